@@ -1,0 +1,1 @@
+"""Recipes: verbs of the trade, top to bottom."""

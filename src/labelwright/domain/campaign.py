@@ -1,0 +1,65 @@
+"""A campaign is a state machine, the same on every platform. Only `move` says which change of state may be."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a campaign stands.
+
+    planned: a manifest exists, nothing was sent. uploading: images are on their way. created: the platform holds images
+    and campaign. active: labelers may label. completed: every image is labeled. reopened: given back to the labelers.
+    finished: closed on the platform. exported: its dataset is registered. cancelled: given up by a person.
+    needs_attention: cannot go on without a person; the reason is in the ledger.
+    """
+
+    PLANNED = "planned"
+    UPLOADING = "uploading"
+    CREATED = "created"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    REOPENED = "reopened"
+    FINISHED = "finished"
+    EXPORTED = "exported"
+    CANCELLED = "cancelled"
+    NEEDS_ATTENTION = "needs attention"
+
+
+_S = State
+
+MOVES: dict[State, frozenset[State]] = {
+    _S.PLANNED: frozenset({_S.UPLOADING, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.UPLOADING: frozenset({_S.CREATED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.CREATED: frozenset({_S.ACTIVE, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.ACTIVE: frozenset({_S.COMPLETED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.COMPLETED: frozenset({_S.FINISHED, _S.REOPENED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.REOPENED: frozenset({_S.COMPLETED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.FINISHED: frozenset({_S.EXPORTED, _S.REOPENED, _S.NEEDS_ATTENTION}),
+    _S.EXPORTED: frozenset({_S.REOPENED}),
+    _S.CANCELLED: frozenset(),
+    # A person has mended what was wrong: back to where it stood.
+    _S.NEEDS_ATTENTION: frozenset(_S) - {_S.NEEDS_ATTENTION},
+}
+
+OPEN = frozenset({_S.ACTIVE, _S.REOPENED})
+"""The states in which labelers work and a sweep looks."""
+
+LABELED = frozenset({_S.COMPLETED, _S.FINISHED, _S.EXPORTED})
+"""The states in which every image is labeled."""
+
+
+class IllegalMove(ValueError):
+    """A change of state that the table does not hold."""
+
+    def __init__(self, current: State, wanted: State) -> None:
+        super().__init__(f"a campaign that is {current.value} cannot become {wanted.value}")
+        self.current = current
+        self.wanted = wanted
+
+
+def move(current: State, wanted: State) -> State:
+    """The wanted state. Raises IllegalMove when the table has no such move; staying is always allowed."""
+    if wanted is not current and wanted not in MOVES[current]:
+        raise IllegalMove(current, wanted)
+    return wanted

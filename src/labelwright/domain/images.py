@@ -1,0 +1,58 @@
+"""Images as files: what they are called, what they hold, and what makes a name safe."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from .geometry import Size
+
+
+class UnsafeName(ValueError):
+    """A name that could escape the folder it is put into, or that a store cannot hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that was opened, fully decoded and hashed.
+
+    `name` is unique in its image set: a relative path with forward slashes. `size` is that of the image as displayed.
+    """
+
+    name: str
+    size: Size
+    bytes: int
+    sha256: str
+    """64 hexadecimal digits."""
+    md5: str
+    """32 hexadecimal digits; what a blob store keeps as Content-MD5 (there in base64)."""
+    format: str
+    """Pillow's name: JPEG, PNG, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A file that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+def safe_name(name: str) -> str:
+    """The name as it is used everywhere: Unicode NFC, forward slashes, relative, no part that climbs.
+
+    Raises UnsafeName. Azure Blob's limit of 1,024 characters stands for all stores.
+    """
+    clean = unicodedata.normalize("NFC", name.replace("\\", "/"))
+    parts = clean.split("/")
+    if not clean or clean.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        raise UnsafeName(f"'{name}' is not a relative path inside its folder")
+    if len(parts[0]) == 2 and parts[0][1] == ":":
+        raise UnsafeName(f"'{name}' begins with a drive letter")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in clean):
+        raise UnsafeName(f"{name!r} has control characters or broken Unicode in it")
+    if len(clean) > 1024:
+        raise UnsafeName(f"'{name[:60]}...' is longer than 1024 characters")
+    if any(part.endswith((".", " ")) for part in parts):
+        raise UnsafeName(f"'{name}' has a part that ends with a dot or a blank, which blob stores drop")
+    return clean

@@ -1,0 +1,139 @@
+"""What may be said of an image: the label schema; and what was said: annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from .geometry import Box, Polygon, Shape, Size, WholeImage
+
+
+class Geometry(StrEnum):
+    """How objects of a label are drawn."""
+
+    BOX = "box"
+    POLYGON = "polygon"
+    IMAGE = "image"
+    ANY = "any"
+
+    def takes(self, shape: Shape) -> bool:
+        return self is Geometry.ANY or isinstance(shape, _SHAPES[self])
+
+
+_SHAPES: dict[Geometry, type] = {Geometry.BOX: Box, Geometry.POLYGON: Polygon, Geometry.IMAGE: WholeImage}
+
+
+class InvalidSchema(ValueError):
+    """A label schema that contradicts itself: the message names the label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A further question about an object: one of `values` when there are any, else free text."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    default: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise InvalidSchema("an attribute needs a name")
+        if self.default is not None and self.values and self.default not in self.values:
+            raise InvalidSchema(f"attribute '{self.name}': default '{self.default}' is not one of its values")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A name that objects can bear. `translations` maps a language code (BCP 47) to the name shown to labelers."""
+
+    name: str
+    geometry: Geometry = Geometry.BOX
+    parent: str | None = None
+    attributes: tuple[Attribute, ...] = ()
+    color: str | None = None
+    translations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise InvalidSchema("a label needs a name")
+        if self.name != self.name.strip():
+            raise InvalidSchema(f"label '{self.name}' begins or ends with a blank")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSchema:
+    """The labels of a campaign in their order; their places (from 1) are the category ids of COCO."""
+
+    labels: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        names = [label.name for label in self.labels]
+        if not names:
+            raise InvalidSchema("a label schema needs at least one label")
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidSchema(f"label '{name}' stands in the schema twice")
+        for label in self.labels:
+            self._refuse_orphans_and_circles(label, set(names))
+
+    def _refuse_orphans_and_circles(self, label: Label, names: set[str]) -> None:
+        parents = {one.name: one.parent for one in self.labels}
+        seen, parent = {label.name}, label.parent
+        while parent is not None:
+            if parent not in names:
+                raise InvalidSchema(f"label '{label.name}': its parent '{parent}' is not in the schema")
+            if parent in seen:
+                raise InvalidSchema(f"label '{label.name}' is its own ancestor")
+            seen.add(parent)
+            parent = parents[parent]
+
+    def __iter__(self) -> Iterable[Label]:  # type: ignore[override]
+        return iter(self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __contains__(self, name: object) -> bool:
+        return any(label.name == name for label in self.labels)
+
+    def __getitem__(self, name: str) -> Label:
+        for label in self.labels:
+            if label.name == name:
+                return label
+        raise KeyError(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One object in an image. `confidence` is a fraction; people who label by hand give 1."""
+
+    label: str
+    shape: Shape
+    confidence: float = 1.0
+    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            raise ValueError("an annotation needs a label")
+        if not 0 <= self.confidence <= 1:  # also false for NaN
+            raise ValueError(f"confidence is a fraction from 0 to 1, not {self.confidence}")
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledImage:
+    """An image that was looked at, and what was seen. No annotations means: looked, nothing here.
+
+    An image that nobody looked at yet has no LabeledImage: the difference is never lost.
+    """
+
+    name: str
+    size: Size
+    annotations: tuple[Annotation, ...] = ()
+    remote_id: str = ""
+    """What the platform calls the image."""

@@ -1,0 +1,1 @@
+"""Find, check, hash and upload images."""

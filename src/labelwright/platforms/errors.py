@@ -1,0 +1,75 @@
+"""What can go wrong between us and a platform.
+
+PlatformError              platform, verb, HTTP status, the server's own words
+|- PlatformUnavailable     may work if asked again: no answer, 408, 429 (with its Retry-After), 5xx
+'- PlatformRefused         will not, however often
+   |- AccessDenied         401, 403
+   '- NotFound             404
+"""
+
+from __future__ import annotations
+
+
+class PlatformError(Exception):
+    """A call to a platform that failed. Never holds a header, a key or a signed URL."""
+
+    def __init__(
+        self, platform: str, verb: str, *, status: int | None = None, words: str = "", advice: str = ""
+    ) -> None:
+        self.platform = platform
+        self.verb = verb
+        self.status = status
+        self.words = words
+        self.advice = advice
+        super().__init__(platform, verb, status, words, advice)
+
+    def __str__(self) -> str:
+        answered = f"answered {self.status}" if self.status is not None else "did not answer"
+        text = f"{self.platform} {answered} when asked to {self.verb}"
+        if self.words:
+            text += f": {self.words}"
+        return f"{text}. {self.advice}" if self.advice else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        keywords = {"status": self.status, "words": self.words, "advice": self.advice}
+        return _rebuild, (type(self), self.platform, self.verb, keywords | self._more())
+
+    def _more(self) -> dict[str, object]:
+        return {}
+
+
+class PlatformUnavailable(PlatformError):
+    """May work if asked again."""
+
+    def __init__(  # noqa: D107
+        self,
+        platform: str,
+        verb: str,
+        *,
+        status: int | None = None,
+        words: str = "",
+        advice: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(platform, verb, status=status, words=words, advice=advice)
+        self.retry_after = retry_after
+        """Seconds that the server asked for."""
+
+    def _more(self) -> dict[str, object]:
+        return {"retry_after": self.retry_after}
+
+
+class PlatformRefused(PlatformError):
+    """Will not work, however often it is asked."""
+
+
+class AccessDenied(PlatformRefused):
+    """401 or 403: the credential is missing, wrong, or lacks a right."""
+
+
+class NotFound(PlatformRefused):
+    """404: the thing is not there, or not for this credential."""
+
+
+def _rebuild(kind: type[PlatformError], platform: str, verb: str, keywords: dict[str, object]) -> PlatformError:
+    return kind(platform, verb, **keywords)  # type: ignore[arg-type]

@@ -1,0 +1,189 @@
+"""What platforms can do, in small protocols: an absent verb is an absent method, an absent value is None.
+
+Every platform is a `Platform`. What only some can do is a protocol of its own; `isinstance` tells who can.
+All verbs raise the errors of `labelwright.platforms.errors` and nothing else; a verb that changes something may be
+said twice, and says so where it takes a look first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from labelwright.domain import LabeledImage, LabelSchema
+
+
+class RemoteState(StrEnum):
+    """Where the platform says that a campaign stands."""
+
+    CREATED = "created"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FINISHED = "finished"
+
+
+class SetState(StrEnum):
+    """Where the platform says that an image set stands."""
+
+    CREATED = "created"
+    FINISHING = "finishing"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that is used and never shown."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class LabelerAccess:
+    """What a labeler needs to work. `secret` is None when the platform knew the labeler already."""
+
+    email: str
+    key: str
+    secret: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignOrder:
+    """What a platform is asked to create. `title` is the natural key by which it is found again."""
+
+    title: str
+    labels: LabelSchema
+    labeler: str
+    """E-mail address, or what the platform takes for one."""
+    instructions: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCampaign:
+    """A campaign as the platform has it."""
+
+    id: str
+    title: str
+    state: RemoteState
+    done: int
+    """Images that are labeled."""
+    total: int
+    """Images in the campaign."""
+    access: LabelerAccess | None = None
+    """Told only when the campaign was just created."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteImageSet:
+    """A set of images that the platform keeps apart from campaigns."""
+
+    id: str
+    title: str
+    state: SetState
+    rejected: tuple[tuple[str, str], ...] = ()
+    """Name and reason of each file that the platform left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteImage:
+    """An image as the platform has it."""
+
+    id: str
+    name: str
+    """The name under which it was uploaded."""
+    width: int
+    height: int
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsPage:
+    """Part of a campaign's labels: only images that were looked at. `next` is None on the last page."""
+
+    images: tuple[LabeledImage, ...]
+    next: str | None
+
+
+@runtime_checkable
+class Platform(Protocol):
+    """What every platform can do."""
+
+    name: str
+
+    def check(self) -> str:
+        """Reach the server with the credential; answers what it says it is. Changes nothing."""
+
+    def find_campaign(self, title: str) -> RemoteCampaign | None:
+        """The campaign of that title, or None. Two of one title raise PlatformRefused."""
+
+    def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
+        """Create it. The caller has looked for the title before: two calls may make two campaigns elsewhere."""
+
+    def add_images(self, campaign: str, images: Sequence[str]) -> None:
+        """Put images (by the platform's ids) into the campaign; those that are in it already stay once."""
+
+    def activate_campaign(self, campaign: str) -> None:
+        """Let labelers work. Said to an active campaign it does nothing."""
+
+    def read_campaign(self, campaign: str) -> RemoteCampaign:
+        """State and progress."""
+
+    def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
+        """A page of the labels, from the start or from an earlier page's `next`."""
+
+
+@runtime_checkable
+class KeepsImageSets(Protocol):
+    """Images are uploaded into a set first; campaigns then refer to them."""
+
+    def find_image_set(self, title: str) -> RemoteImageSet | None: ...
+    def create_image_set(self, title: str, metadata: dict[str, Any]) -> RemoteImageSet:
+        """Create it. A title that exists raises PlatformRefused with status 409."""
+
+    def dropbox(self, image_set: str) -> Secret:
+        """A container URL with a signature that takes images until the set is sealed; each call may give a fresh one."""
+
+    def seal_image_set(self, image_set: str) -> None:
+        """No more images: take in what is there. Said twice it does no harm."""
+
+    def read_image_set(self, image_set: str) -> RemoteImageSet: ...
+    def list_images(self, image_set: str) -> Iterator[RemoteImage]:
+        """Every image of a sealed set, page after page."""
+
+
+@runtime_checkable
+class FinishesCampaigns(Protocol):
+    """A campaign can be closed."""
+
+    def finish_campaign(self, campaign: str) -> None:
+        """Close it. Said to a finished campaign it does nothing."""
+
+
+@runtime_checkable
+class ReopensCampaigns(Protocol):
+    """A completed campaign can be given back to its labelers."""
+
+    def reopen_campaign(self, campaign: str) -> None: ...
+
+
+@runtime_checkable
+class RotatesLabelerKeys(Protocol):
+    """A labeler's key can be replaced when it was lost."""
+
+    def rotate_labeler_key(self, email: str) -> LabelerAccess: ...
+
+
+@runtime_checkable
+class ServesImages(Protocol):
+    """Images have URLs on the platform."""
+
+    def image_url(self, image: str) -> str:
+        """Where the image is; needs the platform's credential, holds none."""

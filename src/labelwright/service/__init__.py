@@ -1,0 +1,1 @@
+"""The embedded labeling platform: the campaign REST API."""

@@ -1,0 +1,1 @@
+"""Where datasets go: one small protocol, a local folder by default."""

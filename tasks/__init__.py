@@ -1,0 +1,1 @@
+"""One retryable platform or store call each."""
