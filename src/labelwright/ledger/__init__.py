@@ -1,1 +1,52 @@
-"""What was done to the outside world, and what is still open."""
+"""What was done to the outside world, and what is still open.
+
+SQLite in one file on one machine, Postgres for a team. The ledger is the truth about effects: before a call that changes
+the outside world its intent is written under a natural key, afterwards the outcome.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from .campaigns import CampaignRecord, Campaigns, Move
+from .database import Database
+from .effects import AlreadyThere, Effect, Effects
+from .errors import LedgerError, UnknownCampaign
+from .manifest import ManifestEntry, Manifests
+
+__all__ = [
+    "AlreadyThere",
+    "CampaignRecord",
+    "Effect",
+    "Ledger",
+    "LedgerError",
+    "ManifestEntry",
+    "Move",
+    "UnknownCampaign",
+    "open_ledger",
+]
+
+
+class Ledger:
+    """The ledger at an SQLAlchemy URL. Safe to use from several threads and processes."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self.campaigns = Campaigns(self._database)
+        self.manifests = Manifests(self._database)
+        self.effects = Effects(self._database)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+_open: dict[str, Ledger] = {}
+_opening = Lock()
+
+
+def open_ledger(url: str) -> Ledger:
+    """The ledger at that URL, opened once a process."""
+    with _opening:
+        if url not in _open:
+            _open[url] = Ledger(url)
+        return _open[url]

@@ -1,0 +1,45 @@
+"""Labelers' keys on this machine: files that only their owner can read, never a parameter, a log line or a result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+from labelwright.platforms.protocol import LabelerAccess, Secret
+
+
+class LabelerKeys:
+    """The keys under `home`/labelers, one file a connection and labeler, mode 0600."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "labelers"
+
+    def path(self, connection: str, email: str) -> Path:
+        readable = re.sub(r"[^a-z0-9@._-]", "_", f"{connection}-{email}".lower())[:80]
+        return self._folder / f"{readable}-{hashlib.sha256(f'{connection} {email}'.encode()).hexdigest()[:8]}.json"
+
+    def keep(self, connection: str, access: LabelerAccess) -> Path:
+        """Write the key down; a secret that is known already is not lost to an answer without one."""
+        known = self.find(connection, access.email)
+        if access.secret is None and known is not None and known.key == access.key:
+            return self.path(connection, access.email)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = self.path(connection, access.email)
+        told = {"email": access.email, "key": access.key, "secret": access.secret.value if access.secret else None}
+        fresh = target.with_suffix(f".{os.getpid()}.new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(told, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(target)
+        return target
+
+    def find(self, connection: str, email: str) -> LabelerAccess | None:
+        try:
+            told = json.loads(self.path(connection, email).read_text())
+        except FileNotFoundError:
+            return None
+        return LabelerAccess(told["email"], told["key"], Secret(told["secret"]) if told["secret"] else None)

@@ -1,0 +1,155 @@
+"""Campaigns in the ledger: their states, their progress, their datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from labelwright.domain import State, move
+
+from . import tables as t
+from .database import Database, now, utc
+from .errors import UnknownCampaign
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRecord:
+    """What the ledger knows of a campaign."""
+
+    title: str
+    state: State
+    spec: dict[str, Any]
+    created_at: datetime
+    state_before: State | None = None
+    """Where it stood before it needed attention."""
+    reason: str | None = None
+    image_set: str | None = None
+    remote_id: str | None = None
+    images: int | None = None
+    """Images in the manifest; None until the manifest is complete."""
+    done: int = 0
+    total: int = 0
+    looked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of state that happened."""
+
+    was: State
+    became: State
+    at: datetime
+    why: str | None
+
+
+class Campaigns:
+    """The campaigns, by title."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, title: str, spec: dict[str, Any]) -> CampaignRecord:
+        """Write a campaign down as planned; one that is written down already stays as it is."""
+        row = {"title": title, "state": State.PLANNED.value, "spec": spec, "created_at": now(), "done": 0, "total": 0}
+        # When another run was first, its record is the one.
+        with suppress(IntegrityError), self._database.write() as connection:
+            connection.execute(insert(t.campaigns).values(row))
+        return self.get(title)
+
+    def get(self, title: str) -> CampaignRecord:
+        """Raises UnknownCampaign."""
+        found = self.find(title)
+        if found is None:
+            raise UnknownCampaign(title)
+        return found
+
+    def find(self, title: str) -> CampaignRecord | None:
+        with self._database.read() as connection:
+            row = connection.execute(select(t.campaigns).where(t.campaigns.c.title == title)).one_or_none()
+        return None if row is None else _campaign_from(row)
+
+    def all(self, states: Iterable[State] | None = None) -> list[CampaignRecord]:
+        """Those in the given states, or all of them, the newest first."""
+        query = select(t.campaigns).order_by(t.campaigns.c.created_at.desc(), t.campaigns.c.title)
+        if states is not None:
+            query = query.where(t.campaigns.c.state.in_([state.value for state in states]))
+        with self._database.read() as connection:
+            return [_campaign_from(row) for row in connection.execute(query)]
+
+    def move(self, title: str, wanted: State, why: str | None = None) -> State:
+        """Change the state. Raises IllegalMove; staying is no move and leaves no trace."""
+        with self._database.write() as connection:
+            row = connection.execute(
+                select(t.campaigns).where(t.campaigns.c.title == title).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise UnknownCampaign(title)
+            current = State(row.state)
+            if move(current, wanted) is current:
+                return current
+            values: dict[str, Any] = {"state": wanted.value, "reason": None, "state_before": None}
+            if wanted is State.NEEDS_ATTENTION:
+                values.update(reason=why, state_before=current.value)
+            connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(values))
+            connection.execute(
+                insert(t.moves).values(campaign=title, was=current.value, became=wanted.value, at=now(), why=why)
+            )
+            return wanted
+
+    def moves(self, title: str) -> list[Move]:
+        query = select(t.moves).where(t.moves.c.campaign == title).order_by(t.moves.c.id)
+        with self._database.read() as connection:
+            return [Move(State(r.was), State(r.became), utc(r.at), r.why) for r in connection.execute(query)]
+
+    def record_spec(self, title: str, spec: dict[str, Any]) -> None:
+        self._set(title, spec=spec)
+
+    def record_progress(self, title: str, done: int, total: int) -> None:
+        self._set(title, done=done, total=total, looked_at=now())
+
+    def record_image_set(self, title: str, image_set: str) -> None:
+        self._set(title, image_set=image_set)
+
+    def record_remote_campaign(self, title: str, remote_id: str) -> None:
+        self._set(title, remote_id=remote_id)
+
+    def _set(self, title: str, **values: Any) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(**values))
+
+    def record_dataset(self, title: str, name: str, version: str, location: str, content_hash: str) -> None:
+        """Said twice of one version it does no harm."""
+        row = {"campaign": title, "name": name, "version": version, "location": location, "registered_at": now()}
+        with suppress(IntegrityError), self._database.write() as connection:
+            connection.execute(insert(t.datasets).values(**row, content_hash=content_hash))
+
+    def datasets(self, title: str) -> list[dict[str, Any]]:
+        """The registered datasets, the oldest first: name, version, location, content_hash, registered_at (ISO 8601)."""
+        query = select(t.datasets).where(t.datasets.c.campaign == title)
+        query = query.order_by(t.datasets.c.registered_at, t.datasets.c.name)
+        with self._database.read() as connection:
+            rows = [dict(row._mapping) for row in connection.execute(query)]
+        return [row | {"registered_at": utc(row["registered_at"]).isoformat()} for row in rows]
+
+
+def _campaign_from(row: Row[Any]) -> CampaignRecord:
+    return CampaignRecord(
+        title=row.title,
+        state=State(row.state),
+        spec=row.spec,
+        created_at=utc(row.created_at),
+        state_before=State(row.state_before) if row.state_before else None,
+        reason=row.reason,
+        image_set=row.image_set,
+        remote_id=row.remote_id,
+        images=row.images,
+        done=row.done,
+        total=row.total,
+        looked_at=utc(row.looked_at) if row.looked_at else None,
+    )

@@ -1,0 +1,14 @@
+"""What the ledger refuses."""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """The ledger refuses: the message says what to do next."""
+
+
+class UnknownCampaign(LedgerError):
+    """No campaign of that title."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"the ledger knows no campaign '{title}'. See them all with: labelwright status")

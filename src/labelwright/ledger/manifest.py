@@ -1,0 +1,222 @@
+"""The manifest in the ledger: which images belong to a campaign, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from labelwright.domain import Image, Reject, Size
+
+from . import tables as t
+from .database import Database
+from .errors import LedgerError
+
+_STRETCH = 2000
+"""Rows read or written at once: memory does not grow with the manifest."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """An image of the manifest, where to read it again, and what became of it."""
+
+    image: Image
+    location: str
+    """A path, URL or blob name; never a secret."""
+    position: int | None = None
+    """From 1 in the order of names, once the manifest is complete."""
+    stamp: str | None = None
+    """Tells whether a local file was touched since it was checked."""
+    stored: bool = False
+    """Whether it was seen on the platform's side."""
+    remote_id: str | None = None
+
+
+class Manifests:
+    """The manifests of campaigns, by title. Complete, a manifest changes only where the platform leaves an image out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # While stock is taken
+
+    def begin(self, title: str) -> str:
+        """Begin a pass over the images; what an interrupted pass wrote can still be looked up. Answers the pass's mark."""
+        with self._database.write() as connection:
+            self._refuse_when_complete(connection, title)
+            connection.execute(delete(t.rejects).where(t.rejects.c.campaign == title))
+        return uuid4().hex
+
+    def add(self, title: str, mark: str, entries: Sequence[ManifestEntry], rejects: Sequence[Reject] = ()) -> None:
+        """Write a stretch of the pass."""
+        with self._database.write() as connection:
+            self._refuse_when_complete(connection, title)
+            for some in _stretches(entries, 500):
+                names = [entry.image.name for entry in some]
+                connection.execute(delete(t.images).where(t.images.c.campaign == title, t.images.c.name.in_(names)))
+                connection.execute(insert(t.images), [_row_from(title, mark, entry) for entry in some])
+            if rejects:
+                rows = [{"campaign": title, "name": one.name, "reason": one.reason} for one in rejects]
+                connection.execute(insert(t.rejects), rows)
+
+    def complete(self, title: str, mark: str) -> int:
+        """The pass is through: drop what it did not see, number the images by name, answer how many there are."""
+        with self._database.write() as connection:
+            self._refuse_when_complete(connection, title)
+            connection.execute(delete(t.images).where(t.images.c.campaign == title, t.images.c["pass"] != mark))
+            count, after = 0, ""
+            while True:
+                query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.name > after)
+                names = connection.scalars(query.order_by(t.images.c.name).limit(_STRETCH)).all()
+                if names:
+                    rows = [{"of": name, "to": place} for place, name in enumerate(names, count + 1)]
+                    connection.execute(_update_by_name(title, position=bindparam("to")), rows)
+                    after = names[-1]
+                count += len(names)
+                if len(names) < _STRETCH:
+                    break
+            connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(images=count))
+        return count
+
+    def reopen_empty(self, title: str) -> None:
+        """A manifest that turned out empty is no manifest: the next pass may fill it."""
+        with self._database.write() as connection:
+            campaign = (t.campaigns.c.title == title) & (t.campaigns.c.images == 0)
+            connection.execute(update(t.campaigns).where(campaign).values(images=None))
+
+    @staticmethod
+    def _refuse_when_complete(connection: Connection, title: str) -> None:
+        if connection.scalar(select(t.campaigns.c.images).where(t.campaigns.c.title == title)) is not None:
+            raise LedgerError(f"the manifest of '{title}' is complete and does not change any more")
+
+    # Reading
+
+    def find(self, title: str, name: str) -> ManifestEntry | None:
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(t.images).where(t.images.c.campaign == title, t.images.c.name == name)
+            ).one_or_none()
+        return None if row is None else _entry_from(row)
+
+    def entries(self, title: str) -> Iterator[ManifestEntry]:
+        """Every image in the order of names, read in stretches."""
+        after = ""
+        while True:
+            query = select(t.images).where(t.images.c.campaign == title, t.images.c.name > after)
+            rows = self._read(query.order_by(t.images.c.name).limit(_STRETCH))
+            yield from map(_entry_from, rows)
+            if len(rows) < _STRETCH:
+                return
+            after = rows[-1].name
+
+    def not_stored(self, title: str, first: int, last: int) -> list[ManifestEntry]:
+        """Images at positions first to last (both counted) that were not yet seen on the platform's side."""
+        query = select(t.images).where(
+            t.images.c.campaign == title, t.images.c.position.between(first, last), t.images.c.stored == 0
+        )
+        return [_entry_from(row) for row in self._read(query.order_by(t.images.c.position))]
+
+    def remote_ids(self, title: str, first: int, last: int) -> list[str]:
+        """What the platform calls the images at positions first to last (both counted)."""
+        query = select(t.images.c.remote_id).where(
+            t.images.c.campaign == title, t.images.c.position.between(first, last)
+        )
+        return [row.remote_id for row in self._read(query.order_by(t.images.c.position))]
+
+    def positions(self, title: str, names: Iterable[str]) -> Iterator[int]:
+        """The positions of the named images."""
+        for some in _stretches(names, 500):
+            query = select(t.images.c.position).where(t.images.c.campaign == title, t.images.c.name.in_(some))
+            for row in self._read(query):
+                yield row.position
+
+    def last_position(self, title: str) -> int:
+        with self._database.read() as connection:
+            return connection.scalar(select(func.max(t.images.c.position)).where(t.images.c.campaign == title)) or 0
+
+    def count_stored(self, title: str) -> int:
+        query = select(func.count()).where(t.images.c.campaign == title, t.images.c.stored == 1)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
+
+    def rejects(self, title: str) -> list[Reject]:
+        query = select(t.rejects).where(t.rejects.c.campaign == title).order_by(t.rejects.c.id)
+        return [Reject(row.name, row.reason) for row in self._read(query)]
+
+    def _read(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with self._database.read() as connection:
+            return connection.execute(query).all()
+
+    # What became of the images
+
+    def mark_stored(self, title: str, names: Iterable[str], stored: bool = True) -> None:
+        for some in _stretches(names, 500):
+            with self._database.write() as connection:
+                connection.execute(
+                    update(t.images)
+                    .where(t.images.c.campaign == title, t.images.c.name.in_(some))
+                    .values(stored=int(stored))
+                )
+
+    def record_remote_ids(self, title: str, ids: Iterable[tuple[str, str]]) -> None:
+        """Pairs of name and the platform's id; names that the manifest does not know are passed over."""
+        for some in _stretches(ids, _STRETCH):
+            with self._database.write() as connection:
+                statement = _update_by_name(title, remote_id=bindparam("to"), stored=1)
+                connection.execute(statement, [{"of": name, "to": remote} for name, remote in some])
+
+    def without_remote_id(self, title: str, at_most: int = 20) -> list[str]:
+        query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.remote_id.is_(None))
+        return [row.name for row in self._read(query.order_by(t.images.c.name).limit(at_most))]
+
+    def drop(self, title: str, reject: Reject) -> None:
+        """The platform left an image out: it leaves the manifest and stands among the rejects. Said twice: once."""
+        with self._database.write() as connection:
+            gone = connection.execute(
+                delete(t.images).where(t.images.c.campaign == title, t.images.c.name == reject.name)
+            ).rowcount
+            if gone:
+                connection.execute(insert(t.rejects).values(campaign=title, name=reject.name, reason=reject.reason))
+                connection.execute(
+                    update(t.campaigns).where(t.campaigns.c.title == title).values(images=t.campaigns.c.images - 1)
+                )
+
+
+def _update_by_name(title: str, **values: Any) -> Any:
+    return update(t.images).where(t.images.c.campaign == title, t.images.c.name == bindparam("of")).values(**values)
+
+
+def _stretches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some
+
+
+def _row_from(title: str, mark: str, entry: ManifestEntry) -> dict[str, Any]:
+    image = entry.image
+    return {
+        "campaign": title,
+        "name": image.name,
+        "location": entry.location,
+        "stamp": entry.stamp,
+        "sha256": image.sha256,
+        "md5": image.md5,
+        "bytes": image.bytes,
+        "width": image.size.width,
+        "height": image.size.height,
+        "format": image.format,
+        "pass": mark,
+        "stored": 0,
+    }
+
+
+def _entry_from(row: Row[Any]) -> ManifestEntry:
+    image = Image(row.name, Size(row.width, row.height), row.bytes, row.sha256, row.md5, row.format)
+    return ManifestEntry(image, row.location, row.position, row.stamp, bool(row.stored), row.remote_id)

@@ -1,0 +1,118 @@
+"""The one place that reads the environment.
+
+Values come from variables that begin with LABELWRIGHT_ (nested with two underscores) and from settings.toml in the home
+folder; variables win.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class SettingsError(ValueError):
+    """A setting that is missing or cannot be used: which one, and how to give it."""
+
+
+class ConnectionSettings(BaseModel):
+    """How to reach a platform, and as whom."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform: str | None = Field(None, description="By default the connection's own name.")
+    url: str | None = None
+    key: SecretStr | None = None
+    secret: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """All that a machine says about how Labelwright runs on it."""
+
+    model_config = SettingsConfigDict(env_prefix="LABELWRIGHT_", env_nested_delimiter="__", extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".labelwright", description="Ledger, service data, files under way."
+    )
+    ledger_url: SecretStr | None = Field(None, description="SQLAlchemy URL; by default an SQLite file in the home folder.")
+    connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
+    container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
+    upload_threads: int = Field(16, ge=1, le=256)
+    upload_engine: str = Field("azure", pattern="^(azure|obstore)$")
+    batch_size: int = Field(500, ge=1, le=5000, description="Images a task run.")
+    labels_page_size: int = Field(1000, ge=1, le=10000, description="Images a page when labels are read.")
+    retry_delays: list[float] = Field([2, 10, 30, 60, 120], description="Seconds between the tries of a task.")
+    request_timeout: float = Field(60, gt=0, description="Seconds that one request may take.")
+    sealing_deadline: float = Field(6 * 3600, gt=0, description="Seconds that a platform may take to take in an image set.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        home = env_settings().get("home") or Path.home() / ".labelwright"
+        toml = TomlConfigSettingsSource(settings_cls, Path(home).expanduser() / "settings.toml")
+        return init_settings, env_settings, toml
+
+    def ledger_address(self) -> str:
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        self.home.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.home / 'ledger.db'}"
+
+    def campaign_folder(self, name: str) -> Path:
+        """Where a campaign's files under way are kept on this machine."""
+        return self.home / "campaigns" / name
+
+    def connection(self, name: str) -> ConnectionSettings:
+        """The named connection. What is not set for `campaign_api` is what the embedded service told of itself.
+
+        Raises SettingsError.
+        """
+        found = self.connections.get(name.lower(), ConnectionSettings(platform=name))
+        found = found.model_copy(update={"platform": found.platform or name})
+        if found.url and found.key is not None:
+            return found
+        local = self.embedded_service() if found.platform == "campaign_api" else None
+        if local is not None:
+            return local.model_copy(update={"url": found.url or local.url})
+        if name == "campaign_api":
+            raise SettingsError(
+                "no labeling service is known. Start the embedded one with: labelwright serve. For another, set "
+                "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL, __KEY and __SECRET"
+            )
+        raise SettingsError(
+            f"connection '{name}' is not complete. Set LABELWRIGHT_CONNECTIONS__{name.upper()}__URL, __KEY and __SECRET, "
+            f"or put [connections.{name}] into {self.home / 'settings.toml'}"
+        )
+
+    def embedded_service(self) -> ConnectionSettings | None:
+        """What the embedded service of this home folder wrote about itself when it started."""
+        try:
+            told = json.loads((self.home / "service" / "admin.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return ConnectionSettings(platform="campaign_api", url=told.get("url"), key=told["key"], secret=told["secret"])
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    try:
+        found = Settings()
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
+        raise SettingsError(f"the settings cannot be used: {faults}") from None
+    return found.model_copy(update={"home": found.home.expanduser().resolve()})
+
+
+def forget_settings() -> None:
+    """Read them anew at the next use."""
+    settings.cache_clear()

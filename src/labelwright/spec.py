@@ -1,0 +1,298 @@
+"""A campaign as a person writes it: one YAML file, and the parameter form of the flows."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from labelwright import domain
+
+
+class SpecError(ValueError):
+    """A campaign file that cannot be used: every fault, with its place."""
+
+
+def _at(position: int) -> dict[str, int]:
+    """Where Prefect's parameter form puts the field."""
+    return {"position": position}
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class ImagesFrom(_Group):
+    """Where the images are: exactly one of folder, files, manifest, urls and container."""
+
+    folder: str | None = Field(None, title="Folder", description="Searched with all its subfolders.")
+    files: list[str] = Field([], title="Files", description="Paths of single files.")
+    manifest: str | None = Field(
+        None, title="Manifest", description="A CSV file with a column path or url, and perhaps name and sha256."
+    )
+    urls: list[str] = Field([], title="URLs", description="http(s) addresses of single images.")
+    container: str | None = Field(
+        None,
+        title="Azure container",
+        description="https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX], without a signature: that comes from settings.",
+    )
+    include: list[str] = Field(["**/*"], title="Include", description="Patterns of names to take.")
+    exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave.")
+    max_megabytes: float = Field(100, gt=0, title="Largest file", description="In megabytes.")
+    max_megapixels: float = Field(200, gt=0, title="Largest image", description="In millions of pixels.")
+    allow_private_addresses: bool = Field(
+        False, title="Allow private addresses", description="Let URLs lead to machines of your own network."
+    )
+    strict: bool = Field(False, title="Strict", description="Stop when any file has to be left out.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ImagesFrom:
+        named = [name for name in ("folder", "files", "manifest", "urls", "container") if getattr(self, name)]
+        if len(named) != 1:
+            given = " and ".join(named) or "none of them"
+            raise ValueError(f"images come from exactly one of folder, files, manifest, urls, container; given: {given}")
+        if self.container and "?" in self.container:
+            raise ValueError("the container's URL must not hold a signature: put it into the settings (see the README)")
+        return self
+
+
+class AttributeSpec(_Group):
+    """A further question about each object of a label."""
+
+    name: str = Field(title="Name", min_length=1)
+    values: list[str] = Field([], title="Values", description="The answers to choose from; none means free text.")
+    default: str | None = Field(None, title="Default")
+
+
+class LabelSpec(_Group):
+    """A label that objects can bear."""
+
+    name: str = Field(title="Name", min_length=1, json_schema_extra=_at(0))
+    geometry: domain.Geometry = Field(
+        domain.Geometry.BOX,
+        title="Geometry",
+        description="How objects are drawn: box, polygon, image (the image as a whole) or any.",
+        json_schema_extra=_at(1),
+    )
+    color: str | None = Field(None, title="Colour", description="#rrggbb", pattern=r"^#[0-9a-fA-F]{6}$")
+    parent: str | None = Field(None, title="Parent", description="A label of the same schema.")
+    attributes: list[AttributeSpec] = Field([], title="Attributes")
+    translations: dict[str, str] = Field(
+        {}, title="Translations", description="Language code to the name that labelers see."
+    )
+
+
+def _labels_from_names(value: Any) -> Any:
+    return [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+
+
+def _known_format(name: str) -> str:
+    from labelwright.datasets.formats import FORMATS
+
+    if name not in FORMATS:
+        raise ValueError(f"unknown format '{name}'; known: {', '.join(FORMATS)}{_nearest(name, FORMATS)}")
+    return name
+
+
+def _known_platform(name: str) -> str:
+    from labelwright.platforms.registry import PLATFORMS
+
+    if name not in PLATFORMS:
+        raise ValueError(f"unknown platform '{name}'; known: {', '.join(PLATFORMS)}{_nearest(name, PLATFORMS)}")
+    return name
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class ExportTo(_Group):
+    """Which files are written, and where the datasets are registered."""
+
+    formats: list[Annotated[str, AfterValidator(_known_format)]] = Field(
+        ["csv", "coco", "jsonl", "mltable"], title="Formats", min_length=1
+    )
+    store: Literal["local"] = Field("local", title="Store", description="Where datasets are registered.")
+    folder: str = Field("datasets", title="Folder", description="For the local store: datasets/<name>/v<N>/.")
+
+
+class CampaignSpec(_Group):
+    """Images to be labeled, by whom, with which labels, until when, and where the dataset goes."""
+
+    title: str = Field(
+        title="Title",
+        description="Unique; names the campaign, its image set and its datasets.",
+        min_length=1,
+        max_length=120,
+        json_schema_extra=_at(0),
+    )
+    platform: Annotated[str, AfterValidator(_known_platform)] = Field(
+        "campaign_api", title="Platform", description="The labeling platform.", json_schema_extra=_at(1)
+    )
+    connection: str | None = Field(
+        None,
+        title="Connection",
+        description="Name of the credentials to use; by default that of the platform.",
+        json_schema_extra=_at(2),
+    )
+    images: ImagesFrom = Field(title="Images", json_schema_extra=_at(3))
+    labels: Annotated[list[LabelSpec], BeforeValidator(_labels_from_names)] = Field(
+        title="Labels", min_length=1, json_schema_extra=_at(4)
+    )
+    labeler: str = Field(
+        title="Labeler", description="E-mail address of the labeling partner.", min_length=3, json_schema_extra=_at(5)
+    )
+    instructions: str = Field("", title="Instructions", description="What labelers read.", json_schema_extra=_at(6))
+    deadline: Annotated[datetime, AfterValidator(_aware)] | None = Field(
+        None,
+        title="Deadline",
+        description="When the labels are needed. UTC unless it says otherwise.",
+        json_schema_extra=_at(7),
+    )
+    export: ExportTo = Field(default_factory=lambda: ExportTo(), title="Export", json_schema_extra=_at(8))
+    metadata: dict[str, str | int | float | bool | None] = Field({}, title="Metadata", json_schema_extra=_at(9))
+    options: dict[str, Any] = Field(
+        {}, title="Platform options", description="What only this platform knows.", json_schema_extra=_at(10)
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CampaignSpec:
+        if any(ord(character) < 32 for character in self.title):
+            raise ValueError("the title has control characters in it")
+        if "@" not in self.labeler.strip("@"):
+            raise ValueError(f"labeler '{self.labeler}' is no e-mail address")
+        self.schema_of_labels()
+        return self
+
+    def schema_of_labels(self) -> domain.LabelSchema:
+        """The labels as the domain knows them. Raises InvalidSchema (a ValueError)."""
+        return domain.LabelSchema(
+            tuple(
+                domain.Label(
+                    name=label.name,
+                    geometry=label.geometry,
+                    parent=label.parent,
+                    attributes=tuple(domain.Attribute(a.name, tuple(a.values), a.default) for a in label.attributes),
+                    color=label.color,
+                    translations=dict(label.translations),
+                )
+                for label in self.labels
+            )
+        )
+
+    def with_paths_from(self, folder: Path) -> CampaignSpec:
+        """The same campaign, its relative paths taken from `folder` and made absolute."""
+
+        def absolute(path: str) -> str:
+            return str((folder / Path(path).expanduser()).resolve())
+
+        images, export = self.images, self.export
+        return self.model_copy(
+            update={
+                "images": images.model_copy(
+                    update={
+                        "folder": images.folder and absolute(images.folder),
+                        "manifest": images.manifest and absolute(images.manifest),
+                        "files": [absolute(path) for path in images.files],
+                    }
+                ),
+                "export": export.model_copy(update={"folder": absolute(export.folder)}),
+            }
+        )
+
+
+def load_spec(path: Path) -> CampaignSpec:
+    """Read a campaign file; relative paths in it are taken from its own folder.
+
+    Raises SpecError that names each fault with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path} is a folder; give the campaign's YAML file, or: labelwright run FOLDER") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} cannot be read: {error}") from None
+    return parse_spec(text, str(path)).with_paths_from(path.resolve().parent)
+
+
+def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_double_keys(node, source)
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}, line {mark.line + 1}" if mark else source
+        raise SpecError(f"{place}: this is not valid YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(document, dict):
+        raise SpecError(f"{source}: a campaign is a list of keys and values, such as 'title: my-campaign'")
+    try:
+        return CampaignSpec.model_validate(document)
+    except ValidationError as error:
+        faults = [_fault(one, node, source) for one in error.errors(include_url=False)]
+        raise SpecError("\n".join(faults)) from None
+
+
+def _fault(error: Any, node: yaml.Node | None, source: str) -> str:
+    place = tuple(error["loc"])
+    line = _line_of(node, place)
+    where = f"{source}, line {line}" if line else source
+    key = ".".join(str(part) for part in place)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(place[:-1])
+        return f"{where}: unknown key '{key}'{_nearest(str(place[-1]), known)} (known here: {', '.join(known)})"
+    if error["type"] == "missing":
+        return f"{where}: '{key}' is missing"
+    words = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {key + ': ' if key else ''}{words}"
+
+
+def _nearest(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _known_keys(place: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = CampaignSpec
+    groups = {"images": ImagesFrom, "labels": LabelSpec, "export": ExportTo, "attributes": AttributeSpec}
+    for part in place:
+        model = groups.get(part, model) if isinstance(part, str) else model
+    return list(model.model_fields)
+
+
+def _line_of(node: yaml.Node | None, place: tuple[Any, ...]) -> int | None:
+    """The line of the innermost part of `place` that stands in the file."""
+    line = None
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _refuse_double_keys(node: yaml.Node | None, source: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise SpecError(f"{source}, line {key.start_mark.line + 1}: '{key.value}' stands here twice")
+            seen.add(key.value)
+            _refuse_double_keys(value, source)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_double_keys(value, source)

@@ -1,0 +1,41 @@
+"""When a campaign cannot go on without a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect import task
+
+from labelwright.datasets.gate import GateRefused
+from labelwright.domain import IllegalMove, State
+from labelwright.ingest import IngestError
+from labelwright.ledger import LedgerError
+from labelwright.platforms import PlatformRefused
+
+from .reporting import log
+from .workbench import the_ledger
+
+REFUSALS = (PlatformRefused, LedgerError, IngestError, GateRefused)
+"""Failures that trying again does not mend."""
+
+
+@task(task_run_name="ask for attention to {title}")
+def ask_for_attention(title: str, reason: str) -> None:
+    """Write down that the campaign needs a person, and why."""
+    log().error("%s needs attention: %s", title, reason)
+    if the_ledger().campaigns.find(title) is not None:
+        try:
+            the_ledger().campaigns.move(title, State.NEEDS_ATTENTION, reason)
+        except IllegalMove:
+            log().warning("%s stays %s", title, the_ledger().campaigns.get(title).state.value)
+
+
+@contextmanager
+def asking_for_attention(title: str) -> Iterator[None]:
+    """Let a refusal be seen in the ledger before it ends the run."""
+    try:
+        yield
+    except REFUSALS as refusal:
+        ask_for_attention(title, str(refusal))
+        raise

@@ -1,0 +1,147 @@
+"""A campaign on its platform: created, filled, activated, looked at, finished."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from labelwright.domain import LABELED, OPEN, State
+from labelwright.labelers import LabelerKeys
+from labelwright.platforms.protocol import (
+    CampaignOrder,
+    FinishesCampaigns,
+    LabelerAccess,
+    RemoteCampaign,
+    RemoteState,
+    RotatesLabelerKeys,
+)
+
+from .reporting import log, publish_progress, report_progress
+from .retrying import RETRIED
+from .workbench import Workbench
+
+IMAGES_A_CALL = 10_000
+
+
+@task(task_run_name="create campaign {title}", **RETRIED)
+def create_campaign(title: str) -> str:
+    """Answers the platform's id of the campaign. The labeler's key goes into a file that only its owner can read."""
+    bench = Workbench(title)
+    platform, spec, keys = bench.platform, bench.spec, LabelerKeys(bench.settings.home)
+    order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
+
+    def look() -> str | None:
+        found = platform.find_campaign(title)
+        if found is None:
+            return None
+        _recover_access(bench, found)
+        return found.id
+
+    def create() -> str:
+        made = platform.create_campaign(order)
+        if made.access is not None:
+            keys.keep(spec.connection or spec.platform, made.access)
+        return made.id
+
+    log().info("create campaign %s", title)
+    remote = bench.ledger.effects.once(title, "create campaign", create, look=look, what="the campaign")
+    bench.ledger.campaigns.record_remote_campaign(title, remote)
+    if bench.record.state in (State.PLANNED, State.UPLOADING):
+        bench.ledger.campaigns.move(title, State.CREATED)
+    return remote
+
+
+def _recover_access(bench: Workbench, found: RemoteCampaign) -> None:
+    """The answer that held the labeler's secret was lost. A labeler with other campaigns has a key already."""
+    platform, labeler = bench.platform, bench.spec.labeler
+    keys, connection = LabelerKeys(bench.settings.home), bench.spec.connection or bench.spec.platform
+    if keys.find(connection, labeler) is not None or not isinstance(platform, RotatesLabelerKeys):
+        return
+    if platform.campaigns_of_labeler(labeler) - {found.id}:
+        keys.keep(connection, LabelerAccess(labeler, found.access.key if found.access else "", None))
+        return
+    keys.keep(connection, platform.rotate_labeler_key(labeler))
+    log().info("the key of %s was lost on its way and replaced", labeler)
+
+
+@task(task_run_name="add images {first}-{last} to {title}", **RETRIED)
+def add_images(title: str, first: int, last: int) -> None:
+    """Put the images at positions first to last (both counted, from 1) into the campaign."""
+    bench = Workbench(title)
+
+    def add() -> str:
+        bench.platform.add_images(bench.remote_id, bench.ledger.manifests.remote_ids(title, first, last))
+        return "added"
+
+    log().info("add images %d to %d to %s", first, last, title)
+    # Adding twice does no harm on any platform: there is nothing to look for.
+    bench.ledger.effects.once(title, "add images", add, look=lambda: None, item=f"{first}-{last}")
+
+
+@task(task_run_name="activate {title}", **RETRIED)
+def activate_campaign(title: str) -> None:
+    """Let the labelers work."""
+    bench = Workbench(title)
+    platform, remote = bench.platform, bench.remote_id
+
+    def look() -> str | None:
+        return None if platform.read_campaign(remote).state is RemoteState.CREATED else "active"
+
+    def activate() -> str:
+        platform.activate_campaign(remote)
+        return "active"
+
+    log().info("activate %s", title)
+    bench.ledger.effects.once(title, "activate", activate, look=look, adopt=True)
+    if bench.record.state is State.CREATED:
+        bench.ledger.campaigns.move(title, State.ACTIVE)
+
+
+@task(task_run_name="read progress of {title}", **RETRIED)
+def read_progress(title: str) -> State:
+    """Look once: write progress and state into the ledger. Answers the state.
+
+    A platform's word that all is done counts only when it counts every image as done.
+    """
+    bench = Workbench(title)
+    record = bench.record
+    if record.state not in OPEN | LABELED or record.remote_id is None:
+        return record.state
+    found = bench.platform.read_campaign(record.remote_id)
+    bench.ledger.campaigns.record_progress(title, found.done, found.total)
+    publish_progress(title, "labeling", found.done, found.total)
+    log().info("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
+    whole = found.total > 0 and found.done == found.total == record.images
+    closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
+    if closed and whole and record.state in OPEN:
+        return bench.ledger.campaigns.move(title, State.COMPLETED)
+    if closed and not whole:
+        log().warning("%s is %s on the platform with %d of %d images done", title, found.state, found.done, found.total)
+    if found.state is RemoteState.ACTIVE and record.state in LABELED:
+        bench.ledger.effects.forget(title, "finish")
+        return bench.ledger.campaigns.move(title, State.REOPENED, "given back on the platform")
+    return record.state
+
+
+@task(task_run_name="finish {title}", **RETRIED)
+def close_campaign(title: str) -> None:
+    """Close the campaign on its platform, where that can be said."""
+    bench = Workbench(title)
+    platform, remote = bench.platform, bench.remote_id
+    if isinstance(platform, FinishesCampaigns):
+        closing = platform
+
+        def look() -> str | None:
+            return "finished" if platform.read_campaign(remote).state is RemoteState.FINISHED else None
+
+        def finish() -> str:
+            closing.finish_campaign(remote)
+            return "finished"
+
+        log().info("finish %s", title)
+        bench.ledger.effects.once(title, "finish", finish, look=look, adopt=True)
+    if bench.record.state is State.COMPLETED:
+        bench.ledger.campaigns.move(title, State.FINISHED)
+
+
+def tell(title: str, done: int, total: int) -> None:
+    report_progress(title, "labeling", done, total)

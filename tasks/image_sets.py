@@ -1,0 +1,186 @@
+"""Images on their way to a platform that keeps image sets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prefect import task
+
+from labelwright.domain import Image, Reject, State
+from labelwright.ingest import DropboxExpired, StockItem, compare, open_dropbox
+from labelwright.ingest.opening import open_source
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.platforms.protocol import KeepsImageSets, SetState
+
+from .planning import FilesLeftOut, report_rejects
+from .reporting import log, publish_progress, report_progress
+from .retrying import RETRIED
+from .workbench import Workbench
+
+
+class UploadFailed(PlatformRefused):
+    """Files that could not be sent, each with its reason."""
+
+
+@task(task_run_name="create image set of {title}", **RETRIED)
+def create_image_set(title: str) -> str:
+    """Answers the platform's id of the set."""
+    bench = Workbench(title)
+    platform = bench.platform_that(KeepsImageSets)
+    bench.ledger.campaigns.move(title, State.UPLOADING) if bench.record.state is State.PLANNED else None
+
+    def look() -> str | None:
+        found = platform.find_image_set(title)
+        return None if found is None else found.id
+
+    def create() -> str:
+        return platform.create_image_set(title, dict(bench.spec.metadata)).id
+
+    log().info("create image set %s", title)
+    image_set = bench.ledger.effects.once(title, "create image set", create, look=look, what="the image set")
+    bench.ledger.campaigns.record_image_set(title, image_set)
+    return image_set
+
+
+@task(task_run_name="look for missing images of {title}", **RETRIED)
+def find_missing_images(title: str) -> list[int]:
+    """Compare what the dropbox holds, sizes and MD5s, with the manifest. Answers the batches that lack images.
+
+    Nothing is missing from a set that is sealed. Raises UploadFailed for files in the dropbox that differ from ours.
+    """
+    bench = Workbench(title)
+    platform = bench.platform_that(KeepsImageSets)
+    if platform.read_image_set(bench.image_set).state is not SetState.CREATED:
+        return []
+    ledger, size = bench.ledger, bench.settings.batch_size
+    dropbox = open_dropbox(platform.dropbox(bench.image_set).value, threads=bench.settings.upload_threads)
+    found = compare((entry.image for entry in ledger.manifests.entries(title)), dropbox.read_back())
+    if found.wrong or found.surplus:
+        odd = [*found.wrong, *found.surplus]
+        raise UploadFailed(
+            platform.name,  # type: ignore[attr-defined]
+            "hold the images as they are",
+            words=f"{len(odd)} files in the dropbox are not ours: {', '.join(odd[:5])}",
+            advice="Remove them from the dropbox and run again.",
+        )
+    missing = set(found.missing)
+    present = (e.image.name for e in ledger.manifests.entries(title) if not e.stored and e.image.name not in missing)
+    ledger.manifests.mark_stored(title, list(present))
+    ledger.manifests.mark_stored(title, missing, stored=False)
+    batches = sorted({(position - 1) // size + 1 for position in ledger.manifests.positions(title, missing)})
+    log().info("%s lacks %d images, in %d batches", title, len(missing), len(batches))
+    return batches
+
+
+@task(task_run_name="upload-batch-{batch:03d} of {title}", **RETRIED)
+def upload_batch(title: str, batch: int) -> int:
+    """Send the images of a batch (numbered from 1) that are not there yet. Answers how many it sent.
+
+    Raises UploadFailed with the reason of each file.
+    """
+    bench = Workbench(title)
+    size, total = bench.settings.batch_size, bench.record.images or 0
+    entries = bench.ledger.manifests.not_stored(title, (batch - 1) * size + 1, batch * size)
+    if not entries:
+        return 0
+    log().info("upload %d images of %s", len(entries), title)
+    sent_before = bench.ledger.manifests.count_stored(title)
+    done: list[str] = []
+
+    def note(image: Image) -> None:
+        done.append(image.name)
+        report_progress(title, "uploading", sent_before + len(done), total)
+
+    try:
+        report = _send(bench, [StockItem(entry.image, entry.location, entry.stamp) for entry in entries], note)
+    finally:
+        bench.ledger.manifests.mark_stored(title, list(done))
+    if report.failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
+        raise UploadFailed("image store", "take images", words=f"{len(report.failed)} were not sent: {reasons}")
+    publish_progress(title, "uploading", bench.ledger.manifests.count_stored(title), total)
+    return report.sent
+
+
+def _send(bench: Workbench, items: list[StockItem], note):  # type: ignore[no-untyped-def]
+    platform, source = bench.platform_that(KeepsImageSets), open_source(bench.spec.images, bench.settings)
+    for last_try in (False, True):
+        url = platform.dropbox(bench.image_set).value
+        dropbox = open_dropbox(url, threads=bench.settings.upload_threads, engine=bench.settings.upload_engine)
+        try:
+            return dropbox.upload(items, source.open, note)
+        except DropboxExpired:
+            if last_try:
+                raise
+            log().info("the signature of the dropbox of %s ran out; a new one was asked for", bench.title)
+    raise AssertionError
+
+
+@task(task_run_name="seal image set of {title}", **RETRIED)
+def seal_image_set(title: str) -> None:
+    """Every image is there: tell the platform to take them in."""
+    bench = Workbench(title)
+    platform, image_set = bench.platform_that(KeepsImageSets), bench.image_set
+
+    def look() -> str | None:
+        return None if platform.read_image_set(image_set).state is SetState.CREATED else "sealed"
+
+    def seal() -> str:
+        platform.seal_image_set(image_set)
+        return "sealed"
+
+    log().info("seal image set %s", title)
+    bench.ledger.effects.once(title, "seal image set", seal, look=look, adopt=True)
+
+
+@task(task_run_name="wait for image set of {title}", **RETRIED)
+def wait_for_image_set(title: str) -> None:
+    """Until the platform has taken in every image. Raises PlatformUnavailable at the deadline: the run may be repeated."""
+    bench = Workbench(title)
+    platform = bench.platform_that(KeepsImageSets)
+    end, pause = time.monotonic() + bench.settings.sealing_deadline, 0.2
+    while True:
+        found = platform.read_image_set(bench.image_set)
+        if found.state is SetState.FINISHED:
+            return
+        if found.state is not SetState.FINISHING:
+            raise PlatformRefused(
+                bench.platform.name, "take in the image set", words=f"it says that the set is {found.state.value}"
+            )
+        if time.monotonic() > end:
+            raise PlatformUnavailable(
+                bench.platform.name, "take in the image set", words="it is still at it", advice="Run again to wait on."
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, 15)
+
+
+@task(task_run_name="match images of {title}", **RETRIED)
+def match_images(title: str) -> int:
+    """Learn what the platform calls each image, and which ones it left out. Answers how many images the campaign has.
+
+    Raises FilesLeftOut (strict), PlatformRefused when an image is neither there nor left out with a reason.
+    """
+    bench = Workbench(title)
+    platform, manifests = bench.platform_that(KeepsImageSets), bench.ledger.manifests
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        for image in platform.list_images(bench.image_set):
+            yield image.name, image.id
+
+    manifests.record_remote_ids(title, pairs())
+    rejected = platform.read_image_set(bench.image_set).rejected
+    for name, reason in rejected:
+        manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
+    if rejected and report_rejects(bench) and bench.spec.images.strict:
+        raise FilesLeftOut(f"the platform left out {len(rejected)} images and the campaign is strict")
+    lost = manifests.without_remote_id(title)
+    if lost:
+        raise PlatformRefused(
+            bench.platform.name,
+            "take in every image",
+            words=f"these are not in the image set: {', '.join(lost[:5])}",
+            advice="Ask the platform's operator; the images are still where they came from.",
+        )
+    return bench.record.images or 0

@@ -1,0 +1,92 @@
+"""What a task needs to work on a campaign: its record, its specification, the ledger, its platform."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from labelwright.datasets.names import safe_title
+from labelwright.ledger import CampaignRecord, Ledger, open_ledger
+from labelwright.platforms import Platform, PlatformRefused
+from labelwright.platforms.protocol import Secret
+from labelwright.platforms.registry import Connection, connect
+from labelwright.settings import Settings, settings
+from labelwright.spec import CampaignSpec
+
+_Verb = TypeVar("_Verb")
+
+
+class Workbench:
+    """One campaign, and all that is needed to work on it. Made anew by every task: it holds credentials."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    @cached_property
+    def settings(self) -> Settings:
+        return settings()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return the_ledger()
+
+    @property
+    def record(self) -> CampaignRecord:
+        """As the ledger has it now. Raises UnknownCampaign."""
+        return self.ledger.campaigns.get(self.title)
+
+    @cached_property
+    def spec(self) -> CampaignSpec:
+        return CampaignSpec.model_validate(self.record.spec)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where this machine keeps the campaign's files under way."""
+        folder = self.settings.campaign_folder(safe_title(self.title))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @cached_property
+    def platform(self) -> Platform:
+        return platform_for(self.spec)
+
+    def platform_that(self, verb: type[_Verb]) -> _Verb:
+        """The platform as one that has the verbs of a protocol. Raises PlatformRefused when it has not."""
+        if not isinstance(self.platform, verb):
+            raise PlatformRefused(self.platform.name, verb.__name__, words="this platform has no such verb")
+        return self.platform
+
+    @property
+    def image_set(self) -> str:
+        """The platform's id of the campaign's image set."""
+        found = self.record.image_set
+        if found is None:
+            raise RuntimeError(f"the image set of '{self.title}' was not created yet")
+        return found
+
+    @property
+    def remote_id(self) -> str:
+        """The platform's id of the campaign."""
+        found = self.record.remote_id
+        if found is None:
+            raise RuntimeError(f"'{self.title}' was not created on its platform yet: launch it first")
+        return found
+
+
+def the_ledger() -> Ledger:
+    return open_ledger(settings().ledger_address())
+
+
+def platform_for(spec: CampaignSpec) -> Platform:
+    """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
+    found = settings().connection(spec.connection or spec.platform)
+    return connect(
+        spec.platform,
+        Connection(
+            url=found.url or "",
+            key=found.key.get_secret_value() if found.key else "",
+            secret=Secret(found.secret.get_secret_value() if found.secret else ""),
+            options=spec.options,
+        ),
+    )
