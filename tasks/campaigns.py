@@ -15,11 +15,16 @@ from labelwright.platforms.protocol import (
     RotatesLabelerKeys,
 )
 
-from .reporting import log, publish_progress, report_progress
+from .reporting import log, publish_progress
 from .retrying import RETRIED
-from .workbench import Workbench
+from .workbench import Workbench, the_ledger
 
 IMAGES_A_CALL = 10_000
+"""Ids a task run; the adapter cuts them into requests."""
+
+
+class NotLabeledYet(Exception):
+    """A campaign cannot be finished before every image is labeled."""
 
 
 @task(task_run_name="create campaign {title}", **RETRIED)
@@ -143,5 +148,27 @@ def close_campaign(title: str) -> None:
         bench.ledger.campaigns.move(title, State.FINISHED)
 
 
-def tell(title: str, done: int, total: int) -> None:
-    report_progress(title, "labeling", done, total)
+def stretches_to_add(title: str) -> list[tuple[int, int]]:
+    """Positions of images, first and last, one pair a call."""
+    last = Workbench(title).ledger.manifests.last_position(title)
+    return [(first, min(first + IMAGES_A_CALL - 1, last)) for first in range(1, last + 1, IMAGES_A_CALL)]
+
+
+def open_campaigns() -> list[str]:
+    """Those with labelers at work, and those that are labeled and not exported yet."""
+    wanted = OPEN | (LABELED - {State.EXPORTED})
+    return [record.title for record in the_ledger().campaigns.all(wanted)]
+
+
+def refuse_unlabeled(title: str, state: State) -> None:
+    """Raises NotLabeledYet while images wait for their labels."""
+    if state not in LABELED:
+        record = the_ledger().campaigns.get(title)
+        raise NotLabeledYet(
+            f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. Finish it when all are"
+        )
+
+
+def mark_exported(title: str) -> None:
+    """Its datasets are registered."""
+    the_ledger().campaigns.move(title, State.EXPORTED)

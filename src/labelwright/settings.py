@@ -29,6 +29,16 @@ class ConnectionSettings(BaseModel):
     secret: SecretStr | None = None
 
 
+class ServiceSettings(BaseModel):
+    """The embedded service."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    admin_key: str | None = Field(None, description="By default made on the first start.")
+    admin_secret: SecretStr | None = None
+    dropbox_lifetime: float = Field(7 * 86400, gt=0, description="Seconds that a dropbox URL is good for.")
+
+
 class Settings(BaseSettings):
     """All that a machine says about how Labelwright runs on it."""
 
@@ -40,6 +50,7 @@ class Settings(BaseSettings):
     ledger_url: SecretStr | None = Field(None, description="SQLAlchemy URL; by default an SQLite file in the home folder.")
     connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
     upload_threads: int = Field(16, ge=1, le=256)
     upload_engine: str = Field("azure", pattern="^(azure|obstore)$")
     batch_size: int = Field(500, ge=1, le=5000, description="Images a task run.")

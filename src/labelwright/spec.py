@@ -232,6 +232,11 @@ def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
         raise SpecError(f"{place}: this is not valid YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(document, dict):
         raise SpecError(f"{source}: a campaign is a list of keys and values, such as 'title: my-campaign'")
+    return validate_spec(document, source, node)
+
+
+def validate_spec(document: dict[str, Any], source: str, node: yaml.Node | None = None) -> CampaignSpec:
+    """The campaign of a document that is read already. Raises SpecError that names each fault."""
     try:
         return CampaignSpec.model_validate(document)
     except ValidationError as error:

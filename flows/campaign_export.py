@@ -1,0 +1,28 @@
+"""The labels of a finished campaign become versioned datasets."""
+
+from typing import Any
+
+from prefect import flow
+
+from labelwright.tasks.attention import asking_for_attention
+from labelwright.tasks.campaigns import mark_exported
+from labelwright.tasks.datasets import draw_labels, register_dataset
+from labelwright.tasks.files import files_to_write, write_file
+from labelwright.tasks.labels import check_labels, read_all_labels
+
+
+@flow(name="export-campaign", flow_run_name="export {title}")
+def export_campaign(title: str) -> list[dict[str, Any]]:
+    """Read the labels, check them, write the files and register the datasets.
+
+    Answers name, version and location of each dataset: the same as before when nothing changed.
+    """
+    with asking_for_attention(title):
+        read_all_labels(title)
+        check_labels(title)
+        for dataset, file in files_to_write(title):
+            write_file(title, dataset, file)
+        datasets = [register_dataset(title, dataset) for dataset in ("images", "labels")]
+        draw_labels(title)
+        mark_exported(title)
+    return datasets

@@ -1,0 +1,48 @@
+"""From images to a campaign that labelers can work on."""
+
+from prefect import flow
+
+from labelwright.spec import CampaignSpec
+from labelwright.tasks.attention import asking_for_attention
+from labelwright.tasks.campaigns import activate_campaign, add_images, create_campaign, stretches_to_add
+from labelwright.tasks.image_sets import (
+    create_image_set,
+    find_missing_images,
+    match_images,
+    refuse_missing,
+    seal_image_set,
+    upload_batch,
+    wait_for_image_set,
+)
+from labelwright.tasks.planning import check_images, write_down_campaign
+
+ROUNDS = 3
+"""How often images that went missing on the way are sent again within one run."""
+
+
+@flow(name="launch-campaign", flow_run_name="launch {campaign.title}")
+def launch_campaign(campaign: CampaignSpec) -> str:
+    """Check and upload the images, create the campaign and activate it. Run again, it does only what is missing.
+
+    Answers the campaign's title.
+    """
+    title = write_down_campaign(campaign)
+    with asking_for_attention(title):
+        check_images(title)
+        create_image_set(title)
+        for _ in range(ROUNDS):
+            batches = find_missing_images(title)
+            if not batches:
+                break
+            for batch in batches:
+                upload_batch(title, batch)
+        else:
+            refuse_missing(title)
+        seal_image_set(title)
+        wait_for_image_set(title)
+        match_images(title)
+        create_campaign(title)
+        for first, last in stretches_to_add(title):
+            add_images(title, first, last)
+        activate_campaign(title)
+    return title

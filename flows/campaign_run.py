@@ -1,0 +1,25 @@
+"""From a folder of images to labeled datasets in one run, for short campaigns and one machine."""
+
+from typing import Any
+
+from prefect import flow
+
+from labelwright.spec import CampaignSpec
+from labelwright.tasks.sweeping import wait_for_labels
+
+from labelwright.flows.campaign_export import export_campaign
+from labelwright.flows.campaign_finish import finish_campaign
+from labelwright.flows.campaign_launch import launch_campaign
+
+
+@flow(name="run-campaign", flow_run_name="run {campaign.title}")
+def run_campaign(campaign: CampaignSpec, wait_hours: float = 24, look_every: float = 30) -> list[dict[str, Any]]:
+    """Launch, wait for the labels, finish and export. Run again, it goes on where it stood.
+
+    wait_hours: how long this run waits for labels. look_every: seconds between two looks.
+    Answers the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
+    """
+    title = launch_campaign(campaign)
+    if wait_for_labels(title, wait_hours, look_every) == "completed":
+        finish_campaign(title)
+    return export_campaign(title)

@@ -1,0 +1,205 @@
+"""The command line: parses and prints. What a command does is imported when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from labelwright import __version__
+
+app = typer.Typer(
+    name="labelwright",
+    help="From a folder of images to a versioned, labeled dataset, through whichever labeling platform you use.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+File = Annotated[Path, typer.Argument(help="The campaign's YAML file.", metavar="CAMPAIGN.YAML")]
+Title = Annotated[str, typer.Argument(help="The campaign's title.", metavar="CAMPAIGN")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop when any file has to be left out.")]
+
+
+def main() -> None:
+    """The program's entry: every failure becomes a sentence and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the last place where it can be told well
+        from labelwright.failures import tell
+
+        sys.exit(tell(error))
+
+
+@app.callback(invoke_without_command=True)
+def _about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Ledger, keys and files under way. [default: ~/.labelwright]")
+    ] = None,
+) -> None:
+    if version:
+        print(f"labelwright {__version__}")  # noqa: T201
+        raise typer.Exit
+    if home is not None:
+        os.environ["LABELWRIGHT_HOME"] = str(home.resolve())
+
+
+@app.command()
+def plan(
+    file: File,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would be uploaded, created and exported. Does nothing."""
+    from labelwright import printing
+    from labelwright.plan import make_plan
+    from labelwright.settings import settings
+    from labelwright.spec import load_spec
+
+    spec = load_spec(file)
+    with printing.counting("checking images") as count:
+        made = make_plan(spec, settings(), count)
+    printing.show_plan(made, as_json)
+    if not made.images or (made.rejects and (strict or spec.images.strict)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def launch(file: File, as_json: AsJson = False) -> None:
+    """Check and upload the images, create the campaign and activate it. Run again, it does only what is missing."""
+    from labelwright.spec import load_spec
+
+    spec = load_spec(file)
+    _in_prefect(lambda flows: flows.launch_campaign(spec), spec.title, as_json)
+
+
+@app.command()
+def sweep(
+    finish: Annotated[bool, typer.Option(help="Also finish and export what is completely labeled.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Look once at every open campaign; finish and export what is completely labeled."""
+    from labelwright import printing
+
+    states = _in_prefect(lambda flows: flows.sweep_campaigns(finish=finish), None, as_json, silent=True)
+    printing.show_states(states, as_json)
+
+
+@app.command()
+def finish(title: Title, as_json: AsJson = False) -> None:
+    """Close a labeled campaign on its platform, after a look at its labels."""
+    _in_prefect(lambda flows: flows.finish_campaign(title), title, as_json)
+
+
+@app.command()
+def export(title: Title, as_json: AsJson = False) -> None:
+    """Write the files of a labeled campaign and register its datasets."""
+    _in_prefect(lambda flows: flows.export_campaign(title), title, as_json)
+
+
+@app.command()
+def run(
+    source: Annotated[Path, typer.Argument(help="A folder of images, or a campaign's YAML file.", metavar="SOURCE")],
+    labels: Annotated[str, typer.Option(help="For a folder: names, separated by commas.", metavar="A,B")] = "",
+    labeler: Annotated[str, typer.Option(help="For a folder: the labeler's e-mail address.", metavar="X@Y.Z")] = "",
+    title: Annotated[str, typer.Option(help="For a folder: the campaign's title. [default: its name]")] = "",
+    geometry: Annotated[str, typer.Option(help="For a folder: box, polygon, image or any.")] = "any",
+    instructions: Annotated[str, typer.Option(help="For a folder: what labelers read.")] = "",
+    output: Annotated[Path, typer.Option(help="For a folder: where datasets go.")] = Path("datasets"),
+    strict: Strict = False,
+    wait_hours: Annotated[float, typer.Option(help="How long to wait for the labels.", min=0)] = 24,
+    look_every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.2)] = 15,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave service and Prefect running at the end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """From images to labeled datasets in one go: launch, wait for the labels, finish, export.
+
+    Starts the embedded labeling service and Prefect's server when none is configured. Run again, it goes on.
+    """
+    from labelwright.running import run_here, spec_for_folder
+    from labelwright.spec import load_spec
+
+    if source.is_dir():
+        spec = spec_for_folder(source, title, labels, labeler, geometry, instructions, output, strict)
+    else:
+        spec = load_spec(source)
+    run_here(spec, wait_hours, look_every, keep=keep, as_json=as_json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything of the demo goes.")] = Path("labelwright-demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Leave service and Prefect UI running, to look around.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label real photographs from beginning to end on this machine, and show what came out."""
+    from labelwright.running import run_demo
+
+    run_demo(folder.resolve(), keep=keep, as_json=as_json)
+
+
+@app.command()
+def status(
+    title: Annotated[str | None, typer.Argument(help="One campaign, in detail.", metavar="[CAMPAIGN]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the ledger knows: every campaign, or one with its effects, rejects and datasets."""
+    from labelwright import printing
+    from labelwright.ledger import open_ledger
+    from labelwright.settings import settings
+
+    ledger = open_ledger(settings().ledger_address())
+    if title is None:
+        printing.show_campaigns(ledger.campaigns.all(), as_json)
+    else:
+        printing.show_campaign(ledger, title, as_json)
+
+
+@app.command("labeler-key")
+def labeler_key(title: Title, as_json: AsJson = False) -> None:
+    """Print the key that the campaign's labeler works with. Hand it over on a safe way."""
+    from labelwright import printing
+    from labelwright.ledger import open_ledger
+    from labelwright.settings import settings
+    from labelwright.spec import CampaignSpec
+
+    found = settings()
+    record = open_ledger(found.ledger_address()).campaigns.get(title)
+    spec = CampaignSpec.model_validate(record.spec)
+    printing.show_labeler_key(found.home, spec, record.remote_id, as_json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8080,
+    data_dir: Annotated[Path | None, typer.Option(help="[default: service in the home folder]")] = None,
+) -> None:
+    """Run the embedded labeling service."""
+    from labelwright.running import serve_here
+
+    serve_here(host, port, data_dir)
+
+
+def _in_prefect(work: Callable[[Any], Any], title: str | None, as_json: bool, *, silent: bool = False) -> Any:
+    """Run a flow where Prefect is configured, or on a server of our own for as long as it takes."""
+    from labelwright import printing
+    from labelwright.running import prefect_at_hand
+
+    with prefect_at_hand() as flows, printing.progress():
+        answer = work(flows)
+    if not silent and title is not None:
+        from labelwright.ledger import open_ledger
+        from labelwright.settings import settings
+
+        printing.show_campaign(open_ledger(settings().ledger_address()), title, as_json)
+    return answer

@@ -1,0 +1,78 @@
+"""Failures as people read them: a sentence on standard error and an exit code.
+
+0 all is well. 1 it did not work, and the message says why. 2 the command or its input cannot be used. 3 labels are missing
+yet: nothing is wrong, only early. 4 something outside did not answer: try again later. 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+FAILED, MISUSED, EARLY, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 4, 130
+
+
+class CannotRun(ValueError):
+    """What was asked for cannot be done this way: the message says what to give instead."""
+
+
+def tell(error: BaseException) -> int:
+    """Print the failure; answers the exit code. Only a mistake of ours comes with a traceback."""
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        print("\nInterrupted. Nothing is lost: run the same again to go on.", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    code = exit_code(error)
+    if code is None:
+        traceback.print_exception(error)
+        print("labelwright: this is a mistake in Labelwright; please report it with the lines above.", file=sys.stderr)  # noqa: T201
+        return FAILED
+    print(f"labelwright: {_words(error)}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _words(error: BaseException) -> str:
+    import click
+
+    if isinstance(error, click.UsageError) or hasattr(error, "format_message"):
+        return str(error.format_message())  # type: ignore[attr-defined]
+    return str(error)
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code for a failure that was foreseen, else None."""
+    for kind, code in _foreseen():
+        if isinstance(error, kind):
+            return code
+    return None
+
+
+def _foreseen() -> list[tuple[type[BaseException], int]]:
+    import click
+
+    from labelwright.datasets.gate import GateRefused
+    from labelwright.ingest import IngestError
+    from labelwright.ledger import LedgerError
+    from labelwright.local import NotStarted
+    from labelwright.platforms import PlatformError, PlatformUnavailable
+    from labelwright.settings import SettingsError
+    from labelwright.spec import SpecError
+
+    found: list[tuple[type[BaseException], int]] = [
+        (click.UsageError, MISUSED),
+        (click.ClickException, MISUSED),
+        (SpecError, MISUSED),
+        (SettingsError, MISUSED),
+        (CannotRun, MISUSED),
+        (PlatformUnavailable, UNAVAILABLE),
+        (NotStarted, UNAVAILABLE),
+        (PlatformError, FAILED),
+        (LedgerError, FAILED),
+        (IngestError, FAILED),
+        (GateRefused, FAILED),
+    ]
+    if "labelwright.tasks.sweeping" in sys.modules:
+        from labelwright.tasks.campaigns import NotLabeledYet
+        from labelwright.tasks.sweeping import LabelsLate
+
+        found += [(NotLabeledYet, EARLY), (LabelsLate, EARLY)]
+    return found

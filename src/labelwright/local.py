@@ -1,0 +1,150 @@
+"""What runs on one machine: the embedded service and Prefect's own server as child processes, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+
+class NotStarted(Exception):
+    """A server that did not come up: the message holds the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server process of ours."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self, patience: float = 15) -> None:
+        """Ask it to end, and make it end when it does not within `patience` seconds."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+
+def start_service(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
+    """The embedded labeling service with its data in `home`/service.
+
+    Without a port it takes the one it had before, so that the addresses in datasets stay the same; else a free one.
+    """
+    folder = home / "service"
+    folder.mkdir(parents=True, exist_ok=True)
+    remembered = folder / "port"
+    if port is None and remembered.exists():
+        port = int(remembered.read_text())
+        port = port if _is_free(port) else None
+    port = port or free_port(8080)
+    command = [sys.executable, "-m", "labelwright", "serve", "--port", str(port), "--data-dir", str(folder)]
+    url = f"http://{LOOPBACK}:{port}"
+    server = _start("the labeling service", command, url, f"{url}/health", home / "logs" / "service.log", {}, 60, keep)
+    remembered.write_text(str(port))
+    return server
+
+
+def start_prefect(home: Path, *, keep: bool = False) -> Server:
+    """Prefect's own server and UI, its database in `home`/prefect."""
+    port = free_port(4200)
+    url = f"http://{LOOPBACK}:{port}"
+    environment = {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_UI_API_URL": f"{url}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
+    log = home / "logs" / "prefect.log"
+    return _start("the Prefect server", command, url, f"{url}/api/health", log, environment, 180, keep)
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port if nothing listens there, else one that the system chooses."""
+    if _is_free(wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(health: str) -> bool:
+    """Whether a server says that it is well."""
+    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(health, timeout=5):
+        return True
+    return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def _start(
+    name: str,
+    command: list[str],
+    url: str,
+    health: str,
+    log: Path,
+    environment: Mapping[str, str],
+    patience: float,
+    keep: bool,
+) -> Server:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            # In a session of its own it does not see the Ctrl+C that is meant for us: we end it in order.
+            start_new_session=True,
+            preexec_fn=None if keep else _die_with_parent,
+        )
+    server = Server(url, process, log)
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise NotStarted(f"{name} ended with code {process.returncode} while it started:\n{_tail(log)}")
+        if answers(health):
+            return server
+        time.sleep(0.2)
+    server.stop()
+    raise NotStarted(f"{name} did not answer within {patience:g} seconds:\n{_tail(log)}")
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel ends the child when we are killed; elsewhere a killed parent leaves it running."""
+    if sys.platform == "linux":
+        parent_death_signal = 1
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in lines[-12:]) + f"\n(all of it: {log})"

@@ -1,0 +1,250 @@
+"""What commands print: tables for people, JSON for scripts, progress on standard error and only on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from labelwright.ledger import CampaignRecord, Ledger
+    from labelwright.plan import Plan
+    from labelwright.settings import Settings
+    from labelwright.spec import CampaignSpec
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Bars = Callable[[str, str, int, int], None]
+
+
+def show_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+# Progress
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on a terminal, a line elsewhere."""
+    if err.is_terminal:
+        with err.status(f"{what} ..."):
+            yield
+    else:
+        err.print(f"{what} ...")
+        yield
+
+
+@contextlib.contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """A running count of something whose end nobody knows."""
+    with _bars() as bars:
+        task = bars.add_task(what, total=None)
+        yield lambda count: bars.update(task, completed=count)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Bars]:
+    """Bars for what flows do in this process, one a kind of work."""
+    from labelwright.tasks.reporting import unwatch, watch
+
+    with _bars() as bars:
+        known: dict[tuple[str, str], Any] = {}
+
+        def follow(title: str, doing: str, done: int, total: int) -> None:
+            if (title, doing) not in known:
+                known[title, doing] = bars.add_task(f"{title}: {doing}", total=total or None)
+            bars.update(known[title, doing], completed=done, total=total or None)
+
+        watch(follow)
+        try:
+            yield follow
+        finally:
+            unwatch(follow)
+
+
+def _bars() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, disable=not err.is_terminal)
+
+
+# Answers
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    if as_json:
+        show_json(plan.as_json())
+        return
+    out.print(f"[bold]{escape(plan.title)}[/bold] on {plan.platform}, labeled by {escape(plan.labeler)}")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("would upload", f"{plan.images:,} images, {plan.bytes / 1e6:,.1f} MB, in {plan.batches:,} batches")
+    table.add_row("would leave out", f"{len(plan.rejects):,} files")
+    table.add_row("would create", "\n".join(map(escape, plan.create)))
+    table.add_row("labels", escape(", ".join(plan.labels)))
+    table.add_row("deadline", plan.deadline or "none")
+    table.add_row("would export", "\n".join(map(escape, plan.export)))
+    out.print(table)
+    _show_rejects([(one["file"], one["reason"]) for one in plan.rejects])
+    out.print("Nothing was sent and nothing was written.")
+
+
+def show_states(states: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        show_json(states)
+    elif not states:
+        out.print("No campaign is open.")
+    for title, state in () if as_json else states.items():
+        out.print(f"{escape(title)}: {state}")
+
+
+def show_campaigns(records: list[CampaignRecord], as_json: bool) -> None:
+    if as_json:
+        show_json([_campaign_as_json(record) for record in records])
+        return
+    if not records:
+        out.print("No campaign yet. Begin with: labelwright run FOLDER --labels a,b --labeler x@y.z")
+        return
+    table = Table("campaign", "state", "labeled", "platform", "labeler", "looked at", box=None, header_style="bold")
+    for record in records:
+        looked = f"{record.looked_at:%Y-%m-%d %H:%M} UTC" if record.looked_at else ""
+        table.add_row(
+            escape(record.title),
+            record.state.value,
+            f"{record.done:,} of {record.total or record.images or 0:,}",
+            record.spec["platform"],
+            escape(record.spec["labeler"]),
+            looked,
+        )
+    out.print(table)
+
+
+def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
+    record = ledger.campaigns.get(title)
+    datasets, rejects = ledger.campaigns.datasets(title), ledger.manifests.rejects(title)
+    if as_json:
+        told = _campaign_as_json(record)
+        told["effects"] = [
+            {"step": e.step, "item": e.item, "intended_at": e.intended_at, "done_at": e.done_at, "outcome": e.outcome}
+            for e in ledger.effects.all(title)
+        ]
+        told["moves"] = [{"was": m.was, "became": m.became, "at": m.at, "why": m.why} for m in ledger.campaigns.moves(title)]
+        told["rejects"] = [{"file": one.name, "reason": one.reason} for one in rejects]
+        told["datasets"] = datasets
+        show_json(told)
+        return
+    out.print(f"\n[bold]{escape(title)}[/bold] is {record.state.value}")
+    if record.reason:
+        out.print(f"  [bold]why:[/bold] {escape(record.reason)}")
+        out.print("  When that is mended, run the same command again.")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+    table.add_row("images", f"{record.images or 0:,}, {len(rejects):,} files left out")
+    table.add_row("labeled", f"{record.done:,} of {record.total or record.images or 0:,}")
+    for effect in ledger.effects.all(title):
+        done = f"{effect.done_at:%Y-%m-%d %H:%M:%S} UTC" if effect.done_at else "interrupted: the next run looks"
+        table.add_row(f"{effect.step} {effect.item}".strip(), done)
+    out.print(table)
+    _show_rejects([(one.name, one.reason) for one in rejects])
+    if datasets:
+        shown = Table("dataset", "version", "where", box=None, header_style="bold", padding=(0, 2, 0, 2))
+        for one in datasets:
+            shown.add_row(escape(one["name"]), one["version"], escape(one["location"]))
+        out.print(shown)
+
+
+def _campaign_as_json(record: CampaignRecord) -> dict[str, Any]:
+    return {
+        "title": record.title,
+        "state": record.state.value,
+        "reason": record.reason,
+        "platform": record.spec["platform"],
+        "labeler": record.spec["labeler"],
+        "deadline": record.spec.get("deadline"),
+        "images": record.images,
+        "done": record.done,
+        "total": record.total,
+        "image_set": record.image_set,
+        "remote_id": record.remote_id,
+        "created_at": record.created_at.isoformat(),
+        "looked_at": record.looked_at.isoformat() if record.looked_at else None,
+    }
+
+
+def _show_rejects(rejects: list[tuple[str, str]]) -> None:
+    if not rejects:
+        return
+    table = Table("left out", "why", box=None, header_style="bold", padding=(0, 2, 0, 2))
+    for name, reason in rejects[:20]:
+        table.add_row(escape(name), escape(reason))
+    if len(rejects) > 20:
+        table.add_row(f"... and {len(rejects) - 20:,} more", "")
+    out.print(table)
+
+
+def show_labeler_key(home: Path, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:
+    from labelwright.failures import CannotRun
+    from labelwright.labelers import LabelerKeys
+
+    found = LabelerKeys(home).find(spec.connection or spec.platform, spec.labeler)
+    if found is None:
+        raise CannotRun(f"no key of {spec.labeler} is kept on this machine: launch the campaign first")
+    told = {
+        "labeler": found.email,
+        "campaign_id": campaign,
+        "key": found.key,
+        "secret": found.secret.value if found.secret else None,
+    }
+    if as_json:
+        show_json(told)
+        return
+    for name, value in told.items():
+        out.print(f"{name}: {escape(value or 'known to the labeler from an earlier campaign')}")
+
+
+# Running on this machine
+
+
+def show_addresses(service: str | None, prefect: str | None, as_json: bool) -> None:
+    if as_json:
+        return
+    if service:
+        out.print(f"labeling service  {service}")
+    if prefect:
+        out.print(f"Prefect UI        {prefect}")
+
+
+def show_where_to_label(settings: Settings, spec: CampaignSpec, as_json: bool) -> None:
+    if as_json:
+        return
+    from labelwright.labelers import LabelerKeys
+
+    path = LabelerKeys(settings.home).path(spec.connection or spec.platform, spec.labeler)
+    if path.exists():
+        err.print(f"{escape(spec.labeler)} can label now; the key is in {escape(str(path))}")
+        err.print("Waiting for the labels. Ctrl+C stops the waiting, nothing is lost: run the same again to go on.")
+
+
+def show_kept(service: str | None, prefect: str | None, as_json: bool) -> None:
+    if not as_json:
+        running = " and ".join(one for one in (service, prefect) if one)
+        out.print(f"Still running, as asked: {running or 'nothing of ours'}")
+
+
+def show_demo_end(folder: Path, service: str | None, prefect: str | None, keep: bool, as_json: bool) -> None:
+    if as_json:
+        return
+    sheet = folder / "home" / "campaigns" / "demo-photographs" / "contact-sheet.png"
+    out.print(f"\n  contact sheet   {escape(str(sheet))}")
+    out.print(f"  everything      {escape(str(folder))}")
+    if keep:
+        show_kept(service, prefect, as_json)
+    else:
+        out.print("  Service and Prefect are stopped. To look around in the Prefect UI: labelwright demo --keep")

@@ -1,0 +1,189 @@
+"""Commands that run flows on this machine: with what is configured, or with servers of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from labelwright import printing
+from labelwright.failures import CannotRun
+from labelwright.settings import forget_settings, settings
+from labelwright.spec import CampaignSpec, validate_spec
+
+
+def spec_for_folder(
+    folder: Path, title: str, labels: str, labeler: str, geometry: str, instructions: str, output: Path, strict: bool
+) -> CampaignSpec:
+    """The campaign that ``labelwright run FOLDER`` means. Raises SpecError, CannotRun."""
+    names = [name.strip() for name in labels.split(",") if name.strip()]
+    if not names or not labeler:
+        raise CannotRun(f"say what to label and who does it: labelwright run {folder} --labels cat,dog --labeler you@example.com")
+    document = {
+        "title": title or folder.resolve().name,
+        "images": {"folder": str(folder.resolve()), "strict": strict},
+        "labels": [{"name": name, "geometry": geometry} for name in names],
+        "labeler": labeler,
+        "instructions": instructions,
+        "export": {"folder": str(output.resolve())},
+    }
+    return validate_spec(document, "the command line")
+
+
+@contextlib.contextmanager
+def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
+    """The flows, with Prefect set up: the API that is configured, the given server, or Prefect's own temporary one."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    if server is not None:
+        os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    from labelwright.flows.campaign_export import export_campaign
+    from labelwright.flows.campaign_finish import finish_campaign
+    from labelwright.flows.campaign_launch import launch_campaign
+    from labelwright.flows.campaign_run import run_campaign
+    from labelwright.flows.campaign_sweep import sweep_campaigns
+
+    yield SimpleNamespace(
+        export_campaign=export_campaign,
+        finish_campaign=finish_campaign,
+        launch_campaign=launch_campaign,
+        run_campaign=run_campaign,
+        sweep_campaigns=sweep_campaigns,
+    )
+
+
+@contextlib.contextmanager
+def servers_at_hand(spec: CampaignSpec, *, keep: bool) -> Iterator[tuple[str | None, Any]]:
+    """Start the embedded service and Prefect's server where none is configured.
+
+    Answers the service's address (None: a platform elsewhere) and the Prefect server (None: one elsewhere).
+    They are stopped at the end unless they are to be kept and all went well.
+    """
+    from labelwright.local import start_prefect, start_service
+
+    home, started = settings().home, []
+    service = prefect = None
+    try:
+        if needs_embedded_service(spec):
+            with printing.waiting("starting the labeling service"):
+                service = start_service(home, keep=keep)
+            started.append(service)
+            os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = service.url
+            forget_settings()
+        if "PREFECT_API_URL" not in os.environ:
+            with printing.waiting("starting Prefect"):
+                prefect = start_prefect(home, keep=keep)
+            started.append(prefect)
+        yield (service.url if service else None), prefect
+    except BaseException:
+        keep = False
+        raise
+    finally:
+        if not keep:
+            for server in reversed(started):
+                server.stop()
+
+
+def needs_embedded_service(spec: CampaignSpec) -> bool:
+    """Whether the campaign labels on this machine and no service runs yet."""
+    from labelwright.local import answers
+
+    if spec.platform != "campaign_api" or (spec.connection or spec.platform) != "campaign_api":
+        return False
+    configured = settings().connections.get("campaign_api")
+    if configured is not None and configured.url:
+        return False
+    local = settings().embedded_service()
+    return local is None or not local.url or not answers(f"{local.url}/health")
+
+
+def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: bool, as_json: bool) -> None:
+    """Launch, wait, finish, export, and print what there is."""
+    from labelwright.ledger import open_ledger
+
+    with servers_at_hand(spec, keep=keep) as (service, prefect):
+        printing.show_addresses(service, prefect and prefect.url, as_json)
+        with prefect_at_hand(prefect) as flows, printing.progress():
+            flows.launch_campaign(spec)
+            printing.show_where_to_label(settings(), spec, as_json)
+            flows.run_campaign(spec, wait_hours=wait_hours, look_every=look_every)
+        printing.show_campaign(open_ledger(settings().ledger_address()), spec.title, as_json)
+        if keep:
+            printing.show_kept(service, prefect and prefect.url, as_json)
+
+
+DEMO_TITLE = "demo-photographs"
+
+
+def demo_spec(folder: Path) -> CampaignSpec:
+    from labelwright.demo.photographs import demo_schema, photo_folder
+
+    document = {
+        "title": DEMO_TITLE,
+        "images": {"folder": str(photo_folder()), "include": ["*.jpg"]},
+        "labels": demo_schema(),
+        "labeler": "partner@example.com",
+        "instructions": "Draw a tight box around each object; follow the outline where the label asks for a polygon.",
+        "export": {"folder": str(folder / "datasets")},
+        "metadata": {"purpose": "demo"},
+    }
+    return validate_spec(document, "the demo")
+
+
+def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
+    """Everything from photographs to datasets, with a scripted labeling partner. Raises what a real campaign would."""
+    from labelwright.demo.partner import label_campaign
+    from labelwright.labelers import LabelerKeys
+    from labelwright.ledger import open_ledger
+
+    os.environ["LABELWRIGHT_HOME"] = str(folder / "home")
+    for name in [name for name in os.environ if name.startswith("LABELWRIGHT_CONNECTIONS__") or name == "PREFECT_API_URL"]:
+        del os.environ[name]  # the demo keeps to itself, whatever this machine is configured for
+    forget_settings()
+    spec = demo_spec(folder)
+    with servers_at_hand(spec, keep=keep) as (service, prefect):
+        printing.show_addresses(service, prefect.url, as_json)
+        with prefect_at_hand(prefect) as flows, printing.progress() as bars:
+            flows.launch_campaign(spec)
+            ledger = open_ledger(settings().ledger_address())
+            record = ledger.campaigns.get(spec.title)
+            if record.state.value == "active":
+                access = LabelerKeys(settings().home).find("campaign_api", spec.labeler)
+                if access is None or record.remote_id is None:
+                    raise CannotRun(f"the labeler's key is gone; remove {folder} and start anew")
+                label_campaign(
+                    f"{service}/api/v1",
+                    record.remote_id,
+                    access,
+                    lambda done, total: bars(spec.title, "the partner labels", done, total),
+                )
+            flows.sweep_campaigns()
+            if ledger.campaigns.get(spec.title).state.value == "exported" and record.state.value == "exported":
+                flows.export_campaign(spec.title)
+        printing.show_campaign(ledger, spec.title, as_json)
+        printing.show_demo_end(folder, service, prefect.url, keep, as_json)
+
+
+def serve_here(host: str, port: int, data_dir: Path | None) -> None:
+    """The embedded service, in the foreground. Raises CannotRun."""
+    from labelwright.service.config import ServiceConfig
+    from labelwright.service.run import serve
+
+    found = settings()
+    configured = found.service
+    serve(
+        ServiceConfig(
+            data_dir=(data_dir or found.home / "service").resolve(),
+            host=host,
+            port=port,
+            admin_key=configured.admin_key,
+            admin_secret=configured.admin_secret.get_secret_value() if configured.admin_secret else None,
+            dropbox_lifetime=timedelta(seconds=configured.dropbox_lifetime),
+        )
+    )
+
