@@ -149,7 +149,7 @@ class KeepsImageSets(Protocol):
         """Create it. A title that exists raises PlatformRefused with status 409."""
 
     def dropbox(self, image_set: str) -> Secret:
-        """A container URL with a signature that takes images until the set is sealed; each call may give a fresh one."""
+        """A container URL with a signature that takes images until the set is sealed; each call may give a new one."""
 
     def seal_image_set(self, image_set: str) -> None:
         """No more images: take in what is there. Said twice it does no harm."""
