@@ -313,7 +313,7 @@ def test_errors_survive_pickling(error: PlatformError) -> None:
 
 
 def test_what_was_never_sent_is_not_said_to_be_unanswered() -> None:
-    assert str(PlatformRefused("p", "look", words="no")) == "p was not asked when asked to look: no"
+    assert str(PlatformRefused("p", "look", words="no")) == "p was not asked to look: no"
 
 
 # Secrets

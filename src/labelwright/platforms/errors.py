@@ -24,13 +24,14 @@ class PlatformError(Exception):
         super().__init__(platform, verb, status, words, advice)
 
     def __str__(self) -> str:
-        text = f"{self.platform} {self._answered()} when asked to {self.verb}"
+        text = f"{self.platform} {self._answered()} {self.verb}"
         if self.words:
             text += f": {self.words}"
         return f"{text}. {self.advice}" if self.advice else text
 
     def _answered(self) -> str:
-        return f"answered {self.status}" if self.status is not None else "did not answer"
+        answered = f"answered {self.status}" if self.status is not None else "did not answer"
+        return f"{answered} when asked to"
 
     def __reduce__(self) -> tuple[object, ...]:
         keywords = {"status": self.status, "words": self.words, "advice": self.advice}
@@ -65,7 +66,7 @@ class PlatformRefused(PlatformError):
     """Will not work, however often it is asked. Without a status it was refused on our side and never sent."""
 
     def _answered(self) -> str:
-        return f"answered {self.status}" if self.status is not None else "was not asked"
+        return f"answered {self.status} when asked to" if self.status is not None else "was not asked to"
 
 
 class AccessDenied(PlatformRefused):
