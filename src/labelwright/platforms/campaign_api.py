@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found", RemoteCampaign, RemoteImageSet)
 
 NAME = "campaign_api"
-_CHUNK = 1000
-"""Images in one request or answer: what the contract gives unless asked for more."""
 
 
 class Options(BaseModel):
@@ -49,6 +47,7 @@ class Options(BaseModel):
 
     timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
     connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
+    page_size: int = Field(1000, ge=1, le=10_000, title="Images or other things in one request or answer")
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
 
 
@@ -61,21 +60,31 @@ def connect(connection: Connection) -> CampaignApi:
         connection.secret or Secret(""),
         timeout=(options.connect_seconds, options.timeout_seconds),
         patience=options.patience_seconds,
+        page_size=options.page_size,
     )
 
 
 class CampaignApi:
     """Platform, KeepsImageSets, FinishesCampaigns, ReopensCampaigns, RotatesLabelerKeys and ServesImages.
 
-    `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's.
+    `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's. `page_size` is how
+    many images go into one request and are wanted in one answer.
     """
 
     name = NAME
 
     def __init__(
-        self, url: str, key: str, secret: Secret, *, timeout: tuple[float, float] = (5.0, 60.0), patience: float = 60.0
+        self,
+        url: str,
+        key: str,
+        secret: Secret,
+        *,
+        timeout: tuple[float, float] = (5.0, 60.0),
+        patience: float = 60.0,
+        page_size: int = 1000,
     ) -> None:
         headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
+        self._page_size = page_size
         self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience)
 
     def __repr__(self) -> str:
@@ -120,8 +129,8 @@ class CampaignApi:
     def add_images(self, campaign: str, images: Sequence[str]) -> None:
         # No Idempotency-Key: adding twice does no harm, while a refusal (an image that is not there yet) must not be
         # answered again when it is no longer true.
-        for start in range(0, len(images), _CHUNK):
-            body = [{"id": _number(image)} for image in images[start : start + _CHUNK]]
+        for start in range(0, len(images), self._page_size):
+            body = [{"id": _number(image)} for image in images[start : start + self._page_size]]
             path = f"/campaigns/{_segment(campaign)}/images"
             self._http.call(f"add images to campaign {campaign}", "POST", path, json=body)
 
@@ -140,7 +149,7 @@ class CampaignApi:
         path = f"/campaigns/{_segment(campaign)}/objects"
         page = int(cursor) if cursor and cursor.isdecimal() else 1
         try:
-            answer = Fields(self.name, verb, self._http.call(verb, "GET", path, params=_page(page)))
+            answer = Fields(self.name, verb, self._http.call(verb, "GET", path, params=self._page(page)))
         except PlatformRefused as refused:
             if refused.status in (404, 405, 501):
                 self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
@@ -230,12 +239,15 @@ class CampaignApi:
         """Every object of a list, page after page. A server may give a bare list, or all in one answer."""
         page = 1
         while True:
-            answer = self._http.call(verb, "GET", path, params={**(params or {}), **_page(page)})
+            answer = self._http.call(verb, "GET", path, params={**(params or {}), **self._page(page)})
             fields = Fields(self.name, verb, {what: answer} if isinstance(answer, list) else answer)
             yield from fields.each(what)
             if page >= _pages(fields, page):
                 return
             page += 1
+
+    def _page(self, page: int) -> dict[str, str | int]:
+        return {"page": page, "per_page": self._page_size}
 
     def _only(self, verb: str, found: list[_Found]) -> _Found | None:
         if len(found) > 1:
@@ -258,10 +270,6 @@ def _pages(answer: Fields, page: int) -> int:
     if pagination.whole("page") != page:
         pagination.refuse("page", f"is {pagination.whole('page')} though {page} was asked for")
     return pagination.whole("pages")
-
-
-def _page(page: int) -> dict[str, str | int]:
-    return {"page": page, "per_page": _CHUNK}
 
 
 def _number(image: str) -> int | str:
