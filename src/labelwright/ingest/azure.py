@@ -69,23 +69,22 @@ def translated(error: Exception, platform: str, verb: str) -> PlatformError:
     if not isinstance(error, AzureError):
         raise error
     if not isinstance(error, HttpResponseError) or error.status_code is None:
-        words = _no_answer_words(error)
-        return PlatformUnavailable(platform, verb, words=words, advice="Try again.")
+        return for_status(platform, verb, None, _no_answer_words(error))
     status = int(error.status_code)
     code = getattr(error, "error_code", None)
     words = str(getattr(code, "value", code) or error.reason or "")[:200]
     return for_status(platform, verb, status, words, retry_after(error))
 
 
-def for_status(platform: str, verb: str, status: int, words: str, wait: float | None = None) -> PlatformError:
-    """The error for an HTTP status; `words` must hold no secret."""
+def for_status(platform: str, verb: str, status: int | None, words: str, wait: float | None = None) -> PlatformError:
+    """The error for an HTTP status (None: no answer came); `words` must hold no secret."""
     if status in (401, 403):
         advice = "Ask for a new signed URL and send what is missing."
         return DropboxExpired(platform, verb, status=status, words=words, advice=advice)
     if status == 404:
         advice = "The container is gone or was never made: look at the image set on the platform."
         return NotFound(platform, verb, status=status, words=words, advice=advice)
-    if status in (408, 429) or status >= 500 or words == "Md5Mismatch":
+    if status is None or status in (408, 429) or status >= 500 or words == "Md5Mismatch":
         # A body that was damaged on its way arrives in one piece when it is sent again.
         return PlatformUnavailable(platform, verb, status=status, words=words, advice="Try again.", retry_after=wait)
     return PlatformRefused(platform, verb, status=status, words=words)
