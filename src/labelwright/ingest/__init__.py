@@ -1,1 +1,39 @@
 """Find, check, hash and upload images."""
+
+from .azure import DropboxExpired
+from .checking import Limits, check_image
+from .container import ContainerSource
+from .listings import write_manifest, write_rejects
+from .manifests import ManifestSource
+from .sources import CannotRead, FilesSource, FolderSource, Found, Source, SourceError
+from .stocktaking import StockItem, take_stock
+from .stored import Difference, Differences, StoredFile, compare, differences
+from .upload import Dropbox, UploadReport, open_dropbox
+from .urls import UrlSource
+
+__all__ = [
+    "CannotRead",
+    "ContainerSource",
+    "Difference",
+    "Differences",
+    "Dropbox",
+    "DropboxExpired",
+    "FilesSource",
+    "FolderSource",
+    "Found",
+    "Limits",
+    "ManifestSource",
+    "Source",
+    "SourceError",
+    "StockItem",
+    "StoredFile",
+    "UploadReport",
+    "UrlSource",
+    "check_image",
+    "compare",
+    "differences",
+    "open_dropbox",
+    "take_stock",
+    "write_manifest",
+    "write_rejects",
+]

@@ -24,11 +24,14 @@ class PlatformError(Exception):
         super().__init__(platform, verb, status, words, advice)
 
     def __str__(self) -> str:
-        answered = f"answered {self.status}" if self.status is not None else "did not answer"
-        text = f"{self.platform} {answered} when asked to {self.verb}"
+        text = f"{self.platform} {self._answered()} {self.verb}"
         if self.words:
             text += f": {self.words}"
         return f"{text}. {self.advice}" if self.advice else text
+
+    def _answered(self) -> str:
+        answered = f"answered {self.status}" if self.status is not None else "did not answer"
+        return f"{answered} when asked to"
 
     def __reduce__(self) -> tuple[object, ...]:
         keywords = {"status": self.status, "words": self.words, "advice": self.advice}
@@ -41,7 +44,7 @@ class PlatformError(Exception):
 class PlatformUnavailable(PlatformError):
     """May work if asked again."""
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         platform: str,
         verb: str,
@@ -60,7 +63,10 @@ class PlatformUnavailable(PlatformError):
 
 
 class PlatformRefused(PlatformError):
-    """Will not work, however often it is asked."""
+    """Will not work, however often it is asked. Without a status it was refused on our side and never sent."""
+
+    def _answered(self) -> str:
+        return f"answered {self.status} when asked to" if self.status is not None else "was not asked to"
 
 
 class AccessDenied(PlatformRefused):

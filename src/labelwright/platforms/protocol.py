@@ -125,7 +125,8 @@ class Platform(Protocol):
         """The campaign of that title, or None. Two of one title raise PlatformRefused."""
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
-        """Create it. The caller has looked for the title before: two calls may make two campaigns elsewhere."""
+        """Create it. The caller has looked for the title before: two calls may make two campaigns elsewhere.
+        Where the platform can tell, the very same order said again answers the campaign that it made."""
 
     def add_images(self, campaign: str, images: Sequence[str]) -> None:
         """Put images (by the platform's ids) into the campaign; those that are in it already stay once."""
@@ -146,10 +147,11 @@ class KeepsImageSets(Protocol):
 
     def find_image_set(self, title: str) -> RemoteImageSet | None: ...
     def create_image_set(self, title: str, metadata: dict[str, Any]) -> RemoteImageSet:
-        """Create it. A title that exists raises PlatformRefused with status 409."""
+        """Create it. A title that exists raises PlatformRefused with status 409, unless it was made by these very words
+        just now, as after a lost answer: then it is answered again."""
 
     def dropbox(self, image_set: str) -> Secret:
-        """A container URL with a signature that takes images until the set is sealed; each call may give a fresh one."""
+        """A container URL with a signature that takes images until the set is sealed; each call may give a new one."""
 
     def seal_image_set(self, image_set: str) -> None:
         """No more images: take in what is there. Said twice it does no harm."""
@@ -171,14 +173,16 @@ class FinishesCampaigns(Protocol):
 class ReopensCampaigns(Protocol):
     """A completed campaign can be given back to its labelers."""
 
-    def reopen_campaign(self, campaign: str) -> None: ...
+    def reopen_campaign(self, campaign: str) -> None:
+        """Back to active. Said to an active campaign it does nothing; one that was never completed is refused."""
 
 
 @runtime_checkable
 class RotatesLabelerKeys(Protocol):
     """A labeler's key can be replaced when it was lost."""
 
-    def rotate_labeler_key(self, email: str) -> LabelerAccess: ...
+    def rotate_labeler_key(self, email: str) -> LabelerAccess:
+        """A new pair; the old one is dead. Said again it makes another one: after a lost answer that is the way."""
 
 
 @runtime_checkable

@@ -1,0 +1,140 @@
+"""A dropbox through Microsoft's own client: the store verifies every file as it arrives."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from labelwright.domain import Image
+from labelwright.platforms.errors import PlatformError
+
+from .azure import IMAGE_STORE, translated
+from .stored import StoredFile
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings
+
+T = TypeVar("T")
+
+_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "BMP": "image/bmp",
+    "GIF": "image/gif",
+}
+
+
+def content_type(image: Image) -> str:
+    return _TYPES.get(image.format, "application/octet-stream")
+
+
+class AzureEngine:
+    """See upload.Engine."""
+
+    def __init__(self, client: ContainerClient) -> None:
+        self._client = client
+
+    def put(self, image: Image, data: bytes) -> bool:
+        """The request carries Content-MD5: the store refuses a body that is another one, and keeps the MD5."""
+        headers = {"Content-MD5": base64.b64encode(bytes.fromhex(image.md5)).decode()}
+
+        def send() -> object:
+            return self._client.upload_blob(
+                image.name,
+                data,
+                length=len(data),
+                overwrite=False,
+                content_settings=_settings(image),
+                headers=headers,
+                max_concurrency=1,
+            )
+
+        return _created("keep an image", send)
+
+    def put_blocks(self, image: Image, pieces: Iterator[bytes]) -> bool:
+        from azure.core import MatchConditions
+        from azure.storage.blob import BlobBlock
+
+        blob = self._client.get_blob_client(image.name)
+        # Names of blocks that nobody else uses: two senders at once cannot mix their blocks.
+        attempt, blocks = uuid.uuid4().hex, []
+        for number, piece in enumerate(pieces):
+            block = f"{attempt}{number:08}"
+            digest = base64.b64encode(hashlib.md5(piece, usedforsecurity=False).digest()).decode()
+            _asked(
+                "keep a part of an image",
+                lambda block=block, piece=piece, digest=digest: blob.stage_block(  # type: ignore[misc]
+                    block, piece, length=len(piece), headers={"Content-MD5": digest}
+                ),
+            )
+            blocks.append(BlobBlock(block))
+
+        def commit() -> object:
+            # The checksum of the whole has to be said: a store knows those of the parts only.
+            return blob.commit_block_list(
+                blocks, content_settings=_settings(image), match_condition=MatchConditions.IfMissing
+            )
+
+        return _created("put an image together", commit)
+
+    def look(self, name: str) -> StoredFile | None:
+        blob = self._client.get_blob_client(name)
+        try:
+            stored = _stored(_asked("say what it holds", blob.get_blob_properties))
+        except PlatformError as error:
+            if error.status == 404:
+                return None  # if it is the container that is gone, the next put says so
+            raise
+        if stored.md5_hex is not None:
+            return stored
+        return StoredFile(name, stored.bytes, _asked("send an image back", lambda: self._hash(name)))
+
+    def _hash(self, name: str) -> str:
+        md5 = hashlib.md5(usedforsecurity=False)
+        for chunk in self._client.download_blob(name, max_concurrency=1).chunks():
+            md5.update(chunk)
+        return md5.hexdigest()
+
+    def everything(self) -> Iterator[StoredFile]:
+        blobs = iter(self._client.list_blobs(results_per_page=5000))
+        while True:
+            blob = _asked("list what it holds", lambda: next(blobs, None))
+            if blob is None:
+                return
+            yield _stored(blob)
+
+
+def _settings(image: Image) -> ContentSettings:
+    from azure.storage.blob import ContentSettings
+
+    return ContentSettings(content_type=content_type(image), content_md5=bytearray.fromhex(image.md5))
+
+
+def _stored(blob: BlobProperties) -> StoredFile:
+    md5 = blob.content_settings.content_md5
+    return StoredFile(str(blob.name), int(blob.size), bytes(md5).hex() if md5 else None)
+
+
+def _created(verb: str, call: Callable[[], object]) -> bool:
+    """False when something is there already. Azure says 409 when a condition "must be new" fails, others 412."""
+    try:
+        _asked(verb, call)
+    except PlatformError as error:
+        if error.words in ("BlobAlreadyExists", "ConditionNotMet", "UnauthorizedBlobOverwrite"):
+            return False
+        raise
+    return True
+
+
+def _asked(verb: str, call: Callable[[], T]) -> T:
+    """The call's answer. The errors raised carry nothing of the client's own, which repeat signed URLs."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - translated, or raised again
+        failure = translated(error, IMAGE_STORE, verb)
+    raise failure

@@ -1,0 +1,116 @@
+"""Images that lie in an Azure blob container already."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.platforms.errors import PlatformError
+
+from .azure import container_client, translated
+from .patterns import Patterns
+from .sources import CannotRead, Found, SourceError, is_litter, printable
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+_PLATFORM = "image container"
+
+
+class ContainerSource:
+    """The blobs of a container, in the container's order. Locations are blob names.
+
+    `sas` may be given apart or as the query of the URL; it needs the rights to read and to list. Names are what
+    follows the last slash of `prefix`: the prefix `2026/river/` makes `a.jpg` of `2026/river/a.jpg`. `timeout` in
+    seconds, for every answer.
+    """
+
+    def __init__(
+        self,
+        container_url: str,
+        prefix: str = "",
+        include: Iterable[str] = ("**/*",),
+        exclude: Iterable[str] = (),
+        *,
+        sas: str | None = None,
+        threads: int = 16,
+        timeout: float = 60.0,
+        max_bytes: int = 128 * 1024 * 1024,
+    ) -> None:
+        self._url = container_url
+        self._sas = sas
+        self._prefix = prefix
+        self._patterns = Patterns(include, exclude)
+        self._threads, self._timeout, self._max_bytes = threads, timeout, max_bytes
+        self._kept: ContainerClient | None = None
+
+    def __repr__(self) -> str:
+        return f"ContainerSource({self._url.partition('?')[0]!r}, prefix={self._prefix!r})"
+
+    @property
+    def _client(self) -> ContainerClient:
+        if self._kept is None:
+            self._kept = container_client(self._url, sas=self._sas, threads=self._threads, timeout=self._timeout)
+        return self._kept
+
+    def find(self) -> Iterator[Found | Reject]:
+        inside = len(self._prefix.rpartition("/")[0]) + 1 if "/" in self._prefix else 0
+        blobs = iter(self._client.list_blobs(name_starts_with=self._prefix or None))
+        yielded = 0
+        while True:
+            failure: PlatformError | None = None
+            try:
+                blob = next(blobs, None)
+            except Exception as error:  # noqa: BLE001 - translated, or raised again
+                failure = translated(error, _PLATFORM, "list its images")
+            if failure is not None:
+                raise failure
+            if blob is None:
+                break
+            name = str(blob.name)[inside:]
+            if _is_folder(name, blob.metadata) or any(is_litter(part) for part in name.split("/")):
+                continue
+            if not self._patterns.take(name):
+                continue
+            yielded += 1
+            try:
+                yield Found(safe_name(name), str(blob.name), int(blob.size), version=str(blob.etag))
+            except UnsafeName as error:
+                yield Reject(printable(name), printable(str(error)))
+        if not yielded:
+            where = self._url.partition("?")[0]
+            raise SourceError(
+                f"The container {where} holds nothing under '{self._prefix}' that was asked for. "
+                "Check the container, the prefix and the include and exclude patterns."
+            )
+
+    def open(self, location: str) -> BinaryIO:
+        """Raises CannotRead when the blob is gone or larger than allowed; see Source for the others."""
+        file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - the caller closes it
+        failure: PlatformError | None = None
+        try:
+            downloader = self._client.download_blob(location, max_concurrency=1)
+            too_large = downloader.size > self._max_bytes
+            if not too_large:
+                downloader.readinto(file)
+        except Exception as error:  # noqa: BLE001 - translated, or raised again
+            file.close()
+            failure = translated(error, _PLATFORM, "send an image")
+        if failure is not None:
+            if failure.status == 404:
+                raise CannotRead("is no longer in the container")
+            raise failure
+        if too_large:
+            file.close()
+            raise CannotRead(f"has more than the {self._max_bytes / 1024 / 1024:,.1f} MiB that are allowed")
+        file.seek(0)
+        return cast(BinaryIO, file)
+
+
+def _is_folder(name: str, metadata: object) -> bool:
+    """Hierarchical storage accounts list folders as empty blobs."""
+    if not name or name.endswith("/"):
+        return True
+    return isinstance(metadata, dict) and metadata.get("hdi_isfolder") == "true"

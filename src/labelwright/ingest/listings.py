@@ -1,0 +1,60 @@
+"""Tables for people: what was left out and why, and what was taken."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from labelwright.domain import Reject
+
+from .stocktaking import StockItem
+
+
+def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
+    """A CSV file `name,reason`; answers the number of rejects. Written beside its place first, then moved there."""
+    return _write(path, ("name", "reason"), ((reject.name, reject.reason) for reject in rejects))
+
+
+def write_manifest(path: Path, items: Iterable[StockItem]) -> int:
+    """A CSV file with one line for each image; answers the number of images."""
+    header = ("name", "location", "bytes", "width", "height", "format", "sha256", "md5")
+    rows = (
+        (
+            image.name,
+            item.location,
+            str(image.bytes),
+            str(image.size.width),
+            str(image.size.height),
+            image.format,
+            image.sha256,
+            image.md5,
+        )
+        for item in items
+        for image in (item.image,)
+    )
+    return _write(path, header, rows)
+
+
+def defused(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    count = 0
+    try:
+        # With a byte order mark, without which Excel shows Cyrillic as noise.
+        with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            for row in rows:
+                writer.writerow([defused(cell) for cell in row])
+                count += 1
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count

@@ -1,0 +1,157 @@
+"""A CSV file that says which images are meant."""
+
+from __future__ import annotations
+
+import csv
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from labelwright.domain import Reject, UnsafeName, safe_name
+
+from .seen import Seen
+from .sources import CannotRead, Found, SourceError, found_file, printable
+from .urls import MAX_BYTES, UrlBook, UrlFetcher, name_from_url
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_COLUMNS = ("path", "url", "file_name", "name", "sha256")
+
+
+class ManifestSource:
+    """Columns: `path`, `url` or `file_name` (one of them filled in each row), and if you like `name` and `sha256`.
+
+    UTF-8 with or without a byte order mark; commas, semicolons or tabs. Relative paths start at the CSV's folder and
+    stay inside it; whoever means a file elsewhere writes an absolute path. The order is that of the lines.
+    """
+
+    def __init__(
+        self,
+        csv_path: str | Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        allow_private: bool = False,
+        timeout: float = 30.0,
+    ) -> None:
+        self._path = Path(csv_path).expanduser()
+        self._fetcher = UrlFetcher(max_bytes, allow_private, timeout)
+        self._folder = os.path.realpath(self._path.parent)
+        self._book: UrlBook | None = None
+
+    def find(self) -> Iterator[Found | Reject]:
+        if not self._path.is_file():
+            raise SourceError(f"There is no manifest '{self._path}'. Check the path that says where the CSV file is.")
+        return self._find()
+
+    def _find(self) -> Iterator[Found | Reject]:
+        book, count = UrlBook(), 0
+        with Seen() as names:
+            for line, row in self._rows():
+                count += 1
+                found = self._row(row, book, names)
+                if isinstance(found, Reject):
+                    yield Reject(found.name, f"line {line} of {self._path.name}: {found.reason}")
+                else:
+                    yield found
+        self._book = book
+        if not count:
+            raise SourceError(f"The manifest '{self._path}' lists no images. Add one line for each image.")
+
+    def open(self, location: str) -> BinaryIO:
+        if not location.startswith(("http://", "https://")):
+            return open(location, "rb")  # noqa: PTH123
+        if self._book is None:
+            self._book = UrlBook()
+            for _, row in self._rows():
+                if row["url"]:
+                    self._book.enter(row["url"])
+        return self._fetcher.fetch(self._book.full(location))
+
+    def _row(self, row: dict[str, str], book: UrlBook, names: Seen) -> Found | Reject:
+        place = row["path"] or row["file_name"]
+        shown = row["name"] or place or (name_from_url(row["url"]) if row["url"] else "")
+        sha256 = row["sha256"].lower() or None
+        fault = None
+        if sha256 is not None and not _SHA256.fullmatch(sha256):
+            fault = f"'{sha256}' is not a SHA-256: that has 64 hexadecimal digits"
+        elif place and row["url"]:
+            fault = "both a path and a URL are given: leave one of them empty"
+        elif not place and not row["url"]:
+            fault = "neither a path nor a URL is given"
+        if fault:
+            return Reject(shown, fault)
+        if row["url"]:
+            return self._url(row["url"], row["name"], sha256, book, names)
+        return self._file(place, row["name"], sha256)
+
+    def _file(self, place: str, name: str, sha256: str | None) -> Found | Reject:
+        if Path(place).is_absolute():
+            return found_file(Path(place), name or Path(place).name, sha256)
+        place = place.replace("\\", "/").removeprefix("./")
+        path = os.path.realpath(os.path.join(self._folder, place))  # noqa: PTH118
+        if not path.startswith(self._folder + os.sep):
+            why = f"'{place}' leads out of the manifest's folder: write an absolute path if you mean it"
+            return Reject(name or place, why)
+        return found_file(Path(path), name or posixpath.normpath(place), sha256)
+
+    def _url(self, url: str, name: str, sha256: str | None, book: UrlBook, names: Seen) -> Found | Reject:
+        try:
+            location = book.enter(url)
+        except CannotRead as error:
+            return Reject(name or "(URL)", str(error))
+        try:
+            safe = safe_name(name) if name else names.unique(safe_name(name_from_url(url)))
+        except UnsafeName as error:
+            return Reject(printable(name or name_from_url(url)), str(error))
+        return Found(safe, location, sha256=sha256)
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """The line number, and every known column with its text stripped ('' when the column or the cell is absent)."""
+        reader = None
+        try:
+            with self._path.open(encoding="utf-8-sig", newline="") as file:
+                delimiter, skipped = _delimiter(file)
+                reader = csv.reader(file, delimiter=delimiter)
+                header = [cell.strip().lower() for cell in next(reader, [])]
+                self._check_header(header, skipped + 1)
+                for cells in reader:
+                    if any(cell.strip() for cell in cells):
+                        row = dict.fromkeys(_COLUMNS, "")
+                        row.update((key, cell.strip()) for key, cell in zip(header, cells, strict=False) if key in row)
+                        yield reader.line_num + skipped, row
+        except UnicodeDecodeError:
+            near = f" near line {reader.line_num + 1}" if reader is not None else ""
+            raise SourceError(
+                f"The manifest '{self._path}' is not UTF-8{near}. Save it again as 'CSV UTF-8' (in Excel: Save as)."
+            ) from None
+        except csv.Error as error:
+            line = reader.line_num if reader is not None else 1
+            raise SourceError(
+                f"The manifest '{self._path}' cannot be read at line {line}: {error}. Correct that line."
+            ) from None
+        except OSError as error:
+            raise SourceError(
+                f"The manifest '{self._path}' cannot be read ({error.strerror}). "
+                "Give the user that runs this the right to read it."
+            ) from None
+
+    def _check_header(self, header: list[str], line: int) -> None:
+        if not any(column in header for column in ("path", "url", "file_name")):
+            raise SourceError(
+                f"The manifest '{self._path}' has no column 'path', 'url' or 'file_name' in line {line} (it has: "
+                f"{', '.join(filter(None, header)) or 'nothing'}). Name the column that says where the images are."
+            )
+        for column in _COLUMNS:
+            if header.count(column) > 1:
+                raise SourceError(f"The manifest '{self._path}' has two columns '{column}' in line {line}. Remove one.")
+
+
+def _delimiter(file: TextIO) -> tuple[str, int]:
+    """The character between cells, and how many lines stand before the header (Excel's `sep=;`)."""
+    line, skipped = file.readline(), 0
+    if line.lower().startswith("sep=") and len(line.strip()) == 5:
+        return line.strip()[4], 1
+    file.seek(0)
+    return max(",;\t", key=line.count), skipped

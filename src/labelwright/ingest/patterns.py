@@ -1,0 +1,65 @@
+"""Which files are meant: include and exclude patterns, as people know them from .gitignore."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+
+class Patterns:
+    """`**` stands for any folders, `*` and `?` for characters within a name, `[a-c]` for one of several.
+
+    Upper and lower case are the same (`*.jpg` finds `IMG_1.JPG`). A pattern without a slash holds for a name at any
+    depth; one that ends with a slash means the whole folder.
+    """
+
+    def __init__(self, include: Iterable[str] = ("**/*",), exclude: Iterable[str] = ()) -> None:
+        self.include = tuple(include)
+        self.exclude = tuple(exclude)
+        self._include = tuple(_compiled(pattern) for pattern in self.include)
+        self._exclude = tuple(_compiled(pattern) for pattern in self.exclude)
+
+    def take(self, name: str) -> bool:
+        """Whether the file of this relative name (forward slashes) is meant."""
+        return any(one.fullmatch(name) for one in self._include) and not self.leave_out(name)
+
+    def leave_out(self, name: str) -> bool:
+        """Whether an exclude pattern names this file or folder: a folder left out is not even looked into."""
+        return any(one.fullmatch(name) or one.fullmatch(name + "/") for one in self._exclude)
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    text = pattern.replace("\\", "/").removeprefix("./").lstrip("/")
+    if text.endswith("/"):
+        text += "**"
+    if "/" not in text:
+        text = f"**/{text}"
+    parts = text.split("/")
+    regex = ""
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == "**":
+            regex += ".*" if last else "(?:[^/]+/)*"
+        else:
+            regex += _segment(part) + ("" if last else "/")
+    return re.compile(regex, re.IGNORECASE | re.DOTALL)
+
+
+def _segment(part: str) -> str:
+    regex, position = "", 0
+    while position < len(part):
+        character = part[position]
+        position += 1
+        if character == "*":
+            regex += "[^/]*"
+        elif character == "?":
+            regex += "[^/]"
+        elif character == "[" and (end := part.find("]", position + 1)) > 0:
+            inside = part[position:end].replace("\\", "\\\\").replace("[", "\\[")
+            regex += "[" + ("^" + inside[1:] if inside[0] in "!^" else inside) + "]"
+            position = end + 1
+        else:
+            regex += re.escape(character)
+    return regex

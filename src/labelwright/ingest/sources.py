@@ -1,0 +1,232 @@
+"""Where images come from: what every source can do, and the sources on a disk."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from labelwright.domain import Reject, UnsafeName, safe_name
+
+from .patterns import Patterns
+
+
+class SourceError(Exception):
+    """The source as a whole cannot be used: says what, where, and what to do next."""
+
+
+class CannotRead(Exception):
+    """One file of a source cannot be read, and asking again will not help. The text is the reason, without a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that may be an image; nobody has looked into it yet."""
+
+    name: str
+    """Relative, with forward slashes, safe (see domain.safe_name)."""
+    location: str
+    """From which the source opens the file again, in any process. Never holds a secret."""
+    bytes: int | None = None
+    """None when the source cannot tell before the file is read."""
+    sha256: str | None = None
+    """What somebody (a manifest) says the file's SHA-256 is: it is then checked."""
+    version: str | None = None
+    """Changes whenever the file does: a modification time, an ETag. None when the source has no such thing."""
+
+
+class Source(Protocol):
+    """A place to find images."""
+
+    def find(self) -> Iterator[Found | Reject]:
+        """Every file in an order that is the same each time. Raises SourceError."""
+        ...
+
+    def open(self, location: str) -> BinaryIO:
+        """The file's bytes from the beginning. The caller closes it.
+
+        Raises OSError or CannotRead when the file cannot be read, PlatformUnavailable when it may be read later,
+        AccessDenied when nothing of this source may be read.
+        """
+        ...
+
+
+_LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "@eadir", "lost+found"})
+
+
+def is_litter(name: str) -> bool:
+    """Hidden files, and what operating systems and storage boxes leave in folders. `name` is one part of a path."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def printable(text: str) -> str:
+    """The text with bytes that are no Unicode spelled out, so that it can be written anywhere."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class FolderSource:
+    """All files of a folder and its subfolders, in the order of their names (by code point).
+
+    Hidden files and litter are passed over in silence, links to folders are not followed, links to files only within
+    the folder. Memory: the names of one folder at a time, and of those above it.
+    """
+
+    def __init__(self, path: str | Path, include: Iterable[str] = ("**/*",), exclude: Iterable[str] = ()) -> None:
+        self._given = str(path)
+        self._root = os.path.realpath(Path(path).expanduser())
+        self._patterns = Patterns(include, exclude)
+
+    def find(self) -> Iterator[Found | Reject]:
+        if not Path(self._root).exists():
+            raise SourceError(
+                f"There is no folder '{printable(self._given)}'. Check the path that says where the images are."
+            )
+        if not Path(self._root).is_dir():
+            raise SourceError(
+                f"'{printable(self._given)}' is a file, not a folder. Give the folder, or list single files instead."
+            )
+        try:
+            with os.scandir(self._root):
+                pass
+        except OSError as error:
+            raise SourceError(
+                f"The folder '{printable(self._given)}' cannot be read ({error.strerror}). "
+                "Give the user that runs this the right to read it."
+            ) from None
+        return self._walk()
+
+    def _walk(self) -> Iterator[Found | Reject]:
+        yielded = passed_over = 0
+        for path, relative in self._files(self._root, ""):
+            if isinstance(path, Reject):
+                yielded += 1
+                yield path
+            elif self._patterns.take(relative):
+                yielded += 1
+                yield self._look(path, relative)
+            else:
+                passed_over += 1
+        if yielded:
+            return
+        if passed_over:
+            raise SourceError(
+                f"None of the {passed_over} files in '{self._given}' matches what was asked for (include "
+                f"{list(self._patterns.include)}, exclude {list(self._patterns.exclude)}). Change the patterns."
+            )
+        raise SourceError(f"The folder '{self._given}' holds no files. Put the images there, or give another folder.")
+
+    def _files(self, folder: str, relative: str) -> Iterator[tuple[str | Reject, str]]:
+        try:
+            with os.scandir(folder) as entries:
+                listed = [
+                    (unicodedata.normalize("NFC", entry.name) + ("/" if is_folder else ""), entry.name, is_folder)
+                    for entry in entries
+                    if not is_litter(entry.name)
+                    for is_folder in (_is_folder(entry),)
+                ]
+        except OSError as error:
+            yield Reject(printable(relative), f"the folder cannot be read ({error.strerror})"), relative
+            return
+        listed.sort()  # folders carry their slash, so the whole walk comes in the order of the full names
+        for _, name, is_folder in listed:
+            path, inner = f"{folder}{os.sep}{name}", f"{relative}/{name}" if relative else name
+            if not is_folder:
+                yield path, inner
+            elif self._patterns.leave_out(inner):
+                continue
+            elif not os.path.islink(path):  # noqa: PTH114
+                yield from self._files(path, inner)
+            elif _inside(os.path.realpath(path), self._root):
+                why = "is a link to another folder in here: its files are taken from where they are, once"
+                yield Reject(printable(inner), why), inner
+            else:
+                why = "is a link to a folder outside, which is not followed: put the images there, or list them"
+                yield Reject(printable(inner), why), inner
+
+    def _look(self, path: str, relative: str) -> Found | Reject:
+        try:
+            name = safe_name(relative)
+        except UnsafeName as error:
+            return Reject(printable(relative), printable(str(error)))
+        try:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                if not _inside(os.path.realpath(path), self._root):
+                    return Reject(name, "is a link that leaves the folder: put the file itself there")
+                status = os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            return Reject(name, f"cannot be read ({error.strerror})")
+        if not stat.S_ISREG(status.st_mode):
+            return Reject(name, "is not an ordinary file")
+        return Found(name, path, status.st_size, version=str(status.st_mtime_ns))
+
+    def open(self, location: str) -> BinaryIO:
+        """Raises CannotRead when the location leads out of the folder (a link put there in between)."""
+        if not _inside(os.path.realpath(location), self._root):
+            raise CannotRead("is no longer inside the folder")
+        return open(location, "rb")  # noqa: PTH123
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _inside(path: str, root: str) -> bool:
+    return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
+
+
+class FilesSource:
+    """Single files, each under its own file name, in the order of the names. One file given twice counts once."""
+
+    def __init__(self, paths: Iterable[str | Path]) -> None:
+        self._paths = tuple(Path(path).expanduser() for path in paths)
+
+    def find(self) -> Iterator[Found | Reject]:
+        if not self._paths:
+            raise SourceError("The list of files is empty. Name at least one image.")
+        return self._list()
+
+    def _list(self) -> Iterator[Found | Reject]:
+        first: dict[str, Path] = {}
+        for path in sorted(set(self._paths), key=lambda path: (path.name, str(path))):
+            found = found_file(path, path.name)
+            if isinstance(found, Found):
+                earlier = first.setdefault(found.name, path)
+                if earlier != path:
+                    if os.path.realpath(earlier) == os.path.realpath(path):
+                        continue
+                    yield Reject(
+                        found.name,
+                        f"two files have this name: '{earlier}' is taken, '{path}' is left out. Rename one of them.",
+                    )
+                    continue
+            yield found
+
+    def open(self, location: str) -> BinaryIO:
+        return open(location, "rb")  # noqa: PTH123
+
+
+def found_file(path: Path, name: str, sha256: str | None = None) -> Found | Reject:
+    """A single file on the disk under a name of one's choice."""
+    try:
+        name = safe_name(name)
+    except UnsafeName as error:
+        return Reject(printable(name), printable(str(error)))
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Reject(name, f"there is no file '{printable(str(path))}'")
+    except OSError as error:
+        return Reject(name, f"'{printable(str(path))}' cannot be read ({error.strerror})")
+    if stat.S_ISDIR(status.st_mode):
+        return Reject(name, f"'{printable(str(path))}' is a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        return Reject(name, f"'{printable(str(path))}' is not an ordinary file")
+    return Found(name, str(path.absolute()), status.st_size, sha256, version=str(status.st_mtime_ns))

@@ -1,0 +1,303 @@
+"""Images behind http(s) addresses: fetched without being led into the private network, and without telling secrets."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ipaddress
+import socket
+import ssl
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import IO, BinaryIO, cast
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+
+from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.platforms.errors import PlatformUnavailable
+
+from .seen import Seen
+from .sources import CannotRead, Found, SourceError, printable
+
+MAX_BYTES = 128 * 1024 * 1024
+_REDIRECTS = 5
+_SLOWEST = 10  # a whole file may take this many times the time-out of one answer
+_PLATFORM = "image source"
+_VERB = "send an image"
+
+
+class UrlSource:
+    """Images at the URLs, in the order given.
+
+    A URL's user name, password and query (that is where signatures are) are used for fetching only: locations, names
+    and messages hold scheme, host and path. Opening needs a UrlSource made of the same list.
+
+    `timeout`: seconds to connect, and between two pieces of an answer; a whole file may take ten times that.
+    """
+
+    def __init__(
+        self, urls: Iterable[str], max_bytes: int = MAX_BYTES, allow_private: bool = False, timeout: float = 30.0
+    ) -> None:
+        self._fetcher = UrlFetcher(max_bytes, allow_private, timeout)
+        self._book = UrlBook()
+        self._found: list[tuple[str, str] | Reject] = []
+        for number, url in enumerate(urls, 1):
+            try:
+                self._found.append((self._book.enter(url), name_from_url(url)))
+            except CannotRead as error:
+                self._found.append(Reject(f"(URL {number})", str(error)))
+
+    def find(self) -> Iterator[Found | Reject]:
+        if not self._found:
+            raise SourceError("The list of URLs is empty. Name at least one image.")
+        return self._list()
+
+    def _list(self) -> Iterator[Found | Reject]:
+        with Seen() as names:
+            for entry in self._found:
+                if isinstance(entry, Reject):
+                    yield entry
+                    continue
+                location, name = entry
+                try:
+                    yield Found(names.unique(safe_name(name)), location)
+                except UnsafeName as error:
+                    yield Reject(printable(name), f"{location}: {error}")
+
+    def open(self, location: str) -> BinaryIO:
+        return self._fetcher.fetch(self._book.full(location))
+
+
+class UrlBook:
+    """Which full URL is meant by a location, a URL without its secrets.
+
+    One that has something to hide gets `#1`, `#2`, ... for each time that its host and path are listed, so that a
+    book made of the same list in another process says the same. Only such URLs are kept in memory.
+    """
+
+    def __init__(self) -> None:
+        self._full: dict[str, str] = {}
+        self._count: dict[str, int] = {}
+
+    def enter(self, url: str) -> str:
+        """The URL's location. Raises CannotRead when it is none that can be fetched."""
+        parts = _split(url)
+        bare = f"{parts.scheme}://{_host_and_port(parts)}{parts.path or '/'}"
+        if not parts.query and "@" not in parts.netloc:
+            return bare
+        self._count[bare] = number = self._count.get(bare, 0) + 1
+        location = f"{bare}#{number}"
+        self._full[location] = parts._replace(fragment="").geturl()
+        return location
+
+    def full(self, location: str) -> str:
+        return self._full.get(location, location)
+
+
+def name_from_url(url: str) -> str:
+    """The last part of the URL's path, decoded; 'image' when there is none. Not yet checked for safety."""
+    last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    return unquote(last).replace("/", "_").replace("\\", "_").strip() or "image"
+
+
+class UrlFetcher:
+    """Fetches one URL into a temporary file, with every address checked before it is connected to."""
+
+    def __init__(self, max_bytes: int, allow_private: bool, timeout: float) -> None:
+        self._max_bytes = max_bytes
+        self._allow_private = allow_private
+        self._timeout = timeout
+        self._tls = ssl.create_default_context()
+
+    def fetch(self, url: str) -> BinaryIO:
+        """The file at its beginning. Raises CannotRead, PlatformUnavailable (no answer, 408, 429, 5xx)."""
+        try:
+            return self._fetch(url)
+        except (OSError, http.client.HTTPException) as error:
+            reason = "it took too long" if isinstance(error, TimeoutError) else _network_words(error)
+        # Raised out here, so that the other error, which may know the full URL, is not carried along.
+        raise PlatformUnavailable(_PLATFORM, _VERB, words=f"{_shown(url)}: {reason}", advice="Try again later.")
+
+    def _fetch(self, url: str) -> BinaryIO:
+        deadline = time.monotonic() + _SLOWEST * self._timeout
+        origin = _split(url)
+        here = origin
+        for _ in range(_REDIRECTS + 1):
+            connection = self._connect(here)
+            try:
+                connection.request("GET", _target(here), headers=_headers(here, origin))
+                answer = connection.getresponse()
+                if answer.status not in (301, 302, 303, 307, 308):
+                    self._check_status(answer, here)
+                    return self._receive(answer, here, deadline)
+                here = _redirected(here, answer.headers.get("Location", ""))
+            finally:
+                connection.close()
+        raise CannotRead(f"{_shown(url)} redirects more than {_REDIRECTS} times")
+
+    def _connect(self, parts: SplitResult) -> http.client.HTTPConnection:
+        host, port = cast(str, parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
+        error: OSError | None = None
+        for address in self._addresses(host, port):
+            try:
+                connected = socket.create_connection((address, port), self._timeout)
+            except OSError as problem:
+                error = problem
+                continue
+            # Given a socket, http.client never resolves the name again: what was checked is what is talked to.
+            if parts.scheme == "http":
+                plain = http.client.HTTPConnection(host, port, timeout=self._timeout)
+                plain.sock = connected
+                return plain
+            secure = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
+            try:
+                secure.sock = self._tls.wrap_socket(connected, server_hostname=host)
+            except ssl.SSLCertVerificationError as problem:
+                connected.close()
+                raise CannotRead(f"{_shown(parts)}: its certificate is not valid ({problem.verify_message})") from None
+            except OSError:
+                connected.close()
+                raise
+            return secure
+        raise error or OSError("no address")
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        """The addresses of the host, all of them checked: one private one among them is one too many."""
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                raise
+            raise CannotRead(f"there is no server '{host}'") from None
+        except UnicodeError:
+            raise CannotRead(f"'{host}' is not the name of a server") from None
+        addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        if not self._allow_private:
+            for address in addresses:
+                if not is_public(address):
+                    raise CannotRead(f"'{host}' is in a private network: such addresses must be allowed explicitly")
+        return addresses
+
+    def _check_status(self, answer: http.client.HTTPResponse, here: SplitResult) -> None:
+        if answer.status == 200:
+            return
+        if answer.status in (408, 429) or answer.status >= 500:
+            seconds = answer.headers.get("Retry-After", "")
+            raise PlatformUnavailable(
+                _PLATFORM,
+                _VERB,
+                status=answer.status,
+                words=_shown(here),
+                advice="Try again later.",
+                retry_after=float(seconds) if seconds.isdecimal() else None,
+            )
+        means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
+        words = means.get(answer.status, "cannot be fetched")
+        raise CannotRead(f"{_shown(here)} {words} (the server answered {answer.status})")
+
+    def _receive(self, answer: http.client.HTTPResponse, here: SplitResult, deadline: float) -> BinaryIO:
+        if answer.length is not None and answer.length > self._max_bytes:
+            raise self._too_large(here)
+        file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - the caller closes it
+        try:
+            self._copy(answer, file, here, deadline)
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return cast(BinaryIO, file)
+
+    def _copy(self, answer: http.client.HTTPResponse, file: IO[bytes], here: SplitResult, deadline: float) -> None:
+        size = 0
+        while piece := answer.read1(65536):
+            size += len(piece)
+            if size > self._max_bytes:
+                raise self._too_large(here)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            file.write(piece)
+        if answer.length:
+            raise http.client.IncompleteRead(b"", answer.length)
+
+    def _too_large(self, here: SplitResult) -> CannotRead:
+        return CannotRead(f"{_shown(here)} has more than the {self._max_bytes / 1024 / 1024:,.1f} MiB that are allowed")
+
+
+def is_public(address: str) -> bool:
+    """Whether the address (IPv4 or IPv6, perhaps with a zone) is one that everybody on the internet can reach."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None and not is_public(str(inner)):
+            return False
+        if ip.ipv4_mapped or ip in _NAT64:
+            return True
+        if ip.is_site_local:
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def _split(url: str) -> SplitResult:
+    """Raises CannotRead, which never repeats the URL: it may hold a password."""
+    parts = None
+    with suppress(ValueError):
+        candidate = urlsplit(url.strip())
+        if candidate.port != 0:  # raises when it is no number
+            parts = candidate
+    if parts is None:
+        raise CannotRead("is not a valid URL")
+    if parts.scheme not in ("http", "https"):
+        raise CannotRead("is not an http or https URL")
+    if not parts.hostname or any(ord(character) <= 32 or ord(character) == 127 for character in parts.netloc):
+        raise CannotRead("is a URL without a server's name")
+    return parts
+
+
+def _redirected(here: SplitResult, location: str) -> SplitResult:
+    bare = here._replace(netloc=_host_and_port(here)).geturl()
+    onward = _split(urljoin(bare, location)) if location else None
+    if onward is None:
+        raise CannotRead(f"{_shown(here)} redirects to nowhere")
+    if (here.scheme, onward.scheme) == ("https", "http"):
+        raise CannotRead(f"{_shown(here)} redirects from https to http, which anybody on the way could change")
+    return onward
+
+
+def _shown(url: str | SplitResult) -> str:
+    parts = urlsplit(url) if isinstance(url, str) else url
+    return f"{parts.scheme}://{_host_and_port(parts)}{parts.path}"
+
+
+def _host_and_port(parts: SplitResult) -> str:
+    return parts.netloc.rpartition("@")[2]
+
+
+def _target(parts: SplitResult) -> str:
+    """Path and query as they go over the wire: what is not ASCII, or a blank, percent-encoded."""
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return quote(target, safe="".join(map(chr, range(33, 127))))
+
+
+def _headers(here: SplitResult, origin: SplitResult) -> dict[str, str]:
+    """User name and password go to the server that they were given for, and to none that it redirects to."""
+    headers = {"Accept": "image/*,*/*;q=0.5", "User-Agent": "labelwright", "Accept-Encoding": "identity"}
+    same = (here.scheme, _host_and_port(here)) == (origin.scheme, _host_and_port(origin))
+    if same and origin.username is not None:
+        pair = f"{unquote(origin.username)}:{unquote(origin.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    return headers
+
+
+def _network_words(error: Exception) -> str:
+    """What happened, in words that cannot hold a URL."""
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer was cut off"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

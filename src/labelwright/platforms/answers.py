@@ -1,0 +1,100 @@
+"""What a server's answer says besides its data: its own words, when to come back, and nothing that is secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from html import unescape
+from math import isfinite
+from typing import Any
+
+LONGEST_WORDS = 500
+LONGEST_WAIT = 86_400.0
+"""A day, in seconds: whoever asks for more is asked again after a day."""
+
+_HIDDEN = "***"
+_SIGNED = re.compile(
+    r"(?i)\b((?:sig|signature|token|access_token|api_?key|apisecret|secret|password|x-amz-[a-z-]+)=)[^&\s\"'<>]+"
+)
+_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@\"'<>]+@")
+_NOT_TEXT = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
+_TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title>")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+
+
+def conceal(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without the secrets given, signatures in queries, and user names in URLs."""
+    for secret in secrets:
+        if len(secret) >= 4:  # shorter ones would blot out half of every sentence
+            text = text.replace(secret, _HIDDEN)
+    return _USER_INFO.sub(rf"\1{_HIDDEN}@", _SIGNED.sub(rf"\1{_HIDDEN}", text))
+
+
+def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
+    """What the server said, on one line, at most 500 characters, fit to be shown.
+
+    Understands `{"error": {"message": ...}}`, `{"error": "..."}`, `{"detail": ...}` (a text, or FastAPI's list of
+    faults), `{"message": ...}`, a mapping of fields to faults as Django gives it, plain text and HTML.
+    """
+    text = body.decode("utf-8", errors="replace")
+    if "json" in content_type or text.lstrip()[:1] in ("{", "["):
+        with suppress(ValueError, RecursionError):
+            text = _said(json.loads(text))
+    elif "html" in content_type or text.lstrip()[:1] == "<":
+        title = _TITLE.search(text)
+        text = unescape(_NOT_TEXT.sub(" ", text))
+        text = text if text.strip() or title is None else unescape(title[1])
+    # Concealed before it is cut: half a secret is still a secret.
+    return cut(_UNPRINTABLE.sub(" ", conceal(text, secrets)).strip())
+
+
+def cut(text: str, longest: int = LONGEST_WORDS) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def _said(answer: Any) -> str:
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, list):
+        return "; ".join(filter(None, map(_said, answer)))
+    if not isinstance(answer, Mapping):
+        return json.dumps(answer)
+    if "msg" in answer and "loc" in answer:  # one fault of FastAPI's list
+        place = answer["loc"]
+        return f"{'.'.join(map(str, place)) if isinstance(place, list) else place}: {answer['msg']}"
+    for name in ("error", "detail", "message", "errors", "title"):
+        if answer.get(name):
+            return _said(answer[name])
+    return "; ".join(f"{field}: {_said(fault)}" for field, fault in answer.items())
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The seconds that a Retry-After header asks for (RFC 9110, 10.2.3), from 0 to a day; None when it says nothing.
+
+    A date is compared with the server's own Date header where there is one, so that a clock that is wrong does no harm.
+    """
+    value = (headers.get("Retry-After") or "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        until = _date(value)
+        if until is None:
+            return None
+        seconds = (until - (_date(headers.get("Date") or "") or now or datetime.now(UTC))).total_seconds()
+    if not isfinite(seconds):
+        return LONGEST_WAIT if seconds > 0 else None  # NaN and "-inf" say nothing
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text.strip())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

@@ -1,0 +1,280 @@
+"""The labeling-campaign REST API: what the embedded service speaks, and any platform of the same contract.
+
+The contract is the notebook of the seeds and docs/campaign_api.md. Titles are the natural keys. Creating calls carry an
+`Idempotency-Key` made of what they say, so that saying the same again after a lost answer gives the first answer again.
+Changes of state carry none: reopening a campaign for the second time on one day says just what the first time said, and
+has to be done all the same. They look first instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .campaign_api_shapes import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at
+from .errors import NotFound, PlatformRefused
+from .fields import Fields
+from .http import Http
+from .protocol import (
+    CampaignOrder,
+    LabelerAccess,
+    LabelsPage,
+    RemoteCampaign,
+    RemoteImage,
+    RemoteImageSet,
+    RemoteState,
+    Secret,
+    SetState,
+)
+
+if TYPE_CHECKING:
+    from .registry import Connection
+
+_Found = TypeVar("_Found", RemoteCampaign, RemoteImageSet)
+
+NAME = "campaign_api"
+
+
+class Options(BaseModel):
+    """What can be set for this platform."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
+    connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
+    page_size: int = Field(1000, ge=1, le=10_000, title="Images or other things in one request or answer")
+    patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
+
+
+def connect(connection: Connection) -> CampaignApi:
+    """The adapter for a connection whose options are those above."""
+    options = Options.model_validate(dict(connection.options))
+    return CampaignApi(
+        connection.url,
+        connection.key,
+        connection.secret or Secret(""),
+        timeout=(options.connect_seconds, options.timeout_seconds),
+        patience=options.patience_seconds,
+        page_size=options.page_size,
+    )
+
+
+class CampaignApi:
+    """Platform, KeepsImageSets, FinishesCampaigns, ReopensCampaigns, RotatesLabelerKeys and ServesImages.
+
+    `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's. `page_size` is how
+    many images go into one request and are wanted in one answer.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: Secret,
+        *,
+        timeout: tuple[float, float] = (5.0, 60.0),
+        patience: float = 60.0,
+        page_size: int = 1000,
+    ) -> None:
+        headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
+        self._page_size = page_size
+        self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience)
+
+    def __repr__(self) -> str:
+        return f"CampaignApi({self._http.base_url!r})"
+
+    def close(self) -> None:
+        self._http.close()
+
+    # Platform
+
+    def check(self) -> str:
+        verb = "check the connection"
+        told = "Use an admin's key and secret, not a labeler's."
+        self._http.call(verb, "GET", "/image_sets", params={"per_page": 1}, advice=told)
+        try:
+            health = Fields(self.name, verb, self._http.call(verb, "GET", "/health"))
+        except NotFound:  # not in the notebook
+            return f"a campaign API at {self._http.base_url}"
+        said = [health.text(name) for name in ("name", "version") if isinstance(health.json.get(name), str)]
+        return f"{' '.join(said) or 'a campaign API'} at {self._http.base_url}"
+
+    def find_campaign(self, title: str) -> RemoteCampaign | None:
+        verb = f"find campaign '{title}'"
+        found = [
+            campaign_from(item)
+            for item in self._all(verb, "/campaigns", "campaigns", {"title": title})
+            if item.text("title") == title
+        ]
+        return self._only(verb, found)
+
+    def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
+        body: dict[str, Any] = {"title": order.title, "metadata": order.metadata, "labeler_email": order.labeler}
+        body["labels"] = list(order.labels.names)
+        if order.instructions:
+            body["instructions"] = order.instructions
+        translations = {label.name: dict(label.translations) for label in order.labels.labels if label.translations}
+        if translations:
+            body["label_translations"] = translations
+        answer = self._create(f"create campaign '{order.title}'", "/campaigns", body)
+        return campaign_from(answer, labeler=order.labeler)
+
+    def add_images(self, campaign: str, images: Sequence[str]) -> None:
+        # No Idempotency-Key: adding twice does no harm, while a refusal (an image that is not there yet) must not be
+        # answered again when it is no longer true.
+        for start in range(0, len(images), self._page_size):
+            body = [{"id": _number(image)} for image in images[start : start + self._page_size]]
+            path = f"/campaigns/{_segment(campaign)}/images"
+            self._http.call(f"add images to campaign {campaign}", "POST", path, json=body)
+
+    def activate_campaign(self, campaign: str) -> None:
+        # Only a created one: said to a completed campaign, "active" would give it back to its labelers.
+        if self.read_campaign(campaign).state is RemoteState.CREATED:
+            beyond = frozenset(RemoteState) - {RemoteState.CREATED}
+            self._set_state("activate", campaign, RemoteState.ACTIVE, beyond)
+
+    def read_campaign(self, campaign: str) -> RemoteCampaign:
+        verb = f"read campaign {campaign}"
+        return campaign_from(Fields(self.name, verb, self._http.call(verb, "GET", f"/campaigns/{_segment(campaign)}")))
+
+    def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
+        verb = f"read the labels of campaign {campaign}"
+        path = f"/campaigns/{_segment(campaign)}/objects"
+        page = int(cursor) if cursor and cursor.isdecimal() else 1
+        try:
+            answer = Fields(self.name, verb, self._http.call(verb, "GET", path, params=self._page(page)))
+        except PlatformRefused as refused:
+            if refused.status in (404, 405, 501):
+                self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
+                raise self._too_old(verb, refused) from None
+            raise
+        images = tuple(labeled_from(item) for item in answer.each("images") if looked_at(item))
+        return LabelsPage(images, str(page + 1) if page < _pages(answer, page) else None)
+
+    # KeepsImageSets
+
+    def find_image_set(self, title: str) -> RemoteImageSet | None:
+        verb = f"find image set '{title}'"
+        found = [
+            image_set_from(item)
+            for item in self._all(verb, "/image_sets", "image_sets", {"title": title})
+            if item.text("title") == title
+        ]
+        return self._only(verb, found)
+
+    def create_image_set(self, title: str, metadata: dict[str, Any]) -> RemoteImageSet:
+        body = {"title": title, "metadata": metadata}
+        return image_set_from(self._create(f"create image set '{title}'", "/image_sets", body))
+
+    def dropbox(self, image_set: str) -> Secret:
+        answer = self._image_set(f"open the dropbox of image set {image_set}", image_set)
+        if not answer.has("dropbox_url"):
+            answer.refuse("dropbox_url", f"is not there: the image set is {answer.text('status')}")
+        return Secret(answer.text("dropbox_url"))
+
+    def seal_image_set(self, image_set: str) -> None:
+        path = f"/image_sets/{_segment(image_set)}"
+        try:
+            self._http.call(f"seal image set {image_set}", "PUT", path, json={"new_status": SetState.FINISHED})
+        except PlatformRefused as refused:
+            if refused.status != 409 or self.read_image_set(image_set).state is SetState.CREATED:
+                raise
+
+    def read_image_set(self, image_set: str) -> RemoteImageSet:
+        return image_set_from(self._image_set(f"read image set {image_set}", image_set))
+
+    def list_images(self, image_set: str) -> Iterator[RemoteImage]:
+        path = f"/image_sets/{_segment(image_set)}/images"
+        return map(image_from, self._all(f"list the images of image set {image_set}", path, "images"))
+
+    # What only some platforms can
+
+    def finish_campaign(self, campaign: str) -> None:
+        if self.read_campaign(campaign).state is not RemoteState.FINISHED:
+            self._set_state("finish", campaign, RemoteState.FINISHED, frozenset({RemoteState.FINISHED}))
+
+    def reopen_campaign(self, campaign: str) -> None:
+        state = self.read_campaign(campaign).state
+        if state is RemoteState.CREATED:
+            told = f"campaign {campaign} is created and was never completed"
+            raise PlatformRefused(self.name, f"reopen campaign {campaign}", words=told, advice="Activate it instead.")
+        if state is not RemoteState.ACTIVE:
+            self._set_state("reopen", campaign, RemoteState.ACTIVE, frozenset({RemoteState.ACTIVE}))
+
+    def rotate_labeler_key(self, email: str) -> LabelerAccess:
+        verb = f"rotate the key of {email}"
+        answer = Fields(self.name, verb, self._http.call(verb, "POST", f"/users/{quote(email, safe='@')}/keys"))
+        return access_from(answer.inner("access_token") if answer.has("access_token") else answer, email)
+
+    def image_url(self, image: str) -> str:
+        return f"{self._http.base_url}/images/{_segment(image)}"
+
+    # How it is asked
+
+    def _image_set(self, verb: str, image_set: str) -> Fields:
+        return Fields(self.name, verb, self._http.call(verb, "GET", f"/image_sets/{_segment(image_set)}"))
+
+    def _create(self, verb: str, path: str, body: dict[str, Any]) -> Fields:
+        said = json.dumps([path, body], sort_keys=True).encode()
+        headers = {"Idempotency-Key": sha256(said).hexdigest()}
+        return Fields(self.name, verb, self._http.call(verb, "POST", path, json=body, headers=headers))
+
+    def _set_state(self, does: str, campaign: str, wanted: RemoteState, good: frozenset[RemoteState]) -> None:
+        """`good` are the states in which a 409 only means that somebody was quicker."""
+        verb, path = f"{does} campaign {campaign}", f"/campaigns/{_segment(campaign)}"
+        try:
+            self._http.call(verb, "PUT", path, json={"new_status": wanted})
+        except PlatformRefused as refused:
+            if refused.status != 409 or self.read_campaign(campaign).state not in good:
+                raise
+
+    def _all(self, verb: str, path: str, what: str, params: dict[str, str] | None = None) -> Iterator[Fields]:
+        """Every object of a list, page after page. A server may give a bare list, or all in one answer."""
+        page = 1
+        while True:
+            answer = self._http.call(verb, "GET", path, params={**(params or {}), **self._page(page)})
+            fields = Fields(self.name, verb, {what: answer} if isinstance(answer, list) else answer)
+            yield from fields.each(what)
+            if page >= _pages(fields, page):
+                return
+            page += 1
+
+    def _page(self, page: int) -> dict[str, str | int]:
+        return {"page": page, "per_page": self._page_size}
+
+    def _only(self, verb: str, found: list[_Found]) -> _Found | None:
+        if len(found) > 1:
+            told = f"there are {len(found)} of that title: {', '.join(one.id for one in found[:10])}"
+            raise PlatformRefused(self.name, verb, status=200, words=told, advice="Rename all but one.")
+        return found[0] if found else None
+
+    def _too_old(self, verb: str, refused: PlatformRefused) -> PlatformRefused:
+        told = "this server knows no GET /campaigns/{id}/objects, which the notebook of the API does not have either"
+        told_next = "Update the platform, or take the labels from label_sets/<title>_labels.csv after finishing."
+        return PlatformRefused(self.name, verb, status=refused.status, words=told, advice=told_next)
+
+
+def _pages(answer: Fields, page: int) -> int:
+    """How many pages there are. Raises PlatformRefused when the server gave another page than was asked for, since
+    it would be read for ever."""
+    if not answer.has("pagination"):
+        return 1
+    pagination = answer.inner("pagination")
+    if pagination.whole("page") != page:
+        pagination.refuse("page", f"is {pagination.whole('page')} though {page} was asked for")
+    return pagination.whole("pages")
+
+
+def _number(image: str) -> int | str:
+    return int(image) if image.isascii() and image.isdecimal() else image
+
+
+def _segment(identity: str) -> str:
+    return quote(identity, safe="")

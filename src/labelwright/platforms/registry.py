@@ -1,0 +1,105 @@
+"""Which platforms there are, and what each can do. Adapters are imported when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from . import protocol
+from .errors import PlatformRefused
+from .protocol import Platform, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a platform is reached. Its repr shows neither key nor secret."""
+
+    url: str = field(repr=False)  # may hold a user and a password
+    key: str = field(default="", repr=False)
+    secret: Secret | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the platform's own options model."""
+
+
+class Credential(StrEnum):
+    """What a connection has to hold for a platform."""
+
+    URL = "url"
+    KEY = "key"
+    SECRET = "secret"  # noqa: S105 - the name of a setting
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformEntry:
+    """An adapter by the names of its module, its class, its options model and its `connect` function."""
+
+    name: str
+    says: str
+    module: str
+    adapter_name: str
+    needs: tuple[Credential, ...]
+
+    def adapter(self) -> type[Platform]:
+        """The class that the protocols are read from."""
+        return cast("type[Platform]", getattr(import_module(self.module), self.adapter_name))
+
+    def options(self) -> type[BaseModel]:
+        """The pydantic model of the platform's own options; unknown ones are refused by it."""
+        return cast("type[BaseModel]", import_module(self.module).Options)
+
+    def connect(self, connection: Connection) -> Platform:
+        """The adapter for this connection; nothing is asked of the platform yet.
+
+        Raises PlatformRefused when a credential is missing or the address is none, pydantic.ValidationError for
+        options that the model refuses.
+        """
+        missing = [str(one) for one in self.needs if not _given(connection, one)]
+        if missing:
+            told = f"the settings hold no {' and no '.join(missing)} for it"
+            raise PlatformRefused(self.name, "connect", words=told, advice="Set what is missing.")
+        return cast("Platform", import_module(self.module).connect(connection))
+
+
+_HERE = "labelwright.platforms"
+
+PLATFORMS: dict[str, PlatformEntry] = {
+    entry.name: entry
+    for entry in (
+        PlatformEntry(
+            name="campaign_api",
+            says="the labeling-campaign REST API, which `labelwright serve` speaks",
+            module=f"{_HERE}.campaign_api",
+            adapter_name="CampaignApi",
+            needs=(Credential.URL, Credential.KEY, Credential.SECRET),
+        ),
+    )
+}
+
+
+def protocols() -> dict[str, tuple[str, ...]]:
+    """The protocols of `protocol.py`, each with the verbs that make it up."""
+    return {
+        name: tuple(verb for verb, member in vars(kind).items() if not verb.startswith("_") and callable(member))
+        for name, kind in vars(protocol).items()
+        if isinstance(kind, type) and getattr(kind, "_is_protocol", False) and kind.__module__ == protocol.__name__
+    }
+
+
+def capabilities() -> dict[str, dict[str, bool]]:
+    """For every platform and every protocol: whether the adapter has all its verbs."""
+    return {name: abilities(entry.adapter()) for name, entry in PLATFORMS.items()}
+
+
+def abilities(adapter: type | object) -> dict[str, bool]:
+    """For every protocol: whether this class (or object) has all its verbs."""
+    return {name: all(callable(getattr(adapter, verb, None)) for verb in verbs) for name, verbs in protocols().items()}
+
+
+def _given(connection: Connection, credential: Credential) -> bool:
+    value = getattr(connection, credential)
+    return bool(value.value if isinstance(value, Secret) else value)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import csv
+import time
+import tracemalloc
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from labelwright.domain import Image, Reject, Size
+from labelwright.ingest import FilesSource, FolderSource, Found, Limits, StockItem, take_stock
+from labelwright.ingest.listings import write_manifest, write_rejects
+from labelwright.ingest.seen import Seen
+from labelwright.platforms.errors import AccessDenied, PlatformUnavailable
+
+from .conftest import MakeImage, picture
+
+
+def test_a_mixed_folder_comes_out_as_a_user_would_expect(make_image: MakeImage, images: Path) -> None:
+    make_image("a.jpg", seed=1)
+    make_image("b/a.jpg", seed=2)
+    make_image("broken.jpg", picture(200, 200)[:-900])
+    make_image("copy.jpg", seed=1)
+    make_image("empty.jpg", b"")
+    make_image("large.jpg", picture(400, 400, seed=9))
+    make_image("notes.png", b"these are words, not pixels\n")
+    make_image("phone.jpg", seed=3, orientation=6)
+    make_image("Река и 🦊.jpg", seed=4)
+
+    results = list(take_stock(FolderSource(images), Limits(max_bytes=90_000)))
+
+    assert [(one.image.name, one.image.size) for one in results if isinstance(one, StockItem)] == [
+        ("a.jpg", Size(40, 30)),
+        ("b/a.jpg", Size(40, 30)),
+        ("phone.jpg", Size(30, 40)),
+        ("Река и 🦊.jpg", Size(40, 30)),
+    ]
+    reasons = {one.name: one.reason for one in results if isinstance(one, Reject)}
+    assert set(reasons) == {"broken.jpg", "copy.jpg", "empty.jpg", "large.jpg", "notes.png"}
+    assert "cut off" in reasons["broken.jpg"]
+    assert "same file as 'a.jpg'" in reasons["copy.jpg"]
+    assert "empty" in reasons["empty.jpg"]
+    assert "are allowed" in reasons["large.jpg"]
+    assert "text file" in reasons["notes.png"]
+
+
+def test_the_order_is_the_sources_whatever_finishes_first(make_image: MakeImage, images: Path) -> None:
+    for number in range(60):
+        make_image(f"{number:03}.png", kind="PNG", width=300 if number % 7 == 0 else 10, height=300)
+    one = list(take_stock(FolderSource(images), threads=1))
+    many = list(take_stock(FolderSource(images), threads=16))
+    assert one == many
+    assert [item.image.name for item in many if isinstance(item, StockItem)] == [f"{n:03}.png" for n in range(60)]
+
+
+def test_composed_and_decomposed_names_are_one_name(make_image: MakeImage, images: Path) -> None:
+    make_image("\u00e9.jpg")
+    make_image("e\u0301.jpg")
+    first, second = take_stock(FolderSource(images))
+    assert isinstance(first, StockItem)
+    assert isinstance(second, Reject)
+    assert "two files have this name" in second.reason
+
+
+def test_names_that_differ_in_case_are_two_names(make_image: MakeImage, images: Path) -> None:
+    make_image("a.jpg")
+    make_image("A.jpg")
+    assert all(isinstance(one, StockItem) for one in take_stock(FolderSource(images)))
+
+
+def test_a_broken_file_does_not_keep_its_name_from_a_good_one(make_image: MakeImage) -> None:
+    results = list(take_stock(FilesSource([make_image("x/a.jpg", b""), make_image("b.jpg")])))
+    assert [type(one) for one in results] == [Reject, StockItem]
+
+
+def test_what_is_known_is_not_opened_again(make_image: MakeImage, images: Path) -> None:
+    make_image("a.jpg")
+    make_image("b.jpg")
+    (a, b) = take_stock(FolderSource(images))
+    assert isinstance(a, StockItem)
+
+    class Watched(FolderSource):
+        opened: list[str] = []  # noqa: RUF012
+
+        def open(self, location: str) -> BinaryIO:
+            self.opened.append(Path(location).name)
+            return super().open(location)
+
+    again = list(take_stock(Watched(images), known=lambda found: a.image if found.name == "a.jpg" else None))
+    assert again == [a, b]
+    assert Watched.opened == ["b.jpg"]
+
+
+def test_an_unreadable_file_is_a_reject_and_the_rest_goes_on(make_image: MakeImage, images: Path) -> None:
+    make_image("a.jpg")
+    make_image("b.jpg")
+
+    class Refusing(FolderSource):
+        def open(self, location: str) -> BinaryIO:
+            if location.endswith("a.jpg"):
+                raise PermissionError(13, "Permission denied")
+            return super().open(location)
+
+    first, second = take_stock(Refusing(images))
+    assert isinstance(first, Reject)
+    assert "right to read" in first.reason
+    assert isinstance(second, StockItem)
+
+
+class Remote:
+    """Three files, one of which fails in a given way."""
+
+    def __init__(self, failure: Exception) -> None:
+        self.failure = failure
+
+    def find(self) -> Iterator[Found]:
+        yield from (Found(name, name) for name in ("a.jpg", "b.jpg", "c.jpg"))
+
+    def open(self, location: str) -> BinaryIO:
+        if location == "b.jpg":
+            raise self.failure
+        return BytesIO(picture(seed=ord(location[0])))
+
+
+def test_a_server_that_may_answer_later_is_told_after_the_rest() -> None:
+    failure = PlatformUnavailable("image source", "send an image", status=503, words="b", retry_after=7)
+    with pytest.raises(PlatformUnavailable, match="1 files could not be fetched") as caught:
+        list(take_stock(Remote(failure)))
+    assert caught.value.retry_after == 7
+
+
+def test_what_came_before_the_failure_was_handed_out_and_a_last_attempt_gives_up() -> None:
+    failure = PlatformUnavailable("image source", "send an image", status=503, words="b")
+    came: list[StockItem | Reject] = []
+    with pytest.raises(PlatformUnavailable):
+        came.extend(take_stock(Remote(failure)))
+    assert [item.image.name for item in came if isinstance(item, StockItem)] == ["a.jpg", "c.jpg"]
+    last = list(take_stock(Remote(failure), give_up=True))
+    assert [type(one) for one in last] == [StockItem, Reject, StockItem]
+
+
+def test_a_refused_credential_stops_at_once() -> None:
+    with pytest.raises(AccessDenied):
+        list(take_stock(Remote(AccessDenied("image container", "send an image", status=403))))
+
+
+def test_stopping_early_leaves_no_threads(make_image: MakeImage, images: Path) -> None:
+    for number in range(30):
+        make_image(f"{number}.jpg")
+    import threading
+
+    stock = take_stock(FolderSource(images), threads=3)
+    next(stock)
+    stock.close()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("check") for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("check")]
+
+
+def test_memory_does_not_grow_with_the_number_of_images() -> None:
+    class Many:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def find(self) -> Iterator[Found]:
+            yield from (Found(f"{'long-name-' * 10}{number:06}.bmp", str(number)) for number in range(self.count))
+
+        def open(self, location: str) -> BinaryIO:
+            return BytesIO(picture(4, 4, kind="BMP", seed=int(location)))
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        try:
+            assert sum(isinstance(item, StockItem) for item in take_stock(Many(count), threads=4)) == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(50)  # imports and caches
+    few, many = peak(200), peak(2000)
+    assert many < few + 300_000, (few, many)
+
+
+def test_rejects_are_written_so_that_no_spreadsheet_runs_them(tmp_path: Path) -> None:
+    path = tmp_path / "out" / "rejects.csv"
+    rejects = [Reject("=cmd()|' /C calc'!A0.jpg", "the file is empty"), Reject("река,1.jpg", "is a text file")]
+    assert write_rejects(path, iter(rejects)) == 2
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["name", "reason"],
+            ["'=cmd()|' /C calc'!A0.jpg", "the file is empty"],
+            ["река,1.jpg", "is a text file"],
+        ]
+    assert [entry.name for entry in path.parent.iterdir()] == ["rejects.csv"]
+
+
+def test_a_manifest_lists_what_was_taken(tmp_path: Path) -> None:
+    image = Image("a.jpg", Size(3, 2), 5, "s" * 64, "m" * 32, "PNG")
+    assert write_manifest(tmp_path / "manifest.csv", [StockItem(image, "/there/a.jpg")]) == 1
+    assert (tmp_path / "manifest.csv").read_text("utf-8-sig").splitlines() == [
+        "name,location,bytes,width,height,format,sha256,md5",
+        f"a.jpg,/there/a.jpg,5,3,2,PNG,{'s' * 64},{'m' * 32}",
+    ]
+
+
+def test_unique_names_stay_unique_when_a_numbered_one_was_there_already() -> None:
+    with Seen() as seen:
+        given = ["a.jpg", "a-2.jpg", "a.jpg", "a.jpg", "b", "b", ".x", ".x"]
+        came = [seen.unique(name) for name in given]
+        assert came == ["a.jpg", "a-2.jpg", "a-3.jpg", "a-4.jpg", "b", "b-2", ".x", ".x-2"]

@@ -1,0 +1,95 @@
+"""What is read from an answer besides its data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from labelwright.platforms.answers import LONGEST_WAIT, conceal, retry_after, words
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("7", 7),
+        (" 7.5 ", 7.5),
+        ("-3", 0),
+        ("999999999999", LONGEST_WAIT),
+        ("1e999", LONGEST_WAIT),
+        ("inf", LONGEST_WAIT),
+        ("-inf", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        ("Sun, 22 Nov 2026 12:00:30 GMT", 30),
+        ("Sun, 22 Nov 2026 12:00:30 -0000", 30),
+        ("Sunday, 22-Nov-26 12:00:30 GMT", 30),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0),
+        ("Sun, 22 Nov 9999 11:00:00 GMT", LONGEST_WAIT),
+        ("Sun, 99 Nov 2026 11:00:00 GMT", None),
+        ("Sun, 22 Nov 99999999999 11:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date_and_never_breaks(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value}, NOW) == seconds
+
+
+def test_a_date_in_retry_after_is_compared_with_the_servers_own_clock() -> None:
+    headers = {"Retry-After": "Sun, 22 Nov 2020 12:00:30 GMT", "Date": "Sun, 22 Nov 2020 12:00:20 GMT"}
+    assert retry_after(headers, NOW) == 10
+
+
+def test_no_retry_after_is_none() -> None:
+    assert retry_after({}) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        ("application/json", '{"error": {"code": "x", "message": "no such set", "details": {}}}', "no such set"),
+        ("application/json", '{"error": "no such set"}', "no such set"),
+        ("application/json", '{"detail": "Not found."}', "Not found."),
+        ("application/json", '{"detail": [{"loc": ["body", "title"], "msg": "too short"}]}', "body.title: too short"),
+        ("application/json", '{"message": "no"}', "no"),
+        ("application/json", '{"name": ["This field is required."]}', "name: This field is required."),
+        ("application/json", '["one", "two"]', "one; two"),
+        ("application/json", "42", "42"),
+        ("application/json", "{broken", "{broken"),
+        ("text/plain", "out of\r\n  order\x00", "out of order"),
+        ("text/html", "<html><head><title>t</title></head><script>x()</script><h1>Bad &amp; worse</h1>", "Bad & worse"),
+        ("text/html", "<html><head><title>502</title></head></html>", "502"),
+        ("", "", ""),
+    ],
+)
+def test_the_servers_own_words_are_found(kind: str, body: str, said: str) -> None:
+    assert words(kind, body.encode()) == said
+
+
+def test_words_are_cut_to_500_characters_and_bytes_that_are_no_text_do_no_harm() -> None:
+    assert len(words("text/plain", b"x" * 9000)) == 500
+    assert words("application/octet-stream", b"\xff\xfe\x00")
+    assert words("application/json", b"[" * 100_000)  # nested too deep to be read
+
+
+def test_secrets_are_concealed_before_words_are_cut() -> None:
+    body = b"a" * 495 + b"CANARY-SECRET"
+    assert "CAN" not in words("text/plain", body, ["CANARY-SECRET"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://host/box?se=1&sp=r&sig=CANARY%2Bx&sv=2",
+        "see https://user:CANARY@host/",
+        "see HTTPS://CANARY@host/",
+        "failed: ?token=CANARY",
+        "the key CANARY is unknown",
+    ],
+)
+def test_signatures_user_names_and_keys_are_concealed(text: str) -> None:
+    assert "CANARY" not in conceal(text, ["CANARY"] if "key" in text else [])
+    assert "***" in conceal(text, ["CANARY"])

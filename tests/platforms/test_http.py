@@ -1,0 +1,387 @@
+"""One place translates HTTP answers and lower errors: what each becomes, and that no secret gets out."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import pickle
+import socket
+import ssl
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+import requests
+import requests.exceptions
+import urllib3.exceptions
+from requests.adapters import BaseAdapter
+
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.http import Http
+from labelwright.platforms.lower import LOWER, meaning
+from labelwright.platforms.protocol import Secret
+
+CANARY = "CANARY-7b1f"
+KEYS = {"Authentication-Key": "KEY-" + CANARY, "Authentication-Secret": Secret(CANARY)}
+
+
+class Scripted:
+    """A server that says exactly these bytes, one answer a connection (the last one for ever), and notes requests."""
+
+    def __init__(self, *answers: bytes | Callable[[socket.socket], None]) -> None:
+        self.answers = list(answers)
+        self.requests: list[str] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.settimeout(5)
+                text = b""
+                while b"\r\n\r\n" not in text:
+                    text += connection.recv(65536)
+                self.requests.append(text.decode())
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if callable(answer):
+                    answer(connection)
+                else:
+                    connection.sendall(answer)
+
+
+@contextmanager
+def scripted(*answers: bytes | Callable[[socket.socket], None]) -> Iterator[Scripted]:
+    server = Scripted(*answers)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.listener.shutdown(socket.SHUT_RDWR)
+        server.listener.close()
+        thread.join()
+
+
+def answer(status: int, body: bytes = b"{}", headers: Sequence[str] = ("Content-Type: application/json",)) -> bytes:
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def client(url: str, **more: Any) -> Http:
+    usual: dict[str, Any] = {"headers": KEYS, "timeout": (0.5, 0.3), "patience": 0.0}
+    return Http("river", url, **(usual | more))
+
+
+def error_of(raw: bytes | Callable[[socket.socket], None], **more: Any) -> PlatformError:
+    with scripted(raw) as server, pytest.raises(PlatformError) as caught:
+        client(server.url, **more).call("feed the fish", "GET", "/x")
+    return caught.value
+
+
+# What answers become
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, PlatformRefused),
+        (401, AccessDenied),
+        (403, AccessDenied),
+        (404, NotFound),
+        (405, PlatformRefused),
+        (408, PlatformUnavailable),
+        (409, PlatformRefused),
+        (410, PlatformRefused),
+        (422, PlatformRefused),
+        (425, PlatformRefused),
+        (429, PlatformUnavailable),
+        (500, PlatformUnavailable),
+        (502, PlatformUnavailable),
+        (503, PlatformUnavailable),
+        (504, PlatformUnavailable),
+        (599, PlatformUnavailable),
+        (301, PlatformRefused),
+        (302, PlatformRefused),
+        (304, PlatformRefused),
+    ],
+)
+def test_every_status_becomes_one_class(status: int, kind: type[PlatformError]) -> None:
+    error = error_of(answer(status, b"" if status == 304 else b'{"error": {"message": "the pond is dry"}}'))
+    assert type(error) is kind
+    assert error.status == status
+    assert "feed the fish" in str(error)
+    if status >= 400:
+        assert error.words == "the pond is dry"
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (answer(200, b"<html>", ["Content-Type: text/html; charset=utf-8"]), "the answer is text/html, not JSON"),
+        (answer(200, b"{}", []), "the answer is of no type, not JSON"),
+        (answer(200, b"{,}"), "the answer is not valid JSON"),
+        (answer(200, b""), "the answer is not valid JSON"),
+        (answer(200, b"\xff"), "the answer is not valid JSON"),
+        (answer(200, b"[" * 100_000), "the answer is not valid JSON"),
+        (answer(200, b"{}").replace(b"Length: 2", b"Length: 9"), "the answer broke off"),
+        (answer(404, b"{}").replace(b"Length: 2", b"Length: 9"), "the answer broke off"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n2\r\n{}",
+            "broke off",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "broke off"),
+        (answer(200, b"not gzip", ["Content-Encoding: gzip"]), "could not be unpacked"),
+        (b"", "cut"),
+        (b"SSH-2.0-OpenSSH\r\n", "the connection"),
+    ],
+)
+def test_an_answer_that_cannot_be_believed_is_worth_another_try(raw: bytes, words: str) -> None:
+    error = error_of(raw)
+    assert type(error) is PlatformUnavailable
+    assert words in error.words
+
+
+def test_a_body_shorter_than_announced_is_noticed_even_when_it_is_valid_json_and_packed() -> None:
+    packed = gzip.compress(b'{"a": 1}')
+    whole = answer(200, packed, ["Content-Type: application/json", "Content-Encoding: gzip"])
+    with scripted(whole) as server:
+        assert client(server.url).call("look", "GET", "/x") == {"a": 1}
+    announced = f"Length: {len(packed)}".encode()
+    error = error_of(whole.replace(announced, f"Length: {len(packed) + 5}".encode()))
+    assert error.words == "the answer broke off"
+
+
+def test_no_answer_in_time_is_worth_another_try() -> None:
+    error = error_of(lambda connection: time.sleep(0.6))
+    assert (type(error), error.status, error.words) == (PlatformUnavailable, None, "no answer in time")
+
+
+def test_a_server_that_drips_is_cut_off_at_the_deadline() -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(50):
+            connection.sendall(b" ")
+            time.sleep(0.1)
+
+    began = time.monotonic()
+    assert error_of(drip, whole=0.4).words == "no answer in time"
+    assert time.monotonic() - began < 2
+
+
+def test_a_server_that_is_not_there_is_worth_another_try() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(PlatformUnavailable, match="the connection was refused"):
+        client(url).call("look", "GET", "/x")
+
+
+def test_an_answer_without_end_is_refused_before_it_fills_the_memory() -> None:
+    error = error_of(answer(200, b'"' + b"x" * 100_000 + b'"'), largest=50_000)
+    assert type(error) is PlatformRefused
+    assert "longer than 50000 bytes" in error.words
+
+
+def test_a_redirect_is_not_followed_and_its_address_is_not_shown() -> None:
+    with scripted(answer(200, b'"stolen"')) as elsewhere:
+        error = error_of(answer(302, b"", [f"Location: {elsewhere.url}/?sig={CANARY}"]))
+        assert not elsewhere.requests
+    assert "(to 127.0.0.1)" in error.words
+    assert CANARY not in str(error)
+
+
+def test_bytes_and_nothing_can_be_wanted_instead_of_json() -> None:
+    with scripted(answer(200, b"\x00\x01", ["Content-Type: image/png"])) as server:
+        assert client(server.url).call("look", "GET", "/x", wanted="bytes") == b"\x00\x01"
+        assert client(server.url).call("look", "GET", "/x", wanted="nothing") is None
+    with scripted(answer(204, b"")) as server:
+        assert client(server.url).call("look", "DELETE", "/x") is None
+
+
+# Retry-After
+
+
+def test_a_short_retry_after_is_waited_out_and_asked_again() -> None:
+    with scripted(
+        answer(429, headers=["Retry-After: 0.3"]), answer(503, headers=["Retry-After: 0"]), answer(200)
+    ) as at:
+        began = time.monotonic()
+        assert client(at.url, patience=5).call("make it", "POST", "/x", json={}) == {}
+        assert time.monotonic() - began >= 0.5
+        assert len(at.requests) == 3
+
+
+def test_a_long_retry_after_is_raised_with_its_seconds() -> None:
+    error = error_of(answer(429, headers=["Retry-After: 3600"]), patience=60)
+    assert isinstance(error, PlatformUnavailable)
+    assert error.retry_after == 3600
+    assert "3600 seconds" in str(error)
+
+
+def test_patience_is_counted_over_all_waits() -> None:
+    began = time.monotonic()
+    with scripted(answer(429, headers=["Retry-After: 0"])) as server:
+        with pytest.raises(PlatformUnavailable):
+            client(server.url, patience=1.0).call("look", "GET", "/x")
+        assert 2 <= len(server.requests) <= 4
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 504])
+def test_nothing_else_is_asked_again_in_secret(status: int) -> None:
+    with scripted(answer(status, headers=["Retry-After: 0"])) as server:
+        with pytest.raises(PlatformUnavailable):
+            client(server.url, patience=5).call("make it", "POST", "/x", json={})
+        assert len(server.requests) == 1
+
+
+# The error tree
+
+
+def _below(module: Any, base: type[BaseException]) -> list[type[BaseException]]:
+    return [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, base)]
+
+
+LOWER_ERRORS = [
+    *_below(requests.exceptions, requests.exceptions.RequestException),
+    *_below(urllib3.exceptions, urllib3.exceptions.HTTPError),
+]
+
+
+@pytest.mark.parametrize("lower", LOWER_ERRORS, ids=lambda one: f"{one.__module__}.{one.__name__}")
+def test_every_lower_error_is_mapped(lower: type[BaseException]) -> None:
+    assert lower in LOWER, "say in lower.py whether it may work if asked again"
+    assert LOWER[lower][0] in (PlatformUnavailable, PlatformRefused)
+    assert LOWER[lower][1]
+
+
+class _Raising(BaseAdapter):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def send(self, *_: Any, **__: Any) -> requests.Response:
+        raise self.error
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("lower", [*LOWER_ERRORS, http.client.HTTPException, OSError, TimeoutError, UnicodeError])
+def test_every_lower_error_is_raised_as_ours_with_nothing_of_it_attached(lower: type[BaseException]) -> None:
+    error = lower.__new__(lower)
+    error.args = (f"https://u:{CANARY}@host/?sig={CANARY}",)
+    http_ = client("http://127.0.0.1:1")
+    http_._session.mount("http://", _Raising(error))
+    with pytest.raises(PlatformError) as caught:
+        http_.call("look", "GET", f"/x?sig={CANARY}")
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert CANARY not in _everything(caught.value)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_asked_again() -> None:
+    inner = ssl.SSLCertVerificationError(1, "self-signed certificate")
+    outer = requests.exceptions.SSLError(urllib3.exceptions.MaxRetryError(None, "/", inner))  # type: ignore[arg-type]
+    assert meaning(outer) == (PlatformRefused, "its certificate is not trusted here")
+    assert meaning(requests.exceptions.SSLError("EOF occurred"))[0] is PlatformUnavailable
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PlatformError("p", "look", status=418, words="w", advice="a"),
+        PlatformUnavailable("p", "look", status=429, words="w", advice="a", retry_after=3.0),
+        PlatformRefused("p", "look", status=409, words="w"),
+        AccessDenied("p", "look", status=401),
+        NotFound("p", "look", status=404),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_errors_survive_pickling(error: PlatformError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+    assert str(again) == str(error)
+
+
+def test_what_was_never_sent_is_not_said_to_be_unanswered() -> None:
+    assert str(PlatformRefused("p", "look", words="no")) == "p was not asked to look: no"
+
+
+# Secrets
+
+
+def _everything(error: BaseException) -> str:
+    return "".join([str(error), repr(error), repr(error.args), *traceback.format_exception(error), repr(vars(error))])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        answer(400, f'{{"error": {{"message": "key KEY-{CANARY} with secret {CANARY} is bad"}}}}'.encode()),
+        answer(500, f"see https://host/box?sig={CANARY}".encode(), ["Content-Type: text/plain"]),
+        answer(401, f"<p>https://u:{CANARY}@host/</p>".encode(), ["Content-Type: text/html"]),
+        b"",
+    ],
+)
+def test_a_server_that_repeats_secrets_does_not_make_us_tell_them(raw: bytes) -> None:
+    error = error_of(raw)
+    assert CANARY not in _everything(error)
+    assert CANARY not in _everything(pickle.loads(pickle.dumps(error)))
+
+
+def test_user_and_password_in_the_address_are_sent_and_never_shown() -> None:
+    with scripted(answer(404)) as server:
+        http_ = client(server.url.replace("//", f"//user:{CANARY}@"))
+        with pytest.raises(NotFound) as caught:
+            http_.call("look", "GET", "/x")
+        assert "Authorization: Basic " in server.requests[0]
+    assert CANARY not in _everything(caught.value) + repr(http_)
+    assert CANARY not in repr(KEYS["Authentication-Secret"])
+
+
+def test_a_secret_that_cannot_be_a_header_is_refused_without_being_shown() -> None:
+    for broken in (f"{CANARY}\n", f"{CANARY}ключ", f"{CANARY}\r\nX: y", f" {CANARY}"):
+        with pytest.raises(AccessDenied, match="Authentication-Secret") as caught:
+            client("http://127.0.0.1:1", headers={"Authentication-Secret": Secret(broken)}).call("look", "GET", "/x")
+        assert CANARY not in _everything(caught.value)
+
+
+@pytest.mark.parametrize("url", ["host/api", "ftp://host", "http://", "http://h:port", "http://h/?sig=CANARY-7b1f", ""])
+def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
+    with pytest.raises(PlatformRefused, match="It looks like") as caught:
+        client(url)
+    assert CANARY not in _everything(caught.value)
+
+
+def test_what_cannot_be_written_as_json_is_not_sent() -> None:
+    with pytest.raises(PlatformRefused, match="cannot be written as JSON"):
+        client("http://127.0.0.1:1").call("make it", "POST", "/x", json={"a": float("nan")})
+
+
+def test_a_credential_that_changes_is_asked_for_before_every_request() -> None:
+    tokens = iter(["one", "two"])
+    with scripted(answer(200)) as server:
+        http_ = client(server.url, headers=lambda: {"Authorization": Secret(f"Bearer {next(tokens)}")})
+        http_.call("look", "GET", "/x")
+        http_.call("look", "GET", "/x")
+        assert ["Bearer one" in server.requests[0], "Bearer two" in server.requests[1]] == [True, True]
+
+
+def test_the_environment_s_netrc_and_proxies_are_kept_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login x password y\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with scripted(answer(200)) as server:
+        http_ = client(server.url, headers={"Authorization": Secret("Token t")})
+        assert http_.call("look", "GET", "/x") == {}
+        assert "Authorization: Token t" in server.requests[0]
