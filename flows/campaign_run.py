@@ -4,12 +4,11 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.spec import CampaignSpec
-from labelwright.tasks.sweeping import wait_for_labels
-
 from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.spec import CampaignSpec
+from labelwright.tasks.sweeping import wait_for_labels
 
 
 @flow(name="run-campaign", flow_run_name="run {campaign.title}")

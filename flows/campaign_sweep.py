@@ -4,11 +4,10 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.campaigns import open_campaigns, read_progress
-from labelwright.tasks.sweeping import look_at_all, note_failure, publish_overview
-
 from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
+from labelwright.tasks.campaigns import open_campaigns, read_progress
+from labelwright.tasks.sweeping import look_at_all, note_failure, publish_overview
 
 
 @flow(name="sweep-campaigns", flow_run_name="sweep")

@@ -9,14 +9,14 @@ from prefect import task
 
 from labelwright.datasets.gate import GateRefused
 from labelwright.domain import IllegalMove, State
-from labelwright.ingest import IngestError
+from labelwright.ingest import SourceError
 from labelwright.ledger import LedgerError
 from labelwright.platforms import PlatformRefused
 
 from .reporting import log
 from .workbench import the_ledger
 
-REFUSALS = (PlatformRefused, LedgerError, IngestError, GateRefused)
+REFUSALS = (PlatformRefused, LedgerError, SourceError, GateRefused)
 """Failures that trying again does not mend."""
 
 

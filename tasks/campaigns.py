@@ -165,7 +165,8 @@ def refuse_unlabeled(title: str, state: State) -> None:
     if state not in LABELED:
         record = the_ledger().campaigns.get(title)
         raise NotLabeledYet(
-            f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. Finish it when all are"
+            f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. "
+            "Finish it when all are"
         )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prefect import task
 
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import DropboxExpired, StockItem, compare, open_dropbox
+from labelwright.ingest import DropboxExpired, StockItem, UploadReport, compare, open_dropbox
 from labelwright.ingest.opening import open_source
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
@@ -28,7 +28,8 @@ def create_image_set(title: str) -> str:
     """Answers the platform's id of the set."""
     bench = Workbench(title)
     platform = bench.platform_that(KeepsImageSets)
-    bench.ledger.campaigns.move(title, State.UPLOADING) if bench.record.state is State.PLANNED else None
+    if bench.record.state is State.PLANNED:
+        bench.ledger.campaigns.move(title, State.UPLOADING)
 
     def look() -> str | None:
         found = platform.find_image_set(title)
@@ -59,7 +60,7 @@ def find_missing_images(title: str) -> list[int]:
     if found.wrong or found.surplus:
         odd = [*found.wrong, *found.surplus]
         raise UploadFailed(
-            platform.name,  # type: ignore[attr-defined]
+            bench.platform.name,
             "hold the images as they are",
             words=f"{len(odd)} files in the dropbox are not ours: {', '.join(odd[:5])}",
             advice="Remove them from the dropbox and run again.",
@@ -93,7 +94,7 @@ def upload_batch(title: str, batch: int) -> int:
         report_progress(title, "uploading", sent_before + len(done), total)
 
     try:
-        report = _send(bench, [StockItem(entry.image, entry.location, entry.stamp) for entry in entries], note)
+        report = _send(bench, [StockItem(entry.image, entry.location) for entry in entries], note)
     finally:
         bench.ledger.manifests.mark_stored(title, list(done))
     if report.failed:
@@ -103,7 +104,7 @@ def upload_batch(title: str, batch: int) -> int:
     return report.sent
 
 
-def _send(bench: Workbench, items: list[StockItem], note):  # type: ignore[no-untyped-def]
+def _send(bench: Workbench, items: list[StockItem], note: Callable[[Image], None]) -> UploadReport:
     platform, source = bench.platform_that(KeepsImageSets), open_source(bench.spec.images, bench.settings)
     for last_try in (False, True):
         url = platform.dropbox(bench.image_set).value
@@ -115,6 +116,16 @@ def _send(bench: Workbench, items: list[StockItem], note):  # type: ignore[no-un
                 raise
             log().info("the signature of the dropbox of %s ran out; a new one was asked for", bench.title)
     raise AssertionError
+
+
+def refuse_missing(title: str) -> None:
+    """Raises UploadFailed: images were sent again and again and are still not there."""
+    raise UploadFailed(
+        "image store",
+        "keep every image",
+        words=f"images of '{title}' are still missing after they were sent",
+        advice="Look at the store's log, then run again.",
+    )
 
 
 @task(task_run_name="seal image set of {title}", **RETRIED)
@@ -136,7 +147,7 @@ def seal_image_set(title: str) -> None:
 
 @task(task_run_name="wait for image set of {title}", **RETRIED)
 def wait_for_image_set(title: str) -> None:
-    """Until the platform has taken in every image. Raises PlatformUnavailable at the deadline: the run may be repeated."""
+    """Until the platform has taken in every image. Raises PlatformUnavailable at the deadline: run again to wait on."""
     bench = Workbench(title)
     platform = bench.platform_that(KeepsImageSets)
     end, pause = time.monotonic() + bench.settings.sealing_deadline, 0.2

@@ -7,13 +7,13 @@ from typing import Any
 from prefect import task
 
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import Found, StockItem, stamp_of, take_stock, write_rejects
-from labelwright.ingest.opening import limits_of, open_source
+from labelwright.ingest import Found, StockItem, take_stock, write_rejects
+from labelwright.ingest.opening import limits_of, open_source, stamp_of
 from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.spec import CampaignSpec
 
-from .attention import asking_for_attention
 from .reporting import log, publish_progress, publish_table, report_progress
+from .retrying import RETRIED
 from .workbench import Workbench, the_ledger
 
 _MAY_CHANGE = {"deadline", "export", "connection"}
@@ -50,7 +50,7 @@ def write_down_campaign(campaign: CampaignSpec) -> str:
     return title
 
 
-@task(task_run_name="check the images of {title}")
+@task(task_run_name="check the images of {title}", **RETRIED)
 def check_images(title: str) -> int:
     """Open, decode and hash every image, and write the manifest. Answers how many images it holds.
 
@@ -64,9 +64,12 @@ def check_images(title: str) -> int:
     ledger, images = bench.ledger, bench.spec.images
     mark = ledger.manifests.begin(title)
 
+    stamps: dict[str, str | None] = {}  # of files on their way through the checks
+
     def checked_before(found: Found) -> Image | None:
+        stamps[found.location] = stamp = stamp_of(found)
         entry = ledger.manifests.find(title, found.name)
-        return entry.image if entry and entry.stamp and entry.stamp == stamp_of(found) else None
+        return entry.image if entry and entry.stamp and entry.stamp == stamp else None
 
     entries: list[ManifestEntry] = []
     rejects: list[Reject] = []
@@ -75,7 +78,7 @@ def check_images(title: str) -> int:
     for item in take_stock(source, limits_of(images), known=checked_before):
         seen += 1
         if isinstance(item, StockItem):
-            entries.append(ManifestEntry(item.image, item.location, stamp=item.stamp))
+            entries.append(ManifestEntry(item.image, item.location, stamp=stamps.pop(item.location, None)))
         else:
             rejects.append(item)
         if len(entries) + len(rejects) >= 500:
@@ -86,7 +89,9 @@ def check_images(title: str) -> int:
     report_progress(title, "checking images", seen, seen)
     left_out = report_rejects(bench)
     if left_out and images.strict:
-        raise FilesLeftOut(f"{left_out} files cannot be taken and the campaign is strict: see {bench.folder / 'rejects.csv'}")
+        raise FilesLeftOut(
+            f"{left_out} files cannot be taken and the campaign is strict: see {bench.folder / 'rejects.csv'}"
+        )
     count = ledger.manifests.complete(title, mark)
     if not count:
         ledger.manifests.reopen_empty(title)
@@ -106,6 +111,3 @@ def report_rejects(bench: Workbench) -> int:
         rows: list[dict[str, Any]] = [{"file": one.name, "reason": one.reason} for one in rejects[:500]]
         publish_table(bench.title, "rejects", rows, f"{len(rejects)} files were left out of {bench.title}")
     return len(rejects)
-
-
-__all__ = ["CampaignChanged", "FilesLeftOut", "asking_for_attention", "check_images", "write_down_campaign"]

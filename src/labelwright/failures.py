@@ -1,7 +1,7 @@
 """Failures as people read them: a sentence on standard error and an exit code.
 
-0 all is well. 1 it did not work, and the message says why. 2 the command or its input cannot be used. 3 labels are missing
-yet: nothing is wrong, only early. 4 something outside did not answer: try again later. 130 interrupted.
+0 all is well. 1 it did not work, and the message says why. 2 the command or its input cannot be used. 3 labels are
+missing yet: nothing is wrong, only early. 4 something outside did not answer: try again later. 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class CannotRun(ValueError):
 def tell(error: BaseException) -> int:
     """Print the failure; answers the exit code. Only a mistake of ours comes with a traceback."""
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
-        print("\nInterrupted. Nothing is lost: run the same again to go on.", file=sys.stderr)  # noqa: T201
+        print("\nInterrupted. Nothing is lost: run the same again to go on.", file=sys.stderr)
         return INTERRUPTED
     code = exit_code(error)
     if code is None:
         traceback.print_exception(error)
-        print("labelwright: this is a mistake in Labelwright; please report it with the lines above.", file=sys.stderr)  # noqa: T201
+        print("labelwright: this is a mistake in Labelwright; please report it with the lines above.", file=sys.stderr)
         return FAILED
-    print(f"labelwright: {_words(error)}", file=sys.stderr)  # noqa: T201
+    print(f"labelwright: {_words(error)}", file=sys.stderr)
     return code
 
 
@@ -50,7 +50,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     import click
 
     from labelwright.datasets.gate import GateRefused
-    from labelwright.ingest import IngestError
+    from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
     from labelwright.local import NotStarted
     from labelwright.platforms import PlatformError, PlatformUnavailable
@@ -67,7 +67,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (NotStarted, UNAVAILABLE),
         (PlatformError, FAILED),
         (LedgerError, FAILED),
-        (IngestError, FAILED),
+        (SourceError, FAILED),
         (GateRefused, FAILED),
     ]
     if "labelwright.tasks.sweeping" in sys.modules:

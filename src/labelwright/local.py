@@ -1,4 +1,4 @@
-"""What runs on one machine: the embedded service and Prefect's own server as child processes, and nothing left behind."""
+"""What runs on one machine: the embedded service and Prefect's server as child processes, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def free_port(wanted: int) -> int:
 
 
 def answers(health: str) -> bool:
-    """Whether a server says that it is well."""
-    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(health, timeout=5):
+    """Whether a server of this machine says that it is well."""
+    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(health, timeout=5):  # noqa: S310
         return True
     return False
 
@@ -124,7 +124,7 @@ def _start(
             env={**os.environ, **environment},
             # In a session of its own it does not see the Ctrl+C that is meant for us: we end it in order.
             start_new_session=True,
-            preexec_fn=None if keep else _die_with_parent,
+            preexec_fn=None if keep else _die_with_parent,  # noqa: PLW1509 - a system call and nothing else
         )
     server = Server(url, process, log)
     end = time.monotonic() + patience

@@ -136,7 +136,9 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             {"step": e.step, "item": e.item, "intended_at": e.intended_at, "done_at": e.done_at, "outcome": e.outcome}
             for e in ledger.effects.all(title)
         ]
-        told["moves"] = [{"was": m.was, "became": m.became, "at": m.at, "why": m.why} for m in ledger.campaigns.moves(title)]
+        told["moves"] = [
+            {"was": m.was, "became": m.became, "at": m.at, "why": m.why} for m in ledger.campaigns.moves(title)
+        ]
         told["rejects"] = [{"file": one.name, "reason": one.reason} for one in rejects]
         told["datasets"] = datasets
         show_json(told)

@@ -22,7 +22,9 @@ def spec_for_folder(
     """The campaign that ``labelwright run FOLDER`` means. Raises SpecError, CannotRun."""
     names = [name.strip() for name in labels.split(",") if name.strip()]
     if not names or not labeler:
-        raise CannotRun(f"say what to label and who does it: labelwright run {folder} --labels cat,dog --labeler you@example.com")
+        raise CannotRun(
+            f"say what to label and who does it: labelwright run {folder} --labels cat,dog --labeler you@example.com"
+        )
     document = {
         "title": title or folder.resolve().name,
         "images": {"folder": str(folder.resolve()), "strict": strict},
@@ -142,7 +144,9 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
     from labelwright.ledger import open_ledger
 
     os.environ["LABELWRIGHT_HOME"] = str(folder / "home")
-    for name in [name for name in os.environ if name.startswith("LABELWRIGHT_CONNECTIONS__") or name == "PREFECT_API_URL"]:
+    for name in [
+        name for name in os.environ if name.startswith("LABELWRIGHT_CONNECTIONS__") or name == "PREFECT_API_URL"
+    ]:
         del os.environ[name]  # the demo keeps to itself, whatever this machine is configured for
     forget_settings()
     spec = demo_spec(folder)
@@ -186,4 +190,3 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
             dropbox_lifetime=timedelta(seconds=configured.dropbox_lifetime),
         )
     )
-

@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     home: Path = Field(
         default_factory=lambda: Path.home() / ".labelwright", description="Ledger, service data, files under way."
     )
-    ledger_url: SecretStr | None = Field(None, description="SQLAlchemy URL; by default an SQLite file in the home folder.")
+    ledger_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL; by default an SQLite file in the home folder."
+    )
     connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
@@ -57,7 +59,9 @@ class Settings(BaseSettings):
     labels_page_size: int = Field(1000, ge=1, le=10000, description="Images a page when labels are read.")
     retry_delays: list[float] = Field([2, 10, 30, 60, 120], description="Seconds between the tries of a task.")
     request_timeout: float = Field(60, gt=0, description="Seconds that one request may take.")
-    sealing_deadline: float = Field(6 * 3600, gt=0, description="Seconds that a platform may take to take in an image set.")
+    sealing_deadline: float = Field(
+        6 * 3600, gt=0, description="Seconds that a platform may take to take in an image set."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -100,8 +104,8 @@ class Settings(BaseSettings):
                 "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL, __KEY and __SECRET"
             )
         raise SettingsError(
-            f"connection '{name}' is not complete. Set LABELWRIGHT_CONNECTIONS__{name.upper()}__URL, __KEY and __SECRET, "
-            f"or put [connections.{name}] into {self.home / 'settings.toml'}"
+            f"connection '{name}' is not complete. Set LABELWRIGHT_CONNECTIONS__{name.upper()}__URL, __KEY and "
+            f"__SECRET, or put [connections.{name}] into {self.home / 'settings.toml'}"
         )
 
     def embedded_service(self) -> ConnectionSettings | None:
@@ -119,7 +123,9 @@ def settings() -> Settings:
     try:
         found = Settings()
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
+        faults = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+        )
         raise SettingsError(f"the settings cannot be used: {faults}") from None
     return found.model_copy(update={"home": found.home.expanduser().resolve()})
 

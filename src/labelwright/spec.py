@@ -38,7 +38,7 @@ class ImagesFrom(_Group):
     container: str | None = Field(
         None,
         title="Azure container",
-        description="https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX], without a signature: that comes from settings.",
+        description="https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]; its signature comes from the settings.",
     )
     include: list[str] = Field(["**/*"], title="Include", description="Patterns of names to take.")
     exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave.")
@@ -54,7 +54,9 @@ class ImagesFrom(_Group):
         named = [name for name in ("folder", "files", "manifest", "urls", "container") if getattr(self, name)]
         if len(named) != 1:
             given = " and ".join(named) or "none of them"
-            raise ValueError(f"images come from exactly one of folder, files, manifest, urls, container; given: {given}")
+            raise ValueError(
+                f"images come from exactly one of folder, files, manifest, urls, container; given: {given}"
+            )
         if self.container and "?" in self.container:
             raise ValueError("the container's URL must not hold a signature: put it into the settings (see the README)")
         return self
@@ -153,7 +155,7 @@ class CampaignSpec(_Group):
         description="When the labels are needed. UTC unless it says otherwise.",
         json_schema_extra=_at(7),
     )
-    export: ExportTo = Field(default_factory=lambda: ExportTo(), title="Export", json_schema_extra=_at(8))
+    export: ExportTo = Field(default_factory=ExportTo, title="Export", json_schema_extra=_at(8))
     metadata: dict[str, str | int | float | bool | None] = Field({}, title="Metadata", json_schema_extra=_at(9))
     options: dict[str, Any] = Field(
         {}, title="Platform options", description="What only this platform knows.", json_schema_extra=_at(10)

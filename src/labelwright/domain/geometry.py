@@ -79,7 +79,7 @@ class Box:
         return self
 
     def inside(self, size: Size) -> bool:
-        return 0 <= self.xmin and 0 <= self.ymin and self.xmax <= size.width and self.ymax <= size.height
+        return self.xmin >= 0 and self.ymin >= 0 and self.xmax <= size.width and self.ymax <= size.height
 
     def clamp(self, size: Size) -> Box:
         """The part of the box that lies in the image.
@@ -120,7 +120,9 @@ class Polygon:
             raise InvalidShape(f"polygon has {len(points)} different corners and needs 3")
         for number, (corner, following) in enumerate(zip(points, (*points[1:], points[0]), strict=True), 1):
             if corner == following:
-                raise InvalidShape(f"polygon is empty between corners {number} and {number % len(points) + 1}: same point")
+                raise InvalidShape(
+                    f"polygon is empty between corners {number} and {number % len(points) + 1}: same point"
+                )
         crossing = _first_crossing(points)
         if crossing is not None:
             a, b = crossing
@@ -176,7 +178,7 @@ class WholeImage:
     def box(self) -> None:
         return None
 
-    def inside(self, size: Size) -> bool:  # noqa: ARG002
+    def inside(self, size: Size) -> bool:
         return True
 
 

@@ -1,7 +1,7 @@
 """What was done to the outside world, and what is still open.
 
-SQLite in one file on one machine, Postgres for a team. The ledger is the truth about effects: before a call that changes
-the outside world its intent is written under a natural key, afterwards the outcome.
+SQLite in one file on one machine, Postgres for a team. The ledger is the truth about effects: before a call that
+changes the outside world its intent is written under a natural key, afterwards the outcome.
 """
 
 from __future__ import annotations

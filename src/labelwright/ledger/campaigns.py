@@ -130,7 +130,7 @@ class Campaigns:
             connection.execute(insert(t.datasets).values(**row, content_hash=content_hash))
 
     def datasets(self, title: str) -> list[dict[str, Any]]:
-        """The registered datasets, the oldest first: name, version, location, content_hash, registered_at (ISO 8601)."""
+        """The registered ones, the oldest first: name, version, location, content_hash, registered_at (ISO 8601)."""
         query = select(t.datasets).where(t.datasets.c.campaign == title)
         query = query.order_by(t.datasets.c.registered_at, t.datasets.c.name)
         with self._database.read() as connection:

@@ -57,9 +57,7 @@ class Effects:
     def settle(self, title: str, step: str, item: str, outcome: str) -> None:
         """Write down that the effect happened."""
         with self._database.write() as connection:
-            connection.execute(
-                update(t.effects).where(_is(title, step, item)).values(done_at=now(), outcome=outcome)
-            )
+            connection.execute(update(t.effects).where(_is(title, step, item)).values(done_at=now(), outcome=outcome))
 
     def forget(self, title: str, step: str, item: str = "") -> None:
         """Forget an effect that has to happen again: a reopened campaign is finished once more."""
@@ -91,8 +89,8 @@ class Effects:
         found = look()
         if found is not None and known is None and not adopt:
             raise AlreadyThere(
-                f"{what or step} of '{title}' exists on the platform, and this ledger did not make it. Give the campaign "
-                "another title, or use the ledger that made it"
+                f"{what or step} of '{title}' exists on the platform, and this ledger did not make it. Give the "
+                "campaign another title, or use the ledger that made it"
             )
         self.intend(title, step, item)
         outcome = act() if found is None else found

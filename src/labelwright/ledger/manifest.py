@@ -40,7 +40,7 @@ class ManifestEntry:
 
 
 class Manifests:
-    """The manifests of campaigns, by title. Complete, a manifest changes only where the platform leaves an image out."""
+    """The manifests of campaigns, by title. Complete, one changes only where the platform leaves an image out."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class Manifests:
     # While stock is taken
 
     def begin(self, title: str) -> str:
-        """Begin a pass over the images; what an interrupted pass wrote can still be looked up. Answers the pass's mark."""
+        """Begin a pass over the images and answer its mark. What an interrupted pass wrote can still be looked up."""
         with self._database.write() as connection:
             self._refuse_when_complete(connection, title)
             connection.execute(delete(t.rejects).where(t.rejects.c.campaign == title))

@@ -1,0 +1,57 @@
+"""The source that a campaign names, and what one image of it may cost."""
+
+from __future__ import annotations
+
+from labelwright.settings import Settings
+from labelwright.spec import ImagesFrom
+
+from .checking import Limits
+from .container import ContainerSource
+from .manifests import ManifestSource
+from .sources import FilesSource, FolderSource, Found, Source
+from .urls import UrlSource
+
+
+def open_source(images: ImagesFrom, settings: Settings) -> Source:
+    """The source of a campaign's images. Raises SourceError.
+
+    An Azure container's signature comes from the settings, never from the campaign.
+    """
+    limits, private = limits_of(images), images.allow_private_addresses
+    if images.folder:
+        return FolderSource(images.folder, images.include, images.exclude)
+    if images.files:
+        return FilesSource(images.files)
+    if images.manifest:
+        return ManifestSource(images.manifest, max_bytes=limits.max_bytes, allow_private=private)
+    if images.urls:
+        return UrlSource(images.urls, max_bytes=limits.max_bytes, allow_private=private)
+    sas = settings.container_sas.get_secret_value() if settings.container_sas else None
+    container, prefix = _split_container(images.container or "")
+    return ContainerSource(
+        container,
+        prefix,
+        images.include,
+        images.exclude,
+        sas=sas,
+        threads=settings.upload_threads,
+        timeout=settings.request_timeout,
+        max_bytes=limits.max_bytes,
+    )
+
+
+def limits_of(images: ImagesFrom) -> Limits:
+    return Limits(int(images.max_megabytes * 1_000_000), int(images.max_megapixels * 1_000_000))
+
+
+def stamp_of(found: Found) -> str | None:
+    """Tells whether a file was touched since it was checked; None where the source cannot tell."""
+    return None if found.version is None else f"{found.version}/{found.bytes}"
+
+
+def _split_container(url: str) -> tuple[str, str]:
+    """``https://account/container/some/folder`` -> the container's URL and the prefix ``some/folder/``."""
+    scheme, _, rest = url.partition("://")
+    host, container, *folders = [*rest.strip("/").split("/", 2), ""][:3] if rest.count("/") else [rest, ""]
+    prefix = folders[0].strip("/") if folders else ""
+    return f"{scheme}://{host}/{container}", f"{prefix}/" if prefix else ""
