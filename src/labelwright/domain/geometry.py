@@ -123,12 +123,12 @@ class Polygon:
                 raise InvalidShape(
                     f"polygon is empty between corners {number} and {number % len(points) + 1}: same point"
                 )
+        if not any(_turn(points[0], points[1], corner) for corner in points[2:]):
+            raise InvalidShape("polygon is empty: all its corners are on one line")
         crossing = _first_crossing(points)
         if crossing is not None:
             a, b = crossing
             raise InvalidShape(f"polygon crosses itself: the edges after corners {a + 1} and {b + 1} meet")
-        if self.area == 0:
-            raise InvalidShape("polygon is empty: its area is 0")
 
     @property
     def area(self) -> float:

@@ -1,0 +1,233 @@
+"""The ledger: states, manifest, effects."""
+
+import multiprocessing
+import sqlite3
+import threading
+
+import pytest
+
+from labelwright.domain import IllegalMove, Image, Reject, Size, State
+from labelwright.ledger import AlreadyThere, Ledger, LedgerError, ManifestEntry, UnknownCampaign
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+def ledger(url):
+    ledger = Ledger(url)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def river(ledger):
+    ledger.campaigns.add("river", {"platform": "campaign_api"})
+    return "river"
+
+
+def entry(name: str, digest: str = "a") -> ManifestEntry:
+    return ManifestEntry(Image(name, Size(10, 20), 5, digest * 64, digest * 32, "JPEG"), f"/photos/{name}", stamp="1/5")
+
+
+def fill(ledger: Ledger, title: str, names: list[str]) -> None:
+    mark = ledger.manifests.begin(title)
+    ledger.manifests.add(title, mark, [entry(name) for name in names])
+    ledger.manifests.complete(title, mark)
+
+
+# Campaigns
+
+
+def test_a_campaign_written_down_twice_is_one_and_keeps_its_first_specification(ledger):
+    ledger.campaigns.add("river", {"a": 1})
+    assert ledger.campaigns.add("river", {"a": 2}).spec == {"a": 1}
+    assert [record.title for record in ledger.campaigns.all()] == ["river"]
+
+
+def test_an_unknown_campaign_is_an_error_that_says_how_to_see_them_all(ledger):
+    with pytest.raises(UnknownCampaign, match="labelwright status"):
+        ledger.campaigns.get("sea")
+
+
+def test_moves_are_kept_with_their_reasons_and_illegal_ones_refused(ledger, river):
+    ledger.campaigns.move(river, State.UPLOADING)
+    ledger.campaigns.move(river, State.UPLOADING)  # staying leaves no trace
+    with pytest.raises(IllegalMove):
+        ledger.campaigns.move(river, State.FINISHED)
+    ledger.campaigns.move(river, State.NEEDS_ATTENTION, "the disk is full")
+    record = ledger.campaigns.get(river)
+    assert (record.state, record.state_before, record.reason) == (
+        State.NEEDS_ATTENTION,
+        State.UPLOADING,
+        "the disk is full",
+    )
+    ledger.campaigns.move(river, State.UPLOADING)
+    assert ledger.campaigns.get(river).reason is None
+    assert [(m.was, m.became, m.why) for m in ledger.campaigns.moves(river)] == [
+        (State.PLANNED, State.UPLOADING, None),
+        (State.UPLOADING, State.NEEDS_ATTENTION, "the disk is full"),
+        (State.NEEDS_ATTENTION, State.UPLOADING, None),
+    ]
+
+
+def test_a_dataset_registered_twice_stands_once(ledger, river):
+    for _ in range(2):
+        ledger.campaigns.record_dataset(river, "river_labels", "1", "/datasets/river_labels/v1", "c" * 64)
+    assert [one["version"] for one in ledger.campaigns.datasets(river)] == ["1"]
+
+
+# Manifest
+
+
+def test_a_complete_manifest_is_numbered_by_name_and_does_not_change(ledger, river):
+    fill(ledger, river, ["b.jpg", "a/z.jpg", "я.jpg", "a.jpg"])
+    assert [(e.position, e.image.name) for e in ledger.manifests.entries(river)] == [
+        (1, "a.jpg"),
+        (2, "a/z.jpg"),
+        (3, "b.jpg"),
+        (4, "я.jpg"),
+    ]
+    assert ledger.campaigns.get(river).images == 4
+    with pytest.raises(LedgerError, match="complete"):
+        ledger.manifests.begin(river)
+
+
+def test_an_interrupted_pass_is_known_to_the_next_one_which_drops_what_is_gone(ledger, river):
+    first = ledger.manifests.begin(river)
+    ledger.manifests.add(river, first, [entry("kept.jpg"), entry("gone.jpg")], [Reject("bad.jpg", "is empty")])
+    second = ledger.manifests.begin(river)
+    assert ledger.manifests.find(river, "kept.jpg").stamp == "1/5"
+    ledger.manifests.add(river, second, [entry("kept.jpg")])
+    assert ledger.manifests.complete(river, second) == 1
+    assert ledger.manifests.rejects(river) == []
+
+
+def test_a_manifest_of_many_stretches_is_read_whole_and_in_order(ledger, river):
+    names = [f"{number:05}.jpg" for number in range(4500)]
+    fill(ledger, river, names)
+    assert [e.image.name for e in ledger.manifests.entries(river)] == names
+    assert ledger.manifests.last_position(river) == 4500
+
+
+def test_what_is_stored_is_not_sent_again(ledger, river):
+    fill(ledger, river, ["a.jpg", "b.jpg", "c.jpg"])
+    ledger.manifests.mark_stored(river, ["b.jpg"])
+    assert [e.image.name for e in ledger.manifests.not_stored(river, 1, 3)] == ["a.jpg", "c.jpg"]
+    assert ledger.manifests.count_stored(river) == 1
+    assert sorted(ledger.manifests.positions(river, ["c.jpg", "a.jpg"])) == [1, 3]
+
+
+def test_remote_ids_come_back_by_position(ledger, river):
+    fill(ledger, river, ["a.jpg", "b.jpg", "c.jpg"])
+    ledger.manifests.record_remote_ids(river, [("c.jpg", "30"), ("a.jpg", "10"), ("stranger.jpg", "99")])
+    assert ledger.manifests.without_remote_id(river) == ["b.jpg"]
+    ledger.manifests.record_remote_ids(river, [("b.jpg", "20")])
+    assert ledger.manifests.remote_ids(river, 2, 3) == ["20", "30"]
+
+
+def test_an_image_that_the_platform_left_out_moves_to_the_rejects_once(ledger, river):
+    fill(ledger, river, ["a.jpg", "b.jpg"])
+    for _ in range(2):
+        ledger.manifests.drop(river, Reject("b.jpg", "left out by the platform"))
+    assert ledger.campaigns.get(river).images == 1
+    assert ledger.manifests.rejects(river) == [Reject("b.jpg", "left out by the platform")]
+
+
+# Effects
+
+
+def test_an_effect_happens_once(ledger, river):
+    done = []
+
+    def act() -> str:
+        done.append(1)
+        return "7"
+
+    for _ in range(3):
+        assert ledger.effects.once(river, "create campaign", act, look=lambda: None) == "7"
+    assert done == [1]
+
+
+def test_after_a_lost_answer_what_is_found_is_ours_and_nothing_is_done_again(ledger, river):
+    def lost() -> str:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        ledger.effects.once(river, "create campaign", lost, look=lambda: None)
+    assert ledger.effects.find(river, "create campaign").done_at is None
+    assert ledger.effects.once(river, "create campaign", lost, look=lambda: "7") == "7"
+
+
+def test_after_a_call_that_never_arrived_it_is_made_again(ledger, river):
+    ledger.effects.intend(river, "create campaign")
+    assert ledger.effects.once(river, "create campaign", lambda: "8", look=lambda: None) == "8"
+
+
+def test_a_thing_that_somebody_else_made_is_not_taken_for_ours(ledger, river):
+    with pytest.raises(AlreadyThere, match="another title"):
+        ledger.effects.once(river, "create campaign", lambda: "8", look=lambda: "7")
+    assert ledger.effects.once(river, "activate", lambda: "8", look=lambda: "by hand", adopt=True) == "by hand"
+
+
+def test_an_effect_can_be_forgotten_to_happen_again(ledger, river):
+    ledger.effects.once(river, "finish", lambda: "1", look=lambda: None)
+    ledger.effects.forget(river, "finish")
+    assert ledger.effects.once(river, "finish", lambda: "2", look=lambda: None) == "2"
+
+
+# The database
+
+
+def test_a_ledger_of_another_version_is_refused_by_name(url, ledger, tmp_path):
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        connection.execute("update facts set value = '99' where name = 'schema'")
+    with pytest.raises(LedgerError, match="version 99"):
+        Ledger(url)
+
+
+def test_a_file_that_is_no_ledger_is_a_clear_error(tmp_path):
+    (tmp_path / "ledger.db").write_text("this is no database, it is a text of some length " * 50)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+def test_a_wrong_url_does_not_show_its_password():
+    with pytest.raises(LedgerError) as refused:
+        Ledger("postgres+nothing://me:canary-secret@localhost/db")
+    assert "canary-secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_eight_threads_write_at_once_and_nothing_is_lost_or_locked(ledger, river):
+    fill(ledger, river, [f"{number:03}.jpg" for number in range(80)])
+
+    def work(worker: int) -> None:
+        for number in range(worker * 10, worker * 10 + 10):
+            ledger.manifests.mark_stored(river, [f"{number:03}.jpg"])
+            ledger.effects.once(river, "upload", lambda: "ok", look=lambda: None, item=str(number))
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.manifests.count_stored(river) == 80
+    assert len(ledger.effects.all(river)) == 80
+
+
+def _open_and_add(url: str, title: str) -> None:
+    Ledger(url).campaigns.add(title, {})
+
+
+def test_processes_may_make_the_ledger_at_the_same_moment(url):
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=_open_and_add, args=(url, f"campaign {n}")) for n in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
+    assert len(Ledger(url).campaigns.all()) == 4
