@@ -11,9 +11,9 @@ adapter has other verbs than expected: none is skipped by mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -39,6 +39,8 @@ from labelwright.platforms.registry import abilities
 
 from .proxy import FaultProxy
 
+_Test = TypeVar("_Test", bound=Callable[..., None])
+
 LABELS = LabelSchema((Label("plastic", translations={"nl": "plastic"}), Label("wood")))
 BOX = Annotation("plastic", Box(1, 2.5, 11, 12), 0.5)
 POLYGON = Annotation("wood", Polygon(((1, 1), (9, 1), (5, 8))), 1.0)
@@ -53,7 +55,7 @@ class Harness(Protocol):
     """In front of the server; platforms talk through it."""
 
     def platform(self, *, hasty: bool = False) -> Platform:
-        """A new adapter. With small pages (2), so that paging is seen; a hasty one gives up after a third of a second."""
+        """A new adapter, with pages of two so that paging is seen. A hasty one gives up after a third of a second."""
 
     def stranger(self) -> Platform:
         """An adapter with a credential that is wrong."""
@@ -123,12 +125,12 @@ def all_labels(platform: Platform, campaign: str) -> list[LabeledImage]:
     raise AssertionError("the pages do not end")
 
 
-def needing(*protocols: type) -> Any:
+def needing(*protocols: type) -> Callable[[_Test], _Test]:
     """Skip the test on platforms that lack one of these."""
     names = {protocol.__name__ for protocol in protocols}
 
-    def decorate(test: Any) -> Any:
-        test.needed_protocols = names
+    def decorate(test: _Test) -> _Test:
+        test.needed_protocols = names  # type: ignore[attr-defined]
         return test
 
     return decorate
@@ -139,7 +141,7 @@ class ContractSuite:
 
     @pytest.fixture(autouse=True)
     def _only_what_the_platform_has(self, request: pytest.FixtureRequest, harness: Harness) -> Iterator[None]:
-        missing = getattr(request.function, "needed_protocols", set()) - harness.expected
+        missing: set[str] = getattr(request.function, "needed_protocols", set()) - harness.expected
         if missing:
             pytest.skip(f"this platform has no {', '.join(sorted(missing))}")
         harness.proxy.clear()

@@ -98,6 +98,8 @@ class FaultProxy:
         self.before_forward = before_forward
         self.after_answer = after_answer
         self.requests: list[Request] = []
+        self.connections = 0
+        """How many were made since the start."""
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -207,6 +209,7 @@ class FaultProxy:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open.add(connection)
+                self.connections += 1
             self._start(self._serve, connection, name="a connection")
 
     # One connection

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import http.server
 import pickle
 import socket
 import ssl
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -25,54 +26,11 @@ from labelwright.platforms.http import Http
 from labelwright.platforms.lower import LOWER, meaning
 from labelwright.platforms.protocol import Secret
 
+from .proxy import FaultProxy
+from .scripted import answer, scripted
+
 CANARY = "CANARY-7b1f"
 KEYS = {"Authentication-Key": "KEY-" + CANARY, "Authentication-Secret": Secret(CANARY)}
-
-
-class Scripted:
-    """A server that says exactly these bytes, one answer a connection (the last one for ever), and notes requests."""
-
-    def __init__(self, *answers: bytes | Callable[[socket.socket], None]) -> None:
-        self.answers = list(answers)
-        self.requests: list[str] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection, suppress(OSError):
-                connection.settimeout(5)
-                text = b""
-                while b"\r\n\r\n" not in text:
-                    text += connection.recv(65536)
-                self.requests.append(text.decode())
-                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                if callable(answer):
-                    answer(connection)
-                else:
-                    connection.sendall(answer)
-
-
-@contextmanager
-def scripted(*answers: bytes | Callable[[socket.socket], None]) -> Iterator[Scripted]:
-    server = Scripted(*answers)
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.listener.shutdown(socket.SHUT_RDWR)
-        server.listener.close()
-        thread.join()
-
-
-def answer(status: int, body: bytes = b"{}", headers: Sequence[str] = ("Content-Type: application/json",)) -> bytes:
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
 
 
 def client(url: str, **more: Any) -> Http:
@@ -203,6 +161,43 @@ def test_bytes_and_nothing_can_be_wanted_instead_of_json() -> None:
         assert client(server.url).call("look", "GET", "/x", wanted="nothing") is None
     with scripted(answer(204, b"")) as server:
         assert client(server.url).call("look", "DELETE", "/x") is None
+
+
+def test_connections_are_kept_alive_whatever_was_answered() -> None:
+    class Server(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            with suppress(ConnectionError):
+                parts = [b'{"a": ', b"1}"]
+                self.send_response(int(self.path.rsplit("/", 1)[1]))
+                self.send_header("Content-Type", "application/json")
+                if "chunked" in self.path:
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    for part in [*parts, b""]:
+                        self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+                else:
+                    self.send_header("Content-Length", "8")
+                    self.end_headers()
+                    self.wfile.write(b"".join(parts))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    with FaultProxy(("127.0.0.1", server.server_port)) as proxy:
+        http_ = client(proxy.url)
+        for path in ("/plain/200", "/chunked/200", "/plain/409", "/chunked/409", "/plain/200"):
+            with suppress(PlatformRefused):
+                assert http_.call("look", "GET", path) == {"a": 1}
+        http_.close()
+        assert proxy.connections == 1
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 # Retry-After

@@ -1,0 +1,320 @@
+"""What the notebook of the seeds shows is read field for field, and what is not understood is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from labelwright.domain import Annotation, Box, Label, LabeledImage, LabelSchema, Polygon, Size
+from labelwright.platforms.campaign_api import CampaignApi
+from labelwright.platforms.errors import NotFound, PlatformRefused
+from labelwright.platforms.protocol import (
+    CampaignOrder,
+    LabelerAccess,
+    RemoteCampaign,
+    RemoteImage,
+    RemoteState,
+    Secret,
+    SetState,
+)
+
+from .scripted import Scripted, answer, scripted
+
+CAMPAIGN: dict[str, Any] = {
+    "campaign_id": 3,
+    "created_by": "jayke@test.com",
+    "date_completed": None,
+    "date_created": "2020-10-26T07:48:54.402585Z",
+    "date_finished": None,
+    "date_started": None,
+    "label_translations": None,
+    "metadata": {"to_be_used_for": "New train set"},
+    "progress": {"done": 2, "total": 4},
+    "status": "active",
+    "title": "campaign-26-10-2020",
+}
+CREATED = CAMPAIGN | {
+    "status": "created",
+    "access_token": {"apikey": "cb250d843e36cf66", "apisecret": "5b01a0dca725024d"},
+}
+IMAGE_SET: dict[str, Any] = {
+    "blobstorage_path": "dropbox-imageset-26-10-2020",
+    "created_by": "jayke@test.com",
+    "date_created": "2020-10-26T07:44:56.562150Z",
+    "date_finished": None,
+    "dropbox_url": "https://x.blob.core.windows.net/dropbox-imageset-26-10-2020?sp=rwdl&sr=c&sig=ns2m6l%2B",
+    "imageset_id": 2,
+    "metadata": {"country": "Nederland"},
+    "status": "created",
+    "title": "imageset-26-10-2020",
+}
+IMAGE: dict[str, Any] = {
+    "blobstorage_path": "extra-images/uploads/imageset-22-10-2020/car.png",
+    "date_taken": None,
+    "file": {"dimensions": {"height": 200, "width": 300}, "filesize": 4486, "filetype": "PNG"},
+    "image_id": 1,
+    "imageset": {"imageset_id": 1, "title": "imageset-22-10-2020"},
+    "location": {"description": None, "lat": None, "lon": None},
+    "metadata": None,
+    "tss_id": None,
+    "type": None,
+}
+LABELED: dict[str, Any] = {
+    "image_id": 1,
+    "file_name": "car.png",
+    "width": 300,
+    "height": 200,
+    "objects": [
+        {
+            "label": "Plastic",
+            "confidence": 0.56,
+            "bounding_box": {"xmin": 13, "xmax": 57, "ymin": 123, "ymax": 198},
+        }
+    ],
+}
+ONE_PAGE = {"next": None, "page": 1, "pages": 1, "per_page": 1000, "prev": None, "total": 1}
+
+
+def said(value: Any, status: int = 200) -> bytes:
+    return answer(status, json.dumps(value).encode())
+
+
+def client(server: Scripted) -> CampaignApi:
+    return CampaignApi(f"{server.url}/api/v1", "KEY", Secret("S3CRET"), timeout=(1, 2), patience=0)
+
+
+def test_a_campaign_is_read() -> None:
+    with scripted(said(CAMPAIGN)) as server:
+        now = client(server).read_campaign("3")
+    assert now == RemoteCampaign("3", "campaign-26-10-2020", RemoteState.ACTIVE, 2, 4, None)
+
+
+def test_a_campaign_is_created_with_what_the_notebook_sends_and_our_additions() -> None:
+    schema = LabelSchema((Label("wood", translations={"nl": "hout"}), Label("glass")))
+    order = CampaignOrder("campaign-26-10-2020", schema, "a@b.nl", "Look.", {"x": 1})
+    with scripted(said(CREATED)) as server:
+        made = client(server).create_campaign(order)
+        request = server.requests[0]
+    assert made.access == LabelerAccess("a@b.nl", "cb250d843e36cf66", Secret("5b01a0dca725024d"))
+    assert made.state is RemoteState.CREATED
+    assert request.startswith("POST /api/v1/campaigns HTTP/1.1")
+    assert "Authentication-Key: KEY\r\n" in request
+    assert "Authentication-Secret: S3CRET\r\n" in request
+
+
+def test_the_key_of_a_labeler_who_is_known_comes_without_a_secret() -> None:
+    for token in ({"apikey": "k", "apisecret": None}, {"apikey": "k"}):
+        with scripted(said(CREATED | {"access_token": token})) as server:
+            order = CampaignOrder("t", LabelSchema((Label("wood"),)), "a@b.nl")
+            assert client(server).create_campaign(order).access == LabelerAccess("a@b.nl", "k", None)
+
+
+def test_the_same_words_carry_the_same_idempotency_key_and_other_words_another() -> None:
+    with scripted(said(IMAGE_SET)) as server:
+        for metadata in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 2}):
+            client(server).create_image_set("t", metadata)
+        keys = [
+            next(line for line in request.split("\r\n") if line.startswith("Idempotency-Key: "))
+            for request in server.requests
+        ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_changes_of_state_carry_no_idempotency_key() -> None:
+    with scripted(said(CAMPAIGN | {"status": "completed"}), said("ok")) as server:
+        client(server).reopen_campaign("3")
+        assert server.requests[1].startswith("PUT /api/v1/campaigns/3 ")
+        assert "Idempotency-Key" not in server.requests[1]
+
+
+def test_an_image_set_is_read_with_what_was_rejected() -> None:
+    with scripted(said(IMAGE_SET | {"status": "finished", "rejected": [{"file_name": "x", "reason": "torn"}]})) as at:
+        found = client(at).read_image_set("2")
+    assert (found.id, found.state, found.rejected) == ("2", SetState.FINISHED, (("x", "torn"),))
+
+
+def test_the_dropbox_is_a_secret() -> None:
+    with scripted(said(IMAGE_SET)) as server:
+        dropbox = client(server).dropbox("2")
+    assert dropbox.value == IMAGE_SET["dropbox_url"]
+    assert "sig" not in repr(dropbox)
+
+
+def test_a_sealed_set_has_no_dropbox() -> None:
+    with (
+        scripted(said(IMAGE_SET | {"status": "finished", "dropbox_url": None})) as server,
+        pytest.raises(PlatformRefused, match="the image set is finished"),
+    ):
+        client(server).dropbox("2")
+
+
+def test_an_image_is_named_by_what_follows_its_set_in_the_path() -> None:
+    inner = deepcopy(IMAGE)
+    inner["blobstorage_path"] = "main/uploads/imageset-22-10-2020/sub/uploads/imageset-22-10-2020/b c.png"
+    with scripted(said({"images": [IMAGE, inner], "pagination": ONE_PAGE})) as server:
+        first, second = client(server).list_images("1")
+    assert first == RemoteImage("1", "car.png", 300, 200, 4486)
+    assert second.name == "sub/uploads/imageset-22-10-2020/b c.png"
+
+
+def test_lists_are_followed_over_all_pages() -> None:
+    pages = [
+        said({"images": [IMAGE | {"image_id": n}], "pagination": ONE_PAGE | {"page": n, "pages": 3}}) for n in (1, 2, 3)
+    ]
+    with scripted(*pages) as server:
+        assert [image.id for image in client(server).list_images("1")] == ["1", "2", "3"]
+        assert "page=3" in server.requests[2]
+
+
+def test_a_server_that_does_not_count_pages_is_not_read_for_ever() -> None:
+    stuck = said({"images": [IMAGE], "pagination": ONE_PAGE | {"pages": 2}})
+    with scripted(stuck) as server, pytest.raises(PlatformRefused, match=r"pagination\.page is 1 though 2"):
+        list(client(server).list_images("1"))
+
+
+@pytest.mark.parametrize("wrap", [lambda items: items, lambda items: {"campaigns": items}])
+def test_a_campaign_is_found_on_servers_that_know_no_filter_and_no_pages(wrap: Callable[[Any], Any]) -> None:
+    others = [CAMPAIGN | {"campaign_id": n, "title": f"other-{n}"} for n in (1, 2)]
+    with scripted(said(wrap([*others, CAMPAIGN]))) as server:
+        found = client(server).find_campaign("campaign-26-10-2020")
+        assert found is not None
+        assert found.id == "3"
+        assert client(server).find_campaign("campaign-26") is None
+        assert "title=campaign-26 " in server.requests[1].replace("&", " ")
+
+
+def test_two_campaigns_of_one_title_are_refused() -> None:
+    with (
+        scripted(said([CAMPAIGN, CAMPAIGN | {"campaign_id": 9}])) as server,
+        pytest.raises(PlatformRefused, match="there are 2 of that title: 3, 9"),
+    ):
+        client(server).find_campaign("campaign-26-10-2020")
+
+
+def test_labels_are_read_and_images_that_nobody_looked_at_are_not_among_them() -> None:
+    polygon = {"label": "Wood", "confidence": 1, "bounding_box": None, "polygon": [[0, 0], [9, 0.5], [5, 8]]}
+    items = [
+        LABELED,
+        LABELED | {"image_id": 2, "file_name": "b.png", "objects": []},
+        LABELED | {"image_id": 3, "file_name": "c.png", "objects": None},
+        LABELED | {"image_id": 4, "file_name": "d.png", "objects": [], "done": False},
+        LABELED | {"image_id": 5, "file_name": "e.png", "objects": [polygon], "done": True},
+    ]
+    with scripted(said({"images": items, "pagination": ONE_PAGE | {"pages": 2}})) as server:
+        page = client(server).read_labels("3")
+    size = Size(300, 200)
+    assert page.images == (
+        LabeledImage("car.png", size, (Annotation("Plastic", Box(13, 123, 57, 198), 0.56),), "1"),
+        LabeledImage("b.png", size, (), "2"),
+        LabeledImage("e.png", size, (Annotation("Wood", Polygon(((0, 0), (9, 0.5), (5, 8))), 1),), "5"),
+    )
+    assert page.next == "2"
+
+
+def _with(path: str, value: Any) -> Any:
+    item = deepcopy(LABELED)
+    place: Any = item
+    *parts, last = path.split(".")
+    for part in parts:
+        place = place[int(part)] if part.isdigit() else place[part]
+    place[last] = value
+    return item
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (_with("objects.0.bounding_box.xmax", 5), "objects[0] of image 'car.png' cannot be: box is inverted"),
+        (_with("objects.0.bounding_box.xmin", float("nan")), "of image 'car.png' cannot be: box: xmin is not a number"),
+        (_with("objects.0.bounding_box.xmax", float("inf")), "box: xmax is infinite"),
+        (_with("objects.0.bounding_box.xmax", 10**400), "xmax is too large a number"),
+        (_with("objects.0.bounding_box.xmax", "57"), "images[0].objects[0].bounding_box.xmax is a text, not a number"),
+        (_with("objects.0.bounding_box", None), "images[0].objects[0].bounding_box is null, not an object"),
+        (_with("objects.0.confidence", 1.5), "of image 'car.png' cannot be: confidence is a fraction"),
+        (_with("objects.0.confidence", True), "confidence is true or false, not a number"),
+        (_with("objects.0.label", ""), "of image 'car.png' cannot be: an annotation needs a label"),
+        (_with("objects.0.polygon", [[0, 0], [4, 4], [4, 0], [0, 4]]), "of image 'car.png' cannot be: polygon crosses"),
+        (_with("objects.0.polygon", [[0, 0], [4]]), "polygon[1] is not a pair of numbers"),
+        (_with("objects.0.polygon", [[0, 0], [4, None]]), "polygon[1] is null, not a number"),
+        (_with("objects", {}), "images[0].objects is an object, not a list"),
+        (_with("width", 0), "images[0].width (image 'car.png'): an image is at least 1 x 1 pixels"),
+        (_with("file_name", None), "images[0].file_name is null, not a text"),
+        ([], "images[0] is a list, not an object"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused_with_image_and_object(item: Any, words: str) -> None:
+    with scripted(said({"images": [item]})) as server, pytest.raises(PlatformRefused) as caught:
+        client(server).read_labels("3")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("campaign", "words"),
+    [
+        (CAMPAIGN | {"status": "paused"}, "status is 'paused', which is none of created, active, completed, finished"),
+        ({k: v for k, v in CAMPAIGN.items() if k != "progress"}, "progress is missing"),
+        (CAMPAIGN | {"progress": {"done": "2", "total": 4}}, "progress.done is a text, not a whole number"),
+        (CAMPAIGN | {"campaign_id": None}, "campaign_id is null, not an id"),
+        ("ok", "the answer is a text, not an object"),
+        (None, "the answer is null, not an object"),
+    ],
+)
+def test_a_campaign_that_is_not_understood_is_refused_by_the_fields_name(campaign: Any, words: str) -> None:
+    with scripted(said(campaign)) as server, pytest.raises(PlatformRefused) as caught:
+        client(server).read_campaign("3")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_that_knows_only_the_notebook_is_said_to_give_no_labels(status: int) -> None:
+    with scripted(answer(status), said(CAMPAIGN)) as server, pytest.raises(PlatformRefused) as caught:
+        client(server).read_labels("3")
+    assert "knows no GET /campaigns/{id}/objects" in caught.value.words
+    assert not isinstance(caught.value, NotFound)
+    assert "Update the platform" in str(caught.value)
+
+
+def test_the_labels_of_a_campaign_that_is_not_there_are_not_found() -> None:
+    with scripted(answer(404)) as server, pytest.raises(NotFound):
+        client(server).read_labels("3")
+
+
+def test_a_race_for_a_state_that_somebody_else_won_is_no_error() -> None:
+    waiting, won = said(CAMPAIGN | {"status": "completed"}), said(CAMPAIGN | {"status": "finished"})
+    with scripted(waiting, said({}, 409), won) as server:
+        client(server).finish_campaign("3")
+        assert len(server.requests) == 3
+    with scripted(waiting, said({}, 409), waiting) as server, pytest.raises(PlatformRefused):
+        client(server).finish_campaign("3")
+
+
+def test_a_set_that_somebody_else_sealed_is_sealed() -> None:
+    with scripted(said({}, 409), said(IMAGE_SET | {"status": "finishing"})) as server:
+        client(server).seal_image_set("2")
+    with scripted(said({}, 409), said(IMAGE_SET)) as server, pytest.raises(PlatformRefused):
+        client(server).seal_image_set("2")
+
+
+def test_images_are_added_a_thousand_at_a_time() -> None:
+    with scripted(said("ok")) as server:
+        client(server).add_images("3", [str(number) for number in range(2500)])
+        assert len(server.requests) == 3
+
+
+def test_ids_and_addresses_cannot_leave_their_place_in_a_path() -> None:
+    with scripted(said(CAMPAIGN)) as server:
+        client(server).read_campaign("../image_sets/1?x=")
+        assert server.requests[0].startswith("GET /api/v1/campaigns/..%2Fimage_sets%2F1%3Fx%3D ")
+    with scripted(said({"apikey": "k", "apisecret": "s"})) as server:
+        access = client(server).rotate_labeler_key("a/b+c@d.nl")
+        assert access == LabelerAccess("a/b+c@d.nl", "k", Secret("s"))
+        assert server.requests[0].startswith("POST /api/v1/users/a%2Fb%2Bc@d.nl/keys ")
+
+
+def test_an_image_has_an_address_on_the_platform() -> None:
+    api = CampaignApi("http://u:p@localhost:8080/api/v1/", "k", Secret("s"))
+    assert api.image_url("7") == "http://localhost:8080/api/v1/images/7"
