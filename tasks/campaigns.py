@@ -136,7 +136,7 @@ def close_campaign(title: str) -> None:
         closing = platform
 
         def look() -> str | None:
-            return "finished" if platform.read_campaign(remote).state is RemoteState.FINISHED else None
+            return "finished" if bench.platform.read_campaign(remote).state is RemoteState.FINISHED else None
 
         def finish() -> str:
             closing.finish_campaign(remote)

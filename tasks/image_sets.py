@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from prefect import task
 
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import DropboxExpired, StockItem, UploadReport, compare, open_dropbox
+from labelwright.ingest import DropboxExpired, Finding, StockItem, UploadReport, differences, open_dropbox
 from labelwright.ingest.opening import open_source
+from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
 
@@ -54,24 +55,29 @@ def find_missing_images(title: str) -> list[int]:
     platform = bench.platform_that(KeepsImageSets)
     if platform.read_image_set(bench.image_set).state is not SetState.CREATED:
         return []
-    ledger, size = bench.ledger, bench.settings.batch_size
     dropbox = open_dropbox(platform.dropbox(bench.image_set).value, threads=bench.settings.upload_threads)
-    found = compare((entry.image for entry in ledger.manifests.entries(title)), dropbox.read_back())
-    if found.wrong or found.surplus:
-        odd = [*found.wrong, *found.surplus]
+    manifests, size = bench.ledger.manifests, bench.settings.batch_size
+    found = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
+    missing, odd = 0, []
+    batches: set[int] = set()
+    # Until the missing ones are known all count as there: a kill in between is mended by the next look, which is
+    # the first thing that every run does.
+    manifests.mark_all_stored(title)
+    for some in stretches(found, 500):
+        names = [one.name for one in some if one.finding is Finding.MISSING]
+        missing += len(names)
+        manifests.mark_stored(title, names, stored=False)
+        batches.update((position - 1) // size + 1 for position in manifests.positions(title, names))
+        odd += [f"{one.name} {one.reason}" for one in some if one.finding is not Finding.MISSING]
+    if odd:
         raise UploadFailed(
             bench.platform.name,
             "hold the images as they are",
-            words=f"{len(odd)} files in the dropbox are not ours: {', '.join(odd[:5])}",
+            words=f"{len(odd)} files in the dropbox are not ours: {'; '.join(odd[:5])}",
             advice="Remove them from the dropbox and run again.",
         )
-    missing = set(found.missing)
-    present = (e.image.name for e in ledger.manifests.entries(title) if not e.stored and e.image.name not in missing)
-    ledger.manifests.mark_stored(title, list(present))
-    ledger.manifests.mark_stored(title, missing, stored=False)
-    batches = sorted({(position - 1) // size + 1 for position in ledger.manifests.positions(title, missing)})
-    log().info("%s lacks %d images, in %d batches", title, len(missing), len(batches))
-    return batches
+    log().info("%s lacks %d images, in %d batches", title, missing, len(batches))
+    return sorted(batches)
 
 
 @task(task_run_name="upload-batch-{batch:03d} of {title}", **RETRIED)

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from labelwright.datasets.names import safe_title
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
-from labelwright.platforms import Platform, PlatformRefused
-from labelwright.platforms.protocol import Secret
-from labelwright.platforms.registry import Connection, connect
+from labelwright.platforms import PlatformRefused
+from labelwright.platforms.protocol import Platform, Secret
+from labelwright.platforms.registry import PLATFORMS, Connection
 from labelwright.settings import Settings, settings
 from labelwright.spec import CampaignSpec
 
@@ -81,8 +81,7 @@ def the_ledger() -> Ledger:
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
     found = settings().connection(spec.connection or spec.platform)
-    return connect(
-        spec.platform,
+    return PLATFORMS[spec.platform].connect(
         Connection(
             url=found.url or "",
             key=found.key.get_secret_value() if found.key else "",

@@ -34,7 +34,7 @@ def _words(error: BaseException) -> str:
     import click
 
     if isinstance(error, click.UsageError) or hasattr(error, "format_message"):
-        return str(error.format_message())  # type: ignore[attr-defined]
+        return str(error.format_message())
     return str(error)
 
 

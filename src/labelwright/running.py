@@ -75,7 +75,7 @@ def servers_at_hand(spec: CampaignSpec, *, keep: bool) -> Iterator[tuple[str | N
             with printing.waiting("starting the labeling service"):
                 service = start_service(home, keep=keep)
             started.append(service)
-            os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = service.url
+            os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
             forget_settings()
         if "PREFECT_API_URL" not in os.environ:
             with printing.waiting("starting Prefect"):
@@ -101,7 +101,7 @@ def needs_embedded_service(spec: CampaignSpec) -> bool:
     if configured is not None and configured.url:
         return False
     local = settings().embedded_service()
-    return local is None or not local.url or not answers(f"{local.url}/health")
+    return local is None or not local.url or not answers(f"{local.url.removesuffix('/api/v1')}/health")
 
 
 def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: bool, as_json: bool) -> None:

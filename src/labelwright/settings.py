@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     upload_threads: int = Field(16, ge=1, le=256)
-    upload_engine: str = Field("azure", pattern="^(azure|obstore)$")
+    upload_engine: Literal["azure", "obstore"] = "azure"
     batch_size: int = Field(500, ge=1, le=5000, description="Images a task run.")
     labels_page_size: int = Field(1000, ge=1, le=10000, description="Images a page when labels are read.")
     retry_delays: list[float] = Field([2, 10, 30, 60, 120], description="Seconds between the tries of a task.")
@@ -114,7 +115,8 @@ class Settings(BaseSettings):
             told = json.loads((self.home / "service" / "admin.json").read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        return ConnectionSettings(platform="campaign_api", url=told.get("url"), key=told["key"], secret=told["secret"])
+        url = f"{told['url']}/api/v1" if told.get("url") else None
+        return ConnectionSettings(platform="campaign_api", url=url, key=told["key"], secret=told["secret"])
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,7 @@
 """The table of moves."""
 
+import itertools
+
 import pytest
 
 from labelwright.domain import LABELED, MOVES, OPEN, IllegalMove, State, move
@@ -12,7 +14,7 @@ def test_the_table_knows_every_state():
 
 def test_a_campaign_goes_from_planned_to_exported():
     way = [State.PLANNED, State.UPLOADING, State.CREATED, State.ACTIVE, State.COMPLETED, State.FINISHED, State.EXPORTED]
-    for current, following in zip(way, way[1:], strict=False):
+    for current, following in itertools.pairwise(way):
         assert move(current, following) is following
 
 

@@ -7,7 +7,7 @@ from .listings import write_manifest, write_rejects
 from .manifests import ManifestSource
 from .sources import CannotRead, FilesSource, FolderSource, Found, Source, SourceError
 from .stocktaking import StockItem, take_stock
-from .stored import Difference, Differences, StoredFile, compare, differences
+from .stored import Difference, Differences, Finding, StoredFile, compare, differences
 from .upload import Dropbox, UploadReport, open_dropbox
 from .urls import UrlSource
 
@@ -19,6 +19,7 @@ __all__ = [
     "Dropbox",
     "DropboxExpired",
     "FilesSource",
+    "Finding",
     "FolderSource",
     "Found",
     "Limits",

@@ -12,7 +12,7 @@ from .campaigns import CampaignRecord, Campaigns, Move
 from .database import Database
 from .effects import AlreadyThere, Effect, Effects
 from .errors import LedgerError, UnknownCampaign
-from .manifest import ManifestEntry, Manifests
+from .manifest import ManifestEntry, Manifests, stretches
 
 __all__ = [
     "AlreadyThere",
@@ -24,6 +24,7 @@ __all__ = [
     "Move",
     "UnknownCampaign",
     "open_ledger",
+    "stretches",
 ]
 
 

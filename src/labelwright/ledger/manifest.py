@@ -58,7 +58,7 @@ class Manifests:
         """Write a stretch of the pass."""
         with self._database.write() as connection:
             self._refuse_when_complete(connection, title)
-            for some in _stretches(entries, 500):
+            for some in stretches(entries, 500):
                 names = [entry.image.name for entry in some]
                 connection.execute(delete(t.images).where(t.images.c.campaign == title, t.images.c.name.in_(names)))
                 connection.execute(insert(t.images), [_row_from(title, mark, entry) for entry in some])
@@ -132,7 +132,7 @@ class Manifests:
 
     def positions(self, title: str, names: Iterable[str]) -> Iterator[int]:
         """The positions of the named images."""
-        for some in _stretches(names, 500):
+        for some in stretches(names, 500):
             query = select(t.images.c.position).where(t.images.c.campaign == title, t.images.c.name.in_(some))
             for row in self._read(query):
                 yield row.position
@@ -157,7 +157,7 @@ class Manifests:
     # What became of the images
 
     def mark_stored(self, title: str, names: Iterable[str], stored: bool = True) -> None:
-        for some in _stretches(names, 500):
+        for some in stretches(names, 500):
             with self._database.write() as connection:
                 connection.execute(
                     update(t.images)
@@ -165,9 +165,13 @@ class Manifests:
                     .values(stored=int(stored))
                 )
 
+    def mark_all_stored(self, title: str) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(t.images).where(t.images.c.campaign == title).values(stored=1))
+
     def record_remote_ids(self, title: str, ids: Iterable[tuple[str, str]]) -> None:
         """Pairs of name and the platform's id; names that the manifest does not know are passed over."""
-        for some in _stretches(ids, _STRETCH):
+        for some in stretches(ids, _STRETCH):
             with self._database.write() as connection:
                 statement = _update_by_name(title, remote_id=bindparam("to"), stored=1)
                 connection.execute(statement, [{"of": name, "to": remote} for name, remote in some])
@@ -193,7 +197,8 @@ def _update_by_name(title: str, **values: Any) -> Any:
     return update(t.images).where(t.images.c.campaign == title, t.images.c.name == bindparam("of")).values(**values)
 
 
-def _stretches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+def stretches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """The items in lists of at most `size`, one list in memory at a time."""
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some

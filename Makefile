@@ -1,0 +1,50 @@
+# make demo, make test: nothing has to be there but Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all bench lint types lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      label real photographs from folder to dataset, on this machine"
+	@echo "make test      the fast tests"
+	@echo "make test-all  also those that need minutes, Azurite or more"
+	@echo "make bench     figures, as ratios to the peers"
+	@echo "make lint      ruff and mypy"
+
+$(VENV)/installed: pyproject.toml infra/requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/labelwright demo $(ARGS)
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not bench" $(ARGS)
+
+bench: $(VENV)/installed
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+lint: types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy does not know that flows/ and tasks/ are installed inside the package: it is shown the package as installed.
+types: $(VENV)/installed
+	rm -rf build/typed && mkdir -p build/typed
+	cp -r src/labelwright build/typed/ && cp -r flows tasks build/typed/labelwright/
+	MYPYPATH=build/typed $(BIN)/mypy -p labelwright
+
+# The lock names no index: it holds for whichever one you use.
+lock:
+	uv pip compile pyproject.toml --group dev --extra obstore --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file infra/requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

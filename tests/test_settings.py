@@ -1,0 +1,66 @@
+"""Settings come from the environment and from settings.toml, and are read in one place."""
+
+import json
+
+import pytest
+
+from labelwright.settings import SettingsError, forget_settings, settings
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
+    forget_settings()
+    yield
+    forget_settings()
+
+
+def test_a_variable_wins_over_the_file(tmp_path, monkeypatch):
+    (tmp_path / "settings.toml").write_text("upload_threads = 3\nbatch_size = 7\n")
+    monkeypatch.setenv("LABELWRIGHT_UPLOAD_THREADS", "5")
+    assert (settings().upload_threads, settings().batch_size) == (5, 7)
+
+
+def test_a_connection_is_found_by_name(tmp_path):
+    (tmp_path / "settings.toml").write_text(
+        '[connections.agency]\nplatform = "campaign_api"\nurl = "https://x"\nkey = "k"\nsecret = "s"\n'
+    )
+    found = settings().connection("agency")
+    assert (found.platform, found.url, found.secret.get_secret_value()) == ("campaign_api", "https://x", "s")
+
+
+def test_the_embedded_service_is_found_by_what_it_wrote(tmp_path):
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "admin.json").write_text(
+        json.dumps({"url": "http://127.0.0.1:1", "key": "k", "secret": "s"})
+    )
+    assert settings().connection("campaign_api").url == "http://127.0.0.1:1/api/v1"
+
+
+def test_an_address_alone_takes_the_key_of_the_embedded_service(tmp_path, monkeypatch):
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "admin.json").write_text(
+        json.dumps({"url": "http://127.0.0.1:1", "key": "k", "secret": "s"})
+    )
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", "http://127.0.0.1:2/api/v1")
+    found = settings().connection("campaign_api")
+    assert (found.url, found.key.get_secret_value()) == ("http://127.0.0.1:2/api/v1", "k")
+
+
+@pytest.mark.parametrize("name", ["campaign_api", "agency"])
+def test_a_missing_connection_says_how_to_give_it(name):
+    with pytest.raises(SettingsError, match=f"LABELWRIGHT_CONNECTIONS__{name.upper()}__URL"):
+        settings().connection(name)
+
+
+def test_a_wrong_value_names_its_setting_and_not_the_value(monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_BATCH_SIZE", "canary")
+    with pytest.raises(SettingsError, match="batch_size") as refused:
+        settings()
+    assert "canary" not in str(refused.value)
+
+
+def test_secrets_do_not_show(monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__AGENCY__SECRET", "canary")
+    monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", "postgresql://me:canary@host/db")
+    assert "canary" not in repr(settings()) + str(settings().model_dump())

@@ -1,0 +1,115 @@
+"""A campaign is one YAML file."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from labelwright.domain import Geometry
+from labelwright.spec import CampaignSpec, SpecError, load_spec, parse_spec
+
+WHOLE = """\
+title: river-2026
+platform: campaign_api
+images:
+  folder: ./photos
+  include: ["**/*.jpg"]
+labels:
+  - name: boat
+    color: "#ff8800"
+    translations: {nl: boot}
+  - name: sail
+    parent: boat
+    geometry: polygon
+    attributes:
+      - name: colour
+        values: [white, red]
+labeler: partner@example.com
+instructions: Boats only.
+deadline: 2026-12-01
+export:
+  formats: [csv, coco]
+  folder: out
+metadata: {country: Nederland}
+"""
+
+
+def test_a_whole_file_is_read_as_it_says(tmp_path):
+    (tmp_path / "campaign.yaml").write_text(WHOLE)
+    spec = load_spec(tmp_path / "campaign.yaml")
+    assert spec.images.folder == str(tmp_path / "photos")
+    assert spec.export.folder == str(tmp_path / "out")
+    assert spec.deadline == datetime(2026, 12, 1, tzinfo=UTC)
+    schema = spec.schema_of_labels()
+    assert schema.names == ("boat", "sail")
+    assert schema["sail"].geometry is Geometry.POLYGON
+    assert schema["boat"].translations == {"nl": "boot"}
+    assert schema["sail"].attributes[0].values == ("white", "red")
+
+
+def test_labels_may_be_names_alone():
+    spec = parse_spec("title: a\nimages: {folder: x}\nlabels: [cat, dog]\nlabeler: a@b.c\n")
+    assert spec.schema_of_labels().names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("labeler:", "labeller:"), "line 16: unknown key 'labeller'; did you mean 'labeler'?"),
+        (("  include:", "  includes:"), "line 5: unknown key 'images.includes'; did you mean 'include'?"),
+        (("    color:", "    colour:"), "line 8: unknown key 'labels.0.colour'; did you mean 'color'?"),
+        (("formats: [csv, coco]", "formats: [csv, cocoa]"), "unknown format 'cocoa'; known: "),
+        (("platform: campaign_api", "platform: campain_api"), "line 2: platform: unknown platform 'campain_api'"),
+        (("folder: ./photos", "folder: ./photos\n  manifest: a.csv"), "given: folder and manifest"),
+        (("title: river-2026", "title: ''"), "line 1: title"),
+        (("parent: boat", "parent: ship"), "its parent 'ship' is not in the schema"),
+        (("partner@example.com", "partner"), "is no e-mail address"),
+        (("#ff8800", "orange"), "line 8: labels.0.color"),
+        (("deadline: 2026-12-01", "deadline: soon"), "line 18: deadline"),
+        (("instructions: Boats only.", "title: again"), "line 17: 'title' stands here twice"),
+        (("images:", "images: ["), "not valid YAML"),
+        (("images:\n  folder: ./photos\n", "images:\n"), "given: none of them"),
+    ],
+)
+def test_a_fault_is_told_with_its_line_and_what_was_meant(change, words):
+    assert change[0] in WHOLE
+    with pytest.raises(SpecError) as refused:
+        parse_spec(WHOLE.replace(*change, 1), "campaign.yaml")
+    assert words in str(refused.value)
+
+
+def test_every_fault_is_told_at_once():
+    with pytest.raises(SpecError) as refused:
+        parse_spec("titel: x\nimages: {folder: a}\nlabels: [a]\n")
+    assert "'title'?" in str(refused.value)
+    assert "'labeler' is missing" in str(refused.value)
+
+
+def test_a_signature_in_a_container_url_is_refused_and_not_repeated():
+    with pytest.raises(SpecError) as refused:
+        parse_spec("title: a\nlabels: [a]\nlabeler: a@b.c\nimages: {container: 'https://a/c?sig=canary'}\n")
+    assert "settings" in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [None, "", "- a\n- b\n", "\xff\xfe"])
+def test_a_file_that_is_none_is_a_clear_error(tmp_path, content):
+    path = tmp_path / "campaign.yaml"
+    if content is not None:
+        path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SpecError):
+        load_spec(path)
+
+
+def test_the_same_model_is_the_form_in_the_prefect_ui():
+    schema = CampaignSpec.model_json_schema()
+    assert schema["properties"]["title"]["position"] == 0
+    assert schema["properties"]["deadline"]["description"]
+    assert "Geometry" in schema["$defs"]
+    assert "enum" in schema["$defs"]["Geometry"]
+    assert all("title" in one for one in schema["properties"].values())
+
+
+def test_a_specification_survives_json():
+    spec = parse_spec(WHOLE)
+    assert CampaignSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
