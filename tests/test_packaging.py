@@ -55,7 +55,8 @@ def test_help_reads_and_imports_nothing_heavy():
         "from labelwright.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('prefect', 'azure', 'pandas', 'sqlalchemy', 'fastapi', 'PIL') if name in sys.modules])"
+        "heavy = ('prefect', 'azure', 'pandas', 'sqlalchemy', 'fastapi', 'PIL')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip().endswith("[]")

@@ -1,0 +1,79 @@
+"""A real Prefect server, a real labeling service, and images made by Pillow: shared by the tests of flows."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from labelwright.local import Server, start_prefect, start_service
+from labelwright.settings import forget_settings
+from labelwright.spec import CampaignSpec, validate_spec
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory) -> Iterator[Server]:
+    """Prefect's own server for the whole session; flows of this process run against it."""
+    home = tmp_path_factory.mktemp("prefect")
+    server = start_prefect(home)
+    before = dict(os.environ)
+    os.environ.update(
+        PREFECT_API_URL=f"{server.url}/api",
+        PREFECT_HOME=str(home / "client"),
+        PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL",
+        LABELWRIGHT_RETRY_DELAYS="[0.05, 0.1, 0.2]",
+    )
+    try:
+        yield server
+    finally:
+        server.stop()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A home folder of its own for each test."""
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
+    forget_settings()
+    yield tmp_path / "home"
+    forget_settings()
+
+
+@pytest.fixture
+def service(home, monkeypatch) -> Iterator[Server]:
+    """The embedded service as `labelwright serve` runs it."""
+    server = start_service(home)
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", f"{server.url}/api/v1")
+    forget_settings()
+    yield server
+    server.stop()
+
+
+def make_photos(folder: Path, count: int, size: tuple[int, int] = (60, 40)) -> list[str]:
+    """Different JPEG files, the same ones each time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = []
+    for number in range(count):
+        noise = random.Random(number)
+        picture = Image.new("RGB", size, (noise.randrange(256), noise.randrange(256), noise.randrange(256)))
+        picture.putpixel((number % size[0], 0), (255, 255, 255))
+        names.append(f"photo-{number:03}.jpg")
+        picture.save(folder / names[-1], quality=90)
+    return names
+
+
+def make_spec(title: str, folder: Path, output: Path, **more: object) -> CampaignSpec:
+    document = {
+        "title": title,
+        "images": {"folder": str(folder)},
+        "labels": [{"name": "boat", "geometry": "any"}, "buoy"],
+        "labeler": "partner@example.com",
+        "export": {"folder": str(output)},
+        **more,
+    }
+    return validate_spec(document, "test")
