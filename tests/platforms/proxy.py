@@ -242,7 +242,8 @@ class FaultProxy:
         request = Request(method, path, {name.lower(): value for name, value in headers})
         with self._lock:
             self.requests.append(request)
-            rule = next((rule for rule in self._rules if rule.strikes(method, path)), None)
+            striking = [rule for rule in self._rules if rule.strikes(method, path)]  # each counts each request
+            rule = striking[0] if striking else None
         request.fault = rule.fault if rule else None
         if request.headers.get("expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")

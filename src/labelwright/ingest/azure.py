@@ -8,7 +8,6 @@ import os
 import re
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
 
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 
@@ -35,16 +34,20 @@ def container_client(
     from requests.adapters import HTTPAdapter
 
     _keep_signatures_out_of_the_log()
-    # requests looks for proxies, netrc and CA bundles in the environment with every single request, which costs
-    # about a tenth of an upload: only when there is something to find.
-    environment = bool(getproxies()) or any(os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    # requests looks for proxies, CA bundles and netrc in the environment with every single request, which costs about
+    # a tenth of an upload. There is one host: proxies and CA bundle are looked up once, and a netrc has no say here.
     session = requests.Session()
-    session.trust_env = environment
+    session.trust_env = False
+    session.proxies.update(requests.utils.get_environ_proxies(container_url.partition("?")[0]))
     for scheme in ("https://", "http://"):
         # The standard pool keeps 10 connections and throws the others away with a warning each.
         session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=threads, max_retries=0))
     transport = RequestsTransport(
-        session=session, connection_timeout=timeout, read_timeout=timeout, use_env_settings=environment
+        session=session,
+        connection_timeout=timeout,
+        read_timeout=timeout,
+        use_env_settings=False,
+        connection_verify=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
     )
     return ContainerClient.from_container_url(
         container_url,

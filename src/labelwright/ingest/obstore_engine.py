@@ -73,8 +73,8 @@ class ObstoreEngine:
             self._put(self._store, image.name, data, mode="create", use_multipart=False, attributes=attributes)
         except (self._errors.AlreadyExistsError, self._errors.PreconditionError):
             return False
-        except self._errors.BaseError as error:
-            failure = _translated(str(error), isinstance(error, self._errors.NotFoundError))
+        except (self._errors.BaseError, OSError) as error:  # a 404 comes as FileNotFoundError
+            failure = _translated(str(error))
         else:
             return True
         raise failure
@@ -89,12 +89,12 @@ class ObstoreEngine:
         return self._azure.everything()
 
 
-def _translated(text: str, not_found: bool) -> PlatformError:
+def _translated(text: str) -> PlatformError:
     """Of the client's own text nothing is taken over but the status and Azure's error code."""
     status, code = _STATUS.search(text), _CODE.search(text)
     words = code[1] if code else ""
-    if status is not None or not_found:
-        return for_status(IMAGE_STORE, _VERB, int(status[1]) if status is not None else 404, words)
+    if status is not None:
+        return for_status(IMAGE_STORE, _VERB, int(status[1]), words)
     for sign, words in _NO_ANSWER:
         if sign in text:
             return for_status(IMAGE_STORE, _VERB, None, words)

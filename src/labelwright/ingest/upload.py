@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
 from labelwright.domain import Image
-from labelwright.platforms.errors import AccessDenied, NotFound, PlatformUnavailable
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 
 from .azure import IMAGE_STORE
 from .sources import CannotRead
@@ -112,8 +112,8 @@ class Dropbox:
         else:
             with open(item.location) as stream:
                 data = stream.read(image.bytes + 1)
-            md5 = hashlib.md5(data, usedforsecurity=False)
-            if len(data) != image.bytes or not _is_that(image, md5, hashlib.sha256(data)):
+            # The same SHA-256 is the same content, so its MD5 is the manifest's: the store compares that one.
+            if len(data) != image.bytes or hashlib.sha256(data).hexdigest() != image.sha256:
                 raise WrongContent(CHANGED)
             free = self._engine.put(image, data)
         if free:
@@ -156,10 +156,6 @@ def _same(image: Image, there: StoredFile) -> Outcome:
     return "present"
 
 
-def _is_that(image: Image, md5: hashlib._Hash, sha256: hashlib._Hash) -> bool:
-    return md5.hexdigest() == image.md5 and sha256.hexdigest() == image.sha256
-
-
 def _verified_pieces(image: Image, stream: BinaryIO) -> Iterator[bytes]:
     """The stream in pieces of 4 MiB. Raises WrongContent after the last one when they were not the image."""
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
@@ -170,7 +166,7 @@ def _verified_pieces(image: Image, stream: BinaryIO) -> Iterator[bytes]:
         if size > image.bytes:
             raise WrongContent(CHANGED)
         yield piece
-    if size != image.bytes or not _is_that(image, md5, sha256):
+    if (size, md5.hexdigest(), sha256.hexdigest()) != (image.bytes, image.md5, image.sha256):
         raise WrongContent(CHANGED)
 
 
@@ -196,7 +192,7 @@ class _Report:
         except PlatformUnavailable as error:
             self._unavailable.append((name, error))
             self.failures_in_a_row += 1
-        except WrongContent as error:
+        except (WrongContent, PlatformRefused) as error:
             self._failed[name] = str(error)
         except (CannotRead, OSError) as error:
             self._failed[name] = why_unreadable(error)

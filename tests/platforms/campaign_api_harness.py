@@ -1,0 +1,125 @@
+"""What the contract suite needs to know of the campaign API: how images get in, and how a labeler speaks."""
+
+from __future__ import annotations
+
+import functools
+import io
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from PIL import Image
+
+from labelwright.domain import Annotation, Polygon
+from labelwright.platforms.campaign_api import CampaignApi
+from labelwright.platforms.errors import AccessDenied
+from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, RemoteImage, Secret, SetState
+
+from .contract import unique
+from .proxy import FaultProxy
+
+API = "/api/v1"
+
+
+class CampaignApiHarness:
+    """Speaks to a server of the campaign API at `server` through `proxy`; labels go to the server directly."""
+
+    expected = frozenset(
+        {
+            "Platform",
+            "KeepsImageSets",
+            "FinishesCampaigns",
+            "ReopensCampaigns",
+            "RotatesLabelerKeys",
+            "ServesImages",
+        }
+    )
+
+    def __init__(self, proxy: FaultProxy, server: str, key: str, secret: str) -> None:
+        self.proxy = proxy
+        self.server = server
+        self._key, self._secret = key, secret
+        self._labeler = requests.Session()
+        self._labeler.trust_env = False
+
+    def platform(self, *, hasty: bool = False, small_pages: bool = False) -> CampaignApi:
+        return CampaignApi(
+            self.proxy.url + API,
+            self._key,
+            Secret(self._secret),
+            timeout=(5.0, 0.35 if hasty else 20.0),
+            patience=2,
+            page_size=2 if small_pages else 1000,
+        )
+
+    def stranger(self) -> CampaignApi:
+        return CampaignApi(self.proxy.url + API, self._key, Secret("wrong"))
+
+    @functools.cached_property
+    def _stock(self) -> list[RemoteImage]:
+        platform = CampaignApi(self.server + API, self._key, Secret(self._secret))
+        made = platform.create_image_set(unique("stock"), {})
+        self.upload(platform.dropbox(made.id), [f"{number}.png" for number in range(3)] + ["дно/река.png", "x/0.png"])
+        platform.seal_image_set(made.id)
+        self.wait_for_set(platform, made.id)
+        return list(platform.list_images(made.id))
+
+    def stock(self) -> Sequence[RemoteImage]:
+        return self._stock
+
+    def upload(self, dropbox: Secret, names: Sequence[str]) -> None:
+        container, _, query = dropbox.value.partition("?")
+        for name in names:
+            body = b"no image at all" if "broken" in name else _picture(name)
+            headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
+            url = f"{container}/{quote(name)}?{query}"
+            answer = self._labeler.put(url, data=body, headers=headers, timeout=20)
+            assert answer.status_code == 201, answer.text
+
+    def wait_for_set(self, platform: Any, image_set: str) -> None:
+        ends = time.monotonic() + 30
+        while platform.read_image_set(image_set).state is not SetState.FINISHED:
+            assert time.monotonic() < ends, "the image set is never finished"
+            time.sleep(0.03)
+
+    def label(
+        self, campaign: RemoteCampaign, access: LabelerAccess, objects: Mapping[str, Sequence[Annotation]]
+    ) -> None:
+        assert access.secret is not None
+        body = [
+            {"image_id": int(image), "objects": [_object(annotation) for annotation in annotations]}
+            for image, annotations in objects.items()
+        ]
+        answer = self._labeler.put(
+            f"{self.server}{API}/campaigns/{campaign.id}/objects",
+            json=body,
+            headers={"Authentication-Key": access.key, "Authentication-Secret": access.secret.value},
+            timeout=20,
+        )
+        if answer.status_code in (401, 403):
+            raise AccessDenied("campaign_api", "label", status=answer.status_code)
+        assert answer.status_code == 200, answer.text
+
+
+def _object(annotation: Annotation) -> dict[str, Any]:
+    box = annotation.shape.box
+    assert box is not None
+    said: dict[str, Any] = {
+        "label": annotation.label,
+        "confidence": annotation.confidence,
+        "bounding_box": {"xmin": box.xmin, "xmax": box.xmax, "ymin": box.ymin, "ymax": box.ymax},
+    }
+    if isinstance(annotation.shape, Polygon):
+        said["polygon"] = [list(point) for point in annotation.shape.points]
+    return said
+
+
+@functools.cache
+def _picture(name: str) -> bytes:
+    """A picture of 40 x 30 pixels, a different one for every name."""
+    buffer = io.BytesIO()
+    shade = sum(name.encode()) % 256
+    Image.new("RGB", (40, 30), (shade, len(name), 7)).save(buffer, "PNG")
+    return buffer.getvalue()
