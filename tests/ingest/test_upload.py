@@ -33,7 +33,7 @@ from labelwright.ingest.sources import CannotRead, SourceError
 from labelwright.platforms.errors import NotFound, PlatformUnavailable
 
 from .conftest import MakeImage
-from .stores import Azurite, Service, Store
+from .stores import STORES, Store
 
 NAMES = ["a.jpg", "река/Кай 🦊.jpg", "x/y/a b+c%20d#e?f&g.jpg", "100%.jpg", "a%2Fb.jpg", "q'\"<>|*{}[]^`~;=,@:!$().jpg"]
 LARGE = 1000
@@ -41,8 +41,7 @@ LARGE = 1000
 
 @pytest.fixture(scope="session", params=["service", pytest.param("azurite", marks=pytest.mark.azurite)])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    kinds: dict[str, Callable[[Path], Store]] = {"service": Service, "azurite": Azurite}
-    store = kinds[request.param](tmp_path_factory.mktemp(request.param))
+    store = STORES[request.param](tmp_path_factory.mktemp(request.param))
     yield store
     store.stop()
 
@@ -379,7 +378,7 @@ def test_no_signed_url_is_ever_told(failing: Callable[..., str], engine: Any, ca
         ):
             try:
                 act()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 chain: BaseException | None = error
                 while chain is not None:
                     told += [str(chain), repr(chain), repr(chain.args)]
