@@ -14,8 +14,9 @@ import pytest
 
 from labelwright.domain import Reject
 from labelwright.ingest import CannotRead, Found, StockItem, UrlSource, take_stock
+from labelwright.ingest.addresses import is_public
 from labelwright.ingest.sources import SourceError
-from labelwright.ingest.urls import MAX_BYTES, UrlFetcher, is_public
+from labelwright.ingest.urls import MAX_BYTES, UrlFetcher
 from labelwright.platforms.errors import PlatformUnavailable
 
 from .conftest import picture
