@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +33,7 @@ class Store(Protocol):
 class Azurite:
     """Microsoft's own stand-in for Azure Storage, strict (not --loose)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, own_process: bool = True) -> None:
         program = os.environ.get("LABELWRIGHT_AZURITE") or shutil.which("azurite-blob")
         if not program:
             raise RuntimeError(
@@ -78,7 +79,7 @@ class Azurite:
 class Service:
     """The embedded service, in a thread of this process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, own_process: bool = False) -> None:
         raise RuntimeError("not merged yet")
 
     def new_container(self, rights: str = "rwdl", seconds: float = 3600) -> str:
@@ -89,3 +90,6 @@ class Service:
 
     def stop(self) -> None:
         pass
+
+
+STORES: dict[str, Callable[..., Store]] = {"service": Service, "azurite": Azurite}

@@ -33,7 +33,7 @@ from labelwright.ingest.sources import CannotRead, SourceError
 from labelwright.platforms.errors import NotFound, PlatformUnavailable
 
 from .conftest import MakeImage
-from .stores import Azurite, Service, Store
+from .stores import STORES, Store
 
 NAMES = ["a.jpg", "река/Кай 🦊.jpg", "x/y/a b+c%20d#e?f&g.jpg", "100%.jpg", "a%2Fb.jpg", "q'\"<>|*{}[]^`~;=,@:!$().jpg"]
 LARGE = 1000
@@ -41,8 +41,7 @@ LARGE = 1000
 
 @pytest.fixture(scope="session", params=["service", pytest.param("azurite", marks=pytest.mark.azurite)])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    kinds: dict[str, Callable[[Path], Store]] = {"service": Service, "azurite": Azurite}
-    store = kinds[request.param](tmp_path_factory.mktemp(request.param))
+    store = STORES[request.param](tmp_path_factory.mktemp(request.param))
     yield store
     store.stop()
 
@@ -264,7 +263,8 @@ def test_what_lies_in_a_container_can_be_a_source(store: Store, make_image: Make
 
 
 class Failing(BaseHTTPRequestHandler):
-    answers: Callable[[str], tuple[int, dict[str, str]] | None]
+    answers: Callable[[str], Any]
+    """By the path: status, headers and perhaps a body; None breaks the connection off."""
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
@@ -273,10 +273,12 @@ class Failing(BaseHTTPRequestHandler):
         if answer is None:
             self.close_connection = True
             return
-        self.send_response(answer[0])
-        for name, value in ({"Content-Length": "0"} | answer[1]).items():
+        status, headers, body = (*answer, b"")[:3]
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(body)
 
     do_GET = do_HEAD = do_PUT
 
@@ -288,7 +290,7 @@ class Failing(BaseHTTPRequestHandler):
 def failing() -> Iterator[Callable[..., str]]:
     servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
 
-    def start(answers: Callable[[str], tuple[int, dict[str, str]] | None]) -> str:
+    def start(answers: Callable[[str], Any]) -> str:
         handler = type("Handler", (Failing,), {"answers": staticmethod(answers)})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
@@ -350,6 +352,14 @@ def test_a_file_that_the_store_refuses_does_not_hide_the_others(failing: Callabl
     assert "answered 400" in reason
 
 
+def test_a_conflict_that_is_no_taken_name_is_a_refusal(failing: Callable[..., str], engine: Any) -> None:
+    body = b"<?xml version='1.0'?><Error><Code>ContainerDisabled</Code><Message>sealed</Message></Error>"
+    headers = {"x-ms-error-code": "ContainerDisabled", "Content-Type": "application/xml"}
+    box = open_dropbox(failing(lambda _: (409, headers, body)), engine=engine)
+    report = box.upload([item("a", b"1")], lambda _: io.BytesIO(b"1"))
+    assert "answered 409 when asked to keep an image: ContainerDisabled" in report.failed[0][1]
+
+
 def test_a_store_that_is_silent_is_given_up_after_the_timeout(engine: Any) -> None:
     import socket
 
@@ -379,7 +389,7 @@ def test_no_signed_url_is_ever_told(failing: Callable[..., str], engine: Any, ca
         ):
             try:
                 act()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 chain: BaseException | None = error
                 while chain is not None:
                     told += [str(chain), repr(chain), repr(chain.args)]

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import datetime
 import socket
+import ssl
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from labelwright.domain import Reject
 from labelwright.ingest import CannotRead, Found, StockItem, UrlSource, take_stock
+from labelwright.ingest.addresses import is_public
 from labelwright.ingest.sources import SourceError
-from labelwright.ingest.urls import is_public
+from labelwright.ingest.urls import MAX_BYTES, UrlFetcher
 from labelwright.platforms.errors import PlatformUnavailable
 
 from .conftest import picture
@@ -256,3 +260,57 @@ def test_a_location_means_the_same_url_in_another_process(site: str) -> None:
 def test_an_empty_list_says_so() -> None:
     with pytest.raises(SourceError, match="empty"):
         UrlSource([]).find()
+
+
+def test_https_is_verified_by_the_name_in_the_url(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        trusting = UrlFetcher(MAX_BYTES, allow_private=True, timeout=2.0)
+        trusting._tls.load_verify_locations(certificate)
+        with trusting.fetch(f"https://localhost:{server.server_port}/a.jpg") as stream:
+            assert stream.read() == JPEG
+        with pytest.raises(CannotRead, match="redirects from https to http"):
+            trusting.fetch(f"https://localhost:{server.server_port}/to/http://localhost/a.jpg")
+        with pytest.raises(CannotRead, match="certificate is not valid"):
+            trusting.fetch(f"https://127.0.0.1:{server.server_port}/a.jpg")
+        with pytest.raises(CannotRead, match="certificate is not valid"):
+            fetch(f"https://localhost:{server.server_port}/a.jpg")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for `localhost` and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "cert.pem", folder / "key.pem"

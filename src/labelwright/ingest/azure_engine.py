@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TAKEN = frozenset({"BlobAlreadyExists", "ConditionNotMet", "UnauthorizedBlobOverwrite"})
+"""Azure's codes for a name that is in use; other conflicts (a sealed container, a lease) are refusals."""
+
 _TYPES = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -125,7 +128,7 @@ def _created(verb: str, call: Callable[[], object]) -> bool:
     try:
         _asked(verb, call)
     except PlatformError as error:
-        if error.words in ("BlobAlreadyExists", "ConditionNotMet", "UnauthorizedBlobOverwrite"):
+        if error.words in TAKEN:
             return False
         raise
     return True

@@ -16,7 +16,7 @@ from labelwright.domain import Image
 from labelwright.platforms.errors import PlatformError
 
 from .azure import IMAGE_STORE, for_status
-from .azure_engine import AzureEngine, content_type
+from .azure_engine import TAKEN, AzureEngine, content_type
 from .stored import StoredFile
 
 _VERB = "keep an image"
@@ -71,12 +71,12 @@ class ObstoreEngine:
         try:
             attributes = {"Content-Type": content_type(image)}
             self._put(self._store, image.name, data, mode="create", use_multipart=False, attributes=attributes)
-        except (self._errors.AlreadyExistsError, self._errors.PreconditionError):
-            return False
         except (self._errors.BaseError, OSError) as error:  # a 404 comes as FileNotFoundError
             failure = _translated(str(error))
         else:
             return True
+        if failure.words in TAKEN:
+            return False
         raise failure
 
     def put_blocks(self, image: Image, pieces: Iterator[bytes]) -> bool:

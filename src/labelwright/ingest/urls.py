@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import ipaddress
 import socket
 import ssl
 import tempfile
@@ -17,6 +16,7 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.platforms.errors import PlatformUnavailable
 
+from .addresses import is_public
 from .seen import Seen
 from .sources import CannotRead, Found, SourceError, printable
 
@@ -222,25 +222,6 @@ class UrlFetcher:
 
     def _too_large(self, here: SplitResult) -> CannotRead:
         return CannotRead(f"{_shown(here)} has more than the {self._max_bytes / 1024 / 1024:,.1f} MiB that are allowed")
-
-
-def is_public(address: str) -> bool:
-    """Whether the address (IPv4 or IPv6, perhaps with a zone) is one that everybody on the internet can reach."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None and not is_public(str(inner)):
-            return False
-        if ip.ipv4_mapped or ip in _NAT64:
-            return True
-        if ip.is_site_local:
-            return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def _split(url: str) -> SplitResult:

@@ -1,0 +1,163 @@
+"""The whole ingest against the bare azure-storage-blob client: 2,000 real JPEG files of about 100 kB.
+
+    python tests/benchmarks/bench_upload.py [--files 2000] [--threads 16] [--rounds 3] [--store service|azurite]
+
+Both send to one and the same kind of store, in a process of its own that is started afresh for every run. The bare
+client gets a pool of connections as large as its number of threads, else it would be slower. The whole ingest finds,
+decodes and hashes every file, reads it again to send it, has it verified, and compares what the store lists with the
+manifest.
+
+in turn      take_stock to its end, then batch after batch, then the read-back
+overlapped   a batch is sent while the next one is checked, as two tasks of a flow can be
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import logging
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as Pillow
+from PIL import ImageFilter
+
+from labelwright.ingest import FolderSource, StockItem, compare, open_dropbox, take_stock
+from labelwright.ingest.azure import container_client
+
+BATCH = 500
+Way = Callable[[Path, str, int], None]
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """Blurred noise: as hard to decode as a photograph, and some 100 kB each."""
+    dice = random.Random(1)
+    for number in range(count):
+        noise = Pillow.frombytes("RGB", (640, 480), dice.randbytes(640 * 480 * 3))
+        file = io.BytesIO()
+        noise.filter(ImageFilter.GaussianBlur(1)).save(file, "JPEG", quality=85)
+        path = folder / f"{number // 500:02}" / f"{number:05}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(file.getvalue())
+
+
+def bare(folder: Path, url: str, threads: int) -> None:
+    client = container_client(url, threads=threads, timeout=60)
+
+    def send(path: Path) -> None:
+        with path.open("rb") as file:
+            client.upload_blob(path.relative_to(folder).as_posix(), file, overwrite=False)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(send, sorted(folder.rglob("*.jpg"))))
+
+
+def in_turn(engine: Any) -> Way:
+    def run(folder: Path, url: str, threads: int) -> None:
+        source, box = FolderSource(folder), open_dropbox(url, threads=threads, engine=engine)
+        items = [item for item in take_stock(source) if isinstance(item, StockItem)]
+        for at in range(0, len(items), BATCH):
+            box.upload(items[at : at + BATCH], source.open)
+        assert not compare((item.image for item in items), box.read_back())
+
+    return run
+
+
+def overlapped(engine: Any) -> Way:
+    def run(folder: Path, url: str, threads: int) -> None:
+        source, box = FolderSource(folder), open_dropbox(url, threads=threads, engine=engine)
+        stock = (item for item in take_stock(source) if isinstance(item, StockItem))
+        sent: list[StockItem] = []
+        with ThreadPoolExecutor(1) as sender:
+            uploads = []
+            while batch := list(islice(stock, BATCH // 4)):
+                sent += batch
+                uploads.append(sender.submit(box.upload, batch, source.open))
+            for upload in uploads:
+                upload.result()
+        assert not compare((item.image for item in sent), box.read_back())
+
+    return run
+
+
+def checks_only(folder: Path, url: str, threads: int) -> None:
+    for _ in take_stock(FolderSource(folder)):
+        pass
+
+
+@contextmanager
+def new_container(kind: str) -> Iterator[str]:
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.ingest.stores import STORES
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = STORES[kind](Path(folder), own_process=True)
+        try:
+            yield store.new_container()
+        finally:
+            store.stop()
+
+
+def measure(
+    ways: dict[str, Way], folder: Path, rounds: int, threads: int, store: str
+) -> dict[str, list[tuple[float, float]]]:
+    """Seconds of wall and of this process's processor time, alternating so that noise hits all alike."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name in list(ways)[turn % len(ways) :] + list(ways)[: turn % len(ways)]:
+            with new_container(store) as url:
+                wall, cpu = time.perf_counter(), time.process_time()
+                ways[name](folder, url, threads)
+                times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--store", choices=("service", "azurite"), default="service")
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+
+    ways: dict[str, Way] = {
+        "bare client": bare,
+        "whole ingest, in turn": in_turn("azure"),
+        "whole ingest, overlapped": overlapped("azure"),
+        "checks only": checks_only,
+    }
+    if importlib.util.find_spec("obstore"):
+        ways |= {"obstore, in turn": in_turn("obstore"), "obstore, overlapped": overlapped("obstore")}
+    else:
+        print("obstore is not installed: its runs are left out (install labelwright[obstore])")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_photos(folder, options.files)
+        megabytes = sum(path.stat().st_size for path in folder.rglob("*.jpg")) / 1e6
+        print(f"{options.files} files, {megabytes:.0f} MB, {options.threads} threads, store: {options.store}")
+        times = measure(ways, folder, options.rounds, options.threads, options.store)
+    base = statistics.median(wall for wall, _ in times["bare client"])
+    print(f"{'':26} {'min s':>7} {'median s':>9} {'files/s':>8} {'CPU s':>6}  speed against the bare client")
+    for name, runs in times.items():
+        walls = [wall for wall, _ in runs]
+        median, cpu = statistics.median(walls), statistics.median(cpu for _, cpu in runs)
+        aim = 2.0 if name.startswith("obstore") else 0.9 if name.startswith("whole") else None
+        verdict = "" if aim is None else f" (aim {aim}: {'reached' if base / median >= aim else 'not reached'})"
+        print(
+            f"{name:26} {min(walls):7.2f} {median:9.2f} {options.files / median:8.0f} {cpu:6.1f}  {base / median:.2f}{verdict}"
+        )
+
+
+if __name__ == "__main__":
+    main()
