@@ -30,13 +30,14 @@ Strict = Annotated[bool, typer.Option("--strict", help="Stop when any file has t
 def main() -> None:
     """The program's entry: every failure becomes a sentence and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the last place where it can be told well
         from labelwright.failures import tell
 
         sys.exit(tell(error))
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 @app.callback(invoke_without_command=True)

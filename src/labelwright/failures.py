@@ -31,15 +31,22 @@ def tell(error: BaseException) -> int:
 
 
 def _words(error: BaseException) -> str:
-    import click
+    if not _is_usage(error):
+        return str(error)
+    context = getattr(error, "ctx", None)
+    hint = f"\nTry: {context.command_path} --help" if context else ""
+    return f"{error.format_message()}{hint}"  # type: ignore[attr-defined]
 
-    if isinstance(error, click.UsageError) or hasattr(error, "format_message"):
-        return str(error.format_message())
-    return str(error)
+
+def _is_usage(error: BaseException) -> bool:
+    """Whether it is the command line's own complaint; Typer brings its own copy of Click, so its class does not tell."""
+    return hasattr(error, "format_message") and hasattr(error, "exit_code")
 
 
 def exit_code(error: BaseException) -> int | None:
     """The exit code for a failure that was foreseen, else None."""
+    if _is_usage(error):
+        return MISUSED
     for kind, code in _foreseen():
         if isinstance(error, kind):
             return code
@@ -47,8 +54,6 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def _foreseen() -> list[tuple[type[BaseException], int]]:
-    import click
-
     from labelwright.datasets.gate import GateRefused
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
@@ -58,8 +63,6 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.spec import SpecError
 
     found: list[tuple[type[BaseException], int]] = [
-        (click.UsageError, MISUSED),
-        (click.ClickException, MISUSED),
         (SpecError, MISUSED),
         (SettingsError, MISUSED),
         (CannotRun, MISUSED),

@@ -1,0 +1,71 @@
+"""Labels on their way from the platform: read page by page, kept on disk, checked before anything is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefect import task
+
+from labelwright.datasets.gate import check_delivery
+from labelwright.datasets.records import StockedImage
+from labelwright.datasets.spool import Spool, SpooledLabels
+from labelwright.platforms.protocol import ServesImages
+
+from .reporting import log, publish_progress
+from .retrying import RETRIED
+from .workbench import Workbench
+
+
+class Stock:
+    """The campaign's images as a dataset refers to them, in the manifest's order; read from the ledger each time."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    def __iter__(self) -> Iterator[StockedImage]:
+        bench, platform = self._bench, self._bench.platform
+        for position, entry in enumerate(bench.ledger.manifests.entries(bench.title), 1):
+            remote = entry.remote_id or ""
+            url = platform.image_url(remote) if remote and isinstance(platform, ServesImages) else ""
+            yield StockedImage(position, entry.image.name, entry.image.size, entry.image.sha256, url, remote)
+
+
+def spool_of(bench: Workbench) -> Spool:
+    return Spool(bench.folder / "labels")
+
+
+def delivered(bench: Workbench) -> SpooledLabels:
+    """The labels that were read, brought together with the manifest."""
+    return spool_of(bench).delivered(Stock(bench))
+
+
+@task(task_run_name="read-labels-page-{number:04d} of {title}", **RETRIED)
+def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
+    """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
+    bench = Workbench(title)
+    page = bench.platform.read_labels(bench.remote_id, cursor)
+    count = spool_of(bench).put_page(number, page.images)
+    log().info("page %d of the labels of %s holds %d images", number, title, count)
+    return page.next
+
+
+def read_all_labels(title: str) -> int:
+    """Every page, anew: labels may have changed since they were read last. Answers the number of pages."""
+    number, cursor = 0, None
+    while number == 0 or cursor is not None:
+        number += 1
+        cursor = read_labels_page(title, number, cursor)
+    spool_of(Workbench(title)).keep_only(range(1, number + 1))
+    return number
+
+
+@task(task_run_name="check the labels of {title}")
+def check_labels(title: str) -> None:
+    """Every image once, every shape in its image, every label in the schema, counts as the platform's.
+
+    Raises GateRefused with what is wrong, where, and what to do.
+    """
+    bench = Workbench(title)
+    found = bench.platform.read_campaign(bench.remote_id)
+    check_delivery(delivered(bench), bench.spec.schema_of_labels(), expected_images=found.done)
+    publish_progress(title, "checking labels", found.done, found.total)
