@@ -1,0 +1,1 @@
+"""Tasks, called as the plain functions that they are."""

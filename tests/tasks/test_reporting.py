@@ -1,0 +1,32 @@
+"""What people see of a run."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwright.tasks.reporting import artifact_key, log, publish_progress, report_progress, unwatch, watch
+
+
+@given(st.text(min_size=1, max_size=150))
+def test_a_key_is_one_that_prefect_takes(title):
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", artifact_key(title, "uploading"))
+
+
+def test_titles_that_look_alike_have_keys_of_their_own():
+    keys = {artifact_key(title, "labeling") for title in ("River", "river", "ri-ver", "ri ver", "река", "море")}
+    assert len(keys) == 6
+
+
+def test_watchers_are_told_until_they_leave():
+    told = []
+    watcher = lambda *news: told.append(news)  # noqa: E731
+    watch(watcher)
+    publish_progress("river", "uploading", 1, 2)  # outside a run there is no artifact, and no error
+    unwatch(watcher)
+    report_progress("river", "uploading", 2, 2)
+    assert told == [("river", "uploading", 1, 2)]
+
+
+def test_a_task_called_as_a_function_can_log():
+    log().info("a line")

@@ -1,0 +1,40 @@
+"""The one retry policy."""
+
+import pytest
+from prefect.states import Failed
+from sqlalchemy.exc import OperationalError
+
+from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.tasks.retrying import RETRIED, worth_retrying
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (PlatformUnavailable("x", "y", status=503), True),
+        (PlatformUnavailable("x", "y"), True),
+        (OperationalError("select", {}, Exception("database is locked")), True),
+        (PlatformRefused("x", "y", status=422), False),
+        (AccessDenied("x", "y", status=401), False),
+        (NotFound("x", "y", status=404), False),
+        (ValueError("ours"), False),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_tried_again(error, again):
+    assert worth_retrying(None, None, Failed(data=error)) is again
+
+
+def test_every_task_that_calls_a_platform_has_the_policy():
+    from labelwright.tasks import campaigns, image_sets, labels
+
+    for module in (campaigns, image_sets, labels):
+        for name, member in vars(module).items():
+            if hasattr(member, "retries") and name not in ("check_labels", "ask_for_attention"):
+                assert member.retries == RETRIED["retries"], name
+                assert member.retry_condition_fn is worth_retrying, name
+
+
+def test_run_names_read():
+    from labelwright.tasks.image_sets import upload_batch
+
+    assert upload_batch.task_run_name.format(batch=3, title="river-2026") == "upload-batch-003 of river-2026"

@@ -1,0 +1,43 @@
+"""Labelers' keys on this machine."""
+
+import stat
+
+import pytest
+
+from labelwright.labelers import LabelerKeys
+from labelwright.platforms.protocol import LabelerAccess, Secret
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return LabelerKeys(tmp_path)
+
+
+def test_a_key_is_kept_and_only_its_owner_can_read_the_file(keys):
+    path = keys.keep("campaign_api", LabelerAccess("a@b.c", "key", Secret("canary")))
+    assert keys.find("campaign_api", "a@b.c") == LabelerAccess("a@b.c", "key", Secret("canary"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_secret_that_is_known_is_not_lost_to_an_answer_without_one(keys):
+    keys.keep("campaign_api", LabelerAccess("a@b.c", "key", Secret("canary")))
+    keys.keep("campaign_api", LabelerAccess("a@b.c", "key", None))
+    assert keys.find("campaign_api", "a@b.c").secret == Secret("canary")
+
+
+def test_a_rotated_key_replaces_the_old_one(keys):
+    keys.keep("campaign_api", LabelerAccess("a@b.c", "old", Secret("1")))
+    keys.keep("campaign_api", LabelerAccess("a@b.c", "new", Secret("2")))
+    assert keys.find("campaign_api", "a@b.c").key == "new"
+
+
+def test_labelers_of_two_connections_do_not_mix_and_names_cannot_escape(keys, tmp_path):
+    keys.keep("one", LabelerAccess("../../x@y", "1", None))
+    keys.keep("two", LabelerAccess("../../x@y", "2", None))
+    assert keys.find("one", "../../x@y").key == "1"
+    assert {path.parent for path in tmp_path.rglob("*.json")} == {tmp_path / "labelers"}
+
+
+def test_a_secret_never_shows_itself():
+    assert "canary" not in repr(LabelerAccess("a@b.c", "key", Secret("canary"))) + str(Secret("canary"))
