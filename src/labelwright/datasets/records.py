@@ -1,6 +1,6 @@
 """What the writers read: images in the order of the manifest, with their objects in columns.
 
-A column of a hundred corners is one call of C; a hundred objects of Python are a hundred. So a `Batch` holds the objects
+A column of corners is one call of C; as many objects of Python are as many calls. So a `Batch` holds the objects
 of some thousand images side by side, and no `Annotation` is made on the way from the spool to a file.
 """
 

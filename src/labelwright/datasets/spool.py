@@ -115,7 +115,7 @@ class SpooledLabels:
             if name in self._index:
                 self._repeated[name] = None
             self._index[name] = number
-            number += 1  # noqa: SIM113 - it does not begin at 0 and outlives the loop
+            number += 1
         self._starts.extend(starts)
         self._ends.extend(starts[1:])
         if starts:
@@ -272,4 +272,6 @@ def _index(path: Path) -> tuple[list[str], list[int], int]:
             index = orjson.loads(file.read(length - _FOOTER - end))
         return index["names"], index["starts"], end
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SpoolDamaged(f"{path.name} in {path.parent} cannot be read ({error}): remove it and read it again") from error
+        raise SpoolDamaged(
+            f"{path.name} in {path.parent} cannot be read ({error}): remove it, read it again"
+        ) from error
