@@ -1,8 +1,8 @@
 """JSON Lines for AutoML for Images (Azure ML): a line an image, coordinates as fractions of its width and height.
 
-One file a task, since a `polygon` key would override the keys of a box. The consumer silently skips objects that are not
-within 0..1 or not strictly growing, so fractions are rounded to 7 digits, clamped, and a side that the rounding closed is
-opened by one step. An image in which nothing is to be seen keeps its line, with ``"label": []``: it is background.
+One file a task, since a `polygon` key would override the keys of a box. The consumer silently skips objects that are
+not within 0..1 or not strictly growing, so fractions are rounded to 7 digits, clamped, and a side that the rounding
+closed is opened by one step. An image in which nothing is to be seen keeps its line, with ``"label": []``: it is background.
 
 - detection: boxes, and the boxes around polygons;
 - segmentation: polygons, and boxes of labels that may be drawn either way (as four corners);

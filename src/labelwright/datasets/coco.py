@@ -1,9 +1,9 @@
 """`<title>_coco.json`: COCO's object detection format, as `pycocotools` reads it.
 
-Ids are the same in every run: an image's is its place in the manifest, a category's its place in the schema (from 1), an
-annotation's its place in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]`` in pixels, `area`
-that of the polygon or of the box, `score` the confidence. COCO has no objects without a place: labels of a whole image
-stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The images come after the
+Ids are the same in every run: an image's is its place in the manifest, a category's its place in the schema (from 1),
+an annotation's its place in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]`` in pixels,
+`area` that of the polygon or of the box, `score` the confidence. COCO has no objects without a place: labels of a whole
+image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The images come after the
 annotations, so that the file is written in one pass.
 """
 

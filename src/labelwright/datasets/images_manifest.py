@@ -20,8 +20,8 @@ class ImagesCsv:
     def body(self, batch: Batch) -> bytes:
         lines = []
         for image, delivered_id in zip(batch.images, batch.remote_ids, strict=True):
-            words = (image.name, lasting_url(image.url), image.sha256)
-            start = b"%d,%b,%b,%b" % (image.position, *map(cell, words))
+            name, url = cell(image.name), cell(lasting_url(image.url))
+            start = b"%d,%b,%b,%b" % (image.position, name, url, cell(image.sha256))
             size = b"%d,%d" % (image.size.width, image.size.height)
             lines.append(b"%b,%b,%b\r\n" % (start, size, cell(image.remote_id or delivered_id)))
         return b"".join(lines)

@@ -272,6 +272,4 @@ def _index(path: Path) -> tuple[list[str], list[int], int]:
             index = orjson.loads(file.read(length - _FOOTER - end))
         return index["names"], index["starts"], end
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SpoolDamaged(
-            f"{path.name} in {path.parent} cannot be read ({error}): remove it, read it again"
-        ) from error
+        raise SpoolDamaged(f"{path.name} in {path.parent} cannot be read ({error}): read that page again") from error
