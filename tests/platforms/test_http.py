@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 import requests.exceptions
+import urllib3
 import urllib3.exceptions
 from requests.adapters import BaseAdapter
 
@@ -107,7 +108,12 @@ def test_an_answer_that_cannot_be_believed_is_worth_another_try(raw: bytes, word
     assert words in error.words
 
 
-def test_a_body_shorter_than_announced_is_noticed_even_when_it_is_valid_json_and_packed() -> None:
+@pytest.mark.parametrize("lower_layer_notices", [True, False])
+def test_a_body_shorter_than_announced_is_noticed_even_when_it_is_valid_json_and_packed(
+    monkeypatch: pytest.MonkeyPatch, lower_layer_notices: bool
+) -> None:
+    if not lower_layer_notices:  # as with urllib3 before 2
+        monkeypatch.setattr(urllib3.HTTPResponse, "_init_length", lambda *_: None)
     packed = gzip.compress(b'{"a": 1}')
     whole = answer(200, packed, ["Content-Type: application/json", "Content-Encoding: gzip"])
     with scripted(whole) as server:

@@ -1,0 +1,104 @@
+"""`<title>_coco.json`: COCO's object detection format, as `pycocotools` reads it.
+
+Ids are the same in every run: an image's is its place in the manifest, a category's its place in the schema (from 1),
+an annotation's its place in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]`` in pixels,
+`area` that of the polygon or of the box, `score` the confidence. COCO has no objects without a place: labels of a whole
+image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The images come after the
+annotations, so that the file is written in one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import orjson
+
+from labelwright.domain import LabelSchema
+
+from .records import Batch, StockedImage, Tag
+from .splice import floats, numbers, rows, splice, spread
+
+_NO_POLYGON = b',"iscrowd":0,"segmentation":[],"bbox":['
+
+
+class Coco:
+    def __init__(self, title: str, schema: LabelSchema) -> None:
+        self._title = title
+        self._schema = schema
+        self._ids = {name: number for number, name in enumerate(schema.names, 1)}
+        self._categories = {name: b"%d" % number + _NO_POLYGON for name, number in self._ids.items()}
+        self._images = SpooledTemporaryFile(max_size=4 << 20)  # noqa: SIM115 - closed in tail, or by losing it
+        self._written = 0
+
+    def head(self) -> bytes:
+        categories: list[dict[str, Any]] = [
+            {"id": number, "name": label.name, "supercategory": label.parent or ""}
+            for number, label in enumerate(self._schema.labels, 1)
+        ]
+        info = orjson.dumps({"description": self._title})
+        return b'{"info":%b,\n"categories":%b,\n"annotations":[\n' % (info, orjson.dumps(categories))
+
+    def body(self, batch: Batch) -> bytes:
+        self._images.write(b"".join([self._image(image, batch.tags.get(n)) for n, image in enumerate(batch.images)]))
+        total = len(batch.labels)
+        if not total:
+            return b""
+        first, self._written = self._written + 1, self._written + total
+        boxes = batch.corners.copy()
+        boxes[:, 2:] -= boxes[:, :2]
+        areas = boxes[:, 2] * boxes[:, 3]
+        categories = [self._categories[label] for label in batch.labels]
+        ends: bytes | list[bytes] = b"},\n"
+        if batch.drawings:
+            ends = [b"},\n"] * total
+            for place, drawing in batch.drawings.items():
+                if drawing.polygon is not None:
+                    areas[place] = drawing.area
+                    segmentation = b',"iscrowd":0,"segmentation":%b,"bbox":[' % orjson.dumps([drawing.polygon])
+                    categories[place] = b"%d" % self._ids[batch.labels[place]] + segmentation
+                if drawing.attributes:
+                    ends[place] = b',"attributes":%b},\n' % orjson.dumps(drawing.attributes)
+        owners = [b',"image_id":%d,"category_id":' % image.position for image in batch.images]
+        text = splice(
+            total,
+            b'{"id":',
+            [b"%d" % number for number in range(first, first + total)],
+            spread(owners, batch.counts),
+            categories,
+            rows(boxes),
+            b'],"area":',
+            numbers(areas),
+            b',"score":',
+            floats(batch.confidences),
+            ends,
+        )
+        # The comma of the last object of all would be one too many: it goes in front of what follows instead.
+        return (text if first == 1 else b",\n" + text)[:-2]
+
+    def tail(self) -> Iterator[bytes]:
+        yield b'\n],\n"images":['
+        self._images.seek(0)
+        before = b""
+        while chunk := self._images.read(1 << 20):
+            yield before
+            before = chunk
+        yield before[:-1] + b"\n]}\n"
+        self._images.close()
+
+    def _image(self, image: StockedImage, tags: list[Tag] | None) -> bytes:
+        size = image.size
+        record: dict[str, Any] = {
+            "id": image.position,
+            "file_name": image.name,
+            "width": size.width,
+            "height": size.height,
+        }
+        if tags:
+            record["labels"] = [self._tag(tag) for tag in tags]
+        return b"\n" + orjson.dumps(record) + b","
+
+    def _tag(self, tag: Tag) -> dict[str, Any]:
+        found: dict[str, Any] = {"category_id": self._ids[tag.label], "score": tag.confidence}
+        return found | {"attributes": tag.attributes} if tag.attributes else found

@@ -1,0 +1,85 @@
+"""`<title>_labels.csv`: a line an object, for data scientists and spreadsheets.
+
+RFC 4180 with CR LF, UTF-8. Corners in pixels of the image as displayed; `polygon` is JSON text, ``[[x, y], ...]``. An
+image without objects keeps a line whose label is empty; a label of the whole image is a line without corners, ahead of the
+image's objects. Attributes have no column: they are in the COCO file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from .defusing import cell
+from .records import Batch, Drawing, StockedImage, Tag
+from .splice import floats, rows, splice
+
+COLUMNS = (
+    "image_id",
+    "file_name",
+    "image_width",
+    "image_height",
+    "label",
+    "confidence",
+    "xmin",
+    "ymin",
+    "xmax",
+    "ymax",
+    "polygon",
+)
+_NOTHING = b",,,,,,\r\n"
+
+
+class LabelsCsv:
+    def __init__(self) -> None:
+        self._cells: dict[str, bytes] = {}
+
+    def head(self) -> bytes:
+        return ",".join(COLUMNS).encode() + b"\r\n"
+
+    def body(self, batch: Batch) -> bytes:
+        total = len(batch.labels)
+        before: list[bytes] = []
+        pending = b""
+        for place, (image, count) in enumerate(zip(batch.images, batch.counts, strict=True)):
+            start = _image_cells(image)
+            tags = batch.tags.get(place)
+            if tags:
+                pending += b"".join(start + self._tag(tag) for tag in tags)
+            elif not count:
+                pending += start + _NOTHING
+            if count:
+                before.append(pending + start)
+                before.extend([start] * (count - 1))
+                pending = b""
+        ends: bytes | list[bytes] = b",\r\n"
+        if batch.drawings:
+            ends = [b",\r\n"] * total
+            for number, drawing in batch.drawings.items():
+                ends[number] = _polygon(drawing)
+        labels = [self._cell(label) for label in batch.labels]
+        text = splice(total, before, labels, floats(batch.confidences), b",", rows(batch.corners), ends)
+        return text + pending
+
+    def tail(self) -> Iterator[bytes]:
+        return iter(())
+
+    def _cell(self, label: str) -> bytes:
+        found = self._cells.get(label)
+        if found is None:
+            found = self._cells[label] = cell(label) + b","
+        return found
+
+    def _tag(self, tag: Tag) -> bytes:
+        return self._cell(tag.label) + orjson.dumps(tag.confidence) + b",,,,,\r\n"
+
+
+def _image_cells(image: StockedImage) -> bytes:
+    return b"%d,%b,%d,%d," % (image.position, cell(image.name), image.size.width, image.size.height)
+
+
+def _polygon(drawing: Drawing) -> bytes:
+    if drawing.polygon is None:
+        return b",\r\n"
+    return b',"' + orjson.dumps(list(zip(drawing.polygon[::2], drawing.polygon[1::2], strict=True))) + b'"\r\n'

@@ -1,0 +1,155 @@
+"""The table of formats, and the one loop that writes them: one file, or all of them in one pass over the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO, Protocol
+
+from labelwright.domain import Geometry, LabelSchema
+
+from .atomic import whole_file
+from .automl import Classification, Detection, Segmentation
+from .coco import Coco
+from .csv_labels import LabelsCsv
+from .images_manifest import ImagesCsv
+from .mltable import LINES_FILE, complete_folder
+from .records import Batch, Delivered
+from .titles import file_stem
+
+
+class Writer(Protocol):
+    """The bytes of one file. A writer is used once; equal labels give equal bytes."""
+
+    def head(self) -> bytes: ...
+
+    def body(self, batch: Batch) -> bytes: ...
+
+    def tail(self) -> Iterator[bytes]: ...
+
+
+class NotDelivered(ValueError):
+    """An image of the manifest has no labels, not even "nothing here": the gate would have said so."""
+
+
+class UnknownFormat(ValueError):
+    """A name that the table of formats does not have."""
+
+
+def _nothing_more(path: Path) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file. `ending` follows the title; `geometries`: it is written when the schema has one of these."""
+
+    ending: str
+    writer: Callable[[str, LabelSchema], Writer]
+    geometries: frozenset[Geometry] = frozenset(Geometry)
+    completed: Callable[[Path], None] = _nothing_more
+    """Called with the path when the file stands there, for what belongs beside it."""
+
+    def path(self, folder: Path, title: str) -> Path:
+        return Path(folder) / (file_stem(title) + self.ending)
+
+    def suits(self, schema: LabelSchema) -> bool:
+        return any(label.geometry in self.geometries for label in schema.labels)
+
+
+_DRAWN = frozenset({Geometry.BOX, Geometry.POLYGON, Geometry.ANY})
+_OUTLINED = frozenset({Geometry.POLYGON, Geometry.ANY})
+_WHOLE = frozenset({Geometry.IMAGE, Geometry.ANY})
+
+
+def _detection(title: str, schema: LabelSchema) -> Writer:
+    return Detection()
+
+
+def _segmentation(title: str, schema: LabelSchema) -> Writer:
+    return Segmentation(schema)
+
+
+def _classification(title: str, schema: LabelSchema) -> Writer:
+    return Classification()
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "csv": Format("_labels.csv", lambda title, schema: LabelsCsv()),
+        "coco": Format("_coco.json", Coco),
+        "detection": Format("_detection.jsonl", _detection, _DRAWN),
+        "segmentation": Format("_segmentation.jsonl", _segmentation, _OUTLINED),
+        "classification": Format("_classification.jsonl", _classification, _WHOLE),
+        "detection_mltable": Format(f"_detection_mltable/{LINES_FILE}", _detection, _DRAWN, complete_folder),
+        "segmentation_mltable": Format(
+            f"_segmentation_mltable/{LINES_FILE}", _segmentation, _OUTLINED, complete_folder
+        ),
+        "classification_mltable": Format(
+            f"_classification_mltable/{LINES_FILE}", _classification, _WHOLE, complete_folder
+        ),
+        "images": Format("_images.csv", lambda title, schema: ImagesCsv()),
+    }
+)
+
+JSONL = ("detection", "segmentation", "classification")
+MLTABLE = tuple(f"{name}_mltable" for name in JSONL)
+
+
+class Watcher(Protocol):
+    """Sees every batch that is written: statistics, say."""
+
+    def add(self, batch: Batch) -> None: ...
+
+
+def write_many(
+    formats: Sequence[str],
+    labels: Delivered,
+    schema: LabelSchema,
+    *,
+    title: str,
+    folder: Path,
+    watchers: Iterable[Watcher] = (),
+) -> dict[str, Path]:
+    """Writes files of several formats in one pass, and says where each is. Each appears when all are whole.
+
+    A format that the schema has no labels for is left out. Raises NotDelivered, UnknownFormat.
+    """
+    chosen = {name: _format(name) for name in formats}
+    chosen = {name: one for name, one in chosen.items() if one.suits(schema)}
+    paths = {name: one.path(folder, title) for name, one in chosen.items()}
+    watching = list(watchers)
+    with ExitStack() as files:
+        open_writers: list[tuple[Writer, BinaryIO]] = []
+        for name, one in chosen.items():
+            writer, file = one.writer(title, schema), files.enter_context(whole_file(paths[name]))
+            file.write(writer.head())
+            open_writers.append((writer, file))
+        for batch in labels.batches():
+            if batch.missing:
+                names = ", ".join(image.name for image in batch.missing[:5])
+                raise NotDelivered(f"no labels were delivered for {names}: read the labels again, then check the gate")
+            for writer, file in open_writers:
+                file.write(writer.body(batch))
+            for watcher in watching:
+                watcher.add(batch)
+        for writer, file in open_writers:
+            file.writelines(writer.tail())
+    for name, one in chosen.items():
+        one.completed(paths[name])
+    return paths
+
+
+def write_file(name: str, labels: Delivered, schema: LabelSchema, *, title: str, folder: Path) -> Path | None:
+    """Writes one file; None when the schema has no labels for the format."""
+    return write_many([name], labels, schema, title=title, folder=folder).get(name)
+
+
+def _format(name: str) -> Format:
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise UnknownFormat(f"there is no format '{name}'; there are {', '.join(FORMATS)}") from None

@@ -1,0 +1,30 @@
+"""`<title>_images.csv`: the images of a campaign, where they are and what they hash to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .automl import lasting_url
+from .defusing import cell
+from .records import Batch
+
+COLUMNS = ("image_id", "file_name", "url", "sha256", "width", "height", "platform_image_id")
+
+
+class ImagesCsv:
+    """The platform's id is the manifest's, or else the one that came with the labels."""
+
+    def head(self) -> bytes:
+        return ",".join(COLUMNS).encode() + b"\r\n"
+
+    def body(self, batch: Batch) -> bytes:
+        lines = []
+        for image, delivered_id in zip(batch.images, batch.remote_ids, strict=True):
+            name, url = cell(image.name), cell(lasting_url(image.url))
+            start = b"%d,%b,%b,%b" % (image.position, name, url, cell(image.sha256))
+            size = b"%d,%d" % (image.size.width, image.size.height)
+            lines.append(b"%b,%b,%b\r\n" % (start, size, cell(image.remote_id or delivered_id)))
+        return b"".join(lines)
+
+    def tail(self) -> Iterator[bytes]:
+        return iter(())

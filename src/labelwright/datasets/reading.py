@@ -1,0 +1,34 @@
+"""A written `<title>_labels.csv` as a table of pandas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .defusing import undefuse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TEXT = ("file_name", "label", "polygon")
+_FLOATS = ("confidence", "xmin", "ymin", "xmax", "ymax")
+
+
+def read_labels_csv(path: Path) -> pd.DataFrame:
+    """The labels as they were: exact floats, formulas with the apostrophe taken off, "NA" a label and not a gap.
+
+    An image without objects is a row with the label "" and NaN corners.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(
+        path,
+        encoding="utf-8",
+        dtype={**dict.fromkeys(_TEXT, str), **dict.fromkeys(_FLOATS, "float64")},
+        keep_default_na=False,
+        na_values={name: [""] for name in _FLOATS},
+        float_precision="round_trip",
+    )
+    for name in ("file_name", "label"):
+        table[name] = table[name].map(undefuse)
+    return table

@@ -1,0 +1,101 @@
+"""What the writers read: images in the order of the manifest, with their objects in columns.
+
+A column of corners is one call of C; as many objects of Python are as many calls. So a `Batch` holds the objects
+of some thousand images side by side, and no `Annotation` is made on the way from the spool to a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from labelwright.domain import Size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class StockedImage:
+    """An image of the campaign's manifest, where the dataset will find it.
+
+    `position` counts from 1 and is the image's id in every file. `url` is a URL already: a name with `#`, `?` or `%` in
+    it was quoted when it was put in. A signature in it (SAS) is not written into any file.
+    """
+
+    position: int
+    name: str
+    size: Size
+    sha256: str
+    url: str = ""
+    remote_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What an object has beyond its box."""
+
+    polygon: list[float] | None
+    """``[x1, y1, x2, y2, ...]`` in pixels; None for a box."""
+    area: float
+    """Of the polygon, in square pixels."""
+    attributes: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A label of an image as a whole."""
+
+    label: str
+    confidence: float
+    attributes: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some images of the manifest in its order, and the objects of all of them in columns."""
+
+    images: list[StockedImage]
+    sizes: list[tuple[int, int]]
+    """Width and height as the platform reports them: the gate compares them with the manifest's."""
+    remote_ids: list[str]
+    counts: list[int]
+    """How many of the objects belong to each image."""
+    labels: list[str]
+    confidences: list[float]
+    corners: Floats
+    """Objects x 4: xmin, ymin, xmax, ymax in pixels; of a polygon, the smallest box around it."""
+    drawings: dict[int, Drawing]
+    """By the object's place in the columns, for the few that are more than a box."""
+    tags: dict[int, list[Tag]]
+    """By the image's place in `images`."""
+    missing: list[StockedImage]
+    """Images of the manifest that stood between these and were not delivered."""
+
+    def owners(self) -> Iterator[tuple[int, int]]:
+        """``(place of the image, place of the object)`` for every object: slow, for messages and rare shapes."""
+        place = 0
+        for image, count in enumerate(self.counts):
+            for _ in range(count):
+                yield image, place
+                place += 1
+
+
+class Delivered(Protocol):
+    """Labels and manifest brought together; may be read again and again, and holds little in memory."""
+
+    def batches(self) -> Iterator[Batch]: ...
+
+    def unknown(self) -> Iterator[str]:
+        """Names of labeled images that the manifest does not have."""
+
+    def repeated(self) -> Iterator[str]:
+        """Names of images that were delivered on more than one page."""
+
+
+Stock: TypeAlias = Iterable[StockedImage]
+"""The manifest in its order. It is read more than once: a list or an object with `__iter__`, never a generator."""
