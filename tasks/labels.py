@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prefect import task
 
-from labelwright.datasets.gate import check_delivery
+from labelwright.datasets.gate import check
 from labelwright.datasets.records import StockedImage
 from labelwright.datasets.spool import Spool, SpooledLabels
 from labelwright.platforms.protocol import ServesImages
@@ -67,5 +67,5 @@ def check_labels(title: str) -> None:
     """
     bench = Workbench(title)
     found = bench.platform.read_campaign(bench.remote_id)
-    check_delivery(delivered(bench), bench.spec.schema_of_labels(), expected_images=found.done)
+    check(delivered(bench), bench.spec.schema_of_labels(), expected_done=found.done)
     publish_progress(title, "checking labels", found.done, found.total)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from labelwright.datasets.names import safe_title
+from labelwright.datasets.titles import file_stem
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
@@ -43,7 +43,7 @@ class Workbench:
     @cached_property
     def folder(self) -> Path:
         """Where this machine keeps the campaign's files under way."""
-        folder = self.settings.campaign_folder(safe_title(self.title))
+        folder = self.settings.campaign_folder(file_stem(self.title))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

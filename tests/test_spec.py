@@ -58,7 +58,10 @@ def test_labels_may_be_names_alone():
         (("labeler:", "labeller:"), "line 16: unknown key 'labeller'; did you mean 'labeler'?"),
         (("  include:", "  includes:"), "line 5: unknown key 'images.includes'; did you mean 'include'?"),
         (("    color:", "    colour:"), "line 8: unknown key 'labels.0.colour'; did you mean 'color'?"),
-        (("formats: [csv, coco]", "formats: [csv, cocoa]"), "unknown format 'cocoa'; known: "),
+        (
+            ("formats: [csv, coco]", "formats: [csv, cocoa]"),
+            "line 20: export.formats.1: Input should be 'csv', 'coco', 'jsonl' or 'mltable'",
+        ),
         (("platform: campaign_api", "platform: campain_api"), "line 2: platform: unknown platform 'campain_api'"),
         (("folder: ./photos", "folder: ./photos\n  manifest: a.csv"), "given: folder and manifest"),
         (("title: river-2026", "title: ''"), "line 1: title"),

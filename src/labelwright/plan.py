@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from labelwright.datasets.names import safe_title
+from labelwright.datasets.titles import file_stem
 from labelwright.ingest import StockItem, take_stock
 from labelwright.ingest.opening import limits_of, open_source
 from labelwright.settings import Settings
@@ -51,6 +51,6 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     plan.largest = largest[1]
     plan.batches = -(-plan.images // settings.batch_size)
     plan.create = [f"image set '{spec.title}'", f"campaign '{spec.title}' for {spec.labeler}"]
-    name = safe_title(spec.title)
+    name = file_stem(spec.title)
     plan.export = [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
     return plan

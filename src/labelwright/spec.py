@@ -92,14 +92,6 @@ def _labels_from_names(value: Any) -> Any:
     return [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
 
 
-def _known_format(name: str) -> str:
-    from labelwright.datasets.formats import FORMATS
-
-    if name not in FORMATS:
-        raise ValueError(f"unknown format '{name}'; known: {', '.join(FORMATS)}{_nearest(name, FORMATS)}")
-    return name
-
-
 def _known_platform(name: str) -> str:
     from labelwright.platforms.registry import PLATFORMS
 
@@ -115,7 +107,7 @@ def _aware(moment: datetime) -> datetime:
 class ExportTo(_Group):
     """Which files are written, and where the datasets are registered."""
 
-    formats: list[Annotated[str, AfterValidator(_known_format)]] = Field(
+    formats: list[Literal["csv", "coco", "jsonl", "mltable"]] = Field(
         ["csv", "coco", "jsonl", "mltable"], title="Formats", min_length=1
     )
     store: Literal["local"] = Field("local", title="Store", description="Where datasets are registered.")

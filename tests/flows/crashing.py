@@ -1,8 +1,8 @@
 """A worker that is killed with SIGKILL at a chosen moment, and the moments to choose from.
 
-The worker is a real process. Requests that change something are counted by the proxy in front of the platform, which kills
-the worker just before it forwards one or just before it passes the answer on. Commits of the ledger and renames of files
-are counted inside the worker, which then kills itself. Nothing in the product knows of any of this.
+The worker is a real process. Requests that change something are counted by the proxy in front of the platform, which
+kills the worker just before it forwards one or just before it passes the answer on. Commits of the ledger and renames
+of files are counted inside the worker, which then kills itself. Nothing in the product knows of any of this.
 """
 
 from __future__ import annotations
