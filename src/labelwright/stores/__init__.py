@@ -1,1 +1,28 @@
 """Where datasets go: one small protocol, a local folder by default."""
+
+from .local import LocalStore, verify
+from .protocol import (
+    RECEIPT,
+    ContentMismatch,
+    DatasetStore,
+    RegisteredDataset,
+    StoredFile,
+    UnsafeDataset,
+    content_hash,
+    hash_of_files,
+    stored_files,
+)
+
+__all__ = [
+    "RECEIPT",
+    "ContentMismatch",
+    "DatasetStore",
+    "LocalStore",
+    "RegisteredDataset",
+    "StoredFile",
+    "UnsafeDataset",
+    "content_hash",
+    "hash_of_files",
+    "stored_files",
+    "verify",
+]
