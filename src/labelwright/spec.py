@@ -17,7 +17,7 @@ class SpecError(ValueError):
     """A campaign file that cannot be used: every fault, with its place."""
 
 
-def _at(position: int) -> dict[str, int]:
+def _at(position: int) -> dict[str, Any]:
     """Where Prefect's parameter form puts the field."""
     return {"position": position}
 
@@ -259,7 +259,12 @@ def _nearest(word: str, known: Any) -> str:
 
 def _known_keys(place: tuple[Any, ...]) -> list[str]:
     model: type[BaseModel] = CampaignSpec
-    groups = {"images": ImagesFrom, "labels": LabelSpec, "export": ExportTo, "attributes": AttributeSpec}
+    groups: dict[str, type[BaseModel]] = {
+        "images": ImagesFrom,
+        "labels": LabelSpec,
+        "export": ExportTo,
+        "attributes": AttributeSpec,
+    }
     for part in place:
         model = groups.get(part, model) if isinstance(part, str) else model
     return list(model.model_fields)
