@@ -10,9 +10,8 @@ from labelwright.platforms.protocol import (
     CampaignOrder,
     FinishesCampaigns,
     LabelerAccess,
-    RemoteCampaign,
+    RecoversAccess,
     RemoteState,
-    RotatesLabelerKeys,
 )
 
 from .reporting import log, publish_progress
@@ -32,20 +31,27 @@ def create_campaign(title: str) -> str:
     """Answers the platform's id of the campaign. The labeler's key goes into a file that only its owner can read."""
     bench = Workbench(title)
     platform, spec, keys = bench.platform, bench.spec, LabelerKeys(bench.settings.home)
+    connection = spec.connection or spec.platform
     order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
 
     def look() -> str | None:
         found = platform.find_campaign(title)
         if found is None:
             return None
-        _recover_access(bench, found)
+        if keys.find(connection, spec.labeler) is None and isinstance(platform, RecoversAccess):
+            keep(platform.recover_access(order))
         return found.id
 
     def create() -> str:
         made = platform.create_campaign(order)
-        if made.access is not None:
-            keys.keep(spec.connection or spec.platform, made.access)
+        keep(made.access)
         return made.id
+
+    def keep(access: LabelerAccess | None) -> None:
+        if access is not None:
+            keys.keep(connection, access)
+        else:
+            log().warning("the key of %s is not known: labelwright labeler-key '%s' --rotate", spec.labeler, title)
 
     log().info("create campaign %s", title)
     remote = bench.ledger.effects.once(title, "create campaign", create, look=look, what="the campaign")
@@ -53,19 +59,6 @@ def create_campaign(title: str) -> str:
     if bench.record.state in (State.PLANNED, State.UPLOADING):
         bench.ledger.campaigns.move(title, State.CREATED)
     return remote
-
-
-def _recover_access(bench: Workbench, found: RemoteCampaign) -> None:
-    """The answer that held the labeler's secret was lost. A labeler with other campaigns has a key already."""
-    platform, labeler = bench.platform, bench.spec.labeler
-    keys, connection = LabelerKeys(bench.settings.home), bench.spec.connection or bench.spec.platform
-    if keys.find(connection, labeler) is not None or not isinstance(platform, RotatesLabelerKeys):
-        return
-    if platform.campaigns_of_labeler(labeler) - {found.id}:
-        keys.keep(connection, LabelerAccess(labeler, found.access.key if found.access else "", None))
-        return
-    keys.keep(connection, platform.rotate_labeler_key(labeler))
-    log().info("the key of %s was lost on its way and replaced", labeler)
 
 
 @task(task_run_name="add images {first}-{last} to {title}", **RETRIED)

@@ -166,7 +166,11 @@ def status(
 
 
 @app.command("labeler-key")
-def labeler_key(title: Title, as_json: AsJson = False) -> None:
+def labeler_key(
+    title: Title,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Have a new one made: the old one ends at once.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print the key that the campaign's labeler works with. Hand it over on a safe way."""
     from labelwright import printing
     from labelwright.ledger import open_ledger
@@ -176,6 +180,10 @@ def labeler_key(title: Title, as_json: AsJson = False) -> None:
     found = settings()
     record = open_ledger(found.ledger_address()).campaigns.get(title)
     spec = CampaignSpec.model_validate(record.spec)
+    if rotate:
+        from labelwright.running import rotate_labeler_key
+
+        rotate_labeler_key(spec)
     printing.show_labeler_key(found.home, spec, record.remote_id, as_json)
 
 

@@ -155,11 +155,8 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
         table.add_row(f"{effect.step} {effect.item}".strip(), done)
     out.print(table)
     _show_rejects([(one.name, one.reason) for one in rejects])
-    if datasets:
-        shown = Table("dataset", "version", "where", box=None, header_style="bold", padding=(0, 2, 0, 2))
-        for one in datasets:
-            shown.add_row(escape(one["name"]), one["version"], escape(one["location"]))
-        out.print(shown)
+    for one in datasets:
+        out.print(f"  {escape(one['name'])}, version {one['version']}:\n    {escape(one['location'])}")
 
 
 def _campaign_as_json(record: CampaignRecord) -> dict[str, Any]:

@@ -50,13 +50,25 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.campaign_run import run_campaign
     from labelwright.flows.campaign_sweep import sweep_campaigns
 
-    yield SimpleNamespace(
-        export_campaign=export_campaign,
-        finish_campaign=finish_campaign,
-        launch_campaign=launch_campaign,
-        run_campaign=run_campaign,
-        sweep_campaigns=sweep_campaigns,
-    )
+    try:
+        yield SimpleNamespace(
+            export_campaign=export_campaign,
+            finish_campaign=finish_campaign,
+            launch_campaign=launch_campaign,
+            run_campaign=run_campaign,
+            sweep_campaigns=sweep_campaigns,
+        )
+    finally:
+        _send_what_prefect_holds_back()
+
+
+def _send_what_prefect_holds_back() -> None:
+    """Prefect sends logs and events from threads of its own; after its server has stopped they would wait for it."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=20)
 
 
 @contextlib.contextmanager
@@ -171,6 +183,18 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
                 flows.export_campaign(spec.title)
         printing.show_campaign(ledger, spec.title, as_json)
         printing.show_demo_end(folder, service, prefect.url, keep, as_json)
+
+
+def rotate_labeler_key(spec: CampaignSpec) -> None:
+    """Have the platform make a new key for the campaign's labeler, and keep it. Raises CannotRun, PlatformError."""
+    from labelwright.labelers import LabelerKeys
+    from labelwright.platforms.protocol import RotatesLabelerKeys
+    from labelwright.tasks.workbench import platform_for
+
+    platform = platform_for(spec)
+    if not isinstance(platform, RotatesLabelerKeys):
+        raise CannotRun(f"{platform.name} makes no new keys: ask its operator")
+    LabelerKeys(settings().home).keep(spec.connection or spec.platform, platform.rotate_labeler_key(spec.labeler))
 
 
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:

@@ -67,9 +67,7 @@ def child(work: str, spool: Path, out: Path, images: int) -> None:
     """One job in this process: prints its seconds and the peak in MB, this process and its children."""
     jobs: dict[str, Callable[[], object]] = {
         "nothing": lambda: None,
-        "export": lambda: write_many(
-            FILES, Spool(spool).delivered(Stock(images)), SCHEMA, title="bench", folder=out
-        ),
+        "export": lambda: write_many(FILES, Spool(spool).delivered(Stock(images)), SCHEMA, title="bench", folder=out),
         "export + statistics": lambda: write_many(
             FILES,
             Spool(spool).delivered(Stock(images)),

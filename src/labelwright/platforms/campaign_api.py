@@ -65,7 +65,7 @@ def connect(connection: Connection) -> CampaignApi:
 
 
 class CampaignApi:
-    """Platform, KeepsImageSets, FinishesCampaigns, ReopensCampaigns, RotatesLabelerKeys and ServesImages.
+    """Platform, KeepsImageSets, FinishesCampaigns, ReopensCampaigns, RotatesLabelerKeys, RecoversAccess and ServesImages.
 
     `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's. `page_size` is how
     many images go into one request and are wanted in one answer.
@@ -212,6 +212,15 @@ class CampaignApi:
         verb = f"rotate the key of {email}"
         answer = Fields(self.name, verb, self._http.call(verb, "POST", f"/users/{quote(email, safe='@')}/keys"))
         return access_from(answer.inner("access_token") if answer.has("access_token") else answer, email)
+
+    def recover_access(self, order: CampaignOrder) -> LabelerAccess | None:
+        # The same words with the same Idempotency-Key are answered as the first time, for a day.
+        try:
+            return self.create_campaign(order).access
+        except PlatformRefused as refused:
+            if refused.status != 409:
+                raise
+            return None
 
     def image_url(self, image: str) -> str:
         return f"{self._http.base_url}/images/{_segment(image)}"

@@ -186,6 +186,14 @@ class RotatesLabelerKeys(Protocol):
 
 
 @runtime_checkable
+class RecoversAccess(Protocol):
+    """What a new labeler was told once can be had again when the answer was lost on its way."""
+
+    def recover_access(self, order: CampaignOrder) -> LabelerAccess | None:
+        """The access that creating the campaign by this very order gave; None when it is too late for that."""
+
+
+@runtime_checkable
 class ServesImages(Protocol):
     """Images have URLs on the platform."""
 
