@@ -37,6 +37,8 @@ class CampaignApiHarness:
         }
     )
 
+    labeler: LabelerAccess | None = None
+
     def __init__(self, proxy: FaultProxy, server: str, key: str, secret: str) -> None:
         self.proxy = proxy
         self.server = server

@@ -165,7 +165,7 @@ CASES = [
     ),
     Case(
         "rotate_labeler_key",
-        _campaign(active=True),
+        _campaign(active=True, new_labeler=True),
         lambda platform, job: platform.rotate_labeler_key(job.access.email),
         _rotated,
         changes=True,

@@ -132,7 +132,7 @@ def test_changes_of_state_carry_no_idempotency_key() -> None:
 
 
 def test_an_image_set_is_read_with_what_was_rejected() -> None:
-    with scripted(said(IMAGE_SET | {"status": "finished", "rejected": [{"file_name": "x", "reason": "torn"}]})) as at:
+    with scripted(said(IMAGE_SET | {"status": "finished", "rejected": [{"name": "x", "reason": "torn"}]})) as at:
         found = client(at).read_image_set("2")
     assert (found.id, found.state, found.rejected) == ("2", SetState.FINISHED, (("x", "torn"),))
 
@@ -152,11 +152,13 @@ def test_a_sealed_set_has_no_dropbox() -> None:
         client(server).dropbox("2")
 
 
-def test_an_image_is_named_by_what_follows_its_set_in_the_path() -> None:
+def test_an_image_is_named_by_its_name_or_by_what_follows_its_set_in_the_path() -> None:
     inner = deepcopy(IMAGE)
     inner["blobstorage_path"] = "main/uploads/imageset-22-10-2020/sub/uploads/imageset-22-10-2020/b c.png"
-    with scripted(said({"images": [IMAGE, inner], "pagination": ONE_PAGE})) as server:
-        first, second = client(server).list_images("1")
+    named = IMAGE | {"blobstorage_path": "main/uploads/a%2Fb/c.png", "file_name": "c.png"}
+    with scripted(said({"images": [IMAGE, inner, named], "pagination": ONE_PAGE})) as server:
+        first, second, third = client(server).list_images("1")
+    assert third.name == "c.png"
     assert first == RemoteImage("1", "car.png", 300, 200, 4486)
     assert second.name == "sub/uploads/imageset-22-10-2020/b c.png"
 

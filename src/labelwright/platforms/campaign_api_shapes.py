@@ -35,7 +35,7 @@ def image_set_from(answer: Fields) -> RemoteImageSet:
         id=answer.id("imageset_id"),
         title=answer.text("title"),
         state=_state(SetState, answer),
-        rejected=tuple((one.text("file_name"), one.text("reason")) for one in rejected),
+        rejected=tuple((one.text("name"), one.text("reason")) for one in rejected),
     )
 
 
@@ -59,7 +59,9 @@ def image_from(answer: Fields) -> RemoteImage:
 
 
 def _name_from(answer: Fields) -> str:
-    """The name under which it was uploaded: what follows `uploads/<title>/` in its path."""
+    """The name under which it was uploaded. A server that knows only the notebook tells it in the path alone."""
+    if answer.has("file_name"):
+        return answer.text("file_name")
     path, title = answer.text("blobstorage_path"), answer.inner("imageset").text("title")
     _, found, name = path.partition(f"uploads/{title}/")
     if not (found and name):

@@ -138,7 +138,8 @@ class Platform(Protocol):
         """State and progress."""
 
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
-        """A page of the labels, from the start or from an earlier page's `next`."""
+        """A page of the labels, from the start or from an earlier page's `next`. While labelers work an image may
+        come twice; of a completed campaign each comes once."""
 
 
 @runtime_checkable

@@ -1,0 +1,34 @@
+"""The adapter of the campaign API keeps the contract, against the embedded service and with the network between them
+breaking in every way that the proxy knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from labelwright.service import ServiceConfig
+from labelwright.service.run import serving
+
+from .campaign_api_harness import CampaignApiHarness
+from .contract import PlatformContract
+from .contract_faults import FaultContract
+from .proxy import FaultProxy
+
+KEY, SECRET = "the-admins-key-of-this-test", "the-admins-secret-of-this-test"
+
+
+@pytest.fixture(scope="module")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CampaignApiHarness]:
+    config = ServiceConfig(data_dir=tmp_path_factory.mktemp("service"), admin_key=KEY, admin_secret=SECRET)
+    with serving(config) as address, FaultProxy(("127.0.0.1", urlsplit(address).port or 0)) as proxy:
+        yield CampaignApiHarness(proxy, address, KEY, SECRET)
+
+
+class TestContract(PlatformContract):
+    """On a good network."""
+
+
+class TestFaults(FaultContract):
+    """On one that breaks."""
