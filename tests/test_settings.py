@@ -29,19 +29,19 @@ def test_a_connection_is_found_by_name(tmp_path):
     assert (found.platform, found.url, found.secret.get_secret_value()) == ("campaign_api", "https://x", "s")
 
 
+def embedded_service(home):
+    (home / "service").mkdir()
+    (home / "service" / "admin.json").write_text(json.dumps({"key": "k", "secret": "s"}))
+    (home / "service" / "service.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "port": 1}))
+
+
 def test_the_embedded_service_is_found_by_what_it_wrote(tmp_path):
-    (tmp_path / "service").mkdir()
-    (tmp_path / "service" / "admin.json").write_text(
-        json.dumps({"url": "http://127.0.0.1:1", "key": "k", "secret": "s"})
-    )
+    embedded_service(tmp_path)
     assert settings().connection("campaign_api").url == "http://127.0.0.1:1/api/v1"
 
 
 def test_an_address_alone_takes_the_key_of_the_embedded_service(tmp_path, monkeypatch):
-    (tmp_path / "service").mkdir()
-    (tmp_path / "service" / "admin.json").write_text(
-        json.dumps({"url": "http://127.0.0.1:1", "key": "k", "secret": "s"})
-    )
+    embedded_service(tmp_path)
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", "http://127.0.0.1:2/api/v1")
     found = settings().connection("campaign_api")
     assert (found.url, found.key.get_secret_value()) == ("http://127.0.0.1:2/api/v1", "k")

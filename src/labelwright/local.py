@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -50,16 +51,18 @@ def start_service(home: Path, port: int | None = None, *, keep: bool = False) ->
     """
     folder = home / "service"
     folder.mkdir(parents=True, exist_ok=True)
-    remembered = folder / "port"
-    if port is None and remembered.exists():
-        port = int(remembered.read_text())
-        port = port if _is_free(port) else None
-    port = port or free_port(8080)
+    port = port or free_port(_earlier_port(folder) or 8080)
     command = [sys.executable, "-m", "labelwright", "serve", "--port", str(port), "--data-dir", str(folder)]
     url = f"http://{LOOPBACK}:{port}"
-    server = _start("the labeling service", command, url, f"{url}/health", home / "logs" / "service.log", {}, 60, keep)
-    remembered.write_text(str(port))
-    return server
+    log = home / "logs" / "service.log"
+    return _start("the labeling service", command, url, f"{url}/health", log, {}, 60, keep)
+
+
+def _earlier_port(folder: Path) -> int | None:
+    try:
+        return int(json.loads((folder / "service.json").read_text())["port"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
 
 
 def start_prefect(home: Path, *, keep: bool = False) -> Server:

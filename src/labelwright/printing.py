@@ -220,6 +220,17 @@ def show_addresses(service: str | None, prefect: str | None, as_json: bool) -> N
         out.print(f"Prefect UI        {prefect}")
 
 
+def show_service(address: str, admin_file: Path, *, first: bool) -> None:
+    """Where the service is; on its first start also the admin's key and secret, this once."""
+    out.print(f"labeling service on {address} (Ctrl+C stops it)")
+    if first and sys.stdout.isatty():
+        told = json.loads(admin_file.read_text())
+        out.print(f"admin key     {told['key']}\nadmin secret  {told['secret']}")
+        out.print("They are not shown again.", end=" ")
+    if first:
+        out.print(f"Commands on this machine find them in {escape(str(admin_file))}")
+
+
 def show_where_to_label(settings: Settings, spec: CampaignSpec, as_json: bool) -> None:
     if as_json:
         return

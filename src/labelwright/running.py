@@ -200,17 +200,25 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:
     """The embedded service, in the foreground. Raises CannotRun."""
     from labelwright.service.config import ServiceConfig
-    from labelwright.service.run import serve
+    from labelwright.service.run import RefusesToListen, serve
 
     found = settings()
-    configured = found.service
-    serve(
-        ServiceConfig(
-            data_dir=(data_dir or found.home / "service").resolve(),
-            host=host,
-            port=port,
-            admin_key=configured.admin_key,
-            admin_secret=configured.admin_secret.get_secret_value() if configured.admin_secret else None,
-            dropbox_lifetime=timedelta(seconds=configured.dropbox_lifetime),
+    configured, folder = found.service, (data_dir or found.home / "service").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    known = (folder / "admin.json").exists()
+    try:
+        serve(
+            ServiceConfig(
+                data_dir=folder,
+                host=host,
+                port=port,
+                admin_key=configured.admin_key,
+                admin_secret=configured.admin_secret.get_secret_value() if configured.admin_secret else None,
+                dropbox_lifetime=timedelta(seconds=configured.dropbox_lifetime),
+            ),
+            lambda address: printing.show_service(address, folder / "admin.json", first=not known),
         )
-    )
+    except RefusesToListen as refusal:
+        raise CannotRun(str(refusal)) from None
+    except OSError as error:
+        raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None

@@ -112,11 +112,12 @@ class Settings(BaseSettings):
     def embedded_service(self) -> ConnectionSettings | None:
         """What the embedded service of this home folder wrote about itself when it started."""
         try:
-            told = json.loads((self.home / "service" / "admin.json").read_text())
+            admin = json.loads((self.home / "service" / "admin.json").read_text())
+            address = json.loads((self.home / "service" / "service.json").read_text())["url"]
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        url = f"{told['url']}/api/v1" if told.get("url") else None
-        return ConnectionSettings(platform="campaign_api", url=url, key=told["key"], secret=told["secret"])
+        url = f"{address}/api/v1"
+        return ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
 
 
 @lru_cache(maxsize=1)
