@@ -59,10 +59,10 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
             sweep_campaigns=sweep_campaigns,
         )
     finally:
-        _send_what_prefect_holds_back()
+        send_what_prefect_holds_back()
 
 
-def _send_what_prefect_holds_back() -> None:
+def send_what_prefect_holds_back() -> None:
     """Prefect sends logs and events from threads of its own; after its server has stopped they would wait for it."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker

@@ -25,7 +25,7 @@ from labelwright.datasets import Spool, Statistics, StockedImage, check, count, 
 from labelwright.domain import Annotation, Box, Label, LabeledImage, LabelSchema, Size
 
 FILES = ("coco", "csv", "detection")
-SCHEMA = LabelSchema(tuple(Label(name) for name in "car truck bus person bicycle sign dog boat".split()))
+SCHEMA = LabelSchema(tuple(Label(name) for name in ["car", "truck", "bus", "person", "bicycle", "sign", "dog", "boat"]))
 SIZE = Size(1920, 1080)
 AIM_RATIO, AIM_MEGABYTES = 6.0, 400.0
 

@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
+    temporary_settings,
+)
 
 from labelwright.local import Server, start_prefect, start_service
+from labelwright.running import send_what_prefect_holds_back
 from labelwright.settings import forget_settings
 from labelwright.spec import CampaignSpec, validate_spec
 
@@ -20,19 +27,20 @@ def prefect_server(tmp_path_factory) -> Iterator[Server]:
     """Prefect's own server for the whole session; flows of this process run against it."""
     home = tmp_path_factory.mktemp("prefect")
     server = start_prefect(home)
-    before = dict(os.environ)
-    os.environ.update(
-        PREFECT_API_URL=f"{server.url}/api",
-        PREFECT_HOME=str(home / "client"),
-        PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL",
-        LABELWRIGHT_RETRY_DELAYS="[0.05, 0.1, 0.2]",
-    )
+    changed = {
+        PREFECT_API_URL: f"{server.url}/api",
+        PREFECT_HOME: home / "client",
+        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
+    }
+    # Flows of this process and workers of the crash tests, which inherit the environment, talk to this server.
+    os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     try:
-        yield server
+        with temporary_settings(changed):
+            yield server
+            send_what_prefect_holds_back()
     finally:
+        del os.environ["PREFECT_API_URL"]
         server.stop()
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture

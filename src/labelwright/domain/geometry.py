@@ -191,8 +191,8 @@ def _first_crossing(points: Sequence[Point]) -> tuple[int, int] | None:
     A sweep over x compares an edge only with those whose x ranges overlap its own.
     """
     count = len(points)
-    edges = [(*sorted((points[i][0], points[(i + 1) % count][0])), i) for i in range(count)]
-    edges.sort()
+    ends = [(points[i][0], points[(i + 1) % count][0]) for i in range(count)]
+    edges = sorted((min(pair), max(pair), i) for i, pair in enumerate(ends))
     active: list[tuple[float, int]] = []
     for left, right, i in edges:
         active = [(end, j) for end, j in active if end >= left]

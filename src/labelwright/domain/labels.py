@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -89,7 +89,7 @@ class LabelSchema:
             seen.add(parent)
             parent = parents[parent]
 
-    def __iter__(self) -> Iterable[Label]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Label]:
         return iter(self.labels)
 
     def __len__(self) -> int:

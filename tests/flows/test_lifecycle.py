@@ -1,0 +1,328 @@
+"""The flows against a real Prefect server and the real embedded service."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from pycocotools.coco import COCO
+
+from labelwright.datasets import GateRefused, read_labels_csv
+from labelwright.domain import State
+from labelwright.flows.campaign_export import export_campaign
+from labelwright.flows.campaign_finish import finish_campaign
+from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.flows.campaign_run import run_campaign
+from labelwright.flows.campaign_sweep import sweep_campaigns
+from labelwright.labelers import LabelerKeys
+from labelwright.ledger import AlreadyThere, Ledger
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.settings import forget_settings, settings
+from labelwright.tasks.campaigns import NotLabeledYet
+from labelwright.tasks.planning import CampaignChanged, FilesLeftOut
+from labelwright.tasks.reporting import artifact_key
+from labelwright.tasks.sweeping import LabelsLate
+from labelwright.tasks.workbench import the_ledger
+from tests.platforms.proxy import Fault, FaultProxy, Rule
+
+from . import partner
+from .conftest import make_photos, make_spec
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+BROKEN = PlatformUnavailable | PlatformRefused
+
+
+@pytest.fixture
+def river(service, tmp_path):
+    """A specification of seven images in batches of three."""
+    make_photos(tmp_path / "photos", 7)
+    return make_spec("river", tmp_path / "photos", tmp_path / "datasets")
+
+
+@pytest.fixture(autouse=True)
+def small_batches(home, monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_BATCH_SIZE", "3")
+    forget_settings()
+
+
+def ledger() -> Ledger:
+    return the_ledger()
+
+
+def api() -> str:
+    return settings().connection("campaign_api").url or ""
+
+
+def admin() -> dict[str, str]:
+    found = settings().connection("campaign_api")
+    assert found.key is not None
+    assert found.secret is not None
+    return {
+        "Authentication-Key": found.key.get_secret_value(),
+        "Authentication-Secret": found.secret.get_secret_value(),
+    }
+
+
+def get(path: str):
+    answer = requests.get(f"{api()}{path}", headers=admin(), timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def put(path: str, body) -> None:
+    requests.put(f"{api()}{path}", json=body, headers=admin(), timeout=10).raise_for_status()
+
+
+def label(at_most: int | None = None) -> int:
+    access = LabelerKeys(settings().home).find("campaign_api", "partner@example.com")
+    assert access is not None
+    return partner.label(api(), ledger().campaigns.get("river").remote_id or "", access, at_most)
+
+
+def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(river, tmp_path):
+    assert launch_campaign(river) == "river"
+    assert ledger().campaigns.get("river").state is State.ACTIVE
+    label()
+    assert sweep_campaigns() == {"river": "exported"}
+    first = ledger().campaigns.datasets("river")
+    assert [(one["name"], one["version"]) for one in first] == [("river_images", "1"), ("river_labels", "1")]
+
+    launch_campaign(river)
+    assert sweep_campaigns() == {}
+    export_campaign("river")
+    assert ledger().campaigns.datasets("river") == first
+    assert get("/images")["pagination"]["total"] == 7
+    assert len(get("/campaigns")["campaigns"]) == 1
+
+    folder = tmp_path / "datasets" / "river_labels" / "v1"
+    coco = COCO(str(folder / "river_coco.json"))
+    table = read_labels_csv(folder / "river_labels.csv")
+    assert len(coco.imgs) == table["file_name"].nunique() == 7
+    assert len(coco.anns) == (table["label"] != "").sum()
+    assert set(table[table["label"] == ""]["file_name"]) == {"photo-002.jpg", "photo-005.jpg"}
+    assert not (tmp_path / "datasets" / "river_labels" / "v2").exists()
+
+
+def test_labels_are_exactly_what_the_labeler_said(river, tmp_path):
+    launch_campaign(river)
+    label()
+    sweep_campaigns()
+    table = read_labels_csv(tmp_path / "datasets" / "river_labels" / "v1" / "river_labels.csv")
+    for number in range(7):
+        said = partner.objects_for(0, number)
+        got = table[table["file_name"] == f"photo-{number:03}.jpg"].to_dict("records")
+        assert len(got) == max(1, len(said))
+        for one, row in zip(said, got, strict=False):
+            box = one["bounding_box"]
+            assert {edge: row[edge] for edge in box} == box
+            assert (row["label"], row["confidence"]) == (one["label"], one["confidence"])
+            assert json.loads(row["polygon"] or "null") == one.get("polygon")
+
+
+def test_what_cannot_be_taken_is_listed_and_the_rest_goes_on(river, tmp_path):
+    photos = tmp_path / "photos"
+    whole = (photos / "photo-000.jpg").read_bytes()
+    (photos / "broken.jpg").write_bytes(whole[: len(whole) // 2])
+    (photos / "text.png").write_text("I am no picture")
+    (photos / "empty.jpg").touch()
+    (photos / "copy.jpg").write_bytes(whole)
+    (photos / "кошка.jpg").write_bytes((photos / "photo-001.jpg").read_bytes())
+    (photos / "photo-001.jpg").unlink()
+    inner = photos / "second"
+    inner.mkdir()
+    turned = Image.new("RGB", (30, 20), "red")
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(inner / "photo-000.jpg", exif=exif)
+    launch_campaign(river)
+    rejects = {one.name: one.reason for one in ledger().manifests.rejects("river")}
+    # Of two equal files the first by name is taken.
+    assert set(rejects) == {"broken.jpg", "text.png", "empty.jpg", "photo-000.jpg"}
+    with (settings().campaign_folder("river") / "rejects.csv").open(newline="", encoding="utf-8") as file:
+        assert {row[0] for row in csv.reader(file)} >= set(rejects)
+    images = {one["file_name"]: one["file"]["dimensions"] for one in get("/image_sets/1/images")["images"]}
+    assert images["second/photo-000.jpg"] == {"width": 20, "height": 30}
+    assert "кошка.jpg" in images
+    assert len(images) == 8
+
+
+def test_strict_stops_before_anything_is_sent(river, tmp_path):
+    (tmp_path / "photos" / "text.png").write_text("I am no picture")
+    strict = river.model_copy(update={"images": river.images.model_copy(update={"strict": True})})
+    with pytest.raises(FilesLeftOut, match=r"1 files cannot be taken.*rejects\.csv"):
+        launch_campaign(strict)
+    assert get("/image_sets")["image_sets"] == []
+    assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
+    (tmp_path / "photos" / "text.png").unlink()
+    launch_campaign(strict)
+    assert ledger().campaigns.get("river").state is State.ACTIVE
+
+
+def test_a_campaign_that_was_launched_does_not_change_under_its_labelers(river):
+    launch_campaign(river)
+    with pytest.raises(CampaignChanged, match="other instructions"):
+        launch_campaign(river.model_copy(update={"instructions": "Something else."}))
+    launch_campaign(make_spec("river", Path(river.images.folder), Path("elsewhere"), deadline="2030-01-01"))
+    assert ledger().campaigns.get("river").spec["deadline"].startswith("2030")
+
+
+def test_a_title_that_somebody_else_uses_is_not_taken_over(river):
+    requests.post(f"{api()}/image_sets", json={"title": "river", "metadata": {}}, headers=admin(), timeout=10)
+    with pytest.raises(AlreadyThere, match="another title"):
+        launch_campaign(river)
+    assert "another title" in (ledger().campaigns.get("river").reason or "")
+
+
+def test_a_campaign_is_finished_only_when_every_image_is_labeled(river):
+    launch_campaign(river)
+    label(at_most=6)
+    with pytest.raises(NotLabeledYet, match="6 of 7"):
+        finish_campaign("river")
+    assert sweep_campaigns() == {"river": "active"}
+    with pytest.raises(LabelsLate, match="6 of 7 images are labeled"):
+        run_campaign(river, wait_hours=0, look_every=0.1)
+    label()
+    assert [one["version"] for one in run_campaign(river, wait_hours=0.1, look_every=0.1)] == ["1", "1"]
+
+
+def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_are_a_new_version(river):
+    launch_campaign(river)
+    label()
+    assert sweep_campaigns(finish=False) == {"river": "completed"}
+    remote = ledger().campaigns.get("river").remote_id
+    put(f"/campaigns/{remote}", {"new_status": "active"})
+    assert sweep_campaigns() == {"river": "reopened"}
+    access = LabelerKeys(settings().home).find("campaign_api", "partner@example.com")
+    first = get(f"/campaigns/{remote}/images")["images"][0]["image_id"]
+    requests.put(
+        f"{api()}/campaigns/{remote}/objects",
+        json=[{"image_id": first, "objects": []}],
+        headers=partner.headers(access),
+        timeout=10,
+    ).raise_for_status()
+    put(f"/campaigns/{remote}", {"new_status": "completed"}) if get(f"/campaigns/{remote}")[
+        "status"
+    ] == "active" else None
+    assert sweep_campaigns() == {"river": "exported"}
+
+
+def test_a_label_outside_the_schema_is_refused_before_the_campaign_is_closed(river, service, tmp_path):
+    launch_campaign(river)
+    label()
+    sweep_campaigns(finish=False)
+    # The campaign file says boxes only; the partner sent polygons too.
+    record = ledger().campaigns.get("river")
+    spec = dict(record.spec)
+    spec["labels"] = [dict(one, geometry="box") for one in spec["labels"]]
+    ledger().campaigns.record_spec("river", spec)
+    with pytest.raises(GateRefused, match="drawn in a way that the schema does not allow"):
+        finish_campaign("river")
+    assert get(f"/campaigns/{record.remote_id}")["status"] == "completed"
+    assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
+    assert ledger().campaigns.datasets("river") == []
+
+
+def test_one_failing_campaign_delays_no_other_one(river, tmp_path):
+    launch_campaign(river)
+    label()
+    make_photos(tmp_path / "sea", 2, (50, 30))
+    launch_campaign(make_spec("sea", tmp_path / "sea", tmp_path / "datasets"))
+    ledger().campaigns.record_remote_campaign("sea", "999")
+    assert sweep_campaigns() == {"river": "exported"}
+
+
+def test_faults_on_the_way_are_retried_and_nothing_is_doubled(river, service, monkeypatch):
+    with FaultProxy(("127.0.0.1", int(service.url.rsplit(":", 1)[1]))) as proxy:
+        monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", f"{proxy.url}/api/v1")
+        forget_settings()
+        proxy.add(
+            Rule(Fault.LOSE_ANSWER, method="POST", path=r"/image_sets$", nth=(1,)),
+            Rule(Fault.LOSE_ANSWER, method="PUT", path=r"/blob/.*photo-004", nth=(1,)),
+            Rule(Fault.BUSY, method="PUT", path=r"/blob/.*photo-001", nth=(1,)),
+            Rule(Fault.TRUNCATED, method="GET", path=r"comp=list", nth=(1,)),
+            Rule(Fault.LOSE_ANSWER, method="PUT", path=r"/image_sets/\d+$", nth=(1,)),
+            Rule(Fault.LOSE_ANSWER, method="POST", path=r"/campaigns$", nth=(1,)),
+            Rule(Fault.ERROR, method="POST", path=r"/campaigns/\d+/images$", nth=(1,)),
+            Rule(Fault.LOSE_ANSWER, method="PUT", path=r"/campaigns/\d+$", nth=(1,)),
+            Rule(Fault.TRUNCATED, method="GET", path=r"/objects", nth=(1,)),
+        )
+        launch_campaign(river)
+        label()
+        assert sweep_campaigns() == {"river": "exported"}
+    assert get("/images")["pagination"]["total"] == 7
+    assert len(get("/campaigns")["campaigns"]) == len(get("/image_sets")["image_sets"]) == 1
+
+
+def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
+    """The signature that the first answer held is made to look used up: the store refuses the first upload."""
+    from labelwright.ingest import DropboxExpired, upload
+
+    tried = []
+    real = upload.Dropbox.upload
+
+    def refuses_once(self, *arguments):
+        tried.append(1)
+        if len(tried) == 1:
+            raise DropboxExpired("image store", "take images", status=403)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(upload.Dropbox, "upload", refuses_once)
+    launch_campaign(river)
+    assert len(tried) == 4  # three batches, the first one twice
+    assert ledger().campaigns.get("river").state is State.ACTIVE
+
+
+def test_an_image_that_changes_while_it_is_on_its_way_is_never_sent_as_something_else(river, tmp_path, monkeypatch):
+    from labelwright.tasks import image_sets
+
+    real = image_sets.open_dropbox
+
+    def meddling(*arguments, **keywords):
+        Image.new("RGB", (60, 40), "black").save(tmp_path / "photos" / "photo-003.jpg")
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(image_sets, "open_dropbox", meddling)
+    with pytest.raises(PlatformRefused, match=r"photo-003\.jpg.*changed"):
+        launch_campaign(river)
+    assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
+
+
+def test_a_folder_that_is_gone_after_the_images_were_sent_does_not_stop_the_campaign(river, tmp_path):
+    launch_campaign(river)
+    shutil.rmtree(tmp_path / "photos")
+    label()
+    assert sweep_campaigns() == {"river": "exported"}
+    launch_campaign(river)
+
+
+def test_people_see_progress_rejects_and_all_campaigns_in_prefect(river, tmp_path):
+    (tmp_path / "photos" / "text.png").write_text("I am no picture")
+    launch_campaign(river)
+    label()
+    sweep_campaigns()
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(like_="river-%")), sort="CREATED_DESC"
+        )
+    kinds = {one.key: one.type for one in found}
+    assert kinds[artifact_key("river", "rejects")] == "table"
+    progress = [one for one in found if one.type == "progress"]
+    assert progress
+    assert any("7 of 7" in (one.description or "") for one in progress)
+
+
+def test_run_names_read_in_prefect(river):
+    launch_campaign(river)
+    with get_client(sync_client=True) as client:
+        names = {run.name for run in client.read_task_runs(limit=200, sort="EXPECTED_START_TIME_DESC")}
+        flows = {run.name for run in client.read_flow_runs(limit=5)}
+    assert {"upload-batch-001 of river", "upload-batch-003 of river", "create campaign river"} <= names
+    assert "launch river" in flows
