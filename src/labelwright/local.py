@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,23 +51,23 @@ def start_service(home: Path, port: int | None = None, *, keep: bool = False) ->
     """
     folder = home / "service"
     folder.mkdir(parents=True, exist_ok=True)
-    port = port or free_port(_earlier_port(folder) or 8080)
+    address = folder / "service.json"
+    port = free_port(port or _told_port(address) or 8080)
+    # It writes this file when it listens: another service that happens to answer on the port is not taken for ours.
+    address.unlink(missing_ok=True)
     command = [sys.executable, "-m", "labelwright", "serve", "--port", str(port), "--data-dir", str(folder)]
-    url = f"http://{LOOPBACK}:{port}"
-    log = home / "logs" / "service.log"
-    return _start("the labeling service", command, url, f"{url}/health", log, {}, 60, keep)
+
+    def ready() -> str | None:
+        told = _told_port(address)
+        url = f"http://{LOOPBACK}:{told}"
+        return url if told and answers(f"{url}/health") else None
+
+    return _start("the labeling service", command, ready, home / "logs" / "service.log", {}, 60, keep)
 
 
-def _earlier_port(folder: Path) -> int | None:
-    try:
-        return int(json.loads((folder / "service.json").read_text())["port"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-
-
-def start_prefect(home: Path, *, keep: bool = False) -> Server:
-    """Prefect's own server and UI, its database in `home`/prefect."""
-    port = free_port(4200)
+def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
+    """Prefect's own server and UI, its database in `home`/prefect; on a free port when 4200 is taken."""
+    port = port or free_port(4200)
     url = f"http://{LOOPBACK}:{port}"
     environment = {
         "PREFECT_HOME": str(home / "prefect"),
@@ -77,13 +77,24 @@ def start_prefect(home: Path, *, keep: bool = False) -> Server:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
-    log = home / "logs" / "prefect.log"
-    return _start("the Prefect server", command, url, f"{url}/api/health", log, environment, 180, keep)
+
+    def ready() -> str | None:
+        return url if answers(f"{url}/api/health") else None
+
+    return _start("the Prefect server", command, ready, home / "logs" / "prefect.log", environment, 180, keep)
+
+
+def _told_port(address: Path) -> int | None:
+    """The port in the file that the service writes when it listens."""
+    try:
+        return int(json.loads(address.read_text())["port"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
 
 
 def free_port(wanted: int) -> int:
-    """The wanted port if nothing listens there, else one that the system chooses."""
-    if _is_free(wanted):
+    """The wanted port if nothing listens there, else (and for 0) one that the system chooses."""
+    if wanted and _is_free(wanted):
         return wanted
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
@@ -110,13 +121,13 @@ def _is_free(port: int) -> bool:
 def _start(
     name: str,
     command: list[str],
-    url: str,
-    health: str,
+    ready: Callable[[], str | None],
     log: Path,
     environment: Mapping[str, str],
     patience: float,
     keep: bool,
 ) -> Server:
+    """Start it and wait until `ready` answers its address."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -129,15 +140,15 @@ def _start(
             start_new_session=True,
             preexec_fn=None if keep else _die_with_parent,  # noqa: PLW1509 - a system call and nothing else
         )
-    server = Server(url, process, log)
     end = time.monotonic() + patience
     while time.monotonic() < end:
+        url = ready()
         if process.poll() is not None:
             raise NotStarted(f"{name} ended with code {process.returncode} while it started:\n{_tail(log)}")
-        if answers(health):
-            return server
-        time.sleep(0.2)
-    server.stop()
+        if url is not None:
+            return Server(url, process, log)
+        time.sleep(0.1)
+    Server("", process, log).stop()
     raise NotStarted(f"{name} did not answer within {patience:g} seconds:\n{_tail(log)}")
 
 

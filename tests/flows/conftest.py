@@ -16,7 +16,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from labelwright.local import Server, start_prefect, start_service
+from labelwright.local import Server, free_port, start_prefect, start_service
 from labelwright.running import send_what_prefect_holds_back
 from labelwright.settings import forget_settings
 from labelwright.spec import CampaignSpec, validate_spec
@@ -26,7 +26,7 @@ from labelwright.spec import CampaignSpec, validate_spec
 def prefect_server(tmp_path_factory) -> Iterator[Server]:
     """Prefect's own server for the whole session; flows of this process run against it."""
     home = tmp_path_factory.mktemp("prefect")
-    server = start_prefect(home)
+    server = start_prefect(home, port=free_port(0))
     changed = {
         PREFECT_API_URL: f"{server.url}/api",
         PREFECT_HOME: home / "client",
@@ -55,7 +55,7 @@ def home(tmp_path, monkeypatch) -> Iterator[Path]:
 @pytest.fixture
 def service(home, monkeypatch) -> Iterator[Server]:
     """The embedded service as `labelwright serve` runs it."""
-    server = start_service(home)
+    server = start_service(home, port=free_port(0))
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", f"{server.url}/api/v1")
     forget_settings()
     yield server

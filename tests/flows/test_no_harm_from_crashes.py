@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from labelwright.labelers import LabelerKeys
-from labelwright.local import Server, start_service
+from labelwright.local import Server, free_port, start_service
 from tests.platforms.proxy import FaultProxy, Request
 
 from . import partner
@@ -42,7 +42,7 @@ class Course:
 
     def run(self) -> dict[str, Any]:
         """Go through all flows; a killed one is run again. Answers the final state."""
-        service = start_service(self.home, port=None)
+        service = start_service(self.home, port=free_port(0))
         self.counts = {"request": 0, "rename": 0, "commit": 0}
         self.proxy.target = ("127.0.0.1", int(service.url.rsplit(":", 1)[1]))
         try:
