@@ -78,7 +78,9 @@ class Service(Caller):
     def labeler(self, campaign: dict[str, Any]) -> Caller:
         return Caller(self.url, campaign["access_token"]["apikey"], campaign["access_token"]["apisecret"])
 
-    def campaign(self, images: int = 2, *, active: bool = True, **order: Any) -> tuple[dict[str, Any], list[int], Caller]:
+    def campaign(
+        self, images: int = 2, *, active: bool = True, **order: Any
+    ) -> tuple[dict[str, Any], list[int], Caller]:
         """A campaign, the ids of its images of 100 x 80 pixels, and its labeler."""
         files = {f"{number:04}.png": picture(100, 80) for number in range(images)}
         ids = [image["image_id"] for image in self.images_of(self.set_of(files)["imageset_id"])] if images else []

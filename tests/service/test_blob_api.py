@@ -290,19 +290,18 @@ def test_replaced_and_deleted_bytes_leave_the_disk(serve, tmp_path):
     def count():
         return sum(path.is_file() for path in files.rglob("*"))
 
-    with serve() as service:
-        with ContainerClient.from_container_url(service.image_set()["dropbox_url"]) as dropbox:
-            for data in (b"1", b"2", b"3"):
-                dropbox.upload_blob("a", data, overwrite=True)
-            assert count() == 1
-            with pytest.raises(ResourceExistsError):
-                dropbox.upload_blob("a", b"4")
-            assert count() == 1
-            dropbox.delete_blob("a")
-            assert count() == 0
-            staging = dropbox.get_blob_client("s")
-            staging.stage_block("a", b"1")
-            staging.stage_block("a", b"2")
-            assert count() == 1
-            staging.commit_block_list([BlobBlock("a")])
-            assert count() == 1
+    with serve() as service, ContainerClient.from_container_url(service.image_set()["dropbox_url"]) as dropbox:
+        for data in (b"1", b"2", b"3"):
+            dropbox.upload_blob("a", data, overwrite=True)
+        assert count() == 1
+        with pytest.raises(ResourceExistsError):
+            dropbox.upload_blob("a", b"4")
+        assert count() == 1
+        dropbox.delete_blob("a")
+        assert count() == 0
+        staging = dropbox.get_blob_client("s")
+        staging.stage_block("a", b"1")
+        staging.stage_block("a", b"2")
+        assert count() == 1
+        staging.commit_block_list([BlobBlock("a")])
+        assert count() == 1

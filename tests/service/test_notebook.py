@@ -10,7 +10,7 @@ from azure.storage.blob import ContainerClient
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):  # noqa: PLR0915
+def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):
     with serve(admin_email="jayke@test.com") as service:
         headers, api_url = service.headers, service.api
 

@@ -107,9 +107,10 @@ def test_the_signing_key_outlives_a_restart(serve, make):
     with serve() as service:
         made = service.image_set()
         old = service.url
-    with serve() as service, ContainerClient.from_container_url(
-        made["dropbox_url"].replace(old, service.url)
-    ) as dropbox:
+    with (
+        serve() as service,
+        ContainerClient.from_container_url(made["dropbox_url"].replace(old, service.url)) as dropbox,
+    ):
         dropbox.upload_blob("a.png", make.picture(9, 9))
 
 
