@@ -37,6 +37,7 @@ from labelwright.ingest.azure import container_client
 
 BATCH = 500
 Way = Callable[[Path, str, int], None]
+Times = dict[str, list[tuple[float, float]]]
 
 
 def make_photos(folder: Path, count: int) -> None:
@@ -108,11 +109,9 @@ def new_container(kind: str) -> Iterator[str]:
             store.stop()
 
 
-def measure(
-    ways: dict[str, Way], folder: Path, rounds: int, threads: int, store: str
-) -> dict[str, list[tuple[float, float]]]:
+def measure(ways: dict[str, Way], folder: Path, rounds: int, threads: int, store: str) -> Times:
     """Seconds of wall and of this process's processor time, alternating so that noise hits all alike."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    times: Times = {name: [] for name in ways}
     for turn in range(rounds):
         for name in list(ways)[turn % len(ways) :] + list(ways)[: turn % len(ways)]:
             with new_container(store) as url:
@@ -154,9 +153,8 @@ def main() -> None:
         median, cpu = statistics.median(walls), statistics.median(cpu for _, cpu in runs)
         aim = 2.0 if name.startswith("obstore") else 0.9 if name.startswith("whole") else None
         verdict = "" if aim is None else f" (aim {aim}: {'reached' if base / median >= aim else 'not reached'})"
-        print(
-            f"{name:26} {min(walls):7.2f} {median:9.2f} {options.files / median:8.0f} {cpu:6.1f}  {base / median:.2f}{verdict}"
-        )
+        rate, ratio = options.files / median, base / median
+        print(f"{name:26} {min(walls):7.2f} {median:9.2f} {rate:8.0f} {cpu:6.1f}  {ratio:.2f}{verdict}")
 
 
 if __name__ == "__main__":

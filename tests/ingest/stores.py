@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+_ADMIN = ("admin-of-the-tests", "a secret of the tests")
 _ACCOUNT = "devstoreaccount1"
 # The key of every Azurite there is, printed in its documentation.
 _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -77,19 +81,64 @@ class Azurite:
 
 
 class Service:
-    """The embedded service, in a thread of this process."""
+    """The embedded service: in a thread, or in a process of its own as measurements need it."""
 
     def __init__(self, folder: Path, *, own_process: bool = False) -> None:
-        raise RuntimeError("not merged yet")
+        from labelwright.service import ServiceConfig
+        from labelwright.service.run import serving
+        from labelwright.service.sas import Signer
+
+        self._stack = ExitStack()
+        self._folder = folder
+        if own_process:
+            self._address = self._stack.enter_context(_served_apart(folder))
+        else:
+            config = ServiceConfig(folder, admin_key=_ADMIN[0], admin_secret=_ADMIN[1])
+            self._address = self._stack.enter_context(serving(config))
+        self._signer = Signer.of(folder)
 
     def new_container(self, rights: str = "rwdl", seconds: float = 3600) -> str:
-        raise NotImplementedError
+        import requests
+
+        answer = requests.post(
+            f"{self._address}/api/v1/image_sets",
+            json={"title": f"set {uuid.uuid4().hex[:12]}", "metadata": {}},
+            headers={"Authentication-Key": _ADMIN[0], "Authentication-Secret": _ADMIN[1]},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        url = str(answer.json()["dropbox_url"])
+        return url if (rights, seconds) == ("rwdl", 3600) else self._signed(url, rights, seconds)
 
     def gone_container(self) -> str:
-        raise NotImplementedError
+        return self._signed(f"{self._address}/blob/dropbox-that-never-was", "rwdl", 3600)
+
+    def _signed(self, url: str, rights: str, seconds: float) -> str:
+        bare = url.partition("?")[0]
+        lifetime = datetime.timedelta(seconds=seconds)
+        return f"{bare}?{self._signer.sign(bare.rpartition('/')[2], None, rights, lifetime)}"
 
     def stop(self) -> None:
-        pass
+        self._stack.close()
+
+
+@contextmanager
+def _served_apart(folder: Path) -> Iterator[str]:
+    code = (
+        "import sys, pathlib; from labelwright.service import ServiceConfig; from labelwright.service.run import serve;"
+        "serve(ServiceConfig(pathlib.Path(sys.argv[1]), admin_key=sys.argv[2], admin_secret=sys.argv[3]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder), *_ADMIN])
+    try:
+        deadline, told = time.monotonic() + 60, folder / "service.json"
+        while not told.exists() or not told.read_text():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the embedded service did not start")
+            time.sleep(0.05)
+        yield str(json.loads(told.read_text())["url"])
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 STORES: dict[str, Callable[..., Store]] = {"service": Service, "azurite": Azurite}
