@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,7 +50,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(params=["azure", "obstore"])
 def engine(request: pytest.FixtureRequest) -> str:
     if request.param == "obstore":
-        pytest.importorskip("obstore", reason="the extra labelwright[obstore] is not installed")
+        assert find_spec("obstore"), "install the extra: pip install 'labelwright[obstore]'"
     return str(request.param)
 
 
