@@ -35,6 +35,7 @@ def test_a_method_that_the_document_does_not_name_is_not_allowed(service):
             url = url.replace("/image_set/", "/1/").replace("/campaign/", "/1/")
             answer = requests.request(method, url, headers=service.headers)
             assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed"), (method, path)
+            assert answer.headers["Allow"] == ", ".join(sorted(name.upper() for name in methods))
 
 
 @pytest.mark.slow
