@@ -1,0 +1,99 @@
+"""How many Prefect task runs a campaign costs: counted for two real ones, and from their difference for 100,000 images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+SIZES = (1000, 4000)
+WANTED = 100_000
+AIM = 500
+
+
+def make_images(folder: Path, count: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.new("RGB", (8, 8), (number % 256, number // 256 % 256, number // 65536)).save(folder / f"{number:06}.png")
+
+
+def count_task_runs(title: str, count: int, home: Path) -> int:
+    """Launch, label, finish and export a campaign; answers the task runs that Prefect's server has of it."""
+    import requests
+    from prefect.client.orchestration import get_client
+
+    from labelwright.labelers import LabelerKeys
+    from labelwright.settings import settings
+    from labelwright.spec import validate_spec
+    from labelwright.tasks.workbench import the_ledger
+
+    make_images(home / title, count)
+    spec = validate_spec(
+        {
+            "title": title,
+            "images": {"folder": str(home / title)},
+            "labels": ["thing"],
+            "labeler": "bench@example.com",
+            "export": {"folder": str(home / "datasets")},
+        },
+        "bench",
+    )
+    from labelwright.flows.campaign_launch import launch_campaign
+    from labelwright.flows.campaign_sweep import sweep_campaigns
+
+    with get_client(sync_client=True) as client:
+        before = client._client.post("/task_runs/count", json={}).json()
+        launch_campaign(spec)
+        access = LabelerKeys(settings().home).find("campaign_api", "bench@example.com")
+        assert access is not None
+        assert access.secret is not None
+        headers = {"Authentication-Key": access.key, "Authentication-Secret": access.secret.value}
+        url = f"{settings().connection('campaign_api').url}/campaigns/{the_ledger().campaigns.get(title).remote_id}"
+        ids = [
+            one["image_id"]
+            for page in range(1, count // 1000 + 1)
+            for one in requests.get(f"{url}/images", params={"page": page}, headers=headers, timeout=60).json()[
+                "images"
+            ]
+        ]
+        for first in range(0, len(ids), 500):
+            body = [{"image_id": one, "objects": []} for one in ids[first : first + 500]]
+            requests.put(f"{url}/objects", json=body, headers=headers, timeout=60).raise_for_status()
+        sweep_campaigns()
+        after = client._client.post("/task_runs/count", json={}).json()
+    return int(after) - int(before)
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    from labelwright.local import start_prefect, start_service
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        os.environ["LABELWRIGHT_HOME"] = str(home)
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+        service, prefect = start_service(home), start_prefect(home)
+        os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
+        os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
+        try:
+            runs = [count_task_runs(f"bench-{size}", size, home) for size in SIZES]
+            from labelwright.running import send_what_prefect_holds_back
+
+            send_what_prefect_holds_back()
+        finally:
+            prefect.stop()
+            service.stop()
+    an_image = (runs[1] - runs[0]) / (SIZES[1] - SIZES[0])
+    wanted = runs[0] + an_image * (WANTED - SIZES[0])
+    for size, count in zip(SIZES, runs, strict=True):
+        print(f"{size:>7,} images: {count} task runs (counted)")
+    print(
+        f"{WANTED:>7,} images: {wanted:.0f} task runs (aim: under {AIM}, {'reached' if wanted < AIM else 'not reached'})"
+    )
+
+
+if __name__ == "__main__":
+    main()

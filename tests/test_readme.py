@@ -1,0 +1,57 @@
+"""The README is true."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labelwright.platforms.registry import capabilities
+from labelwright.settings import Settings
+from labelwright.spec import parse_spec
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def table() -> str:
+    """Who can what, as the adapters' classes say."""
+    able = capabilities()
+    names = list(able)
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for protocol in next(iter(able.values())):
+        marks = ["yes" if able[name][protocol] else "" for name in names]
+        lines.append(f"| `{protocol}` | " + " | ".join(marks) + " |")
+    return "\n".join(lines)
+
+
+def test_the_capability_table_says_what_the_adapters_can():
+    shown = re.search(r"<!-- capabilities[^>]*-->\n(.*?)\n<!-- end -->", README, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == table()
+
+
+def test_the_campaign_file_in_the_readme_is_one():
+    example = re.search(r"```yaml\n(title:.*?)```", README, re.DOTALL)
+    assert example is not None
+    assert parse_spec(example[1]).title == "river-2026"
+
+
+def test_every_setting_in_the_readme_exists():
+    names = set(re.findall(r"LABELWRIGHT_([A-Z_]+)", README)) - {"HOME"}
+    known = {name.upper() for name in Settings.model_fields}
+    assert names
+    assert not [name for name in names if name.split("__")[0] not in known and name != ""]
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"labelwright ([a-z][a-z-]+)", README)) - {"status-bar"}))
+def test_every_command_in_the_readme_exists(command):
+    answer = subprocess.run([sys.executable, "-m", "labelwright", command, "--help"], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_every_make_target_in_the_readme_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
