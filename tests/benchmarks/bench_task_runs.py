@@ -1,4 +1,4 @@
-"""How many Prefect task runs a campaign costs: counted for two real ones, and from their difference for 100,000 images."""
+"""How many Prefect task runs a campaign costs: counted for two real ones, and from these for 100,000 images."""
 
 from __future__ import annotations
 
@@ -90,9 +90,8 @@ def main() -> None:
     wanted = runs[0] + an_image * (WANTED - SIZES[0])
     for size, count in zip(SIZES, runs, strict=True):
         print(f"{size:>7,} images: {count} task runs (counted)")
-    print(
-        f"{WANTED:>7,} images: {wanted:.0f} task runs (aim: under {AIM}, {'reached' if wanted < AIM else 'not reached'})"
-    )
+    reached = "reached" if wanted < AIM else "not reached"
+    print(f"{WANTED:>7,} images: {wanted:.0f} task runs (aim: under {AIM}, {reached})")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class CampaignApiHarness:
             "FinishesCampaigns",
             "ReopensCampaigns",
             "RotatesLabelerKeys",
+            "RecoversAccess",
             "ServesImages",
         }
     )

@@ -12,7 +12,7 @@ adapter has other verbs than expected: none is skipped by mistake.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ from labelwright.platforms.protocol import (
     KeepsImageSets,
     LabelerAccess,
     Platform,
+    RecoversAccess,
     RemoteCampaign,
     RemoteImage,
     RemoteState,
@@ -365,6 +366,23 @@ class PlatformContract(ContractSuite):
             with pytest.raises(AccessDenied):
                 harness.label(job.campaign, old, {job.images[0]: []})
             old = fresh
+
+    @needing(RecoversAccess)
+    def test_what_a_new_labeler_was_told_once_can_be_had_again(self, harness: Harness) -> None:
+        platform: Any = harness.platform()
+        wanted = order()
+        first = platform.create_campaign(wanted)
+        again = harness.platform()
+        assert isinstance(again, RecoversAccess)
+        assert again.recover_access(wanted) == first.access
+        assert platform.read_campaign(first.id).title == wanted.title
+
+    @needing(RecoversAccess)
+    def test_an_order_in_other_words_recovers_nothing(self, harness: Harness) -> None:
+        platform: Any = harness.platform()
+        wanted = order()
+        platform.create_campaign(wanted)
+        assert platform.recover_access(replace(wanted, instructions="something else")) is None
 
     @needing(ServesImages)
     def test_an_image_has_an_address_without_a_credential(self, harness: Harness) -> None:

@@ -24,13 +24,15 @@ def test_the_table_of_capabilities() -> None:
         "FinishesCampaigns": True,
         "ReopensCampaigns": True,
         "RotatesLabelerKeys": True,
+        "RecoversAccess": True,
         "ServesImages": True,
     }
 
 
 def test_every_protocol_is_in_the_table_with_its_verbs() -> None:
     assert set(protocols()) == {
-        "Platform", "KeepsImageSets", "FinishesCampaigns", "ReopensCampaigns", "RotatesLabelerKeys", "ServesImages",
+        "Platform", "KeepsImageSets", "FinishesCampaigns", "ReopensCampaigns", "RotatesLabelerKeys",
+        "RecoversAccess", "ServesImages",
     }  # fmt: skip
     assert protocols()["FinishesCampaigns"] == ("finish_campaign",)
     assert "read_labels" in protocols()["Platform"]

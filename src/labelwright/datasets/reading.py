@@ -27,7 +27,8 @@ def read_labels_csv(path: Path) -> pd.DataFrame:
         dtype={**dict.fromkeys(_TEXT, str), **dict.fromkeys(_FLOATS, "float64")},
         keep_default_na=False,
         na_values={name: [""] for name in _FLOATS},
-        float_precision="round_trip",
+        # Until pandas 3 the default lost last digits.
+        **({"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}),
     )
     for name in ("file_name", "label"):
         table[name] = table[name].map(undefuse)
