@@ -191,12 +191,16 @@ def test_a_campaign_survives_a_kill_around_its_creation_and_its_export(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["request", "rename", "commit"])
+@pytest.mark.parametrize(
+    ("kind", "whens"),
+    # A kill after a commit of the ledger is one before the next thing that happens, which has a moment of its own.
+    [("request", ("before", "after")), ("rename", ("before", "after")), ("commit", ("before",))],
+)
 def test_a_campaign_survives_a_kill_before_and_after_every_effect(
-    kind, tmp_path, photos, proxy, prefect_server, undisturbed
+    kind, whens, tmp_path, photos, proxy, prefect_server, undisturbed
 ):
     wanted, counts = undisturbed
     for number in range(1, counts[kind] + 1):
-        for when in ("before", "after"):
+        for when in whens:
             moment = Moment(kind, number, when)
             check(moment, tmp_path / str(moment), photos, proxy, f"{prefect_server.url}/api", wanted)

@@ -1,0 +1,101 @@
+"""The command line: sentences, exit codes, and no traceback for a user's mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from labelwright.ledger import Ledger
+
+
+@pytest.fixture
+def labelwright(tmp_path):
+    """Run the program with a home of its own, not on a terminal."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "LABELWRIGHT_HOME": str(tmp_path / "home")}
+        command = [sys.executable, "-m", "labelwright", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
+
+    return run
+
+
+@pytest.fixture
+def campaign(tmp_path) -> Path:
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.new("RGB", (20, 10), (number, 0, 0)).save(tmp_path / "photos" / f"{number}.png")
+    (tmp_path / "photos" / "text.png").write_text("no picture")
+    path = tmp_path / "campaign.yaml"
+    path.write_text("title: river\nimages: {folder: photos}\nlabels: [boat]\nlabeler: a@b.c\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["plan", "nothing.yaml"], 2, "there is no such file"),
+        (["plan"], 2, "Missing argument"),
+        (["launch", "."], 2, "is a folder; give the campaign's YAML file"),
+        (["run", "."], 2, "say what to label and who does it"),
+        (["run", ".", "--labels", "a", "--labeler", "nobody"], 2, "is no e-mail address"),
+        (["run", "nowhere", "--labels", "a", "--labeler", "a@b.c"], 2, "there is no such file"),
+        (["status", "nothing"], 1, "knows no campaign 'nothing'"),
+        (["labeler-key", "nothing"], 1, "knows no campaign 'nothing'"),
+        (["serve", "--host", "0.0.0.0"], 2, "does not listen on 0.0.0.0"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(labelwright, arguments, code, words):
+    answer = labelwright(*arguments)
+    assert (answer.returncode, words in answer.stderr) == (code, True), answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_a_plan_tells_everything_and_does_nothing(labelwright, campaign, tmp_path):
+    answer = labelwright("plan", campaign)
+    assert answer.returncode == 0
+    assert "3 images" in answer.stdout
+    assert "text.png" in answer.stdout
+    told = json.loads(labelwright("plan", campaign, "--json").stdout)
+    assert (told["images"], told["batches"], len(told["rejects"])) == (3, 1, 1)
+    assert told["export"] == [f"{tmp_path}/datasets/river_images", f"{tmp_path}/datasets/river_labels"]
+    assert not (tmp_path / "home").exists()
+    assert not (tmp_path / "datasets").exists()
+
+
+def test_a_strict_plan_that_would_stop_ends_with_1(labelwright, campaign):
+    assert labelwright("plan", campaign, "--strict").returncode == 1
+
+
+def test_progress_falls_silent_when_nobody_watches(labelwright, campaign):
+    assert labelwright("plan", campaign).stderr == ""
+
+
+def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "settings.toml").write_text("batch_size = 'many'\n")
+    answer = labelwright("plan", campaign)
+    assert (answer.returncode, "batch_size" in answer.stderr) == (2, True), answer.stderr
+
+
+def test_status_is_json_for_scripts(labelwright, tmp_path):
+    assert json.loads(labelwright("status", "--json").stdout) == []
+    ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
+    ledger.close()
+    told = json.loads(labelwright("status", "--json").stdout)
+    assert [(one["title"], one["state"]) for one in told] == [("river", "planned")]
+    assert json.loads(labelwright("status", "river", "--json").stdout)["effects"] == []
+    assert "river is planned" in labelwright("status", "river").stdout
+
+
+def test_the_version_is_printed(labelwright):
+    assert labelwright("--version").stdout.startswith("labelwright 0.")
