@@ -43,9 +43,10 @@ def spread(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[bytes]:
 def splice(count: int, *columns: bytes | Iterable[bytes]) -> bytes:
     """Columns side by side, row after row, as one piece. A column is a piece a row, or one constant for all of them."""
     width = len(columns)
-    pieces = [b""] * (count * width)
+    pieces = [column if isinstance(column, bytes) else b"" for column in columns] * count
     for place, column in enumerate(columns):
-        pieces[place::width] = [column] * count if isinstance(column, bytes) else list(column)
+        if not isinstance(column, bytes):
+            pieces[place::width] = column if isinstance(column, list) else list(column)
     return b"".join(pieces)
 
 

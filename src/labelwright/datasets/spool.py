@@ -37,7 +37,7 @@ _PAGE = re.compile(r"page-(\d{6,})\.labels")
 _FOOTER = 21  # 20 digits and a line feed
 _COLUMNS = 6
 _OBJECT = _COLUMNS * 8
-_IMAGES_A_BATCH = 1024
+_IMAGES_A_BATCH = 512
 _BYTES_A_BATCH = 1 << 20
 
 
