@@ -301,7 +301,8 @@ def _read_index(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
             file.seek(length - _FOOTER)
-            start = int(file.read())
+            footer = file.read()
+            start = int(footer) if footer.endswith(b"\n") else -1
             file.seek(start)
             index: dict[str, Any] = orjson.loads(file.read(length - _FOOTER - start))
         whole = sum(index["counts"]) * _OBJECT + sum(index["extras"]) == start
