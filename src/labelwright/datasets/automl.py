@@ -2,7 +2,8 @@
 
 One file a task, since a `polygon` key would override the keys of a box. The consumer silently skips objects that are
 not within 0..1 or not strictly growing, so fractions are rounded to 7 digits, clamped, and a side that the rounding
-closed is opened by one step. An image in which nothing is to be seen keeps its line, with ``"label": []``: it is background.
+closed is opened by one step. An image in which nothing is to be seen keeps its line, with ``"label": []``: it is
+background.
 
 - detection: boxes, and the boxes around polygons;
 - segmentation: polygons, and boxes of labels that may be drawn either way (as four corners);
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from functools import lru_cache
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -24,7 +25,7 @@ import orjson
 from labelwright.domain import Geometry, LabelSchema
 
 from .records import Batch, StockedImage
-from .splice import lists, numbers, splice
+from .splice import lists, numbers, picked, splice
 
 if TYPE_CHECKING:
     from .records import Floats
@@ -61,20 +62,16 @@ def growing_fractions(corners: Floats, sizes: Floats) -> Floats:
 
 
 class Detection:
-    def __init__(self) -> None:
-        self._labels: dict[str, bytes] = {}
-
     def head(self) -> bytes:
         return b""
 
     def body(self, batch: Batch) -> bytes:
-        total = len(batch.labels)
-        for label in set(batch.labels).difference(self._labels):
-            self._labels[label] = b'{"label":%b,"topX":' % orjson.dumps(label)
+        total = batch.objects
+        labels = [b'{"label":%b,"topX":' % orjson.dumps(name) for name in batch.names]
         corners = numbers(growing_fractions(batch.corners, _sizes(batch)))
         before, last = lists(map(_opening, batch.images), batch.counts, total, b"]}\n")
         names = ("topX", "topY", "bottomX", "bottomY")
-        columns: list[bytes | list[bytes]] = [before, [self._labels[label] for label in batch.labels], corners[::4]]
+        columns: list[bytes | list[bytes]] = [before, picked(labels, batch.codes), corners[::4]]
         for place, name in enumerate(names[1:], 1):
             columns += [b',"%b":' % name.encode(), corners[place::4]]
         return splice(total, *columns, b',"isCrowd":0}') + last
@@ -95,7 +92,7 @@ class Segmentation:
         for image, place in batch.owners():
             drawing = batch.drawings.get(place)
             polygon = drawing.polygon if drawing else None
-            label = batch.labels[place]
+            label = batch.label(place)
             if polygon is None:
                 if label not in self._either:
                     continue
@@ -142,10 +139,15 @@ class Classification:
 
 
 def _opening(image: StockedImage) -> bytes:
-    size = image.size
-    kind = PurePosixPath(image.name).suffix[1:].lower()
-    details = {"format": kind, "width": size.width, "height": size.height}
-    return orjson.dumps({"image_url": lasting_url(image.url), "image_details": details, "label": []})[:-2]
+    """The line of an image up to its label's opening bracket."""
+    kind = image.name.rpartition("/")[2].rpartition(".")
+    details = _details(kind[2].lower() if kind[0] else "", image.size.width, image.size.height)
+    return b'{"image_url":%b,"image_details":%b,"label":[' % (orjson.dumps(lasting_url(image.url)), details)
+
+
+@lru_cache(maxsize=1024)
+def _details(kind: str, width: int, height: int) -> bytes:
+    return orjson.dumps({"format": kind, "width": width, "height": height})
 
 
 def _sizes(batch: Batch) -> Floats:

@@ -3,8 +3,8 @@
 Ids are the same in every run: an image's is its place in the manifest, a category's its place in the schema (from 1),
 an annotation's its place in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]`` in pixels,
 `area` that of the polygon or of the box, `score` the confidence. COCO has no objects without a place: labels of a whole
-image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The images come after the
-annotations, so that the file is written in one pass.
+image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The images come after
+the annotations, so that the file is written in one pass.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
+import numpy as np
 import orjson
 
 from labelwright.domain import LabelSchema
 
 from .records import Batch, StockedImage, Tag
-from .splice import floats, numbers, rows, splice, spread
+from .splice import numbers, picked, rows, splice, spread
 
 _NO_POLYGON = b',"iscrowd":0,"segmentation":[],"bbox":['
 
@@ -42,14 +43,14 @@ class Coco:
 
     def body(self, batch: Batch) -> bytes:
         self._images.write(b"".join([self._image(image, batch.tags.get(n)) for n, image in enumerate(batch.images)]))
-        total = len(batch.labels)
+        total = batch.objects
         if not total:
             return b""
         first, self._written = self._written + 1, self._written + total
         boxes = batch.corners.copy()
         boxes[:, 2:] -= boxes[:, :2]
         areas = boxes[:, 2] * boxes[:, 3]
-        categories = [self._categories[label] for label in batch.labels]
+        categories = picked([self._categories.get(name, b"") for name in batch.names], batch.codes)
         ends: bytes | list[bytes] = b"},\n"
         if batch.drawings:
             ends = [b"},\n"] * total
@@ -57,21 +58,21 @@ class Coco:
                 if drawing.polygon is not None:
                     areas[place] = drawing.area
                     segmentation = b',"iscrowd":0,"segmentation":%b,"bbox":[' % orjson.dumps([drawing.polygon])
-                    categories[place] = b"%d" % self._ids[batch.labels[place]] + segmentation
+                    categories[place] = b"%d" % self._ids[batch.label(place)] + segmentation
                 if drawing.attributes:
                     ends[place] = b',"attributes":%b},\n' % orjson.dumps(drawing.attributes)
         owners = [b',"image_id":%d,"category_id":' % image.position for image in batch.images]
         text = splice(
             total,
             b'{"id":',
-            [b"%d" % number for number in range(first, first + total)],
+            numbers(np.arange(first, first + total)),
             spread(owners, batch.counts),
             categories,
             rows(boxes),
             b'],"area":',
             numbers(areas),
             b',"score":',
-            floats(batch.confidences),
+            batch.confidence_texts,
             ends,
         )
         # The comma of the last object of all would be one too many: it goes in front of what follows instead.

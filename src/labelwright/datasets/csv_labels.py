@@ -1,8 +1,8 @@
 """`<title>_labels.csv`: a line an object, for data scientists and spreadsheets.
 
 RFC 4180 with CR LF, UTF-8. Corners in pixels of the image as displayed; `polygon` is JSON text, ``[[x, y], ...]``. An
-image without objects keeps a line whose label is empty; a label of the whole image is a line without corners, ahead of the
-image's objects. Attributes have no column: they are in the COCO file.
+image without objects keeps a line whose label is empty; a label of the whole image is a line without corners, ahead
+of the image's objects. Attributes have no column: they are in the COCO file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import orjson
 
 from .defusing import cell
 from .records import Batch, Drawing, StockedImage, Tag
-from .splice import floats, rows, splice
+from .splice import picked, rows, splice
 
 COLUMNS = (
     "image_id",
@@ -39,7 +39,7 @@ class LabelsCsv:
         return ",".join(COLUMNS).encode() + b"\r\n"
 
     def body(self, batch: Batch) -> bytes:
-        total = len(batch.labels)
+        total = batch.objects
         before: list[bytes] = []
         pending = b""
         for place, (image, count) in enumerate(zip(batch.images, batch.counts, strict=True)):
@@ -58,8 +58,8 @@ class LabelsCsv:
             ends = [b",\r\n"] * total
             for number, drawing in batch.drawings.items():
                 ends[number] = _polygon(drawing)
-        labels = [self._cell(label) for label in batch.labels]
-        text = splice(total, before, labels, floats(batch.confidences), b",", rows(batch.corners), ends)
+        labels = picked([self._cell(name) for name in batch.names], batch.codes)
+        text = splice(total, before, labels, batch.confidence_texts, b",", rows(batch.corners), ends)
         return text + pending
 
     def tail(self) -> Iterator[bytes]:

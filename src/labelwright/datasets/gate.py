@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,7 +90,7 @@ class Gate:
 
     def add(self, batch: Batch) -> None:
         self.images += len(batch.images)
-        self.annotations += len(batch.labels) + sum(map(len, batch.tags.values()))
+        self.annotations += batch.objects + sum(map(len, batch.tags.values()))
         for image in batch.missing:
             self.note("missing", image.name)
         self._check_manifest(batch.images + batch.missing)
@@ -137,7 +138,7 @@ class Gate:
                 self.note("size", f"{image.name}: {width} x {height} on the platform, {ours} in the manifest")
 
     def _check_corners(self, batch: Batch, sizes: NDArray[np.float64]) -> None:
-        if not batch.labels:
+        if not batch.objects:
             return
         limits = np.repeat(sizes, batch.counts, axis=0)
         corners = batch.corners
@@ -146,14 +147,16 @@ class Gate:
         self._note_objects("outside", batch, np.flatnonzero(~inside), lambda place: f"{corners[place].tolist()}")
 
     def _check_labels(self, batch: Batch) -> None:
-        used = set(batch.labels)
-        strange = used.difference(self._allowed)
-        if strange:
-            places = [place for place, label in enumerate(batch.labels) if label in strange]
-            self._note_objects("label", batch, places, lambda place: "")
-        plain = {name for name in used & self._allowed.keys() if self._allowed[name] in (Geometry.BOX, Geometry.ANY)}
-        if used - strange - plain or batch.drawings:
-            self._check_geometries(batch)
+        geometries = [self._allowed.get(name) for name in batch.names]
+        strange = np.array([geometry is None for geometry in geometries], dtype=bool)
+        self._note_objects("label", batch, np.flatnonzero(strange[batch.codes]), lambda place: "")
+        # Of what remains, what is not a box where the label is one, nor a polygon where it is one.
+        outlined = np.zeros(batch.objects, dtype=bool)
+        outlined[[place for place, drawing in batch.drawings.items() if drawing.polygon is not None]] = True
+        for drawn, those in ((Geometry.BOX, ~outlined), (Geometry.POLYGON, outlined)):
+            wrong = np.array([geometry not in (None, Geometry.ANY, drawn) for geometry in geometries], dtype=bool)
+            places = np.flatnonzero(wrong[batch.codes] & those)
+            self._note_objects("geometry", batch, places, partial(self._wrongly, batch, drawn))
         for number, tags in batch.tags.items():
             for tag in tags:
                 geometry = self._allowed.get(tag.label)
@@ -163,17 +166,8 @@ class Gate:
                 elif geometry not in (Geometry.IMAGE, Geometry.ANY):
                     self.note("geometry", f"{where}, the schema says {geometry.value}")
 
-    def _check_geometries(self, batch: Batch) -> None:
-        wrong: dict[int, str] = {}
-        for place, label in enumerate(batch.labels):
-            geometry = self._allowed.get(label, Geometry.ANY)
-            if geometry is Geometry.ANY:
-                continue
-            drawing = batch.drawings.get(place)
-            drawn = Geometry.POLYGON if drawing and drawing.polygon is not None else Geometry.BOX
-            if drawn is not geometry:
-                wrong[place] = f"is a {drawn.value}, the schema says {geometry.value}"
-        self._note_objects("geometry", batch, wrong, lambda place: wrong[place])
+    def _wrongly(self, batch: Batch, drawn: Geometry, place: int) -> str:
+        return f"is a {drawn.value}, the schema says {self._allowed[batch.label(place)].value}"
 
     def _note_objects(self, kind: str, batch: Batch, places: Iterable[int], what: Callable[[int], str]) -> None:
         wanted = {int(place) for place in places}
@@ -182,7 +176,7 @@ class Gate:
         for image, place in batch.owners():
             if place in wanted:
                 one = batch.images[image]
-                text = f"{one.name} ({one.size.width} x {one.size.height}): {batch.labels[place]} {what(place)}"
+                text = f"{one.name} ({one.size.width} x {one.size.height}): {batch.label(place)} {what(place)}"
                 self.note(kind, text.rstrip())
 
 
@@ -196,8 +190,8 @@ def check(
     """Passes the labels, or raises GateRefused with all findings.
 
     Every image of the manifest is there once and no other one, of the size that the manifest says; every shape lies in
-    its image; every label is in the schema and drawn as it allows; the counts are the platform's: `expected_done` images,
-    `expected_objects` annotations of any kind (None: the platform does not say).
+    its image; every label is in the schema and drawn as it allows; the counts are the platform's: `expected_done`
+    images, `expected_objects` annotations of any kind (None: the platform does not say).
     """
     gate = Gate(schema)
     for batch in labels.batches():

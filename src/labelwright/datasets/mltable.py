@@ -1,4 +1,4 @@
-"""`<title>_detection_mltable/` and its like: JSON Lines, and the `MLTable` file that tells Azure ML how to read them."""
+"""`<title>_detection_mltable/` and its like: JSON Lines, and the `MLTable` file that tells Azure ML how to read it."""
 
 from __future__ import annotations
 

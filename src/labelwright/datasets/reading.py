@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .defusing import undefuse
 
@@ -21,14 +21,16 @@ def read_labels_csv(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    # From 3.1 on the default is exact, and asking for it is deprecated.
+    old = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+    exact: Any = {"float_precision": "round_trip"} if old else {}
     table = pd.read_csv(
         path,
         encoding="utf-8",
         dtype={**dict.fromkeys(_TEXT, str), **dict.fromkeys(_FLOATS, "float64")},
         keep_default_na=False,
         na_values={name: [""] for name in _FLOATS},
-        # Until pandas 3 the default lost last digits.
-        **({"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}),
+        **exact,
     )
     for name in ("file_name", "label"):
         table[name] = table[name].map(undefuse)

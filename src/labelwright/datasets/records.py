@@ -6,17 +6,21 @@ of some thousand images side by side, and no `Annotation` is made on the way fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from labelwright.domain import Size
+
+from .splice import numbers
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Floats: TypeAlias = NDArray[np.float64]
+    Codes: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Tag:
     attributes: dict[str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Some images of the manifest in its order, and the objects of all of them in columns."""
 
@@ -65,8 +69,10 @@ class Batch:
     remote_ids: list[str]
     counts: list[int]
     """How many of the objects belong to each image."""
-    labels: list[str]
-    confidences: list[float]
+    names: Sequence[str]
+    """The labels of the whole delivery; `codes` are places in it."""
+    codes: Codes
+    confidences: Floats
     corners: Floats
     """Objects x 4: xmin, ymin, xmax, ymax in pixels; of a polygon, the smallest box around it."""
     drawings: dict[int, Drawing]
@@ -75,6 +81,18 @@ class Batch:
     """By the image's place in `images`."""
     missing: list[StockedImage]
     """Images of the manifest that stood between these and were not delivered."""
+
+    @property
+    def objects(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def confidence_texts(self) -> list[bytes]:
+        """Two formats write them in the same words."""
+        return numbers(self.confidences)
+
+    def label(self, place: int) -> str:
+        return self.names[int(self.codes[place])]
 
     def owners(self) -> Iterator[tuple[int, int]]:
         """``(place of the image, place of the object)`` for every object: slow, for messages and rare shapes."""

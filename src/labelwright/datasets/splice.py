@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 
 if TYPE_CHECKING:
@@ -14,16 +15,24 @@ if TYPE_CHECKING:
 
 def numbers(values: NDArray[Any]) -> list[bytes]:
     """The JSON text of every number, row by row."""
-    return orjson.dumps(values.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",") if values.size else []
+    return _json(values.reshape(-1))[1:-1].split(b",") if values.size else []
 
 
 def rows(values: NDArray[Any]) -> list[bytes]:
     """The JSON text of every row without its brackets: ``b"1.0,2.5,3.0,4.0"``."""
-    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[") if values.size else []
+    return _json(values)[2:-2].split(b"],[") if values.size else []
 
 
-def floats(values: Sequence[float]) -> list[bytes]:
-    return orjson.dumps(values)[1:-1].split(b",") if values else []
+def _json(values: NDArray[Any]) -> bytes:
+    return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def picked(pieces: Sequence[bytes], codes: NDArray[np.intp]) -> list[bytes]:
+    """The piece of every code."""
+    table = np.empty(len(pieces), dtype=object)
+    table[:] = pieces
+    found: list[bytes] = table[codes].tolist()
+    return found
 
 
 def spread(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[bytes]:
@@ -34,9 +43,10 @@ def spread(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[bytes]:
 def splice(count: int, *columns: bytes | Iterable[bytes]) -> bytes:
     """Columns side by side, row after row, as one piece. A column is a piece a row, or one constant for all of them."""
     width = len(columns)
-    pieces = [b""] * (count * width)
+    pieces = [column if isinstance(column, bytes) else b"" for column in columns] * count
     for place, column in enumerate(columns):
-        pieces[place::width] = [column] * count if isinstance(column, bytes) else list(column)
+        if not isinstance(column, bytes):
+            pieces[place::width] = column if isinstance(column, list) else list(column)
     return b"".join(pieces)
 
 

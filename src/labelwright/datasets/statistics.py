@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from labelwright.domain import LabelSchema
 
 from .records import Batch, Delivered
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _STEPS_A_DOUBLING = 8
 
@@ -33,17 +36,19 @@ class Statistics:
 
     def add(self, batch: Batch) -> None:
         self.images += len(batch.images)
-        self._objects.update(batch.labels)
-        place = 0
-        for number, count in enumerate(batch.counts):
-            seen = set(batch.labels[place : place + count])
-            place += count
-            tags = batch.tags.get(number, ())
+        kinds = len(batch.names)
+        self._objects.update(_named(batch, np.bincount(batch.codes, minlength=kinds)))
+        owners = np.repeat(np.arange(len(batch.images)), batch.counts)
+        pairs = np.unique(owners * kinds + batch.codes)  # each label of each image once
+        self._images.update(_named(batch, np.bincount(pairs % kinds if kinds else pairs, minlength=kinds)))
+        empty = np.array(batch.counts) == 0
+        for number, tags in batch.tags.items():
+            empty[number] = False
             self._whole.update(tag.label for tag in tags)
-            seen.update(tag.label for tag in tags)
-            self._images.update(seen)
-            self.images_without_objects += not seen
-        if batch.labels:
+            drawn = {batch.names[pair % kinds] for pair in pairs[pairs // kinds == number].tolist()} if kinds else set()
+            self._images.update({tag.label for tag in tags} - drawn)
+        self.images_without_objects += int(empty.sum())
+        if batch.objects:
             areas = np.prod(batch.corners[:, 2:] - batch.corners[:, :2], axis=1)
             steps = np.rint(np.log2(np.maximum(areas, 1e-9)) * _STEPS_A_DOUBLING).astype(int)
             values, counts = np.unique(steps, return_counts=True)
@@ -90,6 +95,10 @@ class Statistics:
             "whole_image_labels": self.whole_image_labels,
             "labels": self.labels,
         }
+
+
+def _named(batch: Batch, counts: NDArray[np.intp]) -> dict[str, int]:
+    return {name: number for name, number in zip(batch.names, counts.tolist(), strict=True) if number}
 
 
 def count(labels: Delivered, schema: LabelSchema) -> Statistics:

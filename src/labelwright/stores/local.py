@@ -60,7 +60,7 @@ class LocalStore:
                 raise ContentMismatch(
                     f"the files of '{name}' are not those that were checked: write them again, then register"
                 )
-            _write_receipt(incoming / RECEIPT, name, version, content_hash, receipt, copied)
+            _write_receipt(incoming / RECEIPT, receipt, copied, name=name, version=version, content_hash=content_hash)
             for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
                 _sync(folder)
             target = home / f"v{version}"
@@ -134,14 +134,10 @@ def _copy(source: Path, target: Path) -> list[StoredFile]:
     return copied
 
 
-def _write_receipt(
-    path: Path, name: str, version: int, content_hash: str, receipt: Mapping[str, Any], files: list[StoredFile]
-) -> None:
+def _write_receipt(path: Path, receipt: Mapping[str, Any], files: list[StoredFile], **registered: str | int) -> None:
     told = {
         **receipt,
-        "name": name,
-        "version": version,
-        "content_hash": content_hash,
+        **registered,
         "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": [asdict(one) for one in files],
     }

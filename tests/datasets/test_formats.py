@@ -1,0 +1,336 @@
+"""Every format, byte by byte, and as its own reader sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from dataset_samples import ANNOTATIONS, IMAGES, NAMES, SCHEMA, STOCK, delivered
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelwright.datasets import (
+    FORMATS,
+    NotDelivered,
+    Spool,
+    StockedImage,
+    UnknownFormat,
+    defuse,
+    file_stem,
+    read_labels_csv,
+    title_of,
+    undefuse,
+    write_file,
+    write_many,
+)
+from labelwright.datasets.automl import growing_fractions, lasting_url
+from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Polygon, Size, WholeImage
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def everything(tmp_path: Path) -> dict[str, Path]:
+    return write_many(list(FORMATS), delivered(tmp_path / "spool"), SCHEMA, title="river 2026", folder=tmp_path / "out")
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def one_image(tmp_path: Path, image: LabeledImage, schema: LabelSchema, name: str) -> Path:
+    spool = Spool(tmp_path / "spool")
+    spool.put_page(1, [image])
+    stock = [StockedImage(1, image.name, image.size, "", "https://h/x.png")]
+    path = write_file(name, spool.delivered(stock), schema, title="t", folder=tmp_path)
+    assert path is not None
+    return path
+
+
+def test_every_format_is_as_its_golden_file(tmp_path: Path) -> None:
+    paths = everything(tmp_path)
+    out = tmp_path / "out"
+    if os.environ.get("LABELWRIGHT_WRITE_GOLDEN"):
+        for path in out.rglob("*"):
+            if path.is_file():
+                (GOLDEN / path.relative_to(out)).parent.mkdir(parents=True, exist_ok=True)
+                (GOLDEN / path.relative_to(out)).write_bytes(path.read_bytes())
+    written = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    golden = {path.relative_to(GOLDEN).as_posix(): path.read_bytes() for path in GOLDEN.rglob("*") if path.is_file()}
+    assert written == golden
+    assert {path.relative_to(out).as_posix() for path in paths.values()} <= golden.keys()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_written_alone_has_the_bytes_of_the_one_pass(tmp_path: Path, name: str) -> None:
+    alone = write_file(name, delivered(tmp_path / "again"), SCHEMA, title="river 2026", folder=tmp_path / "alone")
+    assert alone is not None
+    assert alone.read_bytes() == everything(tmp_path)[name].read_bytes()
+
+
+def test_a_format_without_labels_in_the_schema_is_left_out(tmp_path: Path) -> None:
+    boxes = LabelSchema((Label("car"),))
+    spool = Spool(tmp_path / "spool")
+    spool.put_page(1, [LabeledImage("a.png", Size(3, 3))])
+    stock = [StockedImage(1, "a.png", Size(3, 3), "")]
+    written = write_many(list(FORMATS), spool.delivered(stock), boxes, title="t", folder=tmp_path / "out")
+    assert set(written) == {"csv", "coco", "detection", "detection_mltable", "images"}
+
+
+def test_an_unknown_format_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormat, match=r"'cocoa'.*coco"):
+        write_many(["cocoa"], delivered(tmp_path / "s"), SCHEMA, title="t", folder=tmp_path)
+
+
+def test_an_image_that_was_not_delivered_stops_the_writing_and_leaves_no_file(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.put_page(1, IMAGES[:2])
+    with pytest.raises(NotDelivered, match="=cmd"):
+        write_many(["csv", "coco"], spool.delivered(STOCK), SCHEMA, title="t", folder=tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    delivered(tmp_path / "spool")
+    (tmp_path / "t_labels.csv").write_text("old")
+    program = (
+        "import os, sys\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[2])\nfrom samples import *\n"
+        "from labelwright.datasets import write_file\n"
+        "Path.replace = lambda self, target: os._exit(9)\n"
+        "labels = Spool(Path(sys.argv[1]) / 'spool').delivered(STOCK)\n"
+        "write_file('csv', labels, SCHEMA, title='t', folder=Path(sys.argv[1]))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent)])
+    assert ended.returncode == 9
+    assert (tmp_path / "t_labels.csv").read_text() == "old"
+
+
+# --- COCO
+
+
+def coco(path: Path):
+    from pycocotools.coco import COCO
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(path))
+
+
+def test_pycocotools_agrees_on_every_box_and_area(tmp_path: Path) -> None:
+    from pycocotools import mask
+
+    judge = coco(everything(tmp_path)["coco"])
+    assert [judge.imgs[n]["file_name"] for n in judge.getImgIds()] == list(NAMES)  # those without objects too
+    assert sorted(judge.anns) == [1, 2, 3, 4, 5, 6]
+    assert {one["id"]: (one["name"], one["supercategory"]) for one in judge.cats.values()} == {
+        1: ("vehicle", ""),
+        2: ("car", "vehicle"),
+        3: ('river, "wide"', ""),
+        4: ("=SUM(A1)", ""),
+        5: ("ночь", ""),
+    }
+    drawn = [(n, one) for n, some in enumerate(ANNOTATIONS, 1) for one in some if one.shape.box is not None]
+    for number, (image, annotation) in enumerate(drawn, 1):
+        told, shape = judge.anns[number], annotation.shape
+        box = shape.box
+        assert told["image_id"] == image
+        assert told["bbox"] == [box.xmin, box.ymin, box.xmax - box.xmin, box.ymax - box.ymin]
+        assert told["area"] == shape.area
+        assert told["score"] == annotation.confidence
+        assert told.get("attributes", {}) == dict(annotation.attributes)
+        if isinstance(shape, Polygon):
+            rle = judge.annToRLE(told)
+            edges = np.diff(np.array([*shape.points, shape.points[0]]), axis=0)
+            perimeter = np.hypot(edges[:, 0], edges[:, 1]).sum()
+            assert abs(mask.area(rle) - told["area"]) <= perimeter  # a pixel on either side of the outline
+            assert np.abs(mask.toBbox(rle) - np.array(told["bbox"])).max() <= 1
+        else:
+            assert told["segmentation"] == []
+
+
+def test_pycocotools_computes_the_same_areas_from_the_boxes_alone(tmp_path: Path) -> None:
+    judge = coco(everything(tmp_path)["coco"])
+    boxes = [one for one in judge.anns.values() if not one["segmentation"]]
+    results = [{key: one[key] for key in ("image_id", "category_id", "bbox", "score")} for one in boxes]
+    with contextlib.redirect_stdout(io.StringIO()):
+        again = judge.loadRes(results)
+    assert [one["area"] for one in again.anns.values()] == [one["area"] for one in boxes]
+
+
+def test_coco_keeps_labels_of_whole_images_in_the_image(tmp_path: Path) -> None:
+    images = json.loads(everything(tmp_path)["coco"].read_bytes())["images"]
+    assert images[0]["labels"] == [{"category_id": 5, "score": 0.75}]
+    assert all("labels" not in image for image in images[1:])
+
+
+def test_coco_without_any_object_is_still_coco(tmp_path: Path) -> None:
+    image = LabeledImage("a.png", Size(3, 3))
+    judge = coco(one_image(tmp_path, image, SCHEMA, "coco"))
+    assert (len(judge.imgs), len(judge.anns)) == (1, 0)
+
+
+# --- CSV
+
+
+def test_pandas_reads_the_csv_back_exactly(tmp_path: Path) -> None:
+    table = read_labels_csv(everything(tmp_path)["csv"])
+    assert sorted(set(table["file_name"])) == sorted(NAMES)
+    empty = table[table["file_name"] == NAMES[1]]
+    assert empty["label"].tolist() == [""]
+    assert empty[["confidence", "xmin"]].isna().all(axis=None)
+    for name, said in zip(NAMES, ANNOTATIONS, strict=True):
+        rows = table[table["file_name"] == name]
+        drawn = [one for one in said if one.shape.box is not None]
+        objects = rows[rows["xmin"].notna()]
+        assert objects["label"].tolist() == [one.label for one in drawn]
+        assert objects["confidence"].tolist() == [one.confidence for one in drawn]
+        assert objects[["xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist() == [
+            list(map(float, one.shape.box.corners)) for one in drawn
+        ]
+        polygons = [
+            [list(map(float, p)) for p in o.shape.points] if isinstance(o.shape, Polygon) else None for o in drawn
+        ]
+        assert [json.loads(text) if text else None for text in objects["polygon"]] == polygons
+
+
+def test_the_csv_is_rfc_4180_and_has_no_formula_in_it(tmp_path: Path) -> None:
+    data = everything(tmp_path)["csv"].read_bytes()
+    assert data.count(b"\n") == data.count(b"\r\n")
+    rows = list(csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True))
+    assert {row["label"] for row in rows} == {"", "car", "vehicle", 'river, "wide"', "'=SUM(A1)", "ночь"}
+    assert not any(cell[:1] in tuple("=+-@\t\r") for row in rows for cell in row.values() if cell)
+
+
+def test_pandas_reads_every_float_exactly(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    corners = [(chance.random() * 10 ** -chance.randrange(9), 0.0, 1 + chance.random(), 2 / 3) for _ in range(2000)]
+    image = LabeledImage("a.png", Size(3, 3), tuple(Annotation("car", Box(*one), chance.random()) for one in corners))
+    table = read_labels_csv(one_image(tmp_path, image, SCHEMA, "csv"))
+    assert table[["xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist() == [list(one) for one in corners]
+    assert table["confidence"].tolist() == [one.confidence for one in image.annotations]
+
+
+@pytest.mark.parametrize("label", ["NA", "null", "nan", "None", "1", "a\nb", "tail ", "'", "''=x", "'=x", "\tx", "@x"])
+def test_awkward_labels_survive_pandas(tmp_path: Path, label: str) -> None:
+    schema = LabelSchema((Label(label.strip() or "x"),))
+    image = LabeledImage("a.png", Size(3, 3), (Annotation(label, Box(0, 0, 1, 1)),))
+    assert read_labels_csv(one_image(tmp_path, image, schema, "csv"))["label"].tolist() == [label]
+
+
+@given(st.text(alphabet="'=+-@\t\rax", max_size=6) | st.text())
+def test_defusing_is_exact_and_harmless(text: str) -> None:
+    assert undefuse(defuse(text)) == text
+    assert not defuse(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_plain_text_is_not_touched() -> None:
+    assert [defuse(text) for text in ("car", "a=b", "", "1-2", "'quoted'")] == ["car", "a=b", "", "1-2", "'quoted'"]
+    assert defuse("=1+1") == "'=1+1"
+
+
+# --- AutoML
+
+
+def test_every_image_has_one_line_in_detection_and_empty_ones_an_empty_list(tmp_path: Path) -> None:
+    lines = lines_of(everything(tmp_path)["detection"])
+    assert [line["image_url"] for line in lines] == [image.url for image in STOCK]
+    assert [len(line["label"]) for line in lines] == [2, 0, 3, 1]
+    assert [line["image_details"]["format"] for line in lines] == ["jpg", "png", "jpeg", "png"]
+    for line in lines:
+        for one in line["label"]:
+            assert set(one) == {"label", "topX", "topY", "bottomX", "bottomY", "isCrowd"}
+            assert 0 <= one["topX"] < one["bottomX"] <= 1
+            assert 0 <= one["topY"] < one["bottomY"] <= 1
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.floats(-2, 5002), min_size=2, max_size=2, unique=True).map(sorted),
+    st.lists(st.floats(0, 3000), min_size=2, max_size=2, unique=True).map(sorted),
+)
+def test_fractions_always_grow_within_0_and_1(xs: list[float], ys: list[float]) -> None:
+    corners = np.array([[xs[0], ys[0], xs[1], ys[1]]])
+    (found,) = growing_fractions(corners, np.array([[5000.0, 3000.0]])).tolist()
+    assert 0 <= found[0] < found[2] <= 1
+    assert 0 <= found[1] < found[3] <= 1
+    expected = np.clip(corners[0] / [5000, 3000, 5000, 3000], 0, 1)
+    assert np.abs(np.array(found) - expected).max() <= 1.6e-7
+
+
+def test_segmentation_has_polygons_and_boxes_of_labels_that_may_be_either(tmp_path: Path) -> None:
+    lines = lines_of(everything(tmp_path)["segmentation"])
+    assert [[one["label"] for one in line["label"]] for line in lines] == [
+        ["vehicle"], [], ["river, \"wide\"", "vehicle"], [],
+    ]  # fmt: skip
+    (box,) = lines[0]["label"][0]["polygon"]
+    assert len(box) == 8
+    (corners,) = lines[2]["label"][0]["polygon"]
+    assert corners[:4] == [0.1, 0.1, 0.905, 0.1]
+    assert all(0 <= value <= 1 for value in corners)
+
+
+def test_classification_is_a_list_a_line_unless_every_image_has_one_label(tmp_path: Path) -> None:
+    assert [line["label"] for line in lines_of(everything(tmp_path)["classification"])] == [["ночь"], [], [], []]
+    schema = LabelSchema((Label('d"ay', Geometry.IMAGE),))
+    image = LabeledImage("a.png", Size(3, 3), (Annotation('d"ay', WholeImage()),))
+    (line,) = lines_of(one_image(tmp_path, image, schema, "classification"))
+    assert line["label"] == 'd"ay'
+
+
+def test_the_mltable_stands_beside_its_lines(tmp_path: Path) -> None:
+    paths = everything(tmp_path)
+    folder = paths["detection_mltable"].parent
+    assert paths["detection_mltable"].read_bytes() == paths["detection"].read_bytes()
+    assert yaml.safe_load((folder / "MLTable").read_text()) == {
+        "type": "mltable",
+        "paths": [{"file": "./labels.jsonl"}],
+        "transformations": [
+            {"read_json_lines": {"encoding": "utf8", "invalid_lines": "error", "include_path_column": False}},
+            {"convert_column_types": [{"columns": "image_url", "column_type": "stream_info"}]},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("given_url", "expected"),
+    [
+        ("https://h/c/a.png", "https://h/c/a.png"),
+        ("https://h/c/a b ü.png", "https://h/c/a%20b%20%C3%BC.png"),
+        ("https://h/c/a%20b%25.png", "https://h/c/a%20b%25.png"),
+        ("https://h/c/100%.png", "https://h/c/100%25.png"),
+        ("https://h/c/a.png?sv=1&se=2&sig=secret%3D", "https://h/c/a.png"),
+        ("https://h/c/a.png?version=3", "https://h/c/a.png?version=3"),
+    ],
+)
+def test_urls_are_encoded_once_and_carry_no_signature(given_url: str, expected: str) -> None:
+    assert lasting_url(given_url) == expected
+
+
+# --- titles
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
+def test_titles_make_safe_names_and_come_back(title: str) -> None:
+    stem = file_stem(title)
+    assert title_of(stem) == title
+    assert Path("x", stem + "_labels.csv").parent == Path("x")
+    assert not stem.startswith(".")
+    assert "/" not in stem
+    assert "\\" not in stem
+
+
+def test_plain_titles_stay_and_long_ones_fit() -> None:
+    assert file_stem("river-2026 Süd_1.2") == "river-2026 Süd_1.2"
+    assert file_stem("../etc") == "%2E.%2Fetc"
+    assert len((file_stem("ю" * 500) + "_classification_mltable").encode()) < 255
+    assert file_stem("ю" * 500) != file_stem("ю" * 501)
+    with pytest.raises(ValueError, match="title"):
+        file_stem("")

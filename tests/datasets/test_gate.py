@@ -1,0 +1,141 @@
+"""Nothing unfit is registered, and everything that is wrong is said at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dataset_samples import IMAGES, SCHEMA, STOCK, delivered
+
+from labelwright.datasets import GatePassed, GateRefused, Spool, StockedImage, check, count, dataset_receipt
+from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size, WholeImage
+
+
+def refused(tmp_path: Path, images: list[LabeledImage], **expected: int) -> dict[str, list[str]]:
+    spool = Spool(tmp_path)
+    spool.put_page(1, images)
+    with pytest.raises(GateRefused) as caught:
+        check(spool.delivered(STOCK), SCHEMA, **expected)
+    return {finding.kind: finding.examples for finding in caught.value.findings}
+
+
+def with_(annotation: Annotation) -> list[LabeledImage]:
+    return [LabeledImage(STOCK[0].name, STOCK[0].size, (annotation,)), *IMAGES[1:]]
+
+
+def test_good_labels_pass_and_are_counted(tmp_path: Path) -> None:
+    assert check(delivered(tmp_path), SCHEMA, expected_done=4, expected_objects=7) == GatePassed(4, 7)
+
+
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
+    assert refused(tmp_path, IMAGES[1:]) == {"missing": ["a/first.jpg"]}
+
+
+def test_an_unknown_image_is_named(tmp_path: Path) -> None:
+    assert refused(tmp_path, [*IMAGES, LabeledImage("x.png", Size(1, 1))]) == {"unknown": ["x.png"]}
+
+
+def test_an_image_delivered_twice_is_named(tmp_path: Path) -> None:
+    assert refused(tmp_path, [*IMAGES, IMAGES[2]]) == {"repeated": ["=cmd,.jpeg"]}
+
+
+def test_a_manifest_that_holds_an_image_twice_is_refused(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put_page(1, IMAGES)
+    again = StockedImage(5, STOCK[1].name, STOCK[1].size, "")
+    with pytest.raises(GateRefused, match="stand in the manifest more than once"):
+        check(spool.delivered([*STOCK, again]), SCHEMA)
+
+
+def test_swapped_width_and_height_are_seen(tmp_path: Path) -> None:
+    first = LabeledImage(STOCK[0].name, Size(480, 640), IMAGES[0].annotations)
+    found = refused(tmp_path, [first, *IMAGES[1:]])
+    assert found == {"size": ["a/first.jpg: 480 x 640 on the platform, 640 x 480 in the manifest"]}
+
+
+@pytest.mark.parametrize(
+    "shape", [Box(0, 0, 640.001, 480), Box(-0.001, 0, 5, 5), Box(0, 0, 5, 481), Polygon(((1, 1), (650, 2), (3, 9)))]
+)
+def test_a_shape_that_leaves_its_image_is_refused(tmp_path: Path, shape: Box | Polygon) -> None:
+    found = refused(tmp_path, with_(Annotation("vehicle", shape)))
+    assert list(found) == ["outside"]
+    assert found["outside"][0].startswith("a/first.jpg (640 x 480): vehicle [")
+
+
+def test_a_label_beside_the_schema_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path, with_(Annotation("cat", Box(0, 0, 1, 1)))) == {"label": ["a/first.jpg (640 x 480): cat"]}
+    assert list(refused(tmp_path, with_(Annotation("cat", WholeImage())))) == ["label"]
+
+
+@pytest.mark.parametrize(
+    ("label", "shape"),
+    [
+        ("car", Polygon(((1, 1), (5, 1), (3, 9)))),
+        ("car", WholeImage()),
+        ('river, "wide"', Box(0, 0, 1, 1)),
+        ("ночь", Box(0, 0, 1, 1)),
+    ],
+)
+def test_a_label_drawn_as_the_schema_forbids_is_refused(tmp_path: Path, label: str, shape) -> None:
+    assert list(refused(tmp_path, with_(Annotation(label, shape)))) == ["geometry"]
+
+
+def test_counts_must_be_the_platforms(tmp_path: Path) -> None:
+    found = refused(tmp_path, IMAGES, expected_done=5, expected_objects=8)
+    assert found == {
+        "count": ["4 images were read, the platform counts 5", "7 annotations were read, the platform counts 8"]
+    }
+
+
+def test_twenty_examples_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put_page(1, [LabeledImage(f"{n}.png", Size(1, 1)) for n in range(50)])
+    with pytest.raises(GateRefused) as caught:
+        check(spool.delivered(STOCK), SCHEMA)
+    message = str(caught.value)
+    assert "50 x labeled images that the campaign does not have. Next: " in message
+    assert "... and 30 more" in message
+    assert "4 x images without labels" in message
+
+
+def test_statistics_count_labels_and_images(tmp_path: Path) -> None:
+    found = count(delivered(tmp_path), SCHEMA)
+    assert found.to_table() == [
+        {"label": "vehicle", "objects": 2, "images": 2},
+        {"label": "car", "objects": 2, "images": 2},
+        {"label": 'river, "wide"', "objects": 1, "images": 1},
+        {"label": "=SUM(A1)", "objects": 1, "images": 1},
+        {"label": "ночь", "objects": 1, "images": 1},
+    ]
+    assert (found.images, found.images_without_objects, found.objects, found.whole_image_labels) == (4, 1, 6, 1)
+
+
+def test_quantiles_of_areas_are_right_within_five_percent(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    boxes = tuple(Annotation("car", Box(0, 0, n, 1)) for n in range(1, 1001))
+    spool.put_page(1, [LabeledImage("a.png", Size(2000, 2), boxes)])
+    stock = [StockedImage(1, "a.png", Size(2000, 2), "")]
+    found = count(spool.delivered(stock), SCHEMA).area_quantiles()
+    for fraction, area in found.items():
+        assert area == pytest.approx(1000 * fraction, rel=0.05)
+
+
+def test_the_receipt_lists_few_images_and_sums_up_many(tmp_path: Path) -> None:
+    statistics = count(delivered(tmp_path / "spool"), SCHEMA)
+    manifest = tmp_path / "t_images.csv"
+    manifest.write_text("x")
+    few = dataset_receipt(
+        campaign={"title": "t"},
+        platform="p",
+        stock=STOCK,
+        statistics=statistics,
+        code_version="1",
+        images_manifest=manifest,
+    )
+    assert few["images"]["sha256"] == {image.name: image.sha256 for image in STOCK}
+    assert few["images"]["manifest"]["file"] == "t_images.csv"
+    assert few["labels"]["objects"] == 6
+    many = [StockedImage(n, f"{n}", Size(1, 1), f"{n:064x}") for n in range(1001)]
+    summed = dataset_receipt(campaign={}, platform="p", stock=many, statistics=statistics, code_version="1")
+    assert summed["images"]["count"] == 1001
+    assert "sha256" not in summed["images"]
