@@ -39,7 +39,7 @@ def _words(error: BaseException) -> str:
 
 
 def _is_usage(error: BaseException) -> bool:
-    """Whether it is the command line's own complaint. Typer may bring its own copy of Click: the class does not tell."""
+    """Whether it is the command line's own complaint. Typer brings its own Click, so no class tells."""
     return hasattr(error, "format_message") and hasattr(error, "exit_code")
 
 

@@ -65,7 +65,7 @@ def connect(connection: Connection) -> CampaignApi:
 
 
 class CampaignApi:
-    """Platform, KeepsImageSets, FinishesCampaigns, ReopensCampaigns, RotatesLabelerKeys, RecoversAccess and ServesImages.
+    """All protocols: from Platform and KeepsImageSets to RecoversAccess and ServesImages.
 
     `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's. `page_size` is how
     many images go into one request and are wanted in one answer.
