@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_export.py [--images 100000] [--boxes 10]
 
 The export runs in a process of its own, from the spool, so that its memory is its own; its time is that of the work
-after the imports, its peak what the system counted for it and its children. Everything takes turns with the baseline, five
-times, and the best of each counts: a busy machine is busy for all.
+after the imports, its peak what the system counted for it and its children. Everything takes turns with the baseline,
+five times, and the best of each counts: a busy machine is busy for all.
 """
 
 from __future__ import annotations

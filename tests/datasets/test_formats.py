@@ -177,6 +177,13 @@ def test_coco_without_any_object_is_still_coco(tmp_path: Path) -> None:
     assert (len(judge.imgs), len(judge.anns)) == (1, 0)
 
 
+def test_coco_refuses_a_label_beside_the_schema(tmp_path: Path) -> None:
+    image = LabeledImage("a.png", Size(3, 3), (Annotation("cat", Box(0, 0, 1, 1)),))
+    with pytest.raises(ValueError, match="'cat' has no place in the schema"):
+        one_image(tmp_path, image, SCHEMA, "coco")
+    assert not list(tmp_path.glob("*.json"))
+
+
 # --- CSV
 
 

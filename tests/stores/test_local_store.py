@@ -126,7 +126,7 @@ step = sys.argv[3]
 if step == "copy":
     local.hash_of_files = lambda files: os._exit(9)
 elif step == "receipt":
-    local._write_receipt = lambda *all: os._exit(9)
+    local._write_receipt = lambda *all, **more: os._exit(9)
 elif step == "rename":
     Path.rename = lambda self, target: os._exit(9)
 elif step == "after":

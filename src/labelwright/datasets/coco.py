@@ -24,6 +24,10 @@ from .splice import numbers, picked, rows, splice, spread
 _NO_POLYGON = b',"iscrowd":0,"segmentation":[],"bbox":['
 
 
+class NotInSchema(ValueError):
+    """A label that cannot be written, since categories are the schema's."""
+
+
 class Coco:
     def __init__(self, title: str, schema: LabelSchema) -> None:
         self._title = title
@@ -50,7 +54,7 @@ class Coco:
         boxes = batch.corners.copy()
         boxes[:, 2:] -= boxes[:, :2]
         areas = boxes[:, 2] * boxes[:, 3]
-        categories = picked([self._categories.get(name, b"") for name in batch.names], batch.codes)
+        categories = picked([self._category(name) for name in batch.names], batch.codes)
         ends: bytes | list[bytes] = b"},\n"
         if batch.drawings:
             ends = [b"},\n"] * total
@@ -87,6 +91,13 @@ class Coco:
             before = chunk
         yield before[:-1] + b"\n]}\n"
         self._images.close()
+
+    def _category(self, label: str) -> bytes:
+        if label not in self._categories:
+            raise NotInSchema(
+                f"label '{label}' has no place in the schema, so no category: the gate would have said so"
+            )
+        return self._categories[label]
 
     def _image(self, image: StockedImage, tags: list[Tag] | None) -> bytes:
         size = image.size
