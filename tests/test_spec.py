@@ -95,6 +95,16 @@ def test_a_signature_in_a_container_url_is_refused_and_not_repeated():
     assert "canary" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://a/b.jpg?sig=canary", "https://u:canary@a/b.jpg", "https://a/b.jpg?x=1&X-Amz-Signature=canary"]
+)
+def test_a_signed_url_is_refused_and_not_repeated(url):
+    with pytest.raises(SpecError) as refused:
+        parse_spec(f"title: a\nlabels: [a]\nlabeler: a@b.c\nimages: {{urls: ['{url}']}}\n")
+    assert "manifest" in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
 @pytest.mark.parametrize("content", [None, "", "- a\n- b\n", "\xff\xfe"])
 def test_a_file_that_is_none_is_a_clear_error(tmp_path, content):
     path = tmp_path / "campaign.yaml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,12 @@ from labelwright import domain
 
 class SpecError(ValueError):
     """A campaign file that cannot be used: every fault, with its place."""
+
+
+_SIGNED = re.compile(
+    r"//[^/]*@|[?&](sig|signature|x-amz-signature|x-goog-signature|token|access_token)=", re.IGNORECASE
+)
+"""What makes a URL a secret."""
 
 
 def _at(position: int) -> dict[str, Any]:
@@ -38,8 +45,9 @@ class ImagesFrom(_Group):
     container: str | None = Field(
         None,
         title="Azure container",
-        description="https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]; its signature comes from the settings.",
+        description="https://ACCOUNT.blob.core.windows.net/CONTAINER; its signature comes from the settings.",
     )
+    prefix: str = Field("", title="Prefix", description="For a container: only names that begin so.")
     include: list[str] = Field(["**/*"], title="Include", description="Patterns of names to take.")
     exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave.")
     max_megabytes: float = Field(100, gt=0, title="Largest file", description="In megabytes.")
@@ -59,6 +67,14 @@ class ImagesFrom(_Group):
             )
         if self.container and "?" in self.container:
             raise ValueError("the container's URL must not hold a signature: put it into the settings (see the README)")
+        if self.prefix and not self.container:
+            raise ValueError("a prefix belongs to a container; for other places use include")
+        signed = sum(bool(_SIGNED.search(url)) for url in self.urls)
+        if signed:
+            raise ValueError(
+                f"{signed} of the URLs hold a signature or a password, and a campaign is shown to everybody: "
+                "put them into a manifest file with a column url"
+            )
         return self
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import requests
+from azure.storage.blob import ContainerClient
 from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
@@ -23,7 +27,8 @@ from labelwright.flows.campaign_run import run_campaign
 from labelwright.flows.campaign_sweep import sweep_campaigns
 from labelwright.labelers import LabelerKeys
 from labelwright.ledger import AlreadyThere, Ledger
-from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.platforms import PlatformRefused
+from labelwright.running import send_what_prefect_holds_back
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaigns import NotLabeledYet
 from labelwright.tasks.planning import CampaignChanged, FilesLeftOut
@@ -36,8 +41,6 @@ from . import partner
 from .conftest import make_photos, make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-
-BROKEN = PlatformUnavailable | PlatformRefused
 
 
 @pytest.fixture
@@ -330,3 +333,82 @@ def test_run_names_read_in_prefect(river):
         flows = {run.name for run in client.read_flow_runs(limit=200)}
     assert {"upload-batch-001 of river", "upload-batch-003 of river", "create campaign river"} <= names
     assert "launch river" in flows
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The photographs behind an address of this machine."""
+    handler = partial(SilentHandler, directory=str(tmp_path / "photos"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+def images_from_files(tmp_path, _web, _monkeypatch):
+    return {"files": [str(path) for path in sorted((tmp_path / "photos").glob("*.jpg"))]}
+
+
+def images_from_a_manifest(tmp_path, _web, _monkeypatch):
+    rows = [f"photos/photo-{number:03}.jpg,renamed/{number}.jpg" for number in range(7)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,name", *rows]))
+    return {"manifest": str(tmp_path / "list.csv")}
+
+
+def images_from_urls(_tmp_path, web, _monkeypatch):
+    urls = [f"{web}/photo-{number:03}.jpg" for number in range(7)]
+    return {"urls": urls, "allow_private_addresses": True}
+
+
+def images_from_a_container(tmp_path, _web, monkeypatch):
+    body = {"title": "source", "metadata": {}}
+    answer = requests.post(f"{api()}/image_sets", json=body, headers=admin(), timeout=10)
+    address, signature = answer.json()["dropbox_url"].split("?")
+    with ContainerClient.from_container_url(answer.json()["dropbox_url"]) as container:
+        for path in (tmp_path / "photos").glob("*.jpg"):
+            container.upload_blob(f"camera/{path.name}", path.read_bytes())
+    monkeypatch.setenv("LABELWRIGHT_CONTAINER_SAS", signature)
+    forget_settings()
+    return {"container": address, "prefix": "camera/"}
+
+
+@pytest.mark.parametrize(
+    "images", [images_from_files, images_from_a_manifest, images_from_urls, images_from_a_container]
+)
+def test_images_come_from_anywhere(images, service, tmp_path, web, monkeypatch):
+    make_photos(tmp_path / "photos", 7)
+    spec = make_spec("river", tmp_path, tmp_path / "datasets", images=images(tmp_path, web, monkeypatch))
+    launch_campaign(spec)
+    label()
+    assert sweep_campaigns() == {"river": "exported"}
+    table = read_labels_csv(tmp_path / "datasets" / "river_labels" / "v1" / "river_labels.csv")
+    assert table["file_name"].nunique() == 7
+    shown = (settings().campaign_folder("river") / "contact-sheet.png").stat()
+    assert shown.st_size > 1000
+
+
+def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_path, home):
+    launch_campaign(river)
+    label()
+    sweep_campaigns()
+    access = LabelerKeys(home).find("campaign_api", "partner@example.com")
+    assert access is not None
+    assert access.secret is not None
+    secrets = {admin()["Authentication-Secret"], access.secret.value, "sp=rwdl"}
+    send_what_prefect_holds_back()
+    prefect_home = prefect_server.log.parent.parent
+    files = [
+        path for folder in (home, tmp_path / "datasets", prefect_home) for path in folder.rglob("*") if path.is_file()
+    ]
+    allowed = {"admin.json", LabelerKeys(home).path("campaign_api", "partner@example.com").name}
+    searched = [path for path in files if path.name not in allowed]
+    assert any(path.name == "prefect.db" for path in searched)
+    assert any(path.name == "ledger.db" for path in searched)
+    for path in searched:
+        data = path.read_bytes()
+        assert not [secret for secret in secrets if secret.encode() in data], path

@@ -23,7 +23,6 @@ from .conftest import make_photos, make_spec
 from .crashing import FORKS, Counter, Moment, start_worker, tree
 
 TITLE = "crash-test"
-FLOWS = (("launch", "launch"), ("label", ""), ("finish", "finish"), ("export", "export"))
 IMAGES = 5
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 

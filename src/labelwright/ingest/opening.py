@@ -27,10 +27,9 @@ def open_source(images: ImagesFrom, settings: Settings) -> Source:
     if images.urls:
         return UrlSource(images.urls, max_bytes=limits.max_bytes, allow_private=private)
     sas = settings.container_sas.get_secret_value() if settings.container_sas else None
-    container, prefix = _split_container(images.container or "")
     return ContainerSource(
-        container,
-        prefix,
+        images.container or "",
+        images.prefix,
         images.include,
         images.exclude,
         sas=sas,
@@ -47,11 +46,3 @@ def limits_of(images: ImagesFrom) -> Limits:
 def stamp_of(found: Found) -> str | None:
     """Tells whether a file was touched since it was checked; None where the source cannot tell."""
     return None if found.version is None else f"{found.version}/{found.bytes}"
-
-
-def _split_container(url: str) -> tuple[str, str]:
-    """``https://account/container/some/folder`` -> the container's URL and the prefix ``some/folder/``."""
-    scheme, _, rest = url.partition("://")
-    host, container, *folders = [*rest.strip("/").split("/", 2), ""][:3] if rest.count("/") else [rest, ""]
-    prefix = folders[0].strip("/") if folders else ""
-    return f"{scheme}://{host}/{container}", f"{prefix}/" if prefix else ""
