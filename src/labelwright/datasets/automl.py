@@ -140,14 +140,18 @@ class Classification:
 
 def _opening(image: StockedImage) -> bytes:
     """The line of an image up to its label's opening bracket."""
-    kind = image.name.rpartition("/")[2].rpartition(".")
-    details = _details(kind[2].lower() if kind[0] else "", image.size.width, image.size.height)
-    return b'{"image_url":%b,"image_details":%b,"label":[' % (orjson.dumps(lasting_url(image.url)), details)
+    before, _, kind = image.name.rpartition(".")
+    size = image.size
+    if not before or "/" in kind:  # no dot, or one in a folder's name
+        kind = ""
+    # A percent-encoded URL has nothing that JSON would escape.
+    return b'{"image_url":"%b%b' % (lasting_url(image.url).encode(), _details(kind, size.width, size.height))
 
 
 @lru_cache(maxsize=1024)
 def _details(kind: str, width: int, height: int) -> bytes:
-    return orjson.dumps({"format": kind, "width": width, "height": height})
+    details = orjson.dumps({"format": kind.lower(), "width": width, "height": height})
+    return b'","image_details":%b,"label":[' % details
 
 
 def _sizes(batch: Batch) -> Floats:
