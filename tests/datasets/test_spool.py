@@ -74,8 +74,8 @@ def test_images_come_in_the_order_of_the_manifest_whatever_the_order_of_the_page
 def test_many_pages_make_many_batches_and_lose_no_object(tmp_path: Path) -> None:
     spool, stock = Spool(tmp_path), []
     names = [f"{n}.png" for n in range(3000)]
-    for page in range(30):
-        of_page = names[page::30]  # neighbours in the manifest lie on different pages
+    for page in range(100):
+        of_page = names[page::100]  # neighbours in the manifest lie on different pages
         spool.put_page(
             page,
             [
@@ -88,7 +88,7 @@ def test_many_pages_make_many_batches_and_lose_no_object(tmp_path: Path) -> None
     assert len(batches) > 1
     assert [x for batch in batches for x in batch.corners[:, 0].tolist()] == list(range(3000))
     found = [batch.label(n) for batch in batches for n in range(batch.objects)]
-    assert found == [f"l{n % 30}" for n in range(3000)]
+    assert found == [f"l{n % 100}" for n in range(3000)]
 
 
 def test_a_page_put_again_replaces_the_old_one(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from .defusing import defuse, undefuse
 from .formats import FORMATS, JSONL, MLTABLE, Format, NotDelivered, UnknownFormat, Writer, write_file, write_many
 from .gate import Finding, GatePassed, GateRefused, check
+from .page import SpoolDamaged
 from .reading import read_labels_csv
 from .receipts import dataset_receipt
 from .records import Batch, Delivered, Stock, StockedImage
-from .spool import Spool, SpoolDamaged, SpooledLabels
+from .spool import Spool, SpooledLabels
 from .statistics import Statistics, count
 from .titles import file_stem, title_of
 

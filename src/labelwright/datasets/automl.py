@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _DIGITS = 7
 _STEPS = 10**_DIGITS
 _PLAIN_URL = re.compile(r"[A-Za-z0-9/:._~@!$&'()*+,;=-]*")
+_PLAIN_URLS = re.compile(_PLAIN_URL.pattern.replace("[", "[\n"))
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SIGNATURE = re.compile(r"(?:^|&)(?:sig|X-Amz-Signature|Signature|X-Goog-Signature)=", re.IGNORECASE)
 
@@ -69,7 +70,7 @@ class Detection:
         total = batch.objects
         labels = [b'{"label":%b,"topX":' % orjson.dumps(name) for name in batch.names]
         corners = numbers(growing_fractions(batch.corners, _sizes(batch)))
-        before, last = lists(map(_opening, batch.images), batch.counts, total, b"]}\n")
+        before, last = lists(_openings(batch.images), batch.counts, total, b"]}\n")
         names = ("topX", "topY", "bottomX", "bottomY")
         columns: list[bytes | list[bytes]] = [before, picked(labels, batch.codes), corners[::4]]
         for place, name in enumerate(names[1:], 1):
@@ -103,8 +104,8 @@ class Segmentation:
             fractions[::2] = [_fraction(x, size.width) for x in polygon[::2]]
             fractions[1::2] = [_fraction(y, size.height) for y in polygon[1::2]]
             objects[image].append(orjson.dumps({"label": label, "isCrowd": 0, "polygon": [fractions]}))
-        pairs = zip(batch.images, objects, strict=True)
-        return b"".join([_opening(image) + b",".join(some) + b"]}\n" for image, some in pairs])
+        pairs = zip(_openings(batch.images), objects, strict=True)
+        return b"".join([opening + b",".join(some) + b"]}\n" for opening, some in pairs])
 
     def tail(self) -> Iterator[bytes]:
         return iter(())
@@ -121,10 +122,10 @@ class Classification:
         return b""
 
     def body(self, batch: Batch) -> bytes:
-        for place, image in enumerate(batch.images):
+        for place, opening in enumerate(_openings(batch.images)):
             labels = list(dict.fromkeys(tag.label for tag in batch.tags.get(place, ())))
             self._one_each &= len(labels) == 1
-            self._lines.write(_opening(image) + orjson.dumps(labels)[1:-1] + b"]}\n")
+            self._lines.write(opening + orjson.dumps(labels)[1:-1] + b"]}\n")
         return b""
 
     def tail(self) -> Iterator[bytes]:
@@ -138,16 +139,27 @@ class Classification:
         self._lines.close()
 
 
-def _opening(image: StockedImage) -> bytes:
-    """The line of an image up to its label's opening bracket."""
-    kind = image.name.rpartition("/")[2].rpartition(".")
-    details = _details(kind[2].lower() if kind[0] else "", image.size.width, image.size.height)
-    return b'{"image_url":%b,"image_details":%b,"label":[' % (orjson.dumps(lasting_url(image.url)), details)
+def _openings(images: list[StockedImage]) -> list[bytes]:
+    """The line of every image up to its label's opening bracket."""
+    urls = [image.url for image in images]
+    together = "\n".join(urls)
+    if together.count("\n") != len(urls) - 1 or not _PLAIN_URLS.fullmatch(together):
+        urls = list(map(lasting_url, urls))
+    found = []
+    for image, url in zip(images, urls, strict=True):
+        before, _, kind = image.name.rpartition(".")
+        if not before or "/" in kind:  # no dot, or one in a folder's name
+            kind = ""
+        size = image.size
+        # A percent-encoded URL has nothing that JSON would escape.
+        found.append(f'{{"image_url":"{url}{_details(kind, size.width, size.height)}'.encode())
+    return found
 
 
 @lru_cache(maxsize=1024)
-def _details(kind: str, width: int, height: int) -> bytes:
-    return orjson.dumps({"format": kind, "width": width, "height": height})
+def _details(kind: str, width: int, height: int) -> str:
+    details = orjson.dumps({"format": kind.lower(), "width": width, "height": height})
+    return f'","image_details":{details.decode()},"label":['
 
 
 def _sizes(batch: Batch) -> Floats:

@@ -18,7 +18,7 @@ import orjson
 
 from labelwright.domain import LabelSchema
 
-from .records import Batch, StockedImage, Tag
+from .records import Batch, Tag
 from .splice import numbers, picked, rows, splice, spread
 
 _NO_POLYGON = b',"iscrowd":0,"segmentation":[],"bbox":['
@@ -46,7 +46,7 @@ class Coco:
         return b'{"info":%b,\n"categories":%b,\n"annotations":[\n' % (info, orjson.dumps(categories))
 
     def body(self, batch: Batch) -> bytes:
-        self._images.write(b"".join([self._image(image, batch.tags.get(n)) for n, image in enumerate(batch.images)]))
+        self._images.write(self._image_records(batch))
         total = batch.objects
         if not total:
             return b""
@@ -99,17 +99,18 @@ class Coco:
             )
         return self._categories[label]
 
-    def _image(self, image: StockedImage, tags: list[Tag] | None) -> bytes:
-        size = image.size
-        record: dict[str, Any] = {
-            "id": image.position,
-            "file_name": image.name,
-            "width": size.width,
-            "height": size.height,
-        }
-        if tags:
-            record["labels"] = [self._tag(tag) for tag in tags]
-        return b"\n" + orjson.dumps(record) + b","
+    def _image_records(self, batch: Batch) -> bytes:
+        """A line an image, each with a comma after it."""
+        records: list[dict[str, Any]] = [
+            {"id": image.position, "file_name": image.name, "width": image.size.width, "height": image.size.height}
+            for image in batch.images
+        ]
+        for place, tags in batch.tags.items():
+            records[place]["labels"] = [self._tag(tag) for tag in tags]
+        if not records:
+            return b""
+        # Inside a string the quotes of what is replaced here would be escaped.
+        return b"\n" + orjson.dumps(records)[1:-1].replace(b'},{"id":', b'},\n{"id":') + b","
 
     def _tag(self, tag: Tag) -> dict[str, Any]:
         found: dict[str, Any] = {"category_id": self._ids[tag.label], "score": tag.confidence}

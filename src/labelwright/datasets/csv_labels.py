@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from .defusing import cell
-from .records import Batch, Drawing, StockedImage, Tag
+from .defusing import cell, cells
+from .records import Batch, Drawing, Tag
 from .splice import picked, rows, splice
 
 COLUMNS = (
@@ -42,16 +42,17 @@ class LabelsCsv:
         total = batch.objects
         before: list[bytes] = []
         pending = b""
-        for place, (image, count) in enumerate(zip(batch.images, batch.counts, strict=True)):
-            start = _image_cells(image)
-            tags = batch.tags.get(place)
-            if tags:
-                pending += b"".join(start + self._tag(tag) for tag in tags)
+        names = cells([image.name for image in batch.images])
+        for place, (image, name, count) in enumerate(zip(batch.images, names, batch.counts, strict=True)):
+            size = image.size
+            start = b"%d,%b,%d,%d," % (image.position, name, size.width, size.height)
+            if batch.tags and place in batch.tags:
+                pending += b"".join(start + self._tag(tag) for tag in batch.tags[place])
             elif not count:
                 pending += start + _NOTHING
             if count:
                 before.append(pending + start)
-                before.extend([start] * (count - 1))
+                before += [start] * (count - 1)
                 pending = b""
         ends: bytes | list[bytes] = b",\r\n"
         if batch.drawings:
@@ -73,10 +74,6 @@ class LabelsCsv:
 
     def _tag(self, tag: Tag) -> bytes:
         return self._cell(tag.label) + orjson.dumps(tag.confidence) + b",,,,,\r\n"
-
-
-def _image_cells(image: StockedImage) -> bytes:
-    return b"%d,%b,%d,%d," % (image.position, cell(image.name), image.size.width, image.size.height)
 
 
 def _polygon(drawing: Drawing) -> bytes:

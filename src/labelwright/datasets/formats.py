@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +97,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     }
 )
 
+_BEHIND = 2
+"""Batches that may wait for the disk: what bounds the memory when it is slow."""
+
 JSONL = ("detection", "segmentation", "classification")
 MLTABLE = tuple(f"{name}_mltable" for name in JSONL)
 
@@ -128,14 +133,20 @@ def write_many(
             writer, file = one.writer(title, schema), files.enter_context(whole_file(paths[name]))
             file.write(writer.head())
             open_writers.append((writer, file))
-        for batch in labels.batches():
-            if batch.missing:
-                names = ", ".join(image.name for image in batch.missing[:5])
-                raise NotDelivered(f"no labels were delivered for {names}: read the labels again, then check the gate")
-            for writer, file in open_writers:
-                file.write(writer.body(batch))
-            for watcher in watching:
-                watcher.add(batch)
+        # A thread writes while the next batch is made: the system copies without Python's lock.
+        with ThreadPoolExecutor(1, "dataset-writer") as behind:
+            waiting: deque[Future[None]] = deque()
+            for batch in labels.batches():
+                if batch.missing:
+                    names = ", ".join(image.name for image in batch.missing[:5])
+                    raise NotDelivered(f"no labels were delivered for {names}: read them again, then check the gate")
+                waiting.append(behind.submit(_put, [(file, writer.body(batch)) for writer, file in open_writers]))
+                for watcher in watching:
+                    watcher.add(batch)
+                if len(waiting) > _BEHIND:
+                    waiting.popleft().result()
+            for written in waiting:
+                written.result()
         for writer, file in open_writers:
             file.writelines(writer.tail())
     for name, one in chosen.items():
@@ -146,6 +157,11 @@ def write_many(
 def write_file(name: str, labels: Delivered, schema: LabelSchema, *, title: str, folder: Path) -> Path | None:
     """Writes one file; None when the schema has no labels for the format."""
     return write_many([name], labels, schema, title=title, folder=folder).get(name)
+
+
+def _put(pieces: list[tuple[BinaryIO, bytes]]) -> None:
+    for file, text in pieces:
+        file.write(text)
 
 
 def _format(name: str) -> Format:

@@ -1,16 +1,4 @@
-"""Labels on disk between the platform and the files: crash-safe pages, read back in the order of the manifest.
-
-A page is one file, ``page-000001.labels``:
-
-    objects    six 64-bit floats each: label (its place in the page's own table), confidence, xmin, ymin, xmax, ymax
-    extras     for images that have more than boxes, a JSON array: ``[drawings, tags]``, with drawings
-               ``[place, polygon or null, area, attributes or null]`` and tags of the whole image
-               ``[place among all annotations, label, confidence, attributes or null]``
-    index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; and the table of labels
-    footer     20 digits: where the index begins
-
-So the boxes of a thousand neighbours are one read and no parsing, and floats come out as they went in.
-"""
+"""Labels on disk between the platform and the files: crash-safe pages, read back in the order of the manifest."""
 
 from __future__ import annotations
 
@@ -20,29 +8,24 @@ from array import array
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
-from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size, WholeImage
+from labelwright.domain import LabeledImage
 
 from .atomic import whole_file
+from .page import COLUMNS, OBJECT, Page, labeled_images, read_index
 from .records import Batch, Drawing, Stock, StockedImage, Tag
 
 if TYPE_CHECKING:
     from .records import Codes, Floats
 
 _PAGE = re.compile(r"page-(\d{6,})\.labels")
-_FOOTER = 21  # 20 digits and a line feed
-_COLUMNS = 6
-_OBJECT = _COLUMNS * 8
-_IMAGES_A_BATCH = 512
+_OPEN_PAGES = 64
+_IMAGES_A_BATCH = 256
 _BYTES_A_BATCH = 1 << 20
-
-
-class SpoolDamaged(ValueError):
-    """A page that cannot be read: the message says which; remove it and read that page from the platform again."""
 
 
 class Spool:
@@ -55,13 +38,11 @@ class Spool:
         """Keeps a page of labels and returns the count of its images. A kill leaves the old page or the new one."""
         if number < 0:
             raise ValueError(f"pages are counted from 0 or 1, not {number}")
-        page = _Page()
+        page = Page()
         for image in images:
             page.add(image)
-        objects, extras = np.array(page.objects, dtype="<f8").tobytes(), b"".join(page.extras)
         with whole_file(self._path(number), lasting=True) as file:
-            file.writelines((objects, extras, orjson.dumps(page.index()), b"\n"))
-            file.write(b"%020d\n" % (len(objects) + len(extras)))
+            file.writelines(page.parts())
         return len(page.names)
 
     def pages(self) -> tuple[int, ...]:
@@ -80,7 +61,7 @@ class Spool:
     def images(self) -> Iterator[LabeledImage]:
         """Every image as the domain knows it, page by page. Slow: the writers read `delivered`."""
         for number in self.pages():
-            yield from _labeled_images(self._path(number))
+            yield from labeled_images(self._path(number))
 
     def delivered(self, stock: Stock) -> SpooledLabels:
         """The labels brought together with the manifest, in its order. Reads the names of all pages now."""
@@ -110,7 +91,7 @@ class SpooledLabels:
             self._take_index(place, path)
 
     def _take_index(self, page: int, path: Path) -> None:
-        index = _read_index(path)
+        index = read_index(path)
         names = index["names"]
         for number, name in enumerate(names, len(self._counts)):
             if name in self._index:
@@ -119,7 +100,7 @@ class SpooledLabels:
         self._counts.extend(index["counts"])
         self._objects.extend(accumulate(index["counts"][:-1], initial=0) if names else ())
         self._extra_lengths.extend(index["extras"])
-        start = sum(index["counts"]) * _OBJECT
+        start = sum(index["counts"]) * OBJECT
         self._extras.extend(accumulate(index["extras"][:-1], initial=start) if names else ())
         self._sizes.extend(zip(index["widths"], index["heights"], strict=True))
         self._remote_ids.extend(index["remote_ids"])
@@ -145,37 +126,34 @@ class SpooledLabels:
         yield from (name for name, place in self._index.items() if not known[place])
 
     def batches(self) -> Iterator[Batch]:
-        handles = [os.open(path, os.O_RDONLY) for path in self._pages]
-        try:
+        with _Files(self._pages) as files:
             stock = iter(self._stock)
             while images := list(islice(stock, _IMAGES_A_BATCH)):
-                yield from self._split(images, handles)
-        finally:
-            for handle in handles:
-                os.close(handle)
+                yield from self._split(images, files)
 
-    def _split(self, images: list[StockedImage], handles: list[int]) -> Iterator[Batch]:
+    def _split(self, images: list[StockedImage], files: _Files) -> Iterator[Batch]:
         """Batches of about a megabyte, however many objects an image has."""
-        places = [self._index.get(image.name, -1) for image in images]
+        found = self._index.get
+        places = [found(image.name, -1) for image in images]
         first, weight = 0, 0
         for number, place in enumerate(places):
             if place >= 0:
-                weight += self._counts[place] * _OBJECT + self._extra_lengths[place]
+                weight += self._counts[place] * OBJECT + self._extra_lengths[place]
             if weight >= _BYTES_A_BATCH:
-                yield self._batch(images[first : number + 1], places[first : number + 1], handles)
+                yield self._batch(images[first : number + 1], places[first : number + 1], files)
                 first, weight = number + 1, 0
         if first < len(images):
-            yield self._batch(images[first:], places[first:], handles)
+            yield self._batch(images[first:], places[first:], files)
 
-    def _batch(self, images: list[StockedImage], places: list[int], handles: list[int]) -> Batch:
+    def _batch(self, images: list[StockedImage], places: list[int], files: _Files) -> Batch:
         missing: list[StockedImage] = []
         if -1 in places:
             missing = [image for image, place in zip(images, places, strict=True) if place < 0]
             images = [image for image, place in zip(images, places, strict=True) if place >= 0]
             places = [place for place in places if place >= 0]
-        codes, objects = self._read_objects(places, handles)
+        codes, objects = self._read_objects(places, files)
         counts = [self._counts[place] for place in places]
-        drawings, tags = self._read_extras(places, counts, handles)
+        drawings, tags = self._read_extras(places, counts, files)
         return Batch(
             images=images,
             sizes=[self._sizes[place] for place in places],
@@ -190,27 +168,29 @@ class SpooledLabels:
             missing=missing,
         )
 
-    def _read_objects(self, places: list[int], handles: list[int]) -> tuple[Codes, Floats]:
+    def _read_objects(self, places: list[int], files: _Files) -> tuple[Codes, Floats]:
         """The objects of places, by one read for each run of neighbours in a page."""
-        parts, codes = [np.empty((0, _COLUMNS))], [np.empty(0, dtype=np.intp)]
+        parts, codes = [np.empty((0, COLUMNS))], [np.empty(0, dtype=np.intp)]
         page_of, starts, counts = self._page_of, self._objects, self._counts
         for first, last in _runs(places, page_of):
             length = starts[last] + counts[last] - starts[first]
-            data = os.pread(handles[page_of[first]], length * _OBJECT, starts[first] * _OBJECT)
-            parts.append(np.frombuffer(data, dtype="<f8").reshape(-1, _COLUMNS))
+            data = os.pread(files[page_of[first]], length * OBJECT, starts[first] * OBJECT)
+            parts.append(np.frombuffer(data, dtype="<f8").reshape(-1, COLUMNS))
             codes.append(self._codes[page_of[first]][parts[-1][:, 0].astype(np.intp)])
         return np.concatenate(codes), np.concatenate(parts)
 
     def _read_extras(
-        self, places: list[int], counts: list[int], handles: list[int]
+        self, places: list[int], counts: list[int], files: _Files
     ) -> tuple[dict[int, Drawing], dict[int, list[Tag]]]:
         drawings: dict[int, Drawing] = {}
         tags: dict[int, list[Tag]] = {}
         before = 0
+        if not any(map(self._extra_lengths.__getitem__, places)):
+            return drawings, tags
         for number, (place, count) in enumerate(zip(places, counts, strict=True)):
             length = self._extra_lengths[place]
             if length:
-                data = os.pread(handles[self._page_of[place]], length, self._extras[place])
+                data = os.pread(files[self._page_of[place]], length, self._extras[place])
                 drawn, told = orjson.loads(data)
                 for one, polygon, area, attributes in drawn:
                     drawings[before + one] = Drawing(polygon, area, attributes)
@@ -218,6 +198,30 @@ class SpooledLabels:
                     tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in told]
             before += count
         return drawings, tags
+
+
+class _Files:
+    """Pages that are open for reading, never more than a few: a system may allow a thousand open files in all."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._paths = paths
+        self._open: dict[int, int] = {}
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._open.values():
+            os.close(handle)
+        self._open.clear()
+
+    def __getitem__(self, page: int) -> int:
+        handle = self._open.get(page)
+        if handle is None:
+            if len(self._open) >= _OPEN_PAGES:
+                os.close(self._open.pop(next(iter(self._open))))
+            handle = self._open[page] = os.open(self._paths[page], os.O_RDONLY)
+        return handle
 
 
 def _runs(places: list[int], page_of: array[int]) -> Iterator[tuple[int, int]]:
@@ -231,83 +235,3 @@ def _runs(places: list[int], page_of: array[int]) -> Iterator[tuple[int, int]]:
             first = place
         last = place
     yield first, last
-
-
-class _Page:
-    """Images on their way into a page, in columns."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.objects = array("d")
-        self.extras: list[bytes] = []
-        self._labels: dict[str, int] = {}
-        self._columns: dict[str, list[Any]] = {
-            name: [] for name in ("widths", "heights", "remote_ids", "counts", "extras")
-        }
-
-    def add(self, image: LabeledImage) -> None:
-        drawings: list[Any] = []
-        tags: list[Any] = []
-        count = 0
-        for place, annotation in enumerate(image.annotations):
-            shape, attributes = annotation.shape, dict(sorted(annotation.attributes.items())) or None
-            if isinstance(shape, WholeImage):
-                tags.append([place, annotation.label, float(annotation.confidence), attributes])
-                continue
-            if isinstance(shape, Polygon):
-                drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
-            elif attributes:
-                drawings.append([count, None, 0.0, attributes])
-            code = self._labels.setdefault(annotation.label, len(self._labels))
-            self.objects.extend((code, annotation.confidence, *shape.box.corners))
-            count += 1
-        extras = orjson.dumps([drawings, tags]) if drawings or tags else b""
-        self.names.append(image.name)
-        self.extras.append(extras)
-        values = (image.size.width, image.size.height, image.remote_id, count, len(extras))
-        for column, value in zip(self._columns.values(), values, strict=True):
-            column.append(value)
-
-    def index(self) -> dict[str, Any]:
-        return {"names": self.names, "labels": list(self._labels), **self._columns}
-
-
-def _labeled_images(path: Path) -> Iterator[LabeledImage]:
-    index = _read_index(path)
-    columns = (index[name] for name in ("names", "widths", "heights", "remote_ids", "counts", "extras"))
-    with path.open("rb") as objects, path.open("rb") as extras:
-        extras.seek(sum(index["counts"]) * _OBJECT)
-        for name, width, height, remote_id, count, length in zip(*columns, strict=True):
-            rows = np.frombuffer(objects.read(count * _OBJECT), dtype="<f8").reshape(-1, _COLUMNS).tolist()
-            drawings, tags = orjson.loads(extras.read(length)) if length else ((), ())
-            annotations = _annotations(rows, index["labels"], drawings, tags)
-            yield LabeledImage(name, Size(width, height), tuple(annotations), remote_id)
-
-
-def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags: Any) -> list[Annotation]:
-    more = {place: (polygon, attributes) for place, polygon, _, attributes in drawings}
-    annotations: list[Annotation] = []
-    for place, (code, confidence, *corners) in enumerate(rows):
-        polygon, attributes = more.get(place, (None, None))
-        shape = Box(*corners) if polygon is None else Polygon(tuple(zip(polygon[::2], polygon[1::2], strict=True)))
-        annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}))
-    for place, label, confidence, attributes in tags:  # in ascending place: each lands where it stood
-        annotations.insert(place, Annotation(label, WholeImage(), confidence, attributes or {}))
-    return annotations
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            length = file.seek(0, os.SEEK_END)
-            file.seek(length - _FOOTER)
-            footer = file.read()
-            start = int(footer) if footer.endswith(b"\n") else -1
-            file.seek(start)
-            index: dict[str, Any] = orjson.loads(file.read(length - _FOOTER - start))
-        whole = sum(index["counts"]) * _OBJECT + sum(index["extras"]) == start
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SpoolDamaged(f"{path.name} in {path.parent} cannot be read ({error}): read that page again") from error
-    if not whole:
-        raise SpoolDamaged(f"{path.name} in {path.parent} is damaged, its parts do not add up: read that page again")
-    return index

@@ -1,0 +1,118 @@
+"""One page of labels as a file.
+
+A page is one file, ``page-000001.labels``:
+
+    objects    six 64-bit floats each: label (its place in the page's own table), confidence, xmin, ymin, xmax, ymax
+    extras     for images that have more than boxes, a JSON array: ``[drawings, tags]``, with drawings
+               ``[place, polygon or null, area, attributes or null]`` and tags of the whole image
+               ``[place among all annotations, label, confidence, attributes or null]``
+    index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; and the table of labels
+    footer     20 digits: where the index begins
+
+So the boxes of a thousand neighbours are one read and no parsing, and floats come out as they went in.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size, WholeImage
+
+_FOOTER = 21  # 20 digits and a line feed
+COLUMNS = 6
+OBJECT = COLUMNS * 8
+"""Bytes of an object."""
+
+
+class SpoolDamaged(ValueError):
+    """A page that cannot be read: the message says which; remove it and read that page from the platform again."""
+
+
+class Page:
+    """Images on their way into a page, in columns."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.objects = array("d")
+        self.extras: list[bytes] = []
+        self._labels: dict[str, int] = {}
+        self._columns: dict[str, list[Any]] = {
+            name: [] for name in ("widths", "heights", "remote_ids", "counts", "extras")
+        }
+
+    def add(self, image: LabeledImage) -> None:
+        drawings: list[Any] = []
+        tags: list[Any] = []
+        count = 0
+        for place, annotation in enumerate(image.annotations):
+            shape, attributes = annotation.shape, dict(sorted(annotation.attributes.items())) or None
+            if isinstance(shape, WholeImage):
+                tags.append([place, annotation.label, float(annotation.confidence), attributes])
+                continue
+            if isinstance(shape, Polygon):
+                drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
+            elif attributes:
+                drawings.append([count, None, 0.0, attributes])
+            code = self._labels.setdefault(annotation.label, len(self._labels))
+            self.objects.extend((code, annotation.confidence, *shape.box.corners))
+            count += 1
+        extras = orjson.dumps([drawings, tags]) if drawings or tags else b""
+        self.names.append(image.name)
+        self.extras.append(extras)
+        values = (image.size.width, image.size.height, image.remote_id, count, len(extras))
+        for column, value in zip(self._columns.values(), values, strict=True):
+            column.append(value)
+
+    def parts(self) -> tuple[bytes, ...]:
+        """The bytes of the file, in order."""
+        objects, extras = np.array(self.objects, dtype="<f8").tobytes(), b"".join(self.extras)
+        index = {"names": self.names, "labels": list(self._labels), **self._columns}
+        return objects, extras, orjson.dumps(index), b"\n%020d\n" % (len(objects) + len(extras))
+
+
+def labeled_images(path: Path) -> Iterator[LabeledImage]:
+    index = read_index(path)
+    columns = (index[name] for name in ("names", "widths", "heights", "remote_ids", "counts", "extras"))
+    with path.open("rb") as objects, path.open("rb") as extras:
+        extras.seek(sum(index["counts"]) * OBJECT)
+        for name, width, height, remote_id, count, length in zip(*columns, strict=True):
+            rows = np.frombuffer(objects.read(count * OBJECT), dtype="<f8").reshape(-1, COLUMNS).tolist()
+            drawings, tags = orjson.loads(extras.read(length)) if length else ((), ())
+            annotations = _annotations(rows, index["labels"], drawings, tags)
+            yield LabeledImage(name, Size(width, height), tuple(annotations), remote_id)
+
+
+def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags: Any) -> list[Annotation]:
+    more = {place: (polygon, attributes) for place, polygon, _, attributes in drawings}
+    annotations: list[Annotation] = []
+    for place, (code, confidence, *corners) in enumerate(rows):
+        polygon, attributes = more.get(place, (None, None))
+        shape = Box(*corners) if polygon is None else Polygon(tuple(zip(polygon[::2], polygon[1::2], strict=True)))
+        annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}))
+    for place, label, confidence, attributes in tags:  # in ascending place: each lands where it stood
+        annotations.insert(place, Annotation(label, WholeImage(), confidence, attributes or {}))
+    return annotations
+
+
+def read_index(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(length - _FOOTER)
+            footer = file.read()
+            start = int(footer) if footer.endswith(b"\n") else -1
+            file.seek(start)
+            index: dict[str, Any] = orjson.loads(file.read(length - _FOOTER - start))
+        whole = sum(index["counts"]) * OBJECT + sum(index["extras"]) == start
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SpoolDamaged(f"{path.name} in {path.parent} cannot be read ({error}): read that page again") from error
+    if not whole:
+        raise SpoolDamaged(f"{path.name} in {path.parent} is damaged, its parts do not add up: read that page again")
+    return index
