@@ -7,16 +7,26 @@ from contextlib import contextmanager
 
 from prefect import task
 
-from labelwright.datasets.gate import GateRefused
+from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
 from labelwright.domain import IllegalMove, State
 from labelwright.ingest import SourceError
 from labelwright.ledger import LedgerError
 from labelwright.platforms import PlatformRefused
+from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
 
 from .reporting import log
 from .workbench import the_ledger
 
-REFUSALS = (PlatformRefused, LedgerError, SourceError, GateRefused)
+REFUSALS = (
+    PlatformRefused,
+    LedgerError,
+    SourceError,
+    GateRefused,
+    NotDelivered,
+    SpoolDamaged,
+    ContentMismatch,
+    UnsafeDataset,
+)
 """Failures that trying again does not mend."""
 
 

@@ -54,13 +54,14 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def _foreseen() -> list[tuple[type[BaseException], int]]:
-    from labelwright.datasets.gate import GateRefused
+    from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
     from labelwright.local import NotStarted
     from labelwright.platforms import PlatformError, PlatformUnavailable
     from labelwright.settings import SettingsError
     from labelwright.spec import SpecError
+    from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
 
     found: list[tuple[type[BaseException], int]] = [
         (SpecError, MISUSED),
@@ -72,6 +73,10 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (LedgerError, FAILED),
         (SourceError, FAILED),
         (GateRefused, FAILED),
+        (NotDelivered, FAILED),
+        (SpoolDamaged, FAILED),
+        (ContentMismatch, FAILED),
+        (UnsafeDataset, FAILED),
     ]
     if "labelwright.tasks.sweeping" in sys.modules:
         from labelwright.tasks.campaigns import NotLabeledYet
