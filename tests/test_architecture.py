@@ -21,7 +21,8 @@ def rooms() -> dict[str, list[Path]]:
                 room = inner.parts[0] if len(inner.parts) > 1 else inner.stem
             else:
                 room = package.__name__.split(".")[1]
-            found.setdefault(room, []).append(path)
+            if path not in found.setdefault(room, []):
+                found[room].append(path)
     return found
 
 

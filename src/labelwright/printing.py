@@ -47,6 +47,9 @@ def waiting(what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def counting(what: str) -> Iterator[Callable[[int], None]]:
     """A running count of something whose end nobody knows."""
+    if not err.is_terminal:
+        yield lambda _: None
+        return
     with _bars() as bars:
         task = bars.add_task(what, total=None)
         yield lambda count: bars.update(task, completed=count)
@@ -57,6 +60,9 @@ def progress() -> Iterator[Bars]:
     """Bars for what flows do in this process, one a kind of work."""
     from labelwright.tasks.reporting import unwatch, watch
 
+    if not err.is_terminal:
+        yield lambda *_: None
+        return
     with _bars() as bars:
         known: dict[tuple[str, str], Any] = {}
 
@@ -74,7 +80,7 @@ def progress() -> Iterator[Bars]:
 
 def _bars() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=err, disable=not err.is_terminal)
+    return Progress(*columns, console=err)
 
 
 # Answers
