@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from labelwright.domain import State
 from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
@@ -19,6 +20,6 @@ def run_campaign(campaign: CampaignSpec, wait_hours: float = 24, look_every: flo
     Answers the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
     """
     title = launch_campaign(campaign)
-    if wait_for_labels(title, wait_hours, look_every) == "completed":
+    if wait_for_labels(title, wait_hours, look_every) is State.COMPLETED:
         finish_campaign(title)
     return export_campaign(title)

@@ -1,9 +1,8 @@
 """One look at every open campaign; what is complete is finished and exported."""
 
-from typing import Any
-
 from prefect import flow
 
+from labelwright.domain import LABELED, State
 from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.tasks.campaigns import open_campaigns, read_progress
@@ -16,13 +15,13 @@ def sweep_campaigns(finish: bool = True) -> dict[str, str]:
 
     finish: also finish and export what is completely labeled.
     """
-    states: dict[str, Any] = look_at_all(read_progress, open_campaigns())
-    if finish:
-        for title in [title for title, state in states.items() if state in ("completed", "finished")]:
+    states = look_at_all(read_progress, open_campaigns())
+    for title, state in states.items():
+        if finish and state in LABELED:
             with note_failure(title):
-                if states[title] == "completed":
+                if state is State.COMPLETED:
                     finish_campaign(title)
                 export_campaign(title)
-                states[title] = "exported"
+                states[title] = State.EXPORTED
     publish_overview()
-    return states
+    return {title: state.value for title, state in states.items()}

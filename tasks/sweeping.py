@@ -22,14 +22,14 @@ class LabelsLate(Exception):
     """The wait is over and labels are missing; nothing is lost."""
 
 
-def look_at_all(look: Task[[str], State], titles: Sequence[str]) -> dict[str, str]:
-    """Look at each campaign; one that cannot be looked at keeps the state that the ledger has."""
+def look_at_all(look: Task[[str], State], titles: Sequence[str]) -> dict[str, State]:
+    """Look at each campaign. One that cannot be looked at is told in the log, and missing here."""
     futures = {title: look.submit(title) for title in titles}
-    states: dict[str, str] = {}
+    states: dict[str, State] = {}
     for title, future in futures.items():
         found = future.result(raise_on_failure=False)
         if isinstance(found, State):
-            states[title] = found.value
+            states[title] = found
         else:
             log().error("%s could not be looked at: %s", title, found)
     return states
@@ -45,7 +45,7 @@ def note_failure(title: str) -> Iterator[None]:
 
 
 @task(task_run_name="wait for the labels of {title}")
-def wait_for_labels(title: str, wait_hours: float, look_every: float) -> str:
+def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     """Until every image is labeled. Answers the campaign's state.
 
     An outage of the platform is waited out. Raises LabelsLate at the end of the wait, or at the campaign's deadline.
@@ -59,7 +59,7 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> str:
             log().warning("%s could not be looked at: %s", title, error)
             state = the_ledger().campaigns.get(title).state
         if state in LABELED:
-            return state.value
+            return state
         if time.monotonic() >= end:
             record = the_ledger().campaigns.get(title)
             due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""

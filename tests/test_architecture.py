@@ -121,3 +121,12 @@ def test_no_chain_asks_for_a_platform_or_a_format_by_name():
 
 def test_no_flow_file_bears_a_name_of_one_word():
     assert [path.stem for path in rooms()["flows"] if "_" not in path.stem.strip("_")] == ["__init__"]
+
+
+def test_no_flow_speaks_of_a_state_as_text():
+    from labelwright.domain import State
+
+    states = {state.value for state in State}
+    for path in rooms()["flows"]:
+        constants = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert not constants & states, path.name
