@@ -1,1 +1,8 @@
-"""The embedded labeling platform: the campaign REST API."""
+"""The embedded labeling platform: the campaign REST API.
+
+`app.create_app(config)` gives the application, `run.serve(config)` serves it, `docs/campaign_api.md` tells all of it.
+"""
+
+from .config import Limits, ServiceConfig
+
+__all__ = ["Limits", "ServiceConfig"]

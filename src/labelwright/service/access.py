@@ -1,0 +1,162 @@
+"""Keys, secrets and roles.
+
+Secrets are kept as scrypt hashes, because a secret from a configuration may be a poor one. A secret that was verified
+once is remembered in this process as a keyed digest, so that scrypt is paid once a key and not once a request. Wrong
+ones always pay, one after the other: about twenty guesses a second for the whole service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from .config import ServiceConfig
+from .database import Database, answers, now, users
+from .errors import Invalid, Unknown
+
+ADMIN, LABELER = "admin", "labeler"
+
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f/]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking."""
+
+    user_id: int
+    email: str
+    role: str
+    secret: str = field(repr=False)
+
+    @property
+    def admin(self) -> bool:
+        return self.role == ADMIN
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    key: str
+    secret: str | None = field(repr=False)
+    """None: made earlier, and nobody knows it any more but its owner."""
+
+
+def checked_email(text: str) -> str:
+    email = text.strip().lower()
+    if len(email) > 254 or not _EMAIL.fullmatch(email):
+        raise Invalid(f"'{text[:80]}' is not an e-mail address")
+    return email
+
+
+class Access:
+    """The users of this service."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._process_key = secrets.token_bytes(32)
+        self._verified: dict[str, tuple[str, bytes]] = {}
+        self._hashing = threading.Lock()
+        self._nobody = _hash(secrets.token_hex(16))
+
+    def identify(self, key: str, secret: str) -> Identity | None:
+        """The owner of the pair, or None."""
+        with self._database.read() as connection:
+            row = connection.execute(select(users).where(users.c.key == key)).one_or_none()
+        # An unknown key costs as much as a wrong secret: time does not tell which it was.
+        if not self._matches(key, secret, row.secret_hash if row else self._nobody) or row is None:
+            return None
+        return Identity(row.id, row.email, row.role, secret)
+
+    def _matches(self, key: str, secret: str, secret_hash: str) -> bool:
+        digest = hmac.digest(self._process_key, secret.encode("utf-8", "surrogatepass"), "sha256")
+        known = self._verified.get(key)
+        if known and known[0] == secret_hash and hmac.compare_digest(known[1], digest):
+            return True
+        with self._hashing:
+            if not _verify(secret, secret_hash):
+                return False
+        self._verified[key] = (secret_hash, digest)
+        return True
+
+    def labeler(self, connection: Connection, email: str) -> tuple[int, KeyPair]:
+        """The user of that e-mail, made when there is none yet."""
+        row = connection.execute(select(users.c.id, users.c.key).where(users.c.email == email)).one_or_none()
+        if row:
+            return row.id, KeyPair(row.key, None)
+        pair, secret_hash = _fresh_pair()
+        values = {"email": email, "role": LABELER, "key": pair.key, "secret_hash": secret_hash, "date_created": now()}
+        result = connection.execute(insert(users).values(values))
+        made = result.inserted_primary_key
+        assert made is not None  # noqa: S101
+        return int(made[0]), pair
+
+    def rotate(self, email: str) -> tuple[KeyPair, str]:
+        """A new pair and the role of its owner; the old pair is dead when this returns."""
+        pair, secret_hash = _fresh_pair()
+        with self._database.write() as connection:
+            row = connection.execute(select(users).where(users.c.email == email)).one_or_none()
+            if row is None:
+                raise Unknown(f"there is no user '{email}'")
+            changed = update(users).where(users.c.id == row.id).values(key=pair.key, secret_hash=secret_hash)
+            connection.execute(changed)
+            # They are readable only with the old secret.
+            connection.execute(delete(answers).where(answers.c.user_id == row.id))
+        self._verified.pop(row.key, None)
+        return pair, row.role
+
+    def admin(self, config: ServiceConfig) -> KeyPair:
+        """The admin's pair, as configured or as made now. `secret` is None when it was made on an earlier start."""
+        email = checked_email(config.admin_email)
+        with self._database.read() as connection:
+            row = connection.execute(select(users).where(users.c.role == ADMIN)).one_or_none()
+        if row and config.admin_secret is None and config.admin_key in (None, row.key):
+            if row.email != email:
+                self._set_admin(row.id, {"email": email})
+            return KeyPair(row.key, None)
+        key = config.admin_key or (row.key if row else secrets.token_hex(16))
+        secret = config.admin_secret or secrets.token_hex(16)
+        same = row and row.key == key and row.email == email and self._matches(key, secret, row.secret_hash)
+        if not same:
+            self._set_admin(row.id if row else None, {"email": email, "key": key, "secret_hash": _hash(secret)})
+        write_admin_file(config.data_dir, key, secret)
+        return KeyPair(key, secret)
+
+    def _set_admin(self, user_id: int | None, values: dict[str, str]) -> None:
+        with self._database.write() as connection:
+            if user_id is None:
+                connection.execute(insert(users).values(role=ADMIN, date_created=now(), **values))
+            else:
+                connection.execute(update(users).where(users.c.id == user_id).values(**values))
+
+
+def write_admin_file(data_dir: Path, key: str, secret: str) -> None:
+    """For commands on this machine; readable by the owner alone."""
+    path, draft = data_dir / "admin.json", data_dir / "admin.json.new"
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"key": key, "secret": secret}, file)
+    draft.replace(path)
+
+
+def _fresh_pair() -> tuple[KeyPair, str]:
+    secret = secrets.token_hex(16)
+    return KeyPair(secrets.token_hex(16), secret), _hash(secret)
+
+
+def _hash(secret: str, salt: bytes | None = None) -> str:
+    salt = salt or secrets.token_bytes(16)
+    digest = hashlib.scrypt(secret.encode("utf-8", "surrogatepass"), salt=salt, n=2**14, r=8, p=1)
+    return f"scrypt:{salt.hex()}:{digest.hex()}"
+
+
+def _verify(secret: str, secret_hash: str) -> bool:
+    salt = bytes.fromhex(secret_hash.split(":")[1])
+    return hmac.compare_digest(_hash(secret, salt), secret_hash)

@@ -1,0 +1,443 @@
+"""As much of the Azure Blob REST API as its clients need to fill a dropbox and to fetch an image.
+
+A bare ASGI application: uploads are many and small, and a framework's share of each would be most of the work. Who
+may do what is told by the signature in the URL alone. Bytes are never served as anything that a browser would run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from starlette.types import Message, Receive, Scope, Send
+
+from .blob_xml import BadXml, block_ids, error_xml, list_blobs_xml, list_blocks_xml
+from .blobs import Blob, BlobRefused, Blobs, Condition, Incoming, pieces
+from .config import BLOB, Limits
+from .sas import SignatureRefused, Signer
+
+log = logging.getLogger("labelwright.service.blobs")
+
+T = TypeVar("T")
+Headers = list[tuple[bytes, bytes]]
+
+SERVED_TYPES = frozenset(
+    {"image/jpeg", "image/png", "image/gif", "image/webp", "image/bmp", "image/tiff", "image/x-portable-anymap"}
+    | {"text/csv", "application/octet-stream"}
+)
+"""What a browser may be told that a blob is; all else is served as application/octet-stream."""
+
+_CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
+# XML 1.0, in which names are listed, has no way to write these.
+_UNNAMABLE = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+_METADATA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_GATHER = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, taken apart."""
+
+    method: str
+    container: str
+    blob: str | None
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    receive: Receive
+
+    @property
+    def condition(self) -> Condition:
+        return Condition(self.headers.get("if-match"), self.headers.get("if-none-match"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    stream: tuple[Blob, int, int] | None = None
+    """A blob, the first byte and the number of bytes, instead of a body."""
+
+
+class BlobApi:
+    def __init__(self, blobs: Blobs, signer: Signer, limits: Limits) -> None:
+        self._blobs = blobs
+        self._signer = signer
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(8, "blobs")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        try:
+            call = _taken_apart(scope, receive)
+            answer = await self._answer(call)
+        except BlobRefused as error:
+            answer = _refusal(error)
+            await _drain(receive)
+        except ClientGone:
+            return
+        except Exception:
+            log.exception("%s of a blob failed", method)
+            answer = _refusal(BlobRefused(500, "InternalError", "The service failed; its log says why."))
+        await self._send(answer, method, scope, send)
+
+    async def _send(self, answer: Answer, method: str, scope: Scope, send: Send) -> None:
+        source: BinaryIO | None = None
+        if answer.stream and method != "HEAD":
+            try:
+                source = await self._thread(self._blobs.path(answer.stream[0].file).open, "rb")
+            except FileNotFoundError:
+                answer = _refusal(BlobRefused(503, "ServerBusy", "The blob was replaced while it was read: try again."))
+        length = answer.stream[2] if answer.stream else len(answer.body)
+        headers: Headers = [
+            (b"x-ms-request-id", secrets.token_hex(16).encode()),
+            (b"x-ms-version", _asked(scope, b"x-ms-version", b"2021-12-02")),
+            (b"x-content-type-options", b"nosniff"),
+            (b"content-security-policy", b"sandbox; default-src 'none'"),
+        ]
+        if client_id := _asked(scope, b"x-ms-client-request-id", b""):
+            headers.append((b"x-ms-client-request-id", client_id))
+        headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+        if "Content-Length" not in answer.headers and answer.status != 304:
+            headers.append((b"content-length", str(length).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if source is None or answer.stream is None:
+            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+            return
+        with source:
+            _, start, count = answer.stream
+            parts = pieces(source, start, count)
+            while piece := await self._thread(next, parts, b""):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    async def _answer(self, call: Call) -> Answer:
+        try:
+            rights = self._signer.check(call.query, call.container, call.blob)
+        except SignatureRefused as error:
+            raise BlobRefused(403, error.code, error.message) from None
+        verb, needed = self._verb(call)
+        if not needed & set(rights):
+            message = f"The URL gives the rights '{rights}', and this needs '{''.join(sorted(needed))}'."
+            raise BlobRefused(403, "AuthorizationPermissionMismatch", message)
+        return await verb(call)
+
+    def _verb(self, call: Call) -> tuple[Callable[[Call], Awaitable[Answer]], set[str]]:
+        """What is asked, and the rights of which one is enough."""
+        comp = call.query.get("comp")
+        if call.blob is None:
+            if call.method == "GET" and comp == "list" and call.query.get("restype") == "container":
+                return self._list, {"l"}
+            raise BlobRefused(403, "AuthorizationPermissionMismatch", "Containers can be listed here, nothing else.")
+        # The right to create is the right to write a blob that is not there yet: only with If-None-Match.
+        write = {"w", "c"} if call.headers.get("if-none-match") == "*" else {"w"}
+        verbs: dict[tuple[str, str | None], tuple[Callable[[Call], Awaitable[Answer]], set[str]]] = {
+            ("PUT", None): (self._put, write),
+            ("PUT", "block"): (self._put_block, {"w", "c"}),
+            ("PUT", "blocklist"): (self._put_block_list, write),
+            ("GET", None): (self._get, {"r"}),
+            ("HEAD", None): (self._get, {"r"}),
+            ("GET", "blocklist"): (self._get_block_list, {"r"}),
+            ("DELETE", None): (self._delete, {"d"}),
+        }
+        try:
+            return verbs[call.method, comp]
+        except KeyError:
+            raise BlobRefused(501, "NotImplemented", f"{call.method} with comp={comp} is not served here.") from None
+
+    # --- the verbs
+
+    async def _put(self, call: Call) -> Answer:
+        kind = call.headers.get("x-ms-blob-type")
+        if kind != "BlockBlob" or "x-ms-copy-source" in call.headers:
+            raise BlobRefused(400, "InvalidHeaderValue", "Only block blobs are served here: x-ms-blob-type: BlockBlob.")
+        given = [_md5(call, "content-md5"), _md5(call, "x-ms-blob-content-md5")]
+        incoming, rest = await self._body(call)
+        put = partial(
+            self._blobs.put,
+            call.container,
+            _named(call),
+            incoming,
+            content_type=_content_type(call),
+            metadata=_metadata(call),
+            condition=call.condition,
+        )
+
+        def finish() -> Blob:
+            return put(md5=_closed(incoming, rest, given))
+
+        blob = await self._thread(finish)
+        return Answer(201, _written(blob))
+
+    async def _put_block(self, call: Call) -> Answer:
+        block_id = call.query.get("blockid", "")
+        if not 0 < len(block_id) <= 128:
+            raise BlobRefused(400, "InvalidQueryParameterValue", "blockid is 1 to 128 characters.")
+        given = [_md5(call, "content-md5")]
+        incoming, rest = await self._body(call)
+
+        def finish() -> str:
+            md5 = _closed(incoming, rest, given)
+            self._blobs.put_block(call.container, _named(call), block_id, incoming)
+            return md5
+
+        md5 = await self._thread(finish)
+        return Answer(201, {"Content-MD5": md5, "x-ms-request-server-encrypted": "false"})
+
+    async def _put_block_list(self, call: Call) -> Answer:
+        body = await _small_body(call.receive, 8 * 1024**2)
+        try:
+            wanted = block_ids(body)
+        except BadXml as error:
+            raise BlobRefused(400, "InvalidXmlDocument", str(error)) from None
+        md5 = _md5(call, "x-ms-blob-content-md5")
+        name = _named(call)
+
+        def finish() -> Blob:
+            incoming = self._blobs.join_blocks(call.container, name, wanted, self._limits.upload_bytes)
+            incoming.close()
+            blob = self._blobs.put(
+                call.container,
+                name,
+                incoming,
+                md5=md5,
+                content_type=_content_type(call),
+                metadata=_metadata(call),
+                condition=call.condition,
+            )
+            self._blobs.drop_blocks(call.container, name)
+            return blob
+
+        return Answer(201, _written(await self._thread(finish)))
+
+    async def _get_block_list(self, call: Call) -> Answer:
+        staged = await self._thread(self._blobs.staged, call.container, _named(call))
+        return Answer(200, {"Content-Type": "application/xml"}, list_blocks_xml(staged))
+
+    async def _get(self, call: Call) -> Answer:
+        blob = await self._thread(self._blobs.get, call.container, _named(call))
+        condition = call.condition
+        if condition.match not in (None, "*", blob.etag):
+            raise BlobRefused(412, "ConditionNotMet", "The blob is not the one named in If-Match.")
+        if condition.none_match in ("*", blob.etag):
+            return Answer(304, {"ETag": blob.etag})
+        headers = {
+            "ETag": blob.etag,
+            "Last-Modified": blob.modified,
+            "Accept-Ranges": "bytes",
+            "Content-Type": blob.content_type if blob.content_type in SERVED_TYPES else "application/octet-stream",
+            "Cache-Control": "private, max-age=300",
+            "x-ms-blob-type": "BlockBlob",
+            "x-ms-creation-time": blob.modified,
+            "x-ms-lease-state": "available",
+            "x-ms-lease-status": "unlocked",
+            "x-ms-server-encrypted": "false",
+            **{f"x-ms-meta-{name}": value for name, value in blob.metadata.items()},
+        }
+        wanted = call.headers.get("x-ms-range") or call.headers.get("range")
+        part = _range(wanted, blob.size) if wanted and call.method == "GET" else None
+        if part is None:
+            if blob.md5:
+                headers["Content-MD5"] = blob.md5
+            return Answer(200, headers, stream=(blob, 0, blob.size))
+        start, count = part
+        headers["Content-Range"] = f"bytes {start}-{start + count - 1}/{blob.size}"
+        if blob.md5:
+            headers["x-ms-blob-content-md5"] = blob.md5
+        return Answer(206, headers, stream=(blob, start, count))
+
+    async def _delete(self, call: Call) -> Answer:
+        await self._thread(self._blobs.delete, call.container, _named(call), call.condition)
+        return Answer(202, {"x-ms-delete-type-permanent": "true"})
+
+    async def _list(self, call: Call) -> Answer:
+        query = call.query
+        try:
+            limit = min(int(query.get("maxresults", "5000")), 5000)
+            after = b64decode(query.get("marker", ""), altchars=b"-_", validate=True).decode()
+        except ValueError:
+            raise BlobRefused(400, "InvalidQueryParameterValue", "maxresults or marker is not valid.") from None
+        if limit < 1:
+            raise BlobRefused(400, "OutOfRangeQueryParameterValue", "maxresults is 1 to 5000.")
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        page = partial(self._blobs.entries, call.container, prefix, delimiter, after, limit)
+        found, following = await self._thread(page)
+        body = list_blobs_xml(call.container, query, found, following)
+        return Answer(200, {"Content-Type": "application/xml"}, body)
+
+    # --- bodies
+
+    async def _body(self, call: Call) -> tuple[Incoming, list[bytes]]:
+        """The body: what is on disk already, and the rest of it, which is not. Small ones are never on disk yet."""
+        declared = call.headers.get("content-length", "0")
+        largest = self._limits.upload_bytes
+        if declared.isdigit():
+            _check_length(int(declared), largest)
+        incoming, rest, waiting, total = self._blobs.incoming(), list[bytes](), 0, 0
+        try:
+            more = True
+            while more:
+                message = await call.receive()
+                chunk, more = _chunk(message)
+                total += len(chunk)
+                _check_length(total, largest)
+                rest.append(chunk)
+                waiting += len(chunk)
+                if waiting >= _GATHER:
+                    await self._thread(incoming.write, rest)
+                    rest, waiting = [], 0
+        except BaseException:
+            await self._thread(incoming.drop)
+            raise
+        return incoming, rest
+
+
+class ClientGone(Exception):
+    """The connection was closed before the body was whole: there is nobody to answer."""
+
+
+def _check_length(length: int, largest: int) -> None:
+    if length > largest:
+        raise BlobRefused(413, "RequestBodyTooLarge", f"A blob is at most {largest} bytes here.")
+
+
+def _check_md5(md5: str, given: Sequence[str | None]) -> None:
+    if any(one is not None and one != md5 for one in given):
+        raise BlobRefused(400, "Md5Mismatch", "The MD5 given is not that of the bytes that came.")
+
+
+def _chunk(message: Message) -> tuple[bytes, bool]:
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _small_body(receive: Receive, largest: int) -> bytes:
+    body, more = b"", True
+    while more:
+        chunk, more = _chunk(await receive())
+        body += chunk
+        if len(body) > largest:
+            raise BlobRefused(413, "RequestBodyTooLarge", f"The body is at most {largest} bytes here.")
+    return body
+
+
+async def _drain(receive: Receive, largest: int = 8 * 1024**2) -> None:
+    """Read what the client is still sending, within reason, so that it comes to read our answer."""
+    read, more = 0, True
+    while more and read < largest:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        read, more = read + len(message.get("body", b"")), message.get("more_body", False)
+
+
+def _closed(incoming: Incoming, rest: Sequence[bytes], given: Sequence[str | None]) -> str:
+    """Write the rest; the MD5 of all. Raises BlobRefused when the sender gave another one."""
+    try:
+        incoming.write(rest)
+        md5 = incoming.close()
+        _check_md5(md5, given)
+    except BaseException:
+        incoming.drop()
+        raise
+    return md5
+
+
+def _taken_apart(scope: Scope, receive: Receive) -> Call:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = path.split(b"?")[0].removeprefix(f"{BLOB}/".encode())
+    container, _, blob = path.partition(b"/")
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        headers[name.decode("latin-1")] = value.decode("latin-1")
+    try:
+        query = dict(parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict"))
+        names = container.decode("ascii"), unquote_to_bytes(blob).decode("utf-8")
+    except ValueError:
+        raise BlobRefused(400, "InvalidUri", "The URL is not UTF-8.") from None
+    if not 3 <= len(names[0]) <= 63 or not _CONTAINER.fullmatch(names[0]):
+        raise BlobRefused(400, "InvalidResourceName", "That is no name of a container.")
+    return Call(scope["method"], names[0], names[1] or None, query, headers, receive)
+
+
+def _named(call: Call) -> str:
+    name = call.blob or ""
+    if len(name) > 1024 or _UNNAMABLE.search(name):
+        raise BlobRefused(400, "InvalidResourceName", "The name is too long, or has control characters in it.")
+    return name
+
+
+def _md5(call: Call, header: str) -> str | None:
+    value = call.headers.get(header)
+    if value is not None:
+        try:
+            valid = len(b64decode(value, validate=True)) == 16
+        except NotBase64:
+            valid = False
+        if not valid:
+            raise BlobRefused(400, "InvalidMd5", f"{header} is not 16 bytes in base64.")
+    return value
+
+
+def _content_type(call: Call) -> str:
+    headers = call.headers
+    return (headers.get("x-ms-blob-content-type") or headers.get("content-type") or "application/octet-stream")[:200]
+
+
+def _metadata(call: Call) -> dict[str, str]:
+    prefix = "x-ms-meta-"
+    given = {name[len(prefix) :]: value for name, value in call.headers.items() if name.startswith(prefix)}
+    if any(not _METADATA.fullmatch(name) for name in given):
+        raise BlobRefused(400, "InvalidMetadata", "Names of metadata are letters, digits and underscores.")
+    return given
+
+
+def _range(text: str, size: int) -> tuple[int, int] | None:
+    """First byte and number of bytes; None when the header is to be ignored."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None or found[1] == found[2] == "":
+        return None
+    if found[1] == "":
+        start, end = max(size - int(found[2]), 0), size - 1
+    else:
+        start, end = int(found[1]), min(int(found[2] or size - 1), size - 1)
+    if start >= size or end < start:
+        raise BlobRefused(416, "InvalidRange", f"The blob has {size} bytes.")
+    return start, end - start + 1
+
+
+def _written(blob: Blob) -> dict[str, str]:
+    headers = {"ETag": blob.etag, "Last-Modified": blob.modified, "x-ms-request-server-encrypted": "false"}
+    if blob.md5:
+        headers["Content-MD5"] = blob.md5
+    return headers
+
+
+def _refusal(error: BlobRefused) -> Answer:
+    headers = {"x-ms-error-code": error.code, "Content-Type": "application/xml"}
+    return Answer(error.status, headers, error_xml(error.code, error.message))
+
+
+def _asked(scope: Scope, name: bytes, otherwise: bytes) -> bytes:
+    for key, value in scope["headers"]:
+        if key == name and len(value) <= 200:
+            return bytes(value)
+    return otherwise

@@ -1,0 +1,259 @@
+"""The tables, and the only place that knows which database they are in.
+
+SQLite: write-ahead log, one writer at a time behind a lock of this process (so that no one meets "database is
+locked"), `BEGIN IMMEDIATE` for writers. Commits are `synchronous=FULL`: an answered "ok" outlives a power cut. The
+blob store's own commits are `NORMAL`: they outlive a killed process, and after a power cut the newest uploads may be
+missing from the listing, which every uploader reads before it seals; labels cannot be uploaded again that easily.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
+
+metadata = MetaData()
+
+# Names are compared and sorted by code point everywhere, as SQLite does by itself.
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("key", String(255), nullable=False, unique=True),
+    Column("secret_hash", Text, nullable=False),
+    Column("date_created", String(32), nullable=False),
+)
+
+containers = Table(
+    "containers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Name, nullable=False, unique=True),
+    Column("sealed", Boolean, nullable=False, default=False),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("container_id", ForeignKey("containers.id"), nullable=False),
+    Column("name", Name, nullable=False),
+    Column("file", String(64), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("md5", String(32)),
+    Column("content_type", Text, nullable=False),
+    Column("etag", String(40), nullable=False),
+    Column("modified", String(40), nullable=False),
+    Column("metadata", Text),
+    UniqueConstraint("container_id", "name"),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("container_id", ForeignKey("containers.id"), nullable=False),
+    Column("name", Name, nullable=False),
+    Column("block_id", Text, nullable=False),
+    Column("file", String(64), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    UniqueConstraint("container_id", "name", "block_id"),
+)
+
+image_sets = Table(
+    "image_sets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("title", Name, nullable=False, unique=True),
+    Column("metadata", Text),
+    Column("status", String(16), nullable=False, index=True),
+    Column("container", Name, nullable=False, unique=True),
+    Column("created_by", String(254), nullable=False),
+    Column("date_created", String(32), nullable=False),
+    Column("date_finished", String(32)),
+    # How far sealing has come: the last blob that is in, or rejected.
+    Column("sealed_to", Name),
+    Column("image_count", Integer, nullable=False, default=0),
+)
+
+rejects = Table(
+    "rejects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("imageset_id", ForeignKey("image_sets.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# Ids are 1, 2, 3, ... without a gap (sealing gives them out inside its transaction, and no image is ever deleted),
+# and so are positions within a set or a campaign: page n is a range of numbers, as quick at the end as at the start.
+images = Table(
+    "images",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("imageset_id", ForeignKey("image_sets.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("file_name", Name, nullable=False),
+    Column("blob", Name, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("filesize", BigInteger, nullable=False),
+    Column("filetype", String(16), nullable=False),
+    Column("date_taken", String(40)),
+    Column("lat", Float),
+    Column("lon", Float),
+    UniqueConstraint("imageset_id", "position"),
+    UniqueConstraint("imageset_id", "file_name"),
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("title", Name, nullable=False, unique=True),
+    Column("metadata", Text),
+    Column("status", String(16), nullable=False, index=True),
+    Column("labeler_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("labels", Text),
+    Column("instructions", Text),
+    Column("label_translations", Text),
+    Column("created_by", String(254), nullable=False),
+    Column("date_created", String(32), nullable=False),
+    Column("date_started", String(32)),
+    Column("date_completed", String(32)),
+    Column("date_finished", String(32)),
+    Column("total", Integer, nullable=False, default=0),
+    Column("done", Integer, nullable=False, default=0),
+    # Grows with every change of labels or state: a file written from the labels can tell whether it is still true.
+    Column("revision", Integer, nullable=False, default=0),
+)
+
+campaign_images = Table(
+    "campaign_images",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
+    Column("done", Boolean, nullable=False, default=False),
+    Column("date_labeled", String(32)),
+    Column("labeled_by", String(254)),
+    # The objects as JSON text, just as they were put: no number is ever rounded. Last, because it is long.
+    Column("objects", Text),
+    UniqueConstraint("campaign_id", "image_id"),
+    Index("campaign_images_done", "campaign_id", "done", "position"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("date_created", String(32), nullable=False, index=True),
+)
+
+
+def now() -> str:
+    """This moment as the API writes it: UTC, microseconds, Z."""
+    return timestamp(datetime.now(UTC))
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Database:
+    """Readers and one writer. Every method may be called from any thread."""
+
+    def __init__(self, data_dir: Path, url: str | None = None) -> None:
+        self._writing = threading.Lock()
+        if url is None:
+            path = data_dir / "labelwright.sqlite3"
+            url = f"sqlite:///{path}"
+            if not path.exists():
+                path.touch(mode=0o600)
+        self._durable = _engine(url, durable=True)
+        self._quick = _engine(url, durable=False)
+        with self._writing:
+            metadata.create_all(self._durable)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot for all reads inside."""
+        with self._quick.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction; nobody else writes meanwhile. An exception undoes all of it."""
+        engine = self._durable if durable else self._quick
+        with (
+            self._writing,
+            engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        self._durable.dispose()
+        self._quick.dispose()
+
+
+def _engine(url: str, *, durable: bool) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=56)
+    if engine.dialect.name == "sqlite":
+        pragmas = (
+            "PRAGMA busy_timeout=30000",
+            "PRAGMA journal_mode=WAL",
+            f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}",
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA cache_size=-16000",
+        )
+
+        @event.listens_for(engine, "connect")
+        def _connect(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None  # the driver begins nothing by itself
+            for pragma in pragmas:
+                connection.execute(pragma)
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            immediate = connection.get_execution_options().get("writes")
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    elif engine.dialect.name == "postgresql" and not durable:
+
+        @event.listens_for(engine, "begin")
+        def _relax(connection: Connection) -> None:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+
+    return engine

@@ -1,0 +1,143 @@
+"""What every request passes: blobs go their own way, bodies are limited, keys are checked, answers are remembered."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .access import Access, Identity
+from .blob_api import BlobApi
+from .config import API, BLOB, Limits
+from .errors import ServiceError, TooLarge, error_response
+from .idempotency import Answers, fingerprint_of
+
+OPEN = frozenset({f"{API}/health", f"{API}/openapi.json"})
+"""Paths of the API that need no key."""
+
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+class Gate:
+    def __init__(self, app: ASGIApp, *, blobs: BlobApi, access: Access, answers: Answers, limits: Limits) -> None:
+        self._app = app
+        self._blobs = blobs
+        self._access = access
+        self._answers = answers
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path.startswith(f"{BLOB}/"):
+            await self._blobs(scope, receive, send)
+            return
+        guarded = _guarded(send)
+        try:
+            if not path.startswith(f"{API}/") or path in OPEN:
+                await self._app(scope, receive, guarded)
+                return
+            who = await self._identify(scope)
+            if who is None:
+                message = "send the headers Authentication-Key and Authentication-Secret of a known pair"
+                await error_response(401, message)(scope, receive, guarded)
+                return
+            scope.setdefault("state", {})["identity"] = who
+            await self._pass(who, scope, receive, guarded)
+        except ServiceError as error:
+            await error_response(error.status, error.message, error.details)(scope, receive, guarded)
+
+    async def _identify(self, scope: Scope) -> Identity | None:
+        key, secret = _header(scope, b"authentication-key"), _header(scope, b"authentication-secret")
+        if not key or not secret or len(key) > 255 or len(secret) > 1024:
+            return None
+        return await run_in_threadpool(self._access.identify, key, secret)
+
+    async def _pass(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method not in _CHANGING:
+            await self._app(scope, receive, send)
+            return
+        body = await self._body(scope, receive)
+        if body is None:
+            return
+        key = _header(scope, b"idempotency-key")
+        if key is None:
+            await self._app(scope, _given(body, receive), send)
+            return
+        if not 0 < len(key) <= 255 or not key.isprintable():
+            raise ServiceError("Idempotency-Key is 1 to 255 printable characters", status=422)
+        fingerprint = fingerprint_of(method, scope["path"], scope["query_string"], body)
+        async with self._answers.alone(who, key):
+            kept = await run_in_threadpool(self._answers.recall, who, key, fingerprint)
+            if kept:
+                replayed = {"Idempotency-Replayed": "true"}
+                await Response(kept[1], kept[0], replayed, "application/json")(scope, receive, send)
+                return
+            messages: list[Message] = []
+
+            async def collect(message: Message) -> None:
+                messages.append(message)
+
+            await self._app(scope, _given(body, receive), collect)
+            status = messages[0]["status"]
+            if status < 500:
+                answer = b"".join(message.get("body", b"") for message in messages[1:])
+                await run_in_threadpool(self._answers.keep, who, key, fingerprint, status, answer)
+        for message in messages:
+            await send(message)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body; None when the client went away. Raises TooLarge."""
+        largest = self._limits.body_bytes
+        too_large = TooLarge(f"a body is at most {largest} bytes here: send it in parts")
+        declared = _header(scope, b"content-length") or "0"
+        refuse = declared.isdigit() and int(declared) > largest
+        chunks, total, more = list[bytes](), 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            total += len(chunk)
+            if not refuse and total <= largest:
+                chunks.append(chunk)
+            elif total > 8 * 1024**2 + largest:
+                break  # it does not stop: answer, and let the connection go
+        if refuse or total > largest:
+            raise too_large
+        return b"".join(chunks)
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """Receive the body that was read already, then what comes after it."""
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _guarded(send: Send) -> Send:
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in _HEADERS if pair[0] not in present)]
+        await send(message)
+
+    return guarded
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None

@@ -1,0 +1,193 @@
+"""Image sets: made, filled through their dropbox, sealed; and the images in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
+
+from .access import Identity
+from .blobs import Blobs
+from .config import BLOB, ServiceConfig
+from .database import Database, campaign_images, campaigns, image_sets, images, now, rejects
+from .errors import Conflict, Unknown
+from .pagination import Page
+from .sas import Signer
+
+DROPBOX_RIGHTS = "rwdl"
+_CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
+
+
+class ImageSets:
+    def __init__(self, config: ServiceConfig, database: Database, blobs: Blobs, signer: Signer) -> None:
+        self._config = config
+        self._database = database
+        self._blobs = blobs
+        self._signer = signer
+        self.on_finishing: Callable[[], None] = lambda: None
+        """Called when there is a set to seal."""
+
+    def create(self, title: str, metadata: str | None, who: Identity, base_url: str) -> dict[str, Any]:
+        with self._database.write() as connection:
+            taken = select(image_sets.c.id).where(image_sets.c.title == title)
+            if connection.execute(taken).one_or_none():
+                raise Conflict(f"there is an image set '{title}' already", details={"title": title})
+            container = self._free_container(connection, title)
+            self._blobs.create_container(connection, container)
+            values = {
+                "title": title,
+                "metadata": metadata,
+                "status": "created",
+                "container": container,
+                "created_by": who.email,
+                "date_created": now(),
+                "image_count": 0,
+            }
+            connection.execute(insert(image_sets).values(values))
+            row = connection.execute(select(image_sets).where(image_sets.c.title == title)).one()
+        return self._told(row, base_url)
+
+    def _free_container(self, connection: Connection, title: str) -> str:
+        attempt = 0
+        while True:
+            name = dropbox_name(title, attempt)
+            if not connection.execute(select(image_sets.c.id).where(image_sets.c.container == name)).one_or_none():
+                return name
+            attempt += 1
+
+    def list(self, title: str | None, page: Page, base_url: str) -> dict[str, Any]:
+        condition = image_sets.c.title == title if title is not None else image_sets.c.id > 0
+        with self._database.read() as connection:
+            total = connection.execute(select(func.count()).select_from(image_sets).where(condition)).scalar_one()
+            wanted = select(image_sets).where(condition).order_by(image_sets.c.id)
+            rows = connection.execute(wanted.offset(page.first).limit(page.size)).all()
+        return {"image_sets": [self._told(row, base_url) for row in rows], "pagination": page.told(total)}
+
+    def get(self, image_set: int, base_url: str) -> dict[str, Any]:
+        with self._database.read() as connection:
+            row = found(connection, image_set)
+            wanted = select(rejects).where(rejects.c.imageset_id == image_set).order_by(rejects.c.id)
+            left_out = [{"name": one.name, "reason": one.reason} for one in connection.execute(wanted)]
+        return {**self._told(row, base_url), "image_count": row.image_count, "rejected": left_out}
+
+    def dropbox(self, image_set: int, base_url: str) -> dict[str, Any]:
+        """A fresh URL. Raises Conflict once the set is being sealed."""
+        with self._database.read() as connection:
+            row = found(connection, image_set)
+        if row.status != "created":
+            raise Conflict(f"the image set is {row.status}: it takes no more images", details={"status": row.status})
+        return {"dropbox_url": self._url(row, base_url)}
+
+    def seal(self, image_set: int) -> None:
+        """Take no more images and begin to take in those that are there. Said again it does nothing."""
+        with self._database.write() as connection:
+            row = found(connection, image_set)
+            if row.status == "created":
+                connection.execute(update(image_sets).where(image_sets.c.id == image_set).values(status="finishing"))
+                self._blobs.seal_container(connection, row.container)
+        self.on_finishing()
+
+    def images(self, page: Page, image_set: int | None = None) -> dict[str, Any]:
+        """Images by id, or those of one set in the order of their names."""
+        number: ColumnElement[int]
+        with self._database.read() as connection:
+            if image_set is None:
+                number = images.c.id.expression
+                total = connection.execute(select(func.max(images.c.id))).scalar() or 0
+                inside = number > page.first
+            else:
+                number = images.c.position.expression
+                total = found(connection, image_set).image_count
+                inside = and_(images.c.imageset_id == image_set, number > page.first)
+            wanted = (
+                select(images, image_sets.c.title)
+                .join(image_sets, image_sets.c.id == images.c.imageset_id)
+                .where(inside, number <= page.first + page.size)
+                .order_by(number)
+            )
+            rows = connection.execute(wanted).all()
+        listed = [self._image(row) for row in rows]
+        if image_set is not None:  # the notebook shows the list of all images, and it has no such field
+            listed = [{**one, "file_name": row.file_name} for one, row in zip(listed, rows, strict=True)]
+        return {"images": listed, "pagination": page.told(total)}
+
+    def image_blob(self, image_id: int, who: Identity) -> str:
+        """The blob of an image. Raises Unknown, for a labeler also when it is in none of the labeler's campaigns."""
+        with self._database.read() as connection:
+            blob = connection.execute(select(images.c.blob).where(images.c.id == image_id)).scalar()
+            if blob is not None and not who.admin:
+                own = (
+                    select(campaign_images.c.image_id)
+                    .join(campaigns, campaigns.c.id == campaign_images.c.campaign_id)
+                    .where(campaign_images.c.image_id == image_id, campaigns.c.labeler_id == who.user_id)
+                )
+                if connection.execute(own.limit(1)).first() is None:
+                    blob = None
+        if blob is None:
+            raise Unknown(f"there is no image {image_id}")
+        return str(blob)
+
+    def _told(self, row: Row[Any], base_url: str) -> dict[str, Any]:
+        return {
+            "blobstorage_path": row.container,
+            "created_by": row.created_by,
+            "date_created": row.date_created,
+            "date_finished": row.date_finished,
+            "dropbox_url": self._url(row, base_url) if row.status == "created" else None,
+            "imageset_id": row.id,
+            "metadata": json.loads(row.metadata) if row.metadata else None,
+            "status": row.status,
+            "title": row.title,
+        }
+
+    def _url(self, row: Row[Any], base_url: str) -> str:
+        signed = self._signer.sign(row.container, None, DROPBOX_RIGHTS, self._config.dropbox_lifetime)
+        return f"{base_url}{BLOB}/{row.container}?{signed}"
+
+    def _image(self, row: Row[Any]) -> dict[str, Any]:
+        return {
+            "blobstorage_path": f"{self._config.main_container}/{row.blob}",
+            "date_taken": row.date_taken,
+            "file": {
+                "dimensions": {"height": row.height, "width": row.width},
+                "filesize": row.filesize,
+                "filetype": row.filetype,
+            },
+            "image_id": row.id,
+            "imageset": {"imageset_id": row.imageset_id, "title": row.title},
+            "location": {"description": None, "lat": row.lat, "lon": row.lon},
+            "metadata": None,
+            "tss_id": None,
+            "type": None,
+        }
+
+
+def found(connection: Connection, image_set: int) -> Row[Any]:
+    row = connection.execute(select(image_sets).where(image_sets.c.id == image_set)).one_or_none()
+    if row is None:
+        raise Unknown(f"there is no image set {image_set}")
+    return row
+
+
+def dropbox_name(title: str, attempt: int = 0) -> str:
+    """`dropbox-<title>` where that names a container; else a name made from the title that looks like it."""
+    plain = f"dropbox-{title}"
+    if attempt == 0 and len(plain) <= 63 and _CONTAINER.fullmatch(plain):
+        return plain
+    ascii_text = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text)[:30].strip("-")
+    digest = hashlib.sha256(f"{title}{attempt or ''}".encode()).hexdigest()[:16]
+    return "-".join(part for part in ("dropbox", slug, digest) if part)
+
+
+def folder_name(title: str) -> str:
+    """A title as one part of a blob's name. No two titles make the same part, and none climbs."""
+    safe = "".join(f"%{ord(c):02X}" if c in "%/\\" or ord(c) < 32 else c for c in title)
+    if safe.endswith((".", " ")):  # stores drop them at the end of a part
+        safe = f"{safe[:-1]}%{ord(safe[-1]):02X}"
+    return safe

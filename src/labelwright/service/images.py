@@ -1,0 +1,108 @@
+"""What an image file holds, found by decoding all of it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+
+CONTENT_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "PPM": "image/x-portable-anymap",
+}
+"""The formats taken, by Pillow's names, and what they are served as."""
+
+_ORIENTATION, _EXIF, _GPS = 0x0112, 0x8769, 0x8825
+_TAKEN, _TAKEN_OFFSET = 0x9003, 0x9011
+_DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
+_OFFSET = re.compile(r"[+-]\d\d:\d\d")
+
+
+class NotAnImage(ValueError):
+    """The reason is for the person who uploaded the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An image that was decoded. Width and height are those of the image as displayed."""
+
+    width: int
+    height: int
+    filetype: str
+    date_taken: str | None
+    """ISO 8601; with an offset only when the camera wrote one."""
+    lat: float | None
+    lon: float | None
+    """Degrees, north and east positive."""
+
+
+def look(path: Path, largest: int) -> Seen:
+    """Decode the file to its last pixel. Raises NotAnImage."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
+            with Pillow.open(path, formats=list(CONTENT_TYPES)) as image:
+                _check_size(image, largest)
+                image.load()
+                return _seen(image)
+    except NotAnImage:
+        raise
+    except Pillow.DecompressionBombError:
+        raise NotAnImage("so many pixels that it looks like a decompression bomb") from None
+    except UnidentifiedImageError:
+        known = ", ".join(CONTENT_TYPES)
+        raise NotAnImage(f"no readable image: taken are {known}") from None
+    except Exception as error:  # noqa: BLE001 - a decoder may raise anything at a broken file
+        raise NotAnImage(f"no readable image: {str(error) or type(error).__name__}"[:300]) from None
+
+
+def _check_size(image: Pillow.Image, largest: int) -> None:
+    if image.width * image.height > largest:
+        raise NotAnImage(f"{image.width} x {image.height} pixels are more than the {largest} allowed")
+
+
+def _seen(image: Pillow.Image) -> Seen:
+    width, height = image.size
+    filetype = {"MPO": "JPEG"}.get(image.format or "", image.format or "")  # a JPEG with a second picture behind it
+    date_taken, lat, lon = None, None, None
+    try:
+        exif = image.getexif()
+        if exif.get(_ORIENTATION) in (5, 6, 7, 8):
+            width, height = height, width
+        camera, place = exif.get_ifd(_EXIF), exif.get_ifd(_GPS)
+    except Exception:  # noqa: BLE001 - broken EXIF does not make the picture unreadable
+        return Seen(width, height, filetype, None, None, None)
+    date_taken = _date(camera.get(_TAKEN), camera.get(_TAKEN_OFFSET))
+    lat, lon = _degrees(place.get(2), place.get(1), "S", 90), _degrees(place.get(4), place.get(3), "W", 180)
+    if lat is None or lon is None:
+        lat = lon = None
+    return Seen(width, height, filetype, date_taken, lat, lon)
+
+
+def _date(taken: Any, offset: Any) -> str | None:
+    found = _DATE.match(taken) if isinstance(taken, str) else None
+    if not found or found[1] == "0000":
+        return None
+    zone = offset if isinstance(offset, str) and _OFFSET.fullmatch(offset) else ""
+    return "{}-{}-{}T{}:{}:{}".format(*found.groups()) + zone
+
+
+def _degrees(parts: Any, side: Any, negative: str, most: int) -> float | None:
+    try:
+        degrees, minutes, seconds = (float(part) for part in parts)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    value = degrees + minutes / 60 + seconds / 3600
+    if not value <= most:  # NaN too: a camera without a fix
+        return None
+    return round(-value if str(side).upper().startswith(negative) else value, 7)

@@ -1,0 +1,120 @@
+"""Finishing a campaign writes its labels to `label_sets/<title>_labels.csv` of the main container.
+
+One row an object, and one row without a label for an image that was looked at and has none. An image that nobody
+looked at has no row: a campaign that was completed by hand may have some.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, select
+
+from .blobs import Blobs, Incoming, fresh_blob
+from .campaigns import check_move, enter_state, found
+from .config import ServiceConfig
+from .database import Database, campaigns
+from .image_sets import folder_name
+from .objects import labeled
+
+COLUMNS = (
+    "image_id",
+    "file_name",
+    "image_width",
+    "image_height",
+    "label",
+    "confidence",
+    "xmin",
+    "ymin",
+    "xmax",
+    "ymax",
+    "polygon",
+)
+
+_PAGE = 2_000
+
+
+def csv_name(title: str) -> str:
+    """The blob's name in the main container."""
+    return f"label_sets/{folder_name(f'{title}_labels.csv')}"
+
+
+class Finishing:
+    def __init__(self, config: ServiceConfig, database: Database, blobs: Blobs) -> None:
+        self._config = config
+        self._database = database
+        self._blobs = blobs
+
+    def finish(self, campaign: int) -> None:
+        """Write the file and close the campaign, both or neither."""
+        while True:
+            with self._database.read() as connection:
+                row = found(connection, campaign)
+                if not check_move(row.status, "finished"):
+                    return
+                incoming = self._blobs.incoming()
+                try:
+                    for text in _rows(connection, campaign):
+                        incoming.write((text.encode(),))
+                    md5 = incoming.close()
+                except BaseException:
+                    incoming.drop()
+                    raise
+            if self._enter(campaign, row.revision, incoming, md5):
+                return
+
+    def _enter(self, campaign: int, revision: int, incoming: Incoming, md5: str) -> bool:
+        """False when the campaign changed since the file was written."""
+        before: str | None = None
+        entered = False
+        try:
+            with self._database.write() as connection:
+                row = connection.execute(select(campaigns).where(campaigns.c.id == campaign)).one()
+                if row.revision == revision:
+                    blob = fresh_blob(csv_name(row.title), incoming.file, incoming.size, md5, "text/csv")
+                    before = self._blobs.put_row(connection, self._config.main_container, blob)
+                    enter_state(connection, row, "finished")
+                    entered = True
+        finally:
+            if not entered:
+                incoming.drop()
+        if before:
+            self._blobs.unlink_unused([before])
+        return entered
+
+
+def _rows(connection: Connection, campaign: int) -> Iterator[str]:
+    """The file, in pieces."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    skip = 0
+    while page := labeled(connection, campaign, skip, _PAGE):
+        for image in page:
+            start = [image.image_id, safe_cell(image.file_name), image.width, image.height]
+            seen = orjson.loads(image.objects)
+            for one in seen:
+                writer.writerow([*start, *_cells(one)])
+            if not seen:
+                writer.writerow([*start, *[""] * 7])
+        skip += len(page)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue()
+
+
+def _cells(one: dict[str, Any]) -> list[Any]:
+    box = one["bounding_box"]
+    polygon = json.dumps(one["polygon"], separators=(",", ":")) if "polygon" in one else ""
+    return [safe_cell(one["label"]), one["confidence"], box["xmin"], box["ymin"], box["xmax"], box["ymax"], polygon]
+
+
+def safe_cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,0 +1,248 @@
+"""The shapes of requests, which are checked, and of answers, which are documented."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has control characters or unprintable ones in it")
+    if text != text.strip():
+        raise ValueError("begins or ends with a blank")
+    return text
+
+
+def _json(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON: it has NaN, infinity, broken Unicode or too many levels in it") from None
+    return value
+
+
+Title = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Metadata = Annotated[dict[str, Any] | None, AfterValidator(_json)]
+Id = Annotated[int, Field(ge=1, lt=2**63, strict=True)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ImageSetOrder(_Body):
+    title: Title
+    metadata: Metadata = None
+
+
+class ImageSetChange(_Body):
+    new_status: Literal["finished"]
+
+
+class CampaignOrder(_Body):
+    title: Title
+    metadata: Metadata = None
+    labeler_email: Annotated[str, Field(min_length=3, max_length=254)]
+    labels: Annotated[list[Title], Field(min_length=1, max_length=10_000)] | None = None
+    instructions: Annotated[str, Field(max_length=100_000)] | None = None
+    label_translations: dict[Title, dict[Title, Title]] | None = None
+
+
+class CampaignChange(_Body):
+    new_status: Literal["created", "active", "completed", "finished"]
+
+
+class ImageReference(_Body):
+    id: Id
+
+
+class BoundingBox(_Body):
+    """Pixels of the image as displayed: 0 <= xmin < xmax <= width, and so for y."""
+
+    xmin: float
+    xmax: float
+    ymin: float
+    ymax: float
+
+
+class Object(_Body):
+    label: Annotated[str, Field(min_length=1, max_length=200)]
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    bounding_box: BoundingBox
+    polygon: list[Annotated[list[float], Field(min_length=2, max_length=2)]] | None = None
+
+
+class ImageObjects(_Body):
+    image_id: Id
+    objects: list[Object]
+
+
+# --- answers
+
+
+class Fault(BaseModel):
+    code: str
+    message: str
+    details: Any
+
+
+class Error(BaseModel):
+    error: Fault
+
+
+class Pagination(BaseModel):
+    next: int | None
+    page: int
+    pages: int
+    per_page: int
+    prev: int | None
+    total: int
+
+
+class ImageSet(BaseModel):
+    blobstorage_path: str
+    created_by: str
+    date_created: str
+    date_finished: str | None
+    dropbox_url: str | None
+    imageset_id: int
+    metadata: dict[str, Any] | None
+    status: Literal["created", "finishing", "finished"]
+    title: str
+
+
+class Rejected(BaseModel):
+    name: str
+    reason: str
+
+
+class ImageSetDetails(ImageSet):
+    image_count: int
+    rejected: list[Rejected]
+
+
+class ImageSets(BaseModel):
+    image_sets: list[ImageSet]
+    pagination: Pagination
+
+
+class Dropbox(BaseModel):
+    dropbox_url: str
+
+
+class Dimensions(BaseModel):
+    height: int
+    width: int
+
+
+class File(BaseModel):
+    dimensions: Dimensions
+    filesize: int
+    filetype: str
+
+
+class ImageSetName(BaseModel):
+    imageset_id: int
+    title: str
+
+
+class Location(BaseModel):
+    description: str | None
+    lat: float | None
+    lon: float | None
+
+
+class Image(BaseModel):
+    blobstorage_path: str
+    date_taken: str | None
+    file: File
+    image_id: int
+    imageset: ImageSetName
+    location: Location
+    metadata: dict[str, Any] | None
+    tss_id: str | None
+    type: str | None
+
+
+class Images(BaseModel):
+    images: list[Image]
+    pagination: Pagination
+
+
+class ImageOfSet(Image):
+    file_name: str
+
+
+class ImagesOfSet(BaseModel):
+    images: list[ImageOfSet]
+    pagination: Pagination
+
+
+class Progress(BaseModel):
+    done: int
+    total: int
+
+
+class Campaign(BaseModel):
+    campaign_id: int
+    created_by: str
+    date_completed: str | None
+    date_created: str
+    date_finished: str | None
+    date_started: str | None
+    label_translations: dict[str, dict[str, str]] | None
+    metadata: dict[str, Any] | None
+    progress: Progress
+    status: Literal["created", "active", "completed", "finished"]
+    title: str
+    labels: list[str] = Field(default=[], description="Absent: any label may be given.")
+    instructions: str = Field(default="", description="Absent when none were given.")
+    labels_csv_url: str = Field(default="", description="A signed URL; there once the campaign is finished.")
+
+
+class AccessToken(BaseModel):
+    apikey: str
+    apisecret: str | None
+
+
+class NewCampaign(Campaign):
+    access_token: AccessToken
+
+
+class Campaigns(BaseModel):
+    campaigns: list[Campaign]
+    pagination: Pagination
+
+
+class CampaignImage(BaseModel):
+    done: bool
+    image_id: int
+    url: str
+
+
+class CampaignImages(BaseModel):
+    images: list[CampaignImage]
+    pagination: Pagination
+
+
+class LabeledImage(BaseModel):
+    image_id: int
+    file_name: str
+    width: int
+    height: int
+    objects: list[Object]
+    date_labeled: str
+    labeled_by: str
+
+
+class CampaignObjects(BaseModel):
+    images: list[LabeledImage]
+    pagination: Pagination
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+    version: str

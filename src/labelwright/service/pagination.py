@@ -1,0 +1,39 @@
+"""Pages by number, as the notebook has them: `next` and `prev` are page numbers, or null at the ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .config import Limits
+from .errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    number: int
+    size: int
+
+    @property
+    def first(self) -> int:
+        """How many items come before this page."""
+        return (self.number - 1) * self.size
+
+    def told(self, total: int) -> dict[str, Any]:
+        """The `pagination` of an answer. A page beyond the last is empty; its `prev` is the last."""
+        pages = -(-total // self.size)
+        return {
+            "next": self.number + 1 if self.number < pages else None,
+            "page": self.number,
+            "pages": pages,
+            "per_page": self.size,
+            "prev": min(self.number - 1, pages) or None,
+            "total": total,
+        }
+
+
+def page_of(number: int, size: int | None, limits: Limits) -> Page:
+    wanted = limits.per_page_default if size is None else size
+    if wanted > limits.per_page:
+        raise Invalid(f"per_page is at most {limits.per_page}, not {wanted}")
+    return Page(number, wanted)

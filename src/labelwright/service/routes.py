@@ -1,0 +1,335 @@
+"""The routes of the campaign API: who may call them, what they take, what they answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Path as PathParameter
+from fastapi.security import APIKeyHeader
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from . import models
+from .access import ADMIN, Access, Identity, checked_email, write_admin_file
+from .campaigns import Campaigns, Order
+from .config import BLOB, ServiceConfig
+from .errors import Invalid, ServiceError
+from .image_sets import ImageSets
+from .labels_csv import Finishing, csv_name
+from .objects import Objects
+from .pagination import Page, page_of
+from .sas import Signer
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": models.Error, "description": text}
+    for status, text in {
+        401: "No key, or a wrong one.",
+        403: "The key is a labeler's.",
+        404: "There is none, or not for this key.",
+        409: "The state of things forbids it.",
+        413: "The body is too large.",
+        422: "The request contradicts the contract.",
+    }.items()
+}
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: _ERRORS[status] for status in (401, *statuses)}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes call."""
+
+    config: ServiceConfig
+    access: Access
+    sets: ImageSets
+    campaigns: Campaigns
+    objects: Objects
+    finishing: Finishing
+    signer: Signer
+
+    def base_url(self, request: Request) -> str:
+        """Where this client reaches us: as configured, or the host that it named."""
+        if self.config.public_url:
+            return self.config.public_url.rstrip("/")
+        host = request.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            raise ServiceError("the Host header names no host", status=400)
+        return f"{request.url.scheme}://{host}"
+
+
+_key = APIKeyHeader(name="Authentication-Key", scheme_name="key", auto_error=False)
+_secret = APIKeyHeader(name="Authentication-Secret", scheme_name="secret", auto_error=False)
+
+
+def _anyone(request: Request, _k: Annotated[Any, Depends(_key)], _s: Annotated[Any, Depends(_secret)]) -> Identity:
+    identity: Identity = request.state.identity  # the gate has seen to it
+    return identity
+
+
+def _admin(identity: Annotated[Identity, Depends(_anyone)]) -> Identity:
+    if not identity.admin:
+        raise ServiceError("this needs an admin's key", status=403)
+    return identity
+
+
+def _idempotent(
+    _key: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", description="The same call within a day is answered as the first time."),
+    ] = None,
+) -> None:
+    """Documents the header; the gate obeys it."""
+
+
+Anyone = Annotated[Identity, Depends(_anyone)]
+Admin = Annotated[Identity, Depends(_admin)]
+Id = Annotated[int, PathParameter(ge=1, lt=2**63)]
+Number = Annotated[int, Query(alias="page", ge=1, le=10**9)]
+PerPage = Annotated[int | None, Query(ge=1, le=10_000)]
+Title = Annotated[str | None, Query(max_length=200, description="Only the one of exactly this title.")]
+_changing = [Depends(_idempotent)]
+OK = "ok"
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter()
+    _image_sets(router, parts)
+    _images(router, parts)
+    _campaigns(router, parts)
+    _users(router, parts)
+    return router
+
+
+def health() -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health", response_model=models.Health, tags=["health"])
+    def health() -> Response:
+        """Needs no key."""
+        return JSONResponse({"status": "ok", "version": version("labelwright")})
+
+    return router
+
+
+def _image_sets(router: APIRouter, parts: Parts) -> None:
+    sets = parts.sets
+
+    def page(number: int, per_page: int | None) -> Page:
+        return page_of(number, per_page, parts.config.limits)
+
+    @router.post(
+        "/image_sets",
+        response_model=models.ImageSet,
+        responses=_errors(403, 409, 413, 422),
+        dependencies=_changing,
+        tags=["image sets"],
+    )
+    def create_image_set(order: models.ImageSetOrder, who: Admin, request: Request) -> Response:
+        return JSONResponse(sets.create(order.title, _text(order.metadata), who, parts.base_url(request)))
+
+    @router.get("/image_sets", response_model=models.ImageSets, responses=_errors(403, 422), tags=["image sets"])
+    def list_image_sets(
+        _who: Admin, request: Request, title: Title = None, number: Number = 1, per_page: PerPage = None
+    ) -> Response:
+        return JSONResponse(sets.list(title, page(number, per_page), parts.base_url(request)))
+
+    @router.get(
+        "/image_sets/{image_set}",
+        response_model=models.ImageSetDetails,
+        responses=_errors(403, 404, 422),
+        tags=["image sets"],
+    )
+    def read_image_set(image_set: Id, _who: Admin, request: Request) -> Response:
+        return JSONResponse(sets.get(image_set, parts.base_url(request)))
+
+    @router.put(
+        "/image_sets/{image_set}",
+        response_model=str,
+        responses=_errors(403, 404, 413, 422),
+        dependencies=_changing,
+        tags=["image sets"],
+    )
+    def seal_image_set(image_set: Id, _change: models.ImageSetChange, _who: Admin) -> Response:
+        sets.seal(image_set)
+        return JSONResponse(OK)
+
+    @router.post(
+        "/image_sets/{image_set}/dropbox",
+        response_model=models.Dropbox,
+        responses=_errors(403, 404, 409, 413, 422),
+        dependencies=_changing,
+        tags=["image sets"],
+    )
+    def renew_dropbox(image_set: Id, _who: Admin, request: Request) -> Response:
+        return JSONResponse(sets.dropbox(image_set, parts.base_url(request)))
+
+    @router.get(
+        "/image_sets/{image_set}/images",
+        response_model=models.ImagesOfSet,
+        responses=_errors(403, 404, 422),
+        tags=["image sets"],
+    )
+    def list_images_of_set(image_set: Id, _who: Admin, number: Number = 1, per_page: PerPage = None) -> Response:
+        return JSONResponse(sets.images(page(number, per_page), image_set))
+
+
+def _images(router: APIRouter, parts: Parts) -> None:
+    sets, config = parts.sets, parts.config
+
+    @router.get("/images", response_model=models.Images, responses=_errors(403, 422), tags=["images"])
+    def list_images(_who: Admin, number: Number = 1, per_page: PerPage = None) -> Response:
+        return JSONResponse(sets.images(page_of(number, per_page, config.limits)))
+
+    @router.get(
+        "/images/{image}",
+        status_code=302,
+        response_class=Response,
+        responses={302: {"description": "The image, at a signed URL."}, **_errors(404, 422)},
+        tags=["images"],
+    )
+    def fetch_image(image: Id, who: Anyone, request: Request) -> Response:
+        return RedirectResponse(_signed(parts, request, sets.image_blob(image, who)), 302)
+
+
+def _campaigns(router: APIRouter, parts: Parts) -> None:
+    campaigns, limits = parts.campaigns, parts.config.limits
+
+    @router.post(
+        "/campaigns",
+        response_model=models.NewCampaign,
+        responses=_errors(403, 409, 413, 422),
+        dependencies=_changing,
+        tags=["campaigns"],
+    )
+    def create_campaign(order: models.CampaignOrder, who: Admin) -> Response:
+        wanted = Order(
+            order.title,
+            _text(order.metadata),
+            checked_email(order.labeler_email),
+            order.labels,
+            order.instructions,
+            order.label_translations,
+        )
+        return JSONResponse(campaigns.create(wanted, who))
+
+    @router.get("/campaigns", response_model=models.Campaigns, responses=_errors(403, 422), tags=["campaigns"])
+    def list_campaigns(_who: Admin, title: Title = None, number: Number = 1, per_page: PerPage = None) -> Response:
+        return JSONResponse(campaigns.list(title, page_of(number, per_page, limits)))
+
+    @router.get(
+        "/campaigns/{campaign}",
+        response_model=models.Campaign,
+        responses=_errors(403, 404, 422),
+        tags=["campaigns"],
+    )
+    def read_campaign(campaign: Id, _who: Admin, request: Request) -> Response:
+        told = campaigns.get(campaign)
+        if told["status"] == "finished":
+            told["labels_csv_url"] = _signed(parts, request, csv_name(told["title"]))
+        return JSONResponse(told)
+
+    @router.put(
+        "/campaigns/{campaign}",
+        response_model=str,
+        responses=_errors(403, 404, 409, 413, 422),
+        dependencies=_changing,
+        tags=["campaigns"],
+    )
+    def change_campaign(campaign: Id, change: models.CampaignChange, _who: Admin) -> Response:
+        if change.new_status == "finished":
+            parts.finishing.finish(campaign)
+        else:
+            campaigns.move(campaign, change.new_status)
+        return JSONResponse(OK)
+
+    @router.post(
+        "/campaigns/{campaign}/images",
+        response_model=str,
+        responses=_errors(403, 404, 409, 413, 422),
+        dependencies=_changing,
+        tags=["campaigns"],
+    )
+    def add_images(campaign: Id, references: list[models.ImageReference], _who: Admin) -> Response:
+        if len(references) > limits.images_per_request:
+            raise Invalid(f"one request takes at most {limits.images_per_request} images, not {len(references)}")
+        campaigns.add_images(campaign, [reference.id for reference in references])
+        return JSONResponse(OK)
+
+    @router.get(
+        "/campaigns/{campaign}/images",
+        response_model=models.CampaignImages,
+        responses=_errors(404, 422),
+        tags=["labeling"],
+    )
+    def list_images_of_campaign(campaign: Id, who: Anyone, number: Number = 1, per_page: PerPage = None) -> Response:
+        return JSONResponse(campaigns.images(campaign, who, page_of(number, per_page, limits)))
+
+    body = models.ImageObjects.model_json_schema(ref_template="#/components/schemas/{model}")
+    body.pop("$defs")
+
+    @router.put(
+        "/campaigns/{campaign}/objects",
+        response_model=str,
+        responses=_errors(404, 409, 413, 422),
+        dependencies=_changing,
+        tags=["labeling"],
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"type": "array", "items": body}}},
+            }
+        },
+    )
+    async def put_objects(campaign: Id, who: Anyone, request: Request) -> Response:
+        """Overwrites what was there for these images. All or nothing. The last image completes the campaign."""
+        body = await request.body()
+        await run_in_threadpool(parts.objects.put, campaign, body, who)
+        return JSONResponse(OK)
+
+    @router.get(
+        "/campaigns/{campaign}/objects",
+        response_model=models.CampaignObjects,
+        responses=_errors(403, 404, 422),
+        tags=["campaigns"],
+    )
+    def list_objects(campaign: Id, _who: Admin, number: Number = 1, per_page: PerPage = None) -> Response:
+        """Only images that were looked at."""
+        listed = parts.objects.list(campaign, page_of(number, per_page, limits))
+        return Response(listed, media_type="application/json")
+
+
+def _users(router: APIRouter, parts: Parts) -> None:
+    @router.post(
+        "/users/{email}/keys",
+        response_model=models.AccessToken,
+        responses=_errors(403, 404, 413, 422),
+        dependencies=_changing,
+        tags=["users"],
+    )
+    def rotate_key(email: Annotated[str, PathParameter(max_length=254)], _who: Admin) -> Response:
+        """A new pair; the old one is dead at once."""
+        pair, role = parts.access.rotate(checked_email(email))
+        if role == ADMIN:
+            write_admin_file(parts.config.data_dir, pair.key, pair.secret or "")
+        return JSONResponse({"apikey": pair.key, "apisecret": pair.secret})
+
+
+def _signed(parts: Parts, request: Request, blob: str) -> str:
+    from urllib.parse import quote
+
+    container = parts.config.main_container
+    signature = parts.signer.sign(container, blob, "r", parts.config.image_url_lifetime)
+    return f"{parts.base_url(request)}{BLOB}/{container}/{quote(blob)}?{signature}"
+
+
+def _text(metadata: dict[str, Any] | None) -> str | None:
+    return None if metadata is None else json.dumps(metadata, ensure_ascii=False)

@@ -1,0 +1,79 @@
+"""Serving the application."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from .app import create_app
+from .config import ServiceConfig
+
+
+class RefusesToListen(RuntimeError):
+    """The service would be open to others with a secret that nobody chose."""
+
+
+def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until interrupted. `ready` is told the address; it also stands in `<data_dir>/service.json`."""
+    listening, server = _server(config)
+    with listening:
+        address = _announce(config, listening)
+        if ready:
+            ready(address)
+        server.run(sockets=[listening])
+
+
+@contextmanager
+def serving(config: ServiceConfig) -> Iterator[str]:
+    """Serve from a thread of this process while the block lasts; gives the address, without a slash at its end."""
+    listening, server = _server(config)
+    thread = threading.Thread(target=server.run, args=([listening],), name="service", daemon=True)
+    with listening:
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("the service did not start; its log says why")
+            time.sleep(0.01)
+        try:
+            yield _announce(config, listening)
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
+
+
+def _server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Server]:
+    if not config.loopback and (not config.admin_key or len(config.admin_secret or "") < 16):
+        raise RefusesToListen(
+            f"The service does not listen on {config.host}, where others can reach it, with an admin secret that"
+            " nobody chose. Set an admin key and an admin secret of at least 16 characters, or listen on 127.0.0.1."
+        )
+    app = create_app(config)
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((config.host, config.port))
+        listening.listen(512)
+    except BaseException:
+        listening.close()
+        raise
+    # No access log: the signatures in its lines are secrets. No server header: it is nobody's business.
+    settings = uvicorn.Config(
+        app, access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=5, lifespan="on"
+    )
+    return listening, uvicorn.Server(settings)
+
+
+def _announce(config: ServiceConfig, listening: socket.socket) -> str:
+    port = listening.getsockname()[1]
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    address = f"http://{host}:{port}"
+    (config.data_dir / "service.json").write_text(json.dumps({"url": address, "port": port}))
+    return address
