@@ -19,10 +19,11 @@ from functools import partial
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from .blob_xml import BadXml, block_ids, error_xml, list_blobs_xml, list_blocks_xml
 from .blobs import Blob, BlobRefused, Blobs, Condition, Incoming, pieces
+from .bodies import Body, ClientGone
 from .config import BLOB, Limits
 from .sas import SignatureRefused, Signer
 
@@ -54,7 +55,7 @@ class Call:
     blob: str | None
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    receive: Receive
+    body: Body
 
     @property
     def condition(self) -> Condition:
@@ -81,13 +82,13 @@ class BlobApi:
         self._threads.shutdown(wait=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
+        method, body = scope["method"], Body(receive)
         try:
-            call = _taken_apart(scope, receive)
+            call = _taken_apart(scope, body)
             answer = await self._answer(call)
         except BlobRefused as error:
             answer = _refusal(error)
-            await _drain(receive)
+            await body.drain()
         except ClientGone:
             return
         except Exception:
@@ -169,19 +170,19 @@ class BlobApi:
         if kind != "BlockBlob" or "x-ms-copy-source" in call.headers:
             raise BlobRefused(400, "InvalidHeaderValue", "Only block blobs are served here: x-ms-blob-type: BlockBlob.")
         given = [_md5(call, "content-md5"), _md5(call, "x-ms-blob-content-md5")]
+        name, metadata = _named(call), _metadata(call)
         incoming, rest = await self._body(call)
-        put = partial(
-            self._blobs.put,
-            call.container,
-            _named(call),
-            incoming,
-            content_type=_content_type(call),
-            metadata=_metadata(call),
-            condition=call.condition,
-        )
 
         def finish() -> Blob:
-            return put(md5=_closed(incoming, rest, given))
+            return self._blobs.put(
+                call.container,
+                name,
+                incoming,
+                md5=_closed(incoming, rest, given),
+                content_type=_content_type(call),
+                metadata=metadata,
+                condition=call.condition,
+            )
 
         blob = await self._thread(finish)
         return Answer(201, _written(blob))
@@ -190,25 +191,23 @@ class BlobApi:
         block_id = call.query.get("blockid", "")
         if not 0 < len(block_id) <= 128:
             raise BlobRefused(400, "InvalidQueryParameterValue", "blockid is 1 to 128 characters.")
-        given = [_md5(call, "content-md5")]
+        given, name = [_md5(call, "content-md5")], _named(call)
         incoming, rest = await self._body(call)
 
         def finish() -> str:
             md5 = _closed(incoming, rest, given)
-            self._blobs.put_block(call.container, _named(call), block_id, incoming)
+            self._blobs.put_block(call.container, name, block_id, incoming)
             return md5
 
         md5 = await self._thread(finish)
         return Answer(201, {"Content-MD5": md5, "x-ms-request-server-encrypted": "false"})
 
     async def _put_block_list(self, call: Call) -> Answer:
-        body = await _small_body(call.receive, 8 * 1024**2)
+        name, metadata, md5 = _named(call), _metadata(call), _md5(call, "x-ms-blob-content-md5")
         try:
-            wanted = block_ids(body)
+            wanted = block_ids(await _small_body(call.body, 8 * 1024**2))
         except BadXml as error:
             raise BlobRefused(400, "InvalidXmlDocument", str(error)) from None
-        md5 = _md5(call, "x-ms-blob-content-md5")
-        name = _named(call)
 
         def finish() -> Blob:
             incoming = self._blobs.join_blocks(call.container, name, wanted, self._limits.upload_bytes)
@@ -219,7 +218,7 @@ class BlobApi:
                 incoming,
                 md5=md5,
                 content_type=_content_type(call),
-                metadata=_metadata(call),
+                metadata=metadata,
                 condition=call.condition,
             )
             self._blobs.drop_blocks(call.container, name)
@@ -292,10 +291,8 @@ class BlobApi:
             _check_length(int(declared), largest)
         incoming, rest, waiting, total = self._blobs.incoming(), list[bytes](), 0, 0
         try:
-            more = True
-            while more:
-                message = await call.receive()
-                chunk, more = _chunk(message)
+            while call.body.more:
+                chunk = await call.body.chunk()
                 total += len(chunk)
                 _check_length(total, largest)
                 rest.append(chunk)
@@ -309,10 +306,6 @@ class BlobApi:
         return incoming, rest
 
 
-class ClientGone(Exception):
-    """The connection was closed before the body was whole: there is nobody to answer."""
-
-
 def _check_length(length: int, largest: int) -> None:
     if length > largest:
         raise BlobRefused(413, "RequestBodyTooLarge", f"A blob is at most {largest} bytes here.")
@@ -323,30 +316,12 @@ def _check_md5(md5: str, given: Sequence[str | None]) -> None:
         raise BlobRefused(400, "Md5Mismatch", "The MD5 given is not that of the bytes that came.")
 
 
-def _chunk(message: Message) -> tuple[bytes, bool]:
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    return message.get("body", b""), message.get("more_body", False)
-
-
-async def _small_body(receive: Receive, largest: int) -> bytes:
-    body, more = b"", True
-    while more:
-        chunk, more = _chunk(await receive())
-        body += chunk
-        if len(body) > largest:
-            raise BlobRefused(413, "RequestBodyTooLarge", f"The body is at most {largest} bytes here.")
-    return body
-
-
-async def _drain(receive: Receive, largest: int = 8 * 1024**2) -> None:
-    """Read what the client is still sending, within reason, so that it comes to read our answer."""
-    read, more = 0, True
-    while more and read < largest:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        read, more = read + len(message.get("body", b"")), message.get("more_body", False)
+async def _small_body(body: Body, largest: int) -> bytes:
+    read = b""
+    while body.more:
+        read += await body.chunk()
+        _check_length(len(read), largest)
+    return read
 
 
 def _closed(incoming: Incoming, rest: Sequence[bytes], given: Sequence[str | None]) -> str:
@@ -361,7 +336,7 @@ def _closed(incoming: Incoming, rest: Sequence[bytes], given: Sequence[str | Non
     return md5
 
 
-def _taken_apart(scope: Scope, receive: Receive) -> Call:
+def _taken_apart(scope: Scope, body: Body) -> Call:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
     path = path.split(b"?")[0].removeprefix(f"{BLOB}/".encode())
     container, _, blob = path.partition(b"/")
@@ -375,7 +350,7 @@ def _taken_apart(scope: Scope, receive: Receive) -> Call:
         raise BlobRefused(400, "InvalidUri", "The URL is not UTF-8.") from None
     if not 3 <= len(names[0]) <= 63 or not _CONTAINER.fullmatch(names[0]):
         raise BlobRefused(400, "InvalidResourceName", "That is no name of a container.")
-    return Call(scope["method"], names[0], names[1] or None, query, headers, receive)
+    return Call(scope["method"], names[0], names[1] or None, query, headers, body)
 
 
 def _named(call: Call) -> str:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .access import Access, Identity
 from .blob_api import BlobApi
+from .bodies import PATIENCE, Body, ClientGone
 from .config import API, BLOB, Limits
 from .errors import ServiceError, TooLarge, error_response
 from .idempotency import Answers, fingerprint_of
@@ -35,18 +36,21 @@ class Gate:
         if path.startswith(f"{BLOB}/"):
             await self._blobs(scope, receive, send)
             return
-        guarded = _guarded(send)
+        guarded, body = _guarded(send), Body(receive)
         try:
             if not path.startswith(f"{API}/") or path in OPEN:
                 await self._app(scope, receive, guarded)
                 return
             who = await self._identify(scope)
             if who is None:
+                await body.drain()
                 message = "send the headers Authentication-Key and Authentication-Secret of a known pair"
                 await error_response(401, message)(scope, receive, guarded)
                 return
             scope.setdefault("state", {})["identity"] = who
-            await self._pass(who, scope, receive, guarded)
+            await self._pass(who, scope, body, guarded)
+        except ClientGone:
+            return
         except ServiceError as error:
             await error_response(error.status, error.message, error.details)(scope, receive, guarded)
 
@@ -56,14 +60,12 @@ class Gate:
             return None
         return await run_in_threadpool(self._access.identify, key, secret)
 
-    async def _pass(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass(self, who: Identity, scope: Scope, receive: Body, send: Send) -> None:
         method = scope["method"]
         if method not in _CHANGING:
             await self._app(scope, receive, send)
             return
         body = await self._body(scope, receive)
-        if body is None:
-            return
         key = _header(scope, b"idempotency-key")
         if key is None:
             await self._app(scope, _given(body, receive), send)
@@ -90,25 +92,21 @@ class Gate:
         for message in messages:
             await send(message)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body; None when the client went away. Raises TooLarge."""
+    async def _body(self, scope: Scope, body: Body) -> bytes:
+        """The whole body. Raises TooLarge."""
         largest = self._limits.body_bytes
-        too_large = TooLarge(f"a body is at most {largest} bytes here: send it in parts")
         declared = _header(scope, b"content-length") or "0"
-        refuse = declared.isdigit() and int(declared) > largest
-        chunks, total, more = list[bytes](), 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            chunk, more = message.get("body", b""), message.get("more_body", False)
+        too_large = declared.isdigit() and int(declared) > largest
+        chunks, total = list[bytes](), 0
+        while body.more and total <= largest + PATIENCE:
+            chunk = await body.chunk()
             total += len(chunk)
-            if not refuse and total <= largest:
+            if total > largest:
+                too_large = True
+            if not too_large:
                 chunks.append(chunk)
-            elif total > 8 * 1024**2 + largest:
-                break  # it does not stop: answer, and let the connection go
-        if refuse or total > largest:
-            raise too_large
+        if too_large:
+            raise TooLarge(f"a body is at most {largest} bytes here: send it in parts")
         return b"".join(chunks)
 
 

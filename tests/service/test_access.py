@@ -1,0 +1,167 @@
+"""Who may do what."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+
+import pytest
+import requests
+
+from labelwright.service import ServiceConfig
+from labelwright.service.app import prepare
+from labelwright.service.run import RefusesToListen
+from labelwright.service.run import serve as serve_for_ever
+
+OPEN = {("GET", "/health")}
+FOR_LABELERS = {
+    ("GET", "/api/v1/images/{image}"),
+    ("GET", "/api/v1/campaigns/{campaign}/images"),
+    ("PUT", "/api/v1/campaigns/{campaign}/objects"),
+}
+
+
+def all_routes(service):
+    paths = requests.get(f"{service.url}/openapi.json").json()["paths"]
+    return {(method.upper(), path) for path, methods in paths.items() for method in methods}
+
+
+def body_for(method, path):
+    if path.endswith("/objects"):
+        return [{"image_id": 1, "objects": []}]
+    if path.endswith("/images"):
+        return [{"id": 1}]
+    return {"new_status": "finished"} if method == "PUT" else {"title": "not-theirs", "labeler_email": "a@b.c"}
+
+
+def call(service, headers, method, path, number):
+    url = service.url + re.sub(r"\{email\}", "nobody@example.com", re.sub(r"\{(?!email)\w+\}", str(number), path))
+    body = body_for(method, path) if method != "GET" else None
+    return requests.request(method, url, json=body, headers=headers, allow_redirects=False)
+
+
+def test_every_route_but_health_needs_a_key(service):
+    routes = all_routes(service)
+    assert len(routes) == 18
+    for method, path in routes - OPEN:
+        for headers in ({}, {"Authentication-Key": "admin-key"}):
+            answer = call(service, headers, method, path, 1)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated"), (method, path)
+    assert requests.get(f"{service.url}/health").json()["status"] == "ok"
+
+
+def test_a_wrong_secret_and_an_unknown_key_get_the_same_answer(service):
+    pairs = [("admin-key", "wrong"), ("nobody", "wrong"), ("admin-key", ""), ("ä", "ö")]
+    answers = [
+        requests.get(
+            f"{service.api}/images",
+            headers={"Authentication-Key": key.encode(), "Authentication-Secret": secret.encode()},
+        )
+        for key, secret in pairs
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.text for answer in answers}) == 1
+
+
+def test_a_labeler_may_do_three_things_and_only_to_the_own_campaign(service):
+    mine, my_images, labeler = service.campaign()
+    other, other_images, _ = service.campaign()
+    for method, path in all_routes(service) - OPEN:
+        if (method, path) not in FOR_LABELERS:
+            for number in (mine["campaign_id"], 10**9):
+                answer = call(service, labeler.headers, method, path, number)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), (method, path)
+    number = mine["campaign_id"]
+    assert len(labeler.get(f"/campaigns/{number}/images")["images"]) == 2
+    assert labeler("GET", f"/images/{my_images[0]}").status_code == 200
+    assert labeler.ok("PUT", f"/campaigns/{number}/objects", [{"image_id": my_images[0], "objects": []}]) == "ok"
+
+    # Another's reads exactly like none.
+    for path, theirs in (
+        ("/campaigns/{}/images", other["campaign_id"]),
+        ("/images/{}", other_images[0]),
+    ):
+        there, nowhere = labeler("GET", path.format(theirs)), labeler("GET", path.format(987_654))
+        assert there.status_code == nowhere.status_code == 404
+        assert there.text.replace(str(theirs), "987654") == nowhere.text
+    put = [{"image_id": other_images[0], "objects": []}]
+    there = labeler("PUT", f"/campaigns/{other['campaign_id']}/objects", put)
+    nowhere = labeler("PUT", "/campaigns/987654/objects", put)
+    assert there.status_code == nowhere.status_code == 404
+    assert there.text.replace(str(other["campaign_id"]), "987654") == nowhere.text
+    # Nor does a broken body tell that there is one.
+    assert labeler("PUT", f"/campaigns/{other['campaign_id']}/objects", "nonsense").status_code == 404
+
+
+def test_an_image_of_another_campaign_cannot_be_labeled_in_the_own_one(service):
+    mine, _, labeler = service.campaign()
+    _, other_images, _ = service.campaign()
+    path = f"/campaigns/{mine['campaign_id']}/objects"
+    there = labeler("PUT", path, [{"image_id": other_images[0], "objects": []}])
+    nowhere = labeler("PUT", path, [{"image_id": 987_654, "objects": []}])
+    assert there.status_code == nowhere.status_code == 422
+    assert there.text.replace(str(other_images[0]), "987654") == nowhere.text
+
+
+def test_a_known_labeler_gets_the_key_without_the_secret_and_sees_both_campaigns(service):
+    mail = "Twice@Example.com"
+    first, _, labeler = service.campaign(labeler_email=mail)
+    second, _, _ = service.campaign(labeler_email=mail.lower())
+    assert second["access_token"] == {"apikey": first["access_token"]["apikey"], "apisecret": None}
+    for one in (first, second):
+        assert len(labeler.get(f"/campaigns/{one['campaign_id']}/images")["images"]) == 2
+
+
+def test_a_rotated_key_is_dead_and_the_new_one_lives(service, make):
+    campaign, _, old = service.campaign(labeler_email="rotates@example.com")
+    path = f"/campaigns/{campaign['campaign_id']}/images"
+    assert old("GET", path).status_code == 200
+    pair = service.ok("POST", "/users/rotates@example.com/keys")
+    assert old("GET", path).status_code == 401
+    assert make.caller(service.url, pair["apikey"], pair["apisecret"])("GET", path).status_code == 200
+    assert service("POST", "/users/nobody@example.com/keys").status_code == 404
+
+
+def test_secrets_are_nowhere_on_disk_but_in_the_admins_own_file(serve, tmp_path, make):
+    data = tmp_path / "data"
+    with serve() as service:
+        headers = {"Idempotency-Key": "once"}
+        body = {"title": "c", "metadata": None, "labeler_email": "a@example.com"}
+        made = service("POST", "/campaigns", body, headers=headers).json()
+        secret = made["access_token"]["apisecret"].encode()
+    for path in data.rglob("*"):
+        if path.is_file():
+            assert secret not in path.read_bytes(), path
+            assert path.name == "admin.json" or make.secret.encode() not in path.read_bytes(), path
+    assert json.loads((data / "admin.json").read_text()) == {"key": make.key, "secret": make.secret}
+    for name in ("admin.json", "signing.key", "labelwright.sqlite3"):
+        assert (data / name).stat().st_mode & 0o077 == 0, name
+    rows = sqlite3.connect(data / "labelwright.sqlite3").execute("select secret_hash from users").fetchall()
+    assert all(row[0].startswith("scrypt:") for row in rows)
+
+
+def test_the_admins_secret_is_made_once_told_once_and_kept_over_a_restart(serve, tmp_path):
+    data = tmp_path / "data"
+    made = prepare(ServiceConfig(data))
+    assert made.secret
+    assert made.secret not in repr(made)
+    assert prepare(ServiceConfig(data)).secret is None
+    assert json.loads((data / "admin.json").read_text()) == {"key": made.key, "secret": made.secret}
+    with serve(admin_key=None, admin_secret=None) as service:
+        service.headers = {"Authentication-Key": made.key, "Authentication-Secret": made.secret}
+        assert service.get("/images")["images"] == []
+        pair = service.ok("POST", "/users/admin@localhost/keys")
+        assert json.loads((data / "admin.json").read_text()) == {"key": pair["apikey"], "secret": pair["apisecret"]}
+
+
+@pytest.mark.parametrize("settings", [{}, {"admin_key": "k"}, {"admin_key": "k", "admin_secret": "short"}])
+def test_the_service_refuses_to_listen_to_others_with_a_secret_nobody_chose(tmp_path, settings):
+    with pytest.raises(RefusesToListen, match="or listen on 127"):
+        serve_for_ever(ServiceConfig(tmp_path / "data", host="0.0.0.0", **settings))
+
+
+def test_with_a_chosen_secret_it_listens_where_it_is_told(serve):
+    with serve(host="0.0.0.0") as service:
+        port = service.url.rsplit(":", 1)[1]
+        assert requests.get(f"http://127.0.0.1:{port}/health").status_code == 200
