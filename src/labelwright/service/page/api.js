@@ -20,7 +20,8 @@ export class Api {
     this.base = new URL("api/v1/", location.href);
   }
 
-  async campaigns() {
+  /** {me: {email, role}, campaigns: [...]}, the newest first. */
+  campaigns() {
     return this.json("labeling/campaigns");
   }
 
@@ -29,14 +30,19 @@ export class Api {
   }
 
   /** All images of a campaign: [{image_id, url, done}]. */
-  async images(campaignId) {
-    const images = [];
+  images(campaignId) {
+    return this.everything(`campaigns/${campaignId}/images`, "images");
+  }
+
+  /** All pages of a list. */
+  async everything(path, name) {
+    const all = [];
     for (let page = 1, pages = 1; page <= pages; page += 1) {
-      const answer = await this.json(`campaigns/${campaignId}/images?page=${page}&per_page=10000`);
-      images.push(...answer.images);
+      const answer = await this.json(`${path}?page=${page}&per_page=10000`);
+      for (const one of answer[name]) all.push(one);
       pages = answer.pagination.pages;
     }
-    return images;
+    return all;
   }
 
   /** {image_id, name, width, height, done, objects, revision} */
@@ -53,9 +59,9 @@ export class Api {
     });
   }
 
-  /** The picture itself. The API answers with a redirect to a signed URL, which fetch follows. */
+  /** The picture itself. The API answers with a redirect to a signed URL of the same host, which fetch follows. */
   async picture(campaignId, imageId, signal) {
-    const answer = await this.fetch(`images/${imageId}`, { signal });
+    const answer = await this.fetch(`labeling/campaigns/${campaignId}/images/${imageId}/picture`, { signal });
     return answer.blob();
   }
 

@@ -3,16 +3,21 @@
 
    - a box's `geometry.bounds` lag one event behind after an edit, and the box cannot be found where it is: the geometry
      is always given anew after an edit, with bounds made from the box, and nothing is ever read from `bounds`;
-   - boxes can be rotated, which the API cannot say: the handle is hidden (label.css) and a rotation would be dropped;
+   - boxes can be rotated, which the API cannot say: the handle is hidden (label.css) and a rotation is dropped;
    - it undoes by itself on Ctrl+Z: the key never reaches it (keys.js);
    - coordinates outside the image: every edit goes through shapes.withGeometry. */
 
-import { createImageAnnotator } from "./vendor/annotorious/annotorious.es.js";
+import { loaded } from "./pictures.js";
+
+// A classic script before the modules: the vendor's module build asks for Node's `process`.
+const { createImageAnnotator } = window.Annotorious;
 
 export class Canvas {
-  /** `onDrag(id, geometry)` while a shape is dragged, `onEdited(id, geometry)` after it, {box} or {points}. */
-  constructor(stage, { onDrag, onEdited }) {
+  /** `underlay`: elements to lie above the picture and below the handles.
+      `onDrag(id, geometry)` while a shape is dragged, `onEdited(id, geometry)` after it, {box} or {points}. */
+  constructor(stage, underlay, { onDrag, onEdited }) {
     this.stage = stage;
+    this.underlay = underlay; // what is painted, between the picture and the handles
     this.onDrag = onDrag;
     this.onEdited = onEdited;
     this.annotator = null;
@@ -23,17 +28,16 @@ export class Canvas {
 
   async show(url, text) {
     this.clear();
-    const image = new Image();
+    const image = await loaded(url);
     image.alt = text;
     image.draggable = false;
     image.className = "picture";
-    image.src = url;
-    await image.decode();
     this.stage.prepend(image);
     this.annotator = createImageAnnotator(image, { drawingEnabled: false, autoSave: false });
     this.wrapper = this.annotator.element;
     this.wrapper.classList.add("annotorious");
     this.svg = this.wrapper.querySelector("svg");
+    this.svg.before(...this.underlay);
     // The picture is laid out in whole CSS pixels: its scales in x and y may differ by a hair, and so must the layer's.
     this.svg.setAttribute("preserveAspectRatio", "none");
     this.svg.setAttribute("aria-label", "Picture. Keys: ? shows them all.");
@@ -41,6 +45,7 @@ export class Canvas {
   }
 
   clear() {
+    this.stage.append(...this.underlay);
     this.annotator?.destroy();
     this.annotator = null;
     this.stage.querySelector("img.picture")?.remove();

@@ -4,7 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 export class Paint {
-  constructor(stage) {
+  constructor() {
     this.svg = document.createElementNS(SVG, "svg");
     this.svg.classList.add("paint");
     this.svg.setAttribute("aria-hidden", "true");
@@ -12,7 +12,6 @@ export class Paint {
     this.tags = document.createElement("div");
     this.tags.className = "tags";
     this.tags.setAttribute("aria-hidden", "true");
-    stage.append(this.svg, this.tags);
     this.drawn = new Map();
   }
 

@@ -52,13 +52,21 @@ export class NotShowable extends Error {}
 /** An <img> applies the EXIF orientation: its natural size is that of the picture as displayed. */
 async function decode(blob) {
   const url = URL.createObjectURL(blob);
-  const image = new Image();
-  image.src = url;
   try {
-    await image.decode();
-  } catch {
+    const image = await loaded(url);
+    return { url, width: image.naturalWidth, height: image.naturalHeight };
+  } catch (error) {
     URL.revokeObjectURL(url);
-    throw new NotShowable("This browser cannot show the picture.");
+    throw error;
   }
-  return { url, width: image.naturalWidth, height: image.naturalHeight };
+}
+
+/** Not image.decode(): it waits for a frame, and a tab in the background draws none. */
+export function loaded(url) {
+  const image = new Image();
+  return new Promise((resolve, reject) => {
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new NotShowable("This browser cannot show the picture."));
+    image.src = url;
+  });
 }

@@ -166,6 +166,11 @@ export function sameObjects(a, b) {
   return JSON.stringify(a.map(toObject)) === JSON.stringify(b.map(toObject));
 }
 
+/** In the few words that fit into a list. */
+export function brief({ kind, box: [xmin, ymin, xmax, ymax] }) {
+  return `${kind === "box" ? "▭" : "⬠"} ${Math.round(xmax - xmin)} × ${Math.round(ymax - ymin)}`;
+}
+
 export function describe(shape) {
   const [xmin, ymin, xmax, ymax] = shape.box.map((v) => Math.round(v * 100) / 100);
   const size = `${Math.round(xmax - xmin)} × ${Math.round(ymax - ymin)}`;
