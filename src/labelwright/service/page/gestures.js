@@ -41,6 +41,10 @@ export class Gestures {
     return this.viewport.size.width / this.viewport.width; // image pixels to a CSS pixel
   }
 
+  wobbled(from, here) {
+    return Math.hypot(here[0] - from[0], here[1] - from[1]) >= CLICK_REACH;
+  }
+
   down(event) {
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
     if (event.pointerType === "touch" && this.pointers.size === 2) return this.startPinch(event);
@@ -50,7 +54,7 @@ export class Gestures {
     const mayEdit = event.button === 0 && !this.spaceHeld && !this.corners.length && !this.desk.readOnly();
     if (mayEdit && this.canvas.isEditing(event.target) && (!event.shiftKey || this.canvas.isHandle(event.target))) {
       // Annotorious moves, resizes, or takes a corner.
-      this.doing = { kind: "edit", pointer: event.pointerId };
+      this.doing = { kind: "edit", from: [event.clientX, event.clientY], moved: false, handle: this.canvas.isHandle(event.target) };
       this.canvas.grab();
       return undefined;
     }
@@ -69,7 +73,10 @@ export class Gestures {
     const here = [event.clientX, event.clientY];
     if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, here);
     this.desk.pointAt(this.imagePoint(event));
-    if (this.doing?.kind === "edit") return;
+    if (this.doing?.kind === "edit") {
+      this.doing.moved ||= this.wobbled(this.doing.from, here);
+      return;
+    }
     if (this.doing?.kind === "pinch") {
       this.swallow(event);
       this.pinch();
@@ -81,7 +88,7 @@ export class Gestures {
     }
     this.swallow(event);
     const { doing } = this;
-    if (!doing.moved && Math.hypot(here[0] - doing.from[0], here[1] - doing.from[1]) >= CLICK_REACH) doing.moved = true;
+    doing.moved ||= this.wobbled(doing.from, here);
     if (doing.kind === "pan" && doing.moved) {
       this.viewport.panBy(here[0] - doing.last[0], here[1] - doing.last[1]);
       doing.last = here;
@@ -96,8 +103,11 @@ export class Gestures {
     const { doing } = this;
     if (doing?.kind === "edit") {
       this.doing = null;
-      // After Annotorious has seen it too.
-      setTimeout(() => this.canvas.release());
+      const click = !doing.moved && !doing.handle;
+      const point = this.imagePoint(event);
+      this.canvas.release();
+      // A click on the selected shape may mean a smaller one inside it: decided after Annotorious has seen it too.
+      if (click) setTimeout(() => this.desk.select(this.canvas.at(point, 2 * this.scale())));
       return;
     }
     this.swallow(event);
