@@ -5,12 +5,15 @@
      is always given anew after an edit, with bounds made from the box, and nothing is ever read from `bounds`;
    - boxes can be rotated, which the API cannot say: the handle is hidden (label.css) and a rotation is dropped;
    - it undoes by itself on Ctrl+Z: the key never reaches it (keys.js);
+   - its undo fails on a local change in the page's first quarter of a second: ours come to it as from elsewhere;
    - coordinates outside the image: every edit goes through shapes.withGeometry. */
 
 import { loaded } from "./pictures.js";
 
 // A classic script before the modules: the vendor's module build asks for Node's `process`.
 const { createImageAnnotator } = window.Annotorious;
+
+const REMOTE = "REMOTE";
 
 export class Canvas {
   /** `underlay`: elements to lie above the picture and below the handles.
@@ -64,13 +67,13 @@ export class Canvas {
     this.byUs = true;
     try {
       const wanted = new Map(shapes.map((shape) => [shape.id, shape]));
-      for (const known of store.all()) if (!wanted.has(known.id)) store.deleteAnnotation(known.id);
+      for (const known of store.all()) if (!wanted.has(known.id)) store.deleteAnnotation(known.id, REMOTE);
       for (const shape of shapes) {
         const known = store.getAnnotation(shape.id);
         const selector = selectorOf(shape);
-        if (!known) store.addAnnotation({ id: shape.id, bodies: [], target: { annotation: shape.id, selector } });
+        if (!known) store.addAnnotation({ id: shape.id, bodies: [], target: { annotation: shape.id, selector } }, REMOTE);
         else if (JSON.stringify(known.target.selector) !== JSON.stringify(selector)) {
-          store.updateTarget({ ...known.target, selector });
+          store.updateTarget({ ...known.target, selector }, REMOTE);
         }
       }
       const now = selection.selected ?? [];

@@ -3,7 +3,7 @@
 import { NoConnection, Refused } from "./api.js";
 import { Canvas } from "./canvas.js";
 import { ask, openHelp, openInstructions, searchLabel } from "./dialogs.js";
-import { Drafts, isForeign } from "./drafts.js";
+import { Drafts } from "./drafts.js";
 import { byId } from "./elements.js";
 import { Gestures } from "./gestures.js";
 import { listen } from "./keys.js";
@@ -213,11 +213,13 @@ export class Desk {
   }
 
   /** The draft, on this device, at once. */
-  keep() {
+  keep({ force = false } = {}) {
     if (this.foreign || !this.loaded) return;
     if (this.dirty) {
-      this.kept = this.drafts.put(this.imageId, { ...this.state, revision: this.base.revision });
+      const outcome = this.drafts.put(this.imageId, { ...this.state, revision: this.base.revision }, { force });
+      this.kept = outcome === "kept";
       if (this.kept) this.draftIds.add(this.imageId);
+      if (outcome === "foreign") this.askWhichTab();
     } else {
       this.drafts.remove(this.imageId);
       this.draftIds.delete(this.imageId);
@@ -298,6 +300,7 @@ export class Desk {
     this.base = { shapes, nothing: record.done && !shapes.length, revision: record.revision, done: record.done };
     for (const { label } of shapes) this.labels.learn(label);
     const draft = this.drafts.get(this.imageId);
+    if (draft) this.drafts.saw(this.imageId, draft);
     this.draftIsStale = false;
     this.kept = true;
     const stored = { shapes, nothing: this.base.nothing };
@@ -489,30 +492,36 @@ export class Desk {
   elsewhere(imageId, draft) {
     if (draft) this.draftIds.add(imageId);
     else this.draftIds.delete(imageId);
-    if (imageId !== this.imageId || !this.loaded || (draft && !isForeign(draft))) return;
+    if (imageId !== this.imageId || !this.loaded || this.foreign || this.busy) return;
     if (!draft) {
-      if (!this.dirty) this.open(imageId);
-      else this.keep();
-    } else if (!this.dirty && !this.gestures.drawing) {
+      // Submitted or taken back over there. What was here was there too: nothing is lost.
+      this.drafts.remove(imageId);
+      this.open(imageId);
+    } else if (this.drafts.follows(imageId, draft)) {
+      this.drafts.saw(imageId, draft);
       this.history = new History({ shapes: draft.shapes, nothing: draft.nothing });
-      this.selectedId = null;
+      if (!this.selected) this.selectedId = null;
+      this.corner = null;
       this.render();
       this.say("This image is being labeled in another tab: its draft is shown.");
-    } else {
-      this.foreign = true;
-      this.notices.banner("This image is also being labeled in another tab. What you draw here is not saved until you choose.", [
-        ["Show the other tab's", () => this.open(this.imageId)],
-        ["Keep mine", () => this.keepMine()],
-      ]);
-      this.render();
-    }
+    } else this.askWhichTab();
+  }
+
+  askWhichTab() {
+    this.foreign = true;
+    this.notices.banner("This image is also being labeled in another tab. What you draw here is not saved until you choose.", [
+      ["Show the other tab's", () => this.open(this.imageId)],
+      ["Keep mine", () => this.keepMine()],
+    ]);
+    this.render();
   }
 
   keepMine() {
     this.foreign = false;
     this.notices.banner(null);
     this.showCampaign();
-    this.changed();
+    this.keep({ force: true });
+    this.render();
   }
 
   // --- shapes

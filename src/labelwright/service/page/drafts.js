@@ -1,16 +1,15 @@
 /* Unsubmitted work, kept on this device at once. Only submitting sends anything: the last image that is sent completes
    the campaign, so nothing may be sent behind the labeler's back.
 
-   A draft is {shapes, nothing, revision, tab, saved}: `revision` is that of the stored objects it began from, `tab` the
-   browser tab that wrote it, so that two tabs on one image notice each other. */
-
-const tab = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
+   A draft is {shapes, nothing, revision, id, after}: `revision` is that of the stored objects it began from, `after` the
+   id of the draft that its writer had seen. So two tabs on one image can follow each other, and notice when they do not. */
 
 export class Drafts {
   /** `labeler` is the e-mail: a rotated key keeps its drafts. `onForeign(imageId, draft | null)` is told when another
       tab writes or removes a draft of this campaign. */
   constructor(labeler, campaignId, onForeign) {
     this.prefix = `labelwright.draft/${labeler}/${campaignId}/`;
+    this.seen = new Map(); // image id -> id of the newest draft that this tab has shown or written
     this.placeName = `labelwright.place/${labeler}/${campaignId}`;
     this.listener = (event) => {
       if (!event.key?.startsWith(this.prefix)) return;
@@ -27,12 +26,29 @@ export class Drafts {
     return parse(read(this.prefix + imageId));
   }
 
-  /** False when the device does not keep it (storage full or switched off): the page then says so. */
-  put(imageId, { shapes, nothing, revision }) {
-    return write(this.prefix + imageId, JSON.stringify({ shapes, nothing, revision, tab, saved: Date.now() }));
+  /** "kept"; "foreign" when another tab's draft is there that this one has not seen, and which stays; "full" when the
+      device does not keep it (storage full or switched off). The page says so. */
+  put(imageId, { shapes, nothing, revision }, { force = false } = {}) {
+    const there = this.get(imageId);
+    const after = this.seen.get(imageId) ?? null;
+    if (there && there.id !== after && !force) return "foreign";
+    const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+    if (!write(this.prefix + imageId, JSON.stringify({ shapes, nothing, revision, id, after }))) return "full";
+    this.seen.set(imageId, id);
+    return "kept";
+  }
+
+  /** Whether a draft of another tab goes on from what this tab has shown. */
+  follows(imageId, draft) {
+    return draft.after === (this.seen.get(imageId) ?? null);
+  }
+
+  saw(imageId, draft) {
+    this.seen.set(imageId, draft.id);
   }
 
   remove(imageId) {
+    this.seen.delete(imageId);
     try {
       localStorage.removeItem(this.prefix + imageId);
     } catch {
@@ -61,8 +77,6 @@ export class Drafts {
     write(this.placeName, String(imageId));
   }
 }
-
-export const isForeign = (draft) => draft.tab !== tab;
 
 function parse(text) {
   try {
