@@ -81,9 +81,7 @@ def mount_labeler_api(router: APIRouter, parts: Parts, database: Database, blobs
 
 
 def _campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
-    @router.get(
-        "/labeling/campaigns", response_model=LabelingCampaigns, responses=_errors(422), tags=["labeling"]
-    )
+    @router.get("/labeling/campaigns", response_model=LabelingCampaigns, responses=_errors(422), tags=["labeling"])
     def my_campaigns(who: Anyone, number: Number = 1, per_page: PerPage = None) -> Response:
         """A labeler's own campaigns; for an admin all of them. Newest first."""
         page = page_of(number, per_page, parts.config.limits)
@@ -221,7 +219,7 @@ def _read_campaign(connection: Connection, campaign: int, who: Identity) -> dict
     return _campaign(connection.execute(_with_labeler().where(campaigns.c.id == campaign)).one())
 
 
-def _image(connection: Connection, campaign: int, image: int, who: Identity) -> Row[Any]:
+def _image(connection: Connection, campaign: int, image: int, who: Identity) -> Row[*tuple[Any, ...]]:
     found(connection, campaign, who)
     wanted = (
         select(

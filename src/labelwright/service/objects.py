@@ -27,9 +27,7 @@ class Objects:
         self._database = database
         self._limits = limits
 
-    def put(
-        self, campaign: int, body: bytes, who: Identity, check: Callable[[Connection], None] | None = None
-    ) -> None:
+    def put(self, campaign: int, body: bytes, who: Identity, check: Callable[[Connection], None] | None = None) -> None:
         """Overwrite what was there for these images: all of them or, when anything is wrong, none.
 
         `check` is called in the transaction that writes, before it does; what it raises undoes all.

@@ -7,6 +7,7 @@ brings. Everything that a page loads comes from here.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -73,7 +74,7 @@ def _read(folder: Traversable, prefix: str) -> dict[str, _File]:
     return found
 
 
-def _route(file: _File):  # type: ignore[no-untyped-def]
+def _route(file: _File) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         if request.headers.get("if-none-match") == file.headers["ETag"]:
             return Response(status_code=304, headers=file.headers)

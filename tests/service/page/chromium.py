@@ -30,8 +30,10 @@ KEYS = {
 
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-dev-shm-usage",
-    "--disable-features=Translate,OptimizationHints,MediaRouter", "--no-default-browser-check", "--metrics-recording-only",
+    "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
+    "--disable-dev-shm-usage",
+    "--disable-features=Translate,OptimizationHints,MediaRouter", "--no-default-browser-check",
+    "--metrics-recording-only",
     "--force-device-scale-factor=1", "--hide-scrollbars", "--disable-smooth-scrolling",
 ]  # fmt: skip
 
@@ -236,9 +238,7 @@ class Browser:
 
     def wheel(self, point: tuple[float, float], delta: int) -> None:
         where = {"x": round(point[0]), "y": round(point[1]), "deltaX": 0, "deltaY": delta, "duration": 0}
-        self._actions(
-            {"type": "wheel", "id": "wheel", "actions": [{"type": "scroll", "origin": "viewport", **where}]}
-        )
+        self._actions({"type": "wheel", "id": "wheel", "actions": [{"type": "scroll", "origin": "viewport", **where}]})
 
     def touch(self, *strokes: list[tuple[float, float]]) -> None:
         """Fingers, one stroke each, all at the same time."""

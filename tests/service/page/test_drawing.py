@@ -154,6 +154,25 @@ def test_shift_draws_inside_the_selected_shape(at_page):
     page.browser.wait(lambda: len(page.shapes) == 2, "two boxes")
 
 
+def test_a_polygons_corners_are_dragged_added_and_deleted(at_page):
+    page, (first, *_) = at_page()
+    page.browser.press("p")
+    page.click((100, 100), (300, 100), (300, 300), (100, 300))
+    page.browser.press("Enter")
+    before = page.frame
+    page.draw((300, 300), (400, 350))
+    page.browser.move_to(before.window(200, 102))  # shows the middle of the upper edge
+    page.draw((200, 100), (200, 40))
+    page.browser.wait(lambda: "polygon of 5" in page.shapes[0], "a fifth corner")
+    page.click((100, 300))
+    page.browser.press("Delete")
+    page.browser.wait(lambda: "polygon of 4" in page.shapes[0], "four corners")
+    page.submit()
+    page.wait_done(first)
+    corners = [(100, 100), (200, 40), (300, 100), (400, 350)]
+    assert page.objects(first)[0]["polygon"] == [pytest.approx(list(corner), abs=1) for corner in corners]
+
+
 def test_escape_cancels_a_box_that_is_being_drawn(at_page):
     page, _ = at_page()
     page.browser.press("p")

@@ -29,7 +29,10 @@ def test_labeling_by_keyboard_alone(at_page):
     press("Escape")
     press("s")
     press("s")
-    assert page.browser.js("return document.querySelector('#shapes [aria-pressed=true] .name').textContent") == "2. Organic"
+    assert (
+        page.browser.js("return document.querySelector('#shapes [aria-pressed=true] .name').textContent")
+        == "2. Organic"
+    )
     assert page.browser.text("#live").startswith("Organic, polygon of 5")
     press("Enter")
     page.wait_done(first)
@@ -45,11 +48,21 @@ def test_every_control_is_reached_with_tab_and_shows_the_focus(at_page):
         page.browser.press("Tab")
         name, ring = page.browser.js(
             "const e = document.activeElement; const s = getComputedStyle(e);"
-            "return [e.id || e.className.baseVal || e.className, s.outlineStyle !== 'none' || e.getAttribute('role') === 'button']"
+            "const ring = s.outlineStyle !== 'none' || e.getAttribute('role') === 'button';"  # a handle has a white one
+            "return [e.id || e.className.baseVal || e.className, ring]"
         )
         assert ring or not name, f"{name} does not show the focus"
         seen.append(name)
-    wanted = {"list-button", "help-button", "tool-polygon", "zoom-fit", "submit-button", "row", "row shape-row", "search-button"}
+    wanted = {
+        "list-button",
+        "help-button",
+        "tool-polygon",
+        "zoom-fit",
+        "submit-button",
+        "row",
+        "row shape-row",
+        "search-button",
+    }
     assert wanted <= set(seen)
 
 
@@ -135,7 +148,9 @@ def test_help_and_instructions_are_one_key_away(at_page):
     page.browser.press("2")  # keys do nothing to the picture below
     page.browser.press("Escape")
     page.browser.wait(lambda: not page.browser.shown("#help"), "the picture")
-    assert page.browser.js("return document.querySelector('#labels [aria-pressed=true] .name').textContent") == "Plastic"
+    assert (
+        page.browser.js("return document.querySelector('#labels [aria-pressed=true] .name').textContent") == "Plastic"
+    )
 
 
 def test_a_tablet_draws_with_a_finger_and_pinches(at_page):
@@ -157,6 +172,23 @@ def test_a_tablet_draws_with_a_finger_and_pinches(at_page):
     page.browser.click("#submit-button")
     page.wait_done(first)
     assert page.boxes(first) == [(*frame.image(frame.window(100, 100)), *frame.image(frame.window(300, 250)))]
+
+
+def test_a_tablet_draws_polygons_by_tapping(at_page):
+    page, (first, *_) = at_page(page={"size": (820, 1180), "touch": True})
+    frame = page.frame
+    page.browser.click("#tool-polygon")
+    corners = [(100, 100), (300, 120), (420, 300), (120, 320)]
+    for corner in corners:
+        page.browser.touch([frame.window(*corner)])
+    page.browser.touch([frame.window(500, 60)])
+    page.browser.click("#undo-button")  # takes that corner back
+    assert page.browser.text("#submit-text") == "Close the polygon"
+    page.browser.click("#submit-button")
+    page.browser.wait(lambda: len(page.shapes) == 1, "the polygon")
+    page.browser.click("#submit-button")
+    page.wait_done(first)
+    assert page.objects(first)[0]["polygon"] == [list(frame.image(frame.window(*corner))) for corner in corners]
 
 
 HOSTILE = '<img src=x onerror="document.title=1;window.hit=1">'
@@ -226,7 +258,7 @@ def test_the_key_leaves_the_address_bar_and_a_wrong_one_is_told(browser, service
 
 
 def test_the_admin_page_shows_nothing_without_the_key_and_changes_nothing(browser, service, make, campaign):
-    made, _, caller = campaign(2, title=make.fresh("Overview"))
+    made, _, _ = campaign(2, title=make.fresh("Overview"))
     window = browser(allow=("401", "403"))
     window.open(f"{service.url}/")
     window.wait(lambda: window.shown("#key-form"), "the form")

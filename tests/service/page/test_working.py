@@ -133,7 +133,7 @@ def test_what_was_labeled_is_shown_and_changed_after_reopening(at_page, service,
 
 
 def test_without_the_network_the_draft_stays_and_is_submitted_later(at_page):
-    page, (first, *_) = at_page(page={"allow": ("ERR_INTERNET_DISCONNECTED",)})
+    page, (first, *_) = at_page(6, page={"allow": ("ERR_INTERNET_DISCONNECTED",)})
     time.sleep(0.5)  # the next images are prefetched
     page.browser.offline(True)
     page.draw((50, 50), (150, 150))
@@ -147,12 +147,19 @@ def test_without_the_network_the_draft_stays_and_is_submitted_later(at_page):
     page.draw((70, 70), (170, 170))
     page.browser.press("PageUp")
     page.browser.wait(lambda: page.place == 1, "the first image")
-    page.browser.offline(False)
-    page.browser.wait(
-        lambda: page.browser.js("document.getElementById('retry-button').checkVisibility() && document.getElementById('retry-button').click(); return document.getElementById('cover').hidden"),
-        "the first image again",
-    )
+    page.ready()
     assert len(page.shapes) == 1
+    page.browser.press("PageDown")
+    page.browser.press("PageDown")
+    page.browser.press("PageDown")
+    page.browser.press("PageDown")
+    page.browser.wait(lambda: page.browser.shown("#retry-button"), "an image that was not fetched")
+    page.browser.offline(False)  # it is fetched by itself
+    page.ready()
+    for _ in range(4):
+        page.browser.press("PageUp")
+    page.browser.wait(lambda: page.place == 1, "the first image")
+    page.ready()
     page.submit()
     page.wait_done(first)
     assert len(page.objects(first)) == 1
@@ -179,7 +186,9 @@ def test_two_tabs_on_one_image_do_not_overwrite_each_other_unseen(at_page, make)
     browser.wait_text("#question-heading", "changed elsewhere")
     assert "Stored now: 1 shape. Here: 3 shapes." in browser.text("#question-text")
     assert [o["label"] for o in page.objects(first)] == ["Wood"], "nothing was overwritten"
-    browser.js("[...document.querySelectorAll('#question-buttons button')].find(b => b.textContent.includes('stored')).click()")
+    browser.js(
+        "[...document.querySelectorAll('#question-buttons button')].find(b => b.textContent.includes('stored')).click()"
+    )
     browser.wait(lambda: [s.split(",")[0] for s in page.shapes] == ["1. Wood"], "what is stored")
     page.draw((350, 350), (400, 400))
     page.submit()

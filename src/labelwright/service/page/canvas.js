@@ -6,6 +6,7 @@
    - boxes can be rotated, which the API cannot say: the handle is hidden (label.css) and a rotation is dropped;
    - it undoes by itself on Ctrl+Z: the key never reaches it (keys.js);
    - its undo fails on a local change in the page's first quarter of a second: ours come to it as from elsewhere;
+   - a corner that is dragged quickly counts as clicked: see unpickCorners;
    - coordinates outside the image: every edit goes through shapes.withGeometry. */
 
 import { loaded } from "./pictures.js";
@@ -104,6 +105,18 @@ export class Canvas {
   /** Corners of a polygon that were clicked: Delete is theirs. */
   hasSelectedCorners() {
     return this.svg?.querySelector(".a9s-handle-selected") != null;
+  }
+
+  /** Undoes what Annotorious does when a corner is dragged quickly: it takes that for a click, and picks the corner. */
+  async unpickCorners() {
+    if (!this.hasSelectedCorners()) return;
+    const { selection } = this.annotator.state;
+    const [{ id }] = selection.selected;
+    this.byUs = true;
+    selection.clear();
+    await null; // its editor goes
+    if (this.annotator?.state.store.getAnnotation(id)) selection.setSelected(id, true);
+    this.byUs = false;
   }
 
   grab() {

@@ -42,6 +42,7 @@ function assemble() {
     drewBox: (box) => now().add((label) => makeBox(label, box)),
     drewPolygon: (points) => now().add((label) => makePolygon(label, points)),
     startPolygon: () => now().select(null),
+    cornersChanged: () => now()?.showDrawing(),
     redraw: () => now().render(),
     pointAt: (point) => now().pointAt(point),
     say: (text, kind) => now().say(text, kind),
@@ -71,7 +72,7 @@ function bind() {
     "delete-button": () => desk().deleteSelected(),
     "search-button": () => desk().search(),
     "nothing-button": () => desk().toggleNothing(),
-    "submit-button": () => desk().submit(),
+    "submit-button": () => desk().enter(),
     "retry-button": () => desk().open(desk().imageId),
   };
   for (const [id, action] of Object.entries(buttons)) {
@@ -284,6 +285,7 @@ export class Desk {
     try {
       const record = await this.api.image(this.campaign.campaign_id, imageId);
       this.connected = true;
+      this.records.set(imageId, record);
       return record;
     } catch (error) {
       const ahead = this.records.get(imageId);
@@ -407,7 +409,7 @@ export class Desk {
     this.base = { shapes: state.shapes, nothing: state.nothing, revision: answer.revision, done: true };
     this.drafts.remove(imageId);
     this.draftIds.delete(imageId);
-    this.records.delete(imageId);
+    this.records.set(imageId, { ...this.records.get(imageId), objects: state.shapes.map(toObject), done: true, revision: answer.revision });
     this.images.find(({ image_id }) => image_id === imageId).done = true;
     this.campaign = answer.campaign;
     this.showCampaign();
@@ -474,7 +476,9 @@ export class Desk {
       this.showSaved();
       return;
     }
-    if (!this.isOpen || this.busy) return;
+    if (!this.isOpen) return;
+    if (!byId("retry-button").hidden) return void this.open(this.imageId);
+    if (this.busy) return;
     const before = this.campaign.status;
     const grown = campaign.progress.total !== this.campaign.progress.total;
     this.campaign = campaign;
@@ -773,12 +777,21 @@ export class Desk {
     byId("retry-button").hidden = !retry;
   }
 
+  /** While a polygon is being drawn, Submit closes it and Undo takes a corner back: for those without a keyboard. */
+  showDrawing() {
+    const drawing = this.gestures.corners.length > 0;
+    byId("submit-text").textContent = drawing ? "Close the polygon" : "Submit";
+    byId("submit-button").disabled = this.readOnly;
+    byId("undo-button").disabled = this.readOnly || !(drawing || this.history.canUndo);
+  }
+
   pointAt(point) {
     this.pointer = point;
     this.showReadout();
   }
 
   viewChanged() {
+    this.paint.zoomed(this.viewport.height);
     this.showReadout();
     this.markCorner();
   }
@@ -844,8 +857,7 @@ export class Desk {
     const nothing = byId("nothing-button");
     nothing.setAttribute("aria-pressed", String(this.state.nothing));
     nothing.disabled = readOnly || shapes.length > 0;
-    byId("submit-button").disabled = readOnly;
-    byId("undo-button").disabled = readOnly || !this.history.canUndo;
+    this.showDrawing();
     byId("redo-button").disabled = readOnly || !this.history.canRedo;
     byId("delete-button").disabled = readOnly || !this.selected;
     byId("search-button").disabled = readOnly;

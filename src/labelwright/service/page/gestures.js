@@ -106,6 +106,7 @@ export class Gestures {
       const click = !doing.moved && !doing.handle;
       const point = this.imagePoint(event);
       this.canvas.release();
+      if (doing.moved && doing.handle) setTimeout(() => this.canvas.unpickCorners());
       // A click on the selected shape may mean a smaller one inside it: decided after Annotorious has seen it too.
       if (click) setTimeout(() => this.desk.select(this.canvas.at(point, 2 * this.scale())));
       return;
@@ -151,6 +152,7 @@ export class Gestures {
     if (again && this.corners.length) return;
     if (!this.corners.length) this.desk.startPolygon();
     this.corners.push(point);
+    this.desk.cornersChanged();
     this.follow(event);
   }
 
@@ -198,6 +200,7 @@ export class Gestures {
     this.lastCorner = null;
     if (this.corners.length) this.paintPolygon();
     else this.paint.band(null);
+    this.desk.cornersChanged();
   }
 
   /** True when something was under way and is not any more. */
@@ -206,6 +209,7 @@ export class Gestures {
     this.corners = [];
     this.cursor = null;
     this.lastCorner = null;
+    this.desk.cornersChanged();
     if (this.doing?.kind === "edit") {
       this.canvas.abandon();
       this.doing = null;

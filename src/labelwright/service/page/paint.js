@@ -2,6 +2,7 @@
    the Content-Security-Policy refuses; so it keeps to finding and editing, and what is seen is painted here. */
 
 const SVG = "http://www.w3.org/2000/svg";
+const TAG_HEIGHT = 18; // CSS pixels
 
 export class Paint {
   constructor() {
@@ -13,6 +14,7 @@ export class Paint {
     this.tags.className = "tags";
     this.tags.setAttribute("aria-hidden", "true");
     this.drawn = new Map();
+    this.shownHeight = 0;
   }
 
   show(size) {
@@ -61,10 +63,20 @@ export class Paint {
     const text = corners.map((p) => p.join(",")).join(" ");
     drawn.halo.setAttribute("points", text);
     drawn.line.setAttribute("points", text);
-    // The text stands above the shape's topmost left corner; at the picture's upper edge inside it.
     drawn.tag.style.left = `${(Math.max(0, xmin) / this.size.width) * 100}%`;
     drawn.tag.style.top = `${(Math.max(0, ymin) / this.size.height) * 100}%`;
-    drawn.tag.classList.toggle("below", ymin / this.size.height < 0.04);
+    drawn.ymin = ymin;
+    this.turn(drawn);
+  }
+
+  /** The text stands above the shape; where the picture's upper edge leaves no room for it, inside. */
+  turn({ tag, ymin }) {
+    tag.classList.toggle("below", (ymin / this.size.height) * this.shownHeight < TAG_HEIGHT);
+  }
+
+  zoomed(shownHeight) {
+    this.shownHeight = shownHeight;
+    for (const drawn of this.drawn.values()) this.turn(drawn);
   }
 
   /** What is being drawn: `corners` of a closed or open outline, or nothing. */
