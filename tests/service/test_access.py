@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import threading
+import time
 
 import pytest
 import requests
@@ -165,3 +167,26 @@ def test_with_a_chosen_secret_it_listens_where_it_is_told(serve):
     with serve(host="0.0.0.0") as service:
         port = service.url.rsplit(":", 1)[1]
         assert requests.get(f"http://127.0.0.1:{port}/health").status_code == 200
+
+
+def test_those_who_guess_slow_down_nobody_else(service):
+    service.get("/image_sets")
+    stop = threading.Event()
+
+    def guess():
+        while not stop.is_set():
+            wrong = {"Authentication-Key": "admin-key", "Authentication-Secret": "wrong"}
+            assert requests.get(f"{service.api}/image_sets", headers=wrong).status_code == 401
+
+    guessers = [threading.Thread(target=guess) for _ in range(60)]
+    for guesser in guessers:
+        guesser.start()
+    try:
+        time.sleep(0.5)
+        start = time.perf_counter()
+        service.get("/image_sets")
+        assert time.perf_counter() - start < 1, "sixty guesses wait for more than two seconds in line"
+    finally:
+        stop.set()
+        for guesser in guessers:
+            guesser.join()

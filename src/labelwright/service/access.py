@@ -16,8 +16,9 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from .config import ServiceConfig
 from .database import Database, answers, now, users
@@ -25,7 +26,8 @@ from .errors import Invalid, Unknown
 
 ADMIN, LABELER = "admin", "labeler"
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f/]+")
+EMAIL = r"^[!-.0-?A-~]+@[!-.0-?A-~]+$"
+"""Printable ASCII without blanks and slashes, so that it can stand in a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class KeyPair:
 
 def checked_email(text: str) -> str:
     email = text.strip().lower()
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    if len(email) > 254 or not re.fullmatch(EMAIL, email):
         raise Invalid(f"'{text[:80]}' is not an e-mail address")
     return email
 
@@ -66,24 +68,39 @@ class Access:
         self._hashing = threading.Lock()
         self._nobody = _hash(secrets.token_hex(16))
 
+    def recognize(self, key: str, secret: str) -> Identity | None:
+        """The owner of a pair that was verified before; None says nothing about the pair. Quick."""
+        row = self._row(key)
+        if row is None or not self._remembered(key, secret, row.secret_hash):
+            return None
+        return Identity(row.id, row.email, row.role, secret)
+
     def identify(self, key: str, secret: str) -> Identity | None:
-        """The owner of the pair, or None."""
-        with self._database.read() as connection:
-            row = connection.execute(select(users).where(users.c.key == key)).one_or_none()
+        """The owner of the pair, or None. Slow on purpose."""
+        row = self._row(key)
         # An unknown key costs as much as a wrong secret: time does not tell which it was.
         if not self._matches(key, secret, row.secret_hash if row else self._nobody) or row is None:
             return None
         return Identity(row.id, row.email, row.role, secret)
 
-    def _matches(self, key: str, secret: str, secret_hash: str) -> bool:
-        digest = hmac.digest(self._process_key, secret.encode("utf-8", "surrogatepass"), "sha256")
+    def _row(self, key: str) -> Row[Any] | None:
+        with self._database.read() as connection:
+            return connection.execute(select(users).where(users.c.key == key)).one_or_none()
+
+    def _remembered(self, key: str, secret: str, secret_hash: str) -> bool:
         known = self._verified.get(key)
-        if known and known[0] == secret_hash and hmac.compare_digest(known[1], digest):
+        return known is not None and known[0] == secret_hash and hmac.compare_digest(known[1], self._digest(secret))
+
+    def _digest(self, secret: str) -> bytes:
+        return hmac.digest(self._process_key, secret.encode("utf-8", "surrogatepass"), "sha256")
+
+    def _matches(self, key: str, secret: str, secret_hash: str) -> bool:
+        if self._remembered(key, secret, secret_hash):
             return True
         with self._hashing:
             if not _verify(secret, secret_hash):
                 return False
-        self._verified[key] = (secret_hash, digest)
+        self._verified[key] = (secret_hash, self._digest(secret))
         return True
 
     def labeler(self, connection: Connection, email: str) -> tuple[int, KeyPair]:

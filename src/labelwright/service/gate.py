@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,8 +13,8 @@ from .access import Access, Identity
 from .blob_api import BlobApi
 from .bodies import PATIENCE, Body, ClientGone
 from .config import API, BLOB, Limits
-from .errors import ServiceError, TooLarge, error_response
-from .idempotency import Answers, fingerprint_of
+from .errors import Invalid, ServiceError, TooLarge, error_response
+from .idempotency import KEY, Answers, fingerprint_of
 
 OPEN = frozenset({f"{API}/health", f"{API}/openapi.json"})
 """Paths of the API that need no key."""
@@ -27,6 +30,7 @@ class Gate:
         self._access = access
         self._answers = answers
         self._limits = limits
+        self._guesses = CapacityLimiter(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,7 +62,10 @@ class Gate:
         key, secret = _header(scope, b"authentication-key"), _header(scope, b"authentication-secret")
         if not key or not secret or len(key) > 255 or len(secret) > 1024:
             return None
-        return await run_in_threadpool(self._access.identify, key, secret)
+        if who := await run_in_threadpool(self._access.recognize, key, secret):
+            return who
+        # One at a time, and waiting without a thread: whoever guesses slows down nobody but those who guess.
+        return await to_thread.run_sync(self._access.identify, key, secret, limiter=self._guesses)
 
     async def _pass(self, who: Identity, scope: Scope, receive: Body, send: Send) -> None:
         method = scope["method"]
@@ -70,8 +77,8 @@ class Gate:
         if key is None:
             await self._app(scope, _given(body, receive), send)
             return
-        if not 0 < len(key) <= 255 or not key.isprintable():
-            raise ServiceError("Idempotency-Key is 1 to 255 printable characters", status=422)
+        if not re.fullmatch(KEY, key):
+            raise Invalid("Idempotency-Key is 1 to 255 printable ASCII characters")
         fingerprint = fingerprint_of(method, scope["path"], scope["query_string"], body)
         async with self._answers.alone(who, key):
             kept = await run_in_threadpool(self._answers.recall, who, key, fingerprint)
