@@ -53,6 +53,8 @@ def test_another_labelers_campaign_does_not_exist(service, path):
         ("GET", path(made, image), None),
         ("GET", f"{path(made, image)}/picture", None),
         ("PUT", path(made, image), {"objects": []}),
+        ("PUT", f"{path(made)}/images", {"images": [{"image_id": image, "objects": [], "revision": "none"}]}),
+        ("PUT", f"{path(made)}/images", {"nonsense": 1}),
     ):
         answer = other(method, where, body, headers={"If-Match": '"none"'})
         unknown = other(
@@ -115,6 +117,22 @@ def test_saying_the_same_twice_is_no_conflict(service, make, path):
     again = put(labeler, path(made, image), [make.thing()], "none")
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json()["revision"] == again.json()["revision"]
+
+
+def test_several_images_are_submitted_at_once_all_or_none(service, make, path):
+    made, ids, labeler = service.campaign(3)
+    where = f"{path(made)}/images"
+    entries = [{"image_id": image, "objects": [make.thing()], "revision": "none"} for image in ids]
+    stale = [*entries[:2], {**entries[2], "revision": "something else"}]
+    answer = labeler("PUT", where, {"images": stale})
+    assert answer.status_code == 412
+    assert answer.json()["error"]["details"] == {"image_id": ids[2], "revision": "none"}
+    assert not any(labeler.get(path(made, image))["done"] for image in ids)
+    told = labeler.ok("PUT", where, {"images": entries})
+    assert told["campaign"]["status"] == "completed"
+    assert told["revisions"] == {str(image): labeler.get(path(made, image))["revision"] for image in ids}
+    for body in ({"images": [entries[0], entries[0]]}, {"images": [{"image_id": ids[0]}]}, {"images": 1}, []):
+        assert labeler("PUT", where, body).status_code == 422
 
 
 def test_a_write_without_a_revision_is_refused(service, path):

@@ -75,6 +75,24 @@ class Submitted(BaseModel):
     campaign: LabelingCampaign
 
 
+class ImageSubmission(models.ImageObjects):
+    revision: str
+
+
+class Submissions(BaseModel):
+    images: list[ImageSubmission]
+
+
+class AllSubmitted(BaseModel):
+    revisions: dict[str, str]
+    campaign: LabelingCampaign
+
+
+_STALE: dict[int | str, dict[str, Any]] = {
+    412: {"model": models.Error, "description": "Other objects were stored since that revision."}
+}
+
+
 def mount_labeler_api(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -> None:
     _campaigns(router, parts, database)
     _images(router, parts, database, blobs)
@@ -132,16 +150,11 @@ def _images(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -
         response_model=Submitted,
         responses={
             **_errors(404, 409, 413, 422),
-            412: {"model": models.Error, "description": "Other objects were stored since that revision."},
+            **_STALE,
             428: {"model": models.Error, "description": "If-Match is missing."},
         },
         tags=["labeling"],
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Submission"}}},
-            }
-        },
+        openapi_extra=_body(Submission),
     )
     async def submit_image(
         campaign: Id,
@@ -155,26 +168,55 @@ def _images(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -
         return JSONResponse(await run_in_threadpool(submit, campaign, image, who, body, expected))
 
     def submit(campaign: int, image: int, who: Identity, body: bytes, expected: str | None) -> dict[str, Any]:
-        seen = _objects_of(body)
+        seen = _listed(body, "objects")
         with database.read() as connection:
             _image(connection, campaign, image, who)
         if expected is None:
             raise ServiceError("send the revision that you have seen in If-Match", status=428)
-        text = orjson.dumps(seen).decode()
+        told = store(campaign, {image: (expected.strip('"'), seen)}, who)
+        return {"revision": told["revisions"][str(image)], "campaign": told["campaign"]}
 
+    @router.put(
+        "/labeling/campaigns/{campaign}/images",
+        response_model=AllSubmitted,
+        responses={**_errors(404, 409, 413, 422), **_STALE},
+        tags=["labeling"],
+        openapi_extra=_body(Submissions),
+    )
+    async def submit_images(campaign: Id, who: Anyone, request: Request) -> Response:
+        """Several images at once, all or nothing: in a reopened campaign the first submission completes it again."""
+        body = await request.body()
+        return JSONResponse(await run_in_threadpool(submit_all, campaign, who, body))
+
+    def submit_all(campaign: int, who: Identity, body: bytes) -> dict[str, Any]:
+        with database.read() as connection:
+            found(connection, campaign, who)
+        wanted: dict[int, tuple[str, list[Any]]] = {}
+        for number, entry in enumerate(_listed(body, "images")):
+            if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects", "revision"}:
+                raise Invalid(f"images[{number}] is not {{image_id, objects, revision}}")
+            image, seen, revision = entry["image_id"], entry["objects"], entry["revision"]
+            if type(image) is not int or image in wanted or not isinstance(seen, list) or not isinstance(revision, str):
+                raise Invalid(f"images[{number}] is not {{image_id, objects, revision}} of an image not named before")
+            wanted[image] = (revision, seen)
+        return store(campaign, wanted, who)
+
+    def store(campaign: int, wanted: dict[int, tuple[str, list[Any]]], who: Identity) -> dict[str, Any]:
         def check(connection: Connection) -> None:
-            row = _image(connection, campaign, image, who)
-            # Said twice, because the first answer was lost: that is no conflict.
-            if expected.strip('"') != revision_of(row) and not (row.done and row.objects == text):
-                raise Stale(
-                    "other objects were stored for this image since you opened it",
-                    details={"image_id": image, "revision": revision_of(row)},
-                )
+            for image, (expected, seen) in wanted.items():
+                row = _image(connection, campaign, image, who)
+                # Said twice, because the first answer was lost: that is no conflict.
+                if expected != revision_of(row) and not (row.done and row.objects == orjson.dumps(seen).decode()):
+                    raise Stale(
+                        "other objects were stored for this image since you opened it",
+                        details={"image_id": image, "revision": revision_of(row)},
+                    )
 
-        parts.objects.put(campaign, orjson.dumps([{"image_id": image, "objects": seen}]), who, check)
+        body = orjson.dumps([{"image_id": image, "objects": seen} for image, (_, seen) in wanted.items()])
+        parts.objects.put(campaign, body, who, check)
         with database.read() as connection:
             return {
-                "revision": revision_of(_image(connection, campaign, image, who)),
+                "revisions": {str(image): revision_of(_image(connection, campaign, image, who)) for image in wanted},
                 "campaign": _read_campaign(connection, campaign, who),
             }
 
@@ -240,15 +282,25 @@ def _image(connection: Connection, campaign: int, image: int, who: Identity) -> 
     return row
 
 
-def _objects_of(body: bytes) -> list[Any]:
+def _listed(body: bytes, name: str) -> list[Any]:
+    """The list in a body of {name: [...]}. What is in it is checked where it is stored."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Invalid(f"the body is not JSON: {error}") from None
-    if not isinstance(data, dict) or data.keys() != {"objects"} or not isinstance(data["objects"], list):
-        raise Invalid("the body is {objects: [...]}")
-    seen: list[Any] = data["objects"]
-    return seen
+    if not isinstance(data, dict) or data.keys() != {name} or not isinstance(data[name], list):
+        raise Invalid(f"the body is {{{name}: [...]}}")
+    listed: list[Any] = data[name]
+    return listed
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """The body's schema in the OpenAPI document; the body itself is read without pydantic, digit for digit."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    nested = schema.pop("$defs")
+    if "ImageSubmission" in nested:  # known nowhere else
+        schema["properties"]["images"]["items"] = nested["ImageSubmission"]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def _as_png(blobs: Blobs, container: str, name: str) -> bytes:

@@ -127,9 +127,41 @@ def test_what_was_labeled_is_shown_and_changed_after_reopening(at_page, service,
     page.draw((400, 300), (450, 350))
     page.browser.press("3")
     page.submit()
+    page.browser.wait_text("#question-heading", "completes the campaign again")
+    page.browser.click("#question-buttons .primary")
     page.browser.wait(lambda: len(page.objects(only)) == 3, "three objects")
     assert page.objects(only)[:2] == objects, "what was not touched stays digit for digit"
     assert page.objects(only)[2]["label"] == "Organic"
+
+
+def test_corrections_in_a_reopened_campaign_go_together(at_page, service, make):
+    page, ids = at_page(3)
+    number = page.campaign["campaign_id"]
+    page.caller.ok(
+        "PUT", f"/campaigns/{number}/objects", [{"image_id": i, "objects": [make.thing("Wood")]} for i in ids]
+    )
+    service.ok("PUT", f"/campaigns/{number}", {"new_status": "active"})
+    page.open()
+    page.browser.wait_text("#banner", "reopened")
+    page.draw((300, 300), (400, 400))
+    page.submit()
+    page.browser.wait_text("#question-heading", "completes the campaign again")
+    page.browser.click("#question-buttons button")  # go on correcting
+    assert [len(page.objects(image)) for image in ids] == [1, 1, 1]
+    page.browser.press("PageDown")
+    page.browser.wait(lambda: page.place == 2, "the second image")
+    page.ready()
+    page.draw((300, 300), (400, 400))
+    page.submit()
+    page.browser.wait_text("#question-text", "Your 2 drafts are submitted together")
+    page.browser.click("#question-buttons .primary")
+    page.browser.wait_text("#campaign-state", "completed")
+    assert [len(page.objects(image)) for image in ids] == [2, 2, 1]
+    page.browser.press("PageUp")
+    page.browser.wait(lambda: page.place == 1, "the first image")
+    page.ready()
+    assert page.saved == "Submitted"
+    assert len(page.shapes) == 2
 
 
 def test_without_the_network_the_draft_stays_and_is_submitted_later(at_page):

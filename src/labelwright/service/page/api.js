@@ -59,6 +59,15 @@ export class Api {
     });
   }
 
+  /** [{image_id, objects, revision}] at once, all or none. */
+  submitAll(campaignId, images) {
+    return this.json(`labeling/campaigns/${campaignId}/images`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ images }),
+    });
+  }
+
   /** The picture itself. The API answers with a redirect to a signed URL of the same host, which fetch follows. */
   async picture(campaignId, imageId, signal) {
     const answer = await this.fetch(`labeling/campaigns/${campaignId}/images/${imageId}/picture`, { signal });

@@ -388,16 +388,49 @@ export class Desk {
     }
     if (this.base.done && !this.dirty) return void this.openNextToDo();
     if (this.foreign) return void this.say("This image is also being labeled in another tab: choose above which to keep.", "warn");
-    return this.send();
+    return this.reopened ? this.submitCorrections() : this.send();
   }
 
-  async send() {
+  /** Every image was done before: the next submission completes the campaign again. */
+  get reopened() {
+    const { status, progress } = this.campaign;
+    return status === "active" && progress.total > 0 && progress.done === progress.total;
+  }
+
+  /** Corrections in a reopened campaign are collected as drafts and go together, or the first would shut out the rest. */
+  async submitCorrections() {
+    const others = [...this.draftIds].filter((imageId) => imageId !== this.imageId);
+    const images = 1 + others.length;
+    const answer = await ask(
+      "Submitting completes the campaign again",
+      `This campaign was reopened and every image in it is done. ${images > 1 ? `Your ${count(images, "draft")} are submitted together. ` : ""}After that nothing can be changed. Are you done with your corrections?`,
+      [["on", "Go on correcting"], ["submit", images > 1 ? `Submit all ${images}` : "Submit", true]],
+    );
+    if (answer === "submit") await this.send(others);
+    else if (answer === "on") this.say("Your draft is kept. Correct the other images, then submit once.");
+  }
+
+  /** This image and, all or none, the drafts of `others`. */
+  async send(others = []) {
     const { imageId, state } = this;
     this.busy = true;
     this.render();
     let answer;
     try {
-      answer = await this.api.submit(this.campaign.campaign_id, imageId, state.shapes.map(toObject), this.base.revision);
+      const { campaign_id } = this.campaign;
+      const objects = state.shapes.map(toObject);
+      if (others.length) {
+        const drafts = others.map((id) => [id, this.drafts.get(id)]).filter(([, draft]) => draft);
+        const images = drafts.map(([image_id, { shapes, revision }]) => ({ image_id, revision, objects: shapes.map(toObject) }));
+        images.push({ image_id: imageId, revision: this.base.revision, objects });
+        const { campaign, revisions } = await this.api.submitAll(campaign_id, images);
+        answer = { campaign, revision: revisions[imageId] };
+        for (const id of others) {
+          this.drafts.remove(id);
+          this.draftIds.delete(id);
+          this.records.delete(id);
+        }
+      } else answer = await this.api.submit(campaign_id, imageId, objects, this.base.revision);
     } catch (error) {
       this.busy = false;
       this.render();
@@ -424,6 +457,9 @@ export class Desk {
       this.connected = false;
       this.render();
       this.say(`Not submitted: the server cannot be reached. ${this.kept ? "Your draft is kept on this device; " : ""}press Enter again later.`, "bad");
+    } else if (error instanceof Refused && error.status === 412 && error.details?.image_id !== this.imageId) {
+      this.say("Not submitted: one of your drafts is older than what is stored. Look at it first.", "bad");
+      await this.open(error.details.image_id);
     } else if (error instanceof Refused && error.status === 412) await this.askAboutStaleWrite();
     else {
       if (error instanceof Refused && error.status === 409) await this.look();
@@ -817,7 +853,8 @@ export class Desk {
       completed: "This campaign is complete: you can look, but not change anything until it is reopened.",
       finished: "This campaign is finished: you can look, but not change anything.",
     }[status];
-    if (!this.foreign) this.notices.banner(text ?? null, [], "calm");
+    const again = "This campaign was reopened: correct what you like, then submit once. That completes it again.";
+    if (!this.foreign) this.notices.banner(text ?? (this.reopened ? again : null), [], "calm");
   }
 
   showSaved() {
