@@ -890,7 +890,7 @@ export class Desk {
       this.select(id);
       this.canvas.focus();
     });
-    byId("no-shapes").textContent = shapes.length || !this.loaded ? "" : this.state.nothing ? "Nothing here." : "None yet. Drag on the picture.";
+    byId("no-shapes").textContent = shapes.length || !this.loaded ? "" : this.state.nothing ? "Nothing here." : "None yet. Draw on the picture.";
     const nothing = byId("nothing-button");
     nothing.setAttribute("aria-pressed", String(this.state.nothing));
     nothing.disabled = readOnly || shapes.length > 0;

@@ -63,7 +63,8 @@ export class Paint {
     const text = corners.map((p) => p.join(",")).join(" ");
     drawn.halo.setAttribute("points", text);
     drawn.line.setAttribute("points", text);
-    drawn.tag.style.left = `${(Math.max(0, xmin) / this.size.width) * 100}%`;
+    const top = points ? points.reduce((a, b) => (b[1] < a[1] ? b : a))[0] : xmin; // where a polygon is highest
+    drawn.tag.style.left = `${(Math.max(0, top) / this.size.width) * 100}%`;
     drawn.tag.style.top = `${(Math.max(0, ymin) / this.size.height) * 100}%`;
     drawn.ymin = ymin;
     this.turn(drawn);
