@@ -83,7 +83,7 @@ function bind() {
     });
   }
   listen(
-    new Proxy({}, { get: (_, name) => (name === "isOpen" ? parts.desk?.isOpen : (...given) => parts.desk[name](...given)) }),
+    new Proxy({}, { get: (_, name) => (name === "isOpen" ? parts.desk?.isOpen : (...given) => parts.desk?.[name](...given)) }),
   );
   addEventListener("beforeunload", (event) => {
     if (parts.desk?.mayBeLost) event.preventDefault();
@@ -148,6 +148,7 @@ export class Desk {
 
   close() {
     this.isOpen = false;
+    this.opening = null; // what is still being fetched is not shown any more
     clearInterval(this.looking);
     this.gestures.cancel();
     this.canvas.clear();

@@ -12,10 +12,10 @@ byId("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   remember({ key: byId("key-field").value.trim(), secret: byId("secret-field").value.trim() });
   byId("secret-field").value = "";
-  enter({ key: byId("key-field").value.trim(), ...openSession() });
+  enter({ ...openSession(), campaign: session.campaign });
 });
 // The same tab may be given another link.
-addEventListener("hashchange", () => location.hash.includes("key=") && location.reload());
+addEventListener("hashchange", () => location.hash.length > 1 && location.reload());
 
 if (session.key) enter(session);
 else showDoor();
