@@ -18,3 +18,5 @@ export function swatch(colour) {
   made.style.setProperty("--label", colour);
   return made;
 }
+
+export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
