@@ -21,8 +21,10 @@ from .errors import answer_errors
 from .gate import Gate
 from .idempotency import Answers
 from .image_sets import ImageSets
+from .labeler_api import mount_labeler_api
 from .labels_csv import Finishing
 from .objects import Objects
+from .pages import mount_pages
 from .routes import Parts, health, routes
 from .sas import Signer
 from .sealing import Sealer
@@ -81,10 +83,13 @@ def create_app(config: ServiceConfig) -> FastAPI:
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    app.include_router(routes(parts), prefix=API)
+    router = routes(parts)
+    mount_labeler_api(router, parts, database, blobs)
+    app.include_router(router, prefix=API)
     app.include_router(health())
     app.include_router(health(), prefix=API, include_in_schema=False)
     app.add_api_route(f"{API}/openapi.json", lambda: JSONResponse(app.openapi()), include_in_schema=False)
+    mount_pages(app)
     answer_errors(app)
     app.add_middleware(Gate, blobs=blob_api, access=access, answers=Answers(database), limits=config.limits)
     return app

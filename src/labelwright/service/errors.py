@@ -28,8 +28,10 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
+    412: "stale",
     413: "too_large",
     422: "invalid",
+    428: "revision_missing",
     500: "internal",
 }
 

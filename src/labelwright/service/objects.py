@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import orjson
@@ -27,9 +27,10 @@ class Objects:
         self._database = database
         self._limits = limits
 
-    def put(self, campaign: int, body: bytes, who: Identity) -> None:
+    def put(self, campaign: int, body: bytes, who: Identity, check: Callable[[Connection], None] | None = None) -> None:
         """Overwrite what was there for these images: all of them or, when anything is wrong, none.
 
+        `check` is called in the transaction that writes, before it does; what it raises undoes all.
         Raises Unknown, Conflict when the campaign is not active, Invalid naming image and object.
         """
         with self._database.read() as connection:
@@ -47,9 +48,15 @@ class Objects:
                 except ValueError as error:
                     raise _fault(image, number, str(error)) from None
         if given:
-            self._store(campaign, given, who)
+            self._store(campaign, given, who, check)
 
-    def _store(self, campaign: int, given: Mapping[int, list[Any]], who: Identity) -> None:
+    def _store(
+        self,
+        campaign: int,
+        given: Mapping[int, list[Any]],
+        who: Identity,
+        check: Callable[[Connection], None] | None,
+    ) -> None:
         moment = now()
         texts = [
             {"in_campaign": campaign, "of_image": image, "text": orjson.dumps(seen).decode()}
@@ -66,6 +73,8 @@ class Objects:
         with self._database.write() as connection:
             row = found(connection, campaign, who)
             _check_active(row)
+            if check:
+                check(connection)
             done = row.done
             for some in _some(list(given)):
                 fresh = and_(campaign_images.c.image_id.in_(some), campaign_images.c.done.is_(False))

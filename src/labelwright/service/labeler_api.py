@@ -1,0 +1,314 @@
+"""What the labeling page and the admin page need beyond the contract **(ours)**, under /api/v1/labeling.
+
+A labeler's key gives the labeler's own campaigns and nothing else: another's reads as one that does not exist. An admin
+may look at every campaign. Nothing here changes an answer of the contract.
+
+A revision names what is stored for one image: nobody looked yet, or these very objects. A labeler's page sends it back
+in If-Match, and objects are written only while it still holds, so that two pages do not overwrite each other unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import orjson
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel
+from sqlalchemy import Connection, Row, and_, select
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from . import models
+from .access import Identity
+from .blobs import Blobs
+from .campaigns import found, told
+from .config import BLOB
+from .database import Database, campaign_images, campaigns, images, users
+from .errors import Invalid, ServiceError, Unknown
+from .pagination import page_of
+from .routes import Anyone, Id, Number, Parts, PerPage, _errors
+
+BROWSERS_SHOW = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})
+"""All other formats are shown as PNG."""
+
+
+class Stale(ServiceError):
+    """The stored objects are not those that the writer has seen."""
+
+    status = 412
+
+
+class Self(BaseModel):
+    email: str
+    role: str
+
+
+class LabelingCampaign(models.Campaign):
+    labeler: str
+
+
+class LabelingCampaigns(BaseModel):
+    me: Self
+    campaigns: list[LabelingCampaign]
+    pagination: models.Pagination
+
+
+class LabelingImage(BaseModel):
+    image_id: int
+    name: str
+    width: int
+    height: int
+    done: bool
+    objects: list[models.Object]
+    revision: str
+
+
+class Submission(BaseModel):
+    objects: list[models.Object]
+
+
+class Submitted(BaseModel):
+    revision: str
+    campaign: LabelingCampaign
+
+
+class ImageSubmission(models.ImageObjects):
+    revision: str
+
+
+class Submissions(BaseModel):
+    images: list[ImageSubmission]
+
+
+class AllSubmitted(BaseModel):
+    revisions: dict[str, str]
+    campaign: LabelingCampaign
+
+
+_STALE: dict[int | str, dict[str, Any]] = {
+    412: {"model": models.Error, "description": "Other objects were stored since that revision."}
+}
+
+
+def mount_labeler_api(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -> None:
+    _campaigns(router, parts, database)
+    _images(router, parts, database, blobs)
+
+
+def _campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
+    @router.get("/labeling/campaigns", response_model=LabelingCampaigns, responses=_errors(422), tags=["labeling"])
+    def my_campaigns(who: Anyone, number: Number = 1, per_page: PerPage = None) -> Response:
+        """A labeler's own campaigns; for an admin all of them. Newest first."""
+        page = page_of(number, per_page, parts.config.limits)
+        mine = campaigns.c.id > 0 if who.admin else campaigns.c.labeler_id == who.user_id
+        with database.read() as connection:
+            total = len(connection.execute(select(campaigns.c.id).where(mine)).all())
+            wanted = _with_labeler().where(mine).order_by(campaigns.c.id.desc())
+            rows = connection.execute(wanted.offset(page.first).limit(page.size)).all()
+        answer = {"me": {"email": who.email, "role": who.role}, "campaigns": [_campaign(row) for row in rows]}
+        return JSONResponse({**answer, "pagination": page.told(total)})
+
+    @router.get(
+        "/labeling/campaigns/{campaign}",
+        response_model=LabelingCampaign,
+        responses=_errors(404, 422),
+        tags=["labeling"],
+    )
+    def my_campaign(campaign: Id, who: Anyone) -> Response:
+        with database.read() as connection:
+            return JSONResponse(_read_campaign(connection, campaign, who))
+
+
+def _images(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -> None:
+    @router.get(
+        "/labeling/campaigns/{campaign}/images/{image}",
+        response_model=LabelingImage,
+        responses=_errors(404, 422),
+        tags=["labeling"],
+    )
+    def read_labeled_image(campaign: Id, image: Id, who: Anyone) -> Response:
+        """An image of the campaign with the objects that are stored for it, and their revision."""
+        with database.read() as connection:
+            row = _image(connection, campaign, image, who)
+        revision = revision_of(row)
+        answer = {
+            "image_id": image,
+            "name": row.file_name,
+            "width": row.width,
+            "height": row.height,
+            "done": bool(row.done),
+            "objects": orjson.Fragment(row.objects or "[]"),
+            "revision": revision,
+        }
+        return Response(orjson.dumps(answer), media_type="application/json", headers={"ETag": f'"{revision}"'})
+
+    @router.put(
+        "/labeling/campaigns/{campaign}/images/{image}",
+        response_model=Submitted,
+        responses={
+            **_errors(404, 409, 413, 422),
+            **_STALE,
+            428: {"model": models.Error, "description": "If-Match is missing."},
+        },
+        tags=["labeling"],
+        openapi_extra=_body(Submission),
+    )
+    async def submit_image(
+        campaign: Id,
+        image: Id,
+        who: Anyone,
+        request: Request,
+        expected: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
+    ) -> Response:
+        """As PUT objects for one image, but only while the stored objects are those of the revision in If-Match."""
+        body = await request.body()
+        return JSONResponse(await run_in_threadpool(submit, campaign, image, who, body, expected))
+
+    def submit(campaign: int, image: int, who: Identity, body: bytes, expected: str | None) -> dict[str, Any]:
+        seen = _listed(body, "objects")
+        with database.read() as connection:
+            _image(connection, campaign, image, who)
+        if expected is None:
+            raise ServiceError("send the revision that you have seen in If-Match", status=428)
+        told = store(campaign, {image: (expected.strip('"'), seen)}, who)
+        return {"revision": told["revisions"][str(image)], "campaign": told["campaign"]}
+
+    @router.put(
+        "/labeling/campaigns/{campaign}/images",
+        response_model=AllSubmitted,
+        responses={**_errors(404, 409, 413, 422), **_STALE},
+        tags=["labeling"],
+        openapi_extra=_body(Submissions),
+    )
+    async def submit_images(campaign: Id, who: Anyone, request: Request) -> Response:
+        """Several images at once, all or nothing: in a reopened campaign the first submission completes it again."""
+        body = await request.body()
+        return JSONResponse(await run_in_threadpool(submit_all, campaign, who, body))
+
+    def submit_all(campaign: int, who: Identity, body: bytes) -> dict[str, Any]:
+        with database.read() as connection:
+            found(connection, campaign, who)
+        wanted: dict[int, tuple[str, list[Any]]] = {}
+        for number, entry in enumerate(_listed(body, "images")):
+            if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects", "revision"}:
+                raise Invalid(f"images[{number}] is not {{image_id, objects, revision}}")
+            image, seen, revision = entry["image_id"], entry["objects"], entry["revision"]
+            if type(image) is not int or image in wanted or not isinstance(seen, list) or not isinstance(revision, str):
+                raise Invalid(f"images[{number}] is not {{image_id, objects, revision}} of an image not named before")
+            wanted[image] = (revision, seen)
+        return store(campaign, wanted, who)
+
+    def store(campaign: int, wanted: dict[int, tuple[str, list[Any]]], who: Identity) -> dict[str, Any]:
+        def check(connection: Connection) -> None:
+            for image, (expected, seen) in wanted.items():
+                row = _image(connection, campaign, image, who)
+                # Said twice, because the first answer was lost: that is no conflict.
+                if expected != revision_of(row) and not (row.done and row.objects == orjson.dumps(seen).decode()):
+                    raise Stale(
+                        "other objects were stored for this image since you opened it",
+                        details={"image_id": image, "revision": revision_of(row)},
+                    )
+
+        body = orjson.dumps([{"image_id": image, "objects": seen} for image, (_, seen) in wanted.items()])
+        parts.objects.put(campaign, body, who, check)
+        with database.read() as connection:
+            return {
+                "revisions": {str(image): revision_of(_image(connection, campaign, image, who)) for image in wanted},
+                "campaign": _read_campaign(connection, campaign, who),
+            }
+
+    @router.get(
+        "/labeling/campaigns/{campaign}/images/{image}/picture",
+        response_class=Response,
+        responses={
+            200: {"description": "The picture as PNG.", "content": {"image/png": {}}},
+            302: {"description": "The image, at a signed URL of this service."},
+            **_errors(404, 422),
+        },
+        tags=["labeling"],
+    )
+    def picture(campaign: Id, image: Id, who: Anyone) -> Response:
+        """The image in a form that browsers show, from the very host that the page came from."""
+        with database.read() as connection:
+            row = _image(connection, campaign, image, who)
+        container = parts.config.main_container
+        if row.filetype in BROWSERS_SHOW:
+            signature = parts.signer.sign(container, row.blob, "r", parts.config.image_url_lifetime)
+            return RedirectResponse(f"{BLOB}/{container}/{quote(row.blob)}?{signature}", 302)
+        return Response(_as_png(blobs, container, row.blob), media_type="image/png")
+
+
+def revision_of(row: Row[Any]) -> str:
+    """Equal as long as the same is stored: no number is kept, the objects themselves are the revision."""
+    if not row.done:
+        return "none"
+    return hashlib.sha256((row.objects or "").encode()).hexdigest()[:32]
+
+
+def _with_labeler() -> Any:
+    return select(campaigns, users.c.email.label("labeler")).join(users, users.c.id == campaigns.c.labeler_id)
+
+
+def _campaign(row: Row[Any]) -> dict[str, Any]:
+    return {**told(row), "labeler": row.labeler}
+
+
+def _read_campaign(connection: Connection, campaign: int, who: Identity) -> dict[str, Any]:
+    found(connection, campaign, who)
+    return _campaign(connection.execute(_with_labeler().where(campaigns.c.id == campaign)).one())
+
+
+def _image(connection: Connection, campaign: int, image: int, who: Identity) -> Row[*tuple[Any, ...]]:
+    found(connection, campaign, who)
+    wanted = (
+        select(
+            campaign_images.c.done,
+            campaign_images.c.objects,
+            images.c.file_name,
+            images.c.blob,
+            images.c.filetype,
+            images.c.width,
+            images.c.height,
+        )
+        .join(images, images.c.id == campaign_images.c.image_id)
+        .where(and_(campaign_images.c.campaign_id == campaign, campaign_images.c.image_id == image))
+    )
+    row = connection.execute(wanted).one_or_none()
+    if row is None:
+        raise Unknown(f"there is no image {image} in campaign {campaign}")
+    return row
+
+
+def _listed(body: bytes, name: str) -> list[Any]:
+    """The list in a body of {name: [...]}. What is in it is checked where it is stored."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+    if not isinstance(data, dict) or data.keys() != {name} or not isinstance(data[name], list):
+        raise Invalid(f"the body is {{{name}: [...]}}")
+    listed: list[Any] = data[name]
+    return listed
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """The body's schema in the OpenAPI document; the body itself is read without pydantic, digit for digit."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    nested = schema.pop("$defs")
+    if "ImageSubmission" in nested:  # known nowhere else
+        schema["properties"]["images"]["items"] = nested["ImageSubmission"]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _as_png(blobs: Blobs, container: str, name: str) -> bytes:
+    from PIL import Image, ImageOps
+
+    with Image.open(blobs.path(blobs.get(container, name).file)) as image:
+        upright = ImageOps.exif_transpose(image)
+        shown = upright if upright.mode in ("1", "L", "LA", "RGB", "RGBA") else upright.convert("RGB")
+        out = io.BytesIO()
+        shown.save(out, "PNG", compress_level=1)
+    return out.getvalue()

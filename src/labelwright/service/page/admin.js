@@ -1,0 +1,61 @@
+/* The admin's overview: looks, and changes nothing. */
+
+import { Api, Refused } from "./api.js";
+import { byId, element } from "./elements.js";
+import { forget, openSession, remember } from "./session.js";
+
+const session = openSession();
+
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  remember({ key: byId("key-field").value.trim(), secret: byId("secret-field").value.trim() });
+  location.reload();
+});
+byId("again").addEventListener("click", () => show());
+byId("leave").addEventListener("click", () => {
+  forget();
+  location.reload();
+});
+if (session.key) show();
+
+async function show() {
+  const api = new Api(session);
+  byId("trouble").textContent = "";
+  try {
+    const { me } = await api.campaigns();
+    if (me.role !== "admin") throw new Refused(403, "", "This key is a labeler's: labelers go to the labeling page.");
+    const [campaigns, sets] = await Promise.all([api.everything("labeling/campaigns", "campaigns"), api.everything("image_sets", "image_sets")]);
+    byId("who").textContent = me.email;
+    fill("campaigns", campaigns.map(campaignRow), "No campaign yet.");
+    fill("image-sets", sets.map(setRow), "No image set yet.");
+    byId("door").hidden = true;
+    byId("overview").hidden = false;
+  } catch (error) {
+    if (error instanceof Refused && [401, 403].includes(error.status)) {
+      forget();
+      byId("overview").hidden = true;
+      byId("door").hidden = false;
+      byId("door-text").textContent = error.status === 401 ? "This key is not known here." : error.message;
+    } else if (byId("overview").hidden) byId("door-text").textContent = error.message;
+    else byId("trouble").textContent = error.message;
+  }
+}
+
+function fill(id, rows, none) {
+  byId(id).replaceChildren(...(rows.length ? rows : [element("tr", {}, [element("td", { text: none, colspan: 7, className: "muted" })])]));
+}
+
+const cell = (text) => element("td", { text: text ?? "" });
+const chip = (status) => element("td", {}, [element("span", { className: `chip ${status}`, text: status })]);
+const day = (text) => cell(text ? text.slice(0, 16).replace("T", " ") : "");
+
+function campaignRow({ campaign_id, title, status, progress, labeler, date_created }) {
+  const bar = element("progress", { max: Math.max(1, progress.total), value: progress.done, "aria-label": "Images done" });
+  const link = element("a", { href: `label#campaign=${campaign_id}`, text: `label#campaign=${campaign_id}` });
+  const done = element("td", {}, [bar, document.createTextNode(`${progress.done} of ${progress.total}`)]);
+  return element("tr", {}, [cell(campaign_id), cell(title), chip(status), done, cell(labeler), day(date_created), element("td", {}, [link])]);
+}
+
+function setRow({ imageset_id, title, status, date_created, date_finished, created_by }) {
+  return element("tr", {}, [cell(imageset_id), cell(title), chip(status), day(date_created), day(date_finished), cell(created_by)]);
+}

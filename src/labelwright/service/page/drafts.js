@@ -1,0 +1,105 @@
+/* Unsubmitted work, kept on this device at once. Only submitting sends anything: the last image that is sent completes
+   the campaign, so nothing may be sent behind the labeler's back.
+
+   A draft is {shapes, nothing, revision, id, after}: `revision` is that of the stored objects it began from, `after` the
+   id of the draft that its writer had seen. So two tabs on one image can follow each other, and notice when they do not. */
+
+export class Drafts {
+  /** `labeler` is the e-mail: a rotated key keeps its drafts. `onForeign(imageId, draft | null)` is told when another
+      tab writes or removes a draft of this campaign. */
+  constructor(labeler, campaignId, onForeign) {
+    this.prefix = `labelwright.draft/${labeler}/${campaignId}/`;
+    this.seen = new Map(); // image id -> id of the newest draft that this tab has shown or written
+    this.placeName = `labelwright.place/${labeler}/${campaignId}`;
+    this.listener = (event) => {
+      if (!event.key?.startsWith(this.prefix)) return;
+      onForeign(Number(event.key.slice(this.prefix.length)), parse(event.newValue));
+    };
+    addEventListener("storage", this.listener);
+  }
+
+  close() {
+    removeEventListener("storage", this.listener);
+  }
+
+  get(imageId) {
+    return parse(read(this.prefix + imageId));
+  }
+
+  /** "kept"; "foreign" when another tab's draft is there that this one has not seen, and which stays; "full" when the
+      device does not keep it (storage full or switched off). The page says so. */
+  put(imageId, { shapes, nothing, revision }, { force = false } = {}) {
+    const there = this.get(imageId);
+    const after = this.seen.get(imageId) ?? null;
+    if (there && there.id !== after && !force) return "foreign";
+    const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+    if (!write(this.prefix + imageId, JSON.stringify({ shapes, nothing, revision, id, after }))) return "full";
+    this.seen.set(imageId, id);
+    return "kept";
+  }
+
+  /** Whether a draft of another tab goes on from what this tab has shown. */
+  follows(imageId, draft) {
+    return draft.after === (this.seen.get(imageId) ?? null);
+  }
+
+  saw(imageId, draft) {
+    this.seen.set(imageId, draft.id);
+  }
+
+  remove(imageId) {
+    this.seen.delete(imageId);
+    try {
+      localStorage.removeItem(this.prefix + imageId);
+    } catch {
+      // Nothing was kept, so nothing is left behind.
+    }
+  }
+
+  imageIds() {
+    const ids = new Set();
+    try {
+      for (let i = 0; i < localStorage.length; i += 1) {
+        const name = localStorage.key(i);
+        if (name.startsWith(this.prefix)) ids.add(Number(name.slice(this.prefix.length)));
+      }
+    } catch {
+      // No storage, no drafts.
+    }
+    return ids;
+  }
+
+  get place() {
+    return Number(read(this.placeName)) || null;
+  }
+
+  set place(imageId) {
+    write(this.placeName, String(imageId));
+  }
+}
+
+function parse(text) {
+  try {
+    const draft = JSON.parse(text);
+    return draft && Array.isArray(draft.shapes) ? draft : null;
+  } catch {
+    return null;
+  }
+}
+
+function read(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function write(name, value) {
+  try {
+    localStorage.setItem(name, value);
+    return localStorage.getItem(name) === value;
+  } catch {
+    return false;
+  }
+}

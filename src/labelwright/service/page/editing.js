@@ -1,0 +1,197 @@
+/* What can be done to the shapes of an image: every change is one step that can be undone. */
+
+import { searchLabel } from "./dialogs.js";
+import { count } from "./elements.js";
+import { describe, makeBox, makePolygon, pixel, withGeometry } from "./shapes.js";
+import { DeskView } from "./view.js";
+
+export class DeskEditing extends DeskView {
+  select(id) {
+    this.selectedId = id;
+    this.corner = null;
+    this.render();
+    const shape = this.selected;
+    if (!shape) return;
+    this.viewport.reveal(shape.box);
+    const place = this.shapes.indexOf(shape) + 1;
+    this.notices.live(`${this.labels.shown(shape.label)}, ${describe(shape)}. Shape ${place} of ${this.shapes.length}.`);
+  }
+
+  async add(make) {
+    if (this.readOnly) return void this.refuse();
+    if (this.label === null) {
+      const name = await searchLabel(this.labels);
+      if (name === null) return;
+      this.learn(name);
+    }
+    const shape = make(this.label);
+    const state = { shapes: [...this.shapes, shape], nothing: false };
+    this.change(state, { select: shape.id, say: `${this.labels.shown(shape.label)}, ${describe(shape)} added.` });
+  }
+
+  learn(name) {
+    this.labels.learn(name);
+    this.label = name;
+  }
+
+  replace(shape, options) {
+    const shapes = this.shapes.map((one) => (one.id === shape.id ? shape : one));
+    return this.change({ ...this.state, shapes }, { select: shape.id, ...options });
+  }
+
+  /** After Annotorious: the geometry is made fit for the image, and given back. */
+  edited(id, geometry) {
+    const shape = this.shapes.find((one) => one.id === id);
+    const changed = shape && !this.readOnly && withGeometry(shape, geometry, this.viewport.size);
+    if (!changed || changed === shape) this.render();
+    else this.replace(changed);
+  }
+
+  nudge(dx, dy, { resize, amend }) {
+    const shape = this.selected;
+    if (!shape) return false;
+    if (this.readOnly) return this.refuse();
+    let geometry;
+    const corner = this.corner;
+    if (shape.points) {
+      const moves = (i) => corner === null || i === corner;
+      geometry = { points: shape.points.map(([x, y], i) => (moves(i) ? [x + dx, y + dy] : [x, y])) };
+      if (corner !== null) geometry.points[corner] = pixel(geometry.points[corner], this.viewport.size);
+      if (resize && corner === null) geometry = { points: stretched(shape, dx, dy) };
+    } else {
+      const [xmin, ymin, xmax, ymax] = shape.box;
+      geometry = resize
+        ? { box: [xmin, ymin, Math.max(xmin + 1, xmax + dx), Math.max(ymin + 1, ymax + dy)] }
+        : { box: [xmin + dx, ymin + dy, xmax + dx, ymax + dy] };
+    }
+    const changed = withGeometry(shape, geometry, this.viewport.size);
+    if (!changed || changed === shape) return true;
+    if (corner !== null && changed.points.length !== shape.points.length) return true;
+    this.replace(changed, { amend, say: describe(changed) });
+    this.corner = corner;
+    this.markCorner();
+    return true;
+  }
+
+  nextCorner(direction) {
+    const points = this.selected?.points;
+    if (!points) return void this.say("Select a polygon first: C goes through its corners.");
+    const before = this.corner ?? (direction > 0 ? -1 : 0);
+    this.corner = (before + direction + points.length) % points.length;
+    this.markCorner();
+    this.notices.live(`Corner ${this.corner + 1} of ${points.length} at ${points[this.corner].join(", ")}.`);
+  }
+
+  markCorner() {
+    const point = this.corner === null ? null : this.selected?.points?.[this.corner];
+    this.paint.corner(point, (8 * this.viewport.size.width) / this.viewport.width);
+  }
+
+  plus() {
+    const { corner, selected } = this;
+    if (corner === null || !selected) return this.zoom(1);
+    const { points } = selected;
+    const [a, b] = [points[corner], points[(corner + 1) % points.length]];
+    const middle = pixel([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], this.viewport.size);
+    const changed = withGeometry(selected, { points: points.toSpliced(corner + 1, 0, middle) }, this.viewport.size);
+    if (changed.points.length === points.length) return void this.say("There is no room for another corner here.");
+    if (this.replace(changed, { say: "Corner added." })) {
+      this.corner = corner + 1;
+      this.markCorner();
+    }
+    return undefined;
+  }
+
+  deleteKey() {
+    if (this.gestures.corners.length) return void this.gestures.dropCorner();
+    if (this.canvas.hasSelectedCorners()) return false; // Annotorious deletes those
+    if (this.corner !== null && this.selected?.points) return void this.deleteCorner();
+    return this.deleteSelected();
+  }
+
+  deleteCorner() {
+    const { points } = this.selected;
+    if (points.length < 4) return void this.say("A polygon needs three corners.");
+    const geometry = { points: points.toSpliced(this.corner, 1) };
+    const corner = this.corner % geometry.points.length;
+    if (this.replace(withGeometry(this.selected, geometry, this.viewport.size), { say: "Corner deleted." })) {
+      this.corner = corner;
+      this.markCorner();
+    }
+    return undefined;
+  }
+
+  deleteSelected() {
+    if (!this.selected) return;
+    const shapes = this.shapes.filter(({ id }) => id !== this.selectedId);
+    this.change({ ...this.state, shapes }, { select: null, say: "Shape deleted." });
+  }
+
+  /** Without a mouse: in the middle of what is seen, a quarter of it wide and high. */
+  insert(kind) {
+    const { x, y, width, height } = this.viewport.seen();
+    const [w, h] = [Math.max(width / 8, 1), Math.max(height / 8, 1)];
+    const { size } = this.viewport;
+    const [xmin, ymin] = pixel([x - w, y - h], size);
+    const [xmax, ymax] = pixel([x + w, y + h], size);
+    if (kind === "box") return this.add((label) => makeBox(label, [xmin, ymin, Math.max(xmax, xmin + 1), Math.max(ymax, ymin + 1)]));
+    return this.add((label) => makePolygon(label, [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]));
+  }
+
+  cycle(direction) {
+    if (!this.shapes.length) return;
+    const at = this.shapes.findIndex(({ id }) => id === this.selectedId);
+    const next = at < 0 ? (direction > 0 ? 0 : this.shapes.length - 1) : at + direction;
+    this.select(this.shapes[(next + this.shapes.length) % this.shapes.length].id);
+  }
+
+  chooseLabelAt(place) {
+    const name = this.labels.names[place];
+    if (name !== undefined) this.chooseLabel(name);
+    return true;
+  }
+
+  chooseLabel(name) {
+    this.learn(name);
+    const shape = this.selected;
+    if (shape && shape.label !== name && !this.readOnly) this.replace({ ...shape, label: name, confidence: 1 });
+    else this.render();
+    this.notices.live(`Label ${this.labels.shown(name)}.`);
+  }
+
+  async search() {
+    if (this.readOnly) return void this.refuse();
+    const name = await searchLabel(this.labels);
+    if (name !== null) this.chooseLabel(name);
+    this.canvas.focus();
+  }
+
+  toggleNothing() {
+    if (this.shapes.length) return void this.say("There are shapes on this image: delete them first.", "warn");
+    const nothing = !this.state.nothing;
+    this.change({ ...this.state, nothing }, { say: nothing ? "Nothing here. Enter submits." : "Nothing here taken back." });
+  }
+
+  undo() {
+    this.travel(() => this.history.undo(), "Nothing to undo.", "Undone.");
+  }
+
+  redo() {
+    this.travel(() => this.history.redo(), "Nothing to redo.", "Redone.");
+  }
+
+  travel(go, nowhere, done) {
+    if (this.gestures.corners.length) return void this.gestures.dropCorner();
+    if (this.readOnly) return void this.refuse();
+    if (!go()) return void this.say(nowhere);
+    if (!this.selected) this.selectedId = null;
+    this.corner = null;
+    this.changed();
+    this.notices.live(`${done} ${count(this.shapes.length, "shape")}.`);
+  }
+}
+
+function stretched({ points, box: [xmin, ymin, xmax, ymax] }, dx, dy) {
+  const scale = (value, low, high, by) => (high > low ? low + ((value - low) * Math.max(1, high - low + by)) / (high - low) : value);
+  return points.map(([x, y]) => [scale(x, xmin, xmax, dx), scale(y, ymin, ymax, dy)]);
+}

@@ -1,0 +1,74 @@
+"""A browser and a labeler in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.service.page.chromium import Browser, chromedriver
+from tests.service.page.labeling import Labeler, chequered
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[str]:
+    with chromedriver() as address:
+        yield address
+
+
+@pytest.fixture
+def browser(driver: str) -> Iterator[Callable[..., Browser]]:
+    """Start a browser. At the end its console must be empty, and no other host may have been asked for anything."""
+    started: list[tuple[Browser, list[str]]] = []
+
+    def start(*, allow: tuple[str, ...] = (), **settings: Any) -> Browser:
+        one = Browser(driver, **settings)
+        started.append((one, list(allow)))
+        return one
+
+    yield start
+    complaints: list[str] = []
+    for one, allowed in started:
+        try:
+            complaints += [line for line in one.log() if not any(part in line for part in allowed)]
+            hosts = ("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:", "about:", "chrome:", "chrome-")
+            complaints += [f"asked for {url}" for url in one.network() if not url.startswith(hosts)]
+        finally:
+            one.close()
+    assert not complaints
+
+
+@pytest.fixture
+def campaign(service: Any, make: Any) -> Callable[..., tuple[dict[str, Any], list[int], Any]]:
+    """A campaign of these pictures (by file name), its images' ids, and its labeler."""
+
+    def begin(files: dict[str, bytes] | int = 3, **order: Any) -> tuple[dict[str, Any], list[int], Any]:
+        if isinstance(files, int):
+            files = {f"{n:02}.png": chequered(640, 480, (100 + n, 80, 300, 200)) for n in range(files)}
+        sealed = service.set_of(files)
+        ids = [image["image_id"] for image in service.images_of(sealed["imageset_id"])]
+        body = {"title": make.fresh("campaign"), "metadata": None, "labeler_email": f"{make.fresh('labeler')}@x.org"}
+        made = service.ok("POST", "/campaigns", {**body, "labels": ["Plastic", "Wood", "Organic"], **order})
+        service.ok("POST", f"/campaigns/{made['campaign_id']}/images", [{"id": image} for image in ids])
+        service.ok("PUT", f"/campaigns/{made['campaign_id']}", {"new_status": "active"})
+        return made, ids, service.labeler(made)
+
+    return begin
+
+
+@pytest.fixture
+def at_page(
+    browser: Callable[..., Browser], campaign: Callable[..., Any], service: Any
+) -> Callable[..., tuple[Labeler, list[int]]]:
+    """A labeler who has just opened the link."""
+
+    def arrive(
+        files: dict[str, bytes] | int = 3, *, page: dict[str, Any] | None = None, **order: Any
+    ) -> tuple[Labeler, list[int]]:
+        made, ids, caller = campaign(files, **order)
+        labeler = Labeler(browser(**(page or {})), service.url, made, caller)
+        labeler.open()
+        return labeler, ids
+
+    return arrive
