@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from labelwright.labelers import LabelerKeys
+from labelwright.labelers import LabelerKeys, labeling_link
 from labelwright.platforms.protocol import LabelerAccess, Secret
 
 
@@ -41,3 +41,11 @@ def test_labelers_of_two_connections_do_not_mix_and_names_cannot_escape(keys, tm
 
 def test_a_secret_never_shows_itself():
     assert "canary" not in repr(LabelerAccess("a@b.c", "key", Secret("canary"))) + str(Secret("canary"))
+
+
+def test_a_link_holds_the_key_in_its_fragment_and_hides_itself():
+    link = labeling_link("http://127.0.0.1:8080", LabelerAccess("a@b.c", "key", Secret("s&t")), "3")
+    assert link is not None
+    assert link.value == "http://127.0.0.1:8080/label#key=key&secret=s%26t&campaign=3"
+    assert "s%26t" not in repr(link)
+    assert labeling_link("http://127.0.0.1:8080", LabelerAccess("a@b.c", "key", None), "3") is None

@@ -171,7 +171,7 @@ def labeler_key(
     rotate: Annotated[bool, typer.Option("--rotate", help="Have a new one made: the old one ends at once.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the key that the campaign's labeler works with. Hand it over on a safe way."""
+    """Print the labeler's key, and the link to the labeling page that holds it. Hand it over on a safe way."""
     from labelwright import printing
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
@@ -184,7 +184,7 @@ def labeler_key(
         from labelwright.running import rotate_labeler_key
 
         rotate_labeler_key(spec)
-    printing.show_labeler_key(found.home, spec, record.remote_id, as_json)
+    printing.show_labeler_key(found, spec, record.remote_id, as_json)
 
 
 @app.command()

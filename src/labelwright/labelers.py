@@ -7,8 +7,20 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 from labelwright.platforms.protocol import LabelerAccess, Secret
+
+
+def labeling_link(service: str, access: LabelerAccess, campaign: str | None) -> Secret | None:
+    """The embedded service's page for this labeler and campaign; None when the secret is known to the labeler alone.
+
+    The key stands in the fragment, which browsers keep to themselves.
+    """
+    if access.secret is None:
+        return None
+    told = {"key": access.key, "secret": access.secret.value} | ({"campaign": campaign} if campaign else {})
+    return Secret(f"{service}/label#{urlencode(told)}")
 
 
 class LabelerKeys:

@@ -208,11 +208,11 @@ def _show_rejects(rejects: list[tuple[str, str]]) -> None:
     out.print(table)
 
 
-def show_labeler_key(home: Path, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:
+def show_labeler_key(settings: Settings, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:
     from labelwright.failures import CannotRun
     from labelwright.labelers import LabelerKeys
 
-    found = LabelerKeys(home).find(spec.connection or spec.platform, spec.labeler)
+    found = LabelerKeys(settings.home).find(spec.connection or spec.platform, spec.labeler)
     if found is None:
         raise CannotRun(f"no key of {spec.labeler} is kept on this machine: launch the campaign first")
     told = {
@@ -220,12 +220,26 @@ def show_labeler_key(home: Path, spec: CampaignSpec, campaign: str | None, as_js
         "campaign_id": campaign,
         "key": found.key,
         "secret": found.secret.value if found.secret else None,
+        "link": _link(settings, spec, campaign),
     }
     if as_json:
         show_json(told)
         return
+    told["secret"] = told["secret"] or "known to the labeler from an earlier campaign"
     for name, value in told.items():
-        out.print(f"{name}: {escape(value or 'known to the labeler from an earlier campaign')}")
+        if value:
+            out.print(f"{name}: {escape(value)}")
+
+
+def _link(settings: Settings, spec: CampaignSpec, campaign: str | None) -> str | None:
+    """The labeling page with the labeler's key in it, when the embedded service is the platform."""
+    from labelwright.labelers import LabelerKeys, labeling_link
+
+    connection = spec.connection or spec.platform
+    host = settings.labeling_page_host() if connection == "campaign_api" else None
+    access = LabelerKeys(settings.home).find(connection, spec.labeler)
+    link = labeling_link(host, access, campaign) if host and access else None
+    return link.value if link else None
 
 
 # Running on this machine
@@ -251,15 +265,15 @@ def show_service(address: str, admin_file: Path, *, first: bool) -> None:
         out.print(f"Commands on this machine find them in {escape(str(admin_file))}")
 
 
-def show_where_to_label(settings: Settings, spec: CampaignSpec, as_json: bool) -> None:
+def show_where_to_label(settings: Settings, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:
     if as_json:
         return
-    from labelwright.labelers import LabelerKeys
-
-    path = LabelerKeys(settings.home).path(spec.connection or spec.platform, spec.labeler)
-    if path.exists():
-        err.print(f"{escape(spec.labeler)} can label now; the key is in {escape(str(path))}")
-        err.print("Waiting for the labels. Ctrl+C stops the waiting, nothing is lost: run the same again to go on.")
+    link = _link(settings, spec, campaign)
+    if link and err.is_terminal:  # it holds the labeler's secret: for eyes, not for a log
+        err.print(f"{escape(spec.labeler)} can label now:\n  {escape(link)}")
+    else:
+        err.print(f"{escape(spec.labeler)} can label now; key and link: labelwright labeler-key '{escape(spec.title)}'")
+    err.print("Waiting for the labels. Ctrl+C stops the waiting, nothing is lost: run the same again to go on.")
 
 
 def show_kept(service: str | None, prefect: str | None, as_json: bool) -> None:

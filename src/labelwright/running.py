@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from labelwright import printing
+from labelwright.domain import OPEN
 from labelwright.failures import CannotRun
 from labelwright.settings import forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
@@ -124,7 +125,9 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
         printing.show_addresses(service, prefect and prefect.url, as_json)
         with prefect_at_hand(prefect) as flows, printing.progress():
             flows.launch_campaign(spec)
-            printing.show_where_to_label(settings(), spec, as_json)
+            record = open_ledger(settings().ledger_address()).campaigns.get(spec.title)
+            if record.state in OPEN:
+                printing.show_where_to_label(settings(), spec, record.remote_id, as_json)
             flows.run_campaign(spec, wait_hours=wait_hours, look_every=look_every)
         printing.show_campaign(open_ledger(settings().ledger_address()), spec.title, as_json)
         if keep:

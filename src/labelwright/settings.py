@@ -109,6 +109,15 @@ class Settings(BaseSettings):
             f"__SECRET, or put [connections.{name}] into {self.home / 'settings.toml'}"
         )
 
+    def labeling_page_host(self) -> str | None:
+        """The embedded service's address, when it is the platform that `campaign_api` means."""
+        try:
+            url = self.connection("campaign_api").url or ""
+        except SettingsError:
+            return None
+        local = self.embedded_service()
+        return url.removesuffix("/api/v1") if local is not None and local.url == url else None
+
     def embedded_service(self) -> ConnectionSettings | None:
         """What the embedded service of this home folder wrote about itself when it started."""
         try:
