@@ -25,7 +25,8 @@ from .errors import Invalid, Unknown
 
 ADMIN, LABELER = "admin", "labeler"
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f/]+")
+EMAIL = r"^[!-.0-?A-~]+@[!-.0-?A-~]+$"
+"""Printable ASCII without blanks and slashes, so that it can stand in a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class KeyPair:
 
 def checked_email(text: str) -> str:
     email = text.strip().lower()
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    if len(email) > 254 or not re.fullmatch(EMAIL, email):
         raise Invalid(f"'{text[:80]}' is not an e-mail address")
     return email
 

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 log = logging.getLogger("labelwright.service")
 
@@ -80,13 +81,25 @@ def _refused(_request: Request, error: Exception) -> JSONResponse:
     return error_response(error.status, error.message, error.details)
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     if error.status_code == 400:  # FastAPI: the body could not be read as JSON at all
         return error_response(422, "the body is not JSON", str(error.detail))
     response = error_response(error.status_code, str(error.detail))
     response.headers.update(error.headers or {})
+    if error.status_code == 405:  # the router names the methods of the first route on this path only
+        response.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods that the path of this request has routes for."""
+    allowed: set[str] = set()
+    for method in ("GET", "POST", "PUT"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            allowed.add(method)
+    return allowed
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,8 +12,8 @@ from .access import Access, Identity
 from .blob_api import BlobApi
 from .bodies import PATIENCE, Body, ClientGone
 from .config import API, BLOB, Limits
-from .errors import ServiceError, TooLarge, error_response
-from .idempotency import Answers, fingerprint_of
+from .errors import Invalid, ServiceError, TooLarge, error_response
+from .idempotency import KEY, Answers, fingerprint_of
 
 OPEN = frozenset({f"{API}/health", f"{API}/openapi.json"})
 """Paths of the API that need no key."""
@@ -70,8 +72,8 @@ class Gate:
         if key is None:
             await self._app(scope, _given(body, receive), send)
             return
-        if not 0 < len(key) <= 255 or not key.isprintable():
-            raise ServiceError("Idempotency-Key is 1 to 255 printable characters", status=422)
+        if not re.fullmatch(KEY, key):
+            raise Invalid("Idempotency-Key is 1 to 255 printable ASCII characters")
         fingerprint = fingerprint_of(method, scope["path"], scope["query_string"], body)
         async with self._answers.alone(who, key):
             kept = await run_in_threadpool(self._answers.recall, who, key, fingerprint)

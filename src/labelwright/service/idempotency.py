@@ -22,6 +22,8 @@ from .database import Database, answers, now, timestamp
 from .errors import Invalid
 
 KEPT = timedelta(days=1)
+KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
+"""What may stand in the header."""
 
 
 class Answers:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from .access import EMAIL
+
 
 def _printable(text: str) -> str:
     if not text.isprintable():
@@ -45,7 +47,7 @@ class ImageSetChange(_Body):
 class CampaignOrder(_Body):
     title: Title
     metadata: Metadata = None
-    labeler_email: Annotated[str, Field(min_length=3, max_length=254)]
+    labeler_email: Annotated[str, Field(max_length=254, pattern=EMAIL)]
     labels: Annotated[list[Title], Field(min_length=1, max_length=10_000)] | None = None
     instructions: Annotated[str, Field(max_length=100_000)] | None = None
     label_translations: dict[Title, dict[Title, Title]] | None = None

@@ -15,10 +15,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from . import models
-from .access import ADMIN, Access, Identity, checked_email, write_admin_file
+from .access import ADMIN, EMAIL, Access, Identity, checked_email, write_admin_file
 from .campaigns import Campaigns, Order
 from .config import BLOB, ServiceConfig
 from .errors import Invalid, ServiceError
+from .idempotency import KEY
 from .image_sets import ImageSets
 from .labels_csv import Finishing, csv_name
 from .objects import Objects
@@ -84,7 +85,11 @@ def _admin(identity: Annotated[Identity, Depends(_anyone)]) -> Identity:
 def _idempotent(
     _key: Annotated[
         str | None,
-        Header(alias="Idempotency-Key", description="The same call within a day is answered as the first time."),
+        Header(
+            alias="Idempotency-Key",
+            pattern=KEY,
+            description="The same call within a day is answered as the first time.",
+        ),
     ] = None,
 ) -> None:
     """Documents the header; the gate obeys it."""
@@ -315,7 +320,7 @@ def _users(router: APIRouter, parts: Parts) -> None:
         dependencies=_changing,
         tags=["users"],
     )
-    def rotate_key(email: Annotated[str, PathParameter(max_length=254)], _who: Admin) -> Response:
+    def rotate_key(email: Annotated[str, PathParameter(max_length=254, pattern=EMAIL)], _who: Admin) -> Response:
         """A new pair; the old one is dead at once."""
         pair, role = parts.access.rotate(checked_email(email))
         if role == ADMIN:
