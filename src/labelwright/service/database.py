@@ -35,15 +35,20 @@ from sqlalchemy import (
     event,
 )
 
+from .migrations import migrate
+
 metadata = MetaData()
 
 # Names are compared and sorted by code point everywhere, as SQLite does by itself.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
+# Numbers that requests name: SQLite's integers have 64 bits by themselves.
+Id = Integer().with_variant(BigInteger(), "postgresql")
+
 users = Table(
     "users",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("email", String(254), nullable=False, unique=True),
     Column("role", String(16), nullable=False),
     Column("key", String(255), nullable=False, unique=True),
@@ -54,7 +59,7 @@ users = Table(
 containers = Table(
     "containers",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", Name, nullable=False, unique=True),
     Column("sealed", Boolean, nullable=False, default=False),
 )
@@ -62,7 +67,7 @@ containers = Table(
 blobs = Table(
     "blobs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("container_id", ForeignKey("containers.id"), nullable=False),
     Column("name", Name, nullable=False),
     Column("file", String(64), nullable=False, index=True),
@@ -78,7 +83,7 @@ blobs = Table(
 blocks = Table(
     "blocks",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("container_id", ForeignKey("containers.id"), nullable=False),
     Column("name", Name, nullable=False),
     Column("block_id", Text, nullable=False),
@@ -90,7 +95,7 @@ blocks = Table(
 image_sets = Table(
     "image_sets",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("title", Name, nullable=False, unique=True),
     Column("metadata", Text),
     Column("status", String(16), nullable=False, index=True),
@@ -100,13 +105,13 @@ image_sets = Table(
     Column("date_finished", String(32)),
     # How far sealing has come: the last blob that is in, or rejected.
     Column("sealed_to", Name),
-    Column("image_count", Integer, nullable=False, default=0),
+    Column("image_count", Id, nullable=False, default=0),
 )
 
 rejects = Table(
     "rejects",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("imageset_id", ForeignKey("image_sets.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -117,9 +122,9 @@ rejects = Table(
 images = Table(
     "images",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("id", Id, primary_key=True, autoincrement=False),
     Column("imageset_id", ForeignKey("image_sets.id"), nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("position", Id, nullable=False),
     Column("file_name", Name, nullable=False),
     Column("blob", Name, nullable=False),
     Column("width", Integer, nullable=False),
@@ -136,7 +141,7 @@ images = Table(
 campaigns = Table(
     "campaigns",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("title", Name, nullable=False, unique=True),
     Column("metadata", Text),
     Column("status", String(16), nullable=False, index=True),
@@ -149,17 +154,17 @@ campaigns = Table(
     Column("date_started", String(32)),
     Column("date_completed", String(32)),
     Column("date_finished", String(32)),
-    Column("total", Integer, nullable=False, default=0),
-    Column("done", Integer, nullable=False, default=0),
+    Column("total", Id, nullable=False, default=0),
+    Column("done", Id, nullable=False, default=0),
     # Grows with every change of labels or state: a file written from the labels can tell whether it is still true.
-    Column("revision", Integer, nullable=False, default=0),
+    Column("revision", Id, nullable=False, default=0),
 )
 
 campaign_images = Table(
     "campaign_images",
     metadata,
     Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("position", Id, primary_key=True, autoincrement=False),
     Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
     Column("done", Boolean, nullable=False, default=False),
     Column("date_labeled", String(32)),
@@ -203,8 +208,8 @@ class Database:
                 path.touch(mode=0o600)
         self._durable = _engine(url, durable=True)
         self._quick = _engine(url, durable=False)
-        with self._writing:
-            metadata.create_all(self._durable)
+        with self.write() as connection:
+            migrate(connection, metadata)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
