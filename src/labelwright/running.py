@@ -200,6 +200,8 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:
     """The embedded service, in the foreground. Raises CannotRun."""
     from labelwright.service.config import ServiceConfig
+    from labelwright.service.engines import DatabaseRefused
+    from labelwright.service.migrations import SchemaRefused
     from labelwright.service.run import RefusesToListen, serve
 
     found = settings()
@@ -214,11 +216,12 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
                 port=port,
                 admin_key=configured.admin_key,
                 admin_secret=configured.admin_secret.get_secret_value() if configured.admin_secret else None,
+                database_url=configured.database_url.get_secret_value() if configured.database_url else None,
                 dropbox_lifetime=timedelta(seconds=configured.dropbox_lifetime),
             ),
             lambda address: printing.show_service(address, folder / "admin.json", first=not known),
         )
-    except RefusesToListen as refusal:
+    except (RefusesToListen, DatabaseRefused, SchemaRefused) as refusal:
         raise CannotRun(str(refusal)) from None
     except OSError as error:
         raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None

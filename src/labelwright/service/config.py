@@ -41,8 +41,8 @@ class ServiceConfig:
     admin_email: str = "admin@localhost"
     public_url: str | None = None
     """Where clients reach the service. None: whatever host the request named."""
-    database_url: str | None = None
-    """None: SQLite in the data directory."""
+    database_url: str | None = field(default=None, repr=False)
+    """`postgresql://user:password@host/name`, a database of its own. None: SQLite in the data directory."""
     main_container: str = "extra-images"
     """Holds `uploads/<title>/<file>` and `label_sets/`; called as in the notebook."""
     dropbox_lifetime: timedelta = timedelta(days=7)

@@ -1,10 +1,4 @@
-"""The tables, and the only place that knows which database they are in.
-
-SQLite: write-ahead log, one writer at a time behind a lock of this process (so that no one meets "database is
-locked"), `BEGIN IMMEDIATE` for writers. Commits are `synchronous=FULL`: an answered "ok" outlives a power cut. The
-blob store's own commits are `NORMAL`: they outlive a killed process, and after a power cut the newest uploads may be
-missing from the listing, which every uploader reads before it seals; labels cannot be uploaded again that easily.
-"""
+"""The tables, and readers and a writer of them. What differs between SQLite and Postgres stands in `engines`."""
 
 from __future__ import annotations
 
@@ -13,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
-    Engine,
     Float,
     ForeignKey,
     Index,
@@ -31,10 +24,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
+    false,
 )
 
+from .engines import Engines, postgres_engines, sqlite_engines
 from .migrations import migrate
 
 metadata = MetaData()
@@ -196,6 +189,11 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def is_text(column: Column[str], text: str) -> ColumnElement[bool]:
+    """`column == text`. Postgres has no NUL in any text, and would not even be asked."""
+    return false() if "\0" in text else column == text
+
+
 class Database:
     """Readers and one writer. Every method may be called from any thread."""
 
@@ -206,59 +204,38 @@ class Database:
             url = f"sqlite:///{path}"
             if not path.exists():
                 path.touch(mode=0o600)
-        self._durable = _engine(url, durable=True)
-        self._quick = _engine(url, durable=False)
-        with self.write() as connection:
-            migrate(connection, metadata)
+        self._engines: Engines = (sqlite_engines if url.startswith("sqlite") else postgres_engines)(url)
+        try:
+            with self.write() as connection:
+                migrate(connection, metadata)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def shared(self) -> bool:
+        """Whether another process may be working on it, unseen."""
+        return self._engines.shared
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot for all reads inside."""
-        with self._quick.begin() as connection:
+        with self._engines.reading.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
         """One transaction; nobody else writes meanwhile. An exception undoes all of it."""
-        engine = self._durable if durable else self._quick
-        with (
-            self._writing,
-            engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
+        engine = self._engines.durable if durable else self._engines.quick
+        # The lock of this process comes first: those who wait for it hold no connection.
+        with self._writing, engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def only_one(self, work: str) -> Iterator[bool]:
+        """Whether we are the one process that does this work; as long as the block lasts no other is."""
+        with self._engines.only_one(work) as alone:
+            yield alone
+
     def close(self) -> None:
-        self._durable.dispose()
-        self._quick.dispose()
-
-
-def _engine(url: str, *, durable: bool) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=56)
-    if engine.dialect.name == "sqlite":
-        pragmas = (
-            "PRAGMA busy_timeout=30000",
-            "PRAGMA journal_mode=WAL",
-            f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}",
-            "PRAGMA foreign_keys=ON",
-            "PRAGMA cache_size=-16000",
-        )
-
-        @event.listens_for(engine, "connect")
-        def _connect(connection: Any, _record: Any) -> None:
-            connection.isolation_level = None  # the driver begins nothing by itself
-            for pragma in pragmas:
-                connection.execute(pragma)
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            immediate = connection.get_execution_options().get("writes")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    elif engine.dialect.name == "postgresql" and not durable:
-
-        @event.listens_for(engine, "begin")
-        def _relax(connection: Connection) -> None:
-            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
-
-    return engine
+        self._engines.close()

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, selec
 from .access import Identity
 from .blobs import Blobs
 from .config import BLOB, ServiceConfig
-from .database import Database, campaign_images, campaigns, image_sets, images, now, rejects
+from .database import Database, campaign_images, campaigns, image_sets, images, is_text, now, rejects
 from .errors import Conflict, Unknown
 from .pagination import Page
 from .sas import Signer
@@ -61,7 +61,7 @@ class ImageSets:
             attempt += 1
 
     def list(self, title: str | None, page: Page, base_url: str) -> dict[str, Any]:
-        condition = image_sets.c.title == title if title is not None else image_sets.c.id > 0
+        condition = is_text(image_sets.c.title, title) if title is not None else image_sets.c.id > 0
         with self._database.read() as connection:
             total = connection.execute(select(func.count()).select_from(image_sets).where(condition)).scalar_one()
             wanted = select(image_sets).where(condition).order_by(image_sets.c.id)

@@ -29,6 +29,12 @@ from .images import CONTENT_TYPES, NotAnImage, Seen, look
 log = logging.getLogger("labelwright.service.sealing")
 
 RETRY_SECONDS = 30.0
+BUSY_SECONDS = 2.0
+"""Until we ask again whether another process, which works on the same database, is done with sealing."""
+
+
+class TakenOver(RuntimeError):
+    """Another process has gone on with the set: it lost sight of us, or we of the database."""
 
 
 class Sealer:
@@ -61,7 +67,21 @@ class Sealer:
         while not self._stopping:
             self._wake.wait(timeout)
             self._wake.clear()
-            timeout = None
+            try:
+                timeout = self._seal_all()
+            except Exception:
+                log.exception("the database cannot be asked what to seal; trying again in %s s", RETRY_SECONDS)
+                timeout = RETRY_SECONDS
+
+    def _seal_all(self) -> float | None:
+        """Seal what is to be sealed; the seconds until we look again, or None when we need not by ourselves."""
+        # A set may be left behind by another process that will not come back.
+        timeout = RETRY_SECONDS if self._database.shared else None
+        if not self._waiting():
+            return timeout
+        with self._database.only_one("sealing") as alone:
+            if not alone:
+                return BUSY_SECONDS
             for image_set in self._waiting():
                 try:
                     self._seal(image_set)
@@ -69,6 +89,7 @@ class Sealer:
                     # A full disk, say. Nothing is lost: the set stays `finishing`, and we try again.
                     log.exception("sealing image set %s failed; trying again in %s s", image_set, RETRY_SECONDS)
                     timeout = RETRY_SECONDS
+        return timeout
 
     def _waiting(self) -> list[int]:
         with self._database.read() as connection:
@@ -112,7 +133,10 @@ class Sealer:
 
     def _enter(self, row: Row[Any], judged: list[tuple[Blob, tuple[str, str, Seen, str] | str]]) -> None:
         with self._database.write() as connection:
-            count = connection.execute(select(image_sets.c.image_count).where(image_sets.c.id == row.id)).scalar_one()
+            before = connection.execute(select(image_sets).where(image_sets.c.id == row.id)).one()
+            if (before.status, before.sealed_to) != (row.status, row.sealed_to):
+                raise TakenOver(f"image set {row.id} is sealed to {before.sealed_to!r}, not to {row.sealed_to!r}")
+            count = before.image_count
             last_id = connection.execute(select(func.max(images.c.id))).scalar() or 0
             names = [verdict[0] for _, verdict in judged if not isinstance(verdict, str)]
             taken = set(
