@@ -31,6 +31,7 @@ CODES = {
     413: "too_large",
     422: "invalid",
     500: "internal",
+    503: "unavailable",
 }
 
 
