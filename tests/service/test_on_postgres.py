@@ -185,6 +185,26 @@ def test_pages_of_images_are_whole_to_the_last(service, make):
     assert seen == [f"{number:02}.png" for number in range(25)]
 
 
+def test_writers_of_two_processes_go_one_after_the_other(postgres, tmp_path):
+    url, entered = postgres.new_database(), threading.Event()
+    first, second = Database(tmp_path, url), Database(tmp_path, url)
+
+    def write():
+        with second.write(durable=False):
+            entered.set()
+
+    other = threading.Thread(target=write)
+    with first.write():
+        other.start()
+        assert not entered.wait(0.5)
+        with second.read() as connection:
+            assert connection.execute(select(images.c.id)).all() == [], "readers do not wait"
+    assert entered.wait(10)
+    other.join()
+    first.close()
+    second.close()
+
+
 def test_only_one_process_seals(serve, make, postgres, tmp_path, monkeypatch):
     monkeypatch.setattr("labelwright.service.sealing.BUSY_SECONDS", 0.05)
     url = postgres.new_database()
