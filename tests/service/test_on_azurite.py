@@ -274,6 +274,21 @@ def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, m
         assert service("GET", f"/images/{image['image_id']}").content == make.picture(77, 7)
 
 
+def test_a_kept_file_can_be_read_and_a_missing_one_is_missing(azurite, account, tmp_path):
+    from labelwright.service.azure_storage import AzureStore
+
+    given = AzureStorage(connection_string=azurite.connection_string)
+    store = AzureStore(config_of(tmp_path, storage=given, main_container="kept"), given)
+    store.open()
+    account.get_blob_client("kept", "a é.png").upload_blob(b"bytes")
+    with store.kept("a é.png") as path:
+        assert path.read_bytes() == b"bytes"
+    assert not path.exists()
+    with pytest.raises(FileNotFoundError), store.kept("b.png"):
+        pass
+    store.close()
+
+
 def test_the_key_of_the_account_is_told_to_nobody(azurite, tmp_path):
     storage = AzureStorage(connection_string=azurite.connection_string)
     assert "AccountKey" not in repr(config_of(tmp_path, storage=storage))

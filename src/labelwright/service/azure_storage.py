@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -89,17 +89,23 @@ class AzureStore:
             listed = [_blob(one) for one in self._account.get_container_client(name).list_blobs()]
         return iter(sorted((one for one in listed if one.name > after), key=lambda one: one.name))
 
-    @contextmanager
-    def local(self, dropbox: str, blob: Blob) -> Iterator[Path]:
-        path = self._folder / token_hex(16)
-        client = self._account.get_blob_client(dropbox, blob.name)
+    def local(self, dropbox: str, blob: Blob) -> AbstractContextManager[Path]:
         unchanged: dict[str, Any] = {"etag": blob.etag, "match_condition": MatchConditions.IfNotModified}
+        return self._fetched(dropbox, blob.name, unchanged if blob.size else {})
+
+    def kept(self, name: str) -> AbstractContextManager[Path]:
+        return self._fetched(self._config.main_container, name, {})
+
+    @contextmanager
+    def _fetched(self, container: str, name: str, condition: dict[str, Any]) -> Iterator[Path]:
+        path = self._folder / token_hex(16)
+        client = self._account.get_blob_client(container, name)
         try:
             with _asking("fetch a file"), path.open("xb") as file:
                 try:
-                    client.download_blob(**(unchanged if blob.size else {})).readinto(file)
+                    client.download_blob(**condition).readinto(file)
                 except ResourceNotFoundError:
-                    raise FileNotFoundError(blob.name) from None
+                    raise FileNotFoundError(name) from None
             yield path
         finally:
             path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from .blobs import Blob, Blobs, Incoming, copied, fresh_blob
+from .blobs import Blob, BlobRefused, Blobs, Incoming, copied, fresh_blob
 from .config import BLOB, DROPBOX_RIGHTS, ServiceConfig
 from .database import Database
 from .sas import Signer
@@ -83,6 +83,14 @@ class DataDirectory:
         blob = fresh_blob(name, draft.file, draft.size, md5, content_type)
         # A file that it replaces is left to the next start's sweeping: it goes only after the commit.
         self.blobs.put_row(connection, self._config.main_container, blob)
+
+    @contextmanager
+    def kept(self, name: str) -> Iterator[Path]:
+        try:
+            blob = self.blobs.get(self._config.main_container, name)
+        except BlobRefused:
+            raise FileNotFoundError(name) from None
+        yield self.blobs.path(blob.file)
 
     def url(self, name: str, base_url: str) -> str:
         container = self._config.main_container

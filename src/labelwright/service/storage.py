@@ -92,6 +92,10 @@ class Storage(Protocol):
         """Make the draft, which is closed, the blob of that name."""
         ...
 
+    def kept(self, name: str) -> AbstractContextManager[Path]:
+        """The bytes of one blob, in a file that is not ours to keep. Raises FileNotFoundError."""
+        ...
+
     def url(self, name: str, base_url: str) -> str:
         """A short-lived URL, for reading one blob."""
         ...
