@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labelwright import printing
 from labelwright.domain import OPEN
 from labelwright.failures import CannotRun
-from labelwright.settings import forget_settings, settings
+from labelwright.settings import ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
+
+if TYPE_CHECKING:
+    from labelwright.service.config import AzureStorage
 
 
 def spec_for_folder(
@@ -200,10 +203,25 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
     LabelerKeys(settings().home).keep(spec.connection or spec.platform, platform.rotate_labeler_key(spec.labeler))
 
 
+def _storage_of(configured: ServiceSettings) -> AzureStorage | None:
+    """Raises CannotRun."""
+    from labelwright.service.config import AzureStorage
+
+    secret, url = configured.storage_connection_string, configured.storage_account_url
+    if secret and url:
+        raise CannotRun("LABELWRIGHT_SERVICE__STORAGE_...: set the connection string or the account's URL, not both")
+    if secret is None and url is None:
+        return None
+    return AzureStorage(secret.get_secret_value() if secret else None, url)
+
+
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:
     """The embedded service, in the foreground. Raises CannotRun."""
     from labelwright.service.config import ServiceConfig
+    from labelwright.service.engines import DatabaseRefused
+    from labelwright.service.migrations import SchemaRefused
     from labelwright.service.run import RefusesToListen, serve
+    from labelwright.service.storage import StorageRefused
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()
@@ -217,11 +235,13 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
                 port=port,
                 admin_key=configured.admin_key,
                 admin_secret=configured.admin_secret.get_secret_value() if configured.admin_secret else None,
+                database_url=configured.database_url.get_secret_value() if configured.database_url else None,
+                storage=_storage_of(configured),
                 dropbox_lifetime=timedelta(seconds=configured.dropbox_lifetime),
             ),
             lambda address: printing.show_service(address, folder / "admin.json", first=not known),
         )
-    except RefusesToListen as refusal:
+    except (RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
         raise CannotRun(str(refusal)) from None
     except OSError as error:
         raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None

@@ -37,6 +37,13 @@ class ServiceSettings(BaseModel):
 
     admin_key: str | None = Field(None, description="By default made on the first start.")
     admin_secret: SecretStr | None = None
+    database_url: SecretStr | None = Field(
+        None, description="Postgres URL; by default an SQLite file in the data directory."
+    )
+    storage_connection_string: SecretStr | None = Field(
+        None, description="Azure Blob account for images and labels files; by default they are in the data directory."
+    )
+    storage_account_url: str | None = Field(None, description="The same by its URL and this machine's identity.")
     dropbox_lifetime: float = Field(7 * 86400, gt=0, description="Seconds that a dropbox URL is good for.")
 
 

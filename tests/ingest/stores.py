@@ -55,6 +55,10 @@ class Azurite:
                 raise RuntimeError(f"Azurite did not start: {log.read_text()[-2000:]}")
             time.sleep(0.05)
         self._address = address[1]
+        self.connection_string = (
+            f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_KEY};"
+            f"BlobEndpoint={self._address}/{_ACCOUNT};"
+        )
 
     def new_container(self, rights: str = "rwdl", seconds: float = 3600) -> str:
         from azure.storage.blob import ContainerClient, generate_container_sas

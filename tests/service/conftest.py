@@ -115,7 +115,7 @@ def thing(label: str = "Plastic", confidence: float = 1, **more: Any) -> dict[st
 Serve = Callable[..., AbstractContextManager[Service]]
 
 
-class _Serving(AbstractContextManager[Service]):
+class Serving(AbstractContextManager[Service]):
     def __init__(self, config: ServiceConfig) -> None:
         self._inner = serving(config)
 
@@ -129,7 +129,7 @@ class _Serving(AbstractContextManager[Service]):
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One for all tests that do not mind each other: every title in it is fresh."""
-    with _Serving(_config(tmp_path_factory.mktemp("service"))) as running:
+    with Serving(config_of(tmp_path_factory.mktemp("service"))) as running:
         yield running
 
 
@@ -137,13 +137,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def serve(tmp_path: Path) -> Serve:
     """Start one of the test's own, configured as it likes."""
 
-    def start(data_dir: Path = tmp_path / "data", **settings: Any) -> _Serving:
-        return _Serving(_config(data_dir, **settings))
+    def start(data_dir: Path = tmp_path / "data", **settings: Any) -> Serving:
+        return Serving(config_of(data_dir, **settings))
 
     return start
 
 
-def _config(data_dir: Path, **settings: Any) -> ServiceConfig:
+def config_of(data_dir: Path, **settings: Any) -> ServiceConfig:
     return ServiceConfig(data_dir, **{"admin_key": KEY, "admin_secret": SECRET, **settings})
 
 

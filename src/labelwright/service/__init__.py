@@ -3,6 +3,6 @@
 `app.create_app(config)` gives the application, `run.serve(config)` serves it, `docs/campaign_api.md` tells all of it.
 """
 
-from .config import Limits, ServiceConfig
+from .config import AzureStorage, Limits, ServiceConfig
 
-__all__ = ["Limits", "ServiceConfig"]
+__all__ = ["AzureStorage", "Limits", "ServiceConfig"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -13,9 +11,9 @@ from starlette.responses import JSONResponse
 
 from .access import Access, KeyPair
 from .blob_api import BlobApi
-from .blobs import Blobs
 from .campaigns import Campaigns
 from .config import API, ServiceConfig
+from .data_directory import DataDirectory
 from .database import Database
 from .errors import answer_errors
 from .gate import Gate
@@ -26,10 +24,8 @@ from .labels_csv import Finishing
 from .objects import Objects
 from .pages import mount_pages
 from .routes import Parts, health, routes
-from .sas import Signer
 from .sealing import Sealer
-
-log = logging.getLogger("labelwright.service")
+from .storage import Storage
 
 
 def prepare(config: ServiceConfig) -> KeyPair:
@@ -46,32 +42,29 @@ def create_app(config: ServiceConfig) -> FastAPI:
     """The whole service. Sealing goes on in the background while the application's lifespan lasts."""
     prepare(config)
     database = Database(config.data_dir, config.database_url)
-    blobs = Blobs(config.data_dir, database)
-    with database.write() as connection:
-        blobs.create_container(connection, config.main_container)
-    signer = Signer.of(config.data_dir)
+    storage, blob_api = _storage(config, database)
     access = Access(database)
-    sets = ImageSets(config, database, blobs, signer)
+    sets = ImageSets(config, database, storage)
     parts = Parts(
         config,
         access,
         sets,
         Campaigns(database, access),
         Objects(database, config.limits),
-        Finishing(config, database, blobs),
-        signer,
+        Finishing(database, storage),
+        storage,
     )
-    sealer = Sealer(config, database, blobs)
+    sealer = Sealer(config, database, storage)
     sets.on_finishing = sealer.wake
-    blob_api = BlobApi(blobs, signer, config.limits)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         sealer.start()
-        threading.Thread(target=_sweep, args=(blobs,), name="sweeping", daemon=True).start()
         yield
         sealer.stop()
-        blob_api.close()
+        if blob_api:
+            blob_api.close()
+        storage.close()
         database.close()
 
     app = FastAPI(
@@ -84,7 +77,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
         redirect_slashes=False,
     )
     router = routes(parts)
-    mount_labeler_api(router, parts, database, blobs)
+    mount_labeler_api(router, parts, database)
     app.include_router(router, prefix=API)
     app.include_router(health())
     app.include_router(health(), prefix=API, include_in_schema=False)
@@ -95,8 +88,14 @@ def create_app(config: ServiceConfig) -> FastAPI:
     return app
 
 
-def _sweep(blobs: Blobs) -> None:
-    try:
-        blobs.sweep()
-    except Exception:
-        log.exception("sweeping files that nothing points to failed; the next start tries again")
+def _storage(config: ServiceConfig, database: Database) -> tuple[Storage, BlobApi | None]:
+    """The store, ready; and what speaks for it where it is our own."""
+    if config.storage is None:
+        own = DataDirectory(config, database)
+        own.open()
+        return own, BlobApi(own.blobs, own.signer, config.limits)
+    from .azure_storage import AzureStore  # two seconds of import
+
+    azure = AzureStore(config, config.storage)
+    azure.open()
+    return azure, None

@@ -73,9 +73,9 @@ class Condition:
 class Incoming:
     """Bytes on their way in, hashed as they come. Unless a blob is made of it, call `drop`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.file = secrets.token_hex(16)
-        self.path = folder / self.file[:2] / self.file
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.name
         self.size = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._target: BinaryIO | None = None
@@ -115,7 +115,7 @@ class Blobs:
         return self._folder / file[:2] / file
 
     def incoming(self) -> Incoming:
-        return Incoming(self._folder)
+        return Incoming(self.path(secrets.token_hex(16)))
 
     # --- containers
 

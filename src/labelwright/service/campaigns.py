@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from labelwright.domain import InvalidSchema, Label, LabelSchema
 
 from .access import Access, Identity
-from .database import Database, campaign_images, campaigns, images, now
+from .database import Database, campaign_images, campaigns, images, is_text, now
 from .errors import Conflict, Invalid, Unknown
 from .pagination import Page
 
@@ -66,7 +66,7 @@ class Campaigns:
         return {"access_token": {"apikey": pair.key, "apisecret": pair.secret}, **told(row)}
 
     def list(self, title: str | None, page: Page) -> dict[str, Any]:
-        condition = campaigns.c.title == title if title is not None else campaigns.c.id > 0
+        condition = is_text(campaigns.c.title, title) if title is not None else campaigns.c.id > 0
         with self._database.read() as connection:
             total = connection.execute(select(func.count()).select_from(campaigns).where(condition)).scalar_one()
             wanted = select(campaigns).where(condition).order_by(campaigns.c.id)

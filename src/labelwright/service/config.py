@@ -9,6 +9,7 @@ from pathlib import Path
 
 API = "/api/v1"
 BLOB = "/blob"
+DROPBOX_RIGHTS = "rwdl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,26 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class AzureStorage:
+    """An Azure Blob account: by its connection string, or by its URL and whatever identity this machine has."""
+
+    connection_string: str | None = field(default=None, repr=False)
+    """With the account's key in it."""
+    account_url: str | None = None
+    """`https://ACCOUNT.blob.core.windows.net`; the identity is azure-identity's DefaultAzureCredential, and needs the
+    roles Storage Blob Data Contributor and Storage Blob Delegator."""
+    copy_deadline: timedelta = timedelta(minutes=10)
+    """For one file to be copied within the account."""
+
+    def __post_init__(self) -> None:
+        if bool(self.connection_string) == bool(self.account_url):
+            raise ValueError("Azure storage needs either connection_string or account_url")
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     data_dir: Path
-    """Everything the service keeps: database, images, signing key, `admin.json`."""
+    """Everything the service keeps: signing key, `admin.json`, and unless others are named database and images."""
     host: str = "127.0.0.1"
     port: int = 0
     """0 takes a free one; the real one stands in `<data_dir>/service.json`."""
@@ -41,8 +59,10 @@ class ServiceConfig:
     admin_email: str = "admin@localhost"
     public_url: str | None = None
     """Where clients reach the service. None: whatever host the request named."""
-    database_url: str | None = None
-    """None: SQLite in the data directory."""
+    database_url: str | None = field(default=None, repr=False)
+    """`postgresql://user:password@host/name`, a database of its own. None: SQLite in the data directory."""
+    storage: AzureStorage | None = None
+    """None: images and labels files are in the data directory."""
     main_container: str = "extra-images"
     """Holds `uploads/<title>/<file>` and `label_sets/`; called as in the notebook."""
     dropbox_lifetime: timedelta = timedelta(days=7)

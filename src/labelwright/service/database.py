@@ -1,10 +1,4 @@
-"""The tables, and the only place that knows which database they are in.
-
-SQLite: write-ahead log, one writer at a time behind a lock of this process (so that no one meets "database is
-locked"), `BEGIN IMMEDIATE` for writers. Commits are `synchronous=FULL`: an answered "ok" outlives a power cut. The
-blob store's own commits are `NORMAL`: they outlive a killed process, and after a power cut the newest uploads may be
-missing from the listing, which every uploader reads before it seals; labels cannot be uploaded again that easily.
-"""
+"""The tables, and readers and a writer of them. What differs between SQLite and Postgres stands in `engines`."""
 
 from __future__ import annotations
 
@@ -13,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
-    Engine,
     Float,
     ForeignKey,
     Index,
@@ -31,19 +24,24 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
+    false,
 )
+
+from .engines import Engines, postgres_engines, sqlite_engines
+from .migrations import migrate
 
 metadata = MetaData()
 
 # Names are compared and sorted by code point everywhere, as SQLite does by itself.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
+# Numbers that requests name: SQLite's integers have 64 bits by themselves.
+Id = Integer().with_variant(BigInteger(), "postgresql")
+
 users = Table(
     "users",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("email", String(254), nullable=False, unique=True),
     Column("role", String(16), nullable=False),
     Column("key", String(255), nullable=False, unique=True),
@@ -54,7 +52,7 @@ users = Table(
 containers = Table(
     "containers",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", Name, nullable=False, unique=True),
     Column("sealed", Boolean, nullable=False, default=False),
 )
@@ -62,7 +60,7 @@ containers = Table(
 blobs = Table(
     "blobs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("container_id", ForeignKey("containers.id"), nullable=False),
     Column("name", Name, nullable=False),
     Column("file", String(64), nullable=False, index=True),
@@ -78,7 +76,7 @@ blobs = Table(
 blocks = Table(
     "blocks",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("container_id", ForeignKey("containers.id"), nullable=False),
     Column("name", Name, nullable=False),
     Column("block_id", Text, nullable=False),
@@ -90,7 +88,7 @@ blocks = Table(
 image_sets = Table(
     "image_sets",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("title", Name, nullable=False, unique=True),
     Column("metadata", Text),
     Column("status", String(16), nullable=False, index=True),
@@ -100,13 +98,13 @@ image_sets = Table(
     Column("date_finished", String(32)),
     # How far sealing has come: the last blob that is in, or rejected.
     Column("sealed_to", Name),
-    Column("image_count", Integer, nullable=False, default=0),
+    Column("image_count", Id, nullable=False, default=0),
 )
 
 rejects = Table(
     "rejects",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("imageset_id", ForeignKey("image_sets.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -117,9 +115,9 @@ rejects = Table(
 images = Table(
     "images",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("id", Id, primary_key=True, autoincrement=False),
     Column("imageset_id", ForeignKey("image_sets.id"), nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("position", Id, nullable=False),
     Column("file_name", Name, nullable=False),
     Column("blob", Name, nullable=False),
     Column("width", Integer, nullable=False),
@@ -136,7 +134,7 @@ images = Table(
 campaigns = Table(
     "campaigns",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("title", Name, nullable=False, unique=True),
     Column("metadata", Text),
     Column("status", String(16), nullable=False, index=True),
@@ -149,17 +147,17 @@ campaigns = Table(
     Column("date_started", String(32)),
     Column("date_completed", String(32)),
     Column("date_finished", String(32)),
-    Column("total", Integer, nullable=False, default=0),
-    Column("done", Integer, nullable=False, default=0),
+    Column("total", Id, nullable=False, default=0),
+    Column("done", Id, nullable=False, default=0),
     # Grows with every change of labels or state: a file written from the labels can tell whether it is still true.
-    Column("revision", Integer, nullable=False, default=0),
+    Column("revision", Id, nullable=False, default=0),
 )
 
 campaign_images = Table(
     "campaign_images",
     metadata,
     Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("position", Id, primary_key=True, autoincrement=False),
     Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
     Column("done", Boolean, nullable=False, default=False),
     Column("date_labeled", String(32)),
@@ -191,6 +189,11 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def is_text(column: Column[str], text: str) -> ColumnElement[bool]:
+    """`column == text`. Postgres has no NUL in any text, and would not even be asked."""
+    return false() if "\0" in text else column == text
+
+
 class Database:
     """Readers and one writer. Every method may be called from any thread."""
 
@@ -201,59 +204,38 @@ class Database:
             url = f"sqlite:///{path}"
             if not path.exists():
                 path.touch(mode=0o600)
-        self._durable = _engine(url, durable=True)
-        self._quick = _engine(url, durable=False)
-        with self._writing:
-            metadata.create_all(self._durable)
+        self._engines: Engines = (sqlite_engines if url.startswith("sqlite") else postgres_engines)(url)
+        try:
+            with self.write() as connection:
+                migrate(connection, metadata)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def shared(self) -> bool:
+        """Whether another process may be working on it, unseen."""
+        return self._engines.shared
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot for all reads inside."""
-        with self._quick.begin() as connection:
+        with self._engines.reading.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
         """One transaction; nobody else writes meanwhile. An exception undoes all of it."""
-        engine = self._durable if durable else self._quick
-        with (
-            self._writing,
-            engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
+        engine = self._engines.durable if durable else self._engines.quick
+        # The lock of this process comes first: those who wait for it hold no connection.
+        with self._writing, engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def only_one(self, work: str) -> Iterator[bool]:
+        """Whether we are the one process that does this work; as long as the block lasts no other is."""
+        with self._engines.only_one(work) as alone:
+            yield alone
+
     def close(self) -> None:
-        self._durable.dispose()
-        self._quick.dispose()
-
-
-def _engine(url: str, *, durable: bool) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=56)
-    if engine.dialect.name == "sqlite":
-        pragmas = (
-            "PRAGMA busy_timeout=30000",
-            "PRAGMA journal_mode=WAL",
-            f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}",
-            "PRAGMA foreign_keys=ON",
-            "PRAGMA cache_size=-16000",
-        )
-
-        @event.listens_for(engine, "connect")
-        def _connect(connection: Any, _record: Any) -> None:
-            connection.isolation_level = None  # the driver begins nothing by itself
-            for pragma in pragmas:
-                connection.execute(pragma)
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            immediate = connection.get_execution_options().get("writes")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    elif engine.dialect.name == "postgresql" and not durable:
-
-        @event.listens_for(engine, "begin")
-        def _relax(connection: Connection) -> None:
-            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
-
-    return engine
+        self._engines.close()

@@ -33,6 +33,7 @@ CODES = {
     422: "invalid",
     428: "revision_missing",
     500: "internal",
+    503: "unavailable",
 }
 
 

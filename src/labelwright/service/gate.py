@@ -24,7 +24,9 @@ _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-sto
 
 
 class Gate:
-    def __init__(self, app: ASGIApp, *, blobs: BlobApi, access: Access, answers: Answers, limits: Limits) -> None:
+    def __init__(
+        self, app: ASGIApp, *, blobs: BlobApi | None, access: Access, answers: Answers, limits: Limits
+    ) -> None:
         self._app = app
         self._blobs = blobs
         self._access = access
@@ -37,7 +39,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if path.startswith(f"{BLOB}/"):
+        if self._blobs is not None and path.startswith(f"{BLOB}/"):
             await self._blobs(scope, receive, send)
             return
         guarded, body = _guarded(send), Body(receive)

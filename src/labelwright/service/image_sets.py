@@ -12,23 +12,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
 
 from .access import Identity
-from .blobs import Blobs
-from .config import BLOB, ServiceConfig
-from .database import Database, campaign_images, campaigns, image_sets, images, now, rejects
+from .config import ServiceConfig
+from .database import Database, campaign_images, campaigns, image_sets, images, is_text, now, rejects
 from .errors import Conflict, Unknown
 from .pagination import Page
-from .sas import Signer
+from .storage import Storage
 
-DROPBOX_RIGHTS = "rwdl"
+_ATTEMPTS = 20
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 
 
 class ImageSets:
-    def __init__(self, config: ServiceConfig, database: Database, blobs: Blobs, signer: Signer) -> None:
+    def __init__(self, config: ServiceConfig, database: Database, storage: Storage) -> None:
         self._config = config
         self._database = database
-        self._blobs = blobs
-        self._signer = signer
+        self._storage = storage
         self.on_finishing: Callable[[], None] = lambda: None
         """Called when there is a set to seal."""
 
@@ -37,8 +35,7 @@ class ImageSets:
             taken = select(image_sets.c.id).where(image_sets.c.title == title)
             if connection.execute(taken).one_or_none():
                 raise Conflict(f"there is an image set '{title}' already", details={"title": title})
-            container = self._free_container(connection, title)
-            self._blobs.create_container(connection, container)
+            container = self._new_dropbox(connection, title)
             values = {
                 "title": title,
                 "metadata": metadata,
@@ -52,16 +49,16 @@ class ImageSets:
             row = connection.execute(select(image_sets).where(image_sets.c.title == title)).one()
         return self._told(row, base_url)
 
-    def _free_container(self, connection: Connection, title: str) -> str:
-        attempt = 0
-        while True:
+    def _new_dropbox(self, connection: Connection, title: str) -> str:
+        for attempt in range(_ATTEMPTS):
             name = dropbox_name(title, attempt)
-            if not connection.execute(select(image_sets.c.id).where(image_sets.c.container == name)).one_or_none():
+            taken = connection.execute(select(image_sets.c.id).where(image_sets.c.container == name)).one_or_none()
+            if not taken and self._storage.create_dropbox(connection, name):
                 return name
-            attempt += 1
+        raise Conflict(f"the store has no free name for the dropbox of '{title}'", details={"title": title})
 
     def list(self, title: str | None, page: Page, base_url: str) -> dict[str, Any]:
-        condition = image_sets.c.title == title if title is not None else image_sets.c.id > 0
+        condition = is_text(image_sets.c.title, title) if title is not None else image_sets.c.id > 0
         with self._database.read() as connection:
             total = connection.execute(select(func.count()).select_from(image_sets).where(condition)).scalar_one()
             wanted = select(image_sets).where(condition).order_by(image_sets.c.id)
@@ -81,7 +78,7 @@ class ImageSets:
             row = found(connection, image_set)
         if row.status != "created":
             raise Conflict(f"the image set is {row.status}: it takes no more images", details={"status": row.status})
-        return {"dropbox_url": self._url(row, base_url)}
+        return {"dropbox_url": self._storage.dropbox_url(row.container, base_url)}
 
     def seal(self, image_set: int) -> None:
         """Take no more images and begin to take in those that are there. Said again it does nothing."""
@@ -89,7 +86,7 @@ class ImageSets:
             row = found(connection, image_set)
             if row.status == "created":
                 connection.execute(update(image_sets).where(image_sets.c.id == image_set).values(status="finishing"))
-                self._blobs.seal_container(connection, row.container)
+                self._storage.close_dropbox(connection, row.container)
         self.on_finishing()
 
     def images(self, page: Page, image_set: int | None = None) -> dict[str, Any]:
@@ -138,16 +135,12 @@ class ImageSets:
             "created_by": row.created_by,
             "date_created": row.date_created,
             "date_finished": row.date_finished,
-            "dropbox_url": self._url(row, base_url) if row.status == "created" else None,
+            "dropbox_url": self._storage.dropbox_url(row.container, base_url) if row.status == "created" else None,
             "imageset_id": row.id,
             "metadata": json.loads(row.metadata) if row.metadata else None,
             "status": row.status,
             "title": row.title,
         }
-
-    def _url(self, row: Row[Any], base_url: str) -> str:
-        signed = self._signer.sign(row.container, None, DROPBOX_RIGHTS, self._config.dropbox_lifetime)
-        return f"{base_url}{BLOB}/{row.container}?{signed}"
 
     def _image(self, row: Row[Any]) -> dict[str, Any]:
         return {

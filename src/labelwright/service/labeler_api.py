@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Header, Request
+from PIL import Image as Pillow
+from PIL import ImageOps
 from pydantic import BaseModel
 from sqlalchemy import Connection, Row, and_, select
 from starlette.concurrency import run_in_threadpool
@@ -23,9 +25,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from . import models
 from .access import Identity
-from .blobs import Blobs
 from .campaigns import found, told
-from .config import BLOB
 from .database import Database, campaign_images, campaigns, images, users
 from .errors import Invalid, ServiceError, Unknown
 from .pagination import page_of
@@ -93,9 +93,9 @@ _STALE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def mount_labeler_api(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -> None:
+def mount_labeler_api(router: APIRouter, parts: Parts, database: Database) -> None:
     _campaigns(router, parts, database)
-    _images(router, parts, database, blobs)
+    _images(router, parts, database)
 
 
 def _campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
@@ -122,7 +122,7 @@ def _campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
             return JSONResponse(_read_campaign(connection, campaign, who))
 
 
-def _images(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -> None:
+def _images(router: APIRouter, parts: Parts, database: Database) -> None:
     @router.get(
         "/labeling/campaigns/{campaign}/images/{image}",
         response_model=LabelingImage,
@@ -234,11 +234,15 @@ def _images(router: APIRouter, parts: Parts, database: Database, blobs: Blobs) -
         """The image in a form that browsers show, from the very host that the page came from."""
         with database.read() as connection:
             row = _image(connection, campaign, image, who)
-        container = parts.config.main_container
-        if row.filetype in BROWSERS_SHOW:
-            signature = parts.signer.sign(container, row.blob, "r", parts.config.image_url_lifetime)
-            return RedirectResponse(f"{BLOB}/{container}/{quote(row.blob)}?{signature}", 302)
-        return Response(_as_png(blobs, container, row.blob), media_type="image/png")
+        if row.filetype not in BROWSERS_SHOW:
+            with parts.storage.kept(row.blob) as file:
+                return Response(_as_png(file), media_type="image/png")
+        url = parts.storage.url(row.blob, "")
+        if url.startswith("/"):
+            return RedirectResponse(url, 302)
+        # The store is another host, which the page may not ask, and which must not see the labeler's key.
+        with parts.storage.kept(row.blob) as file:
+            return Response(file.read_bytes(), media_type=Pillow.MIME[row.filetype])
 
 
 def revision_of(row: Row[Any]) -> str:
@@ -303,10 +307,8 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def _as_png(blobs: Blobs, container: str, name: str) -> bytes:
-    from PIL import Image, ImageOps
-
-    with Image.open(blobs.path(blobs.get(container, name).file)) as image:
+def _as_png(file: Path) -> bytes:
+    with Pillow.open(file) as image:
         upright = ImageOps.exif_transpose(image)
         shown = upright if upright.mode in ("1", "L", "LA", "RGB", "RGBA") else upright.convert("RGB")
         out = io.BytesIO()

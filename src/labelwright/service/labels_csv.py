@@ -15,12 +15,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, select
 
-from .blobs import Blobs, Incoming, fresh_blob
+from .blobs import Incoming
 from .campaigns import check_move, enter_state, found
-from .config import ServiceConfig
 from .database import Database, campaigns
 from .image_sets import folder_name
 from .objects import labeled
+from .storage import Storage
 
 COLUMNS = (
     "image_id",
@@ -45,10 +45,9 @@ def csv_name(title: str) -> str:
 
 
 class Finishing:
-    def __init__(self, config: ServiceConfig, database: Database, blobs: Blobs) -> None:
-        self._config = config
+    def __init__(self, database: Database, storage: Storage) -> None:
         self._database = database
-        self._blobs = blobs
+        self._storage = storage
 
     def finish(self, campaign: int) -> None:
         """Write the file and close the campaign, both or neither."""
@@ -57,7 +56,7 @@ class Finishing:
                 row = found(connection, campaign)
                 if not check_move(row.status, "finished"):
                     return
-                incoming = self._blobs.incoming()
+                incoming = self._storage.draft()
                 try:
                     for text in _rows(connection, campaign):
                         incoming.write((text.encode(),))
@@ -70,21 +69,18 @@ class Finishing:
 
     def _enter(self, campaign: int, revision: int, incoming: Incoming, md5: str) -> bool:
         """False when the campaign changed since the file was written."""
-        before: str | None = None
         entered = False
         try:
             with self._database.write() as connection:
                 row = connection.execute(select(campaigns).where(campaigns.c.id == campaign)).one()
                 if row.revision == revision:
-                    blob = fresh_blob(csv_name(row.title), incoming.file, incoming.size, md5, "text/csv")
-                    before = self._blobs.put_row(connection, self._config.main_container, blob)
+                    # Nobody else writes meanwhile: no older file can come after this one.
+                    self._storage.put_draft(connection, csv_name(row.title), incoming, md5, "text/csv")
                     enter_state(connection, row, "finished")
                     entered = True
         finally:
             if not entered:
                 incoming.drop()
-        if before:
-            self._blobs.unlink_unused([before])
         return entered
 
 

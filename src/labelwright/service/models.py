@@ -49,7 +49,7 @@ class CampaignOrder(_Body):
     metadata: Metadata = None
     labeler_email: Annotated[str, Field(max_length=254, pattern=EMAIL)]
     labels: Annotated[list[Title], Field(min_length=1, max_length=10_000)] | None = None
-    instructions: Annotated[str, Field(max_length=100_000)] | None = None
+    instructions: Annotated[str, Field(max_length=100_000, pattern=r"^[^\x00]*$")] | None = None
     label_translations: dict[Title, dict[Title, Title]] | None = None
 
 

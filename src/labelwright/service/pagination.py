@@ -8,6 +8,9 @@ from typing import Any
 from .config import Limits
 from .errors import Invalid
 
+_FAR = 2**31 - 1
+"""More than there is of anything; Postgres skips no more rows than that at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -17,7 +20,7 @@ class Page:
     @property
     def first(self) -> int:
         """How many items come before this page."""
-        return (self.number - 1) * self.size
+        return min((self.number - 1) * self.size, _FAR)
 
     def told(self, total: int) -> dict[str, Any]:
         """The `pagination` of an answer. A page beyond the last is empty; its `prev` is the last."""

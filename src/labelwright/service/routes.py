@@ -17,14 +17,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from . import models
 from .access import ADMIN, EMAIL, Access, Identity, checked_email, write_admin_file
 from .campaigns import Campaigns, Order
-from .config import BLOB, ServiceConfig
+from .config import ServiceConfig
 from .errors import Invalid, ServiceError
 from .idempotency import KEY
 from .image_sets import ImageSets
 from .labels_csv import Finishing, csv_name
 from .objects import Objects
 from .pagination import Page, page_of
-from .sas import Signer
+from .storage import Storage
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -55,7 +55,7 @@ class Parts:
     campaigns: Campaigns
     objects: Objects
     finishing: Finishing
-    signer: Signer
+    storage: Storage
 
     def base_url(self, request: Request) -> str:
         """Where this client reaches us: as configured, or the host that it named."""
@@ -329,11 +329,7 @@ def _users(router: APIRouter, parts: Parts) -> None:
 
 
 def _signed(parts: Parts, request: Request, blob: str) -> str:
-    from urllib.parse import quote
-
-    container = parts.config.main_container
-    signature = parts.signer.sign(container, blob, "r", parts.config.image_url_lifetime)
-    return f"{parts.base_url(request)}{BLOB}/{container}/{quote(blob)}?{signature}"
+    return parts.storage.url(blob, parts.base_url(request))
 
 
 def _text(metadata: dict[str, Any] | None) -> str | None:

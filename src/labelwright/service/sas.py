@@ -50,6 +50,10 @@ class Signer:
             draft.unlink(missing_ok=True)
         return cls(path.read_bytes())
 
+    def mark(self) -> str:
+        """A name for this data directory that no other has, and that tells nothing of the key."""
+        return hmac.digest(self._key, b"mark", "sha256").hex()[:16]
+
     def sign(self, container: str, blob: str | None, rights: str, lifetime: timedelta) -> str:
         """A query string for the container, or for one blob in it."""
         expires = (datetime.now(UTC) + lifetime).strftime(_EXPIRY)

@@ -1,43 +1,69 @@
 """Sealing: a background thread takes the images of finished sets into the system.
 
 In order of their names, a few at a time; each few enter in one transaction together with how far sealing has come. So
-a process killed half-way goes on from there at its next start, and no image enters twice. Only when all are in does
-the dropbox go, in the transaction that finishes the set.
+a process killed half-way goes on from there at its next start, and no image enters twice. The dropbox goes only when
+all are in. Every store gets the same checks: the bytes are read, compared with what was uploaded, and decoded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from labelwright.domain import UnsafeName, safe_name
 
-from .blobs import Blob, Blobs, copied
+from .blobs import Blob
 from .config import ServiceConfig
 from .database import Database, image_sets, images, now, rejects
 from .image_sets import folder_name
 from .images import CONTENT_TYPES, NotAnImage, Seen, look
+from .storage import Copy, Storage
 
 log = logging.getLogger("labelwright.service.sealing")
 
 RETRY_SECONDS = 30.0
+BUSY_SECONDS = 2.0
+"""Until we ask again whether another process, which works on the same database, is done with sealing."""
+
+
+EVERYTHING = "\U0010ffff"
+"""How far sealing has come when all files are in and the dropbox is being deleted: no file's name comes after it."""
+
+LONGEST_NAME = 2_500
+"""Bytes. A name is part of an index, whose rows have 2,704 bytes in Postgres."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    name: str
+    seen: Seen
+    copy: Copy
+
+
+Verdict = Accepted | str
+"""What becomes of a file; text is the reason why it is left out."""
+
+
+class TakenOver(RuntimeError):
+    """Another process has gone on with the set: it lost sight of us, or we of the database."""
 
 
 class Sealer:
     """The background thread. `wake` it when a set is to be sealed; at its start it looks by itself."""
 
-    def __init__(self, config: ServiceConfig, database: Database, blobs: Blobs) -> None:
+    def __init__(self, config: ServiceConfig, database: Database, storage: Storage) -> None:
         self._config = config
         self._database = database
-        self._blobs = blobs
+        self._storage = storage
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
@@ -61,7 +87,21 @@ class Sealer:
         while not self._stopping:
             self._wake.wait(timeout)
             self._wake.clear()
-            timeout = None
+            try:
+                timeout = self._seal_all()
+            except Exception:
+                log.exception("the database cannot be asked what to seal; trying again in %s s", RETRY_SECONDS)
+                timeout = RETRY_SECONDS
+
+    def _seal_all(self) -> float | None:
+        """Seal what is to be sealed; the seconds until we look again, or None when we need not by ourselves."""
+        # A set may be left behind by another process that will not come back.
+        timeout = RETRY_SECONDS if self._database.shared else None
+        if not self._waiting():
+            return timeout
+        with self._database.only_one("sealing") as alone:
+            if not alone:
+                return BUSY_SECONDS
             for image_set in self._waiting():
                 try:
                     self._seal(image_set)
@@ -69,6 +109,7 @@ class Sealer:
                     # A full disk, say. Nothing is lost: the set stays `finishing`, and we try again.
                     log.exception("sealing image set %s failed; trying again in %s s", image_set, RETRY_SECONDS)
                     timeout = RETRY_SECONDS
+        return timeout
 
     def _waiting(self) -> list[int]:
         with self._database.read() as connection:
@@ -76,89 +117,123 @@ class Sealer:
             return list(connection.execute(wanted).scalars())
 
     def _seal(self, image_set: int) -> None:
+        with self._database.read() as connection:
+            row = connection.execute(select(image_sets).where(image_sets.c.id == image_set)).one()
+        if row.sealed_to == EVERYTHING:
+            self._finish(row)
+            return
+        files = self._storage.dropped(row.container, row.sealed_to or "")
         with ThreadPoolExecutor(self._config.sealing_threads, "decoding") as threads:
-            while not self._stopping:
-                with self._database.read() as connection:
-                    row = connection.execute(select(image_sets).where(image_sets.c.id == image_set)).one()
-                    after = row.sealed_to or ""
-                    some = self._blobs.after(connection, row.container, "", after, self._config.sealing_chunk)
-                if not some:
-                    self._finish(row)
+            while some := list(islice(files, self._config.sealing_chunk)):
+                if self._stopping:
                     return
-                judged = threads.map(partial(self._judge, row.title), some)
-                self._enter(row, list(zip(some, judged, strict=True)))
+                judged = list(threads.map(partial(self._judge, row), some))
+                verdicts = self._told_apart(row, judged)
+                copied = threads.map(partial(self._copy, row), verdicts)
+                row = self._enter(row, list(zip(some, copied, strict=True)))
+        self._finish(row)
 
-    def _judge(self, title: str, blob: Blob) -> tuple[str, str, Seen, str] | str:
-        """Safe name, name of the copy, what was seen and MD5; or the reason why the file is left out."""
+    def _judge(self, row: Row[Any], blob: Blob) -> Verdict:
+        limits = self._config.limits
         try:
-            name = safe_name(blob.name)
-        except UnsafeName as error:
-            return str(error)
-        copy = f"uploads/{folder_name(title)}/{name}"
-        if len(copy) > 1024:
-            return "with the title of the image set in front the name is longer than 1024 characters"
-        path = self._blobs.path(blob.file)
-        try:
-            with path.open("rb") as file:
-                md5 = b64encode(hashlib.file_digest(file, "md5").digest()).decode()
-                if file.tell() != blob.size or (blob.md5 and blob.md5 != md5):
-                    return "the bytes kept are not those that were uploaded: upload the file again"
-                os.fsync(file.fileno())  # before a row promises that it is there
-            return name, copy, look(path, self._config.limits.image_pixels), md5
+            name, copy = _names(row.title, blob.name)
+            if blob.size > limits.upload_bytes:
+                return f"the file has {blob.size} bytes, and {limits.upload_bytes} are allowed"
+            with self._storage.local(row.container, blob) as path:
+                with path.open("rb") as file:
+                    md5 = b64encode(hashlib.file_digest(file, "md5").digest()).decode()
+                    if file.tell() != blob.size or (blob.md5 and blob.md5 != md5):
+                        return "the bytes kept are not those that were uploaded: upload the file again"
+                seen = look(path, limits.image_pixels)
         except FileNotFoundError:
             return "the bytes were lost: upload the file again"
-        except NotAnImage as error:
+        except (UnsafeName, NotAnImage) as error:
             return str(error)
+        return Accepted(name, seen, Copy(blob, copy, CONTENT_TYPES[seen.filetype], md5))
 
-    def _enter(self, row: Row[Any], judged: list[tuple[Blob, tuple[str, str, Seen, str] | str]]) -> None:
+    def _told_apart(self, row: Row[Any], judged: list[Verdict]) -> list[Verdict]:
+        """No two of the same name: two would be copied to one place."""
+        names = [verdict.name for verdict in judged if isinstance(verdict, Accepted)]
+        with self._database.read() as connection:
+            wanted = select(images.c.file_name).where(images.c.imageset_id == row.id, images.c.file_name.in_(names))
+            taken = set(connection.execute(wanted).scalars())
+        verdicts = list[Verdict]()
+        for verdict in judged:
+            if isinstance(verdict, Accepted) and verdict.name in taken:
+                verdicts.append("another file has the same name when both are written in Unicode's normal form")
+                continue
+            if isinstance(verdict, Accepted):
+                taken.add(verdict.name)
+            verdicts.append(verdict)
+        return verdicts
+
+    def _copy(self, row: Row[Any], verdict: Verdict) -> Verdict:
+        if isinstance(verdict, str):
+            return verdict
+        return self._storage.copy(row.container, verdict.copy) or verdict
+
+    def _enter(self, row: Row[Any], judged: list[tuple[Blob, Verdict]]) -> Row[Any]:
+        """The set as it is now."""
         with self._database.write() as connection:
-            count = connection.execute(select(image_sets.c.image_count).where(image_sets.c.id == row.id)).scalar_one()
+            self._check_ours(connection, row)
             last_id = connection.execute(select(func.max(images.c.id))).scalar() or 0
-            names = [verdict[0] for _, verdict in judged if not isinstance(verdict, str)]
-            taken = set(
-                connection.execute(
-                    select(images.c.file_name).where(images.c.imageset_id == row.id, images.c.file_name.in_(names))
-                ).scalars()
-            )
             entered, left_out = list[dict[str, Any]](), list[dict[str, Any]]()
             for blob, verdict in judged:
-                reason = verdict if isinstance(verdict, str) else None
-                if not isinstance(verdict, str) and verdict[0] in taken:
-                    reason = "another file has the same name when both are written in Unicode's normal form"
-                if reason is not None or isinstance(verdict, str):
-                    left_out.append({"imageset_id": row.id, "name": blob.name, "reason": reason})
+                if isinstance(verdict, str):
+                    left_out.append({"imageset_id": row.id, "name": blob.name, "reason": verdict.replace("\0", " ")})
                     continue
-                name, copy, seen, md5 = verdict
-                taken.add(name)
-                content_type = CONTENT_TYPES[seen.filetype]
-                copied_blob = copied(blob, copy, content_type=content_type, md5=md5)
-                self._blobs.put_row(connection, self._config.main_container, copied_blob)
-                entered.append(
-                    {
-                        "id": last_id + len(entered) + 1,
-                        "imageset_id": row.id,
-                        "position": count + len(entered) + 1,
-                        "file_name": name,
-                        "blob": copy,
-                        "width": seen.width,
-                        "height": seen.height,
-                        "filesize": blob.size,
-                        "filetype": seen.filetype,
-                        "date_taken": seen.date_taken,
-                        "lat": seen.lat,
-                        "lon": seen.lon,
-                    }
-                )
+                self._storage.enter(connection, verdict.copy)
+                numbers = {"id": last_id + len(entered) + 1, "position": row.image_count + len(entered) + 1}
+                entered.append({**numbers, "imageset_id": row.id, **_columns(verdict)})
             if entered:
                 connection.execute(insert(images), entered)
             if left_out:
                 connection.execute(insert(rejects), left_out)
-            progress = {"sealed_to": judged[-1][0].name, "image_count": count + len(entered)}
-            connection.execute(update(image_sets).where(image_sets.c.id == row.id).values(progress))
+            progress = {"sealed_to": judged[-1][0].name, "image_count": row.image_count + len(entered)}
+            here = image_sets.c.id == row.id
+            connection.execute(update(image_sets).where(here).values(progress))
+            return connection.execute(select(image_sets).where(here)).one()
 
     def _finish(self, row: Row[Any]) -> None:
+        # Said before it is done: a dropbox that is not there later was deleted by us, and not lost.
         with self._database.write() as connection:
-            files = self._blobs.delete_container(connection, row.container)
+            self._check_ours(connection, row)
+            all_in = update(image_sets).where(image_sets.c.id == row.id).values(sealed_to=EVERYTHING)
+            connection.execute(all_in)
+        self._storage.delete_dropbox(row.container)
+        with self._database.write() as connection:
             finished = {"status": "finished", "date_finished": now()}
             connection.execute(update(image_sets).where(image_sets.c.id == row.id).values(finished))
-        self._blobs.unlink_unused(files)
+
+    @staticmethod
+    def _check_ours(connection: Connection, row: Row[Any]) -> None:
+        """Raises TakenOver when the set is not as we left it."""
+        before = connection.execute(select(image_sets).where(image_sets.c.id == row.id)).one()
+        if (before.status, before.sealed_to) != (row.status, row.sealed_to):
+            raise TakenOver(f"image set {row.id} is sealed to {before.sealed_to!r}, not to {row.sealed_to!r}")
+
+
+def _names(title: str, file: str) -> tuple[str, str]:
+    """The image's name and that of its copy. Raises UnsafeName."""
+    name = safe_name(file)
+    copy = f"uploads/{folder_name(title)}/{name}"
+    if len(copy) > 1024:
+        raise UnsafeName("with the title of the image set in front the name is longer than 1024 characters")
+    if len(name.encode()) > LONGEST_NAME:
+        raise UnsafeName(f"the name is longer than {LONGEST_NAME} bytes")
+    return name, copy
+
+
+def _columns(verdict: Accepted) -> dict[str, Any]:
+    copy, seen = verdict.copy, verdict.seen
+    return {
+        "file_name": verdict.name,
+        "blob": copy.name,
+        "width": seen.width,
+        "height": seen.height,
+        "filesize": copy.source.size,
+        "filetype": seen.filetype,
+        "date_taken": seen.date_taken,
+        "lat": seen.lat,
+        "lon": seen.lon,
+    }
