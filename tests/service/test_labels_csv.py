@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from labelwright.service.labels_csv import safe_cell
+from labelwright.domain.spreadsheets import defuse
 
 GOLDEN = Path(__file__).with_name("labels_golden.csv")
 
@@ -44,8 +44,8 @@ def test_the_file_is_the_golden_one(serve, make):
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_text_begins_like_a_formula(start):
-    assert safe_cell(f"{start}1+1") == f"'{start}1+1"
-    assert safe_cell("1=1") == "1=1"
+    assert defuse(f"{start}1+1") == f"'{start}1+1"
+    assert defuse("1=1") == "1=1"
 
 
 @pytest.mark.parametrize("title", ["../../etc/passwd", "a/b", "Ü & <b>", "x" * 200])

@@ -1,6 +1,7 @@
 """Labels in, bytes out: one writer a file format, and the gate before anything is registered."""
 
-from .defusing import defuse, undefuse
+from labelwright.domain.spreadsheets import defuse, undefuse
+
 from .formats import FORMATS, JSONL, MLTABLE, Format, NotDelivered, UnknownFormat, Writer, write_file, write_many
 from .gate import Finding, GatePassed, GateRefused, check
 from .page import SpoolDamaged

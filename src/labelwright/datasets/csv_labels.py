@@ -11,23 +11,12 @@ from collections.abc import Iterator
 
 import orjson
 
+from labelwright.domain.spreadsheets import LABEL_COLUMNS
+
 from .defusing import cell, cells
 from .records import Batch, Drawing, Tag
 from .splice import picked, rows, splice
 
-COLUMNS = (
-    "image_id",
-    "file_name",
-    "image_width",
-    "image_height",
-    "label",
-    "confidence",
-    "xmin",
-    "ymin",
-    "xmax",
-    "ymax",
-    "polygon",
-)
 _NOTHING = b",,,,,,\r\n"
 
 
@@ -36,7 +25,7 @@ class LabelsCsv:
         self._cells: dict[str, bytes] = {}
 
     def head(self) -> bytes:
-        return ",".join(COLUMNS).encode() + b"\r\n"
+        return ",".join(LABEL_COLUMNS).encode() + b"\r\n"
 
     def body(self, batch: Batch) -> bytes:
         total = batch.objects

@@ -1,25 +1,10 @@
-"""Text that a spreadsheet would run as a formula, made harmless and given back."""
+"""Cells of a CSV file, quickly."""
 
 from __future__ import annotations
 
 import re
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_DEFUSED = re.compile(r"'+[=+\-@\t\r]")
-
-
-def defuse(text: str) -> str:
-    """The text with an apostrophe in front when it begins with = + - @ TAB or CR (or with apostrophes and then one).
-
-    Spreadsheets take the apostrophe as "this is text". The second case is there so that `undefuse` is exact.
-    """
-    return "'" + text if _FORMULA.match(text) else text
-
-
-def undefuse(text: str) -> str:
-    """What `defuse` was given."""
-    return text[1:] if _DEFUSED.match(text) else text
-
+from labelwright.domain.spreadsheets import defuse
 
 _HARMLESS = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
 _ALL_HARMLESS = re.compile(r"(?:[A-Za-z0-9_./][A-Za-z0-9_./:-]*\n)*+")

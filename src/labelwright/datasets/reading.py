@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .defusing import undefuse
+from labelwright.domain.spreadsheets import undefuse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from labelwright.domain import Reject
+from labelwright.domain.spreadsheets import defuse
 
 from .stocktaking import StockItem
 
@@ -37,11 +38,6 @@ def write_manifest(path: Path, items: Iterable[StockItem]) -> int:
     return _write(path, header, rows)
 
 
-def defused(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -52,7 +48,7 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> 
             writer = csv.writer(file)
             writer.writerow(header)
             for row in rows:
-                writer.writerow([defused(cell) for cell in row])
+                writer.writerow([defuse(cell) for cell in row])
                 count += 1
         unfinished.replace(path)
     finally:

@@ -15,26 +15,14 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, select
 
+from labelwright.domain.spreadsheets import LABEL_COLUMNS, defuse
+
 from .blobs import Incoming
 from .campaigns import check_move, enter_state, found
 from .database import Database, campaigns
 from .image_sets import folder_name
 from .objects import labeled
 from .storage import Storage
-
-COLUMNS = (
-    "image_id",
-    "file_name",
-    "image_width",
-    "image_height",
-    "label",
-    "confidence",
-    "xmin",
-    "ymin",
-    "xmax",
-    "ymax",
-    "polygon",
-)
 
 _PAGE = 2_000
 
@@ -88,11 +76,11 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
     """The file, in pieces."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(LABEL_COLUMNS)
     skip = 0
     while page := labeled(connection, campaign, skip, _PAGE):
         for image in page:
-            start = [image.image_id, safe_cell(image.file_name), image.width, image.height]
+            start = [image.image_id, defuse(image.file_name), image.width, image.height]
             seen = orjson.loads(image.objects)
             for one in seen:
                 writer.writerow([*start, *_cells(one)])
@@ -108,9 +96,4 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
 def _cells(one: dict[str, Any]) -> list[Any]:
     box = one["bounding_box"]
     polygon = json.dumps(one["polygon"], separators=(",", ":")) if "polygon" in one else ""
-    return [safe_cell(one["label"]), one["confidence"], box["xmin"], box["ymin"], box["xmax"], box["ymax"], polygon]
-
-
-def safe_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return [defuse(one["label"]), one["confidence"], box["xmin"], box["ymin"], box["xmax"], box["ymax"], polygon]

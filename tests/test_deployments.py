@@ -1,0 +1,32 @@
+"""deployments/prefect.yaml names flows that exist, one deployment each."""
+
+from importlib import import_module
+from pathlib import Path
+
+import yaml
+from prefect import Flow
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+
+
+def flow_of(entrypoint: str) -> Flow:
+    module, name = entrypoint.rsplit(".", 1)
+    return getattr(import_module(module), name)
+
+
+def test_every_flow_has_one_deployment_of_its_name():
+    assert {one["name"] for one in DEPLOYMENTS} == {flow_of(one["entrypoint"]).name for one in DEPLOYMENTS}
+    files = {path.stem for path in (ROOT / "flows").glob("*_*.py") if path.stem != "__init__"}
+    assert {one["entrypoint"].split(".")[-2] for one in DEPLOYMENTS} == files
+
+
+def test_every_deployment_says_what_it_is_for_and_where_it_runs():
+    for one in DEPLOYMENTS:
+        assert one["description"].endswith(".")
+        assert one["work_pool"]["name"]
+
+
+def test_two_sweeps_never_run_at_once():
+    sweep = next(one for one in DEPLOYMENTS if one["name"] == "sweep-campaigns")
+    assert sweep["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
