@@ -26,7 +26,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest $(ARGS)
 
 test-all: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not bench" $(ARGS)
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
 bench: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
