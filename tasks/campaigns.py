@@ -31,7 +31,7 @@ def create_campaign(title: str) -> str:
     """Answers the platform's id of the campaign. The labeler's key goes into a file that only its owner can read."""
     bench = Workbench(title)
     platform, spec, keys = bench.platform, bench.spec, LabelerKeys(bench.settings.home)
-    connection = spec.connection or spec.platform
+    connection = spec.connection_name
     order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
 
     def look() -> str | None:

@@ -112,16 +112,17 @@ def upload_batch(title: str, batch: int) -> int:
 
 def _send(bench: Workbench, items: list[StockItem], note: Callable[[Image], None]) -> UploadReport:
     platform, source = bench.platform_that(KeepsImageSets), open_source(bench.spec.images, bench.settings)
-    for last_try in (False, True):
+
+    def send() -> UploadReport:
         url = platform.dropbox(bench.image_set).value
         dropbox = open_dropbox(url, threads=bench.settings.upload_threads, engine=bench.settings.upload_engine)
-        try:
-            return dropbox.upload(items, source.open, note)
-        except DropboxExpired:
-            if last_try:
-                raise
-            log().info("the signature of the dropbox of %s ran out; a new one was asked for", bench.title)
-    raise AssertionError
+        return dropbox.upload(items, source.open, note)
+
+    try:
+        return send()
+    except DropboxExpired:
+        log().info("the signature of the dropbox of %s ran out; a new one is asked for", bench.title)
+        return send()
 
 
 def refuse_missing(title: str) -> None:

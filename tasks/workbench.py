@@ -80,7 +80,7 @@ def the_ledger() -> Ledger:
 
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    found = settings().connection(spec.connection or spec.platform)
+    found = settings().connection(spec.connection_name)
     return PLATFORMS[spec.platform].connect(
         Connection(
             url=found.url or "",

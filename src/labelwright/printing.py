@@ -212,7 +212,7 @@ def show_labeler_key(settings: Settings, spec: CampaignSpec, campaign: str | Non
     from labelwright.failures import CannotRun
     from labelwright.labelers import LabelerKeys
 
-    found = LabelerKeys(settings.home).find(spec.connection or spec.platform, spec.labeler)
+    found = LabelerKeys(settings.home).find(spec.connection_name, spec.labeler)
     if found is None:
         raise CannotRun(f"no key of {spec.labeler} is kept on this machine: launch the campaign first")
     told = {
@@ -235,7 +235,7 @@ def _link(settings: Settings, spec: CampaignSpec, campaign: str | None) -> str |
     """The labeling page with the labeler's key in it, when the embedded service is the platform."""
     from labelwright.labelers import LabelerKeys, labeling_link
 
-    connection = spec.connection or spec.platform
+    connection = spec.connection_name
     host = settings.labeling_page_host() if connection == "campaign_api" else None
     access = LabelerKeys(settings.home).find(connection, spec.labeler)
     link = labeling_link(host, access, campaign) if host and access else None

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from labelwright import printing
-from labelwright.domain import OPEN
+from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.settings import ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
@@ -111,7 +111,7 @@ def needs_embedded_service(spec: CampaignSpec) -> bool:
     """Whether the campaign labels on this machine and no service runs yet."""
     from labelwright.local import answers
 
-    if spec.platform != "campaign_api" or (spec.connection or spec.platform) != "campaign_api":
+    if spec.platform != "campaign_api" or spec.connection_name != "campaign_api":
         return False
     configured = settings().connections.get("campaign_api")
     if configured is not None and configured.url:
@@ -174,7 +174,7 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
             flows.launch_campaign(spec)
             ledger = open_ledger(settings().ledger_address())
             record = ledger.campaigns.get(spec.title)
-            if record.state.value == "active":
+            if record.state is State.ACTIVE:
                 access = LabelerKeys(settings().home).find("campaign_api", spec.labeler)
                 if access is None or record.remote_id is None:
                     raise CannotRun(f"the labeler's key is gone; remove {folder} and start anew")
@@ -185,7 +185,7 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
                     lambda done, total: bars(spec.title, "the partner labels", done, total),
                 )
             flows.sweep_campaigns()
-            if ledger.campaigns.get(spec.title).state.value == "exported" and record.state.value == "exported":
+            if record.state is State.EXPORTED:  # before the sweep, which leaves such a campaign alone
                 flows.export_campaign(spec.title)
         printing.show_campaign(ledger, spec.title, as_json)
         printing.show_demo_end(folder, service, prefect.url, keep, as_json)
@@ -200,7 +200,7 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
     platform = platform_for(spec)
     if not isinstance(platform, RotatesLabelerKeys):
         raise CannotRun(f"{platform.name} makes no new keys: ask its operator")
-    LabelerKeys(settings().home).keep(spec.connection or spec.platform, platform.rotate_labeler_key(spec.labeler))
+    LabelerKeys(settings().home).keep(spec.connection_name, platform.rotate_labeler_key(spec.labeler))
 
 
 def _storage_of(configured: ServiceSettings) -> AzureStorage | None:

@@ -178,6 +178,11 @@ class CampaignSpec(_Group):
         self.schema_of_labels()
         return self
 
+    @property
+    def connection_name(self) -> str:
+        """The credentials to use: those that the campaign names, else those of its platform."""
+        return self.connection or self.platform
+
     def schema_of_labels(self) -> domain.LabelSchema:
         """The labels as the domain knows them. Raises InvalidSchema (a ValueError)."""
         return domain.LabelSchema(
