@@ -9,6 +9,7 @@ from labelwright.labelers import LabelerKeys
 from labelwright.platforms.protocol import (
     CampaignOrder,
     FinishesCampaigns,
+    KeepsImageSets,
     LabelerAccess,
     RecoversAccess,
     RemoteState,
@@ -67,7 +68,7 @@ def add_images(title: str, first: int, last: int) -> None:
     bench = Workbench(title)
 
     def add() -> str:
-        bench.platform.add_images(bench.remote_id, bench.ledger.manifests.remote_ids(title, first, last))
+        bench.platform_that(KeepsImageSets).add_images(bench.remote_id, bench.ledger.manifests.remote_ids(title, first, last))
         return "added"
 
     log().info("add images %d to %d to %s", first, last, title)

@@ -7,12 +7,12 @@ said twice, and says so where it takes a look first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from labelwright.domain import LabeledImage, LabelSchema
+from labelwright.domain import Image, LabeledImage, LabelSchema
 
 
 class RemoteState(StrEnum):
@@ -67,6 +67,15 @@ class CampaignOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelerProgress:
+    """How far one labeler is, where the platform can tell."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteCampaign:
     """A campaign as the platform has it."""
 
@@ -79,6 +88,8 @@ class RemoteCampaign:
     """Images in the campaign."""
     access: LabelerAccess | None = None
     """Told only when the campaign was just created."""
+    labelers: tuple[LabelerProgress, ...] = ()
+    """Empty where the platform does not tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,41 @@ class RemoteImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageToSend:
+    """An image on its way into a campaign."""
+
+    image: Image
+    open: Callable[[], BinaryIO] = field(repr=False)
+    """The file from its start; the caller closes it. May be called again."""
+    url: Secret | None = None
+    """Where anybody can read it for as long as labeling may take; None when it lies where nobody else comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBatch:
+    """A batch of images that was sent into a campaign."""
+
+    state: SetState
+    """CREATED: nothing of it is there."""
+    rejected: tuple[tuple[str, str], ...] = ()
+    """Name and reason of each image that the platform left out for good."""
+    words: str = ""
+    """Why it failed, in the platform's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookNote:
+    """What a platform told on its own. It is never believed: whoever gets it looks for himself."""
+
+    id: str
+    """The same for the same note told twice."""
+    kind: str
+    """The platform's word for what happened."""
+    campaign: str | None = None
+    """The platform's id of the campaign, where the note tells it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelsPage:
     """Part of a campaign's labels: only images that were looked at. `next` is None on the last page."""
 
@@ -127,9 +173,6 @@ class Platform(Protocol):
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
         """Create it. The caller has looked for the title before: two calls may make two campaigns elsewhere.
         Where the platform can tell, the very same order said again answers the campaign that it made."""
-
-    def add_images(self, campaign: str, images: Sequence[str]) -> None:
-        """Put images (by the platform's ids) into the campaign; those that are in it already stay once."""
 
     def activate_campaign(self, campaign: str) -> None:
         """Let labelers work. Said to an active campaign it does nothing."""
@@ -160,6 +203,62 @@ class KeepsImageSets(Protocol):
     def read_image_set(self, image_set: str) -> RemoteImageSet: ...
     def list_images(self, image_set: str) -> Iterator[RemoteImage]:
         """Every image of a sealed set, page after page."""
+
+    def add_images(self, campaign: str, images: Sequence[str]) -> None:
+        """Put images (by the platform's ids) into the campaign; those that are in it already stay once."""
+
+
+@runtime_checkable
+class TakesImages(Protocol):
+    """Images are sent into a campaign that exists, batch by batch."""
+
+    def batch_size(self) -> int | None:
+        """How many images make a batch; never changes for a campaign. None: the platform does not mind."""
+
+    def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
+        """Every image that the campaign has taken in, under the name that was sent, page after page. None for images
+        of a batch that is still being taken in, or failed."""
+
+    def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
+        """Send the images of a batch (numbered from 1) that the campaign lacks; the caller has listed what is there.
+        What a failed or broken earlier try of the same batch left behind is found and made good: no image comes twice.
+        """
+
+    def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
+        """Whether a batch that was sent has been taken in."""
+
+
+@runtime_checkable
+class DeletesCampaigns(Protocol):
+    """A campaign can be taken off the platform with all that is in it."""
+
+    def delete_campaign(self, campaign: str) -> None:
+        """Delete it. Of a campaign that is gone it does nothing."""
+
+
+@runtime_checkable
+class TakesPredictions(Protocol):
+    """Labels can be put into a campaign for labelers to correct."""
+
+    def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
+        """Put them on images by `remote_id`, in place of what was put before. Nothing counts as labeled by that."""
+
+
+@runtime_checkable
+class OpensWebhooks(Protocol):
+    """The platform tells of changes by HTTP requests that can be told from forged ones."""
+
+    def open_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNote:
+        """Check its signature, then read it. Header names are in lower case. Asks the platform nothing.
+        Raises AccessDenied for a forged one, PlatformRefused for one that cannot be read."""
+
+
+@runtime_checkable
+class ShowsCampaigns(Protocol):
+    """Campaigns have pages for people."""
+
+    def campaign_page(self, campaign: str) -> str:
+        """The URL of its page; holds no credential."""
 
 
 @runtime_checkable
