@@ -68,7 +68,8 @@ def add_images(title: str, first: int, last: int) -> None:
     bench = Workbench(title)
 
     def add() -> str:
-        bench.platform_that(KeepsImageSets).add_images(bench.remote_id, bench.ledger.manifests.remote_ids(title, first, last))
+        ids = bench.ledger.manifests.remote_ids(title, first, last)
+        bench.platform_that(KeepsImageSets).add_images(bench.remote_id, ids)
         return "added"
 
     log().info("add images %d to %d to %s", first, last, title)
