@@ -11,6 +11,7 @@ from labelwright.datasets.records import StockedImage
 from labelwright.datasets.spool import Spool, SpooledLabels
 from labelwright.platforms.protocol import ServesImages
 
+from .campaign_images import with_our_names
 from .reporting import log, publish_progress
 from .retrying import RETRIED
 from .workbench import Workbench
@@ -44,7 +45,7 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
     bench = Workbench(title)
     page = bench.platform.read_labels(bench.remote_id, cursor)
-    count = spool_of(bench).put_page(number, page.images)
+    count = spool_of(bench).put_page(number, with_our_names(bench, page.images))
     log().info("page %d of the labels of %s holds %d images", number, title, count)
     return page.next
 
