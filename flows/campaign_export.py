@@ -4,11 +4,11 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.attention import asking_for_attention
 from labelwright.tasks.campaigns import mark_exported
 from labelwright.tasks.datasets import draw_labels, register_dataset
 from labelwright.tasks.files import files_to_write, write_file
 from labelwright.tasks.labels import check_labels, read_all_labels
+from labelwright.tasks.working import at_work_on
 
 
 @flow(name="export-campaign", flow_run_name="export {title}")
@@ -17,7 +17,7 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
 
     Answers name, version and location of each dataset: the same as before when nothing changed.
     """
-    with asking_for_attention(title):
+    with at_work_on(title, "export"):
         read_all_labels(title)
         check_labels(title)
         for dataset, file in files_to_write(title):

@@ -91,7 +91,9 @@ def sweep(
     """Look once at every open campaign; finish and export what is completely labeled."""
     from labelwright import printing
 
-    states = _in_prefect(lambda flows: flows.sweep_campaigns(finish=finish), None, as_json, silent=True)
+    states = _in_prefect(
+        lambda flows: flows.sweep_campaigns(go_on="here" if finish else "no"), None, as_json, silent=True
+    )
     printing.show_states(states, as_json)
 
 
