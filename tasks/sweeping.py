@@ -10,18 +10,9 @@ from typing import Any
 
 from prefect import task
 
-from labelwright.domain import (
-    LABELED,
-    OPEN,
-    Pace,
-    Progress,
-    State,
-    is_overdue,
-    is_stalled,
-    last_advance,
-    pace_of,
-)
+from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
+from labelwright.outlook import Outlook, outlook_of
 from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.spec import CampaignSpec
 
@@ -65,29 +56,16 @@ def tell_standstills() -> None:
     records = ledger.campaigns.all(OPEN)
     histories = ledger.campaigns.histories([record.title for record in records])
     for record in records:
-        history, deadline = histories.get(record.title, []), deadline_of(record)
-        facts = {"done": record.done, "total": record.total, **_in_words(pace_of(history, moment))}
-        if is_stalled(history, deadline, moment):
-            since = last_advance(history).isoformat()
+        outlook = outlook_of(record, histories.get(record.title, []), moment)
+        facts = {"done": record.done, "total": record.total, **outlook.as_facts()}
+        if outlook.stalled_since is not None:
+            since = outlook.stalled_since.isoformat()
             if ledger.outbox.put(record.title, "stalled", since, facts | {"since": since}):
                 log().warning("%s has stalled: nothing was labeled since %s", record.title, since)
-        if deadline is not None and is_overdue(history, deadline, moment):
-            due = deadline.isoformat()
-            if ledger.outbox.put(record.title, "overdue", due, facts | {"deadline": due}):
+        if outlook.overdue and outlook.deadline is not None:
+            due = outlook.deadline.isoformat()
+            if ledger.outbox.put(record.title, "overdue", due, facts):
                 log().warning("%s is overdue since %s", record.title, due)
-
-
-def deadline_of(record: CampaignRecord) -> datetime | None:
-    """Without building the whole specification: a sweep asks for hundreds."""
-    said = record.spec.get("deadline")
-    return datetime.fromisoformat(said) if said else None
-
-
-def _in_words(pace: Pace) -> dict[str, Any]:
-    return {
-        "images_per_hour": round(pace.per_hour, 2) if pace.per_hour else None,
-        "expected_end": pace.expected_end.isoformat(timespec="minutes") if pace.expected_end else None,
-    }
 
 
 @task(task_run_name="overview of all campaigns")
@@ -96,28 +74,23 @@ def publish_overview(troubles: dict[str, str]) -> None:
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
-    rows = [_row(record, histories.get(record.title, []), troubles, moment) for record in records]
+    rows = [_row(record, outlook_of(record, histories.get(record.title, []), moment), troubles) for record in records]
     publish_table("all", "campaigns", rows, "Campaigns")
 
 
-def _row(record: CampaignRecord, history: list[Progress], troubles: dict[str, str], moment: datetime) -> dict[str, Any]:
-    pace, deadline = pace_of(history, moment), deadline_of(record)
-    open_now = record.state in OPEN
-    note = record.reason or troubles.get(record.title, "")
-    if open_now and is_stalled(history, deadline, moment):
-        note = note or f"stalled since {last_advance(history):%Y-%m-%d %H:%M}"
-    if open_now and is_overdue(history, deadline, moment):
-        note = note or "overdue"
+def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> dict[str, Any]:
+    pace, is_open = outlook.pace, record.state in OPEN
+    share = f" ({100 * record.done / record.total:.0f} %)" if record.total else ""
     return {
         "campaign": record.title,
         "state": record.state.value,
-        "done": f"{record.done:,} of {record.total:,}" if record.total else "",
-        "images an hour": f"{pace.per_hour:.1f}" if open_now and pace.per_hour else "",
-        "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M}" if open_now and pace.expected_end else "",
-        "deadline": f"{deadline:%Y-%m-%d %H:%M}" if deadline else "",
+        "labeled": f"{record.done:,} of {record.total:,}{share}" if record.total else "",
+        "images an hour": f"{pace.per_hour:.1f}" if is_open and pace.per_hour else "",
+        "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M}" if is_open and pace.expected_end else "",
+        "deadline": f"{outlook.deadline:%Y-%m-%d %H:%M}" if outlook.deadline else "",
         "platform": str(record.spec.get("connection") or record.spec.get("platform")),
         "looked at": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
-        "note": note,
+        "note": record.reason or troubles.get(record.title) or outlook.trouble,
     }
 
 
