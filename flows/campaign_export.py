@@ -8,6 +8,7 @@ from labelwright.tasks.campaigns import mark_exported
 from labelwright.tasks.datasets import draw_labels, register_dataset
 from labelwright.tasks.files import files_to_write, write_file
 from labelwright.tasks.labels import check_labels, read_all_labels
+from labelwright.tasks.showing import show_campaign
 from labelwright.tasks.working import at_work_on
 
 
@@ -25,4 +26,5 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
         datasets = [register_dataset(title, dataset) for dataset in ("images", "labels")]
         draw_labels(title)
         mark_exported(title)
+        show_campaign(title)
     return datasets

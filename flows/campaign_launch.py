@@ -21,6 +21,7 @@ from labelwright.tasks.image_sets import (
     wait_for_image_set,
 )
 from labelwright.tasks.planning import check_images, write_down_campaign
+from labelwright.tasks.showing import show_campaign
 from labelwright.tasks.working import at_work_on
 
 ROUNDS = 3
@@ -45,6 +46,7 @@ def launch_campaign(campaign: CampaignSpec) -> str:
             create_campaign(title)
             fill_campaign(title)
         activate_campaign(title)
+        show_campaign(title)
     return title
 
 

@@ -12,6 +12,7 @@ from prefect.futures import PrefectFuture, as_completed
 
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
+from labelwright.outlook import outlook_of
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.platforms.protocol import Platform, RemoteState
 from labelwright.settings import settings
@@ -20,6 +21,7 @@ from labelwright.spec import CampaignSpec
 from .attention import ask_for_attention
 from .reporting import log, publish_progress
 from .retrying import RETRIED
+from .showing import publish_summary
 from .workbench import Workbench, platform_for, the_ledger
 
 LOOK_TASKS = 200
@@ -50,7 +52,9 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
     labelers = [(one.name, one.done, one.total) for one in found.labelers]
     same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None and not labelers
     if not same and ledger.campaigns.record_look(title, found.done, found.total, labelers):
-        publish_progress(title, "labeling", found.done, found.total)
+        outlook = outlook_of(ledger.campaigns.get(title), ledger.campaigns.progress(title))
+        publish_progress(title, "labeling", found.done, found.total, outlook.pace.expected_end)
+        publish_summary(title, platform)
     log().info("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
     whole = found.total > 0 and found.done == found.total == record.images
     closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
