@@ -199,6 +199,46 @@ def serve(
     serve_here(host, port, data_dir)
 
 
+@app.command()
+def up(
+    prefect_port: Annotated[int | None, typer.Option(help="[default: 4200 when it is free]", min=1, max=65535)] = None,
+    service_port: Annotated[
+        int | None, typer.Option(help="[default: the one it had before, or 8080]", min=1, max=65535)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything on this machine, until Ctrl+C: Prefect, the labeling service, the deployments, a worker.
+
+    What is configured elsewhere (PREFECT_API_URL, another labeling service) is used and not started.
+    """
+    from labelwright.up import run_up
+
+    run_up(prefect_port, service_port, as_json=as_json)
+
+
+@app.command()
+def deploy(
+    file: Annotated[
+        Path | None, typer.Option(help="A prefect.yaml of your own. [default: the one that comes with Labelwright]")
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(help="Copy the one that comes with Labelwright there, and do nothing else."),
+    ] = None,
+    pool_type: Annotated[str, typer.Option(help="Of the work pool, when it is made.")] = "process",
+    as_json: AsJson = False,
+) -> None:
+    """Register one deployment a flow with the Prefect server that is configured."""
+    from labelwright import printing
+    from labelwright.deploying import deploy as register
+    from labelwright.deploying import write_prefect_file
+
+    if write is not None:
+        write_prefect_file(write)
+    else:
+        printing.show_deployed(register(file, pool_type), as_json)
+
+
 def _in_prefect(work: Callable[[Any], Any], title: str | None, as_json: bool, *, silent: bool = False) -> Any:
     """Run a flow where Prefect is configured, or on a server of our own for as long as it takes."""
     from labelwright import printing

@@ -29,8 +29,21 @@ def _at(position: int) -> dict[str, Any]:
     return {"position": position}
 
 
+def _in_order(schema: dict[str, Any]) -> None:
+    """Fields that name no place of their own stand in the form as they stand here."""
+    for number, field in enumerate(schema.get("properties", {}).values()):
+        field.setdefault("position", number)
+
+
+def _platform_choices(schema: dict[str, Any]) -> None:
+    """The form offers the platforms that there are, and refuses others before a run is made."""
+    from labelwright.platforms.registry import PLATFORMS
+
+    schema.update(_at(1), enum=list(PLATFORMS))
+
+
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra=_in_order)
 
 
 class ImagesFrom(_Group):
@@ -141,12 +154,13 @@ class CampaignSpec(_Group):
         json_schema_extra=_at(0),
     )
     platform: Annotated[str, AfterValidator(_known_platform)] = Field(
-        "campaign_api", title="Platform", description="The labeling platform.", json_schema_extra=_at(1)
+        "campaign_api", title="Platform", description="The labeling platform.", json_schema_extra=_platform_choices
     )
     connection: str | None = Field(
         None,
         title="Connection",
-        description="Name of the credentials to use; by default that of the platform.",
+        description="Name of the credentials: a connection of the settings, or block:NAME for a Prefect block. "
+        "By default the connection called like the platform.",
         json_schema_extra=_at(2),
     )
     images: ImagesFrom = Field(title="Images", json_schema_extra=_at(3))
@@ -154,7 +168,10 @@ class CampaignSpec(_Group):
         title="Labels", min_length=1, json_schema_extra=_at(4)
     )
     labeler: str = Field(
-        title="Labeler", description="E-mail address of the labeling partner.", min_length=3, json_schema_extra=_at(5)
+        title="Labeler",
+        description="E-mail address of the labeling partner.",
+        min_length=3,
+        json_schema_extra={**_at(5), "pattern": "[^@]@[^@]"},
     )
     instructions: str = Field("", title="Instructions", description="What labelers read.", json_schema_extra=_at(6))
     deadline: Annotated[datetime, AfterValidator(_aware)] | None = Field(
