@@ -111,7 +111,9 @@ def read_progress(title: str) -> State:
     if record.state not in OPEN | LABELED or record.remote_id is None:
         return record.state
     found = bench.platform.read_campaign(record.remote_id)
-    bench.ledger.campaigns.record_progress(title, found.done, found.total)
+    bench.ledger.campaigns.record_look(
+        title, found.done, found.total, [(one.name, one.done, one.total) for one in found.labelers]
+    )
     publish_progress(title, "labeling", found.done, found.total)
     log().info("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
     whole = found.total > 0 and found.done == found.total == record.images
