@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from labelwright.datasets.titles import file_stem
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.settings import Settings, settings
+from labelwright.settings import Settings, SettingsError, settings
 from labelwright.spec import CampaignSpec
 
 _Verb = TypeVar("_Verb")
@@ -80,12 +81,26 @@ def the_ledger() -> Ledger:
 
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    found = settings().connection(spec.connection_name)
-    return PLATFORMS[spec.platform].connect(
+    return reach(spec.connection_name, spec.platform, spec.options)[1]
+
+
+def reach(
+    connection: str, platform: str | None = None, options: Mapping[str, Any] | None = None
+) -> tuple[str, Platform]:
+    """A platform by its credentials' name: that of `platform`, else the one that the credentials are for.
+
+    Answers the platform's name too. Raises SettingsError, PlatformRefused.
+    """
+    found = settings().connection(connection)
+    name = platform or found.platform or connection
+    if name not in PLATFORMS:
+        raise SettingsError(f"connection '{connection}' is for '{name}', which is no platform that is known")
+    reached = PLATFORMS[name].connect(
         Connection(
             url=found.url or "",
             key=found.key.get_secret_value() if found.key else "",
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
-            options=spec.options,
+            options=options or {},
         ),
     )
+    return name, reached

@@ -217,6 +217,17 @@ def up(
 
 
 @app.command()
+def receive(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one. [default: 8090]", min=0, max=65535)] = None,
+) -> None:
+    """Take platforms' webhooks and Azure Event Grid's notes about new blobs, and tell Prefect of them."""
+    from labelwright.running import receive_here
+
+    receive_here(host, port)
+
+
+@app.command()
 def deploy(
     file: Annotated[
         Path | None, typer.Option(help="A prefect.yaml of your own. [default: the one that comes with Labelwright]")

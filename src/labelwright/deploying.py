@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -105,7 +104,6 @@ def _prefect(*arguments: str) -> None:
             text=True,
             timeout=_PATIENCE,
             check=False,
-            env={**os.environ, "NO_COLOR": "1"},
         )
     except subprocess.TimeoutExpired:
         raise NotStarted(f"`prefect {' '.join(arguments)}` was not done within {_PATIENCE} seconds") from None

@@ -254,6 +254,10 @@ def show_addresses(service: str | None, prefect: str | None, as_json: bool) -> N
         out.print(f"Prefect UI        {prefect}")
 
 
+def show_receiver(address: str) -> None:
+    out.print(f"receiver on {address} (Ctrl+C stops it)")
+
+
 def note(words: str) -> None:
     """A line for whoever watches; not part of what a command answers."""
     err.print(escape(words))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from labelwright import printing
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
-from labelwright.settings import ServiceSettings, forget_settings, settings
+from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
 if TYPE_CHECKING:
@@ -245,3 +245,24 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
         raise CannotRun(str(refusal)) from None
     except OSError as error:
         raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
+
+
+def receive_here(host: str | None, port: int | None) -> None:
+    """The receiver, in the foreground. Raises CannotRun."""
+    from labelwright.ledger import open_ledger
+    from labelwright.receiver.run import serve
+
+    found = settings()
+    chosen = found.receiver or ReceiverSettings()
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    chosen = chosen.model_copy(update=changes)
+    found.home.mkdir(parents=True, exist_ok=True)
+    if "PREFECT_API_URL" not in os.environ:
+        raise CannotRun("the receiver tells Prefect what came: set PREFECT_API_URL, or start it with: labelwright up")
+    ledger = open_ledger(found.ledger_address())
+    try:
+        serve(ledger, chosen, found.home / "receiver.json", printing.show_receiver)
+    except OSError as error:
+        raise CannotRun(
+            f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}. Give another --port"
+        ) from None

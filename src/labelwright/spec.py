@@ -254,6 +254,12 @@ def load_spec(path: Path) -> CampaignSpec:
 
 
 def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
+    document, node = parse_document(text, source)
+    return validate_spec(document, source, node)
+
+
+def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
+    """What a campaign file says, and where; nothing of it is checked but that it is YAML. Raises SpecError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_double_keys(node, source)
@@ -264,7 +270,7 @@ def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
         raise SpecError(f"{place}: this is not valid YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(document, dict):
         raise SpecError(f"{source}: a campaign is a list of keys and values, such as 'title: my-campaign'")
-    return validate_spec(document, source, node)
+    return document, node
 
 
 def validate_spec(document: dict[str, Any], source: str, node: yaml.Node | None = None) -> CampaignSpec:
