@@ -8,7 +8,7 @@ from prefect import task
 
 from labelwright.domain import Image, Reject, State
 from labelwright.ingest import Found, StockItem, take_stock, write_rejects
-from labelwright.ingest.opening import limits_of, open_source, stamp_of
+from labelwright.ingest.opening import limits_of, stamp_of
 from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
@@ -77,7 +77,7 @@ def check_images(title: str) -> int:
     entries: list[ManifestEntry] = []
     rejects: list[Reject] = []
     seen = 0
-    source = open_source(images, bench.settings)
+    source = bench.source
     for item in take_stock(source, limits_of(images), known=checked_before):
         seen += 1
         if isinstance(item, StockItem):

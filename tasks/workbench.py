@@ -7,13 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from labelwright.blocks import connection_in_block, with_signature
 from labelwright.datasets.titles import file_stem
+from labelwright.ingest import Source
+from labelwright.ingest.opening import open_source
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.settings import Settings, SettingsError, settings
-from labelwright.spec import CampaignSpec
+from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
+from labelwright.spec import BLOCK, CampaignSpec
 
 _Verb = TypeVar("_Verb")
 
@@ -47,6 +50,11 @@ class Workbench:
         folder = self.settings.campaign_folder(file_stem(self.title))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the images are. Raises SourceError, SettingsError."""
+        return open_source(self.spec.images, with_signature(self.settings, self.spec.images))
 
     @cached_property
     def platform(self) -> Platform:
@@ -84,6 +92,13 @@ def platform_for(spec: CampaignSpec) -> Platform:
     return reach(spec.connection_name, spec.platform, spec.options)[1]
 
 
+def credentials_of(connection: str, platform: str | None = None) -> ConnectionSettings:
+    """The named credentials, of the settings or of a Prefect block. Raises SettingsError."""
+    if connection.startswith(BLOCK):
+        return connection_in_block(connection, platform)
+    return settings().connection(connection)
+
+
 def reach(
     connection: str, platform: str | None = None, options: Mapping[str, Any] | None = None
 ) -> tuple[str, Platform]:
@@ -91,7 +106,7 @@ def reach(
 
     Answers the platform's name too. Raises SettingsError, PlatformRefused.
     """
-    found = settings().connection(connection)
+    found = credentials_of(connection, platform)
     name = platform or found.platform or connection
     if name not in PLATFORMS:
         raise SettingsError(f"connection '{connection}' is for '{name}', which is no platform that is known")

@@ -278,6 +278,15 @@ def receive(
 
 
 @app.command()
+def blocks(as_json: AsJson = False) -> None:
+    """Register the blocks that hold credentials, one a platform and store, with the configured Prefect server."""
+    from labelwright import printing
+    from labelwright.blocks import register_blocks
+
+    printing.show_deployed(register_blocks(), as_json)
+
+
+@app.command()
 def deploy(
     file: Annotated[
         Path | None, typer.Option(help="A prefect.yaml of your own. [default: the one that comes with Labelwright]")

@@ -53,6 +53,8 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     Makes the work pool when it is missing, of `pool_type`. Said again, it updates what is there. Answers the names, as
     FLOW/DEPLOYMENT. Raises CannotRun, NotStarted.
     """
+    from labelwright.blocks import register_blocks
+
     file = file or prefect_file()
     client = _client()
     with client:
@@ -62,6 +64,7 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
         for name in names:
             _found(client, name)
         _set_interval(client, timedelta(seconds=settings().sweep_every))
+    register_blocks()  # the form of launch-campaign offers them
     return names
 
 

@@ -11,7 +11,7 @@ CAMPAIGN_FILE = "campaign.yaml"
 LARGEST = 1_000_000
 """Bytes of a campaign file."""
 
-_PLACES = ("folder", "files", "manifest", "urls", "container", "prefix", "allow_private_addresses")
+_PLACES = ("folder", "files", "manifest", "urls", "container", "credentials", "prefix", "allow_private_addresses")
 
 
 def folder_of(blob: str) -> str | None:

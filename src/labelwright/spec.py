@@ -18,6 +18,9 @@ class SpecError(ValueError):
     """A campaign file that cannot be used: every fault, with its place."""
 
 
+BLOCK = "block:"
+"""Begins the name of credentials that are a Prefect block."""
+
 _SIGNED = re.compile(
     r"//[^/]*@|[?&](sig|signature|x-amz-signature|x-goog-signature|token|access_token)=", re.IGNORECASE
 )
@@ -60,6 +63,12 @@ class ImagesFrom(_Group):
         title="Azure container",
         description="https://ACCOUNT.blob.core.windows.net/CONTAINER; its signature comes from the settings.",
     )
+    credentials: str | None = Field(
+        None,
+        title="Credentials",
+        description="For a container: block:NAME, a Prefect block with its signature instead of that of the settings.",
+        pattern="^block:.+",
+    )
     prefix: str = Field("", title="Prefix", description="For a container: only names that begin so.")
     include: list[str] = Field(["**/*"], title="Include", description="Patterns of names to take.")
     exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave.")
@@ -80,6 +89,8 @@ class ImagesFrom(_Group):
             )
         if self.container and "?" in self.container:
             raise ValueError("the container's URL must not hold a signature: put it into the settings (see the README)")
+        if self.credentials and not self.container:
+            raise ValueError("credentials belong to a container")
         if self.prefix and not self.container:
             raise ValueError("a prefix belongs to a container; for other places use include")
         signed = sum(bool(_SIGNED.search(url)) for url in self.urls)
