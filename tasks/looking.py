@@ -24,7 +24,7 @@ from .retrying import RETRIED
 from .showing import publish_summary
 from .workbench import Workbench, platform_for, the_ledger
 
-LOOK_TASKS = 200
+LOOK_TASKS = 100
 """Up to so many campaigns each look is a task run of its own; beyond, several share one."""
 
 GIVE_UP_AFTER = 3
@@ -51,11 +51,12 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
     found = platform.read_campaign(record.remote_id or "")
     labelers = [(one.name, one.done, one.total) for one in found.labelers]
     same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None and not labelers
+    tell = log().debug if same else log().info
+    tell("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
     if not same and ledger.campaigns.record_look(title, found.done, found.total, labelers):
         outlook = outlook_of(ledger.campaigns.get(title), ledger.campaigns.progress(title))
         publish_progress(title, "labeling", found.done, found.total, outlook.pace.expected_end)
         publish_summary(title, platform)
-    log().info("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
     whole = found.total > 0 and found.done == found.total == record.images
     closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
     if closed and whole and record.state in OPEN:

@@ -84,7 +84,7 @@ def summary(
     if outlook.deadline:
         facts.append(("deadline", f"{outlook.deadline:%Y-%m-%d %H:%M} UTC"))
     facts.append(("platform", _plain(str(record.spec.get("connection") or record.spec.get("platform")))))
-    lines += ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)]
+    lines += ["", *(f"- {name}: {value}" for name, value in facts)]
     if record.state in OPEN and labelers:
         lines += ["", "| labeler | labeled | left |", "|---|---|---|"]
         lines += [

@@ -33,8 +33,8 @@ def test_a_campaign_half_way_shows_its_bar_its_pace_and_its_end():
     )
     assert "# river \\| \\*2026\\*" in text
     assert "`███████░░░░░░░░░░░░░░░░░░░░░░░` 25 of 100 images labeled" in text
-    assert "| pace | 2.5 images an hour |" in text
-    assert "| expected end | 2026-11-04 00:00 UTC |" in text
+    assert "- pace: 2.5 images an hour" in text
+    assert "- expected end: 2026-11-04 00:00 UTC" in text
     assert "| ann | 20 of 50 | 15 h |" in text
     assert "| bo | 5 of 50 |  |" in text
     assert "[the labeling page](http://127.0.0.1:8080/)" in text
