@@ -287,6 +287,22 @@ def blocks(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def notify(
+    block: Annotated[str, typer.Argument(help="A notification block in Prefect.", metavar="TYPE/NAME")],
+    write: Annotated[Path | None, typer.Option(help="Write the automations there, and do nothing else.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have people told of campaigns that stall, are overdue, fail or are finished: Slack, Teams, e-mail."""
+    from labelwright import printing
+    from labelwright.notifying import register_notifications, write_notifications
+
+    if write is not None:
+        write_notifications(block, write)
+    else:
+        printing.show_deployed(register_notifications(block), as_json)
+
+
+@app.command()
 def deploy(
     file: Annotated[
         Path | None, typer.Option(help="A prefect.yaml of your own. [default: the one that comes with Labelwright]")

@@ -24,11 +24,15 @@ POOL = "labelwright"
 _PATIENCE = 300
 
 
-def prefect_file() -> Path:
-    """deployments/prefect.yaml, which is installed beside the flows as it stands beside them in a clone."""
+def packaged(name: str) -> Path:
+    """A file of deployments/, which is installed beside the flows as it stands beside them in a clone."""
     import labelwright.flows
 
-    return Path(str(labelwright.flows.__file__)).parent.parent / "deployments" / "prefect.yaml"
+    return Path(str(labelwright.flows.__file__)).parent.parent / "deployments" / name
+
+
+def prefect_file() -> Path:
+    return packaged("prefect.yaml")
 
 
 def write_prefect_file(target: Path) -> None:
@@ -56,7 +60,7 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     from labelwright.blocks import register_blocks
 
     file = file or prefect_file()
-    client = _client()
+    client = client_at_hand()
     with client:
         _make_pool(client, pool_type)
         _prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
@@ -68,7 +72,8 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     return names
 
 
-def _client() -> SyncPrefectClient:
+def client_at_hand() -> SyncPrefectClient:
+    """For the Prefect server that is configured. Raises CannotRun when there is none."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
