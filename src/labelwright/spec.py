@@ -151,7 +151,7 @@ class ExportTo(_Group):
         ["csv", "coco", "jsonl", "mltable"], title="Formats", min_length=1
     )
     store: Literal["local"] = Field("local", title="Store", description="Where datasets are registered.")
-    folder: str = Field("datasets", title="Folder", description="For the local store: datasets/<name>/v<N>/.")
+    folder: str = Field("datasets", title="Folder", description="For the local store: NAME/vN/ within it.")
 
 
 class CampaignSpec(_Group):
