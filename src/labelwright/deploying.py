@@ -84,6 +84,19 @@ def client_at_hand() -> SyncPrefectClient:
     return get_client(sync_client=True)
 
 
+def knows_worker(name: str) -> bool:
+    """Whether the configured Prefect server knows a worker of our pool by that name; False while it does not answer."""
+    from httpx import HTTPError
+
+    try:
+        with client_at_hand() as client:
+            path = {"work_pool_name": POOL}
+            said = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json={})
+            return any(one["name"] == name and one["status"] == "ONLINE" for one in said.json())
+    except (HTTPError, RuntimeError):
+        return False
+
+
 def _make_pool(client: SyncPrefectClient, pool_type: str) -> None:
     from httpx import HTTPError
     from prefect.client.schemas.actions import WorkPoolCreate

@@ -84,19 +84,17 @@ def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) ->
     return _start("the Prefect server", command, ready, home / "logs" / "prefect.log", environment, 180, keep)
 
 
-def start_worker(home: Path, prefect: str, pool: str) -> Server:
-    """A process worker of the pool at the Prefect server `prefect`, which looks for runs every two seconds."""
+def start_worker(home: Path, prefect: str, pool: str, known: Callable[[str], bool]) -> Server:
+    """A process worker of the pool, which looks for runs every two seconds.
+
+    `known` says whether the Prefect server knows a worker of that name.
+    """
     name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns():x}"
-    environment = {
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_API_URL": f"{prefect}/api",
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "PREFECT_RUNNER_POLL_FREQUENCY": "2",
-    }
+    environment = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool, "--name", name]
 
     def ready() -> str | None:
-        return prefect if _worker_is_known(f"{prefect}/api/work_pools/{pool}/workers/filter", name) else None
+        return prefect if known(name) else None
 
     return _start("the worker", command, ready, home / "logs" / "worker.log", environment, 60, keep=False)
 
@@ -116,17 +114,6 @@ def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
         return url if answers(f"{url}/health") else None
 
     return _start("the receiver", command, ready, home / "logs" / "receiver.log", environment, 60, keep=False)
-
-
-def _worker_is_known(workers: str, name: str) -> bool:
-    request = urllib.request.Request(  # noqa: S310 - the address is the Prefect server's
-        workers, data=b"{}", headers={"Content-Type": "application/json"}, method="POST"
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=5) as said:  # noqa: S310
-            return any(one["name"] == name and one["status"] == "ONLINE" for one in json.load(said))
-    except (OSError, ValueError):
-        return False
 
 
 def _told_port(address: Path) -> int | None:

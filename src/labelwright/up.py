@@ -16,7 +16,7 @@ from types import FrameType
 from typing import IO, Any
 
 from labelwright import printing, processes
-from labelwright.deploying import POOL, deploy
+from labelwright.deploying import POOL, deploy, knows_worker
 from labelwright.failures import CannotRun
 from labelwright.local import NotStarted, Server, start_prefect, start_receiver, start_service, start_worker
 from labelwright.settings import Settings, forget_settings, settings
@@ -121,7 +121,7 @@ def _start_all(home: Path, parts: list[Part], prefect_port: int | None, service_
         host, wanted = receiver.host, receiver.port
         receives = part("the receiver", lambda was: start_receiver(home, prefect, host, _port_of(was) or wanted))
         addresses["receiver"] = receives.url
-    part("the worker", lambda _was: start_worker(home, prefect, POOL), has_runs=True)
+    part("the worker", lambda _was: start_worker(home, prefect, POOL, knows_worker), has_runs=True)
     return addresses
 
 
