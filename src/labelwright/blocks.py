@@ -103,6 +103,9 @@ def register_blocks() -> list[str]:
     """Make every block type known to the Prefect server that is configured. Answers their slugs. Raises CannotRun."""
     from httpx import HTTPError
 
+    from labelwright.deploying import client_at_hand
+
+    client_at_hand()
     kinds: list[type[Block]] = [*(block_type(name) for name in PLATFORMS), ImageContainerCredentials]
     try:
         for kind in kinds:

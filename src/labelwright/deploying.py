@@ -12,7 +12,7 @@ import yaml
 
 from labelwright import __version__
 from labelwright.failures import CannotRun
-from labelwright.local import NotStarted
+from labelwright.local import NotStarted, use_prefect_of_up
 from labelwright.settings import settings
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
 
 def client_at_hand() -> SyncPrefectClient:
     """For the Prefect server that is configured. Raises CannotRun when there is none."""
+    use_prefect_of_up(settings().home)
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 

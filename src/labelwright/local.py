@@ -116,6 +116,18 @@ def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
     return _start("the receiver", command, ready, home / "logs" / "receiver.log", environment, 60, keep=False)
 
 
+def use_prefect_of_up(home: Path) -> None:
+    """Where no Prefect server is configured, that of a `labelwright up` of this home is."""
+    if "PREFECT_API_URL" in os.environ:
+        return
+    try:
+        url = str(json.loads((home / "up.lock").read_text())["Prefect UI"])
+    except (OSError, ValueError, KeyError):
+        return
+    if answers(f"{url}/api/health"):
+        os.environ["PREFECT_API_URL"] = f"{url}/api"
+
+
 def _told_port(address: Path) -> int | None:
     """The port in the file that the service writes when it listens."""
     try:

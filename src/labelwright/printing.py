@@ -310,7 +310,8 @@ def show_up(addresses: dict[str, str], home: Path, as_json: bool) -> None:
     for name, address in addresses.items():
         out.print(f"{name:<18}{escape(address)}")
     out.print(f"logs              {escape(str(home / 'logs'))}")
-    out.print("Campaigns are launched in the Prefect UI (Deployments, launch-campaign). Ctrl+C stops everything.")
+    out.print("Launch campaigns in the Prefect UI (Deployments, launch-campaign) or by: labelwright launch FILE")
+    out.print("Ctrl+C stops everything.")
 
 
 def show_deployed(names: list[str], as_json: bool) -> None:

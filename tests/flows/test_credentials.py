@@ -132,6 +132,7 @@ def test_what_is_wrong_with_credentials_is_told_without_them(photos, tmp_path):
     save_somewhere()
     with pytest.raises(SettingsError, match="there is no block 'nobody' of type labelwright-campaign-api"):
         reach("block:nobody", "campaign_api")
+    assert reach("block:somewhere")[0] == "campaign_api", "as a webhook's address names it"
     with pytest.raises(SettingsError, match="there is no block 'nobody'"):
         reach("block:nobody")
     found = credentials_of("block:somewhere")

@@ -88,6 +88,7 @@ def test_deploying_registers_one_deployment_a_flow_and_again_changes_nothing(dep
         assert one["global_concurrency_limit"]["limit"] >= 1
         assert one["enforce_parameter_schema"]
         assert not one["pull_steps"]
+    assert first["sweep-campaigns/sweep-campaigns"]["parameters"] == {"go_on": "by runs"}
     before = triggers()
     assert deploy() == deployed
     assert {name: deployment(name.split("/")[0])["id"] for name in deployed} == {n: d["id"] for n, d in first.items()}

@@ -64,7 +64,7 @@ class Running:
         return self.process.wait(60)
 
 
-def wait_until(so: Callable[[], Any], what: str, patience: float = 90) -> Any:
+def wait_until(so: Callable[[], Any], what: str, patience: float = 240) -> Any:
     end = time.monotonic() + patience
     while time.monotonic() < end:
         try:
@@ -117,7 +117,7 @@ def campaign(title: str, tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_everything_comes_up_works_and_goes_in_order(tmp_path):
-    with running(tmp_path / "home", LABELWRIGHT_SWEEP_EVERY="3") as everything:
+    with running(tmp_path / "home", LABELWRIGHT_SWEEP_EVERY="10") as everything:
         assert requests.get(f"{everything.addresses['labeling service']}/health", timeout=5).ok
         second = subprocess.run(
             [sys.executable, "-m", "labelwright", "up"],
@@ -132,6 +132,16 @@ def test_everything_comes_up_works_and_goes_in_order(tmp_path):
 
         run = everything.start("launch-campaign", {"campaign": campaign("river", tmp_path)})
         everything.wait_for(run, "Completed")
+        by_hand = subprocess.run(
+            [sys.executable, "-m", "labelwright", "export", "nowhere"],
+            capture_output=True,
+            text=True,
+            env=environment(everything.home),
+            timeout=60,
+        )
+        assert "knows no campaign 'nowhere'" in by_hand.stderr
+        names = [one["name"] for one in requests.post(f"{everything.api}/flow_runs/filter", json={}, timeout=30).json()]
+        assert "export nowhere" in names, "another command did not use this Prefect server"
 
         def scheduled() -> bool:
             done = [one for one in everything.runs("sweep-campaigns") if one["state_name"] == "Completed"]
