@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -19,8 +20,8 @@ ELSEWHERE = "another-machine 4711 99"
 
 
 @pytest.fixture
-def database(tmp_path) -> Database:
-    return Database(f"sqlite:///{tmp_path / 'ledger.db'}")
+def database(url) -> Database:
+    return Database(url)
 
 
 def elsewhere(database: Database, lifetime: float = 90) -> Leases:
@@ -72,8 +73,8 @@ def test_another_process_that_got_the_same_number_is_another_process(database):
     Leases(database).take("campaign river", "sweep")
 
 
-def test_who_was_taken_for_dead_is_told_before_the_next_effect(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def test_who_was_taken_for_dead_is_told_before_the_next_effect(url):
+    ledger = Ledger(url)
     ledger.campaigns.add("river", {})
     name = campaign_lease("river")
     with ledger.leases.held(name, "launch") as lease:
@@ -106,3 +107,23 @@ def test_a_living_holder_keeps_its_lease_although_the_clock_was_set_back(databas
         monkeypatch.setattr(module, "now", lambda: real().replace(year=2020))
         with pytest.raises(CampaignBusy):
             Leases(database, 0.4).take("campaign river", "sweep")
+
+
+def test_of_many_who_come_at_once_one_gets_the_lease(database):
+    got, refused, gate = [], [], threading.Barrier(8)
+
+    def come(number: int) -> None:
+        leases = Leases(database, process=f"machine-{number} 1 1")
+        gate.wait()
+        try:
+            got.append(leases.take("campaign river", f"worker {number}"))
+        except CampaignBusy:
+            refused.append(number)
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(got), len(refused)) == (1, 7)
+    assert Leases(database).find("campaign river").token == got[0].token

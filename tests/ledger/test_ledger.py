@@ -1,18 +1,13 @@
 """The ledger: states, manifest, effects."""
 
 import multiprocessing
-import sqlite3
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from labelwright.domain import IllegalMove, Image, Reject, Size, State
 from labelwright.ledger import AlreadyThere, Ledger, LedgerError, ManifestEntry, UnknownCampaign
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
 @pytest.fixture
@@ -181,9 +176,9 @@ def test_an_effect_can_be_forgotten_to_happen_again(ledger, river):
 # The database
 
 
-def test_a_ledger_of_another_version_is_refused_by_name(url, ledger, tmp_path):
-    with sqlite3.connect(tmp_path / "ledger.db") as connection:
-        connection.execute("update facts set value = '99' where name = 'schema'")
+def test_a_ledger_of_another_version_is_refused_by_name(url, ledger):
+    with ledger._database.write() as connection:
+        connection.execute(text("update facts set value = '99' where name = 'schema'"))
     with pytest.raises(LedgerError, match="version 99"):
         Ledger(url)
 

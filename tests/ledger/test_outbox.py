@@ -9,8 +9,8 @@ from labelwright.ledger import Ledger, UnknownCampaign
 
 
 @pytest.fixture
-def ledger(tmp_path) -> Ledger:
-    made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(url) -> Ledger:
+    made = Ledger(url)
     made.campaigns.add("river", {"title": "river"})
     return made
 

@@ -1,67 +1,153 @@
-"""A ledger of an earlier version is taken up by this one."""
+"""A ledger of an earlier version is taken up by this one, on both databases, from a copy of every version there was."""
 
 from __future__ import annotations
 
-import sqlite3
+import threading
+from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy.engine import Engine
 
 from labelwright.domain import State
 from labelwright.ledger import Ledger, LedgerError
+from labelwright.ledger.tables import SCHEMA_VERSION, metadata
+from labelwright.ledger.upgrading import UPGRADES
 
-VERSION_1 = """
-CREATE TABLE campaigns (title VARCHAR(200) PRIMARY KEY, state VARCHAR(30) NOT NULL, state_before VARCHAR(30),
-  reason TEXT, spec JSON NOT NULL, image_set VARCHAR(200), remote_id VARCHAR(200), images INTEGER,
-  done INTEGER NOT NULL, total INTEGER NOT NULL, created_at DATETIME NOT NULL, looked_at DATETIME);
-CREATE TABLE facts (name VARCHAR(80) PRIMARY KEY, value VARCHAR(200) NOT NULL);
-CREATE TABLE images (campaign VARCHAR(200) NOT NULL REFERENCES campaigns (title) ON DELETE CASCADE,
-  name VARCHAR(1024) NOT NULL, position INTEGER, location TEXT NOT NULL, stamp VARCHAR(80), sha256 VARCHAR(64) NOT NULL,
-  md5 VARCHAR(32) NOT NULL, bytes BIGINT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-  format VARCHAR(20) NOT NULL, pass VARCHAR(32) NOT NULL, stored INTEGER NOT NULL, remote_id VARCHAR(200),
-  PRIMARY KEY (campaign, name));
-CREATE INDEX images_in_order ON images (campaign, position);
-CREATE TABLE rejects (id INTEGER PRIMARY KEY, campaign VARCHAR(200) NOT NULL REFERENCES campaigns (title)
-  ON DELETE CASCADE, name TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE TABLE effects (campaign VARCHAR(200) NOT NULL REFERENCES campaigns (title) ON DELETE CASCADE,
-  step VARCHAR(80) NOT NULL, item VARCHAR(200) NOT NULL, intended_at DATETIME NOT NULL, done_at DATETIME, outcome TEXT,
-  PRIMARY KEY (campaign, step, item));
-CREATE TABLE moves (id INTEGER PRIMARY KEY, campaign VARCHAR(200) NOT NULL REFERENCES campaigns (title)
-  ON DELETE CASCADE, was VARCHAR(30) NOT NULL, became VARCHAR(30) NOT NULL, at DATETIME NOT NULL, why TEXT);
-CREATE TABLE datasets (campaign VARCHAR(200) NOT NULL REFERENCES campaigns (title) ON DELETE CASCADE,
-  name VARCHAR(300) NOT NULL, version VARCHAR(50) NOT NULL, location TEXT NOT NULL, content_hash VARCHAR(64) NOT NULL,
-  registered_at DATETIME NOT NULL, PRIMARY KEY (campaign, name, version));
-INSERT INTO facts VALUES ('schema', '1');
-INSERT INTO campaigns VALUES ('river', 'active', NULL, NULL, '{"title": "river"}', '3', '4', 7, 2, 7,
-  '2026-11-01 08:00:00.000000', '2026-11-02 08:00:00.000000');
-INSERT INTO moves VALUES (1, 'river', 'created', 'active', '2026-11-01 08:01:00.000000', NULL);
-"""
+SCHEMAS = Path(__file__).parent / "schemas"
+OLD = sorted(UPGRADES)
 
 
-def test_a_ledger_of_the_first_version_goes_on_with_all_that_it_held(tmp_path):
-    path = tmp_path / "ledger.db"
-    with sqlite3.connect(path) as old:
-        old.executescript(VERSION_1)
-    old.close()
+def plain(url: str) -> Engine:
+    made = make_url(url)
+    return create_engine(made.set(drivername="postgresql+psycopg") if made.drivername == "postgresql" else made)
+
+
+def lay_down(url: str, version: str) -> Engine:
+    """A database as that version left it."""
+    engine = plain(url)
+    script = (SCHEMAS / f"version_{version}.{engine.dialect.name}.sql").read_text()
+    with engine.begin() as connection:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+    return engine
+
+
+def shape(url: str) -> dict[str, object]:
+    """Columns with their types and collations, keys, references, indexes."""
+    engine = plain(url)
+    told: dict[str, object] = {}
+    for table in metadata.sorted_tables:
+        seen = inspect(engine)
+        columns = [
+            (c["name"], str(c["type"]), getattr(c["type"], "collation", None), c["nullable"])
+            for c in seen.get_columns(table.name)
+        ]
+        references = [
+            (k["constrained_columns"], k["referred_table"], k["options"]) for k in seen.get_foreign_keys(table.name)
+        ]
+        indexes = sorted((i["name"], tuple(i["column_names"])) for i in seen.get_indexes(table.name))
+        unique = sorted(tuple(u["column_names"]) for u in seen.get_unique_constraints(table.name))
+        told[table.name] = (
+            sorted(columns),
+            seen.get_pk_constraint(table.name)["constrained_columns"],
+            references,
+            (indexes, unique),
+        )
+    engine.dispose()
+    return told
+
+
+@pytest.fixture
+def fresh(request, tmp_path, url) -> str:
+    """Another empty database of the same kind."""
+    if url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'fresh.db'}"
+    return str(request.getfixturevalue("postgres").new_database())
+
+
+def test_every_version_before_this_one_is_kept():
+    assert OLD == [str(number) for number in range(1, int(SCHEMA_VERSION))]
+    kept = {path.name for path in SCHEMAS.iterdir()}
+    assert kept == {f"version_{version}.{kind}.sql" for version in OLD for kind in ("sqlite", "postgresql")}
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_an_older_ledger_goes_on_with_all_that_it_held(url, version):
+    lay_down(url, version).dispose()
     for _ in range(2):
-        ledger = Ledger(f"sqlite:///{path}")
+        ledger = Ledger(url)
         record = ledger.campaigns.get("river")
-        assert (record.state, record.remote_id, record.images) == (State.ACTIVE, "4", 7)
-        assert len(ledger.campaigns.moves("river")) == 1
+        assert (record.state, record.remote_id, record.images) == (State.ACTIVE, "4", 2)
+        assert [entry.image.name for entry in ledger.manifests.entries("river")] == ["B.jpg", "a.jpg"]
+        assert len(ledger.campaigns.moves("river")) == len(ledger.manifests.rejects("river")) == 1
+        assert [one["version"] for one in ledger.campaigns.datasets("river")] == ["1"]
+        created, activated = (ledger.effects.find("river", step) for step in ("create campaign", "activate"))
+        assert created.done_at.isoformat() == "2026-11-01T08:00:01+00:00"
+        assert activated.done_at is None, "what nobody knew is still looked up"
         ledger.close()
-    ledger = Ledger(f"sqlite:///{path}")
-    ledger.campaigns.record_look("river", 3, 7)
+    ledger = Ledger(url)
+    before = [event.kind for event in ledger.outbox.waiting()]
+    ledger.campaigns.record_look("river", 2, 2)
     ledger.campaigns.move("river", State.COMPLETED)
     with ledger.leases.held("campaign river", "test"):
-        assert [event.kind for event in ledger.outbox.waiting()] == ["progressed", "completed"]
-    with sqlite3.connect(path) as now:
-        assert now.execute("SELECT value FROM facts").fetchall() == [("2",)]
-        assert ("images_by_remote_id",) in now.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+        assert [event.kind for event in ledger.outbox.waiting()] == [*before, "progressed", "completed"]
+    assert before == ([] if version == "1" else ["activated"])
+    ledger.campaigns.forget("river")
+    assert ledger.effects.all("river") == [], "what refers to a campaign still goes with it"
+    ledger.close()
 
 
-def test_a_ledger_of_a_later_version_is_refused(tmp_path):
-    path = tmp_path / "ledger.db"
-    Ledger(f"sqlite:///{path}").close()
-    with sqlite3.connect(path) as later:
-        later.execute("UPDATE facts SET value = '99'")
+@pytest.mark.parametrize("version", OLD)
+def test_an_upgraded_ledger_has_the_tables_of_a_new_one(url, fresh, version):
+    lay_down(url, version).dispose()
+    Ledger(url).close()
+    Ledger(fresh).close()
+    upgraded, new = shape(url), shape(fresh)
+    assert upgraded.keys() == new.keys()
+    for table, made in new.items():
+        assert upgraded[table] == made, table
+
+
+def test_several_that_start_at_once_on_an_older_ledger_all_start(url):
+    lay_down(url, "1").dispose()
+    faults: list[Exception] = []
+
+    def start() -> None:
+        try:
+            Ledger(url).close()
+        except Exception as error:  # noqa: BLE001
+            faults.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
+def test_an_upgrade_that_fails_changes_nothing(url, monkeypatch):
+    engine = lay_down(url, "1")
+    with monkeypatch.context() as patch:
+        patch.setitem(UPGRADES, "2", ("3", lambda connection: 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            Ledger(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT value FROM facts")).all() == [("1",)]
+    assert not inspect(engine).has_table("leases")
+    engine.dispose()
+    Ledger(url).close()
+
+
+def test_a_ledger_of_a_later_version_is_refused_and_left_alone(url):
+    Ledger(url).close()
+    engine = plain(url)
+    with engine.begin() as later:
+        later.execute(text("UPDATE facts SET value = '99'"))
+        later.execute(text("DROP TABLE leases"))
     with pytest.raises(LedgerError, match="version 99"):
-        Ledger(f"sqlite:///{path}")
+        Ledger(url)
+    assert not inspect(engine).has_table("leases")
+    engine.dispose()

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, insert, select, update
+from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from . import tables as t
+from .engines import make_engine, refuse_other_encodings
 from .errors import LedgerError
+from .upgrading import bring_up_to_date
 
 
 class Database:
-    """Opens the ledger at an SQLAlchemy URL, and makes its tables when it is new."""
+    """Opens the ledger at an SQLAlchemy URL, makes its tables when it is new, and takes older ones up."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+        self.engine = make_engine(url)
         self._writing = self.engine.execution_options(labelwright_writes=True)
-        _make_tables(self._writing)
+        try:
+            _open(self._writing)
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -43,71 +47,17 @@ def now() -> datetime:
 
 
 def utc(moment: datetime) -> datetime:
-    """SQLite forgets the zone; everything in the ledger is UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """SQLite forgets the zone, Postgres answers in its own; everything that leaves the ledger is UTC."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _engine(url: str) -> Engine:
-    sqlite = url.startswith("sqlite")
+def _open(engine: Engine) -> None:
     try:
-        engine = create_engine(url, connect_args={"timeout": 60} if sqlite else {}, pool_pre_ping=not sqlite)
-    except Exception as error:  # noqa: BLE001 - whatever it says may hold the password
-        raise LedgerError(
-            f"the ledger's URL cannot be used ({type(error).__name__}): see ledger_url in the settings"
-        ) from None
-    if sqlite:
-        event.listen(engine, "connect", _be_durable)
-        event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _be_durable(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin in _begin, and nowhere else
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # An outcome that was written down must survive a power cut, or an effect would be repeated.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    # A lock asked for at the start is waited for; asked for half-way, SQLite gives up at once.
-    writes = connection.get_execution_options().get("labelwright_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _from_1(connection: Connection) -> None:
-    """Version 2 has leases, progress and events, which are made like all tables, and one index more."""
-    for index in t.images.indexes:
-        index.create(connection, checkfirst=True)
-
-
-UPGRADES = {"1": _from_1}
-"""What makes an older ledger the present one. Tables that were not there have been made before."""
-
-
-def _make_tables(engine: Engine) -> None:
-    version = None
-    try:
-        with engine.begin() as connection:
-            t.metadata.create_all(connection)
-            version = connection.scalar(select(t.facts.c.value).where(t.facts.c.name == "schema"))
-            if version is None:
-                connection.execute(insert(t.facts).values(name="schema", value=t.SCHEMA_VERSION))
-            elif version in UPGRADES:
-                UPGRADES[version](connection)
-                connection.execute(update(t.facts).where(t.facts.c.name == "schema").values(value=t.SCHEMA_VERSION))
-                version = t.SCHEMA_VERSION
-    except IntegrityError:
-        return  # another process made it at the same moment
+        with engine.connect() as connection:
+            refuse_other_encodings(connection)
+        bring_up_to_date(engine)
     except SQLAlchemyError as error:
         raise LedgerError(
             f"the ledger cannot be opened: {getattr(error, 'orig', None) or type(error).__name__}. "
             "See ledger_url and home in the settings"
         ) from None
-    if version not in (None, t.SCHEMA_VERSION):
-        raise LedgerError(
-            f"the ledger was written by another version of Labelwright (its tables are version {version}, "
-            f"this one knows {t.SCHEMA_VERSION}). Install the version that wrote it, or a newer one"
-        )

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from . import tables as t
 from .database import Database, now, utc
@@ -91,12 +91,16 @@ class Leases:
         token, moment = uuid4().hex, now()
         ends_at = moment + timedelta(seconds=self._lifetime)
         taken = Lease(name, token, holder, run, self._process, moment, ends_at, 0)
-        with self._database.write() as connection:
-            gone = delete(t.leases).where(t.leases.c.name == name)
-            connection.execute(gone.where(t.leases.c.token == (known.token if known else "")))
-            if connection.scalar(select(t.leases.c.token).where(t.leases.c.name == name)) is not None:
-                raise CampaignBusy("somebody else was a moment faster. Nothing was done: run the same again later")
-            connection.execute(insert(t.leases).values(asdict(taken)))
+        try:
+            with self._database.write() as connection:
+                gone = delete(t.leases).where(t.leases.c.name == name)
+                connection.execute(gone.where(t.leases.c.token == (known.token if known else "")))
+                # Of several who come at once the unique name lets one in.
+                connection.execute(insert(t.leases).values(asdict(taken)))
+        except IntegrityError:
+            raise CampaignBusy(
+                "somebody else was a moment faster. Nothing was done: run the same again later"
+            ) from None
         self._held[name] = token
         if known is not None:
             self._taken_over.append(known)
@@ -172,7 +176,11 @@ class Leases:
         finally:
             done.set()
             thread.join(5)
-            self.let_go(lease)
+            try:
+                self.let_go(lease)
+            except SQLAlchemyError as error:
+                # The work is done, or its own error is on its way: neither is worth less for a lease that runs out.
+                on_trouble(f"the lease on {name} could not be given back ({type(error).__name__}); it ends by itself")
 
 
 def this_process() -> str:

@@ -93,7 +93,9 @@ class Manifests:
 
     @staticmethod
     def _refuse_when_complete(connection: Connection, title: str) -> None:
-        if connection.scalar(select(t.campaigns.c.images).where(t.campaigns.c.title == title)) is not None:
+        # The row is held to the end of the transaction: nobody else writes this manifest meanwhile.
+        row = select(t.campaigns.c.images).where(t.campaigns.c.title == title).with_for_update(key_share=True)
+        if connection.scalar(row) is not None:
             raise LedgerError(f"the manifest of '{title}' is complete and does not change any more")
 
     # Reading

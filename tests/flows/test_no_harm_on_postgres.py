@@ -1,0 +1,245 @@
+"""A team's ledger: two workers on the same campaign on one Postgres, one of them killed; connections lost on the way.
+
+The workers are real processes. To each other they are on different machines: whether the other lives can only be seen
+from its lease. The final state is compared with that of a campaign that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from labelwright.ledger import Ledger
+from tests.platforms.proxy import FaultProxy, Request
+from tests.service.postgres import Postgres
+
+from .conftest import make_photos, make_spec
+from .crashing import FORKS, worker
+from .test_no_harm_from_crashes import CHANGING, TITLE, Course, held_by_prefect
+
+pytestmark = pytest.mark.postgres
+
+LIFETIME = 3.0
+"""Seconds that a lease outlives its last renewal, in these tests."""
+
+
+def worker_elsewhere(machine: str, cut_at: int | None, *arguments: Any) -> None:
+    """A worker that says of itself that it runs on that machine, and whose `cut_at`th commit loses its connection."""
+    from labelwright.ledger import database, leases
+
+    leases._machine = lambda: machine
+    leases.Leases.__init__.__defaults__ = (LIFETIME, None)
+    if cut_at is not None:
+        _cut_the_commit(database, cut_at)
+    worker(*arguments)
+
+
+def _cut_the_commit(database: Any, number: int) -> None:
+    from contextlib import contextmanager
+
+    real, count = database.Database.write, [0]
+
+    @contextmanager
+    def cut(self: Any) -> Iterator[Any]:
+        with real(self) as connection:
+            yield connection
+            count[0] += 1
+            if count[0] == number:
+                terminate(self.engine.url.render_as_string(hide_password=False).replace("+psycopg", ""))
+
+    database.Database.write = cut
+
+
+def terminate(address: str) -> None:
+    """End every connection to the database but the one that says it."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        ours = "datname = current_database() and pid != pg_backend_pid()"
+        connection.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {ours}")
+
+
+@dataclass
+class Team(Course):
+    """One campaign by workers of several machines, on a ledger on Postgres and one shared home folder."""
+
+    address: str = ""
+    before: Callable[[Request], None] = field(default=lambda request: None)
+    after: Callable[[Request], None] = field(default=lambda request: None)
+    started: list[BaseProcess] = field(default_factory=list)
+    tries: int = 0
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **super()._environment(),
+            "LABELWRIGHT_LEDGER_URL": self.address,
+            "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"{self.proxy.url}/api/v1",
+        }
+
+    def start(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> BaseProcess:
+        process = FORKS.Process(
+            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, {})
+        )
+        process.start()
+        self.started.append(process)
+        return process
+
+    def _do(self, flow: str, arguments: tuple[Any, ...]) -> None:
+        """A worker alone, until it comes to its end: what it could not do is done by the next one, as by a sweep."""
+        self.proxy.before_forward = lambda request: self.before(request) if request.method in CHANGING else None
+        self.proxy.after_answer = lambda request, _: self.after(request) if request.method in CHANGING else None
+        try:
+            self.attempt(flow, arguments)
+        finally:
+            self.proxy.before_forward = self.proxy.after_answer = None
+
+    def attempt(self, flow: str, arguments: tuple[Any, ...]) -> None:
+        self.until_done("machine-a", flow, arguments)
+
+    def until_done(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> None:
+        ends = time.monotonic() + 90
+        while time.monotonic() < ends:
+            process = self.start(machine, flow, arguments, cut_at)
+            process.join(120)
+            if process.exitcode == 0:
+                return
+            cut_at = None
+            self.tries += 1
+            time.sleep(0.3)
+        pytest.fail(f"{flow} did not come to its end")
+
+    def events(self) -> list[tuple[str, str]]:
+        ledger = Ledger(self.address)
+        assert ledger.outbox.waiting() == [], "events were left behind"
+        assert [one for one in ledger.leases.all() if ledger.leases.alive(one)] == [], "a lease was left behind"
+        told = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
+        ledger.close()
+        return told
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    make_photos(folder, 5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[FaultProxy]:
+    with FaultProxy(("127.0.0.1", 1)) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def make_team(tmp_path_factory, photos, proxy, prefect_server, postgres) -> Callable[..., Team]:
+    def make(kind: type[Team] = Team, **more: Any) -> Team:
+        home = tmp_path_factory.mktemp("team")
+        return kind(home, photos, proxy, f"{prefect_server.url}/api", address=postgres.new_database(), **more)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def wanted(make_team) -> dict[str, Any]:
+    """The final state of a campaign that nobody disturbed."""
+    team = make_team()
+    state = team.run()
+    assert team.tries == 0
+    return state
+
+
+def check(team: Team, wanted: dict[str, Any]) -> None:
+    state = team.run()
+    for part, value in wanted.items():
+        assert state[part] == value, f"{part} differ"
+    told = [id for id, _ in team.events()]
+    assert sorted(held_by_prefect(team.prefect, told)) == sorted(told), "events differ"
+
+
+@dataclass
+class Two(Team):
+    """Two workers do everything at once. The first is killed in the launch, at a changing request."""
+
+    victim_dies_at: int = 0
+    seen: int = 0
+    victims: list[BaseProcess] = field(default_factory=list)
+
+    def attempt(self, flow: str, arguments: tuple[Any, ...]) -> None:
+        first = self.start("machine-a", flow, arguments)
+
+        def strike(_request: Request) -> None:
+            self.seen += 1
+            if self.seen == self.victim_dies_at and not self.victims:
+                # Whichever of the two is at work just now.
+                holder = next(one for one in self._holders() if one.pid)
+                self.victims.append(holder)
+                os.kill(holder.pid or 0, signal.SIGKILL)
+
+        self.after = strike
+        self.until_done("machine-b", flow, arguments)
+        first.join(120)
+
+    def _holders(self) -> list[BaseProcess]:
+        ledger = Ledger(self.address)
+        pids = {int(one.process.split()[1]) for one in ledger.leases.all()}
+        ledger.close()
+        return [one for one in self.started if one.pid in pids]
+
+
+@pytest.mark.parametrize("moment", [4, 7])
+def test_two_workers_on_one_campaign_do_everything_once_although_one_is_killed(make_team, wanted, moment):
+    """In the upload, and at the campaign's creation."""
+    team = make_team(Two, victim_dies_at=moment)
+    check(team, wanted)
+    (victim,) = team.victims
+    assert victim.exitcode == -signal.SIGKILL
+    assert team.tries, "nobody was kept from working while the other did"
+
+
+def test_a_connection_that_is_lost_around_every_effect_does_no_harm(make_team, wanted):
+    team = make_team()
+    cuts = []
+
+    def cut(_request: Request) -> None:
+        cuts.append(1)
+        terminate(team.address)
+
+    team.before = team.after = cut
+    check(team, wanted)
+    assert len(cuts) > 15
+    assert team.tries == 0, "tasks and pool got over it by themselves"
+
+
+@dataclass
+class Cut(Team):
+    """The connection is lost in the middle of a transaction, at the nth commit of each flow."""
+
+    at: int = 1
+
+    def attempt(self, flow: str, arguments: tuple[Any, ...]) -> None:
+        self.until_done("machine-a", flow, arguments, self.at)
+
+
+@pytest.mark.parametrize("at", [4, 11])
+def test_a_transaction_that_loses_its_connection_is_done_again_and_nothing_doubled(make_team, wanted, at):
+    check(make_team(Cut, at=at), wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", range(1, 40))
+def test_every_transaction_may_lose_its_connection(make_team, wanted, at):
+    check(make_team(Cut, at=at), wanted)
