@@ -278,6 +278,18 @@ def receive(
 
 
 @app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look whether everything that campaigns need is there and allowed, and say what to do. Changes nothing."""
+    from labelwright import printing
+    from labelwright.doctor import examine, is_well
+
+    found = examine()
+    printing.show_findings(found, as_json)
+    if not is_well(found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def blocks(as_json: AsJson = False) -> None:
     """Register the blocks that hold credentials, one a platform and store, with the configured Prefect server."""
     from labelwright import printing

@@ -17,6 +17,7 @@ from rich.table import Table
 from labelwright.domain import OPEN
 
 if TYPE_CHECKING:
+    from labelwright.doctor import Finding
     from labelwright.ledger import CampaignRecord, Ledger
     from labelwright.plan import Plan
     from labelwright.settings import Settings
@@ -360,3 +361,19 @@ def show_demo_end(folder: Path, service: str | None, prefect: str | None, keep: 
         show_kept(service, prefect, as_json)
     else:
         out.print("  Service and Prefect are stopped. To look around in the Prefect UI: labelwright demo --keep")
+
+
+def show_findings(found: list[Finding], as_json: bool) -> None:
+    """What the doctor saw: a line each, and what to do under those that need it."""
+    if as_json:
+        from labelwright.doctor import as_json as told
+
+        show_json(told(found))
+        return
+    for one in found:
+        out.print(f"{one.level.value:8} {escape(one.area)}: {escape(one.says)}")
+        if one.do:
+            out.print(f"         -> {escape(one.do)}")
+    errors = sum(one.level == "error" for one in found)
+    warnings = sum(one.level == "warning" for one in found)
+    out.print(f"{errors} errors, {warnings} warnings")

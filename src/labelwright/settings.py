@@ -1,22 +1,48 @@
 """The one place that reads the environment.
 
 Values come from variables that begin with LABELWRIGHT_ (nested with two underscores) and from settings.toml in the home
-folder; variables win.
+folder; variables win. A variable whose name ends in _FILE gives the value as a file, which is how containers are handed
+their secrets: LABELWRIGHT_LEDGER_URL_FILE=/run/secrets/ledger_url.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 
 class SettingsError(ValueError):
     """A setting that is missing or cannot be used: which one, and how to give it."""
+
+
+class _Environment(EnvSettingsSource):
+    """The variables, and the files that variables name. A value itself wins over a file."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        given = super()._load_env_vars()
+        named = {name for name in given if name.startswith("labelwright_") and name.endswith("_file")}
+        read = {name.removesuffix("_file"): _content(name, given[name] or "") for name in named}
+        return read | {name: value for name, value in given.items() if name not in named}
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(f"the file that {variable.upper()} names cannot be read: {why}") from None
 
 
 class ConnectionSettings(BaseModel):
@@ -113,9 +139,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        home = env_settings().get("home") or Path.home() / ".labelwright"
+        variables = _Environment(settings_cls)
+        home = variables().get("home") or Path.home() / ".labelwright"
         toml = TomlConfigSettingsSource(settings_cls, Path(home).expanduser() / "settings.toml")
-        return init_settings, env_settings, toml
+        return init_settings, variables, toml
 
     def ledger_address(self) -> str:
         if self.ledger_url is not None:

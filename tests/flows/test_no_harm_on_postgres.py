@@ -22,7 +22,7 @@ from labelwright.ledger import Ledger
 from tests.platforms.proxy import FaultProxy, Request
 from tests.service.postgres import Postgres
 
-from .conftest import make_photos, make_spec
+from .conftest import make_photos
 from .crashing import FORKS, worker
 from .test_no_harm_from_crashes import CHANGING, TITLE, Course, held_by_prefect
 

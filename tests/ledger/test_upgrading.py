@@ -68,7 +68,7 @@ def fresh(request, tmp_path, url) -> str:
 
 
 def test_every_version_before_this_one_is_kept():
-    assert OLD == [str(number) for number in range(1, int(SCHEMA_VERSION))]
+    assert [str(number) for number in range(1, int(SCHEMA_VERSION))] == OLD
     kept = {path.name for path in SCHEMAS.iterdir()}
     assert kept == {f"version_{version}.{kind}.sql" for version in OLD for kind in ("sqlite", "postgresql")}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine, Text, insert, inspect, select, text, update
+from sqlalchemy import Connection, Engine, insert, inspect, select, text, update
 
 from . import tables as t
 from .engines import lock_tables
@@ -61,17 +61,17 @@ def _from_2(connection: Connection) -> None:
         for table in t.metadata.sorted_tables
         for key in inspector.get_foreign_keys(table.name)
     ]
-    for table, key in references:
-        connection.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{key}"'))
+    for name, key in references:
+        connection.execute(text(f'ALTER TABLE {name} DROP CONSTRAINT "{key}"'))
     for table in t.metadata.sorted_tables:
         texts = [column.name for column in table.columns if isinstance(column.type, t.Words)]
-        changes = [f'ALTER COLUMN "{name}" TYPE VARCHAR COLLATE "C"' for name in texts]
+        changes = [f'ALTER COLUMN "{one}" TYPE VARCHAR COLLATE "C"' for one in texts]
         if changes:
             connection.execute(text(f"ALTER TABLE {table.name} {', '.join(changes)}"))
-    for table, key in references:
+    for name, key in references:
         connection.execute(
             text(
-                f'ALTER TABLE {table} ADD CONSTRAINT "{key}" FOREIGN KEY (campaign) '
+                f'ALTER TABLE {name} ADD CONSTRAINT "{key}" FOREIGN KEY (campaign) '
                 "REFERENCES campaigns (title) ON DELETE CASCADE"
             )
         )

@@ -1,0 +1,233 @@
+"""`labelwright doctor`: what it looks at, what it says to do, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from labelwright import doctor
+from labelwright.cli import app
+from labelwright.doctor import Finding, Level, examine
+from labelwright.ledger import Ledger
+from labelwright.settings import forget_settings, settings
+
+CANARY = "canary-4711-secret"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Iterator[None]:
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr("labelwright.deploying.use_prefect_of_up", lambda home: None)
+    forget_settings()
+    yield
+    forget_settings()
+
+
+class Answering(ThreadingHTTPServer):
+    """A server that answers every request alike."""
+
+    def __init__(self, status: int, body: object, date: str | None = None) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                self.send_response_only(status)
+                self.send_header("Date", date or self.date_time_string())
+                data = json.dumps(body).encode()
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(data)
+
+            do_GET = do_POST = do_HEAD = answer
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., Answering]]:
+    servers: list[Answering] = []
+
+    def start(*arguments: object) -> Answering:
+        servers.append(Answering(*arguments))  # type: ignore[arg-type]
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def connect(monkeypatch, url: str, name: str = "campaign_api") -> None:
+    for part, value in (("URL", url), ("KEY", "key-of-ours"), ("SECRET", CANARY)):
+        monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{name.upper()}__{part}", value)
+    forget_settings()
+
+
+def of(area: str, found: list[Finding]) -> list[Finding]:
+    return [one for one in found if one.area == area]
+
+
+def test_a_machine_with_nothing_on_it_is_well_and_is_told_how_to_go_on(tmp_path):
+    found = examine()
+    assert doctor.is_well(found)
+    assert {one.area for one in found} == {"versions", "settings", "disk", "ledger", "prefect", "connections", "stores"}
+    assert "labelwright serve" in of("connections", found)[0].do
+    assert not (tmp_path / "home").exists(), "looking makes nothing"
+
+
+def test_every_finding_that_is_not_well_says_what_to_do(monkeypatch, answering):
+    connect(monkeypatch, answering(401, {"error": "no"}).url)
+    connect(monkeypatch, "http://127.0.0.1:1", "nowhere")
+    monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", "sqlite:////nowhere/at/all.db")
+    found = examine()
+    bad = [one for one in found if one.level is not Level.OK]
+    assert len(bad) >= 4
+    assert [one for one in bad if not one.do] == []
+
+
+def test_settings_that_cannot_be_used_are_the_only_finding(monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_BATCH_SIZE", "many")
+    forget_settings()
+    last = examine()[-1]
+    assert (last.area, last.level) == ("settings", Level.ERROR)
+    assert "batch_size" in last.says
+
+
+def test_a_refused_credential_is_told_without_it(monkeypatch, answering):
+    connect(monkeypatch, answering(401, {"error": f"your secret {CANARY} is not known"}).url)
+    found = examine()
+    refused, clock = of("connection campaign_api", found)
+    assert (refused.level, clock.level) == (Level.ERROR, Level.OK)
+    assert "401" in refused.says
+    assert "__KEY and __SECRET" in refused.do
+    assert CANARY not in repr(found)
+    assert CANARY not in json.dumps(doctor.as_json(found))
+
+
+def test_a_platform_that_is_away_is_told_apart_from_one_that_refuses(monkeypatch):
+    connect(monkeypatch, "http://127.0.0.1:1/api/v1")
+    (away,) = of("connection campaign_api", examine())
+    assert away.level is Level.ERROR
+    assert "whether the server runs" in away.do
+
+
+def test_a_connection_of_an_unknown_platform_names_the_known_ones(monkeypatch):
+    connect(monkeypatch, "http://127.0.0.1:1", "nobody")
+    (unknown,) = of("connection nobody", examine())
+    assert "campaign_api" in unknown.do
+
+
+def test_every_platform_can_be_asked(monkeypatch, answering):
+    from labelwright.platforms.registry import PLATFORMS
+
+    url = answering(500, {"error": "ill"}).url
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    for platform in PLATFORMS:
+        connect(monkeypatch, url, platform)
+    found = examine()
+    for platform in PLATFORMS:
+        findings = of(f"connection {platform}", found)
+        assert findings[0].level is Level.ERROR
+        assert findings[0].do, platform
+
+
+@pytest.mark.parametrize(
+    ("date", "words"), [("Mon, 01 Jan 2024 00:00:00 GMT", "ahead of"), ("Fri, 01 Jan 2100 00:00:00 GMT", "behind")]
+)
+def test_clocks_that_differ_are_told(monkeypatch, answering, date, words):
+    connect(monkeypatch, answering(401, {}, date).url)
+    clock = of("connection campaign_api", examine())[-1]
+    assert clock.level is Level.ERROR
+    assert words in clock.says
+    assert "NTP" in clock.do
+
+
+def test_a_disk_that_is_nearly_full_is_told(monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda place: usage)
+    assert of("disk", examine())[0].level is Level.WARNING
+
+
+@pytest.mark.parametrize(("schema", "level"), [("3", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
+def test_the_ledgers_version_is_read_and_left_as_it_is(tmp_path, schema, level):
+    path = tmp_path / "home" / "ledger.db"
+    path.parent.mkdir()
+    Ledger(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE facts SET value = ?", [schema])
+    (finding,) = of("ledger", examine())
+    assert (finding.level, f"version {schema}" in finding.says) == (level, True)
+    assert bool(finding.do) is (level is not Level.OK)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT value FROM facts").fetchall() == [(schema,)]
+
+
+def test_a_ledger_that_is_away_is_told_without_its_password(monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", f"postgresql://me:{CANARY}@127.0.0.1:1/ledger")
+    forget_settings()
+    (finding,) = of("ledger", examine())
+    assert finding.level is Level.ERROR
+    assert CANARY not in repr(finding)
+
+
+def test_a_prefect_server_that_is_away_is_told(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        (finding,) = of("prefect", examine())
+    assert finding.level is Level.ERROR
+    assert "does not answer" in finding.says
+
+
+def test_a_requirement_that_is_not_met_is_told(monkeypatch):
+    monkeypatch.setattr(doctor, "requires", lambda name: ["orjson>=999", "not-there-at-all", "nor-this; extra == 'x'"])
+    told = of("versions", examine())
+    assert [one.do for one in told] == ["pip install 'orjson>=999'", "pip install 'not-there-at-all'"]
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_the_command_ends_with_1_when_something_is_wrong(monkeypatch, capsys, well):
+    if not well:
+        connect(monkeypatch, "http://127.0.0.1:1", "nobody")
+    code = app(["doctor", "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert told["well"] is well
+    assert (code or 0) == (0 if well else 1)
+    assert {"area", "level", "says", "do"} == told["findings"][0].keys()
+
+
+def test_secrets_may_be_given_as_files(monkeypatch, tmp_path):
+    (tmp_path / "url").write_text(f"postgresql://me:{CANARY}@db/ledger\n")
+    (tmp_path / "key").write_text("k")
+    monkeypatch.setenv("LABELWRIGHT_LEDGER_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", "http://service:8080/api/v1")
+    forget_settings()
+    assert settings().ledger_address() == f"postgresql://me:{CANARY}@db/ledger"
+    connection = settings().connection("campaign_api")
+    assert (connection.url, connection.key.get_secret_value()) == ("http://service:8080/api/v1", "k")
+
+
+def test_a_secret_file_that_is_not_there_is_told_by_the_variables_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABELWRIGHT_LEDGER_URL_FILE", str(tmp_path / "gone"))
+    forget_settings()
+    last = examine()[-1]
+    assert last.level is Level.ERROR
+    assert "LABELWRIGHT_LEDGER_URL_FILE" in last.says
+    assert sys.exc_info() == (None, None, None)
