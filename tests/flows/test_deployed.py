@@ -56,17 +56,6 @@ def triggers() -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in found}
 
 
-@pytest.fixture(scope="module")
-def deployed(prefect_server, tmp_path_factory) -> list[str]:
-    """As they are by default; a test that deploys otherwise puts it back."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LABELWRIGHT_HOME", str(tmp_path_factory.mktemp("deployed")))
-        forget_settings()
-        names = deploy()
-    forget_settings()
-    return names
-
-
 def test_deploying_registers_one_deployment_a_flow_and_again_changes_nothing(deployed):
     first = {name: deployment(name.split("/")[0]) for name in deployed}
     assert sorted(first) == [
@@ -234,11 +223,8 @@ def test_a_file_of_ones_own_is_written_once_and_can_be_deployed(tmp_path):
     own.write_text(own.read_text().replace("tags: [labelwright, sweep]", "tags: [labelwright, sweep, ours]"))
     with pytest.raises(CannotRun, match="not overwritten"):
         write_prefect_file(own)
-    try:
-        deploy(own)
-        assert "ours" in deployment("sweep-campaigns")["tags"]
-    finally:
-        deploy()
+    deploy(own)
+    assert "ours" in deployment("sweep-campaigns")["tags"]
 
 
 def test_a_file_that_prefect_skips_is_told(tmp_path):
