@@ -82,14 +82,18 @@ def test_deploying_registers_one_deployment_a_flow_and_again_changes_nothing(dep
 
 
 def complete(title: str) -> None:
-    """As a sweep tells it."""
+    """As a sweep tells it, and again, as after a crash."""
     event = {
         "id": str(uuid4()),
         "occurred": datetime.now(UTC).isoformat(),
         "event": "labelwright.campaign.completed",
-        "resource": {"prefect.resource.id": "labelwright.campaign.x", "prefect.resource.name": title},
+        "resource": {
+            "prefect.resource.id": f"labelwright.campaign.{title.encode().hex()}",
+            "prefect.resource.name": title,
+        },
         "payload": {"title": title},
     }
+    send_to_prefect([event])
     send_to_prefect([event])
 
 
@@ -153,7 +157,9 @@ def test_the_settings_say_how_often_to_sweep_and_who_finishes(deployed, home, mo
         assert found["actions"][0]["deployment_id"] == deployment("finish-campaign")["id"]
         for title in ("2026", 'Ü "x" {{ y }}'):
             complete(title)
-            wait_for(lambda: finishing(title) == [{"title": title, "export": True}], f"the finishing run of {title}")  # noqa: B023
+            wait_for(lambda: finishing(title) != [], f"the finishing run of {title}")  # noqa: B023
+        for title in ("2026", 'Ü "x" {{ y }}'):
+            assert finishing(title) == [{"title": title, "export": True}]
     finally:
         monkeypatch.undo()
         forget_settings()
