@@ -165,3 +165,19 @@ def test_a_container_has_a_signature_of_its_own(tmp_path):
     assert CANARY not in repr(bench.source)
     assert settings().container_sas is None
     assert bench.settings.container_sas is None
+
+
+def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():
+    """Prefect shows what its schema does not call secret."""
+    from labelwright.blocks import _made_for
+    from labelwright.platforms.registry import Credential, PlatformEntry
+
+    kind = _made_for(PlatformEntry("lean", "leaner", "nowhere", "Lean", (Credential.URL,)))
+    assert kind.model_json_schema()["required"] == ["url"]
+    assert kind.model_json_schema()["secret_fields"] == ["key", "secret"]
+    kind(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)
+    api = os.environ["PREFECT_API_URL"]
+    told = requests.post(f"{api}/block_documents/filter", json={}, timeout=10).text
+    assert "lean" in told
+    assert CANARY not in told
+    assert kind.load("lean").connection().secret.get_secret_value() == CANARY
