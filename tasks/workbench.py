@@ -87,5 +87,6 @@ def platform_for(spec: CampaignSpec) -> Platform:
             key=found.key.get_secret_value() if found.key else "",
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=spec.options,
+            labels=spec.schema_of_labels().names,
         ),
     )
