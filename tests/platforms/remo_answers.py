@@ -693,6 +693,7 @@ def save_annotation(world: World, asked: Asked, dataset: str, one: str, image: s
     else:
         note.objects = [
             {
+                "id": world.next("object"),
                 "name": one["name"],
                 "classes": ids(one.get("classes", [])),
                 "coordinates": [{"x": int(p["x"]), "y": int(p["y"])} for p in one["coordinates"]],

@@ -84,13 +84,11 @@ def _csv(one: Set, items: list[dict[str, Any]]) -> str:
 def _coco(rows: list[tuple[Picture, Note]], items: list[dict[str, Any]]) -> dict[str, Any]:
     categories: dict[str, int] = {}
     annotations: list[dict[str, Any]] = []
-    number = 0
-    for (picture, _), item in zip(rows, items, strict=True):
-        for said in item["annotations"]:
-            number += 1
+    for (picture, note), item in zip(rows, items, strict=True):
+        for said, kept in zip(item["annotations"], note.objects, strict=True):
             name = said["classes"][0].lower() if said["classes"] else ""
             identity = categories.setdefault(name, COCO.get(name, 91 + len(categories)))
-            ids = {"image_id": picture.id, "id": number, "category_id": identity}
+            ids = {"image_id": picture.id, "id": kept["id"], "category_id": identity}
             annotations.append({**_place(said), "iscrowd": 0, **ids})
         if not item["annotations"]:
             empty = {"segmentation": [], "area": 0, "iscrowd": 0, "image_id": picture.id, "bbox": [], "id": 0}

@@ -155,12 +155,12 @@ def image_in_full(world: World, dataset: Dataset, one: Picture) -> Shown:
         told = {"id": s.id, "name": s.name, "task": TASKS[s.task]}
         shown = [
             {
-                "id": number,
+                "id": o["id"],
                 "name": o["name"],
                 "coordinates": o["coordinates"],
                 "classes": [world.classes[c] for c in o["classes"]],
             }
-            for number, o in enumerate(objects, 1)
+            for o in objects
         ]
         tags = [{"id": t, "name": world.tags[t]} for t in (note.tags if note else [])]
         counts = {world.classes[c]: used.count(c) for c in s.classes}

@@ -297,6 +297,12 @@ class World:
         else:
             upload.errors.append({"type": "file", "error": reason, "value": name})
 
+    def settle(self) -> None:
+        """Some minutes go by: what was completed is worked off."""
+        for upload in self.uploads.values():
+            if upload.status in ("pending", "in progress"):
+                self.work_off(upload)
+
     def work_off(self, upload: Upload) -> None:
         """Take everything of an upload into its dataset."""
         dataset = self.datasets[upload.dataset]

@@ -23,18 +23,18 @@ LONGEST = 255
 """Bytes of UTF-8: the server puts the file under its name into a folder."""
 
 _UNSAFE = re.compile(r'[/\\%"&<>:*?|\x00-\x1f\x7f]|^[ .]|\s$')
-_ADDED = re.compile(r"%\.(?:jpg|png|tif)$")
+_ADDED = re.compile(r"%_\.(?:jpg|png|tif)$")
 
 
 def file_name(name: str, format: str) -> str:
     """The name under which an image is sent: a single file name that comes back as `our_name` reads it.
 
     Characters that would not survive are written as in URLs, `%2F`. A name without an ending that Remo knows gets one
-    after a percent sign, `photo%.jpg`, which no name has that was written so.
+    after a sign of its own, `photo%_.jpg`, which no name has that was written so.
     """
     sent = _UNSAFE.sub(lambda found: quote(found[0], safe="").replace(".", "%2E"), name)
     known = PurePosixPath(sent).suffix.lower() in ENDINGS
-    return sent if known else f"{sent}%.{FORMATS.get(format, 'jpg')}"
+    return sent if known else f"{sent}%_.{FORMATS.get(format, 'jpg')}"
 
 
 def our_name(shown: str) -> str:

@@ -124,7 +124,7 @@ class RemoSession:
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             told = self._explain(Unexplained(verb, "DELETE", reply.status, kind, reply.data or b""))
             words = "the answer does not say that it is gone"
-            raise told or PlatformUnavailable(NAME, verb, status=reply.status, words=words, advice="Look, or try again.")
+            raise told or PlatformUnavailable(NAME, verb, status=reply.status, words=words, advice="Try again.")
 
     def send(self, verb: str, path: str, body: Body, content_type: str, params: Params | None = None) -> Fields:
         """Files on their way: a request that may take long."""
