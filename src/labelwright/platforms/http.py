@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from . import answers
+from . import answers, rates
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .lower import CATCHABLE, meaning
 from .protocol import Secret
@@ -223,6 +223,7 @@ class Http:
         return self._explain(Unexplained(request.verb, request.method, answer.status, media, answer.body)) or found
 
     def _ask(self, request: _Request) -> _Answer:
+        rates.wait_for(self.base_url)
         ends = time.monotonic() + (request.seconds or self._whole)
         connecting, reading = self._timeout
         with self._session.request(
