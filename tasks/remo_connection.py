@@ -16,6 +16,8 @@ def remo_at(connection: str) -> Remo:
         told = f"connection '{connection}' is one of {found.platform}"
         raise PlatformRefused(Remo.name, "connect", words=told, advice="Name a connection whose platform is remo.")
     key, secret = (value.get_secret_value() if value else "" for value in (found.key, found.secret))
-    platform = PLATFORMS[Remo.name].connect(Connection(found.url or "", key, Secret(secret)))
+    platform = PLATFORMS[Remo.name].connect(
+        Connection(found.url or "", key, Secret(secret), requests_per_second=found.requests_per_second)
+    )
     assert isinstance(platform, Remo)  # noqa: S101 - for the type alone
     return platform
