@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 LABELS = [{"name": "sailing Boat"}, "buoy"]
 
 
-@pytest.fixture(params=[False, True], ids=["0.3.29", "0.6.1"])
+@pytest.fixture(params=[pytest.param(False, marks=pytest.mark.slow), True], ids=["0.3.29", "0.6.1"])
 def server(request, home, monkeypatch) -> Iterator[RemoServer]:
     with RemoServer(modern=request.param) as server:
         server.world.looks_until_done = 1
@@ -111,6 +111,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, riv
     assert all(one["area"] == one["bbox"][2] * one["bbox"][3] > 0 for one in coco.anns.values())
 
 
+@pytest.mark.slow
 def test_one_run_takes_a_campaign_from_its_folder_to_its_datasets(server, river, monkeypatch):
     import threading
 
@@ -127,6 +128,7 @@ def test_one_run_takes_a_campaign_from_its_folder_to_its_datasets(server, river,
     assert [one["version"] for one in found] == ["1", "1"]
 
 
+@pytest.mark.slow
 def test_images_that_remo_does_not_take_are_listed_and_the_rest_goes_on(server, river, tmp_path):
     Image.new("RGB", (30, 30), "blue").save(tmp_path / "photos" / "moving.gif")
     launch_campaign(river)
@@ -138,6 +140,7 @@ def test_images_that_remo_does_not_take_are_listed_and_the_rest_goes_on(server, 
     assert sweep_campaigns() == {"river": "exported"}
 
 
+@pytest.mark.slow
 def test_a_launch_whose_answers_are_lost_ends_as_on_a_good_network(server, river, monkeypatch):
     with FaultProxy(("127.0.0.1", server.port)) as proxy:
         reach(proxy.url.replace("127.0.0.1", "localhost"), monkeypatch)
@@ -160,6 +163,7 @@ def test_labels_of_two_kinds_need_attention_before_anything_is_sent(server, rive
     assert not server.world.datasets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", ["polygon", "image"])
 def test_outlines_and_labels_of_whole_images_come_back_too(server, river, tmp_path, geometry):
     labels = [{"name": "sailing Boat", "geometry": geometry}]

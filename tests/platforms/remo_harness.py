@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -14,8 +15,7 @@ from labelwright.platforms.remo_session import shared_session
 
 from .contract import LABELS, Harness
 from .proxy import FaultProxy
-
-EMAIL, PASSWORD = "admin@remo.ai", "adminpass"
+from .remo_server import EMAIL, PASSWORD, RemoServer
 
 
 class Labeler:
@@ -90,3 +90,10 @@ class RemoHarness(Harness):
     ) -> None:
         for image, seen in seen_on.items():
             self.labeler_at_work.say(campaign.id, image, objects(seen))
+
+
+@contextmanager
+def at_stand_in(*, modern: bool) -> Iterator[RemoHarness]:
+    """The stand-in of a generation with the proxy in front of it."""
+    with RemoServer(modern=modern) as server, FaultProxy(("127.0.0.1", server.port)) as proxy:
+        yield RemoHarness(proxy, server.url)
