@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import sqlite3
 import tempfile
 import threading
@@ -27,6 +28,7 @@ from .remo_shapes import ImageStatus, image_from
 
 _LOOKED_AT = (ImageStatus.DONE, ImageStatus.SKIPPED)
 _CHUNK = 1 << 20
+_NO_BLANK = re.compile(r"[^ \t\r\n]")
 
 
 class Reading:
@@ -121,43 +123,59 @@ def objects_of(file: BinaryIO, verb: str) -> Iterator[tuple[Any, str]]:
 
     Raises PlatformUnavailable for what is no such list to its end: an answer that broke off.
     """
-    decoder, rest, end, begun, between = json.JSONDecoder(), "", False, False, False
-    text = _text(file)
-    while True:
-        rest = rest.lstrip()
-        if rest and not begun:
-            if rest[0] != "[":
-                raise _broken(verb)
-            begun, rest = True, rest[1:]
-            continue
-        if begun and rest[:1] == "]":
-            if rest[1:].strip() or any(more.strip() for more in text):
-                raise _broken(verb)
-            return
-        if begun and between and rest[:1] == ",":
-            between, rest = False, rest[1:]
-            continue
-        if begun and rest and not between:
+    window, decoder = _Window(file), json.JSONDecoder()
+    if window.next() != "[":
+        raise _broken(verb)
+    mark = window.next()
+    while mark != "]":
+        window.place -= 1
+        while True:
             try:
-                item, length = decoder.raw_decode(rest)
+                item, end = decoder.raw_decode(window.text, window.place)
             except (ValueError, RecursionError):
-                item, length = None, 0
-            if length and (length < len(rest) or end):
-                yield item, rest[:length]
-                between, rest = True, rest[length:]
-                continue
-        more = next(text, "")
-        if not more:
-            if end:
+                end = -1
+            if 0 <= end < len(window.text):  # what ends with the text so far may go on
+                break
+            if not window.more():
                 raise _broken(verb)
-            end = True
-        rest += more
+        yield item, window.text[window.place : end]
+        window.place = end
+        mark = window.next()
+        if mark == ",":
+            mark = window.next()
+            if mark == "]":
+                raise _broken(verb)
+        elif mark != "]":
+            raise _broken(verb)
+    if window.next():
+        raise _broken(verb)
 
 
-def _text(file: BinaryIO) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
-    while chunk := file.read(_CHUNK):
-        yield decoder.decode(chunk)
+class _Window:
+    """A part of a text file, of which what was read is let go."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._decoder = file, codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self.text, self.place = "", 0
+
+    def more(self) -> bool:
+        """Read on; false at the end."""
+        part = ""
+        while not part and (chunk := self._file.read(_CHUNK)):
+            part = self._decoder.decode(chunk)
+        self.text, self.place = self.text[self.place :] + part, 0
+        return bool(part)
+
+    def next(self) -> str:
+        """The next character that is no blank, which is read then; nothing at the end."""
+        while True:
+            found = _NO_BLANK.search(self.text, self.place)
+            if found:
+                self.place = found.end()
+                return found[0]
+            self.place = len(self.text)
+            if not self.more():
+                return ""
 
 
 def _broken(verb: str) -> PlatformUnavailable:

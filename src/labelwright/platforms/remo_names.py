@@ -54,10 +54,13 @@ class Spelling:
 
     def __init__(self, labels: Iterable[str]) -> None:
         self._ours = {_folded(label): label for label in labels}
+        self._met: dict[str, str] = {}
 
     def __call__(self, shown: str) -> str:
         """Our name; a class that is none of ours as it is shown."""
-        return self._ours.get(_folded(shown), shown)
+        if shown not in self._met:
+            self._met[shown] = self._ours.get(_folded(shown), shown)
+        return self._met[shown]
 
 
 def refuse_what_looks_alike(verb: str, labels: Iterable[str]) -> None:
