@@ -20,9 +20,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from .remo_answers import Answer, Asked, ServerError, answer, knows
+from . import remo_dataset_answers, remo_label_answers, remo_set_answers, remo_upload_answers
+from .remo_routes import Answer, Asked, ServerError, answer, knows
 from .remo_world import World
 
+ANSWERS = (remo_dataset_answers, remo_label_answers, remo_set_answers, remo_upload_answers)
+"""Importing them fills the table of routes."""
 EMAIL, PASSWORD = "admin@remo.ai", "adminpass"
 _PAGE = "<!doctype html>\n<html>\n  <head>\n    <title>{}</title>\n  </head>\n  <body><p>A page</p></body>\n</html>"
 _FORBIDDEN = "<!DOCTYPE html><html><title>403 Forbidden</title><body><p>CSRF verification failed.</p></body></html>"
