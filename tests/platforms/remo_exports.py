@@ -29,7 +29,7 @@ def export(
     if kind == "json":
         return json.dumps(items, **({"indent": 2, "sort_keys": True} if world.modern else {})), "application/json"
     if kind == "csv":
-        return _csv(one, items), "text/csv"
+        return _csv(world, one, items), "text/csv"
     return None if one.task == 3 else (json.dumps(_coco(rows, items)), "application/json")
 
 
@@ -61,7 +61,7 @@ def _object(world: World, one: Set, picture: Picture, said: dict[str, Any], perc
     return {"classes": classes, "bbox": {"xmin": low["x"], "ymin": low["y"], "xmax": high["x"], "ymax": high["y"]}}
 
 
-def _csv(one: Set, items: list[dict[str, Any]]) -> str:
+def _csv(world: World, one: Set, items: list[dict[str, Any]]) -> str:
     columns = {1: ["xmin", "ymin", "xmax", "ymax"], 2: ["coordinates"], 3: []}[one.task]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -76,7 +76,7 @@ def _csv(one: Set, items: list[dict[str, Any]]) -> str:
             else:
                 place = ["; ".join(str(value) for point in said["segments"] for value in (point["x"], point["y"]))]
             writer.writerow([item["file_name"], "; ".join(said["classes"]), *place])
-        if not item["annotations"]:
+        if not item["annotations"] and world.modern:
             writer.writerow([item["file_name"], "", *[""] * len(columns)])
     return text.getvalue()
 

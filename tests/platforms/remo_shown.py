@@ -43,7 +43,8 @@ def dataset_shown(world: World, one: Dataset, *, more: bool = False) -> Shown:
         "is_public": one.public,
         "is_readonly": False,
     }
-    return shown | ({"users_shared": [], "top3_classes": [], "total_classes": 0} if more else {})
+    top, total = one.top_classes[:3], len(one.top_classes)
+    return shown | ({"users_shared": [], "top3_classes": top, "total_classes": total} if more else {})
 
 
 def folder_shown(world: World, dataset: Dataset, identity: int, name: str) -> Shown:
@@ -241,9 +242,9 @@ def note_saved(world: World, s: Set, note: Note) -> Shown:
             }
             for number, o in enumerate(note.objects, 1)
         ]
-    status: str | int = STATUS_NAMES[note.status]
-    if world.modern:
-        status = note.status if s.task == 3 else str(note.status)
+    status: str | int = str(note.status) if world.modern else STATUS_NAMES[note.status]
+    if s.task == 3:
+        status = note.status
     shown = {"id": note.id, "image": note.image, "annotation_set": s.id, "created_at": note.created_at}
     return {**shown, "updated_at": note.updated_at, "status": status, "annotation_info": info}
 

@@ -17,6 +17,8 @@ from .remo_world import (
     task_number,
 )
 
+_NO_PAGE = {"count": 0, "next": None, "previous": None, "results": []}
+
 
 @route("POST", "/api/dataset/{}/upload/")
 def upload(world: World, asked: Asked, dataset: str) -> Answer:
@@ -71,7 +73,7 @@ def _upload_old(
     form = asked.content_type.startswith("multipart")
     folder = asked.query.get("folder_id") if form else said.get("folder_id")
     if form and folder and number(str(folder)) not in dataset.folders:
-        return Answer(400, {"error": True, "detail": "wrong 'folder_id' query parameter", "count": 0, "results": []})
+        return Answer(400, {"error": True, "detail": "wrong 'folder_id' query parameter", **_NO_PAGE})
     one = Upload(str(uuid.uuid4()), dataset.id, task=task, annotation_set=wanted)
     one.folder = number(str(folder)) if folder and number(str(folder)) in dataset.folders else None
     for name, data in asked.files:

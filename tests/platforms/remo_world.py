@@ -110,6 +110,8 @@ class Dataset:
     public: bool = False
     folders: dict[int, Folder] = field(default_factory=dict)
     pictures: dict[int, Picture] = field(default_factory=dict)
+    top_classes: list[dict[str, Any]] = field(default_factory=list)
+    """As they were when files came in last (0.3)."""
     created_at: str = field(default_factory=now)
     updated_at: str = field(default_factory=now)
 
@@ -314,12 +316,19 @@ class World:
             self._fetch(dataset, upload, url)
         for name, (_, data) in upload.files.items():
             self._take(dataset, upload, name, data)
+        if not self.modern:
+            self._count_classes(dataset)
         wrong = upload.images.errors or upload.annotations.errors or upload.errors
         upload.status, upload.finished_at = "failed" if wrong else "done", now()
         if upload.task and self.modern and not upload.annotation_set:
             name = TASKS[upload.task]
             if not any(one.name == name for one in self.sets_of(dataset.id)):
                 self.new_set(dataset.id, name, upload.task, [], counted=False)
+
+    def _count_classes(self, one: Dataset) -> None:
+        notes = [note for s in self.sets_of(one.id) for note in s.notes.values()]
+        said = [number for note in notes for o in note.objects for number in o["classes"]]
+        one.top_classes = [{"name": self.classes[c], "count": said.count(c)} for c in dict.fromkeys(said)]
 
     def _fetch(self, dataset: Dataset, upload: Upload, url: str) -> None:
         data = self.web.get(url)

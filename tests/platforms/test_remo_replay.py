@@ -12,11 +12,18 @@ import pytest
 import requests
 from PIL import Image
 
+from .contract import picture as small_picture
 from .remo_server import EMAIL, RemoServer
 from .remo_world import Upload
 
 TRAFFIC = Path(__file__).parent / "remo_traffic"
-OLD, NEW = (json.loads((TRAFFIC / f"remo-{version}.json").read_text()) for version in ("0.3.29", "0.6.1"))
+VERSIONS = ("0.3.29", "0.6.1")
+RECORDED = {
+    (name, version): json.loads((TRAFFIC / f"{name}-{version}.json").read_text(encoding="utf-8"))
+    for name in ("remo", "more")
+    for version in VERSIONS
+}
+"""Of each version what was recorded first, and what was recorded of whatever the adapter asks for beyond that."""
 WEB = "http://127.0.0.1:8724"
 
 
@@ -48,6 +55,17 @@ SENT: dict[str, dict[str, list[tuple[str, bytes]]]] = {
 """The files of the recorded forms, by the exchange's note. The recording tells their names in later answers."""
 
 
+def content(name: str) -> bytes:
+    """The bytes of a file whose name the recording tells."""
+    if name.startswith("broken"):
+        return b"no image at all"
+    if not name.startswith("big"):
+        return small_picture(name)
+    buffer = io.BytesIO()
+    Image.new("RGB", (4000, 3000), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 class Replay:
     """Says the recorded requests in their order. Ids of sessions, which are made up anew, are translated."""
 
@@ -64,9 +82,12 @@ class Replay:
             path = path.replace(theirs, ours)
         data, files = exchange.get("data"), None
         if exchange.get("files"):
-            files = [("files", one) for one in SENT[self.version][exchange["note"]]]
+            sent = SENT[self.version].get(exchange["note"]) or [(name, content(name)) for name in exchange["files"]]
+            files = [("files", one) for one in sent]
             data = {name: self.uploads.get(value, value) for name, value in (data or {}).items()}
-        headers = {"Content-Type": "text/plain" if data == "x" else "application/json"} if isinstance(data, str) else {}
+        headers = dict(exchange.get("headers") or {})
+        if isinstance(data, str):
+            headers["Content-Type"] = "text/plain" if data == "x" else "application/json"
         answer = self.session.request(
             exchange["method"],
             self.server.url + path,
@@ -147,15 +168,14 @@ def two_uploads_of_somebody_else(server: RemoServer) -> None:
         server.world.work_off(made)
 
 
-@pytest.mark.parametrize(("version", "traffic"), [("0.3.29", OLD), ("0.6.1", NEW)], ids=["0.3.29", "0.6.1"])
-def test_every_recorded_request_is_answered_with_the_recorded_status_and_shape(
-    version: str, traffic: list[dict[str, Any]]
-) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ["remo", "more"])
+def test_every_recorded_request_is_answered_with_the_recorded_status_and_shape(name: str, version: str) -> None:
     wrong = []
     with RemoServer(modern=version == "0.6.1") as server:
         prepare(server)
         replay = Replay(server, version)
-        for number, exchange in enumerate(traffic):
+        for number, exchange in enumerate(RECORDED[name, version]):
             if "/uploads/" not in exchange["path"] or exchange["note"].startswith("uploads"):
                 server.world.settle()
             if exchange["note"] == "uploads list":
@@ -166,5 +186,10 @@ def test_every_recorded_request_is_answered_with_the_recorded_status_and_shape(
 
 
 def test_the_recordings_are_whole() -> None:
-    assert (len(OLD), len(NEW)) == (19, 145)
-    assert OLD[0]["json"]["email"] == EMAIL
+    assert {key: len(exchanges) for key, exchanges in RECORDED.items()} == {
+        ("remo", "0.3.29"): 19,
+        ("remo", "0.6.1"): 145,
+        ("more", "0.3.29"): 77,
+        ("more", "0.6.1"): 80,
+    }
+    assert RECORDED["remo", "0.3.29"][0]["json"]["email"] == EMAIL
