@@ -39,6 +39,8 @@ class RemoServer:
         self.world = World(modern)
         self.token = secrets.token_hex(20)
         self.asked: list[Asked] = []
+        self.unknown = ""
+        """Addresses that this server does not know, as a pattern: other versions know fewer."""
         self.lock = threading.RLock()
         self.without_cookie = 0
         """Requests without a session cookie that are on their way just now."""
@@ -106,7 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
         if asked.path.rstrip("/") in ("/version", *(["/api/version"] if remo.modern else [])):
             return Answer(200, version)
         login = asked.path == "/api/rest-auth/login/"
-        if not login and not knows(remo.world, asked.path):
+        hidden = remo.unknown and re.search(remo.unknown, asked.path) and asked.method == "GET"
+        if hidden or (not login and not knows(remo.world, asked.path)):
             return self._unknown(remo, asked)
         try:
             denied = self._denied(remo, asked)

@@ -26,6 +26,7 @@ from labelwright.platforms.remo_session import RemoSession
 from labelwright.platforms.remo_shapes import ImageStatus, RemoFolder, Task
 
 from .contract import all_labels, picture, to_send, unique, wait_for_batch
+from .proxy import Fault, FaultProxy, Rule
 from .remo_harness import Labeler
 from .remo_server import EMAIL, PASSWORD, RemoServer
 
@@ -309,6 +310,43 @@ def test_a_session_that_was_lost_with_its_server_blocks_nothing(new: RemoServer)
     assert not remo.is_busy(made.id.split("-")[0])
 
 
+# Versions that know fewer calls than the two that were seen
+
+LISTS = r"/sdk/|annotation-sets/\d+/images/$|annotation-set/\d+/image/$|/ui/uploads/$"
+
+
+@pytest.mark.parametrize("unknown", [LISTS, rf"{LISTS}|/annotation/$"], ids=["no lists", "nor single images"])
+def test_a_campaign_needs_none_of_the_lists_that_only_some_versions_have(server: RemoServer, unknown: str) -> None:
+    server.unknown = unknown
+    remo, labeler = connected(server), Labeler(server.url)
+    made = campaign(remo)
+    images = ids(remo, made)
+    assert sorted(images) == ["a.png", "b.png", "c.png"]
+    boat = [{"name": "O", "classes": [{"name": "Buoy"}], "coordinates": [{"x": 1, "y": 2}, {"x": 9, "y": 9}]}]
+    labeler.say(made.id, images["b.png"], {"objects": boat})
+    assert [one.name for one in all_labels(remo, made.id)] == ["b.png"]
+    labeler.say(made.id, images["a.png"], {"objects": []})
+    labeler.say(made.id, images["c.png"], {"objects": []}, "skipped")
+    assert remo.read_campaign(made.id).state is RemoteState.COMPLETED
+    found = {one.name: len(one.annotations) for one in all_labels(remo, made.id)}
+    assert found == {"a.png": 0, "b.png": 1, "c.png": 0}
+
+
+def test_images_in_folders_are_listed_where_there_is_no_list_of_all(server: RemoServer) -> None:
+    server.unknown = "/sdk/"
+    remo = connected(server)
+    server.world.local = {"/data/inner.png": picture("inner.png"), "/top/outer.png": picture("outer.png")}
+    dataset = remo.create_dataset("river").id
+    folder = remo.create_folder(dataset, "batch-1").id
+    for path, where in (("/data", folder), ("/top", None)):
+        done = remo.link_files(dataset, [path], folder=where)
+        if done.session:
+            remo.wait_for_upload(done.session)
+    assert sorted(one.name for one in remo.list_images(dataset)) == ["inner.png", "outer.png"]
+    with pytest.raises(NotFound):
+        list(remo.list_images("999"))
+
+
 # URLs
 
 
@@ -398,6 +436,27 @@ def test_adapters_of_one_connection_share_a_session(new: RemoServer) -> None:
     assert one.session is other.session
     one.check(), other.check()
     assert len(new.calls("POST", "/api/rest-auth/login/")) == 1
+
+
+def test_the_version_is_found_at_its_older_address_whatever_the_newer_one_answers(old: RemoServer) -> None:
+    assert connected(old).session.server().version == "0.3.29"
+    assert [one.path for one in old.asked] == ["/api/version", "/version", "/api/rest-auth/login/"]
+
+
+def test_a_page_of_somebody_in_between_may_be_gone_the_next_time(server: RemoServer) -> None:
+    remo = connected(server)
+    remo.check()
+    with FaultProxy(("127.0.0.1", server.port)) as proxy:
+        url = proxy.url.replace("127.0.0.1", "localhost")
+        other = Remo(RemoSession(url, EMAIL, Secret(PASSWORD)))
+        other.check()
+        proxy.add(Rule(Fault.WRONG_TYPE))
+        with pytest.raises(PlatformUnavailable):
+            other.check()
+        with pytest.raises(PlatformUnavailable):
+            other.session.download("try", "/api/v1/ui/annotation-sets/1/export/", {}, io.BytesIO())
+        with pytest.raises(PlatformUnavailable):
+            other.session.erase("try", "/api/v1/ui/annotation-sets/1/")
 
 
 def test_a_page_for_an_address_that_is_not_known_is_no_answer(server: RemoServer) -> None:

@@ -6,9 +6,9 @@ says how. Said twice every method leaves the same behind, unless it says otherwi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
@@ -31,6 +31,7 @@ from .remo_shapes import (
 
 SETS = "/api/v1/ui/annotation-sets"
 DATASETS = "/api/v1/ui/datasets"
+_T = TypeVar("_T")
 ExportFormat = Literal["json", "coco", "csv"]
 Coordinates = Literal["pixel", "percent"]
 
@@ -201,7 +202,16 @@ class RemoCalls:
     def list_images(self, dataset: str) -> Iterator[RemoteImage]:
         """Every image in all folders, under the name that Remo shows."""
         path = f"/api/v1/sdk/datasets/{_id(dataset)}/images/"
-        return map(image_from, self._pages(f"list the images of dataset {dataset}", path))
+        images = map(image_from, self._pages(f"list the images of dataset {dataset}", path))
+        return if_known(images, lambda: self._images_in(dataset))
+
+    def _images_in(self, dataset: str, folder: str | None = None) -> Iterator[RemoteImage]:
+        """The same for versions without that list, folder by folder."""
+        for one in self.list_contents(dataset, folder):
+            if isinstance(one, RemoFolder):
+                yield from self._images_in(dataset, one.id)
+            else:
+                yield one
 
     def set_image_status(self, dataset: str, annotation_set: str, image: str, status: ImageStatus) -> None:
         """Call an image done, skipped or not annotated. On 0.3, which has no call for that, its annotations are saved
@@ -282,6 +292,19 @@ class RemoCalls:
 
     def _pages(self, verb: str, path: str, params: dict[str, str] | None = None, limit: int | None = None) -> Any:
         return self.session.pages(verb, path, params, page=self.page_size, most=limit)
+
+
+def if_known(wanted: Iterator[_T], otherwise: Callable[[], Iterator[_T]]) -> Iterator[_T]:
+    """What a call gives, or something else where the server does not know the call."""
+    try:
+        first = next(wanted)
+    except StopIteration:
+        return
+    except NotFound:
+        yield from otherwise()
+        return
+    yield first
+    yield from wanted
 
 
 _NOT_HIGH = "Only images of high resolution (about 10 megapixels, or 10 MB, and more) can be cached and cut."

@@ -19,9 +19,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
 
-from .errors import PlatformRefused, PlatformUnavailable
+from .errors import NotFound, PlatformRefused, PlatformUnavailable
 from .fields import Fields
-from .remo_calls import RemoCalls
+from .protocol import RemoteImage
+from .remo_calls import RemoCalls, if_known
 from .remo_names import Spelling, our_name
 from .remo_session import NAME
 from .remo_shapes import ImageStatus, image_from
@@ -59,6 +60,11 @@ class Reading:
         row = (image, name, width, height)
         self._database.execute("INSERT OR IGNORE INTO images (id, name, width, height) VALUES (?, ?, ?, ?)", row)
 
+    def has_objects(self, name: str) -> bool:
+        found = self._database.execute("SELECT item FROM said WHERE name = ?", (name,)).fetchone()
+        item = json.loads(found[0]) if found else {}
+        return bool(item.get("annotations") or item.get("classes"))
+
     def page(self, first: int, count: int, spelling: Spelling) -> tuple[tuple[LabeledImage, ...], bool]:
         """Images from a place on, and whether more follow."""
         asked = (
@@ -79,19 +85,22 @@ def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
         file.seek(0)
         for number, (item, text) in enumerate(objects_of(file, verb)):
             reading.keep(Fields(NAME, verb, item, f"[{number}]"), text)
-    for image in _looked_at(calls, dataset, annotation_set, verb):
-        found = image_from(image)
+    images = if_known(
+        _looked_at(calls, dataset, annotation_set, verb),
+        lambda: _looked_at_one_by_one(calls, dataset, annotation_set, reading),
+    )
+    for found in images:
         reading.add(found.id, found.name, found.width, found.height)
     return reading
 
 
-def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -> Iterator[Fields]:
+def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -> Iterator[RemoteImage]:
     """Images that are done or skipped, with or without objects. Objects alone are no look: they may be predictions."""
     session = calls.session
     if session.server().uploads_in_sessions:
         path = f"/api/v1/ui/annotation-sets/{annotation_set}/images/"
         images = session.pages(verb, path, page=calls.page_size)
-        yield from (image for image in images if image.json.get("status") in _LOOKED_AT)
+        yield from (image_from(image) for image in images if image.json.get("status") in _LOOKED_AT)
         return
     # 0.3 fails on that list. Its gallery gives done images first, then skipped ones, then the rest; the pages after the
     # first are asked for by a tracker that remembers which were given.
@@ -105,13 +114,31 @@ def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -
             if image.json.get("status") not in _LOOKED_AT:
                 return
             count += 1
-            yield image
+            yield image_from(image)
         if not answer.has("next") or not count:
             return
         tracker = _parameter(answer.text("next"), "tracker_id")
         if not tracker:
             answer.refuse("next", "names no tracker")
         more = {"tracker_id": tracker, "direction": "next"}
+
+
+def _looked_at_one_by_one(
+    calls: RemoCalls, dataset: str, annotation_set: str, reading: Reading
+) -> Iterator[RemoteImage]:
+    """The same for versions without such a list. Of a complete set it is every image, which needs no asking."""
+    complete = any(one.complete for one in calls.list_annotation_sets(dataset) if one.id == annotation_set)
+    for image in calls.list_images(dataset):
+        if complete or _is_looked_at(calls, dataset, annotation_set, image, reading):
+            yield image
+
+
+def _is_looked_at(calls: RemoCalls, dataset: str, annotation_set: str, image: RemoteImage, reading: Reading) -> bool:
+    path = f"/api/dataset/{dataset}/annotation-set/{annotation_set}/image/{image.id}/annotation/"
+    try:
+        return calls.session.fields(f"read image {image.id}", "GET", path).text("status") in _LOOKED_AT
+    except NotFound:
+        return reading.has_objects(image.name)
 
 
 def _parameter(url: str, name: str) -> str:

@@ -23,7 +23,7 @@ from .protocol import Secret
 
 NAME = "remo"
 
-_PAGE = re.compile(rb"(?i)<title>\s*remo(\.ai)?\s*</title>")
+_PAGE = re.compile(rb"(?i)\bremo\b")
 _UPLOAD_SESSIONS = (0, 4, 25)
 """Since this version uploads are sessions that are completed and polled."""
 
@@ -192,8 +192,10 @@ class RemoSession:
         verb = "say its version"
         try:
             answer = self._http.call(verb, "GET", "/api/version")
-        except NotFound:  # 0.3 has a page for every address that it does not know
-            answer = self._http.call(verb, "GET", "/version")
+        except (NotFound, PlatformUnavailable) as error:
+            if error.status not in (200, 404):
+                raise
+            answer = self._http.call(verb, "GET", "/version")  # 0.3 has a page for every address that it does not know
         fields = Fields(NAME, verb, answer)
         if fields.json.get("app") != "remo":
             fields.refuse("app", "is not remo")

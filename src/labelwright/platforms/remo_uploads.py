@@ -155,7 +155,10 @@ class RemoUploads:
     def is_busy(self, dataset: str) -> bool:
         """Whether a session of the dataset is worked off. Those of yesterday were lost when the server was restarted:
         Remo calls them running for ever."""
-        return any(upload.running and not _is_old(upload) for upload in self.list_uploads(dataset, active=True))
+        try:
+            return any(upload.running and not _is_old(upload) for upload in self.list_uploads(dataset, active=True))
+        except NotFound:  # this version keeps no such list
+            return False
 
     # How it is sent
 
