@@ -71,6 +71,7 @@ class RemoHarness(Harness):
         self.server = server
         self.labeler_at_work = Labeler(server)
         self._address = proxy.url.replace("127.0.0.1", "localhost")  # 0.3 answers under no other name
+        self.platform().check()  # logged in, so that faults meet the verbs that they are meant for
 
     def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Remo:
         reading = 0.35 if hasty else 20.0

@@ -193,7 +193,7 @@ class RemoSession:
         try:
             answer = self._http.call(verb, "GET", "/api/version")
         except (NotFound, PlatformUnavailable) as error:
-            if error.status not in (200, 404):
+            if not isinstance(error, NotFound) and "html" not in error.words:
                 raise
             answer = self._http.call(verb, "GET", "/version")  # 0.3 has a page for every address that it does not know
         fields = Fields(NAME, verb, answer)
