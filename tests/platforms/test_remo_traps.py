@@ -221,6 +221,17 @@ def test_images_that_remo_cannot_take_are_left_out_each_with_its_reason(server: 
     assert list(ids(remo, made)) == ["a.png"]
 
 
+def test_an_image_that_the_server_cannot_open_is_left_out_with_its_words(server: RemoServer) -> None:
+    remo = connected(server)
+    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    broken = replace(to_send("sub/broken.png"), open=lambda: io.BytesIO(picture("broken.png")[:40]))
+    remo.send_images(made.id, 1, [to_send("a.png"), broken])
+    ((name, reason),) = wait_for_batch(remo, made.id, 1).rejected
+    assert name == "sub/broken.png"
+    assert "Failed to upload image" in reason
+    assert list(ids(remo, made)) == ["a.png"]
+
+
 def test_another_process_learns_what_was_left_out_from_the_uploads(new: RemoServer) -> None:
     remo = connected(new)
     made = campaign(remo)

@@ -30,7 +30,7 @@ from .protocol import (
 )
 from .remo_calls import RemoCalls
 from .remo_labels import Reading, read
-from .remo_names import Spelling, class_name, our_name, refuse_what_looks_alike
+from .remo_names import Spelling, class_name, file_name, our_name, refuse_what_looks_alike
 from .remo_session import NAME, RemoSession, shared_session
 from .remo_shapes import ImageStatus, RemoAnnotationSet, RemoDataset, RemoUpload, Task
 from .remo_uploads import RemoUploads
@@ -154,8 +154,9 @@ class Remo(RemoCalls, RemoUploads):
         dataset, _ = _ids(campaign, f"send images into campaign {campaign}")
         reasons = [(image.image.name, why_not(image)) for image in images]
         left_out = [(name, reason) for name, reason in reasons if reason]
-        files = (to_upload(image) for image in images if why_not(image) is None)
-        upload = self.upload_files(dataset, files)
+        sent = [image for image in images if why_not(image) is None]
+        upload = self.upload_files(dataset, map(to_upload, sent))
+        left_out += _named_in(upload, [file_name(one.image.name, one.image.format) for one in sent])
         self.session.memory["batch", campaign, str(batch)] = (upload, tuple(left_out))
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
@@ -240,7 +241,7 @@ class Remo(RemoCalls, RemoUploads):
         if anew or place not in memory:
             memory.pop(place, None)
             memory[place] = read(self, dataset, annotation_set)
-            kept = [one for one in memory if one[0] == place[0]]
+            kept = [one for one in list(memory) if one[0] == place[0]]
             for one in kept[:-_READINGS]:
                 memory.pop(one, None)
         found: Reading = memory[place]
@@ -303,6 +304,12 @@ def _batch(upload: RemoUpload, left_out: Sequence[tuple[str, str]]) -> RemoteBat
     words = "; ".join(filter(None, (upload.words, *(reason for name, reason in upload.left_out if not name))))
     failed = upload.state == "failed" and not upload.added and bool(words)
     return RemoteBatch(SetState.FAILED if failed else SetState.FINISHED, tuple(dict(rejected).items()), words)
+
+
+def _named_in(upload: RemoUpload, sent: Sequence[str]) -> list[tuple[str, str]]:
+    """What 0.3 left out: it tells in sentences, such as `Failed to upload image a.jpg, error: ...`."""
+    sentences = [reason for name, reason in upload.left_out if not name]
+    return [(our_name(name), reason) for reason in sentences for name in sent if f" {name}, " in reason]
 
 
 def _ids(campaign: str, verb: str) -> tuple[str, str]:

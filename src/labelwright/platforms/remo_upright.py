@@ -39,7 +39,15 @@ def to_upload(image: ImageToSend) -> FileToUpload:
 
 
 def upright(data: bytes) -> bytes:
-    """The same picture with its first stored row on top; the very same bytes when it is so already."""
+    """The same picture with its first stored row on top; the very same bytes when it is so already, or cannot be opened
+    here: the server will say so, too."""
+    try:
+        return _upright(data)
+    except (OSError, SyntaxError, ValueError):
+        return data
+
+
+def _upright(data: bytes) -> bytes:
     with Pillow.open(BytesIO(data)) as picture:
         if picture.getexif().get(_ORIENTATION, 1) in (0, 1):
             return data
