@@ -1,0 +1,34 @@
+"""The store that a campaign's datasets go to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from labelwright.settings import Settings
+from labelwright.spec import ExportTo
+from labelwright.stores.azure_ml import AzureMlStore
+from labelwright.stores.local import LocalStore
+from labelwright.stores.protocol import DatasetStore
+
+from .workspaces import workspace_named
+
+
+def _azure_ml(export: ExportTo, settings: Settings) -> DatasetStore:
+    return AzureMlStore(
+        workspace_named(export.workspace, settings),
+        engine=export.engine,
+        threads=settings.upload_threads,
+        timeout=settings.request_timeout,
+    )
+
+
+STORES: dict[str, Callable[[ExportTo, Settings], DatasetStore]] = {
+    "local": lambda export, settings: LocalStore(Path(export.folder)),
+    "azure_ml": _azure_ml,
+}
+
+
+def open_store(export: ExportTo, settings: Settings) -> DatasetStore:
+    """Made anew by every task: it may hold credentials. Raises SettingsError."""
+    return STORES[export.store](export, settings)
