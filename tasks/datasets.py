@@ -24,7 +24,7 @@ from .kept_images import kept_folder
 from .labels import Stock, delivered, spool_of
 from .reporting import log, publish_table
 from .retrying import RETRIED
-from .stores import open_store
+from .stores import open_store, store_that_holds
 from .workbench import Workbench
 
 SHOWN = 60
@@ -100,7 +100,13 @@ def verify_dataset(title: str, name: str, version: str) -> None:
 def differences_of(bench: Workbench, name: str, version: str) -> list[str]:
     """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
     told = registered_version(bench, name, version)
-    return open_store(bench.spec.export, bench.settings).verify(told)
+    return store_that_holds(told.location, bench.spec.export, bench.settings).verify(told)
+
+
+def receipt_of(bench: Workbench, name: str, version: str) -> dict[str, Any]:
+    """What was said of a version when it was registered. Raises DatasetGone, LedgerError."""
+    told = registered_version(bench, name, version)
+    return store_that_holds(told.location, bench.spec.export, bench.settings).receipt(told)
 
 
 def registered_version(bench: Workbench, name: str, version: str) -> RegisteredDataset:

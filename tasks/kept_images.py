@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from urllib.parse import quote
 
 from prefect import task
 
 from labelwright.ingest import StockItem
-from labelwright.ingest.opening import open_source
+from labelwright.ingest.opening import open_source, signed_address_of, version_in
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.stores.protocol import ImageSource, KeepsImages
 
@@ -144,17 +143,12 @@ def _the_keeper(bench: Workbench) -> KeepsImages:
 
 
 def _image_source(bench: Workbench, stamps: dict[str, str | None]) -> ImageSource:
-    source, images = open_source(bench.spec.images, bench.settings), bench.spec.images
+    images, settings = bench.spec.images, bench.settings
+    source = open_source(images, settings)
     if images.container is None:
         return ImageSource(source.open, platform_folder=bench.title)
-    sas = bench.settings.container_sas.get_secret_value().removeprefix("?") if bench.settings.container_sas else ""
-    start = images.container.rstrip("/")
-
-    def signed_url(location: str) -> str:
-        return f"{start}/{quote(location)}" + (f"?{sas}" if sas else "")
-
-    def etag(location: str) -> str | None:
-        stamp = stamps.get(location)
-        return stamp.rpartition("/")[0] if stamp else None
-
-    return ImageSource(source.open, signed_url, etag)
+    return ImageSource(
+        source.open,
+        signed_url=lambda location: signed_address_of(images, location, settings),
+        etag=lambda location: version_in(stamps.get(location)),
+    )

@@ -32,3 +32,17 @@ STORES: dict[str, Callable[[ExportTo, Settings], DatasetStore]] = {
 def open_store(export: ExportTo, settings: Settings) -> DatasetStore:
     """Made anew by every task: it may hold credentials. Raises SettingsError."""
     return STORES[export.store](export, settings)
+
+
+def store_that_holds(location: str, export: ExportTo, settings: Settings) -> DatasetStore:
+    """The store of a version that was registered, even if the campaign's next ones go elsewhere.
+
+    Locations tell them apart: a folder is local, SDK v2 answers URIs with the subscription in them, SDK v1 has none.
+    """
+    if not location.startswith("azureml://"):
+        changed = {"store": "local"}
+    elif location.startswith("azureml://subscriptions/"):
+        changed = {"store": "azure_ml", "engine": "sdk_v2"}
+    else:
+        changed = {"store": "azure_ml", "engine": "sdk_v1"}
+    return open_store(export.model_copy(update=changed), settings)

@@ -63,7 +63,8 @@ def azure_at_hand(folder: Path) -> Iterator[tuple[Azure, dict[str, str]]]:
         before = {name: os.environ.get(name) for name in environment}
         os.environ.update(environment)
         try:
-            azure = Azure(ml, azurite.connection_string)
+            # By name, since SDKs put the account before it: requests reads "no proxy for 127.0.0.1" as an ending.
+            azure = Azure(ml, azurite.connection_string.replace("//127.0.0.1:", "//localhost:"))
             azure.container.create_container()
             stack.callback(azure.container.close)
             yield azure, environment
@@ -101,7 +102,7 @@ def _proxy_to(port: int, ml: AzureMl) -> Iterator[str]:
             while self.rfile.readline().strip():
                 pass
             ml.calls.append((method, target))
-            if method != "CONNECT" or not target.startswith("devstoreaccount1.blob."):
+            if method != "CONNECT" or target not in (f"localhost:{port}", f"devstoreaccount1.blob.localhost:{port}"):
                 self.wfile.write(b"HTTP/1.1 403 not to be reached from a test\r\nContent-Length: 0\r\n\r\n")
                 return
             with socket.create_connection(("127.0.0.1", port), 10) as onward:

@@ -16,6 +16,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -191,10 +192,21 @@ class AzureMl:
     def post_secrets(self, query: Json, body: Json, name: str) -> tuple[int, Json]:
         self._only("list secrets", query, {"api-version"})
         self._only("list secrets", body, {"expirableSecret", "expireAfterHours"})
-        secrets = self.datastores.get(name, {}).get("credentials", {}).get("secrets")
-        if secrets is None:
+        told = self.datastores[name]
+        secrets = told["credentials"].get("secrets", {})
+        if "sasToken" in secrets:
+            return 200, secrets
+        if "key" not in secrets:
             raise Refused(403, "this identity may not list secrets", "AuthorizationFailed")
-        return 200, secrets
+        # As the service does: not the key, but a signature that it makes for an hour.
+        from azure.storage.blob import generate_container_sas
+
+        until = datetime.now(UTC) + timedelta(hours=1)
+        account, container = told["accountName"], told["containerName"]
+        sas = generate_container_sas(
+            account, container, account_key=secrets["key"], permission="rl", expiry=until, protocol="https"
+        )
+        return 200, {"secretsType": "Sas", "sasToken": sas}
 
     @staticmethod
     def _shown(told: Json) -> Json:
@@ -413,7 +425,7 @@ def azure_ml_at_hand(folder: Path) -> Iterator[tuple[AzureMl, dict[str, str]]]:
                 "REQUESTS_CA_BUNDLE": str(certificate),
                 "IDENTITY_ENDPOINT": state.token_address,
                 "IDENTITY_HEADER": secret,
-                "NO_PROXY": "127.0.0.1,localhost",
+                "NO_PROXY": "127.0.0.1",
             },
         )
     finally:
@@ -425,24 +437,23 @@ def azure_ml_at_hand(folder: Path) -> Iterator[tuple[AzureMl, dict[str, str]]]:
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that signs itself, good for a day."""
-    import datetime
     from ipaddress import ip_address
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in")])
-    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost"), x509.DNSName("*.blob.127.0.0.1")]
+    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost"), x509.DNSName("*.blob.localhost")]
     built = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
