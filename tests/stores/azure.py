@@ -29,7 +29,7 @@ def python_of(engine: str) -> str:
     """The Python that has the SDK. Fails with advice where there is none."""
     found = os.environ.get(f"LABELWRIGHT_AZUREML_{engine.upper()}")
     if not found or not Path(found).exists():
-        more = " mltable" if engine == "v1" else ""
+        more = " mltable 'azureml-dataprep[pandas]'" if engine == "v1" else ""
         raise RuntimeError(ADVICE.format(engine=engine, upper=engine.upper(), more=more))
     return found
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from labelwright.ingest.azure import seconds_in
@@ -142,7 +142,7 @@ class Calls:
         if status is None or status in (408, 429) or status >= 500:
             wait = seconds_in(failure.get("retry_after"))
             if wait is not None and wait <= LONGEST_WAIT:
-                time.sleep(wait)  # tasks know no Retry-After: it is over when they ask again
+                sleep(wait)  # tasks know no Retry-After: it is over when they ask again
             return PlatformUnavailable(
                 AZURE_ML, verb, status=status, words=words, advice="Try again.", retry_after=wait
             )
