@@ -37,8 +37,15 @@ class Store(Protocol):
 class Azurite:
     """Microsoft's own stand-in for Azure Storage, strict (not --loose)."""
 
-    def __init__(self, folder: Path, *, own_process: bool = True, certificate: tuple[Path, Path] | None = None) -> None:
-        """On disk in the folder, and with TLS, when a certificate and its key are given; else in memory."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        own_process: bool = True,
+        on_disk: bool = False,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        """In memory, or on disk in the folder; with TLS when a certificate and its key are given."""
         program = os.environ.get("LABELWRIGHT_AZURITE") or shutil.which("azurite-blob")
         if not program:
             raise RuntimeError(
@@ -47,11 +54,11 @@ class Azurite:
             )
         log = folder / "azurite.log"
         options, environment = ["--blobPort", "0", "--skipApiVersionCheck", "--disableTelemetry"], dict(os.environ)
-        if certificate is None:
-            options.append("--inMemoryPersistence")
-        else:
+        options += ["--location", str(folder / "blobs")] if on_disk else ["--inMemoryPersistence"]
+        if certificate is not None:
             chain, key = map(str, certificate)
-            options += ["--location", str(folder / "blobs"), "--cert", chain, "--key", key]
+            # With TLS it takes identities too: it looks at a token's issuer, audience and time, not at its signature.
+            options += ["--cert", chain, "--key", key, "--oauth", "basic"]
             # Asked for a copy, it asks itself for the source.
             environment["NODE_EXTRA_CA_CERTS"] = chain
         with log.open("w") as out:

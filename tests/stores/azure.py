@@ -54,7 +54,7 @@ def azure_at_hand(folder: Path) -> Iterator[tuple[Azure, dict[str, str]]]:
     """Both, and the environment that leads there; the settings' workspaces of every name are made by `workspace`."""
     with ExitStack() as stack:
         ml, environment = stack.enter_context(azure_ml_at_hand(folder))
-        azurite = Azurite(folder, certificate=(folder / "certificate.pem", folder / "key.pem"))
+        azurite = Azurite(folder, on_disk=True, certificate=(folder / "certificate.pem", folder / "key.pem"))
         stack.callback(azurite.stop)
         port = urlsplit(dict(_parts(azurite.connection_string))["BlobEndpoint"]).port or 0
         proxy = stack.enter_context(_proxy_to(port, ml))

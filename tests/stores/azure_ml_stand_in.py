@@ -84,7 +84,9 @@ class AzureMl:
     def issue(self, resource: str) -> str:
         with self.lock:
             # Shaped as a JSON Web Token: azureml-core reads the expiry in it.
-            told = {"aud": resource, "exp": int(time.time()) + 3600, "jti": uuid.uuid4().hex, "tid": "t"}
+            now, tenant = int(time.time()), str(uuid.UUID(int=7))
+            told = {"aud": resource, "iss": f"https://sts.windows.net/{tenant}/", "tid": tenant}
+            told |= {"nbf": now - 60, "iat": now - 60, "exp": now + 3600, "jti": uuid.uuid4().hex}
             parts = ({"alg": "none", "typ": "JWT"}, told, {})
             token = ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
             self.tokens[token] = resource

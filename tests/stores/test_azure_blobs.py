@@ -26,7 +26,7 @@ pytestmark = pytest.mark.azurite
 
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory) -> Iterator[Azurite]:
-    found = Azurite(tmp_path_factory.mktemp("azurite"))
+    found = Azurite(tmp_path_factory.mktemp("azurite"), on_disk=True)
     with BlobServiceClient.from_connection_string(found.connection_string) as service:
         service.create_container("extra-images")
         service.create_container("elsewhere")

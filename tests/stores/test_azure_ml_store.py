@@ -205,6 +205,26 @@ def test_nothing_secret_is_in_what_is_sent_to_be_seen(azure, tmp_path, caplog):
     assert not any(b"sig=" in azure.read(name) for name in azure.names())
 
 
+def test_an_identity_opens_workspace_and_container_and_the_datastore_holds_no_secret(azure, tmp_path):
+    url = azure.container.url.rpartition("/")[0]
+    store = store_of(azure, connection_string=None, account_url=url)
+    found = register(store, files_in(tmp_path / "files"))
+    assert store.verify(found) == []
+    assert azure.read("label_sets/river_labels.csv") == (tmp_path / "files" / "river_labels.csv").read_bytes()
+    assert azure.ml.datastores["labelwright"]["credentials"] == {"credentialsType": "None"}
+    # The SDK read the MLTable by the same identity.
+    assert not any(path.endswith("listSecrets") for _, path in azure.ml.calls)
+    assert azure.ml.versions["river_labels"][str(found.version)]["referencedUris"] == ["./labels.jsonl"]
+    assert any("devstoreaccount1.blob." in path for _, path in azure.ml.calls)
+
+
+def test_sdk_v1_makes_a_datastore_without_a_secret_too(azure, tmp_path):
+    url = azure.container.url.rpartition("/")[0]
+    store = store_of(azure, "sdk_v1", connection_string=None, account_url=url)
+    assert store.verify(register(store, files_in(tmp_path / "files"))) == []
+    assert azure.ml.datastores["labelwright"]["credentialType"] == "None"
+
+
 def test_a_workspace_by_its_config_json(azure, tmp_path):
     config = tmp_path / "config.json"
     told = {"subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace_name": WORKSPACE}
