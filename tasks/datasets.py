@@ -15,7 +15,6 @@ from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import count
 from labelwright.datasets.titles import file_stem
 from labelwright.domain import Annotation
-from labelwright.ingest.opening import open_source
 from labelwright.ledger import LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
@@ -136,7 +135,7 @@ def draw_labels(title: str) -> str:
 
 
 def _pictures(bench: Workbench) -> Iterator[tuple[str, Callable[[], BinaryIO], tuple[Annotation, ...]]]:
-    source = open_source(bench.spec.images, bench.settings)
+    source = bench.source
 
     def opener(location: str) -> Callable[[], BinaryIO]:
         return lambda: source.open(location)

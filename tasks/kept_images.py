@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from prefect import task
 
+from labelwright.blocks import with_signature
 from labelwright.ingest import StockItem
-from labelwright.ingest.opening import open_source, signed_address_of, version_in
+from labelwright.ingest.opening import signed_address_of, version_in
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.stores.protocol import ImageSource, KeepsImages
 
@@ -143,8 +144,7 @@ def _the_keeper(bench: Workbench) -> KeepsImages:
 
 
 def _image_source(bench: Workbench, stamps: dict[str, str | None]) -> ImageSource:
-    images, settings = bench.spec.images, bench.settings
-    source = open_source(images, settings)
+    images, settings, source = bench.spec.images, with_signature(bench.settings, bench.spec.images), bench.source
     if images.container is None:
         return ImageSource(source.open, platform_folder=bench.title)
     return ImageSource(

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from labelwright.settings import Settings
-from labelwright.spec import ExportTo
+from labelwright.blocks import workspace_in_block
+from labelwright.settings import Settings, SettingsError, WorkspaceSettings
+from labelwright.spec import BLOCK, ExportTo
 from labelwright.stores.azure_ml import AzureMlStore
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetStore
 
-from .workspaces import workspace_named
+
+def workspace_named(name: str, settings: Settings) -> WorkspaceSettings:
+    """The settings' workspace of this name, or the one of a Prefect block (`block:NAME`). Raises SettingsError."""
+    if name.startswith(BLOCK):
+        return workspace_in_block(name, settings.workspaces.get("default", WorkspaceSettings()))
+    found = settings.workspaces.get(name.lower())
+    if found is None:
+        variable = f"LABELWRIGHT_WORKSPACES__{name.upper()}"
+        raise SettingsError(
+            f"no Azure ML workspace '{name}' is known: set {variable}__CONFIG (or __SUBSCRIPTION_ID, __RESOURCE_GROUP, "
+            f"__WORKSPACE_NAME) and {variable}__ACCOUNT_URL, or make a Prefect block and say workspace: block:NAME"
+        )
+    return found
 
 
 def _azure_ml(export: ExportTo, settings: Settings) -> DatasetStore:
