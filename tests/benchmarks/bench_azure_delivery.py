@@ -31,7 +31,7 @@ from labelwright.ingest.azure import container_client
 from labelwright.settings import WorkspaceSettings
 from labelwright.stores.azure_blobs import account_of
 from labelwright.stores.azure_ml import AzureMlStore
-from labelwright.stores.protocol import content_hash, stored_files
+from labelwright.stores.protocol import content_hash, paths_of
 
 HERE = Path(__file__).resolve().parent
 THREADS = 16
@@ -67,9 +67,9 @@ def send(store: AzureMlStore, out: Path) -> None:
     for dataset in ("images", "labels"):
         folder = out / dataset
         digest = content_hash(folder)
-        for one in stored_files(folder):
-            store.send(f"bench_{dataset}", folder, one.name, content_hash=digest)
-        store._send_all(f"bench_{dataset}", folder, digest, {"campaign": {"title": "bench"}})
+        for path in paths_of(folder):
+            store.send(f"bench_{dataset}", folder, path.relative_to(folder).as_posix(), content_hash=digest)
+        store._send_all(f"bench_{dataset}", folder, content_hash(folder), {"campaign": {"title": "bench"}})
 
 
 def bare(connection: str, container: str, out: Path) -> None:

@@ -39,6 +39,7 @@ from .azure_blobs import Blobs, account_of, md5_of, open_blobs
 from .azure_ml_calls import AZURE_ML, Calls, place_of
 from .azure_ml_names import asset_name, blob_path
 from .protocol import (
+    HASHED_AT_ONCE,
     RECEIPT,
     ContentMismatch,
     DatasetGone,
@@ -352,16 +353,19 @@ def _hash_of(answer: Mapping[str, Any]) -> str:
 
 def _measured(files: Path) -> tuple[list[StoredFile], list[bytes]]:
     """Every file with its SHA-256, and its MD5, read once."""
-    found, md5s = [], []
-    for path in paths_of(files):
-        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+
+    def measured(path: Path) -> tuple[StoredFile, bytes]:
+        sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 sha256.update(chunk)
                 md5.update(chunk)
-        found.append(StoredFile(path.relative_to(files).as_posix(), path.stat().st_size, sha256.hexdigest()))
-        md5s.append(md5.digest())
-    return found, md5s
+                size += len(chunk)
+        return StoredFile(path.relative_to(files).as_posix(), size, sha256.hexdigest()), md5.digest()
+
+    with ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hash") as pool:
+        both = list(pool.map(measured, paths_of(files)))
+    return [one for one, _ in both], [md5 for _, md5 in both]
 
 
 def _csv_in(files: Sequence[StoredFile]) -> list[str]:
