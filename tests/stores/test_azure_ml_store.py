@@ -123,7 +123,8 @@ def test_the_datastore_is_made_once_and_another_container_under_its_name_is_refu
         if not other.exists():
             other.create_container()
     with pytest.raises(PlatformRefused, match="is the container extra-images of the account devstoreaccount1"):
-        register(store_of(azure, engine, container="another"), files)
+        register(store_of(azure, engine, container="another"), files_in(tmp_path / "other", "two"))
+    assert len(store_of(azure, engine).versions("river_labels")) == 1
 
 
 def test_a_lost_answer_is_found_when_asked_again(azure, tmp_path):

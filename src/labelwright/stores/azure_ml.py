@@ -15,19 +15,17 @@ In the workspace, versioned by the content hash (SDK v2) or numbered by the serv
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from labelwright.datasets.titles import title_of
 from labelwright.domain import Image
 from labelwright.ingest.stocktaking import StockItem
 from labelwright.ingest.stored import differences
@@ -37,9 +35,9 @@ from labelwright.settings import WorkspaceSettings
 
 from .azure_blobs import Blobs, account_of, md5_of, open_blobs
 from .azure_ml_calls import AZURE_ML, Calls, place_of
-from .azure_ml_names import asset_name, blob_path
+from .azure_ml_deliveries import Asset, asset_of, assets_in, csv_in, delivery_path, measured
+from .azure_ml_names import asset_name
 from .protocol import (
-    HASHED_AT_ONCE,
     RECEIPT,
     ContentMismatch,
     DatasetGone,
@@ -48,25 +46,10 @@ from .protocol import (
     StoredFile,
     UnsafeDataset,
     hash_of_files,
-    paths_of,
 )
 
 VERSION_DIGITS = 16
 """Of the content hash, as a version of SDK v2: two runs that export the same content mean the same version."""
-
-_TABLE = re.compile(r"_(detection|segmentation|classification)(?:_(train|validation|test))?_mltable/MLTable$")
-_TASKS = ("detection", "segmentation", "classification")
-_LINES = "labels.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One thing to register: its name's ending, what it is for each engine, and where it lies in the container."""
-
-    ending: str
-    kind: str
-    path: str
-    referenced: tuple[str, ...] = ()
 
 
 class AzureMlStore:
@@ -158,14 +141,14 @@ class AzureMlStore:
     # --- files and data assets
 
     def send(self, name: str, files: Path, file: str, *, content_hash: str) -> bool:
-        return self._blobs.put(_path(_asset(name), content_hash, file), files / file, md5_of(files / file))
+        return self._blobs.put(delivery_path(asset_of(name), content_hash, file), files / file, md5_of(files / file))
 
     def register(self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any]) -> RegisteredDataset:
-        asset = _asset(name)
+        asset = asset_of(name)
         sent = self._send_all(asset, files, content_hash, receipt)
-        answers = self._register(asset, self._assets_in(asset, content_hash, sent), content_hash, receipt)
-        for csv in _csv_in(sent):
-            self._blobs.copy_to(_path(asset, content_hash, csv), f"label_sets/{csv}")
+        answers = self._register(asset, assets_in(self._engine, asset, content_hash, sent), content_hash, receipt)
+        for csv in csv_in(sent):
+            self._blobs.copy_to(delivery_path(asset, content_hash, csv), f"label_sets/{csv}")
         first, *parts = (_registered(answer, content_hash) for answer in answers)
         return replace(first, parts=tuple(parts))
 
@@ -175,7 +158,7 @@ class AzureMlStore:
         if not self.has_images(image_folder):
             words = f"not all images are in {image_folder}"
             raise PlatformUnavailable(AZURE_ML, "register images", words=words, advice="Export again.")
-        asset, told = _asset(name), {**receipt, "image_folder": image_folder}
+        asset, told = asset_of(name), {**receipt, "image_folder": image_folder}
         self._send_all(asset, files, content_hash, told)
         (answer,) = self._register(asset, [Asset("", "uri_folder", f"{image_folder}/")], content_hash, told)
         return _registered(answer, content_hash)
@@ -184,7 +167,7 @@ class AzureMlStore:
         return next((one for one in self.versions(name) if one.content_hash == content_hash), None)
 
     def versions(self, name: str) -> list[RegisteredDataset]:
-        (told,) = self._calls.ask("list versions", [{"verb": "versions", "name": _asset(name)}])
+        (told,) = self._calls.ask("list versions", [{"verb": "versions", "name": asset_of(name)}])
         return [_registered(one, _hash_of(one)) for one in told]
 
     def verify(self, dataset: RegisteredDataset) -> list[str]:
@@ -204,20 +187,20 @@ class AzureMlStore:
 
     def receipt(self, dataset: RegisteredDataset) -> dict[str, Any]:
         for name in _owners(dataset.name):
-            text = self._blobs.read_text(_path(name, dataset.content_hash, RECEIPT))
+            text = self._blobs.read_text(delivery_path(name, dataset.content_hash, RECEIPT))
             if text is not None:
                 told: dict[str, Any] = json.loads(text)
                 return told
         raise DatasetGone(f"the container has no receipt of {dataset.name} with content {dataset.content_hash[:12]}")
 
     def _wrong_files(self, owner: str, content_hash: str) -> list[str]:
-        text = self._blobs.read_text(_path(owner, content_hash, RECEIPT))
+        text = self._blobs.read_text(delivery_path(owner, content_hash, RECEIPT))
         if text is None:
-            return [f"{_path(owner, content_hash, RECEIPT)} is gone"]
+            return [f"{delivery_path(owner, content_hash, RECEIPT)} is gone"]
         told = json.loads(text)
         wrong = []
         for one in told["files"]:
-            there = self._blobs.look(_path(owner, content_hash, one["name"]))
+            there = self._blobs.look(delivery_path(owner, content_hash, one["name"]))
             if there is None:
                 wrong.append(f"{one['name']} is gone")
             elif (there.bytes, there.md5_hex) != (one["size"], one["md5"]):
@@ -234,13 +217,13 @@ class AzureMlStore:
         """Every file of the folder, and then the receipt: what is there already is looked at and stays."""
         if (files / RECEIPT).exists():
             raise UnsafeDataset(f"the folder has a {RECEIPT} of its own: the store writes that file")
-        found, md5s = _measured(files)
+        found, md5s = measured(files)
         if hash_of_files(found) != content_hash:
             raise ContentMismatch(
                 f"the files of '{asset}' are not those that were checked: write them again, then register"
             )
         for one, md5 in zip(found, md5s, strict=True):
-            self._blobs.put(_path(asset, content_hash, one.name), files / one.name, md5)
+            self._blobs.put(delivery_path(asset, content_hash, one.name), files / one.name, md5)
         told = {
             **receipt,
             "name": asset,
@@ -249,38 +232,16 @@ class AzureMlStore:
             "files": [asdict(one) | {"md5": md5.hex()} for one, md5 in zip(found, md5s, strict=True)],
         }
         text = json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n"
-        self._blobs.put_text(_path(asset, content_hash, RECEIPT), text)
+        self._blobs.put_text(delivery_path(asset, content_hash, RECEIPT), text)
         return found
-
-    def _assets_in(self, asset: str, content_hash: str, files: Sequence[StoredFile]) -> list[Asset]:
-        """The first is the dataset itself."""
-        csv = _csv_in(files)
-        if self._engine == "sdk_v1":
-            if not csv:
-                raise UnsafeDataset(f"'{asset}' has no CSV of labels, which SDK v1 registers: export the format csv")
-            return [Asset("", "tabular", _path(asset, content_hash, csv[0]))]
-        # AutoML refuses a table without lines: a small campaign may have no image for one of the parts.
-        empty = {one.name for one in files if not one.size}
-        tables = {
-            (found[1], found[2]): one.name.removesuffix("MLTable")
-            for one in files
-            if (found := _TABLE.search(one.name)) is not None
-            and f"{one.name.removesuffix('MLTable')}{_LINES}" not in empty
-        }
-        if not tables:
-            raise UnsafeDataset(f"'{asset}' has no MLTable, which SDK v2 registers: export the format mltable")
-        first = next(task for task in _TASKS if (task, None) in tables)
-        assets = []
-        for (task, part), folder in sorted(tables.items(), key=lambda one: (one[0][0] != first, one[0][1] or "")):
-            words = [*([] if task == first else [task]), *([part] if part else [])]
-            ending = "".join(f"_{word}" for word in words)
-            assets.append(Asset(ending, "mltable", _path(asset, content_hash, folder), (f"./{_LINES}",)))
-        return assets + [Asset("_csv", "uri_file", _path(asset, content_hash, one)) for one in csv]
 
     def _register(
         self, base: str, assets: Sequence[Asset], content_hash: str, receipt: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        """Datastore and all assets in one conversation. Answers what is registered now."""
+        """Datastore and all assets in one conversation. Answers what is registered now.
+
+        It ends at a datastore that is another container: nothing is registered then.
+        """
         title = str(receipt["campaign"]["title"])
         images, labels = receipt.get("images", {}), receipt.get("labels", {})
         tags = {
@@ -291,7 +252,7 @@ class AzureMlStore:
             "images": str(images.get("count", "")),
             "objects": str(labels.get("objects", "")),
             "code_version": str(receipt.get("code_version", "")),
-            "receipt": _path(base, content_hash, RECEIPT),
+            "receipt": delivery_path(base, content_hash, RECEIPT),
             "delivery": base,
         }
         asked: list[dict[str, Any]] = [self._datastore()]
@@ -310,8 +271,7 @@ class AzureMlStore:
             }
             for asset in assets
         ]
-        datastore, *answers = self._calls.ask(f"register {base}", asked)
-        self._refuse_another(datastore)
+        _, *answers = self._calls.ask(f"register {base}", asked)
         for answer, question in zip(answers, asked[1:], strict=True):
             wanted = f"azureml://datastores/{question['datastore']}/paths/{question['path']}"
             if not _same_place(answer["path"], wanted):
@@ -333,53 +293,15 @@ class AzureMlStore:
             "sas": account.sas,
         }
 
-    def _refuse_another(self, datastore: Mapping[str, Any]) -> None:
-        found = (datastore["account_name"], datastore["container"])
-        if found != (self._account.name, self._workspace.container):
-            words = f"the datastore '{self._workspace.datastore}' is the container {found[1]} of the account {found[0]}"
-            advice = "Name another datastore in the workspace's settings."
-            raise PlatformRefused(AZURE_ML, "use a datastore", words=words, advice=advice)
-
 
 def _registered(answer: Mapping[str, Any], content_hash: str) -> RegisteredDataset:
     return RegisteredDataset(answer["name"], answer["version"], answer["path"], bool(answer["created"]), content_hash)
 
 
 def _hash_of(answer: Mapping[str, Any]) -> str:
-    """By the tag, or else by the path that a delivery has."""
+    """By the path, where it is that of a delivery; else by the tag, which SDK v1 has of the latest version only."""
     found = re.search(r"/deliveries/[^/]+/([0-9a-f]{64})/", answer["path"])
-    return str((answer["tags"] or {}).get("content_hash") or (found[1] if found else ""))
-
-
-def _measured(files: Path) -> tuple[list[StoredFile], list[bytes]]:
-    """Every file with its SHA-256, and its MD5, read once."""
-
-    def measured(path: Path) -> tuple[StoredFile, bytes]:
-        sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                sha256.update(chunk)
-                md5.update(chunk)
-                size += len(chunk)
-        return StoredFile(path.relative_to(files).as_posix(), size, sha256.hexdigest()), md5.digest()
-
-    with ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hash") as pool:
-        both = list(pool.map(measured, paths_of(files)))
-    return [one for one, _ in both], [md5 for _, md5 in both]
-
-
-def _csv_in(files: Sequence[StoredFile]) -> list[str]:
-    return [one.name for one in files if one.name.endswith("_labels.csv") and "/" not in one.name]
-
-
-def _asset(name: str) -> str:
-    """A dataset's name, such as `<title as a file name>_images`, as the workspace has it."""
-    stem, _, dataset = name.rpartition("_")
-    return asset_name(title_of(stem), f"_{dataset}")
-
-
-def _path(asset: str, content_hash: str, file: str) -> str:
-    return f"deliveries/{asset}/{content_hash}/{blob_path(file)}"
+    return found[1] if found else str((answer["tags"] or {}).get("content_hash", ""))
 
 
 def _owners(asset: str) -> list[str]:

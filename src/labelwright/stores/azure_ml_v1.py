@@ -23,6 +23,10 @@ _STATUS = re.compile(r"(?:Request failed \(|Response status code: |Response Code
 _PATTERN = re.compile(r"(?:pattern|file|folder): \\?\"?azureml://[^\"\s]*/datastores/([^/\"\s]+)/paths/([^\"\s\\]*)")
 
 
+class Another(Exception):
+    """The workspace has something else under a name than what was meant."""
+
+
 class Workspace:
     def __init__(self, given: Json) -> None:
         from azure.identity import DefaultAzureCredential
@@ -40,7 +44,7 @@ class Workspace:
         self._found = Found(given["subscription_id"], given["resource_group"], given["workspace_name"], auth=auth)
 
     def datastore(self, wanted: Json) -> Json:
-        """Makes the datastore when it is not there. Answers what is there."""
+        """Makes the datastore when it is not there. Raises Another when it is not the container that is meant."""
         from azureml.core import Datastore
 
         found, created = self._datastore(wanted["name"]), False
@@ -64,7 +68,12 @@ class Workspace:
                 found = self._datastore(wanted["name"])
                 if found is None:
                     raise
-        return {"created": created, "account_name": found.account_name, "container": found.container_name}
+        if (found.account_name, found.container_name) != (wanted["account_name"], wanted["container"]):
+            raise Another(
+                f"the datastore '{wanted['name']}' is the container {found.container_name} of the account "
+                f"{found.account_name}: name another datastore in the workspace's settings"
+            )
+        return {"created": created}
 
     def register(self, wanted: Json) -> Json:
         """The service numbers versions, so the one with this content is looked for by its path, which holds the hash.
@@ -127,7 +136,7 @@ class Workspace:
         for version in range(int(latest.version) - 1, 0, -1):
             found = self._version(name, version)
             if found is not None:
-                yield _told(found)
+                yield _told(found) | {"tags": None}
 
     def _version(self, name: str, version: int | None) -> Any:
         from azureml.core import Dataset
@@ -169,6 +178,8 @@ def _told(dataset: Any) -> Json:
 
 def failure(error: BaseException) -> Json:
     """Status, words and Retry-After of what the SDK raised; it wraps answers in several layers of its own."""
+    if isinstance(error, Another):
+        return {"status": 409, "words": str(error)}
     import requests
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
     from azureml._common.exceptions import AzureMLException

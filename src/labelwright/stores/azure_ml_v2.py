@@ -16,6 +16,10 @@ from typing import Any
 Json = dict[str, Any]
 
 
+class Another(Exception):
+    """The workspace has something else under a name than what was meant."""
+
+
 class Workspace:
     def __init__(self, given: Json) -> None:
         from azure.ai.ml import MLClient
@@ -40,7 +44,7 @@ class Workspace:
         )
 
     def datastore(self, wanted: Json) -> Json:
-        """Makes the datastore when it is not there. Answers what is there."""
+        """Makes the datastore when it is not there. Raises Another when it is not the container that is meant."""
         from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore, SasTokenConfiguration
 
         found, created = self._found(lambda: self._client.datastores.get(wanted["name"])), False
@@ -60,7 +64,12 @@ class Workspace:
                 credentials=credentials,
             )
             found, created = self._client.datastores.create_or_update(made), True
-        return {"created": created, "account_name": found.account_name, "container": found.container_name}
+        if (found.account_name, found.container_name) != (wanted["account_name"], wanted["container"]):
+            raise Another(
+                f"the datastore '{wanted['name']}' is the container {found.container_name} of the account "
+                f"{found.account_name}: name another datastore in the workspace's settings"
+            )
+        return {"created": created}
 
     def register(self, wanted: Json) -> Json:
         """A version that exists is answered as it is: the version is made of the content, so it is the same one."""
@@ -148,6 +157,8 @@ def _code(error: Any) -> str:
 
 def failure(error: BaseException) -> Json:
     """Status, words and Retry-After of what the SDK raised. No URL of a blob is taken over: it may be signed."""
+    if isinstance(error, Another):
+        return {"status": 409, "words": str(error)}
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
     if isinstance(error, HttpResponseError) and error.status_code:
