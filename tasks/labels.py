@@ -13,6 +13,7 @@ from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
 from .campaign_images import with_our_names
+from .kept_images import kept_url
 from .reporting import log, publish_progress
 from .retrying import RETRIED
 from .workbench import Workbench
@@ -26,10 +27,15 @@ class Stock:
 
     def __iter__(self) -> Iterator[StockedImage]:
         bench, platform, images = self._bench, self._bench.platform, self._bench.spec.images
-        serving = platform if isinstance(platform, ServesImages) else None
+        serving, kept = platform if isinstance(platform, ServesImages) else None, kept_url(bench)
         for position, entry in enumerate(bench.ledger.manifests.entries(bench.title), 1):
             remote = entry.remote_id or ""
-            url = serving.image_url(remote) if serving is not None and remote else address_of(images, entry.location)
+            if kept is not None:
+                url = kept(entry.image.name)
+            elif serving is not None and remote:
+                url = serving.image_url(remote)
+            else:
+                url = address_of(images, entry.location)
             yield StockedImage(position, entry.image.name, entry.image.size, entry.image.sha256, url, remote)
 
 

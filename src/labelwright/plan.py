@@ -58,6 +58,15 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     plan.create = [f"campaign '{spec.title}' for {spec.labeler}"]
     if abilities(PLATFORMS[spec.platform].adapter())["KeepsImageSets"]:
         plan.create.insert(0, f"image set '{spec.title}'")
-    name = file_stem(spec.title)
-    plan.export = [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
+    plan.export = _exported(spec)
     return plan
+
+
+def _exported(spec: CampaignSpec) -> list[str]:
+    if spec.export.store == "local":
+        name = file_stem(spec.title)
+        return [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
+    from labelwright.stores.azure_ml_names import asset_name
+
+    where = f"Azure ML workspace '{spec.export.workspace}' by {spec.export.engine}"
+    return [f"{where}: {asset_name(spec.title, ending)}" for ending in ("_images", "_labels")]

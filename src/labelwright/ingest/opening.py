@@ -52,6 +52,12 @@ def address_of(images: ImagesFrom, location: str) -> str:
     return Path(location).as_uri()
 
 
+def signed_address_of(images: ImagesFrom, location: str, settings: Settings) -> str:
+    """The URL of an image of an Azure container with the signature that opens it: a secret, for Azure's own copying."""
+    sas = settings.container_sas.get_secret_value().removeprefix("?") if settings.container_sas else ""
+    return address_of(images, location) + (f"?{sas}" if sas else "")
+
+
 def limits_of(images: ImagesFrom) -> Limits:
     return Limits(int(images.max_megabytes * 1_000_000), int(images.max_megapixels * 1_000_000))
 
@@ -59,3 +65,8 @@ def limits_of(images: ImagesFrom) -> Limits:
 def stamp_of(found: Found) -> str | None:
     """Tells whether a file was touched since it was checked; None where the source cannot tell."""
     return None if found.version is None else f"{found.version}/{found.bytes}"
+
+
+def version_in(stamp: str | None) -> str | None:
+    """What the source called the version of the file (a blob's etag); None where the stamp has none."""
+    return stamp.rpartition("/")[0] if stamp else None
