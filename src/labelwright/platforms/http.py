@@ -31,6 +31,16 @@ _IN_BETWEEN = "Something between here and the platform may have answered in its 
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that says something by its status or its headers too."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    data: Any = field(repr=False)
+    """What was wanted: JSON, bytes, or None."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Request:
     verb: str
     method: str
@@ -41,6 +51,7 @@ class _Request:
     wanted: Wanted = "json"
     advice: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    sink: Callable[[bytes], object] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +120,39 @@ class Http:
         `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx).
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
+        request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice)
+        return self._patiently(request, json).data
+
+    def ask(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        body: bytes | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        wanted: Wanted = "bytes",
+        advice: str = "",
+        sink: Callable[[bytes], object] | None = None,
+    ) -> Reply:
+        """Like `call`, where the status or the headers of a success matter, or where what is sent is no JSON (`body`;
+        say its Content-Type in `headers`). The bytes of a success go to `sink`, if there is one, as they come and
+        however many they are; after an error it may hold a part of them."""
+        request = _Request(
+            verb, method, path, dict(params or {}), dict(headers or {}), body, wanted=wanted, advice=advice, sink=sink
+        )
+        return self._patiently(request, json)
+
+    def _patiently(self, asked: _Request, json: Any) -> Reply:
         patience_ends = time.monotonic() + self._patience
         shortest = _SHORTEST_WAIT
         while True:
-            request = self._prepare(
-                _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice),
-                json,
-            )
+            request = self._prepare(asked, json)
             failure = request if isinstance(request, PlatformError) else self._once(request)
             if not isinstance(failure, PlatformError):
-                return failure[0]
+                return failure
             wait = failure.retry_after if isinstance(failure, PlatformUnavailable) else None
             if wait is None or failure.status not in (429, 503):
                 raise failure
@@ -132,7 +166,7 @@ class Http:
     # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
 
     def _prepare(self, request: _Request, json: Any) -> _Request | PlatformError:
-        verb, headers, body = request.verb, dict(request.headers), None
+        verb, headers, body = request.verb, dict(request.headers), request.body
         if json is not None:
             try:
                 body = jsonlib.dumps(json, allow_nan=False).encode()
@@ -150,7 +184,7 @@ class Http:
         headers = {"Accept": "application/json" if request.wanted == "json" else "*/*", **ours, **headers}
         return replace(request, headers=headers, body=body, secrets=_secrets(ours))
 
-    def _once(self, request: _Request) -> tuple[Any] | PlatformError:
+    def _once(self, request: _Request) -> Reply | PlatformError:
         try:
             answer = self._ask(request)
         except CATCHABLE as error:
@@ -171,11 +205,16 @@ class Http:
             stream=True,
         ) as response:
             largest = self._largest if response.ok else _LONGEST_ERROR
-            parts, size = [], 0
+            parts: list[bytes] = []
+            size = 0
+            sink = request.sink if response.ok else None
             # read1 comes back with what is there, so that a server that drips is cut off at the deadline.
             while part := response.raw.read1(_CHUNK, decode_content=True):
-                parts.append(part)
-                size += len(part)
+                if sink is not None:
+                    sink(part)
+                else:
+                    parts.append(part)
+                    size += len(part)
                 if size > largest:
                     break
                 if time.monotonic() > ends:
@@ -185,16 +224,16 @@ class Http:
                 _refuse_a_short_body(response)
             return _Answer(response.status_code, response.headers, b"".join(parts), whole)
 
-    def _data(self, request: _Request, answer: _Answer) -> tuple[Any] | PlatformError:
+    def _data(self, request: _Request, answer: _Answer) -> Reply | PlatformError:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
             return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
         if request.wanted != "json" or answer.status == 204:
-            return (answer.body if request.wanted == "bytes" else None,)
+            return Reply(answer.status, answer.headers, answer.body if request.wanted == "bytes" else None)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if "json" in kind:
             try:
-                return (jsonlib.loads(answer.body),)
+                return Reply(answer.status, answer.headers, jsonlib.loads(answer.body))
             except (ValueError, RecursionError):
                 told = "the answer is not valid JSON"
         else:
