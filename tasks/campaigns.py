@@ -13,6 +13,7 @@ from labelwright.platforms.protocol import (
     LabelerAccess,
     RecoversAccess,
     RemoteState,
+    RotatesLabelerKeys,
 )
 
 from .reporting import log, publish_progress
@@ -51,13 +52,16 @@ def create_campaign(title: str) -> str:
     def keep(access: LabelerAccess | None) -> None:
         if access is not None:
             keys.keep(connection, access)
-        else:
+        elif isinstance(platform, RotatesLabelerKeys):
             log().warning("the key of %s is not known: labelwright labeler-key '%s' --rotate", spec.labeler, title)
 
+    fills_later = not isinstance(platform, KeepsImageSets)
+    if fills_later and bench.record.state is State.PLANNED:
+        bench.ledger.campaigns.move(title, State.UPLOADING)
     log().info("create campaign %s", title)
     remote = bench.ledger.effects.once(title, "create campaign", create, look=look, what="the campaign")
     bench.ledger.campaigns.record_remote_campaign(title, remote)
-    if bench.record.state in (State.PLANNED, State.UPLOADING):
+    if not fills_later and bench.record.state is State.UPLOADING:
         bench.ledger.campaigns.move(title, State.CREATED)
     return remote
 
