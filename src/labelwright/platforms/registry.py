@@ -77,6 +77,13 @@ PLATFORMS: dict[str, PlatformEntry] = {
             adapter_name="CampaignApi",
             needs=(Credential.URL, Credential.KEY, Credential.SECRET),
         ),
+        PlatformEntry(
+            name="cvat",
+            says="CVAT, from 2.15 to the newest",
+            module=f"{_HERE}.cvat",
+            adapter_name="Cvat",
+            needs=(Credential.URL,),
+        ),
     )
 }
 
