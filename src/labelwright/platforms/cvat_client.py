@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import AccessDenied, NotFound, PlatformRefused
+from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .fields import Fields
 from .http import Http, Reply, Wanted
 from .protocol import Secret
@@ -133,22 +133,22 @@ class Client:
         advice: str = "",
         sink: Callable[[bytes], object] | None = None,
     ) -> Reply:
-        """A call whose answer may hold nothing, or no JSON. After a 401 there is one new login, where we can."""
-        headers = {**self._headers, **(headers or {})}
+        """A call whose answer may hold nothing, or no JSON. After a 401 there is one new login, where we can.
 
-        def say() -> Reply:
-            return self._http.ask(
-                verb, method, path, json=json, body=body, params=params, headers=headers, wanted=wanted, advice=advice,
-                sink=sink,
-            )  # fmt: skip
-
+        A success that is a page of HTML, or JSON that is none, is somebody else's: it is not believed.
+        """
+        asked: dict[str, Any] = {"json": json, "body": body, "params": params, "advice": advice, "sink": sink}
+        asked |= {"headers": {**self._headers, **(headers or {})}, "wanted": "bytes" if wanted == "nothing" else wanted}
         used = self._credentials.header()
         try:
-            return say()
+            reply = self._http.ask(verb, method, path, **asked)
         except AccessDenied as denied:
             if denied.status != 401 or not self._credentials.forget(used):
                 raise
-        return say()
+            reply = self._http.ask(verb, method, path, **asked)
+        if wanted != "json" and sink is None:
+            _refuse_strange(verb, reply)
+        return reply
 
     def all(self, verb: str, path: str, params: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
         """Every object of a list, page after page. A page past the end (404: the list became shorter) is the end."""
@@ -217,6 +217,19 @@ def json_of(verb: str, reply: Reply) -> Fields | None:
     except (ValueError, RecursionError):
         return None
     return Fields(NAME, verb, found) if isinstance(found, dict) else None
+
+
+def _refuse_strange(verb: str, reply: Reply) -> None:
+    kind = reply.headers.get("Content-Type", "").lower()
+    told = "the answer is a page of HTML" if "html" in kind and reply.data else ""
+    if "json" in kind and reply.data:
+        try:
+            jsonlib.loads(reply.data)
+        except (ValueError, RecursionError):
+            told = "the answer is not valid JSON"
+    if told:
+        advice = "Something between here and the platform may have answered in its place: try again."
+        raise PlatformUnavailable(NAME, verb, status=reply.status, words=told, advice=advice)
 
 
 def path_of(verb: str, url: str) -> tuple[str, str]:

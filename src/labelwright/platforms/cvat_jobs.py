@@ -29,7 +29,7 @@ def job_of(client: Client, job: int) -> CvatJob:
 def assign(client: Client, job: int, user: int | None) -> None:
     advice = "Outside an organization CVAT lets nobody be assigned but yourself: name one in the options."
     path, said = f"/api/jobs/{job}", {"assignee": user}
-    client.ask(f"assign job {job}", "PATCH", path, json=said, wanted="nothing", advice=advice)
+    client.call(f"assign job {job}", "PATCH", path, json=said, advice=advice)
 
 
 def move(client: Client, job: CvatJob, stage: Stage, state: JobState | None = None, user: int | None = None) -> None:
@@ -37,7 +37,7 @@ def move(client: Client, job: CvatJob, stage: Stage, state: JobState | None = No
     said: dict[str, object] = {"stage": stage.value, "state": (state or job.state).value}
     if user is not None and user != job.assignee:
         said["assignee"] = user
-    client.ask(f"put job {job.id} into {stage}", "PATCH", f"/api/jobs/{job.id}", json=said, wanted="nothing")
+    client.call(f"put job {job.id} into {stage}", "PATCH", f"/api/jobs/{job.id}", json=said)
 
 
 def shared_out(jobs: Iterable[CvatJob], people: Sequence[int]) -> Iterator[tuple[CvatJob, int]]:

@@ -60,7 +60,7 @@ class Server:
 
     def add_labels(self, project: int, labels: Sequence[dict[str, Any]]) -> None:
         verb, said = f"add labels to project {project}", {"labels": list(labels)}
-        self.client.ask(verb, "PATCH", f"/api/projects/{project}", json=said, wanted="nothing")
+        self.client.call(verb, "PATCH", f"/api/projects/{project}", json=said)
 
     def delete_project(self, project: int) -> None:
         """With all that is in it. While something is being imported into it, CVAT answers 500."""
@@ -70,7 +70,7 @@ class Server:
         """What labelers read. A server that has no guides yet is borne."""
         said = {"project_id": project, "markdown": instructions}
         try:
-            self.client.ask("keep the instructions", "POST", "/api/guides", json=said, wanted="nothing")
+            self.client.call("keep the instructions", "POST", "/api/guides", json=said)
         except PlatformRefused as refused:
             if refused.status not in (404, 405):
                 raise
@@ -170,7 +170,7 @@ class Server:
         """`action` is create, update or delete."""
         said = {"version": 0, "shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)}
         verb, path = f"{action} annotations of task {task}", f"/api/tasks/{task}/annotations"
-        self.client.ask(verb, "PATCH", path, json=said, params={"action": action}, wanted="nothing")
+        self.client.call(verb, "PATCH", path, json=said, params={"action": action})
 
     def _delete(self, path: str, verb: str) -> None:
         try:
