@@ -295,6 +295,8 @@ class FaultContract(ContractSuite):
         self, harness: Harness, case: Case, fault: Fault
     ) -> None:
         _skip_what_it_lacks(harness, case)
+        if fault is Fault.TRUNCATED and case.name in harness.answered_by_nothing:
+            pytest.skip("an answer without a body cannot be cut short")
         prepared = case.prepare(harness)
         platform = harness.platform(hasty=fault is Fault.HANG)
         method = "POST|PUT|PATCH|DELETE" if case.changes else "GET"

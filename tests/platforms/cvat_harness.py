@@ -43,6 +43,7 @@ class CvatHarness(Harness):
     )
     tells_in_the_order_of_images = False
     keeps_done_when_reopened = False
+    answered_by_nothing = frozenset({"delete_campaign"})
 
     def __init__(self, cvat: StandIn, proxy: FaultProxy) -> None:
         self.cvat, self.proxy = cvat, proxy

@@ -75,7 +75,7 @@ def read(state: State, jobs: list[Job]) -> dict[str, Any]:
         told["shapes"] += [_stored(labels, "shapes", one) for one in job.shapes.values()]
         told["tracks"] += [_stored(labels, "tracks", one) for one in job.tracks.values()]
     for kind in ("tags", "shapes", "tracks"):
-        told[kind].sort(key=lambda one: one["frame"])
+        told[kind].sort(key=lambda one: (one["frame"], -one["id"]))
     return told
 
 

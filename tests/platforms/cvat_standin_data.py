@@ -118,6 +118,7 @@ def _begin_tus(cvat: StandIn, asked: Asked, task: Task, slash: str) -> Answer:
         return _text(409, "File with same name already exists")
     id = str(uuid4())
     upload.uploads[id] = (name, int(asked.headers["upload-length"]), bytearray())
+    upload.files[name] = b""  # known from now on, whether it arrives or not
     place = f"{asked.headers.get('origin', cvat.url)}/api/tasks/{task.id}/data{slash}{id}"
     return answer(201, None, TUS | {"Location": place, "Upload-Filename": name.encode().decode("latin-1")})
 
@@ -209,7 +210,7 @@ def _frames(task: Task, upload: Data) -> list[Frame]:
     frames = []
     for name in names:
         content = upload.files[name]
-        if "/" in name:
+        if "/" in name or not content:
             raise FileNotFoundError(f"[Errno 2] No such file or directory: '/data/{upload.id}/raw/{name}'")
         try:
             with Image.open(io.BytesIO(content)) as image:

@@ -55,17 +55,14 @@ def annotations(cvat: StandIn, asked: Asked, what: str, number: str, kind: str) 
 
 
 def _spread(cvat: StandIn, jobs: list[Job], said: dict[str, Any], action: str) -> dict[str, Any]:
-    """What is said of a task goes to the jobs that hold the frames; what is deleted goes wherever it is."""
+    """What is said of a task goes to the jobs that hold the frames: what lies in a job on a frame that is none of its
+    own cannot be changed that way."""
     told: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
-    left = {kind: list(said.get(kind) or []) for kind in ("tags", "shapes", "tracks")}
     for job in jobs:
-        mine: dict[str, Any] = {}
-        for kind, kept in (("tags", job.tags), ("shapes", job.shapes), ("tracks", job.tracks)):
-            if action in ("create", "replace"):
-                mine[kind] = [one for one in left[kind] if job.start <= one["frame"] <= job.stop]
-            else:
-                mine[kind] = [one for one in left[kind] if one.get("id") in kept]
-            left[kind] = [one for one in left[kind] if one not in mine[kind]]
+        mine = {
+            kind: [one for one in said.get(kind) or [] if job.start <= one["frame"] <= job.stop]
+            for kind in ("tags", "shapes", "tracks")
+        }
         if any(mine.values()) or action == "replace":
             for kind, some in put(cvat.state, job, mine, action).items():
                 if kind != "version":
@@ -136,6 +133,8 @@ def begin(cvat: StandIn, asked: Asked, what: str, number: str) -> Answer:
     _subject(cvat, asked, what, int(number))
     kind = "dataset" if asked.query.get("save_images") == "true" else "annotations"
     there = cvat.state.exports.get(_rq_id(asked, what, int(number), kind))
+    if there is not None:
+        _step(cvat, asked, there)
     if there is not None and there.state in ("queued", "started") and not there.expired:
         raise Refusal(409, "Export process is already started")
     return answer(202, {"rq_id": _begin(cvat, asked, what, int(number), kind).rq_id})

@@ -14,6 +14,7 @@ from .cvat_standin_state import (
     State,
     Task,
     Webhook,
+    check_labels,
     forbidden,
     not_found,
     now,
@@ -51,6 +52,8 @@ def page(cvat: StandIn, asked: Asked, items: Sequence[Any], show: Callable[[Any]
     if "filter" in asked.query:
         shown = [one for one in shown if _holds(_rule(asked.query["filter"]), one)]
     sort = asked.query.get("sort", "-id")
+    if shown and sort.lstrip("-") not in shown[0]:  # unknown ones are ignored
+        sort = "-id"
     if shown and sort.lstrip("-") in shown[0]:
         shown.sort(key=lambda one: one[sort.lstrip("-")], reverse=sort.startswith("-"))
     given = asked.query.get("page_size", "10")
@@ -199,8 +202,10 @@ def projects(cvat: StandIn, asked: Asked) -> Answer:
     _check_name(said)
     if said.get("assignee_id") is not None and said["assignee_id"] not in state.users:
         raise server_error()
+    check_labels(said.get("labels", []))
+    id = state.next_id("project")  # a database gives no number twice, even if nothing comes of it
     labels = state.labels_from(said.get("labels", []))
-    made = Project(state.next_id("project"), said["name"], asked.me.id, asked.organization, labels)
+    made = Project(id, said["name"], asked.me.id, asked.organization, labels)
     made.assignee = said.get("assignee_id")
     state.projects[made.id] = made
     return answer(201, state.project_json(made), {"Location": f"{cvat.url}/api/projects/{made.id}"})

@@ -384,11 +384,7 @@ class State:
 
     def labels_from(self, said: Any) -> list[Label]:
         """As strict as CVAT: duplicate and blank names are refused, a type or a colour of any kind is not."""
-        if not isinstance(said, list):
-            raise Refusal(400, {"labels": ['Expected a list of items but got type "str".']})
-        faults = [{"name": ["This field may not be blank."]} if not one.get("name") else {} for one in said]
-        if any(faults):
-            raise Refusal(400, {"labels": faults})
+        check_labels(said)
         names = [one["name"] for one in said]
         if len(set(names)) < len(names):
             raise Refusal(400, ["All label names must be unique"])
@@ -412,3 +408,12 @@ class State:
             )
         id = self.next_id("label")
         return Label(id, said["name"], said.get("color") or "#c06060", said.get("type") or "any", attributes)
+
+
+def check_labels(said: Any) -> None:
+    """What is looked at before anything is made."""
+    if not isinstance(said, list):
+        raise Refusal(400, {"labels": ['Expected a list of items but got type "str".']})
+    faults = [{} if one.get("name") else {"name": ["This field may not be blank."]} for one in said]
+    if any(faults):
+        raise Refusal(400, {"labels": faults})

@@ -1,4 +1,4 @@
-"""The adapter of CVAT keeps the contract, against the stand-in in both dialects, on good networks and on bad ones."""
+"""The adapter of CVAT keeps the contract, against the stand-in in both dialects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from .contract import PlatformContract
-from .contract_faults import FaultContract
 from .cvat_harness import CvatHarness, proxied
 from .cvat_standin import StandIn
 
@@ -20,7 +19,3 @@ def harness(request: pytest.FixtureRequest) -> Iterator[CvatHarness]:
 
 class TestContract(PlatformContract):
     """On a good network."""
-
-
-class TestFaults(FaultContract):
-    """On one that breaks."""

@@ -43,10 +43,13 @@ class LeftOut:
     reason: str
     malformed: bool = False
     """It can be no shape at all: it blocks the server's own exports of the task."""
+    job: int | None = None
+    """The job that holds it, where one was asked."""
 
     def __str__(self) -> str:
         where = f"frame {self.frame} ({self.image})" if self.image else f"frame {self.frame}"
-        return f"{self.kind} {self.id} of task {self.task}, {where}, label {self.label}: {self.reason}"
+        holder = f"task {self.task}" + (f", job {self.job}" if self.job is not None else "")
+        return f"{self.kind} {self.id} of {holder}, {where}, label {self.label}: {self.reason}"
 
 
 class Malformed(InvalidShape):
@@ -62,6 +65,7 @@ class Reader:
     frames: CvatFrames
     names: Mapping[int, str]
     """Our names of the frames."""
+    job: int | None = None
 
     def __post_init__(self) -> None:
         self.left_out: list[LeftOut] = []
@@ -75,8 +79,9 @@ class Reader:
         found = self._by_frame(answer, there.stop - 1)
         for frame in sorted(found):
             if frame not in there:
+                nowhere = not 0 <= frame < len(self.frames.frames)
                 for kind, item in found[frame]:
-                    self._leave_out(kind, item, frame, "its frame is none of its job", malformed=True)
+                    self._leave_out(kind, item, frame, "its frame is none of its job", malformed=nowhere)
         for frame in frames:
             told = self.frames.frames[frame]
             annotations: list[Annotation] = []
@@ -131,7 +136,7 @@ class Reader:
     ) -> None:
         label = self._label_names.get(_whole(item.get("label_id")), f"{item.get('label_id')}")
         image = self.names.get(frame, "")
-        self.left_out.append(LeftOut(self.task, kind, item.get("id"), frame, image, label, reason, malformed))
+        self.left_out.append(LeftOut(self.task, kind, item.get("id"), frame, image, label, reason, malformed, self.job))
 
 
 def shape_from(item: Mapping[str, Any]) -> Shape:

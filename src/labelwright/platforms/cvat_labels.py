@@ -52,19 +52,23 @@ def malformed(server: Server, task: CvatTask, labels: CvatLabels) -> Iterator[Le
     """Annotations that can be no shapes: each blocks the server's own exports of the task."""
     if not task.size:
         return
-    reader, frames = _reader(server, task, labels), range(task.size)
-    for _ in reader.images(server.annotations(task=task.id), frames, frames):
-        pass
-    yield from (one for one in reader.left_out if one.malformed)
+    reader = _reader(server, task, labels)
+    for job in cvat_jobs.jobs_of(server.client, task=task.id):
+        reader.job, reader.left_out = job.id, []
+        for _ in reader.images(server.annotations(job=job.id), job.frames, job.frames):
+            pass
+        yield from (one for one in reader.left_out if one.malformed)
 
 
 def remove(server: Server, one: LeftOut) -> None:
-    """Take one annotation out of its task. Of one that is gone it does nothing."""
-    kind = f"{one.kind}s"
-    there = server.annotations(task=one.task)
-    gone = [item for item in there.get(kind) or () if item.get("id") == one.id]
+    """Take one annotation out of its job. Of one that is gone it does nothing.
+
+    Not out of its task: what lies in a job on a frame of another one is not found that way (recorded traffic).
+    """
+    kind, job = f"{one.kind}s", one.job or 0
+    gone = [item for item in server.annotations(job=job).get(kind) or () if item.get("id") == one.id]
     if gone:
-        server.change_annotations(one.task, "delete", **{kind: gone})
+        server.change_annotations("delete", job=job, **{kind: gone})
 
 
 def _reader(server: Server, task: CvatTask, labels: CvatLabels) -> Reader:

@@ -155,21 +155,22 @@ class Server:
 
     def annotations(self, *, task: int | None = None, job: int | None = None) -> dict[str, Any]:
         place = f"tasks/{task}" if task is not None else f"jobs/{job}"
-        verb = f"read the annotations of {place}"
-        return self.client.call(verb, "GET", f"/api/{place}/annotations").json
+        return self.client.call(f"read the annotations of {place}", "GET", f"/api/{place}/annotations").json
 
     def change_annotations(
         self,
-        task: int,
         action: str,
         *,
+        task: int | None = None,
+        job: int | None = None,
         shapes: Sequence[Any] = (),
         tags: Sequence[Any] = (),
         tracks: Sequence[Any] = (),
     ) -> None:
         """`action` is create, update or delete."""
         said = {"version": 0, "shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)}
-        verb, path = f"{action} annotations of task {task}", f"/api/tasks/{task}/annotations"
+        place = f"tasks/{task}" if task is not None else f"jobs/{job}"
+        verb, path = f"{action} annotations of {place}", f"/api/{place}/annotations"
         self.client.call(verb, "PATCH", path, json=said, params={"action": action})
 
     def _delete(self, path: str, verb: str) -> None:
