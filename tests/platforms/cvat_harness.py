@@ -73,10 +73,10 @@ def label_images(
     cvat: StandIn, project: int, objects: Mapping[str, Sequence[Annotation]], *, state: str = "completed"
 ) -> None:
     labels = {label.name: label.id for label in cvat.state.projects[project].labels}
-    for image, annotations in objects.items():
+    for image, said in objects.items():
         task, frame = map(int, image.split("/"))
         (job,) = [job for job in cvat.state.jobs_of(task) if job.start <= frame <= job.stop]
-        shapes = [shape_of(annotation, frame, labels) for annotation in annotations]
+        shapes = [shape_of(one, frame, labels) for one in said]
         as_labeler(cvat, "PUT", f"/api/jobs/{job.id}/annotations", {"shapes": shapes, "tags": [], "tracks": []})
         as_labeler(cvat, "PATCH", f"/api/jobs/{job.id}", {"state": state})
 

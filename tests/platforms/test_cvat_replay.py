@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import pytest
 import requests
@@ -196,7 +196,7 @@ TIMES = {"started_date", "finished_date", "expiry_date"}
 """Null until it happened, which depends on the clock."""
 
 UNLIKE = {
-    # What each note of a webhook says depends on what the server looked at just before: its own shape is in cvat_webhooks.
+    # What each note of a webhook says depends on what the server looked at just before.
     "deliveries", "deliveries of failing",
     # A truncated image is one here, too; how its bytes are packed is not looked at by anybody.
     "chunk 0 of truncated",

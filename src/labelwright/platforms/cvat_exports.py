@@ -32,7 +32,7 @@ class Export:
     format: str
     images: bool = False
     deadline: float = 3600
-    pause: float = 0.5
+    pause: float = 0.1
     verb: str = field(init=False)
 
     def __post_init__(self) -> None:

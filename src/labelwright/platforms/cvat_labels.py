@@ -68,7 +68,7 @@ def remove(server: Server, one: LeftOut) -> None:
     kind, job = f"{one.kind}s", one.job or 0
     gone = [item for item in server.annotations(job=job).get(kind) or () if item.get("id") == one.id]
     if gone:
-        server.change_annotations("delete", job=job, **{kind: gone})
+        server.change_annotations("delete", {kind: gone}, job=job)
 
 
 def _reader(server: Server, task: CvatTask, labels: CvatLabels) -> Reader:

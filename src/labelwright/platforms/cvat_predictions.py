@@ -38,7 +38,7 @@ def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage])
         shapes, tags = _said(server, verb, frames, labels)
         _take_out(server, task_id, frames)
         if shapes or tags:
-            server.change_annotations("create", task=task_id, shapes=shapes, tags=tags)
+            server.change_annotations("create", {"shapes": shapes, "tags": tags}, task=task_id)
 
 
 def _said(
@@ -65,4 +65,4 @@ def _take_out(server: Server, task: int, frames: Mapping[int, LabeledImage]) -> 
         for kind in ("shapes", "tags")
     }
     if any(old.values()):
-        server.change_annotations("delete", task=task, **old)
+        server.change_annotations("delete", old, task=task)

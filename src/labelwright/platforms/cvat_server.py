@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import cvat_jobs
@@ -158,20 +158,13 @@ class Server:
         return self.client.call(f"read the annotations of {place}", "GET", f"/api/{place}/annotations").json
 
     def change_annotations(
-        self,
-        action: str,
-        *,
-        task: int | None = None,
-        job: int | None = None,
-        shapes: Sequence[Any] = (),
-        tags: Sequence[Any] = (),
-        tracks: Sequence[Any] = (),
+        self, action: str, said: Mapping[str, Sequence[Any]], *, task: int | None = None, job: int | None = None
     ) -> None:
-        """`action` is create, update or delete."""
-        said = {"version": 0, "shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)}
+        """`action` is create, update or delete; `said` has shapes, tags and tracks, or some of them."""
+        whole = {"version": 0, **{kind: list(said.get(kind, ())) for kind in ("shapes", "tags", "tracks")}}
         place = f"tasks/{task}" if task is not None else f"jobs/{job}"
         verb, path = f"{action} annotations of {place}", f"/api/{place}/annotations"
-        self.client.call(verb, "PATCH", path, json=said, params={"action": action})
+        self.client.call(verb, "PATCH", path, json=whole, params={"action": action})
 
     def _delete(self, path: str, verb: str) -> None:
         try:
