@@ -182,9 +182,8 @@ class StandIn:
                 raise Refusal(401, {"detail": "Invalid token."}, {"WWW-Authenticate": "Token"})
         elif kind == "Basic":
             asked.user = self.requester
-        elif "sessionid=" in asked.headers.get("cookie", ""):
-            if asked.method not in ("GET", "HEAD", "OPTIONS"):
-                raise Refusal(403, {"detail": "CSRF Failed: CSRF token missing."})
+        elif "sessionid=" in asked.headers.get("cookie", "") and asked.method not in ("GET", "HEAD", "OPTIONS"):
+            raise Refusal(403, {"detail": "CSRF Failed: CSRF token missing."})
         if asked.user is None and asked.path not in ("/api/auth/login", "/api/server/about", "/api/server/health/"):
             public = asked.method == "GET" and re.fullmatch(r"/api/(projects|tasks|jobs)", asked.path)
             if not public:

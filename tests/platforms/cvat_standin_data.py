@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 TUS = {"Tus-Resumable": "1.0.0", "Tus-Version": "1.0.0", "Tus-Extension": "", "Tus-Max-Size": "26843545600"}
-_MESSAGES = ("", "Media files are being extracted...", "Task is being saved in database")
+_NO_CONTEXT = {"related_files": 0, "has_related_context": False}
 
 
 def data(cvat: StandIn, asked: Asked, number: str, slash: str) -> Answer:
@@ -181,11 +181,7 @@ def end(cvat: StandIn, task: Task) -> None:
     assert upload is not None
     work.finished = now()
     try:
-        if work.message == "twice":
-            raise IndexError("Invalid index number: 5, Maximum allowed index is 4")
-        if work.message == "remote":
-            raise ConnectionRefusedError("[Errno 111] Connection refused")
-        task.frames = _frames(task, upload)
+        task.frames = _frames(work, upload)
     except Exception as fault:  # noqa: BLE001 - each is told in words, as the server does
         kind = type(fault).__name__
         kind = f"PIL.{kind}" if isinstance(fault, UnidentifiedImageError) else kind
@@ -197,7 +193,11 @@ def end(cvat: StandIn, task: Task) -> None:
     _cut_into_jobs(cvat, task)
 
 
-def _frames(task: Task, upload: Data) -> list[Frame]:
+def _frames(work: Import, upload: Data) -> list[Frame]:
+    if work.message == "twice":
+        raise IndexError("Invalid index number: 5, Maximum allowed index is 4")
+    if work.message == "remote":
+        raise ConnectionRefusedError("[Errno 111] Connection refused")
     names = [name for name in upload.files if name.lower().endswith(IMAGES)]
     if not names:
         raise ValueError("No media data found")
@@ -257,8 +257,7 @@ def meta(cvat: StandIn, asked: Asked, what: str, number: str) -> Answer:
         "chunk_size": 72 if task.frames else None, "size": len(frames), "image_quality": task.data.quality,
         "start_frame": first, "stop_frame": last, "frame_filter": "",
         "frames": [
-            {"width": one.width, "height": one.height, "name": one.name, "related_files": 0, "has_related_context": False}
-            for one in frames
+            {"width": one.width, "height": one.height, "name": one.name, **_NO_CONTEXT} for one in frames
         ],
         "deleted_frames": task.deleted_frames, "included_frames": None,
     }  # fmt: skip

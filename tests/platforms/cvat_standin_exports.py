@@ -44,10 +44,7 @@ def annotations(cvat: StandIn, asked: Asked, what: str, number: str, kind: str) 
     if action not in ("create", "update", "delete", "replace"):
         raise Refusal(400, ["Please specify a correct 'action' for the request"])
     said = asked.said()
-    if what == "jobs":
-        told = put(state, jobs[0], said, action)
-    else:
-        told = _spread(cvat, jobs, said, action)
+    told = put(state, jobs[0], said, action) if what == "jobs" else _spread(cvat, jobs, said, action)
     for job in jobs:
         job.updated = now()
     cvat.tell("update:job", tasks[0].project, {"job": state.job_json(jobs[0]), "before_update": {}}, asked.me)

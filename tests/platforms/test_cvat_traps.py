@@ -357,7 +357,7 @@ def test_campaigns_of_other_organizations_are_not_found_outside_of_them(harness:
 
 def test_a_labeler_whom_nobody_knows_is_refused_before_anything_is_made(harness: CvatHarness) -> None:
     wanted = order(labeler="stranger@example.com")
-    with pytest.raises(PlatformRefused, match="no user stranger@example.com"):
+    with pytest.raises(PlatformRefused, match=r"no user stranger@example\.com"):
         harness.platform().create_campaign(wanted)
     assert harness.platform().find_campaign(wanted.title) is None
 
@@ -748,7 +748,7 @@ def test_an_export_that_takes_too_long_is_given_up_at_its_deadline(harness: Cvat
     job = make_job(harness, done=1)
     (task,) = tasks_of(harness, job.campaign)
     harness.cvat.held = True
-    with pytest.raises(PlatformUnavailable, match="not made in 0.6 seconds"):
+    with pytest.raises(PlatformUnavailable, match=r"not made in 0\.6 seconds"):
         harness.platform().export("tasks", task.id, "COCO 1.0", io.BytesIO(), deadline=0.6)
 
 

@@ -151,22 +151,12 @@ class Cvat:
         place = self._place(campaign)
         every = self._tasks(place)
         ours = [task for task in every if place.batch_of(task.name) == batch]
-        there = set().union(*map(self.server.names, ours))
-        lacking = [image for image in images if image.image.name not in there]
-        if not lacking:
-            return
-        empty = [task for task in ours if not task.size]
-        begun = [task for task in empty if task.has_data]
-        if any(self.server.read_import(task).state in (SetState.FINISHING, SetState.FINISHED) for task in begun):
-            return  # what is under way is waited for; the next look tells what it lacks
-        fresh = [task for task in empty if not task.has_data]
-        if not fresh:
-            name = task_name(place.title, batch, len(ours) - len(empty) + 1)
-            fresh = [self.server.create_task(name, place.project.id, assignee=self._labeler(every))]
-        # A failed import cannot be repaired, and of an upload that broke off nobody knows what arrived.
-        for task in [*begun, *fresh[1:]]:
-            self.server.delete_task(task.id)
-        self.server.upload(fresh[0].id, lacking)
+
+        def create(number: int) -> CvatTask:
+            name = task_name(place.title, batch, number)
+            return self.server.create_task(name, place.project.id, assignee=self._labeler(every))
+
+        self.server.fill(ours, images, create)
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
         place = self._place(campaign)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import cvat_jobs
@@ -116,6 +116,29 @@ class Server:
         return {name_of(frame.name) for frame in self.frames(task).frames} if task.size else set()
 
     # Images into a task
+
+    def fill(
+        self, tasks: Sequence[CvatTask], images: Sequence[ImageToSend], create: Callable[[int], CvatTask]
+    ) -> CvatTask | None:
+        """Send those images that none of these tasks holds, after looking what an earlier try left behind.
+
+        `create` makes an empty task, given how many hold images already, plus one. Answers the task that is filled;
+        None when nothing is lacking, or an import is under way: what that lacks is told by the next look.
+        """
+        there: set[str] = set().union(*map(self.names, tasks))
+        lacking = [image for image in images if image.image.name not in there]
+        if not lacking:
+            return None
+        empty = [task for task in tasks if not task.size]
+        begun = [task for task in empty if task.has_data]
+        if any(self.read_import(task).state in (SetState.FINISHING, SetState.FINISHED) for task in begun):
+            return None
+        fresh = [task for task in empty if not task.has_data] or [create(len(tasks) - len(empty) + 1)]
+        # A failed import cannot be repaired, and of an upload that broke off nobody knows what arrived.
+        for task in [*begun, *fresh[1:]]:
+            self.delete_task(task.id)
+        self.upload(fresh[0].id, lacking)
+        return fresh[0]
 
     def upload(self, task: int, images: Sequence[ImageToSend]) -> None:
         """Send images into an empty task, and have the import begin."""
