@@ -76,7 +76,8 @@ def label_images(
     for image, said in objects.items():
         task, frame = map(int, image.split("/"))
         (job,) = [job for job in cvat.state.jobs_of(task) if job.start <= frame <= job.stop]
-        shapes = [shape_of(one, frame, labels) for one in said]
+        others = [shape for shape in job.shapes.values() if shape["frame"] != frame]
+        shapes = others + [shape_of(one, frame, labels) for one in said]
         as_labeler(cvat, "PUT", f"/api/jobs/{job.id}/annotations", {"shapes": shapes, "tags": [], "tracks": []})
         as_labeler(cvat, "PATCH", f"/api/jobs/{job.id}", {"state": state})
 

@@ -84,6 +84,7 @@ class Answer:
     """JSON; bytes and None go as they are."""
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = VND
+    cookies: list[str] = field(default_factory=list)
 
 
 class StandIn:
@@ -182,8 +183,12 @@ class StandIn:
                 raise Refusal(401, {"detail": "Invalid token."}, {"WWW-Authenticate": "Token"})
         elif kind == "Basic":
             asked.user = self.requester
-        elif "sessionid=" in asked.headers.get("cookie", "") and asked.method not in ("GET", "HEAD", "OPTIONS"):
-            raise Refusal(403, {"detail": "CSRF Failed: CSRF token missing."})
+        elif "sessionid=" in asked.headers.get("cookie", ""):
+            cookies = dict(one.strip().partition("=")[::2] for one in asked.headers["cookie"].split(";"))
+            safe = asked.method in ("GET", "HEAD", "OPTIONS")
+            if not safe and asked.headers.get("x-csrftoken") != cookies.get("csrftoken"):
+                raise Refusal(403, {"detail": "CSRF Failed: CSRF token missing."})
+            asked.user = next((user for user in self.state.users.values() if user.name == cookies["sessionid"]), None)
         if asked.user is None and asked.path not in ("/api/auth/login", "/api/server/about", "/api/server/health/"):
             public = asked.method == "GET" and re.fullmatch(r"/api/(projects|tasks|jobs)", asked.path)
             if not public:
@@ -288,8 +293,11 @@ def log_in(cvat: StandIn, asked: Asked) -> Answer:
             said.get("username") == user.name or said.get("email") == user.email
         ):
             user.token = user.token or hashlib.sha1(f"{user.name}{time.time_ns()}".encode()).hexdigest()
-            cookies = {"Set-Cookie": f"sessionid={user.name}; HttpOnly; Path=/; SameSite=Lax"}
-            return Answer(200, {"key": user.token}, cookies)
+            told = [
+                f"csrftoken=x{user.id}; Path=/; SameSite=Lax",
+                f"sessionid={user.name}; HttpOnly; Path=/; SameSite=Lax",
+            ]
+            return Answer(200, {"key": user.token}, cookies=told)
     raise Refusal(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
 
 
@@ -392,6 +400,8 @@ def _handler(cvat: StandIn) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
+            for cookie in answer.cookies:
+                self.send_header("Set-Cookie", cookie)
             if content and "Content-Type" not in answer.headers:
                 self.send_header("Content-Type", answer.kind)
             if answer.status != 204:

@@ -261,6 +261,8 @@ def meta(cvat: StandIn, asked: Asked, what: str, number: str) -> Answer:
         ],
         "deleted_frames": task.deleted_frames, "included_frames": None,
     }  # fmt: skip
+    if not cvat.old_ways:
+        told |= {"chunks_updated_date": task.updated, "storage": "local", "cloud_storage_id": None}
     return answer(200, told)
 
 

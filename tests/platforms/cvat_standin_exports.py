@@ -128,7 +128,7 @@ def begin(cvat: StandIn, asked: Asked, what: str, number: str) -> Answer:
     if what == "projects" and cvat.forbid_project_exports:
         raise Refusal(403, {"detail": "You do not have permission to perform this action."})
     _subject(cvat, asked, what, int(number))
-    kind = "dataset" if asked.query.get("save_images") == "true" else "annotations"
+    kind = "dataset" if asked.query.get("save_images", "").lower() in ("true", "1") else "annotations"
     there = cvat.state.exports.get(_rq_id(asked, what, int(number), kind))
     if there is not None:
         _step(cvat, asked, there)
