@@ -114,9 +114,9 @@ class Reader:
         try:
             shape = WholeImage() if kind == "tag" else shape_from(item)
             if not isinstance(shape, WholeImage) and not shape.inside(size):
-                if not _nearly_inside(shape, size):
+                whole, shape = shape, _cut(shape, size)
+                if not _nearly_inside(whole, size):
                     self._leave_out(kind, item, frame, "it reached beyond its image and was cut to it")
-                shape = _cut(shape, size)
             yield Annotation(label, shape, _score(item), self._attributes(item))
         except Malformed as fault:
             self._leave_out(kind, item, frame, str(fault), malformed=True)
