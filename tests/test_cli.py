@@ -19,7 +19,8 @@ def labelwright(tmp_path):
     """Run the program with a home of its own, not on a terminal."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "LABELWRIGHT_HOME": str(tmp_path / "home")}
+        kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        environment = {**kept, "LABELWRIGHT_HOME": str(tmp_path / "home")}
         command = [sys.executable, "-m", "labelwright", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
 
@@ -49,6 +50,11 @@ def campaign(tmp_path) -> Path:
         (["status", "nothing"], 1, "knows no campaign 'nothing'"),
         (["labeler-key", "nothing"], 1, "knows no campaign 'nothing'"),
         (["serve", "--host", "0.0.0.0"], 2, "does not listen on 0.0.0.0"),
+        (["deploy"], 2, "labelwright up"),
+        (["deploy", "--write", "."], 2, ". exists and is not overwritten"),
+        (["blocks"], 2, "labelwright up"),
+        (["notify", "slack-webhook/us"], 2, "labelwright up"),
+        (["receive"], 2, "labelwright up"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
@@ -80,7 +86,7 @@ def test_progress_falls_silent_when_nobody_watches(labelwright, campaign):
 
 
 def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path):
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home" / "settings.toml").write_text("batch_size = 'many'\n")
     answer = labelwright("plan", campaign)
     assert (answer.returncode, "batch_size" in answer.stderr) == (2, True), answer.stderr
@@ -88,7 +94,7 @@ def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path)
 
 def test_status_is_json_for_scripts(labelwright, tmp_path):
     assert json.loads(labelwright("status", "--json").stdout) == []
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
     ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
     ledger.close()
@@ -117,7 +123,7 @@ def test_what_nobody_launched_cannot_be_decided_about(labelwright, command):
 
 
 def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
     ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
     ledger.close()
