@@ -110,6 +110,8 @@ def test_the_version_is_printed(labelwright):
 
 def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    for name in ("URL", "KEY", "SECRET"):
+        monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}", "http://127.0.0.1:9/api/v1")
     answer = labelwright("launch", campaign)
     assert answer.returncode == 4
     assert "Prefect's API at http://127.0.0.1:9/api does not answer" in answer.stderr
