@@ -8,31 +8,31 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import task
 
 from labelwright.ingest import FolderSource
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
-from labelwright.platforms.cvat import NAME, Cvat, connect
+from labelwright.platforms.cvat import NAME, Cvat
 from labelwright.platforms.cvat_jobs import assign, jobs_of
 from labelwright.platforms.cvat_shapes import CvatTask, JobState, Stage
-from labelwright.platforms.protocol import ImageToSend, Secret, SetState
-from labelwright.platforms.registry import Connection
-from labelwright.settings import settings
+from labelwright.platforms.protocol import ImageToSend, SetState
 
 from .cvat_folders import read_image
 from .reporting import log
 from .retrying import RETRIED
+from .workbench import reach
 
 
 def cvat_of(connection: str, **options: Any) -> Cvat:
-    """The server that the settings name. Options are the adapter's; empty ones are left at their defaults."""
-    found = settings().connection(connection)
+    """The server that the settings name. Options are the adapter's; empty ones are left at their defaults.
+
+    Raises SettingsError, PlatformRefused.
+    """
     given = {name: value for name, value in options.items() if value not in ("", None)}
-    key = found.key.get_secret_value() if found.key else ""
-    secret = Secret(found.secret.get_secret_value() if found.secret else "")
-    return connect(Connection(found.url or "", key, secret, given))
+    _, cvat = reach(connection, NAME, given)
+    return cast("Cvat", cvat)
 
 
 @task(task_run_name="log in to {connection}", **RETRIED)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import is_zipfile
 
 from prefect import task
 
-from labelwright.platforms import PlatformRefused
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat import NAME, Cvat
 from labelwright.platforms.cvat_exports import What
 
@@ -92,6 +93,9 @@ def export_from_server(
     try:
         with under_way.open("wb") as part:
             cvat.export(what, number, form, part, images=images, deadline=seconds)
+        if not is_zipfile(under_way):
+            told = "what came is no zip: it broke off, or is another one's answer"
+            raise PlatformUnavailable(NAME, f"export {what} {number}", words=told, advice="Try again.")
         under_way.replace(target)
     finally:
         under_way.unlink(missing_ok=True)

@@ -141,6 +141,7 @@ def spoil(proxy: FaultProxy) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_file_that_cvat_cannot_take_is_left_out_and_the_rest_goes_on(cvat, tmp_path):
     spec = river(tmp_path, 3)
 
@@ -159,6 +160,7 @@ def test_a_file_that_cvat_cannot_take_is_left_out_and_the_rest_goes_on(cvat, tmp
     assert "cannot identify it" in reason
 
 
+@pytest.mark.slow
 def test_review_rejects_reopens_and_accepts_until_all_is_done(cvat, tmp_path):
     launch_campaign(river(tmp_path, 4, done_means="accepted", reviewers=["labeler2"]))
     label_images(cvat, project(), with_boats(images()))
@@ -175,6 +177,7 @@ def test_review_rejects_reopens_and_accepts_until_all_is_done(cvat, tmp_path):
     assert sweep_campaigns() == {"river": "exported"}
 
 
+@pytest.mark.slow
 def test_predictions_of_a_coco_file_wait_for_labelers(cvat, tmp_path):
     launch_campaign(river(tmp_path, 3))
     coco = {
@@ -197,6 +200,7 @@ def test_predictions_of_a_coco_file_wait_for_labelers(cvat, tmp_path):
         predict_campaign("river", str(tmp_path / "coco.json"))
 
 
+@pytest.mark.slow
 def test_a_malformed_shape_is_told_and_the_rest_is_exported(cvat, tmp_path):
     launch_campaign(river(tmp_path, 3))
     label_images(cvat, project(), with_boats(images()))
@@ -214,6 +218,7 @@ def test_a_malformed_shape_is_told_and_the_rest_is_exported(cvat, tmp_path):
     assert zipfile.is_zipfile(file)
 
 
+@pytest.mark.slow
 def test_a_webhook_wakes_and_is_never_believed(cvat, tmp_path):
     launch_campaign(river(tmp_path, 3))
     assert cvat_work.create_webhook("river", "http://127.0.0.1:9/hook") == 1
@@ -257,6 +262,7 @@ def test_each_folder_becomes_a_task_and_running_again_changes_nothing(cvat, tmp_
     assert {frame.name for frame in tasks[0].frames} == {f"front%2Fphoto-{i:03}.jpg" for i in range(3)}
 
 
+@pytest.mark.slow
 def test_what_a_folder_gained_since_goes_into_a_further_task(cvat, tmp_path):
     make_photos(tmp_path / "bags" / "bag.2", 2)
     number = a_project(cvat)
@@ -284,6 +290,7 @@ def test_a_folder_whose_import_failed_is_made_anew_by_the_next_run(cvat, tmp_pat
     assert (told["tasks"], len(task.frames)) == ([task.id], 3)
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_named(cvat, tmp_path):
     number = a_project(cvat)
     with pytest.raises(PlatformRefused, match="is no folder"):
@@ -338,6 +345,7 @@ def test_every_call_of_the_document_is_a_task(cvat, tmp_path):
     assert cvat.state.tasks == {}
 
 
+@pytest.mark.slow
 def test_a_portrait_taken_sideways_is_as_large_there_as_here(cvat, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()

@@ -186,7 +186,7 @@ class StandIn:
         elif "sessionid=" in asked.headers.get("cookie", ""):
             cookies = dict(one.strip().partition("=")[::2] for one in asked.headers["cookie"].split(";"))
             safe = asked.method in ("GET", "HEAD", "OPTIONS")
-            if not safe and asked.headers.get("x-csrftoken") != cookies.get("csrftoken"):
+            if not safe and asked.headers.get("x-csrftoken", "") != cookies.get("csrftoken"):
                 raise Refusal(403, {"detail": "CSRF Failed: CSRF token missing."})
             asked.user = next((user for user in self.state.users.values() if user.name == cookies["sessionid"]), None)
         if asked.user is None and asked.path not in ("/api/auth/login", "/api/server/about", "/api/server/health/"):

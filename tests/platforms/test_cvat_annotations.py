@@ -16,9 +16,7 @@ from labelwright.platforms.cvat_schema import CvatLabel, CvatLabels
 from labelwright.platforms.cvat_shapes import CvatFrame, CvatFrames
 from labelwright.platforms.cvat_tracks import shapes_of
 
-LABELS = CvatLabels(
-    (CvatLabel(5, "car", "any", {"occluded_by": 3, "plate": 4}), CvatLabel(8, "night", "tag", {}))
-)
+LABELS = CvatLabels((CvatLabel(5, "car", "any", {"occluded_by": 3, "plate": 4}), CvatLabel(8, "night", "tag", {})))
 
 
 def reader(frames: int = 3, deleted: frozenset[int] = frozenset()) -> Reader:

@@ -19,7 +19,7 @@ from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, Platf
 from labelwright.platforms.cvat import Cvat, Options, connect
 from labelwright.platforms.cvat_shapes import JobState, Stage
 from labelwright.platforms.cvat_uploads import File, Uploads, upload
-from labelwright.platforms.protocol import RemoteState, Secret, SetState
+from labelwright.platforms.protocol import ImageToSend, RemoteState, Secret, SetState
 from labelwright.platforms.registry import Connection
 
 from .contract import NAMES, all_labels, fill, make_job, order, picture, to_send, unique, wait_for_batch
@@ -859,3 +859,29 @@ def test_a_list_that_became_shorter_while_it_was_read_ends(harness: CvatHarness)
                 if harness.cvat.state.tasks[harness.cvat.state.jobs[id].task].project == project(job.campaign):
                     del harness.cvat.state.jobs[id]
     assert len(read) == 4
+
+
+def test_a_thousand_images_cost_few_requests(harness: CvatHarness) -> None:
+    platform = harness.platform(segment_size=50, labelers=["labeler1", "labeler2"])
+    made = platform.create_campaign(order(harness=harness))
+    content = picture("any.png")
+    images = [
+        ImageToSend(replace(to_send("any.png").image, name=f"river/{number:04}.png"), lambda: io.BytesIO(content))
+        for number in range(1000)
+    ]
+    harness.cvat.seen.clear()
+    for batch in (1, 2):
+        platform.send_images(made.id, batch, images[(batch - 1) * 500 : batch * 500])
+    for batch in (1, 2):
+        assert wait_for_batch(platform, made.id, batch).state is SetState.FINISHED
+    assert len(list(platform.list_campaign_images(made.id))) == 1000
+    assert len(harness.cvat.seen) < 80
+    harness.cvat.seen.clear()
+    platform.activate_campaign(made.id)
+    assert [one.total for one in platform.read_campaign(made.id).labelers] == [500, 500]
+    assert harness.cvat.count("PATCH", "/jobs/") == 20
+    for job in harness.cvat.state.jobs.values():
+        job.state = "completed"
+    harness.cvat.seen.clear()
+    assert len(all_labels(platform, made.id)) == platform.read_campaign(made.id).done == 1000
+    assert len(harness.cvat.seen) < 30

@@ -99,7 +99,9 @@ class Cvat:
             self.server.put_guide(place.project.id, order.instructions)
         if not self._tasks(place):
             name = task_name(order.title, 1)
-            self.server.create_task(name, place.project.id, assignee=people[0] if people else None)
+            # Options say it again each time; the campaign's own labeler is kept by the task until jobs are there.
+            labeler = people[0] if people and not self.options.labelers else None
+            self.server.create_task(name, place.project.id, assignee=labeler)
         return self.read_campaign(place.id)
 
     def activate_campaign(self, campaign: str) -> None:

@@ -11,7 +11,7 @@ from .cvat_imports import covered, read_import
 from .cvat_names import flat_name, name_of
 from .cvat_options import Options
 from .cvat_schema import CvatLabels, label_from
-from .cvat_shapes import CvatFrames, CvatProject, CvatTask, frames_from, project_from, task_from
+from .cvat_shapes import UNTOLD, CvatFrames, CvatProject, CvatTask, frames_from, project_from, task_from
 from .cvat_uploads import File, Uploads, upload
 from .errors import NotFound, PlatformRefused
 from .protocol import ImageToSend, RemoteBatch, Secret, SetState
@@ -45,13 +45,14 @@ class Server:
         verb = f"find project '{name}'"
         listed = map(project_from, self.client.all(verb, "/api/projects", {"name": name}))
         # Without an organization CVAT lists those of all organizations too.
-        found = [
-            one for one in listed if one.name == name and (one.organization is None) == (not self.client.organization)
-        ]
+        found = [one for one in listed if one.name == name and self._is_here(one)]
         if len(found) > 1:
             told = f"there are {len(found)} of that name: {', '.join(str(one.id) for one in found[:10])}"
             raise PlatformRefused(NAME, verb, status=200, words=told, advice="Rename all but one.")
         return found[0] if found else None
+
+    def _is_here(self, project: CvatProject) -> bool:
+        return project.organization == UNTOLD or (project.organization is None) == (not self.client.organization)
 
     def create_project(self, name: str, labels: Sequence[dict[str, Any]]) -> CvatProject:
         """Names are not unique: the caller has looked for it."""
@@ -70,7 +71,8 @@ class Server:
         """What labelers read. A server that has no guides yet is borne."""
         said = {"project_id": project, "markdown": instructions}
         try:
-            self.client.call("keep the instructions", "POST", "/api/guides", json=said)
+            advice = "Without instructions the campaign can be made."
+            self.client.call("keep the instructions", "POST", "/api/guides", json=said, advice=advice)
         except PlatformRefused as refused:
             if refused.status not in (404, 405):
                 raise
@@ -86,7 +88,7 @@ class Server:
         """The tasks of a project, the oldest first; of that name, if one is given."""
         params: dict[str, str | int] = {"project_id": project, **({"name": name} if name else {})}
         listed = map(task_from, self.client.all(f"list the tasks of project {project}", "/api/tasks", params))
-        found = {task.id: task for task in listed if task.project == project and name in ("", task.name)}
+        found = {task.id: task for task in listed if task.project in (None, project) and name in ("", task.name)}
         return [found[id] for id in sorted(found)]
 
     def task(self, task: int) -> CvatTask:

@@ -36,6 +36,9 @@ class DoneMeans(StrEnum):
     ACCEPTED = "accepted"
 
 
+UNTOLD = -1
+
+
 @dataclass(frozen=True, slots=True)
 class CvatProject:
     """A project. Its `status` stays "annotation" for ever and is not read."""
@@ -43,6 +46,7 @@ class CvatProject:
     id: int
     name: str
     organization: int | None
+    """None: of nobody but its owner. UNTOLD: the server does not say."""
     guide: int | None
 
 
@@ -107,7 +111,7 @@ class CvatFrames:
 
 
 def project_from(item: Fields) -> CvatProject:
-    return CvatProject(item.whole("id"), item.text("name"), _perhaps(item, "organization"), _perhaps(item, "guide_id"))
+    return CvatProject(item.whole("id"), item.text("name"), _organization(item), _perhaps(item, "guide_id"))
 
 
 def task_from(item: Fields) -> CvatTask:
@@ -155,6 +159,14 @@ def frames_from(item: Fields, size: int) -> CvatFrames:
 
 def _perhaps(item: Fields, name: str) -> int | None:
     return item.whole(name) if item.has(name) else None
+
+
+def _organization(item: Fields) -> int | None:
+    for name in ("organization_id", "organization"):
+        if name in item.json:
+            there = item.json[name]
+            return item.inner(name).whole("id") if isinstance(there, dict) else _perhaps(item, name)
+    return UNTOLD
 
 
 def _person(item: Fields) -> int | None:

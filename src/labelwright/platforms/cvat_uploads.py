@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from mimetypes import guess_type
 from typing import BinaryIO
 
 from urllib3.filepost import encode_multipart_formdata
@@ -101,9 +102,10 @@ def _send_together(client: Client, verb: str, path: str, files: Sequence[File], 
     fields: list[tuple[str, str | tuple[str, bytes, str]]] = [("image_quality", str(quality))]
     for number, file in enumerate(files):
         with closing(file.open()) as content:
-            fields.append((f"client_files[{number}]", (file.name, content.read(), "application/octet-stream")))
-    body, kind = encode_multipart_formdata(fields)
-    client.ask(verb, "POST", path, body=body, headers={"Upload-Multiple": "", "Content-Type": kind}, wanted="nothing")
+            kind = guess_type(file.name)[0] or "application/octet-stream"
+            fields.append((f"client_files[{number}]", (file.name, content.read(), kind)))
+    body, form = encode_multipart_formdata(fields)
+    client.ask(verb, "POST", path, body=body, headers={"Upload-Multiple": "", "Content-Type": form}, wanted="nothing")
 
 
 def _send_by_tus(client: Client, verb: str, path: str, file: File, part: int) -> None:
