@@ -18,14 +18,16 @@ from labelwright.flows.campaign_run import run_campaign
 from labelwright.flows.campaign_sweep import sweep_campaigns
 from labelwright.flows.cvat_folders import cvat_tasks_from_folders
 from labelwright.flows.cvat_review import cvat_review_campaign
-from labelwright.platforms import PlatformRefused
-from labelwright.settings import forget_settings
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.receiver.answers import Refused
+from labelwright.receiver.webhooks import opener, take_webhook
+from labelwright.settings import forget_settings, settings
 from labelwright.tasks import cvat_calls, cvat_work
 from labelwright.tasks.cvat_folders import of_camera
 from labelwright.tasks.predictions import PredictionsUnusable
 from labelwright.tasks.workbench import the_ledger
 from tests.platforms.cvat_harness import as_labeler, label_images, proxied
-from tests.platforms.cvat_standin import StandIn
+from tests.platforms.cvat_standin import Answer, StandIn
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from .conftest import make_photos, make_spec
@@ -54,6 +56,7 @@ def connect(monkeypatch, url: str) -> None:
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CVAT__KEY", "requester")
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CVAT__SECRET", "requester-password")
     forget_settings()
+    opener.cache_clear()
 
 
 def river(tmp_path, count: int = 7, **options):
@@ -219,10 +222,24 @@ def test_a_malformed_shape_is_told_and_the_rest_is_exported(cvat, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_webhook_wakes_and_is_never_believed(cvat, tmp_path):
+def test_a_campaign_has_one_webhook_however_often_it_is_asked_for(cvat, tmp_path):
     launch_campaign(river(tmp_path, 3))
-    assert cvat_work.create_webhook("river", "http://127.0.0.1:9/hook") == 1
-    assert cvat_work.create_webhook("river", "http://127.0.0.1:9/hook") == 1
+    for _ in range(2):
+        assert cvat_work.create_webhook("river", "http://127.0.0.1:9/hook") == 1
+
+
+def test_the_receiver_takes_a_note_once_and_forged_ones_never(cvat, home):
+    platform = cvat_calls.cvat_of("cvat", organization="acme")
+    platform.put_webhook(str(a_project(cvat)), "http://127.0.0.1:9/hook")
+    task = {"name": "x", "project_id": 1, "segment_size": 0}
+    as_labeler(cvat, "POST", "/api/webhooks/1/ping", {}, "requester")
+    as_labeler(cvat, "POST", "/api/tasks", task, "requester")
+    ((_, headers, body),) = cvat.notes
+    ledger = the_ledger()
+    assert take_webhook(ledger, "cvat", headers, body)
+    assert not take_webhook(ledger, "cvat", headers, body), "told twice"
+    with pytest.raises(Refused, match="not from the platform"):
+        take_webhook(ledger, "cvat", headers, body + b" ")
 
 
 # The script of the user's document
@@ -343,6 +360,15 @@ def test_every_call_of_the_document_is_a_task(cvat, tmp_path):
     cvat_calls.delete_task(task, **where)
     cvat_calls.delete_task(task, **where)
     assert cvat.state.tasks == {}
+
+
+def test_a_mistake_that_comes_as_500_is_tried_a_few_times_and_then_told(cvat):
+    number = a_project(cvat)
+    task = as_labeler(cvat, "POST", "/api/tasks", {"name": "x", "project_id": number}, "requester")["id"]
+    cvat.interfere = lambda asked: Answer(500, "boom: duplicate key value") if asked.method == "DELETE" else None
+    with pytest.raises(PlatformUnavailable, match=r"500 when asked to delete task .*boom: duplicate key value"):
+        cvat_calls.delete_task(task, organization="acme")
+    assert cvat.count("DELETE", "/tasks/") == 1 + len(settings().retry_delays)
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ from .contract_faults import FaultContract
 from .cvat_harness import CvatHarness, proxied
 from .cvat_standin import StandIn
 
-
 pytestmark = pytest.mark.slow
 
 
