@@ -885,3 +885,16 @@ def test_a_thousand_images_cost_few_requests(harness: CvatHarness) -> None:
     harness.cvat.seen.clear()
     assert len(all_labels(platform, made.id)) == platform.read_campaign(made.id).done == 1000
     assert len(harness.cvat.seen) < 30
+
+
+@pytest.mark.parametrize("version", ["2.15.0", "2.80.0", "develop", ""])
+def test_what_a_server_answers_decides_on_its_dialect_whatever_it_says_of_itself(
+    harness: CvatHarness, version: str
+) -> None:
+    said, harness.cvat.version = harness.cvat.version, version
+    try:
+        job = make_job(harness, done=3)  # imported, and waited for
+        (task,) = tasks_of(harness, job.campaign)
+        assert exported(harness, "tasks", task.id) == ["annotations/instances_default.json"]
+    finally:
+        harness.cvat.version = said
