@@ -5,6 +5,7 @@ Nothing here needs a campaign: these are the calls of scripts that make tasks by
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -105,7 +106,7 @@ def upload_images(
     images = [_to_send(source, folder, file) for file in files]
 
     def create(number: int) -> CvatTask:
-        return server.create_task(name if number == 1 else f"{name}.{number}", project)
+        return server.create_task(name if number == 1 else f"{name} #{number}", project)
 
     log().info("upload what task %s lacks of %d images", name, len(files))
     filled = server.fill(_called(server.tasks_of(project), name), images, create)
@@ -165,12 +166,8 @@ def move_job(job: int, stage: str, state: str = "", connection: str = NAME, orga
 
 
 def _called(tasks: list[CvatTask], name: str) -> list[CvatTask]:
-    """Those of that name, and the further ones that hold what it lacked."""
-    return [one for one in tasks if one.name == name or one.name.rpartition(".")[::2] in _further(name, tasks)]
-
-
-def _further(name: str, tasks: list[CvatTask]) -> set[tuple[str, str]]:
-    return {(name, str(number)) for number in range(2, len(tasks) + 2)}
+    """Those of that name, and the further ones ("NAME #2") that hold what it lacked."""
+    return [one for one in tasks if re.fullmatch(rf"{re.escape(name)}(?: #\d+)?", one.name)]
 
 
 def _to_send(source: FolderSource, folder: str, file: str) -> ImageToSend:

@@ -280,13 +280,29 @@ def test_each_folder_becomes_a_task_and_running_again_changes_nothing(cvat, tmp_
 
 
 @pytest.mark.slow
+def test_folders_whose_names_begin_alike_are_kept_apart(cvat, tmp_path):
+    for bag in ("bag", "bag.2", "bag 2"):
+        make_photos(tmp_path / "bags" / bag, 2)
+    told = cvat_tasks_from_folders(str(tmp_path / "bags"), a_project(cvat), organization="acme")
+    assert sorted((task.name, len(task.frames)) for task in cvat.state.tasks.values()) == [
+        ("bag", 2),
+        ("bag 2", 2),
+        ("bag.2", 2),
+    ]
+    assert [len(one["tasks"]) for one in told] == [1, 1, 1]
+
+
+@pytest.mark.slow
 def test_what_a_folder_gained_since_goes_into_a_further_task(cvat, tmp_path):
     make_photos(tmp_path / "bags" / "bag.2", 2)
     number = a_project(cvat)
     cvat_tasks_from_folders(str(tmp_path / "bags"), number, organization="acme")
     make_photos(tmp_path / "bags" / "bag.2", 4)
     (told,) = cvat_tasks_from_folders(str(tmp_path / "bags"), number, organization="acme")
-    assert sorted((task.name, len(task.frames)) for task in cvat.state.tasks.values()) == [("bag.2", 2), ("bag.2.2", 2)]
+    assert sorted((task.name, len(task.frames)) for task in cvat.state.tasks.values()) == [
+        ("bag.2", 2),
+        ("bag.2 #2", 2),
+    ]
     assert len(told["tasks"]) == 2
 
 
