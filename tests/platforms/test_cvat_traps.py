@@ -708,17 +708,18 @@ def test_a_download_that_broke_off_is_gone_and_the_next_try_begins_anew(harness:
     assert exported(harness, "tasks", task.id)
 
 
-def test_an_export_that_is_under_way_already_is_waited_for(harness: CvatHarness) -> None:
+def test_an_export_that_is_under_way_already_is_waited_for_and_no_other_one(harness: CvatHarness) -> None:
     job = make_job(harness, done=3)
     (task,) = tasks_of(harness, job.campaign)
     if harness.cvat.dialect == "requests":
-        client = harness.platform().server.client
-        client.ask(
-            "begin",
-            "POST",
-            f"/api/tasks/{task.id}/dataset/export",
-            params={"format": "COCO 1.0", "save_images": "false"},
-        )
+        client, said = harness.platform().server.client, {"format": "COCO 1.0", "save_images": "false"}
+        for place in (f"projects/{project(job.campaign)}", f"tasks/{task.id}"):
+            client.ask("begin", "POST", f"/api/{place}/dataset/export", params=said)
+    harness.cvat.seen.clear()
+    exported(harness, "projects", project(job.campaign))
+    fetched = [one.query.get("rq_id", one.path) for one in harness.cvat.seen if "download" in f"{one.path}{one.query}"]
+    assert len(fetched) == 1
+    assert "project" in fetched[0]
     assert exported(harness, "tasks", task.id) == ["annotations/instances_default.json"]
 
 

@@ -112,7 +112,8 @@ class Cvat:
         jobs, people = self._jobs(place, tasks), self._assignees(tasks)
         if not jobs or not people:
             told = f"campaign {campaign} has {'nobody who could label it' if jobs else 'no images'}"
-            raise PlatformRefused(NAME, f"activate campaign {campaign}", words=told)
+            advice = "Name labelers in the options." if jobs else "Send its images first."
+            raise PlatformRefused(NAME, f"activate campaign {campaign}", words=told, advice=advice)
         for job, user in cvat_jobs.shared_out(jobs, people):
             if job.assignee is None and job.untouched:
                 cvat_jobs.assign(self._client, job.id, user)

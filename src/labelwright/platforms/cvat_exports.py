@@ -121,7 +121,8 @@ class Export:
         kind = "dataset" if self.images else "annotations"
         for one in self.client.all(self.verb, "/api/requests", {f"{self.what[:-1]}_id": self.id, "action": "export"}):
             operation = one.inner("operation")
-            ours = operation.json.get(f"{self.what[:-1]}_id") == self.id
+            target = operation.json.get("target", self.what[:-1])  # a task's export tells its project, too
+            ours = target == self.what[:-1] and operation.json.get(f"{target}_id") == self.id
             if ours and operation.json.get("format") == self.format and kind in str(operation.json.get("type")):
                 return one.id("id")
         return None
