@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from prefect import task
 
@@ -14,7 +15,7 @@ from labelwright.platforms.protocol import ServesImages
 
 from .campaign_images import with_our_names
 from .kept_images import kept_url
-from .reporting import log, publish_progress
+from .reporting import log, publish_progress, publish_table
 from .retrying import RETRIED
 from .workbench import Workbench
 
@@ -55,7 +56,18 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     page = bench.platform.read_labels(bench.remote_id, cursor)
     count = spool_of(bench).put_page(number, with_our_names(bench, page.images))
     log().info("page %d of the labels of %s holds %d images", number, title, count)
+    tell_what_was_left_out(title, number, page.left_out)
     return page.next
+
+
+def tell_what_was_left_out(title: str, number: int, left_out: Sequence[str]) -> None:
+    """What the platform holds and a dataset cannot: in the log, and as a table beside the campaign's others."""
+    for one in left_out[:100]:
+        log().warning("left out of the labels of %s: %s", title, one)
+    if left_out:
+        rows: list[dict[str, Any]] = [{"left out": one} for one in left_out[:500]]
+        told = f"{len(left_out)} things on page {number} of the labels of {title} are no labels here"
+        publish_table(title, f"left-out-{number}", rows, told)
 
 
 def read_all_labels(title: str) -> int:

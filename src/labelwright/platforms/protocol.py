@@ -156,6 +156,8 @@ class LabelsPage:
 
     images: tuple[LabeledImage, ...]
     next: str | None
+    left_out: tuple[str, ...] = ()
+    """What the platform holds of these images and cannot be a label here: each in words, with its place and why."""
 
 
 @runtime_checkable

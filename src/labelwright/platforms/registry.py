@@ -90,6 +90,13 @@ PLATFORMS: dict[str, PlatformEntry] = {
             adapter_name="Remo",
             needs=(Credential.URL, Credential.SECRET),
         ),
+        PlatformEntry(
+            name="cvat",
+            says="CVAT, from 2.15 to the newest",
+            module=f"{_HERE}.cvat",
+            adapter_name="Cvat",
+            needs=(Credential.URL,),
+        ),
     )
 }
 
