@@ -22,6 +22,8 @@ from .protocol import Secret
 
 Headers = Mapping[str, "str | Secret"]
 Wanted = Literal["json", "bytes", "nothing"]
+Params = Mapping[str, "str | int | list[str]"]
+"""A list is said once for each of its values."""
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
@@ -35,7 +37,7 @@ class _Request:
     verb: str
     method: str
     path: str
-    params: Mapping[str, str | int]
+    params: Params
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = None
     wanted: Wanted = "json"
@@ -99,14 +101,16 @@ class Http:
         path: str,
         *,
         json: Any = None,
-        params: Mapping[str, str | int] | None = None,
+        body: tuple[str, bytes] | None = None,
+        params: Params | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Wanted = "json",
         advice: str = "",
     ) -> Any:
         """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
 
-        `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx).
+        `verb` completes "when asked to ..." in messages. What is sent is `json`, or a `body` of another type (its
+        media type and its bytes). `advice` replaces our own for a refusal (4xx).
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
         patience_ends = time.monotonic() + self._patience
@@ -115,6 +119,7 @@ class Http:
             request = self._prepare(
                 _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice),
                 json,
+                body,
             )
             failure = request if isinstance(request, PlatformError) else self._once(request)
             if not isinstance(failure, PlatformError):
@@ -131,8 +136,10 @@ class Http:
     # What follows gives errors back instead of raising them: `call` raises them where no lower error is at hand, so
     # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
 
-    def _prepare(self, request: _Request, json: Any) -> _Request | PlatformError:
+    def _prepare(self, request: _Request, json: Any, given: tuple[str, bytes] | None) -> _Request | PlatformError:
         verb, headers, body = request.verb, dict(request.headers), None
+        if given is not None:
+            headers["Content-Type"], body = given
         if json is not None:
             try:
                 body = jsonlib.dumps(json, allow_nan=False).encode()

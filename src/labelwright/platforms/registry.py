@@ -77,6 +77,13 @@ PLATFORMS: dict[str, PlatformEntry] = {
             adapter_name="CampaignApi",
             needs=(Credential.URL, Credential.KEY, Credential.SECRET),
         ),
+        PlatformEntry(
+            name="scale",
+            says="Scale AI",
+            module=f"{_HERE}.scale",
+            adapter_name="Scale",
+            needs=(Credential.URL, Credential.KEY),
+        ),
     )
 }
 
