@@ -4,6 +4,7 @@ from prefect import flow
 
 from labelwright.spec import CampaignSpec
 from labelwright.tasks.attention import asking_for_attention
+from labelwright.tasks.billing import bills_tasks, tell_bill
 from labelwright.tasks.campaign_images import (
     keeps_image_sets,
     list_missing_images,
@@ -36,6 +37,8 @@ def launch_campaign(campaign: CampaignSpec) -> str:
     title = write_down_campaign(campaign)
     with asking_for_attention(title):
         check_images(title)
+        if bills_tasks(title):
+            tell_bill(title)
         if keeps_image_sets(title):
             make_image_set(title)
             create_campaign(title)

@@ -5,7 +5,7 @@ from prefect import flow
 from labelwright.domain import LABELED, State
 from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.tasks.campaigns import open_campaigns, read_progress
+from labelwright.tasks.campaigns import delivered_campaigns, open_campaigns, read_progress
 from labelwright.tasks.sweeping import look_at_all, note_failure, publish_overview
 
 
@@ -15,6 +15,7 @@ def sweep_campaigns(finish: bool = True) -> dict[str, str]:
 
     finish: also finish and export what is completely labeled.
     """
+    look_at_all(read_progress, delivered_campaigns())  # those of which something was taken back are open again
     states = look_at_all(read_progress, open_campaigns())
     for title, state in states.items():
         if finish and state in LABELED:

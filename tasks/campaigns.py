@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from prefect import task
 
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.labelers import LabelerKeys
+from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import (
     CampaignOrder,
     FinishesCampaigns,
     KeepsImageSets,
     LabelerAccess,
+    RecallsImages,
     RecoversAccess,
     RemoteState,
     RotatesLabelerKeys,
 )
+from labelwright.settings import SettingsError
 
 from .reporting import log, publish_progress
 from .retrying import RETRIED
@@ -85,17 +90,15 @@ def add_images(title: str, first: int, last: int) -> None:
 def activate_campaign(title: str) -> None:
     """Let the labelers work."""
     bench = Workbench(title)
-    platform, remote = bench.platform, bench.remote_id
-
-    def look() -> str | None:
-        return None if platform.read_campaign(remote).state is RemoteState.CREATED else "active"
 
     def activate() -> str:
-        platform.activate_campaign(remote)
+        bench.platform.activate_campaign(bench.remote_id)
         return "active"
 
     log().info("activate %s", title)
-    bench.ledger.effects.once(title, "activate", activate, look=look, adopt=True)
+    # Said to an active campaign it does nothing, while one may look active that was never said to be: where work
+    # begins with the first image, or is done as soon as that is there.
+    bench.ledger.effects.once(title, "activate", activate, look=lambda: None)
     if bench.record.state is State.CREATED:
         bench.ledger.campaigns.move(title, State.ACTIVE)
 
@@ -114,6 +117,13 @@ def read_progress(title: str) -> State:
     bench.ledger.campaigns.record_progress(title, found.done, found.total)
     publish_progress(title, "labeling", found.done, found.total)
     log().info("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
+    if found.failed or found.cancelled:
+        log().warning(
+            "%s: %d images failed, %d were cancelled. The flow settle-failed-images lists them, and sends them again",
+            title,
+            found.failed,
+            found.cancelled,
+        )
     whole = found.total > 0 and found.done == found.total == record.images
     closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
     if closed and whole and record.state in OPEN:
@@ -157,6 +167,22 @@ def open_campaigns() -> list[str]:
     """Those with labelers at work, and those that are labeled and not exported yet."""
     wanted = OPEN | (LABELED - {State.EXPORTED})
     return [record.title for record in the_ledger().campaigns.all(wanted)]
+
+
+def delivered_campaigns() -> list[str]:
+    """Those that were exported, and of which single images may still be taken back by the platform."""
+    found = []
+    for record in the_ledger().campaigns.all({State.EXPORTED}):
+        try:
+            platform = Workbench(record.title).platform
+        except (SettingsError, PlatformRefused) as error:
+            log().warning("%s cannot be watched: %s", record.title, error)
+            continue
+        if isinstance(platform, RecallsImages):
+            exported = max(one.at for one in the_ledger().campaigns.moves(record.title) if one.became is State.EXPORTED)
+            if datetime.now(UTC) - exported < timedelta(days=platform.recall_days()):
+                found.append(record.title)
+    return found
 
 
 def refuse_unlabeled(title: str, state: State) -> None:

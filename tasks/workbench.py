@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from labelwright.connecting import reach
 from labelwright.datasets.titles import file_stem
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.protocol import Platform, Secret
-from labelwright.platforms.registry import PLATFORMS, Connection
+from labelwright.platforms.protocol import Platform
 from labelwright.settings import Settings, settings
 from labelwright.spec import CampaignSpec
 
@@ -80,12 +80,4 @@ def the_ledger() -> Ledger:
 
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    found = settings().connection(spec.connection_name)
-    return PLATFORMS[spec.platform].connect(
-        Connection(
-            url=found.url or "",
-            key=found.key.get_secret_value() if found.key else "",
-            secret=Secret(found.secret.get_secret_value() if found.secret else ""),
-            options=spec.options,
-        ),
-    )
+    return reach(spec, settings())

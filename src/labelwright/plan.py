@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from labelwright.billing import TooManyTasks, bill_of, in_words, refuse_over_limit
+from labelwright.connecting import reach
 from labelwright.datasets.titles import file_stem
 from labelwright.ingest import StockItem, take_stock
 from labelwright.ingest.opening import limits_of, open_source
+from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS, abilities
-from labelwright.settings import Settings
+from labelwright.settings import Settings, SettingsError
 from labelwright.spec import CampaignSpec
 
 
@@ -30,6 +33,12 @@ class Plan:
     rejects: list[dict[str, str]] = field(default_factory=list)
     create: list[str] = field(default_factory=list)
     export: list[str] = field(default_factory=list)
+    billed: int | None = None
+    """Tasks that will be billed; None where nothing is, or where nobody can tell without the credentials."""
+    billing: str = ""
+    """The same in words."""
+    refusal: str = ""
+    """Why launching would be refused."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,6 +63,23 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     plan.create = [f"campaign '{spec.title}' for {spec.labeler}"]
     if abilities(PLATFORMS[spec.platform].adapter())["KeepsImageSets"]:
         plan.create.insert(0, f"image set '{spec.title}'")
+    if abilities(PLATFORMS[spec.platform].adapter())["BillsTasks"]:
+        _tell_bill(plan, spec, settings)
     name = file_stem(spec.title)
     plan.export = [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
     return plan
+
+
+def _tell_bill(plan: Plan, spec: CampaignSpec, settings: Settings) -> None:
+    try:
+        platform = reach(spec, settings)
+        bill = bill_of(spec, settings, platform, plan.images)
+    except (SettingsError, PlatformRefused) as error:
+        plan.billing = f"{plan.images:,} tasks will be billed, unless the key is one for testing: {error}"
+        return
+    if bill is not None:
+        plan.billed, plan.billing = bill.tasks, in_words(bill)
+        try:
+            refuse_over_limit(spec.title, platform.name, bill)
+        except TooManyTasks as refusal:
+            plan.refusal = str(refusal)

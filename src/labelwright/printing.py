@@ -95,11 +95,15 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     table.add_row("would upload", f"{plan.images:,} images, {plan.bytes / 1e6:,.1f} MB, in {plan.batches:,} batches")
     table.add_row("would leave out", f"{len(plan.rejects):,} files")
     table.add_row("would create", "\n".join(map(escape, plan.create)))
+    if plan.billing:
+        table.add_row("would cost", escape(plan.billing))
     table.add_row("labels", escape(", ".join(plan.labels)))
     table.add_row("deadline", plan.deadline or "none")
     table.add_row("would export", "\n".join(map(escape, plan.export)))
     out.print(table)
     _show_rejects([(one["file"], one["reason"]) for one in plan.rejects])
+    if plan.refusal:
+        err.print(f"[red]Launching would be refused:[/red] {escape(plan.refusal)}")
     out.print("Nothing was sent and nothing was written.")
 
 

@@ -28,6 +28,9 @@ class ConnectionSettings(BaseModel):
     url: str | None = None
     key: SecretStr | None = None
     secret: SecretStr | None = None
+    most_tasks: int | None = Field(
+        None, ge=0, description="Most tasks that a campaign may be billed, where every task costs money."
+    )
 
 
 class ServiceSettings(BaseModel):
@@ -60,6 +63,10 @@ class Settings(BaseSettings):
     )
     connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
+    container_key: SecretStr | None = Field(
+        None, description="Account key of that container, for signing addresses that platforms fetch images from."
+    )
+    image_url_days: float = Field(14, gt=0, le=365, description="How long such an address is good for.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     upload_threads: int = Field(16, ge=1, le=256)
     upload_engine: Literal["azure", "obstore"] = "azure"

@@ -14,12 +14,14 @@ from .proxy import FaultProxy
 from .scale_server import ScaleServer
 
 KEY, CALLBACK_KEY = "live_key_of_this_test", "callback-key-of-this-test"
-HASTE = {"back_off_seconds": 0.01, "patience_seconds": 2.0, "requests_per_second": 0.0}
+HASTE = {"back_off_seconds": 0.01, "patience_seconds": 2.0, "requests_per_second": 0.0, "storm_seconds": 0.0}
 """Tests do not wait as long as Scale may need."""
 
 
 class ScaleHarness(Harness):
-    expected = frozenset({"Platform", "TakesImages", "BillsTasks", "ResendsImages", "TellsReviews", "OpensWebhooks"})
+    expected = frozenset(
+        {"Platform", "TakesImages", "BillsTasks", "ResendsImages", "RecallsImages", "TellsReviews", "OpensWebhooks"}
+    )
     seen = (
         Annotation("plastic", Box(1, 2.5, 11, 12), attributes={"wet": "yes"}),
         Annotation("wood", Polygon(((1, 1), (9, 1), (5, 8)))),

@@ -298,6 +298,14 @@ class ResendsImages(Protocol):
 
 
 @runtime_checkable
+class RecallsImages(Protocol):
+    """The platform takes single images back to have them labeled better, even after all were labeled."""
+
+    def recall_days(self) -> float:
+        """For how many days after its export a campaign is still looked at."""
+
+
+@runtime_checkable
 class TellsReviews(Protocol):
     """The customer can look at what labelers delivered, and say what he thinks of it."""
 

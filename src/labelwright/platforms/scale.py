@@ -81,12 +81,14 @@ class Options(BaseModel):
     only_test: bool = Field(False, title="Refuse keys that cost money")
     requests_per_second: float = Field(50.0, ge=0, title="Most requests a second of one process; 0: no limit")
     threads: int = Field(16, ge=1, le=128, title="Requests at once")
+    watch_days: float = Field(30.0, ge=0, title="Days after the export during which recalled tasks are looked for")
     page_size: int = Field(2000, ge=1, le=10_000, title="Images a page when labels are read")
     parallel_from: int = Field(2000, ge=1, title="Listings longer than this are read side by side")
     timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
     connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
-    back_off_seconds: float = Field(1.0, ge=0, le=60, title="First pause of all threads after a 429 without one")
+    storm_seconds: float = Field(60.0, ge=0, le=600, title="Longest that 429s without Retry-After are waited out")
+    back_off_seconds: float = Field(1.0, ge=0, le=60, title="First pause of all threads after such a 429; it doubles")
 
 
 def connect(connection: Connection) -> Scale:
@@ -106,7 +108,9 @@ def mode_of(key: str) -> Literal["test", "live", "unknown"]:
 
 
 class Scale:
-    """Platform, TakesImages, BillsTasks, ResendsImages, TellsReviews and OpensWebhooks. `client` has every other call.
+    """Platform, TakesImages, BillsTasks, ResendsImages, RecallsImages, TellsReviews and OpensWebhooks.
+
+    `client` has every other call of Scale's.
 
     `url` is https://api.scale.com/v1.
     """
@@ -126,6 +130,7 @@ class Scale:
             pace=pace_for(url, key, options.requests_per_second, options.back_off_seconds),
             timeout=self._timeout,
             patience=options.patience_seconds,
+            storm=options.storm_seconds,
             threads=options.threads,
         )
 
@@ -268,6 +273,11 @@ class Scale:
                 raise PlatformRefused(NAME, verb, words=told, advice="Only failed images can be left out.")
             if holds_its_id(task, campaign):
                 self.client.clear_unique_id(image)
+
+    # RecallsImages
+
+    def recall_days(self) -> float:
+        return self._options.watch_days
 
     # TellsReviews
 

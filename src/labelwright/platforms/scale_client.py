@@ -1,12 +1,14 @@
 """Scale's REST API, version 1: every call of the user's document as a method that answers Scale's own JSON.
 
 The document is the README of Scale's Python SDK (projects, batches, tasks); files, unique ids, metadata, tags and
-audits are of the API's reference. Nothing is asked twice here. Names are part of addresses, percent-encoded to the
+audits are of the API's reference. Names are part of addresses, percent-encoded to the
 last character, as Scale's own client does it.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from .http import Http
 from .protocol import Secret
 from .scale_errors import TooManyRequests, told_apart
 from .scale_pace import Pace
+
+_log = logging.getLogger(__name__)
 
 NAME = "scale"
 MOST = 100
@@ -68,7 +72,9 @@ class Page:
 class ScaleClient:
     """The account of one key at `url` (https://api.scale.com/v1). Safe to share between threads.
 
-    `timeout` is (connecting, waiting for the next bytes), `patience` the longest Retry-After that is waited out.
+    `timeout` is (connecting, waiting for the next bytes), `patience` the longest Retry-After that is waited out. A 429
+    without one says just as well that nothing was done: the request is said again at a slower pace, for at most
+    `storm` seconds. Nothing else is said twice.
     Raises the errors of `errors` and `scale_errors` and nothing else.
     """
 
@@ -80,11 +86,12 @@ class ScaleClient:
         pace: Pace | None = None,
         timeout: tuple[float, float] = (5.0, 60.0),
         patience: float = 60.0,
+        storm: float = 60.0,
         threads: int = 32,
     ) -> None:
         basic = b64encode(f"{key}:".encode()).decode()
         headers: dict[str, str | Secret] = {"Authorization": Secret(f"Basic {basic}")}
-        self._key, self._pace = key, pace or Pace(0)
+        self._key, self._pace, self._storm = key, pace or Pace(0), storm
         self._http = Http(NAME, url, headers=headers, timeout=timeout, patience=patience, threads=threads)
 
     def __repr__(self) -> str:
@@ -290,18 +297,23 @@ class ScaleClient:
         return Fields(NAME, verb, self._call(verb, method, path, json=json, params=params, body=body)).json
 
     def _call(self, verb: str, method: str, path: str, **more: Any) -> Any:
-        self._pace.wait()
-        failure = None
-        try:
-            answer = self._http.call(verb, method, path, **more)
-        except PlatformError as error:
-            failure = told_apart(error, self._key)
-        if failure is None:
-            self._pace.answered()
-            return answer
-        if isinstance(failure, TooManyRequests):
+        ends = time.monotonic() + self._storm
+        while True:
+            self._pace.wait()
+            failure = None
+            try:
+                answer = self._http.call(verb, method, path, **more)
+            except PlatformError as error:
+                failure = told_apart(error, self._key)
+            if failure is None:
+                self._pace.answered()
+                return answer
+            if not isinstance(failure, TooManyRequests):
+                raise failure
             self._pace.refused()
-        raise failure
+            if failure.retry_after is not None or time.monotonic() >= ends:
+                raise failure
+            _log.info("Scale answers 429: %s again, at %.1f requests a second", verb, self._pace.rate)
 
     def _params(self, verb: str, filters: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
         unknown = sorted(set(filters) - known)

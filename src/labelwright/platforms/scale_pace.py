@@ -11,14 +11,16 @@ from hashlib import sha256
 _SLOWEST = 1 / 64
 """Of the configured rate: below that it makes no difference."""
 _LONGEST_HOLD = 30.0
+_ANSWERS_TO_RECOVER = 600
+"""A limit below the configured rate is then met by one request in fifty or so."""
 
 
 class Pace:
     """Turns for requests, at most `rate` a second (0: as fast as may be).
 
     Scale documents neither a limit nor a Retry-After: each 429 halves the rate and holds everybody back for a moment
-    that doubles (with jitter, at most 30 seconds); answers make it faster again, up to the configured rate. No
-    request is repeated here: whose was refused is said again by the retry policy of the tasks.
+    that doubles (with jitter, at most 30 seconds); answers make it faster again, little by little, up to the
+    configured rate.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class Pace:
         self._wanted, self._back_off, self._clock, self._sleep = rate, back_off, clock, sleep
         self._rate = rate
         self._refusals = 0
-        self._next = 0.0
+        self._next = self._held_until = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -54,14 +56,17 @@ class Pace:
         with self._lock:
             self._refusals = 0
             if self._wanted and self._rate < self._wanted:
-                self._rate = min(self._wanted, self._rate * 1.05)
+                self._rate = min(self._wanted, self._rate + self._wanted / _ANSWERS_TO_RECOVER)
 
     def refused(self) -> None:
-        """A 429."""
+        """A 429. Those of requests that were under way already when everybody was held back count once."""
         with self._lock:
+            if self._clock() < self._held_until:
+                return
             self._refusals = min(self._refusals + 1, 16)
             hold = min(self._back_off * 2 ** (self._refusals - 1), _LONGEST_HOLD)
-            self._next = max(self._next, self._clock() + hold * random.uniform(0.5, 1.0))  # noqa: S311
+            self._held_until = self._clock() + hold * random.uniform(0.5, 1.0)  # noqa: S311
+            self._next = max(self._next, self._held_until)
             if self._wanted:
                 self._rate = max(self._rate / 2, self._wanted * _SLOWEST)
 

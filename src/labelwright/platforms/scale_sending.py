@@ -187,7 +187,7 @@ class Sender:
                 return one.image.name, work(one)
             except PlatformUnavailable as fault:
                 if faults.note(fault) >= _FAILURES:
-                    stop.set()
+                    stop.set()  # Scale is away, or a storm of 429s outlasted its time
             except PlatformRefused as refusal:
                 faults.note(refusal)
                 stop.set()
