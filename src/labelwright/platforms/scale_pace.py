@@ -10,7 +10,8 @@ from hashlib import sha256
 
 _SLOWEST = 1 / 64
 """Of the configured rate: below that it makes no difference."""
-_LONGEST_HOLD = 30.0
+_LONGEST_HOLD = 16
+"""Times the first one."""
 _ANSWERS_TO_RECOVER = 600
 """A limit below the configured rate is then met by one request in fifty or so."""
 
@@ -19,8 +20,8 @@ class Pace:
     """Turns for requests, at most `rate` a second (0: as fast as may be).
 
     Scale documents neither a limit nor a Retry-After: each 429 halves the rate and holds everybody back for a moment
-    that doubles (with jitter, at most 30 seconds); answers make it faster again, little by little, up to the
-    configured rate.
+    that doubles (with jitter, at most sixteen times the first); answers make it faster again, little by little, up to
+    the configured rate.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Pace:
             if self._clock() < self._held_until:
                 return
             self._refusals = min(self._refusals + 1, 16)
-            hold = min(self._back_off * 2 ** (self._refusals - 1), _LONGEST_HOLD)
+            hold = self._back_off * min(2 ** (self._refusals - 1), _LONGEST_HOLD)
             self._held_until = self._clock() + hold * random.uniform(0.5, 1.0)  # noqa: S311
             self._next = max(self._next, self._held_until)
             if self._wanted:
