@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from labelwright.tasks.attention import asking_for_attention
 from labelwright.tasks.failed_images import (
     in_batches,
     leave_failed_out,
     list_failed_images,
     send_failed_again,
 )
+from labelwright.tasks.working import at_work_on
 
 
 @flow(name="settle-failed-images", flow_run_name="failed images of {title}")
@@ -21,7 +21,7 @@ def settle_failed_images(title: str, send_again: bool = False, leave_out: bool =
     """
     if send_again and leave_out:
         raise ValueError("failed images are sent again or left out, not both")
-    with asking_for_attention(title):
+    with at_work_on(title, "settle failed images"):
         failed = list_failed_images(title)
         if send_again:
             for names in in_batches(title, failed):

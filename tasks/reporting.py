@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from prefect.artifacts import create_progress_artifact, create_table_artifact
@@ -41,14 +42,15 @@ def report_progress(title: str, doing: str, done: int, total: int) -> None:
         watcher(title, doing, done, total)
 
 
-def publish_progress(title: str, doing: str, done: int, total: int) -> None:
+def publish_progress(title: str, doing: str, done: int, total: int, ends: datetime | None = None) -> None:
     """One progress artifact a campaign and kind of work, under a stable key."""
     report_progress(title, doing, done, total)
+    expected = f", expected end {ends:%Y-%m-%d %H:%M} UTC" if ends is not None and done < total else ""
     if in_a_run():
         create_progress_artifact(
             progress=100 * done / total if total else 100.0,
             key=artifact_key(title, doing),
-            description=f"{title}: {doing}, {done:,} of {total:,}",
+            description=f"{title}: {doing}, {done:,} of {total:,}{expected}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -81,3 +82,13 @@ def the_ledger() -> Ledger:
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
     return reach(spec, settings())
+
+
+def the_spec(title: str) -> CampaignSpec:
+    """What the ledger was told of a campaign."""
+    return CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
+
+
+def states_of(titles: Iterable[str]) -> dict[str, str]:
+    """Where campaigns stand now."""
+    return {record.title: record.state.value for record in the_ledger().campaigns.some(list(titles))}

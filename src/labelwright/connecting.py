@@ -27,5 +27,6 @@ def reach_named(
             key=found.key.get_secret_value() if found.key else "",
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=options or {},
+            requests_per_second=found.requests_per_second,
         ),
     )

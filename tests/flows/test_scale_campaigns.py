@@ -243,7 +243,7 @@ def test_a_recalled_task_reopens_the_campaign_even_after_its_export(scale, tmp_p
     spec = spec_of(tmp_path)
     launch_campaign(spec)
     label(scale)
-    assert sweep_campaigns(finish=False) == {"river": "completed"}
+    assert sweep_campaigns(go_on="no") == {"river": "completed"}
     scale.live.recall(tasks_of(scale)["photo-003.jpg"])
     assert sweep_campaigns() == {"river": "reopened"}
     label(scale, "photo-003.jpg")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import quote
+
 from labelwright.platforms.protocol import Secret
 from labelwright.settings import Settings
 from labelwright.spec import ImagesFrom
@@ -44,6 +47,16 @@ def open_source(images: ImagesFrom, settings: Settings) -> Source:
 def shared_url(source: Source, location: str, settings: Settings) -> Secret | None:
     """Where a platform can fetch the image by itself, for as long as the settings say; None where it cannot."""
     return source.url_for(location, settings.image_url_days * 86_400) if isinstance(source, SharesUrls) else None
+
+
+def address_of(images: ImagesFrom, location: str) -> str:
+    """The URL of what a source calls `location`, without any signature: what a dataset says of an image that its
+    platform does not serve."""
+    if images.container:
+        return f"{images.container.rstrip('/')}/{quote(location)}"
+    if "://" in location:
+        return location.partition("#")[0]
+    return Path(location).as_uri()
 
 
 def limits_of(images: ImagesFrom) -> Limits:

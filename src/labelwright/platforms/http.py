@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from . import answers
+from . import answers, rates
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .lower import CATCHABLE, meaning
 from .protocol import Secret
@@ -166,6 +166,7 @@ class Http:
         return self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
 
     def _ask(self, request: _Request) -> _Answer:
+        rates.wait_for(self.base_url)
         ends = time.monotonic() + self._whole
         with self._session.request(
             request.method,

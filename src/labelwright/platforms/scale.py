@@ -97,6 +97,8 @@ def connect(connection: Connection) -> Scale:
     Raises PlatformRefused when only keys for testing are wanted and this is none.
     """
     options = Options.model_validate(dict(connection.options))
+    if connection.requests_per_second is not None:  # this machine knows better than the campaign
+        options = options.model_copy(update={"requests_per_second": connection.requests_per_second})
     return Scale(connection.url, connection.key, connection.secret, options)
 
 
