@@ -129,6 +129,7 @@ def test_images_with_addresses_are_fetched_by_scale_itself(scale, tmp_path, monk
     manifest.write_text("\n".join(["url", *lines]))
     spec = make_spec("river", folder, tmp_path / "datasets", platform="scale", images={"manifest": str(manifest)})
     launch_campaign(spec)
+    assert the_ledger().manifests.rejects("river") == []
     assert scale.live.files == {}
     assert sorted(task["params"]["attachment"] for task in scale.live.tasks.values()) == lines
     assert "CANARY" not in str(the_ledger().effects.all("river")) + str(record())

@@ -7,6 +7,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -70,12 +71,15 @@ class ManifestSource:
         return Secret(self._full(location)) if location.startswith(("http://", "https://")) else None
 
     def _full(self, location: str) -> str:
-        if self._book is None:
-            self._book = UrlBook()
+        book = self._book
+        if book is None:
+            book = UrlBook()
             for _, row in self._rows():
                 if row["url"]:
-                    self._book.enter(row["url"])
-        return self._book.full(location)
+                    with suppress(CannotRead):
+                        book.enter(row["url"])
+            self._book = book  # other threads ask, too: they see none, or a whole one
+        return book.full(location)
 
     def _row(self, row: dict[str, str], book: UrlBook, names: Seen) -> Found | Reject:
         place = row["path"] or row["file_name"]
