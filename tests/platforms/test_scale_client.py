@@ -309,6 +309,16 @@ def test_nothing_else_is_said_twice(server: ScaleServer, status: int) -> None:
     assert len(server.said("POST", "/task/")) == 1
 
 
+def test_over_tls_the_certificates_of_the_environment_are_trusted_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScaleServer(tls=True) as server:
+        with pytest.raises(PlatformError, match="certificate"):
+            client_of(server).projects()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca or "")
+        assert client_of(server).projects() == []
+
+
 # Times and listings
 
 

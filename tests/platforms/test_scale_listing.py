@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -148,7 +149,7 @@ def test_windows_hold_at_most_what_is_wanted_and_leave_nothing_out() -> None:
         assert windows is not None
         assert sum(map(count, windows)) == len(moments)
         assert all(count(one) <= 5 or one.end - one.start == 1 for one in windows)
-        assert all(a.end <= b.start for a, b in zip(windows, windows[1:], strict=False))
+        assert all(a.end <= b.start for a, b in itertools.pairwise(windows))
         assert cut_up(Window(0, 1000), 1000, 5, lambda window: 1000, pool) is None
         assert cut_up(Window(0, 1000), 1000, 5, lambda window: 0, pool) is None
 

@@ -86,7 +86,8 @@ class Http:
         self._session.mount("https://", adapter)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _leave  # else ~/.netrc would overwrite our Authorization header
-        self._session.trust_env = not _loopback(host)  # nobody reaches this machine through a proxy
+        # Nobody reaches this machine through a proxy; REQUESTS_CA_BUNDLE holds here as elsewhere.
+        self._proxies = {"no_proxy": host} if _loopback(host) else None
 
     def __repr__(self) -> str:
         return f"Http({self.platform!r}, {self.base_url!r})"
@@ -176,6 +177,7 @@ class Http:
             headers=request.headers,
             timeout=self._timeout,
             allow_redirects=False,
+            proxies=self._proxies,
             stream=True,
         ) as response:
             largest = self._largest if response.ok else _LONGEST_ERROR
