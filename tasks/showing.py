@@ -18,7 +18,7 @@ from labelwright.outlook import LabelerOutlook, Outlook, in_words, labelers_of, 
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 
 from .datasets import CHART, CONTACT_SHEET
-from .reporting import artifact_key, in_a_run
+from .reporting import artifact_key, in_a_run, publish
 from .workbench import Workbench
 
 _BLOCKS = 30
@@ -44,7 +44,8 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
     ]
     pictures = [_embedded(path) for path in (bench.folder / CONTACT_SHEET, bench.folder / CHART) if path.is_file()]
     text = summary(record, outlook, labelers_of(bench.ledger, record, moment), pages, datasets, pictures)
-    create_markdown_artifact(text, key=artifact_key(title, "summary"), description=f"{title}: {record.state.value}")
+    key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
+    publish(create_markdown_artifact, markdown=text, key=key, description=description)
 
 
 def _pages(bench: Workbench, record: CampaignRecord, platform: Platform) -> Iterable[tuple[str, str]]:

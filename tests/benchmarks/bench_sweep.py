@@ -12,6 +12,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import requests
 from PIL import Image
@@ -157,7 +158,7 @@ def measure(count: int, sweeps: int, home: Path) -> None:
     sweep_campaigns(go_on="no")  # the first one writes down where every campaign stands
     ratios = []
     calls = watch_prefect_calls()
-    for _ in range(3):
+    for _ in range(5):
         peer, runs = bare(found.url, headers, ids), count_task_runs()
         calls.clear()
         begun = time.perf_counter()
@@ -165,8 +166,8 @@ def measure(count: int, sweeps: int, home: Path) -> None:
         ours = time.perf_counter() - begun
         ratios.append(ours / peer)
         print(f"sweep of {count:,} campaigns {ours:.2f} s, bare GETs {peer:.2f} s, ratio {ours / peer:.2f}")
-    best = min(ratios)
-    print(f"best ratio {best:.2f} (aim: under {AIM:g}, {'reached' if best < AIM else 'not reached'})")
+    middle = median(ratios)
+    print(f"median ratio {middle:.2f} (aim: under {AIM:g}, {'reached' if middle < AIM else 'not reached'})")
     print(f"Prefect API calls of a sweep: {len(calls)}, and {count_task_runs() - runs} task runs in the last one")
     for record in ledger.campaigns.all()[20:]:
         ledger.campaigns.move(record.title, State.CANCELLED)

@@ -40,7 +40,7 @@ def draw_label_chart(labels: Mapping[str, Mapping[str, int]], schema: LabelSchem
         left = MARGIN + _NAMES
         if length:
             drawing.rectangle((left, top + 4, left + length, top + _ROW - 8), fill=colors.get(name, FAINT))
-        told = f"{counts['objects']:,} in {counts['images']:,} images"
+        told = f"{counts['objects']:,} in {counts['images']:,} {'image' if counts['images'] == 1 else 'images'}"
         write_text(sheet, (left + length + 8, top + 6), told, size=15, color=INK, room=_COUNTS - 8)
         top += _ROW
     if left_out:
