@@ -322,9 +322,9 @@ def test_over_tls_the_certificates_of_the_environment_are_trusted_and_no_others(
 # Times and listings
 
 
-def test_times_are_written_as_scale_writes_them() -> None:
-    assert utc(datetime.fromisoformat("2021-04-25T07:38:32.368")) == "2021-04-25T07:38:32.368Z"
-    assert utc(datetime.fromisoformat("2021-04-25T09:38:32+02:00")) == "2021-04-25T07:38:32.000Z"
+def test_times_are_written_in_utc_as_scales_own_client_is_told_to() -> None:
+    assert utc(datetime.fromisoformat("2021-04-25T07:38:32.368")) == "2021-04-25T07:38:32.368"
+    assert utc(datetime.fromisoformat("2021-04-25T09:38:32+02:00")) == "2021-04-25T07:38:32.000"
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,15 @@ def test_a_server_that_does_not_heed_the_bounds_is_read_by_tokens(
     assert len(server.requests) < 100
 
 
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_server_that_cannot_make_anything_of_the_bounds_is_read_by_tokens(
+    server: ScaleServer, client: ScaleClient, status: int
+) -> None:
+    server.fail("GET", "start_time", status, times=1000)
+    assert sorted(ids(listing(client))) == sorted(everything())
+    server.heal()
+
+
 @pytest.mark.parametrize("outside", ["start", "end"])
 def test_a_server_for_which_the_bounds_lie_outside_loses_nothing(
     server: ScaleServer, client: ScaleClient, monkeypatch: pytest.MonkeyPatch, outside: str

@@ -327,9 +327,9 @@ class ScaleClient:
 
 
 def utc(moment: datetime) -> str:
-    """As Scale writes it: 2021-04-25T07:38:32.368Z."""
+    """As Scale's own client is told to write it: in UTC, and without saying so. 2021-04-25T07:38:32.368"""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return aware.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
 def multipart(fields: Mapping[str, str], name: str, media_type: str, file: bytes) -> tuple[str, bytes]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from .errors import PlatformRefused
 from .scale_client import MOST, Json, Page, ScaleClient
+from .scale_errors import InternalError, InvalidRequest
 from .scale_shapes import created_at
 from .scale_windows import Window, cut_up
 
@@ -104,10 +106,10 @@ class TaskListing:
         if begin is None or len(known) < len(moments):
             return None
         whole = _around(begin, max(known))
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="scale") as pool:
-            if self._count(whole) < total:
-                return None
-            return cut_up(whole, total, self._page_size, self._count, pool) or None
+        with suppress(InvalidRequest, InternalError), ThreadPoolExecutor(self._threads) as pool:
+            if self._count(whole) >= total:
+                return cut_up(whole, total, self._page_size, self._count, pool) or None
+        return None  # by tokens it goes without bounds
 
     def _count(self, window: Window) -> int:
         page = self._client.tasks(batch=self._batch, limit=1, **self._filters, **window.bounds)
