@@ -80,7 +80,7 @@ def test_progress_falls_silent_when_nobody_watches(labelwright, campaign):
 
 
 def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path):
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home" / "settings.toml").write_text("batch_size = 'many'\n")
     answer = labelwright("plan", campaign)
     assert (answer.returncode, "batch_size" in answer.stderr) == (2, True), answer.stderr
@@ -88,7 +88,7 @@ def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path)
 
 def test_status_is_json_for_scripts(labelwright, tmp_path):
     assert json.loads(labelwright("status", "--json").stdout) == []
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
     ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
     ledger.close()
@@ -117,7 +117,7 @@ def test_what_nobody_launched_cannot_be_decided_about(labelwright, command):
 
 
 def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
     ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
     ledger.close()
