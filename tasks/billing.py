@@ -7,7 +7,7 @@ from prefect import task
 from labelwright.billing import bill_of, in_words, refuse_over_limit
 from labelwright.platforms.protocol import BillsTasks
 
-from .reporting import log, publish_table
+from .reporting import announce, publish_table
 from .workbench import Workbench
 
 
@@ -23,7 +23,9 @@ def tell_bill(title: str) -> int:
     bill = bill_of(bench.spec, bench.settings, bench.platform, bench.record.images or 0)
     if bill is None:
         return 0
-    log().info("%s: %s", title, in_words(bill))
+    announce(f"{title}: {in_words(bill)}")
+    bench.ledger.effects.intend(title, "tell bill")
+    bench.ledger.effects.settle(title, "tell bill", "", in_words(bill))
     most = "none" if bill.most is None else f"{bill.most}"
     rows = [{"billed tasks": bill.tasks, "limit": most, "key": bill.words}]
     publish_table(title, "bill", rows, f"What {title} costs")

@@ -59,9 +59,22 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Bars]:
-    """Bars for what flows do in this process, one a kind of work."""
-    from labelwright.tasks.reporting import unwatch, watch
+    """Bars for what flows do in this process, one a kind of work; and what they announce."""
+    from labelwright.tasks.reporting import listen, unlisten, unwatch, watch
 
+    def say(text: str) -> None:
+        err.print(escape(text))
+
+    listen(say)
+    try:
+        with _following(watch, unwatch) as follow:
+            yield follow
+    finally:
+        unlisten(say)
+
+
+@contextlib.contextmanager
+def _following(watch: Callable[[Bars], None], unwatch: Callable[[Bars], None]) -> Iterator[Bars]:
     if not err.is_terminal:
         yield lambda *_: None
         return

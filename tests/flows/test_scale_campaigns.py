@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from labelwright import printing
 from labelwright.billing import TooManyTasks
 from labelwright.domain import State
 from labelwright.flows.campaign_export import export_campaign
@@ -75,8 +76,11 @@ def record():
     return the_ledger().campaigns.get("river")
 
 
-def test_a_campaign_goes_from_folder_to_dataset(scale, tmp_path):
-    launch_campaign(spec_of(tmp_path))
+def test_a_campaign_goes_from_folder_to_dataset(scale, tmp_path, capsys):
+    with printing.progress():
+        launch_campaign(spec_of(tmp_path))
+    assert "river: 7 tasks will be billed: it is a live key" in capsys.readouterr().err
+    assert the_ledger().effects.find("river", "tell bill").outcome == "7 tasks will be billed: it is a live key"
     assert record().state is State.ACTIVE
     (batch,) = scale.live.batches.values()
     assert (batch["name"], batch["project"], batch["status"]) == ("river", "labelwright-imageannotation", "in_progress")
@@ -193,6 +197,7 @@ def test_a_live_key_is_refused_where_only_test_keys_are_wanted(scale, tmp_path):
     assert scale.requests == []
 
 
+@pytest.mark.slow
 def test_failed_images_are_listed_with_their_reason_and_sent_again_when_somebody_asks(scale, tmp_path):
     launch_campaign(spec_of(tmp_path, kind="enterprise"))
     tasks = tasks_of(scale)
@@ -240,6 +245,7 @@ def test_a_batch_that_takes_no_more_keeps_its_failed_images_as_they_are(scale, t
     assert [row["file"] for row in settle_failed_images("river")] == ["photo-001.jpg"]
 
 
+@pytest.mark.slow
 def test_a_recalled_task_reopens_the_campaign_even_after_its_export(scale, tmp_path):
     spec = spec_of(tmp_path)
     launch_campaign(spec)
