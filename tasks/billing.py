@@ -8,7 +8,7 @@ from labelwright.billing import bill_of, in_words, refuse_over_limit
 from labelwright.platforms.protocol import BillsTasks
 
 from .reporting import announce, publish_table
-from .workbench import Workbench
+from .workbench import Workbench, credentials_of
 
 
 def bills_tasks(title: str) -> bool:
@@ -20,14 +20,15 @@ def bills_tasks(title: str) -> bool:
 def tell_bill(title: str) -> int:
     """Say how many tasks will be billed. Answers that number. Raises TooManyTasks when they exceed the limit."""
     bench = Workbench(title)
-    bill = bill_of(bench.spec, bench.settings, bench.platform, bench.record.images or 0)
+    most = credentials_of(bench.spec.connection_name, bench.spec.platform).most_tasks
+    bill = bill_of(bench.platform, bench.record.images or 0, most)
     if bill is None:
         return 0
     announce(f"{title}: {in_words(bill)}")
     bench.ledger.effects.intend(title, "tell bill")
     bench.ledger.effects.settle(title, "tell bill", "", in_words(bill))
-    most = "none" if bill.most is None else f"{bill.most}"
-    rows = [{"billed tasks": bill.tasks, "limit": most, "key": bill.words}]
+    limit = "none" if bill.most is None else f"{bill.most}"
+    rows = [{"billed tasks": bill.tasks, "limit": limit, "key": bill.words}]
     publish_table(title, "bill", rows, f"What {title} costs")
     refuse_over_limit(title, bench.platform.name, bill)
     return bill.tasks

@@ -5,7 +5,6 @@ from __future__ import annotations
 from prefect import task
 
 from labelwright.domain import Reject
-from labelwright.ingest.opening import open_source
 from labelwright.ledger import stretches
 from labelwright.platforms.protocol import ResendsImages, TellsReviews
 
@@ -35,7 +34,7 @@ def list_failed_images(title: str) -> list[dict[str, str]]:
 def send_failed_again(title: str, names: list[str]) -> int:
     """New ones in place of failed images. Answers how many. Those that are at work or labeled stay as they are."""
     bench = Workbench(title)
-    source = open_source(bench.spec.images, bench.settings)
+    source = bench.source
     entries = [entry for name in names if (entry := bench.ledger.manifests.find(title, name)) is not None]
     log().info("send %d failed images of %s again", len(entries), title)
     images = [to_send(entry, source, bench.settings) for entry in entries]

@@ -12,16 +12,15 @@ from typing import Any, cast
 
 from prefect import task
 
-from labelwright.connecting import reach_named
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.scale import Scale
 from labelwright.platforms.scale_client import Json, Page, ScaleClient
 from labelwright.platforms.scale_errors import Duplicate
-from labelwright.settings import settings
 
 from .reporting import log
 from .retrying import RETRIED
+from .workbench import reach
 
 HERE = "scale"
 """The connection that is meant when none is named."""
@@ -29,10 +28,10 @@ HERE = "scale"
 
 def account(connection: str = HERE) -> ScaleClient:
     """The account of a connection. Raises SettingsError, PlatformRefused when the connection is one to elsewhere."""
-    platform = settings().connection(connection).platform or connection
+    platform, reached = reach(connection)
     if platform != Scale.name:
         raise PlatformRefused(Scale.name, "connect", words=f"connection '{connection}' leads to {platform}")
-    return cast("Scale", reach_named(platform, connection, settings())).client
+    return cast("Scale", reached).client
 
 
 # Tasks

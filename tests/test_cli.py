@@ -19,7 +19,8 @@ def labelwright(tmp_path):
     """Run the program with a home of its own, not on a terminal."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "LABELWRIGHT_HOME": str(tmp_path / "home")}
+        kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        environment = {**kept, "LABELWRIGHT_HOME": str(tmp_path / "home")}
         command = [sys.executable, "-m", "labelwright", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
 
@@ -49,6 +50,11 @@ def campaign(tmp_path) -> Path:
         (["status", "nothing"], 1, "knows no campaign 'nothing'"),
         (["labeler-key", "nothing"], 1, "knows no campaign 'nothing'"),
         (["serve", "--host", "0.0.0.0"], 2, "does not listen on 0.0.0.0"),
+        (["deploy"], 2, "labelwright up"),
+        (["deploy", "--write", "."], 2, ". exists and is not overwritten"),
+        (["blocks"], 2, "labelwright up"),
+        (["notify", "slack-webhook/us"], 2, "labelwright up"),
+        (["receive"], 2, "labelwright up"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
@@ -104,6 +110,8 @@ def test_the_version_is_printed(labelwright):
 
 def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    for name in ("URL", "KEY", "SECRET"):
+        monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}", "http://127.0.0.1:9/api/v1")
     answer = labelwright("launch", campaign)
     assert answer.returncode == 4
     assert "Prefect's API at http://127.0.0.1:9/api does not answer" in answer.stderr

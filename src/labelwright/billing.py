@@ -6,23 +6,21 @@ from dataclasses import replace
 
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Bill, BillsTasks, Platform
-from labelwright.settings import Settings
-from labelwright.spec import CampaignSpec
 
 
 class TooManyTasks(PlatformRefused):
     """A campaign would cost more tasks than its limit allows. Nothing was sent."""
 
 
-def bill_of(spec: CampaignSpec, settings: Settings, platform: Platform, images: int) -> Bill | None:
+def bill_of(platform: Platform, images: int, most: int | None) -> Bill | None:
     """What a campaign of so many images will cost; None where nothing is billed.
 
-    The lower limit holds: that of the campaign's own options, or that of the connection in this machine's settings.
+    The lower limit holds: that of the campaign's own options, or `most`, that of the connection.
     """
     if not isinstance(platform, BillsTasks):
         return None
-    bill, ours = platform.bill(images), settings.connection(spec.connection_name).most_tasks
-    limits = [limit for limit in (bill.most, ours) if limit is not None]
+    bill = platform.bill(images)
+    limits = [limit for limit in (bill.most, most) if limit is not None]
     return replace(bill, most=min(limits) if limits else None)
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from labelwright.billing import TooManyTasks, bill_of, in_words, refuse_over_limit
-from labelwright.connecting import reach
 from labelwright.datasets.titles import file_stem
 from labelwright.ingest import StockItem, take_stock
 from labelwright.ingest.opening import limits_of, open_source
@@ -49,6 +48,10 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     deadline = spec.deadline.isoformat() if spec.deadline else None
     plan = Plan(spec.title, spec.platform, spec.labeler, [label.name for label in spec.labels], deadline)
     largest = (0, "")
+    if spec.images.credentials:
+        from labelwright.blocks import with_signature
+
+        settings = with_signature(settings, spec.images)
     for number, item in enumerate(take_stock(open_source(spec.images, settings), limits_of(spec.images)), 1):
         if isinstance(item, StockItem):
             plan.images += 1
@@ -64,16 +67,18 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     if abilities(PLATFORMS[spec.platform].adapter())["KeepsImageSets"]:
         plan.create.insert(0, f"image set '{spec.title}'")
     if abilities(PLATFORMS[spec.platform].adapter())["BillsTasks"]:
-        _tell_bill(plan, spec, settings)
+        _tell_bill(plan, spec)
     name = file_stem(spec.title)
     plan.export = [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
     return plan
 
 
-def _tell_bill(plan: Plan, spec: CampaignSpec, settings: Settings) -> None:
+def _tell_bill(plan: Plan, spec: CampaignSpec) -> None:
+    from labelwright.tasks.workbench import credentials_of, platform_for
+
     try:
-        platform = reach(spec, settings)
-        bill = bill_of(spec, settings, platform, plan.images)
+        platform = platform_for(spec)
+        bill = bill_of(platform, plan.images, credentials_of(spec.connection_name, spec.platform).most_tasks)
     except (SettingsError, PlatformRefused) as error:
         plan.billing = f"{plan.images:,} tasks will be billed, unless the key is one for testing: {error}"
         return
