@@ -18,9 +18,9 @@ from labelwright.ledger import Ledger
 def labelwright(tmp_path):
     """Run the program with a home of its own, not on a terminal."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-        environment = {**kept, "LABELWRIGHT_HOME": str(tmp_path / "home")}
+        environment = {**kept, "LABELWRIGHT_HOME": str(tmp_path / "home"), **more}
         command = [sys.executable, "-m", "labelwright", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
 
@@ -108,13 +108,12 @@ def test_the_version_is_printed(labelwright):
     assert labelwright("--version").stdout.startswith("labelwright 0.")
 
 
-def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign, monkeypatch):
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    for name in ("URL", "KEY", "SECRET"):
-        monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}", "http://127.0.0.1:9/api/v1")
-    answer = labelwright("launch", campaign)
+def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign):
+    nowhere = "http://127.0.0.1:9/api"
+    known = {f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}": nowhere for name in ("URL", "KEY", "SECRET")}
+    answer = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **known)
     assert answer.returncode == 4
-    assert "Prefect's API at http://127.0.0.1:9/api does not answer" in answer.stderr
+    assert f"Prefect's API at {nowhere} does not answer" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
