@@ -41,6 +41,7 @@ def server(shared: ScaleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__RIVER__PLATFORM", "campaign_api")
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__RIVER__URL", "http://127.0.0.1:9/api/v1")
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__RIVER__KEY", "key")
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__RIVER__SECRET", "secret")
     forget_settings()
     yield shared
     shared.heal()
