@@ -7,6 +7,7 @@ That makes no task twice: there is none without a unique_id.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.scale import Scale
 from labelwright.platforms.scale_client import Json, Page, ScaleClient
-from labelwright.platforms.scale_errors import Duplicate
+from labelwright.platforms.scale_errors import Duplicate, InvalidRequest
 
 from .reporting import log
 from .retrying import RETRIED
@@ -156,6 +157,28 @@ def list_batches(filters: Json | None = None, connection: str = HERE) -> Json:
 def list_all_batches(filters: Json | None = None, connection: str = HERE) -> list[Json]:
     """Every batch that the filters leave, to the end."""
     return list(account(connection).all_batches(**(filters or {})))
+
+
+@task(task_run_name="cancel what waits in batch {name}", **RETRIED)
+def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
+    """Cancel every task of a batch that nobody has begun, so that it is not billed; those at work are finished.
+
+    For campaigns that are given up: Scale deletes no batch. Answers how many were cancelled, and how many were not.
+    """
+    scale = account(connection)
+    log().info("cancel what waits in batch %s", name)
+    ids = [str(found["task_id"]) for found in scale.all_tasks(batch=name, status="pending")]
+
+    def cancel(task_id: str) -> bool:
+        try:
+            scale.cancel_task(task_id)
+        except InvalidRequest:  # begun, or completed in between
+            return False
+        return True
+
+    with ThreadPoolExecutor(8, thread_name_prefix="scale") as pool:
+        cancelled = sum(pool.map(cancel, ids))
+    return {"cancelled": cancelled, "left": len(ids) - cancelled}
 
 
 @task(task_run_name="set metadata of batch {name}", **RETRIED)

@@ -114,6 +114,16 @@ def test_batches_are_made_once_read_counted_finalized_and_listed_to_the_end(serv
     assert [one["name"] for one in say("list_all_batches", {"project": "q"})] == ["q2", "q1", "q0"]
 
 
+def test_what_waits_in_a_batch_is_cancelled_and_what_is_done_stays(server: ScaleServer) -> None:
+    say("create_batch", "given up", "p")
+    made = [say("create_task", "imageannotation", f"g/{n}", BOXES | {"batch": "given up"})["task_id"] for n in range(5)]
+    server.live.complete(made[0], {"annotations": []})
+    server.fail("POST", f"{made[1]}/cancel", 400)
+    assert say("cancel_pending_tasks", "given up") == {"cancelled": 3, "left": 1}
+    assert say("cancel_pending_tasks", "given up") == {"cancelled": 1, "left": 0}
+    assert say("batch_status", "given up") == {"status": "completed", "completed": 1, "canceled": 4}
+
+
 def test_projects_are_made_once_read_listed_and_updated(server: ScaleServer) -> None:
     assert say("create_project", "r", "imageannotation") == say("create_project", "r", "imageannotation")
     with pytest.raises(Duplicate):
@@ -141,7 +151,7 @@ def test_another_connection_is_another_account(server: ScaleServer) -> None:
 
 def test_every_task_but_one_is_tried_again_and_takes_no_secret() -> None:
     tasks = {name: one for name, one in vars(scale_calls).items() if isinstance(one, Task)}
-    assert len(tasks) == 24
+    assert len(tasks) == 25
     assert [name for name, one in tasks.items() if not one.retries] == ["update_project"]
     for name, one in tasks.items():
         parameters = set(one.fn.__annotations__)
