@@ -52,6 +52,9 @@ class ImageContainerCredentials(Block):
     _description = "A shared access signature with the rights to read and to list, for campaigns' images."
 
     sas: SecretStr = Field(title="Signature", description="What follows the question mark in a signed URL.")
+    key: SecretStr | None = Field(
+        None, title="Account key", description="Signs addresses from which a platform fetches single images."
+    )
 
 
 class AzureMlWorkspace(Block):
@@ -188,7 +191,8 @@ def with_signature(found: Settings, images: ImagesFrom) -> Settings:
     block = _load(ImageContainerCredentials, name)
     if block is None:
         raise SettingsError(f"there is no block '{name}' of type {ImageContainerCredentials.get_block_type_slug()}")
-    return found.model_copy(update={"container_sas": block.sas})
+    # The key of the settings is that of another container's account.
+    return found.model_copy(update={"container_sas": block.sas, "container_key": block.key})
 
 
 def _load(kind: type[Any], name: str) -> Any:

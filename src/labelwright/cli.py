@@ -70,7 +70,7 @@ def plan(
     with printing.counting("checking images") as count:
         made = make_plan(spec, settings(), count)
     printing.show_plan(made, as_json)
-    if not made.images or (made.rejects and (strict or spec.images.strict)):
+    if not made.images or made.refusal or (made.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)
 
 

@@ -59,9 +59,22 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Bars]:
-    """Bars for what flows do in this process, one a kind of work."""
-    from labelwright.tasks.reporting import unwatch, watch
+    """Bars for what flows do in this process, one a kind of work; and what they announce."""
+    from labelwright.tasks.reporting import listen, unlisten, unwatch, watch
 
+    def say(text: str) -> None:
+        err.print(escape(text))
+
+    listen(say)
+    try:
+        with _following(watch, unwatch) as follow:
+            yield follow
+    finally:
+        unlisten(say)
+
+
+@contextlib.contextmanager
+def _following(watch: Callable[[Bars], None], unwatch: Callable[[Bars], None]) -> Iterator[Bars]:
     if not err.is_terminal:
         yield lambda *_: None
         return
@@ -97,11 +110,15 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     table.add_row("would upload", f"{plan.images:,} images, {plan.bytes / 1e6:,.1f} MB, in {plan.batches:,} batches")
     table.add_row("would leave out", f"{len(plan.rejects):,} files")
     table.add_row("would create", "\n".join(map(escape, plan.create)))
+    if plan.billing:
+        table.add_row("would cost", escape(plan.billing))
     table.add_row("labels", escape(", ".join(plan.labels)))
     table.add_row("deadline", plan.deadline or "none")
     table.add_row("would export", "\n".join(map(escape, plan.export)))
     out.print(table)
     _show_rejects([(one["file"], one["reason"]) for one in plan.rejects])
+    if plan.refusal:
+        err.print(f"[red]Launching would be refused:[/red] {escape(plan.refusal)}")
     out.print("Nothing was sent and nothing was written.")
 
 

@@ -29,6 +29,9 @@ class ConnectionSettings(BaseModel):
     requests_per_second: float | None = Field(None, gt=0, description="The platform's limit, for this process.")
     key: SecretStr | None = None
     secret: SecretStr | None = None
+    most_tasks: int | None = Field(
+        None, ge=0, description="Most tasks that a campaign may be billed, where every task costs money."
+    )
 
 
 class WorkspaceSettings(BaseModel):
@@ -100,6 +103,10 @@ class Settings(BaseSettings):
     connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
     workspaces: dict[str, WorkspaceSettings] = Field({}, description="Azure ML workspaces by name.")
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
+    container_key: SecretStr | None = Field(
+        None, description="Account key of that container, for signing addresses that platforms fetch images from."
+    )
+    image_url_days: float = Field(14, gt=0, le=365, description="How long such an address is good for.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     receiver: ReceiverSettings | None = Field(None, description="Given, `labelwright up` starts the receiver too.")
     sweep_every: float = Field(900, ge=1, description="Seconds between two sweeps of the deployed schedule.")

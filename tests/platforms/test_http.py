@@ -388,6 +388,20 @@ def test_the_environment_s_netrc_and_proxies_are_kept_away(monkeypatch: pytest.M
         assert "Authorization: Token t" in server.requests[0]
 
 
+def test_a_body_of_another_type_is_sent_under_its_type() -> None:
+    with scripted(answer(200)) as server:
+        client(server.url).call("send a form", "POST", "/x", body=("text/plain; a=b", b"12345"))
+    (request,) = server.requests
+    assert "Content-Type: text/plain; a=b\r\n" in request
+    assert "Content-Length: 5\r\n" in request
+
+
+def test_a_list_among_the_parameters_is_said_once_for_each_value() -> None:
+    with scripted(answer(200)) as server:
+        client(server.url).call("list", "GET", "/x", params={"tags": ["a", "b c"], "limit": 3})
+    assert server.requests[0].startswith("GET /x?tags=a&tags=b+c&limit=3 ")
+
+
 # Answers that say something by their status or headers, and bodies that are no JSON
 
 

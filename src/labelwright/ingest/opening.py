@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
+from labelwright.platforms.protocol import Secret
 from labelwright.settings import Settings
 from labelwright.spec import ImagesFrom
 
 from .checking import Limits
 from .container import ContainerSource
 from .manifests import ManifestSource
-from .sources import FilesSource, FolderSource, Found, Source
+from .sources import FilesSource, FolderSource, Found, SharesUrls, Source
 from .urls import UrlSource
 
 
@@ -36,10 +37,16 @@ def open_source(images: ImagesFrom, settings: Settings) -> Source:
         images.include,
         images.exclude,
         sas=sas,
+        key=settings.container_key.get_secret_value() if settings.container_key else None,
         threads=settings.upload_threads,
         timeout=settings.request_timeout,
         max_bytes=limits.max_bytes,
     )
+
+
+def shared_url(source: Source, location: str, settings: Settings) -> Secret | None:
+    """Where a platform can fetch the image by itself, for as long as the settings say; None where it cannot."""
+    return source.url_for(location, settings.image_url_days * 86_400) if isinstance(source, SharesUrls) else None
 
 
 def address_of(images: ImagesFrom, location: str) -> str:

@@ -97,6 +97,13 @@ PLATFORMS: dict[str, PlatformEntry] = {
             adapter_name="Cvat",
             needs=(Credential.URL,),
         ),
+        PlatformEntry(
+            name="scale",
+            says="Scale AI",
+            module=f"{_HERE}.scale",
+            adapter_name="Scale",
+            needs=(Credential.URL, Credential.KEY),
+        ),
     )
 }
 
