@@ -6,10 +6,11 @@ import json as jsonlib
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
@@ -21,13 +22,23 @@ from .lower import CATCHABLE, meaning
 from .protocol import Secret
 
 Headers = Mapping[str, "str | Secret"]
-Wanted = Literal["json", "bytes", "nothing"]
+Wanted = Literal["json", "bytes", "media", "nothing"]
+"""What a good answer holds. "media": bytes of an image or a video, so that a page of HTML is no answer."""
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
 _SHORTEST_WAIT = 0.2
 _LOOK_FIRST = "It may have acted all the same: look before it is asked to change anything again."
 _IN_BETWEEN = "Something between here and the platform may have answered in its place: try again."
+
+
+class Body(Protocol):
+    """What a request sends when it is not JSON; opened anew for every try."""
+
+    content_type: str
+
+    def open(self) -> Any:
+        """A readable stream from its start, with `__len__`, `__iter__`, `read` and `close`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +48,24 @@ class _Request:
     path: str
     params: Mapping[str, str | int]
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = None
+    body: bytes | Body | None = None
     wanted: Wanted = "json"
+    into: BinaryIO | None = None
     advice: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """An answer as it came."""
+
     status: int
     headers: Mapping[str, str]
+    """Names in any case."""
     body: bytes
     whole: bool
+    cookies: tuple[str, ...] = field(default=(), repr=False)
+    """Every Set-Cookie header."""
 
 
 class Http:
@@ -99,21 +116,26 @@ class Http:
         path: str,
         *,
         json: Any = None,
+        body: Body | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Wanted = "json",
+        into: BinaryIO | None = None,
         advice: str = "",
     ) -> Any:
         """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
 
-        `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx).
+        `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx). The bytes of a
+        good answer go `into` a file where one is given, however many they are; what came before an error is in it too.
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
         patience_ends = time.monotonic() + self._patience
         shortest = _SHORTEST_WAIT
         while True:
             request = self._prepare(
-                _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice),
+                _Request(
+                    verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, into, advice=advice
+                ),
                 json,
             )
             failure = request if isinstance(request, PlatformError) else self._once(request)
@@ -128,11 +150,35 @@ class Http:
             time.sleep(wait)
             shortest *= 2
 
+    def ask(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask once, without the credential's headers, and give the answer whatever its status: for logging in.
+
+        Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no answer.
+        """
+        sent = dict(headers or {}) | ({"Content-Type": body.content_type} if body is not None else {})
+        request = _Request(verb, method, path, {}, sent, body, wanted="bytes")
+        try:
+            return self._ask(request)
+        except CATCHABLE as error:
+            kind, told = meaning(error)
+            failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
+        raise failure
+
     # What follows gives errors back instead of raising them: `call` raises them where no lower error is at hand, so
     # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
 
     def _prepare(self, request: _Request, json: Any) -> _Request | PlatformError:
-        verb, headers, body = request.verb, dict(request.headers), None
+        verb, headers, body = request.verb, dict(request.headers), request.body
+        if body is not None and not isinstance(body, bytes):
+            headers["Content-Type"] = body.content_type
         if json is not None:
             try:
                 body = jsonlib.dumps(json, allow_nan=False).encode()
@@ -158,24 +204,31 @@ class Http:
             return kind(self.platform, request.verb, words=told, advice=self._advice(kind, request))
         return self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
 
-    def _ask(self, request: _Request) -> _Answer:
+    def _ask(self, request: _Request) -> Answer:
         ends = time.monotonic() + self._whole
-        with self._session.request(
-            request.method,
-            self.base_url + request.path,
-            params=request.params,
-            data=request.body,
-            headers=request.headers,
-            timeout=self._timeout,
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        with (
+            _opened(request.body) as body,
+            self._session.request(
+                request.method,
+                self.base_url + request.path,
+                params=request.params,
+                data=body,
+                headers=request.headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            into = request.into if response.ok and not _is_html(response.headers) else None
             largest = self._largest if response.ok else _LONGEST_ERROR
             parts, size = [], 0
             # read1 comes back with what is there, so that a server that drips is cut off at the deadline.
             while part := response.raw.read1(_CHUNK, decode_content=True):
-                parts.append(part)
-                size += len(part)
+                if into is not None:
+                    into.write(part)
+                else:
+                    parts.append(part)
+                    size += len(part)
                 if size > largest:
                     break
                 if time.monotonic() > ends:
@@ -183,14 +236,17 @@ class Http:
             whole = size <= largest
             if whole and request.method != "HEAD":
                 _refuse_a_short_body(response)
-            return _Answer(response.status_code, response.headers, b"".join(parts), whole)
+            cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
+            return Answer(response.status_code, response.headers, b"".join(parts), whole, cookies)
 
-    def _data(self, request: _Request, answer: _Answer) -> tuple[Any] | PlatformError:
+    def _data(self, request: _Request, answer: Answer) -> tuple[Any] | PlatformError:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
             return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
-        if request.wanted != "json" or answer.status == 204:
+        if answer.status == 204:
             return (answer.body if request.wanted == "bytes" else None,)
+        if request.wanted != "json" and not (request.wanted == "media" and _is_html(answer.headers)):
+            return (None if request.wanted == "nothing" or request.into is not None else answer.body,)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if "json" in kind:
             try:
@@ -198,10 +254,11 @@ class Http:
             except (ValueError, RecursionError):
                 told = "the answer is not valid JSON"
         else:
-            told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not JSON"
+            wanted = "JSON" if request.wanted == "json" else "a file"
+            told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not {wanted}"
         return PlatformUnavailable(self.platform, request.verb, status=answer.status, words=told, advice=_IN_BETWEEN)
 
-    def _error(self, request: _Request, answer: _Answer) -> PlatformError:
+    def _error(self, request: _Request, answer: Answer) -> PlatformError:
         """The one place where a status becomes an error."""
         status, verb, advice = answer.status, request.verb, request.advice
         said = answers.words(answer.headers.get("Content-Type", "").lower(), answer.body, request.secrets)
@@ -233,6 +290,14 @@ class Http:
         return _LOOK_FIRST
 
 
+def _opened(body: bytes | Body | None) -> AbstractContextManager[Any]:
+    return nullcontext(body) if body is None or isinstance(body, bytes) else closing(body.open())
+
+
+def _is_html(headers: Mapping[str, str]) -> bool:
+    return "html" in headers.get("Content-Type", "").lower()
+
+
 def _refuse_a_short_body(response: requests.Response) -> None:
     """A body shorter than announced is an answer that broke off, even if it happens to be valid JSON."""
     announced = response.headers.get("Content-Length", "")
@@ -243,7 +308,7 @@ def _refuse_a_short_body(response: requests.Response) -> None:
         raise requests.exceptions.ChunkedEncodingError
 
 
-def _to(answer: _Answer) -> str:
+def _to(answer: Answer) -> str:
     """Only the host: the rest of a redirect's address may hold a signature."""
     try:
         host = urlsplit(answer.headers.get("Location", "")).hostname
