@@ -4,6 +4,13 @@ from prefect import flow
 
 from labelwright.spec import CampaignSpec
 from labelwright.tasks.attention import asking_for_attention
+from labelwright.tasks.campaign_images import (
+    keeps_image_sets,
+    list_missing_images,
+    refuse_missing_batches,
+    send_images,
+    wait_for_batch,
+)
 from labelwright.tasks.campaigns import activate_campaign, add_images, create_campaign, stretches_to_add
 from labelwright.tasks.image_sets import (
     create_image_set,
@@ -17,7 +24,7 @@ from labelwright.tasks.image_sets import (
 from labelwright.tasks.planning import check_images, write_down_campaign
 
 ROUNDS = 3
-"""How often images that went missing on the way are sent again within one run."""
+"""How often is looked, within one run, whether images went missing on the way."""
 
 
 @flow(name="launch-campaign", flow_run_name="launch {campaign.title}")
@@ -29,20 +36,44 @@ def launch_campaign(campaign: CampaignSpec) -> str:
     title = write_down_campaign(campaign)
     with asking_for_attention(title):
         check_images(title)
-        create_image_set(title)
-        for _ in range(ROUNDS):
-            batches = find_missing_images(title)
-            if not batches:
-                break
-            for batch in batches:
-                upload_batch(title, batch)
+        if keeps_image_sets(title):
+            make_image_set(title)
+            create_campaign(title)
+            for first, last in stretches_to_add(title):
+                add_images(title, first, last)
         else:
-            refuse_missing(title)
-        seal_image_set(title)
-        wait_for_image_set(title)
-        match_images(title)
-        create_campaign(title)
-        for first, last in stretches_to_add(title):
-            add_images(title, first, last)
+            create_campaign(title)
+            fill_campaign(title)
         activate_campaign(title)
     return title
+
+
+def make_image_set(title: str) -> None:
+    """Images go into a set on the platform, which is then sealed."""
+    create_image_set(title)
+    for _ in range(ROUNDS):
+        batches = find_missing_images(title)
+        if not batches:
+            break
+        for batch in batches:
+            upload_batch(title, batch)
+    else:
+        refuse_missing(title)
+    seal_image_set(title)
+    wait_for_image_set(title)
+    match_images(title)
+
+
+def fill_campaign(title: str) -> None:
+    """Images go into the campaign itself, batch by batch, until every one is there."""
+    words = ""
+    batches = list_missing_images(title)
+    for _ in range(ROUNDS):
+        for batch in batches:
+            send_images(title, batch)
+        for batch in batches:
+            words = wait_for_batch(title, batch) or words
+        batches = list_missing_images(title) if batches else []
+        if not batches:
+            return
+    refuse_missing_batches(title, batches, words)

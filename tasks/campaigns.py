@@ -13,6 +13,7 @@ from labelwright.platforms.protocol import (
     LabelerAccess,
     RecoversAccess,
     RemoteState,
+    RotatesLabelerKeys,
 )
 
 from .reporting import log, publish_progress
@@ -51,13 +52,16 @@ def create_campaign(title: str) -> str:
     def keep(access: LabelerAccess | None) -> None:
         if access is not None:
             keys.keep(connection, access)
-        else:
+        elif isinstance(platform, RotatesLabelerKeys):
             log().warning("the key of %s is not known: labelwright labeler-key '%s' --rotate", spec.labeler, title)
 
+    fills_later = not isinstance(platform, KeepsImageSets)
+    if fills_later and bench.record.state is State.PLANNED:
+        bench.ledger.campaigns.move(title, State.UPLOADING)
     log().info("create campaign %s", title)
     remote = bench.ledger.effects.once(title, "create campaign", create, look=look, what="the campaign")
     bench.ledger.campaigns.record_remote_campaign(title, remote)
-    if bench.record.state in (State.PLANNED, State.UPLOADING):
+    if not fills_later and bench.record.state is State.UPLOADING:
         bench.ledger.campaigns.move(title, State.CREATED)
     return remote
 
@@ -107,7 +111,9 @@ def read_progress(title: str) -> State:
     if record.state not in OPEN | LABELED or record.remote_id is None:
         return record.state
     found = bench.platform.read_campaign(record.remote_id)
-    bench.ledger.campaigns.record_progress(title, found.done, found.total)
+    bench.ledger.campaigns.record_look(
+        title, found.done, found.total, [(one.name, one.done, one.total) for one in found.labelers]
+    )
     publish_progress(title, "labeling", found.done, found.total)
     log().info("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
     whole = found.total > 0 and found.done == found.total == record.images

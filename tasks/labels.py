@@ -9,8 +9,10 @@ from prefect import task
 from labelwright.datasets.gate import check
 from labelwright.datasets.records import StockedImage
 from labelwright.datasets.spool import Spool, SpooledLabels
+from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
+from .campaign_images import with_our_names
 from .reporting import log, publish_progress
 from .retrying import RETRIED
 from .workbench import Workbench
@@ -23,10 +25,11 @@ class Stock:
         self._bench = bench
 
     def __iter__(self) -> Iterator[StockedImage]:
-        bench, platform = self._bench, self._bench.platform
+        bench, platform, images = self._bench, self._bench.platform, self._bench.spec.images
+        serving = platform if isinstance(platform, ServesImages) else None
         for position, entry in enumerate(bench.ledger.manifests.entries(bench.title), 1):
             remote = entry.remote_id or ""
-            url = platform.image_url(remote) if remote and isinstance(platform, ServesImages) else ""
+            url = serving.image_url(remote) if serving is not None and remote else address_of(images, entry.location)
             yield StockedImage(position, entry.image.name, entry.image.size, entry.image.sha256, url, remote)
 
 
@@ -44,7 +47,7 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
     bench = Workbench(title)
     page = bench.platform.read_labels(bench.remote_id, cursor)
-    count = spool_of(bench).put_page(number, page.images)
+    count = spool_of(bench).put_page(number, with_our_names(bench, page.images))
     log().info("page %d of the labels of %s holds %d images", number, title, count)
     return page.next
 

@@ -9,6 +9,7 @@ from typing import Any
 from labelwright.datasets.titles import file_stem
 from labelwright.ingest import StockItem, take_stock
 from labelwright.ingest.opening import limits_of, open_source
+from labelwright.platforms.registry import PLATFORMS, abilities
 from labelwright.settings import Settings
 from labelwright.spec import CampaignSpec
 
@@ -50,7 +51,9 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
             on_file(number)
     plan.largest = largest[1]
     plan.batches = -(-plan.images // settings.batch_size)
-    plan.create = [f"image set '{spec.title}'", f"campaign '{spec.title}' for {spec.labeler}"]
+    plan.create = [f"campaign '{spec.title}' for {spec.labeler}"]
+    if abilities(PLATFORMS[spec.platform].adapter())["KeepsImageSets"]:
+        plan.create.insert(0, f"image set '{spec.title}'")
     name = file_stem(spec.title)
     plan.export = [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
     return plan

@@ -17,13 +17,13 @@ from labelwright.platforms.campaign_api import CampaignApi
 from labelwright.platforms.errors import AccessDenied
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, RemoteImage, Secret, SetState
 
-from .contract import unique
+from .contract import Harness, unique
 from .proxy import FaultProxy
 
 API = "/api/v1"
 
 
-class CampaignApiHarness:
+class CampaignApiHarness(Harness):
     """Speaks to a server of the campaign API at `server` through `proxy`; labels go to the server directly."""
 
     expected = frozenset(
@@ -37,8 +37,6 @@ class CampaignApiHarness:
             "ServesImages",
         }
     )
-
-    labeler: LabelerAccess | None = None
 
     def __init__(self, proxy: FaultProxy, server: str, key: str, secret: str) -> None:
         self.proxy = proxy
@@ -88,8 +86,9 @@ class CampaignApiHarness:
             time.sleep(0.03)
 
     def label(
-        self, campaign: RemoteCampaign, access: LabelerAccess, objects: Mapping[str, Sequence[Annotation]]
+        self, campaign: RemoteCampaign, access: LabelerAccess | None, objects: Mapping[str, Sequence[Annotation]]
     ) -> None:
+        assert access is not None
         assert access.secret is not None
         body = [
             {"image_id": int(image), "objects": [_object(annotation) for annotation in annotations]}

@@ -15,9 +15,21 @@ from typing import Any
 import pytest
 
 from labelwright.platforms.errors import PlatformUnavailable
-from labelwright.platforms.protocol import RemoteState, SetState
+from labelwright.platforms.protocol import RemoteCampaign, RemoteState, SetState
 
-from .contract import BOX, ContractSuite, Harness, Job, all_labels, make_job, order, unique
+from .contract import (
+    NAMES,
+    ContractSuite,
+    Harness,
+    Job,
+    all_labels,
+    fill,
+    make_job,
+    order,
+    to_send,
+    unique,
+    wait_for_batch,
+)
 from .proxy import BEFORE, Fault, Rule
 
 
@@ -52,10 +64,11 @@ def _created_once(harness: Harness, wanted: Any, made: Any) -> None:
     found = platform.find_campaign(wanted.title)  # refuses two of one title
     assert found is not None
     assert found.id == made.id
-    platform.add_images(made.id, [harness.stock()[0].id])
+    (image,) = fill(harness, platform, made.id, 1)
     platform.activate_campaign(made.id)
-    assert made.access.secret is not None, "the labeler's secret is lost"
-    harness.label(made, made.access, {harness.stock()[0].id: [BOX]})
+    if "RecoversAccess" in harness.expected:
+        assert made.access.secret is not None, "the labeler's secret is lost"
+    harness.label(made, made.access, {image.id: [harness.seen[0]]})
     assert platform.read_campaign(made.id).state is RemoteState.COMPLETED
 
 
@@ -72,6 +85,32 @@ def _filled_set(harness: Harness) -> str:
     return str(made.id)
 
 
+def _all_labeled(harness: Harness, job: Job, labels: Any) -> None:
+    expected = dict.fromkeys(job.images, (harness.seen[0],))
+    assert len(labels) == len(expected)
+    assert {one.remote_id: one.annotations for one in labels} == expected
+
+
+def _empty_campaign(harness: Harness) -> RemoteCampaign:
+    return harness.platform().create_campaign(order(harness=harness))
+
+
+def _send(platform: Any, campaign: RemoteCampaign) -> None:
+    count = min(3, platform.batch_size() or 3)
+    platform.send_images(campaign.id, 1, [to_send(name) for name in NAMES[:count]])
+
+
+def _sent_once(harness: Harness, campaign: RemoteCampaign, _: Any) -> None:
+    platform: Any = harness.platform()
+    assert wait_for_batch(platform, campaign.id, 1).state is SetState.FINISHED
+    there = [image.name for image in platform.list_campaign_images(campaign.id)]
+    assert sorted(there) == sorted(NAMES[: min(3, platform.batch_size() or 3)])
+
+
+def _gone(harness: Harness, job: Job, _: Any) -> None:
+    assert harness.platform().find_campaign(job.campaign.title) is None
+
+
 def _sealed_once(harness: Harness, image_set: str, _: Any) -> None:
     platform: Any = harness.platform()
     harness.wait_for_set(platform, image_set)
@@ -80,7 +119,7 @@ def _sealed_once(harness: Harness, image_set: str, _: Any) -> None:
 
 
 def _rotated(harness: Harness, job: Job, access: Any) -> None:
-    harness.label(job.campaign, access, {job.images[0]: [BOX]})
+    harness.label(job.campaign, access, {job.images[0]: [harness.seen[0]]})
     assert _state(harness, job) == (RemoteState.ACTIVE, 1, 3)
 
 
@@ -113,7 +152,7 @@ CASES = [
     ),
     Case(
         "create_campaign",
-        lambda _: order(),
+        lambda harness: order(harness=harness),
         lambda platform, wanted: platform.create_campaign(wanted),
         _created_once,
         changes=True,
@@ -124,6 +163,7 @@ CASES = [
         lambda platform, job: platform.add_images(job.campaign.id, job.images),
         _is(RemoteState.CREATED, 0),
         changes=True,
+        protocol=SETS,
     ),
     Case(
         "activate_campaign",
@@ -142,10 +182,7 @@ CASES = [
         "read_labels",
         _campaign(done=3),
         lambda platform, job: all_labels(platform, job.campaign.id),
-        _same(
-            lambda job: [(image, (BOX,)) for image in job.images],
-            lambda labels: [(one.remote_id, one.annotations) for one in labels],
-        ),
+        _all_labeled,
     ),
     Case(
         "finish_campaign",
@@ -170,6 +207,29 @@ CASES = [
         _rotated,
         changes=True,
         protocol="RotatesLabelerKeys",
+    ),
+    Case(
+        "send_images",
+        _empty_campaign,
+        _send,
+        _sent_once,
+        changes=True,
+        protocol="TakesImages",
+    ),
+    Case(
+        "list_campaign_images",
+        _campaign(),
+        lambda platform, job: sorted(image.id for image in platform.list_campaign_images(job.campaign.id)),
+        _same(lambda job: sorted(job.images), lambda found: found),
+        protocol="TakesImages",
+    ),
+    Case(
+        "delete_campaign",
+        _campaign(active=True),
+        lambda platform, job: platform.delete_campaign(job.campaign.id),
+        _gone,
+        changes=True,
+        protocol="DeletesCampaigns",
     ),
     Case(
         "find_image_set",
@@ -273,8 +333,7 @@ class FaultContract(ContractSuite):
     def test_a_whole_campaign_on_a_network_that_breaks_at_every_second_change_ends_as_on_a_good_one(
         self, harness: Harness
     ) -> None:
-        images = [image.id for image in harness.stock()]
-        wanted = order()
+        wanted = order(harness=harness)
         faults = cycle([fault for fault in Fault if fault is not Fault.HANG])
         met = 0
 
@@ -289,14 +348,25 @@ class FaultContract(ContractSuite):
 
         platform: Any = harness.platform()
         made = say(lambda: platform.create_campaign(wanted))
-        say(lambda: platform.add_images(made.id, images))
+        if "TakesImages" in harness.expected:
+            size = platform.batch_size() or 5
+            for number, first in enumerate(range(0, 5, size), 1):
+                some = [to_send(name) for name in NAMES[first : first + size]]
+                say(lambda number=number, some=some: platform.send_images(made.id, number, some))
+                wait_for_batch(platform, made.id, number)
+            there = {image.name: image.id for image in platform.list_campaign_images(made.id)}
+            images = [there[name] for name in NAMES]
+        else:
+            images = [image.id for image in harness.stock()]
+            say(lambda: platform.add_images(made.id, images))
         say(lambda: platform.activate_campaign(made.id))
-        harness.label(made, made.access, {image: [BOX] for image in images})
+        harness.label(made, made.access, {image: [harness.seen[0]] for image in images})
         if "FinishesCampaigns" in harness.expected:
             say(lambda: platform.finish_campaign(made.id))
         labels = say(lambda: all_labels(platform, made.id))
         assert met >= 8
-        assert [(one.remote_id, one.annotations) for one in labels] == [(image, (BOX,)) for image in images]
+        assert len(labels) == len(images)
+        assert {one.remote_id: one.annotations for one in labels} == dict.fromkeys(images, (harness.seen[0],))
         found = platform.find_campaign(wanted.title)
         assert (found.id, found.done, found.total) == (made.id, 5, 5)
 

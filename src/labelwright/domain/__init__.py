@@ -4,6 +4,7 @@ from .campaign import LABELED, MOVES, OPEN, IllegalMove, State, move
 from .geometry import Box, InvalidShape, Polygon, Shape, Size, WholeImage
 from .images import Image, Reject, UnsafeName, safe_name
 from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema
+from .pace import Pace, Progress, is_overdue, is_stalled, last_advance, pace_of, quiet_limit
 
 __all__ = [
     "LABELED",
@@ -20,13 +21,20 @@ __all__ = [
     "Label",
     "LabelSchema",
     "LabeledImage",
+    "Pace",
     "Polygon",
+    "Progress",
     "Reject",
     "Shape",
     "Size",
     "State",
     "UnsafeName",
     "WholeImage",
+    "is_overdue",
+    "is_stalled",
+    "last_advance",
     "move",
+    "pace_of",
+    "quiet_limit",
     "safe_name",
 ]

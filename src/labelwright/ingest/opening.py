@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import quote
+
 from labelwright.settings import Settings
 from labelwright.spec import ImagesFrom
 
@@ -37,6 +40,16 @@ def open_source(images: ImagesFrom, settings: Settings) -> Source:
         timeout=settings.request_timeout,
         max_bytes=limits.max_bytes,
     )
+
+
+def address_of(images: ImagesFrom, location: str) -> str:
+    """The URL of what a source calls `location`, without any signature: what a dataset says of an image that its
+    platform does not serve."""
+    if images.container:
+        return f"{images.container.rstrip('/')}/{quote(location)}"
+    if "://" in location:
+        return location.partition("#")[0]
+    return Path(location).as_uri()
 
 
 def limits_of(images: ImagesFrom) -> Limits:

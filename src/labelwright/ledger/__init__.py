@@ -12,17 +12,24 @@ from .campaigns import CampaignRecord, Campaigns, Move
 from .database import Database
 from .effects import AlreadyThere, Effect, Effects
 from .errors import LedgerError, UnknownCampaign
+from .leases import CampaignBusy, Lease, LeaseLost, Leases
 from .manifest import ManifestEntry, Manifests, stretches
+from .outbox import Event, Outbox
 
 __all__ = [
     "AlreadyThere",
+    "CampaignBusy",
     "CampaignRecord",
     "Effect",
+    "Event",
+    "Lease",
+    "LeaseLost",
     "Ledger",
     "LedgerError",
     "ManifestEntry",
     "Move",
     "UnknownCampaign",
+    "campaign_lease",
     "open_ledger",
     "stretches",
 ]
@@ -35,10 +42,17 @@ class Ledger:
         self._database = Database(url)
         self.campaigns = Campaigns(self._database)
         self.manifests = Manifests(self._database)
-        self.effects = Effects(self._database)
+        self.leases = Leases(self._database)
+        self.effects = Effects(self._database, fence=lambda title: self.leases.check(campaign_lease(title)))
+        self.outbox = Outbox(self._database)
 
     def close(self) -> None:
         self._database.close()
+
+
+def campaign_lease(title: str) -> str:
+    """The name of the lease that whoever works on a campaign holds."""
+    return f"campaign {title}"
 
 
 _open: dict[str, Ledger] = {}

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from labelwright.domain import State, move
+from labelwright.domain import Progress, State, move
 
 from . import tables as t
 from .database import Database, now, utc
 from .errors import UnknownCampaign
+from .outbox import KINDS, write_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,12 @@ class Move:
     became: State
     at: datetime
     why: str | None
+
+
+def _last_progress(connection: Connection, title: str) -> dict[str, tuple[int, int]]:
+    newest = select(func.max(t.progress.c.id)).where(t.progress.c.campaign == title).group_by(t.progress.c.labeler)
+    rows = connection.execute(select(t.progress).where(t.progress.c.id.in_(newest)))
+    return {row.labeler: (row.done, row.total) for row in rows}
 
 
 class Campaigns:
@@ -97,9 +105,18 @@ class Campaigns:
             if wanted is State.NEEDS_ATTENTION:
                 values.update(reason=why, state_before=current.value)
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(values))
-            connection.execute(
+            made = connection.execute(
                 insert(t.moves).values(campaign=title, was=current.value, became=wanted.value, at=now(), why=why)
             )
+            if wanted in KINDS:
+                payload = {
+                    "was": current.value,
+                    "state": wanted.value,
+                    "done": row.done,
+                    "total": row.total,
+                    "why": why,
+                }
+                write_event(connection, title, KINDS[wanted], str(made.inserted_primary_key[0]), payload)
             return wanted
 
     def moves(self, title: str) -> list[Move]:
@@ -110,8 +127,57 @@ class Campaigns:
     def record_spec(self, title: str, spec: dict[str, Any]) -> None:
         self._set(title, spec=spec)
 
-    def record_progress(self, title: str, done: int, total: int) -> None:
-        self._set(title, done=done, total=total, looked_at=now())
+    def record_look(self, title: str, done: int, total: int, labelers: Sequence[tuple[str, int, int]] = ()) -> bool:
+        """What a look saw: images done of all, and the same for each labeler where the platform tells them apart.
+
+        Answers whether anything changed since the last look; then the change is kept, and an event tells of it.
+        """
+        seen = {"": (done, total)} | {name: (of_it, whole) for name, of_it, whole in labelers if name}
+        with self._database.write() as connection:
+            connection.execute(
+                update(t.campaigns).where(t.campaigns.c.title == title).values(done=done, total=total, looked_at=now())
+            )
+            before = _last_progress(connection, title)
+            changed = [name for name in seen if before.get(name) != seen[name]]
+            number = None
+            for name in changed:
+                row = {"campaign": title, "labeler": name, "at": now(), "done": seen[name][0], "total": seen[name][1]}
+                made = connection.execute(insert(t.progress).values(row))
+                number = made.inserted_primary_key[0]
+            if number is not None and (before or done):  # the first look at an untouched campaign is no progress
+                payload = {
+                    "done": done,
+                    "total": total,
+                    "labelers": [{"labeler": name, "done": of_it, "total": whole} for name, of_it, whole in labelers],
+                }
+                write_event(connection, title, "progressed", str(number), payload)
+        return bool(changed)
+
+    def record_looks(self, titles: Sequence[str]) -> None:
+        """Looked at, and nothing had changed."""
+        with self._database.write() as connection:
+            for first in range(0, len(titles), 500):
+                some = list(titles[first : first + 500])
+                connection.execute(update(t.campaigns).where(t.campaigns.c.title.in_(some)).values(looked_at=now()))
+
+    def progress(self, title: str, labeler: str = "") -> list[Progress]:
+        """How it went: a row for each change, the oldest first. Without a labeler: of all together."""
+        query = select(t.progress).where(t.progress.c.campaign == title, t.progress.c.labeler == labeler)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(t.progress.c.id)).all()
+        return [Progress(utc(row.at), row.done, row.total) for row in rows]
+
+    def labelers(self, title: str) -> list[str]:
+        """The labelers whom the platform told apart."""
+        query = select(t.progress.c.labeler).where(t.progress.c.campaign == title, t.progress.c.labeler != "")
+        with self._database.read() as connection:
+            return sorted(set(connection.scalars(query.distinct())))
+
+    def forget(self, title: str) -> None:
+        """Take everything about the campaign out of the ledger; outside nothing changes. Raises UnknownCampaign."""
+        with self._database.write() as connection:
+            if not connection.execute(delete(t.campaigns).where(t.campaigns.c.title == title)).rowcount:
+                raise UnknownCampaign(title)
 
     def record_image_set(self, title: str, image_set: str) -> None:
         self._set(title, image_set=image_set)
@@ -122,6 +188,13 @@ class Campaigns:
     def _set(self, title: str, **values: Any) -> None:
         with self._database.write() as connection:
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(**values))
+
+    def completions(self, title: str) -> int:
+        """How often every image was labeled: once, and once more after each reopening."""
+        query = select(func.count()).select_from(t.moves)
+        became = (t.moves.c.campaign == title) & (t.moves.c.became == State.COMPLETED.value)
+        with self._database.read() as connection:
+            return connection.scalar(query.where(became & (t.moves.c.was != State.NEEDS_ATTENTION.value))) or 0
 
     def record_dataset(self, title: str, name: str, version: str, location: str, content_hash: str) -> None:
         """Said twice of one version it does no harm."""

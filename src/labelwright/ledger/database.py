@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, insert, select
+from sqlalchemy import Engine, create_engine, event, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -77,6 +77,16 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _from_1(connection: Connection) -> None:
+    """Version 2 has leases, progress and events, which are made like all tables, and one index more."""
+    for index in t.images.indexes:
+        index.create(connection, checkfirst=True)
+
+
+UPGRADES = {"1": _from_1}
+"""What makes an older ledger the present one. Tables that were not there have been made before."""
+
+
 def _make_tables(engine: Engine) -> None:
     version = None
     try:
@@ -85,6 +95,10 @@ def _make_tables(engine: Engine) -> None:
             version = connection.scalar(select(t.facts.c.value).where(t.facts.c.name == "schema"))
             if version is None:
                 connection.execute(insert(t.facts).values(name="schema", value=t.SCHEMA_VERSION))
+            elif version in UPGRADES:
+                UPGRADES[version](connection)
+                connection.execute(update(t.facts).where(t.facts.c.name == "schema").values(value=t.SCHEMA_VERSION))
+                version = t.SCHEMA_VERSION
     except IntegrityError:
         return  # another process made it at the same moment
     except SQLAlchemyError as error:

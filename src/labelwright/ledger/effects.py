@@ -35,8 +35,10 @@ class Effect:
 class Effects:
     """The effects of campaigns, by campaign, step and item."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, fence: Callable[[str], None] = lambda title: None) -> None:
         self._database = database
+        self._fence = fence
+        """Raises when this process may no longer work on the campaign."""
 
     def find(self, title: str, step: str, item: str = "") -> Effect | None:
         with self._database.read() as connection:
@@ -50,7 +52,8 @@ class Effects:
             return [_effect_from(row) for row in connection.execute(query)]
 
     def intend(self, title: str, step: str, item: str = "") -> None:
-        """Write down that the effect is about to be tried; an older intent stays."""
+        """Write down that the effect is about to be tried; an older intent stays. Raises LeaseLost."""
+        self._fence(title)
         with suppress(IntegrityError), self._database.write() as connection:
             connection.execute(insert(t.effects).values(campaign=title, step=step, item=item, intended_at=now()))
 

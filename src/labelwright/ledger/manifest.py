@@ -137,6 +137,37 @@ class Manifests:
             for row in self._read(query):
                 yield row.position
 
+    def positions_not_stored(self, title: str) -> Iterator[int]:
+        """The positions of images that were not yet seen on the platform's side, in order."""
+        after = 0
+        while True:
+            query = select(t.images.c.position).where(
+                t.images.c.campaign == title, t.images.c.stored == 0, t.images.c.position > after
+            )
+            rows = self._read(query.order_by(t.images.c.position).limit(_STRETCH))
+            yield from (row.position for row in rows)
+            if len(rows) < _STRETCH:
+                return
+            after = rows[-1].position
+
+    def known_names(self, title: str, names: Iterable[str]) -> set[str]:
+        """Those of the names that are in the manifest."""
+        known: set[str] = set()
+        for some in stretches(names, 500):
+            query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.name.in_(some))
+            known.update(row.name for row in self._read(query))
+        return known
+
+    def names_of(self, title: str, remote_ids: Iterable[str]) -> dict[str, str]:
+        """Our names of images by the platform's ids; those that the manifest does not know are left out."""
+        names: dict[str, str] = {}
+        for some in stretches(remote_ids, 500):
+            query = select(t.images.c.name, t.images.c.remote_id).where(
+                t.images.c.campaign == title, t.images.c.remote_id.in_(some)
+            )
+            names.update((row.remote_id, row.name) for row in self._read(query))
+        return names
+
     def last_position(self, title: str) -> int:
         with self._database.read() as connection:
             return connection.scalar(select(func.max(t.images.c.position)).where(t.images.c.campaign == title)) or 0
@@ -165,9 +196,9 @@ class Manifests:
                     .values(stored=int(stored))
                 )
 
-    def mark_all_stored(self, title: str) -> None:
+    def mark_all_stored(self, title: str, stored: bool = True) -> None:
         with self._database.write() as connection:
-            connection.execute(update(t.images).where(t.images.c.campaign == title).values(stored=1))
+            connection.execute(update(t.images).where(t.images.c.campaign == title).values(stored=int(stored)))
 
     def record_remote_ids(self, title: str, ids: Iterable[tuple[str, str]]) -> None:
         """Pairs of name and the platform's id; names that the manifest does not know are passed over."""

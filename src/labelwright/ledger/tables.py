@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -61,6 +62,7 @@ images = Table(
     Column("stored", Integer, nullable=False, default=0, comment="1 when it was seen in the dropbox or the set"),
     Column("remote_id", String(200), comment="the platform's id"),
     Index("images_in_order", "campaign", "position"),
+    Index("images_by_remote_id", "campaign", "remote_id"),
 )
 
 rejects = Table(
@@ -105,6 +107,46 @@ datasets = Table(
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
 
+progress = Table(
+    "progress",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("campaign", String(200), _campaign(), nullable=False),
+    Column("labeler", String(200), nullable=False, default="", comment="empty: all of them together"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Index("progress_in_order", "campaign", "labeler", "id"),
+)
+"""A row for each change: an unchanged look leaves none."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, comment="a UUID: the same when it is sent twice"),
+    Column("campaign", String(200), _campaign(), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("key", String(200), nullable=False, comment="tells this change from any other of its kind"),
+    Column("payload", JSON, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("emitted_at", DateTime(timezone=True), index=True, comment="empty: still to be sent"),
+    UniqueConstraint("campaign", "kind", "key"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("token", String(32), nullable=False),
+    Column("holder", Text, nullable=False, comment="for people"),
+    Column("run", String(36), comment="Prefect's id of the flow run"),
+    Column("process", String(300), nullable=False, comment="machine, process id and its start"),
+    Column("taken_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("renewals", Integer, nullable=False, default=0),
+)
+
 facts = Table(
     "facts",
     metadata,
@@ -113,4 +155,4 @@ facts = Table(
 )
 """What the ledger says of itself: the version of its tables."""
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"

@@ -1,0 +1,94 @@
+"""How fast a campaign goes, when it will be done, and when that is a reason to worry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+RECENT = timedelta(days=7)
+"""The rate is that of the last week: labelers come and go."""
+
+SHORTEST_QUIET = timedelta(hours=1)
+LONGEST_QUIET = timedelta(hours=72)
+"""A weekend is no standstill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Images done of all, at a moment at which that changed."""
+
+    at: datetime
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a campaign's history says of its future."""
+
+    per_hour: float | None
+    """Images an hour, of the last week; None until two different counts were seen."""
+    remaining: timedelta | None
+    """None when nobody can tell."""
+    expected_end: datetime | None
+    quiet_since: datetime | None
+    """When an image was last finished, or when the work could begin."""
+
+
+def pace_of(history: Sequence[Progress], now: datetime) -> Pace:
+    """The pace of a campaign, or of one labeler. `history` is in order of time; the first entry is its beginning."""
+    if not history:
+        return Pace(None, None, None, None)
+    now = max(now, history[-1].at)  # a clock that was set back takes nothing away
+    last = history[-1]
+    per_hour = _rate(history, now)
+    left = last.total - last.done
+    if left <= 0:
+        return Pace(per_hour, timedelta(0), last.at, last.at)
+    remaining = timedelta(hours=min(left / per_hour, 24 * 365 * 10)) if per_hour else None
+    return Pace(per_hour, remaining, now + remaining if remaining is not None else None, last_advance(history))
+
+
+def _rate(history: Sequence[Progress], now: datetime) -> float | None:
+    recent = [one for one in history if one.at >= now - RECENT]
+    older = [one for one in history if one.at < now - RECENT]
+    points = older[-1:] + recent
+    gained = sum(max(0, after.done - before.done) for before, after in pairwise(points))
+    hours = (now - max(points[0].at, now - RECENT)).total_seconds() / 3600
+    return gained / hours if gained and hours > 0 else None
+
+
+def last_advance(history: Sequence[Progress]) -> datetime:
+    """When the count last grew; the beginning when it never did."""
+    for before, after in zip(reversed(history[:-1]), reversed(history[1:]), strict=True):
+        if after.done > before.done:
+            return after.at
+    return history[0].at
+
+
+def quiet_limit(history: Sequence[Progress], deadline: datetime | None) -> timedelta:
+    """How long nothing may happen before that is a standstill.
+
+    Ten times the campaign's own usual gap, or a tenth of the time that it was given, whichever is longer; at least an
+    hour, at most three days.
+    """
+    gaps = sorted(
+        after.at - before.at for before, after in pairwise(history) if after.done > before.done and after.at > before.at
+    )
+    usual = gaps[len(gaps) // 2] * 10 if gaps else timedelta(0)
+    given = (deadline - history[0].at) / 10 if deadline and history else LONGEST_QUIET
+    return min(LONGEST_QUIET, max(SHORTEST_QUIET, usual, given))
+
+
+def is_stalled(history: Sequence[Progress], deadline: datetime | None, now: datetime) -> bool:
+    """Whether nothing has happened for too long, with images left to label."""
+    if not history or history[-1].done >= history[-1].total:
+        return False
+    return now - last_advance(history) > quiet_limit(history, deadline)
+
+
+def is_overdue(history: Sequence[Progress], deadline: datetime | None, now: datetime) -> bool:
+    """Whether the deadline has passed with images left to label."""
+    return deadline is not None and now > deadline and bool(history) and history[-1].done < history[-1].total

@@ -1,0 +1,207 @@
+"""Who works on what: a lease is held by one process, renewed while it lives, and free again when it is dead."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event as Signal
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from . import tables as t
+from .database import Database, now, utc
+from .errors import LedgerError
+
+LIFETIME = 90.0
+"""Seconds that a lease outlives its last renewal."""
+
+
+class CampaignBusy(LedgerError):
+    """Somebody else is at work: the message says who, since when, and when that ends by itself."""
+
+
+class LeaseLost(LedgerError):
+    """This process was taken for dead, and another one has gone on in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who is at work."""
+
+    name: str
+    token: str
+    holder: str
+    """For people."""
+    run: str | None
+    """Prefect's id of the flow run."""
+    process: str
+    taken_at: datetime
+    expires_at: datetime
+    renewals: int
+
+
+class Leases:
+    """The leases of a ledger, by name. Between machines only clocks can be asked, so a lease that ends later than any
+    living holder would have said is not trusted: it is watched for a while."""
+
+    def __init__(self, database: Database, lifetime: float = LIFETIME, process: str | None = None) -> None:
+        self._database = database
+        self._lifetime = lifetime
+        self._process = process or this_process()
+        self._held: dict[str, str] = {}
+
+    def find(self, name: str) -> Lease | None:
+        with self._database.read() as connection:
+            row = connection.execute(select(t.leases).where(t.leases.c.name == name)).one_or_none()
+        return None if row is None else _lease_from(row)
+
+    def all(self) -> list[Lease]:
+        with self._database.read() as connection:
+            return [_lease_from(row) for row in connection.execute(select(t.leases).order_by(t.leases.c.name))]
+
+    def alive(self, lease: Lease) -> bool:
+        """Whether its holder may still be at work. A holder on this machine is looked for."""
+        found = _seems_alive(lease.process)
+        if found is not None:
+            return found
+        return lease.expires_at > now()
+
+    def take(self, name: str, holder: str, run: str | None = None) -> Lease:
+        """Take the lease, from a dead holder too. Raises CampaignBusy."""
+        known = self.find(name)
+        if known is not None and self.alive(known) and not self._stopped(known):
+            ends = "it lets go when it is done"
+            if _seems_alive(known.process) is None:
+                ends = f"if that one is dead, it ends by itself at {known.expires_at:%H:%M:%S} UTC"
+            raise CampaignBusy(
+                f"{known.holder} is at work on it since {known.taken_at:%Y-%m-%d %H:%M:%S} UTC; {ends}. "
+                "Nothing was done: run the same again later"
+            )
+        token, moment = uuid4().hex, now()
+        ends_at = moment + timedelta(seconds=self._lifetime)
+        taken = Lease(name, token, holder, run, self._process, moment, ends_at, 0)
+        with self._database.write() as connection:
+            gone = delete(t.leases).where(t.leases.c.name == name)
+            connection.execute(gone.where(t.leases.c.token == (known.token if known else "")))
+            if connection.scalar(select(t.leases.c.token).where(t.leases.c.name == name)) is not None:
+                raise CampaignBusy("somebody else was a moment faster. Nothing was done: run the same again later")
+            connection.execute(insert(t.leases).values(asdict(taken)))
+        self._held[name] = token
+        return taken
+
+    def _stopped(self, lease: Lease) -> bool:
+        """Of a lease that ends too late to be true (the clock was set back): whether nobody renews it."""
+        if lease.expires_at - now() <= timedelta(seconds=self._lifetime + 5):
+            return False
+        end = time.monotonic() + self._lifetime / 2
+        while time.monotonic() < end:
+            time.sleep(min(1.0, self._lifetime / 20))
+            seen = self.find(lease.name)
+            if seen is None or (seen.token, seen.renewals) != (lease.token, lease.renewals):
+                return False
+        return True
+
+    def renew(self, lease: Lease) -> None:
+        """Raises LeaseLost when another process has it."""
+        with self._database.write() as connection:
+            changed = connection.execute(
+                update(t.leases)
+                .where(t.leases.c.name == lease.name, t.leases.c.token == lease.token)
+                .values(
+                    expires_at=now() + timedelta(seconds=self._lifetime),
+                    renewals=t.leases.c.renewals + 1,
+                )
+            ).rowcount
+        if not changed:
+            raise LeaseLost(f"another process took {lease.name} over, because this one seemed dead. It goes on there")
+
+    def let_go(self, lease: Lease) -> None:
+        """Said of a lease that is lost it does nothing."""
+        self._held.pop(lease.name, None)
+        with self._database.write() as connection:
+            connection.execute(delete(t.leases).where(t.leases.c.name == lease.name, t.leases.c.token == lease.token))
+
+    def check(self, name: str) -> None:
+        """Raises LeaseLost when this process held the lease and another one has it now."""
+        token = self._held.get(name)
+        if token is None:
+            return
+        found = self.find(name)
+        if found is None or found.token != token:
+            raise LeaseLost(f"another process took {name} over, because this one seemed dead. It goes on there")
+
+    @contextmanager
+    def held(
+        self, name: str, holder: str, run: str | None = None, on_trouble: Callable[[str], None] = lambda words: None
+    ) -> Iterator[Lease]:
+        """Hold a lease and renew it from a thread. Raises CampaignBusy. A renewal that fails is tried again."""
+        lease, done = self.take(name, holder, run), Signal()
+
+        def renew() -> None:
+            while not done.wait(self._lifetime / 3):
+                try:
+                    self.renew(lease)
+                except LeaseLost as lost:
+                    on_trouble(str(lost))
+                    return
+                except SQLAlchemyError as error:
+                    on_trouble(f"the lease on {name} could not be renewed ({type(error).__name__}); trying again")
+
+        thread = Thread(target=renew, name=f"lease {name}", daemon=True)
+        thread.start()
+        try:
+            yield lease
+        finally:
+            done.set()
+            thread.join(5)
+            self.let_go(lease)
+
+
+def this_process() -> str:
+    """Machine, process id and its start, as one line: enough to see later whether this very process still lives."""
+    return f"{_machine()} {os.getpid()} {_started(os.getpid()) or '?'}"
+
+
+def _machine() -> str:
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}{space}"
+
+
+def _started(process: int) -> str | None:
+    """Ticks since boot, where the system tells."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _seems_alive(process: str) -> bool | None:
+    """Whether a process of this machine lives; None where that cannot be seen from here."""
+    machine, number, start = process.rsplit(" ", 2)
+    if machine != _machine() or start == "?":
+        return None
+    stat = Path(f"/proc/{number}/stat")
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[19] == start and fields[0] not in "ZX"
+
+
+def _lease_from(row: Row[Any]) -> Lease:
+    return Lease(
+        row.name, row.token, row.holder, row.run, row.process, utc(row.taken_at), utc(row.expires_at), row.renewals
+    )

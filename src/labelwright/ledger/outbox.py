@@ -1,0 +1,85 @@
+"""What happened to campaigns and has to be told: written with the change itself, sent afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from labelwright.domain import State
+
+from . import tables as t
+from .database import Database, now, utc
+
+KINDS: dict[State, str] = {
+    State.UPLOADING: "uploading",
+    State.CREATED: "created",
+    State.ACTIVE: "activated",
+    State.COMPLETED: "completed",
+    State.REOPENED: "reopened",
+    State.FINISHED: "finished",
+    State.EXPORTED: "exported",
+    State.CANCELLED: "cancelled",
+    State.NEEDS_ATTENTION: "needs-attention",
+}
+"""What is told when a campaign comes into a state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a campaign, once."""
+
+    id: str
+    campaign: str
+    kind: str
+    payload: dict[str, Any]
+    occurred_at: datetime
+
+
+class Outbox:
+    """Events in the order in which they happened, until they are sent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, title: str, kind: str, key: str, payload: dict[str, Any]) -> bool:
+        """Write an event down unless it is there; `key` tells it from others of its kind. Answers whether it is new."""
+        with suppress(IntegrityError), self._database.write() as connection:
+            write_event(connection, title, kind, key, payload)
+            return True
+        return False
+
+    def waiting(self, at_most: int = 200) -> list[Event]:
+        """Those that were not sent yet, the oldest first."""
+        query = select(t.events).where(t.events.c.emitted_at.is_(None)).order_by(t.events.c.number).limit(at_most)
+        with self._database.read() as connection:
+            return [
+                Event(row.id, row.campaign, row.kind, row.payload, utc(row.occurred_at))
+                for row in connection.execute(query)
+            ]
+
+    def mark_sent(self, ids: Iterable[str]) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(t.events).where(t.events.c.id.in_(list(ids))).values(emitted_at=now()))
+
+    def of(self, title: str) -> list[Event]:
+        """Everything that was told or will be, the oldest first."""
+        query = select(t.events).where(t.events.c.campaign == title).order_by(t.events.c.number)
+        with self._database.read() as connection:
+            return [
+                Event(row.id, row.campaign, row.kind, row.payload, utc(row.occurred_at))
+                for row in connection.execute(query)
+            ]
+
+
+def write_event(connection: Connection, title: str, kind: str, key: str, payload: dict[str, Any]) -> None:
+    """Within a transaction that changes what the event tells of. Raises IntegrityError when it is there already."""
+    row = {"id": str(uuid4()), "campaign": title, "kind": kind, "key": key, "payload": payload, "occurred_at": now()}
+    connection.execute(insert(t.events).values(row))

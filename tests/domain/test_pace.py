@@ -1,0 +1,80 @@
+"""When a campaign will be done, and when it has come to a standstill."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from labelwright.domain import Progress, is_overdue, is_stalled, pace_of
+
+START = datetime(2026, 11, 2, 8, tzinfo=UTC)
+
+
+def history(*points, total=100):
+    """Pairs of hours since the start and images done."""
+    return [Progress(START + timedelta(hours=hours), done, total) for hours, done in points]
+
+
+def at(hours):
+    return START + timedelta(hours=hours)
+
+
+def test_a_steady_campaign_ends_when_its_rate_says():
+    pace = pace_of(history((0, 0), (1, 10), (2, 20)), at(2))
+    assert pace.per_hour == pytest.approx(10)
+    assert pace.remaining == timedelta(hours=8)
+    assert pace.expected_end == at(10)
+
+
+def test_nobody_can_tell_the_end_of_a_campaign_that_never_moved():
+    pace = pace_of(history((0, 0)), at(5))
+    assert (pace.per_hour, pace.remaining, pace.expected_end) == (None, None, None)
+    assert pace_of([], at(5)).quiet_since is None
+
+
+def test_the_rate_is_that_of_the_last_week():
+    fast_then_slow = history((0, 0), (10, 500), (300, 510), (340, 520), total=600)
+    assert pace_of(fast_then_slow, at(340)).per_hour == pytest.approx(20 / 168)
+
+
+def test_images_that_were_given_back_are_not_counted_against_the_rate():
+    pace = pace_of(history((0, 0), (5, 50), (6, 20), (10, 60)), at(10))
+    assert pace.per_hour == pytest.approx(9)
+
+
+def test_a_finished_campaign_has_nothing_left():
+    pace = pace_of(history((0, 0), (5, 100)), at(50))
+    assert (pace.remaining, pace.expected_end) == (timedelta(0), at(5))
+
+
+def test_a_clock_that_was_set_back_does_no_harm():
+    pace = pace_of(history((0, 0), (5, 50)), at(-20))
+    assert pace.per_hour == pytest.approx(10)
+    assert not is_stalled(history((0, 0), (5, 50)), None, at(-20))
+
+
+def test_a_campaign_stalls_after_ten_of_its_own_gaps():
+    steady = history((0, 0), (2, 10), (4, 20), (6, 30))
+    deadline = at(100)
+    assert not is_stalled(steady, deadline, at(25))
+    assert is_stalled(steady, deadline, at(27))
+
+
+def test_a_short_deadline_makes_impatient_and_a_long_one_patient():
+    untouched = history((0, 0))
+    assert is_stalled(untouched, at(20), at(3))
+    assert not is_stalled(untouched, at(400), at(30))
+    assert is_stalled(untouched, at(400), at(41))
+
+
+def test_a_weekend_is_no_standstill_and_without_a_deadline_three_days_are():
+    busy = history((0, 0), (50, 10), (100, 20))
+    assert not is_stalled(busy, None, at(171))
+    assert is_stalled(busy, None, at(173))
+
+
+def test_what_is_done_neither_stalls_nor_is_late():
+    done = history((0, 0), (5, 100))
+    assert not is_stalled(done, at(6), at(1000))
+    assert not is_overdue(done, at(6), at(1000))
+    assert is_overdue(history((0, 0), (5, 99)), at(6), at(7))
+    assert not is_overdue(history((0, 0), (5, 99)), at(6), at(5))

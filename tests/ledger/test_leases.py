@@ -1,0 +1,108 @@
+"""Only one process works on a campaign; a dead one keeps nobody waiting."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from sqlalchemy import update
+
+from labelwright.ledger import CampaignBusy, LeaseLost, Ledger, campaign_lease
+from labelwright.ledger import tables as t
+from labelwright.ledger.database import Database
+from labelwright.ledger.leases import Leases, this_process
+
+ELSEWHERE = "another-machine 4711 99"
+
+
+@pytest.fixture
+def database(tmp_path) -> Database:
+    return Database(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+def elsewhere(database: Database, lifetime: float = 90) -> Leases:
+    """Leases as another machine takes them: whether its process lives cannot be seen from here."""
+    return Leases(database, lifetime, ELSEWHERE)
+
+
+def test_the_second_one_is_told_who_holds_it(database):
+    elsewhere(database).take("campaign river", "launch run 'brave-fox'")
+    with pytest.raises(CampaignBusy, match=r"brave-fox.*since.*ends by itself at"):
+        Leases(database).take("campaign river", "sweep")
+    Leases(database).take("campaign lake", "sweep")
+
+
+def test_a_lease_that_was_let_go_can_be_taken(database):
+    leases = Leases(database)
+    with leases.held("campaign river", "launch"), pytest.raises(CampaignBusy):
+        elsewhere(database).take("campaign river", "sweep")
+    elsewhere(database).take("campaign river", "sweep")
+
+
+def test_a_lease_of_another_machine_runs_out(database):
+    elsewhere(database, 0.2).take("campaign river", "launch")
+    with pytest.raises(CampaignBusy):
+        Leases(database, 0.2).take("campaign river", "sweep")
+    time.sleep(0.25)
+    assert Leases(database, 0.2).take("campaign river", "sweep").holder == "sweep"
+
+
+def test_a_lease_is_renewed_while_its_holder_lives(database):
+    with elsewhere(database, 0.3).held("campaign river", "launch"):
+        time.sleep(0.7)
+        with pytest.raises(CampaignBusy):
+            Leases(database, 0.3).take("campaign river", "sweep")
+
+
+def test_a_process_of_this_machine_that_died_holds_nothing(database):
+    ask = "from labelwright.ledger.leases import this_process; print(this_process())"
+    dead = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    assert dead.split(" ")[0] == this_process().split(" ")[0]
+    Leases(database, process=dead).take("campaign river", "launch")
+    Leases(database).take("campaign river", "sweep")
+
+
+def test_another_process_that_got_the_same_number_is_another_process(database):
+    machine, number, _ = this_process().rsplit(" ", 2)
+    assert number == str(os.getpid())
+    Leases(database, process=f"{machine} {number} 1").take("campaign river", "launch")
+    Leases(database).take("campaign river", "sweep")
+
+
+def test_who_was_taken_for_dead_is_told_before_the_next_effect(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger.campaigns.add("river", {})
+    name = campaign_lease("river")
+    with ledger.leases.held(name, "launch") as lease:
+        ledger.effects.once("river", "create campaign", lambda: "1", look=lambda: None)
+        database = ledger.leases._database
+        with database.write() as connection:
+            connection.execute(update(t.leases).values(token="somebody else"))
+        with pytest.raises(LeaseLost, match="took campaign river over"):
+            ledger.effects.once("river", "activate", lambda: pytest.fail("acted"), look=lambda: None)
+        with pytest.raises(LeaseLost):
+            ledger.leases.renew(lease)
+    assert ledger.leases.find(name).token == "somebody else", "what another one holds is left alone"
+    ledger.effects.once("river", "activate", lambda: "active", look=lambda: None)
+
+
+def test_a_dead_holders_lease_ends_although_the_clock_was_set_back(database, monkeypatch):
+    import labelwright.ledger.leases as module
+
+    elsewhere(database, 0.4).take("campaign river", "launch")
+    real = module.now
+    monkeypatch.setattr(module, "now", lambda: real().replace(year=2020))
+    assert Leases(database, 0.4).take("campaign river", "sweep").holder == "sweep"
+
+
+def test_a_living_holder_keeps_its_lease_although_the_clock_was_set_back(database, monkeypatch):
+    import labelwright.ledger.leases as module
+
+    with elsewhere(database, 0.4).held("campaign river", "launch"):
+        real = module.now
+        monkeypatch.setattr(module, "now", lambda: real().replace(year=2020))
+        with pytest.raises(CampaignBusy):
+            Leases(database, 0.4).take("campaign river", "sweep")

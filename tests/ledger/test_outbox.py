@@ -1,0 +1,81 @@
+"""What happened is told once, and never forgotten to be told."""
+
+from __future__ import annotations
+
+import pytest
+
+from labelwright.domain import State
+from labelwright.ledger import Ledger, UnknownCampaign
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    made.campaigns.add("river", {"title": "river"})
+    return made
+
+
+def kinds(ledger: Ledger) -> list[str]:
+    return [event.kind for event in ledger.outbox.of("river")]
+
+
+def go(ledger: Ledger, *states: State) -> None:
+    for state in states:
+        ledger.campaigns.move("river", state)
+
+
+def test_every_move_is_told_with_the_move_itself(ledger):
+    go(ledger, State.UPLOADING, State.CREATED, State.ACTIVE, State.COMPLETED, State.REOPENED, State.COMPLETED)
+    assert kinds(ledger) == ["uploading", "created", "activated", "completed", "reopened", "completed"]
+    assert ledger.campaigns.completions("river") == 2
+    ledger.campaigns.move("river", State.NEEDS_ATTENTION, "the gate")
+    last = ledger.outbox.of("river")[-1]
+    assert (last.kind, last.payload["why"]) == ("needs-attention", "the gate")
+    go(ledger, State.COMPLETED)
+    assert ledger.campaigns.completions("river") == 2, "taken up again is not labeled again"
+
+
+def test_progress_is_told_when_it_changes_and_not_at_every_look(ledger):
+    assert ledger.campaigns.record_look("river", 0, 7)
+    for done in (0, 3, 3, 3, 5):
+        ledger.campaigns.record_look("river", done, 7, [("ann", done, 7)])
+    assert kinds(ledger) == ["progressed"] * 3
+    assert [event.payload["done"] for event in ledger.outbox.of("river")] == [0, 3, 5]
+    assert [one.done for one in ledger.campaigns.progress("river")] == [0, 3, 5]
+    assert ledger.campaigns.labelers("river") == ["ann"]
+    assert [one.done for one in ledger.campaigns.progress("river", "ann")] == [0, 3, 5]
+
+
+def test_a_count_that_comes_back_is_told_again(ledger):
+    for done in (3, 7, 2, 7):
+        ledger.campaigns.record_look("river", done, 7)
+    assert [event.payload["done"] for event in ledger.outbox.of("river")] == [3, 7, 2, 7]
+
+
+def test_a_change_with_a_key_is_told_once(ledger):
+    assert ledger.outbox.put("river", "stalled", "monday", {})
+    assert not ledger.outbox.put("river", "stalled", "monday", {})
+    assert ledger.outbox.put("river", "stalled", "friday", {})
+    assert ledger.outbox.put("river", "overdue", "monday", {})
+
+
+def test_what_was_sent_waits_no_more_and_keeps_its_id(ledger):
+    for number in range(5):
+        ledger.outbox.put("river", "stalled", str(number), {"number": number})
+    first = ledger.outbox.waiting(3)
+    assert [event.payload["number"] for event in first] == [0, 1, 2]
+    assert [event.id for event in ledger.outbox.waiting(3)] == [event.id for event in first]
+    ledger.outbox.mark_sent([event.id for event in first])
+    assert [event.payload["number"] for event in ledger.outbox.waiting()] == [3, 4]
+
+
+def test_a_forgotten_campaign_leaves_nothing_behind(ledger):
+    go(ledger, State.UPLOADING)
+    ledger.campaigns.record_look("river", 1, 7)
+    ledger.effects.intend("river", "x")
+    ledger.campaigns.forget("river")
+    assert ledger.campaigns.find("river") is None
+    assert kinds(ledger) == []
+    assert ledger.effects.all("river") == []
+    with pytest.raises(UnknownCampaign):
+        ledger.campaigns.forget("river")
