@@ -78,6 +78,8 @@ def _says(body: bytes, kind: str) -> Any:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: else each answer waits for a delayed acknowledgement
+    disable_nagle_algorithm = True
     recording: Replay
 
     def log_message(self, *_: object) -> None:

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from PIL import Image
 
+SC = "1.1.0-latest-20220405093904"
 USER, PASSWORD, TOKEN = "user@example.com", "the password & more", "token-of-the-stand-in"
 ORGANIZATION, WORKSPACE = "0a1b2c3d-1111-2222-3333-444455556666", "624c004b234370fcf24bf38c"
 FORM = b'<!DOCTYPE html><form method="post"><input name="login"><input name="password" type="password"></form>'
@@ -100,12 +101,19 @@ class GetiServer:
     """`url` is its address. `version` chooses the dialect; `login=False` is an SC without one."""
 
     def __init__(
-        self, version: str = "1.1.0-latest-20220405093904", *, login: bool = True, folder: Path | None = None
+        self,
+        version: str = "1.1.0-latest-20220405093904",
+        *,
+        login: bool = True,
+        folder: Path | None = None,
+        smallest: int = 32,
     ) -> None:
         self.version = version
         self.modern = not version.startswith("1.")
         self.patches = self.modern and tuple(map(int, version.split(".")[:2])) >= (2, 12)
         self.login = login
+        self.smallest = smallest
+        """Pixels a side that an image must have."""
         self.folder = folder
         """Where media are kept; None: in memory."""
         self.lock = threading.RLock()
@@ -320,7 +328,7 @@ class GetiServer:
                     content_type = Image.MIME[image.format or "JPEG"]
             except OSError:
                 raise Refused(415, "invalid_media", f"{file_name} is no image") from None
-            if not (32 <= width <= 20000 and 32 <= height <= 20000) and not project.name.startswith("tiny"):
+            if not (self.smallest <= width <= 20000 and self.smallest <= height <= 20000):
                 raise Refused(400, "invalid_media", f"{width} x {height} is too small or too large")
         else:
             frames = max(1, len(data) // 100)
@@ -547,6 +555,8 @@ def route(method: str, path: str) -> Callable[[Callable[..., Any]], Callable[...
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: else each answer waits for a delayed acknowledgement
+    disable_nagle_algorithm = True
     geti: GetiServer
     query: dict[str, list[str]]
     body: bytes
@@ -624,9 +634,9 @@ class _Handler(BaseHTTPRequestHandler):
         cookies: tuple[str, ...] = (),
         location: str = "",
     ) -> None:
-        body = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
         if isinstance(answer, tuple):
-            kind, body = answer
+            kind, answer = answer
+        body = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
         self.send_response(status)
         if status != 204:
             self.send_header("Content-Type", kind)
@@ -1055,7 +1065,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def geti_server(version: str = "1.1.0-latest-20220405093904", **more: Any) -> Iterator[GetiServer]:
+def geti_server(version: str = SC, **more: Any) -> Iterator[GetiServer]:
     server = GetiServer(version, **more)
     thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -48,6 +48,11 @@ class GetiClient:
     def _met(self) -> tuple[Dialect, str]:
         return meet(self.session, workspace=self._workspace, organization=self._organization)
 
+    def reach(self) -> str:
+        """Ask the server anew what it is. Answers its version."""
+        self.__dict__.pop("_met", None)
+        return self.version
+
     @property
     def dialect(self) -> Dialect:
         return self._met[0]
@@ -133,9 +138,7 @@ class GetiClient:
             found = self.session.ask(verb, "GET", f"{self._of(project.id)}/project_configuration")
             for one in _auto_training_keys(found):
                 one["value"] = on
-            self.session.ask(
-                verb, "PATCH", f"{self._of(project.id)}/project_configuration", json=found, wanted="nothing"
-            )
+            self.session.ask(verb, "PATCH", f"{self._of(project.id)}/project_configuration", json=found)
         else:
             for task in project.trained:
                 body = configuration.auto_train_body(self.dialect.workspace, project.id, task.id, on)
@@ -202,7 +205,7 @@ class GetiClient:
                 Parameter("training", str(one["key"]), one["value"], {}, low, high).set_to(iterations)
                 one["value"] = iterations
                 path = f"{self._of(project.id)}/training_configuration"
-                self.session.ask(verb, "PATCH", path, json=whole, wanted="nothing")
+                self.session.ask(verb, "PATCH", path, json=whole)
                 return
         else:
             parameter = configuration.iterations_of(iter(self.task_parameters(project, task)))
@@ -427,7 +430,7 @@ class GetiClient:
 
     def _delete(self, verb: str, path: str) -> None:
         try:
-            self.session.ask(verb, "DELETE", path, wanted="nothing")
+            self.session.ask(verb, "DELETE", path)
         except NotFound:
             return
         except PlatformRefused as refused:

@@ -109,7 +109,6 @@ class GetiSession:
                 headers=headers,
                 wanted=wanted,
                 into=into,
-                advice=self._advice(),
             )
 
         return self._with_session(once, repeatable)
@@ -122,9 +121,14 @@ class GetiSession:
         except PlatformError as failure:
             if failure.status in _MOVED:  # a proxy that sends http to https and back (recorded): ask where we stand
                 return once()
-            if not self._user or not _session_ended(failure):
+            if isinstance(failure, AccessDenied) and self.has_token:
+                ended: PlatformError = _with_advice(failure)
+            elif not self._user or not _session_ended(failure):
                 raise
-            ended = failure
+            else:
+                ended = failure
+        if self.has_token:
+            raise ended
         self._log_in_again(logins)
         if ended.status == 200 and not repeatable:
             raise ended
@@ -199,9 +203,6 @@ class GetiSession:
         cookies = {name: value for name, value in self._cookies.items() if name}
         return {"Cookie": Secret(_cookie_header(cookies))} if cookies else {}
 
-    def _advice(self) -> str:
-        return "" if not self.has_token else "If the personal access token has expired, make a new one."
-
     def _refuse_open_air(self) -> None:
         """Passwords and tokens go over TLS, or to this machine. A plain http address with a port has no login (the
         seed): nothing is sent to it."""
@@ -238,6 +239,11 @@ def _session_ended(failure: PlatformError) -> bool:
     status = failure.status or 0
     html = status == 200 and isinstance(failure, PlatformUnavailable) and "text/html" in failure.words
     return html or status in (302, 303, 401, 403)
+
+
+def _with_advice(denied: AccessDenied) -> AccessDenied:
+    advice = "If the personal access token has expired, make a new one on the server."
+    return AccessDenied(NAME, denied.verb, status=denied.status, words=denied.words, advice=advice)
 
 
 def _cookie_header(cookies: dict[str, str]) -> str:

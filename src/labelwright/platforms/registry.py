@@ -77,6 +77,13 @@ PLATFORMS: dict[str, PlatformEntry] = {
             adapter_name="CampaignApi",
             needs=(Credential.URL, Credential.KEY, Credential.SECRET),
         ),
+        PlatformEntry(
+            name="geti",
+            says="Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project",
+            module=f"{_HERE}.geti",
+            adapter_name="Geti",
+            needs=(Credential.URL,),
+        ),
     )
 }
 
