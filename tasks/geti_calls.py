@@ -1,0 +1,111 @@
+"""Calls of a Sonoma Creek or Geti server, each its own task. They take a connection's name: never a credential."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from labelwright.platforms.geti import Geti
+from labelwright.platforms.geti_client import GetiClient
+from labelwright.platforms.geti_projects import NewLabel, NewTask, normal_kind
+from labelwright.platforms.protocol import Secret
+from labelwright.platforms.registry import PLATFORMS, Connection
+from labelwright.settings import settings
+
+from .reporting import log
+from .retrying import RETRIED
+
+
+def geti_at(connection: str, options: Mapping[str, Any] | None = None) -> Geti:
+    """The adapter for a connection of the settings. Raises SettingsError."""
+    found = settings().connection(connection)
+    made = PLATFORMS["geti"].connect(
+        Connection(
+            url=found.url or "",
+            key=found.key.get_secret_value() if found.key else "",
+            secret=Secret(found.secret.get_secret_value() if found.secret else ""),
+            options=options or {},
+        )
+    )
+    assert isinstance(made, Geti)  # noqa: S101 - the registry says so
+    return made
+
+
+def client_at(connection: str) -> GetiClient:
+    return geti_at(connection).client
+
+
+@task(task_run_name="check {connection}", **RETRIED)
+def check_geti(connection: str) -> str:
+    """Reach the server. Answers what it says it is."""
+    return geti_at(connection).check()
+
+
+@task(task_run_name="list the projects of {connection}", **RETRIED)
+def list_geti_projects(connection: str) -> list[dict[str, str]]:
+    """Id, name and kind of every project."""
+    client = client_at(connection)
+    return [{"id": one.id, "name": one.name, "kind": one.kind} for one in client.projects()]
+
+
+@task(task_run_name="find project {name}", **RETRIED)
+def find_geti_project(connection: str, name: str) -> str | None:
+    """The id of the project of exactly that name. Two of one name raise PlatformRefused."""
+    found = client_at(connection).find_project(name)
+    return None if found is None else found.id
+
+
+@task(task_run_name="create project {name}", **RETRIED)
+def create_geti_project(connection: str, name: str, kind: str, labels: list[list[str]]) -> str:
+    """A project of a kind, with the names of the labels of each of its tasks; the one of that name, if there is one.
+
+    Answers its id, when it can be configured and annotated.
+    """
+    client = client_at(connection)
+    found = client.find_project(name)
+    if found is None:
+        log().info("create project %s, %s", name, kind)
+        types = normal_kind(kind).split(" -> ")
+        wanted = zip(types, labels, strict=True)
+        found = client.create_project(name, [NewTask(one, tuple(map(NewLabel, names))) for one, names in wanted])
+    client.wait_until_ready(found.id)
+    return found.id
+
+
+@task(task_run_name="auto-train of {project}: {on}", **RETRIED)
+def set_geti_auto_train(connection: str, project: str, on: bool) -> None:
+    """For all tasks of the project, read back."""
+    client = client_at(connection)
+    log().info("switch auto-train of project %s %s", project, "on" if on else "off")
+    client.set_auto_train(client.project(project), on)
+
+
+@task(task_run_name="iterations of {project}: {iterations}", **RETRIED)
+def set_geti_iterations(connection: str, project: str, iterations: int) -> dict[str, int]:
+    """How long all tasks of the project are trained, within the server's bounds, read back."""
+    client = client_at(connection)
+    log().info("set the iterations of project %s to %d", project, iterations)
+    return client.set_iterations(client.project(project), iterations)
+
+
+@task(task_run_name="upload {file}")
+def upload_geti_file(connection: str, project: str, file: str, kind: str = "image") -> str:
+    """Send an image or a video. Answers its id. Not tried again: a second try could make a second one."""
+    client, path = client_at(connection), Path(file)
+    log().info("upload %s to project %s", path.name, project)
+    return client.upload(client.project(project), path.name, lambda: path.open("rb"), kind=kind).id
+
+
+@task(task_run_name="cancel job {job}", **RETRIED)
+def cancel_geti_job(connection: str, job: str) -> None:
+    client_at(connection).cancel_job(job)
+
+
+@task(task_run_name="delete project {project}", **RETRIED)
+def delete_geti_project(connection: str, project: str) -> None:
+    """Of a project that is gone it does nothing."""
+    log().info("delete project %s", project)
+    client_at(connection).delete_project(project)
