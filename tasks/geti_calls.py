@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import task
 
+from labelwright.platforms import NotFound, PlatformRefused
 from labelwright.platforms.geti import Geti
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_projects import NewLabel, NewTask, normal_kind
@@ -56,6 +57,19 @@ def find_geti_project(connection: str, name: str) -> str | None:
     """The id of the project of exactly that name. Two of one name raise PlatformRefused."""
     found = client_at(connection).find_project(name)
     return None if found is None else found.id
+
+
+@task(task_run_name="find project {project}", **RETRIED)
+def geti_project_id(connection: str, project: str) -> str:
+    """The id of a project by its id or its name. Raises NotFound, and PlatformRefused for two of one name."""
+    client = client_at(connection)
+    found = [one for one in client.projects() if project in (one.id, one.name)]
+    if not found:
+        raise NotFound("geti", f"find project '{project}'", status=404, words="there is none of that name or id")
+    if len(found) > 1:
+        told = f"there are {len(found)} of that name: {', '.join(one.id for one in found[:10])}"
+        raise PlatformRefused("geti", f"find project '{project}'", words=told, advice="Name one by its id.")
+    return found[0].id
 
 
 @task(task_run_name="create project {name}", **RETRIED)

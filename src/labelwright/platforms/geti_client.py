@@ -30,6 +30,7 @@ from .geti_shapes import (
     project_from,
     scene_from,
 )
+from .http import Sink
 from .multipart import FileForm
 
 
@@ -42,7 +43,7 @@ class GetiClient:
     ) -> None:
         self.session = session
         self._workspace, self._organization = workspace, organization
-        self._page_size = page_size
+        self.page_size = page_size
 
     @cached_property
     def _met(self) -> tuple[Dialect, str]:
@@ -165,20 +166,22 @@ class GetiClient:
         answer = Fields(NAME, verb, self.session.ask(verb, "GET", self._chain(project, task)))
         return list(configuration.parameters(list(answer.each("components"))))
 
-    def set_iterations(self, project: GetiProject, iterations: int) -> dict[str, int]:
-        """How long every task is trained, within the server's bounds, read back. Answers it by the tasks' titles.
+    def set_iterations(self, project: GetiProject, iterations: int, titles: list[str] | None = None) -> dict[str, int]:
+        """How long every task (or those of these titles) is trained, within the server's bounds, read back. Answers it
+        by the tasks' titles.
 
         Raises PlatformRefused when the server takes another number, or has no such parameter.
         """
         verb = f"set the iterations of project {project.id}"
         try:
-            for task in project.trained:
+            tasks = [task for task in project.trained if titles is None or task.title in titles]
+            for task in tasks:
                 self._set_iterations(verb, project, task, iterations)
         except OutOfBounds as fault:
             refused = PlatformRefused(NAME, verb, words=str(fault), advice="Choose a number within the bounds.")
         else:
             now = self.iterations(project)
-            if any(value != iterations for value in now.values()):
+            if any(now.get(task.title) != iterations for task in tasks):
                 told = f"after it was set, the server says {now}"
                 raise PlatformRefused(NAME, verb, status=200, words=told)
             return now
@@ -240,6 +243,11 @@ class GetiClient:
         body = configuration.whole_body(found, values)
         self.session.ask(verb, "POST", f"{self._of(project.id)}/configuration", json=body)
 
+    def patch_configuration(self, project: GetiProject, configuration: dict[str, Any]) -> None:
+        """Set what `configuration` answered, with other values, from 2.12."""
+        verb = f"set the configuration of project {project.id}"
+        self.session.ask(verb, "PATCH", f"{self._of(project.id)}/project_configuration", json=configuration)
+
     # Media
 
     def media(
@@ -252,13 +260,13 @@ class GetiClient:
             yield from media
 
     def media_after(
-        self, project: GetiProject, after: str, size: int, kind: str = "image"
+        self, project: GetiProject, after: str, size: int, *, kind: str = "image", dataset: str = ""
     ) -> tuple[list[GetiMedium], str]:
-        """A page of the first dataset from a cursor on ("" for the start), and the next page's cursor, "" at the end.
+        """A page of a dataset from a cursor on ("" for the start), and the next page's cursor, "" at the end.
 
         The cursor is the path that the server gave.
         """
-        page = self.dialect.first_page(self._dataset(project, ""), kind, size)
+        page = self.dialect.first_page(self._dataset(project, dataset), kind, size)
         if after:
             page = Page(page.method, after, page.json)
         media, following = self.media_page(page, kind)
@@ -307,7 +315,7 @@ class GetiClient:
         form = FileForm(file_name, opener, fields)
         return medium_from(Fields(NAME, verb, self.session.ask(verb, "POST", path, body=form, repeatable=False)), kind)
 
-    def download(self, project: GetiProject, medium: GetiMedium, into: BinaryIO, *, dataset: str = "") -> None:
+    def download(self, project: GetiProject, medium: GetiMedium, into: Sink, *, dataset: str = "") -> None:
         """The bytes, as they come, into a file."""
         path = (
             medium.url
@@ -316,7 +324,7 @@ class GetiClient:
         self.session.ask(f"download {medium.type} {medium.id}", "GET", path, wanted="media", into=into)
 
     def download_frame(
-        self, project: GetiProject, video: GetiMedium, frame: int, into: BinaryIO, *, dataset: str = ""
+        self, project: GetiProject, video: GetiMedium, frame: int, into: Sink, *, dataset: str = ""
     ) -> None:
         path = f"{self._medium(project, video, dataset)}/frames/{frame}/display/full"
         self.session.ask(f"download frame {frame} of video {video.id}", "GET", path, wanted="media", into=into)
@@ -413,7 +421,7 @@ class GetiClient:
 
     @property
     def _size(self) -> int:
-        return self._page_size or self.dialect.page
+        return self.page_size or self.dialect.page
 
     def _of(self, project: str) -> str:
         return f"{self.dialect.root}/projects/{project}"

@@ -40,7 +40,6 @@ def kind_for(labels: LabelSchema) -> str:
         frozenset(_OUTLINE): "segmentation",
         frozenset(_IMAGE): "classification",
         frozenset(_BOX | _OUTLINE): "detection -> segmentation",
-        frozenset(_BOX | _IMAGE): "detection -> classification",
         frozenset({Geometry.ANY}): "instance_segmentation",
     }.get(frozenset(wanted))
     if found is None:
@@ -57,6 +56,8 @@ def tasks_for(labels: LabelSchema, kind: str) -> list[NewTask]:
     types = kind.split(" -> ")
     if len(types) == 1:
         return [NewTask(types[0], tuple(_new(label, labels) for label in labels))]
+    if types[1] in GLOBAL_TASKS and any(label.geometry is Geometry.IMAGE for label in labels):
+        raise CannotBe(f"{kind}: the second task's labels are said of boxes, so give them the geometry any")
     first = [label for label in labels if label.geometry is Geometry.BOX]
     second = [label for label in labels if label.geometry is not Geometry.BOX]
     if not first or not second:
@@ -113,14 +114,24 @@ def _annotations(project: GetiProject, scene: GetiScene, size: Size, medium: Get
             if label.is_empty:
                 continue
             try:
-                whole = task.type in GLOBAL_TASKS and _is_whole(one.shape, scene.unit, size)
-                shape = WholeImage() if whole else domain_shape(one.shape, scene.unit, size)
+                shape = _shape(one.shape, scene.unit, size, task, first=task.id == project.trained[0].id)
                 yield Annotation(label.name, shape, min(max(probability, 0.0), 1.0))
             except ValueError as fault:  # InvalidShape is one
                 told = str(fault)
             else:
                 continue
             _refuse(medium, f"'{label.name}': {told}")
+
+
+def _shape(shape: GetiShape, unit: Unit, size: Size, task: GetiTask, *, first: bool) -> Shape:
+    """As the task means it: the whole image for what classifies images, outlines for what segments."""
+    if first and task.type in GLOBAL_TASKS and _is_whole(shape, unit, size):
+        return WholeImage()
+    found = domain_shape(shape, unit, size)
+    if isinstance(found, Box) and task.type in ("segmentation", "rotated_detection"):
+        left, top, right, bottom = found.corners
+        return Polygon(((left, top), (right, top), (right, bottom), (left, bottom)))
+    return found
 
 
 def _refuse(medium: GetiMedium, told: str) -> NoReturn:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from .http import Answer, Body, Http, Wanted
+from .http import Answer, Body, Http, Sink, Wanted
 from .multipart import UrlForm
 from .protocol import Secret
 
@@ -84,7 +84,7 @@ class GetiSession:
         json: Any = None,
         body: Body | None = None,
         wanted: Wanted = "json",
-        into: BinaryIO | None = None,
+        into: Sink | None = None,
         repeatable: bool = True,
     ) -> Any:
         """Ask; when the session ended, log in and ask once more.

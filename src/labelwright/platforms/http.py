@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
@@ -32,6 +32,12 @@ _LOOK_FIRST = "It may have acted all the same: look before it is asked to change
 _IN_BETWEEN = "Something between here and the platform may have answered in its place: try again."
 
 
+class Sink(Protocol):
+    """Where the bytes of an answer go."""
+
+    def write(self, part: bytes, /) -> int: ...
+
+
 class Body(Protocol):
     """What a request sends when it is not JSON; opened anew for every try."""
 
@@ -50,7 +56,7 @@ class _Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | Body | None = None
     wanted: Wanted = "json"
-    into: BinaryIO | None = None
+    into: Sink | None = None
     advice: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -120,7 +126,7 @@ class Http:
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Wanted = "json",
-        into: BinaryIO | None = None,
+        into: Sink | None = None,
         advice: str = "",
     ) -> Any:
         """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
