@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ FORM = b'<!DOCTYPE html><form method="post"><input name="login"><input name="pas
 IMAGES = {"jpg", "jpeg", "bmp", "png", "tif", "tiff", "jfif", "webp"}
 VIDEOS = {"mp4", "avi", "mkv", "mov", "webm", "m4v"}
 LABEL_KEYS = {"name", "color", "hotkey", "group", "parent_id"}
+SAID_OF_LABELS = {"id", "probability", "name", "color", "source"}  # the vendor's client sends what it was given
 SHAPES = {
     "RECTANGLE": {"x", "y", "width", "height"},
     "POLYGON": {"points"},
@@ -107,6 +109,7 @@ class GetiServer:
         login: bool = True,
         folder: Path | None = None,
         smallest: int = 32,
+        certificate: Path | None = None,
     ) -> None:
         self.version = version
         self.modern = not version.startswith("1.")
@@ -136,6 +139,11 @@ class GetiServer:
         self.http.daemon_threads = True
         self.port = self.http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        if certificate is not None:  # a file with key and certificate: the vendor's client speaks TLS only
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+            self.url = f"https://127.0.0.1:{self.port}"
 
     def new_id(self) -> str:
         return f"{next(self.numbers):024x}"
@@ -343,7 +351,7 @@ class GetiServer:
         return self.medium_json(project, dataset, one)
 
     def annotate(self, project: Project, one: Medium, frame: int | None, body: dict[str, Any]) -> dict[str, Any]:
-        _only(body, {"media_identifier", "annotations"}, "the scene")
+        _only(body, {"media_identifier", "annotations", "labels_to_revisit_full_scene"}, "the scene")
         wanted = {"type": "image", "image_id": one.id}
         if frame is not None:
             wanted = {"type": "video_frame", "video_id": one.id, "frame_index": frame}  # type: ignore[dict-item]
@@ -353,13 +361,13 @@ class GetiServer:
             raise Refused(400, "bad_request", "media_identifier is of something else")
         kept = []
         for annotation in body["annotations"]:
-            _only(annotation, {"labels", "shape"}, "annotation")
+            _only(annotation, {"labels", "shape", "labels_to_revisit"}, "annotation")
             self._check_shape(annotation["shape"], one)
             if not annotation["labels"]:
                 raise Refused(400, "bad_request", "an annotation without a label")
             labels = []
             for label in annotation["labels"]:
-                _only(label, {"id", "probability"}, "label")
+                _only(label, SAID_OF_LABELS, "label")
                 found = project.label(label["id"])
                 if found is None:
                     raise Refused(400, "bad_request", f"there is no label {label['id']}")
@@ -372,7 +380,7 @@ class GetiServer:
                         "name": found[1]["name"],
                         "color": found[1]["color"],
                         "probability": label.get("probability", 1.0),
-                        "source": {"id": "N/A", "type": "N/A"},
+                        "source": {"user_id": "x"} if self.modern else {"id": "N/A", "type": "N/A"},
                     }
                 )
             kept.append(
@@ -894,7 +902,8 @@ class _Handler(BaseHTTPRequestHandler):
     @route("GET", "projects/{project}/training_configuration")
     def training(self, project: str) -> Any:
         found = self.project(project)
-        task = self.query.get("task_id", [found.trained[0]["id"]])[0]
+        manifest = self.query["model_manifest_id"][0]
+        task = next(one["id"] for one in found.trained if manifest == f"manifest-of-{one['task_type']}")
         one = {"key": "max_epochs", "name": "", "type": "int", "description": "", "value": found.iterations[task]}
         return {
             "task_id": task,
@@ -902,6 +911,22 @@ class _Handler(BaseHTTPRequestHandler):
             "evaluation": [],
             "training": [{**one, "default_value": 300, "min_value": 1, "max_value": 1000}],
         }
+
+    @route("GET", "projects/{project}/supported_algorithms")
+    def algorithms(self, project: str) -> Any:
+        kinds = [task["task_type"] for task in self.project(project).trained]
+        return {
+            "supported_algorithms": [
+                {"model_manifest_id": f"{name}-of-{kind}", "task": kind, "name": name, "is_default_model": default}
+                for kind in kinds
+                for name, default in (("other", False), ("manifest", True))
+            ]
+        }
+
+    @route("GET", "projects/{project}/model_groups")
+    def models(self, project: str) -> Any:
+        self.project(project)
+        return {"model_groups": []}
 
     @route("PATCH", "projects/{project}/training_configuration")
     def patch_training(self, project: str) -> Any:

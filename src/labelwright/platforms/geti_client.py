@@ -33,6 +33,8 @@ from .geti_shapes import (
 from .http import Sink
 from .multipart import FileForm
 
+_MANIFEST = ("model_manifest_id", "model_template_id", "id")
+
 
 class GetiClient:
     """A server, from the first call on. `page_size` is how many media are asked for at a time (default: the
@@ -222,12 +224,29 @@ class GetiClient:
     def _training_keys(self, project: GetiProject, task: GetiTask) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """From 2.12: the task's training configuration, and the value in it that says how long is trained."""
         verb, path = f"read the training of '{task.title}'", f"{self._of(project.id)}/training_configuration"
-        found = self.session.ask(verb, "GET", f"{path}?task_id={task.id}")
+        manifest = self._manifest(project, task)
+        query = f"model_manifest_id={manifest}" if manifest else f"task_id={task.id}"
+        found = self.session.ask(verb, "GET", f"{path}?{query}")
         if isinstance(found, dict):
             keys = {str(one["key"]): one for one in configuration.keyed(found, "training")}
-            for name in configuration.ITERATIONS:
-                if name in keys:
-                    yield {"task_id": task.id} | found, keys[name]
+            whole = {"task_id": task.id, **({"model_manifest_id": manifest} if manifest else {})} | found
+            yield from ((whole, keys[name]) for name in configuration.ITERATIONS if name in keys)
+
+    def _manifest(self, project: GetiProject, task: GetiTask) -> str:
+        """What is trained for this task unless somebody chose otherwise; empty when the server does not say."""
+        verb = f"list the algorithms of project {project.id}"
+        try:
+            answer = Fields(NAME, verb, self.session.ask(verb, "GET", f"{self._of(project.id)}/supported_algorithms"))
+        except NotFound:
+            return ""
+        all_of_them = answer.each("supported_algorithms") if answer.has("supported_algorithms") else ()
+        found = [
+            one.json
+            for one in all_of_them
+            if task.type in (str(one.json.get(name, "")).casefold() for name in ("task", "task_type"))
+        ]
+        found.sort(key=lambda one: not (one.get("is_default_model") or one.get("default_algorithm")))
+        return next((str(one[name]) for one in found[:1] for name in _MANIFEST if one.get(name)), "")
 
     def configuration(self, project: GetiProject) -> dict[str, Any]:
         """Everything that can be set, as the server tells it."""
