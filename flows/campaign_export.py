@@ -4,11 +4,12 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.attention import asking_for_attention
 from labelwright.tasks.campaigns import mark_exported
 from labelwright.tasks.datasets import draw_labels, register_dataset
 from labelwright.tasks.files import files_to_write, write_file
 from labelwright.tasks.labels import check_labels, read_all_labels
+from labelwright.tasks.showing import show_campaign
+from labelwright.tasks.working import at_work_on
 
 
 @flow(name="export-campaign", flow_run_name="export {title}")
@@ -17,7 +18,7 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
 
     Answers name, version and location of each dataset: the same as before when nothing changed.
     """
-    with asking_for_attention(title):
+    with at_work_on(title, "export"):
         read_all_labels(title)
         check_labels(title)
         for dataset, file in files_to_write(title):
@@ -25,4 +26,5 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
         datasets = [register_dataset(title, dataset) for dataset in ("images", "labels")]
         draw_labels(title)
         mark_exported(title)
+        show_campaign(title)
     return datasets

@@ -2,19 +2,24 @@
 
 from prefect import flow
 
-from labelwright.tasks.attention import asking_for_attention
-from labelwright.tasks.campaigns import close_campaign, read_progress, refuse_unlabeled
+from labelwright.flows.campaign_export import export_campaign
+from labelwright.tasks.campaigns import close_campaign, refuse_unlabeled
 from labelwright.tasks.labels import check_labels, read_all_labels
+from labelwright.tasks.looking import read_progress
+from labelwright.tasks.working import at_work_on
 
 
 @flow(name="finish-campaign", flow_run_name="finish {title}")
-def finish_campaign(title: str) -> None:
+def finish_campaign(title: str, export: bool = False) -> None:
     """Check the labels while the campaign can still be given back, then close it.
 
+    export: also write the files and register the datasets.
     Raises GateRefused with what is wrong with the labels; the campaign then needs attention.
     """
-    with asking_for_attention(title):
+    with at_work_on(title, "finish"):
         refuse_unlabeled(title, read_progress(title))
         read_all_labels(title)
         check_labels(title)
         close_campaign(title)
+    if export:
+        export_campaign(title)

@@ -3,7 +3,6 @@
 from prefect import flow
 
 from labelwright.spec import CampaignSpec
-from labelwright.tasks.attention import asking_for_attention
 from labelwright.tasks.campaign_images import (
     keeps_image_sets,
     list_missing_images,
@@ -22,6 +21,8 @@ from labelwright.tasks.image_sets import (
     wait_for_image_set,
 )
 from labelwright.tasks.planning import check_images, write_down_campaign
+from labelwright.tasks.showing import show_campaign
+from labelwright.tasks.working import at_work_on
 
 ROUNDS = 3
 """How often is looked, within one run, whether images went missing on the way."""
@@ -33,8 +34,8 @@ def launch_campaign(campaign: CampaignSpec) -> str:
 
     Answers the campaign's title.
     """
-    title = write_down_campaign(campaign)
-    with asking_for_attention(title):
+    with at_work_on(campaign.title, "launch"):
+        title = write_down_campaign(campaign)
         check_images(title)
         if keeps_image_sets(title):
             make_image_set(title)
@@ -45,6 +46,7 @@ def launch_campaign(campaign: CampaignSpec) -> str:
             create_campaign(title)
             fill_campaign(title)
         activate_campaign(title)
+        show_campaign(title)
     return title
 
 

@@ -10,6 +10,7 @@ from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.spec import CampaignSpec
 from labelwright.tasks.sweeping import wait_for_labels
+from labelwright.tasks.working import at_work, waiting_lease
 
 
 @flow(name="run-campaign", flow_run_name="run {campaign.title}")
@@ -19,7 +20,8 @@ def run_campaign(campaign: CampaignSpec, wait_hours: float = 24, look_every: flo
     wait_hours: how long this run waits for labels. look_every: seconds between two looks.
     Answers the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
     """
-    title = launch_campaign(campaign)
-    if wait_for_labels(title, wait_hours, look_every) is State.COMPLETED:
-        finish_campaign(title)
-    return export_campaign(title)
+    with at_work(waiting_lease(campaign.title)):
+        title = launch_campaign(campaign)
+        if wait_for_labels(title, wait_hours, look_every) is State.COMPLETED:
+            finish_campaign(title)
+        return export_campaign(title)

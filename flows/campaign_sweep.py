@@ -1,27 +1,51 @@
-"""One look at every open campaign; what is complete is finished and exported."""
+"""One look at every open campaign; what nobody works on and should go on is brought forward."""
+
+from typing import Any, Literal
 
 from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
 
-from labelwright.domain import LABELED, State
-from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.tasks.campaigns import open_campaigns, read_progress
-from labelwright.tasks.sweeping import look_at_all, note_failure, publish_overview
+from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.tasks.dead_runs import free_dead_runs
+from labelwright.tasks.looking import look_at_all
+from labelwright.tasks.prefect_events import send_events
+from labelwright.tasks.starting import Due, Work, due_work, note_begun, start_run
+from labelwright.tasks.sweeping import note_failure, publish_overview, refuse_denied, tell_standstills
+from labelwright.tasks.workbench import states_of, the_spec
+from labelwright.tasks.working import at_work
+
+LOOKERS: Any = ThreadPoolTaskRunner(max_workers=64)
 
 
-@flow(name="sweep-campaigns", flow_run_name="sweep")
-def sweep_campaigns(finish: bool = True) -> dict[str, str]:
+@flow(name="sweep-campaigns", flow_run_name="sweep", task_runner=LOOKERS)
+def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[str, str]:
     """Answers the state of each campaign that was open. A campaign that fails delays no other one.
 
-    finish: also finish and export what is completely labeled.
+    go_on: how campaigns go on that are completely labeled, or whose launch broke off: within this run, by flow runs of
+    their own (which needs the deployments and a worker), or not at all.
     """
-    states = look_at_all(read_progress, open_campaigns())
-    for title, state in states.items():
-        if finish and state in LABELED:
-            with note_failure(title):
-                if state is State.COMPLETED:
-                    finish_campaign(title)
-                export_campaign(title)
-                states[title] = State.EXPORTED
-    publish_overview()
-    return {title: state.value for title, state in states.items()}
+    with at_work("sweep"):
+        free_dead_runs()
+        states, troubles, denied = look_at_all()
+        tell_standstills()
+        send_events()
+        due = due_work() if go_on != "no" else []
+        for one in due:
+            with note_failure(one.title):
+                if go_on == "by runs":
+                    start_run(one)
+                else:
+                    bring_forward(one)
+        publish_overview(troubles)
+    refuse_denied(troubles, denied)
+    return states_of([*states, *(one.title for one in due)])
+
+
+def bring_forward(due: Due) -> None:
+    """Do what is due within this run."""
+    note_begun(due)
+    if due.work is Work.LAUNCH:
+        launch_campaign(the_spec(due.title))
+    else:
+        finish_campaign(due.title, export=True)

@@ -10,7 +10,7 @@ from prefect import task
 from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
 from labelwright.domain import IllegalMove, State
 from labelwright.ingest import SourceError
-from labelwright.ledger import LedgerError
+from labelwright.ledger import CampaignBusy, LeaseLost, LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
 
@@ -43,9 +43,12 @@ def ask_for_attention(title: str, reason: str) -> None:
 
 @contextmanager
 def asking_for_attention(title: str) -> Iterator[None]:
-    """Let a refusal be seen in the ledger before it ends the run."""
+    """Let a refusal be seen in the ledger before it ends the run. Whoever lost the campaign to another run says nothing
+    of it."""
     try:
         yield
+    except (CampaignBusy, LeaseLost):
+        raise
     except REFUSALS as refusal:
         ask_for_attention(title, str(refusal))
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from labelwright.domain import LABELED, OPEN, State
+from labelwright.domain import LABELED, State
 from labelwright.labelers import LabelerKeys
 from labelwright.platforms.protocol import (
     CampaignOrder,
@@ -16,7 +16,7 @@ from labelwright.platforms.protocol import (
     RotatesLabelerKeys,
 )
 
-from .reporting import log, publish_progress
+from .reporting import log
 from .retrying import RETRIED
 from .workbench import Workbench, the_ledger
 
@@ -100,34 +100,6 @@ def activate_campaign(title: str) -> None:
         bench.ledger.campaigns.move(title, State.ACTIVE)
 
 
-@task(task_run_name="read progress of {title}", **RETRIED)
-def read_progress(title: str) -> State:
-    """Look once: write progress and state into the ledger. Answers the state.
-
-    A platform's word that all is done counts only when it counts every image as done.
-    """
-    bench = Workbench(title)
-    record = bench.record
-    if record.state not in OPEN | LABELED or record.remote_id is None:
-        return record.state
-    found = bench.platform.read_campaign(record.remote_id)
-    bench.ledger.campaigns.record_look(
-        title, found.done, found.total, [(one.name, one.done, one.total) for one in found.labelers]
-    )
-    publish_progress(title, "labeling", found.done, found.total)
-    log().info("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
-    whole = found.total > 0 and found.done == found.total == record.images
-    closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
-    if closed and whole and record.state in OPEN:
-        return bench.ledger.campaigns.move(title, State.COMPLETED)
-    if closed and not whole:
-        log().warning("%s is %s on the platform with %d of %d images done", title, found.state, found.done, found.total)
-    if found.state is RemoteState.ACTIVE and record.state in LABELED:
-        bench.ledger.effects.forget(title, "finish")
-        return bench.ledger.campaigns.move(title, State.REOPENED, "given back on the platform")
-    return record.state
-
-
 @task(task_run_name="finish {title}", **RETRIED)
 def close_campaign(title: str) -> None:
     """Close the campaign on its platform, where that can be said."""
@@ -153,12 +125,6 @@ def stretches_to_add(title: str) -> list[tuple[int, int]]:
     """Positions of images, first and last, one pair a call."""
     last = Workbench(title).ledger.manifests.last_position(title)
     return [(first, min(first + IMAGES_A_CALL - 1, last)) for first in range(1, last + 1, IMAGES_A_CALL)]
-
-
-def open_campaigns() -> list[str]:
-    """Those with labelers at work, and those that are labeled and not exported yet."""
-    wanted = OPEN | (LABELED - {State.EXPORTED})
-    return [record.title for record in the_ledger().campaigns.all(wanted)]
 
 
 def refuse_unlabeled(title: str, state: State) -> None:

@@ -11,6 +11,7 @@ from prefect import task
 
 from labelwright import __version__
 from labelwright.datasets.contact_sheet import draw_contact_sheet
+from labelwright.datasets.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import count
 from labelwright.datasets.titles import file_stem
@@ -27,6 +28,9 @@ from .workbench import Workbench
 
 SHOWN = 60
 """Images on a contact sheet."""
+
+CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
+"""Pictures in the campaign's folder."""
 
 STORES: dict[str, Callable[[Workbench], DatasetStore]] = {
     "local": lambda bench: LocalStore(Path(bench.spec.export.folder)),
@@ -57,10 +61,12 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
 
 @task(task_run_name="draw the labels of {title}")
 def draw_labels(title: str) -> str:
-    """A contact sheet of the first images with their labels drawn in. Answers its path."""
+    """A contact sheet of the first images with their labels drawn in, and a bar for each label. Answers its path."""
     bench = Workbench(title)
-    target = bench.folder / "contact-sheet.png"
-    draw_contact_sheet(_pictures(bench), bench.spec.schema_of_labels(), target, most=SHOWN)
+    target, schema = bench.folder / CONTACT_SHEET, bench.spec.schema_of_labels()
+    draw_contact_sheet(_pictures(bench), schema, target, most=SHOWN)
+    counted = count(delivered(bench), schema)
+    draw_label_chart(counted.labels, schema, counted.images_without_objects, bench.folder / CHART)
     return str(target)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
+from httpx import HTTPError
 from prefect.artifacts import create_progress_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import PrefectException
 from prefect.logging import get_logger, get_run_logger
 from prefect.logging.loggers import LoggingAdapter
 
@@ -41,20 +44,30 @@ def report_progress(title: str, doing: str, done: int, total: int) -> None:
         watcher(title, doing, done, total)
 
 
-def publish_progress(title: str, doing: str, done: int, total: int) -> None:
+def publish_progress(title: str, doing: str, done: int, total: int, ends: datetime | None = None) -> None:
     """One progress artifact a campaign and kind of work, under a stable key."""
     report_progress(title, doing, done, total)
-    if in_a_run():
-        create_progress_artifact(
-            progress=100 * done / total if total else 100.0,
-            key=artifact_key(title, doing),
-            description=f"{title}: {doing}, {done:,} of {total:,}",
-        )
+    expected = f", expected end {ends:%Y-%m-%d %H:%M} UTC" if ends is not None and done < total else ""
+    publish(
+        create_progress_artifact,
+        progress=100 * done / total if total else 100.0,
+        key=artifact_key(title, doing),
+        description=f"{title}: {doing}, {done:,} of {total:,}{expected}",
+    )
 
 
 def publish_table(title: str, name: str, rows: Sequence[dict[str, Any]], description: str) -> None:
-    if in_a_run():
-        create_table_artifact(table=list(rows), key=artifact_key(title, name), description=description)
+    publish(create_table_artifact, table=list(rows), key=artifact_key(title, name), description=description)
+
+
+def publish(create: Callable[..., Any], **artifact: Any) -> None:
+    """Show something in the Prefect UI. While its API is away the work goes on without."""
+    if not in_a_run():
+        return
+    try:
+        create(**artifact)
+    except (HTTPError, PrefectException) as error:
+        log().warning("%s cannot be shown: Prefect's API did not take it (%s)", artifact["key"], type(error).__name__)
 
 
 def artifact_key(title: str, name: str) -> str:

@@ -1,38 +1,31 @@
-"""Looking at campaigns: all at once for a sweep, one again and again for a run that waits."""
+"""A sweep as a whole, and one run that waits for one campaign."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
-from prefect import Task, task
+from prefect import task
 
-from labelwright.domain import LABELED, State
-from labelwright.platforms import PlatformUnavailable
+from labelwright.domain import LABELED, OPEN, State
+from labelwright.ledger import CampaignRecord
+from labelwright.outlook import Outlook, outlook_of
+from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.spec import CampaignSpec
 
-from .campaigns import read_progress
+from .looking import read_progress
 from .reporting import log, publish_table
 from .workbench import the_ledger
+
+SHOWN = 500
+"""Rows of the table of campaigns."""
 
 
 class LabelsLate(Exception):
     """The wait is over and labels are missing; nothing is lost."""
-
-
-def look_at_all(look: Task[[str], State], titles: Sequence[str]) -> dict[str, State]:
-    """Look at each campaign. One that cannot be looked at is told in the log, and missing here."""
-    futures = {title: look.submit(title) for title in titles}
-    states: dict[str, State] = {}
-    for title, future in futures.items():
-        found = future.result(raise_on_failure=False)
-        if isinstance(found, State):
-            states[title] = found
-        else:
-            log().error("%s could not be looked at: %s", title, found)
-    return states
 
 
 @contextmanager
@@ -41,7 +34,64 @@ def note_failure(title: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is, the other campaigns go on
-        log().error("%s was not finished: %s", title, error)
+        log().error("%s was not brought forward: %s", title, error)
+
+
+def refuse_denied(troubles: dict[str, str], denied: bool) -> None:
+    """Raises AccessDenied when a platform does not take our credential: that needs a person, and nobody may miss it."""
+    if denied:
+        title, why = next(iter(troubles.items()))
+        raise AccessDenied(
+            "the sweep",
+            "look at every campaign",
+            words=f"{len(troubles)} could not be looked at, '{title}' among them: {why}",
+            advice="Mend the connection's credentials; the next sweep looks again.",
+        )
+
+
+@task(task_run_name="judge the pace of all campaigns")
+def tell_standstills() -> None:
+    """Tell of campaigns that stall or are late, once for each time that they do."""
+    ledger, moment = the_ledger(), datetime.now(UTC)
+    records = ledger.campaigns.all(OPEN)
+    histories = ledger.campaigns.histories([record.title for record in records])
+    for record in records:
+        outlook = outlook_of(record, histories.get(record.title, []), moment)
+        facts = {"done": record.done, "total": record.total, **outlook.as_facts()}
+        if outlook.stalled_since is not None:
+            since = outlook.stalled_since.isoformat()
+            if ledger.outbox.put(record.title, "stalled", since, facts | {"since": since}):
+                log().warning("%s has stalled: nothing was labeled since %s", record.title, since)
+        if outlook.overdue and outlook.deadline is not None:
+            due = outlook.deadline.isoformat()
+            if ledger.outbox.put(record.title, "overdue", due, facts):
+                log().warning("%s is overdue since %s", record.title, due)
+
+
+@task(task_run_name="overview of all campaigns")
+def publish_overview(troubles: dict[str, str]) -> None:
+    """One table of all campaigns in the Prefect UI, those that need somebody first."""
+    ledger, moment = the_ledger(), datetime.now(UTC)
+    records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
+    histories = ledger.campaigns.histories([record.title for record in records])
+    rows = [_row(record, outlook_of(record, histories.get(record.title, []), moment), troubles) for record in records]
+    publish_table("all", "campaigns", rows, "Campaigns")
+
+
+def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> dict[str, Any]:
+    pace, is_open = outlook.pace, record.state in OPEN
+    share = f" ({100 * record.done / record.total:.0f} %)" if record.total else ""
+    return {
+        "campaign": record.title,
+        "state": record.state.value,
+        "labeled": f"{record.done:,} of {record.total:,}{share}" if record.total else "",
+        "images an hour": f"{pace.per_hour:.1f}" if is_open and pace.per_hour else "",
+        "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M}" if is_open and pace.expected_end else "",
+        "deadline": f"{outlook.deadline:%Y-%m-%d %H:%M}" if outlook.deadline else "",
+        "platform": str(record.spec.get("connection") or record.spec.get("platform")),
+        "looked at": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
+        "note": record.reason or troubles.get(record.title) or outlook.trouble,
+    }
 
 
 @task(task_run_name="wait for the labels of {title}")
@@ -68,20 +118,3 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
                 "Nothing is lost: run the same again to go on waiting, or let a sweep look"
             )
         time.sleep(max(0.0, min(look_every, end - time.monotonic())))
-
-
-@task(task_run_name="overview of all campaigns")
-def publish_overview() -> None:
-    """One table of all campaigns in the Prefect UI."""
-    rows: list[dict[str, Any]] = [
-        {
-            "campaign": record.title,
-            "state": record.state.value,
-            "done": record.done,
-            "total": record.total,
-            "looked at": record.looked_at.isoformat(timespec="minutes") if record.looked_at else "",
-            "reason": record.reason or "",
-        }
-        for record in the_ledger().campaigns.all()[:500]
-    ]
-    publish_table("all", "campaigns", rows, "Campaigns")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -87,5 +88,16 @@ def platform_for(spec: CampaignSpec) -> Platform:
             key=found.key.get_secret_value() if found.key else "",
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=spec.options,
+            requests_per_second=found.requests_per_second,
         ),
     )
+
+
+def the_spec(title: str) -> CampaignSpec:
+    """What the ledger was told of a campaign."""
+    return CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
+
+
+def states_of(titles: Iterable[str]) -> dict[str, str]:
+    """Where campaigns stand now."""
+    return {record.title: record.state.value for record in the_ledger().campaigns.some(list(titles))}

@@ -80,7 +80,7 @@ def test_progress_falls_silent_when_nobody_watches(labelwright, campaign):
 
 
 def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path):
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home" / "settings.toml").write_text("batch_size = 'many'\n")
     answer = labelwright("plan", campaign)
     assert (answer.returncode, "batch_size" in answer.stderr) == (2, True), answer.stderr
@@ -88,6 +88,7 @@ def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path)
 
 def test_status_is_json_for_scripts(labelwright, tmp_path):
     assert json.loads(labelwright("status", "--json").stdout) == []
+    (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
     ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
     ledger.close()
@@ -99,3 +100,40 @@ def test_status_is_json_for_scripts(labelwright, tmp_path):
 
 def test_the_version_is_printed(labelwright):
     assert labelwright("--version").stdout.startswith("labelwright 0.")
+
+
+def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    answer = labelwright("launch", campaign)
+    assert answer.returncode == 4
+    assert "Prefect's API at http://127.0.0.1:9/api does not answer" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["resume", "cancel", "reopen", "forget"])
+def test_what_nobody_launched_cannot_be_decided_about(labelwright, command):
+    answer = labelwright(command, "nothing")
+    assert (answer.returncode, "knows no campaign 'nothing'" in answer.stderr) == (1, True)
+
+
+def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
+    (tmp_path / "home").mkdir(exist_ok=True)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
+    ledger.close()
+    assert "nothing was made on the platform" in labelwright("cancel", "river").stdout
+    assert "cancelled" in labelwright("status").stdout
+    assert json.loads(labelwright("forget", "river", "--json").stdout)["done"]
+    assert labelwright("status", "river").returncode == 1
+
+
+def test_a_ledger_that_cannot_be_written_is_told_in_a_sentence(capsys):
+    from sqlalchemy.exc import OperationalError
+
+    from labelwright.failures import tell
+
+    assert tell(OperationalError("INSERT", {}, Exception("database or disk is full"))) == 4
+    told = capsys.readouterr().err
+    assert "database or disk is full" in told
+    assert "run the same again" in told
+    assert "INSERT" not in told

@@ -91,7 +91,9 @@ def sweep(
     """Look once at every open campaign; finish and export what is completely labeled."""
     from labelwright import printing
 
-    states = _in_prefect(lambda flows: flows.sweep_campaigns(finish=finish), None, as_json, silent=True)
+    states = _in_prefect(
+        lambda flows: flows.sweep_campaigns(go_on="here" if finish else "no"), None, as_json, silent=True
+    )
     printing.show_states(states, as_json)
 
 
@@ -160,9 +162,57 @@ def status(
 
     ledger = open_ledger(settings().ledger_address())
     if title is None:
-        printing.show_campaigns(ledger.campaigns.all(), as_json)
+        printing.show_campaigns(ledger, as_json)
     else:
         printing.show_campaign(ledger, title, as_json)
+
+
+@app.command()
+def resume(title: Title, as_json: AsJson = False) -> None:
+    """Take up a campaign that needed attention, or whose run broke off, and do what it waits for."""
+    from labelwright.interventions import Next, take_up
+
+    spec, due = take_up(title)
+    if due is Next.LAUNCH:
+        _in_prefect(lambda flows: flows.launch_campaign(spec), title, as_json)
+    elif due is Next.FINISH:
+        _in_prefect(lambda flows: flows.finish_campaign(title, export=True), title, as_json)
+    else:
+        status(title, as_json)
+
+
+@app.command()
+def cancel(
+    title: Title,
+    delete: Annotated[bool, typer.Option("--delete", help="Also take it off its platform.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a campaign up. Nothing more is done with it."""
+    from labelwright import interventions, printing
+
+    printing.show_done(f"'{title}' is cancelled; {interventions.cancel(title, delete=delete)}", as_json)
+
+
+@app.command()
+def reopen(title: Title, as_json: AsJson = False) -> None:
+    """Give a labeled campaign back to its labelers. It is finished and exported anew when they are done."""
+    from labelwright import interventions, printing
+
+    interventions.reopen(title)
+    printing.show_done(f"'{title}' is with its labelers again", as_json)
+
+
+@app.command()
+def forget(
+    title: Title,
+    force: Annotated[bool, typer.Option("--force", help="Also one that is under way.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a campaign out of the ledger. Platform and datasets are left as they are."""
+    from labelwright import interventions, printing
+
+    interventions.forget(title, force=force)
+    printing.show_done(f"'{title}' is forgotten; its platform and its datasets are left as they are", as_json)
 
 
 @app.command("labeler-key")

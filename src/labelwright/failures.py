@@ -31,11 +31,34 @@ def tell(error: BaseException) -> int:
 
 
 def _words(error: BaseException) -> str:
+    if _is_foreign(error):
+        return _words_of_foreign(error)
     if not _is_usage(error):
         return str(error)
     context = getattr(error, "ctx", None)
     hint = f"\nTry: {context.command_path} --help" if context else ""
     return f"{error.format_message()}{hint}"  # type: ignore[attr-defined]
+
+
+def _is_foreign(error: BaseException) -> bool:
+    """Whether a library says that something is not there: the ledger's database, or Prefect's API."""
+    return isinstance(error, tuple(kind for kind, _ in _of_libraries()))
+
+
+def _words_of_foreign(error: BaseException) -> str:
+    lower = getattr(error, "orig", None)
+    if lower is not None:
+        return (
+            f"the ledger's database refuses: {lower}. Nothing is lost: see to it (is the disk full?), then run the "
+            "same again"
+        )
+    return f"Prefect's API broke off ({type(error).__name__}). Nothing is lost: run the same again"
+
+
+def _of_libraries() -> list[tuple[type[BaseException], int]]:
+    """Those that were loaded: nothing is imported to find out what did not happen."""
+    names = (("sqlalchemy.exc", "OperationalError"), ("httpx", "HTTPError"))
+    return [(getattr(sys.modules[module], name), UNAVAILABLE) for module, name in names if module in sys.modules]
 
 
 def _is_usage(error: BaseException) -> bool:
@@ -78,6 +101,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (ContentMismatch, FAILED),
         (UnsafeDataset, FAILED),
     ]
+    found += _of_libraries()
     if "labelwright.tasks.sweeping" in sys.modules:
         from labelwright.tasks.campaigns import NotLabeledYet
         from labelwright.tasks.sweeping import LabelsLate

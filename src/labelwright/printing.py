@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from labelwright.domain import OPEN
+
 if TYPE_CHECKING:
     from labelwright.ledger import CampaignRecord, Ledger
     from labelwright.plan import Plan
@@ -112,32 +114,55 @@ def show_states(states: dict[str, str], as_json: bool) -> None:
         out.print(f"{escape(title)}: {state}")
 
 
-def show_campaigns(records: list[CampaignRecord], as_json: bool) -> None:
+def show_done(words: str, as_json: bool) -> None:
     if as_json:
-        show_json([_campaign_as_json(record) for record in records])
+        show_json({"done": words})
+    else:
+        out.print(escape(words))
+
+
+def show_campaigns(ledger: Ledger, as_json: bool) -> None:
+    from labelwright.outlook import outlook_of
+
+    records = ledger.campaigns.all()
+    histories = ledger.campaigns.histories([record.title for record in records])
+    outlooks = {record.title: outlook_of(record, histories.get(record.title, [])) for record in records}
+    if as_json:
+        show_json([_campaign_as_json(record) | outlooks[record.title].as_facts() for record in records])
         return
     if not records:
         out.print("No campaign yet. Begin with: labelwright run FOLDER --labels a,b --labeler x@y.z")
         return
-    table = Table("campaign", "state", "labeled", "platform", "labeler", "looked at", box=None, header_style="bold")
+    columns = ("campaign", "state", "labeled", "expected end", "platform", "labeler", "looked at", "note")
+    table = Table(*columns, box=None, header_style="bold")
     for record in records:
+        outlook = outlooks[record.title]
+        end = outlook.pace.expected_end if record.state in OPEN else None
         looked = f"{record.looked_at:%Y-%m-%d %H:%M} UTC" if record.looked_at else ""
         table.add_row(
             escape(record.title),
             record.state.value,
             f"{record.done:,} of {record.total or record.images or 0:,}",
+            f"{end:%Y-%m-%d %H:%M} UTC" if end else "",
             record.spec["platform"],
             escape(record.spec["labeler"]),
             looked,
+            escape(record.reason or outlook.trouble),
         )
     out.print(table)
 
 
 def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
+    from labelwright.ledger import campaign_lease
+    from labelwright.outlook import in_words, labelers_of, outlook_of
+
     record = ledger.campaigns.get(title)
     datasets, rejects = ledger.campaigns.datasets(title), ledger.manifests.rejects(title)
     if as_json:
-        told = _campaign_as_json(record)
+        told = _campaign_as_json(record) | outlook_of(record, ledger.campaigns.progress(title)).as_facts()
+        told["labelers"] = [
+            {"labeler": one.name, "done": one.done, "total": one.total} for one in labelers_of(ledger, record)
+        ]
         told["effects"] = [
             {"step": e.step, "item": e.item, "intended_at": e.intended_at, "done_at": e.done_at, "outcome": e.outcome}
             for e in ledger.effects.all(title)
@@ -152,10 +177,23 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     out.print(f"\n[bold]{escape(title)}[/bold] is {record.state.value}")
     if record.reason:
         out.print(f"  [bold]why:[/bold] {escape(record.reason)}")
-        out.print("  When that is mended, run the same command again.")
+        out.print(f"  When that is mended: labelwright resume '{escape(title)}'")
+    lease = ledger.leases.find(campaign_lease(title))
+    if lease is not None and ledger.leases.alive(lease):
+        out.print(f"  {escape(lease.holder)} is at work on it since {lease.taken_at:%Y-%m-%d %H:%M:%S} UTC")
+    outlook = outlook_of(record, ledger.campaigns.progress(title))
+    if outlook.trouble:
+        out.print(f"  [bold]{escape(outlook.trouble)}[/bold]")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
     table.add_row("images", f"{record.images or 0:,}, {len(rejects):,} files left out")
     table.add_row("labeled", f"{record.done:,} of {record.total or record.images or 0:,}")
+    if record.state in OPEN:
+        if outlook.pace.per_hour and outlook.pace.expected_end:
+            table.add_row("pace", f"{outlook.pace.per_hour:.1f} images an hour")
+            table.add_row("expected end", f"{outlook.pace.expected_end:%Y-%m-%d %H:%M} UTC")
+        for labeler in labelers_of(ledger, record):
+            left = f", {in_words(labeler.remaining)} left" if labeler.remaining else ""
+            table.add_row(f"by {escape(labeler.name)}", f"{labeler.done:,} of {labeler.total:,}{left}")
     for effect in ledger.effects.all(title):
         done = f"{effect.done_at:%Y-%m-%d %H:%M:%S} UTC" if effect.done_at else "interrupted: the next run looks"
         table.add_row(f"{effect.step} {effect.item}".strip(), done)

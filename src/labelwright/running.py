@@ -56,6 +56,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.campaign_sweep import sweep_campaigns
     from labelwright.flows.restore_project import restore_project
 
+    _refuse_silent_prefect()
     try:
         yield SimpleNamespace(
             backup_project=backup_project,
@@ -68,6 +69,25 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
         )
     finally:
         send_what_prefect_holds_back()
+
+
+def _refuse_silent_prefect() -> None:
+    """Raises NotStarted when the Prefect API that is configured does not answer: a flow would end in a traceback."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL
+
+    from labelwright.local import NotStarted
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        return
+    try:  # without the retries of Prefect's own client, and any answer will do: some ask for a credential
+        httpx.get(f"{url.rstrip('/')}/health", timeout=10)
+    except httpx.HTTPError:
+        raise NotStarted(
+            f"Prefect's API at {url} does not answer. Nothing was done. Start it with: labelwright up, or unset "
+            "PREFECT_API_URL to run with a server of our own"
+        ) from None
 
 
 def send_what_prefect_holds_back() -> None:

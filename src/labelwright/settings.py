@@ -26,6 +26,7 @@ class ConnectionSettings(BaseModel):
 
     platform: str | None = Field(None, description="By default the connection's own name.")
     url: str | None = None
+    requests_per_second: float | None = Field(None, gt=0, description="The platform's limit, for this process.")
     key: SecretStr | None = None
     secret: SecretStr | None = None
 
@@ -67,6 +68,20 @@ class Settings(BaseSettings):
     labels_page_size: int = Field(1000, ge=1, le=10000, description="Images a page when labels are read.")
     retry_delays: list[float] = Field([2, 10, 30, 60, 120], description="Seconds between the tries of a task.")
     request_timeout: float = Field(60, gt=0, description="Seconds that one request may take.")
+    finish_by: Literal["sweep", "event"] = Field(
+        "sweep",
+        description="What starts the finishing run: the sweep, or a trigger on the completed event.",
+    )
+    event_minutes: float = Field(
+        10, gt=0, description="Minutes that a trigger has before the sweep makes up for a lost event."
+    )
+    looks_at_once: int = Field(8, ge=1, le=64, description="Campaigns of one connection that a sweep looks at at once.")
+    restart_minutes: list[float] = Field(
+        [1, 2, 5, 10, 30, 60],
+        description="Waits before a sweep starts a broken-off launch or finish again.",
+    )
+    restarts: int = Field(24, ge=1, description="Tries after which a campaign asks for attention.")
+    dead_run_minutes: float = Field(15, gt=0, description="Minutes after which a run without a sign of life is dead.")
     sealing_deadline: float = Field(
         6 * 3600, gt=0, description="Seconds that a platform may take to take in an image set."
     )

@@ -184,10 +184,10 @@ def test_what_is_beyond_the_most_is_counted_and_never_opened(tmp_path: Path):
 
 def test_the_number_of_images_left_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     written: list[str] = []
-    write = contact_sheet._write
+    write = contact_sheet.write_text
     monkeypatch.setattr(
         contact_sheet,
-        "_write",
+        "write_text",
         lambda sheet, corner, text, **how: (written.append(text), write(sheet, corner, text, **how)),
     )
     drawn(tmp_path, *[(f"{number}.png", plain(), []) for number in range(1205)], most=1)

@@ -161,7 +161,7 @@ def test_the_platform_decides_how_many_images_make_a_batch(store, tmp_path):
 def test_a_finished_campaign_can_be_exported_again(home, store, river):
     launch_campaign(river)
     label_all(home, store)
-    sweep_campaigns(finish=False)
+    sweep_campaigns(go_on="no")
     finish_campaign("river")
     first = export_campaign("river")
     assert export_campaign("river") == first

@@ -199,7 +199,7 @@ def test_a_campaign_is_finished_only_when_every_image_is_labeled(river):
 def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_count(river, tmp_path):
     launch_campaign(river)
     label()
-    assert sweep_campaigns(finish=False) == {"river": "completed"}
+    assert sweep_campaigns(go_on="no") == {"river": "completed"}
     remote = ledger().campaigns.get("river").remote_id
     put(f"/campaigns/{remote}", {"new_status": "active"})
     assert sweep_campaigns() == {"river": "reopened"}
@@ -221,7 +221,7 @@ def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_count(r
 def test_a_label_outside_the_schema_is_refused_before_the_campaign_is_closed(river, service, tmp_path):
     launch_campaign(river)
     label()
-    sweep_campaigns(finish=False)
+    sweep_campaigns(go_on="no")
     # The campaign file says boxes only; the partner sent polygons too.
     record = ledger().campaigns.get("river")
     spec = dict(record.spec)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from labelwright.labelers import LabelerKeys
+from labelwright.ledger import Ledger
 from labelwright.local import Server, free_port, start_service
 from tests.platforms.proxy import FaultProxy, Request
 
@@ -38,6 +40,12 @@ class Course:
     moment: Moment | None = None
     died: bool = False
     counts: dict[str, int] | None = None
+    by_sweep: bool = False
+    """Whether a sweep finishes and exports the campaign, as it does unattended."""
+    launched: dict[str, int] | None = None
+    """The counts when the launch was over."""
+    wanted: dict[str, Any] | None = None
+    """The final state of a campaign that nobody disturbed."""
 
     def run(self) -> dict[str, Any]:
         """Go through all flows; a killed one is run again. Answers the final state."""
@@ -46,9 +54,13 @@ class Course:
         self.proxy.target = ("127.0.0.1", int(service.url.rsplit(":", 1)[1]))
         try:
             self._do("launch", (make_spec(TITLE, self.photos, self.home / "datasets").model_dump(mode="json"),))
+            self.launched = dict(self.counts)
             self._label(service)
-            self._do("finish", (TITLE,))
-            self._do("export", (TITLE,))
+            if self.by_sweep:
+                self._do("sweep", ())
+            else:
+                self._do("finish", (TITLE,))
+                self._do("export", (TITLE,))
             return self._state(service)
         finally:
             service.stop()
@@ -60,6 +72,7 @@ class Course:
             "LABELWRIGHT_BATCH_SIZE": "3",
             "LABELWRIGHT_LABELS_PAGE_SIZE": "2",
             "LABELWRIGHT_UPLOAD_THREADS": "1",
+            "LABELWRIGHT_RESTART_MINUTES": "[0.0001]",
             "PREFECT_API_URL": self.prefect,
         }
 
@@ -112,6 +125,15 @@ class Course:
         answer.raise_for_status()
         return answer.json()
 
+    def events(self) -> list[tuple[str, str]]:
+        """Id and kind of every event that the ledger says is told."""
+        ledger = Ledger(f"sqlite:///{self.home / 'ledger.db'}")
+        assert ledger.outbox.waiting() == [], "events were left behind"
+        assert ledger.leases.all() == [], "a lease was left behind"
+        told = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
+        ledger.close()
+        return told
+
     def _state(self, service: Server) -> dict[str, Any]:
         """What the platform holds and what was delivered, without the moments at which it happened."""
         campaigns = self._get(service, "/campaigns")["campaigns"]
@@ -122,6 +144,7 @@ class Course:
             "images": [_plain(one) for one in self._get(service, "/images")["images"]],
             "campaigns": [_plain(one) for one in campaigns],
             "labels": [_plain(one) for one in objects],
+            "events": [kind for _, kind in self.events()],
             "files": {name: data for name, data in files.items() if not name.endswith("receipt.json")},
             "receipts": {
                 name: _plain(json.loads(data)) for name, data in files.items() if name.endswith("receipt.json")
@@ -166,13 +189,45 @@ def undisturbed(tmp_path_factory, photos, proxy, prefect_server) -> tuple[dict[s
     return state, course.counts
 
 
-def check(moment: Moment, home: Path, photos: Path, proxy: FaultProxy, prefect: str, wanted: dict[str, Any]) -> None:
-    course = Course(home, photos, proxy, prefect, moment)
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, photos, proxy, prefect_server) -> Course:
+    """A campaign that nobody disturbed, finished by a sweep."""
+    home = tmp_path_factory.mktemp("swept")
+    course = Course(home, photos, proxy, f"{prefect_server.url}/api", by_sweep=True)
+    course.wanted = course.run()
+    return course
+
+
+def check(
+    moment: Moment,
+    home: Path,
+    photos: Path,
+    proxy: FaultProxy,
+    prefect: str,
+    wanted: dict[str, Any],
+    *,
+    by_sweep: bool = False,
+) -> None:
+    course = Course(home, photos, proxy, prefect, moment, by_sweep=by_sweep)
     state = course.run()
     assert course.died, f"nobody was killed {moment}"
     for part, value in wanted.items():
         assert state[part] == value, f"{part} differ after a kill {moment}"
+    told = [id for id, _ in course.events()]
+    assert sorted(held_by_prefect(prefect, told)) == sorted(told), f"events differ after a kill {moment}"
     shutil.rmtree(home)
+
+
+def held_by_prefect(api: str, ids: list[str], seconds: float = 20) -> list[str]:
+    """Those of the ids that Prefect's server holds, as often as it holds them; waits a little for them to arrive."""
+    ends = time.monotonic() + seconds
+    while True:
+        answer = requests.post(f"{api}/events/filter", json={"filter": {"id": {"id": ids}}, "limit": 50}, timeout=10)
+        answer.raise_for_status()
+        found = [event["id"] for event in answer.json()["events"]]
+        if len(found) >= len(ids) or time.monotonic() > ends:
+            return found
+        time.sleep(0.1)
 
 
 def test_a_campaign_survives_a_kill_around_its_creation_and_its_export(
@@ -203,3 +258,17 @@ def test_a_campaign_survives_a_kill_before_and_after_every_effect(
         for when in whens:
             moment = Moment(kind, number, when)
             check(moment, tmp_path / str(moment), photos, proxy, f"{prefect_server.url}/api", wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "whens"), [("request", ("before", "after")), ("commit", ("before",))])
+def test_a_sweep_that_dies_at_any_effect_is_made_up_for_by_the_next_one(
+    kind, whens, tmp_path, photos, proxy, prefect_server, swept
+):
+    """Finishing, exporting and telling; the launch has its own test. Every event is in Prefect, and once."""
+    assert swept.launched[kind] < swept.counts[kind]
+    for number in range(swept.launched[kind] + 1, swept.counts[kind] + 1):
+        for when in whens:
+            moment = Moment(kind, number, when)
+            place = tmp_path / str(moment)
+            check(moment, place, photos, proxy, f"{prefect_server.url}/api", swept.wanted, by_sweep=True)

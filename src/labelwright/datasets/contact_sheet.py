@@ -35,10 +35,10 @@ STRIP = 40
 LINE = 3
 TAG = 22
 
-_PAPER: RGB = (255, 255, 255)
+PAPER: RGB = (255, 255, 255)
 _MAT: RGB = (238, 240, 242)
-_INK: RGB = (28, 32, 36)
-_FAINT: RGB = (96, 103, 110)
+INK: RGB = (28, 32, 36)
+FAINT: RGB = (96, 103, 110)
 _ELLIPSIS = "..."
 _MORE_LETTERS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")
 
@@ -71,15 +71,15 @@ def draw_contact_sheet(
     rows = -(-len(shown) // across)
     width = 2 * MARGIN + across * tile + (across - 1) * GAP
     height = 2 * MARGIN + STRIP + rows * (tile + CAPTION + GAP) + (STRIP if more else 0)
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    sheet = Image.new("RGB", (width, height), PAPER)
     _draw_legend(sheet, schema, colors, len(shown) + more)
     for number, (name, opened, seen) in enumerate(shown):
         left, top = tile_corner(number, columns=across, tile=tile)
         sheet.paste(_draw_tile(opened, seen, colors, tile), (left, top))
-        _write(sheet, (left, top + tile + 7), name, size=15, color=_INK, room=tile)
+        write_text(sheet, (left, top + tile + 7), name, size=15, color=INK, room=tile)
     if more:
-        _write(sheet, (MARGIN, height - MARGIN - 22), f"... and {more:,} more", size=18, color=_INK, room=width)
-    with _atomically(target) as file:
+        write_text(sheet, (MARGIN, height - MARGIN - 22), f"... and {more:,} more", size=18, color=INK, room=width)
+    with atomically(target) as file:
         sheet.save(file, "PNG")
 
 
@@ -117,14 +117,14 @@ def _draw_tile(
     try:
         picture, scale = _thumbnail(opened, tile)
     except (OSError, Image.DecompressionBombError, SyntaxError, ValueError):  # what Pillow raises on broken files
-        _write_tag(canvas, (tile // 2, tile // 2), UNREADABLE, _INK, centered=True)
+        _write_tag(canvas, (tile // 2, tile // 2), UNREADABLE, INK, centered=True)
         return canvas
     drawing = ImageDraw.Draw(picture)
     whole: list[Annotation] = []
     named: list[tuple[tuple[float, float], Annotation]] = []
     # Large objects first, so that their lines and names do not cover those of small ones.
     for annotation in sorted(annotations, key=_area, reverse=True):
-        color = colors.get(annotation.label, _FAINT)
+        color = colors.get(annotation.label, FAINT)
         match annotation.shape:
             case WholeImage():
                 whole.append(annotation)
@@ -140,13 +140,13 @@ def _draw_tile(
     offset_x, offset_y = (tile - picture.width) // 2, (tile - picture.height) // 2
     canvas.paste(picture, (offset_x, offset_y))
     for (x, y), annotation in named:
-        color = colors.get(annotation.label, _FAINT)
+        color = colors.get(annotation.label, FAINT)
         _write_tag(canvas, (offset_x + x, offset_y + y), annotation.label, color)
     for place, annotation in enumerate(whole):
-        color = colors.get(annotation.label, _FAINT)
+        color = colors.get(annotation.label, FAINT)
         _write_tag(canvas, (offset_x, offset_y + TAG + place * (TAG + 2)), annotation.label, color)
     if not annotations:
-        _write_tag(canvas, (tile // 2, offset_y + picture.height - TAG - 2), NOTHING_HERE, _PAPER, centered=True)
+        _write_tag(canvas, (tile // 2, offset_y + picture.height - TAG - 2), NOTHING_HERE, PAPER, centered=True)
     return canvas
 
 
@@ -170,7 +170,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
         picture = picture.point(lambda value: value / 256).convert("L")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, (*_PAPER, 255))
+        ground = Image.new("RGBA", picture.size, (*PAPER, 255))
         picture = Image.alpha_composite(ground, picture)
     return picture.convert("RGB")
 
@@ -187,7 +187,7 @@ def _draw_ring(
     inset = LINE // 2 + 1
     inside = [(min(max(x, inset), size[0] - 1 - inset), min(max(y, inset), size[1] - 1 - inset)) for x, y in corners]
     ring = [*inside, inside[0], inside[1]]
-    halo = (0, 0, 0) if _is_light(color) else _PAPER
+    halo = (0, 0, 0) if _is_light(color) else PAPER
     drawing.line(ring, fill=halo, width=LINE + 2, joint="curve")
     drawing.line(ring, fill=color, width=LINE, joint="curve")
 
@@ -210,26 +210,26 @@ def _write_tag(
     y = round(min(max(top, 0), canvas.height - height))
     drawing = ImageDraw.Draw(canvas)
     drawing.rounded_rectangle((x, y, x + width - 1, y + height - 1), radius=3, fill=color)
-    drawing.text((x + 6, y + 2), text, fill=(0, 0, 0) if _is_light(color) else _PAPER, font=font)
+    drawing.text((x + 6, y + 2), text, fill=(0, 0, 0) if _is_light(color) else PAPER, font=font)
 
 
 def _draw_legend(sheet: Image.Image, schema: LabelSchema, colors: dict[str, RGB], count: int) -> None:
     heading = f"{count:,} image{'' if count == 1 else 's'}"
-    _write(sheet, (MARGIN, MARGIN), heading, size=16, color=_INK, room=sheet.width - 2 * MARGIN)
+    write_text(sheet, (MARGIN, MARGIN), heading, size=16, color=INK, room=sheet.width - 2 * MARGIN)
     x = MARGIN + round(_font(16).getlength(heading)) + 24
     drawing = ImageDraw.Draw(sheet)
     for name in schema.names:
         text, font = _drawable(name, 16)
         wide = 20 + round(font.getlength(text)) + 20
         if x + wide > sheet.width - MARGIN:
-            _write(sheet, (x, MARGIN), _ELLIPSIS, size=16, color=_FAINT, room=40)
+            write_text(sheet, (x, MARGIN), _ELLIPSIS, size=16, color=FAINT, room=40)
             return
-        drawing.rounded_rectangle((x, MARGIN + 3, x + 13, MARGIN + 16), radius=3, fill=colors[name], outline=_FAINT)
-        _write(sheet, (x + 20, MARGIN), name, size=16, color=_INK, room=wide)
+        drawing.rounded_rectangle((x, MARGIN + 3, x + 13, MARGIN + 16), radius=3, fill=colors[name], outline=FAINT)
+        write_text(sheet, (x + 20, MARGIN), name, size=16, color=INK, room=wide)
         x += wide
 
 
-def _write(sheet: Image.Image, corner: tuple[int, int], text: str, *, size: int, color: RGB, room: int) -> None:
+def write_text(sheet: Image.Image, corner: tuple[int, int], text: str, *, size: int, color: RGB, room: int) -> None:
     fitted, font = _fitted(text, size, room)
     ImageDraw.Draw(sheet).text(corner, fitted, fill=color, font=font)
 
@@ -275,7 +275,7 @@ def _drawable(text: str, size: int) -> tuple[str, Font]:
 
 
 @contextmanager
-def _atomically(target: Path) -> Iterator[BinaryIO]:
+def atomically(target: Path) -> Iterator[BinaryIO]:
     """A file that takes the target's place when all of it is written, and vanishes when something goes wrong."""
     beside = target.with_name(f".{uuid4().hex}.part")
     try:

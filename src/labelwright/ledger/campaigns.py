@@ -17,7 +17,7 @@ from labelwright.domain import Progress, State, move
 from . import tables as t
 from .database import Database, now, utc
 from .errors import UnknownCampaign
-from .outbox import KINDS, write_event
+from .outbox import KINDS, new_key, write_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,15 @@ class Campaigns:
         with self._database.read() as connection:
             return [_campaign_from(row) for row in connection.execute(query)]
 
+    def some(self, titles: Sequence[str]) -> list[CampaignRecord]:
+        """Those of these titles that are there, in this order."""
+        found: dict[str, CampaignRecord] = {}
+        with self._database.read() as connection:
+            for first in range(0, len(titles), 500):
+                query = select(t.campaigns).where(t.campaigns.c.title.in_(titles[first : first + 500]))
+                found.update((row.title, _campaign_from(row)) for row in connection.execute(query))
+        return [found[title] for title in titles if title in found]
+
     def move(self, title: str, wanted: State, why: str | None = None) -> State:
         """Change the state. Raises IllegalMove; staying is no move and leaves no trace."""
         with self._database.write() as connection:
@@ -116,7 +125,7 @@ class Campaigns:
                     "total": row.total,
                     "why": why,
                 }
-                write_event(connection, title, KINDS[wanted], str(made.inserted_primary_key[0]), payload)
+                write_event(connection, title, KINDS[wanted], str(new_key(made)), payload)
             return wanted
 
     def moves(self, title: str) -> list[Move]:
@@ -143,7 +152,7 @@ class Campaigns:
             for name in changed:
                 row = {"campaign": title, "labeler": name, "at": now(), "done": seen[name][0], "total": seen[name][1]}
                 made = connection.execute(insert(t.progress).values(row))
-                number = made.inserted_primary_key[0]
+                number = new_key(made)
             if number is not None and (before or done):  # the first look at an untouched campaign is no progress
                 payload = {
                     "done": done,
@@ -166,6 +175,16 @@ class Campaigns:
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(t.progress.c.id)).all()
         return [Progress(utc(row.at), row.done, row.total) for row in rows]
+
+    def histories(self, titles: Sequence[str]) -> dict[str, list[Progress]]:
+        """The progress of many campaigns, of all labelers together."""
+        found: dict[str, list[Progress]] = {}
+        with self._database.read() as connection:
+            for first in range(0, len(titles), 500):
+                some = t.progress.c.campaign.in_(titles[first : first + 500]) & (t.progress.c.labeler == "")
+                for row in connection.execute(select(t.progress).where(some).order_by(t.progress.c.id)):
+                    found.setdefault(row.campaign, []).append(Progress(utc(row.at), row.done, row.total))
+        return found
 
     def labelers(self, title: str) -> list[str]:
         """The labelers whom the platform told apart."""

@@ -59,6 +59,7 @@ class Leases:
         self._lifetime = lifetime
         self._process = process or this_process()
         self._held: dict[str, str] = {}
+        self._taken_over: list[Lease] = []
 
     def find(self, name: str) -> Lease | None:
         with self._database.read() as connection:
@@ -97,6 +98,13 @@ class Leases:
                 raise CampaignBusy("somebody else was a moment faster. Nothing was done: run the same again later")
             connection.execute(insert(t.leases).values(asdict(taken)))
         self._held[name] = token
+        if known is not None:
+            self._taken_over.append(known)
+        return taken
+
+    def taken_over(self) -> list[Lease]:
+        """Leases of dead holders that were taken since this was last asked."""
+        taken, self._taken_over = self._taken_over, []
         return taken
 
     def _stopped(self, lease: Lease) -> bool:

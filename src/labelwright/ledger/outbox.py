@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import IntegrityError
 
 from labelwright.domain import State
@@ -83,3 +83,11 @@ def write_event(connection: Connection, title: str, kind: str, key: str, payload
     """Within a transaction that changes what the event tells of. Raises IntegrityError when it is there already."""
     row = {"id": str(uuid4()), "campaign": title, "kind": kind, "key": key, "payload": payload, "occurred_at": now()}
     connection.execute(insert(t.events).values(row))
+
+
+def new_key(made: CursorResult[Any]) -> int:
+    """The number that the database gave to a new row."""
+    key = made.inserted_primary_key
+    if key is None:
+        raise RuntimeError("the database gave no key to a new row")
+    return int(key[0])

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from . import answers
+from . import answers, rates
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .lower import CATCHABLE, meaning
 from .protocol import Secret
@@ -211,6 +211,7 @@ class Http:
         return self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
 
     def _ask(self, request: _Request) -> Answer:
+        rates.wait_for(self.base_url)
         ends = time.monotonic() + self._whole
         with (
             _opened(request.body) as body,

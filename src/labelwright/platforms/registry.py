@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from . import protocol
+from . import protocol, rates
 from .errors import PlatformRefused
 from .protocol import Platform, Secret
 
@@ -24,6 +24,8 @@ class Connection:
     secret: Secret | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """Those of the platform's own options model."""
+    requests_per_second: float | None = None
+    """What this process may ask of the server, all its threads together."""
 
 
 class Credential(StrEnum):
@@ -62,6 +64,8 @@ class PlatformEntry:
         if missing:
             told = f"the settings hold no {' and no '.join(missing)} for it"
             raise PlatformRefused(self.name, "connect", words=told, advice="Set what is missing.")
+        if connection.url:
+            rates.limit(connection.url, connection.requests_per_second)
         return cast("Platform", import_module(self.module).connect(connection))
 
 

@@ -1,0 +1,85 @@
+"""What a campaign's history says of its end, for whoever looks: tables, events, the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from labelwright.domain import OPEN, Pace, Progress, is_overdue, is_stalled, last_advance, pace_of
+from labelwright.ledger import CampaignRecord, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A campaign at a moment."""
+
+    pace: Pace
+    deadline: datetime | None
+    stalled_since: datetime | None
+    """None while it goes on, and for campaigns that are not with their labelers."""
+    overdue: bool
+
+    @property
+    def trouble(self) -> str:
+        """In a few words; empty when there is none."""
+        said = [f"stalled since {self.stalled_since:%Y-%m-%d %H:%M} UTC"] if self.stalled_since else []
+        return ", ".join([*said, *(["overdue"] if self.overdue else [])])
+
+    def as_facts(self) -> dict[str, Any]:
+        """For an event or a script."""
+        end, hours = self.pace.expected_end, self.pace.per_hour
+        return {
+            "images_per_hour": round(hours, 2) if hours else None,
+            "expected_end": end.isoformat(timespec="minutes") if end else None,
+            "deadline": self.deadline.isoformat() if self.deadline else None,
+        }
+
+
+def outlook_of(record: CampaignRecord, history: Sequence[Progress], moment: datetime | None = None) -> Outlook:
+    """From the campaign's record and its progress, the oldest first."""
+    moment, deadline = moment or datetime.now(UTC), deadline_of(record)
+    is_open = record.state in OPEN
+    since = last_advance(history) if is_open and is_stalled(history, deadline, moment) else None
+    return Outlook(pace_of(history, moment), deadline, since, is_open and is_overdue(history, deadline, moment))
+
+
+def deadline_of(record: CampaignRecord) -> datetime | None:
+    """Without building the whole specification: a sweep asks for hundreds."""
+    said = record.spec.get("deadline")
+    return datetime.fromisoformat(said) if said else None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelerOutlook:
+    """How far one labeler is, and how long it will still take."""
+
+    name: str
+    done: int
+    total: int
+    remaining: timedelta | None
+
+
+def labelers_of(ledger: Ledger, record: CampaignRecord, moment: datetime | None = None) -> list[LabelerOutlook]:
+    """Each labeler whom the platform tells apart; else the campaign's one labeler."""
+    moment = moment or datetime.now(UTC)
+    names = ledger.campaigns.labelers(record.title)
+    histories = {name: ledger.campaigns.progress(record.title, name) for name in names}
+    if not histories:
+        histories = {str(record.spec.get("labeler")): ledger.campaigns.progress(record.title)}
+    return [
+        LabelerOutlook(name, history[-1].done, history[-1].total, pace_of(history, moment).remaining)
+        for name, history in histories.items()
+        if history
+    ]
+
+
+def in_words(span: timedelta | None) -> str:
+    """A span of time as people say it; empty when nobody can tell."""
+    if span is None:
+        return ""
+    hours = span.total_seconds() / 3600
+    if hours < 1:
+        return f"{round(hours * 60)} min"
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"

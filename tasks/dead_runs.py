@@ -1,0 +1,96 @@
+"""Runs that Prefect believes to be running and that are dead: found by their leases, marked, their slots freed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect import task
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from labelwright.ledger import Lease, Ledger
+from labelwright.settings import settings
+
+from .reporting import log
+from .retrying import RETRIED
+from .workbench import the_ledger
+
+FLOWS = ["launch-campaign", "sweep-campaigns", "finish-campaign", "export-campaign", "run-campaign"]
+_STARTED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+
+
+@task(task_run_name="look for dead runs", **RETRIED)
+def free_dead_runs() -> list[str]:
+    """Mark runs as crashed whose process is gone. Answers their ids; their campaigns are free to be taken up again."""
+    ledger = the_ledger()
+    dead = [lease for lease in ledger.leases.all() if not ledger.leases.alive(lease)]
+    with get_client(sync_client=True) as client:
+        marked = mark_dead(client, dead)
+        for lease in dead:
+            ledger.leases.let_go(lease)
+        for run in _never_began(client, ledger):
+            _mark(client, run, "it never began its work, or died before it could say so")
+            marked.append(str(run.id))
+    return marked
+
+
+def bury(dead: Iterable[Lease]) -> None:
+    """Mark the runs of leases that were taken over. What cannot be marked now is found by the sweep."""
+    dead = list(dead)
+    if dead:
+        try:
+            with get_client(sync_client=True) as client:
+                mark_dead(client, dead)
+        except HTTPError as error:
+            log().warning("a dead run could not be marked in Prefect (%s)", type(error).__name__)
+
+
+def mark_dead(client: SyncPrefectClient, dead: Iterable[Lease]) -> list[str]:
+    """Mark the runs that held these leases as crashed, unless they have ended."""
+    marked = []
+    for lease in dead:
+        if lease.run is None:
+            continue
+        try:
+            run = client.read_flow_run(UUID(lease.run))
+        except ObjectNotFound:
+            continue
+        if run.state is not None and not run.state.is_final():
+            _mark(client, run, f"{lease.holder} is dead: its lease on '{lease.name}' is no longer renewed")
+            marked.append(lease.run)
+    return marked
+
+
+def _mark(client: SyncPrefectClient, run: FlowRun, why: str) -> None:
+    log().warning("run %s is dead: %s", run.name, why)
+    client.set_flow_run_state(run.id, Crashed(message=why), force=True)
+
+
+def _never_began(client: SyncPrefectClient, ledger: Ledger) -> list[FlowRun]:
+    """Runs of our deployments that started long ago and hold no lease: every flow takes one first thing."""
+    holding = {lease.run for lease in ledger.leases.all()}
+    since = datetime.now(UTC) - timedelta(minutes=settings().dead_run_minutes)
+    found = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_STARTED))),
+    )
+    return [
+        run
+        for run in found
+        if run.deployment_id is not None
+        and str(run.id) not in holding
+        and run.state is not None
+        and run.state.timestamp < since
+    ]

@@ -1,0 +1,194 @@
+"""Looks at campaigns on their platforms: what changed is written down, and nothing is waited for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+from prefect.futures import PrefectFuture, as_completed
+
+from labelwright.domain import LABELED, OPEN, State
+from labelwright.ledger import CampaignRecord
+from labelwright.outlook import outlook_of
+from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
+from labelwright.platforms.protocol import Platform, RemoteState
+from labelwright.settings import settings
+from labelwright.spec import CampaignSpec
+
+from .attention import ask_for_attention
+from .reporting import log, publish_progress
+from .retrying import RETRIED
+from .showing import publish_summary
+from .workbench import Workbench, platform_for, the_ledger
+
+LOOK_TASKS = 100
+"""Up to so many campaigns each look is a task run of its own; beyond, several share one."""
+
+GIVE_UP_AFTER = 3
+"""Campaigns of one connection that fail one after the other before the rest waits for the next sweep."""
+
+
+@task(task_run_name="read progress of {title}", **RETRIED)
+def read_progress(title: str) -> State:
+    """Look once: write progress and state into the ledger. Answers the state.
+
+    A platform's word that all is done counts only when it counts every image as done.
+    """
+    bench = Workbench(title)
+    record = bench.record
+    if record.state not in OPEN | LABELED or record.remote_id is None:
+        return record.state
+    return look(record, bench.platform)[0]
+
+
+def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
+    """Look once. Answers the campaign's state, and whether the look itself was written down: of an unchanged campaign
+    it is not yet."""
+    ledger, title = the_ledger(), record.title
+    found = platform.read_campaign(record.remote_id or "")
+    labelers = [(one.name, one.done, one.total) for one in found.labelers]
+    same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None and not labelers
+    tell = log().debug if same else log().info
+    tell("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
+    if not same and ledger.campaigns.record_look(title, found.done, found.total, labelers):
+        outlook = outlook_of(ledger.campaigns.get(title), ledger.campaigns.progress(title))
+        publish_progress(title, "labeling", found.done, found.total, outlook.pace.expected_end)
+        publish_summary(title, platform)
+    whole = found.total > 0 and found.done == found.total == record.images
+    closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
+    if closed and whole and record.state in OPEN:
+        return ledger.campaigns.move(title, State.COMPLETED), not same
+    if closed and not whole:
+        log().warning("%s is %s on the platform with %d of %d images done", title, found.state, found.done, found.total)
+    if found.state is RemoteState.ACTIVE and record.state in LABELED:
+        ledger.effects.forget(title, "finish")
+        return ledger.campaigns.move(title, State.REOPENED, "given back on the platform"), not same
+    return record.state, not same
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What one task saw."""
+
+    states: dict[str, str]
+    """Of each campaign that could be looked at."""
+    troubles: dict[str, str]
+    """Of each that could not: why."""
+    denied: bool = False
+    """Whether the platform does not know our credential."""
+
+
+@task(task_run_name="look at {titles[0]}")
+def look_at_one(titles: list[str]) -> Looks:
+    """Look once at a campaign."""
+    return _look_at(titles)
+
+
+@task(task_run_name="look at {titles[0]} and more")
+def look_at_some(titles: list[str]) -> Looks:
+    """Look once at each of some campaigns, which share a connection."""
+    return _look_at(titles)
+
+
+def _look_at(titles: Sequence[str]) -> Looks:
+    """One platform that is away is noticed soon, and one campaign that is gone troubles no other one."""
+    ledger = the_ledger()
+    states: dict[str, str] = {}
+    troubles: dict[str, str] = {}
+    unchanged: list[str] = []
+    platforms: dict[str, Platform] = {}
+    away, denied = 0, False
+    for record in ledger.campaigns.some(titles):
+        title = record.title
+        if away >= GIVE_UP_AFTER or denied:
+            troubles[title] = "not looked at: the ones before it failed"
+            continue
+        try:
+            platform = _shared(platforms, record)
+            state, written = look(record, platform)
+        except PlatformUnavailable as error:
+            away += 1
+            troubles[title] = str(error)
+        except NotFound as error:
+            troubles[title] = str(error)
+            ask_for_attention(title, f"{error} If it was taken off on purpose: labelwright cancel '{title}'")
+        except (PlatformError, ValueError) as error:
+            denied = denied or isinstance(error, AccessDenied)
+            troubles[title] = str(error)
+        else:
+            away = 0
+            states[title] = state.value
+            if not written:
+                unchanged.append(title)
+    ledger.campaigns.record_looks(unchanged)
+    for title, why in troubles.items():
+        log().warning("%s could not be looked at: %s", title, why)
+    return Looks(states, troubles, denied)
+
+
+def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
+    """One adapter for campaigns that are reached in the same way: connections are kept open."""
+    spec: dict[str, Any] = record.spec
+    key = repr((spec.get("connection"), spec.get("platform"), spec.get("options")))
+    if key not in platforms:
+        platforms[key] = platform_for(CampaignSpec.model_validate(spec))
+    return platforms[key]
+
+
+def open_campaigns() -> list[CampaignRecord]:
+    """Those with labelers at work, and those that are labeled and not exported yet."""
+    wanted = OPEN | (LABELED - {State.EXPORTED})
+    return [record for record in the_ledger().campaigns.all(wanted) if record.remote_id is not None]
+
+
+def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
+    """Look at every open campaign, few at once on each connection.
+
+    Answers the states, what could not be looked at and why, and whether a credential was refused. A connection whose
+    campaigns fail one after the other is left alone until the next sweep; the others do not wait for it.
+    """
+    records = open_campaigns()
+    size = -(-len(records) // LOOK_TASKS) or 1
+    queues = {name: deque(_cut(titles, size)) for name, titles in _by_connection(records).items()}
+    failed_in_a_row = dict.fromkeys(queues, 0)
+    running: dict[PrefectFuture[Looks], str] = {}
+    states: dict[str, State] = {}
+    troubles: dict[str, str] = {}
+    denied = False
+    while True:
+        for name, queue in queues.items():
+            while queue and sum(one == name for one in running.values()) < settings().looks_at_once:
+                titles = queue.popleft()
+                task_of = look_at_one if len(titles) == 1 else look_at_some
+                running[task_of.submit(titles)] = name
+        if not running:
+            return states, troubles, denied
+        future = next(iter(as_completed(list(running))))
+        name = running.pop(future)
+        seen = future.result(raise_on_failure=False)
+        if not isinstance(seen, Looks):
+            log().error("a look at campaigns of %s failed: %s", name, seen)
+            continue
+        states |= {title: State(state) for title, state in seen.states.items()}
+        troubles |= seen.troubles
+        denied = denied or seen.denied
+        failed_in_a_row[name] = 0 if seen.states else failed_in_a_row[name] + len(seen.troubles)
+        if seen.denied or failed_in_a_row[name] >= GIVE_UP_AFTER * settings().looks_at_once:
+            for titles in queues[name]:
+                troubles |= dict.fromkeys(titles, f"not looked at: {name} is away")
+            queues[name].clear()
+
+
+def _by_connection(records: Iterable[CampaignRecord]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for record in records:
+        name = str(record.spec.get("connection") or record.spec.get("platform"))
+        groups.setdefault(name, []).append(record.title)
+    return groups
+
+
+def _cut(titles: list[str], size: int) -> list[list[str]]:
+    return [titles[first : first + size] for first in range(0, len(titles), size)]

@@ -1,0 +1,54 @@
+"""One run at a time works on a campaign, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.context import FlowRunContext
+
+from labelwright.ledger import campaign_lease
+
+from .attention import asking_for_attention
+from .dead_runs import bury
+from .prefect_events import send_events
+from .reporting import log
+from .workbench import the_ledger
+
+
+@contextmanager
+def at_work_on(title: str, doing: str) -> Iterator[None]:
+    """Hold the campaign while the flow works on it; at the end tell what happened.
+
+    Raises CampaignBusy when another run is at it. A run that died is marked, and this one goes on in its place.
+    """
+    try:
+        with _holding(campaign_lease(title), doing), asking_for_attention(title):
+            yield
+    finally:
+        send_events()
+
+
+@contextmanager
+def at_work(name: str) -> Iterator[None]:
+    """Hold a name of its own: sweeps, and runs that wait for labels."""
+    try:
+        with _holding(name, name):
+            yield
+    finally:
+        send_events()
+
+
+@contextmanager
+def _holding(name: str, doing: str) -> Iterator[None]:
+    leases, context = the_ledger().leases, FlowRunContext.get()
+    run = context.flow_run if context else None
+    holder = f"the run '{run.name}' ({run.id})" if run else f"{doing} on this machine"
+    with leases.held(name, holder, str(run.id) if run else None, on_trouble=log().warning):
+        bury(leases.taken_over())
+        yield
+
+
+def waiting_lease(title: str) -> str:
+    """The name of the lease of a run that goes from images to datasets by itself."""
+    return f"run {title}"

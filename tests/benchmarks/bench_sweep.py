@@ -1,0 +1,184 @@
+"""A sweep of many open campaigns on the embedded service, beside the same GETs by a bare pool of threads.
+
+Also: Prefect API calls and task runs of a sweep, and the memory of a process that sweeps again and again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import requests
+from PIL import Image
+
+AIM = 2.0
+THREADS = 8
+
+
+def resident() -> float:
+    """Megabytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def make_campaigns(url: str, headers: dict[str, str], count: int, home: Path) -> None:
+    """Open campaigns of one image on the service, and in the ledger as if we had launched them."""
+    from labelwright.domain import State
+    from labelwright.ledger import open_ledger
+    from labelwright.settings import settings
+    from labelwright.spec import validate_spec
+
+    def ask(method: str, path: str, body: object = None) -> object:
+        answer = requests.request(method, f"{url}{path}", json=body, headers=headers, timeout=60)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    from labelwright.platforms.protocol import CampaignOrder, SetState
+    from labelwright.tasks.workbench import platform_for
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    document = {
+        "title": "x",
+        "images": {"folder": str(home)},
+        "labels": ["thing"],
+        "labeler": "bench@example.com",
+        "export": {"folder": str(home / "datasets")},
+    }
+    spec = validate_spec(document, "bench")
+    platform = platform_for(spec)
+    made = platform.create_image_set("bench", {})
+    container, _, query = platform.dropbox(made.id).value.partition("?")
+    put = requests.put(
+        f"{container}/a.png?{query}",
+        data=buffer.getvalue(),
+        headers={"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"},
+        timeout=60,
+    )
+    put.raise_for_status()
+    platform.seal_image_set(made.id)
+    while platform.read_image_set(made.id).state is not SetState.FINISHED:
+        time.sleep(0.05)
+    (image,) = platform.list_images(made.id)
+    ledger = open_ledger(settings().ledger_address())
+    for number in range(count):
+        title = f"bench-{number:04}"
+        campaign = platform.create_campaign(CampaignOrder(title, spec.schema_of_labels(), spec.labeler))
+        platform.add_images(campaign.id, [image.id])
+        platform.activate_campaign(campaign.id)
+        ledger.campaigns.add(title, spec.model_copy(update={"title": title}).model_dump(mode="json"))
+        ledger.campaigns.record_remote_campaign(title, campaign.id)
+        for state in (State.UPLOADING, State.CREATED, State.ACTIVE):
+            ledger.campaigns.move(title, state)
+
+
+def bare(url: str, headers: dict[str, str], ids: list[str]) -> float:
+    """Seconds for a GET of each campaign by threads that keep their connections."""
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=THREADS))
+    session.trust_env = False
+
+    def get(campaign: str) -> None:
+        session.get(f"{url}/campaigns/{campaign}", headers=headers, timeout=60).json()
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(get, ids))
+    return time.perf_counter() - begun
+
+
+def watch_prefect_calls() -> list[str]:
+    """The paths that Prefect's clients ask for in this process, from now on; events go over a websocket."""
+    import httpx
+
+    calls: list[str] = []
+    for kind in (httpx.Client, httpx.AsyncClient):
+        real = kind.send
+
+        def send(self, request, *arguments, _real=real, **keywords):  # type: ignore[no-untyped-def]
+            calls.append(request.url.path)
+            return _real(self, request, *arguments, **keywords)
+
+        kind.send = send  # type: ignore[method-assign]
+    return calls
+
+
+def count_task_runs() -> int:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return int(client._client.post("/task_runs/count", json={}).json())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--campaigns", type=int, default=1000)
+    parser.add_argument("--sweeps", type=int, default=200, help="for the memory, of 20 campaigns")
+    arguments = parser.parse_args()
+    from labelwright.local import start_prefect, start_service
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        os.environ["LABELWRIGHT_HOME"] = str(home)
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+        service, prefect = start_service(home), start_prefect(home)
+        os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
+        os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
+        try:
+            measure(arguments.campaigns, arguments.sweeps, home)
+        finally:
+            prefect.stop()
+            service.stop()
+
+
+def measure(count: int, sweeps: int, home: Path) -> None:
+    from labelwright.domain import State
+    from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.ledger import open_ledger
+    from labelwright.running import send_what_prefect_holds_back
+    from labelwright.settings import settings
+
+    found = settings().connection("campaign_api")
+    assert found.url is not None
+    assert found.key is not None
+    assert found.secret is not None
+    headers = {
+        "Authentication-Key": found.key.get_secret_value(),
+        "Authentication-Secret": found.secret.get_secret_value(),
+    }
+    make_campaigns(found.url, headers, count, home)
+    ledger = open_ledger(settings().ledger_address())
+    ids = [record.remote_id or "" for record in ledger.campaigns.all()]
+    sweep_campaigns(go_on="no")  # the first one writes down where every campaign stands
+    ratios = []
+    calls = watch_prefect_calls()
+    for _ in range(5):
+        peer, runs = bare(found.url, headers, ids), count_task_runs()
+        calls.clear()
+        begun = time.perf_counter()
+        assert len(sweep_campaigns(go_on="no")) == count
+        ours = time.perf_counter() - begun
+        ratios.append(ours / peer)
+        print(f"sweep of {count:,} campaigns {ours:.2f} s, bare GETs {peer:.2f} s, ratio {ours / peer:.2f}")
+    middle = median(ratios)
+    print(f"median ratio {middle:.2f} (aim: under {AIM:g}, {'reached' if middle < AIM else 'not reached'})")
+    print(f"Prefect API calls of a sweep: {len(calls)}, and {count_task_runs() - runs} task runs in the last one")
+    for record in ledger.campaigns.all()[20:]:
+        ledger.campaigns.move(record.title, State.CANCELLED)
+    sizes = []
+    for number in range(sweeps):
+        sweep_campaigns(go_on="no")
+        if number in (sweeps // 10, sweeps - 1):
+            sizes.append(resident())
+    print(f"memory after {sweeps // 10} sweeps {sizes[0]:.0f} MB, after {sweeps} sweeps {sizes[-1]:.0f} MB")
+    send_what_prefect_holds_back()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What a person decides: taken up, given up, given back, forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from labelwright import interventions
+from labelwright.domain import State
+from labelwright.failures import CannotRun
+from labelwright.interventions import Next
+from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_lease, open_ledger
+from labelwright.ledger.leases import Leases
+from labelwright.platforms.protocol import CampaignOrder, RemoteState
+from labelwright.platforms.registry import PLATFORMS
+from labelwright.settings import forget_settings, settings
+from labelwright.spec import validate_spec
+from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
+
+TITLE = "river"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> Store:
+    monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__URL", f"memory:{tmp_path}")
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__KEY", "good")
+    forget_settings()
+    yield STORES.setdefault(f"memory:{tmp_path}", Store())
+    forget_settings()
+
+
+@pytest.fixture
+def ledger(store) -> Ledger:
+    return open_ledger(settings().ledger_address())
+
+
+def campaign(ledger: Ledger, store: Store, *states: State) -> None:
+    """One that came into these states, on a shelf."""
+    document = {"title": TITLE, "platform": "shelf", "images": {"folder": "/x"}, "labels": ["a"], "labeler": "a@b.c"}
+    spec = validate_spec(document, "test")
+    ledger.campaigns.add(TITLE, spec.model_dump(mode="json"))
+    for state in states:
+        ledger.campaigns.move(TITLE, state, "the gate" if state is State.NEEDS_ATTENTION else None)
+    store.campaigns["c1"] = Kept(CampaignOrder(TITLE, spec.schema_of_labels(), "a@b.c"), RemoteState.ACTIVE)
+    ledger.campaigns.record_remote_campaign(TITLE, "c1")
+
+
+LAUNCHED = (State.UPLOADING, State.CREATED, State.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("states", "due"),
+    [
+        ((State.UPLOADING, State.NEEDS_ATTENTION), Next.LAUNCH),
+        ((*LAUNCHED, State.NEEDS_ATTENTION), Next.WAIT),
+        ((*LAUNCHED, State.COMPLETED, State.NEEDS_ATTENTION), Next.FINISH),
+        ((*LAUNCHED, State.COMPLETED, State.FINISHED), Next.FINISH),
+        ((), Next.LAUNCH),
+    ],
+)
+def test_a_campaign_is_taken_up_where_it_stood(ledger, store, states, due):
+    campaign(ledger, store, *states)
+    spec, found = interventions.take_up(TITLE)
+    assert (spec.title, found) == (TITLE, due)
+    record = ledger.campaigns.get(TITLE)
+    before = [state for state in (State.PLANNED, *states) if state is not State.NEEDS_ATTENTION]
+    assert (record.state, record.reason) == (before[-1], None)
+
+
+def test_what_is_over_is_not_taken_up(ledger, store):
+    campaign(ledger, store, *LAUNCHED, State.COMPLETED, State.FINISHED, State.EXPORTED)
+    with pytest.raises(CannotRun, match="nothing to take up"):
+        interventions.take_up(TITLE)
+
+
+def test_a_cancelled_campaign_is_left_on_its_platform_or_taken_off(ledger, store):
+    campaign(ledger, store, *LAUNCHED)
+    assert "still there (id c1)" in interventions.cancel(TITLE)
+    assert ledger.campaigns.get(TITLE).state is State.CANCELLED
+    assert list(store.campaigns) == ["c1"]
+    assert "taken off" in interventions.cancel(TITLE, delete=True)
+    assert store.campaigns == {}
+
+
+def test_it_is_too_late_to_cancel_a_finished_campaign(ledger, store):
+    campaign(ledger, store, *LAUNCHED, State.COMPLETED, State.FINISHED)
+    with pytest.raises(CannotRun, match="too late"):
+        interventions.cancel(TITLE)
+
+
+def test_a_platform_that_cannot_reopen_says_so(ledger, store):
+    campaign(ledger, store, *LAUNCHED, State.COMPLETED)
+    with pytest.raises(CannotRun, match="cannot give campaigns back"):
+        interventions.reopen(TITLE)
+    assert ledger.campaigns.get(TITLE).state is State.COMPLETED
+
+
+def test_a_labeled_campaign_is_given_back_and_finished_anew_later(ledger, store, monkeypatch):
+    given: list[str] = []
+    monkeypatch.setattr(Shelf, "reopen_campaign", lambda self, campaign: given.append(campaign), raising=False)
+    campaign(ledger, store, *LAUNCHED)
+    interventions.reopen(TITLE)
+    assert given == [], "it is with its labelers already"
+    ledger.campaigns.move(TITLE, State.COMPLETED)
+    ledger.effects.once(TITLE, "finish", lambda: "finished", look=lambda: None)
+    interventions.reopen(TITLE)
+    assert given == ["c1"]
+    assert ledger.campaigns.get(TITLE).state is State.REOPENED
+    assert ledger.effects.find(TITLE, "finish") is None
+
+
+def test_a_campaign_under_way_is_forgotten_by_force_only(ledger, store):
+    campaign(ledger, store, *LAUNCHED)
+    folder = settings().campaign_folder(TITLE)
+    folder.mkdir(parents=True)
+    with pytest.raises(CannotRun, match="labelwright cancel 'river' first"):
+        interventions.forget(TITLE)
+    interventions.forget(TITLE, force=True)
+    assert ledger.campaigns.find(TITLE) is None
+    assert not folder.exists()
+    assert list(store.campaigns) == ["c1"]
+
+
+@pytest.mark.parametrize(
+    "decide", [interventions.take_up, interventions.cancel, interventions.reopen, interventions.forget]
+)
+def test_nobody_interferes_with_a_run_that_is_at_work(ledger, store, decide):
+    with pytest.raises(UnknownCampaign):
+        decide(TITLE)
+    campaign(ledger, store, *LAUNCHED)
+    other = Leases(ledger.outbox._database, process="another-machine 4711 99")
+    with other.held(campaign_lease(TITLE), "the run 'brave-fox'"), pytest.raises(CampaignBusy, match="brave-fox"):
+        decide(TITLE)
+    assert ledger.campaigns.get(TITLE).state is State.ACTIVE
