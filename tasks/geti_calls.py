@@ -8,11 +8,15 @@ from typing import Any
 
 from prefect import task
 
-from labelwright.platforms import NotFound, PlatformRefused
+from labelwright.domain import LabeledImage
+from labelwright.platforms import NotFound, PlatformRefused, geti_backup
 from labelwright.platforms.geti import Geti
 from labelwright.platforms.geti_client import GetiClient
+from labelwright.platforms.geti_labels import annotations_for
 from labelwright.platforms.geti_projects import NewLabel, NewTask, normal_kind
-from labelwright.platforms.protocol import Secret
+from labelwright.platforms.geti_shapes import GetiMedium
+from labelwright.platforms.geti_threads import in_parallel
+from labelwright.platforms.protocol import LabelsPage, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
 from labelwright.settings import settings
 
@@ -29,6 +33,7 @@ def geti_at(connection: str, options: Mapping[str, Any] | None = None) -> Geti:
             key=found.key.get_secret_value() if found.key else "",
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=options or {},
+            requests_per_second=found.requests_per_second,
         )
     )
     assert isinstance(made, Geti)  # noqa: S101 - the registry says so
@@ -111,6 +116,39 @@ def upload_geti_file(connection: str, project: str, file: str, kind: str = "imag
     client, path = client_at(connection), Path(file)
     log().info("upload %s to project %s", path.name, project)
     return client.upload(client.project(project), path.name, lambda: path.open("rb"), kind=kind).id
+
+
+@task(task_run_name="download the images of {project}", **RETRIED)
+def download_geti_images(connection: str, project: str, folder: str) -> dict[str, str]:
+    """Every image of the project's first dataset, under its name and id. Answers the file of each id."""
+    adapter = geti_at(connection)
+    client = adapter.client
+    made = client.project(project)
+
+    def save(medium: GetiMedium) -> tuple[str, str]:
+        return medium.id, str(geti_backup.download(client, made, medium, Path(folder)))
+
+    log().info("download the images of project %s", project)
+    return dict(in_parallel(save, client.media(made), adapter.options.threads))
+
+
+@task(task_run_name="annotate {image.name}", **RETRIED)
+def annotate_geti_image(connection: str, project: str, image: LabeledImage) -> None:
+    """Say all that is on an image (by `remote_id`; shapes in pixels), in place of what was said before. No annotations
+    say that nothing is there: the empty label."""
+    client = client_at(connection)
+    made = client.project(project)
+    medium = GetiMedium(image.remote_id, image.name, "image", image.size.width, image.size.height, "", {})
+    client.annotate(made, medium, annotations_for(made, image, client.unit))
+
+
+@task(task_run_name="read the annotations of {project}", **RETRIED)
+def read_geti_annotations(connection: str, project: str, cursor: str | None = None) -> LabelsPage:
+    """A page of what was said of images that are annotated for every task, in pixels; the empty label is no annotation.
+
+    Answers the next page's cursor with it.
+    """
+    return geti_at(connection).read_labels(project, cursor)
 
 
 @task(task_run_name="cancel job {job}", **RETRIED)

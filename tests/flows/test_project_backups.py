@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from labelwright.domain import Annotation, Box, Polygon
+from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size
 from labelwright.flows.backup_project import backup_project
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.flows.campaign_run import run_campaign
@@ -18,13 +19,16 @@ from labelwright.ledger import open_ledger
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.geti_backups import NotTheSame
 from labelwright.tasks.geti_calls import (
+    annotate_geti_image,
     cancel_geti_job,
     check_geti,
     client_at,
     create_geti_project,
     delete_geti_project,
+    download_geti_images,
     find_geti_project,
     list_geti_projects,
+    read_geti_annotations,
     set_geti_auto_train,
     set_geti_iterations,
     upload_geti_file,
@@ -126,10 +130,13 @@ def test_every_call_of_the_users_document_is_a_task_of_its_own(servers, tmp_path
     assert list_geti_projects.fn("geti") == [{"id": made, "name": "dogs", "kind": "detection"}]
     set_geti_auto_train.fn("geti", made, False)
     assert set_geti_iterations.fn("geti", made, 500) == {"Detection task": 500}
-    assert (
-        upload_geti_file.fn("geti", made, str(tmp_path / "photo-000.jpg"))
-        in old.projects[made].media[next(iter(old.projects[made].datasets))]
-    )
+    image = upload_geti_file.fn("geti", made, str(tmp_path / "photo-000.jpg"))
+    (file,) = download_geti_images.fn("geti", made, str(tmp_path / "down")).values()
+    assert Path(file).read_bytes() == (tmp_path / "photo-000.jpg").read_bytes()
+    for seen in ((Annotation("dog", Box(6, 4, 12, 8)),), ()):
+        annotate_geti_image.fn("geti", made, LabeledImage("photo-000", Size(60, 40), seen, image))
+        (found,) = read_geti_annotations.fn("geti", made).images
+        assert (found.remote_id, found.annotations) == (image, seen)
     old.jobs["j"] = {"state": "running"}
     cancel_geti_job.fn("geti", "j")
     delete_geti_project.fn("geti", made)

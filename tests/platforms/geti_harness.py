@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from labelwright.domain import Annotation, Size
+from labelwright.domain import Annotation, LabeledImage, Size
 from labelwright.platforms.geti import Geti, Options
 from labelwright.platforms.geti_client import GetiClient
-from labelwright.platforms.geti_labels import geti_shape, task_of
+from labelwright.platforms.geti_labels import annotations_for
 from labelwright.platforms.geti_session import GetiSession
-from labelwright.platforms.geti_shapes import GetiAnnotation, whole_image
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
 
 from .contract import Harness
@@ -49,15 +48,6 @@ class GetiHarness(Harness):
         project = self._labeler.project(campaign.id)
         media = {medium.id: medium for medium in self._labeler.media(project)}
         for image, seen in objects.items():
-            medium, said = media[image], []
-            for one in seen:
-                found = task_of(project, one.label)
-                assert found is not None
-                shape = geti_shape(one.shape, self._labeler.unit, Size(medium.width, medium.height))
-                said.append(GetiAnnotation(shape, ((found[1], one.confidence),)))
-            if not said:
-                empty = project.trained[0].empty_label
-                assert empty is not None
-                shape = whole_image(self._labeler.unit, medium.width, medium.height)
-                said = [GetiAnnotation(shape, ((empty.id, 1.0),))]
-            self._labeler.annotate(project, medium, said)
+            medium = media[image]
+            said = LabeledImage(medium.name, Size(medium.width, medium.height), tuple(seen))
+            self._labeler.annotate(project, medium, annotations_for(project, said, self._labeler.unit))

@@ -85,14 +85,18 @@ def save_page(
     """Save a page of media as page `number` of the backup. Answers how many, and the next page's cursor ("": none)."""
     found = client.project(project)
     names = dict(found.datasets)
-    size = min(client.page_size or client.dialect.page, _PAGE)
-    media, following = client.media_after(found, cursor, size, kind=kind, dataset=dataset)
+    media, following = client.media_after(found, cursor, page_size(client), kind=kind, dataset=dataset)
 
     def save(medium: GetiMedium) -> ArchivedMedium:
         return _saved(client, found, medium, dataset, names.get(dataset, dataset), folder)
 
     write_page(folder, f"{number:05d}", list(in_parallel(save, media, threads)))
     return len(media), following
+
+
+def page_size(client: GetiClient) -> int:
+    """Media in an answer where a whole project is walked through: never so many that they weigh on the memory."""
+    return min(client.page_size or client.dialect.page, _PAGE)
 
 
 def end(folder: Path, pages: int) -> dict[str, int]:
@@ -139,7 +143,7 @@ def compare_saved_project(client: GetiClient, project: str, folder: Path) -> Rep
     saved = {one.id: (one.type, one.name, one.width, one.height) for one in backup.media()}
     for dataset, _ in found.datasets:
         for kind in ("image", "video"):
-            for medium in client.media(found, kind, dataset):
+            for medium in client.media(found, kind, dataset, page_size(client)):
                 wanted = saved.pop(medium.id, None)
                 here = (kind, medium.name, medium.width, medium.height)
                 if wanted is None:
@@ -186,11 +190,27 @@ def _fetched(
 ) -> tuple[Path, str, int]:
     """The file, its hash and its length; downloaded unless it is there."""
     place = folder / f"{medium.type}s" / safe(dataset_name)
+    there = _there(place, medium)
+    if there is not None:
+        return there, *hash_of(there)
+    return _downloaded(client, project, medium, dataset, place)
+
+
+def download(client: GetiClient, project: GetiProject, medium: GetiMedium, folder: Path) -> Path:
+    """An image or a video of the first dataset into a folder, as `<name>_<id>.<what it is>`, unless it is there."""
+    return _there(folder, medium) or _downloaded(client, project, medium, "", folder)[0]
+
+
+def _there(place: Path, medium: GetiMedium) -> Path | None:
+    stem = f"{safe(medium.name)}_{medium.id}"
+    return next((path for ending in _KNOWN if (path := place / f"{stem}{ending}").exists()), None)
+
+
+def _downloaded(
+    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, place: Path
+) -> tuple[Path, str, int]:
     place.mkdir(parents=True, exist_ok=True)
     stem = f"{safe(medium.name)}_{medium.id}"
-    for ending in _KNOWN:
-        if (path := place / f"{stem}{ending}").exists():
-            return path, *hash_of(path)
     part = place / f".{stem}.part"
     with part.open("wb") as file:
         into = HashingFile(file)

@@ -24,7 +24,17 @@ from labelwright.domain import (
 from .errors import PlatformRefused
 from .geti_projects import CannotBe, NewLabel, NewTask
 from .geti_session import NAME
-from .geti_shapes import GLOBAL_TASKS, GetiMedium, GetiProject, GetiScene, GetiShape, GetiTask, Unit
+from .geti_shapes import (
+    GLOBAL_TASKS,
+    GetiAnnotation,
+    GetiMedium,
+    GetiProject,
+    GetiScene,
+    GetiShape,
+    GetiTask,
+    Unit,
+    whole_image,
+)
 
 _ELLIPSE_CORNERS = 32
 _DIGITS = 6
@@ -189,8 +199,6 @@ def _distinct(points: Iterator[tuple[float, float]]) -> tuple[tuple[float, float
 def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
     """A shape of the domain (pixels) as a server of this unit takes it, cut at the image's edges."""
     if isinstance(shape, WholeImage):
-        from .geti_shapes import whole_image
-
         return whole_image(unit, size.width, size.height)
     inside = shape.clamp(size)
     if isinstance(inside, Box):
@@ -199,6 +207,28 @@ def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
     else:
         made = GetiShape("POLYGON", points=inside.points)
     return made.to(unit, Unit.PIXELS, size.width, size.height)
+
+
+def annotations_for(project: GetiProject, image: LabeledImage, unit: Unit) -> list[GetiAnnotation]:
+    """What was said of an image, as the server takes it. Nothing on it: the empty label of every task that has one.
+
+    Raises PlatformRefused for a label that the project has not, and for "nothing" where it has no empty label.
+    """
+    said = []
+    for one in image.annotations:
+        found = task_of(project, one.label)
+        if found is None:
+            told = f"image '{image.name}': the project has no label '{one.label}'"
+            raise PlatformRefused(NAME, "annotate an image", words=told)
+        said.append(GetiAnnotation(geti_shape(one.shape, unit, image.size), ((found[1], one.confidence),)))
+    if said:
+        return said
+    empty = [task.empty_label.id for task in project.trained if task.empty_label is not None]
+    if not empty:
+        told = f"image '{image.name}': a {project.kind} project has no label for 'nothing here'"
+        raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give it one of the labels.")
+    whole = whole_image(unit, image.size.width, image.size.height)
+    return [GetiAnnotation(whole, ((identity, 1.0),)) for identity in empty]
 
 
 def task_of(project: GetiProject, label: str) -> tuple[GetiTask, str] | None:

@@ -17,7 +17,7 @@ TASKS = {
     "instance_segmentation": "Instance segmentation task",
     "rotated_detection": "Rotated detection task",
     "classification": "Classification task",
-    "anomaly": "Anomaly task",
+    "anomaly": "Anomaly",
     "anomaly_classification": "Anomaly classification task",
     "anomaly_detection": "Anomaly detection task",
     "anomaly_segmentation": "Anomaly segmentation task",
@@ -100,7 +100,7 @@ def project_body(name: str, tasks: Sequence[NewTask]) -> dict[str, Any]:
         # Of a hierarchy the server makes the groups that are not named (recorded: `default - <title>`).
         group = "" if any(label.parent for label in task.labels) else f"{title.lower()} label group"
         labels = [_label_body(label, group) for label in _parents_first(task.labels)]
-        add({"title": title, "task_type": task.type, **task.extra, **({"labels": labels} if labels else {})})
+        add({"title": title, "task_type": task.type, **task.extra, "labels": labels})
     return {"name": name, "pipeline": {"connections": connections, "tasks": said}}
 
 

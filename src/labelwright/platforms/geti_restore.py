@@ -28,7 +28,7 @@ from .geti_archive import (
     is_inside,
     label_ids,
 )
-from .geti_backup import scenes_of
+from .geti_backup import page_size, scenes_of
 from .geti_client import GetiClient
 from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes, same_file
 from .geti_configuration import keyed
@@ -235,7 +235,7 @@ def _adopt(
     missing = [one for one in media if one.id not in targets]
     for name, kind in {(one.dataset, one.type) for one in missing}:
         dataset = dataset_for(project, archived, name)
-        for there in client.media(project, kind, dataset):
+        for there in client.media(project, kind, dataset, page_size(client)):
             if there.id in known:
                 continue
             for one in missing:
@@ -336,7 +336,7 @@ def compare_project(
     }
     for dataset, dataset_name in made.datasets:
         for kind in ("image", "video"):
-            for medium in client.media(made, kind, dataset):
+            for medium in client.media(made, kind, dataset, page_size(client)):
                 wanted = expected.pop(medium.id, None)
                 found = (kind, medium.name, medium.width, medium.height)
                 if wanted is None:
