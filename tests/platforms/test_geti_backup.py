@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -210,6 +211,28 @@ def test_a_backup_that_was_interrupted_goes_on_and_says_so_until_it_is_whole(sou
             open_backup(tmp_path)
     save(client, project, tmp_path)
     assert differences_from_source(client, project, tmp_path).differences == []
+
+
+def test_a_page_that_met_an_outage_is_not_begun_anew_but_one_of_long_ago_is(source, tmp_path):
+    client = client_of(source, page_size=None)
+    project = chain_project(client)
+    source.break_next("GET", f"{list(client.media(project))[-1].id}/annotations/latest", "503")
+    with pytest.raises(PlatformUnavailable):
+        save(client, project, tmp_path)
+    begun = next((tmp_path / "media").glob(".*.begun"))
+    known = begun.read_text()
+    source.requests.clear()
+    save(client, project, tmp_path)
+    asked = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
+    assert len(asked) == 7 - len(known.splitlines()) < 7
+    assert differences_from_source(client, project, tmp_path).differences == []
+    begun.write_text(known)
+    os.utime(begun, (1, 1))
+    source.requests.clear()
+    save(client, project, tmp_path)
+    asked = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
+    assert len(asked) == 7
+    assert not list((tmp_path / "media").glob(".*.begun"))
 
 
 def test_a_folder_of_something_else_is_left_alone(source, tmp_path):

@@ -230,10 +230,9 @@ class Geti:
         """Images that are annotated for every task, and all. Where the server counts it is asked for two numbers; its
         word that all are done is proved image by image."""
         total = self.client.count_images(project)
-        if total is not None:
-            done = self.client.count_images(project, "annotated") or 0
-            if done < total:
-                return done, total
+        done = self.client.count_images(project, "annotated") if total is not None else None
+        if total is not None and done is not None and done < total:
+            return done, total
         tasks, done, total = project.trained, 0, 0
         for medium in self.client.media(project):
             total += 1

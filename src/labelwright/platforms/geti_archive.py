@@ -255,8 +255,23 @@ def write_page(folder: Path, name: str, media: Sequence[ArchivedMedium]) -> None
     part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8") as file:
         for one in media:
-            file.write(json.dumps(_medium_json(one), ensure_ascii=False) + "\n")
+            file.write(line_of(one))
     part.replace(path)
+
+
+def line_of(one: ArchivedMedium) -> str:
+    return json.dumps(_medium_json(one), ensure_ascii=False) + "\n"
+
+
+def read_lines(path: Path) -> Iterator[ArchivedMedium]:
+    """Lines of a page that may have broken off in its last one."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                found = json.loads(line)
+            except ValueError:
+                return
+            yield _medium_from(Fields(NAME, _READ, found, path.name))
 
 
 def _medium_json(one: ArchivedMedium) -> dict[str, Any]:

@@ -7,6 +7,8 @@ is asked for every time.
 from __future__ import annotations
 
 import re
+import threading
+import time
 from pathlib import Path
 
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
@@ -22,6 +24,8 @@ from .geti_archive import (
     SaidScene,
     archived_tasks,
     hash_of,
+    line_of,
+    read_lines,
     said,
     said_labels,
     write_json,
@@ -34,7 +38,10 @@ from .geti_session import NAME
 from .geti_shapes import GetiMedium, GetiProject, GetiScene
 from .geti_threads import in_parallel
 
-_PAGE = 500
+_PAGE = 200
+"""So few that a task which meets an outage has little to do again."""
+_FRESH = 3600.0
+"""Seconds for which what a broken try of a page learnt is used by the next one."""
 _ENDINGS = (
     (b"\xff\xd8\xff", ".jpg"),
     (b"\x89PNG", ".png"),
@@ -87,11 +94,45 @@ def save_page(
     names = dict(found.datasets)
     media, following = client.media_after(found, cursor, page_size(client), kind=kind, dataset=dataset)
 
+    begun = _Begun(folder / MEDIA / f".{number:05d}.begun")
+    known = begun.known()
+
     def save(medium: GetiMedium) -> ArchivedMedium:
-        return _saved(client, found, medium, dataset, names.get(dataset, dataset), folder)
+        if medium.id in known:
+            return known[medium.id]
+        saved = _saved(client, found, medium, dataset, names.get(dataset, dataset), folder)
+        begun.note(saved)
+        return saved
 
     write_page(folder, f"{number:05d}", list(in_parallel(save, media, threads)))
+    begun.forget()
     return len(media), following
+
+
+class _Begun:
+    """What was saved of a page that is not whole yet: a try that met an outage is not begun anew. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+
+    def known(self) -> dict[str, ArchivedMedium]:
+        """By the source's id; nothing of a try that is long ago, since more may have been said meanwhile."""
+        if not self.path.exists():
+            return {}
+        if time.time() - self.path.stat().st_mtime > _FRESH:
+            self.forget()
+            return {}
+        return {one.id: one for one in read_lines(self.path)}
+
+    def note(self, saved: ArchivedMedium) -> None:
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line_of(saved))
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
 
 
 def page_size(client: GetiClient) -> int:

@@ -310,7 +310,12 @@ class GetiClient:
         if state is not None:
             rules.append({"field": "annotation_scene_state", "operator": "equal", "value": state})
         verb = "count the images"
-        answer = self.session.ask(verb, page.method, page.path, json={**page.json, "rules": rules})
+        try:
+            answer = self.session.ask(verb, page.method, page.path, json={**page.json, "rules": rules})
+        except PlatformRefused as refused:
+            if refused.status != 400:
+                raise
+            return None  # a server that cannot be asked so
         fields = Fields(NAME, verb, answer)
         return fields.whole("total_matched_images") if fields.has("total_matched_images") else None
 

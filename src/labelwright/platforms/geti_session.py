@@ -147,8 +147,9 @@ class GetiSession:
         """The session's cookies; none from a server that has no login."""
         cookies: dict[str, str] = {}
         path, page = self._follow(LOGIN_PAGE, cookies)
-        if page.status == 404 or (page.status < 300 and path == LOGIN_PAGE and b"password" not in page.body.lower()):
-            return {"": ""}
+        form = page.status == 200 and b"password" in page.body.lower()
+        if page.status == 404 or (path == LOGIN_PAGE and not form and page.status < 500 and self._is_open()):
+            return {"": ""}  # a server without login
         self._fail_unless(page, 200)
         answer = self._step("POST", path, cookies, UrlForm({"login": self._user, "password": self._secret.value}))
         if answer.status == 200 or answer.status in (401, 403):  # the form again
@@ -202,6 +203,10 @@ class GetiSession:
             return {"x-api-key": self._secret}
         cookies = {name: value for name, value in self._cookies.items() if name}
         return {"Cookie": Secret(_cookie_header(cookies))} if cookies else {}
+
+    def _is_open(self) -> bool:
+        """A plain http address has no login (the seed), unless it shows one."""
+        return urlsplit(self.host).scheme == "http"
 
     def _refuse_open_air(self) -> None:
         """Passwords and tokens go over TLS, or to this machine. A plain http address with a port has no login (the

@@ -179,9 +179,10 @@ def whole_image(unit: Unit, width: int, height: int) -> GetiShape:
 
 
 def project_from(answer: Fields) -> GetiProject:
-    pipeline = answer.inner("pipeline")
-    tasks = tuple(_task_from(task) for task in pipeline.each("tasks"))
-    connections = pipeline.each("connections") if pipeline.has("connections") else ()
+    """Lists of newer servers may leave the pipeline out, or its labels."""
+    pipeline = answer.inner("pipeline") if answer.has("pipeline") else None
+    tasks = tuple(_task_from(task) for task in pipeline.each("tasks")) if pipeline is not None else ()
+    connections = pipeline.each("connections") if pipeline is not None and pipeline.has("connections") else ()
     datasets = answer.each("datasets") if answer.has("datasets") else ()
     return GetiProject(
         answer.id("id"),
