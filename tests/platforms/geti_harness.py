@@ -25,6 +25,7 @@ class GetiHarness(Harness):
 
     expected = frozenset({"Platform", "TakesImages", "FinishesCampaigns", "DeletesCampaigns"})
     nowhere = "0" * 24
+    tells_in_the_order_of_images = False  # several are sent at a time
 
     def __init__(self, proxy: FaultProxy, server: GetiServer) -> None:
         self.proxy = proxy

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import cached_property
 from typing import Any, BinaryIO
 
@@ -30,6 +30,7 @@ from .geti_shapes import (
     project_from,
     scene_from,
 )
+from .geti_stream import objects
 from .http import Sink
 from .multipart import FileForm
 
@@ -272,11 +273,11 @@ class GetiClient:
     def media(
         self, project: GetiProject, kind: str = "image", dataset: str = "", size: int | None = None
     ) -> Iterator[GetiMedium]:
-        """Every image or video of a dataset (default: the first), page after page."""
+        """Every image or video of a dataset (default: the first), page after page. Only one is made at a time, however
+        many an answer holds."""
         page: Page | None = self.dialect.first_page(self._dataset(project, dataset), kind, size or self._size)
         while page is not None:
-            media, page = self.media_page(page, kind)
-            yield from media
+            page = yield from self._media_of(page, kind)
 
     def media_after(
         self, project: GetiProject, after: str, size: int, *, kind: str = "image", dataset: str = ""
@@ -288,17 +289,30 @@ class GetiClient:
         page = self.dialect.first_page(self._dataset(project, dataset), kind, size)
         if after:
             page = Page(page.method, after, page.json)
-        media, following = self.media_page(page, kind)
-        return media, following.path if following is not None else ""
+        media: list[GetiMedium] = []
+        pages = self._media_of(page, kind)
+        while True:
+            try:
+                media.append(next(pages))
+            except StopIteration as end:
+                return media, end.value.path if end.value is not None else ""
 
-    def media_page(self, page: Page, kind: str) -> tuple[list[GetiMedium], Page | None]:
-        """A page, and the next one. Servers give a next page even after the last (recorded): an empty one is the end,
-        and so is the one that holds all that was counted."""
-        verb = f"list the {kind}s"
-        answer = Fields(NAME, verb, self.session.ask(verb, page.method, page.path, json=page.json))
-        media = [medium_from(one, kind) for one in answer.each("media")]
-        following = answer.text("next_page") if answer.has("next_page") and media else ""
-        return media, Page(page.method, following, page.json) if following else None
+    def _media_of(self, page: Page, kind: str) -> Generator[GetiMedium, None, Page | None]:
+        """The media of a page; returns the next one. Servers give a next page even after the last (recorded): an empty
+        one is the end."""
+        verb, seen = f"list the {kind}s", False
+        body = self.session.ask(verb, page.method, page.path, json=page.json, wanted="media")
+        answer = objects(verb, body or b"{}", "media")
+        while True:
+            try:
+                one = next(answer)
+            except StopIteration as end:
+                rest: Fields = end.value
+                break
+            seen = True
+            yield medium_from(one, kind)
+        following = rest.text("next_page") if seen and rest.has("next_page") else ""
+        return Page(page.method, following, page.json) if following else None
 
     def count_images(self, project: GetiProject, state: str | None = None) -> int | None:
         """How many images the first dataset holds, or those annotated so; None where that cannot be asked in one

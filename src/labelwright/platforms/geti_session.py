@@ -92,9 +92,7 @@ class GetiSession:
         What is not `repeatable` is asked again only when the server surely did nothing (401, 403, a redirect): a page
         of HTML in its place may have come after it acted.
         """
-        headers = (
-            {} if body is not None else {"Content-Type": "image/jpeg" if wanted == "media" else "application/json"}
-        )
+        headers = {} if body is not None else {"Content-Type": "application/json" if into is None else "image/jpeg"}
         if method != "GET" and self.has_token:
             headers["x-geti-csrf-protection"] = "1"
         path = path_on_host(path)
