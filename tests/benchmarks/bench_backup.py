@@ -32,7 +32,7 @@ from tests.benchmarks.bench_export import peak_megabytes
 from tests.platforms.geti_harness import credential
 from tests.platforms.geti_server import GetiServer
 
-AIM_GROWTH = 40.0
+AIM_GROWTH = 15.0
 """Megabytes that nine tenths of the images more may cost."""
 
 
