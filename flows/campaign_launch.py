@@ -11,6 +11,7 @@ from labelwright.tasks.campaign_images import (
     wait_for_batch,
 )
 from labelwright.tasks.campaigns import activate_campaign, add_images, create_campaign, stretches_to_add
+from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.image_sets import (
     create_image_set,
     find_missing_images,
@@ -29,11 +30,13 @@ ROUNDS = 3
 
 
 @flow(name="launch-campaign", flow_run_name="launch {campaign.title}")
-def launch_campaign(campaign: CampaignSpec) -> str:
+def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = None) -> str:
     """Check and upload the images, create the campaign and activate it. Run again, it does only what is missing.
 
+    credentials: a block of the campaign's platform, in place of the connection that the campaign names.
     Answers the campaign's title.
     """
+    campaign = with_credentials(campaign, credentials)
     with at_work_on(campaign.title, "launch"):
         title = write_down_campaign(campaign)
         check_images(title)

@@ -9,17 +9,22 @@ from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.spec import CampaignSpec
+from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.sweeping import wait_for_labels
 from labelwright.tasks.working import at_work, waiting_lease
 
 
 @flow(name="run-campaign", flow_run_name="run {campaign.title}")
-def run_campaign(campaign: CampaignSpec, wait_hours: float = 24, look_every: float = 30) -> list[dict[str, Any]]:
+def run_campaign(
+    campaign: CampaignSpec, wait_hours: float = 24, look_every: float = 30, credentials: Credentials | None = None
+) -> list[dict[str, Any]]:
     """Launch, wait for the labels, finish and export. Run again, it goes on where it stood.
 
     wait_hours: how long this run waits for labels. look_every: seconds between two looks.
+    credentials: a block of the campaign's platform, in place of the connection that the campaign names.
     Answers the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
     """
+    campaign = with_credentials(campaign, credentials)
     with at_work(waiting_lease(campaign.title)):
         title = launch_campaign(campaign)
         if wait_for_labels(title, wait_hours, look_every) is State.COMPLETED:

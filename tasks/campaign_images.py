@@ -12,7 +12,6 @@ from prefect import task
 
 from labelwright.domain import LabeledImage, Reject, State
 from labelwright.ingest import CannotRead, Source
-from labelwright.ingest.opening import open_source
 from labelwright.ledger import ManifestEntry, stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages
@@ -83,7 +82,7 @@ def send_images(title: str, batch: int) -> int:
     entries = manifests.not_stored(title, (batch - 1) * size + 1, batch * size)
     if entries:
         log().info("send %d images of %s", len(entries), title)
-        source = open_source(bench.spec.images, bench.settings)
+        source = bench.source
         effects.forget(title, _STEP, item)
         effects.intend(title, _STEP, item)
         images = [_to_send(entry, source) for entry in entries]

@@ -16,7 +16,6 @@ from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import count
 from labelwright.datasets.titles import file_stem
 from labelwright.domain import Annotation
-from labelwright.ingest.opening import open_source
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetStore, content_hash
 
@@ -71,7 +70,7 @@ def draw_labels(title: str) -> str:
 
 
 def _pictures(bench: Workbench) -> Iterator[tuple[str, Callable[[], BinaryIO], tuple[Annotation, ...]]]:
-    source = open_source(bench.spec.images, bench.settings)
+    source = bench.source
 
     def opener(location: str) -> Callable[[], BinaryIO]:
         return lambda: source.open(location)

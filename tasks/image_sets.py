@@ -9,7 +9,6 @@ from prefect import task
 
 from labelwright.domain import Image, Reject, State
 from labelwright.ingest import DropboxExpired, Finding, StockItem, UploadReport, differences, open_dropbox
-from labelwright.ingest.opening import open_source
 from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
@@ -111,7 +110,7 @@ def upload_batch(title: str, batch: int) -> int:
 
 
 def _send(bench: Workbench, items: list[StockItem], note: Callable[[Image], None]) -> UploadReport:
-    platform, source = bench.platform_that(KeepsImageSets), open_source(bench.spec.images, bench.settings)
+    platform, source = bench.platform_that(KeepsImageSets), bench.source
 
     def send() -> UploadReport:
         url = platform.dropbox(bench.image_set).value

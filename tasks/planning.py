@@ -8,8 +8,9 @@ from prefect import task
 
 from labelwright.domain import Image, Reject, State
 from labelwright.ingest import Found, StockItem, take_stock, write_rejects
-from labelwright.ingest.opening import limits_of, open_source, stamp_of
+from labelwright.ingest.opening import limits_of, stamp_of
 from labelwright.ledger import LedgerError, ManifestEntry
+from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
 from .reporting import log, publish_progress, publish_table, report_progress
@@ -32,8 +33,10 @@ class FilesLeftOut(LedgerError):
 def write_down_campaign(campaign: CampaignSpec) -> str:
     """Put the campaign into the ledger, or take up the one that is there. Answers its title.
 
+    Relative paths are taken from the home folder: a worker's working directory is gone after the run.
     Raises CampaignChanged when what was launched differs in more than deadline, export or connection.
     """
+    campaign = campaign.with_paths_from(settings().home)
     ledger, title, wanted = the_ledger(), campaign.title, campaign.model_dump(mode="json")
     record = ledger.campaigns.add(title, wanted)
     if record.spec != wanted:
@@ -74,7 +77,7 @@ def check_images(title: str) -> int:
     entries: list[ManifestEntry] = []
     rejects: list[Reject] = []
     seen = 0
-    source = open_source(images, bench.settings)
+    source = bench.source
     for item in take_stock(source, limits_of(images), known=checked_before):
         seen += 1
         if isinstance(item, StockItem):

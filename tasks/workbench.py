@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from labelwright.blocks import connection_in_block, with_signature
 from labelwright.datasets.titles import file_stem
+from labelwright.ingest import Source
+from labelwright.ingest.opening import open_source
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.settings import Settings, settings
-from labelwright.spec import CampaignSpec
+from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
+from labelwright.spec import BLOCK, CampaignSpec
 
 _Verb = TypeVar("_Verb")
 
@@ -49,6 +52,11 @@ class Workbench:
         return folder
 
     @cached_property
+    def source(self) -> Source:
+        """Where the images are. Raises SourceError, SettingsError."""
+        return open_source(self.spec.images, with_signature(self.settings, self.spec.images))
+
+    @cached_property
     def platform(self) -> Platform:
         return platform_for(self.spec)
 
@@ -81,16 +89,37 @@ def the_ledger() -> Ledger:
 
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    found = settings().connection(spec.connection_name)
-    return PLATFORMS[spec.platform].connect(
+    return reach(spec.connection_name, spec.platform, spec.options)[1]
+
+
+def credentials_of(connection: str, platform: str | None = None) -> ConnectionSettings:
+    """The named credentials, of the settings or of a Prefect block. Raises SettingsError."""
+    if connection.startswith(BLOCK):
+        return connection_in_block(connection, platform)
+    return settings().connection(connection)
+
+
+def reach(
+    connection: str, platform: str | None = None, options: Mapping[str, Any] | None = None
+) -> tuple[str, Platform]:
+    """A platform by its credentials' name: that of `platform`, else the one that the credentials are for.
+
+    Answers the platform's name too. Raises SettingsError, PlatformRefused.
+    """
+    found = credentials_of(connection, platform)
+    name = platform or found.platform or connection
+    if name not in PLATFORMS:
+        raise SettingsError(f"connection '{connection}' is for '{name}', which is no platform that is known")
+    reached = PLATFORMS[name].connect(
         Connection(
             url=found.url or "",
             key=found.key.get_secret_value() if found.key else "",
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
-            options=spec.options,
+            options=options or {},
             requests_per_second=found.requests_per_second,
         ),
     )
+    return name, reached
 
 
 def the_spec(title: str) -> CampaignSpec:

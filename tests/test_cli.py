@@ -18,8 +18,9 @@ from labelwright.ledger import Ledger
 def labelwright(tmp_path):
     """Run the program with a home of its own, not on a terminal."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "LABELWRIGHT_HOME": str(tmp_path / "home")}
+    def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        environment = {**kept, "LABELWRIGHT_HOME": str(tmp_path / "home"), **more}
         command = [sys.executable, "-m", "labelwright", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
 
@@ -49,6 +50,11 @@ def campaign(tmp_path) -> Path:
         (["status", "nothing"], 1, "knows no campaign 'nothing'"),
         (["labeler-key", "nothing"], 1, "knows no campaign 'nothing'"),
         (["serve", "--host", "0.0.0.0"], 2, "does not listen on 0.0.0.0"),
+        (["deploy"], 2, "labelwright up"),
+        (["deploy", "--write", "."], 2, ". exists and is not overwritten"),
+        (["blocks"], 2, "labelwright up"),
+        (["notify", "slack-webhook/us"], 2, "labelwright up"),
+        (["receive"], 2, "labelwright up"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
@@ -102,11 +108,12 @@ def test_the_version_is_printed(labelwright):
     assert labelwright("--version").stdout.startswith("labelwright 0.")
 
 
-def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign, monkeypatch):
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    answer = labelwright("launch", campaign)
+def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign):
+    nowhere = "http://127.0.0.1:9/api"
+    known = {f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}": nowhere for name in ("URL", "KEY", "SECRET")}
+    answer = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **known)
     assert answer.returncode == 4
-    assert "Prefect's API at http://127.0.0.1:9/api does not answer" in answer.stderr
+    assert f"Prefect's API at {nowhere} does not answer" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 

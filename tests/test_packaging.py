@@ -12,7 +12,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def test_the_package_list_names_every_package_on_the_disk():
-    mapped = {"flows": "labelwright.flows", "tasks": "labelwright.tasks"}
+    mapped = {name: f"labelwright.{name}" for name in ("deployments", "flows", "tasks")}
     on_disk = {
         ".".join(path.parent.relative_to(ROOT / "src").parts) for path in (ROOT / "src").rglob("__init__.py")
     } | {

@@ -284,6 +284,82 @@ def restore(
     printing.show_project_copy(found, as_json)
 
 
+@app.command()
+def up(
+    prefect_port: Annotated[int | None, typer.Option(help="[default: 4200 when it is free]", min=1, max=65535)] = None,
+    service_port: Annotated[
+        int | None, typer.Option(help="[default: the one it had before, or 8080]", min=1, max=65535)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything on this machine, until Ctrl+C: Prefect, the labeling service, the deployments, a worker.
+
+    What is configured elsewhere (PREFECT_API_URL, another labeling service) is used and not started.
+    """
+    from labelwright.up import run_up
+
+    run_up(prefect_port, service_port, as_json=as_json)
+
+
+@app.command()
+def receive(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one. [default: 8090]", min=0, max=65535)] = None,
+) -> None:
+    """Take platforms' webhooks and Azure Event Grid's notes about new blobs, and tell Prefect of them."""
+    from labelwright.running import receive_here
+
+    receive_here(host, port)
+
+
+@app.command()
+def blocks(as_json: AsJson = False) -> None:
+    """Register the blocks that hold credentials, one a platform and store, with the configured Prefect server."""
+    from labelwright import printing
+    from labelwright.blocks import register_blocks
+
+    printing.show_deployed(register_blocks(), as_json)
+
+
+@app.command()
+def notify(
+    block: Annotated[str, typer.Argument(help="A notification block in Prefect.", metavar="TYPE/NAME")],
+    write: Annotated[Path | None, typer.Option(help="Write the automations there, and do nothing else.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have people told of campaigns that stall, are overdue, fail or are finished: Slack, Teams, e-mail."""
+    from labelwright import printing
+    from labelwright.notifying import register_notifications, write_notifications
+
+    if write is not None:
+        write_notifications(block, write)
+    else:
+        printing.show_deployed(register_notifications(block), as_json)
+
+
+@app.command()
+def deploy(
+    file: Annotated[
+        Path | None, typer.Option(help="A prefect.yaml of your own. [default: the one that comes with Labelwright]")
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(help="Copy the one that comes with Labelwright there, and do nothing else."),
+    ] = None,
+    pool_type: Annotated[str, typer.Option(help="Of the work pool, when it is made.")] = "process",
+    as_json: AsJson = False,
+) -> None:
+    """Register one deployment a flow with the Prefect server that is configured."""
+    from labelwright import printing
+    from labelwright.deploying import deploy as register
+    from labelwright.deploying import write_prefect_file
+
+    if write is not None:
+        write_prefect_file(write)
+    else:
+        printing.show_deployed(register(file, pool_type), as_json)
+
+
 def _in_prefect(work: Callable[[Any], Any], title: str | None, as_json: bool, *, silent: bool = False) -> Any:
     """Run a flow where Prefect is configured, or on a server of our own for as long as it takes."""
     from labelwright import printing

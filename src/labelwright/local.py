@@ -84,6 +84,50 @@ def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) ->
     return _start("the Prefect server", command, ready, home / "logs" / "prefect.log", environment, 180, keep)
 
 
+def start_worker(home: Path, prefect: str, pool: str, known: Callable[[str], bool]) -> Server:
+    """A process worker of the pool, which looks for runs every two seconds.
+
+    `known` says whether the Prefect server knows a worker of that name.
+    """
+    name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns():x}"
+    environment = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool, "--name", name]
+
+    def ready() -> str | None:
+        return prefect if known(name) else None
+
+    return _start("the worker", command, ready, home / "logs" / "worker.log", environment, 60, keep=False)
+
+
+def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
+    """The receiver of webhooks and Event Grid, which tells the Prefect server `prefect` of what came."""
+    address = home / "receiver.json"
+    address.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "labelwright", "receive", "--host", host, "--port", str(port)]
+    environment = {"LABELWRIGHT_HOME": str(home), "PREFECT_API_URL": f"{prefect}/api"}
+
+    def ready() -> str | None:
+        try:
+            url = str(json.loads(address.read_text())["url"])
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+        return url if answers(f"{url}/health") else None
+
+    return _start("the receiver", command, ready, home / "logs" / "receiver.log", environment, 60, keep=False)
+
+
+def use_prefect_of_up(home: Path) -> None:
+    """Where no Prefect server is configured, that of a `labelwright up` of this home is."""
+    if "PREFECT_API_URL" in os.environ:
+        return
+    try:
+        url = str(json.loads((home / "up.lock").read_text())["Prefect UI"])
+    except (OSError, ValueError, KeyError):
+        return
+    if answers(f"{url}/api/health"):
+        os.environ["PREFECT_API_URL"] = f"{url}/api"
+
+
 def _told_port(address: Path) -> int | None:
     """The port in the file that the service writes when it listens."""
     try:
@@ -138,7 +182,7 @@ def _start(
             env={**os.environ, **environment},
             # In a session of its own it does not see the Ctrl+C that is meant for us: we end it in order.
             start_new_session=True,
-            preexec_fn=None if keep else _die_with_parent,  # noqa: PLW1509 - a system call and nothing else
+            preexec_fn=_listen if keep else _listen_and_die_with_parent,  # noqa: PLW1509 - system calls and nothing else
         )
     end = time.monotonic() + patience
     while time.monotonic() < end:
@@ -152,8 +196,15 @@ def _start(
     raise NotStarted(f"{name} did not answer within {patience:g} seconds:\n{_tail(log)}")
 
 
-def _die_with_parent() -> None:
+def _listen() -> None:
+    """Started in the background of a script we may have been told to ignore Ctrl+C: a child must not inherit that."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _listen_and_die_with_parent() -> None:
     """On Linux the kernel ends the child when we are killed; elsewhere a killed parent leaves it running."""
+    _listen()
     if sys.platform == "linux":
         parent_death_signal = 1
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)

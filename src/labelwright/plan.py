@@ -40,6 +40,10 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     deadline = spec.deadline.isoformat() if spec.deadline else None
     plan = Plan(spec.title, spec.platform, spec.labeler, [label.name for label in spec.labels], deadline)
     largest = (0, "")
+    if spec.images.credentials:
+        from labelwright.blocks import with_signature
+
+        settings = with_signature(settings, spec.images)
     for number, item in enumerate(take_stock(open_source(spec.images, settings), limits_of(spec.images)), 1):
         if isinstance(item, StockItem):
             plan.images += 1

@@ -292,6 +292,36 @@ def show_addresses(service: str | None, prefect: str | None, as_json: bool) -> N
         out.print(f"Prefect UI        {prefect}")
 
 
+def show_receiver(address: str) -> None:
+    out.print(f"receiver on {address} (Ctrl+C stops it)")
+
+
+def note(words: str) -> None:
+    """A line for whoever watches; not part of what a command answers."""
+    err.print(escape(words))
+
+
+def show_up(addresses: dict[str, str], home: Path, as_json: bool) -> None:
+    """Where everything is that `labelwright up` keeps running."""
+    if as_json:
+        show_json(addresses)
+        sys.stdout.flush()
+        return
+    for name, address in addresses.items():
+        out.print(f"{name:<18}{escape(address)}")
+    out.print(f"logs              {escape(str(home / 'logs'))}")
+    out.print("Launch campaigns in the Prefect UI (Deployments, launch-campaign) or by: labelwright launch FILE")
+    out.print("Ctrl+C stops everything.")
+
+
+def show_deployed(names: list[str], as_json: bool) -> None:
+    if as_json:
+        show_json(names)
+        return
+    for name in names:
+        out.print(escape(name))
+
+
 def show_service(address: str, admin_file: Path, *, first: bool) -> None:
     """Where the service is; on its first start also the admin's key and secret, this once."""
     out.print(f"labeling service on {address} (Ctrl+C stops it)")

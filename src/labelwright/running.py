@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from labelwright import printing
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
-from labelwright.settings import ServiceSettings, forget_settings, settings
+from labelwright.local import use_prefect_of_up
+from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     if server is not None:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    use_prefect_of_up(settings().home)
     from labelwright.flows.backup_project import backup_project
     from labelwright.flows.campaign_export import export_campaign
     from labelwright.flows.campaign_finish import finish_campaign
@@ -269,3 +271,24 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
         raise CannotRun(str(refusal)) from None
     except OSError as error:
         raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
+
+
+def receive_here(host: str | None, port: int | None) -> None:
+    """The receiver, in the foreground. Raises CannotRun."""
+    from labelwright.deploying import client_at_hand
+    from labelwright.ledger import open_ledger
+    from labelwright.receiver.run import serve
+
+    client_at_hand()
+    found = settings()
+    chosen = found.receiver or ReceiverSettings()
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    chosen = chosen.model_copy(update=changes)
+    found.home.mkdir(parents=True, exist_ok=True)
+    ledger = open_ledger(found.ledger_address())
+    try:
+        serve(ledger, chosen, found.home / "receiver.json", printing.show_receiver)
+    except OSError as error:
+        raise CannotRun(
+            f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}. Give another --port"
+        ) from None

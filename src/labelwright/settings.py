@@ -48,6 +48,22 @@ class ServiceSettings(BaseModel):
     dropbox_lifetime: float = Field(7 * 86400, gt=0, description="Seconds that a dropbox URL is good for.")
 
 
+class ReceiverSettings(BaseModel):
+    """What `labelwright receive` listens for, and where."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8090, ge=0, le=65535, description="0 takes a free one.")
+    event_grid_secret: SecretStr | None = Field(
+        None, description="What Azure Event Grid says to be let in; without it /eventgrid takes nothing."
+    )
+    drop_container: str | None = Field(
+        None,
+        description="https://ACCOUNT.blob.core.windows.net/CONTAINER: a campaign.yaml that arrives there is launched.",
+    )
+
+
 class Settings(BaseSettings):
     """All that a machine says about how Labelwright runs on it."""
 
@@ -62,6 +78,8 @@ class Settings(BaseSettings):
     connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    receiver: ReceiverSettings | None = Field(None, description="Given, `labelwright up` starts the receiver too.")
+    sweep_every: float = Field(900, ge=1, description="Seconds between two sweeps of the deployed schedule.")
     upload_threads: int = Field(16, ge=1, le=256)
     upload_engine: Literal["azure", "obstore"] = "azure"
     batch_size: int = Field(500, ge=1, le=5000, description="Images a task run.")

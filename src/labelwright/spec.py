@@ -18,6 +18,9 @@ class SpecError(ValueError):
     """A campaign file that cannot be used: every fault, with its place."""
 
 
+BLOCK = "block:"
+"""Begins the name of credentials that are a Prefect block."""
+
 _SIGNED = re.compile(
     r"//[^/]*@|[?&](sig|signature|x-amz-signature|x-goog-signature|token|access_token)=", re.IGNORECASE
 )
@@ -29,8 +32,21 @@ def _at(position: int) -> dict[str, Any]:
     return {"position": position}
 
 
+def _in_order(schema: dict[str, Any]) -> None:
+    """Fields that name no place of their own stand in the form as they stand here."""
+    for number, field in enumerate(schema.get("properties", {}).values()):
+        field.setdefault("position", number)
+
+
+def _platform_choices(schema: dict[str, Any]) -> None:
+    """The form offers the platforms that there are, and refuses others before a run is made."""
+    from labelwright.platforms.registry import PLATFORMS
+
+    schema.update(_at(1), enum=list(PLATFORMS))
+
+
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra=_in_order)
 
 
 class ImagesFrom(_Group):
@@ -46,6 +62,12 @@ class ImagesFrom(_Group):
         None,
         title="Azure container",
         description="https://ACCOUNT.blob.core.windows.net/CONTAINER; its signature comes from the settings.",
+    )
+    credentials: str | None = Field(
+        None,
+        title="Credentials",
+        description="For a container: block:NAME, a Prefect block with its signature instead of that of the settings.",
+        pattern="^block:.+",
     )
     prefix: str = Field("", title="Prefix", description="For a container: only names that begin so.")
     include: list[str] = Field(["**/*"], title="Include", description="Patterns of names to take.")
@@ -67,6 +89,8 @@ class ImagesFrom(_Group):
             )
         if self.container and "?" in self.container:
             raise ValueError("the container's URL must not hold a signature: put it into the settings (see the README)")
+        if self.credentials and not self.container:
+            raise ValueError("credentials belong to a container")
         if self.prefix and not self.container:
             raise ValueError("a prefix belongs to a container; for other places use include")
         signed = sum(bool(_SIGNED.search(url)) for url in self.urls)
@@ -127,7 +151,7 @@ class ExportTo(_Group):
         ["csv", "coco", "jsonl", "mltable"], title="Formats", min_length=1
     )
     store: Literal["local"] = Field("local", title="Store", description="Where datasets are registered.")
-    folder: str = Field("datasets", title="Folder", description="For the local store: datasets/<name>/v<N>/.")
+    folder: str = Field("datasets", title="Folder", description="For the local store: NAME/vN/ within it.")
 
 
 class CampaignSpec(_Group):
@@ -141,12 +165,13 @@ class CampaignSpec(_Group):
         json_schema_extra=_at(0),
     )
     platform: Annotated[str, AfterValidator(_known_platform)] = Field(
-        "campaign_api", title="Platform", description="The labeling platform.", json_schema_extra=_at(1)
+        "campaign_api", title="Platform", description="The labeling platform.", json_schema_extra=_platform_choices
     )
     connection: str | None = Field(
         None,
         title="Connection",
-        description="Name of the credentials to use; by default that of the platform.",
+        description="Name of the credentials: a connection of the settings, or block:NAME for a Prefect block. "
+        "By default the connection called like the platform.",
         json_schema_extra=_at(2),
     )
     images: ImagesFrom = Field(title="Images", json_schema_extra=_at(3))
@@ -154,7 +179,10 @@ class CampaignSpec(_Group):
         title="Labels", min_length=1, json_schema_extra=_at(4)
     )
     labeler: str = Field(
-        title="Labeler", description="E-mail address of the labeling partner.", min_length=3, json_schema_extra=_at(5)
+        title="Labeler",
+        description="E-mail address of the labeling partner.",
+        min_length=3,
+        json_schema_extra={**_at(5), "pattern": "[^@]@[^@]"},
     )
     instructions: str = Field("", title="Instructions", description="What labelers read.", json_schema_extra=_at(6))
     deadline: Annotated[datetime, AfterValidator(_aware)] | None = Field(
@@ -237,6 +265,12 @@ def load_spec(path: Path) -> CampaignSpec:
 
 
 def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
+    document, node = parse_document(text, source)
+    return validate_spec(document, source, node)
+
+
+def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
+    """What a campaign file says, and where; nothing of it is checked but that it is YAML. Raises SpecError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_double_keys(node, source)
@@ -247,7 +281,7 @@ def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
         raise SpecError(f"{place}: this is not valid YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(document, dict):
         raise SpecError(f"{source}: a campaign is a list of keys and values, such as 'title: my-campaign'")
-    return validate_spec(document, source, node)
+    return document, node
 
 
 def validate_spec(document: dict[str, Any], source: str, node: yaml.Node | None = None) -> CampaignSpec:

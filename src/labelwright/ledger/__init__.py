@@ -12,6 +12,7 @@ from .campaigns import CampaignRecord, Campaigns, Move
 from .database import Database
 from .effects import AlreadyThere, Effect, Effects
 from .errors import LedgerError, UnknownCampaign
+from .inbox import Inbox, Letter
 from .leases import CampaignBusy, Lease, LeaseLost, Leases
 from .manifest import ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
@@ -26,6 +27,7 @@ __all__ = [
     "LeaseLost",
     "Ledger",
     "LedgerError",
+    "Letter",
     "ManifestEntry",
     "Move",
     "UnknownCampaign",
@@ -45,6 +47,7 @@ class Ledger:
         self.leases = Leases(self._database)
         self.effects = Effects(self._database, fence=lambda title: self.leases.check(campaign_lease(title)))
         self.outbox = Outbox(self._database)
+        self.inbox = Inbox(self._database)
 
     def close(self) -> None:
         self._database.close()

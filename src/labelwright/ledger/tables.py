@@ -147,6 +147,32 @@ leases = Table(
     Column("renewals", Integer, nullable=False, default=0),
 )
 
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, comment="a UUID: the same when it is sent twice"),
+    Column("source", String(300), nullable=False),
+    Column("key", String(64), nullable=False, comment="the same for the same thing told twice"),
+    Column("event", String(80), nullable=False),
+    Column("resource", JSON, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("emitted_at", DateTime(timezone=True), index=True, comment="empty: still to be sent"),
+    UniqueConstraint("source", "key"),
+)
+"""What came from outside."""
+
+drops = Table(
+    "drops",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("blob", Text, nullable=False),
+    Column("etag", String(200), nullable=False),
+    Column("campaign", String(200), nullable=False),
+    Column("launched_at", DateTime(timezone=True), nullable=False),
+)
+
 facts = Table(
     "facts",
     metadata,

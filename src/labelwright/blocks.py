@@ -1,0 +1,165 @@
+"""Credentials as Prefect blocks: one small block a platform, and one for the signature of an image container.
+
+Made and changed in the Prefect UI, chosen by name: `connection: block:NAME` in a campaign. Their secrets are kept
+encrypted by Prefect's server and read inside the task that needs them, nowhere else.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, reduce
+from operator import or_
+from types import new_class
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
+
+from prefect.blocks.core import Block
+from pydantic import ConfigDict, Field, SecretStr
+
+from labelwright.failures import CannotRun
+from labelwright.platforms.registry import PLATFORMS, PlatformEntry
+from labelwright.settings import ConnectionSettings, Settings, SettingsError
+from labelwright.spec import BLOCK, ImagesFrom
+
+
+def _only_by_reference(schema: dict[str, Any], model: type[Any]) -> None:
+    """A parameter of such a type names a block: secrets in its place would be kept with the run, for all to see."""
+    _as_prefect_has_it(schema, model)
+    schema["not"] = {}
+
+
+_as_prefect_has_it: Any = Block.model_config["json_schema_extra"]
+
+
+class PlatformCredentials(Block):
+    """What all platforms' blocks are: the fields of a connection in the settings, those required that are needed."""
+
+    model_config = ConfigDict(json_schema_extra=_only_by_reference)
+
+    _block_type_name: ClassVar[str] = "Labelwright connection"
+    platform_name: ClassVar[str] = ""
+
+    def connection(self) -> ConnectionSettings:
+        own = type(self).model_fields
+        values = {name: getattr(self, name) for name in ConnectionSettings.model_fields if name in own}
+        return ConnectionSettings(platform=self.platform_name, **values)
+
+
+class ImageContainerCredentials(Block):
+    """The signature for reading images from an Azure container."""
+
+    _block_type_name = "Labelwright image container"
+    _block_type_slug = "labelwright-image-container"
+    _description = "A shared access signature with the rights to read and to list, for campaigns' images."
+
+    sas: SecretStr = Field(title="Signature", description="What follows the question mark in a signed URL.")
+
+
+@lru_cache(maxsize=100)
+def block_type(platform: str) -> type[PlatformCredentials]:
+    """The block that holds credentials for a platform."""
+    return _made_for(PLATFORMS[platform])
+
+
+def _made_for(entry: PlatformEntry) -> type[PlatformCredentials]:
+    namespace: dict[str, Any] = {
+        "__module__": __name__,
+        "__doc__": f"Credentials for {entry.says}.",
+        "__annotations__": {},
+        "_block_type_name": f"Labelwright {entry.name}",
+        "_block_type_slug": f"labelwright-{entry.name.replace('_', '-')}",
+        "_description": f"Credentials for {entry.says}.",
+        "platform_name": entry.name,
+    }
+    needed = {str(one) for one in entry.needs}
+    for name, field in ConnectionSettings.model_fields.items():
+        if name == "platform":
+            continue
+        kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)] or [field.annotation]
+        kind: Any = kinds[0]
+        title = name.replace("_", " ").capitalize()
+        if name in needed:
+            namespace["__annotations__"][name] = kind
+            namespace[name] = Field(title=title, description=field.description)
+        else:
+            namespace["__annotations__"][name] = kind | None
+            namespace[name] = Field(None, title=title, description=field.description)
+    namespace["__annotations__"] |= {
+        "_block_type_name": ClassVar[str],
+        "_block_type_slug": ClassVar[str],
+        "_description": ClassVar[str],
+        "platform_name": ClassVar[str],
+    }
+    name = "".join(part.capitalize() for part in entry.name.split("_")) + "Credentials"
+    return new_class(name, (PlatformCredentials,), {}, lambda body: body.update(namespace))
+
+
+if TYPE_CHECKING:
+    Credentials = PlatformCredentials
+else:
+    Credentials = reduce(or_, (block_type(name) for name in PLATFORMS))
+    """The type of a flow's parameter: Prefect's form offers the blocks of these types."""
+
+
+def register_blocks() -> list[str]:
+    """Make every block type known to the Prefect server that is configured. Answers their slugs. Raises CannotRun."""
+    from httpx import HTTPError
+
+    from labelwright.deploying import client_at_hand
+
+    client_at_hand()
+    kinds: list[type[Block]] = [*(block_type(name) for name in PLATFORMS), ImageContainerCredentials]
+    try:
+        for kind in kinds:
+            kind.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
+    except HTTPError as error:
+        raise CannotRun(f"the Prefect server did not take the blocks: {type(error).__name__}") from None
+    return [kind.get_block_type_slug() for kind in kinds]
+
+
+def name_of(block: Block) -> str:
+    """The connection name by which a campaign remembers a block. Raises SettingsError."""
+    name = block._block_document_name
+    if not name:
+        raise SettingsError("the credentials were not saved as a block: save them under a name and choose that")
+    return f"{BLOCK}{name}"
+
+
+def connection_in_block(connection: str, platform: str | None = None) -> ConnectionSettings:
+    """The credentials of `block:NAME`, for a platform; without one the block of that name decides.
+
+    Raises SettingsError when there is none of that name, or several.
+    """
+    name = connection.removeprefix(BLOCK)
+    found = [block for one in ([platform] if platform else PLATFORMS) if (block := _load(block_type(one), name))]
+    if not found:
+        kind = f"of type {block_type(platform).get_block_type_slug()}" if platform else "of a platform"
+        raise SettingsError(
+            f"there is no block '{name}' {kind}. Make one in the Prefect UI under Blocks (types that are missing there "
+            "are registered by: labelwright blocks)"
+        )
+    if len(found) > 1:
+        raise SettingsError(f"'{name}' is the name of blocks of several platforms: give them names of their own")
+    chosen: PlatformCredentials = found[0]
+    return chosen.connection()
+
+
+def with_signature(found: Settings, images: ImagesFrom) -> Settings:
+    """The settings with the signature of the container that a campaign names. Raises SettingsError."""
+    if images.credentials is None:
+        return found
+    name = images.credentials.removeprefix(BLOCK)
+    block = _load(ImageContainerCredentials, name)
+    if block is None:
+        raise SettingsError(f"there is no block '{name}' of type {ImageContainerCredentials.get_block_type_slug()}")
+    return found.model_copy(update={"container_sas": block.sas})
+
+
+def _load(kind: type[Any], name: str) -> Any:
+    """None when there is no such block. Raises SettingsError for one that does not fit."""
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        return kind.load(name, _sync=True)
+    except ValueError as error:
+        if isinstance(error.__cause__, ObjectNotFound):
+            return None
+        raise SettingsError(f"the block '{name}' cannot be used: {type(error).__name__}") from None

@@ -1,0 +1,81 @@
+"""Automations that tell people: the packaged template, filled with a notification block of theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labelwright.deploying import client_at_hand, packaged
+from labelwright.failures import CannotRun
+
+_PLACE = "BLOCK"
+
+
+def register_notifications(block: str) -> list[str]:
+    """Create the automations on the Prefect server that is configured, or update those that are there.
+
+    block: TYPE/NAME of a notification block, such as slack-webhook/my-team. Answers the automations' names.
+    Raises CannotRun.
+    """
+    from prefect.events.schemas.automations import AutomationCore
+
+    client = client_at_hand()
+    with client:
+        made = [AutomationCore.model_validate(one) for one in _filled(_id_of(client, block))["automations"]]
+        for automation in made:
+            body = automation.model_dump(mode="json", exclude={"owner_resource"})
+            known = _known(client, automation.name)
+            if known is None:
+                client.request("POST", "/automations/", json=body)
+            else:
+                client.request("PUT", "/automations/{id}", path_params={"id": known}, json=body)
+    return [one.name for one in made]
+
+
+def write_notifications(block: str, target: Path) -> None:
+    """Write them for `prefect automation create --from-file`. Raises CannotRun rather than overwrite."""
+    client = client_at_hand()
+    with client:
+        template = packaged("notifications.yaml").read_text(encoding="utf-8")
+        text = template.replace(f": {_PLACE}", f": {_id_of(client, block)}")
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise CannotRun(f"{target} exists and is not overwritten") from None
+    except OSError as error:
+        raise CannotRun(f"{target} cannot be written: {error.strerror}") from None
+
+
+def _filled(block_id: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(packaged("notifications.yaml").read_text(encoding="utf-8"))
+    for automation in document["automations"]:
+        for action in automation["actions"]:
+            action["block_document_id"] = block_id
+    return document
+
+
+def _id_of(client: Any, block: str) -> str:
+    from httpx import HTTPError
+    from prefect.exceptions import ObjectNotFound
+
+    kind, slash, name = block.partition("/")
+    if not (kind and slash and name):
+        raise CannotRun(f"'{block}' is no block: give TYPE/NAME, such as slack-webhook/my-team")
+    try:
+        return str(client.read_block_document_by_name(name, kind, include_secrets=False).id)
+    except ObjectNotFound:
+        raise CannotRun(
+            f"there is no block '{name}' of type '{kind}'. Make one in the Prefect UI under Blocks: slack-webhook, "
+            "ms-teams-webhook, sendgrid-email, custom-webhook or another one that notifies"
+        ) from None
+    except HTTPError as error:
+        raise CannotRun(f"the Prefect server did not answer: {type(error).__name__}") from None
+
+
+def _known(client: Any, name: str) -> str | None:
+    body = {"automations": {"name": {"any_": [name]}}}
+    found = client.request("POST", "/automations/filter", json=body).json()
+    return str(found[0]["id"]) if found else None

@@ -1,0 +1,111 @@
+"""The application: two places to tell something, one to ask whether it is well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from labelwright.ledger import Ledger, LedgerError
+from labelwright.settings import ReceiverSettings
+
+from . import event_grid
+from .answers import Refused
+from .telling import Teller
+from .webhooks import take_webhook
+
+LARGEST = 1024 * 1024
+"""Bytes of a request; Event Grid sends at most this much."""
+
+PATIENCE = 10.0
+"""Seconds to send a request, and as many to write it down."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(ledger: Ledger, settings: ReceiverSettings, teller: Teller) -> Starlette:
+    """Everything that is answered with success stands in the ledger; the teller tells it on by itself."""
+
+    async def webhook(request: Request) -> Response:
+        connection, headers = request.path_params["connection"], dict(request.headers)
+        body = await _body(request)
+        new = await _quickly(take_webhook, ledger, connection, headers, body)
+        teller.wake()
+        return JSONResponse({"new": new})
+
+    async def grid(request: Request) -> Response:
+        given = request.query_params.get("secret") or request.headers.get("x-labelwright-secret")
+        event_grid.let_in(settings, given)
+        if request.method == "OPTIONS":
+            return Response(headers=event_grid.allow(dict(request.headers)))
+        body = await _body(request)
+        answer = await _quickly(event_grid.take_events, ledger, settings, body)
+        teller.wake()
+        return JSONResponse(answer)
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"waiting": len(await _quickly(ledger.inbox.waiting, 1000))})
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        teller.start()
+        yield
+        await run_in_threadpool(teller.stop)
+
+    return Starlette(
+        routes=[
+            Route("/webhooks/{connection}", _told(webhook), methods=["POST"]),
+            Route("/eventgrid", _told(grid), methods=["POST", "OPTIONS"]),
+            Route("/health", _told(health), methods=["GET"]),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _told(handler: Handler) -> Handler:
+    """Every refusal as a short JSON answer; what we could not write down is asked for again."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return JSONResponse({"error": refused.words}, refused.status)
+        except (SQLAlchemyError, LedgerError, TimeoutError):
+            return JSONResponse({"error": "it could not be written down; say it again"}, 503, {"Retry-After": "30"})
+        except ClientDisconnect:
+            return Response(status_code=400)
+
+    return answered
+
+
+async def _body(request: Request) -> bytes:
+    """Raises Refused for one that is too large or too slow."""
+    try:
+        if int(request.headers.get("content-length", 0)) > LARGEST:
+            raise Refused(413, "this is too large")
+    except ValueError:
+        raise Refused(400, "Content-Length is no number") from None
+    content = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for piece in request.stream():
+                content += piece
+                if len(content) > LARGEST:
+                    raise Refused(413, "this is too large")
+    except TimeoutError:
+        raise Refused(408, "this was too slow") from None
+    return bytes(content)
+
+
+async def _quickly(work: Callable[..., Any], *arguments: Any) -> Any:
+    """In a thread, as the ledger waits. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        return await run_in_threadpool(work, *arguments)

@@ -1,0 +1,53 @@
+"""Platforms' own requests: told from forged ones by the adapter, and never believed beyond that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from labelwright.ledger import Ledger
+from labelwright.platforms import AccessDenied, PlatformRefused
+from labelwright.platforms.protocol import OpensWebhooks
+from labelwright.platforms.registry import PLATFORMS
+from labelwright.settings import SettingsError
+from labelwright.tasks.workbench import reach
+
+from .answers import Refused
+
+EVENT = "labelwright.webhook.received"
+_LONGEST = 200
+
+
+def take_webhook(ledger: Ledger, connection: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Write down what the platform of that connection tells. Answers whether it is new. Raises Refused."""
+    platform, opens = opener(connection)
+    try:
+        note = opens.open_webhook(headers, body)
+    except AccessDenied:
+        raise Refused(401, "this request is not from the platform") from None
+    except PlatformRefused:
+        raise Refused(400, "this request cannot be read") from None
+    resource = {
+        "prefect.resource.id": f"labelwright.connection.{re.sub(r'[^a-z0-9]+', '-', connection.lower()).strip('-')}",
+        "prefect.resource.name": connection,
+    }
+    payload = {
+        "connection": connection,
+        "platform": platform,
+        "kind": note.kind[:_LONGEST],
+        "campaign": note.campaign[:_LONGEST] if note.campaign is not None else None,
+    }
+    return ledger.inbox.put(f"webhook {connection}", note.id, EVENT, resource, payload)
+
+
+@lru_cache(maxsize=100)
+def opener(connection: str) -> tuple[str, OpensWebhooks]:
+    """The connection's platform, by name and as one that reads webhooks; made once a process. Raises Refused."""
+    try:
+        platform, adapter = reach(connection)
+    except (SettingsError, PlatformRefused):
+        raise Refused(404, "no such connection is known here") from None
+    if not isinstance(adapter, OpensWebhooks):
+        raise Refused(404, f"{PLATFORMS[platform].name} tells nothing by webhooks")
+    return platform, adapter

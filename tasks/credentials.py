@@ -1,0 +1,20 @@
+"""Which credentials a campaign uses: it remembers their name, and nothing of them."""
+
+from __future__ import annotations
+
+from labelwright.blocks import Credentials, PlatformCredentials, name_of
+from labelwright.settings import SettingsError
+from labelwright.spec import CampaignSpec
+
+__all__ = ["Credentials", "with_credentials"]
+
+
+def with_credentials(campaign: CampaignSpec, credentials: PlatformCredentials | None) -> CampaignSpec:
+    """The campaign with the name of the block that was chosen. Raises SettingsError for a block of another platform."""
+    if credentials is None:
+        return campaign
+    if credentials.platform_name != campaign.platform:
+        raise SettingsError(
+            f"the chosen credentials are for {credentials.platform_name}, the campaign is for {campaign.platform}"
+        )
+    return campaign.model_copy(update={"connection": name_of(credentials)})

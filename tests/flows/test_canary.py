@@ -1,0 +1,166 @@
+"""Canary secrets go through a whole campaign, run by a worker, with a failure in it; afterwards they are looked for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from labelwright.labelers import LabelerKeys
+from tests.ingest.conftest import picture
+from tests.ingest.stores import Azurite
+
+from . import partner
+from .conftest import make_photos, make_spec
+from .test_up import Running, environment, running, wait_until
+
+KEY, SECRET = "canary-key-3f7a91c2", "canary-secret-8d04be6f1a"
+WRONG = "canary-block-77ac2e90b1"
+HOOK = "canary-hook-19bb40cc3d"
+
+
+def save_block(up: Running, name: str, **values: str) -> str:
+    """As a person does it in the UI. Answers the block's id."""
+    code = (
+        "import json, sys; from labelwright.blocks import block_type;"
+        "name, values = sys.argv[1], json.loads(sys.stdin.read());"
+        "print(block_type('campaign_api')(**values).save(name, overwrite=True, _sync=True))"
+    )
+    command = [sys.executable, "-c", code, name]
+    more = {"PREFECT_API_URL": up.api, "PREFECT_HOME": str(up.home / "client")}
+    said = subprocess.run(
+        command,
+        input=json.dumps(values),
+        env=environment(up.home, **more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.returncode == 0, said.stderr
+    return said.stdout.strip().splitlines()[-1]
+
+
+def everything_written(folder: Path) -> dict[str, bytes]:
+    """Every file, and what is in the databases as text besides."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def told_by_prefect(up: Running) -> str:
+    kinds = ("flow_runs", "task_runs", "logs", "artifacts", "deployments", "automations", "flow_run_states")
+    told = []
+    for kind in kinds:
+        offset = 0
+        while True:
+            body = {"limit": 200, "offset": offset}
+            answer = requests.post(f"{up.api}/{kind}/filter", json=body, timeout=30)
+            if answer.status_code == 404:
+                break
+            assert answer.ok, f"{kind}: {answer.text}"
+            told.append(answer.text)
+            if len(answer.json()) < 200:
+                break
+            offset += 200
+    events: Any = requests.post(f"{up.api}/events/filter", json={"limit": 50}, timeout=30).json()
+    while True:
+        told.append(json.dumps(events))
+        if not events.get("next_page"):
+            return "\n".join(told)
+        events = requests.get(events["next_page"], timeout=30).json()
+
+
+def looked_for(secret: str, home: Path, allowed: tuple[str, ...] = ()) -> list[str]:
+    """The files that hold the secret where none should."""
+    places = []
+    for name, content in everything_written(home).items():
+        if secret.encode() in content and not name.startswith(allowed):
+            places.append(name)
+    return places
+
+
+@pytest.mark.slow
+def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_path):
+    home = tmp_path / "home"
+    make_photos(tmp_path / "photos", 3)
+    admin = {"LABELWRIGHT_SERVICE__ADMIN_KEY": KEY, "LABELWRIGHT_SERVICE__ADMIN_SECRET": SECRET}
+    hook = {"LABELWRIGHT_RECEIVER__PORT": "0", "LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET": HOOK}
+    with running(home, **admin, **hook, LABELWRIGHT_RETRY_DELAYS="[0.1]") as up:
+        service = up.addresses["labeling service"]
+        good = save_block(up, "good", url=f"{service}/api/v1", key=KEY, secret=SECRET)
+        save_block(up, "wrong", url=f"{service}/api/v1", key=KEY, secret=WRONG)
+
+        def campaign(title: str, **more: object) -> dict[str, Any]:
+            return make_spec(title, tmp_path / "photos", tmp_path / "datasets", **more).model_dump(mode="json")
+
+        chosen = {"campaign": campaign("river"), "credentials": {"$ref": {"block_document_id": good}}}
+        up.wait_for(up.start("launch-campaign", chosen), "Completed")
+        failed = up.start("launch-campaign", {"campaign": campaign("lake", connection="block:wrong")})
+        up.wait_for(failed, "Failed")
+        assert "401" in json.dumps(up.get(f"/flow_runs/{failed}"))
+
+        status = [sys.executable, "-m", "labelwright", "status", "river", "--json"]
+        told = json.loads(subprocess.run(status, capture_output=True, env=environment(home), timeout=60).stdout)
+        access = LabelerKeys(home).find("block:good", "partner@example.com")
+        assert access is not None
+        partner.label(f"{service}/api/v1", str(told["remote_id"]), access)
+        up.wait_for(up.start("sweep-campaigns", {}), "Completed")
+        wait_until(lambda: list((tmp_path / "datasets").glob("*_labels/v1/receipt.json")), "the datasets")
+        requests.post(f"{up.addresses['receiver']}/eventgrid?secret={HOOK}", json=[], timeout=10).raise_for_status()
+        requests.post(f"{up.addresses['receiver']}/eventgrid?secret=no", json=[], timeout=10)
+
+        shown = told_by_prefect(up)
+        assert "river" in shown
+        assert "labelwright.campaign." in shown
+        for secret in (KEY, SECRET, WRONG, HOOK, access.secret.value if access.secret else ""):
+            assert secret
+            assert secret not in shown
+        assert up.stop() == 0
+
+    # The admin's pair is kept by the service itself, in a file that only its owner can read; a labeler's in its own.
+    own = ("service/admin.json",)
+    assert (home / "service" / "admin.json").stat().st_mode & 0o077 == 0
+    assert looked_for(KEY, home, ("service/",)) == []  # by its key the service knows the admin
+    assert looked_for(SECRET, home, own) == []
+    assert looked_for(WRONG, home) == []
+    assert looked_for(HOOK, home) == []
+    assert looked_for(access.secret.value, home, ("labelers/",)) == []
+    for secret in (KEY, SECRET, WRONG, HOOK):
+        assert looked_for(secret, tmp_path / "datasets") == []
+    rows = sqlite3.connect(home / "prefect" / "prefect.db").execute("select count(*) from block_document").fetchone()
+    assert rows[0] >= 2, "the blocks were there to be found"
+
+
+@pytest.mark.slow
+@pytest.mark.azurite
+def test_a_containers_signature_is_found_nowhere_after_a_drop(tmp_path):
+    store = Azurite(tmp_path)
+    try:
+        url, _, sas = store.new_container().partition("?")
+        signature = sas.rpartition("sig=")[2].partition("&")[0]
+        from azure.storage.blob import ContainerClient
+
+        with ContainerClient.from_container_url(f"{url}?{sas}") as container:
+            container.upload_blob("river/a.jpg", picture())
+            told = "title: dropped\nlabels: [boat]\nlabeler: partner@example.com\n"
+            container.upload_blob("river/campaign.yaml", told)
+        home = tmp_path / "home"
+        with running(home, LABELWRIGHT_RECEIVER__DROP_CONTAINER=url, LABELWRIGHT_CONTAINER_SAS=sas) as up:
+            run = up.start("launch-from-drop", {"blob": "river/campaign.yaml", "etag": "0x1"})
+            up.wait_for(run, "Completed")
+            lost = up.start("launch-from-drop", {"blob": "nowhere/campaign.yaml", "etag": "0x1"})
+            up.wait_for(lost, "Failed")
+            shown = told_by_prefect(up)
+            assert "dropped" in shown
+            assert signature not in shown
+        assert looked_for(signature, home) == []
+    finally:
+        store.stop()

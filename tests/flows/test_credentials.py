@@ -1,0 +1,169 @@
+"""Credentials as Prefect blocks: chosen by name, several side by side, and never told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from labelwright.blocks import ImageContainerCredentials, block_type, register_blocks
+from labelwright.deploying import deploy
+from labelwright.domain import State
+from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.local import Server, free_port, start_service
+from labelwright.platforms import AccessDenied
+from labelwright.settings import SettingsError, forget_settings, settings
+from labelwright.tasks.workbench import Workbench, credentials_of, reach, the_ledger
+
+from .conftest import make_photos, make_spec
+
+pytestmark = pytest.mark.usefixtures("prefect_server", "home")
+
+CANARY = "canary-5d2f9b7c-of-the-block"
+
+
+@pytest.fixture(scope="module")
+def agencies(tmp_path_factory) -> Iterator[dict[str, Server]]:
+    """Two labeling services, as two agencies have them, each with keys of its own."""
+    servers = {name: start_service(tmp_path_factory.mktemp(name), free_port(0)) for name in ("north", "south")}
+    yield servers
+    for server in servers.values():
+        server.stop()
+
+
+def keys_of(server: Server) -> dict[str, Any]:
+    import json
+
+    return json.loads((server.log.parent.parent / "service" / "admin.json").read_text())
+
+
+def save(name: str, server: Server, **changes: object) -> str:
+    """Make the agency's block. Answers its id."""
+    told = keys_of(server)
+    values = {"url": f"{server.url}/api/v1", "key": told["key"], "secret": told["secret"], **changes}
+    return str(block_type("campaign_api")(**values).save(name, overwrite=True))
+
+
+def campaigns_at(server: Server) -> list[str]:
+    told = keys_of(server)
+    headers = {"Authentication-Key": told["key"], "Authentication-Secret": told["secret"]}
+    answer = requests.get(f"{server.url}/api/v1/campaigns", headers=headers, timeout=10)
+    return [one["title"] for one in answer.json()["campaigns"]]
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    make_photos(tmp_path / "photos", 2)
+    return tmp_path / "photos"
+
+
+def test_one_command_registers_a_block_a_platform_and_store():
+    slugs = register_blocks()
+    assert {"labelwright-campaign-api", "labelwright-image-container"} <= set(slugs)
+    assert register_blocks() == slugs
+    api = os.environ["PREFECT_API_URL"]
+    for slug in slugs:
+        assert requests.get(f"{api}/block_types/slug/{slug}", timeout=10).json()["description"]
+    schema = block_type("campaign_api").model_json_schema()
+    assert schema["required"] == ["url", "key", "secret"]
+    assert schema["secret_fields"] == ["key", "secret"]
+
+
+def test_two_agencies_of_one_platform_work_side_by_side_by_blocks_and_by_settings(
+    agencies, photos, tmp_path, monkeypatch
+):
+    for name, server in agencies.items():
+        save(name, server)
+        launch_campaign(make_spec(f"{name} by block", photos, tmp_path / "d", connection=f"block:{name}"))
+        told = keys_of(server)
+        for field, value in (("URL", f"{server.url}/api/v1"), ("KEY", told["key"]), ("SECRET", told["secret"])):
+            monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{name.upper()}__{field}", value)
+        forget_settings()
+        launch_campaign(make_spec(f"{name} by settings", photos, tmp_path / "d", connection=name))
+    for name, server in agencies.items():
+        both_ways = [title for title in campaigns_at(server) if " by " in title]
+        assert sorted(both_ways) == [f"{name} by block", f"{name} by settings"]
+
+
+def test_a_block_chosen_in_the_form_is_remembered_by_its_name_alone(agencies, photos, tmp_path):
+    """The form sends a reference; the run finds the block behind it."""
+    document = save("chosen", agencies["north"], secret=keys_of(agencies["north"])["secret"])
+    spec = make_spec("chosen in the form", photos, tmp_path / "d")
+    launch_campaign(spec.model_dump(mode="json"), {"$ref": {"block_document_id": document}})
+    record = the_ledger().campaigns.get("chosen in the form")
+    assert record.state is State.ACTIVE
+    assert record.spec["connection"] == "block:chosen"
+    api = os.environ["PREFECT_API_URL"]
+    told = requests.post(f"{api}/flow_runs/filter", json={}, timeout=10).text
+    told += requests.post(f"{api}/task_runs/filter", json={}, timeout=10).text
+    told += requests.post(f"{api}/logs/filter", json={}, timeout=10).text
+    assert "chosen in the form" in told
+    assert keys_of(agencies["north"])["secret"] not in told
+
+
+def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(photos, tmp_path):
+    deploy()
+    api = os.environ["PREFECT_API_URL"]
+    found = requests.get(f"{api}/deployments/name/launch-campaign/launch-campaign", timeout=10).json()
+    assert found["parameter_openapi_schema"]["definitions"]["CampaignApiCredentials"]["block_type_slug"]
+    spec = make_spec("inline", photos, tmp_path / "d").model_dump(mode="json")
+    inline = {"url": "http://127.0.0.1:1", "key": "key", "secret": CANARY}
+    body = {"parameters": {"campaign": spec, "credentials": inline}}
+    answer = requests.post(f"{api}/deployments/{found['id']}/create_flow_run", json=body, timeout=10)
+    assert answer.status_code == 409
+    assert CANARY not in requests.post(f"{api}/flow_runs/filter", json={}, timeout=10).text
+    by_reference = {"campaign": spec, "credentials": {"$ref": {"block_document_id": save_somewhere()}}}
+    answer = requests.post(
+        f"{api}/deployments/{found['id']}/create_flow_run", json={"parameters": by_reference}, timeout=10
+    )
+    assert answer.status_code == 201, answer.text
+
+
+def save_somewhere() -> str:
+    kind = block_type("campaign_api")
+    return str(kind(url="http://127.0.0.1:1/api/v1", key="key", secret=CANARY).save("somewhere", overwrite=True))
+
+
+def test_what_is_wrong_with_credentials_is_told_without_them(photos, tmp_path):
+    save_somewhere()
+    with pytest.raises(SettingsError, match="there is no block 'nobody' of type labelwright-campaign-api"):
+        reach("block:nobody", "campaign_api")
+    assert reach("block:somewhere")[0] == "campaign_api", "as a webhook's address names it"
+    with pytest.raises(SettingsError, match="there is no block 'nobody'"):
+        reach("block:nobody")
+    found = credentials_of("block:somewhere")
+    assert found.platform == "campaign_api"
+    assert CANARY not in repr(found) + str(found)
+    assert CANARY not in repr(block_type("campaign_api").load("somewhere"))
+    unsaved = block_type("campaign_api")(url="http://127.0.0.1:1", key="k", secret=CANARY)
+    with pytest.raises(SettingsError, match="save them under a name"):
+        launch_campaign(make_spec("unsaved", photos, tmp_path / "d"), unsaved)
+
+
+def test_a_wrong_secret_is_refused_by_the_platform_and_not_repeated(agencies, photos, tmp_path):
+    save("wrong", agencies["south"], secret=CANARY)
+    with pytest.raises(AccessDenied) as refused:
+        launch_campaign(make_spec("wrong", photos, tmp_path / "d", connection="block:wrong"))
+    assert CANARY not in str(refused.value) + repr(refused.value)
+    assert CANARY not in (the_ledger().campaigns.get("wrong").reason or "")
+
+
+def test_a_container_has_a_signature_of_its_own(tmp_path):
+    ImageContainerCredentials(sas=SecretStr(CANARY)).save("their-photos", overwrite=True)
+    spec = make_spec(
+        "container",
+        tmp_path,
+        tmp_path / "d",
+        images={"container": "https://photos.blob.core.windows.net/theirs", "credentials": "block:their-photos"},
+    )
+    the_ledger().campaigns.add("container", spec.model_dump(mode="json"))
+    bench = Workbench("container")
+    assert bench.source._sas == CANARY
+    assert CANARY not in repr(bench.source)
+    assert settings().container_sas is None
+    assert bench.settings.container_sas is None

@@ -1,0 +1,295 @@
+"""deployments/prefect.yaml on a real Prefect server: what is registered, refused, and skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+from prefect.client.orchestration import get_client
+
+from labelwright import __version__
+from labelwright.deploying import deploy, write_prefect_file
+from labelwright.failures import CannotRun
+from labelwright.receiver.telling import send_to_prefect
+from labelwright.settings import forget_settings
+
+from .conftest import make_photos, make_spec
+
+pytestmark = pytest.mark.usefixtures("prefect_server", "home")
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def get(path: str) -> Any:
+    answer = requests.get(f"{os.environ['PREFECT_API_URL']}{path}", timeout=30)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def post(path: str, body: object) -> requests.Response:
+    return requests.post(f"{os.environ['PREFECT_API_URL']}{path}", json=body, timeout=30)
+
+
+def deployment(name: str) -> dict[str, Any]:
+    return get(f"/deployments/name/{name}/{name}")
+
+
+def start(name: str, parameters: dict[str, Any]) -> requests.Response:
+    """As the UI does it: parameters as JSON."""
+    return post(f"/deployments/{deployment(name)['id']}/create_flow_run", {"parameters": parameters})
+
+
+def triggers() -> dict[str, dict[str, Any]]:
+    found = post("/automations/filter", {}).json()
+    names = [one["name"] for one in found]
+    assert len(names) == len(set(names)), "a trigger is there twice"
+    return {one["name"]: one for one in found}
+
+
+@pytest.fixture(scope="module")
+def deployed(prefect_server, tmp_path_factory) -> list[str]:
+    """As they are by default; a test that deploys otherwise puts it back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABELWRIGHT_HOME", str(tmp_path_factory.mktemp("deployed")))
+        forget_settings()
+        names = deploy()
+    forget_settings()
+    return names
+
+
+def test_deploying_registers_one_deployment_a_flow_and_again_changes_nothing(deployed):
+    first = {name: deployment(name.split("/")[0]) for name in deployed}
+    assert sorted(first) == [
+        f"{name}/{name}"
+        for name in (
+            "export-campaign",
+            "finish-campaign",
+            "launch-campaign",
+            "launch-from-drop",
+            "run-campaign",
+            "sweep-campaigns",
+        )
+    ]
+    for one in first.values():
+        assert one["version"] == __version__
+        assert one["work_pool_name"] == "labelwright"
+        assert "labelwright" in one["tags"]
+        assert one["description"].endswith(".")
+        assert one["global_concurrency_limit"]["limit"] >= 1
+        assert one["enforce_parameter_schema"]
+        assert not one["pull_steps"]
+    assert first["sweep-campaigns/sweep-campaigns"]["parameters"] == {"go_on": "by runs"}
+    before = triggers()
+    assert deploy() == deployed
+    assert {name: deployment(name.split("/")[0])["id"] for name in deployed} == {n: d["id"] for n, d in first.items()}
+    assert before.keys() == triggers().keys()
+
+
+def complete(title: str) -> None:
+    """As a sweep tells it."""
+    event = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "labelwright.campaign.completed",
+        "resource": {"prefect.resource.id": "labelwright.campaign.x", "prefect.resource.name": title},
+        "payload": {"title": title},
+    }
+    send_to_prefect([event])
+
+
+def finishing(title: str) -> list[dict[str, Any]]:
+    """The parameters of the finishing runs of a campaign."""
+    return [one for one in parameters_of("finish-campaign") if one["title"] == title]
+
+
+def parameters_of(name: str) -> list[dict[str, Any]]:
+    """Of every run of a deployment."""
+    body = {"deployments": {"name": {"any_": [name]}}}
+    return [one["parameters"] for one in post("/flow_runs/filter", body).json()]
+
+
+def wait_for(so: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 90
+    while not so():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def test_where_the_sweep_finishes_the_event_starts_nothing(deployed):
+    """Nobody can see that nothing comes: a run of another trigger of the same server comes after it."""
+    complete("left to the sweep")
+    before = len(parameters_of("launch-from-drop"))
+    sign = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "labelwright.drop.arrived",
+        "resource": {"prefect.resource.id": "labelwright.drop.x"},
+        "payload": {"blob": "x/campaign.yaml", "etag": "1"},
+    }
+    send_to_prefect([sign])
+    wait_for(lambda: len(parameters_of("launch-from-drop")) > before, "the other trigger")
+    assert finishing("left to the sweep") == []
+
+
+def test_the_schedule_makes_runs(deployed):
+    """The server itself makes them, which it does not with every release of what it is built on."""
+
+    def made() -> bool:
+        body = {"deployments": {"name": {"any_": ["sweep-campaigns"]}}}
+        return any(one["auto_scheduled"] for one in post("/flow_runs/filter", body).json())
+
+    wait_for(made, "a run by schedule")
+
+
+def test_the_settings_say_how_often_to_sweep_and_who_finishes(deployed, home, monkeypatch):
+    try:
+        schedules = deployment("sweep-campaigns")["schedules"]
+        assert [(one["schedule"]["interval"], one["active"]) for one in schedules] == [(900, True)]
+        assert not triggers()["finish what is completed"]["enabled"]
+        monkeypatch.setenv("LABELWRIGHT_SWEEP_EVERY", "120")
+        monkeypatch.setenv("LABELWRIGHT_FINISH_BY", "event")
+        forget_settings()
+        deploy()
+        assert [one["schedule"]["interval"] for one in deployment("sweep-campaigns")["schedules"]] == [120]
+        found = triggers()["finish what is completed"]
+        assert found["enabled"]
+        assert found["trigger"]["expect"] == ["labelwright.campaign.completed"]
+        assert found["actions"][0]["deployment_id"] == deployment("finish-campaign")["id"]
+        for title in ("2026", 'Ü "x" {{ y }}'):
+            complete(title)
+            wait_for(lambda: finishing(title) == [{"title": title, "export": True}], f"the finishing run of {title}")  # noqa: B023
+    finally:
+        monkeypatch.undo()
+        forget_settings()
+        deploy()
+
+
+def test_a_sweep_that_comes_due_while_another_one_looks_is_skipped(deployed):
+    first, late = (start("sweep-campaigns", {}).json() for _ in range(2))
+    with get_client(sync_client=True) as client:
+        from prefect.states import Cancelled, Pending
+
+        assert client.set_flow_run_state(first["id"], Pending()).status.value == "ACCEPT"
+        client.set_flow_run_state(late["id"], Pending())
+        assert client.read_flow_run(late["id"]).state.type.value == "CANCELLED"
+        client.set_flow_run_state(first["id"], Cancelled(), force=True)
+
+
+def spec_with(tmp_path: Path, **changes: object) -> dict[str, Any]:
+    make_photos(tmp_path / "photos", 2)
+    whole = make_spec("form", tmp_path / "photos", tmp_path / "datasets").model_dump(mode="json")
+    return {name: value for name, value in (whole | changes).items() if value is not ...}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"platform": "campain_api"}, "'campain_api' is not one of ['campaign_api'"),
+        ({"labeler": "nobody"}, "field 'campaign.labeler'"),
+        ({"labels": ...}, "'labels' is a required property"),
+        ({"tilte": "x"}, "'tilte' was unexpected"),
+        (
+            {"labels": [{"name": "boat", "geometry": "circle"}]},
+            "'circle' is not one of ['box', 'polygon', 'image', 'any']",
+        ),
+        ({"labels": []}, "campaign.labels"),
+    ],
+)
+def test_what_the_form_cannot_take_is_refused_before_a_run_is_made(deployed, tmp_path, changes, words):
+    before = len(parameters_of("launch-campaign"))
+    answer = start("launch-campaign", {"campaign": spec_with(tmp_path, **changes)})
+    assert answer.status_code == 409
+    assert words in answer.json()["detail"]
+    assert len(parameters_of("launch-campaign")) == before
+
+
+def test_the_form_has_titles_descriptions_choices_groups_and_an_order(deployed):
+    schema = deployment("launch-campaign")["parameter_openapi_schema"]
+    groups = schema["definitions"]
+    campaign = groups["CampaignSpec"]["properties"]
+    order = sorted(campaign, key=lambda name: campaign[name]["position"])
+    assert order[:6] == ["title", "platform", "connection", "images", "labels", "labeler"]
+    for name in ("CampaignSpec", "ImagesFrom", "LabelSpec", "AttributeSpec", "ExportTo"):
+        fields = groups[name]["properties"].values()
+        assert all("title" in one or "$ref" in one for one in fields), name
+        assert sorted(one["position"] for one in fields) == list(range(len(fields))), name
+    assert groups["Geometry"]["enum"] == ["box", "polygon", "image", "any"]
+    assert campaign["images"]["$ref"].endswith("ImagesFrom")
+    assert all(campaign[name].get("description") for name in ("title", "platform", "connection", "labeler", "deadline"))
+
+
+def test_a_file_of_ones_own_is_written_once_and_can_be_deployed(tmp_path):
+    own = tmp_path / "prefect.yaml"
+    write_prefect_file(own)
+    own.write_text(own.read_text().replace("tags: [labelwright, sweep]", "tags: [labelwright, sweep, ours]"))
+    with pytest.raises(CannotRun, match="not overwritten"):
+        write_prefect_file(own)
+    try:
+        deploy(own)
+        assert "ours" in deployment("sweep-campaigns")["tags"]
+    finally:
+        deploy()
+
+
+def test_a_file_that_prefect_skips_is_told(tmp_path):
+    own = tmp_path / "prefect.yaml"
+    write_prefect_file(own)
+    own.write_text(own.read_text().replace("interval: 900", "interval: often"))
+    with pytest.raises(CannotRun, match="schedules"):
+        deploy(own)
+
+
+def test_without_a_server_deploying_says_how_to_get_one(monkeypatch, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
+    environment |= {"LABELWRIGHT_HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path / "prefect")}
+    command = [sys.executable, "-m", "labelwright", "deploy"]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert answer.returncode == 2
+    assert "labelwright up" in answer.stderr
+
+
+def test_prefects_own_command_deploys_from_a_clone(prefect_server):
+    command = [sys.executable, "-m", "prefect", "--no-prompt"]
+    subprocess.run([*command, "work-pool", "create", "labelwright", "--type", "process", "--overwrite"], check=True)
+    command += ["deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.count("successfully created") == 6
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_deploys_and_its_worker_runs_what_it_deployed(tmp_path, service):
+    """No clone anywhere near: the wheel's own files, another working directory."""
+    source, site = tmp_path / "source", tmp_path / "site"
+    ignored = shutil.ignore_patterns(".venv", ".git", "build", "node_modules", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
+    subprocess.run([*pip, str(site), str(source)], check=True, timeout=300)
+    shutil.rmtree(source)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", *arguments]
+        said = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=elsewhere, timeout=180)
+        assert said.returncode == 0, said.stdout + said.stderr
+        return said.stdout
+
+    where = "import labelwright.deploying as d, labelwright; print(labelwright.__file__, d.prefect_file())"
+    told = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, env=environment, cwd=elsewhere)
+    assert told.stdout.count(str(site)) == 2, told.stdout + told.stderr
+    assert "launch-campaign/launch-campaign" in run("labelwright", "deploy")
+    run_id = start("launch-campaign", {"campaign": spec_with(tmp_path)}).json()["id"]
+    run("prefect", "worker", "start", "--pool", "labelwright", "--type", "process", "--run-once")
+    assert get(f"/flow_runs/{run_id}")["state_name"] == "Completed"

@@ -1,0 +1,125 @@
+"""The form of launch-campaign as people fill it in, in the Prefect UI."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from labelwright.blocks import block_type
+from labelwright.deploying import deploy
+from labelwright.local import Server
+from labelwright.spec import CampaignSpec
+from tests.service.page.chromium import Browser, chromedriver
+
+from .conftest import make_photos
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("home")]
+
+# A field is found by its label, the nth one of it where groups repeat it; `what` is done with what is in it.
+FIELD = """
+const [label, nth] = [arguments[0], arguments[1]];
+const named = [...document.querySelectorAll('.schema-form-property')].filter(one =>
+  one.querySelector('.schema-form-property__label').textContent.trim().replace(' (Optional)', '') === label);
+const field = named[nth];
+if (!field) return false;
+const press = word => {
+  const button = [...field.querySelectorAll('.p-label__body button')].find(one => one.textContent.trim() === word);
+  if (button) button.click();
+  return Boolean(button);
+};
+const fill = (value, kind) => {
+  const control = field.querySelector(kind || 'textarea, input');
+  if (!control) return false;
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(control), 'value').set.call(control, value);
+  control.dispatchEvent(new Event(kind === 'select' ? 'change' : 'input', {bubbles: true}));
+  return true;
+};
+"""
+
+
+class Form:
+    """The page of a run to be made, driven by labels as people read them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+
+    def press(self, label: str, word: str, nth: int = 0) -> None:
+        self._do(label, nth, f"return press({json.dumps(word)})", f"button {word} of {label}")
+
+    def fill(self, label: str, value: str, nth: int = 0) -> None:
+        self._do(label, nth, f"return fill({json.dumps(value)})", f"field {label}")
+
+    def choose(self, label: str, shown: str) -> None:
+        """Of a list of choices, the one that is shown so."""
+        choose = (
+            "const option = [...field.querySelectorAll('option')].find(one => one.textContent.trim() === "
+            f"{json.dumps(shown)}); return Boolean(option) && fill(option.value, 'select')"
+        )
+        self._do(label, 0, choose, f"choice {shown} of {label}")
+
+    def submit(self, answer: str) -> None:
+        """Until the page says so."""
+        self._browser.js(
+            "[...document.querySelectorAll('button')].find(one => one.textContent.trim() === 'Submit').click()"
+        )
+        shown = "return document.body.innerText"
+        self._browser.wait(lambda: answer in self._browser.js(shown), f"'{answer}' on the page", 30)
+
+    def _do(self, label: str, nth: int, what: str, told: str) -> None:
+        self._browser.wait(lambda: self._browser.js(FIELD + what, label, nth), told, 30)
+
+
+@pytest.fixture
+def form(prefect_server: Server) -> Iterator[Form]:
+    deploy()
+    block_type("campaign_api")(url="http://127.0.0.1:1/api/v1", key="k", secret="s").save("agency", overwrite=True)
+    api = os.environ["PREFECT_API_URL"]
+    found = requests.get(f"{api}/deployments/name/launch-campaign/launch-campaign", timeout=10).json()["id"]
+    with chromedriver() as driver:
+        browser = Browser(driver, size=(1200, 3600))
+        try:
+            browser.open(f"{prefect_server.url}/deployments/deployment/{found}/run")
+            yield Form(browser)
+        finally:
+            browser.close()
+
+
+def runs() -> list[dict[str, Any]]:
+    """Of launch-campaign, the newest first."""
+    body = {"deployments": {"name": {"any_": ["launch-campaign"]}}, "sort": "START_TIME_DESC"}
+    answer = requests.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def test_a_campaign_is_launched_by_filling_in_the_form(form, tmp_path):
+    make_photos(tmp_path / "photos", 1)
+    before = {run["id"] for run in runs()}
+    form.fill("Title", "river")
+    form.press("Folder", "str")
+    form.fill("Folder", str(tmp_path / "photos"))
+    form.press("Labels", "Add item")
+    form.fill("Name", "boat")
+    form.choose("Geometry", "polygon")
+    form.fill("Labeler", "partner@example.com")
+    form.press("credentials", "CampaignApiCredentials")
+    form.choose("credentials", "agency")
+    form.submit("scheduled to start")
+    (parameters,) = [run["parameters"] for run in runs() if run["id"] not in before]
+    assert list(parameters["credentials"]) == ["$ref"]
+    spec = CampaignSpec.model_validate(parameters["campaign"])
+    assert (spec.title, spec.labeler, spec.images.folder) == ("river", "partner@example.com", str(tmp_path / "photos"))
+    assert [(label.name, label.geometry.value) for label in spec.labels] == [("boat", "polygon")]
+
+
+def test_what_is_missing_is_shown_in_the_form_and_no_run_is_made(form):
+    before = len(runs())
+    form.fill("Title", "river")
+    form.fill("Labeler", "nobody")
+    form.submit("'labels' is a required property")
+    assert len(runs()) == before

@@ -1,0 +1,167 @@
+"""People are told once, through a block of theirs: tried with a webhook on a socket of our own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+from prefect import flow, tags
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import get_client
+from prefect.states import Failed
+
+from labelwright.deploying import deploy
+from labelwright.failures import CannotRun
+from labelwright.notifying import register_notifications, write_notifications
+from labelwright.receiver.telling import send_to_prefect
+
+pytestmark = pytest.mark.usefixtures("prefect_server", "home")
+
+NAMES = [
+    "Labelwright: a campaign stalls",
+    "Labelwright: a campaign is overdue",
+    "Labelwright: a campaign failed",
+    "Labelwright: a campaign is finished",
+    "Labelwright: a run failed",
+]
+
+
+@pytest.fixture
+def mailbox() -> Iterator[list[dict[str, Any]]]:
+    """What was told, and a block that tells it."""
+    told: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Silence."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        CustomWebhookNotificationBlock(
+            name="our mailbox",
+            url=f"http://127.0.0.1:{server.server_address[1]}/",
+            json_data={"subject": "{{subject}}", "body": "{{body}}"},
+        ).save("mailbox", overwrite=True)
+        yield told
+        server.shutdown()
+
+
+def automations() -> list[dict[str, Any]]:
+    found = requests.post(f"{os.environ['PREFECT_API_URL']}/automations/filter", json={}, timeout=10).json()
+    return [one for one in found if one["name"].startswith("Labelwright: ")]
+
+
+def tell(kind: str, title: str, times: int = 1, **payload: object) -> None:
+    """As a sweep tells it; told more than once it is the same event."""
+    event = {
+        "id": str(uuid4()),
+        "occurred": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "event": f"labelwright.campaign.{kind}",
+        "resource": {"prefect.resource.id": f"labelwright.campaign.{title}", "prefect.resource.name": title},
+        "payload": payload,
+    }
+    for _ in range(times):
+        send_to_prefect([event])
+
+
+def until(so: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def test_each_is_told_once(mailbox):
+    assert register_notifications("custom-webhook/mailbox") == NAMES
+    tell("stalled", "river", times=3, since="2026-11-20", done=3, total=9)
+    tell("overdue", "river", done=3, total=9)
+    tell("needs-attention", "river", why="the platform answered 403")
+    tell("stalled", "lake", since="2026-11-21", done=0, total=9)
+    tell("progressed", "river", done=4, total=9)
+    tell("finished", "river", done=9, total=9)
+    until(lambda: len(mailbox) >= 5, "five notifications")
+    subjects = sorted(one["subject"] for one in mailbox)
+    assert subjects == [
+        "Finished: river",
+        "Needs attention: river",
+        "Overdue: river",
+        "Stalled: lake",
+        "Stalled: river",
+    ]
+    bodies = {one["subject"]: one["body"] for one in mailbox}
+    assert bodies["Needs attention: river"] == "the platform answered 403"
+    assert "since 2026-11-20: 3 of 9" in bodies["Stalled: river"]
+
+
+def test_a_run_without_a_deployment_tells_nobody_of_its_failure(mailbox):
+    """Only runs that nobody watches do: those of deployments."""
+    register_notifications("custom-webhook/mailbox")
+
+    @flow
+    def by_hand() -> None:
+        raise ValueError("seen by whoever runs it")
+
+    with tags("labelwright"), pytest.raises(ValueError, match="seen"):
+        by_hand()
+    tell("finished", "after", done=1, total=1)
+    until(lambda: "Finished: after" in [one["subject"] for one in mailbox], "the event that came after")
+    assert [one["subject"] for one in mailbox if "after" not in one["subject"]] == []
+
+
+def test_a_deployments_run_that_fails_again_and_again_is_told_once(mailbox):
+    deploy()
+    register_notifications("custom-webhook/mailbox")
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("export-campaign/export-campaign")
+        for _ in range(2):
+            run = client.create_flow_run_from_deployment(found.id, parameters={"title": "lost"}, name="export lost")
+            client.set_flow_run_state(run.id, Failed(message="the store is full"), force=True)
+    until(lambda: mailbox != [], "the failure")
+    tell("finished", "later", done=1, total=1)
+    until(lambda: "Finished: later" in [one["subject"] for one in mailbox], "the event that came after")
+    failures = [one for one in mailbox if one["subject"] == "Failed: export lost"]
+    assert len(failures) == 1
+    assert "the store is full" in failures[0]["body"]
+
+
+def test_registering_again_updates_what_is_there(mailbox):
+    register_notifications("custom-webhook/mailbox")
+    first = {one["name"]: one["id"] for one in automations()}
+    assert sorted(first) == sorted(NAMES)
+    register_notifications("custom-webhook/mailbox")
+    assert {one["name"]: one["id"] for one in automations()} == first
+    assert len(automations()) == len(NAMES)
+
+
+def test_prefects_own_command_takes_what_is_written(mailbox, tmp_path):
+    for one in automations():
+        requests.delete(f"{os.environ['PREFECT_API_URL']}/automations/{one['id']}", timeout=10)
+    target = tmp_path / "mine.yaml"
+    write_notifications("custom-webhook/mailbox", target)
+    command = [sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(target)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert sorted(one["name"] for one in automations()) == sorted(NAMES)
+    with pytest.raises(CannotRun, match="not overwritten"):
+        write_notifications("custom-webhook/mailbox", target)
+
+
+@pytest.mark.parametrize(("block", "words"), [("mailbox", "TYPE/NAME"), ("slack-webhook/nobody", "there is no block")])
+def test_a_block_that_is_not_there_is_told(block, words):
+    with pytest.raises(CannotRun, match=words):
+        register_notifications(block)

@@ -1,0 +1,101 @@
+"""From the receiver, a process of its own, over a real Prefect server's triggers to runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from labelwright.deploying import deploy
+from labelwright.local import Server, start_receiver
+from labelwright.settings import forget_settings
+from tests.receiver.conftest import DROP, SECRET
+from tests.receiver.test_receiving import created
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture
+def receiver(home, monkeypatch, prefect_server) -> Iterator[Server]:
+    monkeypatch.setenv("LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET", SECRET)
+    monkeypatch.setenv("LABELWRIGHT_RECEIVER__DROP_CONTAINER", DROP)
+    forget_settings()
+    deploy()
+    server = start_receiver(home, prefect_server.url, "127.0.0.1", 0)
+    yield server
+    server.stop()
+
+
+def runs(deployment: str) -> list[dict[str, Any]]:
+    body = {"deployments": {"name": {"any_": [deployment]}}}
+    answer = requests.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=30)
+    answer.raise_for_status()
+    return [one for one in answer.json() if not one["auto_scheduled"]]
+
+
+def until(so: Any, what: str) -> None:
+    end = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def tell(receiver: Server, *events: object) -> None:
+    answer = requests.post(f"{receiver.url}/eventgrid?secret={SECRET}", json=events, timeout=30)
+    assert answer.status_code == 200, answer.text
+
+
+def waits(receiver: Server) -> bool:
+    return requests.get(f"{receiver.url}/health", timeout=10).json()["waiting"] > 0
+
+
+def test_a_campaign_file_starts_one_run_however_often_it_is_told(receiver, home, prefect_server):
+    """Types survive: a folder that looks like a number stays a text."""
+    name, event = "2026/campaign.yaml", created("2026/campaign.yaml", etag="0x8DE")
+    before = len(runs("launch-from-drop"))
+    tell(receiver, event, event)
+    tell(receiver, event)
+    until(lambda: len(runs("launch-from-drop")) > before, "no run was started")
+    receiver.stop()
+    again = start_receiver(home, prefect_server.url, "127.0.0.1", 0)
+    try:
+        tell(again, event, created("other/campaign.yaml"))
+        until(lambda: len(runs("launch-from-drop")) > before + 1, "no run was started for the other one")
+        made = [one["parameters"] for one in runs("launch-from-drop")]
+        assert made.count({"blob": name, "etag": "0x8DE"}) == 1
+        assert {"blob": "other/campaign.yaml", "etag": "0x1"} in made
+    finally:
+        again.stop()
+
+
+def test_an_event_of_the_right_name_wakes_the_sweep(receiver):
+    """The receiver's own event; tests/receiver shows that a webhook makes one."""
+    from labelwright.receiver.telling import send_to_prefect
+
+    before = len(runs("sweep-campaigns"))
+    send_to_prefect(
+        [
+            {
+                "id": "5e0b5a8e-3a53-4f7e-8f57-0d0b0a5c4f11",
+                "occurred": "2026-11-22T07:00:00+00:00",
+                "event": "labelwright.webhook.received",
+                "resource": {"prefect.resource.id": "labelwright.connection.north", "prefect.resource.name": "north"},
+                "payload": {"connection": "north", "kind": "task done"},
+            }
+        ]
+    )
+    until(lambda: len(runs("sweep-campaigns")) > before, "the sweep was not woken")
+
+
+def test_a_receiver_without_a_prefect_server_says_what_it_needs(home):
+    import subprocess
+    import sys
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
+    command = [sys.executable, "-m", "labelwright", "receive"]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert (answer.returncode, "labelwright up" in answer.stderr) == (2, True)

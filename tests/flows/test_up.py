@@ -1,0 +1,226 @@
+"""`labelwright up` as a process: everything comes up, works, is mended, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from labelwright import processes, up
+from labelwright.local import NotStarted, Server, free_port
+
+from .conftest import make_photos, make_spec
+
+
+@dataclass
+class Running:
+    """An `up` of its own, and what it said."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    addresses: dict[str, str]
+
+    @property
+    def api(self) -> str:
+        return f"{self.addresses['Prefect UI']}/api"
+
+    def get(self, path: str) -> Any:
+        answer = requests.get(f"{self.api}{path}", timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def start(self, name: str, parameters: dict[str, Any]) -> str:
+        """A run of a deployment, as the UI makes it. Answers its id."""
+        found = self.get(f"/deployments/name/{name}/{name}")["id"]
+        answer = requests.post(
+            f"{self.api}/deployments/{found}/create_flow_run", json={"parameters": parameters}, timeout=30
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def wait_for(self, run: str, state: str) -> None:
+        wait_until(lambda: self.get(f"/flow_runs/{run}")["state_name"] == state, f"{run} is {state}")
+
+    def runs(self, name: str) -> list[dict[str, Any]]:
+        body = {"deployments": {"name": {"any_": [name]}}}
+        return requests.post(f"{self.api}/flow_runs/filter", json=body, timeout=30).json()
+
+    def children(self) -> list[int]:
+        return processes.below(self.process.pid)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+def wait_until(so: Callable[[], Any], what: str, patience: float = 240) -> Any:
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        try:
+            found = so()
+        except requests.ConnectionError:
+            found = None
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not within {patience} seconds: {what}")
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELWRIGHT_"))}
+    return {**kept, "LABELWRIGHT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **more}
+
+
+@contextmanager
+def running(home: Path, **more: str) -> Iterator[Running]:
+    ports = ["--prefect-port", str(free_port(0)), "--service-port", str(free_port(0))]
+    command = [sys.executable, "-m", "labelwright", "up", "--json", *ports]
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.err").open("w") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(home, **more)
+        )
+    assert process.stdout is not None
+    try:
+        told = ""
+        while not told.endswith("}\n"):
+            line = process.stdout.readline()
+            assert line, (home / "up.err").read_text()
+            told += line
+        yield Running(process, home, json.loads(told))
+    finally:
+        left = processes.below(process.pid)
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        processes.send(left, signal.SIGKILL)
+
+
+def campaign(title: str, tmp_path: Path) -> dict[str, Any]:
+    make_photos(tmp_path / "photos", 3)
+    return make_spec(title, tmp_path / "photos", tmp_path / "datasets").model_dump(mode="json")
+
+
+@pytest.mark.slow
+def test_everything_comes_up_works_and_goes_in_order(tmp_path):
+    with running(tmp_path / "home", LABELWRIGHT_SWEEP_EVERY="10") as everything:
+        assert requests.get(f"{everything.addresses['labeling service']}/health", timeout=5).ok
+        second = subprocess.run(
+            [sys.executable, "-m", "labelwright", "up"],
+            capture_output=True,
+            text=True,
+            env=environment(everything.home),
+            timeout=60,
+        )
+        assert second.returncode == 2
+        assert str(everything.process.pid) in second.stderr
+        assert everything.addresses["Prefect UI"] in second.stderr
+
+        run = everything.start("launch-campaign", {"campaign": campaign("river", tmp_path)})
+        everything.wait_for(run, "Completed")
+        by_hand = subprocess.run(
+            [sys.executable, "-m", "labelwright", "export", "nowhere"],
+            capture_output=True,
+            text=True,
+            env=environment(everything.home),
+            timeout=60,
+        )
+        assert "knows no campaign 'nowhere'" in by_hand.stderr
+        names = [one["name"] for one in requests.post(f"{everything.api}/flow_runs/filter", json={}, timeout=30).json()]
+        assert "export nowhere" in names, "another command did not use this Prefect server"
+
+        def scheduled() -> bool:
+            done = [one for one in everything.runs("sweep-campaigns") if one["state_name"] == "Completed"]
+            return any(one["auto_scheduled"] for one in done)
+
+        wait_until(scheduled, "a scheduled sweep")
+
+        waiting = everything.start("run-campaign", {"campaign": campaign("lake", tmp_path)})
+        everything.wait_for(waiting, "Running")
+        wait_until(lambda: len(everything.children()) >= 4, "the run's own process")
+        children = everything.children()
+        assert everything.stop() == 0
+        assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+        log = (everything.home / "logs" / "worker.log").read_text()
+        assert "Execution was aborted by a termination signal" in log, "the run did not say that it was broken off"
+
+
+@pytest.mark.slow
+def test_what_dies_is_started_again_where_it_was_and_sigterm_ends_it_too(tmp_path):
+    with running(tmp_path / "home") as everything:
+
+        def said() -> str:
+            return (everything.home / "up.err").read_text()
+
+        for number, name in enumerate(("worker", "prefect", "service")):
+            (victim,) = [pid for pid in everything.children() if _is(pid, name)]
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: said().count("runs again") > number, f"another {name}")  # noqa: B023
+        run = everything.start("launch-campaign", {"campaign": campaign("river", tmp_path)})
+        everything.wait_for(run, "Completed")
+        children = everything.children()
+        assert everything.stop(signal.SIGTERM) == 0
+        assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+        assert said().count("runs again") >= 3
+
+
+@pytest.mark.slow
+def test_a_killed_up_takes_everything_with_it(tmp_path):
+    with running(tmp_path / "home") as everything:
+        children = everything.children()
+        everything.process.kill()
+        wait_until(lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()], "nothing left")
+
+
+def _is(pid: int, name: str) -> bool:
+    words = {"worker": "worker\0start", "prefect": "server\0start", "service": "labelwright\0serve"}[name]
+    try:
+        return words in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+def test_what_ends_again_and_again_ends_everything(tmp_path, capsys):
+    starts = 0
+
+    def start(_was: Server | None) -> Server:
+        nonlocal starts
+        starts += 1
+        process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+        process.wait()
+        return Server("http://127.0.0.1:1", process, tmp_path / "part.log")
+
+    part = up.Part("the part", start)
+    part.up()
+    for _ in range(up.RESTARTS):
+        part.mend()
+    with pytest.raises(NotStarted, match=r"the part ended 4 times .* code 7.*part\.log"):
+        part.mend()
+    assert starts == 1 + up.RESTARTS
+
+
+def test_a_part_that_lives_is_left_alone(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        part = up.Part("the part", lambda _was: Server("", process, tmp_path / "part.log"))
+        part.up()
+        part.mend()
+        assert part.ended == []
+        assert process.pid in processes.below(os.getpid())
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,340 @@
+"""What the receiver takes, what it refuses, and what it writes down before it answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from labelwright.receiver import app
+from labelwright.receiver.telling import Teller
+
+from .conftest import DROP, SECRET, signature
+
+
+def ring(receiver: str, note: dict[str, Any], account: str = "north", *, signed_by: str = "") -> requests.Response:
+    body = json.dumps(note).encode()
+    headers = {"X-Signature": signature(f"secret of {signed_by or account}", body)}
+    return requests.post(f"{receiver}/webhooks/{account}", data=body, headers=headers, timeout=10)
+
+
+def grid(receiver: str, events: Any, **headers: str) -> requests.Response:
+    return requests.post(f"{receiver}/eventgrid?secret={SECRET}", json=events, headers=headers, timeout=10)
+
+
+def created(name: str, *, etag: str = "0x1", url: str = DROP, container: str = "drop", **data: Any) -> dict[str, Any]:
+    """As Event Grid's own schema tells of a blob."""
+    return {
+        "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/photos",
+        "subject": f"/blobServices/default/containers/{container}/blobs/{name}",
+        "eventType": "Microsoft.Storage.BlobCreated",
+        "id": "831e1650-001e-001b-66ab-eeb76e069631",
+        "eventTime": "2026-11-22T07:00:00.0000000Z",
+        "data": {"api": "PutBlob", "eTag": etag, "contentLength": 524, "url": f"{url}/{name}", **data},
+        "dataVersion": "",
+        "metadataVersion": "1",
+    }
+
+
+def waiting(ledger) -> list[dict[str, Any]]:
+    return [one.payload for one in ledger.inbox.waiting()]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_sent(post) -> None:
+    post.broken = True
+
+
+def test_a_signed_note_is_written_down_once(receiver, ledger):
+    note = {"id": "1", "kind": "task done", "campaign": "77"}
+    assert ring(receiver, note).json() == {"new": True}
+    assert ring(receiver, note).json() == {"new": False}
+    (letter,) = ledger.inbox.waiting()
+    assert letter.event == "labelwright.webhook.received"
+    assert letter.resource["prefect.resource.id"] == "labelwright.connection.north"
+    assert letter.payload == {"connection": "north", "platform": "bell", "kind": "task done", "campaign": "77"}
+
+
+def test_the_same_note_of_two_accounts_is_two(receiver, ledger):
+    assert ring(receiver, {"id": "1", "kind": "k"}, "north").json()["new"]
+    assert ring(receiver, {"id": "1", "kind": "k"}, "south").json()["new"]
+    assert [one["connection"] for one in waiting(ledger)] == ["north", "south"]
+
+
+@pytest.mark.parametrize(
+    ("account", "signed_by", "note", "status"),
+    [
+        ("north", "south", {"id": "1", "kind": "k"}, 401),
+        ("north", "north", {"id": "1"}, 400),
+        ("nobody", "north", {"id": "1", "kind": "k"}, 404),
+        ("campaign_api", "north", {"id": "1", "kind": "k"}, 404),
+    ],
+)
+def test_what_is_forged_broken_or_for_nobody_is_refused_and_leaves_no_trace(
+    receiver, ledger, account, signed_by, note, status
+):
+    answer = ring(receiver, note, account, signed_by=signed_by)
+    assert answer.status_code == status
+    assert "secret of" not in answer.text
+    assert waiting(ledger) == []
+
+
+def test_a_note_that_cannot_be_written_down_is_asked_for_again(receiver, ledger, monkeypatch):
+    from sqlalchemy.exc import OperationalError
+
+    def full(*_: object, **__: object) -> bool:
+        raise OperationalError("insert", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(ledger.inbox, "put", full)
+    answer = ring(receiver, {"id": "1", "kind": "k"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "disk" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/webhooks/north", 405),
+        ("PUT", "/webhooks/north", 405),
+        ("DELETE", "/eventgrid", 405),
+        ("POST", "/health", 405),
+        ("GET", "/", 404),
+    ],
+)
+def test_other_methods_and_places_are_refused(receiver, method, path, status):
+    assert requests.request(method, f"{receiver}{path}", timeout=10).status_code == status
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_is_too_large_is_refused_before_it_is_read(receiver, told):
+    def pieces():
+        for _ in range(40):
+            yield b"x" * 65536
+
+    body = b"x" * (app.LARGEST + 1) if told else pieces()
+    try:
+        assert requests.post(f"{receiver}/webhooks/north", data=body, timeout=10).status_code == 413
+    except requests.ConnectionError:
+        assert not told, "the answer may be lost only when the body is still being sent"
+
+
+def test_a_body_that_drips_is_given_up(receiver, monkeypatch):
+    monkeypatch.setattr(app, "PATIENCE", 0.3)
+    connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=10)
+    connection.putrequest("POST", "/webhooks/north")
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b"{")
+    assert connection.getresponse().status == 408
+    connection.close()
+
+
+def test_while_one_drips_others_are_served(receiver):
+    connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=10)
+    connection.putrequest("POST", "/webhooks/north")
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b"{")
+    assert ring(receiver, {"id": "1", "kind": "k"}).status_code == 200
+    connection.close()
+
+
+# Azure Event Grid
+
+
+def test_event_grids_own_handshake_is_answered_with_its_code(receiver, ledger):
+    event = {
+        "id": "2d1781af-3a4c-4d7c-bd0c-e34b19da4e66",
+        "topic": "/subscriptions/s",
+        "subject": "",
+        "data": {"validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6", "validationUrl": "https://x.azure.net/v"},
+        "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+        "eventTime": "2026-11-22T07:00:00Z",
+        "metadataVersion": "1",
+        "dataVersion": "1",
+    }
+    answer = grid(receiver, [event], **{"aeg-event-type": "SubscriptionValidation"})
+    assert answer.status_code == 200
+    assert answer.json() == {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}
+    assert waiting(ledger) == []
+
+
+def test_the_handshake_of_cloud_events_is_answered_with_its_origin(receiver):
+    headers = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Rate": "120"}
+    answer = requests.options(f"{receiver}/eventgrid?secret={SECRET}", headers=headers, timeout=10)
+    assert answer.status_code == 200
+    assert answer.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
+    assert answer.headers["WebHook-Allowed-Rate"] == "120"
+    assert requests.options(f"{receiver}/eventgrid?secret={SECRET}", timeout=10).status_code == 400
+
+
+def test_a_campaign_file_is_written_down_once_a_version(receiver, ledger):
+    event = created("river/2026/campaign.yaml")
+    assert grid(receiver, [event, event]).json() == {"new": 1}
+    assert grid(receiver, [event]).json() == {"new": 0}
+    assert grid(receiver, [created("river/2026/campaign.yaml", etag="0x2")]).json() == {"new": 1}
+    assert waiting(ledger) == [{"blob": "river/2026/campaign.yaml", "etag": etag} for etag in ("0x1", "0x2")]
+    resources = {one.resource["prefect.resource.id"] for one in ledger.inbox.waiting()}
+    assert len(resources) == 1
+    assert resources.pop().startswith("labelwright.drop.river-2026-")
+
+
+def test_cloud_events_are_read_as_well_alone_and_in_a_list(receiver, ledger):
+    def cloud(name: str) -> dict[str, Any]:
+        event = created(name)
+        return {
+            "specversion": "1.0",
+            "type": event["eventType"],
+            "source": event["topic"],
+            "id": event["id"],
+            "time": event["eventTime"],
+            "subject": event["subject"],
+            "data": event["data"],
+        }
+
+    kind = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+    assert grid(receiver, cloud("a/campaign.yaml"), **kind).json() == {"new": 1}
+    assert grid(receiver, [cloud("b/campaign.yaml"), cloud("c/campaign.yaml")]).json() == {"new": 2}
+    assert [one["blob"][0] for one in waiting(ledger)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        created("river/photo.jpg"),
+        created("campaign.yaml"),
+        created("river/my-campaign.yaml"),
+        created("river/campaign.yaml", contentLength=0),
+        created("river/campaign.yaml", container="other"),
+        created("river/campaign.yaml", url="https://elsewhere.blob.core.windows.net/drop"),
+        created("river/campaign.yaml") | {"eventType": "Microsoft.Storage.BlobDeleted"},
+        created("river/campaign.yaml") | {"subject": None},
+        {},
+    ],
+)
+def test_other_blobs_and_events_are_taken_and_left_alone(receiver, ledger, event):
+    assert grid(receiver, [event]).json() == {"new": 0}
+    assert waiting(ledger) == []
+
+
+def test_the_name_of_a_hierarchical_account_is_the_same_account(receiver, ledger):
+    event = created("river/campaign.yaml", url="https://photos.dfs.core.windows.net/drop", api="FlushWithClose")
+    assert grid(receiver, [event]).json() == {"new": 1}
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[1]", '"text"'])
+def test_what_is_no_event_is_refused(receiver, body):
+    assert requests.post(f"{receiver}/eventgrid?secret={SECRET}", data=body, timeout=10).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+@pytest.mark.parametrize("given", ["", "?secret=", "?secret=what+only+the+tests+kno", "?secret=é"])
+def test_without_the_secret_nothing_is_taken(receiver, ledger, method, given):
+    headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+    answer = requests.request(
+        method, f"{receiver}/eventgrid{given}", json=[created("river/campaign.yaml")], headers=headers, timeout=10
+    )
+    assert answer.status_code == 401
+    assert waiting(ledger) == []
+
+
+def test_the_secret_may_come_as_a_header(receiver):
+    answer = requests.post(
+        f"{receiver}/eventgrid",
+        json=[created("river/campaign.yaml")],
+        headers={"X-Labelwright-Secret": SECRET},
+        timeout=10,
+    )
+    assert answer.json() == {"new": 1}
+
+
+@pytest.mark.parametrize("secret", [None, ""])
+def test_where_no_secret_is_set_event_grid_is_not_let_in(receiver, settings, ledger, secret):
+    settings.event_grid_secret = None if secret is None else SecretStr(secret)
+    answer = requests.post(f"{receiver}/eventgrid?secret=", json=[created("river/campaign.yaml")], timeout=10)
+    assert answer.status_code in (401, 403)
+    assert waiting(ledger) == []
+
+
+def test_many_at_once_are_all_written_down_once(receiver, ledger):
+    def send(number: int) -> None:
+        ring(receiver, {"id": str(number % 20), "kind": "k"})
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(waiting(ledger)) == 20
+
+
+# Telling Prefect
+
+
+def until(so: Any) -> None:
+    end = time.monotonic() + 20
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_what_came_is_told_on_and_then_no_more(receiver, ledger, post):
+    post.broken = False
+    ring(receiver, {"id": "1", "kind": "k"})
+    grid(receiver, [created("river/campaign.yaml")])
+    until(lambda: len(post.taken) == 2 and not ledger.inbox.waiting())
+    assert {one["event"] for one in post.taken} == {"labelwright.webhook.received", "labelwright.drop.arrived"}
+
+
+def test_while_prefect_is_down_it_waits_and_is_told_when_it_is_back(receiver, ledger, post):
+    ring(receiver, {"id": "1", "kind": "k"})
+    (letter,) = ledger.inbox.waiting()
+    post.broken = False
+    until(lambda: post.taken)
+    assert post.taken[0]["id"] == letter.id
+
+
+def test_what_was_not_told_before_a_crash_is_told_at_the_next_start_under_the_same_id(ledger, post):
+    ledger.inbox.put("drop", "a", "labelwright.drop.arrived", {"prefect.resource.id": "x"}, {"blob": "a"})
+    ledger.inbox.put("drop", "b", "labelwright.drop.arrived", {"prefect.resource.id": "y"}, {"blob": "b"})
+    ids = [one.id for one in ledger.inbox.waiting()]
+    post.broken = False
+    taken = []
+
+    def dies_after_the_first(events: Any) -> None:
+        taken.extend(events)
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        Teller(ledger, dies_after_the_first).tell()
+    Teller(ledger, post).tell()
+    assert [one["id"] for one in taken + post.taken] == [ids[0], ids[0], ids[1]]
+    assert ledger.inbox.waiting() == []
+
+
+def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):
+    post.broken = False
+    teller = Teller(ledger, post, gather=3600)
+    for number in range(30):
+        ledger.inbox.put(
+            "webhook north",
+            str(number),
+            "labelwright.webhook.received",
+            {"prefect.resource.id": "x"},
+            {"kind": "k", "campaign": str(number)},
+        )
+    assert teller.tell() > 0
+    ledger.inbox.put(
+        "webhook north", "late", "labelwright.webhook.received", {"prefect.resource.id": "x"}, {"kind": "k"}
+    )
+    assert teller.tell() <= 15
+    (event,) = post.taken
+    assert (event["payload"]["count"], len(event["payload"]["notes"])) == (30, 30)
+    assert len(ledger.inbox.waiting()) == 1
+    Teller(ledger, post, gather=3600).tell()
+    assert ledger.inbox.waiting() == []
