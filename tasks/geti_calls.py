@@ -16,26 +16,16 @@ from labelwright.platforms.geti_labels import annotations_for
 from labelwright.platforms.geti_projects import NewLabel, NewTask, normal_kind
 from labelwright.platforms.geti_shapes import GetiMedium
 from labelwright.platforms.geti_threads import in_parallel
-from labelwright.platforms.protocol import LabelsPage, Secret
-from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.settings import settings
+from labelwright.platforms.protocol import LabelsPage
 
 from .reporting import log
 from .retrying import RETRIED
+from .workbench import reach
 
 
 def geti_at(connection: str, options: Mapping[str, Any] | None = None) -> Geti:
-    """The adapter for a connection of the settings. Raises SettingsError."""
-    found = settings().connection(connection)
-    made = PLATFORMS["geti"].connect(
-        Connection(
-            url=found.url or "",
-            key=found.key.get_secret_value() if found.key else "",
-            secret=Secret(found.secret.get_secret_value() if found.secret else ""),
-            options=options or {},
-            requests_per_second=found.requests_per_second,
-        )
-    )
+    """The adapter for a connection of the settings, or for a block. Raises SettingsError."""
+    made = reach(connection, "geti", options)[1]
     assert isinstance(made, Geti)  # noqa: S101 - the registry says so
     return made
 
