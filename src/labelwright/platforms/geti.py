@@ -149,7 +149,11 @@ class Geti:
         def read(medium: GetiMedium) -> LabelsPage:
             if not medium.done(tasks):
                 return LabelsPage((), None)
-            return LabelsPage((labeled_from(project, medium, self.client.scene(project, medium)),), None)
+            scene = self.client.scene(project, medium)
+            if scene is None:  # never taken for "nothing there"
+                told = f"image '{medium.name}' ({medium.id}) is annotated, and its annotations are not there"
+                raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, words=told)
+            return LabelsPage((labeled_from(project, medium, scene),), None)
 
         pages = in_parallel(read, media, self.options.threads)
         return LabelsPage(tuple(image for page in pages for image in page.images), following or None)
