@@ -65,6 +65,12 @@ def test_a_mistake_is_told_in_a_sentence(labelwright, arguments, code, words):
     assert answer.stdout == ""
 
 
+def test_deploying_to_a_server_that_does_not_answer_says_so(labelwright):
+    for command in (["deploy"], ["blocks"], ["notify", "slack-webhook/us"]):
+        answer = labelwright(*command, PREFECT_API_URL="http://127.0.0.1:9/api")
+        assert (answer.returncode, "did not answer" in answer.stderr) == (4, True), answer.stderr
+
+
 def test_a_plan_tells_everything_and_does_nothing(labelwright, campaign, tmp_path):
     answer = labelwright("plan", campaign)
     assert answer.returncode == 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
-from labelwright.failures import CannotRun
+from labelwright.local import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
 from labelwright.settings import ConnectionSettings, Settings, SettingsError
 from labelwright.spec import BLOCK, ImagesFrom
@@ -100,7 +100,10 @@ else:
 
 
 def register_blocks() -> list[str]:
-    """Make every block type known to the Prefect server that is configured. Answers their slugs. Raises CannotRun."""
+    """Make every block type known to the Prefect server that is configured. Answers their slugs.
+
+    Raises CannotRun, NotStarted.
+    """
     from httpx import HTTPError
 
     from labelwright.deploying import client_at_hand
@@ -111,7 +114,7 @@ def register_blocks() -> list[str]:
         for kind in kinds:
             kind.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
     except HTTPError as error:
-        raise CannotRun(f"the Prefect server did not take the blocks: {type(error).__name__}") from None
+        raise NotStarted(f"the Prefect server did not answer: {type(error).__name__}") from None
     return [kind.get_block_type_slug() for kind in kinds]
 
 

@@ -119,6 +119,7 @@ def servers_at_hand(spec: CampaignSpec, *, keep: bool) -> Iterator[tuple[str | N
             started.append(service)
             os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
             forget_settings()
+        use_prefect_of_up(home)
         if "PREFECT_API_URL" not in os.environ:
             with printing.waiting("starting Prefect"):
                 prefect = start_prefect(home, keep=keep)

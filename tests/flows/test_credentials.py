@@ -12,7 +12,6 @@ import requests
 from pydantic import SecretStr
 
 from labelwright.blocks import ImageContainerCredentials, block_type, register_blocks
-from labelwright.deploying import deploy
 from labelwright.domain import State
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.local import Server, free_port, start_service
@@ -106,8 +105,7 @@ def test_a_block_chosen_in_the_form_is_remembered_by_its_name_alone(agencies, ph
     assert keys_of(agencies["north"])["secret"] not in told
 
 
-def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(photos, tmp_path):
-    deploy()
+def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(deployed, photos, tmp_path):
     api = os.environ["PREFECT_API_URL"]
     found = requests.get(f"{api}/deployments/name/launch-campaign/launch-campaign", timeout=10).json()
     assert found["parameter_openapi_schema"]["definitions"]["CampaignApiCredentials"]["block_type_slug"]

@@ -11,7 +11,6 @@ import pytest
 import requests
 
 from labelwright.blocks import block_type
-from labelwright.deploying import deploy
 from labelwright.local import Server
 from labelwright.spec import CampaignSpec
 from tests.service.page.chromium import Browser, chromedriver
@@ -75,8 +74,7 @@ class Form:
 
 
 @pytest.fixture
-def form(prefect_server: Server) -> Iterator[Form]:
-    deploy()
+def form(deployed: list[str], prefect_server: Server) -> Iterator[Form]:
     block_type("campaign_api")(url="http://127.0.0.1:1/api/v1", key="k", secret="s").save("agency", overwrite=True)
     api = os.environ["PREFECT_API_URL"]
     found = requests.get(f"{api}/deployments/name/launch-campaign/launch-campaign", timeout=10).json()["id"]
