@@ -11,6 +11,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,6 +131,10 @@ class GetiServer:
         self.reencodes: Callable[[bytes], bytes] | None = None
         """What becomes of an image's bytes on their way out."""
         self.pages_left_unready = 0
+        self.delay = 0.0
+        """Seconds that every answer takes."""
+        self.busy = 0
+        """Requests that were not answered yet."""
         server = self
 
         class Handler(_Handler):
@@ -594,11 +599,21 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("DELETE")
 
     def _answer(self, method: str) -> None:
+        with self.geti.lock:
+            self.geti.busy += 1
+        try:
+            self._answer_now(method)
+        finally:
+            with self.geti.lock:
+                self.geti.busy -= 1
+
+    def _answer_now(self, method: str) -> None:
         server = self.geti
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if server.keeps_requests:
             with server.lock:
                 server.requests.append((method, self.path))
+        time.sleep(server.delay)
         parts = urlsplit(self.path)
         self.query = parse_qs(parts.query)
         how = server.broken(method, self.path)

@@ -7,6 +7,9 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +27,7 @@ from labelwright.platforms.geti_session import GetiSession
 from labelwright.platforms.geti_shapes import GetiAnnotation, GetiShape, Unit, whole_image
 
 from .geti_harness import credential
-from .geti_server import SC, GetiServer, geti_server
+from .geti_server import SC, TOKEN, GetiServer, geti_server
 
 MODERN, OLDER = "2.12.1", "2.11.0"
 DIALECTS = [SC, MODERN]
@@ -293,6 +296,50 @@ def test_a_restore_that_broke_anywhere_ends_as_one_that_did_not(source, tmp_path
         target.requests.clear()
         assert bring_back(there, folder, "restored", journal) == restored
         assert not [path for method, path in target.requests if method == "POST" and "/media/" in path]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from labelwright.platforms import geti_restore
+from labelwright.platforms.geti_client import GetiClient
+from labelwright.platforms.geti_archive import OwnBackup
+from labelwright.platforms.geti_session import GetiSession
+from labelwright.platforms.protocol import Secret
+
+url, token, folder, journal = sys.argv[1:]
+client, backup = GetiClient(GetiSession(url, "", Secret(token))), OwnBackup(Path(folder))
+into = geti_restore.Journal(Path(journal))
+project = geti_restore.begin(client, backup, "restored", into)
+for page in backup.pages():
+    geti_restore.restore_page(client, backup, page, project, into, 2)
+"""
+
+
+@pytest.mark.parametrize("uploads", [1, 4])
+def test_a_restore_that_is_killed_goes_on_where_it_was(uploads, tmp_path):
+    with geti_server(SC) as source, geti_server(MODERN) as target:
+        client, there = client_of(source), client_of(target)
+        project = chain_project(client)
+        folder, journal = tmp_path / "backup", Journal(tmp_path / "journal")
+        save(client, project, folder)
+        target.delay = 0.03
+        command = [sys.executable, "-c", KILLED, target.url, TOKEN, str(folder), str(tmp_path / "journal")]
+        process = subprocess.Popen(command)
+        ends = time.monotonic() + 60
+        while sum("media/images" in path for method, path in target.requests if method == "POST") < uploads:
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < ends
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        target.delay = 0.0
+        time.sleep(0.1)
+        while target.busy:  # what was on its way arrives
+            time.sleep(0.01)
+        restored = bring_back(there, folder, "restored", journal)
+        assert differences_from_backup(there, folder, restored, journal).differences == []
+        assert len(target.projects) == 1
 
 
 def test_a_journal_whose_last_line_was_cut_is_still_read(tmp_path):
