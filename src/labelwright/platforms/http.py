@@ -22,6 +22,9 @@ from .protocol import Secret
 
 Headers = Mapping[str, "str | Secret"]
 Wanted = Literal["json", "bytes", "nothing"]
+Body = bytes | Callable[[], Any]
+"""What is sent; a function gives a stream with `__len__`, `__iter__` and `read`, from its start each time."""
+Explain = Callable[["Unexplained"], PlatformError | None]
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
@@ -31,16 +34,40 @@ _IN_BETWEEN = "Something between here and the platform may have answered in its 
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that says something by its status or its headers too."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    data: Any = field(repr=False)
+    """What was wanted: JSON, bytes, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """An answer that is an error, or no JSON though JSON was wanted."""
+
+    verb: str
+    method: str
+    status: int
+    kind: str
+    """Its media type, in lower case."""
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class _Request:
     verb: str
     method: str
     path: str
     params: Mapping[str, str | int]
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = None
+    body: Body | None = None
     wanted: Wanted = "json"
     advice: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    sink: Callable[[bytes], object] | None = field(default=None, repr=False)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +86,8 @@ class Http:
     authentication and not kept in it. `timeout` is (connecting, waiting for the next bytes) in seconds, `whole` the
     seconds that one request may take altogether. A Retry-After of 429 or 503 that fits into `patience` seconds is
     waited out here, since the server says that it did nothing; there is no other hidden retry. Redirects are refused:
-    credentials go to the configured host only.
+    credentials go to the configured host only. `cookies` are kept for platforms that need a session. `explain` may
+    know better than we what a platform means by an answer.
     """
 
     def __init__(
@@ -73,6 +101,8 @@ class Http:
         patience: float = 60.0,
         threads: int = 32,
         largest: int = 256 << 20,
+        cookies: bool = False,
+        explain: Explain | None = None,
     ) -> None:
         self.platform = platform
         self.base_url, self._basic, host = _address(platform, base_url)
@@ -82,7 +112,9 @@ class Http:
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._explain = explain
+        if not cookies:
+            self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _leave  # else ~/.netrc would overwrite our Authorization header
         self._session.trust_env = not _loopback(host)  # nobody reaches this machine through a proxy
 
@@ -91,6 +123,11 @@ class Http:
 
     def close(self) -> None:
         self._session.close()
+
+    def keep_cookie(self, name: str, value: str) -> None:
+        """Send a cookie from now on, unless the server gave one of that name."""
+        if name not in self._session.cookies:
+            self._session.cookies.set(name, value)
 
     def call(
         self,
@@ -109,16 +146,39 @@ class Http:
         `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx).
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
+        request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice)
+        return self._patiently(request, json).data
+
+    def ask(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        body: Body | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        wanted: Wanted = "bytes",
+        advice: str = "",
+        sink: Callable[[bytes], object] | None = None,
+        seconds: float | None = None,
+    ) -> Reply:
+        """Like `call`, where the status or the headers of a success matter, or where what is sent is no JSON (`body`;
+        say its Content-Type in `headers`). The bytes of a success go to `sink`, if there is one, as they come and
+        however many they are; after an error it may hold a part of them. `seconds` is how long the server may take,
+        instead of what holds for other requests."""
+        request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
+        return self._patiently(replace(request, sink=sink, seconds=seconds), json)
+
+    def _patiently(self, asked: _Request, json: Any) -> Reply:
         patience_ends = time.monotonic() + self._patience
         shortest = _SHORTEST_WAIT
         while True:
-            request = self._prepare(
-                _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice),
-                json,
-            )
+            request = self._prepare(asked, json)
             failure = request if isinstance(request, PlatformError) else self._once(request)
             if not isinstance(failure, PlatformError):
-                return failure[0]
+                return failure
             wait = failure.retry_after if isinstance(failure, PlatformUnavailable) else None
             if wait is None or failure.status not in (429, 503):
                 raise failure
@@ -132,7 +192,7 @@ class Http:
     # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
 
     def _prepare(self, request: _Request, json: Any) -> _Request | PlatformError:
-        verb, headers, body = request.verb, dict(request.headers), None
+        verb, headers, body = request.verb, dict(request.headers), request.body
         if json is not None:
             try:
                 body = jsonlib.dumps(json, allow_nan=False).encode()
@@ -150,33 +210,43 @@ class Http:
         headers = {"Accept": "application/json" if request.wanted == "json" else "*/*", **ours, **headers}
         return replace(request, headers=headers, body=body, secrets=_secrets(ours))
 
-    def _once(self, request: _Request) -> tuple[Any] | PlatformError:
+    def _once(self, request: _Request) -> Reply | PlatformError:
         try:
             answer = self._ask(request)
         except CATCHABLE as error:
             kind, told = meaning(error)
             return kind(self.platform, request.verb, words=told, advice=self._advice(kind, request))
-        return self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
+        found = self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
+        if self._explain is None or not isinstance(found, PlatformError):
+            return found
+        media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return self._explain(Unexplained(request.verb, request.method, answer.status, media, answer.body)) or found
 
     def _ask(self, request: _Request) -> _Answer:
         rates.wait_for(self.base_url)
-        ends = time.monotonic() + self._whole
+        ends = time.monotonic() + (request.seconds or self._whole)
+        connecting, reading = self._timeout
         with self._session.request(
             request.method,
             self.base_url + request.path,
             params=request.params,
-            data=request.body,
+            data=request.body() if callable(request.body) else request.body,
             headers=request.headers,
-            timeout=self._timeout,
+            timeout=(connecting, request.seconds or reading),
             allow_redirects=False,
             stream=True,
         ) as response:
             largest = self._largest if response.ok else _LONGEST_ERROR
-            parts, size = [], 0
+            parts: list[bytes] = []
+            size = 0
+            sink = request.sink if response.ok else None
             # read1 comes back with what is there, so that a server that drips is cut off at the deadline.
             while part := response.raw.read1(_CHUNK, decode_content=True):
-                parts.append(part)
-                size += len(part)
+                if sink is not None:
+                    sink(part)
+                else:
+                    parts.append(part)
+                    size += len(part)
                 if size > largest:
                     break
                 if time.monotonic() > ends:
@@ -186,16 +256,16 @@ class Http:
                 _refuse_a_short_body(response)
             return _Answer(response.status_code, response.headers, b"".join(parts), whole)
 
-    def _data(self, request: _Request, answer: _Answer) -> tuple[Any] | PlatformError:
+    def _data(self, request: _Request, answer: _Answer) -> Reply | PlatformError:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
             return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
         if request.wanted != "json" or answer.status == 204:
-            return (answer.body if request.wanted == "bytes" else None,)
+            return Reply(answer.status, answer.headers, answer.body if request.wanted == "bytes" else None)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if "json" in kind:
             try:
-                return (jsonlib.loads(answer.body),)
+                return Reply(answer.status, answer.headers, jsonlib.loads(answer.body))
             except (ValueError, RecursionError):
                 told = "the answer is not valid JSON"
         else:
