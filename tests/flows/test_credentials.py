@@ -151,7 +151,9 @@ def test_a_wrong_secret_is_refused_by_the_platform_and_not_repeated(agencies, ph
     assert CANARY not in (the_ledger().campaigns.get("wrong").reason or "")
 
 
-def test_a_container_has_a_signature_of_its_own(tmp_path):
+def test_a_container_has_a_signature_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_CONTAINER_KEY", "that of another account")
+    forget_settings()
     ImageContainerCredentials(sas=SecretStr(CANARY)).save("their-photos", overwrite=True)
     spec = make_spec(
         "container",
@@ -162,9 +164,12 @@ def test_a_container_has_a_signature_of_its_own(tmp_path):
     the_ledger().campaigns.add("container", spec.model_dump(mode="json"))
     bench = Workbench("container")
     assert bench.source._sas == CANARY
+    assert bench.source._key is None, "the settings' key signs for another account"
     assert CANARY not in repr(bench.source)
     assert settings().container_sas is None
     assert bench.settings.container_sas is None
+    ImageContainerCredentials(sas=SecretStr(CANARY), key=SecretStr("theirs")).save("their-photos", overwrite=True)
+    assert Workbench("container").source._key == "theirs"
 
 
 def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():

@@ -25,6 +25,8 @@ Wanted = Literal["json", "bytes", "nothing"]
 Body = bytes | Callable[[], Any]
 """What is sent; a function gives a stream with `__len__`, `__iter__` and `read`, from its start each time."""
 Explain = Callable[["Unexplained"], PlatformError | None]
+Params = Mapping[str, "str | int | list[str]"]
+"""A list is said once for each of its values."""
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
@@ -60,7 +62,7 @@ class _Request:
     verb: str
     method: str
     path: str
-    params: Mapping[str, str | int]
+    params: Params
     headers: Mapping[str, str] = field(repr=False)
     body: Body | None = None
     wanted: Wanted = "json"
@@ -116,7 +118,8 @@ class Http:
         if not cookies:
             self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _leave  # else ~/.netrc would overwrite our Authorization header
-        self._session.trust_env = not _loopback(host)  # nobody reaches this machine through a proxy
+        # Nobody reaches this machine through a proxy; REQUESTS_CA_BUNDLE holds here as elsewhere.
+        self._proxies = {"no_proxy": host} if _loopback(host) else None
 
     def __repr__(self) -> str:
         return f"Http({self.platform!r}, {self.base_url!r})"
@@ -136,17 +139,22 @@ class Http:
         path: str,
         *,
         json: Any = None,
-        params: Mapping[str, str | int] | None = None,
+        body: tuple[str, bytes] | None = None,
+        params: Params | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Wanted = "json",
         advice: str = "",
     ) -> Any:
         """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
 
-        `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx).
+        `verb` completes "when asked to ..." in messages. What is sent is `json`, or a `body` of another type (its
+        media type and its bytes). `advice` replaces our own for a refusal (4xx).
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
-        request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice)
+        sent, data = dict(headers or {}), None
+        if body is not None:
+            sent["Content-Type"], data = body
+        request = _Request(verb, method, path, dict(params or {}), sent, data, wanted, advice)
         return self._patiently(request, json).data
 
     def ask(
@@ -234,6 +242,7 @@ class Http:
             headers=request.headers,
             timeout=(connecting, request.seconds or reading),
             allow_redirects=False,
+            proxies=self._proxies,
             stream=True,
         ) as response:
             largest = self._largest if response.ok else _LONGEST_ERROR
