@@ -18,9 +18,9 @@ from labelwright.ledger import Ledger
 def labelwright(tmp_path):
     """Run the program with a home of its own, not on a terminal."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-        environment = {**kept, "LABELWRIGHT_HOME": str(tmp_path / "home")}
+        environment = {**kept, "LABELWRIGHT_HOME": str(tmp_path / "home"), **more}
         command = [sys.executable, "-m", "labelwright", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
 
@@ -65,6 +65,12 @@ def test_a_mistake_is_told_in_a_sentence(labelwright, arguments, code, words):
     assert answer.stdout == ""
 
 
+def test_deploying_to_a_server_that_does_not_answer_says_so(labelwright):
+    for command in (["deploy"], ["blocks"], ["notify", "slack-webhook/us"]):
+        answer = labelwright(*command, PREFECT_API_URL="http://127.0.0.1:9/api")
+        assert (answer.returncode, "did not answer" in answer.stderr) == (4, True), answer.stderr
+
+
 def test_a_plan_tells_everything_and_does_nothing(labelwright, campaign, tmp_path):
     answer = labelwright("plan", campaign)
     assert answer.returncode == 0
@@ -75,6 +81,15 @@ def test_a_plan_tells_everything_and_does_nothing(labelwright, campaign, tmp_pat
     assert told["export"] == [f"{tmp_path}/datasets/river_images", f"{tmp_path}/datasets/river_labels"]
     assert not (tmp_path / "home").exists()
     assert not (tmp_path / "datasets").exists()
+
+
+def test_a_plan_for_azure_ml_names_the_workspace_and_what_would_be_registered(labelwright, campaign):
+    campaign.write_text(campaign.read_text() + "export: {store: azure_ml, workspace: team, engine: sdk_v1}\n")
+    told = json.loads(labelwright("plan", campaign, "--json").stdout)
+    assert told["export"] == [
+        "Azure ML workspace 'team' by sdk_v1: river_images",
+        "Azure ML workspace 'team' by sdk_v1: river_labels",
+    ]
 
 
 def test_a_strict_plan_that_would_stop_ends_with_1(labelwright, campaign):
@@ -108,13 +123,12 @@ def test_the_version_is_printed(labelwright):
     assert labelwright("--version").stdout.startswith("labelwright 0.")
 
 
-def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign, monkeypatch):
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    for name in ("URL", "KEY", "SECRET"):
-        monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}", "http://127.0.0.1:9/api/v1")
-    answer = labelwright("launch", campaign)
+def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign):
+    nowhere = "http://127.0.0.1:9/api"
+    known = {f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}": nowhere for name in ("URL", "KEY", "SECRET")}
+    answer = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **known)
     assert answer.returncode == 4
-    assert "Prefect's API at http://127.0.0.1:9/api does not answer" in answer.stderr
+    assert f"Prefect's API at {nowhere} does not answer" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 

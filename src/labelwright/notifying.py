@@ -9,6 +9,7 @@ import yaml
 
 from labelwright.deploying import client_at_hand, packaged
 from labelwright.failures import CannotRun
+from labelwright.local import NotStarted
 
 _PLACE = "BLOCK"
 
@@ -17,7 +18,7 @@ def register_notifications(block: str) -> list[str]:
     """Create the automations on the Prefect server that is configured, or update those that are there.
 
     block: TYPE/NAME of a notification block, such as slack-webhook/my-team. Answers the automations' names.
-    Raises CannotRun.
+    Raises CannotRun, NotStarted.
     """
     from prefect.events.schemas.automations import AutomationCore
 
@@ -72,7 +73,7 @@ def _id_of(client: Any, block: str) -> str:
             "ms-teams-webhook, sendgrid-email, custom-webhook or another one that notifies"
         ) from None
     except HTTPError as error:
-        raise CannotRun(f"the Prefect server did not answer: {type(error).__name__}") from None
+        raise NotStarted(f"the Prefect server did not answer: {type(error).__name__}") from None
 
 
 def _known(client: Any, name: str) -> str | None:

@@ -43,6 +43,19 @@ def prefect_server(tmp_path_factory) -> Iterator[Server]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def deployed(prefect_server, tmp_path_factory) -> list[str]:
+    """The deployments, as they are by default, and the blocks; a test that deploys otherwise puts them back."""
+    from labelwright.deploying import deploy
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABELWRIGHT_HOME", str(tmp_path_factory.mktemp("deployed")))
+        forget_settings()
+        names = deploy()
+    forget_settings()
+    return names
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Iterator[Path]:
     """A home folder of its own for each test."""

@@ -15,6 +15,7 @@ import requests
 from labelwright.labelers import LabelerKeys
 from tests.ingest.conftest import picture
 from tests.ingest.stores import Azurite
+from tests.receiver.test_receiving import created
 
 from . import partner
 from .conftest import make_photos, make_spec
@@ -141,7 +142,7 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.azurite
-def test_a_containers_signature_is_found_nowhere_after_a_drop(tmp_path):
+def test_a_drop_is_launched_by_its_event_and_the_containers_signature_is_found_nowhere(tmp_path):
     store = Azurite(tmp_path)
     try:
         url, _, sas = store.new_container().partition("?")
@@ -153,14 +154,25 @@ def test_a_containers_signature_is_found_nowhere_after_a_drop(tmp_path):
             told = "title: dropped\nlabels: [boat]\nlabeler: partner@example.com\n"
             container.upload_blob("river/campaign.yaml", told)
         home = tmp_path / "home"
-        with running(home, LABELWRIGHT_RECEIVER__DROP_CONTAINER=url, LABELWRIGHT_CONTAINER_SAS=sas) as up:
-            run = up.start("launch-from-drop", {"blob": "river/campaign.yaml", "etag": "0x1"})
-            up.wait_for(run, "Completed")
+        settings = {
+            "LABELWRIGHT_RECEIVER__PORT": "0",
+            "LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET": HOOK,
+            "LABELWRIGHT_RECEIVER__DROP_CONTAINER": url,
+            "LABELWRIGHT_CONTAINER_SAS": sas,
+        }
+        with running(home, **settings) as up:
+            event = created("river/campaign.yaml", url=url, container=url.rpartition("/")[2])
+            grid = f"{up.addresses['receiver']}/eventgrid?secret={HOOK}"
+            assert requests.post(grid, json=[event], timeout=30).json() == {"new": 1}
+            wait_until(
+                lambda: [one["state_name"] for one in up.runs("launch-from-drop")] == ["Completed"], "the launch"
+            )
             lost = up.start("launch-from-drop", {"blob": "nowhere/campaign.yaml", "etag": "0x1"})
             up.wait_for(lost, "Failed")
             shown = told_by_prefect(up)
             assert "dropped" in shown
             assert signature not in shown
         assert looked_for(signature, home) == []
+        assert looked_for(HOOK, home) == []
     finally:
         store.stop()

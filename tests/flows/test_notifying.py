@@ -20,7 +20,6 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.states import Failed
 
-from labelwright.deploying import deploy
 from labelwright.failures import CannotRun
 from labelwright.notifying import register_notifications, write_notifications
 from labelwright.receiver.telling import send_to_prefect
@@ -123,8 +122,7 @@ def test_a_run_without_a_deployment_tells_nobody_of_its_failure(mailbox):
     assert [one["subject"] for one in mailbox if "after" not in one["subject"]] == []
 
 
-def test_a_deployments_run_that_fails_again_and_again_is_told_once(mailbox):
-    deploy()
+def test_a_deployments_run_that_fails_again_and_again_is_told_once(deployed, mailbox):
     register_notifications("custom-webhook/mailbox")
     with get_client(sync_client=True) as client:
         found = client.read_deployment_by_name("export-campaign/export-campaign")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 
-from labelwright.deploying import deploy
 from labelwright.local import Server, start_receiver
 from labelwright.settings import forget_settings
 from tests.receiver.conftest import DROP, SECRET
@@ -20,11 +19,10 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 @pytest.fixture
-def receiver(home, monkeypatch, prefect_server) -> Iterator[Server]:
+def receiver(deployed, home, monkeypatch, prefect_server) -> Iterator[Server]:
     monkeypatch.setenv("LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET", SECRET)
     monkeypatch.setenv("LABELWRIGHT_RECEIVER__DROP_CONTAINER", DROP)
     forget_settings()
-    deploy()
     server = start_receiver(home, prefect_server.url, "127.0.0.1", 0)
     yield server
     server.stop()
