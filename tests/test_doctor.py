@@ -212,6 +212,28 @@ def test_the_command_ends_with_1_when_something_is_wrong(monkeypatch, capsys, we
     assert {"area", "level", "says", "do"} == told["findings"][0].keys()
 
 
+def test_a_workspace_is_asked_for_something_that_is_not_there(monkeypatch, answering):
+    from labelwright.stores.azure_ml_calls import Calls
+
+    asked = []
+    monkeypatch.setattr(Calls, "ask", lambda self, verb, questions: asked.append(questions[0]["verb"]) or [[]])
+    for part, value in (("SUBSCRIPTION_ID", "s"), ("RESOURCE_GROUP", "g"), ("WORKSPACE_NAME", "w"), ("SAS", CANARY)):
+        monkeypatch.setenv(f"LABELWRIGHT_WORKSPACES__OURS__{part}", value)
+    monkeypatch.setenv("LABELWRIGHT_WORKSPACES__OURS__ACCOUNT_URL", f"{answering(403, {}).url}/account")
+    forget_settings()
+    container, datasets = of("workspace ours", examine())
+    assert (container.level, datasets.level) == (Level.ERROR, Level.OK)
+    assert "docs/azure.md" in container.do
+    assert asked == ["versions"]
+    assert CANARY not in repr((container, datasets))
+
+
+def test_a_workspace_that_is_not_complete_is_told(monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_WORKSPACES__OURS__SUBSCRIPTION_ID", "s")
+    forget_settings()
+    assert {one.level for one in of("workspace ours", examine())} == {Level.ERROR}
+
+
 def test_secrets_may_be_given_as_files(monkeypatch, tmp_path):
     (tmp_path / "url").write_text(f"postgresql://me:{CANARY}@db/ledger\n")
     (tmp_path / "key").write_text("k")

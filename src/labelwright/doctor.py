@@ -18,14 +18,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
 from labelwright import __version__
-from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
+from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, settings
 
 SKEW = 30.0
 """Seconds that two clocks may differ: a lease lives for 90."""
@@ -34,6 +33,9 @@ FREE_BYTES = 1 << 30
 """On the disk of the home folder: room for labels under way and for a ledger that grows."""
 
 _TIMEOUT = 10.0
+
+_NOTHING = "labelwright-doctor"
+"""The name of something that is nowhere: who may be told so may read."""
 
 
 class Level(StrEnum):
@@ -332,15 +334,45 @@ def _asked(area: str, platform: str, given: ConnectionSettings) -> Finding:
 
 
 def _stores(given: Settings) -> Iterator[Finding]:
-    """Datasets go to folders that campaigns name; workspaces are looked at as far as that needs no registration."""
+    """Local folders are named by campaigns. A workspace and its container are asked for a thing that is not there."""
     yield Finding("stores", Level.OK, "local folders need nothing; each campaign names its own")
-    for name, one in sorted(getattr(given, "workspaces", {}).items()):
-        area, config = f"workspace {name}", getattr(one, "config", None)
-        if config is not None and not Path(config).expanduser().is_file():
-            yield Finding(area, Level.ERROR, f"its config {config} is not there", "Download it from Azure ML Studio")
-            continue
-        says = "its settings can be read; its rights were not asked for"
-        yield Finding(area, Level.WARNING, says, "Export a small campaign: only a registration shows the rights")
+    for name, workspace in sorted(given.workspaces.items()):
+        yield from _workspace(f"workspace {name}", workspace, given)
+
+
+def _workspace(area: str, workspace: WorkspaceSettings, given: Settings) -> Iterator[Finding]:
+    from labelwright.stores.azure_blobs import account_of, open_blobs
+    from labelwright.stores.azure_ml import AzureMlStore
+
+    def container() -> str:
+        open_blobs(account_of(workspace), threads=1, timeout=given.request_timeout).look(_NOTHING)
+        return f"the container '{workspace.container}' can be read; writing was not tried"
+
+    def versions() -> str:
+        only_v1 = workspace.python_v1 is not None and workspace.python_v2 is None
+        engine = "sdk_v1" if only_v1 else "sdk_v2"
+        quick = workspace.model_copy(update={"deadline": min(workspace.deadline, 120)})
+        AzureMlStore(quick, engine=engine, threads=1, timeout=given.request_timeout).versions(_NOTHING)
+        return f"its datasets can be listed ({engine}); registering was not tried"
+
+    for look in (container, versions):
+        yield _read(area, look)
+
+
+def _read(area: str, look: Callable[[], str]) -> Finding:
+    from labelwright.platforms import AccessDenied, PlatformError, PlatformUnavailable
+
+    variable = f"LABELWRIGHT_WORKSPACES__{area.removeprefix('workspace ').upper()}"
+    try:
+        return Finding(area, Level.OK, look())
+    except SettingsError as error:
+        return Finding(area, Level.ERROR, str(error), f"Mend {variable}__...")
+    except AccessDenied as error:
+        return Finding(area, Level.ERROR, str(error), "Give the identity its roles, see docs/azure.md")
+    except PlatformUnavailable as error:
+        return Finding(area, Level.ERROR, str(error), "Try again; does this machine reach Azure?")
+    except PlatformError as error:
+        return Finding(area, Level.ERROR, str(error), f"Mend {variable}__...")
 
 
 # Clocks
