@@ -1,151 +1,192 @@
-"""A campaign on Scale of many tasks: made, listed and read by the adapter beside the same requests by a bare client.
+"""The ledger and the sweep as campaigns and images grow: time, task runs, API calls, memory, ledger size.
 
-The server is the stand-in of the tests, in a process of its own, on one machine with the client: the figures say what
-the adapter costs, not how fast Scale is. Memory is the growth of the adapter's process between two sizes.
+Campaigns are spread over five connections, each a server of its own on loopback that answers like the labeling API and
+counts what it is asked; each is held to its requests a second. Images are facts in the ledger (no files), in the
+stretches in which a launch writes and reads them. Figures that grow with a number are printed for each.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
-import sys
+import json
+import os
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-THREADS = 16
-BATCH = 500
+from bench_sweep import count_task_runs, resident, watch_prefect_calls
+
+PLATFORMS = 5
 
 
-@contextmanager
-def serving() -> Iterator[str]:
-    """The stand-in in a process of its own; answers its URL."""
-    command = [sys.executable, "-m", "tests.platforms.scale_server", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()[0]
-        finally:
-            process.terminate()
+class StandIn(ThreadingHTTPServer):
+    """Campaigns of 100 images, 40 of which are labeled."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                server.asked.append(time.monotonic())
+                number = self.path.rsplit("/", 1)[-1].partition("?")[0]
+                campaign = {
+                    "campaign_id": int(number) if number.isdigit() else 0,
+                    "title": f"scale-{number}",
+                    "status": "active",
+                    "progress": {"done": 40, "total": 100},
+                }
+                data = json.dumps(campaign).encode()
+                self.send_response_only(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-def adapter(url: str, title: str, count: int, rate: float = 0) -> dict[str, float]:
-    """Make, list and read a campaign in batches of 500, as the tasks do. Answers seconds."""
-    from labelwright.domain import Image, Label, LabelSchema, Size
-    from labelwright.platforms.protocol import CampaignOrder, ImageToSend, Secret
-    from labelwright.platforms.scale import Options, Scale
-
-    given = {"requests_per_second": rate, "threads": THREADS, "watch_days": 0}
-    scale = Scale(url, "test_bench", None, Options.model_validate(given))
-    campaign = scale.create_campaign(CampaignOrder(title, LabelSchema((Label("boat"),)), "a@example.com")).id
-    spent = {}
-
-    def image(number: int) -> ImageToSend:
-        facts = Image(f"{number:06}.jpg", Size(640, 480), 1000, "0" * 64, "0" * 32, "JPEG")
-        return ImageToSend(facts, lambda: None, Secret(f"https://store.example.com/{number:06}.jpg"))  # type: ignore[arg-type,return-value]
-
-    start = time.perf_counter()
-    for batch, first in enumerate(range(0, count, BATCH), 1):
-        scale.send_images(campaign, batch, [image(number) for number in range(first, min(count, first + BATCH))])
-    spent["make"] = time.perf_counter() - start
-    scale.activate_campaign(campaign)
-    start = time.perf_counter()
-    listed = sum(1 for _ in scale.list_campaign_images(campaign))
-    spent["list"] = time.perf_counter() - start
-    start, read, cursor, pages = time.perf_counter(), 0, None, 0
-    while pages == 0 or cursor is not None:
-        page = scale.read_labels(campaign, cursor)
-        read, cursor, pages = read + len(page.images), page.next, pages + 1
-    spent["read"] = time.perf_counter() - start
-    now = scale.read_campaign(campaign)
-    assert (listed, read, now.done, now.total) == (count, count, count, count)
-    spent["pages"] = pages
-    spent["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return spent
+def ledger_size(home: Path) -> float:
+    """Megabytes."""
+    return sum(path.stat().st_size for path in home.glob("ledger.db*")) / 1e6
 
 
-def bare(url: str, title: str, count: int) -> dict[str, float]:
-    """The same requests by `requests` in as many threads, and nothing made of the answers."""
-    import threading
+def bench_images(counts: list[int], home: Path) -> None:
+    from labelwright.domain import Image, Size
+    from labelwright.ledger import ManifestEntry, open_ledger, stretches
+    from labelwright.settings import settings
 
-    import requests
+    ledger = open_ledger(settings().ledger_address())
+    print(f"{'images':>10} {'write':>8} {'number':>8} {'read':>8} {'ids':>8}   memory  ledger  bytes an image")
+    for count in counts:
+        title, before = f"images-{count}", ledger_size(home)
+        ledger.campaigns.add(title, {})
+        begun = time.perf_counter()
+        mark = ledger.manifests.begin(title)
+        digest = "0123456789abcdef"
+        entries = (
+            ManifestEntry(
+                Image(
+                    f"folder-{n // 1000:04}/photo-{n:08}.jpg", Size(4000, 3000), 10**6, digest * 4, digest * 2, "JPEG"
+                ),
+                f"/photos/folder-{n // 1000:04}/photo-{n:08}.jpg",
+                stamp=f"{n}/1000000",
+            )
+            for n in range(count)
+        )
+        for some in stretches(entries, 2000):
+            ledger.manifests.add(title, mark, some)
+        written = time.perf_counter()
+        assert ledger.manifests.complete(title, mark) == count
+        numbered = time.perf_counter()
+        assert sum(1 for _ in ledger.manifests.entries(title)) == count
+        read = time.perf_counter()
+        pairs = ((f"folder-{n // 1000:04}/photo-{n:08}.jpg", str(10**6 + n)) for n in range(count))
+        ledger.manifests.record_remote_ids(title, pairs)
+        matched = time.perf_counter()
+        size = ledger_size(home)
+        print(
+            f"{count:>10,} {written - begun:>7.2f}s {numbered - written:>7.2f}s {read - numbered:>7.2f}s "
+            f"{matched - read:>7.2f}s {resident():>6.0f} MB {size:>5.0f} MB  {(size - before) * 1e6 / count:.0f}"
+        )
 
-    local = threading.local()
 
-    def session() -> requests.Session:
-        if not hasattr(local, "session"):
-            local.session = requests.Session()
-            local.session.auth, local.session.trust_env = ("test_bench", ""), False
-        return local.session  # type: ignore[no-any-return]
+def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
+    from labelwright.domain import State
+    from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.ledger import open_ledger
+    from labelwright.settings import forget_settings, settings
+    from labelwright.spec import validate_spec
 
-    def post(path: str, body: dict[str, Any]) -> None:
-        session().post(f"{url}/{path}", json=body, timeout=60).raise_for_status()
+    servers = [StandIn() for _ in range(PLATFORMS)]
+    for number, server in enumerate(servers):
+        variable = f"LABELWRIGHT_CONNECTIONS__STANDIN{number}__"
+        given = {"PLATFORM": "campaign_api", "URL": f"http://127.0.0.1:{server.server_port}/api/v1"}
+        given |= {"KEY": "k", "SECRET": "s", "REQUESTS_PER_SECOND": str(rate)}
+        os.environ.update({variable + name: value for name, value in given.items()})
+    forget_settings()
+    ledger, calls, known = open_ledger(settings().ledger_address()), watch_prefect_calls(), 0
+    print(f"\nfive connections, each held to {rate:g} requests a second")
+    print(
+        f"{'campaigns':>10} {'sweep':>8} {'looks/s':>8} {'task runs':>10} {'Prefect calls':>14} {'busiest':>8}   memory"
+    )
+    for count in counts:
+        for number in range(known, count):
+            title = f"scale-{number}"
+            document = {
+                "title": title,
+                "platform": "campaign_api",
+                "connection": f"standin{number % PLATFORMS}",
+                "images": {"folder": str(home)},
+                "labels": ["thing"],
+                "labeler": "bench@example.com",
+                "export": {"folder": str(home / "datasets")},
+            }
+            ledger.campaigns.add(title, validate_spec(document, "bench").model_dump(mode="json"))
+            ledger.campaigns.record_remote_campaign(title, str(number))
+            for state in (State.UPLOADING, State.CREATED, State.ACTIVE):
+                ledger.campaigns.move(title, state)
+        known = count
+        sweep_campaigns(go_on="no")  # writes down where every campaign stands
+        for server in servers:
+            server.asked.clear()
+        calls.clear()
+        runs, begun = count_task_runs(), time.perf_counter()
+        assert len(sweep_campaigns(go_on="no")) == count
+        took = time.perf_counter() - begun
+        made = count_task_runs() - runs
+        busiest = max(busiest_second(server.asked) for server in servers)
+        print(
+            f"{count:>10,} {took:>7.1f}s {count / took:>8.0f} {made:>10} {len(calls):>14} {busiest:>6}/s "
+            f"{resident():>6.0f} MB"
+        )
+    for server in servers:
+        server.shutdown()
 
-    if session().get(f"{url}/projects/bare", timeout=60).status_code == 404:
-        post("projects", {"type": "imageannotation", "name": "bare"})
-    post("batches", {"project": "bare", "name": title})
-    boxes = {
-        "geometries": {"box": {"objects_to_annotate": ["boat"]}},
-        "batch": title,
-        "attachment": "https://s.example.com/a",
-    }
-    spent = {}
-    start = time.perf_counter()
-    with ThreadPoolExecutor(THREADS) as pool:
-        bodies = ({**boxes, "unique_id": f"{title}/{number}", "metadata": {"n": number}} for number in range(count))
-        list(pool.map(lambda body: post("task/imageannotation", body), bodies))
-    spent["make"] = time.perf_counter() - start
-    start, token, read = time.perf_counter(), None, 0
-    while read == 0 or token:
-        params = {"batch": title, "limit": 100, **({"next_token": token} if token else {})}
-        answer = session().get(f"{url}/tasks", params=params, timeout=60).json()
-        read, token = read + len(answer["docs"]), answer.get("next_token")
-    spent["read"] = time.perf_counter() - start
-    assert read == count
-    return spent
+
+def busiest_second(moments: list[float]) -> int:
+    moments = sorted(moments)
+    most, first = 0, 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] > 1:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--adapter", nargs=3, metavar=("URL", "TITLE", "COUNT"), help="one run, for the memory")
-    given = parser.parse_args()
-    if given.adapter:
-        url, title, count = given.adapter
-        print(*adapter(url, title, int(count)).values())
-        return
-    count = given.count
-    with serving() as url:
-        small, large = (
-            [
-                float(one)
-                for one in subprocess.run(
-                    [sys.executable, __file__, "--adapter", url, f"bench-{size}", str(size)],
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                ).stdout.split()
-            ]
-            for size in (count // 5, count)
-        )
-        beside = bare(url, "bare", count)
-        rated = adapter(url, "rated", 400, rate=100)
-        assert rated["make"] >= 3.9, "400 tasks at 100 a second"
-    made, listed, read, pages, memory = large
-    print(f"{count:,} tasks, {THREADS} threads, stand-in and client on one machine")
-    print(f"made:   {count / made:7,.0f} a second, {made / beside['make']:.2f} times what a bare client takes")
-    print(
-        f"listed: {count / listed:7,.0f} a second; read: {count / read:,.0f} a second in {pages:.0f} pages, "
-        f"{read / beside['read']:.2f} times what bare listing by tokens takes"
-    )
-    print(f"memory: {memory:.0f} MB with {count:,} tasks, {small[4]:.0f} MB with {count // 5:,}")
-    print(f"at 100 requests a second 400 tasks take {rated['make']:.1f} s; 100,000 at the usual 50 take 34 minutes")
+    parser.add_argument("--campaigns", type=int, nargs="*", default=[100, 300, 1000])
+    parser.add_argument("--images", type=int, nargs="*", default=[10_000, 30_000, 100_000])
+    parser.add_argument("--rate", type=float, default=20, help="requests a second and connection")
+    arguments = parser.parse_args()
+    from labelwright.local import start_prefect
+    from labelwright.running import send_what_prefect_holds_back
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        os.environ["LABELWRIGHT_HOME"] = str(home)
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+        bench_images(arguments.images, home)
+        prefect = start_prefect(home)
+        os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
+        try:
+            bench_sweeps(arguments.campaigns, arguments.rate, home)
+            send_what_prefect_holds_back()
+        finally:
+            prefect.stop()
 
 
 if __name__ == "__main__":
