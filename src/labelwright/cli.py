@@ -313,6 +313,41 @@ def serve(
 
 
 @app.command()
+def backup(
+    project: Annotated[str, typer.Argument(help="Name or id of the project.")],
+    folder: Annotated[Path, typer.Argument(help="An empty folder, or that of an earlier backup of it.")],
+    connection: Annotated[str, typer.Option(help="Name of the credentials.")] = "geti",
+    verify: Annotated[bool, typer.Option(help="Compare all of it with the server at the end.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Save a project of Sonoma Creek or Geti into a folder. Run again, it does only what is missing."""
+    from labelwright import printing
+
+    place = str(folder.resolve())
+    found = _in_prefect(lambda flows: flows.backup_project(project, place, connection, verify), None, as_json)
+    printing.show_project_copy(found, as_json)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A backup, or a folder of the older tool.", exists=True)],
+    name: Annotated[str | None, typer.Option(help="Of the new project. [default: the old one's]")] = None,
+    connection: Annotated[str, typer.Option(help="Name of the credentials.")] = "geti",
+    auto_train: Annotated[
+        bool | None, typer.Option(help="Whether it trains by itself then. [default: as in the backup]")
+    ] = None,
+    verify: Annotated[bool, typer.Option(help="Compare all of it with the backup at the end.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new project of a backup, on any Sonoma Creek or Geti. Run again, it does only what is missing."""
+    from labelwright import printing
+
+    place = str(folder.resolve())
+    found = _in_prefect(lambda flows: flows.restore_project(place, name, connection, auto_train, verify), None, as_json)
+    printing.show_project_copy(found, as_json)
+
+
+@app.command()
 def up(
     prefect_port: Annotated[int | None, typer.Option(help="[default: 4200 when it is free]", min=1, max=65535)] = None,
     service_port: Annotated[

@@ -454,3 +454,16 @@ def show_demo_end(folder: Path, service: str | None, prefect: str | None, keep: 
         show_kept(service, prefect, as_json)
     else:
         out.print("  Service and Prefect are stopped. To look around in the Prefect UI: labelwright demo --keep")
+
+
+def show_project_copy(found: dict[str, Any], as_json: bool) -> None:
+    """What a backup or a restore holds, and what its comparison found worth knowing."""
+    if as_json:
+        show_json(found)
+        return
+    names = ("project", "name", "folder", "images", "videos", "media", "annotations", "bytes")
+    out.print(", ".join(f"{name} {escape(str(found[name]))}" for name in names if name in found))
+    for note in found.get("notes", [])[:50]:
+        out.print(f"note: {escape(note)}")
+    if "differences" in found:
+        out.print("compared: no difference")

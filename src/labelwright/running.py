@@ -50,18 +50,22 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     if server is not None:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
+    from labelwright.flows.backup_project import backup_project
     from labelwright.flows.campaign_export import export_campaign
     from labelwright.flows.campaign_finish import finish_campaign
     from labelwright.flows.campaign_launch import launch_campaign
     from labelwright.flows.campaign_run import run_campaign
     from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.flows.restore_project import restore_project
 
     _refuse_silent_prefect()
     try:
         yield SimpleNamespace(
+            backup_project=backup_project,
             export_campaign=export_campaign,
             finish_campaign=finish_campaign,
             launch_campaign=launch_campaign,
+            restore_project=restore_project,
             run_campaign=run_campaign,
             sweep_campaigns=sweep_campaigns,
         )

@@ -104,6 +104,13 @@ PLATFORMS: dict[str, PlatformEntry] = {
             adapter_name="Scale",
             needs=(Credential.URL, Credential.KEY),
         ),
+        PlatformEntry(
+            name="geti",
+            says="Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project",
+            module=f"{_HERE}.geti",
+            adapter_name="Geti",
+            needs=(Credential.URL,),
+        ),
     )
 }
 
