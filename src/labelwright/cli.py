@@ -70,7 +70,7 @@ def plan(
     with printing.counting("checking images") as count:
         made = make_plan(spec, settings(), count)
     printing.show_plan(made, as_json)
-    if not made.images or (made.rejects and (strict or spec.images.strict)):
+    if not made.images or made.refusal or (made.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)
 
 
@@ -167,6 +167,69 @@ def status(
         printing.show_campaign(ledger, title, as_json)
 
 
+datasets = typer.Typer(
+    help="What was registered: show it, verify it, and follow an image to its labels.", no_args_is_help=True
+)
+app.add_typer(datasets, name="datasets")
+
+Dataset = Annotated[str, typer.Argument(help="The dataset's name, such as river_labels.", metavar="DATASET")]
+Version = Annotated[str | None, typer.Option("--version", help="[default: the one registered last]", metavar="V")]
+
+
+@datasets.command("list")
+def datasets_list(
+    title: Annotated[str | None, typer.Argument(help="Only this campaign's.", metavar="[CAMPAIGN]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every registered version that the ledger knows."""
+    from labelwright import printing
+    from labelwright.ledger import open_ledger
+    from labelwright.lineage import known_datasets
+    from labelwright.settings import settings
+
+    printing.show_datasets(known_datasets(open_ledger(settings().ledger_address()), title), as_json)
+
+
+@datasets.command("show")
+def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = False) -> None:
+    """One version and its receipt: campaign, platform, counts, files and their hashes."""
+    from labelwright import printing
+    from labelwright.running import receipt_of
+
+    printing.show_receipt(*receipt_of(dataset, version), as_json)
+
+
+@datasets.command("verify")
+def datasets_verify(
+    dataset: Annotated[str | None, typer.Argument(help="[default: every one]", metavar="[DATASET]")] = None,
+    version: Version = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read what was registered back from its store and compare it. Exit code 1 when anything differs."""
+    from labelwright import printing
+    from labelwright.running import verify_registered
+
+    found = verify_registered(dataset, version)
+    printing.show_verified(found, as_json)
+    if any(one["wrong"] for one in found):
+        raise typer.Exit(1)
+
+
+@datasets.command("lineage")
+def datasets_lineage(
+    sha256: Annotated[str, typer.Argument(help="Of the image's file; its first digits do.", metavar="IMAGE_SHA256")],
+    as_json: AsJson = False,
+) -> None:
+    """An image's campaign, platform, labels and datasets."""
+    from labelwright import printing
+    from labelwright.ledger import open_ledger
+    from labelwright.lineage import lineage
+    from labelwright.settings import settings
+
+    found = settings()
+    printing.show_lineage(lineage(open_ledger(found.ledger_address()), found, sha256), as_json)
+
+
 @app.command()
 def resume(title: Title, as_json: AsJson = False) -> None:
     """Take up a campaign that needed attention, or whose run broke off, and do what it waits for."""
@@ -247,6 +310,41 @@ def serve(
     from labelwright.running import serve_here
 
     serve_here(host, port, data_dir)
+
+
+@app.command()
+def backup(
+    project: Annotated[str, typer.Argument(help="Name or id of the project.")],
+    folder: Annotated[Path, typer.Argument(help="An empty folder, or that of an earlier backup of it.")],
+    connection: Annotated[str, typer.Option(help="Name of the credentials.")] = "geti",
+    verify: Annotated[bool, typer.Option(help="Compare all of it with the server at the end.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Save a project of Sonoma Creek or Geti into a folder. Run again, it does only what is missing."""
+    from labelwright import printing
+
+    place = str(folder.resolve())
+    found = _in_prefect(lambda flows: flows.backup_project(project, place, connection, verify), None, as_json)
+    printing.show_project_copy(found, as_json)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A backup, or a folder of the older tool.", exists=True)],
+    name: Annotated[str | None, typer.Option(help="Of the new project. [default: the old one's]")] = None,
+    connection: Annotated[str, typer.Option(help="Name of the credentials.")] = "geti",
+    auto_train: Annotated[
+        bool | None, typer.Option(help="Whether it trains by itself then. [default: as in the backup]")
+    ] = None,
+    verify: Annotated[bool, typer.Option(help="Compare all of it with the backup at the end.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new project of a backup, on any Sonoma Creek or Geti. Run again, it does only what is missing."""
+    from labelwright import printing
+
+    place = str(folder.resolve())
+    found = _in_prefect(lambda flows: flows.restore_project(place, name, connection, auto_train, verify), None, as_json)
+    printing.show_project_copy(found, as_json)
 
 
 @app.command()

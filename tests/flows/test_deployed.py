@@ -251,7 +251,8 @@ def test_prefects_own_command_deploys_from_a_clone(prefect_server):
     command = [sys.executable, "-m", "prefect", "--no-prompt"]
     subprocess.run([*command, "work-pool", "create", "labelwright", "--type", "process", "--overwrite"], check=True)
     command += ["deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
-    answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    wide = {**os.environ, "COLUMNS": "200"}  # else longer names are broken into two lines
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, env=wide)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert answer.stdout.count("successfully created") == len(IN_THE_FILE)
 

@@ -6,10 +6,11 @@ import json as jsonlib
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
@@ -21,16 +22,34 @@ from .lower import CATCHABLE, meaning
 from .protocol import Secret
 
 Headers = Mapping[str, "str | Secret"]
-Wanted = Literal["json", "bytes", "nothing"]
+Wanted = Literal["json", "bytes", "media", "nothing"]
+"""What a good answer holds. "media": bytes of an image or a video, so that a page of HTML is no answer."""
 Body = bytes | Callable[[], Any]
 """What is sent; a function gives a stream with `__len__`, `__iter__` and `read`, from its start each time."""
 Explain = Callable[["Unexplained"], PlatformError | None]
+Params = Mapping[str, "str | int | list[str]"]
+"""A list is said once for each of its values."""
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
 _SHORTEST_WAIT = 0.2
 _LOOK_FIRST = "It may have acted all the same: look before it is asked to change anything again."
 _IN_BETWEEN = "Something between here and the platform may have answered in its place: try again."
+
+
+class Sink(Protocol):
+    """Where the bytes of an answer go."""
+
+    def write(self, part: bytes, /) -> int: ...
+
+
+class Upload(Protocol):
+    """What a request sends when it is not JSON; opened anew for every try."""
+
+    content_type: str
+
+    def open(self) -> Any:
+        """A readable stream from its start, with `__len__`, `__iter__`, `read` and `close`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +79,7 @@ class _Request:
     verb: str
     method: str
     path: str
-    params: Mapping[str, str | int]
+    params: Params
     headers: Mapping[str, str] = field(repr=False)
     body: Body | None = None
     wanted: Wanted = "json"
@@ -71,11 +90,16 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """An answer as it came."""
+
     status: int
     headers: Mapping[str, str]
+    """Names in any case."""
     body: bytes
     whole: bool
+    cookies: tuple[str, ...] = field(default=(), repr=False)
+    """Every Set-Cookie header."""
 
 
 class Http:
@@ -116,7 +140,8 @@ class Http:
         if not cookies:
             self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _leave  # else ~/.netrc would overwrite our Authorization header
-        self._session.trust_env = not _loopback(host)  # nobody reaches this machine through a proxy
+        # Nobody reaches this machine through a proxy; REQUESTS_CA_BUNDLE holds here as elsewhere.
+        self._proxies = {"no_proxy": host} if _loopback(host) else None
 
     def __repr__(self) -> str:
         return f"Http({self.platform!r}, {self.base_url!r})"
@@ -136,18 +161,24 @@ class Http:
         path: str,
         *,
         json: Any = None,
-        params: Mapping[str, str | int] | None = None,
+        body: tuple[str, bytes] | Upload | None = None,
+        params: Params | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Wanted = "json",
+        into: Sink | None = None,
         advice: str = "",
     ) -> Any:
         """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
 
-        `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx).
+        `verb` completes "when asked to ..." in messages. What is sent is `json`, or a `body` of another type (its
+        media type and its bytes, or an upload). `advice` replaces our own for a refusal (4xx). The bytes of a good
+        answer go `into` a file where one is given, however many they are; what came before an error is in it too.
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
-        request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), wanted=wanted, advice=advice)
-        return self._patiently(request, json).data
+        sent, data = _described(dict(headers or {}), body)
+        request = _Request(verb, method, path, dict(params or {}), sent, data, wanted, advice)
+        found = self._patiently(replace(request, sink=into.write if into is not None else None), json).data
+        return found if into is None else None
 
     def ask(
         self,
@@ -170,6 +201,22 @@ class Http:
         instead of what holds for other requests."""
         request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
         return self._patiently(replace(request, sink=sink, seconds=seconds), json)
+
+    def ask_openly(
+        self, verb: str, method: str, path: str, *, body: Upload | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask once, without the credential's headers, and give the answer whatever its status: for logging in.
+
+        Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no answer.
+        """
+        sent, data = _described(dict(headers or {}), body)
+        request = _Request(verb, method, path, {}, sent, data, wanted="bytes")
+        try:
+            return self._ask(request)
+        except CATCHABLE as error:
+            kind, told = meaning(error)
+            failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
+        raise failure
 
     def _patiently(self, asked: _Request, json: Any) -> Reply:
         patience_ends = time.monotonic() + self._patience
@@ -222,24 +269,29 @@ class Http:
         media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return self._explain(Unexplained(request.verb, request.method, answer.status, media, answer.body)) or found
 
-    def _ask(self, request: _Request) -> _Answer:
+    def _ask(self, request: _Request) -> Answer:
         rates.wait_for(self.base_url)
         ends = time.monotonic() + (request.seconds or self._whole)
         connecting, reading = self._timeout
-        with self._session.request(
-            request.method,
-            self.base_url + request.path,
-            params=request.params,
-            data=request.body() if callable(request.body) else request.body,
-            headers=request.headers,
-            timeout=(connecting, request.seconds or reading),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        with (
+            _opened(request.body) as body,
+            self._session.request(
+                request.method,
+                self.base_url + request.path,
+                params=request.params,
+                data=body,
+                headers=request.headers,
+                timeout=(connecting, request.seconds or reading),
+                allow_redirects=False,
+                proxies=self._proxies,
+                stream=True,
+            ) as response,
+        ):
             largest = self._largest if response.ok else _LONGEST_ERROR
             parts: list[bytes] = []
             size = 0
-            sink = request.sink if response.ok else None
+            page = request.wanted == "media" and _is_html(response.headers)
+            sink = request.sink if response.ok and not page else None
             # read1 comes back with what is there, so that a server that drips is cut off at the deadline.
             while part := response.raw.read1(_CHUNK, decode_content=True):
                 if sink is not None:
@@ -254,14 +306,17 @@ class Http:
             whole = size <= largest
             if whole and request.method != "HEAD":
                 _refuse_a_short_body(response)
-            return _Answer(response.status_code, response.headers, b"".join(parts), whole)
+            cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
+            return Answer(response.status_code, response.headers, b"".join(parts), whole, cookies)
 
-    def _data(self, request: _Request, answer: _Answer) -> Reply | PlatformError:
+    def _data(self, request: _Request, answer: Answer) -> Reply | PlatformError:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
             return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
-        if request.wanted != "json" or answer.status == 204:
-            return Reply(answer.status, answer.headers, answer.body if request.wanted == "bytes" else None)
+        page = request.wanted == "media" and _is_html(answer.headers)
+        if answer.status == 204 or (request.wanted != "json" and not page):
+            bytes_of_it = answer.body if request.wanted in ("bytes", "media") else None
+            return Reply(answer.status, answer.headers, bytes_of_it)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if "json" in kind:
             try:
@@ -269,10 +324,11 @@ class Http:
             except (ValueError, RecursionError):
                 told = "the answer is not valid JSON"
         else:
-            told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not JSON"
+            wanted = "JSON" if request.wanted == "json" else "a file"
+            told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not {wanted}"
         return PlatformUnavailable(self.platform, request.verb, status=answer.status, words=told, advice=_IN_BETWEEN)
 
-    def _error(self, request: _Request, answer: _Answer) -> PlatformError:
+    def _error(self, request: _Request, answer: Answer) -> PlatformError:
         """The one place where a status becomes an error."""
         status, verb, advice = answer.status, request.verb, request.advice
         said = answers.words(answer.headers.get("Content-Type", "").lower(), answer.body, request.secrets)
@@ -304,6 +360,28 @@ class Http:
         return _LOOK_FIRST
 
 
+def _described(
+    headers: dict[str, str], body: tuple[str, bytes] | Upload | None
+) -> tuple[dict[str, str], bytes | Callable[[], Any] | None]:
+    """Headers that say of what type the body is, and the body itself."""
+    if body is None:
+        return headers, None
+    if isinstance(body, tuple):
+        return headers | {"Content-Type": body[0]}, body[1]
+    return headers | {"Content-Type": body.content_type}, body.open
+
+
+def _opened(body: Body | None) -> AbstractContextManager[Any]:
+    if not callable(body):
+        return nullcontext(body)
+    stream = body()
+    return closing(stream) if hasattr(stream, "close") else nullcontext(stream)
+
+
+def _is_html(headers: Mapping[str, str]) -> bool:
+    return "html" in headers.get("Content-Type", "").lower()
+
+
 def _refuse_a_short_body(response: requests.Response) -> None:
     """A body shorter than announced is an answer that broke off, even if it happens to be valid JSON."""
     announced = response.headers.get("Content-Length", "")
@@ -314,7 +392,7 @@ def _refuse_a_short_body(response: requests.Response) -> None:
         raise requests.exceptions.ChunkedEncodingError
 
 
-def _to(answer: _Answer) -> str:
+def _to(answer: Answer) -> str:
     """Only the host: the rest of a redirect's address may hold a signature."""
     try:
         host = urlsplit(answer.headers.get("Location", "")).hostname

@@ -90,6 +90,27 @@ PLATFORMS: dict[str, PlatformEntry] = {
             adapter_name="Remo",
             needs=(Credential.URL, Credential.SECRET),
         ),
+        PlatformEntry(
+            name="cvat",
+            says="CVAT, from 2.15 to the newest",
+            module=f"{_HERE}.cvat",
+            adapter_name="Cvat",
+            needs=(Credential.URL,),
+        ),
+        PlatformEntry(
+            name="scale",
+            says="Scale AI",
+            module=f"{_HERE}.scale",
+            adapter_name="Scale",
+            needs=(Credential.URL, Credential.KEY),
+        ),
+        PlatformEntry(
+            name="geti",
+            says="Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project",
+            module=f"{_HERE}.geti",
+            adapter_name="Geti",
+            needs=(Credential.URL,),
+        ),
     )
 }
 

@@ -1,0 +1,164 @@
+"""COCO annotation files as labels to start from, read with pycocotools: what it reads, counts and decodes, we do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labelwright.domain import Box, InvalidShape, Size
+
+from .outlines import Loop, outlines
+
+
+class CocoRefused(ValueError):
+    """An annotation file that cannot be used, or not with these categories: why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CocoObject:
+    """One annotation. Shapes are in pixels and lie inside the image."""
+
+    id: int
+    category: str
+    box: Box
+    outlines: tuple[tuple[tuple[float, float], ...], ...]
+    """One polygon or several that are one object; none where the file has only a box."""
+    crowd: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CocoImage:
+    id: int
+    file: str
+    """As the file has it, relative to the folder of images."""
+    size: Size
+
+
+class CocoSource:
+    """The images of a COCO file on which one of the categories is, and the objects of these categories.
+
+    Raises CocoRefused for a file that is none, and for categories that it does not have.
+    """
+
+    def __init__(self, file: Path, categories: Sequence[str]) -> None:
+        self.file = file
+        self._coco = _opened(file)
+        known = {str(one["name"]): int(one["id"]) for one in self._coco.loadCats(self._coco.getCatIds())}
+        missing = [name for name in categories if name not in known]
+        if missing or not categories:
+            has = ", ".join(list(known)[:100]) or "none"
+            raise CocoRefused(f"{file} has no category {', '.join(map(repr, missing)) or 'asked for'}; it has: {has}")
+        twice = [name for name, times in Counter(categories).items() if times > 1]
+        if twice:
+            raise CocoRefused(f"category {twice[0]!r} is asked for twice")
+        self.categories = tuple(categories)
+        self._names = {known[name]: name for name in categories}
+
+    def images(self) -> list[CocoImage]:
+        """In the order of their ids."""
+        # getImgIds with several categories gives the images that have all of them.
+        ids = sorted({image for category in self._names for image in self._coco.getImgIds(catIds=[category])})
+        return [self._image(one) for one in self._coco.loadImgs(ids)]
+
+    def objects(self, image: CocoImage) -> tuple[list[CocoObject], list[str]]:
+        """Those of the categories, crowds too, as `getAnnIds` gives them; and what had to be left out, and why."""
+        found: list[CocoObject] = []
+        left_out: list[str] = []
+        for one in self._coco.loadAnns(self._coco.getAnnIds(imgIds=[image.id], catIds=list(self._names))):
+            try:
+                found.append(self._object(one, image))
+            except (InvalidShape, ValueError, KeyError, TypeError, IndexError) as fault:
+                left_out.append(f"annotation {one.get('id')} of {image.file}: {fault}")
+        return found, left_out
+
+    def _image(self, one: dict[str, Any]) -> CocoImage:
+        try:
+            return CocoImage(int(one["id"]), str(one["file_name"]), Size(int(one["width"]), int(one["height"])))
+        except (KeyError, ValueError, TypeError) as fault:
+            raise CocoRefused(f"{self.file}: image {one.get('id')} cannot be read: {fault!r}") from None
+
+    def _object(self, one: dict[str, Any], image: CocoImage) -> CocoObject:
+        parts = self._outlines(one, image.size)
+        return CocoObject(
+            id=int(one["id"]),
+            category=self._names[int(one["category_id"])],
+            box=self._box(one, image.size),
+            outlines=tuple(tuple(part) for part in parts),
+            crowd=bool(one.get("iscrowd")),
+        )
+
+    def _box(self, one: dict[str, Any], size: Size) -> Box:
+        if one.get("bbox"):
+            box = one["bbox"]
+        else:
+            from pycocotools import mask
+
+            box = mask.toBbox(self._coco.annToRLE(one)).tolist()
+        return Box.from_xywh(*(float(value) for value in box)).clamp(size)
+
+    def _outlines(self, one: dict[str, Any], size: Size) -> list[Loop]:
+        shape = one.get("segmentation")
+        if not shape:
+            return []
+        if isinstance(shape, dict):  # run lengths, of crowds and others
+            return outlines(self._coco.annToMask(one))
+        return [part for part in (_inside(points, size) for points in shape) if part]
+
+
+def _inside(flat: Sequence[float], size: Size) -> Loop:
+    """The points moved into the image, doubles left out; nothing when no area is left."""
+    kept: Loop = []
+    for x, y in zip(flat[::2], flat[1::2], strict=True):
+        point = (min(max(float(x), 0.0), float(size.width)), min(max(float(y), 0.0), float(size.height)))
+        if not kept or kept[-1] != point:
+            kept.append(point)
+    if len(kept) > 1 and kept[0] == kept[-1]:
+        kept.pop()
+    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(kept, [*kept[1:], *kept[:1]], strict=True))
+    return kept if len(kept) >= 3 and twice else []
+
+
+def _opened(file: Path) -> Any:
+    from pycocotools.coco import COCO
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
+            coco = COCO(str(file))
+            if not {"images", "annotations", "categories"} <= set(coco.dataset):
+                raise CocoRefused(f"{file} has no images, annotations and categories: is it a COCO instances file?")
+    except FileNotFoundError:
+        raise CocoRefused(f"{file}: there is no such file") from None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, AssertionError, KeyError, TypeError) as fault:
+        raise CocoRefused(f"{file} cannot be read as COCO: {fault!r}") from None
+    return coco
+
+
+def image_files(images: Sequence[CocoImage], folder: Path) -> dict[int, Path]:
+    """Where each image is. Raises CocoRefused that names those which are not there."""
+    places = {one.id: folder / one.file for one in images}
+    missing = [str(path) for path in places.values() if not path.is_file()]
+    if missing:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise CocoRefused(f"{len(missing)} of {len(images)} images are not in {folder}: {shown}")
+    return places
+
+
+def upload_names(images: Sequence[CocoImage]) -> dict[int, str]:
+    """The file name that each image is sent under: its own, or the whole path where two would look the same on a server
+    that shows names without ending."""
+    stems = Counter(Path(one.file).stem for one in images)
+
+    def name(one: CocoImage) -> str:
+        path = Path(one.file)
+        return path.name if stems[path.stem] == 1 else f"{'_'.join(path.parts)}{path.suffix}"
+
+    return {one.id: name(one) for one in images}
+
+
+__all__ = ["CocoImage", "CocoObject", "CocoRefused", "CocoSource", "image_files", "upload_names"]

@@ -1,0 +1,244 @@
+"""Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project, its images are in the project's first dataset.
+
+The servers know no campaigns. Ours is created when its project is; it is active once auto-train is off (a campaign's
+labels are trained on when they are complete, not while they come in); it is completed when every image is annotated for
+every task; and it is finished when auto-train is on again, where the options ask for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from .errors import NotFound, PlatformRefused
+from .geti_client import GetiClient
+from .geti_labels import kind_for, labeled_from, own_name, sent_name, tasks_for
+from .geti_projects import CannotBe, NewTask, normal_kind
+from .geti_session import NAME, GetiSession
+from .geti_shapes import GetiMedium, GetiProject
+from .geti_threads import in_parallel
+from .protocol import (
+    CampaignOrder,
+    ImageToSend,
+    LabelsPage,
+    RemoteBatch,
+    RemoteCampaign,
+    RemoteImage,
+    RemoteState,
+    Secret,
+    SetState,
+)
+
+if TYPE_CHECKING:
+    from .registry import Connection
+
+TAKEN = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".jfif", ".webp"})
+"""Endings of images that the servers take (documented)."""
+_ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
+_NOT_TAKEN = (400, 413, 415)
+_LABELS_PAGE = 500
+
+
+class Options(BaseModel):
+    """What can be set for this platform."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str | None = Field(
+        None,
+        title="Kind of project",
+        description="Such as classification or 'detection -> segmentation'; by default what the labels need.",
+    )
+    auto_train_at_finish: bool = Field(
+        False, title="Auto-train at the end", description="Switch auto-train on when the campaign is finished."
+    )
+    workspace: str = Field("", title="Workspace", description="Id or name; needed where there are several.")
+    organization: str = Field("", title="Organization", description="Id; by default the token's oldest.")
+    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
+    connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
+    patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
+    page_size: int | None = Field(
+        None, ge=1, le=100_000, title="Media in one answer", description="By default 100,000 (SC) or 100 (Geti)."
+    )
+    threads: int = Field(8, ge=1, le=64, title="Requests at a time")
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str | None) -> str | None:
+        return None if kind is None else normal_kind(kind)
+
+
+def connect(connection: Connection) -> Geti:
+    """The adapter for a connection whose options are those above.
+
+    Key and secret are user and password of Sonoma Creek; a key alone, or a secret alone, is a personal access token.
+    """
+    options = Options.model_validate(dict(connection.options))
+    secret = connection.secret.value if connection.secret is not None else ""
+    user, hidden = (connection.key, secret) if connection.key and secret else ("", connection.key or secret)
+    session = GetiSession(
+        connection.url,
+        user,
+        Secret(hidden),
+        timeout=(options.connect_seconds, options.timeout_seconds),
+        patience=options.patience_seconds,
+        threads=options.threads,
+    )
+    return Geti(session, options)
+
+
+class Geti:
+    """Platform, TakesImages, FinishesCampaigns and DeletesCampaigns. `client` has every call of the servers."""
+
+    name = NAME
+
+    def __init__(self, session: GetiSession, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.client = GetiClient(
+            session,
+            workspace=self.options.workspace,
+            organization=self.options.organization,
+            page_size=self.options.page_size,
+        )
+
+    def __repr__(self) -> str:
+        return f"Geti({self.client.session.host!r})"
+
+    def close(self) -> None:
+        self.client.session.close()
+
+    # Platform
+
+    def check(self) -> str:
+        version = self.client.reach()
+        return f"{self.client.dialect.name} {version} at {self.client.session.host}"
+
+    def find_campaign(self, title: str) -> RemoteCampaign | None:
+        found = self.client.find_project(title)
+        return None if found is None else self._campaign(self.client.project(found.id))
+
+    def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
+        # Names are not unique: after a lost answer the project that it made is looked for.
+        found = self.client.find_project(order.title) or self.client.create_project(order.title, self._tasks(order))
+        self.client.wait_until_ready(found.id)
+        return self._campaign(self.client.project(found.id))
+
+    def _tasks(self, order: CampaignOrder) -> list[NewTask]:
+        try:
+            return tasks_for(order.labels, self.options.kind or kind_for(order.labels))
+        except CannotBe as fault:
+            refused = PlatformRefused(NAME, f"create campaign '{order.title}'", words=str(fault))
+        raise refused
+
+    def activate_campaign(self, campaign: str) -> None:
+        project = self.client.project(campaign)
+        if self._campaign(project).state is RemoteState.CREATED:
+            self.client.set_auto_train(project, False)
+
+    def read_campaign(self, campaign: str) -> RemoteCampaign:
+        return self._campaign(self.client.project(campaign))
+
+    def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
+        project = self.client.project(campaign)
+        tasks, size = project.trained, self.options.page_size or min(_LABELS_PAGE, self.client.dialect.page)
+        media, following = self.client.media_after(project, cursor or "", size)
+
+        def read(medium: GetiMedium) -> LabelsPage:
+            if not medium.done(tasks):
+                return LabelsPage((), None)
+            scene = self.client.scene(project, medium)
+            if scene is None:  # never taken for "nothing there"
+                told = f"image '{medium.name}' ({medium.id}) is annotated, and its annotations are not there"
+                raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, words=told)
+            return LabelsPage((labeled_from(project, medium, scene),), None)
+
+        pages = in_parallel(read, media, self.options.threads)
+        return LabelsPage(tuple(image for page in pages for image in page.images), following or None)
+
+    # TakesImages
+
+    def batch_size(self) -> int | None:
+        return None
+
+    def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
+        project = self.client.project(campaign)
+        for medium in self.client.media(project):
+            yield RemoteImage(medium.id, own_name(medium.name), medium.width, medium.height)
+
+    def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
+        """Looks what is there first: an upload whose answer was lost is found by its name.
+
+        Raises PlatformRefused that names the images which the server does not take, after all others were sent.
+        """
+        project = self.client.project(campaign)
+        wanted = {one.image.name: one for one in images}
+        for medium in self.client.media(project):
+            wanted.pop(own_name(medium.name), None)
+
+        def send(one: ImageToSend) -> str:
+            suffix = PurePosixPath(one.image.name).suffix
+            suffix = suffix if suffix.lower() in TAKEN else _ENDINGS.get(one.image.format, suffix or ".jpg")
+            try:
+                self.client.upload(project, sent_name(one.image.name, suffix), one.open)
+            except PlatformRefused as refused:
+                if refused.status not in _NOT_TAKEN:
+                    raise
+                return f"{one.image.name}: {refused.words or refused.status}"
+            return ""
+
+        faults = [fault for fault in in_parallel(send, wanted.values(), self.options.threads) if fault]
+        if faults:
+            told = f"{len(faults)} images are not taken: {'; '.join(faults[:10])}"
+            advice = "It takes JPEG, PNG, BMP, TIFF and WebP of 32 to 20,000 pixels a side: leave the others out."
+            raise PlatformRefused(NAME, f"take in batch {batch}", status=415, words=told, advice=advice)
+
+    def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
+        # What is sent is there when its upload is answered.
+        return RemoteBatch(SetState.FINISHED)
+
+    # What only some platforms can
+
+    def finish_campaign(self, campaign: str) -> None:
+        project = self.client.project(campaign)
+        found = self._campaign(project)
+        if found.state not in (RemoteState.COMPLETED, RemoteState.FINISHED):
+            told = f"{found.done} of {found.total} images are annotated for every task"
+            raise PlatformRefused(NAME, f"finish campaign {campaign}", words=told, advice="Annotate the others first.")
+        if self.options.auto_train_at_finish and found.state is RemoteState.COMPLETED:
+            self.client.set_auto_train(project, True)
+
+    def delete_campaign(self, campaign: str) -> None:
+        self.client.delete_project(campaign)
+
+    # How it stands
+
+    def _campaign(self, project: GetiProject) -> RemoteCampaign:
+        done, total = self._progress(project)
+        return RemoteCampaign(project.id, project.name, self._state(project, done, total), done, total)
+
+    def _state(self, project: GetiProject, done: int, total: int) -> RemoteState:
+        if not total:
+            return RemoteState.CREATED
+        try:
+            training = self.client.auto_train(project)
+        except NotFound:  # a server without this configuration: then only images tell
+            training = False
+        if done == total:
+            return RemoteState.FINISHED if training else RemoteState.COMPLETED
+        return RemoteState.CREATED if training else RemoteState.ACTIVE
+
+    def _progress(self, project: GetiProject) -> tuple[int, int]:
+        """Images that are annotated for every task, and all. Where the server counts it is asked for two numbers; its
+        word that all are done is proved image by image."""
+        total = self.client.count_images(project)
+        done = self.client.count_images(project, "annotated") if total is not None else None
+        if total is not None and done is not None and done < total:
+            return done, total
+        tasks, done, total = project.trained, 0, 0
+        for medium in self.client.media(project):
+            total += 1
+            done += medium.done(tasks)
+        return done, total

@@ -1,0 +1,235 @@
+"""A backup beside a server: what differs, in words. Nothing that differs stays untold."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import NotFound
+from .fields import Fields
+from .geti_archive import (
+    ArchivedMedium,
+    ArchivedProject,
+    ArchivedTask,
+    HashingFile,
+    SaidAnnotation,
+    SaidLabel,
+    SaidScene,
+    hash_of,
+)
+from .geti_client import GetiClient
+from .geti_configuration import ITERATIONS, keyed, parameters
+from .geti_session import NAME
+from .geti_shapes import GetiMedium, GetiProject, Unit
+
+_A_THOUSANDTH = 1e-3
+"""Of a pixel: what going from fractions to pixels and back may cost."""
+_NUMBERS = ("x", "y", "width", "height", "angle")
+_OWN = ("auto_training", *ITERATIONS)
+
+
+@dataclass
+class Report:
+    """What differs between a backup and a server, and what is worth knowing though nothing differs."""
+
+    differences: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def merge(self, other: Report) -> None:
+        self.differences += other.differences
+        self.notes += other.notes
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What can be set of a project, told by places of tasks instead of ids."""
+
+    auto_train: bool | None
+    iterations: Mapping[str, int]
+    others: Mapping[str, Any]
+
+
+def archived_parameters(client: GetiClient, project: GetiProject) -> Parameters:
+    """Auto-train, iterations, and every other value; nothing from a server that has no configuration."""
+    places = {task.id: str(place) for place, task in enumerate(project.trained)}
+    titles = {task.title: str(place) for place, task in enumerate(project.trained)}
+    try:
+        auto_train = client.auto_train(project)
+        iterations = {titles[title]: number for title, number in client.iterations(project).items()}
+        others = dict(_others(client, project, places))
+    except NotFound:
+        return Parameters(None, {}, {})
+    return Parameters(auto_train, iterations, others)
+
+
+def _others(client: GetiClient, project: GetiProject, places: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    found = Fields(NAME, "read the configuration", client.configuration(project))
+    if client.dialect.patches_configuration:
+        for task in found.each("task_configs"):
+            place = places.get(task.id("task_id"), "")
+            for group in ("training", "auto_training"):
+                for one in keyed(task.json, group):
+                    if one["key"] != "enable" or group != "auto_training":
+                        yield f"{place}/{group}/{one['key']}", one["value"]
+        return
+    chains = [(places.get(task.id("task_id"), ""), task.each("components")) for task in found.each("task_chain")]
+    for place, components in [("", found.each("global")), *chains]:
+        for parameter in parameters(list(components)):
+            if parameter.name not in _OWN and parameter.editable:
+                yield f"{place}/{parameter.key}", parameter.value
+
+
+def compare_projects(
+    wanted: ArchivedProject, project: GetiProject, now: Parameters, tasks: Sequence[ArchivedTask]
+) -> Report:
+    """The project's kind, labels and configuration. `tasks` are those of the project, in the archive's terms."""
+    report = Report()
+    if wanted.kind != project.kind:
+        report.differences.append(f"the kind is '{project.kind}', not '{wanted.kind}'")
+    for place, (ours, theirs) in enumerate(zip(wanted.tasks, tasks, strict=False)):
+        _compare_labels(report, ours, theirs, place)
+    if wanted.auto_train is not None and now.auto_train is not wanted.auto_train:
+        report.differences.append(f"auto-train is {now.auto_train}, not {wanted.auto_train}")
+    for what, ours_, theirs_ in (
+        ("iterations of task", wanted.iterations, now.iterations),
+        ("parameter", wanted.parameters, now.others),
+    ):
+        for key, value in ours_.items():
+            if key not in theirs_:
+                report.notes.append(f"{what} {key} is {value!r} in the backup, and does not exist here")
+            elif theirs_[key] != value:
+                report.differences.append(f"{what} {key} is {theirs_[key]!r}, not {value!r}")
+    return report
+
+
+def _compare_labels(report: Report, ours: ArchivedTask, theirs: ArchivedTask, place: int) -> None:
+    if ours.title and ours.title != theirs.title:
+        report.differences.append(f"task {place} is called '{theirs.title}', not '{ours.title}'")
+    there = {one.name: one for one in theirs.labels if not one.is_empty}
+    for one in ours.labels:
+        if one.is_empty:
+            empty = next((label for label in theirs.labels if label.is_empty), None)
+            if empty is None:
+                report.differences.append(f"'{theirs.title}' has no empty label ('{one.name}' in the backup)")
+            elif empty.name != one.name:
+                report.notes.append(f"the empty label of '{theirs.title}' is called '{empty.name}', not '{one.name}'")
+            continue
+        found = there.pop(one.name, None)
+        if found is None:
+            report.differences.append(f"'{theirs.title}' has no label '{one.name}'")
+            continue
+        for what, was, now in (
+            ("colour", one.color.lower(), found.color.lower()),
+            ("group", one.group, found.group),
+            ("hotkey", one.hotkey, found.hotkey),
+            ("parent", one.parent_id or "", found.parent_id or ""),
+        ):
+            if was and was != now:
+                report.differences.append(f"the {what} of label '{one.name}' is '{now}', not '{was}'")
+    report.differences += [f"'{theirs.title}' has a label '{name}' that the backup has not" for name in there]
+
+
+def compare_scenes(medium: ArchivedMedium, wanted_unit: Unit, scenes: Iterable[SaidScene], unit: Unit) -> Iterator[str]:
+    """What differs between what was said of a medium in the backup and on a server."""
+    ours = {scene.frame: scene for scene in medium.scenes if scene.annotations}
+    theirs = {scene.frame: scene for scene in scenes if scene.annotations}
+    for frame in sorted(ours.keys() | theirs.keys(), key=lambda frame: -1 if frame is None else frame):
+        where = f"{medium.type} '{medium.name}' ({medium.id})" + (f", frame {frame}" if frame is not None else "")
+        left = sorted(_plain(ours[frame], wanted_unit, medium), key=_order) if frame in ours else []
+        right = sorted(_plain(theirs[frame], unit, medium), key=_order) if frame in theirs else []
+        missing = []
+        for one in left:
+            found = next((place for place, other in enumerate(right) if _same(one, other, wanted_unit is unit)), None)
+            if found is None:
+                missing.append(one)
+            else:
+                right.pop(found)
+        yield from (f"{where} lacks {_told(one)}" for one in missing)
+        yield from (f"{where} has {_told(other)}, which the backup has not" for other in right)
+
+
+_Plain = tuple[str, tuple[tuple[int, str, bool, float], ...], tuple[float, ...]]
+
+
+def _plain(scene: SaidScene, unit: Unit, medium: ArchivedMedium) -> list[_Plain]:
+    return [_plain_one(one, unit, medium) for one in scene.annotations]
+
+
+def _plain_one(one: SaidAnnotation, unit: Unit, medium: ArchivedMedium) -> _Plain:
+    """Kind, labels and numbers in pixels. Empty and anomalous labels are the same by whatever name."""
+    shape = one.shape.to(Unit.PIXELS, unit, medium.width, medium.height)
+    labels = tuple(
+        sorted((label.task, _name(label), label.empty, round(probability, 6)) for label, probability in one.labels)
+    )
+    numbers = [float(shape.numbers[name]) for name in _NUMBERS if name in shape.numbers]
+    return shape.type, labels, (*numbers, *(float(value) for point in shape.points for value in point))
+
+
+def _name(label: SaidLabel) -> str:
+    if label.empty:
+        return ""
+    return label.name if label.anomalous is None else str(label.anomalous)
+
+
+def _order(one: _Plain) -> tuple[Any, ...]:
+    return one[0], one[1], tuple(round(value, 2) for value in one[2])
+
+
+def _same(one: _Plain, other: _Plain, exact: bool) -> bool:
+    if one[:2] != other[:2] or len(one[2]) != len(other[2]):
+        return False
+    allowed = 0.0 if exact else _A_THOUSANDTH
+    return all(abs(left - right) <= allowed for left, right in zip(one[2], other[2], strict=True))
+
+
+def _told(one: _Plain) -> str:
+    labels = ", ".join(f"{name or 'the empty label'} {probability:g}" for _, name, _, probability in one[1])
+    numbers = ", ".join(f"{value:.6g}" for value in one[2][:8]) + (", ..." if len(one[2]) > 8 else "")
+    return f"{one[0]} of {labels} at ({numbers})"
+
+
+def compare_files(
+    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, wanted: ArchivedMedium, path: Path
+) -> Report:
+    """The file of the backup beside what the server gives now: by hash, and where a server wrote an image anew by its
+    pixels."""
+    where = f"{wanted.type} '{wanted.name}' ({wanted.id})"
+    if not path.is_file():
+        return Report([f"{where}: {wanted.file} is not there"])
+    if hash_of(path)[0] != wanted.sha256:
+        return Report([f"{where}: {wanted.file} was changed after it was saved"])
+    into = HashingFile(io.BytesIO() if wanted.type == "image" else _Nowhere())
+    client.download(project, medium, into, dataset=dataset)
+    if into.sha256 == wanted.sha256:
+        return Report()
+    if wanted.type == "image" and _same_pixels(path, into):
+        return Report(notes=[f"{where}: the server wrote the file anew; its pixels are the same"])
+    return Report([f"{where}: the server's file has another hash ({into.sha256[:12]}, not {wanted.sha256[:12]})"])
+
+
+def same_file(
+    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, wanted: ArchivedMedium, path: Path
+) -> bool:
+    return not compare_files(client, project, medium, dataset, wanted, path).differences
+
+
+class _Nowhere:
+    """For bytes of which only the hash is wanted."""
+
+    def write(self, part: bytes) -> int:
+        return len(part)
+
+
+def _same_pixels(path: Path, given: HashingFile) -> bool:
+    from PIL import Image, ImageChops, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as ours, Image.open(io.BytesIO(given.content())) as theirs:
+            if ours.size != theirs.size:
+                return False
+            return ImageChops.difference(ours.convert("RGBA"), theirs.convert("RGBA")).getbbox(alpha_only=False) is None
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return False

@@ -1,0 +1,240 @@
+"""Between the domain's labels and Geti's: which project a label schema needs, and what a scene says in domain terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import cos, pi, radians, sin
+from typing import NoReturn
+from urllib.parse import unquote
+
+from labelwright.domain import (
+    Annotation,
+    Box,
+    Geometry,
+    InvalidShape,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Polygon,
+    Shape,
+    Size,
+    WholeImage,
+)
+
+from .errors import PlatformRefused
+from .geti_projects import CannotBe, NewLabel, NewTask
+from .geti_session import NAME
+from .geti_shapes import (
+    GLOBAL_TASKS,
+    GetiAnnotation,
+    GetiMedium,
+    GetiProject,
+    GetiScene,
+    GetiShape,
+    GetiTask,
+    Unit,
+    whole_image,
+)
+
+_ELLIPSE_CORNERS = 32
+_DIGITS = 6
+"""Of a pixel: fractions come with rounding of their own."""
+_BOX, _OUTLINE, _IMAGE = {Geometry.BOX}, {Geometry.POLYGON}, {Geometry.IMAGE}
+
+
+def kind_for(labels: LabelSchema) -> str:
+    """The kind of project that a schema asks for, by its geometries. Raises CannotBe."""
+    wanted = {label.geometry for label in labels}
+    found = {
+        frozenset(_BOX): "detection",
+        frozenset(_OUTLINE): "segmentation",
+        frozenset(_IMAGE): "classification",
+        frozenset(_BOX | _OUTLINE): "detection -> segmentation",
+        frozenset({Geometry.ANY}): "instance_segmentation",
+    }.get(frozenset(wanted))
+    if found is None:
+        named = ", ".join(sorted(wanted))
+        raise CannotBe(f"no kind of project takes labels of the geometries {named} together: name one in `kind`")
+    return found
+
+
+def tasks_for(labels: LabelSchema, kind: str) -> list[NewTask]:
+    """The tasks of a project of this kind. In a chain, boxes belong to the first task, the rest to the second.
+
+    Raises CannotBe.
+    """
+    types = kind.split(" -> ")
+    if len(types) == 1:
+        return [NewTask(types[0], tuple(_new(label, labels) for label in labels))]
+    if types[1] in GLOBAL_TASKS and any(label.geometry is Geometry.IMAGE for label in labels):
+        raise CannotBe(f"{kind}: the second task's labels are said of boxes, so give them the geometry any")
+    first = [label for label in labels if label.geometry is Geometry.BOX]
+    second = [label for label in labels if label.geometry is not Geometry.BOX]
+    if not first or not second:
+        raise CannotBe(f"{kind} needs labels of the geometry box for its first task, and others for its second")
+    return [NewTask(types[0], _of(first)), NewTask(types[1], _of(second))]
+
+
+def _of(labels: Sequence[Label]) -> tuple[NewLabel, ...]:
+    schema = LabelSchema(tuple(labels))
+    return tuple(_new(label, schema) for label in schema)
+
+
+def _new(label: Label, schema: LabelSchema) -> NewLabel:
+    """Children of one parent make a group: of them one holds at a time."""
+    hierarchy = any(one.parent for one in schema)
+    group = (f"{label.parent} label group" if label.parent else "top label group") if hierarchy else ""
+    return NewLabel(label.name, label.color or "", group, label.parent or "")
+
+
+# Names: a server keeps a file's name without its ending, so ours goes whole before another ending.
+
+_UNSAFE = {"%": "%25", "/": "%2F", "\\": "%5C", '"': "%22"}
+
+
+def sent_name(name: str, suffix: str) -> str:
+    """The file name under which an image is sent, so that `own_name` of what the server makes of it is its name."""
+    return "".join(_UNSAFE.get(character, character) for character in name) + suffix
+
+
+def own_name(name: str) -> str:
+    return unquote(name, errors="replace")
+
+
+# Scenes
+
+
+def labeled_from(project: GetiProject, medium: GetiMedium, scene: GetiScene | None) -> LabeledImage:
+    """What was said of an image. The empty label says: looked at, nothing there.
+
+    Raises PlatformRefused for shapes that cannot be, naming the image.
+    """
+    size = Size(medium.width, medium.height)
+    annotations = tuple(_annotations(project, scene, size, medium)) if scene is not None else ()
+    return LabeledImage(own_name(medium.name), size, annotations, medium.id)
+
+
+def _annotations(project: GetiProject, scene: GetiScene, size: Size, medium: GetiMedium) -> Iterator[Annotation]:
+    for one in scene.annotations:
+        for identity, probability in one.labels:
+            found = project.label(identity)
+            if found is None:
+                _refuse(medium, f"label {identity} is not in the project")
+            task, label = found
+            if label.is_empty:
+                continue
+            try:
+                shape = _shape(one.shape, scene.unit, size, task, first=task.id == project.trained[0].id)
+                yield Annotation(label.name, shape, min(max(probability, 0.0), 1.0))
+            except ValueError as fault:  # InvalidShape is one
+                told = str(fault)
+            else:
+                continue
+            _refuse(medium, f"'{label.name}': {told}")
+
+
+def _shape(shape: GetiShape, unit: Unit, size: Size, task: GetiTask, *, first: bool) -> Shape:
+    """As the task means it: the whole image for what classifies images, outlines for what segments."""
+    if first and task.type in GLOBAL_TASKS and _is_whole(shape, unit, size):
+        return WholeImage()
+    found = domain_shape(shape, unit, size)
+    if isinstance(found, Box) and task.type in ("segmentation", "rotated_detection"):
+        left, top, right, bottom = found.corners
+        return Polygon(((left, top), (right, top), (right, bottom), (left, bottom)))
+    return found
+
+
+def _refuse(medium: GetiMedium, told: str) -> NoReturn:
+    raise PlatformRefused(
+        NAME, "read the annotations", status=200, words=f"image '{medium.name}' ({medium.id}): {told}"
+    )
+
+
+def _is_whole(shape: GetiShape, unit: Unit, size: Size) -> bool:
+    """One pixel in a thousand is rounding."""
+    if shape.type != "RECTANGLE":
+        return False
+    numbers = shape.to(Unit.FRACTIONS, unit, size.width, size.height).numbers
+    edges = (numbers["x"], numbers["y"], 1 - numbers["width"], 1 - numbers["height"])
+    return all(abs(edge) < 0.001 for edge in edges)
+
+
+def domain_shape(shape: GetiShape, unit: Unit, size: Size) -> Shape:
+    """In pixels. Ellipses and rotated rectangles become polygons. Raises InvalidShape."""
+    pixels = shape.to(Unit.PIXELS, unit, size.width, size.height)
+    digits = _DIGITS if unit is Unit.FRACTIONS else 9
+    numbers = pixels.numbers
+    if shape.type == "POLYGON":
+        return Polygon(_distinct((round(x, digits), round(y, digits)) for x, y in pixels.points)).clamp(size)
+    if shape.type == "RECTANGLE":
+        left, top = numbers["x"], numbers["y"]
+        corners = (left, top, left + numbers["width"], top + numbers["height"])
+        return Box(*(round(value, digits) for value in corners)).clamp(size)
+    if shape.type == "ELLIPSE":
+        across, down = numbers["width"] / 2, numbers["height"] / 2
+        steps = (2 * pi * step / _ELLIPSE_CORNERS for step in range(_ELLIPSE_CORNERS))
+        middle = (numbers["x"] + across, numbers["y"] + down)
+        return Polygon(tuple((middle[0] + across * cos(at), middle[1] + down * sin(at)) for at in steps)).clamp(size)
+    if shape.type == "ROTATED_RECTANGLE":
+        turn, across, down = radians(numbers["angle"]), numbers["width"] / 2, numbers["height"] / 2
+        ends = ((-across, -down), (across, -down), (across, down), (-across, down))
+        return Polygon(
+            tuple(
+                (numbers["x"] + x * cos(turn) - y * sin(turn), numbers["y"] + x * sin(turn) + y * cos(turn))
+                for x, y in ends
+            )
+        ).clamp(size)
+    raise InvalidShape(f"a {shape.type} is no shape of a dataset")
+
+
+def _distinct(points: Iterator[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Without corners that stand there twice in a row, as hand-drawn polygons have them."""
+    kept: list[tuple[float, float]] = []
+    for point in points:
+        if not kept or kept[-1] != point:
+            kept.append(point)
+    return tuple(kept)
+
+
+def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
+    """A shape of the domain (pixels) as a server of this unit takes it, cut at the image's edges."""
+    if isinstance(shape, WholeImage):
+        return whole_image(unit, size.width, size.height)
+    inside = shape.clamp(size)
+    if isinstance(inside, Box):
+        numbers = {"x": inside.xmin, "y": inside.ymin, "width": inside.width, "height": inside.height}
+        made = GetiShape("RECTANGLE", numbers)
+    else:
+        made = GetiShape("POLYGON", points=inside.points)
+    return made.to(unit, Unit.PIXELS, size.width, size.height)
+
+
+def annotations_for(project: GetiProject, image: LabeledImage, unit: Unit) -> list[GetiAnnotation]:
+    """What was said of an image, as the server takes it. Nothing on it: the empty label of every task that has one.
+
+    Raises PlatformRefused for a label that the project has not, and for "nothing" where it has no empty label.
+    """
+    said = []
+    for one in image.annotations:
+        found = task_of(project, one.label)
+        if found is None:
+            told = f"image '{image.name}': the project has no label '{one.label}'"
+            raise PlatformRefused(NAME, "annotate an image", words=told)
+        said.append(GetiAnnotation(geti_shape(one.shape, unit, image.size), ((found[1], one.confidence),)))
+    if said:
+        return said
+    empty = [task.empty_label.id for task in project.trained if task.empty_label is not None]
+    if not empty:
+        told = f"image '{image.name}': a {project.kind} project has no label for 'nothing here'"
+        raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give it one of the labels.")
+    whole = whole_image(unit, image.size.width, image.size.height)
+    return [GetiAnnotation(whole, ((identity, 1.0),)) for identity in empty]
+
+
+def task_of(project: GetiProject, label: str) -> tuple[GetiTask, str] | None:
+    """The task that has a label of this name, and the label's id."""
+    for task in project.trained:
+        for one in task.labels:
+            if one.name == label and not one.is_empty:
+                return task, one.id
+    return None

@@ -1,0 +1,354 @@
+"""From a folder onto a server, as a new project: created, auto-train off, media up, annotations, then configuration.
+
+A journal beside the work says what is there already: which project was made, and which medium of the backup became
+which of the server. An upload is known by its answer alone, and an answer may be lost: whoever goes on after a break
+looks at the server first, and takes what nobody knows of for what is missing when it is the same file. Saying
+annotations again does no harm.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .errors import NotFound, PlatformRefused, PlatformUnavailable
+from .geti_archive import (
+    ArchivedMedium,
+    ArchivedProject,
+    ArchivedTask,
+    Backup,
+    SaidScene,
+    archived_tasks,
+    is_inside,
+    label_ids,
+)
+from .geti_backup import page_size, scenes_of
+from .geti_client import GetiClient
+from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes, same_file
+from .geti_configuration import keyed
+from .geti_projects import NewTask
+from .geti_session import NAME
+from .geti_shapes import GetiAnnotation, GetiMedium, GetiProject, Unit
+from .geti_threads import in_parallel
+
+_VIDEO_SECONDS = 100.0
+"""How long a server may take to make a video's frames (its own client waits as long)."""
+
+
+class Journal:
+    """What a restore did, in a folder of its own: a line an effect, written before and after it. Thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def lines(self, name: str) -> Iterator[dict[str, Any]]:
+        path = self.folder / f"{name}.jsonl"
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue  # the last line of a process that was killed
+
+    def write(self, name: str, **said: Any) -> None:
+        with self._lock, (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            if file.tell() and not _ends_well(self.folder / f"{name}.jsonl"):
+                file.write("\n")
+            file.write(json.dumps(said) + "\n")
+
+    def project(self) -> str | None:
+        return next((str(line["id"]) for line in self.lines("project") if "id" in line), None)
+
+    def targets(self, page: str) -> dict[str, str]:
+        """Of each medium of the backup its id on the server."""
+        return {line["medium"]: line["target"] for line in self.lines(f"page-{page}") if "target" in line}
+
+    def begun(self, page: str) -> bool:
+        """Whether this page was begun before and not ended."""
+        lines = list(self.lines(f"page-{page}"))
+        return bool(lines) and "end" not in lines[-1]
+
+    def all_targets(self) -> dict[str, tuple[str, str]]:
+        """Of each id on the server: page and medium."""
+        found: dict[str, tuple[str, str]] = {}
+        for path in sorted(self.folder.glob("page-*.jsonl")):
+            page = path.stem.removeprefix("page-")
+            found |= {target: (page, medium) for medium, target in self.targets(page).items()}
+        return found
+
+
+def _ends_well(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, io.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def begin(client: GetiClient, backup: Backup, name: str, journal: Journal) -> str:
+    """The project that everything goes into; made once. Answers its id; auto-train is off.
+
+    Raises PlatformRefused when there is a project of that name which this restore did not make.
+    """
+    archived, known = backup.project(), journal.project()
+    if known is None:
+        known = _create(client, archived, name, journal)
+        journal.write("project", id=known)
+    client.wait_until_ready(known)
+    project = client.project(known)
+    if client.auto_train(project):
+        client.set_auto_train(project, False)
+    _make_datasets(client, project, archived)
+    return known
+
+
+def _create(client: GetiClient, archived: ArchivedProject, name: str, journal: Journal) -> str:
+    found = client.find_project(name)
+    if found is not None:
+        # Ours, when we were about to make it and the answer was lost: then nothing is in it yet.
+        whole = client.project(found.id)
+        if any(journal.lines("project")) and not any(True for _ in client.media(whole)):
+            return found.id
+        told = f"there is a project '{name}' ({found.id}) already"
+        raise PlatformRefused(NAME, f"restore '{name}'", words=told, advice="Give the restored one another name.")
+    journal.write("project", intent=name)
+    return client.create_project(name, [_task(client, task) for task in archived.tasks]).id
+
+
+def _task(client: GetiClient, task: ArchivedTask) -> NewTask:
+    """Anomaly tasks had three kinds once, and have one since 2.5."""
+    new = task.new()
+    kind = new.type
+    if client.unit is Unit.PIXELS and kind.startswith("anomaly"):
+        kind = "anomaly"
+    elif client.unit is Unit.FRACTIONS and kind == "anomaly":
+        kind = "anomaly_classification"
+    return NewTask(kind, new.labels, new.title if kind == new.type else "", new.extra)
+
+
+def _make_datasets(client: GetiClient, project: GetiProject, archived: ArchivedProject) -> None:
+    """The first dataset comes with the project, under the server's own name. Sonoma Creek has no others."""
+    there = {name for _, name in project.datasets}
+    for name in archived.datasets[1:]:
+        if client.unit is Unit.PIXELS and name not in there:
+            client.create_dataset(project, name)
+
+
+def dataset_for(project: GetiProject, archived: ArchivedProject, name: str) -> str:
+    """The id of the dataset that media of this one go into."""
+    if name in archived.datasets[:1]:
+        return project.dataset
+    return next((identity for identity, other in project.datasets[1:] if other == name), project.dataset)
+
+
+def restore_page(
+    client: GetiClient, backup: Backup, page: str, project: str, journal: Journal, threads: int = 8
+) -> int:
+    """Send the media of a page that are not there, and say what was said of them. Answers how many media it has."""
+    archived, media = backup.project(), backup.page(page)
+    made = client.project(project)
+    if journal.begun(page):
+        _adopt(client, made, archived, backup, media, page, journal)
+    targets = journal.targets(page)
+    annotated = {line["annotated"] for line in journal.lines(f"page-{page}") if "annotated" in line}
+    journal.write(f"page-{page}", begin=page)
+    labels = {label: None for one in media for scene in one.scenes for a in scene.annotations for label, _ in a.labels}
+    ids = label_ids(made, labels)
+
+    def restore(one: ArchivedMedium) -> None:
+        dataset = dataset_for(made, archived, one.dataset)
+        target = targets.get(one.id)
+        if target is None:
+            target = _upload(client, made, backup, one, dataset)
+            journal.write(f"page-{page}", medium=one.id, target=target)
+        if one.id not in annotated:
+            _annotate(client, made, one, target, dataset, archived.unit, ids)
+            journal.write(f"page-{page}", annotated=one.id)
+
+    for _ in in_parallel(restore, media, threads):
+        pass
+    journal.write(f"page-{page}", end=page)
+    return len(media)
+
+
+def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: ArchivedMedium, dataset: str) -> str:
+    if not is_inside(backup.folder, one.file):
+        raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=f"{one.file} is not in the backup")
+    path = backup.folder / one.file
+    if not path.is_file():
+        told = f"{one.file} is not there"
+        raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=told, advice="Complete the backup.")
+    sent = client.upload(project, f"{one.name}{path.suffix}", lambda: path.open("rb"), kind=one.type, dataset=dataset)
+    if one.type == "video":
+        _wait_for_video(client, project, sent, dataset)
+    return sent.id
+
+
+def _wait_for_video(client: GetiClient, project: GetiProject, sent: GetiMedium, dataset: str) -> None:
+    ends = time.monotonic() + _VIDEO_SECONDS
+    while not any(one.id == sent.id for one in client.media(project, "video", dataset)):
+        if time.monotonic() >= ends:
+            told = f"video '{sent.name}' was sent and is not there after {_VIDEO_SECONDS:.0f} seconds"
+            raise PlatformUnavailable(NAME, "take in a video", words=told, advice="Run again to wait on.")
+        time.sleep(1.0)
+
+
+def _annotate(
+    client: GetiClient,
+    project: GetiProject,
+    one: ArchivedMedium,
+    target: str,
+    dataset: str,
+    unit: Unit,
+    ids: dict[Any, str],
+) -> None:
+    medium = GetiMedium(target, one.name, one.type, one.width, one.height, "", {})
+    for scene in one.scenes:
+        annotations = [
+            GetiAnnotation(
+                said.shape.to(client.unit, unit, one.width, one.height),
+                tuple((ids[label], probability) for label, probability in said.labels),
+            )
+            for said in scene.annotations
+        ]
+        client.annotate(project, medium, annotations, frame=scene.frame, dataset=dataset)
+
+
+def _adopt(
+    client: GetiClient,
+    project: GetiProject,
+    archived: ArchivedProject,
+    backup: Backup,
+    media: list[ArchivedMedium],
+    page: str,
+    journal: Journal,
+) -> None:
+    """Uploads whose answers were lost: media on the server that nobody knows of, of the same name and size as one that
+    is missing, and the same file."""
+    known, targets = journal.all_targets(), journal.targets(page)
+    missing = [one for one in media if one.id not in targets]
+    for name, kind in {(one.dataset, one.type) for one in missing}:
+        dataset = dataset_for(project, archived, name)
+        for there in client.media(project, kind, dataset, page_size(client)):
+            if there.id in known:
+                continue
+            for one in missing:
+                like = (one.dataset, one.type, one.name, one.width, one.height)
+                if like != (name, kind, there.name, there.width, there.height):
+                    continue
+                if same_file(client, project, there, dataset, one, backup.folder / one.file):
+                    journal.write(f"page-{page}", medium=one.id, target=there.id)
+                    missing.remove(one)
+                    break
+
+
+def end(client: GetiClient, backup: Backup, project: str, auto_train: bool | None = None) -> None:
+    """Put the configuration back; auto-train last: as told, else as it was in the backup, else off."""
+    archived = backup.project()
+    made = client.project(project)
+    now = archived_parameters(client, made)
+    wanted = {key: value for key, value in archived.parameters.items() if now.others.get(key, value) != value}
+    if wanted:
+        _set_parameters(client, made, wanted)
+    if dict(now.iterations) != dict(archived.iterations):
+        for number in set(archived.iterations.values()):
+            places = [int(place) for place, value in archived.iterations.items() if value == number]
+            _set_iterations(client, made, places, number)
+    on = archived.auto_train if auto_train is None else auto_train
+    if on:
+        client.set_auto_train(made, True)
+
+
+def _set_iterations(client: GetiClient, project: GetiProject, places: list[int], number: int) -> None:
+    """Of the tasks at these places. What the server does not take is found by the verification."""
+    try:
+        client.set_iterations(project, number, [project.trained[place].title for place in places])
+    except PlatformRefused as refused:
+        if refused.status is not None and refused.status >= 500:
+            raise
+
+
+def _set_parameters(client: GetiClient, project: GetiProject, wanted: dict[str, Any]) -> None:
+    """What the server does not take is found by the verification."""
+    ids = {str(place): task.id for place, task in enumerate(project.trained)} | {"": ""}
+    if not client.dialect.patches_configuration:
+        values = {}
+        for key, value in wanted.items():
+            place, _, parameter = key.partition("/")
+            values[ids.get(place, ""), parameter] = value
+        client.set_configuration(project, values)
+        return
+    found = client.configuration(project)
+    for number, task in enumerate(found.get("task_configs") or ()):
+        for group in ("training", "auto_training"):
+            for one in keyed(task, group):
+                one["value"] = wanted.get(f"{number}/{group}/{one['key']}", one["value"])
+    client.patch_configuration(project, found)
+
+
+def compare_page(
+    client: GetiClient, backup: Backup, page: str, project: str, journal: Journal, threads: int = 8
+) -> Report:
+    """Every file and every annotation of a page beside what the server has now."""
+    archived, made = backup.project(), client.project(project)
+    targets = journal.targets(page)
+
+    def compare(one: ArchivedMedium) -> Report:
+        target = targets.get(one.id)
+        if target is None:
+            return Report([f"{one.type} '{one.name}' ({one.id}) is not there"])
+        dataset = dataset_for(made, archived, one.dataset)
+        medium = GetiMedium(target, one.name, one.type, one.width, one.height, "", {})
+        try:
+            report = compare_files(client, made, medium, dataset, one, backup.folder / one.file)
+        except NotFound:
+            return Report([f"{one.type} '{one.name}' ({one.id}) is gone from the server since it was sent"])
+        scenes: tuple[SaidScene, ...] = scenes_of(client, made, medium, dataset)
+        report.differences += compare_scenes(one, archived.unit, scenes, client.unit)
+        return report
+
+    report = Report()
+    for one in in_parallel(compare, backup.page(page), threads):
+        report.merge(one)
+    return report
+
+
+def compare_project(
+    client: GetiClient, backup: Backup, project: str, journal: Journal, auto_train: bool | None
+) -> Report:
+    """Kind, labels, configuration, and that just these media are there under their names."""
+    archived, made = backup.project(), client.project(project)
+    if auto_train is not None:
+        archived = replace(archived, auto_train=auto_train)
+    report = compare_projects(archived, made, archived_parameters(client, made), archived_tasks(made))
+    expected = {
+        target: (one.type, one.name, one.width, one.height, one.dataset)
+        for page in backup.pages()
+        for targets in [journal.targets(page)]
+        for one in backup.page(page)
+        if (target := targets.get(one.id)) is not None
+    }
+    for dataset, dataset_name in made.datasets:
+        for kind in ("image", "video"):
+            for medium in client.media(made, kind, dataset, page_size(client)):
+                wanted = expected.pop(medium.id, None)
+                found = (kind, medium.name, medium.width, medium.height)
+                if wanted is None:
+                    report.differences.append(f"{kind} '{medium.name}' ({medium.id}) is not in the backup")
+                    continue
+                if found != wanted[:4]:
+                    report.differences.append(f"{medium.id} is {found}, not {wanted[:4]}")
+                home = dataset_for(made, archived, wanted[4])
+                if len(archived.datasets) > 1 and home == dataset != made.dataset and dataset_name != wanted[4]:
+                    report.differences.append(f"{kind} '{medium.name}' is in '{dataset_name}', not '{wanted[4]}'")
+    report.differences += [f"{kind} '{name}' is gone from the server" for kind, name, *_ in expected.values()]
+    if len(archived.datasets) > len(made.datasets):
+        lost = ", ".join(archived.datasets[len(made.datasets) :])
+        report.differences.append(f"this server has one dataset a project: media of {lost} are in the first")
+    return report

@@ -1,0 +1,113 @@
+"""COCO files as pycocotools reads them."""
+
+import json
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from labelwright.datasets.coco_source import CocoRefused, CocoSource, image_files, upload_names
+
+RLE = {"counts": [105, 4, 6, 4, 81], "size": [10, 20]}
+CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 17, "name": "cat"}, {"id": 1, "name": "person"}]
+
+
+def image(number: int, name: str = "") -> dict:
+    return {"id": number, "file_name": name or f"{number:012}.jpg", "width": 20, "height": 10}
+
+
+def said(number: int, of: int, category: int = 18, **more) -> dict:
+    box = {"bbox": [2, 3, 5, 4], "segmentation": [[2, 3, 7, 3, 7, 7, 2, 7]], "area": 20, "iscrowd": 0}
+    return {"id": number, "image_id": of, "category_id": category, **box, **more}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(images, annotations):
+        path = tmp_path / "instances.json"
+        path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": CATEGORIES}))
+        return path
+
+    return write
+
+
+def test_images_of_any_of_the_categories_are_taken_and_their_objects_alone(write):
+    path = write([image(3), image(1), image(2)], [said(1, 1), said(2, 2, 17), said(3, 3, 1), said(4, 1, 1)])
+    source = CocoSource(path, ["dog", "cat"])
+    assert [one.id for one in source.images()] == [1, 2]
+    found, left_out = source.objects(source.images()[0])
+    assert [(one.id, one.category) for one in found] == [(1, "dog")]
+    assert left_out == []
+
+
+def test_boxes_and_polygons_are_in_pixels_and_an_object_of_several_parts_keeps_them(write):
+    parts = [[0, 0, 4, 0, 4, 4], [10, 5, 14, 5, 14, 9, 10, 9]]
+    source = CocoSource(write([image(1)], [said(1, 1, segmentation=parts)]), ["dog"])
+    ((one,), _) = source.objects(source.images()[0])
+    assert one.box.corners == (2, 3, 7, 7)
+    assert one.outlines == (((0, 0), (4, 0), (4, 4)), ((10, 5), (14, 5), (14, 9), (10, 9)))
+
+
+def test_crowds_and_run_lengths_are_decoded_as_pycocotools_decodes_them(write):
+    path = write([image(1)], [said(1, 1, segmentation=RLE, iscrowd=1, bbox=[10, 5, 2, 4])])
+    source = CocoSource(path, ["dog"])
+    ((one,), _) = source.objects(source.images()[0])
+    mask = COCO(str(path)).annToMask({"id": 1, "image_id": 1, "segmentation": RLE})
+    assert one.crowd
+    (loop,) = one.outlines
+    xs, ys = [x for x, _ in loop], [y for _, y in loop]
+    rows, columns = np.nonzero(mask)
+    assert (min(xs), max(xs), min(ys), max(ys)) == (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1)
+
+
+def test_what_lies_outside_is_cut_and_what_cannot_be_is_told(write):
+    path = write(
+        [image(1)],
+        [
+            said(1, 1, bbox=[15, 5, 50, 50], segmentation=[[15, 5, 65, 5, 65, 55]]),
+            said(2, 1, bbox=[30, 30, 5, 5]),
+            said(3, 1, bbox=[2, 2, 0, 5]),
+            said(4, 1, segmentation=[[1, 1, 2, 2]]),
+        ],
+    )
+    source = CocoSource(path, ["dog"])
+    found, left_out = source.objects(source.images()[0])
+    assert [(one.id, one.box.corners) for one in found] == [(1, (15, 5, 20, 10)), (4, (2, 3, 7, 7))]
+    assert found[0].outlines == (((15, 5), (20, 5), (20, 10)),)
+    assert found[1].outlines == ()
+    assert [one.partition(":")[0].partition(" of")[0] for one in left_out] == ["annotation 2", "annotation 3"]
+
+
+def test_a_category_that_is_not_there_is_told_with_those_that_are(write):
+    with pytest.raises(CocoRefused, match="'dogs'; it has: dog, cat, person"):
+        CocoSource(write([image(1)], [said(1, 1)]), ["dogs"])
+    for none in ([], ["dog", "dog"]):
+        with pytest.raises(CocoRefused):
+            CocoSource(write([image(1)], [said(1, 1)]), none)
+
+
+@pytest.mark.parametrize("text", ["not JSON", "[]", "{}", '{"images": []}'])
+def test_a_file_that_is_no_coco_is_refused(tmp_path, text):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(CocoRefused):
+        CocoSource(path, ["dog"])
+    with pytest.raises(CocoRefused, match="no such file"):
+        CocoSource(tmp_path / "nowhere.json", ["dog"])
+
+
+def test_pycocotools_says_nothing_on_the_terminal(write, capsys):
+    CocoSource(write([image(1)], [said(1, 1)]), ["dog"])
+    assert capsys.readouterr().out == ""
+
+
+def test_images_that_are_missing_are_named_before_anything_is_done(write, tmp_path):
+    source = CocoSource(write([image(1)], [said(1, 1)]), ["dog"])
+    with pytest.raises(CocoRefused, match="1 of 1 images are not in"):
+        image_files(source.images(), tmp_path)
+
+
+def test_images_that_would_look_the_same_without_their_ending_are_sent_with_their_folder(write):
+    images = [image(1, "train/a.jpg"), image(2, "val/a.png"), image(3, "val/b.jpg")]
+    source = CocoSource(write(images, [said(n, n) for n in (1, 2, 3)]), ["dog"])
+    assert upload_names(source.images()) == {1: "train_a.jpg.jpg", 2: "val_a.png.png", 3: "b.jpg"}

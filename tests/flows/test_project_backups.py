@@ -1,0 +1,142 @@
+"""Backup and restore as flows and as commands; the main job on Geti."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size
+from labelwright.flows.backup_project import backup_project
+from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.flows.campaign_run import run_campaign
+from labelwright.flows.restore_project import restore_project
+from labelwright.ledger import open_ledger
+from labelwright.settings import forget_settings, settings
+from labelwright.tasks.geti_backups import NotTheSame
+from labelwright.tasks.geti_calls import (
+    annotate_geti_image,
+    cancel_geti_job,
+    check_geti,
+    client_at,
+    create_geti_project,
+    delete_geti_project,
+    download_geti_images,
+    find_geti_project,
+    list_geti_projects,
+    read_geti_annotations,
+    set_geti_auto_train,
+    set_geti_iterations,
+    upload_geti_file,
+)
+from tests.platforms.contract import unique
+from tests.platforms.geti_harness import GetiHarness
+from tests.platforms.geti_server import PASSWORD, SC, TOKEN, USER, geti_server
+from tests.platforms.proxy import FaultProxy
+from tests.platforms.test_geti_backup import chain_project
+
+from .conftest import make_photos, make_spec
+
+
+def connected(monkeypatch, name, server):
+    monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{name}__URL", server.url)
+    monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{name}__PLATFORM", "geti")
+    monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{name}__KEY", TOKEN if server.modern else USER)
+    if not server.modern:
+        monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{name}__SECRET", PASSWORD)
+    forget_settings()
+
+
+@pytest.fixture
+def servers(home, monkeypatch):
+    """A Sonoma Creek under the name `geti`, a Geti under `newer`."""
+    with geti_server(SC) as old, geti_server("2.12.1") as new:
+        connected(monkeypatch, "GETI", old)
+        connected(monkeypatch, "NEWER", new)
+        yield old, new
+
+
+def test_a_project_goes_from_sonoma_creek_to_geti_and_what_differs_fails_the_run(prefect_server, servers, tmp_path):
+    chain_project(client_at("geti"), "dogs")
+    folder = str(tmp_path / "backup")
+    saved = backup_project("dogs", folder)
+    assert (saved["images"], saved["videos"], saved["differences"]) == (7, 1, [])
+    restored = restore_project(folder, connection="newer")
+    assert (restored["name"], restored["media"], restored["differences"]) == ("dogs", 8, [])
+    assert restore_project(folder, connection="newer") == restored
+    client = client_at("newer")
+    project = client.project(restored["project"])
+    client.delete_medium(project, next(iter(client.media(project))))
+    with pytest.raises(NotTheSame, match="gone from the server"):
+        restore_project(folder, connection="newer")
+
+
+def test_the_commands_do_the_same_and_say_what_they_did(prefect_server, servers, tmp_path, home):
+    chain_project(client_at("geti"), "dogs")
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "labelwright", "--home", str(home), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ.copy())
+
+    saved = run("backup", "dogs", str(tmp_path / "backup"), "--json")
+    assert saved.returncode == 0, saved.stderr
+    assert json.loads(saved.stdout)["images"] == 7
+    restored = run("restore", str(tmp_path / "backup"), "--name", "again", "--connection", "newer", "--auto-train")
+    assert restored.returncode == 0, restored.stderr
+    assert "compared: no difference" in restored.stdout
+    client = client_at("newer")
+    again = client.find_project("again")
+    assert again is not None
+    assert client.auto_train(again)
+
+
+def test_a_campaign_runs_from_folder_to_datasets_on_geti(prefect_server, servers, tmp_path):
+    old, _ = servers
+    make_photos(tmp_path / "photos", 5)
+    labels = [{"name": "boat", "geometry": "box"}, {"name": "hull", "geometry": "polygon"}]
+    options = {"kind": "detection -> segmentation", "auto_train_at_finish": True}
+    more = {"platform": "geti", "labels": labels, "options": options}
+    spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "datasets", **more)
+    launch_campaign(spec)
+    with FaultProxy(("127.0.0.1", old.port)) as proxy:
+        harness = GetiHarness(proxy, old)
+        platform = harness.platform()
+        campaign = platform.find_campaign(spec.title)
+        boat = Annotation("boat", Box(10, 10, 30, 20))
+        hull = Annotation("hull", Polygon(((12, 12), (20, 12), (16, 18))))
+        images = list(platform.list_campaign_images(campaign.id))
+        harness.label(campaign, None, {image.id: [boat, hull] for image in images[:4]} | {images[4].id: []})
+    datasets = run_campaign(spec, wait_hours=0.01, look_every=0.2)
+    assert [one["name"] for one in datasets] == [f"{spec.title}_images", f"{spec.title}_labels"]
+    coco = json.loads(next((tmp_path / "datasets").rglob("*_coco.json")).read_text())
+    assert (len(coco["images"]), len(coco["annotations"])) == (5, 8)
+    assert {tuple(one["bbox"]) for one in coco["annotations"]} == {(10, 10, 20, 10), (12, 12, 8, 6)}
+    assert open_ledger(settings().ledger_address()).campaigns.get(spec.title).state.value == "exported"
+    assert client_at("geti").auto_train(client_at("geti").project(campaign.id))
+
+
+def test_every_call_of_the_users_document_is_a_task_of_its_own(servers, tmp_path):
+    old, _ = servers
+    make_photos(tmp_path, 1)
+    assert check_geti.fn("geti").startswith("Sonoma Creek 1.1.0")
+    made = create_geti_project.fn("geti", "dogs", "detection", [["dog"]])
+    assert create_geti_project.fn("geti", "dogs", "detection", [["dog"]]) == made
+    assert find_geti_project.fn("geti", "dogs") == made
+    assert list_geti_projects.fn("geti") == [{"id": made, "name": "dogs", "kind": "detection"}]
+    set_geti_auto_train.fn("geti", made, False)
+    assert set_geti_iterations.fn("geti", made, 500) == {"Detection task": 500}
+    image = upload_geti_file.fn("geti", made, str(tmp_path / "photo-000.jpg"))
+    (file,) = download_geti_images.fn("geti", made, str(tmp_path / "down")).values()
+    assert Path(file).read_bytes() == (tmp_path / "photo-000.jpg").read_bytes()
+    for seen in ((Annotation("dog", Box(6, 4, 12, 8)),), ()):
+        annotate_geti_image.fn("geti", made, LabeledImage("photo-000", Size(60, 40), seen, image))
+        (found,) = read_geti_annotations.fn("geti", made).images
+        assert (found.remote_id, found.annotations) == (image, seen)
+    old.jobs["j"] = {"state": "running"}
+    cancel_geti_job.fn("geti", "j")
+    delete_geti_project.fn("geti", made)
+    assert find_geti_project.fn("geti", "dogs") is None

@@ -1,0 +1,22 @@
+"""The adapter of Geti keeps the contract, against the stand-in of both dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .contract import PlatformContract
+from .geti_harness import GetiHarness
+from .geti_server import geti_server
+from .proxy import FaultProxy
+
+
+@pytest.fixture(scope="module", params=["2.12.1", "1.1.0-latest-20220405093904"])
+def harness(request: pytest.FixtureRequest) -> Iterator[GetiHarness]:
+    with geti_server(request.param, smallest=1) as server, FaultProxy(("127.0.0.1", server.port)) as proxy:
+        yield GetiHarness(proxy, server)
+
+
+class TestContract(PlatformContract):
+    """On a good network."""

@@ -1,0 +1,144 @@
+"""Between the domain's labels and Geti's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwright.domain import Box, Geometry, InvalidShape, Label, LabelSchema, Polygon, Size, WholeImage
+from labelwright.platforms.errors import PlatformRefused
+from labelwright.platforms.geti_labels import (
+    domain_shape,
+    geti_shape,
+    kind_for,
+    labeled_from,
+    own_name,
+    sent_name,
+    tasks_for,
+)
+from labelwright.platforms.geti_projects import CannotBe
+from labelwright.platforms.geti_shapes import (
+    GetiAnnotation,
+    GetiLabel,
+    GetiMedium,
+    GetiProject,
+    GetiScene,
+    GetiShape,
+    GetiTask,
+    Unit,
+)
+
+SIZE = Size(640, 480)
+WHOLE = GetiShape("RECTANGLE", {"x": 0, "y": 0, "width": 640, "height": 480})
+
+
+def schema(**geometries: str) -> LabelSchema:
+    return LabelSchema(tuple(Label(name, Geometry(geometry)) for name, geometry in geometries.items()))
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (schema(a="box"), "detection"),
+        (schema(a="polygon"), "segmentation"),
+        (schema(a="image", b="image"), "classification"),
+        (schema(a="box", b="polygon"), "detection -> segmentation"),
+        (schema(a="any"), "instance_segmentation"),
+    ],
+)
+def test_the_geometries_of_the_labels_ask_for_a_kind_of_project(labels, kind):
+    assert kind_for(labels) == kind
+    assert len(tasks_for(labels, kind)) == len(kind.split(" -> "))
+
+
+@pytest.mark.parametrize("labels", [schema(a="image", b="polygon"), schema(a="box", b="image")])
+def test_geometries_that_go_together_in_no_project_are_refused(labels):
+    with pytest.raises(CannotBe, match="name one in `kind`"):
+        kind_for(labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (schema(a="box"), "detection -> segmentation"),
+        (schema(a="polygon"), "detection -> segmentation"),
+        (schema(a="box", b="image"), "detection -> classification"),
+    ],
+)
+def test_a_chain_needs_labels_for_both_tasks(labels, kind):
+    with pytest.raises(CannotBe):
+        tasks_for(labels, kind)
+
+
+def test_children_of_one_parent_are_a_group_of_their_own():
+    labels = LabelSchema((Label("dog"), Label("poodle", parent="dog"), Label("cat")))
+    (task,) = tasks_for(labels, "classification")
+    assert [(one.name, one.parent, one.group) for one in task.labels] == [
+        ("dog", "", "top label group"),
+        ("poodle", "dog", "dog label group"),
+        ("cat", "", "top label group"),
+    ]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=50))
+def test_a_name_survives_the_loss_of_an_ending(name):
+    sent = sent_name(name, ".jpg")
+    assert "/" not in sent
+    assert '"' not in sent
+    assert own_name(sent.rpartition(".")[0]) == name
+
+
+coordinate = st.integers(0, 4000).map(lambda value: value / 8)
+
+
+@given(coordinate, coordinate, st.sampled_from(list(Unit)))
+def test_a_box_goes_up_and_comes_back(x, y, unit):
+    box = Box(x * 0.9, y * 0.7, x * 0.9 + 16, y * 0.7 + 16)
+    back = domain_shape(geti_shape(box, unit, SIZE), unit, SIZE)
+    assert back.corners == pytest.approx(box.corners, abs=1e-6)
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+def test_every_shape_has_its_place_in_pixels(unit):
+    ellipse = GetiShape("ELLIPSE", {"x": 100, "y": 100, "width": 60, "height": 40})
+    turned = GetiShape("ROTATED_RECTANGLE", {"x": 200, "y": 100, "width": 40, "height": 20, "angle": 90.0})
+    boxes = [domain_shape(shape.to(unit, Unit.PIXELS, 640, 480), unit, SIZE).box.corners for shape in (ellipse, turned)]
+    assert boxes[0] == pytest.approx((100, 100, 160, 140))
+    assert boxes[1] == pytest.approx((190, 80, 210, 120))
+    assert geti_shape(WholeImage(), Unit.FRACTIONS, SIZE).numbers == {"x": 0, "y": 0, "width": 1, "height": 1}
+    assert geti_shape(WholeImage(), Unit.PIXELS, SIZE) == WHOLE
+    with pytest.raises(InvalidShape):
+        domain_shape(GetiShape("KEYPOINT", {"x": 1, "y": 1}), unit, SIZE)
+
+
+def project_of(kind: str) -> GetiProject:
+    tasks = tuple(
+        GetiTask(f"t{n}", f"task {n}", one, (GetiLabel(f"l{n}", f"label {n}"), GetiLabel(f"e{n}", "No", is_empty=True)))
+        for n, one in enumerate(kind.split(" -> "))
+    )
+    return GetiProject("p", "project", tasks, (), (("d", "d"),))
+
+
+def read(kind: str, shape: GetiShape, *labels: str):
+    medium = GetiMedium("i", "a.png", "image", 640, 480, "", {})
+    scene = GetiScene((GetiAnnotation(shape, tuple((label, 0.5) for label in labels)),), Unit.PIXELS)
+    return labeled_from(project_of(kind), medium, scene).annotations
+
+
+def test_a_task_says_how_its_shapes_are_meant():
+    box = GetiShape("RECTANGLE", {"x": 10, "y": 10, "width": 20, "height": 20})
+    assert [one.shape for one in read("classification", WHOLE, "l0")] == [WholeImage()]
+    assert [one.shape for one in read("detection", WHOLE, "l0")] == [Box(0, 0, 640, 480)]
+    assert [one.shape for one in read("detection -> classification", box, "l0", "l1")] == [Box(10, 10, 30, 30)] * 2
+    assert isinstance(read("segmentation", box, "l0")[0].shape, Polygon)
+    assert read("detection", WHOLE, "e0") == ()
+
+
+def test_a_label_that_is_not_in_the_project_is_told_with_its_image():
+    with pytest.raises(PlatformRefused, match=r"image 'a.png' \(i\): label stranger"):
+        read("detection", WHOLE, "stranger")
+
+
+def test_a_polygon_that_cannot_be_is_told_with_its_image():
+    crossed = GetiShape("POLYGON", points=((0, 0), (10, 10), (10, 0), (0, 10)))
+    with pytest.raises(PlatformRefused, match="crosses itself"):
+        read("segmentation", crossed, "l0")
