@@ -3,6 +3,7 @@
 from prefect import flow
 
 from labelwright.spec import CampaignSpec
+from labelwright.tasks.billing import bills_tasks, tell_bill
 from labelwright.tasks.campaign_images import (
     keeps_image_sets,
     list_missing_images,
@@ -40,6 +41,8 @@ def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = No
     with at_work_on(campaign.title, "launch"):
         title = write_down_campaign(campaign)
         check_images(title)
+        if bills_tasks(title):
+            tell_bill(title)
         if keeps_image_sets(title):
             make_image_set(title)
             create_campaign(title)

@@ -12,9 +12,11 @@ from prefect import task
 
 from labelwright.domain import LabeledImage, Reject, State
 from labelwright.ingest import CannotRead, Source
+from labelwright.ingest.opening import shared_url
 from labelwright.ledger import ManifestEntry, stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages
+from labelwright.settings import Settings
 
 from .planning import FilesLeftOut, report_rejects
 from .reporting import log, publish_progress
@@ -85,7 +87,7 @@ def send_images(title: str, batch: int) -> int:
         source = bench.source
         effects.forget(title, _STEP, item)
         effects.intend(title, _STEP, item)
-        images = [_to_send(entry, source) for entry in entries]
+        images = [to_send(entry, source, bench.settings) for entry in entries]
         bench.platform_that(TakesImages).send_images(bench.remote_id, batch, images)
         effects.settle(title, _STEP, item, f"{len(entries)} images")
     last = min(batch * size, manifests.last_position(title))
@@ -93,7 +95,8 @@ def send_images(title: str, batch: int) -> int:
     return len(entries)
 
 
-def _to_send(entry: ManifestEntry, source: Source) -> ImageToSend:
+def to_send(entry: ManifestEntry, source: Source, settings: Settings) -> ImageToSend:
+    """The image as a platform gets it; with an address where the source has one that others can read."""
     image = entry.image
 
     def open_image() -> BinaryIO:
@@ -111,7 +114,7 @@ def _to_send(entry: ManifestEntry, source: Source) -> ImageToSend:
             )
         return io.BytesIO(data)
 
-    return ImageToSend(image, open_image)
+    return ImageToSend(image, open_image, shared_url(source, entry.location, settings))
 
 
 @task(task_run_name="wait for batch {batch} of {title}", **RETRIED)

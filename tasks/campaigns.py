@@ -85,17 +85,15 @@ def add_images(title: str, first: int, last: int) -> None:
 def activate_campaign(title: str) -> None:
     """Let the labelers work."""
     bench = Workbench(title)
-    platform, remote = bench.platform, bench.remote_id
-
-    def look() -> str | None:
-        return None if platform.read_campaign(remote).state is RemoteState.CREATED else "active"
 
     def activate() -> str:
-        platform.activate_campaign(remote)
+        bench.platform.activate_campaign(bench.remote_id)
         return "active"
 
     log().info("activate %s", title)
-    bench.ledger.effects.once(title, "activate", activate, look=look, adopt=True)
+    # Said to an active campaign it does nothing, while one may look active that was never said to be: where work
+    # begins with the first image, or is done as soon as that is there.
+    bench.ledger.effects.once(title, "activate", activate, look=lambda: None)
     if bench.record.state is State.CREATED:
         bench.ledger.campaigns.move(title, State.ACTIVE)
 

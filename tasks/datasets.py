@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from prefect import task
@@ -16,13 +15,16 @@ from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import count
 from labelwright.datasets.titles import file_stem
 from labelwright.domain import Annotation
-from labelwright.stores.local import LocalStore
-from labelwright.stores.protocol import DatasetStore, content_hash
+from labelwright.ledger import LedgerError
+from labelwright.platforms import PlatformRefused
+from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
 
-from .files import delivery_folder
+from .files import IMAGES, LABELS, delivery_folder
+from .kept_images import kept_folder
 from .labels import Stock, delivered, spool_of
 from .reporting import log, publish_table
 from .retrying import RETRIED
+from .stores import open_store, store_that_holds
 from .workbench import Workbench
 
 SHOWN = 60
@@ -31,16 +33,42 @@ SHOWN = 60
 CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
 """Pictures in the campaign's folder."""
 
-STORES: dict[str, Callable[[Workbench], DatasetStore]] = {
-    "local": lambda bench: LocalStore(Path(bench.spec.export.folder)),
-}
+
+class DatasetDamaged(PlatformRefused):
+    """What the store holds is not what was registered."""
+
+
+def send_all_files(title: str) -> None:
+    """Send the files of both datasets to a store that is elsewhere, each by a task of its own."""
+    bench = Workbench(title)
+    if not isinstance(open_store(bench.spec.export, bench.settings), TakesFiles):
+        return
+    for dataset in (IMAGES, LABELS):
+        folder = delivery_folder(bench, dataset)
+        digest = content_hash(folder)
+        for path in paths_of(folder):
+            send_file(title, dataset, path.relative_to(folder).as_posix(), digest)
+
+
+@task(task_run_name="send {file} of {title}", **RETRIED)
+def send_file(title: str, dataset: str, file: str, content_hash: str) -> bool:
+    """Answers whether it was sent; False when the store has it already."""
+    bench = Workbench(title)
+    store = open_store(bench.spec.export, bench.settings)
+    if not isinstance(store, TakesFiles):
+        raise PlatformRefused(bench.spec.export.store, "take a file", words="this store takes whole datasets only")
+    folder = delivery_folder(bench, dataset)
+    sent = store.send(dataset_name(title, dataset), folder, file, content_hash=content_hash)
+    log().info("%s of %s %s", file, title, "was sent" if sent else "was there")
+    return sent
 
 
 @task(task_run_name="register {dataset} of {title}", **RETRIED)
 def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     """Register what was written. Answers name, version and location: as before when nothing changed."""
     bench = Workbench(title)
-    files, name = delivery_folder(bench, dataset), f"{file_stem(title)}_{dataset}"
+    files, name = delivery_folder(bench, dataset), dataset_name(title, dataset)
+    store, folder = open_store(bench.spec.export, bench.settings), kept_folder(bench)
     statistics = count(delivered(bench), bench.spec.schema_of_labels())
     digest = content_hash(files)
     receipt = dataset_receipt(
@@ -50,12 +78,49 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
         statistics=statistics,
         code_version=__version__,
     )
-    registered = STORES[bench.spec.export.store](bench).register(name, files, content_hash=digest, receipt=receipt)
-    version = str(registered.version)
-    bench.ledger.campaigns.record_dataset(title, name, version, str(registered.location), digest)
-    log().info("%s is %s version %s", name, "registered as" if registered.created else "still", version)
+    if dataset == IMAGES and folder is not None and isinstance(store, KeepsImages):
+        registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)
+    else:
+        registered = store.register(name, files, content_hash=digest, receipt=receipt)
+    for one in (registered, *registered.parts):
+        bench.ledger.campaigns.record_dataset(title, one.name, str(one.version), one.location, digest)
+        log().info("%s is %s version %s", one.name, "registered as" if one.created else "still", one.version)
     publish_table(title, "labels", statistics.to_table(), f"Labels of {title}")
-    return {"name": name, "version": version, "location": str(registered.location)}
+    return {"name": registered.name, "version": str(registered.version), "location": registered.location}
+
+
+@task(task_run_name="verify {name} of {title}", **RETRIED)
+def verify_dataset(title: str, name: str, version: str) -> None:
+    """Read a registered version back and compare it with what was registered. Raises DatasetDamaged."""
+    bench = Workbench(title)
+    wrong = differences_of(bench, name, version)
+    if wrong:
+        words = f"{name} version {version}: {'; '.join(wrong[:5])}"
+        raise DatasetDamaged(bench.spec.export.store, "verify a dataset", words=words)
+    log().info("%s version %s is as it was registered", name, version)
+
+
+def differences_of(bench: Workbench, name: str, version: str) -> list[str]:
+    """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
+    told = registered_version(bench, name, version)
+    return store_that_holds(told.location, bench.spec.export, bench.settings).verify(told)
+
+
+def receipt_of(bench: Workbench, name: str, version: str) -> dict[str, Any]:
+    """What was said of a version when it was registered. Raises DatasetGone, LedgerError."""
+    told = registered_version(bench, name, version)
+    return store_that_holds(told.location, bench.spec.export, bench.settings).receipt(told)
+
+
+def registered_version(bench: Workbench, name: str, version: str) -> RegisteredDataset:
+    for one in bench.ledger.campaigns.datasets(bench.title):
+        if (one["name"], one["version"]) == (name, version):
+            return RegisteredDataset(name, version, one["location"], False, one["content_hash"])
+    raise LedgerError(f"no version {version} of {name} was registered for '{bench.title}'")
+
+
+def dataset_name(title: str, dataset: str) -> str:
+    return f"{file_stem(title)}_{dataset}"
 
 
 @task(task_run_name="draw the labels of {title}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import task
 
 from labelwright.datasets import formats
+from labelwright.datasets.split import Split
 
 from .labels import delivered
 from .reporting import log
@@ -29,9 +30,12 @@ def files_to_write(title: str) -> list[tuple[str, str]]:
     """Pairs of dataset and file, in an empty folder: what an earlier export wrote is written anew."""
     bench = Workbench(title)
     shutil.rmtree(bench.folder / "delivery", ignore_errors=True)
-    schema = bench.spec.schema_of_labels()
+    schema, split = bench.spec.schema_of_labels(), _split(bench)
     wanted = [name for group in bench.spec.export.formats for name in FILES[group]]
-    return [(IMAGES, "images"), *((LABELS, name) for name in wanted if formats.FORMATS[name].suits(schema))]
+    if split is not None:
+        wanted += formats.split_formats(split)
+    suiting = [name for name in wanted if formats.format_named(name, split).suits(schema)]
+    return [(IMAGES, "images"), *((LABELS, name) for name in suiting)]
 
 
 @task(task_run_name="write {file} of {title}", **RETRIED)
@@ -39,6 +43,11 @@ def write_file(title: str, dataset: str, file: str) -> str | None:
     """Write one file of a dataset. Answers its path."""
     bench = Workbench(title)
     schema, folder = bench.spec.schema_of_labels(), delivery_folder(bench, dataset)
-    path = formats.write_file(file, delivered(bench), schema, title=title, folder=folder)
+    path = formats.write_file(file, delivered(bench), schema, title=title, folder=folder, split=_split(bench))
     log().info("wrote %s", path)
     return str(path) if path else None
+
+
+def _split(bench: Workbench) -> Split | None:
+    wanted = bench.spec.export.split
+    return wanted.as_split() if wanted is not None else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from prefect import task
 
@@ -13,7 +14,8 @@ from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
 from .campaign_images import with_our_names
-from .reporting import log, publish_progress
+from .kept_images import kept_url
+from .reporting import log, publish_progress, publish_table
 from .retrying import RETRIED
 from .workbench import Workbench
 
@@ -26,10 +28,15 @@ class Stock:
 
     def __iter__(self) -> Iterator[StockedImage]:
         bench, platform, images = self._bench, self._bench.platform, self._bench.spec.images
-        serving = platform if isinstance(platform, ServesImages) else None
+        serving, kept = platform if isinstance(platform, ServesImages) else None, kept_url(bench)
         for position, entry in enumerate(bench.ledger.manifests.entries(bench.title), 1):
             remote = entry.remote_id or ""
-            url = serving.image_url(remote) if serving is not None and remote else address_of(images, entry.location)
+            if kept is not None:
+                url = kept(entry.image.name)
+            elif serving is not None and remote:
+                url = serving.image_url(remote)
+            else:
+                url = address_of(images, entry.location)
             yield StockedImage(position, entry.image.name, entry.image.size, entry.image.sha256, url, remote)
 
 
@@ -49,7 +56,18 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     page = bench.platform.read_labels(bench.remote_id, cursor)
     count = spool_of(bench).put_page(number, with_our_names(bench, page.images))
     log().info("page %d of the labels of %s holds %d images", number, title, count)
+    tell_what_was_left_out(title, number, page.left_out)
     return page.next
+
+
+def tell_what_was_left_out(title: str, number: int, left_out: Sequence[str]) -> None:
+    """What the platform holds and a dataset cannot: in the log, and as a table beside the campaign's others."""
+    for one in left_out[:100]:
+        log().warning("left out of the labels of %s: %s", title, one)
+    if left_out:
+        rows: list[dict[str, Any]] = [{"left out": one} for one in left_out[:500]]
+        told = f"{len(left_out)} things on page {number} of the labels of {title} are no labels here"
+        publish_table(title, f"left-out-{number}", rows, told)
 
 
 def read_all_labels(title: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import task
@@ -14,7 +15,8 @@ from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import outlook_of
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
-from labelwright.platforms.protocol import Platform, RemoteState
+from labelwright.platforms.protocol import Platform, RecallsImages, RemoteState
+from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
@@ -53,6 +55,9 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
     same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None and not labelers
     tell = log().debug if same else log().info
     tell("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
+    if found.failed or found.cancelled:
+        words = "%s: %d images failed, %d were cancelled; the flow settle-failed-images lists them or sends them again"
+        (log().debug if same else log().warning)(words, title, found.failed, found.cancelled)
     if not same and ledger.campaigns.record_look(title, found.done, found.total, labelers):
         outlook = outlook_of(ledger.campaigns.get(title), ledger.campaigns.progress(title))
         publish_progress(title, "labeling", found.done, found.total, outlook.pace.expected_end)
@@ -139,9 +144,26 @@ def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
 
 
 def open_campaigns() -> list[CampaignRecord]:
-    """Those with labelers at work, and those that are labeled and not exported yet."""
+    """Those with labelers at work, those that are labeled and not exported yet, and those that are exported while their
+    platform may still take images back."""
     wanted = OPEN | (LABELED - {State.EXPORTED})
-    return [record for record in the_ledger().campaigns.all(wanted) if record.remote_id is not None]
+    records = [*the_ledger().campaigns.all(wanted), *filter(_is_watched, the_ledger().campaigns.all({State.EXPORTED}))]
+    return [record for record in records if record.remote_id is not None]
+
+
+def _is_watched(record: CampaignRecord) -> bool:
+    entry = PLATFORMS.get(str(record.spec.get("platform")))
+    if entry is None or not issubclass(entry.adapter(), RecallsImages):
+        return False
+    try:
+        platform = platform_for(CampaignSpec.model_validate(record.spec))
+    except (PlatformError, ValueError) as error:
+        log().warning("%s is not watched any more: %s", record.title, error)
+        return False
+    moves = the_ledger().campaigns.moves(record.title)
+    exported = max((one.at for one in moves if one.became is State.EXPORTED), default=record.created_at)
+    days = platform.recall_days() if isinstance(platform, RecallsImages) else 0.0
+    return datetime.now(UTC) - exported < timedelta(days=days)
 
 
 def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
@@ -165,7 +187,8 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
                 task_of = look_at_one if len(titles) == 1 else look_at_some
                 running[task_of.submit(titles)] = name
         if not running:
-            return states, troubles, denied
+            # Of what was exported only that is told which was given back.
+            return {title: state for title, state in states.items() if state is not State.EXPORTED}, troubles, denied
         future = next(iter(as_completed(list(running))))
         name = running.pop(future)
         seen = future.result(raise_on_failure=False)

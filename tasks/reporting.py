@@ -29,6 +29,25 @@ def unwatch(watcher: Watcher) -> None:
     _watchers.remove(watcher)
 
 
+_listeners: list[Callable[[str], None]] = []
+
+
+def listen(listener: Callable[[str], None]) -> None:
+    """Let a terminal hear what people have to know before it happens."""
+    _listeners.append(listener)
+
+
+def unlisten(listener: Callable[[str], None]) -> None:
+    _listeners.remove(listener)
+
+
+def announce(text: str) -> None:
+    """Say something in the log, and wherever a person looks on."""
+    log().info("%s", text)
+    for listener in _listeners:
+        listener(text)
+
+
 def in_a_run() -> bool:
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 

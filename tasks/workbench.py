@@ -89,7 +89,7 @@ def the_ledger() -> Ledger:
 
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    return reach(spec.connection_name, spec.platform, spec.options)[1]
+    return reach(spec.connection_name, spec.platform, spec.options, spec.schema_of_labels().names)[1]
 
 
 def credentials_of(connection: str, platform: str | None = None) -> ConnectionSettings:
@@ -100,9 +100,13 @@ def credentials_of(connection: str, platform: str | None = None) -> ConnectionSe
 
 
 def reach(
-    connection: str, platform: str | None = None, options: Mapping[str, Any] | None = None
+    connection: str,
+    platform: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    labels: Iterable[str] = (),
 ) -> tuple[str, Platform]:
-    """A platform by its credentials' name: that of `platform`, else the one that the credentials are for.
+    """A platform by its credentials' name: that of `platform`, else the one that the credentials are for. `labels` are
+    a campaign's own names.
 
     Answers the platform's name too. Raises SettingsError, PlatformRefused.
     """
@@ -116,6 +120,7 @@ def reach(
             key=found.key.get_secret_value() if found.key else "",
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=options or {},
+            labels=tuple(labels),
             requests_per_second=found.requests_per_second,
         ),
     )

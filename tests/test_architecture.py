@@ -72,6 +72,10 @@ FORBIDDEN = {
 }
 
 
+ALLOWED = {"stores": ("labelwright.platforms.errors",)}
+"""One tree of errors for everything outside: what may be tried again is told the same by platforms and stores."""
+
+
 @pytest.mark.parametrize("room", sorted(FORBIDDEN))
 def test_a_room_imports_only_what_it_may(room):
     found = rooms()[room]
@@ -80,7 +84,7 @@ def test_a_room_imports_only_what_it_may(room):
         f"{path.name} imports {name}"
         for path in found
         for name in sorted(imports(path, room))
-        if starts(name, *FORBIDDEN[room])
+        if starts(name, *FORBIDDEN[room]) and not starts(name, *ALLOWED.get(room, ()))
     ]
     assert not broken
 
@@ -101,7 +105,8 @@ def test_no_adapter_imports_another_one():
 
 
 def test_only_the_settings_read_the_environment():
-    allowed = {"settings.py", "local.py", "running.py", "cli.py", "azure.py", "up.py"}
+    # azure_ml_v1.py is a program of its own: the SDK that it runs takes its cloud and its home from the environment.
+    allowed = {"settings.py", "local.py", "running.py", "cli.py", "azure.py", "azure_ml_v1.py", "up.py"}
     readers = {
         path.name
         for paths in rooms().values()

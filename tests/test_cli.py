@@ -83,6 +83,15 @@ def test_a_plan_tells_everything_and_does_nothing(labelwright, campaign, tmp_pat
     assert not (tmp_path / "datasets").exists()
 
 
+def test_a_plan_for_azure_ml_names_the_workspace_and_what_would_be_registered(labelwright, campaign):
+    campaign.write_text(campaign.read_text() + "export: {store: azure_ml, workspace: team, engine: sdk_v1}\n")
+    told = json.loads(labelwright("plan", campaign, "--json").stdout)
+    assert told["export"] == [
+        "Azure ML workspace 'team' by sdk_v1: river_images",
+        "Azure ML workspace 'team' by sdk_v1: river_labels",
+    ]
+
+
 def test_a_strict_plan_that_would_stop_ends_with_1(labelwright, campaign):
     assert labelwright("plan", campaign, "--strict").returncode == 1
 

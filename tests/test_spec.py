@@ -1,6 +1,7 @@
 """A campaign is one YAML file."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -126,3 +127,19 @@ def test_the_same_model_is_the_form_in_the_prefect_ui():
 def test_a_specification_survives_json():
     spec = parse_spec(WHOLE)
     assert CampaignSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
+
+
+@pytest.mark.parametrize(
+    ("export", "words"),
+    [
+        ("{store: azure_ml, formats: [csv]}", "sdk_v2 needs the formats mltable"),
+        ("{store: azure_ml, engine: sdk_v1, formats: [coco]}", "sdk_v1 needs the formats csv"),
+        ("{formats: [csv], split: {train: 100, validation: 0, test: 0}}", "add the format mltable"),
+        ("{split: {train: 70, validation: 10, test: 10}}", "100 together"),
+        ("{split: {train: 80, validation: 20, test: 0, tests: 1}}", "did you mean 'test'"),
+        ("{store: azure, workspace: team}", "export.store"),
+    ],
+)
+def test_a_store_that_cannot_be_registered_in_is_told_with_its_line(export, words):
+    with pytest.raises(SpecError, match=re.escape(words)):
+        parse_spec(f"title: t\nimages: {{folder: a}}\nlabels: [boat]\nlabeler: a@b.c\nexport: {export}\n")

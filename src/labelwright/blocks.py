@@ -1,4 +1,5 @@
-"""Credentials as Prefect blocks: one small block a platform, and one for the signature of an image container.
+"""Credentials as Prefect blocks: one small block a platform, one for the signature of an image container,
+and one for an Azure ML workspace.
 
 Made and changed in the Prefect UI, chosen by name: `connection: block:NAME` in a campaign. Their secrets are kept
 encrypted by Prefect's server and read inside the task that needs them, nowhere else.
@@ -9,14 +10,14 @@ from __future__ import annotations
 from functools import lru_cache, reduce
 from operator import or_
 from types import new_class
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
 from labelwright.local import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
-from labelwright.settings import ConnectionSettings, Settings, SettingsError
+from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings
 from labelwright.spec import BLOCK, ImagesFrom
 
 
@@ -51,6 +52,28 @@ class ImageContainerCredentials(Block):
     _description = "A shared access signature with the rights to read and to list, for campaigns' images."
 
     sas: SecretStr = Field(title="Signature", description="What follows the question mark in a signed URL.")
+    key: SecretStr | None = Field(
+        None, title="Account key", description="Signs addresses from which a platform fetches single images."
+    )
+
+
+class AzureMlWorkspace(Block):
+    """An Azure ML workspace, the datastore in it, and the storage container behind the datastore."""
+
+    _block_type_name = "Labelwright Azure ML workspace"
+    _block_type_slug = "labelwright-azure-ml-workspace"
+    _description = "Where datasets are registered, and the container that images and labels go to."
+
+    subscription_id: str = Field(title="Subscription id")
+    resource_group: str = Field(title="Resource group")
+    workspace_name: str = Field(title="Workspace name")
+    datastore: str = Field("labelwright", title="Datastore", pattern=r"^[a-z0-9_]{1,255}$")
+    container: str = Field("extra-images", title="Container")
+    account_url: str | None = Field(None, title="Account URL", description="https://ACCOUNT.blob.core.windows.net")
+    connection_string: SecretStr | None = Field(None, title="Connection string", description="Instead of the URL.")
+    sas: SecretStr | None = Field(None, title="Signature", description="For the container, beside the account's URL.")
+    cloud: Literal["AzureCloud", "AzureChinaCloud", "AzureUSGovernment"] = Field("AzureCloud", title="Cloud")
+    resource_manager: str | None = Field(None, title="Resource manager", description="Where it is another one.")
 
 
 @lru_cache(maxsize=100)
@@ -109,7 +132,7 @@ def register_blocks() -> list[str]:
     from labelwright.deploying import client_at_hand
 
     client_at_hand()
-    kinds: list[type[Block]] = [*(block_type(name) for name in PLATFORMS), ImageContainerCredentials]
+    kinds: list[type[Block]] = [*(block_type(name) for name in PLATFORMS), ImageContainerCredentials, AzureMlWorkspace]
     try:
         for kind in kinds:
             kind.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
@@ -145,6 +168,21 @@ def connection_in_block(connection: str, platform: str | None = None) -> Connect
     return chosen.connection()
 
 
+def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSettings:
+    """The workspace of `block:NAME`. Which Python has the SDK is this machine's business: that comes from `here`.
+
+    Raises SettingsError.
+    """
+    name = workspace.removeprefix(BLOCK)
+    block = _load(AzureMlWorkspace, name)
+    if block is None:
+        raise SettingsError(f"there is no block '{name}' of type {AzureMlWorkspace.get_block_type_slug()}")
+    own = {
+        field: getattr(block, field) for field in WorkspaceSettings.model_fields if field in type(block).model_fields
+    }
+    return WorkspaceSettings(**own, python_v1=here.python_v1, python_v2=here.python_v2, deadline=here.deadline)
+
+
 def with_signature(found: Settings, images: ImagesFrom) -> Settings:
     """The settings with the signature of the container that a campaign names. Raises SettingsError."""
     if images.credentials is None:
@@ -153,7 +191,8 @@ def with_signature(found: Settings, images: ImagesFrom) -> Settings:
     block = _load(ImageContainerCredentials, name)
     if block is None:
         raise SettingsError(f"there is no block '{name}' of type {ImageContainerCredentials.get_block_type_slug()}")
-    return found.model_copy(update={"container_sas": block.sas})
+    # The key of the settings is that of another container's account.
+    return found.model_copy(update={"container_sas": block.sas, "container_key": block.key})
 
 
 def _load(kind: type[Any], name: str) -> Any:

@@ -70,7 +70,7 @@ def plan(
     with printing.counting("checking images") as count:
         made = make_plan(spec, settings(), count)
     printing.show_plan(made, as_json)
-    if not made.images or (made.rejects and (strict or spec.images.strict)):
+    if not made.images or made.refusal or (made.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)
 
 
@@ -165,6 +165,69 @@ def status(
         printing.show_campaigns(ledger, as_json)
     else:
         printing.show_campaign(ledger, title, as_json)
+
+
+datasets = typer.Typer(
+    help="What was registered: show it, verify it, and follow an image to its labels.", no_args_is_help=True
+)
+app.add_typer(datasets, name="datasets")
+
+Dataset = Annotated[str, typer.Argument(help="The dataset's name, such as river_labels.", metavar="DATASET")]
+Version = Annotated[str | None, typer.Option("--version", help="[default: the one registered last]", metavar="V")]
+
+
+@datasets.command("list")
+def datasets_list(
+    title: Annotated[str | None, typer.Argument(help="Only this campaign's.", metavar="[CAMPAIGN]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every registered version that the ledger knows."""
+    from labelwright import printing
+    from labelwright.ledger import open_ledger
+    from labelwright.lineage import known_datasets
+    from labelwright.settings import settings
+
+    printing.show_datasets(known_datasets(open_ledger(settings().ledger_address()), title), as_json)
+
+
+@datasets.command("show")
+def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = False) -> None:
+    """One version and its receipt: campaign, platform, counts, files and their hashes."""
+    from labelwright import printing
+    from labelwright.running import receipt_of
+
+    printing.show_receipt(*receipt_of(dataset, version), as_json)
+
+
+@datasets.command("verify")
+def datasets_verify(
+    dataset: Annotated[str | None, typer.Argument(help="[default: every one]", metavar="[DATASET]")] = None,
+    version: Version = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read what was registered back from its store and compare it. Exit code 1 when anything differs."""
+    from labelwright import printing
+    from labelwright.running import verify_registered
+
+    found = verify_registered(dataset, version)
+    printing.show_verified(found, as_json)
+    if any(one["wrong"] for one in found):
+        raise typer.Exit(1)
+
+
+@datasets.command("lineage")
+def datasets_lineage(
+    sha256: Annotated[str, typer.Argument(help="Of the image's file; its first digits do.", metavar="IMAGE_SHA256")],
+    as_json: AsJson = False,
+) -> None:
+    """An image's campaign, platform, labels and datasets."""
+    from labelwright import printing
+    from labelwright.ledger import open_ledger
+    from labelwright.lineage import lineage
+    from labelwright.settings import settings
+
+    found = settings()
+    printing.show_lineage(lineage(open_ledger(found.ledger_address()), found, sha256), as_json)
 
 
 @app.command()

@@ -84,7 +84,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.platforms import PlatformError, PlatformUnavailable
     from labelwright.settings import SettingsError
     from labelwright.spec import SpecError
-    from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
+    from labelwright.stores.protocol import ContentMismatch, DatasetGone, UnsafeDataset
 
     found: list[tuple[type[BaseException], int]] = [
         (SpecError, MISUSED),
@@ -100,6 +100,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (SpoolDamaged, FAILED),
         (ContentMismatch, FAILED),
         (UnsafeDataset, FAILED),
+        (DatasetGone, FAILED),
     ]
     found += _of_libraries()
     if "labelwright.tasks.sweeping" in sys.modules:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from labelwright.billing import TooManyTasks, bill_of, in_words, refuse_over_limit
 from labelwright.datasets.titles import file_stem
 from labelwright.ingest import StockItem, take_stock
 from labelwright.ingest.opening import limits_of, open_source
+from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS, abilities
-from labelwright.settings import Settings
+from labelwright.settings import Settings, SettingsError
 from labelwright.spec import CampaignSpec
 
 
@@ -30,6 +32,12 @@ class Plan:
     rejects: list[dict[str, str]] = field(default_factory=list)
     create: list[str] = field(default_factory=list)
     export: list[str] = field(default_factory=list)
+    billed: int | None = None
+    """Tasks that will be billed; None where nothing is, or where nobody can tell without the credentials."""
+    billing: str = ""
+    """The same in words."""
+    refusal: str = ""
+    """Why launching would be refused."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,6 +66,34 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     plan.create = [f"campaign '{spec.title}' for {spec.labeler}"]
     if abilities(PLATFORMS[spec.platform].adapter())["KeepsImageSets"]:
         plan.create.insert(0, f"image set '{spec.title}'")
-    name = file_stem(spec.title)
-    plan.export = [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
+    if abilities(PLATFORMS[spec.platform].adapter())["BillsTasks"]:
+        _tell_bill(plan, spec)
+    plan.export = _exported(spec)
     return plan
+
+
+def _exported(spec: CampaignSpec) -> list[str]:
+    if spec.export.store == "local":
+        name = file_stem(spec.title)
+        return [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
+    from labelwright.stores.azure_ml_names import asset_name
+
+    where = f"Azure ML workspace '{spec.export.workspace}' by {spec.export.engine}"
+    return [f"{where}: {asset_name(spec.title, ending)}" for ending in ("_images", "_labels")]
+
+
+def _tell_bill(plan: Plan, spec: CampaignSpec) -> None:
+    from labelwright.tasks.workbench import credentials_of, platform_for
+
+    try:
+        platform = platform_for(spec)
+        bill = bill_of(platform, plan.images, credentials_of(spec.connection_name, spec.platform).most_tasks)
+    except (SettingsError, PlatformRefused) as error:
+        plan.billing = f"{plan.images:,} tasks will be billed, unless the key is one for testing: {error}"
+        return
+    if bill is not None:
+        plan.billed, plan.billing = bill.tasks, in_words(bill)
+        try:
+            refuse_over_limit(spec.title, platform.name, bill)
+        except TooManyTasks as refusal:
+            plan.refusal = str(refusal)

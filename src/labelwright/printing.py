@@ -59,9 +59,22 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Bars]:
-    """Bars for what flows do in this process, one a kind of work."""
-    from labelwright.tasks.reporting import unwatch, watch
+    """Bars for what flows do in this process, one a kind of work; and what they announce."""
+    from labelwright.tasks.reporting import listen, unlisten, unwatch, watch
 
+    def say(text: str) -> None:
+        err.print(escape(text))
+
+    listen(say)
+    try:
+        with _following(watch, unwatch) as follow:
+            yield follow
+    finally:
+        unlisten(say)
+
+
+@contextlib.contextmanager
+def _following(watch: Callable[[Bars], None], unwatch: Callable[[Bars], None]) -> Iterator[Bars]:
     if not err.is_terminal:
         yield lambda *_: None
         return
@@ -97,11 +110,15 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     table.add_row("would upload", f"{plan.images:,} images, {plan.bytes / 1e6:,.1f} MB, in {plan.batches:,} batches")
     table.add_row("would leave out", f"{len(plan.rejects):,} files")
     table.add_row("would create", "\n".join(map(escape, plan.create)))
+    if plan.billing:
+        table.add_row("would cost", escape(plan.billing))
     table.add_row("labels", escape(", ".join(plan.labels)))
     table.add_row("deadline", plan.deadline or "none")
     table.add_row("would export", "\n".join(map(escape, plan.export)))
     out.print(table)
     _show_rejects([(one["file"], one["reason"]) for one in plan.rejects])
+    if plan.refusal:
+        err.print(f"[red]Launching would be refused:[/red] {escape(plan.refusal)}")
     out.print("Nothing was sent and nothing was written.")
 
 
@@ -244,6 +261,83 @@ def _show_rejects(rejects: list[tuple[str, str]]) -> None:
     if len(rejects) > 20:
         table.add_row(f"... and {len(rejects) - 20:,} more", "")
     out.print(table)
+
+
+def show_datasets(found: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+        return
+    if not found:
+        out.print("No dataset is registered yet.")
+        return
+    table = Table("dataset", "version", "campaign", "store", "registered", box=None, header_style="bold")
+    for one in found:
+        when = str(one["registered_at"])[:16].replace("T", " ")
+        table.add_row(escape(one["name"]), one["version"], escape(one["campaign"]), one["store"], when)
+    out.print(table)
+
+
+def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_json({**dataset, "receipt": receipt})
+        return
+    out.print(f"[bold]{escape(dataset['name'])}[/bold], version {dataset['version']}")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+    images, labels = receipt.get("images", {}), receipt.get("labels", {})
+    rows = {
+        "location": dataset["location"],
+        "campaign": dataset["campaign"],
+        "platform": receipt.get("platform", ""),
+        "images": f"{images.get('count', 0):,}",
+        "objects": f"{labels.get('objects', 0):,}",
+        "content hash": dataset["content_hash"],
+        "registered": receipt.get("registered_at", ""),
+        "code version": receipt.get("code_version", ""),
+    }
+    for name, value in rows.items():
+        table.add_row(name, escape(str(value)))
+    out.print(table)
+    files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
+    for one in receipt.get("files", []):
+        files.add_row(escape(one["name"]), f"{one['size']:,}", one["sha256"])
+    out.print(files)
+
+
+def show_verified(found: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        show_json([{key: one[key] for key in ("name", "version", "location", "wrong")} for one in found])
+        return
+    if not found:
+        out.print("No dataset is registered yet.")
+    for one in found:
+        out.print(f"{escape(one['name'])}, version {one['version']}: {'NOT as' if one['wrong'] else 'as'} registered")
+        for words in one["wrong"]:
+            out.print(f"  {escape(words)}")
+
+
+def show_lineage(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_json(told)
+        return
+    for one in told["found"]:
+        out.print(f"[bold]{escape(one['name'])}[/bold] of the campaign '{escape(one['campaign'])}', {one['state']}")
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+        labels = one["labels"]
+        counts = ", ".join(f"{count} x {name}" for name, count in labels.items()) if labels else "nothing here"
+        rows = {
+            "SHA-256": one["sha256"],
+            "size": one["size"],
+            "file": one["location"],
+            "platform": f"{one['platform']}, image {one['platform_image_id'] or '?'} of campaign "
+            f"{one['platform_campaign_id'] or '?'}",
+            "labeler": one["labeler"],
+            "labels": "the delivery is not on this machine" if labels is None else counts,
+        }
+        for name, value in rows.items():
+            table.add_row(name, escape(str(value)))
+        for dataset in one["datasets"]:
+            table.add_row("dataset", escape(f"{dataset['name']}, version {dataset['version']}: {dataset['location']}"))
+        out.print(table)
 
 
 def show_labeler_key(settings: Settings, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:

@@ -164,6 +164,27 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
             printing.show_kept(service, prefect and prefect.url, as_json)
 
 
+def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the ledger knows of a registered version, and its receipt. Raises CannotRun, DatasetGone, PlatformError."""
+    from labelwright.lineage import the_dataset
+    from labelwright.tasks import datasets
+    from labelwright.tasks.workbench import Workbench, the_ledger
+
+    found = the_dataset(the_ledger(), name, version)
+    return found, datasets.receipt_of(Workbench(found["campaign"]), found["name"], found["version"])
+
+
+def verify_registered(name: str | None, version: str | None) -> list[dict[str, Any]]:
+    """Every registered version, or those of one dataset, with what is `wrong` with it. Raises as `receipt_of`."""
+    from labelwright.lineage import known_datasets, the_dataset
+    from labelwright.tasks.datasets import differences_of
+    from labelwright.tasks.workbench import Workbench, the_ledger
+
+    ledger = the_ledger()
+    wanted = known_datasets(ledger) if name is None else [the_dataset(ledger, name, version)]
+    return [one | {"wrong": differences_of(Workbench(one["campaign"]), one["name"], one["version"])} for one in wanted]
+
+
 DEMO_TITLE = "demo-photographs"
 
 

@@ -29,6 +29,31 @@ class ConnectionSettings(BaseModel):
     requests_per_second: float | None = Field(None, gt=0, description="The platform's limit, for this process.")
     key: SecretStr | None = None
     secret: SecretStr | None = None
+    most_tasks: int | None = Field(
+        None, ge=0, description="Most tasks that a campaign may be billed, where every task costs money."
+    )
+
+
+class WorkspaceSettings(BaseModel):
+    """An Azure ML workspace, the datastore in it, and the container that is behind the datastore."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config: Path | None = Field(None, description="A config.json as Azure ML Studio gives it; what stands here wins.")
+    subscription_id: str | None = None
+    resource_group: str | None = None
+    workspace_name: str | None = None
+    datastore: str = Field("labelwright", pattern=r"^[a-z0-9_]{1,255}$", description="Made when it is not there.")
+    container: str = Field("extra-images", description="The main upload container.")
+    account_url: str | None = Field(None, description="https://ACCOUNT.blob.core.windows.net")
+    connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
+    sas: SecretStr | None = Field(None, description="Signature for the container: read, add, create, write, list.")
+    uploads: str = Field("uploads", description="Folder of the container with the platform's own image sets, if any.")
+    cloud: Literal["AzureCloud", "AzureChinaCloud", "AzureUSGovernment"] = "AzureCloud"
+    resource_manager: str | None = Field(None, description="Another address of the Azure Resource Manager.")
+    python_v1: Path | None = Field(None, description="Python that has azureml-core and azureml-dataprep.")
+    python_v2: Path | None = Field(None, description="Python that has azure-ai-ml; by default this one.")
+    deadline: float = Field(600, gt=0, description="Seconds that Azure ML may take for one registration.")
 
 
 class ServiceSettings(BaseModel):
@@ -76,7 +101,12 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy URL; by default an SQLite file in the home folder."
     )
     connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
+    workspaces: dict[str, WorkspaceSettings] = Field({}, description="Azure ML workspaces by name.")
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
+    container_key: SecretStr | None = Field(
+        None, description="Account key of that container, for signing addresses that platforms fetch images from."
+    )
+    image_url_days: float = Field(14, gt=0, le=365, description="How long such an address is good for.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     receiver: ReceiverSettings | None = Field(None, description="Given, `labelwright up` starts the receiver too.")
     sweep_every: float = Field(900, ge=1, description="Seconds between two sweeps of the deployed schedule.")

@@ -6,12 +6,15 @@ import difflib
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from labelwright import domain
+
+if TYPE_CHECKING:
+    from labelwright.datasets.split import Split
 
 
 class SpecError(ValueError):
@@ -144,14 +147,50 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+class SplitInto(_Group):
+    """Percentages of images; which image is where is decided by its hash, so that none changes sides later."""
+
+    train: float = Field(80, ge=0, le=100, title="Training", json_schema_extra=_at(0))
+    validation: float = Field(10, ge=0, le=100, title="Validation", json_schema_extra=_at(1))
+    test: float = Field(10, ge=0, le=100, title="Test", json_schema_extra=_at(2))
+
+    @model_validator(mode="after")
+    def _whole(self) -> SplitInto:
+        if abs(self.train + self.validation + self.test - 100) > 1e-6:
+            raise ValueError("the parts of a split are percentages that make 100 together")
+        return self
+
+    def as_split(self) -> Split:
+        from labelwright.datasets.split import Split
+
+        return Split(self.train, self.validation, self.test)
+
+
 class ExportTo(_Group):
     """Which files are written, and where the datasets are registered."""
 
     formats: list[Literal["csv", "coco", "jsonl", "mltable"]] = Field(
         ["csv", "coco", "jsonl", "mltable"], title="Formats", min_length=1
     )
-    store: Literal["local"] = Field("local", title="Store", description="Where datasets are registered.")
+    store: Literal["local", "azure_ml"] = Field("local", title="Store", description="Where datasets are registered.")
     folder: str = Field("datasets", title="Folder", description="For the local store: NAME/vN/ within it.")
+    workspace: str = Field(
+        "default",
+        title="Workspace",
+        description="For azure_ml: a workspace of the settings, or block:NAME for a Prefect block.",
+    )
+    engine: Literal["sdk_v2", "sdk_v1"] = Field("sdk_v2", title="Engine", description="For azure_ml: which SDK.")
+    split: SplitInto | None = Field(None, title="Split", description="Also write training, validation, test tables.")
+
+    @model_validator(mode="after")
+    def _registrable(self) -> ExportTo:
+        needed = {"sdk_v2": {"csv", "mltable"}, "sdk_v1": {"csv"}}[self.engine] if self.store == "azure_ml" else set()
+        if needed - set(self.formats):
+            missing = ", ".join(sorted(needed - set(self.formats)))
+            raise ValueError(f"the store azure_ml with {self.engine} needs the formats {missing} as well")
+        if self.split is not None and "mltable" not in self.formats:
+            raise ValueError("a split is written as MLTables: add the format mltable")
+        return self
 
 
 class CampaignSpec(_Group):
@@ -318,6 +357,7 @@ def _known_keys(place: tuple[Any, ...]) -> list[str]:
         "images": ImagesFrom,
         "labels": LabelSpec,
         "export": ExportTo,
+        "split": SplitInto,
         "attributes": AttributeSpec,
     }
     for part in place:

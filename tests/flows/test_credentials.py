@@ -151,7 +151,9 @@ def test_a_wrong_secret_is_refused_by_the_platform_and_not_repeated(agencies, ph
     assert CANARY not in (the_ledger().campaigns.get("wrong").reason or "")
 
 
-def test_a_container_has_a_signature_of_its_own(tmp_path):
+def test_a_container_has_a_signature_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_CONTAINER_KEY", "that of another account")
+    forget_settings()
     ImageContainerCredentials(sas=SecretStr(CANARY)).save("their-photos", overwrite=True)
     spec = make_spec(
         "container",
@@ -162,6 +164,25 @@ def test_a_container_has_a_signature_of_its_own(tmp_path):
     the_ledger().campaigns.add("container", spec.model_dump(mode="json"))
     bench = Workbench("container")
     assert bench.source._sas == CANARY
+    assert bench.source._key is None, "the settings' key signs for another account"
     assert CANARY not in repr(bench.source)
     assert settings().container_sas is None
     assert bench.settings.container_sas is None
+    ImageContainerCredentials(sas=SecretStr(CANARY), key=SecretStr("theirs")).save("their-photos", overwrite=True)
+    assert Workbench("container").source._key == "theirs"
+
+
+def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():
+    """Prefect shows what its schema does not call secret."""
+    from labelwright.blocks import _made_for
+    from labelwright.platforms.registry import Credential, PlatformEntry
+
+    kind = _made_for(PlatformEntry("lean", "leaner", "nowhere", "Lean", (Credential.URL,)))
+    assert kind.model_json_schema()["required"] == ["url"]
+    assert kind.model_json_schema()["secret_fields"] == ["key", "secret"]
+    kind(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)
+    api = os.environ["PREFECT_API_URL"]
+    told = requests.post(f"{api}/block_documents/filter", json={}, timeout=10).text
+    assert "lean" in told
+    assert CANARY not in told
+    assert kind.load("lean").connection().secret.get_secret_value() == CANARY

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from pycocotools.coco import COCO
 
+from labelwright.cli import main
 from labelwright.datasets import GateRefused, read_labels_csv
 from labelwright.domain import State
 from labelwright.flows.campaign_export import export_campaign
@@ -412,3 +415,51 @@ def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_p
     for path in searched:
         data = path.read_bytes()
         assert not [secret for secret in secrets if secret.encode() in data], path
+
+
+def test_an_image_leads_to_its_labels_and_datasets_and_what_is_registered_can_be_verified(river, tmp_path, capsys):
+    launch_campaign(river)
+    label()
+    sweep_campaigns()
+    digest = hashlib.sha256((tmp_path / "photos" / "photo-000.jpg").read_bytes()).hexdigest()
+
+    told = json.loads(command(capsys, "datasets", "lineage", digest[:12], "--json"))
+    (found,) = told["found"]
+    assert (found["sha256"], found["name"], found["campaign"]) == (digest, "photo-000.jpg", "river")
+    assert (found["platform"], found["labeler"], found["labels"]) == (
+        "campaign_api",
+        "partner@example.com",
+        {"boat": 2},
+    )
+    assert found["platform_image_id"] == ledger().manifests.find("river", "photo-000.jpg").remote_id
+    assert [one["name"] for one in found["datasets"]] == ["river_images", "river_labels"]
+
+    listed = json.loads(command(capsys, "datasets", "list", "--json"))
+    assert [(one["name"], one["version"], one["store"]) for one in listed] == [
+        ("river_images", "1", "local"),
+        ("river_labels", "1", "local"),
+    ]
+    shown = json.loads(command(capsys, "datasets", "show", "river_labels", "--json"))
+    assert shown["receipt"]["content_hash"] == shown["content_hash"]
+    assert "photo-000.jpg" in command(capsys, "datasets", "lineage", digest)
+    assert command(capsys, "datasets", "verify").count("as registered") == 2
+
+    csv_file = tmp_path / "datasets" / "river_labels" / "v1" / "river_labels.csv"
+    csv_file.chmod(0o644)
+    csv_file.write_text("something else")
+    assert "has 14 bytes and had" in command(capsys, "datasets", "verify", "river_labels", code=1)
+    assert "see labelwright datasets list" in command(capsys, "datasets", "show", "lake_labels", code=2)
+    assert "no campaign of this ledger" in command(capsys, "datasets", "lineage", "0" * 12, code=2)
+    assert "at least 6" in command(capsys, "datasets", "lineage", "xyz", code=2)
+
+
+def command(capsys, *words: str, code: int = 0) -> str:
+    """What `labelwright WORDS` prints, in this process."""
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["labelwright", *words])
+        with pytest.raises(SystemExit) as caught:
+            main()
+    printed = capsys.readouterr()
+    assert (caught.value.code or 0) == code, printed.err
+    return printed.out + printed.err

@@ -179,6 +179,21 @@ def test_what_dies_is_started_again_where_it_was_and_sigterm_ends_it_too(tmp_pat
 
 
 @pytest.mark.slow
+def test_what_is_configured_elsewhere_is_used_and_not_started(tmp_path, prefect_server, service):
+    more = {
+        "PREFECT_API_URL": f"{prefect_server.url}/api",
+        "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"{service.url}/api/v1",
+    }
+    with running(tmp_path / "another home", **more) as everything:
+        assert everything.addresses == {"Prefect UI": prefect_server.url}
+        (worker,) = everything.children()
+        assert _is(worker, "worker")
+        assert everything.stop() == 0
+        assert not Path(f"/proc/{worker}").exists()
+    assert requests.get(f"{prefect_server.url}/api/health", timeout=10).ok
+
+
+@pytest.mark.slow
 def test_a_killed_up_takes_everything_with_it(tmp_path):
     with running(tmp_path / "home") as everything:
         children = everything.children()

@@ -37,7 +37,15 @@ class Store(Protocol):
 class Azurite:
     """Microsoft's own stand-in for Azure Storage, strict (not --loose)."""
 
-    def __init__(self, folder: Path, *, own_process: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        own_process: bool = True,
+        on_disk: bool = False,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        """In memory, or on disk in the folder; with TLS when a certificate and its key are given."""
         program = os.environ.get("LABELWRIGHT_AZURITE") or shutil.which("azurite-blob")
         if not program:
             raise RuntimeError(
@@ -45,18 +53,25 @@ class Azurite:
                 "and set LABELWRIGHT_AZURITE=FOLDER/node_modules/.bin/azurite-blob."
             )
         log = folder / "azurite.log"
-        options = ["--blobPort", "0", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+        options, environment = ["--blobPort", "0", "--skipApiVersionCheck", "--disableTelemetry"], dict(os.environ)
+        options += ["--location", str(folder / "blobs")] if on_disk else ["--inMemoryPersistence"]
+        if certificate is not None:
+            chain, key = map(str, certificate)
+            # With TLS it takes identities too: it looks at a token's issuer, audience and time, not at its signature.
+            options += ["--cert", chain, "--key", key, "--oauth", "basic"]
+            # Asked for a copy, it asks itself for the source.
+            environment["NODE_EXTRA_CA_CERTS"] = chain
         with log.open("w") as out:
-            self._process = subprocess.Popen([program, *options], stdout=out, stderr=out, cwd=folder)
+            self._process = subprocess.Popen([program, *options], stdout=out, stderr=out, cwd=folder, env=environment)
         deadline = time.monotonic() + 60
-        while not (address := re.search(r"successfully listens on (http://\S+)", log.read_text())):
+        while not (address := re.search(r"successfully listens on (https?://\S+)", log.read_text())):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"Azurite did not start: {log.read_text()[-2000:]}")
             time.sleep(0.05)
         self._address = address[1]
         self.connection_string = (
-            f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_KEY};"
+            f"DefaultEndpointsProtocol={self._address.partition(':')[0]};AccountName={_ACCOUNT};AccountKey={_KEY};"
             f"BlobEndpoint={self._address}/{_ACCOUNT};"
         )
 

@@ -79,6 +79,10 @@ class Harness(Protocol):
     """An id that no campaign and no image has."""
     tells_in_the_order_of_images: bool = True
     """Whether labels come back in the order in which images were sent."""
+    answered_by_nothing: frozenset[str] = frozenset()
+    """Verbs whose answer has no body, so that it cannot be cut short."""
+    keeps_done_when_reopened: bool = True
+    """Whether images of a campaign that was given back still count as done."""
 
     def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Platform:
         """A new adapter. A hasty one gives up after a third of a second. With small pages two things go into one

@@ -59,6 +59,10 @@ def _is(state: RemoteState, done: int) -> Callable[[Harness, Any, Any], None]:
     return prove
 
 
+def _reopened(harness: Harness, job: Job, _: Any) -> None:
+    assert _state(harness, job) == (RemoteState.ACTIVE, 3 if harness.keeps_done_when_reopened else 0, 3)
+
+
 def _created_once(harness: Harness, wanted: Any, made: Any) -> None:
     platform = harness.platform()
     found = platform.find_campaign(wanted.title)  # refuses two of one title
@@ -196,7 +200,7 @@ CASES = [
         "reopen_campaign",
         _campaign(done=3),
         lambda platform, job: platform.reopen_campaign(job.campaign.id),
-        _is(RemoteState.ACTIVE, 3),
+        _reopened,
         changes=True,
         protocol="ReopensCampaigns",
     ),
@@ -291,6 +295,8 @@ class FaultContract(ContractSuite):
         self, harness: Harness, case: Case, fault: Fault
     ) -> None:
         _skip_what_it_lacks(harness, case)
+        if fault is Fault.TRUNCATED and case.name in harness.answered_by_nothing:
+            pytest.skip("an answer without a body cannot be cut short")
         prepared = case.prepare(harness)
         platform = harness.platform(hasty=fault is Fault.HANG)
         method = "POST|PUT|PATCH|DELETE" if case.changes else "GET"

@@ -386,3 +386,53 @@ def test_the_environment_s_netrc_and_proxies_are_kept_away(monkeypatch: pytest.M
         http_ = client(server.url, headers={"Authorization": Secret("Token t")})
         assert http_.call("look", "GET", "/x") == {}
         assert "Authorization: Token t" in server.requests[0]
+
+
+def test_a_body_of_another_type_is_sent_under_its_type() -> None:
+    with scripted(answer(200)) as server:
+        client(server.url).call("send a form", "POST", "/x", body=("text/plain; a=b", b"12345"))
+    (request,) = server.requests
+    assert "Content-Type: text/plain; a=b\r\n" in request
+    assert "Content-Length: 5\r\n" in request
+
+
+def test_a_list_among_the_parameters_is_said_once_for_each_value() -> None:
+    with scripted(answer(200)) as server:
+        client(server.url).call("list", "GET", "/x", params={"tags": ["a", "b c"], "limit": 3})
+    assert server.requests[0].startswith("GET /x?tags=a&tags=b+c&limit=3 ")
+
+
+# Answers that say something by their status or headers, and bodies that are no JSON
+
+
+def test_status_headers_and_bytes_of_a_success_are_told() -> None:
+    with scripted(answer(202, b"PK", ["Content-Type: application/zip", "Upload-Offset: 7"])) as server:
+        reply = client(server.url).ask("feed the fish", "GET", "/x")
+    assert (reply.status, reply.headers["upload-offset"], reply.data) == (202, "7", b"PK")
+    assert CANARY not in repr(reply)
+
+
+def test_an_answer_without_a_body_is_told_too() -> None:
+    with scripted(answer(201, b"", [])) as server:
+        assert client(server.url).ask("feed the fish", "POST", "/x", body=b"raw").data == b""
+
+
+def test_what_is_large_goes_where_it_is_to_go_and_is_not_held() -> None:
+    parts: list[bytes] = []
+    with scripted(answer(200, b"x" * 300_000, ["Content-Type: application/zip"])) as server:
+        reply = client(server.url, largest=1000).ask("fetch", "GET", "/x", sink=parts.append)
+    assert (b"".join(parts), reply.data) == (b"x" * 300_000, b"")
+
+
+def test_a_large_answer_that_broke_off_is_no_success() -> None:
+    parts: list[bytes] = []
+    short = answer(200, b"x" * 1000, []).replace(b"Length: 1000", b"Length: 1001")
+    with scripted(short) as server, pytest.raises(PlatformUnavailable, match="broke off"):
+        client(server.url).ask("fetch", "GET", "/x", sink=parts.append)
+
+
+def test_an_error_does_not_go_where_a_success_would() -> None:
+    parts: list[bytes] = []
+    with scripted(answer(400, b'"no such thing"')) as server, pytest.raises(PlatformRefused, match="no such thing"):
+        client(server.url).ask("fetch", "GET", "/x", sink=parts.append)
+    assert parts == []

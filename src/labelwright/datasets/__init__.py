@@ -8,6 +8,7 @@ from .page import SpoolDamaged
 from .reading import read_labels_csv
 from .receipts import dataset_receipt
 from .records import Batch, Delivered, Stock, StockedImage
+from .split import Split
 from .spool import Spool, SpooledLabels
 from .statistics import Statistics, count
 from .titles import file_stem, title_of
@@ -23,6 +24,7 @@ __all__ = [
     "GatePassed",
     "GateRefused",
     "NotDelivered",
+    "Split",
     "Spool",
     "SpoolDamaged",
     "SpooledLabels",

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Protocol
@@ -20,6 +20,7 @@ from .csv_labels import LabelsCsv
 from .images_manifest import ImagesCsv
 from .mltable import LINES_FILE, complete_folder
 from .records import Batch, Delivered
+from .split import OnlyPart, Split, SplitCsv
 from .titles import file_stem
 
 
@@ -118,12 +119,13 @@ def write_many(
     title: str,
     folder: Path,
     watchers: Iterable[Watcher] = (),
+    split: Split | None = None,
 ) -> dict[str, Path]:
     """Writes files of several formats in one pass, and says where each is. Each appears when all are whole.
 
     A format that the schema has no labels for is left out. Raises NotDelivered, UnknownFormat.
     """
-    chosen = {name: _format(name) for name in formats}
+    chosen = {name: format_named(name, split) for name in formats}
     chosen = {name: one for name, one in chosen.items() if one.suits(schema)}
     paths = {name: one.path(folder, title) for name, one in chosen.items()}
     watching = list(watchers)
@@ -154,9 +156,11 @@ def write_many(
     return paths
 
 
-def write_file(name: str, labels: Delivered, schema: LabelSchema, *, title: str, folder: Path) -> Path | None:
+def write_file(
+    name: str, labels: Delivered, schema: LabelSchema, *, title: str, folder: Path, split: Split | None = None
+) -> Path | None:
     """Writes one file; None when the schema has no labels for the format."""
-    return write_many([name], labels, schema, title=title, folder=folder).get(name)
+    return write_many([name], labels, schema, title=title, folder=folder, split=split).get(name)
 
 
 def _put(pieces: list[tuple[BinaryIO, bytes]]) -> None:
@@ -164,8 +168,22 @@ def _put(pieces: list[tuple[BinaryIO, bytes]]) -> None:
         file.write(text)
 
 
-def _format(name: str) -> Format:
-    try:
-        return FORMATS[name]
-    except KeyError:
-        raise UnknownFormat(f"there is no format '{name}'; there are {', '.join(FORMATS)}") from None
+def split_formats(split: Split) -> tuple[str, ...]:
+    """What is written beside the rest when a split is wanted: who is where, and an MLTable for each part."""
+    return ("split", *(f"{name}:{part}" for name in MLTABLE for part in split.parts))
+
+
+def format_named(name: str, split: Split | None = None) -> Format:
+    """A format of the table, or with a split ``split`` and ``<mltable>:<part>``. Raises UnknownFormat."""
+    base, _, part = name.partition(":")
+    if split is not None and name == "split":
+        return Format("_split.csv", lambda title, schema: SplitCsv(split))
+    whole = FORMATS.get(base)
+    if whole is None or (part and (split is None or part not in split.parts or base not in MLTABLE)):
+        raise UnknownFormat(f"there is no format '{name}'; there are {', '.join(FORMATS)}")
+    if split is None or not part:
+        return whole
+    ending = whole.ending.replace("_mltable/", f"_{part}_mltable/")
+    return replace(
+        whole, ending=ending, writer=lambda title, schema: OnlyPart(whole.writer(title, schema), split, part)
+    )

@@ -22,11 +22,18 @@ class DropboxExpired(AccessDenied):
 
 
 def container_client(
-    container_url: str, *, sas: str | None = None, threads: int, timeout: float, **options: Any
+    container_url: str,
+    *,
+    sas: str | None = None,
+    credential: Any = None,
+    threads: int,
+    timeout: float,
+    **options: Any,
 ) -> ContainerClient:
     """A client for as many threads. `timeout` in seconds: to connect, and between two pieces of an answer.
 
-    `container_url` may carry the SAS as its query, or have it beside it.
+    `container_url` may carry the SAS as its query, or have it beside it; or there is a `credential` as Azure's client
+    takes it: an account's name and key, or an identity.
     """
     import requests
     from azure.core.pipeline.transport import RequestsTransport
@@ -51,7 +58,7 @@ def container_client(
     )
     return ContainerClient.from_container_url(
         container_url,
-        credential=sas,
+        credential=sas or credential,
         transport=transport,
         # Every retry has to be seen by who counts retries.
         retry_total=0,
@@ -98,6 +105,11 @@ def retry_after(error: object) -> float | None:
     response = getattr(error, "response", None)
     headers = getattr(response, "headers", None)
     text = headers.get("Retry-After") if headers is not None else None
+    return seconds_in(text)
+
+
+def seconds_in(text: str | None) -> float | None:
+    """What a Retry-After says, as a number of seconds or as a date."""
     if not text:
         return None
     if re.fullmatch(r"\d+(\.\d+)?", text):

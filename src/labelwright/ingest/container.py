@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO, cast
+from urllib.parse import quote
 
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.platforms.errors import PlatformError
+from labelwright.platforms.protocol import Secret
 
 from .azure import container_client, translated
 from .patterns import Patterns
@@ -22,7 +25,8 @@ _PLATFORM = "image container"
 class ContainerSource:
     """The blobs of a container, in the container's order. Locations are blob names.
 
-    `sas` may be given apart or as the query of the URL; it needs the rights to read and to list. Names are what
+    `sas` may be given apart or as the query of the URL; it needs the rights to read and to list. The account's `key`
+    signs addresses for others, and reads where there is no `sas`. Names are what
     follows the last slash of `prefix`: the prefix `2026/river/` makes `a.jpg` of `2026/river/a.jpg`. `timeout` in
     seconds, for every answer.
     """
@@ -35,12 +39,13 @@ class ContainerSource:
         exclude: Iterable[str] = (),
         *,
         sas: str | None = None,
+        key: str | None = None,
         threads: int = 16,
         timeout: float = 60.0,
         max_bytes: int = 128 * 1024 * 1024,
     ) -> None:
         self._url = container_url
-        self._sas = sas
+        self._sas, self._key = sas, key
         self._prefix = prefix
         self._patterns = Patterns(include, exclude)
         self._threads, self._timeout, self._max_bytes = threads, timeout, max_bytes
@@ -52,7 +57,8 @@ class ContainerSource:
     @property
     def _client(self) -> ContainerClient:
         if self._kept is None:
-            self._kept = container_client(self._url, sas=self._sas, threads=self._threads, timeout=self._timeout)
+            credential = self._sas or (None if "?" in self._url else self._key)
+            self._kept = container_client(self._url, sas=credential, threads=self._threads, timeout=self._timeout)
         return self._kept
 
     def find(self) -> Iterator[Found | Reject]:
@@ -107,6 +113,27 @@ class ContainerSource:
             raise CannotRead(f"has more than the {self._max_bytes / 1024 / 1024:,.1f} MiB that are allowed")
         file.seek(0)
         return cast(BinaryIO, file)
+
+    def url_for(self, location: str, seconds: float) -> Secret | None:
+        """A signature for reading this blob alone, and nothing else. Without the account's key there is none: our own
+        signature opens the whole container, and is not handed out. A container that needs no signature is public."""
+        where, _, query = self._url.partition("?")
+        plain = f"{where.rstrip('/')}/{quote(location, safe='/')}"
+        if self._key is None:
+            return None if self._sas or query else Secret(plain)
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        now = datetime.now(UTC)
+        signature = generate_blob_sas(
+            str(self._client.account_name),
+            self._client.container_name,
+            location,
+            account_key=self._key,
+            permission=BlobSasPermissions(read=True),
+            start=now - timedelta(minutes=15),  # clocks differ
+            expiry=now + timedelta(seconds=seconds),
+        )
+        return Secret(f"{plain}?{signature}")
 
 
 def _is_folder(name: str, metadata: object) -> bool:

@@ -7,10 +7,12 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.platforms.protocol import Secret
 
 from .seen import Seen
 from .sources import CannotRead, Found, SourceError, found_file, printable
@@ -62,12 +64,22 @@ class ManifestSource:
     def open(self, location: str) -> BinaryIO:
         if not location.startswith(("http://", "https://")):
             return open(location, "rb")  # noqa: PTH123
-        if self._book is None:
-            self._book = UrlBook()
+        return self._fetcher.fetch(self._full(location))
+
+    def url_for(self, location: str, seconds: float) -> Secret | None:
+        """The image's own URL with its signature; None for files."""
+        return Secret(self._full(location)) if location.startswith(("http://", "https://")) else None
+
+    def _full(self, location: str) -> str:
+        book = self._book
+        if book is None:
+            book = UrlBook()
             for _, row in self._rows():
                 if row["url"]:
-                    self._book.enter(row["url"])
-        return self._fetcher.fetch(self._book.full(location))
+                    with suppress(CannotRead):
+                        book.enter(row["url"])
+            self._book = book  # other threads ask, too: they see none, or a whole one
+        return book.full(location)
 
     def _row(self, row: dict[str, str], book: UrlBook, names: Seen) -> Found | Reject:
         place = row["path"] or row["file_name"]

@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.platforms.protocol import Secret
 
 from .patterns import Patterns
 
@@ -52,6 +53,15 @@ class Source(Protocol):
         Raises OSError or CannotRead when the file cannot be read, PlatformUnavailable when it may be read later,
         AccessDenied when nothing of this source may be read.
         """
+        ...
+
+
+@runtime_checkable
+class SharesUrls(Protocol):
+    """A source whose images others can fetch by themselves."""
+
+    def url_for(self, location: str, seconds: float) -> Secret | None:
+        """Where anybody who is told can read the file, for as long; None when nobody else comes there."""
         ...
 
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.platforms.errors import PlatformUnavailable
+from labelwright.platforms.protocol import Secret
 
 from .addresses import is_public
 from .seen import Seen
@@ -67,6 +68,10 @@ class UrlSource:
 
     def open(self, location: str) -> BinaryIO:
         return self._fetcher.fetch(self._book.full(location))
+
+    def url_for(self, location: str, seconds: float) -> Secret | None:
+        """The image's own URL, with its signature. How long that is good for was decided by whoever wrote the list."""
+        return Secret(self._book.full(location))
 
 
 class UrlBook:

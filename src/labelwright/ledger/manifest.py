@@ -123,6 +123,17 @@ class Manifests:
         )
         return [_entry_from(row) for row in self._read(query.order_by(t.images.c.position))]
 
+    def between(self, title: str, first: int, last: int) -> list[ManifestEntry]:
+        """Images at positions first to last (both counted), in their order."""
+        query = select(t.images).where(t.images.c.campaign == title, t.images.c.position.between(first, last))
+        return [_entry_from(row) for row in self._read(query.order_by(t.images.c.position))]
+
+    def with_sha256(self, begins: str) -> list[tuple[str, ManifestEntry]]:
+        """Every campaign's images whose SHA-256 begins so (hexadecimal digits), as pairs of title and entry."""
+        query = select(t.images).where(t.images.c.sha256.startswith(begins.lower(), autoescape=True))
+        rows = self._read(query.order_by(t.images.c.campaign, t.images.c.name))
+        return [(row.campaign, _entry_from(row)) for row in rows]
+
     def remote_ids(self, title: str, first: int, last: int) -> list[str]:
         """What the platform calls the images at positions first to last (both counted)."""
         query = select(t.images.c.remote_id).where(

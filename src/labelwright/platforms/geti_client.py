@@ -31,8 +31,7 @@ from .geti_shapes import (
     scene_from,
 )
 from .geti_stream import objects
-from .http import Sink
-from .multipart import FileForm
+from .multipart import FileForm, Sink
 
 _MANIFEST = ("model_manifest_id", "model_template_id", "id")
 

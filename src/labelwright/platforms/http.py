@@ -5,12 +5,12 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
@@ -23,7 +23,12 @@ from .protocol import Secret
 
 Headers = Mapping[str, "str | Secret"]
 Wanted = Literal["json", "bytes", "media", "nothing"]
-"""What a good answer holds. "media": bytes of an image or a video, so that a page of HTML is no answer."""
+"""What a good answer holds. "media" is bytes too, but a page of HTML is no answer then."""
+Body = bytes | Callable[[], Any]
+"""What is sent; a function gives a stream with `__len__`, `__iter__` and `read`, from its start each time."""
+Explain = Callable[["Unexplained"], PlatformError | None]
+Params = Mapping[str, "str | int | list[str]"]
+"""A list is said once for each of its values."""
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
@@ -32,19 +37,26 @@ _LOOK_FIRST = "It may have acted all the same: look before it is asked to change
 _IN_BETWEEN = "Something between here and the platform may have answered in its place: try again."
 
 
-class Sink(Protocol):
-    """Where the bytes of an answer go."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that says something by its status or its headers too."""
 
-    def write(self, part: bytes, /) -> int: ...
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    data: Any = field(repr=False)
+    """What was wanted: JSON, bytes, or None."""
 
 
-class Body(Protocol):
-    """What a request sends when it is not JSON; opened anew for every try."""
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """An answer that is an error, or no JSON though JSON was wanted."""
 
-    content_type: str
-
-    def open(self) -> Any:
-        """A readable stream from its start, with `__len__`, `__iter__`, `read` and `close`."""
+    verb: str
+    method: str
+    status: int
+    kind: str
+    """Its media type, in lower case."""
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +64,14 @@ class _Request:
     verb: str
     method: str
     path: str
-    params: Mapping[str, str | int]
+    params: Params
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | Body | None = None
+    body: Body | None = None
     wanted: Wanted = "json"
-    into: Sink | None = None
     advice: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    sink: Callable[[bytes], object] | None = field(default=None, repr=False)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,6 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    """Names in any case."""
     body: bytes
     whole: bool
     cookies: tuple[str, ...] = field(default=(), repr=False)
@@ -82,7 +94,8 @@ class Http:
     authentication and not kept in it. `timeout` is (connecting, waiting for the next bytes) in seconds, `whole` the
     seconds that one request may take altogether. A Retry-After of 429 or 503 that fits into `patience` seconds is
     waited out here, since the server says that it did nothing; there is no other hidden retry. Redirects are refused:
-    credentials go to the configured host only.
+    credentials go to the configured host only. `cookies` are kept for platforms that need a session. `explain` may
+    know better than we what a platform means by an answer.
     """
 
     def __init__(
@@ -96,6 +109,8 @@ class Http:
         patience: float = 60.0,
         threads: int = 32,
         largest: int = 256 << 20,
+        cookies: bool = False,
+        explain: Explain | None = None,
     ) -> None:
         self.platform = platform
         self.base_url, self._basic, host = _address(platform, base_url)
@@ -105,9 +120,12 @@ class Http:
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._explain = explain
+        if not cookies:
+            self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _leave  # else ~/.netrc would overwrite our Authorization header
-        self._session.trust_env = not _loopback(host)  # nobody reaches this machine through a proxy
+        # Nobody reaches this machine through a proxy; REQUESTS_CA_BUNDLE holds here as elsewhere.
+        self._proxies = {"no_proxy": host} if _loopback(host) else None
 
     def __repr__(self) -> str:
         return f"Http({self.platform!r}, {self.base_url!r})"
@@ -115,7 +133,37 @@ class Http:
     def close(self) -> None:
         self._session.close()
 
+    def keep_cookie(self, name: str, value: str) -> None:
+        """Send a cookie from now on, unless the server gave one of that name."""
+        if name not in self._session.cookies:
+            self._session.cookies.set(name, value)
+
     def call(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        body: tuple[str, bytes] | None = None,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        wanted: Wanted = "json",
+        advice: str = "",
+    ) -> Any:
+        """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
+
+        `verb` completes "when asked to ..." in messages. What is sent is `json`, or a `body` of another type (its
+        media type and its bytes). `advice` replaces our own for a refusal (4xx).
+        Raises the errors of `labelwright.platforms.errors` and nothing else.
+        """
+        sent, data = dict(headers or {}), None
+        if body is not None:
+            sent["Content-Type"], data = body
+        request = _Request(verb, method, path, dict(params or {}), sent, data, wanted, advice)
+        return self._patiently(request, json).data
+
+    def ask(
         self,
         verb: str,
         method: str,
@@ -125,28 +173,41 @@ class Http:
         body: Body | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        wanted: Wanted = "json",
-        into: Sink | None = None,
+        wanted: Wanted = "bytes",
         advice: str = "",
-    ) -> Any:
-        """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
+        sink: Callable[[bytes], object] | None = None,
+        seconds: float | None = None,
+    ) -> Reply:
+        """Like `call`, where the status or the headers of a success matter, or where what is sent is no JSON (`body`;
+        say its Content-Type in `headers`). The bytes of a success go to `sink`, if there is one, as they come and
+        however many they are; after an error it may hold a part of them. `seconds` is how long the server may take,
+        instead of what holds for other requests."""
+        request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
+        return self._patiently(replace(request, sink=sink, seconds=seconds), json)
 
-        `verb` completes "when asked to ..." in messages. `advice` replaces our own for a refusal (4xx). The bytes of a
-        good answer go `into` a file where one is given, however many they are; what came before an error is in it too.
-        Raises the errors of `labelwright.platforms.errors` and nothing else.
+    def look(
+        self, verb: str, method: str, path: str, *, body: Body | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask once, without the credential's headers, and give the answer whatever its status: for logging in.
+
+        Raises PlatformUnavailable or PlatformRefused when there is no answer.
         """
+        request = _Request(verb, method, path, {}, dict(headers or {}), body, wanted="bytes")
+        try:
+            return self._ask(request)
+        except CATCHABLE as error:
+            kind, told = meaning(error)
+            failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
+        raise failure
+
+    def _patiently(self, asked: _Request, json: Any) -> Reply:
         patience_ends = time.monotonic() + self._patience
         shortest = _SHORTEST_WAIT
         while True:
-            request = self._prepare(
-                _Request(
-                    verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, into, advice=advice
-                ),
-                json,
-            )
+            request = self._prepare(asked, json)
             failure = request if isinstance(request, PlatformError) else self._once(request)
             if not isinstance(failure, PlatformError):
-                return failure[0]
+                return failure
             wait = failure.retry_after if isinstance(failure, PlatformUnavailable) else None
             if wait is None or failure.status not in (429, 503):
                 raise failure
@@ -156,35 +217,11 @@ class Http:
             time.sleep(wait)
             shortest *= 2
 
-    def ask(
-        self,
-        verb: str,
-        method: str,
-        path: str,
-        *,
-        body: Body | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Ask once, without the credential's headers, and give the answer whatever its status: for logging in.
-
-        Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no answer.
-        """
-        sent = dict(headers or {}) | ({"Content-Type": body.content_type} if body is not None else {})
-        request = _Request(verb, method, path, {}, sent, body, wanted="bytes")
-        try:
-            return self._ask(request)
-        except CATCHABLE as error:
-            kind, told = meaning(error)
-            failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
-        raise failure
-
     # What follows gives errors back instead of raising them: `call` raises them where no lower error is at hand, so
     # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
 
     def _prepare(self, request: _Request, json: Any) -> _Request | PlatformError:
         verb, headers, body = request.verb, dict(request.headers), request.body
-        if body is not None and not isinstance(body, bytes):
-            headers["Content-Type"] = body.content_type
         if json is not None:
             try:
                 body = jsonlib.dumps(json, allow_nan=False).encode()
@@ -202,17 +239,22 @@ class Http:
         headers = {"Accept": "application/json" if request.wanted == "json" else "*/*", **ours, **headers}
         return replace(request, headers=headers, body=body, secrets=_secrets(ours))
 
-    def _once(self, request: _Request) -> tuple[Any] | PlatformError:
+    def _once(self, request: _Request) -> Reply | PlatformError:
         try:
             answer = self._ask(request)
         except CATCHABLE as error:
             kind, told = meaning(error)
             return kind(self.platform, request.verb, words=told, advice=self._advice(kind, request))
-        return self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
+        found = self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
+        if self._explain is None or not isinstance(found, PlatformError):
+            return found
+        media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return self._explain(Unexplained(request.verb, request.method, answer.status, media, answer.body)) or found
 
     def _ask(self, request: _Request) -> Answer:
         rates.wait_for(self.base_url)
-        ends = time.monotonic() + self._whole
+        ends = time.monotonic() + (request.seconds or self._whole)
+        connecting, reading = self._timeout
         with (
             _opened(request.body) as body,
             self._session.request(
@@ -221,18 +263,21 @@ class Http:
                 params=request.params,
                 data=body,
                 headers=request.headers,
-                timeout=self._timeout,
+                timeout=(connecting, request.seconds or reading),
                 allow_redirects=False,
+                proxies=self._proxies,
                 stream=True,
             ) as response,
         ):
-            into = request.into if response.ok and not _is_html(response.headers) else None
             largest = self._largest if response.ok else _LONGEST_ERROR
-            parts, size = [], 0
+            parts: list[bytes] = []
+            size = 0
+            html = request.wanted == "media" and _is_html(response.headers)
+            sink = request.sink if response.ok and not html else None
             # read1 comes back with what is there, so that a server that drips is cut off at the deadline.
             while part := response.raw.read1(_CHUNK, decode_content=True):
-                if into is not None:
-                    into.write(part)
+                if sink is not None:
+                    sink(part)
                 else:
                     parts.append(part)
                     size += len(part)
@@ -246,22 +291,22 @@ class Http:
             cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
             return Answer(response.status_code, response.headers, b"".join(parts), whole, cookies)
 
-    def _data(self, request: _Request, answer: Answer) -> tuple[Any] | PlatformError:
+    def _data(self, request: _Request, answer: Answer) -> Reply | PlatformError:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
             return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
-        if answer.status == 204:
-            return (answer.body if request.wanted == "bytes" else None,)
-        if request.wanted != "json" and not (request.wanted == "media" and _is_html(answer.headers)):
-            return (None if request.wanted == "nothing" or request.into is not None else answer.body,)
+        html = request.wanted == "media" and _is_html(answer.headers)
+        if (request.wanted != "json" and not html) or answer.status == 204:
+            body = answer.body if request.wanted in ("bytes", "media") else None
+            return Reply(answer.status, answer.headers, body)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if "json" in kind:
             try:
-                return (jsonlib.loads(answer.body),)
+                return Reply(answer.status, answer.headers, jsonlib.loads(answer.body))
             except (ValueError, RecursionError):
                 told = "the answer is not valid JSON"
         else:
-            wanted = "JSON" if request.wanted == "json" else "a file"
+            wanted = "a file" if html else "JSON"
             told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not {wanted}"
         return PlatformUnavailable(self.platform, request.verb, status=answer.status, words=told, advice=_IN_BETWEEN)
 
@@ -297,8 +342,16 @@ class Http:
         return _LOOK_FIRST
 
 
-def _opened(body: bytes | Body | None) -> AbstractContextManager[Any]:
-    return nullcontext(body) if body is None or isinstance(body, bytes) else closing(body.open())
+@contextmanager
+def _opened(body: Body | None) -> Iterator[Any]:
+    """The stream of this try, closed after it where it can be."""
+    stream = body() if callable(body) else body
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
 
 
 def _is_html(headers: Mapping[str, str]) -> bool:

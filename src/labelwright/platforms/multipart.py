@@ -6,10 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from secrets import token_hex
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from urllib.parse import urlencode
 
 _CHUNK = 1 << 16
+
+
+class Sink(Protocol):
+    """Where the bytes of a file go."""
+
+    def write(self, part: bytes, /) -> int: ...
 
 
 class FileForm:
@@ -56,8 +62,10 @@ class FormStream:
         if self._before:
             part, self._before = self._before[:size], self._before[size:]
             return part
-        if part := self._file.read(size):
-            return part
+        if not self._file.closed:
+            if part := self._file.read(size):
+                return part
+            self._file.close()
         part, self._after = self._after[:size], self._after[size:]
         return part
 

@@ -90,6 +90,10 @@ class RemoteCampaign:
     """Told only when the campaign was just created."""
     labelers: tuple[LabelerProgress, ...] = ()
     """Empty where the platform does not tell them apart."""
+    failed: int = 0
+    """Of the images that are not labeled: those that the platform could not take."""
+    cancelled: int = 0
+    """Of the images that are not labeled: those on which work was called off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,31 @@ class RemoteBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedImage:
+    """An image of a campaign from which nothing more comes, though it is not labeled."""
+
+    id: str
+    name: str
+    """The name that was sent."""
+    reason: str
+    """In the platform's words, without signed addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a campaign will cost."""
+
+    tasks: int
+    """How many tasks will be billed: none with a key for testing."""
+    live: bool
+    """Whether the key is one that costs money."""
+    most: int | None = None
+    """How many billed tasks a campaign may have; None: as many as it likes."""
+    words: str = ""
+    """What kind of key it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookNote:
     """What a platform told on its own. It is never believed: whoever gets it looks for himself."""
 
@@ -156,6 +185,8 @@ class LabelsPage:
 
     images: tuple[LabeledImage, ...]
     next: str | None
+    left_out: tuple[str, ...] = ()
+    """What the platform holds of these images and cannot be a label here: each in words, with its place and why."""
 
 
 @runtime_checkable
@@ -242,6 +273,47 @@ class TakesPredictions(Protocol):
 
     def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
         """Put them on images by `remote_id`, in place of what was put before. Nothing counts as labeled by that."""
+
+
+@runtime_checkable
+class BillsTasks(Protocol):
+    """Every image of a campaign costs money."""
+
+    def bill(self, images: int) -> Bill:
+        """What a campaign of so many images will cost. Asks the platform nothing."""
+
+
+@runtime_checkable
+class ResendsImages(Protocol):
+    """Images that the platform could not take stay in the campaign until somebody decides what becomes of them."""
+
+    def list_failed_images(self, campaign: str) -> Iterator[FailedImage]:
+        """Those from which nothing more comes, and that were neither sent again nor left out."""
+
+    def send_again(self, campaign: str, images: Sequence[ImageToSend]) -> Sequence[tuple[str, str]]:
+        """Put new ones in place of failed images; those that are at work or labeled stay as they are. Said twice it
+        does no harm. Answers name and id of each."""
+
+    def leave_out(self, campaign: str, images: Sequence[str]) -> None:
+        """Take failed images (by the platform's ids) out of the campaign: they count no longer. Said twice it does no
+        harm; an image that has not failed is refused."""
+
+
+@runtime_checkable
+class RecallsImages(Protocol):
+    """The platform takes single images back to have them labeled better, even after all were labeled."""
+
+    def recall_days(self) -> float:
+        """For how many days after its export a campaign is still looked at."""
+
+
+@runtime_checkable
+class TellsReviews(Protocol):
+    """The customer can look at what labelers delivered, and say what he thinks of it."""
+
+    def count_reviews(self, campaign: str) -> dict[str, int]:
+        """How many images stand where in the customer's review, by the platform's words. Those never reviewed may be
+        missing."""
 
 
 @runtime_checkable

@@ -24,6 +24,8 @@ class Connection:
     secret: Secret | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """Those of the platform's own options model."""
+    labels: tuple[str, ...] = ()
+    """The campaign's own names of labels, for platforms that change their spelling."""
     requests_per_second: float | None = None
     """What this process may ask of the server, all its threads together."""
 
@@ -80,6 +82,27 @@ PLATFORMS: dict[str, PlatformEntry] = {
             module=f"{_HERE}.campaign_api",
             adapter_name="CampaignApi",
             needs=(Credential.URL, Credential.KEY, Credential.SECRET),
+        ),
+        PlatformEntry(
+            name="remo",
+            says="Remo, 0.3 and 0.6, on a server of your own",
+            module=f"{_HERE}.remo",
+            adapter_name="Remo",
+            needs=(Credential.URL, Credential.SECRET),
+        ),
+        PlatformEntry(
+            name="cvat",
+            says="CVAT, from 2.15 to the newest",
+            module=f"{_HERE}.cvat",
+            adapter_name="Cvat",
+            needs=(Credential.URL,),
+        ),
+        PlatformEntry(
+            name="scale",
+            says="Scale AI",
+            module=f"{_HERE}.scale",
+            adapter_name="Scale",
+            needs=(Credential.URL, Credential.KEY),
         ),
         PlatformEntry(
             name="geti",

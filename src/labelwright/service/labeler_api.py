@@ -265,7 +265,7 @@ def _read_campaign(connection: Connection, campaign: int, who: Identity) -> dict
     return _campaign(connection.execute(_with_labeler().where(campaigns.c.id == campaign)).one())
 
 
-def _image(connection: Connection, campaign: int, image: int, who: Identity) -> Row[*tuple[Any, ...]]:
+def _image(connection: Connection, campaign: int, image: int, who: Identity) -> Row[Any]:
     found(connection, campaign, who)
     wanted = (
         select(

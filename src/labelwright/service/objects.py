@@ -106,7 +106,7 @@ class Objects:
         return orjson.dumps({"images": listed, "pagination": page.told(row.done)})
 
 
-def labeled(connection: Connection, campaign: int, skip: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+def labeled(connection: Connection, campaign: int, skip: int, limit: int) -> Sequence[Row[Any]]:
     """The images that were looked at, with their objects as JSON text."""
     looked_at = and_(campaign_images.c.campaign_id == campaign, campaign_images.c.done.is_(True))
     # The way to the first of them is in the index alone: it does not read what it skips.

@@ -4,6 +4,7 @@ from .local import LocalStore, verify
 from .protocol import (
     RECEIPT,
     ContentMismatch,
+    DatasetGone,
     DatasetStore,
     RegisteredDataset,
     StoredFile,
@@ -16,6 +17,7 @@ from .protocol import (
 __all__ = [
     "RECEIPT",
     "ContentMismatch",
+    "DatasetGone",
     "DatasetStore",
     "LocalStore",
     "RegisteredDataset",

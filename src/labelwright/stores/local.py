@@ -18,6 +18,7 @@ from typing import IO, Any
 from .protocol import (
     RECEIPT,
     ContentMismatch,
+    DatasetGone,
     RegisteredDataset,
     StoredFile,
     UnsafeDataset,
@@ -79,6 +80,22 @@ class LocalStore:
             told = json.loads((folder / RECEIPT).read_bytes())
             found.append(RegisteredDataset(name, number, str(folder), False, told["content_hash"]))
         return found
+
+    def verify(self, dataset: RegisteredDataset) -> list[str]:
+        folder = Path(dataset.location)
+        if not (folder / RECEIPT).is_file():
+            return [f"{folder} is gone"]
+        differences = verify(folder)
+        if json.loads((folder / RECEIPT).read_bytes())["content_hash"] != dataset.content_hash:
+            differences.append("its content hash is another one than when it was registered")
+        return differences
+
+    def receipt(self, dataset: RegisteredDataset) -> dict[str, Any]:
+        try:
+            told: dict[str, Any] = json.loads((Path(dataset.location) / RECEIPT).read_bytes())
+        except FileNotFoundError:
+            raise DatasetGone(f"{dataset.location} is gone, or is on another machine") from None
+        return told
 
     def _home(self, name: str) -> Path:
         if not name or name[0] == "." or name != Path(name).name or "\\" in name or "\0" in name:

@@ -1,0 +1,14 @@
+"""A model's predictions are put into a campaign, for labelers to correct."""
+
+from prefect import flow
+
+from labelwright.tasks.predictions import put_predictions
+
+
+@flow(name="predict-campaign", flow_run_name="predictions for {title}")
+def predict_campaign(title: str, coco: str) -> int:
+    """Put the objects of a COCO file onto the campaign's images, in place of earlier predictions.
+
+    Answers how many images bear some.
+    """
+    return put_predictions(title, coco)

@@ -1,0 +1,42 @@
+"""A task on CVAT for each folder of a recording."""
+
+from typing import Any
+
+from prefect import flow
+
+from labelwright.tasks.cvat_calls import log_in, read_project, upload_images, wait_for_import
+from labelwright.tasks.cvat_folders import find_recordings
+
+
+@flow(name="cvat-tasks-from-folders", flow_run_name="CVAT tasks from {path}")
+def cvat_tasks_from_folders(
+    path: str,
+    project: int | str,
+    camera: str = "",
+    segment_size: int = 50,
+    images_per_folder: int | None = None,
+    subset: str = "",
+    connection: str = "cvat",
+    organization: str = "",
+) -> list[dict[str, Any]]:
+    """Make a task of each folder in `path`, and put the folder's images into it. Run again, it does what is missing.
+
+    path: a folder that holds one folder a recording. project: its id or its name; it is there already.
+    camera: take only images of this namespace, as "front". segment_size: images a job (0: all in one).
+    images_per_folder: at most so many of each recording, the first ones.
+    Answers folder, tasks and number of images of each recording, and what was left out with its reason.
+    """
+    log_in(connection, organization)
+    number = read_project(project, connection, organization)["id"]
+    recordings = find_recordings(path, camera, images_per_folder)
+    for one in recordings:
+        upload_images(number, one.name, one.folder, one.files, segment_size, subset, connection, organization)
+    return [
+        {
+            "folder": one.name,
+            "tasks": wait_for_import(number, one.name, connection=connection, organization=organization),
+            "images": len(one.files),
+            "left_out": one.left_out,
+        }
+        for one in recordings
+    ]

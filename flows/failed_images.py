@@ -1,0 +1,31 @@
+"""What becomes of images that a platform could not take."""
+
+from prefect import flow
+
+from labelwright.tasks.failed_images import (
+    in_batches,
+    leave_failed_out,
+    list_failed_images,
+    send_failed_again,
+)
+from labelwright.tasks.working import at_work_on
+
+
+@flow(name="settle-failed-images", flow_run_name="failed images of {title}")
+def settle_failed_images(title: str, send_again: bool = False, leave_out: bool = False) -> list[dict[str, str]]:
+    """List the failed images of a campaign with their reasons, and do with them what is asked.
+
+    send_again: put new ones in their place, from where the images came from.
+    leave_out: take them out of the campaign, which is then complete without them.
+    Answers file and reason of each image that failed.
+    """
+    if send_again and leave_out:
+        raise ValueError("failed images are sent again or left out, not both")
+    with at_work_on(title, "settle failed images"):
+        failed = list_failed_images(title)
+        if send_again:
+            for names in in_batches(title, failed):
+                send_failed_again(title, names)
+        if leave_out and failed:
+            leave_failed_out(title)
+    return failed

@@ -1,0 +1,91 @@
+"""From an image to its labels, campaign, platform and datasets, and from a label back to its image."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labelwright.datasets.titles import file_stem
+from labelwright.domain.spreadsheets import undefuse
+from labelwright.failures import CannotRun
+from labelwright.ledger import Ledger
+from labelwright.settings import Settings
+
+SHORTEST = 6
+"""Digits of a SHA-256 that are looked for."""
+
+
+def known_datasets(ledger: Ledger, title: str | None = None) -> list[dict[str, Any]]:
+    """Every registered version, the newest campaign first: name, version, campaign, platform, store, and where."""
+    found = []
+    for record in ledger.campaigns.all():
+        if title is not None and record.title != title:
+            continue
+        for one in ledger.campaigns.datasets(record.title):
+            store = "azure_ml" if one["location"].startswith("azureml://") else "local"
+            facts = {"platform": record.spec["platform"], "store": store, "images": record.images}
+            found.append({key: value for key, value in one.items() if key != "campaign"} | {"campaign": record.title})
+            found[-1] |= facts
+    return found
+
+
+def the_dataset(ledger: Ledger, name: str, version: str | None) -> dict[str, Any]:
+    """A registered version by its dataset's name; without a version the one that was registered last."""
+    there = [one for one in known_datasets(ledger) if one["name"] == name]
+    fitting = [one for one in there if version in (None, one["version"])]
+    if not fitting:
+        known = f"; it has {', '.join(one['version'] for one in there)}" if there else ""
+        what = f"version {version} of '{name}'" if version else f"dataset '{name}'"
+        raise CannotRun(f"the ledger knows no {what}{known}: see labelwright datasets list")
+    return max(fitting, key=lambda one: one["registered_at"])
+
+
+def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
+    """All that is known of the images whose SHA-256 begins so."""
+    digits = sha256.strip().lower()
+    if len(digits) < SHORTEST or not set(digits) <= set("0123456789abcdef"):
+        raise CannotRun(f"an image is named by its SHA-256: at least {SHORTEST} of its 64 hexadecimal digits")
+    found: list[dict[str, Any]] = []
+    for title, entry in ledger.manifests.with_sha256(digits):
+        record = ledger.campaigns.get(title)
+        found.append(
+            {
+                "sha256": entry.image.sha256,
+                "name": entry.image.name,
+                "size": f"{entry.image.size.width} x {entry.image.size.height}",
+                "location": entry.location,
+                "campaign": title,
+                "state": record.state.value,
+                "platform": record.spec["platform"],
+                "platform_campaign_id": record.remote_id,
+                "platform_image_set_id": record.image_set,
+                "platform_image_id": entry.remote_id,
+                "labeler": record.spec["labeler"],
+                "labels": _labels(settings, title, entry.image.name),
+                "datasets": [
+                    {"name": one["name"], "version": one["version"], "location": one["location"]}
+                    for one in ledger.campaigns.datasets(title)
+                ],
+            }
+        )
+    if not found:
+        raise CannotRun(f"no campaign of this ledger has an image whose SHA-256 begins with {digits}")
+    return {"sha256": digits, "found": found}
+
+
+def _labels(settings: Settings, title: str, name: str) -> dict[str, int] | None:
+    """How many objects of each label the newest delivery has in the image; None where it is not on this machine."""
+    stem = file_stem(title)
+    path = settings.campaign_folder(stem) / "delivery" / "labels" / f"{stem}_labels.csv"
+    if not path.is_file():
+        return None
+    return dict(Counter(row["label"] for row in _rows(path) if row["file_name"] == name and row["label"]))
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield {**row, "file_name": undefuse(row["file_name"]), "label": undefuse(row["label"])}

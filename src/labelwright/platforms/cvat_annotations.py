@@ -1,0 +1,284 @@
+"""Annotations of CVAT: shapes, tags and tracks as our labels; our labels as shapes and tags.
+
+CVAT checks hardly anything: a rectangle of three numbers is stored, and blocks every export of its task from then on.
+What cannot be a label of ours is left out of its image with its place and the reason, and everything else is delivered.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from math import cos, isfinite, radians, sin
+from typing import Any
+
+from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+from labelwright.domain.geometry import Point
+
+from .cvat_masks import outline
+from .cvat_schema import CvatLabels
+from .cvat_shapes import CvatFrames
+from .cvat_tracks import shapes_of
+
+PREDICTED = "auto"
+"""The `source` of what we put in; a person's own work is "manual"."""
+
+ROUNDING = 1.0
+"""Pixels that a shape may reach beyond its image without a word: people drag to the edge and beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something in the annotations that is no label of ours."""
+
+    task: int
+    kind: str
+    """shape, track or tag."""
+    id: int | None
+    frame: int
+    image: str
+    label: str
+    reason: str
+    malformed: bool = False
+    """It can be no shape at all: it blocks the server's own exports of the task."""
+    job: int | None = None
+    """The job that holds it, where one was asked."""
+
+    def __str__(self) -> str:
+        where = f"frame {self.frame} ({self.image})" if self.image else f"frame {self.frame}"
+        holder = f"task {self.task}" + (f", job {self.job}" if self.job is not None else "")
+        return f"{self.kind} {self.id} of {holder}, {where}, label {self.label}: {self.reason}"
+
+
+class Malformed(InvalidShape):
+    """Points that are no shape of that type."""
+
+
+@dataclass
+class Reader:
+    """Reads the annotations of one task (or of a job of it, whose frames are numbered over the whole task)."""
+
+    task: int
+    labels: CvatLabels
+    frames: CvatFrames
+    names: Mapping[int, str]
+    """Our names of the frames."""
+    job: int | None = None
+
+    def __post_init__(self) -> None:
+        self.left_out: list[LeftOut] = []
+        self._label_names = self.labels.names
+        self._attribute_names = self.labels.attribute_names
+
+    def images(self, answer: Mapping[str, Any], wanted: Iterable[int], there: range) -> Iterator[LabeledImage]:
+        """The wanted frames, each as an image that was looked at. `there` are the frames of the job, or of the task,
+        that was asked for its annotations: what is said of another frame is left out."""
+        frames = sorted(wanted)
+        found = self._by_frame(answer, there.stop - 1)
+        for frame in sorted(found):
+            if frame not in there:
+                nowhere = not 0 <= frame < len(self.frames.frames)
+                for kind, item in found[frame]:
+                    self._leave_out(kind, item, frame, "its frame is none of its job", malformed=nowhere)
+        for frame in frames:
+            told = self.frames.frames[frame]
+            annotations: list[Annotation] = []
+            if frame in self.frames.deleted:
+                reason = "the image was taken out of the task in CVAT's page; it counts as one without objects"
+                self._leave_out("image", {}, frame, reason)
+            else:
+                for kind, item in found.get(frame, ()):
+                    annotations += self._annotation(kind, item, frame, Size(told.width, told.height))
+            size = Size(told.width, told.height)
+            yield LabeledImage(self.names[frame], size, tuple(annotations), f"{self.task}/{frame}")
+
+    def _by_frame(self, answer: Mapping[str, Any], last: int) -> dict[int, list[tuple[str, Mapping[str, Any]]]]:
+        """What is said of each frame, in the order in which it was said: shapes by their ids, tracks, tags."""
+        said: dict[int, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+        for shape in sorted(_objects(answer, "shapes"), key=_id):
+            said[_frame(shape)].append(("shape", shape))
+        for track in sorted(_objects(answer, "tracks"), key=_id):
+            for shape in shapes_of(track, last):
+                said[_frame(shape)].append(("track", shape))
+        for tag in sorted(_objects(answer, "tags"), key=_id):
+            said[_frame(tag)].append(("tag", tag))
+        return said
+
+    def _annotation(self, kind: str, item: Mapping[str, Any], frame: int, size: Size) -> Iterator[Annotation]:
+        label = self._label_names.get(_whole(item.get("label_id")))
+        if label is None:
+            self._leave_out(kind, item, frame, "its label is none of the project's", malformed=True)
+            return
+        try:
+            shape = WholeImage() if kind == "tag" else shape_from(item)
+            if not isinstance(shape, WholeImage) and not shape.inside(size):
+                whole, shape = shape, _cut(shape, size)
+                if not _nearly_inside(whole, size):
+                    self._leave_out(kind, item, frame, "it reached beyond its image and was cut to it")
+            yield Annotation(label, shape, _score(item), self._attributes(item))
+        except Malformed as fault:
+            self._leave_out(kind, item, frame, str(fault), malformed=True)
+        except InvalidShape as fault:
+            self._leave_out(kind, item, frame, str(fault))
+
+    def _attributes(self, item: Mapping[str, Any]) -> dict[str, str]:
+        found = {}
+        for one in item.get("attributes") or ():
+            name = self._attribute_names.get(_whole(one.get("spec_id"))) if isinstance(one, Mapping) else None
+            if name is not None and one.get("value") not in (None, ""):
+                found[name] = str(one["value"])
+        return dict(sorted(found.items()))
+
+    def _leave_out(
+        self, kind: str, item: Mapping[str, Any], frame: int, reason: str, *, malformed: bool = False
+    ) -> None:
+        label = self._label_names.get(_whole(item.get("label_id")), f"{item.get('label_id')}")
+        image = self.names.get(frame, "")
+        self.left_out.append(LeftOut(self.task, kind, item.get("id"), frame, image, label, reason, malformed, self.job))
+
+
+def shape_from(item: Mapping[str, Any]) -> Shape:
+    """A shape of CVAT. Raises Malformed for points that are none, InvalidShape for one that we cannot say."""
+    kind, points = item.get("type"), item.get("points")
+    if not isinstance(points, list) or not all(_is_number(value) for value in points):
+        raise Malformed(f"{kind}: its points are no list of numbers")
+    if kind == "rectangle":
+        if len(points) != 4:
+            raise Malformed(f"rectangle: {len(points)} numbers instead of 4")
+        x1, y1, x2, y2 = points
+        box = Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+        angle = item.get("rotation") or 0
+        return turned(box, float(angle)) if _is_number(angle) and angle % 360 else box
+    if kind == "polygon":
+        if len(points) < 6 or len(points) % 2:
+            raise Malformed(f"polygon: {len(points)} numbers, it takes an even number from 6")
+        return Polygon(_corners(points))
+    if kind == "mask":
+        return outline(points)
+    raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export")
+
+
+def turned(box: Box, degrees: float) -> Polygon:
+    """A rectangle turned clockwise around its middle, as a polygon that begins at its top left corner."""
+    x, y = (box.xmin + box.xmax) / 2, (box.ymin + box.ymax) / 2
+    turn_cos, turn_sin = cos(radians(degrees)), sin(radians(degrees))
+    corners = ((box.xmin, box.ymin), (box.xmax, box.ymin), (box.xmax, box.ymax), (box.xmin, box.ymax))
+    return Polygon(
+        tuple(
+            (x + (px - x) * turn_cos - (py - y) * turn_sin, y + (px - x) * turn_sin + (py - y) * turn_cos)
+            for px, py in corners
+        )
+    )
+
+
+def said_of(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool) -> tuple[list[Any], list[Any]]:
+    """Shapes and tags for a frame, as CVAT takes them. Raises KeyError for a label that the project does not have."""
+    shapes, tags = [], []
+    for annotation in image.annotations:
+        label = labels.named(annotation.label)
+        if label is None:
+            raise KeyError(annotation.label)
+        said: dict[str, Any] = {
+            "frame": frame,
+            "label_id": label.id,
+            "group": 0,
+            "source": PREDICTED,
+            "attributes": [
+                {"spec_id": label.attributes[name], "value": value}
+                for name, value in annotation.attributes.items()
+                if name in label.attributes
+            ],
+        }
+        if isinstance(annotation.shape, WholeImage):
+            tags.append(said)
+            continue
+        kind, points = _points_of(annotation.shape)
+        said |= {"type": kind, "points": points, "occluded": False, "outside": False, "z_order": 0, "rotation": 0.0}
+        shapes.append(said | ({"score": annotation.confidence} if scores else {}))
+    return shapes, tags
+
+
+def _points_of(shape: Box | Polygon) -> tuple[str, list[float]]:
+    return ("polygon", shape.flat) if isinstance(shape, Polygon) else ("rectangle", list(shape.corners))
+
+
+def _cut(shape: Box | Polygon, size: Size) -> Box | Polygon:
+    """The part of a shape that lies in its image."""
+    if isinstance(shape, Polygon) and _convex(shape):
+        return _clipped(shape, size)
+    return shape.clamp(size)
+
+
+def _clipped(polygon: Polygon, size: Size) -> Polygon:
+    """A convex polygon cut at the image's edges, one after the other (Sutherland and Hodgman)."""
+    corners = list(polygon.points)
+    for axis, limit, sign in ((0, 0, 1), (0, size.width, -1), (1, 0, 1), (1, size.height, -1)):
+        kept: list[Point] = []
+        for a, b in zip([corners[-1], *corners[:-1]], corners, strict=True) if corners else ():
+            da, db = (a[axis] - limit) * sign, (b[axis] - limit) * sign
+            if (da < 0) != (db < 0):
+                t = da / (da - db)
+                crossing = [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]
+                crossing[axis] = limit
+                kept.append((crossing[0], crossing[1]))
+            if db >= 0:
+                kept.append(b)
+        corners = [corner for corner, before in zip(kept, [None, *kept], strict=False) if corner != before]
+    if len(corners) < 3:
+        raise InvalidShape("it lies outside its image")
+    return Polygon(tuple(corners))
+
+
+def _convex(polygon: Polygon) -> bool:
+    points = [*polygon.points, *polygon.points[:2]]
+    turns = []
+    for (a, b), c in zip(pairwise(points), points[2:], strict=False):
+        turns.append((b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0]))
+    return all(turn >= 0 for turn in turns) or all(turn <= 0 for turn in turns)
+
+
+def _nearly_inside(shape: Box | Polygon, size: Size) -> bool:
+    box = shape.box
+    return (
+        box.xmin >= -ROUNDING
+        and box.ymin >= -ROUNDING
+        and box.xmax <= size.width + ROUNDING
+        and box.ymax <= size.height + ROUNDING
+    )
+
+
+def _corners(points: list[float]) -> tuple[Point, ...]:
+    """Corners in pairs; a corner said twice in a row, as by a double click, counts once."""
+    pairs = list(zip(points[::2], points[1::2], strict=True))
+    return tuple(pair for pair, before in zip(pairs, [None, *pairs], strict=False) if pair != before)
+
+
+def _score(item: Mapping[str, Any]) -> float:
+    """Newer servers tell how sure a model was; people are sure."""
+    score = item.get("score")
+    return float(score) if _is_number(score) and 0 <= score <= 1 else 1.0  # type: ignore[operator,arg-type]
+
+
+def _objects(answer: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    found = answer.get(kind) or []
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
+def _id(item: Mapping[str, Any]) -> int:
+    return _whole(item.get("id"))
+
+
+def _frame(item: Mapping[str, Any]) -> int:
+    return _whole(item.get("frame"))
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+def _is_number(value: object) -> bool:
+    with suppress(OverflowError):
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return False

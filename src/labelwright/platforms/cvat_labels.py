@@ -1,0 +1,76 @@
+"""Labels of a task, read from its annotations; and those among them that can be no shapes at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from labelwright.domain import LabeledImage
+
+from . import cvat_jobs
+from .cvat_annotations import LeftOut, Reader
+from .cvat_campaigns import done_frames
+from .cvat_imports import covered
+from .cvat_names import name_of
+from .cvat_schema import CvatLabels
+from .cvat_server import Server
+from .cvat_shapes import CvatTask
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Part of a task's labels. `end` is the frame to go on with; the task's size at its end."""
+
+    images: tuple[LabeledImage, ...]
+    left_out: tuple[LeftOut, ...]
+    end: int
+
+
+def read_task(server: Server, task: CvatTask, labels: CvatLabels, start: int) -> Read:
+    """The images from frame `start` on whose jobs are done: about a page of them, or all of a small task."""
+    means, page = server.options.done_means, server.options.labels_page
+    jobs = cvat_jobs.jobs_of(server.client, task=task.id) if task.size else []
+    done = done_frames(task, jobs, means) if covered(task, jobs) else set()
+    if not done:
+        return Read((), (), task.size)
+    reader = _reader(server, task, labels)
+    if task.overlap or task.size <= page:
+        # CVAT brings together what neighbouring jobs say of the images that they share.
+        answer = server.annotations(task=task.id)
+        return Read(tuple(reader.images(answer, done, range(task.size))), tuple(reader.left_out), task.size)
+    images: list[LabeledImage] = []
+    for job in sorted(jobs, key=lambda job: job.start):
+        if job.start < start or not job.done(means):
+            continue
+        if len(images) >= page:
+            return Read(tuple(images), tuple(reader.left_out), job.start)
+        images += reader.images(server.annotations(job=job.id), job.frames, job.frames)
+    return Read(tuple(images), tuple(reader.left_out), task.size)
+
+
+def malformed(server: Server, task: CvatTask, labels: CvatLabels) -> Iterator[LeftOut]:
+    """Annotations that can be no shapes: each blocks the server's own exports of the task."""
+    if not task.size:
+        return
+    reader = _reader(server, task, labels)
+    for job in cvat_jobs.jobs_of(server.client, task=task.id):
+        reader.job, reader.left_out = job.id, []
+        for _ in reader.images(server.annotations(job=job.id), job.frames, job.frames):
+            pass
+        yield from (one for one in reader.left_out if one.malformed)
+
+
+def remove(server: Server, one: LeftOut) -> None:
+    """Take one annotation out of its job. Of one that is gone it does nothing.
+
+    Not out of its task: what lies in a job on a frame of another one is not found that way (recorded traffic).
+    """
+    kind, job = f"{one.kind}s", one.job or 0
+    gone = [item for item in server.annotations(job=job).get(kind) or () if item.get("id") == one.id]
+    if gone:
+        server.change_annotations("delete", {kind: gone}, job=job)
+
+
+def _reader(server: Server, task: CvatTask, labels: CvatLabels) -> Reader:
+    frames = server.frames(task)
+    return Reader(task.id, labels, frames, {number: name_of(one.name) for number, one in enumerate(frames.frames)})

@@ -1,0 +1,68 @@
+"""Predictions: put on images for labelers to correct, in place of those that were put before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labelwright.domain import LabeledImage
+
+from . import cvat_jobs
+from .cvat_annotations import PREDICTED, said_of
+from .cvat_client import NAME
+from .cvat_schema import CvatLabels
+from .cvat_server import Server
+from .errors import PlatformRefused
+
+_SCORES = (2, 50)
+"""Servers from here on keep how sure a prediction is; older ones know people's work only."""
+
+
+def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage]) -> None:
+    """Images by their ids, "TASK/FRAME". What people drew stays. Raises PlatformRefused where people have begun, and
+    for a label that the project does not have."""
+    labels = server.labels(project)
+    ours = {task.id for task in server.tasks_of(project)}
+    by_task: dict[int, dict[int, LabeledImage]] = defaultdict(dict)
+    for image in images:
+        task, _, frame = image.remote_id.partition("/")
+        if not (task.isdecimal() and frame.isdecimal() and int(task) in ours):
+            raise PlatformRefused(NAME, verb, words=f"'{image.remote_id}' is the id of no image of the campaign")
+        by_task[int(task)][int(frame)] = image
+    for task_id, frames in by_task.items():
+        for job in cvat_jobs.jobs_of(server.client, task=task_id):
+            if not job.untouched and not frames.keys().isdisjoint(job.frames):
+                told = f"job {job.id} is {job.state} in {job.stage}: people have begun with it"
+                raise PlatformRefused(NAME, verb, words=told, advice="Put predictions in before labelers work.")
+        shapes, tags = _said(server, verb, frames, labels)
+        _take_out(server, task_id, frames)
+        if shapes or tags:
+            server.change_annotations("create", {"shapes": shapes, "tags": tags}, task=task_id)
+
+
+def _said(
+    server: Server, verb: str, frames: Mapping[int, LabeledImage], labels: CvatLabels
+) -> tuple[list[Any], list[Any]]:
+    scores = server.client.version >= _SCORES
+    shapes: list[Any] = []
+    tags: list[Any] = []
+    for frame, image in sorted(frames.items()):
+        try:
+            some_shapes, some_tags = said_of(image, frame, labels, scores=scores)
+        except KeyError as unknown:
+            told = f"the project has no label {unknown}"
+            raise PlatformRefused(NAME, verb, words=told, advice="Add it to the campaign's labels.") from None
+        shapes += some_shapes
+        tags += some_tags
+    return shapes, tags
+
+
+def _take_out(server: Server, task: int, frames: Mapping[int, LabeledImage]) -> None:
+    there = server.annotations(task=task)
+    old = {
+        kind: [one for one in there.get(kind) or () if one.get("source") == PREDICTED and one.get("frame") in frames]
+        for kind in ("shapes", "tags")
+    }
+    if any(old.values()):
+        server.change_annotations("delete", old, task=task)

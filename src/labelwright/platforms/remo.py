@@ -1,0 +1,321 @@
+"""Remo, both generations: 0.3 (the user's document; 0.3.29 seen) and 0.4.25 and later (0.6.1 seen).
+
+A campaign is a dataset of that title with one annotation set in it; its id is both of theirs, as in `3-2`. Until it is
+activated the annotation set's name says that it is not open yet. Remo knows no labelers and takes no instructions: who
+can reach the server can work. What each call really answers stands in docs/remo.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from labelwright.domain import Annotation, Box, Geometry, LabeledImage, LabelSchema, Polygon
+
+from .errors import NotFound, PlatformRefused
+from .protocol import (
+    CampaignOrder,
+    ImageToSend,
+    LabelsPage,
+    RemoteBatch,
+    RemoteCampaign,
+    RemoteImage,
+    RemoteState,
+    Secret,
+    SetState,
+)
+from .remo_calls import RemoCalls
+from .remo_labels import Reading, read
+from .remo_names import Spelling, class_name, file_name, our_name, refuse_what_looks_alike
+from .remo_session import NAME, RemoSession, shared_session
+from .remo_shapes import ImageStatus, RemoAnnotationSet, RemoDataset, RemoUpload, Task
+from .remo_uploads import RemoUploads
+from .remo_upright import to_upload, why_not
+
+if TYPE_CHECKING:
+    from .registry import Connection
+
+NOT_OPEN = " (not open yet)"
+"""What the annotation set's name ends with until the campaign is activated."""
+_READINGS = 4
+"""Exports that are kept on disk at once while their pages are read."""
+
+
+class Options(BaseModel):
+    """What can be set for this platform."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: Task | None = Field(
+        None, title="What is annotated", description="By default what the geometry of the labels calls for."
+    )
+    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
+    connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
+    patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
+    work_seconds: float = Field(
+        3600.0, gt=0, le=86_400, title="Seconds that the server may take for an export or a part of an upload"
+    )
+    page_size: int = Field(500, ge=1, le=5000, title="Images or other things in one answer")
+
+
+def connect(connection: Connection) -> Remo:
+    """The adapter for a connection: its key is an e-mail address and its secret the password, or its key is empty and
+    its secret a token. Adapters of one server and user share one session."""
+    options = Options.model_validate(dict(connection.options))
+    session = shared_session(
+        connection.url,
+        connection.key,
+        connection.secret or Secret(""),
+        timeout=(options.connect_seconds, options.timeout_seconds),
+        patience=options.patience_seconds,
+        seconds=options.work_seconds,
+    )
+    return Remo(session, task=options.task, page_size=options.page_size, labels=connection.labels)
+
+
+class Remo(RemoCalls, RemoUploads):
+    """Platform, TakesImages, TakesPredictions, DeletesCampaigns, ShowsCampaigns; and every call of Remo's document.
+
+    `labels` are the campaign's own names, which Remo changes; without them those that this process created the campaign
+    with are used.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        session: RemoSession,
+        *,
+        task: Task | None = None,
+        page_size: int = 500,
+        labels: Iterable[str] = (),
+    ) -> None:
+        RemoCalls.__init__(self, session, page_size)
+        self._task, self._labels = task, tuple(labels)
+
+    def __repr__(self) -> str:
+        return f"Remo({self.session.base_url!r})"
+
+    # Platform
+
+    def check(self) -> str:
+        next(self.list_datasets(limit=1), None)
+        return f"Remo {self.session.server().version} at {self.session.base_url}"
+
+    def find_campaign(self, title: str) -> RemoteCampaign | None:
+        dataset = self._dataset(title)
+        return None if dataset is None else self._campaign_in(dataset, title)
+
+    def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
+        verb = f"create campaign '{order.title}'"
+        task = self._task or task_for(order.labels, verb)
+        refuse_what_looks_alike(verb, order.labels.names)
+        dataset = self._dataset(order.title) or self.create_dataset(order.title)
+        found = self._campaign_in(dataset, order.title)
+        if found is None:
+            if dataset.images or any(True for _ in self.list_annotation_sets(dataset.id, limit=1)):
+                told = f"dataset {dataset.id} has that name, and it is no campaign of ours"
+                raise PlatformRefused(NAME, verb, status=409, words=told, advice="Choose another title.")
+            name = order.title + NOT_OPEN
+            made = self.create_annotation_set(dataset.id, name, task, list(map(class_name, order.labels.names)))
+            found = RemoteCampaign(f"{dataset.id}-{made.id}", order.title, RemoteState.CREATED, 0, 0)
+        self.session.memory["labels", found.id] = order.labels.names
+        return found
+
+    def activate_campaign(self, campaign: str) -> None:
+        found = self._set(campaign, f"activate campaign {campaign}")
+        if found.name.endswith(NOT_OPEN):
+            self.rename_annotation_set(found.id, found.name.removesuffix(NOT_OPEN))
+
+    def read_campaign(self, campaign: str) -> RemoteCampaign:
+        return _campaign(campaign, self._set(campaign, f"read campaign {campaign}"))
+
+    def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
+        dataset, annotation_set = _ids(campaign, f"read the labels of campaign {campaign}")
+        first = int(cursor) if cursor and cursor.isdecimal() else 0
+        reading = self._reading(dataset, annotation_set, anew=first == 0)
+        images, more = reading.page(first, self.page_size, self._spelling(campaign))
+        return LabelsPage(images, str(first + len(images)) if more else None)
+
+    # Images
+
+    def batch_size(self) -> int | None:
+        return None
+
+    def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
+        dataset, _ = _ids(campaign, f"list the images of campaign {campaign}")
+        return (replace(image, name=our_name(image.name)) for image in self.list_images(dataset))
+
+    def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
+        dataset, _ = _ids(campaign, f"send images into campaign {campaign}")
+        reasons = [(image.image.name, why_not(image)) for image in images]
+        left_out = [(name, reason) for name, reason in reasons if reason]
+        sent = [image for image in images if why_not(image) is None]
+        upload = self.upload_files(dataset, map(to_upload, sent))
+        left_out += _named_in(upload, [file_name(one.image.name, one.image.format) for one in sent])
+        self.session.memory["batch", campaign, str(batch)] = (upload, tuple(left_out))
+
+    def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
+        # Remo knows no batches. This process knows which upload was made for one; another one looks at them all.
+        dataset, _ = _ids(campaign, f"read batch {batch} of campaign {campaign}")
+        known: tuple[RemoUpload, tuple[tuple[str, str], ...]] | None
+        known = self.session.memory.get(("batch", campaign, str(batch)))
+        upload, left_out = known or (None, ())
+        if upload is not None and upload.session is None:
+            return _batch(upload, left_out)
+        if upload is not None and upload.session is not None:
+            return _batch(self.read_upload(upload.session), left_out)
+        if not self.session.server().uploads_in_sessions:
+            return RemoteBatch(SetState.FINISHED)
+        if self.is_busy(dataset):
+            return RemoteBatch(SetState.FINISHING)
+        return RemoteBatch(SetState.FINISHED, self._left_out(dataset))
+
+    def _left_out(self, dataset: str) -> tuple[tuple[str, str], ...]:
+        """What was left out by any upload into a dataset and has not come in since."""
+        reasons = {
+            our_name(name): why for one in self.list_uploads(dataset, active=False) for name, why in one.left_out
+        }
+        if reasons:
+            for image in self.list_images(dataset):
+                reasons.pop(our_name(image.name), None)
+        return tuple(reasons.items())
+
+    # What only some platforms can
+
+    def delete_campaign(self, campaign: str) -> None:
+        self.delete_dataset(_ids(campaign, f"delete campaign {campaign}")[0])
+
+    def campaign_page(self, campaign: str) -> str:
+        return f"{self.session.base_url}/datasets/{_ids(campaign, 'show a campaign')[0]}"
+
+    def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
+        for image in images:
+            self._save(campaign, image, ImageStatus.NOT_ANNOTATED)
+
+    def save_labels(self, campaign: str, image: LabeledImage) -> None:
+        """Say as a labeler what is on an image, by its `remote_id`: it is done then."""
+        self._save(campaign, image, ImageStatus.DONE)
+
+    def _save(self, campaign: str, image: LabeledImage, status: ImageStatus) -> None:
+        verb = f"save labels of image {image.remote_id}"
+        dataset, annotation_set = _ids(campaign, verb)
+        self.save_annotation(dataset, annotation_set, image.remote_id, said_of(image, status, verb))
+        if status is not ImageStatus.NOT_ANNOTATED and self.session.server().uploads_in_sessions:
+            self.set_image_status(dataset, annotation_set, image.remote_id, status)
+
+    # How it is found
+
+    def _dataset(self, title: str) -> RemoDataset | None:
+        """Ours of that title. Raises PlatformRefused when there are two, or when it was archived."""
+        verb = f"find campaign '{title}'"
+        found = [one for one in self.list_datasets() if one.name == title and one.ours]
+        at_work = [one for one in found if not one.archived]
+        if len(at_work) > 1:
+            told = f"there are {len(at_work)} datasets of that title: {', '.join(one.id for one in at_work[:10])}"
+            raise PlatformRefused(NAME, verb, status=200, words=told, advice="Rename all but one.")
+        if found and not at_work:
+            told = f"dataset {found[0].id} of that title is archived"
+            raise PlatformRefused(NAME, verb, status=200, words=told, advice="Take it back, or rename it.")
+        return at_work[0] if at_work else None
+
+    def _campaign_in(self, dataset: RemoDataset, title: str) -> RemoteCampaign | None:
+        for one in self.list_annotation_sets(dataset.id):
+            if one.name in (title, title + NOT_OPEN):
+                return _campaign(f"{dataset.id}-{one.id}", one)
+        return None
+
+    def _set(self, campaign: str, verb: str) -> RemoAnnotationSet:
+        dataset, annotation_set = _ids(campaign, verb)
+        for one in self.list_annotation_sets(dataset):
+            if one.id == annotation_set:
+                return one
+        raise NotFound(NAME, verb, status=404, words=f"dataset {dataset} has no annotation set {annotation_set}")
+
+    def _reading(self, dataset: str, annotation_set: str, *, anew: bool) -> Reading:
+        memory, place = self.session.memory, ("labels on disk", dataset, annotation_set)
+        if anew or place not in memory:
+            memory.pop(place, None)
+            memory[place] = read(self, dataset, annotation_set)
+            kept = [one for one in list(memory) if one[0] == place[0]]
+            for one in kept[:-_READINGS]:
+                memory.pop(one, None)
+        found: Reading = memory[place]
+        return found
+
+    def _spelling(self, campaign: str) -> Spelling:
+        return Spelling(self._labels or self.session.memory.get(("labels", campaign), ()))
+
+
+def task_for(labels: LabelSchema, verb: str) -> Task:
+    """The one task that all labels can be drawn in. Raises PlatformRefused when there is none."""
+    wanted = {label.geometry for label in labels} - {Geometry.ANY}
+    if wanted == {Geometry.BOX}:
+        return Task.DETECTION
+    if wanted <= {Geometry.POLYGON}:  # polygons, or just any: a polygon can be a box, a box no polygon
+        return Task.SEGMENTATION
+    if wanted == {Geometry.IMAGE} and not any(label.geometry is Geometry.ANY for label in labels):
+        return Task.CLASSIFICATION
+    told = f"the labels want {', '.join(sorted(wanted))} at once, and an annotation set of Remo's has one of them"
+    raise PlatformRefused(NAME, verb, words=told, advice="Make a campaign for each.")
+
+
+def said_of(image: LabeledImage, status: ImageStatus, verb: str) -> dict[str, Any]:
+    """Labels as Remo takes them: whole pixels, two corners for a box and all for a polygon."""
+    objects: list[dict[str, Any]] = []
+    classes: list[dict[str, str]] = []
+    for annotation in image.annotations:
+        named = {"name": class_name(annotation.label)}
+        corners = _corners(annotation)
+        if corners:
+            points = [{"x": round(x), "y": round(y)} for x, y in corners]
+            objects.append({"name": f"OBJ {len(objects) + 1}", "classes": [named], "coordinates": points})
+        else:
+            classes.append(named)
+    if objects and classes:
+        told = "an image has objects and labels of its own, and an annotation set of Remo's has one of them"
+        raise PlatformRefused(NAME, verb, words=told, advice="Leave one of them out.")
+    return {"objects": objects, "classes": classes, "status": str(status)}
+
+
+def _corners(annotation: Annotation) -> tuple[tuple[float, float], ...]:
+    shape = annotation.shape
+    if isinstance(shape, Box):
+        return (shape.xmin, shape.ymin), (shape.xmax, shape.ymax)
+    return shape.points if isinstance(shape, Polygon) else ()
+
+
+def _campaign(campaign: str, found: RemoAnnotationSet) -> RemoteCampaign:
+    state = RemoteState.COMPLETED if found.complete else RemoteState.ACTIVE
+    if found.name.endswith(NOT_OPEN):
+        state = RemoteState.CREATED
+    return RemoteCampaign(campaign, found.name.removesuffix(NOT_OPEN), state, found.looked_at, found.total)
+
+
+def _batch(upload: RemoUpload, left_out: Sequence[tuple[str, str]]) -> RemoteBatch:
+    if not upload.over:
+        state = SetState.FINISHING if upload.running else SetState.CREATED
+        return RemoteBatch(state, words=upload.words)
+    rejected = (*left_out, *((our_name(name), reason) for name, reason in upload.left_out if name))
+    words = "; ".join(filter(None, (upload.words, *(reason for name, reason in upload.left_out if not name))))
+    failed = upload.state == "failed" and not upload.added and bool(words)
+    return RemoteBatch(SetState.FAILED if failed else SetState.FINISHED, tuple(dict(rejected).items()), words)
+
+
+def _named_in(upload: RemoUpload, sent: Sequence[str]) -> list[tuple[str, str]]:
+    """What 0.3 left out: it tells in sentences, such as `Failed to upload image a.jpg, error: ...`."""
+    sentences = [reason for name, reason in upload.left_out if not name]
+    return [(our_name(name), reason) for reason in sentences for name in sent if f" {name}, " in reason]
+
+
+def _ids(campaign: str, verb: str) -> tuple[str, str]:
+    """Of a campaign's dataset and annotation set. Raises NotFound for what is no campaign of Remo's."""
+    found = re.fullmatch(r"(\d+)-(\d+)", campaign)
+    if found is None:
+        told = f"'{campaign}' is no campaign of Remo's, which look like 3-2"
+        raise NotFound(NAME, verb, status=404, words=told)
+    return found[1], found[2]

@@ -1,0 +1,326 @@
+"""Every call of the user's document as a method, and beside them those that a campaign's life needs.
+
+Ids are texts. What both generations answer was seen on real servers, 0.3.29 and 0.6.1; where they differ the method
+says how. Said twice every method leaves the same behind, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, BinaryIO, Literal, TypeVar
+from urllib.parse import quote
+
+from .errors import NotFound, PlatformRefused, PlatformUnavailable
+from .protocol import RemoteImage
+from .remo_session import NAME, RemoSession
+from .remo_shapes import (
+    TASK_NUMBERS,
+    ImageStatus,
+    RemoAnnotationSet,
+    RemoDataset,
+    RemoFolder,
+    RemoNamed,
+    Task,
+    annotation_set_from,
+    content_from,
+    dataset_from,
+    image_from,
+    named_from,
+)
+
+SETS = "/api/v1/ui/annotation-sets"
+DATASETS = "/api/v1/ui/datasets"
+_T = TypeVar("_T")
+ExportFormat = Literal["json", "coco", "csv"]
+Coordinates = Literal["pixel", "percent"]
+
+
+class RemoCalls:
+    """The calls besides uploads. `page_size` is how many things are wanted in one answer."""
+
+    def __init__(self, session: RemoSession, page_size: int = 500) -> None:
+        self.session = session
+        self.page_size = page_size
+
+    # Tags
+
+    def tag_image(self, annotation_set: str, image: str, name: str) -> RemoNamed:
+        """Put a tag on an image. Remo 0.6 writes it in lower case."""
+        path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/tags/"
+        return named_from(self.session.fields(f"tag image {image}", "POST", path, json={"name": name}))
+
+    def untag_image(self, annotation_set: str, image: str, tag: str) -> None:
+        """Take a tag off an image. Remo says the same whether it was on it or not."""
+        path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/tags/{_id(tag)}/"
+        self.session.erase(f"take tag {tag} off image {image}", path)
+
+    def list_tags(self, annotation_set: str) -> Iterator[RemoNamed]:
+        path = f"{SETS}/{_id(annotation_set)}/tags/"
+        return map(named_from, self._pages(f"list the tags of annotation set {annotation_set}", path))
+
+    def rename_tag(self, annotation_set: str, tag: str, name: str) -> RemoNamed:
+        """The tag of that name, which has another id. Said again it raises NotFound: the old id is gone."""
+        path = f"{SETS}/{_id(annotation_set)}/tags/{_id(tag)}/"
+        return named_from(self.session.fields(f"rename tag {tag}", "PUT", path, json={"name": name}))
+
+    def delete_tag(self, annotation_set: str, tag: str) -> None:
+        """Take it off every image of the set. Of one that is not there it does nothing."""
+        path = f"{SETS}/{_id(annotation_set)}/tags/{_id(tag)}/"
+        with suppress(NotFound):
+            self.session.erase(f"delete tag {tag}", path)
+
+    # Classes
+
+    def create_class(self, name: str) -> RemoNamed:
+        """A class of the common list, or the one of that name. Remo changes capitals: trust the name answered."""
+        verb, path = f"create class '{name}'", "/api/common-class/"
+        try:
+            return named_from(self.session.fields(verb, "POST", path, json={"name": name}))
+        except PlatformRefused as refused:
+            if refused.status != 400 or "already exists" not in refused.words:
+                raise
+        wanted = name.strip().casefold()  # 0.3 refuses a name that is there instead of answering it
+        for item in self._pages(verb, path):
+            if item.text("name").casefold() == wanted:
+                return named_from(item)
+        raise PlatformRefused(NAME, verb, status=400, words="the name is taken, and no class of that name is listed")
+
+    def add_class(self, annotation_set: str, name: str) -> RemoNamed:
+        path = f"{SETS}/{_id(annotation_set)}/classes/"
+        verb = f"add class '{name}' to annotation set {annotation_set}"
+        return named_from(self.session.fields(verb, "POST", path, json={"name": name}))
+
+    def rename_class(self, annotation_set: str, class_id: str, name: str) -> RemoNamed:
+        """The class of that name in place of the other one: its id is another. Said again it raises NotFound."""
+        path = f"{SETS}/{_id(annotation_set)}/classes/{_id(class_id)}/"
+        return named_from(self.session.fields(f"rename class {class_id}", "PUT", path, json={"name": name}))
+
+    def delete_class(self, annotation_set: str, class_id: str) -> None:
+        """Of a class that is not in the set it does nothing: Remo would answer 500, so it is looked for first."""
+        there = {one.id for one in self.read_annotation_set(annotation_set).classes}
+        if class_id in there:
+            path = f"{SETS}/{_id(annotation_set)}/classes/{_id(class_id)}/"
+            self.session.erase(f"delete class {class_id}", path)
+
+    # Annotation sets
+
+    def create_annotation_set(self, dataset: str, name: str, task: Task, classes: Sequence[str]) -> RemoAnnotationSet:
+        """Raises PlatformRefused with status 400 when the dataset has one of that name."""
+        body = {"annotation_task": str(task), "classes": list(classes), "dataset_id": _number(dataset), "name": name}
+        verb = f"create annotation set '{name}'"
+        return annotation_set_from(self.session.fields(verb, "POST", f"{SETS}/", json=body))
+
+    def create_annotation_set_by_class_ids(
+        self, dataset: str, name: str, task: Task, classes: Sequence[RemoNamed]
+    ) -> RemoAnnotationSet:
+        """The deprecated form: classes of the common list, with their ids. Said again it makes no second one of the
+        name: Remo answers an error."""
+        body = {
+            "task": TASK_NUMBERS[Task(task)],
+            "classes": [{"id": _number(one.id), "name": one.name} for one in classes],
+            "dataset": _number(dataset),
+            "name": name,
+            "type": "image",
+        }
+        verb = f"create annotation set '{name}'"
+        return annotation_set_from(self.session.fields(verb, "POST", "/api/annotation-set/", json=body))
+
+    def read_annotation_set(self, annotation_set: str) -> RemoAnnotationSet:
+        """With its classes, without statistics."""
+        path = f"{SETS}/{_id(annotation_set)}/"
+        return annotation_set_from(self.session.fields(f"read annotation set {annotation_set}", "GET", path))
+
+    def list_annotation_sets(self, dataset: str, limit: int | None = None) -> Iterator[RemoAnnotationSet]:
+        """With statistics, without classes. An archived dataset is not found."""
+        path = f"{DATASETS}/{_id(dataset)}/annotation-sets/"
+        verb = f"list the annotation sets of dataset {dataset}"
+        return map(annotation_set_from, self._pages(verb, path, limit=limit))
+
+    def rename_annotation_set(self, annotation_set: str, name: str) -> RemoNamed:
+        """Raises PlatformRefused with status 400 when the dataset has another one of that name."""
+        path = f"{SETS}/{_id(annotation_set)}/"
+        verb = f"rename annotation set {annotation_set}"
+        return named_from(self.session.fields(verb, "PUT", path, json={"name": name}))
+
+    def delete_annotation_set(self, annotation_set: str) -> None:
+        """Of one that is gone it does nothing."""
+        path = f"{SETS}/{_id(annotation_set)}/"
+        with suppress(NotFound):
+            self.session.erase(f"delete annotation set {annotation_set}", path)
+
+    def export_annotations(
+        self,
+        annotation_set: str,
+        into: BinaryIO,
+        format: ExportFormat = "json",
+        *,
+        full_path: bool = False,
+        coordinates: Coordinates = "pixel",
+        without_annotations: bool = False,
+    ) -> str:
+        """The file as Remo writes it; answers its media type.
+
+        "percent" gives fractions from 0 to 1. Full paths are told only of images that were linked. Images without
+        annotations are left out unless `without_annotations` (0.6). For datasets read labels instead: Remo's COCO has
+        names in lower case, polygons of area 0 and, with `without_annotations`, rows that are no annotations.
+        """
+        params = {
+            "annotation_format": str(format),
+            "full_path": _flag(full_path),
+            "export_coordinates": str(coordinates),
+        }
+        if without_annotations:
+            params["export_without_annotations"] = "true"
+        path = f"{SETS}/{_id(annotation_set)}/export/"
+        return self.session.download(f"export annotation set {annotation_set}", path, params, into)
+
+    # Images
+
+    def cache_image(self, image: str) -> None:
+        """Keep a high-resolution image in the server's memory. Of any other image it raises NotFound."""
+        path = f"/api/v1/ui/images/{_id(image)}/cache/"
+        self.session.call(f"cache image {image}", "GET", path, advice=_NOT_HIGH)
+
+    def downsample_image(self, image: str, x: int, y: int, width: int, height: int, downscale: float = 1.0) -> bytes:
+        """The part of a high-resolution image from (x, y), in pixels, made smaller: the bytes of a JPEG."""
+        params = {"source_x": x, "source_y": y, "source_width": width, "source_height": height}
+        path = f"/api/v1/ui/images/{_id(image)}/downsample/"
+        answer = self.session.call(
+            f"cut from image {image}",
+            "GET",
+            path,
+            params={**params, "downscale": f"{downscale:g}"},
+            wanted="bytes",
+            advice=_NOT_HIGH,
+        )
+        data = bytes(answer)
+        if not data.startswith(b"\xff\xd8"):
+            raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, words="the answer is no JPEG")
+        return data
+
+    def list_images(self, dataset: str) -> Iterator[RemoteImage]:
+        """Every image in all folders, under the name that Remo shows."""
+        path = f"/api/v1/sdk/datasets/{_id(dataset)}/images/"
+        images = map(image_from, self._pages(f"list the images of dataset {dataset}", path))
+        return if_known(images, lambda: self._images_in(dataset))
+
+    def _images_in(self, dataset: str, folder: str | None = None) -> Iterator[RemoteImage]:
+        """The same for versions without that list, folder by folder."""
+        for one in self.list_contents(dataset, folder):
+            if isinstance(one, RemoFolder):
+                yield from self._images_in(dataset, one.id)
+            else:
+                yield one
+
+    def set_image_status(self, dataset: str, annotation_set: str, image: str, status: ImageStatus) -> None:
+        """Call an image done, skipped or not annotated. On 0.3, which has no call for that, its annotations are saved
+        again as they are, with the status."""
+        verb = f"call image {image} {status}"
+        if self.session.server().uploads_in_sessions:
+            path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/status/"
+            self.session.call(verb, "POST", path, json={"status": str(status)})
+            return
+        path = _image(dataset, annotation_set, image)
+        saved = self.session.fields(verb, "GET", f"{path}/annotation/").list("annotation_info")
+        what = "objects" if not saved or "coordinates" in saved[0] else "classes"
+        self.session.call(verb, "POST", f"{path}/save-annotation/", json={what: saved, "status": str(status)})
+
+    def save_annotation(self, dataset: str, annotation_set: str, image: str, said: dict[str, Any]) -> None:
+        """Put `objects` or `classes` in Remo's own form on an image, in place of what was there. 0.6 does not heed a
+        status for objects: call `set_image_status`."""
+        path = f"{_image(dataset, annotation_set, image)}/save-annotation/"
+        self.session.call(f"save the annotations of image {image}", "POST", path, json=said)
+
+    # Datasets
+
+    def list_datasets(
+        self, *, public: bool | None = None, archived: bool | None = None, limit: int | None = None
+    ) -> Iterator[RemoDataset]:
+        """Those that are public or not, archived or not; None for both."""
+        flags = {"is_public": public, "is_archived": archived}
+        params = {name: _flag(flag) for name, flag in flags.items() if flag is not None}
+        return map(dataset_from, self._pages("list datasets", f"{DATASETS}/", params, limit))
+
+    def read_dataset(self, dataset: str) -> RemoDataset:
+        return dataset_from(self.session.fields(f"read dataset {dataset}", "GET", f"{DATASETS}/{_id(dataset)}/"))
+
+    def list_contents(
+        self, dataset: str, folder: str | None = None, limit: int | None = None
+    ) -> Iterator[RemoFolder | RemoteImage]:
+        """Folders and images at the top of a dataset, or in one folder."""
+        path = f"{DATASETS}/{_id(dataset)}/contents/" + (f"{_id(folder)}/" if folder else "")
+        return map(content_from, self._pages(f"list the contents of dataset {dataset}", path, limit=limit))
+
+    def create_dataset(self, name: str) -> RemoDataset:
+        """Raises PlatformRefused when the name is taken: 0.6 would silently give another one, 0.3 a second of that
+        name. Nothing is left behind then. After a lost answer look for it by name."""
+        verb = f"create dataset '{name}'"
+        if any(one.name == name for one in self.list_datasets()):
+            raise self._taken(verb)
+        made = dataset_from(self.session.fields(verb, "POST", "/api/dataset/", json={"name": name}))
+        same = [made] if made.name != name else [one for one in self.list_datasets() if one.name == name and one.ours]
+        if made.name != name or min((int(one.id) for one in same), default=int(made.id)) != int(made.id):
+            self.delete_dataset(made.id)
+            raise self._taken(verb, made.name)
+        return made
+
+    def rename_dataset(self, dataset: str, name: str) -> None:
+        path = f"/api/dataset/{_id(dataset)}/"
+        self.session.call(f"rename dataset {dataset}", "PATCH", path, json={"name": name})
+
+    def archive_dataset(self, dataset: str, archived: bool = True) -> None:
+        """Put it away or take it back. Its annotation sets are not found while it is away."""
+        path = f"/api/user-dataset/{_id(dataset)}/"
+        self.session.call(f"archive dataset {dataset}", "PATCH", path, json={"is_archived": archived})
+
+    def delete_dataset(self, dataset: str) -> None:
+        """With all that is in it. Of one that is gone it does nothing."""
+        with suppress(NotFound):
+            path = f"/api/user-dataset/{_id(dataset)}/"
+            self.session.erase(f"delete dataset {dataset}", path)
+
+    def create_folder(self, dataset: str, name: str) -> RemoFolder:
+        """Said again it makes a second one, or is refused: look at the contents first."""
+        path = f"/api/user-dataset/{_id(dataset)}/folders/"
+        answer = self.session.fields(f"create folder '{name}'", "POST", path, json={"name": name})
+        return RemoFolder(answer.id("id"), answer.text("name"))
+
+    def _taken(self, verb: str, other: str = "") -> PlatformRefused:
+        told = "a dataset of that name is there" + (f", and Remo made '{other}' of it" if other else "")
+        return PlatformRefused(NAME, verb, status=409, words=told, advice="Choose another name, or rename that one.")
+
+    def _pages(self, verb: str, path: str, params: dict[str, str] | None = None, limit: int | None = None) -> Any:
+        return self.session.pages(verb, path, params, page=self.page_size, most=limit)
+
+
+def if_known(wanted: Iterator[_T], otherwise: Callable[[], Iterator[_T]]) -> Iterator[_T]:
+    """What a call gives, or something else where the server does not know the call."""
+    try:
+        first = next(wanted)
+    except StopIteration:
+        return
+    except NotFound:
+        yield from otherwise()
+        return
+    yield first
+    yield from wanted
+
+
+_NOT_HIGH = "Only images of high resolution (about 10 megapixels, or 10 MB, and more) can be cached and cut."
+
+
+def _image(dataset: str, annotation_set: str, image: str) -> str:
+    return f"/api/dataset/{_id(dataset)}/annotation-set/{_id(annotation_set)}/image/{_id(image)}"
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _number(identity: str) -> int | str:
+    return int(identity) if identity.isascii() and identity.isdecimal() else identity
+
+
+def _id(identity: str) -> str:
+    return quote(identity, safe="")

@@ -1,0 +1,256 @@
+"""Labels out of Remo: the export once, as a whole, onto the disk; then images page by page.
+
+Remo exports an annotation set in one answer, by file names, and leaves out images without objects. Which images were
+looked at, and what their ids are, it tells elsewhere. Both are brought together in a temporary database, so that
+neither a hundred thousand images nor a million labels are in memory at once.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+from urllib.parse import parse_qs, urlsplit
+
+from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+
+from .errors import NotFound, PlatformRefused, PlatformUnavailable
+from .fields import Fields
+from .protocol import RemoteImage
+from .remo_calls import RemoCalls, if_known
+from .remo_names import Spelling, our_name
+from .remo_session import NAME
+from .remo_shapes import ImageStatus, image_from
+
+_LOOKED_AT = (ImageStatus.DONE, ImageStatus.SKIPPED)
+_CHUNK = 1 << 20
+_NO_BLANK = re.compile(r"[^ \t\r\n]")
+
+
+class Reading:
+    """The labels of an annotation set as they were at one moment; its file goes with it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Without a name SQLite keeps the database in a temporary file of its own and only a cache in memory.
+        self._database = sqlite3.connect("", check_same_thread=False)
+        self._database.execute("CREATE TABLE said (name TEXT PRIMARY KEY, item TEXT)")
+        self._database.execute(
+            "CREATE TABLE images (place INTEGER PRIMARY KEY, id TEXT UNIQUE, name TEXT, width INTEGER, height INTEGER)"
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    def keep(self, item: Fields, text: str) -> None:
+        """What was said of an image."""
+        try:
+            self._database.execute("INSERT INTO said VALUES (?, ?)", (item.text("file_name"), text))
+        except sqlite3.IntegrityError:
+            item.refuse("file_name", f"is '{item.text('file_name')}' for the second time, and labels go by names")
+
+    def add(self, image: str, name: str, width: int, height: int) -> None:
+        """An image that was looked at; one that is told twice counts once."""
+        row = (image, name, width, height)
+        self._database.execute("INSERT OR IGNORE INTO images (id, name, width, height) VALUES (?, ?, ?, ?)", row)
+
+    def has_objects(self, name: str) -> bool:
+        found = self._database.execute("SELECT item FROM said WHERE name = ?", (name,)).fetchone()
+        item = json.loads(found[0]) if found else {}
+        return bool(item.get("annotations") or item.get("classes"))
+
+    def page(self, first: int, count: int, spelling: Spelling) -> tuple[tuple[LabeledImage, ...], bool]:
+        """Images from a place on, and whether more follow."""
+        asked = (
+            "SELECT id, images.name, width, height, item FROM images LEFT JOIN said ON said.name = images.name"
+            " WHERE place > ? ORDER BY place LIMIT ?"
+        )
+        with self._lock:
+            rows = self._database.execute(asked, (first, count + 1)).fetchall()
+        return tuple(_labeled(row, spelling) for row in rows[:count]), len(rows) > count
+
+
+def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
+    """Everything that an annotation set holds."""
+    verb = f"read the labels of annotation set {annotation_set}"
+    reading = Reading()
+    with tempfile.TemporaryFile() as file:
+        calls.export_annotations(annotation_set, file, "json", coordinates="pixel")
+        file.seek(0)
+        for number, (item, text) in enumerate(objects_of(file, verb)):
+            reading.keep(Fields(NAME, verb, item, f"[{number}]"), text)
+    images = if_known(
+        _looked_at(calls, dataset, annotation_set, verb),
+        lambda: _looked_at_one_by_one(calls, dataset, annotation_set, reading),
+    )
+    for found in images:
+        reading.add(found.id, found.name, found.width, found.height)
+    return reading
+
+
+def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -> Iterator[RemoteImage]:
+    """Images that are done or skipped, with or without objects. Objects alone are no look: they may be predictions."""
+    session = calls.session
+    if session.server().uploads_in_sessions:
+        path = f"/api/v1/ui/annotation-sets/{annotation_set}/images/"
+        images = session.pages(verb, path, page=calls.page_size)
+        yield from (image_from(image) for image in images if image.json.get("status") in _LOOKED_AT)
+        return
+    # 0.3 fails on that list. Its gallery gives done images first, then skipped ones, then the rest; the pages after the
+    # first are asked for by a tracker that remembers which were given.
+    path, params = f"/api/dataset/{dataset}/annotation-set/{annotation_set}/image/", {"order": "annotated"}
+    more: dict[str, str] = {}
+    while True:
+        limit = {"limit": calls.page_size}
+        answer = session.fields(verb, "GET", path, params={**params, **limit, **more})
+        count = 0
+        for image in answer.each("results"):
+            if image.json.get("status") not in _LOOKED_AT:
+                return
+            count += 1
+            yield image_from(image)
+        if not answer.has("next") or not count:
+            return
+        tracker = _parameter(answer.text("next"), "tracker_id")
+        if not tracker:
+            answer.refuse("next", "names no tracker")
+        more = {"tracker_id": tracker, "direction": "next"}
+
+
+def _looked_at_one_by_one(
+    calls: RemoCalls, dataset: str, annotation_set: str, reading: Reading
+) -> Iterator[RemoteImage]:
+    """The same for versions without such a list. Of a complete set it is every image, which needs no asking."""
+    complete = any(one.complete for one in calls.list_annotation_sets(dataset) if one.id == annotation_set)
+    for image in calls.list_images(dataset):
+        if complete or _is_looked_at(calls, dataset, annotation_set, image, reading):
+            yield image
+
+
+def _is_looked_at(calls: RemoCalls, dataset: str, annotation_set: str, image: RemoteImage, reading: Reading) -> bool:
+    path = f"/api/dataset/{dataset}/annotation-set/{annotation_set}/image/{image.id}/annotation/"
+    try:
+        return calls.session.fields(f"read image {image.id}", "GET", path).text("status") in _LOOKED_AT
+    except NotFound:
+        return reading.has_objects(image.name)
+
+
+def _parameter(url: str, name: str) -> str:
+    return parse_qs(urlsplit(url).query).get(name, [""])[0]
+
+
+def objects_of(file: BinaryIO, verb: str) -> Iterator[tuple[Any, str]]:
+    """The objects of a JSON list, each with its own text, without the list in memory.
+
+    Raises PlatformUnavailable for what is no such list to its end: an answer that broke off.
+    """
+    window, decoder = _Window(file), json.JSONDecoder()
+    if window.next() != "[":
+        raise _broken(verb)
+    mark = window.next()
+    while mark != "]":
+        window.place -= 1
+        while True:
+            try:
+                item, end = decoder.raw_decode(window.text, window.place)
+            except (ValueError, RecursionError):
+                end = -1
+            if 0 <= end < len(window.text):  # what ends with the text so far may go on
+                break
+            if not window.more():
+                raise _broken(verb)
+        yield item, window.text[window.place : end]
+        window.place = end
+        mark = window.next()
+        if mark == ",":
+            mark = window.next()
+            if mark == "]":
+                raise _broken(verb)
+        elif mark != "]":
+            raise _broken(verb)
+    if window.next():
+        raise _broken(verb)
+
+
+class _Window:
+    """A part of a text file, of which what was read is let go."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._decoder = file, codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self.text, self.place = "", 0
+
+    def more(self) -> bool:
+        """Read on; false at the end."""
+        part = ""
+        while not part and (chunk := self._file.read(_CHUNK)):
+            part = self._decoder.decode(chunk)
+        self.text, self.place = self.text[self.place :] + part, 0
+        return bool(part)
+
+    def next(self) -> str:
+        """The next character that is no blank, which is read then; nothing at the end."""
+        while True:
+            found = _NO_BLANK.search(self.text, self.place)
+            if found:
+                self.place = found.end()
+                return found[0]
+            self.place = len(self.text)
+            if not self.more():
+                return ""
+
+
+def _broken(verb: str) -> PlatformUnavailable:
+    return PlatformUnavailable(NAME, verb, status=200, words="the export is no whole JSON list", advice="Try again.")
+
+
+def _labeled(row: tuple[str, str, int, int, str | None], spelling: Spelling) -> LabeledImage:
+    image, name, width, height, item = row
+    fields = Fields(NAME, f"read the labels of image '{name}'", json.loads(item) if item else {})
+    try:
+        size = Size(width, height)
+    except InvalidShape as fault:
+        fields.refuse("dimensions", f"cannot be: {fault}")
+    return LabeledImage(our_name(name), size, tuple(_annotations(fields, spelling)), remote_id=image)
+
+
+def _annotations(item: Fields, spelling: Spelling) -> Iterator[Annotation]:
+    if item.has("annotations"):
+        for one in item.each("annotations"):
+            try:
+                shape = _shape(one)
+            except InvalidShape as fault:
+                one.refuse("", f"cannot be: {fault}")
+            yield from _named(one, shape, spelling)
+    elif item.has("classes"):
+        yield from _named(item, WholeImage(), spelling)
+
+
+def _named(item: Fields, shape: Shape, spelling: Spelling) -> Iterator[Annotation]:
+    """One annotation a class: in Remo an object may bear several."""
+    classes = item.list("classes")
+    if not classes and not isinstance(shape, WholeImage):
+        told = f"{item.where} of an object has no class"
+        raise PlatformRefused(NAME, item.verb, status=200, words=told, advice="Give the object a class in Remo.")
+    for name in classes:
+        if not isinstance(name, str) or not name:
+            item.refuse("classes", "holds what is no name")
+        yield Annotation(spelling(name), shape)
+
+
+def _shape(item: Fields) -> Shape:
+    """Corners may come in any order."""
+    if item.has("bbox"):
+        box = item.inner("bbox")
+        xs, ys = (sorted(map(box.number, pair)) for pair in (("xmin", "xmax"), ("ymin", "ymax")))
+        return Box(xs[0], ys[0], xs[1], ys[1])
+    points = [(point.number("x"), point.number("y")) for point in item.each("segments")]
+    if len(points) == 2:  # a rectangle
+        (x1, y1), (x2, y2) = points
+        return Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+    return Polygon(tuple(points))

@@ -1,0 +1,258 @@
+"""One Remo server as one user: login, session cookie and version, shared by all workers of this process.
+
+Remo 0.6 answers 400 when requests with a token and without a session cookie meet: each of them makes a session, and
+one loses (seen 16 to 24 times in 40). So there is one `requests.Session` for a server and a user, its cookies are kept,
+and the first request goes alone.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from .answers import conceal
+from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from .fields import Fields
+from .http import Body, Http, Unexplained, Wanted
+from .protocol import Secret
+
+NAME = "remo"
+
+_PAGE = re.compile(rb"(?i)\bremo\b")
+_UPLOAD_SESSIONS = (0, 4, 25)
+"""Since this version uploads are sessions that are completed and polled."""
+
+Params = Mapping[str, "str | int"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Which Remo answers."""
+
+    version: str
+    uploads_in_sessions: bool
+    """True: 0.4.25 and later, of which 0.6.1 was seen. False: the generation of the user's document, 0.3.29 seen."""
+
+
+class RemoSession:
+    """Safe to share between threads; its repr shows no secret.
+
+    `key` is an e-mail address and `secret` its password; without a key the secret is a token. `seconds` is what the
+    server may take for an export or for a part of an upload, which it works off before it answers.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: Secret,
+        *,
+        timeout: tuple[float, float] = (5.0, 60.0),
+        patience: float = 60.0,
+        seconds: float = 3600.0,
+    ) -> None:
+        self._key, self._secret, self._seconds = key, secret, seconds
+        self._headers: dict[str, Secret] = {}
+        self._server: Server | None = None
+        self._opening = threading.RLock()
+        self._logging_in = threading.local()
+        self.memory: dict[tuple[str, ...], Any] = {}
+        """What adapters of this process tell each other: sessions of batches, spellings of labels, labels on disk."""
+        self._http = Http(
+            NAME,
+            url,
+            headers=lambda: {} if getattr(self._logging_in, "now", False) else self._headers,
+            timeout=timeout,
+            patience=patience,
+            cookies=True,
+            explain=self._explain,
+        )
+
+    def __repr__(self) -> str:
+        return f"RemoSession({self._http.base_url!r})"
+
+    @property
+    def base_url(self) -> str:
+        return self._http.base_url
+
+    def close(self) -> None:
+        self._http.close()
+
+    # Asking
+
+    def server(self) -> Server:
+        """Log in when that has not happened yet. Raises AccessDenied, and PlatformRefused where no Remo answers."""
+        with self._opening:
+            if self._server is None:
+                server = self._read_version()
+                if not self._headers:
+                    self._log_in()
+                self._http.keep_cookie("sessionid", secrets.token_hex(16))
+                self._server = server
+            return self._server
+
+    def call(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Params | None = None,
+        wanted: Wanted = "json",
+        advice: str = "",
+    ) -> Any:
+        """A request of seconds. Raises the errors of `labelwright.platforms.errors`."""
+        return self._logged_in(
+            lambda: self._http.call(verb, method, path, json=json, params=params, wanted=wanted, advice=advice)
+        )
+
+    def fields(self, verb: str, method: str, path: str, **how: Any) -> Fields:
+        """The object that the answer is."""
+        return Fields(NAME, verb, self.call(verb, method, path, **how))
+
+    def erase(self, verb: str, path: str) -> None:
+        """Take something away. Only 204 without a body says that it is gone: any address that Remo does not know is
+        answered with a page."""
+        reply = self._logged_in(lambda: self._http.ask(verb, "DELETE", path))
+        if reply.status != 204 or reply.headers.get("Content-Length", "0") != "0":
+            kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            told = self._explain(Unexplained(verb, "DELETE", reply.status, kind, reply.data or b""))
+            words = "the answer does not say that it is gone"
+            raise told or PlatformUnavailable(NAME, verb, status=reply.status, words=words, advice="Try again.")
+
+    def send(self, verb: str, path: str, body: Body, content_type: str, params: Params | None = None) -> Fields:
+        """Files on their way: a request that may take long."""
+        headers = {"Content-Type": content_type}
+        reply = self._logged_in(
+            lambda: self._http.ask(
+                verb, "POST", path, body=body, headers=headers, params=params, wanted="json", seconds=self._seconds
+            )
+        )
+        return Fields(NAME, verb, reply.data)
+
+    def download(self, verb: str, path: str, params: Params, into: BinaryIO) -> str:
+        """A file as it comes, from the start of `into`. Answers its media type."""
+
+        def ask() -> str:
+            into.seek(0)
+            into.truncate()
+            reply = self._http.ask(verb, "GET", path, params=params, sink=into.write, seconds=self._seconds)
+            kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if "html" in kind:  # no file of Remo's is HTML
+                into.seek(0)
+                told = self._explain(Unexplained(verb, "GET", reply.status, kind, into.read(1 << 16)))
+                words = "the answer is a page, not a file"
+                raise told or PlatformUnavailable(NAME, verb, status=reply.status, words=words, advice="Try again.")
+            return kind
+
+        return str(self._logged_in(ask))
+
+    def pages(
+        self, verb: str, path: str, params: Params | None = None, *, page: int = 500, most: int | None = None
+    ) -> Iterator[Fields]:
+        """The results of a paged list, one by one; at most `most` of them."""
+        left, offset = most, 0
+        while left is None or left > 0:
+            limit = page if left is None else min(page, left)
+            answer = self.fields(verb, "GET", path, params={**(params or {}), "limit": limit, "offset": offset})
+            count = 0
+            for item in answer.each("results"):
+                count += 1
+                yield item
+            offset += count
+            left = None if left is None else left - count
+            if not answer.has("next"):
+                return
+            if not count:
+                answer.refuse("next", "names a further page though this one is empty")
+
+    def _logged_in(self, ask: Callable[[], Any]) -> Any:
+        """Ask; after a token that was taken away (a logout by anybody does that) log in anew and ask once more."""
+        self.server()
+        before = self._headers
+        try:
+            return ask()
+        except AccessDenied as denied:
+            if denied.status != 401 or not self._key:
+                raise
+        with self._opening:
+            if self._headers is before:
+                self._log_in()
+        return ask()
+
+    # Opening
+
+    def _read_version(self) -> Server:
+        verb = "say its version"
+        try:
+            answer = self._http.call(verb, "GET", "/api/version")
+        except (NotFound, PlatformUnavailable) as error:
+            if not isinstance(error, NotFound) and "html" not in error.words:
+                raise
+            answer = self._http.call(verb, "GET", "/version")  # 0.3 has a page for every address that it does not know
+        fields = Fields(NAME, verb, answer)
+        if fields.json.get("app") != "remo":
+            fields.refuse("app", "is not remo")
+        version = fields.text("version")
+        numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+        return Server(version, not numbers or numbers >= _UPLOAD_SESSIONS)
+
+    def _log_in(self) -> None:
+        if not self._key:
+            self._headers = {"Authorization": Secret(f"Token {self._secret.value}")}
+            return
+        verb, self._logging_in.now = "log in", True
+        body = {"email": self._key, "password": self._secret.value}
+        failure: PlatformError
+        try:
+            answer = Fields(NAME, verb, self._http.call(verb, "POST", "/api/rest-auth/login/", json=body))
+        except PlatformRefused as refused:
+            if refused.status != 400:
+                raise
+            words = conceal(refused.words, (self._secret.value,))
+            advice = "The key is an e-mail address, the secret its password. Without a key the secret is a token."
+            failure = AccessDenied(NAME, verb, status=400, words=words, advice=advice)
+        else:
+            self._headers = {"Authorization": Secret(f"Token {answer.text('key')}")}
+            return
+        finally:
+            self._logging_in.now = False
+        raise failure
+
+    def _explain(self, answer: Unexplained) -> PlatformError | None:
+        """What Remo means by pages of HTML."""
+        verb, status = answer.verb, answer.status
+        if "html" not in answer.kind:
+            return None
+        if (status == 200 and _PAGE.search(answer.body)) or (status == 403 and b"CSRF" in answer.body):
+            # Any address that it does not know is its page; what is not read is refused for the lack of a CSRF token.
+            words = "this server does not know the call"
+            version = f"It is Remo {self._server.version}." if self._server else "Check the address."
+            return NotFound(NAME, verb, status=status, words=words, advice=version)
+        if status == 400 and self._server is None:
+            advice = f"Check the address {self.base_url}: Remo 0.3 answers under names that end with localhost only."
+            return PlatformRefused(NAME, verb, status=status, words="it does not take this host name", advice=advice)
+        if status == 400:
+            words = "sessions of several requests were in each other's way"
+            return PlatformUnavailable(NAME, verb, status=status, words=words, advice="Try again.")
+        return None
+
+
+_sessions: dict[str, RemoSession] = {}
+_lock = threading.Lock()
+
+
+def shared_session(url: str, key: str, secret: Secret, **how: Any) -> RemoSession:
+    """The session of this process for a server, a user and ways of asking."""
+    said = repr((url, key, secret.value, sorted(how.items())))
+    name = sha256(said.encode()).hexdigest()
+    with _lock:
+        if name not in _sessions:
+            _sessions[name] = RemoSession(url, key, secret, **how)
+        return _sessions[name]

@@ -1,0 +1,223 @@
+"""The JSON of Remo and what it becomes: one function a shape. Both generations; what is absent in one is None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .fields import Fields
+from .protocol import RemoteImage
+
+
+class Task(StrEnum):
+    """What is annotated in an annotation set."""
+
+    DETECTION = "Object detection"
+    SEGMENTATION = "Instance segmentation"
+    CLASSIFICATION = "Image classification"
+
+
+TASK_NUMBERS = {Task.DETECTION: 1, Task.SEGMENTATION: 2, Task.CLASSIFICATION: 3}
+"""As the deprecated call wants them."""
+
+
+class ImageStatus(StrEnum):
+    """Where one image of an annotation set stands."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    NOT_ANNOTATED = "not_annotated"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoNamed:
+    """A class or a tag. Its id changes when it is renamed: it is another one then."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoDataset:
+    """A dataset; an archived one shows no annotation sets."""
+
+    id: str
+    name: str
+    archived: bool = False
+    public: bool = False
+    ours: bool = True
+    """Whether we may write to it."""
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoFolder:
+    """A folder of a dataset."""
+
+    id: str
+    name: str
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoAnnotationSet:
+    """An annotation set. Told without statistics where the server tells none."""
+
+    id: str
+    name: str
+    task: str
+    classes: tuple[RemoNamed, ...] = ()
+    total: int = 0
+    """Images in its dataset."""
+    looked_at: int = 0
+    """Images that are done or skipped, at most `total`."""
+    complete: bool = False
+    """Whether every image is done or skipped."""
+    annotated: int = 0
+    objects: int = 0
+    says_it_is_completed: bool = False
+    """Remo's `is_completed`: as many images touched as there are. It is no completion and decides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoUpload:
+    """What became of an upload. `failed` does not mean that nothing came in: list the images to know."""
+
+    session: str | None
+    """None where uploads are done when they are answered."""
+    state: str
+    """not complete, pending, in progress, done or failed."""
+    added: int
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Name and reason of each file that was left out for another reason than that it is there already."""
+    words: str = ""
+    """What went wrong besides."""
+    dataset: str = ""
+    created_at: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("done", "failed")
+
+    @property
+    def running(self) -> bool:
+        return self.state in ("pending", "in progress")
+
+
+def named_from(answer: Fields) -> RemoNamed:
+    return RemoNamed(answer.id("id"), answer.text("name"))
+
+
+def dataset_from(answer: Fields) -> RemoDataset:
+    flags = answer.json
+    quantity = answer.whole("quantity") if answer.has("quantity") else 0
+    archived, public = flags.get("is_archived") is True, flags.get("is_public") is True
+    ours = flags.get("is_readonly") is not True
+    return RemoDataset(answer.id("id"), answer.text("name"), archived, public, ours, quantity)
+
+
+def annotation_set_from(answer: Fields) -> RemoAnnotationSet:
+    """From any of the four shapes in which sets are told: created (the old way too), read, or listed."""
+    task = answer.json.get("task")
+    if isinstance(task, dict):
+        task = answer.inner("task").text("name")
+    elif not isinstance(task, str):  # the deprecated call answers its number
+        task = next((name.value for name, number in TASK_NUMBERS.items() if number == task), "")
+    classes = tuple(named_from(one) for one in answer.each("classes")) if answer.has("classes") else ()
+    identity, name = answer.id("id"), answer.text("name")
+    if not answer.has("statistics"):
+        return RemoAnnotationSet(identity, name, task, classes)
+    statistics, total = answer.inner("statistics"), answer.whole("total_images")
+    annotated = _count(statistics, "annotated_images_count")
+    looked_at, complete = _progress(statistics, total)
+    return RemoAnnotationSet(
+        identity,
+        name,
+        task,
+        classes,
+        total,
+        min(looked_at, total),
+        complete,
+        annotated,
+        _count(statistics, "total_annotation_objects"),
+        answer.json.get("is_completed") is True,
+    )
+
+
+def _progress(statistics: Fields, total: int) -> tuple[int, bool]:
+    """Images looked at, and whether all are.
+
+    0.6 counts done, skipped and open images, all three zero before the first annotation: so the first two have to make
+    up the whole. 0.3 counts as annotated what is done, beside what is skipped. The user's document knows
+    `annotated_images_count` alone, which misses images without objects.
+    """
+    annotated, skipped = _count(statistics, "annotated_images_count"), _count(statistics, "skipped_count")
+    if statistics.has("done_count"):
+        looked_at = _count(statistics, "done_count") + skipped
+        return looked_at, looked_at == total > 0 and _count(statistics, "todo_count") == 0
+    return annotated + skipped, annotated + skipped >= total > 0
+
+
+def _count(statistics: Fields, name: str) -> int:
+    return statistics.whole(name) if statistics.has(name) else 0
+
+
+def image_from(answer: Fields) -> RemoteImage:
+    """An image of any list: with `width` and `height`, or with `dimensions`. Its name as Remo shows it."""
+    if answer.has("dimensions"):
+        width, height = (int(answer.as_number("dimensions", value)) for value in answer.list("dimensions")[:2])
+    else:
+        width, height = answer.whole("width"), answer.whole("height")
+    size = next((answer.whole(name) for name in ("size", "size_in_bytes") if answer.has(name)), None)
+    return RemoteImage(answer.id("id"), answer.text("name"), width, height, size)
+
+
+def content_from(record: Fields) -> RemoFolder | RemoteImage:
+    """A folder or an image of a dataset's contents."""
+    if record.text("record_type") == "folder":
+        folder = record.inner("folder")
+        count = folder.whole("total_images") if folder.has("total_images") else 0
+        return RemoFolder(folder.id("id"), folder.text("name"), count)
+    return image_from(record.inner("image"))
+
+
+def upload_from(answer: Fields) -> RemoUpload:
+    """From the answer to an upload of either generation, or from a session's status."""
+    if answer.has("session_id") and not answer.has("status"):
+        return RemoUpload(answer.id("session_id"), "not complete", 0)
+    if not answer.has("session_id"):
+        return _upload_done(answer)
+    images = answer.inner("images") if answer.has("images") else None
+    added = images.whole("successful") if images and images.has("successful") else 0
+    left_out, words = [], []
+    for place in (images, answer.inner("annotations") if answer.has("annotations") else None):
+        for one in place.each("errors") if place and place.has("errors") else ():
+            left_out += [(one.text("filename"), reason) for reason in map(str, one.list("errors"))]
+    for one in answer.each("errors") if answer.has("errors") else ():
+        name = one.json.get("value", one.json.get("url"))
+        reason = str(one.json.get("error", ""))
+        if isinstance(name, str):
+            left_out.append((name, reason))
+        else:
+            words.append(reason)
+    dataset = answer.inner("dataset") if answer.has("dataset") else None
+    return RemoUpload(
+        answer.id("session_id"),
+        answer.text("status"),
+        added,
+        tuple(one for one in left_out if not _is_there_already(one[1])),
+        "; ".join(words),
+        dataset.id("id") if dataset and dataset.has("id") else "",
+        answer.text("created_at") if answer.has("created_at") else "",
+    )
+
+
+def _upload_done(answer: Fields) -> RemoUpload:
+    """0.3: `{"files uploaded": 2, "annotations": 0, "errors": [...]}`, its errors sentences with names in them."""
+    errors = [str(error) for error in answer.list("errors")] if answer.has("errors") else []
+    left_out = [("", error) for error in errors if not _is_there_already(error)]
+    return RemoUpload(None, "done", answer.whole("files uploaded"), tuple(left_out))
+
+
+def _is_there_already(reason: str) -> bool:
+    return "duplicated image" in reason.lower()

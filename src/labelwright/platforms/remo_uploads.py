@@ -1,0 +1,286 @@
+"""Files into a dataset: sent, linked on the server, or fetched by it. Both generations.
+
+0.3 takes files in while the request waits. 0.4.25 and later open a session, which several requests may fill, which does
+nothing until it is completed, and which is then polled. In both a file is known by its name within the dataset: what is
+there already is skipped and told as an error, so that an upload may be said again, and is judged by listing.
+
+`folder_id` has its place by form and generation (measured; the user's document has it the other way round):
+
+               JSON           form with files
+    0.3        body           query
+    0.6        body           nowhere: ignored in the query, and 500 in the body
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote, urlsplit
+
+from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from .remo_multipart import FileToUpload, Multipart
+from .remo_names import ENDINGS
+from .remo_session import NAME, RemoSession
+from .remo_shapes import RemoUpload, Task, dataset_from, upload_from
+
+UPLOADS = "/api/v1/ui/uploads"
+FILES_A_REQUEST = 50
+BYTES_A_REQUEST = 16 << 20
+"""A request holds that much, or one file."""
+_LOST = timedelta(days=1)
+
+
+class RemoUploads:
+    """The calls that bring files into a dataset."""
+
+    def __init__(self, session: RemoSession) -> None:
+        self.session = session
+
+    # The user's document
+
+    def upload_files(
+        self,
+        dataset: str,
+        files: Iterable[FileToUpload | Path],
+        *,
+        annotation_set: str | None = None,
+        task: Task | None = None,
+        folder: str | None = None,
+    ) -> RemoUpload:
+        """Send images, annotation files and archives. Answers what was added where the server works while we wait,
+        else a session that it works off: see `wait_for_upload`.
+
+        Raises PlatformRefused for a folder on 0.4.25 and later, which lose it: link the files there.
+        """
+        verb = f"take files into dataset {dataset}"
+        sessions = self.session.server().uploads_in_sessions
+        if folder and sessions:
+            told = "this version does not put files that are sent into folders"
+            advice = "Send them without a folder, or link files that lie on the server."
+            raise PlatformRefused(NAME, verb, words=told, advice=advice)
+        query = _query(annotation_set) | ({"folder_id": folder} if folder else {})
+        fields = {"annotation_task": str(task)} if task else {}
+        return self._send(verb, dataset, map(_file, files), query, fields)
+
+    def link_files(
+        self,
+        dataset: str,
+        paths: Sequence[str],
+        *,
+        annotation_set: str | None = None,
+        task: Task | None = None,
+        folder: str | None = None,
+    ) -> RemoUpload:
+        """Take in files and folders that lie on the server, by their paths there. They are not copied."""
+        verb = f"link files into dataset {dataset}"
+        return self._post(verb, dataset, {"local_files": list(paths)}, annotation_set, task, folder)
+
+    def upload_urls(
+        self,
+        dataset: str,
+        urls: Sequence[str],
+        *,
+        annotation_set: str | None = None,
+        task: Task | None = None,
+        folder: str | None = None,
+        fetch: Callable[[str], BinaryIO] | None = None,
+    ) -> RemoUpload:
+        """Let the server fetch archives and annotation files; images are fetched by us with `fetch` and sent.
+
+        Of a link to an image 0.3 keeps no name and 0.6 takes nothing: without `fetch` such a link raises
+        PlatformRefused before anything is sent. Answers the last upload that was made.
+        """
+        verb = f"fetch files into dataset {dataset}"
+        images = [url for url in urls if Path(urlsplit(url).path).suffix.lower() in ENDINGS]
+        if images and fetch is None:
+            told = f"{len(images)} of the links lead to images, and Remo would lose their names"
+            raise PlatformRefused(
+                NAME, verb, words=told, advice="Send the images as files, or link an archive of them."
+            )
+        others = [url for url in urls if url not in set(images)]
+        found = RemoUpload(None, "done", 0)
+        if others:
+            found = self._post(verb, dataset, {"urls": others}, annotation_set, task, folder)
+        if images and fetch is not None:
+            files = (_fetched(url, fetch) for url in images)
+            if found.session:
+                self.wait_for_upload(found.session)
+            found = self.upload_files(dataset, files, annotation_set=annotation_set, task=task, folder=folder)
+        return found
+
+    # Sessions
+
+    def start_upload(self, dataset: str) -> RemoUpload:
+        """An empty session. Said again it makes another one."""
+        body = {"dataset_id": _number(dataset)}
+        verb = f"open an upload into dataset {dataset}"
+        return upload_from(self.session.fields(verb, "POST", f"{UPLOADS}/", json=body))
+
+    def complete_upload(self, upload: str) -> None:
+        """Everything was sent: let the server work it off. Said again it does nothing, though Remo answers 404."""
+        path = f"{UPLOADS}/{_id(upload)}/complete/"
+        try:
+            self.session.call(f"complete upload {upload}", "POST", path)
+        except NotFound:
+            if self.read_upload(upload).state == "not complete":
+                raise
+
+    def read_upload(self, upload: str) -> RemoUpload:
+        path = f"{UPLOADS}/{_id(upload)}/status/"
+        return upload_from(self.session.fields(f"read upload {upload}", "GET", path))
+
+    def list_uploads(self, dataset: str, *, active: bool) -> Iterator[RemoUpload]:
+        """Sessions of a dataset that are not over, or those that are; the newest first."""
+        verb, params = f"list the uploads into dataset {dataset}", {"show_active": "true"} if active else {}
+        answer = self.session.fields(verb, "GET", f"{UPLOADS}/", params=params)
+        return (found for found in map(upload_from, answer.each("results")) if found.dataset == dataset)
+
+    def wait_for_upload(self, upload: str, seconds: float = 3600) -> RemoUpload:
+        """Until it is over. Raises PlatformUnavailable at the deadline."""
+        verb = f"work off upload {upload}"
+        found: RemoUpload = _until(lambda: self.read_upload(upload), lambda found: found.over, seconds, verb)
+        return found
+
+    def wait_until_quiet(self, dataset: str, seconds: float = 3600) -> None:
+        """Until no session of the dataset is worked off: side by side two of them may each take in the same name, and
+        every one costs the server a process."""
+
+        verb = f"work off the uploads into dataset {dataset}"
+        _until(lambda: self.is_busy(dataset), lambda busy: not busy, seconds, verb)
+
+    def is_busy(self, dataset: str) -> bool:
+        """Whether a session of the dataset is worked off. Those of yesterday were lost when the server was restarted:
+        Remo calls them running for ever."""
+        try:
+            return any(upload.running and not _is_old(upload) for upload in self.list_uploads(dataset, active=True))
+        except NotFound:  # this version keeps no such list
+            return False
+
+    # How it is sent
+
+    def _send(
+        self,
+        verb: str,
+        dataset: str,
+        files: Iterable[FileToUpload],
+        query: dict[str, str],
+        fields: dict[str, str],
+    ) -> RemoUpload:
+        path, sessions = f"/api/dataset/{_id(dataset)}/upload/", self.session.server().uploads_in_sessions
+        added, session = 0, None
+        left_out: list[tuple[str, str]] = []
+        for part in _parts(files):
+            form = Multipart(fields | ({"session_id": session} if session else {}), part)
+            with self._naming(dataset):
+                found = upload_from(self.session.send(verb, path, form.stream, form.content_type, query))
+            session, added = found.session, added + found.added
+            left_out += found.left_out
+        if not sessions or session is None:
+            return RemoUpload(None, "done", added, tuple(left_out))
+        self.wait_until_quiet(dataset)
+        self.complete_upload(session)
+        return RemoUpload(session, "pending", 0, dataset=dataset)
+
+    def _post(
+        self,
+        verb: str,
+        dataset: str,
+        said: dict[str, Any],
+        annotation_set: str | None,
+        task: Task | None,
+        folder: str | None,
+    ) -> RemoUpload:
+        body = said | ({"annotation_task": str(task)} if task else {})
+        body |= {"folder_id": _number(folder)} if folder else {}
+        if self.session.server().uploads_in_sessions:
+            self.wait_until_quiet(dataset)
+            body |= {"complete": True}
+        path = f"/api/dataset/{_id(dataset)}/upload/"
+        with self._naming(dataset):
+            params = _query(annotation_set)
+            found = upload_from(self.session.fields(verb, "POST", path, json=body, params=params))
+        return found if found.session is None else RemoUpload(found.session, "pending", 0, dataset=dataset)
+
+    def _naming(self, dataset: str) -> _Naming:
+        return _Naming(self.session, dataset)
+
+
+class _Naming:
+    """Remo says of a dataset that is not there that only an admin may edit it: the error is put right."""
+
+    def __init__(self, session: RemoSession, dataset: str) -> None:
+        self._session, self._dataset = session, dataset
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, AccessDenied) and error.status == 403:
+            verb, path = f"read dataset {self._dataset}", f"/api/v1/ui/datasets/{_id(self._dataset)}/"
+            dataset_from(self._session.fields(verb, "GET", path))  # raises NotFound
+
+
+def _parts(files: Iterable[FileToUpload]) -> Iterator[list[FileToUpload]]:
+    """What goes into one request each."""
+    part: list[FileToUpload] = []
+    size = 0
+    for file in files:
+        if part and (len(part) == FILES_A_REQUEST or size + file.size > BYTES_A_REQUEST):
+            yield part
+            part, size = [], 0
+        part.append(file)
+        size += file.size
+    if part:
+        yield part
+
+
+def _file(file: FileToUpload | Path) -> FileToUpload:
+    return (
+        file
+        if isinstance(file, FileToUpload)
+        else FileToUpload(file.name, file.stat().st_size, lambda: file.open("rb"))
+    )
+
+
+def _fetched(url: str, fetch: Callable[[str], BinaryIO]) -> FileToUpload:
+    with fetch(url) as file:
+        data = file.read()
+    name = unquote(urlsplit(url).path.rpartition("/")[2])
+    return FileToUpload(name, len(data), lambda: BytesIO(data))
+
+
+def _until(look: Callable[[], Any], enough: Callable[[Any], bool], seconds: float, verb: str) -> Any:
+    end, pause = time.monotonic() + seconds, 0.1
+    while not enough(found := look()):
+        if time.monotonic() > end:
+            told = f"it is still at it after {seconds:.0f} seconds"
+            raise PlatformUnavailable(
+                NAME, verb, words=told, advice="Wait on, or look whether the server was restarted."
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, 5)
+    return found
+
+
+def _is_old(upload: RemoUpload) -> bool:
+    try:
+        made = datetime.fromisoformat(upload.created_at.replace("Z", "+00:00"))
+    except ValueError:
+        return False
+    return made.tzinfo is not None and datetime.now(UTC) - made > _LOST
+
+
+def _query(annotation_set: str | None) -> dict[str, str]:
+    return {"annotation_set_id": annotation_set} if annotation_set else {}
+
+
+def _number(identity: str) -> int | str:
+    return int(identity) if identity.isascii() and identity.isdecimal() else identity
+
+
+def _id(identity: str) -> str:
+    return quote(identity, safe="")

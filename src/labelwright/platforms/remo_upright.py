@@ -1,0 +1,63 @@
+"""Images as Remo needs them: it shows pixels as they are stored and knows nothing of EXIF's orientation.
+
+Width, height and every coordinate that it tells are of the stored pixels, while labels are to be of the image as
+displayed: so an image that is stored turned is sent upright.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import BinaryIO
+
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from .protocol import ImageToSend
+from .remo_multipart import FileToUpload
+from .remo_names import FORMATS, LONGEST, file_name
+
+_ORIENTATION = 0x0112
+
+
+def why_not(image: ImageToSend) -> str | None:
+    """Why Remo cannot take an image; None when it can."""
+    name, kind = image.image.name, image.image.format
+    if kind not in FORMATS:
+        return f"Remo takes {', '.join(FORMATS)}, not {kind}"
+    if len(file_name(name, kind).encode()) > LONGEST:
+        return f"Remo takes names of at most {LONGEST} bytes"
+    return None
+
+
+def to_upload(image: ImageToSend) -> FileToUpload:
+    """The file to send; read now, so that it is checked now."""
+    with image.open() as source:
+        data = source.read()
+    data = upright(data)
+    return FileToUpload(file_name(image.image.name, image.image.format), len(data), _again(data))
+
+
+def upright(data: bytes) -> bytes:
+    """The same picture with its first stored row on top; the very same bytes when it is so already, or cannot be opened
+    here: the server will say so, too."""
+    try:
+        return _upright(data)
+    except (OSError, SyntaxError, ValueError):
+        return data
+
+
+def _upright(data: bytes) -> bytes:
+    with Pillow.open(BytesIO(data)) as picture:
+        if picture.getexif().get(_ORIENTATION, 1) in (0, 1):
+            return data
+        turned = ImageOps.exif_transpose(picture)
+        how = {"quality": 95, "subsampling": 0} if picture.format == "JPEG" else {}
+        profile = picture.info.get("icc_profile")
+        buffer = BytesIO()
+        turned.save(buffer, picture.format, **how, **({"icc_profile": profile} if profile else {}))
+    return buffer.getvalue()
+
+
+def _again(data: bytes) -> Callable[[], BinaryIO]:
+    return lambda: BytesIO(data)

@@ -1,0 +1,120 @@
+"""The tasks of a batch, page after page, or stretch after stretch side by side when there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from .errors import PlatformRefused
+from .scale_client import MOST, Json, Page, ScaleClient
+from .scale_errors import InternalError, InvalidRequest
+from .scale_shapes import created_at
+from .scale_windows import Window, cut_up
+
+NAME = "scale"
+_TOKEN, _WINDOWS = "t:", "w:"
+
+
+class TaskListing:
+    """The tasks of one batch that the filters leave. Memory: a page at a time, `page_size` tasks or a little more.
+
+    Up to `parallel_from` tasks are read by Scale's tokens, the newest first; more of them by stretches of the time at
+    which they were made, the oldest first, `threads` at once.
+    """
+
+    def __init__(
+        self,
+        client: ScaleClient,
+        batch: str,
+        *,
+        page_size: int = 2000,
+        threads: int = 16,
+        parallel_from: int = 2000,
+        **filters: Any,
+    ) -> None:
+        self._client, self._batch, self._filters = client, batch, filters
+        self._page_size, self._threads, self._parallel_from = page_size, threads, parallel_from
+
+    def __iter__(self) -> Iterator[Json]:
+        cursor: str | None = None
+        while True:
+            docs, cursor = self.page(cursor)
+            yield from docs
+            if cursor is None:
+                return
+
+    def page(self, cursor: str | None) -> tuple[list[Json], str | None]:
+        """A page from the start or from an earlier page's cursor, and the next cursor; None on the last page.
+
+        Raises NotFound when there is no such batch, PlatformRefused for a cursor that is none of ours.
+        """
+        if cursor is None:
+            first = self._ask()
+            if not first.docs:
+                self._client.get_batch(self._batch)  # a batch that is not there lists nothing, too
+            windows = self._windows(first)
+            return self._by_tokens(first) if windows is None else self._by_windows(windows)
+        if cursor.startswith(_TOKEN):
+            return self._by_tokens(self._ask(next_token=cursor.removeprefix(_TOKEN)))
+        try:
+            marks = [one.split("-") for one in cursor.removeprefix(_WINDOWS).split(",")]
+            windows = [Window(int(start), int(end)) for start, end in marks]
+        except ValueError:
+            told = "the cursor is none that this adapter gave"
+            raise PlatformRefused(NAME, f"list the tasks of batch '{self._batch}'", words=told) from None
+        return self._by_windows(windows)
+
+    def _ask(self, **more: Any) -> Page:
+        return self._client.tasks(batch=self._batch, limit=min(MOST, self._page_size), **self._filters, **more)
+
+    def _by_tokens(self, page: Page) -> tuple[list[Json], str | None]:
+        docs = list(page.docs)
+        while page.next is not None and len(docs) < self._page_size:
+            page = self._ask(next_token=page.next)
+            docs += page.docs
+        return docs, None if page.next is None else _TOKEN + page.next
+
+    def _by_windows(self, windows: list[Window]) -> tuple[list[Json], str | None]:
+        first, rest = windows[0], windows[1:]
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="scale") as pool:
+            docs = [doc for part in pool.map(self._read, first.parts(self._threads)) for doc in part]
+        return docs, _WINDOWS + ",".join(f"{one.start}-{one.end}" for one in rest) if rest else None
+
+    def _read(self, window: Window) -> list[Json]:
+        docs: list[Json] = []
+        token: str | None = None
+        while True:
+            page = self._ask(**window.bounds, **({"next_token": token} if token else {}))
+            for doc in page.docs:
+                moment = created_at(doc)
+                if moment is None or window.holds(moment):
+                    docs.append(doc)
+            token = page.next
+            if token is None:
+                return docs
+
+    def _windows(self, first: Page) -> list[Window] | None:
+        """None when tokens will do, or when the server tells too little of times."""
+        total = first.total or 0
+        if first.next is None or total <= self._parallel_from:
+            return None
+        begin, moments = created_at(self._client.get_batch(self._batch)), [created_at(doc) for doc in first.docs]
+        known = [moment for moment in moments if moment is not None]
+        if begin is None or len(known) < len(moments):
+            return None
+        whole = _around(begin, max(known))
+        with suppress(InvalidRequest, InternalError), ThreadPoolExecutor(self._threads) as pool:
+            if self._count(whole) >= total:
+                return cut_up(whole, total, self._page_size, self._count, pool) or None
+        return None  # by tokens it goes without bounds
+
+    def _count(self, window: Window) -> int:
+        page = self._client.tasks(batch=self._batch, limit=1, **self._filters, **window.bounds)
+        return page.total or 0
+
+
+def _around(first: datetime, last: datetime) -> Window:
+    return Window(int(first.timestamp()) - 1, int(last.timestamp()) + 2)

@@ -1,0 +1,220 @@
+"""Images on their way to Scale: what it takes, where it gets them from, and tasks that are made once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from labelwright.domain import Image
+
+from .errors import PlatformError, PlatformRefused, PlatformUnavailable
+from .fields import Fields
+from .protocol import ImageToSend
+from .scale_client import ScaleClient
+from .scale_errors import Duplicate
+from .scale_order import TaskOrder
+from .scale_shapes import CAMPAIGN, DEAD, FILE, HEIGHT, WIDTH, status_of, unique_id
+
+NAME = "scale"
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "BMP": "image/bmp",
+    "GIF": "image/gif",
+    "TIFF": "image/tiff",
+}
+LARGEST_SIDE = 10_000
+LARGEST_FILE = 80_000_000
+"""Of an uploaded file, in bytes. All three from Scale's reference."""
+_FAILURES = 10
+"""After so many requests without an answer the rest of a batch is left for the next try."""
+_REFERENCES = 5
+_UPLOADS = 8
+
+Attachments = Literal["auto", "url", "upload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Makes the tasks of one batch, several at once."""
+
+    client: ScaleClient
+    campaign: str
+    order: TaskOrder
+    attachments: Attachments
+    threads: int
+
+    def send(self, images: Sequence[ImageToSend]) -> list[tuple[str, str]]:
+        """A task for each image, or the one that is there already. Answers names and task ids.
+
+        A task that met a fault does not keep the others from being made; the first fault is raised at the end, a
+        refusal before it. Nothing is said twice here: what was lost is found by its unique_id the next time.
+        """
+        self.refuse_what_scale_does_not_take(images)
+        return self.side_by_side(images, self.make_or_find)
+
+    def send_again(self, images: Sequence[ImageToSend]) -> list[tuple[str, str]]:
+        """The same, with new tasks in place of those that ended without labels."""
+        self.refuse_what_scale_does_not_take(images)
+        return self.side_by_side(images, self.replace)
+
+    def make_or_find(self, one: ImageToSend) -> str:
+        try:
+            return self.make(one)
+        except Duplicate as duplicate:
+            found = self.find(one.image.name)
+            if found is None:  # freed just now, or of the other kind of key
+                raise PlatformUnavailable(
+                    NAME, duplicate.verb, status=409, words=duplicate.words, advice="Try again."
+                ) from None
+            return found.id("task_id")
+
+    def replace(self, one: ImageToSend) -> str:
+        found = self.find(one.image.name)
+        if found is not None and status_of(found) not in DEAD:
+            return found.id("task_id")
+        if found is None:
+            return self.make_or_find(one)
+        dead, unique = found.id("task_id"), unique_id(self.campaign, one.image.name)
+        self.client.clear_unique_id(dead)
+        refusal: PlatformRefused | None = None
+        try:
+            return self.make_or_find(one)
+        except PlatformRefused as refused:
+            refusal = refused
+        with suppress(PlatformError):  # as it was: the image counts as failed, not as gone
+            self.client.set_unique_id(dead, unique)
+        raise refusal
+
+    def make(self, one: ImageToSend) -> str:
+        image, verb = one.image, f"create the task of image '{one.image.name}'"
+        metadata = {FILE: image.name, CAMPAIGN: self.campaign, WIDTH: image.size.width, HEIGHT: image.size.height}
+        task = self.client.create_task(
+            self.order.type,
+            unique_id=unique_id(self.campaign, image.name),
+            batch=self.campaign,
+            attachment=self.attachment(one),
+            metadata=metadata,
+            **self.order.body,
+        )
+        return Fields(NAME, verb, task).id("task_id")
+
+    def find(self, name: str) -> Fields | None:
+        """The task that bears the image's unique_id. Raises PlatformRefused (409) when it is of another batch."""
+        verb, unique = f"find the task of image '{name}'", unique_id(self.campaign, name)
+        for number, doc in enumerate(self.client.tasks(unique_id=unique, limit=100).docs):
+            task = Fields(NAME, verb, doc, f"docs[{number}]")
+            if task.json.get("unique_id", unique) != unique:
+                continue
+            batch = task.json.get("batch")
+            if batch not in (None, self.campaign):
+                told = f"the unique_id '{unique}' is taken by a task of batch '{batch}'"
+                raise PlatformRefused(
+                    NAME, verb, status=409, words=told, advice="Give the campaign another title: nothing was billed."
+                )
+            return task
+        return None
+
+    # Attachments
+
+    def attachment(self, one: ImageToSend) -> str:
+        """An address that Scale can read: the image's own, a signed one, or one in Scale's store."""
+        if one.url is not None and self.by_url(one):
+            return one.url.value
+        return self.upload(one)
+
+    def by_url(self, one: ImageToSend) -> bool:
+        return self.attachments != "upload" and one.url is not None
+
+    def upload(self, one: ImageToSend) -> str:
+        """Files are not billed, so one too many does no harm; it is left to Scale, which removes unused ones. The
+        reference makes each upload the only one of its kind, but its repetition does not tell what the first gave:
+        when the task is not there either, the file is sent once more under the next reference."""
+        image, verb = one.image, f"upload image '{one.image.name}'"
+        with one.open() as file:
+            data = file.read()
+        unique = unique_id(self.campaign, image.name)
+        for number in range(1, _REFERENCES + 1):
+            reference = sha256(f"{unique}\n{image.sha256}\n{number}".encode()).hexdigest()
+            fields = {"project_name": self.order.project, "display_name": image.name, "reference_id": reference}
+            try:
+                answer = self.client.upload_file(data, image.name, media_type=MEDIA_TYPES[image.format], **fields)
+            except Duplicate:
+                found = self.find(image.name)
+                if found is not None and status_of(found) not in DEAD:
+                    raise  # an earlier try got as far as the task: whoever called looks for it
+                continue
+            return Fields(NAME, verb, answer).text("attachment_url")
+        told = f"its file was sent {_REFERENCES} times and no answer came through"
+        raise PlatformRefused(NAME, verb, status=409, words=told, advice="Ask Scale, or give the image an address.")
+
+    def refuse_what_scale_does_not_take(self, images: Sequence[ImageToSend]) -> None:
+        """Before the first task is made. Raises PlatformRefused with the images."""
+        faults = [(one.image.name, fault) for one in images if (fault := self._fault(one))]
+        if faults:
+            shown = "; ".join(f"{name} {fault}" for name, fault in faults[:5])
+            told = f"{len(faults)} images are such as Scale does not take: {shown}"
+            advice = "Leave them out (exclude, max_megabytes, max_megapixels), or convert them."
+            raise PlatformRefused(NAME, f"send images into '{self.campaign}'", words=told, advice=advice)
+
+    def _fault(self, one: ImageToSend) -> str:
+        image: Image = one.image
+        if image.format not in MEDIA_TYPES:
+            return f"is {image.format}"
+        if max(image.size.width, image.size.height) > LARGEST_SIDE:
+            return f"has {image.size.width} x {image.size.height} pixels, and {LARGEST_SIDE} a side is the most"
+        if self.by_url(one):
+            return ""
+        if self.attachments == "url":
+            return "has no address that Scale could read, and attachments are to go by url"
+        return f"has {image.bytes:,} bytes, and {LARGEST_FILE:,} can be uploaded" if image.bytes > LARGEST_FILE else ""
+
+    # Threads
+
+    def side_by_side(self, images: Sequence[ImageToSend], work: Callable[[ImageToSend], str]) -> list[tuple[str, str]]:
+        stop, faults = threading.Event(), _Faults()
+
+        def guarded(one: ImageToSend) -> tuple[str, str] | None:
+            if stop.is_set():
+                return None
+            try:
+                return one.image.name, work(one)
+            except PlatformUnavailable as fault:
+                if faults.note(fault) >= _FAILURES:
+                    stop.set()  # Scale is away, or a storm of 429s outlasted its time
+            except PlatformRefused as refusal:
+                faults.note(refusal)
+                stop.set()
+            return None
+
+        # An upload is held in memory as a whole.
+        threads = self.threads if all(map(self.by_url, images)) else min(self.threads, _UPLOADS)
+        with ThreadPoolExecutor(threads, thread_name_prefix="scale") as pool:
+            made = [one for one in pool.map(guarded, images) if one is not None]
+        faults.raise_the_worst()
+        return made
+
+
+class _Faults:
+    """What went wrong in several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: list[PlatformError] = []
+
+    def note(self, fault: PlatformError) -> int:
+        """Answers how many there are."""
+        with self._lock:
+            self._all.append(fault)
+            return len(self._all)
+
+    def raise_the_worst(self) -> None:
+        refusals = [fault for fault in self._all if isinstance(fault, PlatformRefused)]
+        for fault in (*refusals, *self._all):
+            raise fault

@@ -1,0 +1,217 @@
+"""Scale's tasks and what they become: one function a shape. Keys that mean nothing may be absent rather than null."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import cos, sin
+from typing import Any
+from urllib.parse import urlsplit
+
+from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+
+from .answers import conceal, cut
+from .fields import Fields
+from .protocol import FailedImage
+
+NAME = "scale"
+FILE, WIDTH, HEIGHT, CAMPAIGN = "file", "width", "height", "campaign"
+"""What every task of ours says of its image in its metadata."""
+
+STAGING, IN_PROGRESS, DONE = "staging", "in_progress", "completed"
+BATCH_STATES = frozenset({STAGING, IN_PROGRESS, DONE})
+PENDING, COMPLETED, ERROR = "pending", "completed", "error"
+CANCELLED = frozenset({"canceled", "cancelled"})
+DEAD = CANCELLED | {ERROR}
+"""States of tasks from which nothing more comes."""
+
+Fetch = Callable[[str], Any]
+"""Gets the JSON at an address that an answer named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many tasks of a batch are in which state."""
+
+    state: str
+    pending: int
+    completed: int
+    error: int
+    cancelled: int
+
+    @property
+    def dead(self) -> int:
+        return self.error + self.cancelled
+
+
+def counts_from(answer: Fields) -> Counts:
+    """A batch's status. Counts that are zero are left out."""
+    state = answer.text("status")
+    if state not in BATCH_STATES:
+        answer.refuse("status", f"is '{state}', which is none of {', '.join(sorted(BATCH_STATES))}")
+
+    def count(*names: str) -> int:
+        return sum(answer.whole(name) for name in names if answer.has(name))
+
+    return Counts(state, count(PENDING), count(COMPLETED), count(ERROR), count(*sorted(CANCELLED)))
+
+
+def status_of(task: Fields) -> str:
+    status = task.text("status")
+    known = {PENDING, COMPLETED} | DEAD
+    if status not in known:
+        task.refuse("status", f"is '{status}', which is none of {', '.join(sorted(known))}")
+    return status
+
+
+def image_name(task: Fields, campaign: str) -> str | None:
+    """Our name of the task's image; None for a task that somebody else put into the batch."""
+    name = _metadata(task).get(FILE)
+    if isinstance(name, str) and name:
+        return name
+    unique = task.json.get("unique_id")
+    start = f"{campaign}/"
+    return unique[len(start) :] or None if isinstance(unique, str) and unique.startswith(start) else None
+
+
+def unique_id(campaign: str, image: str) -> str:
+    """What makes a task of ours unlike any other one in the account, whatever its project and type."""
+    return f"{campaign}/{image}"
+
+
+def holds_its_id(task: Fields, campaign: str) -> bool:
+    """Whether the task bears its image's unique_id still: a failed one that does not was replaced, or left out."""
+    unique = task.json.get("unique_id")
+    return isinstance(unique, str) and unique.startswith(f"{campaign}/")
+
+
+def created_at(task: Mapping[str, Any]) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(task.get("created_at")))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def size_of(task: Fields) -> Size:
+    """Of the image as displayed, as we told it when the task was made."""
+    metadata = Fields(NAME, task.verb, _metadata(task), f"{task.where}.metadata" if task.where else "metadata")
+    return Size(metadata.whole(WIDTH), metadata.whole(HEIGHT))
+
+
+def failed_from(task: Fields, name: str) -> FailedImage:
+    """A task that ended without labels, and why."""
+    cancelled = status_of(task) in CANCELLED
+    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task))
+
+
+def why(task: Fields) -> str:
+    """Scale's words for an error; of the attachments only host and path, since their addresses are signed."""
+    response = task.json.get("response")
+    told: list[str] = []
+    if isinstance(response, Mapping):
+        words = response.get("error") or response.get("message")
+        told += [str(words)] if words else []
+        attachments = response.get("attachments")
+        for one in attachments if isinstance(attachments, list) else []:
+            if isinstance(one, Mapping):
+                told.append(f"{one.get('statusCode', 'no answer')} from {_bare(str(one.get('url', '')))}")
+    elif isinstance(response, str):
+        told.append(response)
+    return cut(conceal(" ".join(told))) or "it does not say why"
+
+
+def labeled_from(task: Fields, name: str, fetch: Fetch) -> LabeledImage:
+    """A completed task. One without annotations was looked at, and nothing was there."""
+    try:
+        size = size_of(task)
+    except InvalidShape as fault:
+        task.refuse("metadata", f"of image '{name}': {fault}")
+    found = _annotations(task, name, size, fetch)
+    return LabeledImage(name, size, tuple(found), remote_id=task.id("task_id"))
+
+
+def _annotations(task: Fields, name: str, size: Size, fetch: Fetch) -> list[Annotation]:
+    response = task.json.get("response")
+    if isinstance(response, str):
+        response = fetch(response)
+    if response is None:
+        return []
+    told = Fields(NAME, task.verb, response, f"the response of image '{name}'")
+    if told.has("category"):
+        value = told.json["category"]
+        return [Annotation(str(one), WholeImage()) for one in (value if isinstance(value, list) else [value])]
+    if isinstance(told.json.get("annotations"), str):
+        fetched = fetch(told.json["annotations"])
+        listed = fetched if isinstance(fetched, list) else Fields(NAME, task.verb, fetched).list("annotations")
+        told = Fields(NAME, task.verb, {"annotations": listed}, told.where)
+    return [_annotation(one, size) for one in told.each("annotations")] if told.has("annotations") else []
+
+
+def _annotation(item: Fields, size: Size) -> Annotation:
+    kind = item.text("type")
+    if kind not in _SHAPES:
+        item.refuse("type", f"is '{kind}', and only {', '.join(_SHAPES)} can be kept")
+    try:
+        shape = _into(_SHAPES[kind](item), size)
+        return Annotation(item.text("label"), shape, attributes=_attributes(item))
+    except ValueError as fault:  # InvalidShape is one
+        return item.refuse("", f"cannot be: {fault}")
+
+
+def _box(item: Fields) -> Shape:
+    left, top = item.number("left"), item.number("top")
+    width, height = item.number("width"), item.number("height")
+    rotation = item.number("rotation") if item.has("rotation") else 0.0
+    if not rotation:
+        return Box.from_xywh(left, top, width, height)
+    if item.has("vertices"):
+        return _polygon(item)
+    # left and top are those of the box before it was turned around its centre, clockwise as y points down.
+    x, y, c, s = left + width / 2, top + height / 2, cos(rotation), sin(rotation)
+    corners = [(dx * width / 2, dy * height / 2) for dx, dy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    return Polygon(tuple((x + dx * c - dy * s, y + dx * s + dy * c) for dx, dy in corners))
+
+
+def _polygon(item: Fields) -> Polygon:
+    return Polygon(tuple((corner.number("x"), corner.number("y")) for corner in item.each("vertices")))
+
+
+_SHAPES: dict[str, Callable[[Fields], Shape]] = {"box": _box, "polygon": _polygon}
+
+
+def _into(shape: Shape, size: Size) -> Shape:
+    """Turned boxes reach over the edge, and floats a little: that part is cut off. What lies outside altogether stays
+    as it is, for whoever checks the labels."""
+    if isinstance(shape, WholeImage) or shape.inside(size):
+        return shape
+    try:
+        return shape.clamp(size)
+    except InvalidShape:
+        return shape
+
+
+def _attributes(item: Fields) -> dict[str, str]:
+    told = item.json.get("attributes")
+    if not isinstance(told, Mapping):
+        return {}
+    return {
+        str(name): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in told.items()
+        if value is not None
+    }
+
+
+def _metadata(task: Fields) -> Mapping[str, Any]:
+    metadata = task.json.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _bare(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        shown = f"{parts.hostname or ''}{parts.path}"
+    except ValueError:
+        shown = ""
+    return shown or "an address that it does not tell"

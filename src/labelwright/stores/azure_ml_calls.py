@@ -1,0 +1,154 @@
+"""Questions to Azure ML, asked by a program of its own: the SDK's, in the Python that has the SDK.
+
+azureml-core (v1) with azureml-dataprep cannot be installed beside Prefect, and Microsoft advises against both SDKs in
+one environment. So neither is ever imported here: `azure_ml_v2.py` and `azure_ml_v1.py` are run by the Python that the
+settings name (by default this one), get their question as JSON on standard input, and answer as JSON. Such a program
+can also be stopped at a deadline, which a call inside of an SDK cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+from labelwright.ingest.azure import seconds_in
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.settings import SettingsError, WorkspaceSettings
+
+AZURE_ML = "Azure ML"
+LONGEST_WAIT = 60.0
+"""Seconds of a Retry-After that are waited out; a longer one is left to whoever retries."""
+
+_AUTHORITIES = {
+    "AzureCloud": ("https://login.microsoftonline.com", "https://ml.azure.com/"),
+    "AzureChinaCloud": ("https://login.chinacloudapi.cn", "https://ml.azure.cn/"),
+    "AzureUSGovernment": ("https://login.microsoftonline.us", "https://ml.azure.us/"),
+}
+_PROGRAMS = {"sdk_v1": "azure_ml_v1.py", "sdk_v2": "azure_ml_v2.py"}
+_ADVICE = {
+    "sdk_v1": "make an environment with `python -m labelwright.stores.azure_ml_environment v1 FOLDER` and name its "
+    "Python in the workspace's python_v1",
+    "sdk_v2": "pip install 'labelwright[azureml-v2]', or name a Python that has azure-ai-ml in the workspace's "
+    "python_v2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A workspace of Azure ML: subscription, resource group, name."""
+
+    subscription_id: str
+    resource_group: str
+    workspace_name: str
+
+    def uri(self, datastore: str) -> str:
+        """What paths in the datastore begin with, in the form that holds in every workspace."""
+        return (
+            f"azureml://subscriptions/{self.subscription_id}/resourcegroups/{self.resource_group}"
+            f"/workspaces/{self.workspace_name}/datastores/{datastore}/paths/"
+        )
+
+
+def place_of(settings: WorkspaceSettings) -> Place:
+    """Named by the settings, or by the config.json that they name. Raises SettingsError."""
+    told: Mapping[str, Any] = {}
+    if settings.config is not None:
+        try:
+            told = json.loads(settings.config.expanduser().read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"the workspace's config.json {settings.config} cannot be read: {error}") from None
+        if not isinstance(told, dict):
+            raise SettingsError(f"{settings.config} is no config.json of Azure ML")
+    found = {}
+    for name in ("subscription_id", "resource_group", "workspace_name"):
+        value = getattr(settings, name) or told.get(name)
+        if not value:
+            raise SettingsError(f"a workspace needs its {name}: set it, or name a config.json")
+        found[name] = str(value)
+    return Place(**found)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Asks through one engine. Raises PlatformError; SettingsError when the SDK is not there."""
+
+    engine: str
+    settings: WorkspaceSettings
+    timeout: float
+    """Seconds that one request may take."""
+    endpoint: str = "core.windows.net"
+    python: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = self.settings.python_v1 if self.engine == "sdk_v1" else self.settings.python_v2
+        object.__setattr__(self, "python", str(named.expanduser()) if named else sys.executable)
+
+    def ask(self, verb: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """The answers, one a question. `verb` is for people: what is asked, after "asked to"."""
+        place, (authority, audience) = place_of(self.settings), _AUTHORITIES[self.settings.cloud]
+        workspace = {
+            "subscription_id": place.subscription_id,
+            "resource_group": place.resource_group,
+            "workspace_name": place.workspace_name,
+            "cloud": self.settings.cloud,
+            "authority": authority,
+            "audience": audience,
+            "resource_manager": self.settings.resource_manager,
+            "storage_endpoint": self.endpoint,
+            "timeout": self.timeout,
+        }
+        program = Path(__file__).with_name(_PROGRAMS[self.engine])
+        asked = json.dumps({"workspace": workspace, "calls": list(questions)})
+        try:
+            done = subprocess.run(
+                [self.python, str(program)],
+                input=asked,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                timeout=self.settings.deadline,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            words = f"it took more than {self.settings.deadline:g} seconds"
+            raise PlatformUnavailable(AZURE_ML, verb, words=words, advice="Try again.") from None
+        except OSError as error:
+            raise SettingsError(f"{self.python} cannot be run: {error.strerror}") from None
+        try:
+            told = json.loads(done.stdout)
+        except ValueError:
+            words = f"the program of {self.engine} ended with {done.returncode}: {_last_line(done.stderr)}"
+            raise PlatformRefused(AZURE_ML, verb, words=words) from None
+        if "missing" in told:
+            raise SettingsError(f"{self.python} has no {told['missing']}: {_ADVICE[self.engine]}")
+        if "failure" in told:
+            raise self._error(verb, told["failure"])
+        return list(told["answers"])
+
+    def _error(self, verb: str, failure: Mapping[str, Any]) -> PlatformError:
+        status, words = failure["status"], str(failure["words"])
+        if status in (401, 403):
+            advice = "The identity needs the role AzureML Data Scientist in the workspace (see docs/azure.md)."
+            return AccessDenied(AZURE_ML, verb, status=status, words=words, advice=advice)
+        if status == 404:
+            advice = "Check subscription, resource group and workspace."
+            return NotFound(AZURE_ML, verb, status=status, words=words, advice=advice)
+        if status is None or status in (408, 429) or status >= 500:
+            wait = seconds_in(failure.get("retry_after"))
+            if wait is not None and wait <= LONGEST_WAIT:
+                sleep(wait)  # tasks know no Retry-After: it is over when they ask again
+            return PlatformUnavailable(
+                AZURE_ML, verb, status=status, words=words, advice="Try again.", retry_after=wait
+            )
+        return PlatformRefused(AZURE_ML, verb, status=status, words=words)
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else "it said nothing"

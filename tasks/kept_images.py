@@ -1,0 +1,154 @@
+"""Images on their way into a store that keeps them beside the labels; other stores have nothing to do here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from prefect import task
+
+from labelwright.blocks import with_signature
+from labelwright.ingest import StockItem
+from labelwright.ingest.opening import signed_address_of, version_in
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.stores.protocol import ImageSource, KeepsImages
+
+from .reporting import log, publish_progress
+from .retrying import RETRIED
+from .stores import open_store
+from .workbench import Workbench
+
+STEP, BATCH = "keep the images", "keep images"
+
+
+class ImagesNotKept(PlatformRefused):
+    """Images that the store could not take, each with its reason."""
+
+
+def keep_all_images(title: str) -> None:
+    """Bring every image into the store, batch by batch, and have the whole compared with the manifest."""
+    folder = choose_image_folder(title) if _keeper(Workbench(title)) is not None else None
+    if folder is None:
+        return
+    last, size = Workbench(title).ledger.manifests.last_position(title), Workbench(title).settings.batch_size
+    for first in range(1, last + 1, size):
+        keep_images(title, folder, first, min(first + size - 1, last))
+    seal_images(title, folder)
+
+
+@task(task_run_name="choose where the images of {title} are kept", **RETRIED)
+def choose_image_folder(title: str) -> str | None:
+    """Answers the folder that lacks images, None when all are there. It is named by the images' names and hashes."""
+    bench = Workbench(title)
+    keeper = _the_keeper(bench)
+    folder = keeper.image_folder(title, digest_of_images(bench))
+    effects = bench.ledger.effects
+    known = effects.find(title, STEP, _where(bench))
+    if known is not None and known.outcome != folder:  # the platform dropped an image since
+        effects.forget(title, STEP, _where(bench))
+        known = None
+    if keeper.has_images(folder):
+        if known is None or known.done_at is None:
+            effects.intend(title, STEP, _where(bench))
+            effects.settle(title, STEP, _where(bench), folder)
+        return None
+    if known is not None and known.done_at is not None:  # they were there, and are no longer
+        effects.forget(title, STEP, _where(bench))
+        forget_batches(bench)
+    effects.intend(title, STEP, _where(bench))
+    return folder
+
+
+@task(task_run_name="keep images {first}-{last} of {title}", **RETRIED)
+def keep_images(title: str, folder: str, first: int, last: int) -> None:
+    """Bring the images at positions first to last (both counted, from 1) into the store's folder.
+
+    Raises ImagesNotKept for files that changed since they were checked, or that the store refuses.
+    """
+    bench = Workbench(title)
+    item = f"{_where(bench)} {folder[-12:]} {first}-{last}"
+    known = bench.ledger.effects.find(title, BATCH, item)
+    if known is not None and known.done_at is not None:
+        return
+    bench.ledger.effects.intend(title, BATCH, item)
+    entries = bench.ledger.manifests.between(title, first, last)
+    stamps = {entry.location: entry.stamp for entry in entries}
+    items = [StockItem(entry.image, entry.location) for entry in entries]
+    report = _the_keeper(bench).keep_images(folder, items, _image_source(bench, stamps))
+    if report.failed:
+        some = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
+        raise ImagesNotKept("the store", "keep images", words=f"{len(report.failed)} were not taken: {some}")
+    bench.ledger.effects.settle(title, BATCH, item, f"{report.sent} sent, {report.present} there")
+    log().info("images %d to %d of %s: %d sent, %d were there", first, last, title, report.sent, report.present)
+    publish_progress(title, "keeping images", last, bench.record.images or last)
+
+
+@task(task_run_name="compare the kept images of {title}", **RETRIED)
+def seal_images(title: str, folder: str) -> None:
+    """Compare what the store's folder holds, sizes and MD5s, with the manifest."""
+    bench = Workbench(title)
+    images = (entry.image for entry in bench.ledger.manifests.entries(title))
+    wrong = _the_keeper(bench).seal_images(folder, images)
+    if wrong:
+        forget_batches(bench)
+        words = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
+        raise PlatformUnavailable("the store", "keep images", words=words, advice="Export again.")
+    bench.ledger.effects.settle(title, STEP, _where(bench), folder)
+    log().info("all images of %s are in %s", title, folder)
+
+
+def forget_batches(bench: Workbench) -> None:
+    """What was brought into the store is not there: the next run brings it again."""
+    for effect in bench.ledger.effects.all(bench.title):
+        if effect.step == BATCH and effect.item.startswith(f"{_where(bench)} "):
+            bench.ledger.effects.forget(bench.title, BATCH, effect.item)
+
+
+def kept_folder(bench: Workbench) -> str | None:
+    """Where the store of the campaign keeps its images; None when it keeps none, or does not keep all of them yet."""
+    known = bench.ledger.effects.find(bench.title, STEP, _where(bench))
+    return known.outcome if known is not None and known.done_at is not None else None
+
+
+def kept_url(bench: Workbench) -> Callable[[str], str] | None:
+    """The address of an image by its name, in a store that keeps it."""
+    folder = kept_folder(bench)
+    if folder is None:
+        return None
+    keeper = _the_keeper(bench)
+    return lambda name: keeper.image_url(folder, name)
+
+
+def digest_of_images(bench: Workbench) -> str:
+    """SHA-256 over the sorted names and hashes of the campaign's images."""
+    together = hashlib.sha256()
+    for entry in bench.ledger.manifests.entries(bench.title):
+        together.update(f"{entry.image.sha256}  {entry.image.name}\n".encode())
+    return together.hexdigest()
+
+
+def _where(bench: Workbench) -> str:
+    return f"{bench.spec.export.store} {bench.spec.export.workspace}"
+
+
+def _keeper(bench: Workbench) -> KeepsImages | None:
+    store = open_store(bench.spec.export, bench.settings)
+    return store if isinstance(store, KeepsImages) else None
+
+
+def _the_keeper(bench: Workbench) -> KeepsImages:
+    keeper = _keeper(bench)
+    if keeper is None:
+        raise PlatformRefused(bench.spec.export.store, "keep images", words="this store keeps no images")
+    return keeper
+
+
+def _image_source(bench: Workbench, stamps: dict[str, str | None]) -> ImageSource:
+    images, settings, source = bench.spec.images, with_signature(bench.settings, bench.spec.images), bench.source
+    if images.container is None:
+        return ImageSource(source.open, platform_folder=bench.title)
+    return ImageSource(
+        source.open,
+        signed_url=lambda location: signed_address_of(images, location, settings),
+        etag=lambda location: version_in(stamps.get(location)),
+    )

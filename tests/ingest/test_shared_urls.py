@@ -1,0 +1,137 @@
+"""Addresses that others fetch images from: the image's own one, or one that opens this image and nothing else."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from labelwright.ingest.container import ContainerSource
+from labelwright.ingest.manifests import ManifestSource
+from labelwright.ingest.opening import open_source, shared_url
+from labelwright.ingest.sources import FolderSource, SharesUrls
+from labelwright.ingest.stocktaking import StockItem, take_stock
+from labelwright.ingest.urls import UrlFetcher, UrlSource
+from labelwright.settings import Settings
+from labelwright.spec import ImagesFrom
+
+from .conftest import picture
+from .stores import _KEY, Azurite
+
+CONTAINER = "https://acc.blob.core.windows.net/images"
+DAY = 86_400.0
+
+
+def test_a_url_is_shared_with_its_signature_and_shown_without() -> None:
+    source = UrlSource(["https://s.example.com/a.jpg?sig=CANARY", "https://s.example.com/b.jpg"])
+    signed, plain = (source.url_for(one.location, DAY) for one in source.find())  # type: ignore[union-attr]
+    assert signed is not None
+    assert signed.value == "https://s.example.com/a.jpg?sig=CANARY"
+    assert "CANARY" not in repr(signed)
+    assert plain is not None
+    assert plain.value == "https://s.example.com/b.jpg"
+
+
+def test_a_manifest_shares_its_urls_and_not_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("url,path\nhttps://s.example.com/a.jpg?sig=CANARY,\nftp://nowhere,\n,a.jpg\n")
+    for source in (ManifestSource(manifest), ManifestSource(manifest)):
+        found = source.url_for("https://s.example.com/a.jpg#1", DAY)
+        assert found is not None
+        assert found.value.endswith("?sig=CANARY")
+        assert source.url_for(str(tmp_path / "a.jpg"), DAY) is None
+
+
+def test_threads_that_open_a_manifests_urls_while_it_is_read_find_every_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(_: UrlFetcher, url: str) -> io.BytesIO:
+        asked.append(url)
+        return io.BytesIO(picture(seed=len(asked) + hash(url) % 1000))
+
+    monkeypatch.setattr(UrlFetcher, "fetch", fetch)
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("\n".join(["url", *(f"https://s.example.com/{one}.jpg?sig=1" for one in range(8))]))
+    for _ in range(20):
+        assert all(
+            isinstance(item, StockItem) or "exactly" in item.reason for item in take_stock(ManifestSource(manifest))
+        )
+    assert all(url.endswith("?sig=1") for url in asked)
+
+
+def test_a_folder_shares_nothing(tmp_path: Path) -> None:
+    source = FolderSource(tmp_path)
+    assert not isinstance(source, SharesUrls)
+    assert shared_url(source, str(tmp_path / "a.jpg"), Settings()) is None
+
+
+def test_a_containers_signature_is_never_handed_out() -> None:
+    for source in (ContainerSource(CONTAINER, sas="sp=rl&sig=x"), ContainerSource(f"{CONTAINER}?sp=rl&sig=x")):
+        assert source.url_for("a.jpg", DAY) is None
+
+
+def test_a_public_container_needs_no_signature() -> None:
+    found = ContainerSource(CONTAINER).url_for("река/a 1.jpg", DAY)
+    assert found is not None
+    assert found.value == f"{CONTAINER}/%D1%80%D0%B5%D0%BA%D0%B0/a%201.jpg"
+
+
+def test_with_the_accounts_key_an_address_is_signed_for_reading_one_image_for_long_enough() -> None:
+    for given in ({"sas": "sp=rl&sig=x"}, {}):
+        found = ContainerSource(CONTAINER, key=_KEY, **given).url_for("sub/a 1.jpg", 14 * DAY)
+        assert found is not None
+        parts = urlsplit(found.value)
+        assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{CONTAINER}/sub/a%201.jpg"
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        assert (query["sp"], query["sr"]) == ("r", "b")
+        lasts = datetime.fromisoformat(query["se"]) - datetime.now(UTC)
+        assert timedelta(days=13.9) < lasts <= timedelta(days=14)
+        assert _KEY not in found.value
+        assert "sig" not in repr(found)
+
+
+def test_the_key_and_the_days_come_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELWRIGHT_CONTAINER_KEY", _KEY)
+    monkeypatch.setenv("LABELWRIGHT_IMAGE_URL_DAYS", "2")
+    settings = Settings()
+    assert _KEY not in repr(settings)
+    found = shared_url(open_source(ImagesFrom(container=CONTAINER), settings), "a.jpg", settings)
+    assert found is not None
+    until = parse_qs(urlsplit(found.value).query)["se"][0]
+    assert timedelta(days=1.9) < datetime.fromisoformat(until) - datetime.now(UTC) <= timedelta(days=2)
+
+
+@pytest.fixture
+def azurite(tmp_path: Path) -> Iterator[Azurite]:
+    store = Azurite(tmp_path)
+    yield store
+    store.stop()
+
+
+@pytest.mark.azurite
+def test_a_signed_address_opens_its_image_and_nothing_else(azurite: Azurite) -> None:
+    from azure.storage.blob import ContainerClient
+
+    url = azurite.new_container()
+    with ContainerClient.from_container_url(url) as client:
+        for name in ("река/a 1.jpg", "b.jpg"):
+            client.upload_blob(name, picture(seed=len(name)))
+    source = ContainerSource(url.partition("?")[0], key=_KEY)
+    found = {one.name: one.location for one in source.find()}  # type: ignore[union-attr]
+    shared = source.url_for(found["река/a 1.jpg"], DAY)
+    assert shared is not None
+    assert requests.get(shared.value, timeout=20).content == picture(seed=len("река/a 1.jpg"))
+    other = shared.value.replace(urlsplit(shared.value).path.rpartition("/")[2], "../b.jpg")
+    assert requests.get(other, timeout=20).status_code == 403
+    headers = {"x-ms-blob-type": "BlockBlob"}
+    assert requests.put(shared.value, data=b"x", headers=headers, timeout=20).status_code == 403
+    listing = shared.value.partition("/%")[0] + "?restype=container&comp=list&" + urlsplit(shared.value).query
+    assert requests.get(listing, timeout=20).status_code == 403

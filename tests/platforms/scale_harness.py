@@ -1,0 +1,59 @@
+"""What the contract suite needs to know of Scale: a Rapid project, so that batches wait, and people who draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labelwright.domain import Annotation, Box, Polygon
+from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
+from labelwright.platforms.scale import Options, Scale
+
+from .contract import Harness
+from .proxy import FaultProxy
+from .scale_server import ScaleServer
+
+KEY, CALLBACK_KEY = "live_key_of_this_test", "callback-key-of-this-test"
+HASTE = {"back_off_seconds": 0.01, "patience_seconds": 2.0, "requests_per_second": 0.0, "storm_seconds": 0.0}
+"""Tests do not wait as long as Scale may need."""
+
+
+class ScaleHarness(Harness):
+    expected = frozenset(
+        {"Platform", "TakesImages", "BillsTasks", "ResendsImages", "RecallsImages", "TellsReviews", "OpensWebhooks"}
+    )
+    seen = (
+        Annotation("plastic", Box(1, 2.5, 11, 12), attributes={"wet": "yes"}),
+        Annotation("wood", Polygon(((1, 1), (9, 1), (5, 8)))),
+    )
+    tells_in_the_order_of_images = False
+
+    def __init__(self, server: ScaleServer, proxy: FaultProxy, kind: str = "rapid") -> None:
+        self.server, self.proxy, self.kind = server, proxy, kind
+
+    def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Scale:
+        return self.connected(KEY, timeout_seconds=0.35 if hasty else 20.0, page_size=2 if small_pages else 2000)
+
+    def stranger(self) -> Scale:
+        return self.connected("nobodys_key")
+
+    def connected(self, key: str, **options: Any) -> Scale:
+        given = Options.model_validate({"kind": self.kind, **HASTE, **options})
+        return Scale(f"{self.proxy.url}/v1", key, Secret(CALLBACK_KEY), given)
+
+    def label(
+        self, campaign: RemoteCampaign, access: LabelerAccess | None, objects: Mapping[str, Sequence[Annotation]]
+    ) -> None:
+        for task, seen in objects.items():
+            self.server.live.complete(task, {"annotations": [drawn(one) for one in seen]})
+
+
+def drawn(annotation: Annotation) -> dict[str, Any]:
+    """As Scale tells it."""
+    told: dict[str, Any] = {"label": annotation.label, "uuid": "65ec", "attributes": dict(annotation.attributes)}
+    if isinstance(annotation.shape, Polygon):
+        vertices = [{"x": x, "y": y} for x, y in annotation.shape.points]
+        return told | {"type": "polygon", "vertices": vertices}
+    assert isinstance(annotation.shape, Box)
+    box = annotation.shape
+    return told | {"type": "box", "left": box.xmin, "top": box.ymin, "width": box.width, "height": box.height}

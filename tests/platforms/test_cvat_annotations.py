@@ -1,0 +1,304 @@
+"""Annotations of CVAT become our labels: what each shape means, and what is left out with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Size, WholeImage
+from labelwright.platforms.cvat_annotations import Malformed, Reader, said_of, shape_from, turned
+from labelwright.platforms.cvat_masks import decoded, outline
+from labelwright.platforms.cvat_schema import CvatLabel, CvatLabels
+from labelwright.platforms.cvat_shapes import CvatFrame, CvatFrames
+from labelwright.platforms.cvat_tracks import shapes_of
+
+LABELS = CvatLabels((CvatLabel(5, "car", "any", {"occluded_by": 3, "plate": 4}), CvatLabel(8, "night", "tag", {})))
+
+
+def reader(frames: int = 3, deleted: frozenset[int] = frozenset()) -> Reader:
+    shown = CvatFrames(tuple(CvatFrame(f"{n}.jpg", 320, 240) for n in range(frames)), deleted)
+    return Reader(7, LABELS, shown, {n: f"{n}.jpg" for n in range(frames)})
+
+
+def shape(frame: int = 0, kind: str = "rectangle", points: Any = (10, 20, 110, 120), **more: Any) -> dict[str, Any]:
+    return {"id": 1, "type": kind, "frame": frame, "label_id": 5, "points": list(points), "attributes": [], **more}
+
+
+def read(*shapes: Any, tags: Any = (), tracks: Any = (), frames: int = 3) -> tuple[list[LabeledImage], Reader]:
+    told = reader(frames)
+    answer = {"shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)}
+    return list(told.images(answer, range(frames), range(frames))), told
+
+
+def only(*shapes: Any, **more: Any) -> Annotation:
+    images, told = read(*shapes, **more)
+    ((annotation,),) = [image.annotations for image in images if image.annotations]
+    assert told.left_out == []
+    return annotation
+
+
+def test_a_rectangle_is_a_box_whichever_corner_was_first() -> None:
+    assert only(shape(points=(110, 120, 10, 20))) == Annotation("car", Box(10, 20, 110, 120))
+
+
+def test_a_rotated_rectangle_is_a_polygon_turned_clockwise_around_its_middle() -> None:
+    got = only(shape(points=(100, 100, 140, 120), rotation=90)).shape
+    assert isinstance(got, Polygon)
+    assert [tuple(round(value, 6) for value in point) for point in got.points] == [
+        (130, 90),
+        (130, 130),
+        (110, 130),
+        (110, 90),
+    ]
+    assert only(shape(rotation=360)).shape == Box(10, 20, 110, 120)
+
+
+@given(st.floats(0.5, 359.5))
+def test_a_turned_rectangle_keeps_its_area(degrees: float) -> None:
+    assert turned(Box(10, 20, 50, 40), degrees).area == pytest.approx(800)
+
+
+def test_a_rotated_rectangle_is_cut_at_the_edge_of_its_image() -> None:
+    images, told = read(shape(points=(300, 100, 360, 120), rotation=45))
+    (annotation,) = images[0].annotations
+    assert annotation.shape.inside(images[0].size)
+    assert "reached beyond its image" in str(told.left_out[0])
+    assert not told.left_out[0].malformed
+
+
+def test_a_polygon_keeps_its_corners() -> None:
+    got = only(shape(kind="polygon", points=(0, 200, 320, 200, 320, 240, 0, 240)))
+    assert got.shape == Polygon(((0, 200), (320, 200), (320, 240), (0, 240)))
+
+
+def test_a_corner_that_was_clicked_twice_counts_once() -> None:
+    got = only(shape(kind="polygon", points=(0, 0, 9, 0, 9, 0, 5, 8)))
+    assert got.shape == Polygon(((0, 0), (9, 0), (5, 8)))
+
+
+def test_a_tag_is_of_the_whole_image() -> None:
+    got = only(tags=[{"id": 1, "label_id": 8, "frame": 2, "attributes": []}])
+    assert got == Annotation("night", WholeImage())
+
+
+def test_attributes_bear_their_names_and_empty_ones_are_none() -> None:
+    said = [{"spec_id": 4, "value": ""}, {"spec_id": 3, "value": "tree"}, {"spec_id": 99, "value": "x"}]
+    assert dict(only(shape(attributes=said)).attributes) == {"occluded_by": "tree"}
+
+
+def test_how_sure_a_model_was_is_kept_where_the_server_tells_it() -> None:
+    assert only(shape(score=0.25)).confidence == 0.25
+    assert only(shape(score=7)).confidence == only(shape()).confidence == 1
+
+
+def test_annotations_come_in_the_order_in_which_they_were_made() -> None:
+    tag = {"id": 1, "label_id": 8, "frame": 0}
+    images, _ = read(shape(id=9, points=(1, 1, 2, 2)), shape(id=4, points=(3, 3, 4, 4)), tags=[tag])
+    assert [one.label for one in images[0].annotations] == ["car", "car", "night"]
+    assert images[0].annotations[0].shape == Box(3, 3, 4, 4)
+
+
+def test_what_reaches_beyond_the_image_a_little_is_cut_without_a_word_and_else_with_one() -> None:
+    images, told = read(shape(points=(-0.6, 0, 320.9, 44)))
+    assert images[0].annotations[0].shape == Box(0, 0, 320, 44)
+    assert told.left_out == []
+    images, told = read(shape(points=(-10, -2, 3300, 44)))
+    assert images[0].annotations[0].shape == Box(0, 0, 320, 44)
+    assert "was cut to it" in str(told.left_out[0])
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason", "malformed"),
+    [
+        (shape(points=(1, 2, 33)), "rectangle: 3 numbers instead of 4", True),
+        (shape(points=("a", 2, 3, 4)), "no list of numbers", True),
+        (shape(points=(float("nan"), 2, 3, 4)), "no list of numbers", True),
+        ({**shape(), "points": None}, "no list of numbers", True),
+        (shape(kind="polygon", points=(1, 2, 3, 4)), "polygon: 4 numbers", True),
+        (shape(label_id=6), "its label is none of the project's", True),
+        (shape(frame=99), "its frame is none of its job", True),
+        (shape(points=(5, 5, 5, 9)), "box is empty", False),
+        (shape(kind="polygon", points=(0, 0, 9, 9, 9, 0, 0, 9)), "crosses itself", False),
+        (shape(points=(400, 400, 500, 500)), "outside the image", False),
+        (shape(kind="ellipse"), "labels here have no ellipse", False),
+        (shape(kind="skeleton", points=()), "labels here have no skeleton", False),
+        (shape(kind="mask", points=(3, 1)), "a mask of 2 numbers", False),
+    ],
+)
+def test_what_can_be_no_label_is_named_with_its_place_and_the_rest_is_delivered(
+    bad: dict[str, Any], reason: str, malformed: bool
+) -> None:
+    images, told = read(shape(id=1), {**bad, "id": 6})
+    assert [len(image.annotations) for image in images] == [1, 0, 0]
+    (left_out,) = told.left_out
+    assert reason in str(left_out)
+    assert "shape 6 of task 7, frame" in str(left_out)
+    assert left_out.malformed is malformed
+
+
+def test_an_answer_of_another_form_is_read_as_far_as_it_goes() -> None:
+    told = reader()
+    images = list(told.images({"shapes": [None, 3], "tags": None, "tracks": "x"}, range(3), range(3)))
+    assert [image.annotations for image in images] == [(), (), ()]
+
+
+# Masks
+
+
+def mask(rows: list[str], left: int = 0, top: int = 0) -> list[float]:
+    """CVAT's points of a mask that is drawn with # in a box."""
+    bits = [character == "#" for row in rows for character in row]
+    runs, value, count = [], False, 0
+    for bit in bits:
+        if bit != value:
+            runs.append(count)
+            value, count = bit, 0
+        count += 1
+    runs.append(count)
+    return [*runs, left, top, left + len(rows[0]) - 1, top + len(rows) - 1]
+
+
+def test_a_masks_outline_goes_around_its_pixels() -> None:
+    got = outline(mask(["##.", "###"], left=10, top=20))
+    assert set(got.points) == {(10, 20), (12, 20), (12, 21), (13, 21), (13, 22), (10, 22)}
+    assert got.area == 5
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=6))
+def test_an_outline_holds_just_the_masks_pixels_or_the_mask_is_refused(rows: list[list[bool]]) -> None:
+    width = max(map(len, rows))
+    drawn = ["".join("#" if bit else "." for bit in row).ljust(width, ".") for row in rows]
+    count = sum(map(sum, rows))
+    bits, _, _ = decoded(mask(drawn))
+    assert int(bits.sum()) == count
+    try:
+        got = outline(mask(drawn))
+    except InvalidShape:
+        assert count == 0 or parts(bits) != 1 or parts(~np.pad(bits, 1)) != 1 or touches(bits)
+    else:
+        assert got.area == count
+
+
+def parts(bits: np.ndarray) -> int:
+    """Patches of set pixels that hang together by their edges."""
+    left, found = {tuple(one) for one in np.argwhere(bits).tolist()}, 0
+    while left:
+        found += 1
+        reached = [left.pop()]
+        while reached:
+            y, x = reached.pop()
+            for near in ((y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)):
+                if near in left:
+                    left.remove(near)
+                    reached.append(near)
+    return found
+
+
+def touches(bits: np.ndarray) -> bool:
+    """Whether two pixels meet at a corner alone: the outline would meet itself there."""
+    a, b, c, d = bits[:-1, :-1], bits[:-1, 1:], bits[1:, :-1], bits[1:, 1:]
+    return bool(((a & d & ~b & ~c) | (b & c & ~a & ~d)).any())
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [(["#.#"], "2 parts"), (["###", "#.#", "###"], "1 holes"), (["..."], "empty")],
+)
+def test_a_mask_that_is_no_one_outline_is_left_out_and_says_why(rows: list[str], reason: str) -> None:
+    images, told = read(shape(kind="mask", points=mask(rows)))
+    assert images[0].annotations == ()
+    assert reason in str(told.left_out[0])
+
+
+def test_a_mask_whose_runs_do_not_fit_is_refused() -> None:
+    with pytest.raises(InvalidShape, match="do not fit"):
+        outline([1, 99, 0, 0, 2, 2])
+
+
+# Tracks
+
+
+def track(*keys: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"id": 2, "label_id": 5, "frame": 0, "attributes": [], "shapes": list(keys), **more}
+
+
+def key(frame: int, points: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "rectangle", "frame": frame, "points": list(points), "outside": False, "attributes": [], **more}
+
+
+def test_a_track_moves_evenly_between_its_key_frames_and_stays_to_the_end() -> None:
+    moving = track(key(0, (0, 0, 10, 10)), key(2, (20, 0, 30, 10)))
+    images, told = read(tracks=[moving], frames=5)
+    assert [image.annotations[0].shape for image in images] == [
+        Box(0, 0, 10, 10),
+        Box(10, 0, 20, 10),
+        Box(20, 0, 30, 10),
+        Box(20, 0, 30, 10),
+        Box(20, 0, 30, 10),
+    ]
+    assert told.left_out == []
+
+
+def test_an_object_that_is_outside_is_not_seen_until_it_comes_back() -> None:
+    moving = track(key(0, (0, 0, 10, 10)), key(1, (0, 0, 10, 10), outside=True), key(3, (5, 5, 9, 9)))
+    images, _ = read(tracks=[moving], frames=4)
+    assert [len(image.annotations) for image in images] == [1, 0, 0, 1]
+
+
+def test_a_track_turns_on_the_shorter_way() -> None:
+    turning = track(key(0, (0, 0, 10, 4), rotation=350), key(2, (0, 0, 10, 4), rotation=10))
+    (_, middle, _) = shapes_of(turning, 2)
+    assert middle["rotation"] == 0
+
+
+def test_an_outline_of_another_number_of_corners_stays_until_its_next_key_frame() -> None:
+    first = {**key(0, (0, 0, 9, 0, 5, 8)), "type": "polygon"}
+    second = {**key(2, (0, 0, 9, 0, 9, 9, 0, 9)), "type": "polygon"}
+    told = list(shapes_of(track(first, second), 2))
+    assert [len(one["points"]) for one in told] == [6, 6, 8]
+
+
+def test_attributes_of_a_key_frame_hold_until_the_next_one() -> None:
+    moving = track(
+        key(0, (0, 0, 9, 9)),
+        key(1, (0, 0, 9, 9), attributes=[{"spec_id": 3, "value": "tree"}]),
+        attributes=[{"spec_id": 4, "value": "AB 1"}, {"spec_id": 3, "value": "none"}],
+    )
+    images, _ = read(tracks=[moving], frames=3)
+    assert [dict(image.annotations[0].attributes) for image in images] == [
+        {"occluded_by": "none", "plate": "AB 1"},
+        {"occluded_by": "tree", "plate": "AB 1"},
+        {"occluded_by": "tree", "plate": "AB 1"},
+    ]
+
+
+def test_a_malformed_key_frame_is_left_out_by_itself() -> None:
+    images, told = read(tracks=[track(key(0, (0, 0, 10)), key(1, (0, 0, 9, 9)))], frames=2)
+    assert [len(image.annotations) for image in images] == [0, 1]
+    assert "track 2" in str(told.left_out[0])
+
+
+# The other way
+
+
+def test_labels_that_are_put_in_are_read_back_the_same() -> None:
+    said = (
+        Annotation("car", Box(1, 2.5, 11, 12), 0.5, {"plate": "AB 1"}),
+        Annotation("car", Polygon(((1, 1), (9, 1), (5, 8)))),
+        Annotation("night", WholeImage()),
+    )
+    shapes, tags = said_of(LabeledImage("0.jpg", Size(320, 240), said), 0, LABELS, scores=True)
+    numbered = [{**one, "id": number} for number, one in enumerate(shapes)]
+    images, told = read(*numbered, tags=tags)
+    assert images[0].annotations == said
+    assert told.left_out == []
+    assert all("score" not in one for one in said_of(images[0], 0, LABELS, scores=False)[0])
+
+
+def test_a_shape_without_points_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        shape_from({"type": "rectangle"})

@@ -1,0 +1,97 @@
+"""What `Http` can be asked for beyond JSON: cookies, streams, patience, and a platform's own reading of an answer."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.http import Http, Unexplained
+from labelwright.platforms.remo_multipart import FileToUpload, Multipart
+
+from .scripted import Scripted, answer, scripted
+
+COOKIE = ["Content-Type: application/json", "Set-Cookie: sessionid=abc; Path=/"]
+
+
+def client(server: Scripted, **more: Any) -> Http:
+    return Http("river", server.url, timeout=(0.5, 0.3), **{"patience": 0.0, **more})
+
+
+def cookies(server: Scripted) -> list[str]:
+    return [line for request in server.requests for line in request.split("\r\n") if line.startswith("Cookie:")]
+
+
+def test_cookies_are_kept_only_where_they_are_wanted():
+    for wanted in (False, True):
+        with scripted(answer(200, headers=COOKIE)) as server:
+            http = client(server, cookies=wanted)
+            http.call("look", "GET", "/")
+            http.call("look", "GET", "/")
+            assert cookies(server) == (["Cookie: sessionid=abc"] if wanted else [])
+
+
+def test_a_cookie_that_is_kept_gives_way_to_the_servers():
+    with scripted(answer(200, headers=COOKIE)) as server:
+        http = client(server, cookies=True)
+        http.keep_cookie("sessionid", "ours")
+        http.call("look", "GET", "/")
+        assert cookies(server) == ["Cookie: sessionid=ours"]
+    with scripted(answer(200, headers=COOKIE)) as server:
+        http = client(server, cookies=True)
+        http.call("look", "GET", "/")
+        http.keep_cookie("sessionid", "ours")
+        http.call("look", "GET", "/")
+        assert cookies(server) == ["Cookie: sessionid=abc"]
+
+
+def test_a_platform_may_know_better_what_an_answer_means():
+    seen: list[Unexplained] = []
+
+    def explain(found: Unexplained) -> PlatformRefused | None:
+        seen.append(found)
+        return NotFound("river", found.verb, status=found.status) if b"nothing here" in found.body else None
+
+    page = answer(200, b"<p>nothing here</p>", ["Content-Type: text/HTML; charset=utf-8"])
+    with scripted(page) as server, pytest.raises(NotFound):
+        client(server, explain=explain).call("look", "GET", "/")
+    assert (seen[0].verb, seen[0].method, seen[0].status, seen[0].kind) == ("look", "GET", 200, "text/html")
+    with scripted(answer(500, b"oops")) as server, pytest.raises(PlatformUnavailable):
+        client(server, explain=explain).call("look", "GET", "/")
+    with scripted(answer(200)) as server:
+        assert client(server, explain=explain).call("look", "GET", "/") == {}
+    assert len(seen) == 2, "a good answer needs no explaining"
+
+
+def test_a_stream_is_sent_with_its_length_and_from_its_start_each_time():
+    opened: list[int] = []
+
+    def open_file() -> io.BytesIO:
+        opened.append(1)
+        return io.BytesIO(b"x" * 10)
+
+    form = Multipart({"task": "Dog"}, [FileToUpload("a.png", 10, open_file)])
+    busy = answer(503, headers=["Retry-After: 0"])
+    with scripted(busy, answer(200)) as server:
+        http = client(server, patience=2.0)
+        headers = {"Content-Type": form.content_type}
+        http.ask("send", "POST", "/", body=form.stream, headers=headers, wanted="json")
+    assert len(opened) == 2
+    for request in server.requests:
+        assert f"Content-Length: {len(form)}" in request
+        assert "Transfer-Encoding" not in request
+
+
+def test_a_request_may_be_given_more_time_than_others():
+    def slow(connection: socket.socket) -> None:
+        time.sleep(0.6)
+        connection.sendall(answer(200, b"[]"))
+
+    with scripted(slow) as server, pytest.raises(PlatformUnavailable):
+        client(server).call("look", "GET", "/")
+    with scripted(slow) as server:
+        assert client(server).ask("look", "GET", "/", wanted="json", seconds=5).data == []

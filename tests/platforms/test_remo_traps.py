@@ -1,0 +1,805 @@
+"""What is odd about Remo, and what the adapter makes of it: one test or more for each oddity, on both generations."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from labelwright.domain import Annotation, Box, Geometry, Image, Label, LabeledImage, LabelSchema, Size, WholeImage
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.protocol import CampaignOrder, ImageToSend, RemoteCampaign, RemoteState, Secret, SetState
+from labelwright.platforms.registry import PLATFORMS, Connection
+from labelwright.platforms.remo import Remo
+from labelwright.platforms.remo_names import our_name
+from labelwright.platforms.remo_session import RemoSession
+from labelwright.platforms.remo_shapes import ImageStatus, RemoFolder, Task
+
+from .contract import all_labels, picture, to_send, unique, wait_for_batch
+from .proxy import Fault, FaultProxy, Rule
+from .remo_harness import Labeler
+from .remo_server import EMAIL, PASSWORD, RemoServer
+
+BOATS = LabelSchema((Label("sailing Boat"), Label("buoy")))
+
+
+def connected(server: RemoServer, **more: Any) -> Remo:
+    return Remo(RemoSession(server.url, EMAIL, Secret(PASSWORD), timeout=(5, 10), patience=1), **more)
+
+
+@pytest.fixture(params=[False, True], ids=["0.3.29", "0.6.1"])
+def server(request: pytest.FixtureRequest) -> Iterator[RemoServer]:
+    with RemoServer(modern=request.param) as server:
+        server.world.looks_until_done = 1
+        yield server
+
+
+@pytest.fixture
+def old() -> Iterator[RemoServer]:
+    with RemoServer(modern=False) as server:
+        yield server
+
+
+@pytest.fixture
+def new() -> Iterator[RemoServer]:
+    with RemoServer(modern=True) as server:
+        server.world.looks_until_done = 1
+        yield server
+
+
+def campaign(
+    remo: Remo, labels: LabelSchema = BOATS, names: tuple[str, ...] = ("a.png", "b.png", "c.png")
+) -> RemoteCampaign:
+    made = remo.create_campaign(CampaignOrder(unique("campaign"), labels, "partner@example.com"))
+    remo.send_images(made.id, 1, [to_send(name) for name in names])
+    wait_for_batch(remo, made.id, 1)
+    remo.activate_campaign(made.id)
+    return made
+
+
+def ids(remo: Remo, made: RemoteCampaign) -> dict[str, str]:
+    return {image.name: image.id for image in remo.list_campaign_images(made.id)}
+
+
+def write(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        (folder / name).write_bytes(picture(name))
+    return [folder / name for name in names]
+
+
+# folder_id
+
+
+def test_linked_files_go_into_the_folder_on_both_generations(server: RemoServer) -> None:
+    remo = connected(server)
+    server.world.local = {"/data/a.png": picture("a.png")}
+    dataset = remo.create_dataset("river").id
+    folder = remo.create_folder(dataset, "batch-1").id
+    done = remo.link_files(dataset, ["/data"], folder=folder)
+    if done.session:
+        remo.wait_for_upload(done.session)
+    assert [(type(one), one.name) for one in remo.list_contents(dataset)] == [(RemoFolder, "batch-1")]
+    assert [one.name for one in remo.list_contents(dataset, folder)] == ["a.png"]
+    (asked,) = server.calls("POST", r"/api/dataset/\d+/upload/")
+    assert json.loads(asked.body)["folder_id"] == int(folder)
+    assert "folder_id" not in asked.query
+
+
+def test_sent_files_go_into_the_folder_by_the_query_on_0_3(old: RemoServer, tmp_path: Path) -> None:
+    remo = connected(old)
+    dataset = remo.create_dataset("river").id
+    folder = remo.create_folder(dataset, "batch-1").id
+    assert remo.upload_files(dataset, write(tmp_path, "a.png"), folder=folder).added == 1
+    assert [one.name for one in remo.list_contents(dataset, folder)] == ["a.png"]
+    (asked,) = old.calls("POST", r"/api/dataset/\d+/upload/")
+    assert (asked.query["folder_id"], asked.form) == (folder, {})
+
+
+def test_sent_files_are_refused_a_folder_on_0_6_which_would_lose_it(new: RemoServer, tmp_path: Path) -> None:
+    remo = connected(new)
+    dataset = remo.create_dataset("river").id
+    folder = remo.create_folder(dataset, "batch-1").id
+    with pytest.raises(PlatformRefused, match="link files that lie on the server"):
+        remo.upload_files(dataset, write(tmp_path, "a.png"), folder=folder)
+    assert not new.calls("POST", r"/api/dataset/\d+/upload/")
+
+
+# Completion
+
+
+def test_a_set_that_is_completed_by_its_own_word_with_nothing_done_is_not(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    dataset, annotation_set = made.id.split("-")
+    for image in ids(remo, made).values():
+        remo.set_image_status(dataset, annotation_set, image, ImageStatus.NOT_ANNOTATED)
+    (listed,) = remo.list_annotation_sets(dataset)
+    assert listed.says_it_is_completed
+    assert not listed.complete
+    now = remo.read_campaign(made.id)
+    assert (now.state, now.done, now.total) == (RemoteState.ACTIVE, 0, 3)
+    assert all_labels(remo, made.id) == []
+
+
+def test_zeros_before_the_first_annotation_are_no_completion(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    with server.lock:
+        server.world.sets[int(made.id.split("-")[1])].counted = None
+    told = requests.get(
+        f"{server.url}/api/v1/ui/datasets/{made.id.split('-')[0]}/annotation-sets/",
+        headers={"Authorization": f"Token {server.token}"},
+        timeout=5,
+    ).json()["results"][0]
+    assert told["total_images"] == 3
+    assert told["statistics"].get("todo_count", 0) == 0
+    assert remo.read_campaign(made.id).state is RemoteState.ACTIVE
+
+
+def test_statistics_from_before_the_images_came_are_no_completion(new: RemoServer) -> None:
+    remo = connected(new)
+    made = campaign(remo)
+    assert new.world.sets[int(made.id.split("-")[1])].counted["todo_count"] == 0  # counted when it was empty
+    assert remo.read_campaign(made.id).state is RemoteState.ACTIVE
+
+
+def test_images_that_are_skipped_or_empty_complete_a_campaign_and_are_kept(server: RemoServer) -> None:
+    remo, labeler = connected(server), Labeler(server.url)
+    made = campaign(remo)
+    images = ids(remo, made)
+    labeler.say(made.id, images["a.png"], {"objects": []})
+    labeler.say(made.id, images["b.png"], {"objects": []}, "skipped")
+    assert remo.read_campaign(made.id).state is RemoteState.ACTIVE
+    labeler.say(made.id, images["c.png"], {"objects": []})
+    now = remo.read_campaign(made.id)
+    assert (now.state, now.done, now.total) == (RemoteState.COMPLETED, 3, 3)
+    assert {one.name: one.annotations for one in all_labels(remo, made.id)} == {"a.png": (), "b.png": (), "c.png": ()}
+
+
+def test_statistics_of_the_users_document_alone_are_enough(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    for annotated, state in ((2, RemoteState.ACTIVE), (3, RemoteState.COMPLETED)):
+        with server.lock:
+            counted = {"annotated_images_count": annotated, "top3_classes": [], "total_classes": 2}
+            server.world.sets[int(made.id.split("-")[1])].counted = counted
+        assert remo.read_campaign(made.id).state is state
+
+
+# Uploads
+
+
+def test_a_session_that_failed_although_the_files_are_there_is_judged_by_listing(new: RemoServer) -> None:
+    remo = connected(new)
+    made = campaign(remo, names=("a.png", "b.png"))
+    remo.send_images(made.id, 1, [to_send(name) for name in ("a.png", "b.png", "c.png")])
+    found = wait_for_batch(remo, made.id, 1)
+    assert [one.status for one in new.world.uploads.values()] == ["done", "failed"]
+    assert (found.state, found.rejected) == (SetState.FINISHED, ())
+    assert sorted(ids(remo, made)) == ["a.png", "b.png", "c.png"]
+
+
+def test_a_file_that_is_there_already_is_no_error_on_0_3(old: RemoServer) -> None:
+    remo = connected(old)
+    made = campaign(remo)
+    remo.send_images(made.id, 1, [to_send("a.png")])
+    assert remo.read_batch(made.id, 1).rejected == ()
+    assert sorted(ids(remo, made)) == ["a.png", "b.png", "c.png"]
+
+
+def test_a_second_complete_that_is_answered_404_is_no_error(new: RemoServer) -> None:
+    remo = connected(new)
+    upload = remo.start_upload(remo.create_dataset("river").id).session or ""
+    remo.complete_upload(upload)
+    remo.complete_upload(upload)
+    assert remo.wait_for_upload(upload).state == "done"
+    with pytest.raises(NotFound):
+        remo.complete_upload("00000000-0000-0000-0000-000000000000")
+
+
+def test_images_that_remo_cannot_take_are_left_out_each_with_its_reason(server: RemoServer) -> None:
+    remo = connected(server)
+    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    gif, long = to_send("moving.gif"), to_send("n" * 260 + ".png")
+    gif = replace(gif, image=replace(gif.image, format="GIF"))
+    remo.send_images(made.id, 1, [to_send("a.png"), gif, long])
+    found = wait_for_batch(remo, made.id, 1)
+    assert dict(found.rejected) == {
+        "moving.gif": "Remo takes JPEG, PNG, TIFF, not GIF",
+        long.image.name: "Remo takes names of at most 255 bytes",
+    }
+    assert list(ids(remo, made)) == ["a.png"]
+
+
+def test_an_image_that_the_server_cannot_open_is_left_out_with_its_words(server: RemoServer) -> None:
+    remo = connected(server)
+    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    broken = replace(to_send("sub/broken.png"), open=lambda: io.BytesIO(picture("broken.png")[:40]))
+    remo.send_images(made.id, 1, [to_send("a.png"), broken])
+    ((name, reason),) = wait_for_batch(remo, made.id, 1).rejected
+    assert name == "sub/broken.png"
+    assert "Failed to upload image" in reason
+    assert list(ids(remo, made)) == ["a.png"]
+
+
+def test_another_process_learns_what_was_left_out_from_the_uploads(new: RemoServer) -> None:
+    remo = connected(new)
+    made = campaign(remo)
+    dataset = made.id.split("-")[0]
+    broken = to_send("дно/broken.png")
+    data = picture("broken.png")[:60]
+    remo.send_images(made.id, 2, [replace(broken, open=lambda: io.BytesIO(picture("x")))])
+    with new.lock:
+        upload = list(new.world.uploads.values())[-1]
+        upload.files = {name: (kind, data) for name, (kind, _) in upload.files.items()}
+    other = connected(new)
+    assert wait_for_batch(other, made.id, 2).rejected[0][0] == "дно/broken.png"
+    assert len(list(remo.list_images(dataset))) == 3
+
+
+def test_names_survive_folders_quotes_entities_dots_and_missing_endings(server: RemoServer) -> None:
+    names = (
+        "a.png",
+        "sub/a.png",
+        "sub\\b.png",
+        'q"uote.png',
+        "x&amp;y.png",
+        " lead.png",
+        ".hidden.png",
+        "50%2F.png",
+        "noending",
+        "река/дно 1.png",
+        "A.png",
+        "c.jpeg.bin",
+        "semi;colon.png",
+    )
+    remo = connected(server)
+    made = campaign(remo, names=names)
+    assert sorted(ids(remo, made)) == sorted(names)
+
+
+def test_a_name_that_somebody_else_gave_is_shown_as_it_is() -> None:
+    assert our_name("100%.png") == "100%.png"
+    assert our_name("100%25.png") == "100%.png"
+    assert our_name("a%2Fb.png") == "a/b.png"
+    assert our_name("photo%_.jpg") == "photo"
+
+
+def test_an_image_that_is_stored_turned_is_sent_upright(server: RemoServer) -> None:
+    buffer = io.BytesIO()
+    turned = Pillow.new("RGB", (60, 40), "red")
+    turned.paste("blue", (0, 0, 30, 40))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(buffer, "JPEG", exif=exif, quality=95)
+    data = buffer.getvalue()
+    image = Image("turned.jpg", Size(40, 60), len(data), hashlib.sha256(data).hexdigest(), "", "JPEG")
+    remo = connected(server)
+    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    remo.send_images(made.id, 1, [ImageToSend(image, lambda: io.BytesIO(data)), to_send("a.png")])
+    wait_for_batch(remo, made.id, 1)
+    sizes = {one.name: (one.width, one.height) for one in remo.list_campaign_images(made.id)}
+    assert sizes == {"turned.jpg": (40, 60), "a.png": (40, 30)}
+    (dataset,) = server.world.datasets.values()
+    by_name = {one.name: one.data for one in dataset.pictures.values()}
+    assert by_name["a.png"] == picture("a.png")
+    with Pillow.open(io.BytesIO(by_name["turned.jpg"])) as there, Pillow.open(io.BytesIO(data)) as ours:
+        assert there.getexif().get(0x0112, 1) == 1
+        assert there.getpixel((20, 10)) == pytest.approx(ImageOps.exif_transpose(ours).getpixel((20, 10)), abs=4)
+
+
+def test_a_batch_is_not_worked_off_beside_another_one(new: RemoServer) -> None:
+    remo = connected(new)
+    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    new.world.looks_until_done = 3
+    for batch in (1, 2):
+        remo.send_images(made.id, batch, [to_send("a.png"), to_send(f"{batch}.png")])
+    first, _ = new.world.uploads.values()
+    assert first.status == "done"
+    wait_for_batch(remo, made.id, 2)
+    assert sorted(ids(remo, made)) == ["1.png", "2.png", "a.png"]
+
+
+def test_a_session_that_was_lost_with_its_server_blocks_nothing(new: RemoServer) -> None:
+    remo = connected(new)
+    made = campaign(remo)
+    lost = remo.start_upload(made.id.split("-")[0]).session or ""
+    with new.lock:
+        new.world.uploads[lost].status = "in progress"
+        new.world.uploads[lost].created_at = "2020-01-01T00:00:00.000Z"
+        new.world.looks_until_done = 10**9
+    assert not remo.is_busy(made.id.split("-")[0])
+
+
+# Versions that know fewer calls than the two that were seen
+
+LISTS = r"/sdk/|annotation-sets/\d+/images/$|annotation-set/\d+/image/$|/ui/uploads/$"
+
+
+@pytest.mark.parametrize("unknown", [LISTS, rf"{LISTS}|/annotation/$"], ids=["no lists", "nor single images"])
+def test_a_campaign_needs_none_of_the_lists_that_only_some_versions_have(server: RemoServer, unknown: str) -> None:
+    server.unknown = unknown
+    remo, labeler = connected(server), Labeler(server.url)
+    made = campaign(remo)
+    images = ids(remo, made)
+    assert sorted(images) == ["a.png", "b.png", "c.png"]
+    boat = [{"name": "O", "classes": [{"name": "Buoy"}], "coordinates": [{"x": 1, "y": 2}, {"x": 9, "y": 9}]}]
+    labeler.say(made.id, images["b.png"], {"objects": boat})
+    assert [one.name for one in all_labels(remo, made.id)] == ["b.png"]
+    labeler.say(made.id, images["a.png"], {"objects": []})
+    labeler.say(made.id, images["c.png"], {"objects": []}, "skipped")
+    assert remo.read_campaign(made.id).state is RemoteState.COMPLETED
+    found = {one.name: len(one.annotations) for one in all_labels(remo, made.id)}
+    assert found == {"a.png": 0, "b.png": 1, "c.png": 0}
+
+
+def test_images_in_folders_are_listed_where_there_is_no_list_of_all(server: RemoServer) -> None:
+    server.unknown = "/sdk/"
+    remo = connected(server)
+    server.world.local = {"/data/inner.png": picture("inner.png"), "/top/outer.png": picture("outer.png")}
+    dataset = remo.create_dataset("river").id
+    folder = remo.create_folder(dataset, "batch-1").id
+    for path, where in (("/data", folder), ("/top", None)):
+        done = remo.link_files(dataset, [path], folder=where)
+        if done.session:
+            remo.wait_for_upload(done.session)
+    assert sorted(one.name for one in remo.list_images(dataset)) == ["inner.png", "outer.png"]
+    with pytest.raises(NotFound):
+        list(remo.list_images("999"))
+
+
+# URLs
+
+
+def test_links_to_images_are_refused_unless_they_can_be_fetched(server: RemoServer) -> None:
+    remo = connected(server)
+    dataset = remo.create_dataset("river").id
+    with pytest.raises(PlatformRefused, match="lose their names"):
+        remo.upload_urls(dataset, ["https://example.com/a.png"])
+    assert not server.calls("POST", r"/api/dataset/\d+/upload/")
+
+
+def test_images_behind_links_keep_their_names_since_we_fetch_them(server: RemoServer) -> None:
+    import zipfile
+
+    pack = io.BytesIO()
+    with zipfile.ZipFile(pack, "w") as archive:
+        archive.writestr("packed.png", picture("packed.png"))
+    server.world.web = {"https://example.com/pack.zip": pack.getvalue()}
+    remo, fetched = connected(server), []
+
+    def fetch(url: str) -> io.BytesIO:
+        fetched.append(url)
+        return io.BytesIO(picture(url))
+
+    dataset = remo.create_dataset("river").id
+    links = ["https://example.com/one.png?x=1", "https://example.com/pack.zip", "https://example.com/tw%C3%B6.png"]
+    done = remo.upload_urls(dataset, links, fetch=fetch)
+    if done.session:
+        remo.wait_for_upload(done.session)
+    assert fetched == [links[0], links[2]]
+    assert sorted(one.name for one in remo.list_images(dataset)) == ["one.png", "packed.png", "twö.png"]
+
+
+# Sessions and pages
+
+
+def test_workers_of_one_session_meet_no_400(new: RemoServer) -> None:
+    remo = connected(new)
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            assert list(remo.list_datasets()) == []
+        except BaseException as failure:  # noqa: BLE001 - told below
+            failures.append(failure)
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert new.collisions == 0
+
+
+def test_requests_without_the_session_cookie_do_meet_400(new: RemoServer) -> None:
+    """Else the test above could not fail."""
+    headers, found = {"Authorization": f"Token {new.token}"}, []
+
+    def ask() -> None:
+        found.append(requests.get(f"{new.url}/api/v1/ui/datasets/", headers=headers, timeout=5).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 400 in found
+    assert new.collisions > 0
+
+
+def test_a_400_of_sessions_that_met_may_be_tried_again(new: RemoServer) -> None:
+    remo = connected(new)
+    remo.check()
+    remo.session._http._session.cookies.clear()
+    with new.lock:
+        new.without_cookie = 1  # somebody else's request is on its way
+    with pytest.raises(PlatformUnavailable, match="in each other's way"):
+        remo.check()
+
+
+def test_adapters_of_one_connection_share_a_session(new: RemoServer) -> None:
+    connection = Connection(new.url, EMAIL, Secret(PASSWORD))
+    one, other = (PLATFORMS["remo"].connect(connection) for _ in range(2))
+    assert isinstance(one, Remo)
+    assert isinstance(other, Remo)
+    assert one.session is other.session
+    one.check(), other.check()
+    assert len(new.calls("POST", "/api/rest-auth/login/")) == 1
+
+
+def test_the_version_is_found_at_its_older_address_whatever_the_newer_one_answers(old: RemoServer) -> None:
+    assert connected(old).session.server().version == "0.3.29"
+    assert [one.path for one in old.asked] == ["/api/version", "/version", "/api/rest-auth/login/"]
+
+
+def test_a_page_of_somebody_in_between_may_be_gone_the_next_time(server: RemoServer) -> None:
+    remo = connected(server)
+    remo.check()
+    with FaultProxy(("127.0.0.1", server.port)) as proxy:
+        url = proxy.url.replace("127.0.0.1", "localhost")
+        other = Remo(RemoSession(url, EMAIL, Secret(PASSWORD)))
+        other.check()
+        proxy.add(Rule(Fault.WRONG_TYPE))
+        with pytest.raises(PlatformUnavailable):
+            other.check()
+        with pytest.raises(PlatformUnavailable):
+            other.session.download("try", "/api/v1/ui/annotation-sets/1/export/", {}, io.BytesIO())
+        with pytest.raises(PlatformUnavailable):
+            other.session.erase("try", "/api/v1/ui/annotation-sets/1/")
+
+
+def test_a_page_for_an_address_that_is_not_known_is_no_answer(server: RemoServer) -> None:
+    remo = connected(server)
+    with pytest.raises(NotFound, match="does not know the call"):
+        remo.session.call("try", "GET", "/api/v1/ui/nothing/here/")
+    with pytest.raises(NotFound, match="does not know the call"):
+        remo.session.download("try", "/api/v1/ui/nothing/", {}, io.BytesIO())
+
+
+def test_a_change_at_an_address_that_is_not_known_is_refused(server: RemoServer) -> None:
+    remo = connected(server)
+    for method in ("POST", "PUT"):
+        with pytest.raises(PlatformRefused):
+            remo.session.call("try", method, "/api/v1/ui/nothing/", json={})
+    with pytest.raises(PlatformRefused):
+        remo.session.erase("try", "/api/v1/ui/nothing/1/")
+
+
+def test_calls_of_the_newer_generation_are_refused_by_the_older_one(old: RemoServer) -> None:
+    with pytest.raises(NotFound, match=r"does not know the call.*0\.3\.29"):
+        connected(old).read_upload("x")
+
+
+def test_a_host_name_that_0_3_does_not_take_is_told(old: RemoServer) -> None:
+    remo = Remo(RemoSession(old.url.replace("localhost", "127.0.0.1"), EMAIL, Secret(PASSWORD)))
+    with pytest.raises(PlatformRefused, match="localhost only"):
+        remo.check()
+
+
+def test_a_token_may_stand_for_address_and_password(server: RemoServer) -> None:
+    assert Remo(RemoSession(server.url, "", Secret(server.token))).check().startswith("Remo 0.")
+    with pytest.raises(AccessDenied):
+        Remo(RemoSession(server.url, "", Secret("0" * 40))).check()
+    assert not server.calls("POST", "/api/rest-auth/login/")
+
+
+def test_a_wrong_password_is_denied_and_not_told(server: RemoServer) -> None:
+    with pytest.raises(AccessDenied) as denied:
+        Remo(RemoSession(server.url, EMAIL, Secret("hunter2-hunter2"))).check()
+    assert "hunter2" not in f"{denied.value} {denied.value!r} {denied.value.args}"
+    assert "hunter2" not in repr(RemoSession(server.url, EMAIL, Secret("hunter2-hunter2")))
+
+
+def test_a_token_that_was_taken_away_is_asked_for_anew(server: RemoServer) -> None:
+    remo = connected(server)
+    remo.check()
+    server.token = "f" * 40
+    assert remo.check()
+    assert len(server.calls("POST", "/api/rest-auth/login/")) == 2
+
+
+# Names of datasets and classes
+
+
+def test_a_dataset_whose_name_is_taken_is_not_made_under_another_one(server: RemoServer) -> None:
+    remo = connected(server)
+    remo.create_dataset("river")
+    with pytest.raises(PlatformRefused) as refused:
+        remo.create_dataset("river")
+    assert refused.value.status == 409
+    assert [one.name for one in remo.list_datasets()] == ["river"]
+
+
+def test_a_name_that_is_silently_changed_is_noticed_and_nothing_stays_behind(server: RemoServer) -> None:
+    remo = connected(server)
+    remo.check()
+    look = remo.list_datasets
+
+    def look_too_early(**how: Any) -> Any:
+        """Somebody takes the name just after we looked."""
+        found = list(look(**how))
+        if not server.world.datasets:
+            server.world.new_dataset("river")
+        return iter(found)
+
+    remo.list_datasets = look_too_early  # type: ignore[method-assign]
+    with pytest.raises(PlatformRefused, match="of that name is there"):
+        remo.create_dataset("river")
+    assert [one.name for one in server.world.datasets.values()] == ["river"]
+
+
+def test_two_datasets_of_one_title_are_refused(old: RemoServer) -> None:
+    old.world.new_dataset("river")
+    old.world.new_dataset("river")
+    with pytest.raises(PlatformRefused, match="2 datasets of that title"):
+        connected(old).find_campaign("river")
+
+
+def test_an_archived_dataset_of_that_title_is_told(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    remo.archive_dataset(made.id.split("-")[0])
+    with pytest.raises(PlatformRefused, match="archived"):
+        remo.find_campaign(made.title)
+    remo.archive_dataset(made.id.split("-")[0], archived=False)
+    found = remo.find_campaign(made.title)
+    assert found is not None
+    assert found.id == made.id
+
+
+def test_a_dataset_that_is_none_of_ours_is_not_made_a_campaign(server: RemoServer, tmp_path: Path) -> None:
+    remo = connected(server)
+    dataset = remo.create_dataset("river").id
+    done = remo.upload_files(dataset, write(tmp_path, "a.png"))
+    if done.session:
+        remo.wait_for_upload(done.session)
+    assert remo.find_campaign("river") is None
+    with pytest.raises(PlatformRefused, match="no campaign of ours"):
+        remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+
+
+def test_class_names_are_mapped_back_to_the_schemas_own(server: RemoServer) -> None:
+    remo, labeler = connected(server), Labeler(server.url)
+    made = campaign(remo)
+    assert set(server.world.classes.values()) == {"Sailing boat", "Buoy"}
+    corners = [{"x": 1, "y": 2}, {"x": 11, "y": 12}]
+    shown = ("Sailing boat", "SAILING BOAT", "Buoy", "Whale")
+    said = [{"name": f"OBJ {n}", "classes": [{"name": name}], "coordinates": corners} for n, name in enumerate(shown)]
+    labeler.say(made.id, ids(remo, made)["a.png"], {"objects": said})
+    expected = ["sailing Boat", "sailing Boat", "buoy", "Whale"]
+    assert [one.label for one in all_labels(remo, made.id)[0].annotations] == expected
+    # Another process is told the schema by its connection.
+    connection = Connection(server.url, EMAIL, Secret(PASSWORD), options={"page_size": 7}, labels=BOATS.names)
+    assert [one.label for one in all_labels(PLATFORMS["remo"].connect(connection), made.id)[0].annotations] == expected
+
+
+def test_labels_that_remo_cannot_tell_apart_are_refused_before_anything_is_made(server: RemoServer) -> None:
+    labels = LabelSchema((Label("boat"), Label("Boat")))
+    with pytest.raises(PlatformRefused, match="one class to Remo"):
+        connected(server).create_campaign(CampaignOrder("river", labels, "partner@example.com"))
+    assert not server.world.datasets
+
+
+def test_a_renamed_class_and_a_renamed_tag_have_new_ids(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    annotation_set, image = made.id.split("-")[1], ids(remo, made)["a.png"]
+    goat = remo.add_class(annotation_set, "goat")
+    assert goat.name == "Goat"
+    pig = remo.rename_class(annotation_set, goat.id, "pig")
+    assert (pig.name, pig.id == goat.id) == ("Pig", False)
+    assert goat.id not in {one.id for one in remo.read_annotation_set(annotation_set).classes}
+    with pytest.raises(NotFound):
+        remo.rename_class(annotation_set, goat.id, "pig")
+    tag = remo.tag_image(annotation_set, image, "Night")
+    other = remo.rename_tag(annotation_set, tag.id, "Dusk")
+    assert (other.name, other.id == tag.id) == ("Dusk", False)
+    assert [one.name for one in remo.list_tags(annotation_set)] == ["Dusk"]
+
+
+def test_deleting_a_class_that_is_not_in_the_set_does_nothing_instead_of_500(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    annotation_set = made.id.split("-")[1]
+    buoy = next(one for one in remo.read_annotation_set(annotation_set).classes if one.name == "Buoy")
+    remo.delete_class(annotation_set, buoy.id)
+    remo.delete_class(annotation_set, buoy.id)
+    assert [one.name for one in remo.read_annotation_set(annotation_set).classes] == ["Sailing boat"]
+
+
+def test_a_class_of_the_common_list_is_answered_however_it_is_spelled(server: RemoServer) -> None:
+    remo = connected(server)
+    first = remo.create_class("New class NAME")
+    assert first.name == "New class name"
+    assert remo.create_class("new class name") == first
+    assert remo.create_class("New class name") == first  # answered 400: told by looking
+
+
+# Exports
+
+
+def labeled(server: RemoServer, task: Geometry = Geometry.BOX) -> tuple[Remo, str]:
+    """An annotation set with one labeled image of three, and the adapter."""
+    remo = connected(server)
+    made = campaign(remo, LabelSchema((Label("dog", task),)))
+    corners = {
+        Geometry.BOX: [{"x": 10, "y": 3}, {"x": 30, "y": 18}],
+        Geometry.POLYGON: [{"x": 10, "y": 3}, {"x": 30, "y": 3}, {"x": 30, "y": 18}],
+    }
+    image = ids(remo, made)["b.png"]
+    said = {"classes": [{"name": "Dog"}], "objects": []}
+    if task in corners:
+        objects = [{"name": "OBJ 1", "classes": [{"name": "Dog"}], "coordinates": corners[task]}]
+        said = {"objects": objects, "classes": []}
+    Labeler(server.url).say(made.id, image, said)
+    return remo, made.id.split("-")[1]
+
+
+def exported(remo: Remo, annotation_set: str, *how: Any, **more: Any) -> Any:
+    file = io.BytesIO()
+    kind = remo.export_annotations(annotation_set, file, *how, **more)
+    return json.loads(file.getvalue()) if "json" in kind else file.getvalue().decode()
+
+
+def test_percent_are_fractions_in_all_formats(server: RemoServer) -> None:
+    remo, annotation_set = labeled(server)
+    (image,) = exported(remo, annotation_set, "json", coordinates="percent")
+    assert image["annotations"][0]["bbox"] == {"xmin": 0.25, "ymin": 0.1, "xmax": 0.75, "ymax": 0.6}
+    coco = exported(remo, annotation_set, "coco", coordinates="percent")
+    assert coco["annotations"][0]["bbox"] == [0.25, 0.1, 0.5, 0.5]
+    assert coco["annotations"][0]["area"] == 0.25
+    table = exported(remo, annotation_set, "csv", coordinates="percent")
+    assert table == "file_name,classes,xmin,ymin,xmax,ymax\r\nb.png,Dog,0.25,0.1,0.75,0.6\r\n"
+
+
+def test_remos_coco_has_names_in_lower_case_areas_of_0_and_rows_that_are_no_annotations(server: RemoServer) -> None:
+    remo, annotation_set = labeled(server, Geometry.POLYGON)
+    coco = exported(remo, annotation_set, "coco", without_annotations=server.modern)
+    assert [one["name"] for one in coco["categories"]] == ["dog"]
+    assert coco["annotations"][0]["area"] == 0
+    placeholders = [one for one in coco["annotations"] if one["bbox"] == []]
+    assert len(placeholders) == (2 if server.modern else 0)
+
+
+@pytest.mark.parametrize("geometry", [Geometry.BOX, Geometry.POLYGON, Geometry.IMAGE])
+def test_labels_come_from_the_json_in_pixels_whatever_the_task(server: RemoServer, geometry: Geometry) -> None:
+    remo, annotation_set = labeled(server, geometry)
+    (image,) = all_labels(remo, f"{next(iter(server.world.datasets))}-{annotation_set}")
+    (annotation,) = image.annotations
+    assert (image.name, annotation.label) == ("b.png", "dog")
+    box = annotation.shape.box
+    assert (box.corners if box else None) == (None if geometry is Geometry.IMAGE else (10, 3, 30, 18))
+    (asked,) = server.calls("GET", ".*/export/")
+    assert (asked.query["annotation_format"], asked.query["export_coordinates"]) == ("json", "pixel")
+
+
+def test_the_export_is_asked_for_without_the_quotes_of_the_users_document(server: RemoServer) -> None:
+    remo, annotation_set = labeled(server)
+    for kind in ("json", "coco", "csv"):
+        exported(remo, annotation_set, kind, full_path=True, coordinates="percent")
+    assert {one.query["full_path"] for one in server.calls("GET", ".*/export/")} == {"true"}
+    with pytest.raises(PlatformRefused) as refused:
+        exported(remo, annotation_set, "'json'")
+    assert refused.value.status == 400
+
+
+def test_full_paths_are_told_of_linked_images_only(server: RemoServer) -> None:
+    remo, annotation_set = labeled(server)
+    assert exported(remo, annotation_set, "json", full_path=True)[0]["file_name"] == "b.png"
+
+
+def test_an_export_that_the_task_does_not_have_is_not_found(server: RemoServer) -> None:
+    remo, annotation_set = labeled(server, Geometry.IMAGE)
+    with pytest.raises(NotFound, match="not implemented"):
+        exported(remo, annotation_set, "coco")
+
+
+def test_labels_that_want_two_tasks_at_once_are_refused(server: RemoServer) -> None:
+    labels = LabelSchema((Label("boat"), Label("sail", Geometry.POLYGON)))
+    with pytest.raises(PlatformRefused, match="box, polygon at once"):
+        connected(server).create_campaign(CampaignOrder("river", labels, "partner@example.com"))
+    made = connected(server, task=Task.SEGMENTATION).create_campaign(CampaignOrder("river", labels, "p@example.com"))
+    (listed,) = connected(server).list_annotation_sets(made.id.split("-")[0])
+    assert listed.task == "Instance segmentation"
+
+
+def test_an_object_without_a_class_is_told_and_where(server: RemoServer) -> None:
+    remo, labeler = connected(server), Labeler(server.url)
+    made = campaign(remo)
+    nameless = {"name": "OBJ 1", "classes": [], "coordinates": [{"x": 1, "y": 2}, {"x": 11, "y": 12}]}
+    labeler.say(made.id, ids(remo, made)["a.png"], {"objects": [nameless]})
+    with pytest.raises(PlatformRefused, match=r"a\.png.*no class"):
+        all_labels(remo, made.id)
+
+
+def test_a_box_without_an_area_is_told_with_its_image(server: RemoServer) -> None:
+    remo, labeler = connected(server), Labeler(server.url)
+    made = campaign(remo)
+    flat = {"name": "OBJ 1", "classes": [{"name": "Buoy"}], "coordinates": [{"x": 5, "y": 2}, {"x": 5, "y": 12}]}
+    labeler.say(made.id, ids(remo, made)["a.png"], {"objects": [flat]})
+    with pytest.raises(PlatformRefused, match=r"a\.png.*box is empty"):
+        all_labels(remo, made.id)
+
+
+def test_predictions_lie_on_the_set_s_own_classes_in_whole_pixels(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    images = ids(remo, made)
+    predicted = LabeledImage("a.png", Size(40, 30), (Annotation("sailing Boat", Box(1.6, 2.4, 9, 9)),), images["a.png"])
+    remo.put_predictions(made.id, [predicted])
+    remo.put_predictions(made.id, [predicted])
+    assert set(server.world.classes.values()) == {"Sailing boat", "Buoy"}
+    (note,) = server.world.sets[int(made.id.split("-")[1])].notes.values()
+    assert [one["coordinates"] for one in note.objects] == [[{"x": 2, "y": 2}, {"x": 9, "y": 9}]]
+    mixed = replace(predicted, annotations=(*predicted.annotations, Annotation("buoy", WholeImage())))
+    with pytest.raises(PlatformRefused, match="one of them"):
+        remo.put_predictions(made.id, [mixed])
+
+
+def test_labels_that_the_adapter_saves_are_done(server: RemoServer) -> None:
+    remo = connected(server)
+    made = campaign(remo)
+    images = ids(remo, made)
+    for name, image in images.items():
+        remo.save_labels(made.id, LabeledImage(name, Size(40, 30), (Annotation("buoy", Box(1, 2, 9, 9)),), image))
+    assert remo.read_campaign(made.id).state is RemoteState.COMPLETED
+    assert {one.name: one.annotations[0].shape for one in all_labels(remo, made.id)} == dict.fromkeys(
+        images, Box(1, 2, 9, 9)
+    )
+
+
+def test_a_status_on_0_3_leaves_the_annotations_as_they_are(old: RemoServer) -> None:
+    remo, annotation_set = labeled(old)
+    dataset = str(next(iter(old.world.datasets)))
+    image = str(next(iter(old.world.sets[int(annotation_set)].notes)))
+    before = exported(remo, annotation_set)
+    remo.set_image_status(dataset, annotation_set, image, ImageStatus.SKIPPED)
+    assert exported(remo, annotation_set) == before
+    assert old.world.sets[int(annotation_set)].notes[int(image)].status == 0
+
+
+def test_a_dataset_that_is_not_there_is_not_found_though_remo_speaks_of_admins(
+    server: RemoServer, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFound):
+        connected(server).upload_files("999", write(tmp_path, "a.png"))
+    with pytest.raises(NotFound):
+        connected(server).link_files("999", ["/data"])
+
+
+def test_only_large_images_can_be_cached_and_cut(server: RemoServer, tmp_path: Path) -> None:
+    Pillow.new("RGB", (4000, 3000), "red").save(tmp_path / "big.png")
+    remo = connected(server)
+    dataset = remo.create_dataset("river").id
+    done = remo.upload_files(dataset, [tmp_path / "big.png", *write(tmp_path, "small.png")])
+    if done.session:
+        remo.wait_for_upload(done.session)
+    images = {one.name: one.id for one in remo.list_images(dataset)}
+    remo.cache_image(images["big.png"])
+    with Pillow.open(io.BytesIO(remo.downsample_image(images["big.png"], 100, 50, 200, 100, 0.5))) as part:
+        assert part.size == (100, 50)
+    for ask in (remo.cache_image, lambda image: remo.downsample_image(image, 0, 0, 10, 10)):
+        with pytest.raises(NotFound, match="high resolution"):
+            ask(images["small.png"])

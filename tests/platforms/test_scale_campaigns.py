@@ -1,0 +1,411 @@
+"""Campaigns on Scale beyond the contract of all platforms: nothing is billed twice, and nothing by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labelwright.domain import Annotation, Box, Geometry, Image, Label, LabelSchema, Polygon, Size
+from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.protocol import ImageToSend, RemoteState, Secret
+from labelwright.platforms.registry import PLATFORMS, Connection
+from labelwright.platforms.scale import Options, Scale, mode_of
+from labelwright.platforms.scale_errors import Duplicate, InvalidRequest, NotEnabled
+
+from .contract import NAMES, all_labels, order, to_send, unique
+from .scale_harness import HASTE, drawn
+from .scale_server import ScaleServer
+
+BOX = Annotation("plastic", Box(1, 2.5, 11, 12))
+THREE = [to_send(name) for name in NAMES[:3]]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[ScaleServer]:
+    with ScaleServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared: ScaleServer) -> Iterator[ScaleServer]:
+    shared.requests.clear()
+    yield shared
+    shared.heal()
+    shared.live.attachment = lambda url: 200
+
+
+def scale_of(server: ScaleServer, key: str = "live_key", **options: Any) -> Scale:
+    return Scale(server.url, key, None, Options.model_validate({**HASTE, **options}))
+
+
+@pytest.fixture
+def scale(server: ScaleServer) -> Scale:
+    return scale_of(server)
+
+
+def started(scale: Scale, images: list[ImageToSend] = THREE) -> str:
+    campaign = scale.create_campaign(order()).id
+    scale.send_images(campaign, 1, images)
+    scale.activate_campaign(campaign)
+    return campaign
+
+
+def tasks_in(server: ScaleServer, campaign: str) -> dict[str, Any]:
+    """By the image's name; the last one that bears its unique_id."""
+    return {
+        task["metadata"]["file"]: task
+        for task in server.live.tasks.values()
+        if task.get("batch") == campaign and "unique_id" in task
+    }
+
+
+def at(url: str, image: ImageToSend = THREE[0]) -> ImageToSend:
+    return replace(image, url=Secret(url))
+
+
+# What a task says
+
+
+def test_a_task_says_which_image_and_campaign_it_is_of(server: ScaleServer) -> None:
+    scale = scale_of(server, callback_url="https://labels.example.com/hooks/scale")
+    campaign = started(scale, [at("https://s.example.com/0.png?sig=x")])
+    (task,) = (task for task in server.live.tasks.values() if task.get("batch") == campaign)
+    assert task["unique_id"] == f"{campaign}/0.png"
+    assert task["metadata"] == {"file": "0.png", "campaign": campaign, "width": 40, "height": 30}
+    assert task["params"]["attachment"] == "https://s.example.com/0.png?sig=x"
+    assert task["params"]["geometries"] == {"box": {"objects_to_annotate": ["plastic", "wood"]}}
+    assert task["instruction"] == "Label what floats."
+    assert task["callback_url"] == "https://labels.example.com/hooks/scale"
+    assert server.live.batches[campaign]["metadata"]["river"] == "Maas"
+
+
+def test_labels_of_whole_images_become_categories(server: ScaleServer, scale: Scale) -> None:
+    labels = LabelSchema((Label("sea", Geometry.IMAGE), Label("river", Geometry.IMAGE)))
+    campaign = scale.create_campaign(replace(order(), labels=labels)).id
+    scale.send_images(campaign, 1, THREE)
+    scale.activate_campaign(campaign)
+    for task in tasks_in(server, campaign).values():
+        assert (task["type"], task["project"]) == ("categorization", "labelwright-categorization")
+        server.live.complete(task["task_id"], {"category": "sea"})
+    assert [[one.label for one in image.annotations] for image in all_labels(scale, campaign)] == [["sea"]] * 3
+
+
+def test_turned_boxes_come_back_as_polygons(server: ScaleServer) -> None:
+    scale = scale_of(server, rotated_boxes=True)
+    campaign = started(scale, THREE[:1])
+    (task,) = tasks_in(server, campaign).values()
+    assert task["params"]["geometries"]["box"]["can_rotate"] is True
+    turned = drawn(BOX) | {"rotation": 0.5}
+    server.live.complete(task["task_id"], {"annotations": [turned]})
+    (image,) = all_labels(scale, campaign)
+    assert isinstance(image.annotations[0].shape, Polygon)
+
+
+def test_the_project_is_the_one_that_is_named_and_its_type_is_checked(server: ScaleServer) -> None:
+    name = unique("ours")
+    scale_of(server).client.create_project(name, "categorization")
+    with pytest.raises(PlatformRefused, match="is of type categorization"):
+        scale_of(server, project=name).create_campaign(order())
+    other = unique("new")
+    made = scale_of(server, project=other, kind="studio").create_campaign(order())
+    assert server.live.projects[other]["studio"] is True
+    assert server.live.projects[other]["param_history"][-1]["instruction"] == "Label what floats."
+    assert server.live.batches[made.id]["status"] == "staging"
+
+
+def test_a_type_of_task_that_is_not_enabled_is_told_so(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    server.fail("POST", "/task/", 402, times=9)
+    with pytest.raises(NotEnabled, match="Ask Scale"):
+        scale.send_images(campaign, 1, THREE)
+
+
+# Nothing is made twice
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 0])
+def test_a_task_whose_answer_was_lost_is_adopted(server: ScaleServer, scale: Scale, status: int) -> None:
+    campaign = scale.create_campaign(order()).id
+    server.fail("POST", "/task/", status, times=2, after=True)
+    with pytest.raises(PlatformUnavailable):
+        scale.send_images(campaign, 1, THREE)
+    made = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}
+    assert len(made) == 3, "a task that met a fault does not keep the others from being made"
+    scale.send_images(campaign, 1, THREE)
+    assert {image.name: image.id for image in scale.list_campaign_images(campaign)} == made
+    assert len([task for task in server.live.tasks.values() if task.get("batch") == campaign]) == 3
+
+
+def test_a_unique_id_that_a_task_of_another_batch_bears_is_refused(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    boxes = {"attachment": "https://x.example.com/1", "geometries": {"box": {"objects_to_annotate": ["x"]}}}
+    scale.client.create_task("imageannotation", unique_id=f"{campaign}/0.png", **boxes)
+    elsewhere = scale.create_campaign(order()).id
+    scale.client.create_task("imageannotation", unique_id=f"{campaign}/{NAMES[1]}", batch=elsewhere, **boxes)
+    with pytest.raises(PlatformRefused, match="taken by a task of batch") as caught:
+        scale.send_images(campaign, 1, THREE)
+    assert caught.value.status == 409
+
+
+def test_a_batch_that_somebody_else_made_is_not_taken_over(server: ScaleServer, scale: Scale) -> None:
+    wanted = order()
+    project = scale.client.create_project(unique("p"), "imageannotation")["name"]
+    scale.client.create_batch(wanted.title, project)
+    with pytest.raises(PlatformRefused, match="another batch of that name") as caught:
+        scale.create_campaign(wanted)
+    assert caught.value.status == 409
+    with pytest.raises(PlatformRefused, match="not made by Labelwright"):
+        scale.send_images(wanted.title, 1, THREE)
+    with pytest.raises(PlatformRefused):
+        scale.create_campaign(replace(order(), title=scale.create_campaign(order()).id, instructions="other words"))
+
+
+def test_a_refusal_stops_the_batch_and_names_the_task(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    server.live.batches[campaign]["project"] = "gone"
+    with pytest.raises(InvalidRequest, match=f"{campaign}/"):
+        scale.send_images(campaign, 1, THREE)
+
+
+def test_a_platform_that_is_away_is_not_asked_for_every_image(server: ScaleServer) -> None:
+    scale = scale_of(server, threads=1, attachments="url")
+    campaign = scale.create_campaign(order()).id
+    fault = server.fail("POST", "/task/", 503, times=1000)
+    many = [at("https://s.example.com/x", to_send(f"{number}.png")) for number in range(60)]
+    with pytest.raises(PlatformUnavailable):
+        scale.send_images(campaign, 1, many)
+    assert fault.met == 10
+
+
+# Attachments
+
+
+def test_an_upload_whose_answer_was_lost_is_made_good(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    server.fail("POST", "/files/upload", 500, after=True)
+    with pytest.raises(PlatformUnavailable):
+        scale.send_images(campaign, 1, THREE[:1])
+    scale.send_images(campaign, 1, THREE[:1])
+    assert server.said("POST", "/files/upload") == [500, 409, 200]
+    assert len(tasks_in(server, campaign)) == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "fault"),
+    [
+        ({"format": "WEBP"}, "is WEBP"),
+        ({"size": Size(10_001, 5)}, "10001 x 5 pixels"),
+        ({"bytes": 80_000_001}, "80,000,001 bytes"),
+    ],
+)
+def test_what_scale_does_not_take_is_refused_before_anything_is_sent(
+    server: ScaleServer, scale: Scale, image: dict[str, Any], fault: str
+) -> None:
+    campaign = scale.create_campaign(order()).id
+    known = THREE[0].image
+    facts = {name: getattr(known, name) for name in Image.__slots__} | image
+    with pytest.raises(PlatformRefused, match=fault):
+        scale.send_images(campaign, 1, [*THREE, replace(THREE[0], image=Image(**facts))])
+    assert tasks_in(server, campaign) == {}
+
+
+def test_attachments_go_the_way_that_the_campaign_prefers(server: ScaleServer) -> None:
+    for way, said in (("auto", 2), ("upload", 3)):
+        scale, before = scale_of(server, attachments=way), len(server.said("POST", "/files/upload"))
+        started(scale, [at("https://s.example.com/0.png"), *THREE[1:]])
+        assert len(server.said("POST", "/files/upload")) - before == said
+    with pytest.raises(PlatformRefused, match="no address that Scale could read"):
+        started(scale_of(server, attachments="url"))
+
+
+def test_an_attachment_that_scale_cannot_fetch_is_a_failed_image_with_its_reason(
+    server: ScaleServer, scale: Scale
+) -> None:
+    server.live.attachment = lambda url: 403 if "gone" in url else 200
+    campaign = started(scale, [at("https://s.example.com/gone.png?sig=CANARY"), *THREE[1:]])
+    now = scale.read_campaign(campaign)
+    assert (now.state, now.done, now.total, now.failed, now.cancelled) == (RemoteState.ACTIVE, 0, 3, 1, 0)
+    (failed,) = scale.list_failed_images(campaign)
+    assert failed.name == "0.png"
+    assert failed.reason == "One or more attachments could not be downloaded. 403 from s.example.com/gone.png"
+    # The address has changed: the same image is sent again.
+    ((name, id),) = scale.send_again(campaign, [at("https://s.example.com/back.png")])
+    assert (name, id != failed.id) == ("0.png", True)
+    assert list(scale.list_failed_images(campaign)) == []
+    now = scale.read_campaign(campaign)
+    assert (now.total, now.failed) == (3, 0)
+    assert {image.id for image in scale.list_campaign_images(campaign)} == {
+        task["task_id"] for task in tasks_in(server, campaign).values()
+    }
+
+
+@pytest.mark.parametrize("fault", [("DELETE", "/unique_id", True), ("POST", "/task/", False), ("POST", "/task/", True)])
+def test_sending_again_may_break_off_anywhere_and_be_said_again(
+    server: ScaleServer, scale: Scale, fault: tuple[str, str, bool]
+) -> None:
+    campaign = started(scale)
+    lost = tasks_in(server, campaign)["0.png"]["task_id"]
+    server.live.fail(lost)
+    method, path, after = fault
+    server.fail(method, path, 500, after=after)
+    with pytest.raises(PlatformUnavailable):
+        scale.send_again(campaign, THREE[:1])
+    for _ in range(2):
+        ((_, id),) = scale.send_again(campaign, THREE[:1])
+    assert id != lost
+    assert len([task for task in server.live.tasks.values() if task.get("batch") == campaign]) == 4
+    assert scale.read_campaign(campaign).total == 3
+
+
+def test_what_is_at_work_or_labeled_is_never_sent_again(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale)
+    ids = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}
+    server.live.complete(ids["0.png"], {"annotations": []})
+    assert dict(scale.send_again(campaign, THREE)) == ids
+    with pytest.raises(PlatformRefused, match="Only failed images"):
+        scale.leave_out(campaign, [ids["0.png"]])
+
+
+def test_an_image_that_is_left_out_counts_no_longer(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale)
+    first, second, third = (task["task_id"] for task in tasks_in(server, campaign).values())
+    server.live.fail(first)
+    server.live.complete(second, {"annotations": []})
+    server.live.complete(third, {"annotations": []})
+    assert scale.read_campaign(campaign).state is RemoteState.ACTIVE
+    for _ in range(2):
+        scale.leave_out(campaign, [first])
+    now = scale.read_campaign(campaign)
+    assert (now.state, now.done, now.total) == (RemoteState.COMPLETED, 2, 2)
+    assert {image.id for image in scale.list_campaign_images(campaign)} == {second, third}
+
+
+# States
+
+
+def test_a_batch_that_scale_calls_completed_is_not_when_images_failed_or_were_cancelled(
+    server: ScaleServer, scale: Scale
+) -> None:
+    campaign = started(scale)
+    first, second, third = (task["task_id"] for task in tasks_in(server, campaign).values())
+    server.live.complete(first, {"annotations": [drawn(BOX)]})
+    server.live.cancel(second, {})
+    server.live.fail(third)
+    assert server.live.batches[campaign]["status"] == "completed"
+    now = scale.read_campaign(campaign)
+    assert (now.state, now.done, now.total, now.failed, now.cancelled) == (RemoteState.ACTIVE, 1, 3, 1, 1)
+
+
+def test_a_recalled_task_makes_the_campaign_active_again(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale)
+    for task in tasks_in(server, campaign).values():
+        server.live.complete(task["task_id"], {"annotations": [drawn(BOX)]})
+    assert scale.read_campaign(campaign).state is RemoteState.COMPLETED
+    server.live.recall(task["task_id"])
+    now = scale.read_campaign(campaign)
+    assert (now.state, now.done, now.total) == (RemoteState.ACTIVE, 2, 3)
+    assert len(all_labels(scale, campaign)) == 2
+
+
+def test_an_empty_batch_is_not_activated(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    with pytest.raises(PlatformRefused, match="holds no image"):
+        scale.activate_campaign(campaign)
+    assert campaign not in server.live.finalized
+
+
+def test_a_server_that_keeps_no_marks_can_be_activated_all_the_same(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    scale.send_images(campaign, 1, THREE)
+    server.fail("POST", "/setMetadata", 404)
+    scale.activate_campaign(campaign)
+    assert server.live.finalized[-1] == campaign
+
+
+def test_a_finalizing_that_is_refused_counts_when_the_batch_is_at_work(server: ScaleServer) -> None:
+    scale = scale_of(server, kind="rapid", project=unique("rapid"))
+    campaign = scale.create_campaign(order()).id
+    scale.send_images(campaign, 1, THREE)
+    server.fail("POST", "/finalize", 400)
+    with pytest.raises(InvalidRequest):
+        scale.activate_campaign(campaign)
+    server.fail("POST", "/finalize", 400, after=True)
+    scale.activate_campaign(campaign)
+    assert scale.read_campaign(campaign).state is RemoteState.ACTIVE
+
+
+def test_a_status_that_nobody_knows_is_named(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale)
+    server.live.batches[campaign]["status"] = "paused"
+    with pytest.raises(PlatformRefused, match="'paused'"):
+        scale.read_campaign(campaign)
+
+
+def test_a_task_that_somebody_else_put_into_the_batch_is_listed_under_its_id(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale)
+    boxes = {"attachment": "https://x.example.com/1", "geometries": {"box": {"objects_to_annotate": ["x"]}}}
+    made = scale.client.create_task("imageannotation", unique_id=unique("x"), batch=campaign, **boxes)["task_id"]
+    assert made in {image.name for image in scale.list_campaign_images(campaign)}
+    server.live.complete(made, {"annotations": []})
+    assert all_labels(scale, campaign) == []
+
+
+def test_annotations_at_an_address_are_fetched_without_our_key(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale, THREE[:1])
+    (task,) = tasks_in(server, campaign).values()
+    server.live.complete(task["task_id"], {"annotations": f"{server.url}/annotations/1?sig=CANARY"})
+    with pytest.raises(PlatformRefused) as caught:  # the stand-in serves none, and asks for a key
+        scale.read_labels(campaign)
+    assert (caught.value.status, caught.value.verb) == (401, "fetch annotations")
+    assert "CANARY" not in str(caught.value)
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("key", "mode"),
+    [("test_x", "test"), ("abc|test", "test"), ("live_x", "live"), ("abc|live", "live"), ("scaleint_x", "unknown")],
+)
+def test_live_and_test_keys_are_told_apart(key: str, mode: str) -> None:
+    assert mode_of(key) == mode
+    scale = Scale("https://api.scale.com/v1", key, None, Options(max_tasks=5))
+    bill = scale.bill(7)
+    assert (bill.tasks, bill.live, bill.most) == ((0, False, 5) if mode == "test" else (7, True, 5))
+    assert key not in repr(scale) + bill.words
+    connection = Connection("https://api.scale.com/v1", key, options={"only_test": True})
+    if mode == "test":
+        PLATFORMS["scale"].connect(connection)
+    else:
+        with pytest.raises(PlatformRefused, match="only keys for testing"):
+            PLATFORMS["scale"].connect(connection)
+
+
+def test_a_campaign_of_one_world_is_not_there_in_the_other(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale)
+    other = scale_of(server, "test_key")
+    assert other.find_campaign(campaign) is None
+    with pytest.raises(NotFound):
+        other.read_labels(campaign)
+    assert "test key" in other.check()
+    assert "live key" in scale.check()
+
+
+def test_a_title_that_is_taken_in_the_account_is_a_duplicate(server: ScaleServer, scale: Scale) -> None:
+    project = scale.client.create_project(unique("p"), "imageannotation")["name"]
+    name = scale.client.create_batch(unique("b"), project)["name"]
+    with pytest.raises(Duplicate):
+        scale.client.create_batch(name, project)
+
+
+def test_the_machines_rate_wins_over_the_campaigns(server: ScaleServer) -> None:
+    options = {**HASTE, "requests_per_second": 5.0}
+    scale: Any = PLATFORMS["scale"].connect(
+        Connection(server.url, "live_key", options=options, requests_per_second=70.0)
+    )
+    assert scale.client._pace.rate == 70.0
+    assert Connection(server.url, "live_key").requests_per_second is None
+    PLATFORMS["scale"].connect(Connection(server.url, "live_key"))  # lifts the limit for the tests that follow

@@ -1,0 +1,34 @@
+"""Environments of their own for vendors' SDKs that judge our stand-ins: they do not resolve together with ours.
+
+They are made on first use, in the folder that LABELWRIGHT_SDKS names (kept from run to run), else in the tests' own
+temporary one. One that cannot be made makes its test fail, and says how to get it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def python_with(name: str, requirement: str, temporary: Path) -> Path:
+    """The interpreter of an environment that holds the requirement, as in `cvat-sdk==2.15.0`."""
+    folder = Path(os.environ.get("LABELWRIGHT_SDKS") or temporary) / name
+    python, whole = folder / "bin" / "python", folder / "whole"
+    if not whole.exists():
+        run([sys.executable, "-m", "venv", "--clear", str(folder)], requirement)
+        run([str(python), "-m", "pip", "install", "--quiet", requirement], requirement)
+        whole.touch()
+    return python
+
+
+def run(command: list[str], requirement: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    if done.returncode:
+        pytest.fail(
+            f"{requirement} is needed in an environment of its own, and {' '.join(command[:4])} failed:\n"
+            f"{done.stderr[-2000:]}\nMake one where pip can reach an index, and name its folder in LABELWRIGHT_SDKS."
+        )

@@ -1,0 +1,469 @@
+"""A stand-in for the Azure Resource Manager, the Azure ML endpoints and a managed identity, on loopback with TLS.
+
+It knows the calls that azure-ai-ml 1.35 and azureml-core 1.61 make (recorded; see `recorded/`) and no others: an
+unknown path, query or field, a missing field, or a token that was not issued here is a violation, which the test ends
+with. A data version that exists already is a conflict.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import RLock, Thread
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+Json = dict[str, Any]
+SUBSCRIPTION, GROUP, WORKSPACE = "00000000-1111-2222-3333-444444444444", "rg-labels", "ws-labels"
+SCOPE = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
+    f"/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
+)
+LONG = f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/workspaces/{WORKSPACE}"
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
+
+
+@dataclass
+class Fault:
+    """Answers a call with something else, `times` times: before it has its effect, or after."""
+
+    method: str
+    path: str
+    """A regular expression found in the path."""
+    status: int
+    after: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    times: int = 1
+    then: Callable[[], None] | None = None
+    """Done when the fault strikes: what another run does meanwhile."""
+
+
+class Refused(Exception):
+    def __init__(self, status: int, message: str, code: str = "UserError", headers: dict[str, str] | None = None):
+        super().__init__(message)
+        self.status, self.message, self.code, self.headers = status, message, code, headers or {}
+
+
+class AzureMl:
+    """What the workspace holds, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.tokens: dict[str, str] = {}
+        self.address = ""
+        self.token_address = ""
+        self.clear()
+
+    def clear(self) -> None:
+        """An empty workspace, and nothing was asked of it yet."""
+        self.datastores: dict[str, Json] = {}
+        self.versions: dict[str, dict[str, Json]] = {}
+        self.datasets: dict[str, list[Json]] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.bodies: list[tuple[str, str, Any]] = []
+        self.faults: list[Fault] = []
+        self.violations: list[str] = []
+        self.page_size = 2
+
+    def writes(self) -> list[tuple[str, str]]:
+        """The calls that register or make something."""
+        with self.lock:
+            return [(method, path) for method, path in self.calls if method in ("PUT", "POST")]
+
+    def issue(self, resource: str) -> str:
+        with self.lock:
+            # Shaped as a JSON Web Token: azureml-core reads the expiry in it.
+            now, tenant = int(time.time()), str(uuid.UUID(int=7))
+            told = {"aud": resource, "iss": f"https://sts.windows.net/{tenant}/", "tid": tenant}
+            told |= {"nbf": now - 60, "iat": now - 60, "exp": now + 3600, "jti": uuid.uuid4().hex}
+            parts = ({"alg": "none", "typ": "JWT"}, told, {})
+            token = ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+            self.tokens[token] = resource
+            return token
+
+    def violated(self, words: str) -> Refused:
+        self.violations.append(words)
+        return Refused(400, f"the stand-in does not know this: {words}", "Violation")
+
+    # --- every call comes through here
+
+    def answer(self, method: str, path: str, query: dict[str, str], headers: Any, body: Any) -> tuple[int, Any]:
+        with self.lock:
+            self.calls.append((method, path))
+            self.bodies.append((method, path, body))
+            fault = next(
+                (f for f in self.faults if f.times > 0 and f.method == method and re.search(f.path, path)), None
+            )
+            if fault is not None:
+                fault.times -= 1
+                if fault.then is not None:
+                    fault.then()
+                if not fault.after:
+                    raise Refused(fault.status, "injected", "Fault", fault.headers)
+            if path != "/discovery" and headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+                raise self.violated(f"{method} {path} with a token that was not issued")
+            for pattern, verb in self._routes:
+                found = re.fullmatch(pattern, path)
+                if found and verb.startswith(method.lower()):
+                    answer = getattr(self, verb)(query, body, *map(unquote, found.groups()))
+                    if fault is not None:
+                        raise Refused(fault.status, "injected after the effect", "Fault", fault.headers)
+                    return answer
+            raise self.violated(f"{method} {path}")
+
+    _scope: ClassVar = re.escape(SCOPE)
+    _routes: ClassVar = [
+        (r"/subscriptions", "get_subscriptions"),
+        (r"/discovery", "get_discovery"),
+        (_scope, "get_workspace"),
+        (rf"{_scope}/datastores/([^/]+)", "get_datastore"),
+        (rf"{_scope}/datastores/([^/]+)", "put_datastore"),
+        (rf"{_scope}/datastores/([^/]+)/listSecrets", "post_secrets"),
+        (rf"{_scope}/data/([^/]+)/versions", "get_versions"),
+        (rf"{_scope}/data/([^/]+)/versions/([^/]+)", "get_version"),
+        (rf"{_scope}/data/([^/]+)/versions/([^/]+)", "put_version"),
+        (rf"/datastore/v1\.0{_scope}/datastores", "post_v1_datastore"),
+        (rf"/datastore/v1\.0{_scope}/datastores/([^/]+)", "get_v1_datastore"),
+        (rf"/dataset/v1\.0{_scope}/datasets", "post_v1_dataset"),
+        (rf"/dataset/v1\.0{_scope}/datasets/query/name=([^/]+)", "get_v1_dataset"),
+        (rf"/data/v1\.0{_scope}/dataversion/([^/]+)/versions/([^/]+)", "get_v1_definition"),
+    ]
+
+    def _only(self, what: str, given: Json | None, needed: set[str], allowed: set[str] = frozenset()) -> Json:  # type: ignore[assignment]
+        given = given or {}
+        missing, odd = needed - given.keys(), given.keys() - needed - allowed
+        if missing or odd:
+            raise self.violated(f"{what}: {sorted(missing)} missing, {sorted(odd)} unknown")
+        return given
+
+    # --- both generations
+
+    def get_subscriptions(self, query: Json, _: None) -> tuple[int, Json]:
+        self._only("subscriptions", query, {"api-version"})
+        told = {"subscriptionId": SUBSCRIPTION, "displayName": "team", "state": "Enabled", "tenantId": "t"}
+        return 200, {"value": [{"id": f"/subscriptions/{SUBSCRIPTION}"} | told]}
+
+    def get_workspace(self, query: Json, _: None) -> tuple[int, Json]:
+        self._only("workspace", query, {"api-version"})
+        told = {
+            "workspaceId": "00000000-0000-0000-0000-000000000002",
+            "discoveryUrl": f"{self.address}/discovery",
+            "storageAccount": f"{SCOPE}/storage",
+            "keyVault": "",
+            "applicationInsights": "",
+            "provisioningState": "Succeeded",
+            "v1LegacyMode": False,
+        }
+        kind = "Microsoft.MachineLearningServices/workspaces"
+        return 200, {"id": SCOPE, "name": WORKSPACE, "type": kind, "location": "here", "properties": told}
+
+    def get_discovery(self, query: Json, _: None) -> tuple[int, Json]:
+        names = ("api", "history", "hyperdrive", "modelmanagement", "experimentation", "pipelines", "catalog", "studio")
+        return 200, dict.fromkeys(names, self.address)
+
+    # --- SDK v2
+
+    def get_datastore(self, query: Json, _: None, name: str) -> tuple[int, Json]:
+        self._only("get datastore", query, {"api-version"})
+        if name not in self.datastores:
+            raise Refused(404, f"Could not find datastore: {name}")
+        return 200, self._resource(f"datastores/{name}", name, self._shown(self.datastores[name]))
+
+    def put_datastore(self, query: Json, body: Json, name: str) -> tuple[int, Json]:
+        self._only("put datastore", query, {"api-version", "skipValidation"})
+        told = self._only("put datastore", body, {"properties"})["properties"]
+        needed = {"accountName", "containerName", "credentials", "endpoint", "protocol", "datastoreType"}
+        self._only("datastore", told, needed, {"tags", "description", "properties"})
+        if not re.fullmatch(r"[a-z0-9_]{1,255}", name):
+            raise Refused(400, f"Invalid datastore name '{name}'")
+        made = name not in self.datastores
+        self.datastores[name] = told
+        return 201 if made else 200, self._resource(f"datastores/{name}", name, self._shown(told))
+
+    def post_secrets(self, query: Json, body: Json, name: str) -> tuple[int, Json]:
+        self._only("list secrets", query, {"api-version"})
+        self._only("list secrets", body, {"expirableSecret", "expireAfterHours"})
+        told = self.datastores[name]
+        secrets = told["credentials"].get("secrets", {})
+        if "sasToken" in secrets:
+            return 200, secrets
+        if "key" not in secrets:
+            raise Refused(403, "this identity may not list secrets", "AuthorizationFailed")
+        # As the service does: not the key, but a signature that it makes for an hour.
+        from azure.storage.blob import generate_container_sas
+
+        until = datetime.now(UTC) + timedelta(hours=1)
+        account, container = told["accountName"], told["containerName"]
+        sas = generate_container_sas(
+            account, container, account_key=secrets["key"], permission="rl", expiry=until, protocol="https"
+        )
+        return 200, {"secretsType": "Sas", "sasToken": sas}
+
+    @staticmethod
+    def _shown(told: Json) -> Json:
+        kind = told["credentials"]["credentialsType"]
+        return {k: v for k, v in told.items() if k != "credentials"} | {"credentials": {"credentialsType": kind}}
+
+    def get_versions(self, query: Json, _: None, name: str) -> tuple[int, Json]:
+        self._only("list versions", query, {"api-version", "listViewType"}, {"$skip"})
+        there = list(reversed(self.versions.get(name, {}).items()))
+        if not there:
+            raise Refused(404, f"Could not find asset with name: {name}")
+        start = int(query.get("$skip", 0))
+        some = [self._data(name, version, told) for version, told in there[start : start + self.page_size]]
+        more = start + self.page_size < len(there)
+        again = f"{self.address}{SCOPE}/data/{name}/versions?api-version={query['api-version']}"
+        again += f"&listViewType={query['listViewType']}&$skip={start + self.page_size}"
+        return 200, {"value": some, "nextLink": again if more else None}
+
+    def get_version(self, query: Json, _: None, name: str, version: str) -> tuple[int, Json]:
+        self._only("get version", query, {"api-version"})
+        told = self.versions.get(name, {}).get(version)
+        if told is None:
+            where = f"azureml://locations/here/workspaces/x/data/{name}/versions/{version}"
+            raise Refused(404, f"Could not find asset with ID: {where}")
+        return 200, self._data(name, version, told)
+
+    def put_version(self, query: Json, body: Json, name: str, version: str) -> tuple[int, Json]:
+        self._only("put version", query, {"api-version"})
+        told = self._only("put version", body, {"properties"})["properties"]
+        needed = {"isAnonymous", "tags", "isArchived", "properties", "dataUri", "dataType", "description"}
+        self._only("version", told, needed, {"referencedUris"})
+        if not _NAME.fullmatch(name):
+            raise Refused(400, f"Invalid data name '{name}'")
+        if not all(isinstance(one, str) for one in [*told["tags"], *told["tags"].values()]):
+            raise self.violated("tags are not texts")
+        others = {one["dataType"] for one in self.versions.get(name, {}).values()}
+        if others - {told["dataType"]}:
+            raise Refused(400, f"the data type of '{name}' is {others} and cannot be changed")
+        uri = re.sub(r"^azureml://datastores/", f"{LONG}/datastores/", told["dataUri"])
+        datastore = re.search(r"/datastores/([^/]+)/paths/.", uri)
+        if datastore is None or datastore[1] not in self.datastores:
+            raise Refused(400, f"the data uri {uri} names no datastore of this workspace")
+        there = self.versions.get(name, {}).get(version)
+        if there is not None and there["dataUri"] != uri:
+            raise Refused(
+                400,
+                "A data version with this name and version already exists. If you are trying to create a new data "
+                "version, use a different name or version. If you are trying to update an existing data version, the "
+                "existing asset's data uri cannot be changed. Only tags, description, and isArchived can be updated.",
+            )
+        if there is not None:
+            raise Refused(409, "a data version with this name and version exists", "Conflict")
+        self.versions.setdefault(name, {})[version] = told | {"dataUri": uri, "at": time.time()}
+        return 201, self._data(name, version, self.versions[name][version])
+
+    def _data(self, name: str, version: str, told: Json) -> Json:
+        shown = {key: value for key, value in told.items() if key != "at"}
+        return self._resource(f"data/{name}/versions/{version}", version, shown, told["at"])
+
+    @staticmethod
+    def _resource(inner: str, name: str, told: Json, at: float = 0.0) -> Json:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at * 1e7) % 10**7:07}Z"
+        system = {"createdAt": moment, "createdBy": "stand-in", "createdByType": "User", "lastModifiedAt": moment}
+        kind = "/".join(["Microsoft.MachineLearningServices/workspaces", *inner.split("/")[::2]])
+        return {"id": f"{SCOPE}/{inner}", "name": name, "type": kind, "properties": told, "systemData": system}
+
+    # --- SDK v1
+
+    def post_v1_datastore(self, query: Json, body: Json) -> tuple[int, None]:
+        self._only("make datastore", query, {"createIfNotExists", "skipValidation"})
+        told = self._only("make datastore", body, {"name", "dataStoreType", "azureStorageSection"})
+        section = {"accountName", "containerName", "endpoint", "credentialType", "areWorkspaceManagedIdentitiesAllowed"}
+        more = {"credential", "ServiceDataAccessAuthIdentity", "protocol"}
+        self._only("datastore", told["azureStorageSection"], section, more)
+        if told["name"] in self.datastores:
+            raise Refused(400, "Another datastore with the same name already exists")
+        self.datastores[told["name"]] = told["azureStorageSection"]
+        return 200, None
+
+    def get_v1_datastore(self, query: Json, _: None, name: str) -> tuple[int, Json]:
+        self._only("get datastore", query, set())
+        if name not in self.datastores:
+            raise Refused(404, f"Could not find datastore {name}")
+        told = {"protocol": "https", "blobCacheTimeout": 0, "isSas": False, "sasToken": None, "accountKey": None}
+        told |= {key: value for key, value in self.datastores[name].items() if key[0].islower()}
+        shown = {"name": name, "dataStoreType": "AzureBlob", "hasBeenValidated": True, "tags": {}, "properties": {}}
+        return 200, shown | {"azureStorageSection": told}
+
+    def post_v1_dataset(self, query: Json, body: Json) -> tuple[int, Json]:
+        needed = {"registerAsPending", "ifExistsOk", "updateDefinitionIfExists", "withDataHash"}
+        self._only("register dataset", query, needed)
+        told = self._only(
+            "register dataset", body, {"latest", "name", "isVisible", "datasetType", "description", "tags"}
+        )
+        self._only("definition", told["latest"], {"datasetDefinitionState", "dataflow", "properties"})
+        there = self.datasets.setdefault(told["name"], [])
+        if there and query["ifExistsOk"] != "true":
+            raise Refused(409, f"There is already a dataset registered under name {told['name']}")
+        definition = told["latest"]["dataflow"]
+        if not there or there[-1]["dataflow"] != definition:
+            there.append({"dataflow": definition, "version": len(there) + 1, "type": told["datasetType"]})
+        # Tags and description belong to the name, not to the version.
+        for one in there:
+            one |= {"tags": told["tags"] or {}, "description": told["description"]}
+        return 200, self._dataset(told["name"], there[-1])
+
+    def get_v1_dataset(self, query: Json, _: None, name: str) -> tuple[int, Json]:
+        self._only("get dataset", query, {"includeLatestDefinition"}, {"versionId"})
+        wanted = query.get("versionId")
+        there = [one for one in self.datasets.get(name, ()) if wanted in (None, str(one["version"]))]
+        if not there:
+            raise Refused(404, f"No dataset named '{name}' with version {wanted}")
+        return 200, self._dataset(name, there[-1])
+
+    def get_v1_definition(self, query: Json, _: None, saved: str, version: str) -> tuple[int, Json]:
+        self._only("get definition", query, {"includeSavedDatasets"})
+        for one in (one for versions in self.datasets.values() for one in versions):
+            if saved == f"unregistered-{_saved_id(one)}":
+                flow = json.loads(one["dataflow"])["meta"]["RsDataflow"]
+                return 200, {"dataVersion": {}, "legacyDatasetType": one["type"], "legacyDataflow": flow}
+        raise Refused(404, "not found")
+
+    @staticmethod
+    def _dataset(name: str, told: Json) -> Json:
+        identity = str(uuid.UUID(sha256(name.encode()).hexdigest()[:32]))
+        latest = {
+            "datasetId": identity,
+            "versionId": str(told["version"]),
+            "datasetDefinitionState": {"state": "active"},
+            "dataflow": told["dataflow"],
+            "properties": {},
+            "savedDatasetId": _saved_id(told),
+        }
+        return {
+            "datasetId": identity,
+            "datasetState": {"state": "active"},
+            "name": name,
+            "description": told["description"],
+            "tags": told["tags"],
+            "isVisible": True,
+            "datasetType": told["type"],
+            "etag": _saved_id(told),
+            "latest": latest,
+        }
+
+
+def _saved_id(told: Json) -> str:
+    return str(uuid.UUID(sha256(told["dataflow"].encode()).hexdigest()[:32]))
+
+
+@contextmanager
+def azure_ml_at_hand(folder: Path) -> Iterator[tuple[AzureMl, dict[str, str]]]:
+    """The stand-in, and the environment by which the unchanged SDKs trust it and get their tokens from it."""
+    state, secret = AzureMl(), uuid.uuid4().hex
+    certificate, key = make_certificate(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    class Endpoints(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def _serve(self) -> None:
+            parts = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers: dict[str, str] = {}
+            try:
+                body = json.loads(raw) if raw else None
+                status, told = state.answer(self.command, parts.path, query, self.headers, body)
+            except Refused as refused:
+                status, headers = refused.status, refused.headers
+                told = {"error": {"code": refused.code, "message": refused.message, "details": []}}
+            self._send(status, told, headers)
+
+        def _send(self, status: int, told: Any, headers: dict[str, str]) -> None:
+            data = b"" if told is None else json.dumps(told).encode()
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _serve
+
+    class Identity(Endpoints):
+        """A managed identity as an app service offers it to the programs on it."""
+
+        def _serve(self) -> None:
+            query = parse_qs(urlsplit(self.path).query)
+            if self.headers.get("X-IDENTITY-HEADER") != secret or "resource" not in query:
+                state.violations.append(f"an odd question for a token: {self.path}")
+                self._send(400, {}, {})
+                return
+            resource, until = query["resource"][0], str(int(time.time()) + 3600)
+            told = {"access_token": state.issue(resource), "resource": resource, "token_type": "Bearer"}
+            self._send(200, told | {"expires_on": until, "client_id": "stand-in"}, {})
+
+        do_GET = _serve
+
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for handler in (Endpoints, Identity)]
+    servers[0].socket = context.wrap_socket(servers[0].socket, server_side=True)
+    threads = [Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}) for server in servers]
+    for server, thread in zip(servers, threads, strict=True):
+        server.daemon_threads = True
+        thread.start()
+    state.address = f"https://127.0.0.1:{servers[0].server_port}"
+    state.token_address = f"http://127.0.0.1:{servers[1].server_port}/token"
+    try:
+        yield (
+            state,
+            {
+                "REQUESTS_CA_BUNDLE": str(certificate),
+                "IDENTITY_ENDPOINT": state.token_address,
+                "IDENTITY_HEADER": secret,
+                "NO_PROXY": "127.0.0.1",
+            },
+        )
+    finally:
+        for server, thread in zip(servers, threads, strict=True):
+            server.shutdown()
+            server.server_close()
+            thread.join(10)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, good for a day."""
+    from ipaddress import ip_address
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in")])
+    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost"), x509.DNSName("*.blob.localhost")]
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate, private

@@ -1,0 +1,262 @@
+"""The blob side of the Azure ML store against Azurite: the unchanged azure-storage-blob client, real conditions."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings, generate_container_sas
+
+from labelwright.domain import Image, Size
+from labelwright.ingest import StockItem
+from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
+from labelwright.settings import WorkspaceSettings
+from labelwright.stores.azure_blobs import Blobs, account_of, md5_of, open_blobs
+from labelwright.stores.azure_ml import AzureMlStore
+from labelwright.stores.protocol import ContentMismatch, ImageSource
+from tests.ingest.stores import Azurite
+
+pytestmark = pytest.mark.azurite
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory) -> Iterator[Azurite]:
+    found = Azurite(tmp_path_factory.mktemp("azurite"), on_disk=True)
+    with BlobServiceClient.from_connection_string(found.connection_string) as service:
+        service.create_container("extra-images")
+        service.create_container("elsewhere")
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def container(azurite) -> Iterator[ContainerClient]:
+    with ContainerClient.from_connection_string(azurite.connection_string, "extra-images") as client:
+        for blob in client.list_blobs():
+            client.delete_blob(blob.name)
+        yield client
+
+
+@pytest.fixture
+def blobs(azurite, container) -> Blobs:
+    return blobs_of(azurite)
+
+
+def blobs_of(azurite: Azurite, container: str = "extra-images", **more: object) -> Blobs:
+    told = {"connection_string": azurite.connection_string, "container": container} | more
+    return open_blobs(account_of(WorkspaceSettings.model_validate(told)), threads=4, timeout=20)
+
+
+def signed(container: ContainerClient, rights: str) -> dict[str, str]:
+    sas = generate_container_sas(
+        container.account_name,
+        container.container_name,
+        account_key=container.credential.account_key,
+        permission=rights,
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )
+    return {"account_url": container.url.rpartition("/")[0], "sas": sas}
+
+
+def a_file(folder: Path, data: bytes = b"some labels") -> Path:
+    path = folder / "labels.csv"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_file_is_put_once_with_its_md5_and_type(blobs, container, tmp_path):
+    file = a_file(tmp_path)
+    assert blobs.put("a/labels.csv", file, md5_of(file))
+    assert not blobs.put("a/labels.csv", file, md5_of(file))
+    settings = container.get_blob_client("a/labels.csv").get_blob_properties().content_settings
+    assert bytes(settings.content_md5) == hashlib.md5(b"some labels").digest()
+    assert settings.content_type == "text/csv; charset=utf-8"
+
+
+def test_a_large_file_keeps_the_md5_of_the_whole(blobs, container, tmp_path):
+    file = a_file(tmp_path, b"0123456789" * 1_000_000)
+    blobs.put("large.jsonl", file, md5_of(file))
+    found = container.get_blob_client("large.jsonl").get_blob_properties()
+    assert (found.size, bytes(found.content_settings.content_md5)) == (10_000_000, md5_of(file))
+    assert len(container.get_blob_client("large.jsonl").get_block_list()[0]) == 3
+
+
+def test_a_name_that_holds_something_else_is_never_written_over(blobs, container, tmp_path):
+    container.upload_blob("a/labels.csv", b"old")
+    with pytest.raises(ContentMismatch, match="never written over"):
+        blobs.put("a/labels.csv", a_file(tmp_path), b"\0" * 16)
+    assert container.download_blob("a/labels.csv").readall() == b"old"
+
+
+def test_a_body_that_is_not_what_its_md5_says_is_refused_by_the_store(blobs, container, tmp_path):
+    file = a_file(tmp_path)
+    with pytest.raises(PlatformError) as caught:
+        blobs.put("a.csv", file, hashlib.md5(b"another").digest())
+    assert caught.value.status == 400
+    assert blobs.look("a.csv") is None
+
+
+def test_a_copy_follows_its_source_and_says_when_it_was_there(blobs, container, tmp_path):
+    for number, text in enumerate((b"first", b"second")):
+        file = a_file(tmp_path, text)
+        blobs.put(f"deliveries/{number}.csv", file, md5_of(file))
+    assert blobs.copy_to("deliveries/0.csv", "label_sets/river_labels.csv")
+    assert not blobs.copy_to("deliveries/0.csv", "label_sets/river_labels.csv")
+    assert blobs.copy_to("deliveries/1.csv", "label_sets/river_labels.csv")
+    assert container.download_blob("label_sets/river_labels.csv").readall() == b"second"
+    assert container.download_blob("deliveries/0.csv").readall() == b"first"
+    with pytest.raises(NotFound):
+        blobs.copy_to("deliveries/7.csv", "label_sets/river_labels.csv")
+
+
+def test_two_writers_of_the_newest_labels_do_not_mix(blobs, container, tmp_path, monkeypatch):
+    file = a_file(tmp_path)
+    blobs.put("deliveries/0.csv", file, md5_of(file))
+    looked = blobs._properties
+
+    def overtaken(path: str) -> object:
+        found = looked(path)
+        if path.startswith("label_sets/"):
+            monkeypatch.undo()
+            settings = ContentSettings(content_md5=bytearray(hashlib.md5(b"newer").digest()))
+            container.upload_blob(path, b"newer", overwrite=True, content_settings=settings)
+        return found
+
+    monkeypatch.setattr(blobs, "_properties", overtaken)
+    with pytest.raises(PlatformUnavailable, match="by somebody else at the same time"):
+        blobs.copy_to("deliveries/0.csv", "label_sets/x.csv")
+    assert container.download_blob("label_sets/x.csv").readall() == b"newer"
+
+
+def test_a_copy_that_azure_is_slow_about_is_waited_for_and_a_failed_one_is_removed(blobs, container, monkeypatch):
+    # Azurite copies at once: pending and failed copies are said by a fake.
+    states = iter(["pending", "pending", "failed"])
+    seen: list[str] = []
+
+    class Slow:
+        def get_blob_properties(self) -> SimpleNamespace:
+            return SimpleNamespace(copy=SimpleNamespace(status=next(states), id="1"))
+
+        def delete_blob(self) -> None:
+            seen.append("deleted")
+
+    monkeypatch.setattr("labelwright.stores.azure_blobs.time.sleep", lambda seconds: seen.append("slept"))
+    monkeypatch.setattr(blobs, "_client", SimpleNamespace(get_blob_client=lambda path: Slow()))
+    with pytest.raises(PlatformUnavailable, match="it is failed"):
+        blobs._await("x")
+    assert seen == ["slept", "slept", "deleted"]
+
+
+def test_a_signature_is_enough_and_one_that_lacks_a_right_says_so(azurite, container, tmp_path):
+    file = a_file(tmp_path)
+    able = blobs_of(azurite, connection_string=None, **signed(container, "racwl"))
+    assert able.put("a.csv", file, md5_of(file))
+    assert able.copy_to("a.csv", "label_sets/a.csv")
+    unable = blobs_of(azurite, connection_string=None, **signed(container, "r"))
+    with pytest.raises(AccessDenied) as caught:
+        unable.put("b.csv", file, md5_of(file))
+    assert "sig=" not in str(caught.value) + repr(caught.value) + repr(unable)
+
+
+def test_a_container_that_is_not_there_is_told_apart_from_a_blob_that_is_not(azurite, blobs):
+    assert blobs.look("nothing.csv") is None
+    assert blobs.read_text("nothing.json") is None
+    gone = blobs_of(azurite, "never-made")
+    with pytest.raises(NotFound, match="Make the container"):
+        gone.put_text("x.json", "{}")
+
+
+# --- images
+
+
+def an_image(name: str, data: bytes) -> Image:
+    md5, sha256 = hashlib.md5(data).hexdigest(), hashlib.sha256(data).hexdigest()
+    return Image(name, Size(1, 1), len(data), sha256, md5, "JPEG")
+
+
+def items(*names: str) -> list[StockItem]:
+    return [StockItem(an_image(name, name.encode() * 100), name) for name in names]
+
+
+def from_memory(location: str) -> io.BytesIO:
+    return io.BytesIO(location.encode() * 100)
+
+
+def store_of(azurite: Azurite) -> AzureMlStore:
+    told = WorkspaceSettings.model_validate(
+        {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
+        | {"connection_string": azurite.connection_string}
+    )
+    return AzureMlStore(told, engine="sdk_v2", threads=4, timeout=20)
+
+
+def test_images_are_sent_once_compared_and_marked(azurite, container):
+    store, some = store_of(azurite), items("a.jpg", "b/кот 1.jpg")
+    folder = store.image_folder("river", "0" * 64)
+    assert not store.has_images(folder)
+    report = store.keep_images(folder, some, ImageSource(from_memory))
+    assert (report.sent, report.present, report.failed) == (2, 0, ())
+    again = store.keep_images(folder, some, ImageSource(from_memory))
+    assert (again.sent, again.present) == (0, 2)
+    missing = store.seal_images(folder, [one.image for one in items("a.jpg", "b/кот 1.jpg", "c.jpg")])
+    assert missing == [f"{folder}/c.jpg is not in the store"]
+    assert not store.has_images(folder)
+    assert store.seal_images(folder, [one.image for one in some]) == []
+    assert store.has_images(folder)
+    url = store.image_url(folder, "b/кот 1.jpg")
+    assert url.endswith(f"/datastores/labelwright/paths/{folder}/b/%D0%BA%D0%BE%D1%82%201.jpg")
+
+
+def test_an_image_that_changed_since_it_was_checked_is_told_and_not_kept(azurite, container):
+    store = store_of(azurite)
+    folder = store.image_folder("river", "1" * 64)
+    report = store.keep_images(folder, items("a.jpg"), ImageSource(lambda location: io.BytesIO(b"x" * 500)))
+    assert [name for name, _ in report.failed] == ["a.jpg"]
+    assert [blob.name for blob in container.list_blobs()] == []
+
+
+def test_images_that_the_platform_keeps_in_the_same_container_are_copied_and_not_sent(azurite, container):
+    store, some = store_of(azurite), items("a.jpg", "b.jpg", "c.jpg")
+    for item in some[:2]:
+        md5 = ContentSettings(content_md5=bytearray.fromhex(item.image.md5), content_type="image/jpeg")
+        container.upload_blob(f"uploads/river/{item.image.name}", item.image.name.encode() * 100, content_settings=md5)
+    sent: list[str] = []
+
+    def only_what_is_missing(location: str) -> io.BytesIO:
+        sent.append(location)
+        return from_memory(location)
+
+    folder = store.image_folder("river", "2" * 64)
+    report = store.keep_images(folder, some, ImageSource(only_what_is_missing, platform_folder="river"))
+    assert (report.sent, sent) == (3, ["c.jpg"])
+    assert store.seal_images(folder, [one.image for one in some]) == []
+
+
+def test_images_of_another_container_are_copied_by_azure_while_they_are_as_they_were_checked(azurite, container):
+    with ContainerClient.from_connection_string(azurite.connection_string, "elsewhere") as other:
+        etags, some = {}, items("a.jpg", "b.jpg")
+        for item in some:  # one of them without the checksum that uploads in pieces do not keep
+            data = item.image.name.encode() * 100
+            blob = other.upload_blob(item.location, data, overwrite=True)
+            if item.location == "b.jpg":
+                blob.set_http_headers(ContentSettings(content_type="image/jpeg"))
+            etags[item.location] = blob.get_blob_properties().etag
+        sas = signed(other, "r")["sas"]
+
+        def never(location: str) -> io.BytesIO:
+            raise AssertionError(location)
+
+        source = ImageSource(never, lambda location: f"{other.url}/{location}?{sas}", etags.get)
+        store = store_of(azurite)
+        folder = store.image_folder("river", "3" * 64)
+        assert store.keep_images(folder, some, source).sent == 2
+        assert store.seal_images(folder, [one.image for one in some]) == []
+
+        other.upload_blob("a.jpg", b"another picture", overwrite=True)
+        with pytest.raises(ContentMismatch, match="not the image that was checked"):
+            store.keep_images(store.image_folder("river", "4" * 64), some[:1], source)

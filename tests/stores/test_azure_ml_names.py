@@ -1,0 +1,165 @@
+"""Titles as names of data assets, workspaces in the settings, and what a program that answers badly is made of."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.settings import SettingsError, WorkspaceSettings
+from labelwright.stores.azure_blobs import account_of
+from labelwright.stores.azure_ml_calls import Calls, place_of
+from labelwright.stores.azure_ml_names import asset_name, blob_path, title_of_asset
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
+KEY = "c2VjcmV0"
+
+
+@given(some.text(some.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=22))
+def test_every_title_is_a_name_and_comes_back(title):
+    assert NAME.fullmatch(asset_name(title, "_labels"))
+    assert title_of_asset(asset_name(title)) == title
+
+
+@pytest.mark.parametrize("title", ["river-2026", "a_b", "_x0020_", "x_x0000_", "-a", "_", "a_x0020__x0041_b", "1 2"])
+def test_titles_that_look_like_escapes_come_back_too(title):
+    assert title_of_asset(asset_name(title)) == title
+
+
+def test_plain_titles_stay_and_long_ones_are_cut_apart():
+    assert asset_name("river-2026", "_images") == "river-2026_images"
+    first, second = asset_name("я" * 120, "_labels"), asset_name("я" * 119 + "ю", "_labels")
+    assert first != second
+    assert NAME.fullmatch(first)
+    assert first.endswith("_labels")
+
+
+def test_a_file_has_a_path_that_no_url_has_to_encode():
+    assert blob_path("a b_mltable/MLTable") == "a_x0020_b_mltable/MLTable"
+
+
+def test_an_account_by_its_connection_string_with_or_without_an_endpoint():
+    plain = account_of(
+        WorkspaceSettings.model_validate(
+            {"connection_string": f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={KEY}"}
+        )
+    )
+    assert (plain.container_url, plain.endpoint) == (
+        "https://acc.blob.core.windows.net/extra-images",
+        "core.windows.net",
+    )
+    local = f"AccountName=dev;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:10000/dev;"
+    found = account_of(WorkspaceSettings.model_validate({"connection_string": local}))
+    assert (found.name, found.container_url) == ("dev", "http://127.0.0.1:10000/dev/extra-images")
+    assert (found.endpoint, found.protocol) == ("127.0.0.1:10000", "http")
+    assert KEY not in repr(found)
+
+
+def test_an_account_by_its_address_for_a_signature_or_for_this_machines_identity():
+    url = "https://acc.blob.core.chinacloudapi.cn/"
+    found = account_of(WorkspaceSettings.model_validate({"account_url": url, "sas": "?sv=1&sig=s3cret"}))
+    assert (found.name, found.endpoint, found.sas) == ("acc", "core.chinacloudapi.cn", "sv=1&sig=s3cret")
+    assert "s3cret" not in repr(found)
+    assert account_of(WorkspaceSettings.model_validate({"account_url": url})).sas is None
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, "needs its storage account"),
+        ({"connection_string": "AccountName=a"}, "neither AccountName and AccountKey nor a SAS"),
+        ({"account_url": "https://a.blob.core.windows.net?sig=x"}, "must not hold a signature"),
+        ({"account_url": "https://a", "connection_string": f"AccountName=a;AccountKey={KEY}"}, "either"),
+    ],
+)
+def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(told, words):
+    with pytest.raises(SettingsError, match=words):
+        account_of(WorkspaceSettings.model_validate(told))
+
+
+def test_a_workspace_is_named_by_config_json_and_what_is_set_beside_it_wins(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}))
+    place = place_of(WorkspaceSettings.model_validate({"config": config, "workspace_name": "other"}))
+    assert (place.subscription_id, place.resource_group, place.workspace_name) == ("s", "g", "other")
+    assert place.uri("d") == "azureml://subscriptions/s/resourcegroups/g/workspaces/other/datastores/d/paths/"
+    with pytest.raises(SettingsError, match="subscription_id"):
+        place_of(WorkspaceSettings())
+    with pytest.raises(SettingsError, match="cannot be read"):
+        place_of(WorkspaceSettings.model_validate({"config": tmp_path / "none.json"}))
+
+
+# --- the program that asks
+
+
+def calls(tmp_path: Path, script: str, deadline: float = 20) -> Calls:
+    """Calls to a Python that, whatever it is asked to run, runs this."""
+    python = tmp_path / "python"
+    (tmp_path / "script.py").write_text(script)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path / "script.py"}" "$@"\n')
+    python.chmod(0o755)
+    told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v2": python}
+    return Calls("sdk_v2", WorkspaceSettings.model_validate(told | {"deadline": deadline}), 5)
+
+
+def failing(status: int | None, wait: str | None = None) -> str:
+    told = {"failure": {"status": status, "words": "said so", "retry_after": wait}}
+    return f"import json, sys; sys.stdin.read(); print(json.dumps({told!r}))"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, PlatformRefused),
+        (401, AccessDenied),
+        (403, AccessDenied),
+        (404, NotFound),
+        (408, PlatformUnavailable),
+        (429, PlatformUnavailable),
+        (503, PlatformUnavailable),
+        (None, PlatformUnavailable),
+    ],
+)
+def test_every_status_is_one_of_our_errors(tmp_path, status, kind):
+    with pytest.raises(kind) as caught:
+        calls(tmp_path, failing(status)).ask("look", [])
+    assert type(caught.value) is kind
+    assert caught.value.words == "said so"
+
+
+def test_a_long_retry_after_is_left_to_the_caller(tmp_path, monkeypatch):
+    monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", lambda _: pytest.fail("waited"))
+    with pytest.raises(PlatformUnavailable) as caught:
+        calls(tmp_path, failing(429, "3600")).ask("look", [])
+    assert caught.value.retry_after == 3600
+
+
+def test_a_program_that_takes_too_long_is_stopped(tmp_path):
+    with pytest.raises(PlatformUnavailable, match=r"it took more than 0\.5 seconds"):
+        calls(tmp_path, "import time; time.sleep(60)", deadline=0.5).ask("look", [])
+
+
+def test_a_program_that_breaks_is_told_by_its_last_line(tmp_path):
+    with pytest.raises(PlatformRefused, match="ended with 1: ValueError: odd"):
+        calls(tmp_path, "raise ValueError('odd')").ask("look", [])
+
+
+def test_an_sdk_that_is_not_there_is_told_with_how_to_get_it(tmp_path):
+    with pytest.raises(SettingsError, match="azureml-v2"):
+        calls(tmp_path, 'import sys; sys.stdin.read(); print(\'{"missing": "azure.ai.ml"}\')').ask("look", [])
+    told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v1": tmp_path / "none"}
+    with pytest.raises(SettingsError, match="cannot be run"):
+        Calls("sdk_v1", WorkspaceSettings.model_validate(told), 5).ask("look", [])
+
+
+def test_secrets_go_to_the_program_on_its_standard_input_alone(tmp_path):
+    script = "import json, os, sys; print(json.dumps({'answers': [sys.argv, dict(os.environ), sys.stdin.read()]}))"
+    arguments, environment, asked = calls(tmp_path, script).ask("look", [{"account_key": KEY}])
+    assert KEY in asked
+    assert KEY not in json.dumps([arguments, environment])

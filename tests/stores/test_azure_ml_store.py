@@ -1,0 +1,234 @@
+"""The Azure ML store by itself: what it asks of the real SDKs, and what it makes of their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
+from labelwright.settings import WorkspaceSettings
+from labelwright.stores.azure_ml import AzureMlStore
+from labelwright.stores.protocol import ContentMismatch, RegisteredDataset, content_hash
+
+from .azure import Azure, azure_at_hand, python_of
+from .azure_ml_stand_in import GROUP, SUBSCRIPTION, WORKSPACE, Fault
+
+pytestmark = pytest.mark.azureml
+ENGINES = ["sdk_v2", "sdk_v1"]
+MLTABLE = (
+    "type: mltable\npaths:\n  - file: ./labels.jsonl\ntransformations:\n  - read_json_lines:\n      encoding: utf8\n"
+)
+
+
+@pytest.fixture(scope="module")
+def around(tmp_path_factory) -> Iterator[Azure]:
+    with azure_at_hand(tmp_path_factory.mktemp("azure")) as (azure, _):
+        yield azure
+
+
+@pytest.fixture
+def azure(around) -> Iterator[Azure]:
+    around.ml.clear()
+    for blob in around.names():
+        around.container.delete_blob(blob)
+    yield around
+    assert around.ml.violations == []
+
+
+def settings_of(azure: Azure, **more: object) -> WorkspaceSettings:
+    told = {
+        "subscription_id": SUBSCRIPTION,
+        "resource_group": GROUP,
+        "workspace_name": WORKSPACE,
+        "connection_string": azure.connection_string,
+        "resource_manager": azure.ml.address,
+        "python_v1": python_of("v1"),
+        "python_v2": python_of("v2"),
+        "deadline": 120,
+    }
+    return WorkspaceSettings.model_validate(told | more)
+
+
+def store_of(azure: Azure, engine: str = "sdk_v2", **more: object) -> AzureMlStore:
+    return AzureMlStore(settings_of(azure, **more), engine=engine, threads=4, timeout=20)
+
+
+def files_in(folder: Path, text: str = "one") -> Path:
+    table = folder / "river_detection_mltable"
+    table.mkdir(parents=True, exist_ok=True)
+    (folder / "river_labels.csv").write_text(f"image_id,label\r\n1,{text}\r\n")
+    (table / "labels.jsonl").write_text('{"image_url": "azureml://x", "label": []}\n')
+    (table / "MLTable").write_text(MLTABLE)
+    return folder
+
+
+def register(store: AzureMlStore, files: Path, title: str = "river") -> RegisteredDataset:
+    return store.register(
+        f"{title}_labels", files, content_hash=content_hash(files), receipt={"campaign": {"title": title}}
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_same_content_is_the_same_version_and_asks_for_no_other_one(azure, tmp_path, engine):
+    store, files = store_of(azure, engine), files_in(tmp_path / "files")
+    first = register(store, files)
+    assert first.created
+    assert store.verify(first) == []
+    writes = azure.ml.writes()
+    second = register(store, files)
+    assert (second.version, second.location, second.created) == (first.version, first.location, False)
+    assert [one for one in azure.ml.writes() if one not in writes] == []
+    assert [one.version for one in store.versions("river_labels")] == [first.version]
+    assert store.find("river_labels", first.content_hash) == replace(first, created=False, parts=())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_runs_at_once_register_one_version(azure, tmp_path, engine):
+    files = files_in(tmp_path / "files")
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: register(store_of(azure, engine), files), range(2)))
+    assert found[0].version == found[1].version
+    assert len(store_of(azure, engine).versions("river_labels")) == 1
+
+
+def test_a_run_that_was_overtaken_answers_the_other_ones_version(azure, tmp_path):
+    files = files_in(tmp_path / "files")
+    store, digest = store_of(azure), content_hash(files)
+    first = register(store, files)
+    there = azure.ml.versions["river_labels"].pop(str(first.version))
+
+    def other_run() -> None:
+        azure.ml.versions["river_labels"][str(first.version)] = there
+
+    # Looked for and not there; there when it is written: another run registered it in between.
+    azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 409, then=other_run)]
+    found = register(store, files)
+    assert (found.version, found.created, found.content_hash) == (first.version, False, digest)
+    assert azure.ml.faults[0].times == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_datastore_is_made_once_and_another_container_under_its_name_is_refused(azure, tmp_path, engine):
+    files = files_in(tmp_path / "files")
+    register(store_of(azure, engine), files)
+    azure.container.get_blob_client("x").upload_blob(b"x")
+    from azure.storage.blob import ContainerClient
+
+    with ContainerClient.from_connection_string(azure.connection_string, "another") as other:
+        if not other.exists():
+            other.create_container()
+    with pytest.raises(PlatformRefused, match="is the container extra-images of the account devstoreaccount1"):
+        register(store_of(azure, engine, container="another"), files_in(tmp_path / "other", "two"))
+    assert len(store_of(azure, engine).versions("river_labels")) == 1
+
+
+def test_a_lost_answer_is_found_when_asked_again(azure, tmp_path):
+    store, files = store_of(azure), files_in(tmp_path / "files")
+    azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 500, after=True)]
+    with pytest.raises(PlatformUnavailable) as caught:
+        register(store, files)
+    assert caught.value.status == 500
+    assert not register(store, files).created
+    assert len(azure.ml.versions["river_labels"]) == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_401_is_got_over_with_a_new_token(azure, tmp_path, engine):
+    azure.ml.faults = [Fault("GET", "/datastores/labelwright$", 401)]
+    assert register(store_of(azure, engine), files_in(tmp_path / "files")).created
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_right_that_is_missing_is_said_with_the_role_to_ask_for(azure, tmp_path, engine):
+    azure.ml.faults = [Fault("GET", "/datastores/labelwright$", 403, times=9)]
+    with pytest.raises(AccessDenied, match="AzureML Data Scientist"):
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+
+
+def test_a_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path, monkeypatch):
+    waited: list[float] = []
+    monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", waited.append)
+    azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 429, headers={"Retry-After": "7"})]
+    with pytest.raises(PlatformUnavailable) as caught:
+        register(store_of(azure), files_in(tmp_path / "files"))
+    assert (caught.value.status, caught.value.retry_after, waited) == (429, 7.0, [7.0])
+    assert [method for method, path in azure.ml.writes() if "/data/" in path] == ["PUT"]
+
+
+def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure, tmp_path):
+    title = "река 1/2"
+    found = store_of(azure).register(
+        "река 1%2F2_labels",
+        files_in(tmp_path / "files"),
+        content_hash=content_hash(tmp_path / "files"),
+        receipt={"campaign": {"title": title}},
+    )
+    from labelwright.stores.azure_ml_names import title_of_asset
+
+    assert title_of_asset(found.name) == f"{title}_labels"
+    assert azure.ml.versions[found.name][str(found.version)]["tags"]["campaign"] == title
+    assert store_of(azure).verify(found) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_was_changed_behind_our_back_is_told(azure, tmp_path, engine):
+    store = store_of(azure, engine)
+    found = register(store, files_in(tmp_path / "files"))
+    (csv,) = [name for name in azure.names("deliveries/") if name.endswith(".csv")]
+    azure.container.upload_blob(csv, b"something else", overwrite=True)
+    assert store.verify(found) == ["river_labels.csv has other bytes than when it was registered"]
+    wrong = store.verify(replace(found, location=found.location.replace("river", "lake")))
+    assert any("and not to" in words for words in wrong)
+    absent = store.verify(replace(found, version="77"))
+    assert absent == [f"the workspace has no version 77 of {found.name}"]
+
+
+def test_a_file_is_never_written_over(azure, tmp_path):
+    store, files = store_of(azure), files_in(tmp_path / "files")
+    name = f"deliveries/river_labels/{content_hash(files)}/river_labels.csv"
+    azure.container.upload_blob(name, b"somebody else's")
+    with pytest.raises(ContentMismatch, match="never written over"):
+        register(store, files)
+    assert azure.read(name) == b"somebody else's"
+    assert azure.ml.writes() == []
+
+
+def test_nothing_secret_is_in_what_is_sent_to_be_seen(azure, tmp_path, caplog):
+    store = store_of(azure)
+    found = register(store, files_in(tmp_path / "files"))
+    key = azure.connection_string.partition("AccountKey=")[2].partition(";")[0]
+    assert key not in repr(store) + repr(found) + json.dumps(store.receipt(found)) + caplog.text
+    assert not any(b"sig=" in azure.read(name) for name in azure.names())
+
+
+def test_an_identity_opens_workspace_and_container_and_the_datastore_holds_no_secret(azure, tmp_path):
+    url = azure.container.url.rpartition("/")[0]
+    store = store_of(azure, connection_string=None, account_url=url)
+    found = register(store, files_in(tmp_path / "files"))
+    assert store.verify(found) == []
+    assert azure.read("label_sets/river_labels.csv") == (tmp_path / "files" / "river_labels.csv").read_bytes()
+    assert azure.ml.datastores["labelwright"]["credentials"] == {"credentialsType": "None"}
+    # The SDK read the MLTable by the same identity.
+    assert not any(path.endswith("listSecrets") for _, path in azure.ml.calls)
+    assert azure.ml.versions["river_labels"][str(found.version)]["referencedUris"] == ["./labels.jsonl"]
+    assert any("devstoreaccount1.blob." in path for _, path in azure.ml.calls)
+
+
+def test_sdk_v1_makes_a_datastore_without_a_secret_too(azure, tmp_path):
+    url = azure.container.url.rpartition("/")[0]
+    store = store_of(azure, "sdk_v1", connection_string=None, account_url=url)
+    assert store.verify(register(store, files_in(tmp_path / "files"))) == []
+    assert azure.ml.datastores["labelwright"]["credentialType"] == "None"
+
+
+def test_a_workspace_by_its_config_json(azure, tmp_path):
+    config = tmp_path / "config.json"
+    told = {"subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace_name": WORKSPACE}
+    config.write_text(json.dumps(told))
+    store = store_of(azure, config=config, subscription_id=None, resource_group=None, workspace_name=None)
+    assert register(store, files_in(tmp_path / "files")).created
