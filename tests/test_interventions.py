@@ -14,6 +14,7 @@ from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings, settings
 from labelwright.spec import validate_spec
+from tests.platforms import shelf
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
 TITLE = "river"
@@ -98,7 +99,12 @@ def test_a_platform_that_cannot_reopen_says_so(ledger, store):
 
 def test_a_labeled_campaign_is_given_back_and_finished_anew_later(ledger, store, monkeypatch):
     given: list[str] = []
-    monkeypatch.setattr(Shelf, "reopen_campaign", lambda self, campaign: given.append(campaign), raising=False)
+
+    class Reopening(Shelf):
+        def reopen_campaign(self, campaign: str) -> None:
+            given.append(campaign)
+
+    monkeypatch.setattr(shelf, "Shelf", Reopening)
     campaign(ledger, store, *LAUNCHED)
     interventions.reopen(TITLE)
     assert given == [], "it is with its labelers already"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,11 +56,18 @@ class Form:
 
     def choose(self, label: str, shown: str) -> None:
         """Of a list of choices, the one that is shown so."""
+        chosen = f"const box = field.querySelector('select'); const shown = {json.dumps(shown)};"
         choose = (
-            "const option = [...field.querySelectorAll('option')].find(one => one.textContent.trim() === "
-            f"{json.dumps(shown)}); return Boolean(option) && fill(option.value, 'select')"
+            f"{chosen} const option = box && [...box.options].find(one => one.textContent.trim() === shown);"
+            "return Boolean(option) && fill(option.value, 'select')"
         )
-        self._do(label, 0, choose, f"choice {shown} of {label}")
+        stays = f"{chosen} return Boolean(box) && box.selectedOptions[0]?.textContent.trim() === shown"
+        for _ in range(10):  # the page draws its lists anew when what is in them has arrived
+            self._do(label, 0, choose, f"choice {shown} of {label}")
+            time.sleep(1)
+            if self._browser.js(FIELD + stays, label, 0):
+                return
+        raise AssertionError(f"{label} does not stay {shown}")
 
     def submit(self, answer: str) -> None:
         """Until the page says so."""

@@ -55,6 +55,7 @@ def certificate(tmp_path_factory) -> Path:
 
 @pytest.mark.sdk
 def test_the_vendors_client_works_on_the_stand_in_and_reads_what_we_wrote(certificate, tmp_path, monkeypatch):
+    python = interpreter()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with geti_server("2.12.1", certificate=certificate) as server:
         client = GetiClient(GetiSession(server.url, "", Secret(TOKEN)))
@@ -64,9 +65,6 @@ def test_the_vendors_client_works_on_the_stand_in_and_reads_what_we_wrote(certif
         detection, segmentation = ours.trained
         client.annotate(ours, media[0], [box(client, detection.labels[0]), outline(client, segmentation.labels[0])])
         client.annotate(ours, media[1], [nothing(client, detection)])
-        with monkeypatch.context() as patch:
-            patch.delenv("REQUESTS_CA_BUNDLE")  # pip asks elsewhere
-            python = interpreter()
         command = [str(python), str(JUDGE), server.url, TOKEN, str(tmp_path), "ours"]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert answer.returncode == 0, answer.stderr[-3000:]

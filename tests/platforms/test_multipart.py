@@ -44,9 +44,7 @@ def test_a_file_is_opened_anew_for_every_try_and_closed_after_it():
 
     busy = answer(503, headers=("Retry-After: 0",))
     with scripted(busy, answer(200, b'{"id": 1}')) as server:
-        form, http = FileForm("a", opener), Http("test", server.url, patience=5)
-        kind = {"Content-Type": form.content_type}
-        got = http.ask("send", "POST", "/x", body=form.open, headers=kind, wanted="json").data
+        got = Http("test", server.url, patience=5).call("send", "POST", "/x", body=FileForm("a", opener))
     assert got == {"id": 1}
     assert len(opened) == 2
     assert all(file.closed for file in opened)
@@ -64,9 +62,9 @@ def test_bytes_go_into_a_file_and_a_page_of_html_does_not():
     with scripted(page, image) as server:
         http, into = Http("test", server.url, largest=13), io.BytesIO()
         with pytest.raises(PlatformUnavailable, match="text/html, not a file"):
-            http.ask("read", "GET", "/x", wanted="media", sink=into.write)
+            http.call("read", "GET", "/x", wanted="media", into=into)
         assert into.getvalue() == b""
-        http.ask("read", "GET", "/x", wanted="media", sink=into.write)
+        http.call("read", "GET", "/x", wanted="media", into=into)
         assert into.getvalue() == b"\xff\xd8 and more than 13 bytes"
 
 
@@ -74,10 +72,10 @@ def test_a_login_sees_every_answer_with_its_cookies_and_sends_no_credential():
     moved = answer(302, b"", ("Location: /next", "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/"))
     with scripted(moved) as server:
         http = Http("test", server.url, headers={"x-api-key": "token"})
-        got = http.look("log in", "POST", "/x", body=UrlForm({"a": "1"}).open, headers={"Cookie": "c=3"})
+        got = http.ask("log in", "POST", "/x", body=UrlForm({"a": "1"}), headers={"Cookie": "c=3"})
         assert (got.status, got.headers["Location"]) == (302, "/next")
         assert [one.partition(";")[0] for one in got.cookies] == ["a=1", "b=2"]
         assert "x-api-key" not in server.requests[0]
         assert "Cookie: c=3" in server.requests[0]
     with pytest.raises(PlatformUnavailable):
-        http.look("log in", "GET", "/x")
+        http.ask("log in", "GET", "/x")

@@ -24,7 +24,7 @@ from .fields import Fields
 from .geti_projects import NewLabel, NewTask
 from .geti_session import NAME
 from .geti_shapes import GetiLabel, GetiProject, GetiScene, GetiShape, Unit, shape_from
-from .multipart import Sink
+from .http import Sink
 
 FORMAT = 1
 PROJECT, MEDIA, COMPLETE = "project.json", "media", "complete.json"

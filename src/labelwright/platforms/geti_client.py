@@ -31,7 +31,8 @@ from .geti_shapes import (
     scene_from,
 )
 from .geti_stream import objects
-from .multipart import FileForm, Sink
+from .http import Sink
+from .multipart import FileForm
 
 _MANIFEST = ("model_manifest_id", "model_template_id", "id")
 

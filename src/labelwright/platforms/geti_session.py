@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from .http import Answer, Http, Wanted
-from .multipart import FileForm, Sink, UrlForm
+from .http import Answer, Http, Sink, Upload, Wanted
+from .multipart import UrlForm
 from .protocol import Secret
 
 NAME = "geti"
@@ -82,7 +82,7 @@ class GetiSession:
         path: str,
         *,
         json: Any = None,
-        body: FileForm | None = None,
+        body: Upload | None = None,
         wanted: Wanted = "json",
         into: Sink | None = None,
         repeatable: bool = True,
@@ -92,17 +92,22 @@ class GetiSession:
         What is not `repeatable` is asked again only when the server surely did nothing (401, 403, a redirect): a page
         of HTML in its place may have come after it acted.
         """
-        kind = "application/json" if into is None else "image/jpeg"
-        headers = {"Content-Type": kind if body is None else body.content_type}
+        headers = {} if body is not None else {"Content-Type": "application/json" if into is None else "image/jpeg"}
         if method != "GET" and self.has_token:
             headers["x-geti-csrf-protection"] = "1"
-        path, stream = path_on_host(path), body.open if body is not None else None
-        sink = into.write if into is not None else None
+        path = path_on_host(path)
 
         def once() -> Any:
-            return self._http.ask(
-                verb, method, path, json=json, body=stream, headers=headers, wanted=wanted, sink=sink
-            ).data
+            return self._http.call(
+                verb,
+                method,
+                path,
+                json=json,
+                body=body,
+                headers=headers,
+                wanted=wanted,
+                into=into,
+            )
 
         return self._with_session(once, repeatable)
 
@@ -165,13 +170,11 @@ class GetiSession:
             path = self._next(answer)
         raise PlatformRefused(NAME, _LOG_IN, words="the server sends us in circles", advice="Check the address.")
 
-    def _step(self, method: str, path: str, cookies: dict[str, str], body: UrlForm | None = None) -> Answer:
+    def _step(self, method: str, path: str, cookies: dict[str, str], body: Upload | None = None) -> Answer:
         headers = {"Accept": "*/*"}
         if cookies:
             headers["Cookie"] = _cookie_header(cookies)
-        if body is not None:
-            headers["Content-Type"] = body.content_type
-        answer = self._http.look(_LOG_IN, method, path, body=body.open if body is not None else None, headers=headers)
+        answer = self._http.ask_openly(_LOG_IN, method, path, body=body, headers=headers)
         for cookie in answer.cookies:
             name, _, value = cookie.partition(";")[0].strip().partition("=")
             if name:

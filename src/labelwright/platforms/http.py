@@ -5,12 +5,12 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
@@ -23,7 +23,7 @@ from .protocol import Secret
 
 Headers = Mapping[str, "str | Secret"]
 Wanted = Literal["json", "bytes", "media", "nothing"]
-"""What a good answer holds. "media" is bytes too, but a page of HTML is no answer then."""
+"""What a good answer holds. "media": bytes of an image or a video, so that a page of HTML is no answer."""
 Body = bytes | Callable[[], Any]
 """What is sent; a function gives a stream with `__len__`, `__iter__` and `read`, from its start each time."""
 Explain = Callable[["Unexplained"], PlatformError | None]
@@ -35,6 +35,21 @@ _LONGEST_ERROR = 1 << 16
 _SHORTEST_WAIT = 0.2
 _LOOK_FIRST = "It may have acted all the same: look before it is asked to change anything again."
 _IN_BETWEEN = "Something between here and the platform may have answered in its place: try again."
+
+
+class Sink(Protocol):
+    """Where the bytes of an answer go."""
+
+    def write(self, part: bytes, /) -> int: ...
+
+
+class Upload(Protocol):
+    """What a request sends when it is not JSON; opened anew for every try."""
+
+    content_type: str
+
+    def open(self) -> Any:
+        """A readable stream from its start, with `__len__`, `__iter__`, `read` and `close`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
+    """Names in any case."""
     body: bytes
     whole: bool
     cookies: tuple[str, ...] = field(default=(), repr=False)
@@ -145,23 +161,24 @@ class Http:
         path: str,
         *,
         json: Any = None,
-        body: tuple[str, bytes] | None = None,
+        body: tuple[str, bytes] | Upload | None = None,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Wanted = "json",
+        into: Sink | None = None,
         advice: str = "",
     ) -> Any:
         """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
 
         `verb` completes "when asked to ..." in messages. What is sent is `json`, or a `body` of another type (its
-        media type and its bytes). `advice` replaces our own for a refusal (4xx).
+        media type and its bytes, or an upload). `advice` replaces our own for a refusal (4xx). The bytes of a good
+        answer go `into` a file where one is given, however many they are; what came before an error is in it too.
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
-        sent, data = dict(headers or {}), None
-        if body is not None:
-            sent["Content-Type"], data = body
+        sent, data = _described(dict(headers or {}), body)
         request = _Request(verb, method, path, dict(params or {}), sent, data, wanted, advice)
-        return self._patiently(request, json).data
+        found = self._patiently(replace(request, sink=into.write if into is not None else None), json).data
+        return found if into is None else None
 
     def ask(
         self,
@@ -185,14 +202,15 @@ class Http:
         request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
         return self._patiently(replace(request, sink=sink, seconds=seconds), json)
 
-    def look(
-        self, verb: str, method: str, path: str, *, body: Body | None = None, headers: Mapping[str, str] | None = None
+    def ask_openly(
+        self, verb: str, method: str, path: str, *, body: Upload | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Ask once, without the credential's headers, and give the answer whatever its status: for logging in.
 
-        Raises PlatformUnavailable or PlatformRefused when there is no answer.
+        Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no answer.
         """
-        request = _Request(verb, method, path, {}, dict(headers or {}), body, wanted="bytes")
+        sent, data = _described(dict(headers or {}), body)
+        request = _Request(verb, method, path, {}, sent, data, wanted="bytes")
         try:
             return self._ask(request)
         except CATCHABLE as error:
@@ -272,8 +290,8 @@ class Http:
             largest = self._largest if response.ok else _LONGEST_ERROR
             parts: list[bytes] = []
             size = 0
-            html = request.wanted == "media" and _is_html(response.headers)
-            sink = request.sink if response.ok and not html else None
+            page = request.wanted == "media" and _is_html(response.headers)
+            sink = request.sink if response.ok and not page else None
             # read1 comes back with what is there, so that a server that drips is cut off at the deadline.
             while part := response.raw.read1(_CHUNK, decode_content=True):
                 if sink is not None:
@@ -295,10 +313,10 @@ class Http:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
             return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
-        html = request.wanted == "media" and _is_html(answer.headers)
-        if (request.wanted != "json" and not html) or answer.status == 204:
-            body = answer.body if request.wanted in ("bytes", "media") else None
-            return Reply(answer.status, answer.headers, body)
+        page = request.wanted == "media" and _is_html(answer.headers)
+        if answer.status == 204 or (request.wanted != "json" and not page):
+            bytes_of_it = answer.body if request.wanted in ("bytes", "media") else None
+            return Reply(answer.status, answer.headers, bytes_of_it)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if "json" in kind:
             try:
@@ -306,7 +324,7 @@ class Http:
             except (ValueError, RecursionError):
                 told = "the answer is not valid JSON"
         else:
-            wanted = "a file" if html else "JSON"
+            wanted = "JSON" if request.wanted == "json" else "a file"
             told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not {wanted}"
         return PlatformUnavailable(self.platform, request.verb, status=answer.status, words=told, advice=_IN_BETWEEN)
 
@@ -342,16 +360,22 @@ class Http:
         return _LOOK_FIRST
 
 
-@contextmanager
-def _opened(body: Body | None) -> Iterator[Any]:
-    """The stream of this try, closed after it where it can be."""
-    stream = body() if callable(body) else body
-    try:
-        yield stream
-    finally:
-        close = getattr(stream, "close", None)
-        if close is not None:
-            close()
+def _described(
+    headers: dict[str, str], body: tuple[str, bytes] | Upload | None
+) -> tuple[dict[str, str], bytes | Callable[[], Any] | None]:
+    """Headers that say of what type the body is, and the body itself."""
+    if body is None:
+        return headers, None
+    if isinstance(body, tuple):
+        return headers | {"Content-Type": body[0]}, body[1]
+    return headers | {"Content-Type": body.content_type}, body.open
+
+
+def _opened(body: Body | None) -> AbstractContextManager[Any]:
+    if not callable(body):
+        return nullcontext(body)
+    stream = body()
+    return closing(stream) if hasattr(stream, "close") else nullcontext(stream)
 
 
 def _is_html(headers: Mapping[str, str]) -> bool:

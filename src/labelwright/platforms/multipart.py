@@ -6,16 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from secrets import token_hex
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 from urllib.parse import urlencode
 
 _CHUNK = 1 << 16
-
-
-class Sink(Protocol):
-    """Where the bytes of a file go."""
-
-    def write(self, part: bytes, /) -> int: ...
 
 
 class FileForm:
@@ -62,10 +56,8 @@ class FormStream:
         if self._before:
             part, self._before = self._before[:size], self._before[size:]
             return part
-        if not self._file.closed:
-            if part := self._file.read(size):
-                return part
-            self._file.close()
+        if part := self._file.read(size):
+            return part
         part, self._after = self._after[:size], self._after[size:]
         return part
 
