@@ -1,4 +1,4 @@
-"""How many Prefect task runs a campaign costs: counted for two real ones, and from these for 100,000 images."""
+"""How many Prefect task runs and API calls a campaign costs: counted for two real ones, extended to 100,000 images."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ def make_images(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
         Image.new("RGB", (8, 8), (number % 256, number // 256 % 256, number // 65536)).save(folder / f"{number:06}.png")
+
+
+def watch_prefect_calls() -> list[str]:
+    """The paths that Prefect's clients ask for in this process, from now on; events and logs apart."""
+    import httpx
+
+    calls: list[str] = []
+    for kind in (httpx.Client, httpx.AsyncClient):
+        real = kind.send
+
+        def send(self, request, *arguments, _real=real, **keywords):  # type: ignore[no-untyped-def]
+            calls.append(request.url.path)
+            return _real(self, request, *arguments, **keywords)
+
+        kind.send = send  # type: ignore[method-assign]
+    return calls
 
 
 def count_task_runs(title: str, count: int, home: Path) -> int:
@@ -79,7 +95,11 @@ def main() -> None:
         os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
         os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
         try:
-            runs = [count_task_runs(f"bench-{size}", size, home) for size in SIZES]
+            calls, runs, asked = watch_prefect_calls(), [], []
+            for size in SIZES:
+                calls.clear()
+                runs.append(count_task_runs(f"bench-{size}", size, home))
+                asked.append(len(calls))
             from labelwright.running import send_what_prefect_holds_back
 
             send_what_prefect_holds_back()
@@ -88,8 +108,8 @@ def main() -> None:
             service.stop()
     an_image = (runs[1] - runs[0]) / (SIZES[1] - SIZES[0])
     wanted = runs[0] + an_image * (WANTED - SIZES[0])
-    for size, count in zip(SIZES, runs, strict=True):
-        print(f"{size:>7,} images: {count} task runs (counted)")
+    for size, count, some in zip(SIZES, runs, asked, strict=True):
+        print(f"{size:>7,} images: {count} task runs, {some} calls of Prefect's API (counted)")
     reached = "reached" if wanted < AIM else "not reached"
     print(f"{WANTED:>7,} images: {wanted:.0f} task runs (aim: under {AIM}, {reached})")
 

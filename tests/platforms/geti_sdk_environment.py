@@ -2,7 +2,7 @@
 
     python -m tests.platforms.geti_sdk_environment          makes it and prints its interpreter
 
-It is kept in the folder that LABELWRIGHT_GETI_SDK names, else in the temporary folder, and made once.
+It is kept in the folder that LABELWRIGHT_SDKS names, else in the temporary folder, and made once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ VERSION = "2.13.1"
 
 def interpreter() -> Path:
     """The Python that has the client. Raises CalledProcessError when it cannot be installed."""
-    named = os.environ.get("LABELWRIGHT_GETI_SDK")
-    folder = Path(named) if named else Path(tempfile.gettempdir()) / f"labelwright-geti-sdk-{VERSION}"
+    folder = Path(os.environ.get("LABELWRIGHT_SDKS") or tempfile.gettempdir()) / f"labelwright-geti-sdk-{VERSION}"
     python, made = folder / "bin" / "python", folder / f"geti-sdk-{VERSION}"
     if not made.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)

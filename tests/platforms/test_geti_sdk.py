@@ -54,18 +54,18 @@ def certificate(tmp_path_factory) -> Path:
 
 
 @pytest.mark.sdk
-def test_the_vendors_client_works_on_the_stand_in_and_reads_what_we_wrote(certificate, tmp_path):
+def test_the_vendors_client_works_on_the_stand_in_and_reads_what_we_wrote(certificate, tmp_path, monkeypatch):
+    python = interpreter()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with geti_server("2.12.1", certificate=certificate) as server:
-        session = GetiSession(server.url, "", Secret(TOKEN))
-        session._http._session.verify = str(certificate)  # on loopback the environment is not asked
-        client = GetiClient(session)
+        client = GetiClient(GetiSession(server.url, "", Secret(TOKEN)))
         tasks = [NewTask("detection", (NewLabel("dog"),)), NewTask("segmentation", (NewLabel("dog shape"),))]
         ours = client.create_project("ours", tasks)
         media = [client.upload(ours, f"photo {n}.jpg", lambda n=n: io.BytesIO(photo(2 * n + 1))) for n in range(3)]
         detection, segmentation = ours.trained
         client.annotate(ours, media[0], [box(client, detection.labels[0]), outline(client, segmentation.labels[0])])
         client.annotate(ours, media[1], [nothing(client, detection)])
-        command = [str(interpreter()), str(JUDGE), server.url, TOKEN, str(tmp_path), "ours"]
+        command = [str(python), str(JUDGE), server.url, TOKEN, str(tmp_path), "ours"]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert answer.returncode == 0, answer.stderr[-3000:]
         found = json.loads(answer.stdout.splitlines()[-1])

@@ -114,7 +114,7 @@ class Remo(RemoCalls, RemoUploads):
         verb = f"create campaign '{order.title}'"
         task = self._task or task_for(order.labels, verb)
         refuse_what_looks_alike(verb, order.labels.names)
-        dataset = self._dataset(order.title) or self.create_dataset(order.title)
+        dataset = self._dataset(order.title) or self.make_dataset(order.title)
         found = self._campaign_in(dataset, order.title)
         if found is None:
             if dataset.images or any(True for _ in self.list_annotation_sets(dataset.id, limit=1)):

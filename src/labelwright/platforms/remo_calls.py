@@ -255,12 +255,18 @@ class RemoCalls:
     def create_dataset(self, name: str) -> RemoDataset:
         """Raises PlatformRefused when the name is taken: 0.6 would silently give another one, 0.3 a second of that
         name. Nothing is left behind then. After a lost answer look for it by name."""
-        verb = f"create dataset '{name}'"
         if any(one.name == name for one in self.list_datasets()):
-            raise self._taken(verb)
+            raise self._taken(f"create dataset '{name}'")
+        return self.make_dataset(name)
+
+    def make_dataset(self, name: str) -> RemoDataset:
+        """The same for a name that was looked for just now: only somebody who was quicker can have it."""
+        verb = f"create dataset '{name}'"
         made = dataset_from(self.session.fields(verb, "POST", "/api/dataset/", json={"name": name}))
-        same = [made] if made.name != name else [one for one in self.list_datasets() if one.name == name and one.ours]
-        if made.name != name or min((int(one.id) for one in same), default=int(made.id)) != int(made.id):
+        others: list[int] = []
+        if not self.session.server().uploads_in_sessions:  # it would keep two of one name: the first one stays
+            others = [int(one.id) for one in self.list_datasets() if one.name == name and one.ours]
+        if made.name != name or min(others, default=int(made.id)) != int(made.id):
             self.delete_dataset(made.id)
             raise self._taken(verb, made.name)
         return made
