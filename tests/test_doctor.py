@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelwright import doctor
 from labelwright.cli import app
@@ -26,7 +27,9 @@ def home(tmp_path, monkeypatch) -> Iterator[None]:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr("labelwright.deploying.use_prefect_of_up", lambda home: None)
     forget_settings()
-    yield
+    # Other tests of the same session may have a server of Prefect's.
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        yield
     forget_settings()
 
 
@@ -187,8 +190,6 @@ def test_a_ledger_that_is_away_is_told_without_its_password(monkeypatch):
 
 def test_a_prefect_server_that_is_away_is_told(monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         (finding,) = of("prefect", examine())
     assert finding.level is Level.ERROR
