@@ -28,10 +28,14 @@ def register_notifications(block: str) -> list[str]:
         for automation in made:
             body = automation.model_dump(mode="json", exclude={"owner_resource"})
             known = _known(client, automation.name)
-            if known is None:
-                client.request("POST", "/automations/", json=body)
+            if known:
+                client.request("PUT", "/automations/{id}", path_params={"id": known[0]}, json=body)
             else:
-                client.request("PUT", "/automations/{id}", path_params={"id": known}, json=body)
+                client.request("POST", "/automations/", json=body)
+                known = _known(client, automation.name)
+            # Prefect's client says a request again that a busy server answered by 503, after it may have acted.
+            for double in known[1:]:
+                client.request("DELETE", "/automations/{id}", path_params={"id": double})
     return [one.name for one in made]
 
 
@@ -76,7 +80,8 @@ def _id_of(client: Any, block: str) -> str:
         raise NotStarted(f"the Prefect server did not answer: {type(error).__name__}") from None
 
 
-def _known(client: Any, name: str) -> str | None:
+def _known(client: Any, name: str) -> list[str]:
+    """The ids of the automations of that name, the oldest first."""
     body = {"automations": {"name": {"any_": [name]}}}
     found = client.request("POST", "/automations/filter", json=body).json()
-    return str(found[0]["id"]) if found else None
+    return [str(one["id"]) for one in sorted(found, key=lambda one: str(one["created"]))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 import time
@@ -367,27 +366,12 @@ def test_work_that_never_comes_to_its_end_asks_for_attention(home, shelves, spec
 # Runs of their own
 
 
-@pytest.fixture
-def deployments(prefect_server):
-    """The deployments whose runs a sweep starts; no worker takes them here."""
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.exceptions import ObjectAlreadyExists
-
-    with get_client(sync_client=True) as client:
-        with contextlib.suppress(ObjectAlreadyExists):
-            client.create_work_pool(WorkPoolCreate(name="nobody", type="process"))
-        for one in (launch_campaign, finish_campaign):
-            client.create_deployment(
-                flow_id=client.create_flow(one), name=one.name, work_pool_name="nobody", enforce_parameter_schema=False
-            )
-
-
 def runs_of(title: str):
     with get_client(sync_client=True) as client:
         return [run for run in client.read_flow_runs(limit=200) if (run.parameters or {}).get("title") == title]
 
 
-def test_a_finishing_run_is_started_once_and_again_when_it_died(home, shelves, spec_of, deployments):
+def test_a_finishing_run_is_started_once_and_again_when_it_died(home, shelves, spec_of, deployed):
     title = f"by runs {home.parent.name}"
     launch_campaign(spec_of(title))
     label(home, shelves["north"], title, 3)
@@ -404,7 +388,7 @@ def test_a_finishing_run_is_started_once_and_again_when_it_died(home, shelves, s
     assert len([run for run in runs_of(title) if run.deployment_id]) == 2
 
 
-def test_with_a_trigger_the_sweep_only_makes_up_for_a_lost_event(home, shelves, spec_of, deployments, monkeypatch):
+def test_with_a_trigger_the_sweep_only_makes_up_for_a_lost_event(home, shelves, spec_of, deployed, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_FINISH_BY", "event")
     monkeypatch.setenv("LABELWRIGHT_EVENT_MINUTES", "0.05")
     forget_settings()
