@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
-from httpx import HTTPError
-from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.events import Event as PrefectEvent
-from prefect.events import RelatedResource, Resource
 
 from labelwright.datasets.titles import file_stem
 from labelwright.ledger import Event
+from labelwright.telling_prefect import NotSent, send_to_prefect
 
 from .reporting import log
 from .workbench import the_ledger
@@ -32,40 +28,35 @@ def send_events() -> int:
     """
     outbox, sent = the_ledger().outbox, 0
     try:
-        with get_client(sync_client=True) as client:
-            while waiting := outbox.waiting(_AT_ONCE):
-                told = [_as_prefect(event).model_dump(mode="json") for event in waiting]
-                client.request("POST", "/events", json=told)
-                outbox.mark_sent(event.id for event in waiting)
-                sent += len(waiting)
-    except HTTPError as error:
-        log().warning("events wait for the next run: Prefect did not take them (%s)", type(error).__name__)
+        while waiting := outbox.waiting(_AT_ONCE):
+            send_to_prefect([_as_told(event) for event in waiting])
+            outbox.mark_sent(event.id for event in waiting)
+            sent += len(waiting)
+    except NotSent as error:
+        log().warning("events wait for the next run: Prefect did not take them (%s)", error)
     return sent
 
 
-def _as_prefect(event: Event) -> PrefectEvent:
-    payload: dict[str, Any] = {"title": event.campaign, **event.payload}
-    return PrefectEvent(
-        id=UUID(event.id),
-        occurred=event.occurred_at,
-        event=f"labelwright.campaign.{event.kind}",
-        resource=Resource(resource_of(event.campaign)),
-        related=_this_run(),
-        payload=payload,
-    )
+def _as_told(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "occurred": event.occurred_at.isoformat(),
+        "event": f"labelwright.campaign.{event.kind}",
+        "resource": resource_of(event.campaign),
+        "related": _this_run(),
+        "payload": {"title": event.campaign, **event.payload},
+    }
 
 
-def _this_run() -> list[RelatedResource]:
+def _this_run() -> list[dict[str, str]]:
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     if run is None:
         return []
     return [
-        RelatedResource(
-            {
-                "prefect.resource.id": f"prefect.flow-run.{run.id}",
-                "prefect.resource.role": "flow-run",
-                "prefect.resource.name": run.name,
-            }
-        )
+        {
+            "prefect.resource.id": f"prefect.flow-run.{run.id}",
+            "prefect.resource.role": "flow-run",
+            "prefect.resource.name": run.name,
+        }
     ]

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import IntegrityError
 
@@ -60,10 +60,7 @@ class Outbox:
         """Those that were not sent yet, the oldest first."""
         query = select(t.events).where(t.events.c.emitted_at.is_(None)).order_by(t.events.c.number).limit(at_most)
         with self._database.read() as connection:
-            return [
-                Event(row.id, row.campaign, row.kind, row.payload, utc(row.occurred_at))
-                for row in connection.execute(query)
-            ]
+            return [_event_from(row) for row in connection.execute(query)]
 
     def mark_sent(self, ids: Iterable[str]) -> None:
         with self._database.write() as connection:
@@ -73,16 +70,17 @@ class Outbox:
         """Everything that was told or will be, the oldest first."""
         query = select(t.events).where(t.events.c.campaign == title).order_by(t.events.c.number)
         with self._database.read() as connection:
-            return [
-                Event(row.id, row.campaign, row.kind, row.payload, utc(row.occurred_at))
-                for row in connection.execute(query)
-            ]
+            return [_event_from(row) for row in connection.execute(query)]
 
 
 def write_event(connection: Connection, title: str, kind: str, key: str, payload: dict[str, Any]) -> None:
     """Within a transaction that changes what the event tells of. Raises IntegrityError when it is there already."""
     row = {"id": str(uuid4()), "campaign": title, "kind": kind, "key": key, "payload": payload, "occurred_at": now()}
     connection.execute(insert(t.events).values(row))
+
+
+def _event_from(row: Row[Any]) -> Event:
+    return Event(row.id, row.campaign, row.kind, row.payload, utc(row.occurred_at))
 
 
 def new_key(made: CursorResult[Any]) -> int:

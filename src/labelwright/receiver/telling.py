@@ -7,23 +7,21 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.ledger import Ledger, LedgerError, Letter
+from labelwright.telling_prefect import NotSent, send_to_prefect
 
 from .webhooks import EVENT as WEBHOOK
 
 Send = Callable[[Sequence[dict[str, Any]]], None]
 """Sends events, or raises NotSent."""
 
+__all__ = ["NotSent", "Teller", "send_to_prefect"]
+
 _SHOWN = 50
 _REMEMBERED = timedelta(days=30)
-
-
-class NotSent(Exception):
-    """Prefect did not take the events: they are sent again later."""
 
 
 class Teller:
@@ -102,18 +100,3 @@ def _event(letters: list[Letter]) -> dict[str, Any]:
         "resource": first.resource,
         "payload": payload,
     }
-
-
-def send_to_prefect(events: Sequence[dict[str, Any]]) -> None:
-    """By one request that is answered when they are taken. Raises NotSent."""
-    from httpx import HTTPError
-    from prefect.client.orchestration import get_client
-    from prefect.events import Event
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    made = [Event.model_validate({**one, "id": UUID(one["id"])}).model_dump(mode="json") for one in events]
-    try:
-        with get_client(sync_client=True) as client:
-            client.request("POST", "/events", json=made).raise_for_status()
-    except (HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
-        raise NotSent(type(error).__name__) from None
