@@ -16,7 +16,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from bench_sweep import count_task_runs, resident, watch_prefect_calls
+from bench_sweep import count_task_runs, resident
+from prefect_calls import watch_prefect_calls
 
 PLATFORMS = 5
 

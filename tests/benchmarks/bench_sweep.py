@@ -16,6 +16,7 @@ from statistics import median
 
 import requests
 from PIL import Image
+from prefect_calls import watch_prefect_calls
 
 AIM = 2.0
 THREADS = 8
@@ -91,22 +92,6 @@ def bare(url: str, headers: dict[str, str], ids: list[str]) -> float:
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(get, ids))
     return time.perf_counter() - begun
-
-
-def watch_prefect_calls() -> list[str]:
-    """The paths that Prefect's clients ask for in this process, from now on; events go over a websocket."""
-    import httpx
-
-    calls: list[str] = []
-    for kind in (httpx.Client, httpx.AsyncClient):
-        real = kind.send
-
-        def send(self, request, *arguments, _real=real, **keywords):  # type: ignore[no-untyped-def]
-            calls.append(request.url.path)
-            return _real(self, request, *arguments, **keywords)
-
-        kind.send = send  # type: ignore[method-assign]
-    return calls
 
 
 def count_task_runs() -> int:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from prefect_calls import watch_prefect_calls
 
 SIZES = (1000, 4000)
 WANTED = 100_000
@@ -18,22 +19,6 @@ def make_images(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
         Image.new("RGB", (8, 8), (number % 256, number // 256 % 256, number // 65536)).save(folder / f"{number:06}.png")
-
-
-def watch_prefect_calls() -> list[str]:
-    """The paths that Prefect's clients ask for in this process, from now on; events and logs apart."""
-    import httpx
-
-    calls: list[str] = []
-    for kind in (httpx.Client, httpx.AsyncClient):
-        real = kind.send
-
-        def send(self, request, *arguments, _real=real, **keywords):  # type: ignore[no-untyped-def]
-            calls.append(request.url.path)
-            return _real(self, request, *arguments, **keywords)
-
-        kind.send = send  # type: ignore[method-assign]
-    return calls
 
 
 def count_task_runs(title: str, count: int, home: Path) -> int:
