@@ -5,12 +5,13 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from labelwright.domain import Work
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.tasks.dead_runs import free_dead_runs
 from labelwright.tasks.looking import look_at_all
 from labelwright.tasks.prefect_events import send_events
-from labelwright.tasks.starting import Due, Work, due_work, note_begun, start_run
+from labelwright.tasks.starting import Due, due_work, note_begun, start_run
 from labelwright.tasks.sweeping import note_failure, publish_overview, refuse_denied, tell_standstills
 from labelwright.tasks.workbench import states_of, the_spec
 from labelwright.tasks.working import at_work

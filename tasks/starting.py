@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
-from labelwright.domain import State
+from labelwright.domain import WORK, State, Work
 from labelwright.ledger import CampaignRecord, Effect, Ledger, campaign_lease
 from labelwright.settings import Settings, settings
 
@@ -22,23 +21,6 @@ from .reporting import log
 from .retrying import RETRIED
 from .workbench import the_ledger
 from .working import waiting_lease
-
-
-class Work(StrEnum):
-    """What a campaign waits for."""
-
-    LAUNCH = "launch"
-    FINISH = "finish"
-
-
-WORK = {
-    State.PLANNED: Work.LAUNCH,
-    State.UPLOADING: Work.LAUNCH,
-    State.CREATED: Work.LAUNCH,
-    State.COMPLETED: Work.FINISH,
-    State.FINISHED: Work.FINISH,
-}
-"""What is to be done with a campaign that nobody works on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labelwright import interventions
-from labelwright.domain import State
+from labelwright.domain import State, Work
 from labelwright.failures import CannotRun
-from labelwright.interventions import Next
 from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_lease, open_ledger
 from labelwright.ledger.leases import Leases
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
@@ -53,11 +52,11 @@ LAUNCHED = (State.UPLOADING, State.CREATED, State.ACTIVE)
 @pytest.mark.parametrize(
     ("states", "due"),
     [
-        ((State.UPLOADING, State.NEEDS_ATTENTION), Next.LAUNCH),
-        ((*LAUNCHED, State.NEEDS_ATTENTION), Next.WAIT),
-        ((*LAUNCHED, State.COMPLETED, State.NEEDS_ATTENTION), Next.FINISH),
-        ((*LAUNCHED, State.COMPLETED, State.FINISHED), Next.FINISH),
-        ((), Next.LAUNCH),
+        ((State.UPLOADING, State.NEEDS_ATTENTION), Work.LAUNCH),
+        ((*LAUNCHED, State.NEEDS_ATTENTION), None),
+        ((*LAUNCHED, State.COMPLETED, State.NEEDS_ATTENTION), Work.FINISH),
+        ((*LAUNCHED, State.COMPLETED, State.FINISHED), Work.FINISH),
+        ((), Work.LAUNCH),
     ],
 )
 def test_a_campaign_is_taken_up_where_it_stood(ledger, store, states, due):

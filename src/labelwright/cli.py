@@ -233,12 +233,13 @@ def datasets_lineage(
 @app.command()
 def resume(title: Title, as_json: AsJson = False) -> None:
     """Take up a campaign that needed attention, or whose run broke off, and do what it waits for."""
-    from labelwright.interventions import Next, take_up
+    from labelwright.domain import Work
+    from labelwright.interventions import take_up
 
     spec, due = take_up(title)
-    if due is Next.LAUNCH:
+    if due is Work.LAUNCH:
         _in_prefect(lambda flows: flows.launch_campaign(spec), title, as_json)
-    elif due is Next.FINISH:
+    elif due is Work.FINISH:
         _in_prefect(lambda flows: flows.finish_campaign(title, export=True), title, as_json)
     else:
         status(title, as_json)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 
 from labelwright.datasets.titles import file_stem
-from labelwright.domain import LABELED, OPEN, IllegalMove, State
+from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
 from labelwright.failures import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
 from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns
@@ -16,25 +15,9 @@ from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
 
-class Next(StrEnum):
-    """What has to be done with a campaign that was taken up again."""
-
-    LAUNCH = "launch"
-    FINISH = "finish"
-    WAIT = "wait"
-
-
-_NEXT = {
-    State.PLANNED: Next.LAUNCH,
-    State.UPLOADING: Next.LAUNCH,
-    State.CREATED: Next.LAUNCH,
-    State.COMPLETED: Next.FINISH,
-    State.FINISHED: Next.FINISH,
-}
-
-
-def take_up(title: str) -> tuple[CampaignSpec, Next]:
-    """Back to where it stood before it needed attention. Answers what is to be done now. Raises UnknownCampaign,
+def take_up(title: str) -> tuple[CampaignSpec, Work | None]:
+    """Back to where it stood before it needed attention. Answers what is to be done now, None when its
+    labelers are at work. Raises UnknownCampaign,
     CampaignBusy, CannotRun."""
     with _holding(title) as (ledger, record):
         if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
@@ -42,7 +25,7 @@ def take_up(title: str) -> tuple[CampaignSpec, Next]:
         state = ledger.campaigns.get(title).state
     if state in (State.CANCELLED, State.EXPORTED):
         raise CannotRun(f"'{title}' is {state.value}: there is nothing to take up")
-    return CampaignSpec.model_validate(record.spec), _NEXT.get(state, Next.WAIT)
+    return CampaignSpec.model_validate(record.spec), WORK.get(state)
 
 
 def cancel(title: str, *, delete: bool = False) -> str:

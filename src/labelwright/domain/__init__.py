@@ -1,6 +1,6 @@
 """What a campaign, an image and a label are. Standard library only."""
 
-from .campaign import LABELED, MOVES, OPEN, IllegalMove, State, move
+from .campaign import LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
 from .geometry import Box, InvalidShape, Polygon, Shape, Size, WholeImage
 from .images import Image, Reject, UnsafeName, safe_name
 from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema
@@ -10,6 +10,7 @@ __all__ = [
     "LABELED",
     "MOVES",
     "OPEN",
+    "WORK",
     "Annotation",
     "Attribute",
     "Box",
@@ -30,6 +31,7 @@ __all__ = [
     "State",
     "UnsafeName",
     "WholeImage",
+    "Work",
     "is_overdue",
     "is_stalled",
     "last_advance",

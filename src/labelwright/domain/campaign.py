@@ -45,6 +45,23 @@ MOVES: dict[State, frozenset[State]] = {
 OPEN = frozenset({_S.ACTIVE, _S.REOPENED})
 """The states in which labelers work and a sweep looks."""
 
+
+class Work(StrEnum):
+    """What a campaign waits for that is not its labelers'."""
+
+    LAUNCH = "launch"
+    FINISH = "finish"
+
+
+WORK: dict[State, Work] = {
+    _S.PLANNED: Work.LAUNCH,
+    _S.UPLOADING: Work.LAUNCH,
+    _S.CREATED: Work.LAUNCH,
+    _S.COMPLETED: Work.FINISH,
+    _S.FINISHED: Work.FINISH,
+}
+"""What is to be done with a campaign that nobody works on."""
+
 LABELED = frozenset({_S.COMPLETED, _S.FINISHED, _S.EXPORTED})
 """The states in which every image is labeled."""
 
