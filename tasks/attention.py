@@ -15,6 +15,7 @@ from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
 
 from .reporting import log
+from .retrying import ANEW
 from .workbench import the_ledger
 
 REFUSALS = (
@@ -30,7 +31,7 @@ REFUSALS = (
 """Failures that trying again does not mend."""
 
 
-@task(task_run_name="ask for attention to {title}")
+@task(task_run_name="ask for attention to {title}", **ANEW)
 def ask_for_attention(title: str, reason: str) -> None:
     """Write down that the campaign needs a person, and why."""
     log().error("%s needs attention: %s", title, reason)

@@ -8,6 +8,7 @@ from labelwright.billing import bill_of, in_words, refuse_over_limit
 from labelwright.platforms.protocol import BillsTasks
 
 from .reporting import announce, publish_table
+from .retrying import ANEW
 from .workbench import Workbench, credentials_of
 
 
@@ -16,7 +17,7 @@ def bills_tasks(title: str) -> bool:
     return isinstance(Workbench(title).platform, BillsTasks)
 
 
-@task(task_run_name="tell the bill of {title}")
+@task(task_run_name="tell the bill of {title}", **ANEW)
 def tell_bill(title: str) -> int:
     """Say how many tasks will be billed. Answers that number. Raises TooManyTasks when they exceed the limit."""
     bench = Workbench(title)

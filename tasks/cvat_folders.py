@@ -14,6 +14,7 @@ from labelwright.ingest.checking import check_image
 from labelwright.platforms import PlatformRefused
 
 from .reporting import log
+from .retrying import ANEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Recording:
     """File and reason: it is no image, or a damaged one, which CVAT would import without a word."""
 
 
-@task(task_run_name="look for recordings in {path}")
+@task(task_run_name="look for recordings in {path}", **ANEW)
 def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> list[Recording]:
     """One recording for each folder in `path` that holds images of the camera; every image is opened and checked.
 

@@ -23,7 +23,7 @@ from .files import IMAGES, LABELS, delivery_folder
 from .kept_images import kept_folder
 from .labels import Stock, delivered, spool_of
 from .reporting import log, publish_table
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 from .stores import open_store, store_that_holds
 from .workbench import Workbench
 
@@ -123,7 +123,7 @@ def dataset_name(title: str, dataset: str) -> str:
     return f"{file_stem(title)}_{dataset}"
 
 
-@task(task_run_name="draw the labels of {title}")
+@task(task_run_name="draw the labels of {title}", **ANEW)
 def draw_labels(title: str) -> str:
     """A contact sheet of the first images with their labels drawn in, and a bar for each label. Answers its path."""
     bench = Workbench(title)

@@ -10,7 +10,7 @@ from labelwright.settings import SettingsError, settings
 from labelwright.spec import CampaignSpec, SpecError
 
 from .reporting import log
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 from .workbench import the_ledger
 
 
@@ -33,7 +33,7 @@ def read_dropped_campaign(blob: str) -> CampaignSpec:
     return dropped_spec(text, blob, container)
 
 
-@task(task_run_name="note {campaign} as launched from {blob}")
+@task(task_run_name="note {campaign} as launched from {blob}", **ANEW)
 def note_launched(blob: str, etag: str, campaign: str) -> None:
     """From now on this version of the file launches nothing any more."""
     the_ledger().inbox.record_launch(blob, etag, campaign)

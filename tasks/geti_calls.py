@@ -19,7 +19,7 @@ from labelwright.platforms.geti_threads import in_parallel
 from labelwright.platforms.protocol import LabelsPage
 
 from .reporting import log
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 from .workbench import reach
 
 
@@ -100,7 +100,7 @@ def set_geti_iterations(connection: str, project: str, iterations: int) -> dict[
     return client.set_iterations(client.project(project), iterations)
 
 
-@task(task_run_name="upload {file}")
+@task(task_run_name="upload {file}", **ANEW)
 def upload_geti_file(connection: str, project: str, file: str, kind: str = "image") -> str:
     """Send an image or a video. Answers its id. Not tried again: a second try could make a second one."""
     client, path = client_at(connection), Path(file)

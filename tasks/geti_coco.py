@@ -26,7 +26,7 @@ from labelwright.platforms.geti_threads import in_parallel
 
 from .geti_calls import client_at
 from .reporting import log, publish_progress, publish_table
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 
 IMAGES_A_TASK = 200
 SHAPE = " shape"
@@ -49,7 +49,7 @@ def coco_labels(categories: list[str], kind: str) -> list[list[str]]:
     return [*names, [f"{name}{SHAPE}" for name in categories]] if " -> " in kind else names
 
 
-@task(task_run_name="check {job.annotations}")
+@task(task_run_name="check {job.annotations}", **ANEW)
 def check_coco(job: CocoJob) -> list[tuple[int, int]]:
     """Read the annotation file and look for every image. Answers stretches of images: first and last, from 1.
 

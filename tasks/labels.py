@@ -16,7 +16,7 @@ from labelwright.platforms.protocol import ServesImages
 from .campaign_images import with_our_names
 from .kept_images import kept_url
 from .reporting import log, publish_progress, publish_table
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 from .workbench import Workbench
 
 
@@ -80,7 +80,7 @@ def read_all_labels(title: str) -> int:
     return number
 
 
-@task(task_run_name="check the labels of {title}")
+@task(task_run_name="check the labels of {title}", **ANEW)
 def check_labels(title: str) -> None:
     """Every image once, every shape in its image, every label in the schema, counts as the platform's.
 

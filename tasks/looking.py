@@ -22,7 +22,7 @@ from labelwright.spec import CampaignSpec
 
 from .attention import ask_for_attention
 from .reporting import log, publish_progress
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 from .showing import publish_summary
 from .workbench import Workbench, platform_for, the_ledger
 
@@ -86,13 +86,13 @@ class Looks:
     """Whether the platform does not know our credential."""
 
 
-@task(task_run_name="look at {titles[0]}")
+@task(task_run_name="look at {titles[0]}", **ANEW)
 def look_at_one(titles: list[str]) -> Looks:
     """Look once at a campaign."""
     return _look_at(titles)
 
 
-@task(task_run_name="look at {titles[0]} and more")
+@task(task_run_name="look at {titles[0]} and more", **ANEW)
 def look_at_some(titles: list[str]) -> Looks:
     """Look once at each of some campaigns, which share a connection."""
     return _look_at(titles)

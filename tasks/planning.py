@@ -14,7 +14,7 @@ from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
 from .reporting import log, publish_progress, publish_table, report_progress
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 from .workbench import Workbench, the_ledger
 
 _MAY_CHANGE = {"deadline", "export", "connection"}
@@ -29,7 +29,7 @@ class FilesLeftOut(LedgerError):
     """Strict, and not every file could be taken."""
 
 
-@task(task_run_name="write down {campaign.title}")
+@task(task_run_name="write down {campaign.title}", **ANEW)
 def write_down_campaign(campaign: CampaignSpec) -> str:
     """Put the campaign into the ledger, or take up the one that is there. Answers its title.
 

@@ -15,7 +15,7 @@ from labelwright.platforms.remo_shapes import RemoUpload, Task
 
 from .remo_connection import remo_at
 from .reporting import log
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 
 
 @task(task_run_name="upload files into dataset {dataset}", **RETRIED)
@@ -70,7 +70,7 @@ def upload_urls(
     )
 
 
-@task(task_run_name="open an upload into dataset {dataset}")
+@task(task_run_name="open an upload into dataset {dataset}", **ANEW)
 def start_upload(connection: str, dataset: str) -> RemoUpload:
     """An empty session (0.4.25 and later). Not tried again by itself: each try would open another one."""
     return remo_at(connection).start_upload(dataset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from prefect.cache_policies import NO_CACHE
 from sqlalchemy.exc import OperationalError
 
 from labelwright.platforms import PlatformUnavailable
@@ -15,10 +16,15 @@ def worth_retrying(_task: Any, _task_run: Any, state: Any) -> bool:
     return isinstance(state.data, PlatformUnavailable | OperationalError)
 
 
-RETRIED: dict[str, Any] = {
+ANEW: dict[str, Any] = {"cache_policy": NO_CACHE}
+"""What every task is decorated with: the ledger says what was done. A result that Prefect keeps is for people and other
+flows to read, never an answer. By default it would be one as soon as results are kept: a second look for missing
+images, in the same run, would see those that were missing at the first."""
+
+RETRIED: dict[str, Any] = ANEW | {
     "retries": len(settings().retry_delays),
     "retry_delay_seconds": settings().retry_delays,
     "retry_jitter_factor": 0.2,
     "retry_condition_fn": worth_retrying,
 }
-"""What every task that calls a platform or a store is decorated with."""
+"""What a task that calls a platform or a store is decorated with."""

@@ -20,7 +20,7 @@ from labelwright.platforms.scale_client import Json, Page, ScaleClient
 from labelwright.platforms.scale_errors import Duplicate, InvalidRequest
 
 from .reporting import log
-from .retrying import RETRIED
+from .retrying import ANEW, RETRIED
 from .workbench import reach
 
 HERE = "scale"
@@ -216,7 +216,7 @@ def list_projects(connection: str = HERE) -> list[Json]:
     return account(connection).projects()
 
 
-@task(task_run_name="update project {name}")
+@task(task_run_name="update project {name}", **ANEW)
 def update_project(name: str, params: Json, patch: bool = True, connection: str = HERE) -> Json:
     """A new version of its parameters. Without `patch` all that are not named here are dropped.
 

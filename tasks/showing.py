@@ -19,13 +19,14 @@ from labelwright.platforms.protocol import Platform, ShowsCampaigns
 
 from .datasets import CHART, CONTACT_SHEET
 from .reporting import artifact_key, in_a_run, publish
+from .retrying import ANEW
 from .workbench import Workbench
 
 _BLOCKS = 30
 _WIDEST = 900
 
 
-@task(task_run_name="show {title}")
+@task(task_run_name="show {title}", **ANEW)
 def show_campaign(title: str) -> None:
     """Publish the campaign's page, with pictures of its labels once there are any."""
     publish_summary(title)

@@ -18,6 +18,7 @@ from labelwright.spec import CampaignSpec
 
 from .looking import read_progress
 from .reporting import log, publish_table
+from .retrying import ANEW
 from .workbench import the_ledger
 
 SHOWN = 500
@@ -49,7 +50,7 @@ def refuse_denied(troubles: dict[str, str], denied: bool) -> None:
         )
 
 
-@task(task_run_name="judge the pace of all campaigns")
+@task(task_run_name="judge the pace of all campaigns", **ANEW)
 def tell_standstills() -> None:
     """Tell of campaigns that stall or are late, once for each time that they do."""
     ledger, moment = the_ledger(), datetime.now(UTC)
@@ -68,7 +69,7 @@ def tell_standstills() -> None:
                 log().warning("%s is overdue since %s", record.title, due)
 
 
-@task(task_run_name="overview of all campaigns")
+@task(task_run_name="overview of all campaigns", **ANEW)
 def publish_overview(troubles: dict[str, str]) -> None:
     """One table of all campaigns in the Prefect UI, those that need somebody first."""
     ledger, moment = the_ledger(), datetime.now(UTC)
@@ -94,7 +95,7 @@ def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> 
     }
 
 
-@task(task_run_name="wait for the labels of {title}")
+@task(task_run_name="wait for the labels of {title}", **ANEW)
 def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     """Until every image is labeled. Answers the campaign's state.
 

@@ -1,6 +1,11 @@
-"""The one retry policy."""
+"""The one retry policy, and that nothing is answered from what Prefect keeps."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 from sqlalchemy.exc import OperationalError
 
@@ -32,6 +37,18 @@ def test_every_task_that_calls_a_platform_has_the_policy():
             if hasattr(member, "retries") and name not in ("check_labels", "ask_for_attention"):
                 assert member.retries == RETRIED["retries"], name
                 assert member.retry_condition_fn is worth_retrying, name
+
+
+def test_every_task_looks_anew_where_results_are_kept():
+    """A second look for missing images, in one run, would else be answered by the first."""
+    import labelwright.tasks
+
+    found = {}
+    for module in iter_modules(labelwright.tasks.__path__, "labelwright.tasks."):
+        members = vars(import_module(module.name)).items()
+        found |= {f"{module.name}.{name}": one for name, one in members if isinstance(one, Task)}
+    assert len(found) > 100
+    assert [name for name, one in found.items() if one.cache_policy != NO_CACHE] == []
 
 
 def test_run_names_read():
