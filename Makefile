@@ -43,7 +43,8 @@ types: $(VENV)/installed
 
 # The lock names no index: it holds for whichever one you use.
 lock:
-	uv pip compile pyproject.toml --group dev --extra obstore --extra postgres --extra azure --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --group dev --extra obstore --extra postgres --extra azure --extra redis --extra results \
+	  --extra dask --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file infra/requirements.lock
 
 clean:

@@ -235,6 +235,59 @@ def test_a_workspace_that_is_not_complete_is_told(monkeypatch):
     assert {one.level for one in of("workspace ours", examine())} == {Level.ERROR}
 
 
+def results_at(monkeypatch, url: str) -> None:
+    given = f"DefaultEndpointsProtocol=http;AccountName=team;AccountKey={CANARY}aa==;BlobEndpoint={url}/team;"
+    monkeypatch.setenv("LABELWRIGHT_RESULTS__CONNECTION_STRING", given)
+    forget_settings()
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "words", "do"),
+    [
+        (200, Level.OK, "can be read", ""),
+        (404, Level.ERROR, "is not there", "labelwright deploy"),
+        (403, Level.ERROR, "HTTP 403", "LABELWRIGHT_RESULTS__"),
+    ],
+)
+def test_the_container_of_results_is_asked_for(monkeypatch, answering, status, level, words, do):
+    results_at(monkeypatch, answering(status, {}).url)
+    found = of("results", examine())
+    assert found[0].level is level
+    assert words in found[0].says
+    assert do in found[0].do
+    assert CANARY not in repr(found)
+    if level is Level.OK:
+        assert found[1].level is Level.WARNING
+        assert "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK=azure-blob-storage-container/labelwright-results" in found[1].do
+
+
+@pytest.mark.parametrize("given", ["CONNECTION_STRING", "CONTAINER"])
+def test_a_place_for_results_that_cannot_be_used_is_told(monkeypatch, given):
+    monkeypatch.setenv(f"LABELWRIGHT_RESULTS__{given}", CANARY)
+    forget_settings()
+    (finding,) = of("results", examine())
+    assert finding.level is Level.ERROR
+    assert "LABELWRIGHT_RESULTS__CONNECTION_STRING" in finding.says
+    assert CANARY not in repr(finding)
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "words"), [(404, Level.ERROR, "every run would fail"), (500, Level.ERROR, "could not be asked")]
+)
+def test_a_block_for_results_that_is_not_there_is_told(monkeypatch, answering, status, level, words):
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_DEFAULT_RESULT_STORAGE_BLOCK
+
+    url = f"{answering(status, {'detail': 'no'}).url}/api"
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    block = "azure-blob-storage-container/labelwright-results"
+    told = {PREFECT_API_URL: url, PREFECT_DEFAULT_RESULT_STORAGE_BLOCK: block, PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings(told):
+        (finding,) = of("results", examine())
+    assert finding.level is level
+    assert words in finding.says
+    assert "labelwright deploy" in finding.do
+
+
 def test_secrets_may_be_given_as_files(monkeypatch, tmp_path):
     (tmp_path / "url").write_text(f"postgresql://me:{CANARY}@db/ledger\n")
     (tmp_path / "key").write_text("k")

@@ -55,7 +55,8 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     """Register the deployments of `file`, or the packaged ones, with the Prefect server that is configured.
 
     Makes the work pool when it is missing, of `pool_type`. Said again, it updates what is there. Answers the names, as
-    FLOW/DEPLOYMENT. Raises CannotRun, NotStarted.
+    FLOW/DEPLOYMENT. Where the settings name a container for results, its block is saved too. Raises CannotRun,
+    NotStarted, SettingsError.
     """
     from labelwright.blocks import register_blocks
 
@@ -69,6 +70,11 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
             _found(client, name)
         _set_interval(client, timedelta(seconds=settings().sweep_every))
     register_blocks()  # the form of launch-campaign offers them
+    results = settings().results
+    if results is not None:
+        from labelwright.results import keep_results_in_blob
+
+        keep_results_in_blob(results)
     return names
 
 

@@ -99,6 +99,16 @@ class ServiceSettings(BaseModel):
     dropbox_lifetime: float = Field(7 * 86400, gt=0, description="Seconds that a dropbox URL is good for.")
 
 
+class ResultsSettings(BaseModel):
+    """The Azure Blob container that results of runs are kept in, for a team of workers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    container: str = Field("prefect-results", description="Made by `labelwright deploy` when it is not there.")
+    account_url: str | None = Field(None, description="https://ACCOUNT.blob.core.windows.net, by this identity.")
+    connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
+
+
 class ReceiverSettings(BaseModel):
     """What `labelwright receive` listens for, and where."""
 
@@ -134,6 +144,7 @@ class Settings(BaseSettings):
     )
     image_url_days: float = Field(14, gt=0, le=365, description="How long such an address is good for.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    results: ResultsSettings | None = Field(None, description="Given, `labelwright deploy` saves the block for it.")
     receiver: ReceiverSettings | None = Field(None, description="Given, `labelwright up` starts the receiver too.")
     sweep_every: float = Field(900, ge=1, description="Seconds between two sweeps of the deployed schedule.")
     upload_threads: int = Field(16, ge=1, le=256)

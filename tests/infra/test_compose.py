@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,21 @@ from labelwright.cli import app
 from labelwright.deploying import POOL
 from labelwright.settings import Settings, forget_settings, settings
 
-INFRA = Path(__file__).parents[2] / "infra"
-DOCUMENT: dict[str, Any] = yaml.safe_load((INFRA / "compose.yaml").read_text())
-SERVICES: dict[str, Any] = DOCUMENT["services"]
-OURS = [name for name, one in SERVICES.items() if "build" in one]
+from .compose import DOCUMENTS, FILES, INFRA, OURS
+
+SERVICES: dict[str, Any] = DOCUMENTS["compose"]["services"]
+TEXT = "".join((INFRA / name).read_text() for name in FILES["scaled"])
+
+
+@pytest.fixture(params=list(DOCUMENTS))
+def document(request) -> dict[str, Any]:
+    """compose.yaml alone, and with compose.scaled.yaml over it."""
+    return DOCUMENTS[request.param]
+
+
+@pytest.fixture
+def services(document) -> dict[str, Any]:
+    return document["services"]
 
 
 def words(command: list[str]) -> list[str]:
@@ -40,7 +53,7 @@ def check_command(command: list[str]) -> None:
         found.make_parser(found.context_class(found)).parse_args(rest[1:])
     else:
         assert program == "prefect", program
-        names, options = rest[:2], [one for one in rest[2:] if one.startswith("--")]
+        names, options = [one for one in rest[:3] if one.isalpha()], [one for one in rest if one.startswith("--")]
         said = help_of(tuple(names))
         for option in options:
             assert re.search(rf"{option}\b", said), f"prefect {' '.join(names)} has no {option}"
@@ -65,20 +78,63 @@ def prefect_settings() -> set[str]:
     return set(_get_settings_fields(Prefects))
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_every_command_is_one(name):
-    check_command(SERVICES[name]["command"])
+def redis_settings() -> set[str]:
+    from prefect_redis.cleanup_queue import RedisWorkerCleanupQueueSettings
+    from prefect_redis.client import RedisMessagingSettings
+
+    models = {
+        "PREFECT_REDIS_MESSAGING": RedisMessagingSettings,
+        "PREFECT_REDIS_WORKER_CLEANUP_QUEUE": RedisWorkerCleanupQueueSettings,
+    }
+    return {f"{prefix}_{name.upper()}" for prefix, model in models.items() for name in model.model_fields}
 
 
-def test_the_worker_serves_the_pool_of_the_deployments():
-    command = SERVICES["worker"]["command"]
+@pytest.mark.parametrize("name", ["prefect", "prefect-b", "services"])
+def test_servers_share_all_that_prefect_can_share(name):
+    """What is kept in the memory of one server by default, and would make two of them disagree."""
+    from prefect.settings import Settings as Prefects
+
+    server = Prefects().server
+    alone = {
+        "PREFECT_MESSAGING_BROKER": server.events.messaging_broker,
+        "PREFECT_MESSAGING_CACHE": server.events.messaging_cache,
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": server.events.causal_ordering,
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": server.concurrency.lease_storage,
+        "PREFECT_SERVER_WORKER_CHANNEL_CLEANUP_QUEUE_STORAGE": server.worker_channel.cleanup_queue_storage,
+    }
+    one = DOCUMENTS["scaled"]["services"][name]
+    for variable, default in alone.items():
+        assert "memory" in default
+        module = import_module(one["environment"][variable])
+        assert module.__name__.startswith("prefect_redis.")
+    assert server.docket.url.startswith("memory:")
+    for variable in ("PREFECT_SERVER_DOCKET_URL", "PREFECT_REDIS_MESSAGING_URL"):
+        assert f'{variable}="$$(cat /run/secrets/redis_url)"' in one["command"][2]
+    assert ("--no-services" in one["command"][2]) is (name != "services")
+
+
+def test_results_are_kept_in_the_block_that_deploying_saves():
+    from labelwright.results import BLOCK
+
+    scaled = DOCUMENTS["scaled"]["services"]
+    assert scaled["worker"]["environment"]["PREFECT_DEFAULT_RESULT_STORAGE_BLOCK"] == BLOCK
+    assert "LABELWRIGHT_RESULTS__CONNECTION_STRING_FILE" in scaled["deploy"]["environment"]
+
+
+@pytest.mark.parametrize(("document", "name"), OURS, indirect=["document"])
+def test_every_command_is_one(services, name):
+    check_command(services[name]["command"])
+
+
+def test_the_worker_serves_the_pool_of_the_deployments(services):
+    command = services["worker"]["command"]
     assert command[command.index("--pool") + 1] == POOL
 
 
-def test_every_variable_is_a_setting():
-    known = prefect_settings()
-    names = {name for one in SERVICES.values() for name in one.get("environment", {})}
-    names |= set(re.findall(r"\b(PREFECT_[A-Z_]+)=", (INFRA / "compose.yaml").read_text()))
+def test_every_variable_is_a_setting(services):
+    known = prefect_settings() | redis_settings()
+    names = {name for one in services.values() for name in one.get("environment", {})}
+    names |= set(re.findall(r"\b(PREFECT_[A-Z_]+)=", TEXT))
     names |= set(re.findall(r"\b((?:PREFECT|LABELWRIGHT)_[A-Z_]+)=", (INFRA / "Dockerfile").read_text()))
     ours = {name.removesuffix("_FILE") for name in names if name.startswith("LABELWRIGHT_")}
     assert {name for name in names if name.startswith("PREFECT_")} <= known
@@ -86,38 +142,39 @@ def test_every_variable_is_a_setting():
     for name in ours:
         field, *more = name.removeprefix("LABELWRIGHT_").lower().split("__")
         assert field in Settings.model_fields, name
-        model: Any = {"service": "ServiceSettings", "receiver": "ReceiverSettings"}.get(field, "ConnectionSettings")
+        models = {"service": "ServiceSettings", "receiver": "ReceiverSettings", "results": "ResultsSettings"}
+        model: Any = models.get(field, "ConnectionSettings")
         if more:
             import labelwright.settings as module
 
             assert more[-1] in getattr(module, model).model_fields, name
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_the_settings_of_every_container_can_be_used(name, monkeypatch, tmp_path):
-    for given in SERVICES[name].get("secrets", []):
+@pytest.mark.parametrize(("document", "name"), OURS, indirect=["document"])
+def test_the_settings_of_every_container_can_be_used(services, name, monkeypatch, tmp_path):
+    for given in services[name].get("secrets", []):
         (tmp_path / given).write_text(f"content-of-{given}-that-is-long")
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
-    for variable, value in SERVICES[name].get("environment", {}).items():
+    for variable, value in services[name].get("environment", {}).items():
         monkeypatch.setenv(variable, value.replace("/run/secrets", str(tmp_path)))
     forget_settings()
     found = settings()
-    if "LABELWRIGHT_LEDGER_URL_FILE" in SERVICES[name].get("environment", {}):
+    if "LABELWRIGHT_LEDGER_URL_FILE" in services[name].get("environment", {}):
         assert found.ledger_address() == "content-of-ledger_url-that-is-long"
         connection = found.connection("campaign_api")
         assert connection.secret.get_secret_value() == "content-of-admin_secret-that-is-long"
     forget_settings()
 
 
-def test_a_container_reads_the_secrets_that_it_is_given_and_no_others():
-    for name, one in SERVICES.items():
+def test_a_container_reads_the_secrets_that_it_is_given_and_no_others(services, document):
+    for name, one in services.items():
         text = str(one.get("environment", "")) + str(one.get("command", ""))
         assert set(re.findall(r"/run/secrets/(\w+)", text)) == set(one.get("secrets", [])), name
-    assert {given for one in SERVICES.values() for given in one.get("secrets", [])} == set(DOCUMENT["secrets"])
+    assert {given for one in services.values() for given in one.get("secrets", [])} == set(document["secrets"])
 
 
-def test_no_secret_stands_in_the_file():
-    for one in SERVICES.values():
+def test_no_secret_stands_in_the_file(services):
+    for one in services.values():
         for name, value in one.get("environment", {}).items():
             if re.search(r"SECRET|PASSWORD|DATABASE_URL|LEDGER_URL", name):
                 assert name.endswith("_FILE"), name
@@ -134,7 +191,8 @@ def test_the_secrets_are_made_once_and_are_those_that_are_asked_for(tmp_path):
 
     made = make()
     assert make() == made
-    assert {Path(one["file"]).name for one in DOCUMENT["secrets"].values()} == made.keys()
+    assert {Path(one["file"]).name for one in DOCUMENTS["scaled"]["secrets"].values()} == made.keys()
+    assert made["redis_password"] in made["redis_url"]
     assert made["postgres_password"] in made["ledger_url"]
     assert len(made["admin_secret"]) >= 16
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
@@ -148,8 +206,8 @@ def test_every_database_is_made():
     assert made == used == {"prefect", "ledger", "service"}
 
 
-def test_ports_are_those_that_are_listened_on_and_on_loopback_only():
-    for name, one in SERVICES.items():
+def test_ports_are_those_that_are_listened_on_and_on_loopback_only(services):
+    for name, one in services.items():
         command = " ".join(map(str, one.get("command", [])))
         listening = set(re.findall(r"(?:--port|--blobPort) (\d+)", command))
         for port in one.get("ports", []):
@@ -160,15 +218,17 @@ def test_ports_are_those_that_are_listened_on_and_on_loopback_only():
         for told in re.findall(r"127\.0\.0\.1:(\d+)/", str(one.get("healthcheck", ""))):
             assert told in listening | {one.get("environment", {}).get("PREFECT_WORKER_WEBSERVER_PORT")}, name
     for host, port in re.findall(r"http://([a-z]+):(\d+)", (INFRA / "compose.yaml").read_text()):
-        assert f"{port}:{port}" in str(SERVICES[host]["ports"]), host
+        assert f"{port}:{port}" in str(services[host]["ports"]), host
 
 
-def test_everything_that_stays_up_has_a_health_check_and_waits_for_what_it_needs():
-    for name, one in SERVICES.items():
-        assert ("healthcheck" in one) is (name != "deploy"), name
+def test_everything_that_stays_up_has_a_health_check_and_waits_for_what_it_needs(services):
+    for name, one in services.items():
+        assert ("healthcheck" in one) is (name not in ("deploy", "migrate")), name
+        # Background services listen on nothing that could be asked.
+        assert one.get("healthcheck", {}).get("disable", False) is (name == "services")
         for other, how in one.get("depends_on", {}).items():
-            assert other in SERVICES
-            healthy = "healthcheck" in SERVICES[other]
+            assert other in services
+            healthy = "healthcheck" in services[other]
             assert how["condition"] == ("service_healthy" if healthy else "service_completed_successfully")
 
 
@@ -186,26 +246,26 @@ def test_health_checks_ask_what_is_answered():
         assert any('"/health"' in path.read_text() for path in folder.glob("*.py")), name
 
 
-def test_volumes_are_named_and_files_that_are_mounted_are_there():
-    for one in SERVICES.values():
+def test_volumes_are_named_and_files_that_are_mounted_are_there(services, document):
+    for one in services.values():
         for volume in one.get("volumes", []):
             source = volume.split(":")[0]
-            assert (INFRA / source).is_file() if source.startswith(".") else source in DOCUMENT["volumes"]
+            assert (INFRA / source).is_file() if source.startswith(".") else source in document["volumes"]
 
 
-def test_ours_run_without_rights_and_write_only_where_data_is():
-    for name in OURS:
-        one = SERVICES[name]
+def test_ours_run_without_rights_and_write_only_where_data_is(services):
+    for name in [name for name, one in services.items() if one["image"].startswith("labelwright:")]:
+        one = services[name]
         assert one["cap_drop"] == ["ALL"]
         assert one["read_only"] is True
-        assert one["volumes"][0].endswith(":/data")
+        assert one["volumes"][0].endswith(":/data") if "volumes" in one else "/data" in one["tmpfs"]
     text = (INFRA / "Dockerfile").read_text()
     assert re.search(r"^USER 10001:10001$", text, re.M)
     for path in re.findall(r"LABELWRIGHT_HOME=(\S+)|PREFECT_HOME=(\S+)", text):
         assert "".join(path).startswith("/data/")
 
 
-def test_the_image_is_made_of_files_that_are_there_and_by_the_lock():
+def test_the_image_is_made_of_files_that_are_there_and_by_the_lock(services):
     text = (INFRA / "Dockerfile").read_text()
     root = INFRA.parent
     copied = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ") and "--from" not in line]
@@ -217,15 +277,52 @@ def test_the_image_is_made_of_files_that_are_there_and_by_the_lock():
     import tomllib
 
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    (extras,) = re.findall(r"labelwright\[([a-z,]+)\]", text)
-    assert set(extras.split(",")) <= project["optional-dependencies"].keys()
-    assert {one["image"] for one in SERVICES.values() if "build" in one} == {f"labelwright:{project['version']}"}
+    (extras,) = re.findall(r"^ARG EXTRAS=([a-z,]+)$", text, re.M)
+    assert '"labelwright[${EXTRAS}]"' in text
+    assert {"postgres", "redis", "results"} <= set(extras.split(",")) <= project["optional-dependencies"].keys()
+    assert {one["image"] for one in services.values() if "build" in one} == {f"labelwright:{project['version']}"}
+
+
+@pytest.mark.parametrize("name", FILES["scaled"])
+def test_the_schema_of_the_compose_specification_accepts_every_file(name, tmp_path):
+    from check_jsonschema import main
+
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text((INFRA / name).read_text().replace("command:", "comand:", 1))
+    for file, code in ((INFRA / name, 0), (wrong, 1)):
+        with pytest.raises(SystemExit) as ended:
+            main(["--builtin-schema", "vendor.compose-spec", str(file)])
+        assert ended.value.code == code, file
+
+
+def compose_program() -> list[str]:
+    """The plugin, or the program that Debian has by the name of docker-compose. Raises RuntimeError with advice."""
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"]
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    raise RuntimeError("Compose is not installed here (Debian: apt-get install docker-compose); no daemon is needed.")
 
 
 @pytest.mark.docker
-def test_docker_compose_reads_it(tmp_path):
-    """Needs the plugin `docker compose` (Debian: apt-get install docker-compose-v2), but no daemon."""
-    said = subprocess.run(
-        ["docker", "compose", "--file", INFRA / "compose.yaml", "config", "--quiet"], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("which", list(FILES))
+def test_compose_reads_it_and_lays_one_file_over_the_other_as_we_do(which, tmp_path):
+    """Judged by Compose itself, of which 1.29 is the oldest that knows all that is used, but for the project's name."""
+    shutil.copytree(INFRA, tmp_path / "infra")
+    subprocess.run(["sh", tmp_path / "infra" / "make-secrets"], check=True)
+    program, files = compose_program(), []
+    for name in FILES[which]:
+        file = tmp_path / "infra" / name
+        if program == ["docker-compose"]:
+            file.write_text(re.sub(r"^name: .*\n", "", file.read_text(), flags=re.M))
+        files += ["--file", file]
+    said = subprocess.run([*program, *files, "--profile", "azurite", "config"], capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
+    read = yaml.safe_load(said.stdout)["services"]
+    ours = DOCUMENTS[which]["services"]
+    assert read.keys() == ours.keys()
+    for name, one in ours.items():
+        assert read[name].get("command") == [word.rstrip("\n") for word in one["command"]] if "command" in one else True
+        assert read[name].get("environment", {}) == one.get("environment", {})
+        assert {given["source"] for given in read[name].get("secrets", [])} == set(one.get("secrets", []))
+        assert set(read[name].get("depends_on", {})) == set(one.get("depends_on", {}))

@@ -12,16 +12,24 @@ import yaml
 
 from labelwright.deploying import POOL
 
-from .test_compose import INFRA, SERVICES, check_command
+from .compose import DOCUMENTS, INFRA
+from .test_compose import check_command
 
 FOLDER = INFRA / "kubernetes"
-MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all((FOLDER / "labelwright.yaml").read_text()))
+TEXTS = {name: (FOLDER / name).read_text() for name in ("labelwright.yaml", "several-api-servers.yaml")}
+MANIFESTS: list[dict[str, Any]] = [one for text in TEXTS.values() for one in yaml.safe_load_all(text)]
+SERVICES: dict[str, Any] = DOCUMENTS["scaled"]["services"]
 TEMPLATE: dict[str, Any] = json.loads((FOLDER / "base-job-template.json").read_text())
 VERSIONS = ["1.31", "1.34"]
 
 
 def of(kind: str) -> dict[str, dict[str, Any]]:
+    """With both files applied: what stands in the second one under a name of the first replaces it."""
     return {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] == kind}
+
+
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
 
 
 def job() -> dict[str, Any]:
@@ -41,7 +49,8 @@ def job() -> dict[str, Any]:
     return filled(TEMPLATE["job_configuration"]["job_manifest"])
 
 
-PODS = [one["spec"]["template"] for one in of("Deployment").values()] + [job()["spec"]["template"]]
+DEPLOYMENTS = [one for one in MANIFESTS if one["kind"] == "Deployment"]
+PODS = [one["spec"]["template"] for one in DEPLOYMENTS] + [job()["spec"]["template"]]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -57,59 +66,95 @@ def test_what_is_wrong_is_refused_by_these_schemas():
         kubernetes_validate.validate(wrong, VERSIONS[0], strict=True)
 
 
-@pytest.mark.parametrize("name", sorted(of("Deployment")))
-def test_every_command_is_one(name):
-    (container,) = of("Deployment")[name]["spec"]["template"]["spec"]["containers"]
-    check_command(container["command"])
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["metadata"]["name"])
+def test_every_command_is_one(deployment):
+    for container in containers(deployment["spec"]["template"]):
+        if container["image"] != "redis:7.2":
+            check_command(container["command"])
 
 
 def test_commands_ports_and_pool_are_those_of_compose():
-    for name, one in of("Deployment").items():
-        (container,) = one["spec"]["template"]["spec"]["containers"]
-        if name != "worker":
-            wanted = SERVICES[name]["command"]
-            assert " ".join(container["command"]) in " ".join(wanted)
-            assert f":{container['ports'][0]['containerPort']}:" in SERVICES[name]["ports"][0]
+    names = {"prefect-services": "services"}
+    for one in DEPLOYMENTS:
+        name = one["metadata"]["name"]
+        first, *_ = one["spec"]["template"]["spec"]["containers"]
+        if name not in ("worker", "redis"):
+            wanted = " ".join(SERVICES[names.get(name, name)]["command"])
+            # Of both files: the first one's API server runs the services too.
+            assert " ".join(first["command"]).replace(" --no-services", "") in wanted.replace(" --no-services", "")
+        if "ports" in first and name not in ("worker", "redis"):
+            assert f":{first['ports'][0]['containerPort']}:" in SERVICES[name]["ports"][0]
     command = of("Deployment")["worker"]["spec"]["template"]["spec"]["containers"][0]["command"]
     assert command[command.index("--pool") + 1] == POOL
 
 
+def test_several_api_servers_run_no_services_and_the_services_run_once():
+    api, services = (of("Deployment")[name]["spec"] for name in ("prefect", "prefect-services"))
+    assert api["replicas"] > 1
+    assert "--no-services" in api["template"]["spec"]["containers"][0]["command"]
+    assert services["replicas"] == 1
+    assert services["strategy"] == {"type": "Recreate"}
+    (migrate,) = services["template"]["spec"]["initContainers"]
+    assert " ".join(migrate["command"]) in " ".join(SERVICES["migrate"]["command"])
+    assert of("ConfigMap")["prefect-shared"]["data"] == SERVICES["services"]["environment"]
+    for spec in (api, services):
+        (container,) = spec["template"]["spec"]["containers"]
+        assert container["envFrom"] == [{"configMapRef": {"name": "prefect-shared"}}]
+        given = {one["name"] for one in container["env"]}
+        assert given == set(re.findall(r"\b(PREFECT_\w+)=", SERVICES["services"]["command"][2]))
+
+
 def test_variables_are_those_of_compose():
-    known = {name for one in SERVICES.values() for name in one.get("environment", {})} | {
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL",
-        "PREFECT_HOME",
-    }
-    text = (FOLDER / "labelwright.yaml").read_text()
-    assert set(re.findall(r"\b(?:PREFECT|LABELWRIGHT)_[A-Z_]+", text)) <= known
+    known = {name for one in SERVICES.values() for name in one.get("environment", {})}
+    known |= set(re.findall(r"\b(PREFECT_\w+)=", str([one.get("command") for one in SERVICES.values()])))
+    found = set(re.findall(r"\b(?:PREFECT|LABELWRIGHT)_[A-Z_]+", "".join(TEXTS.values())))
+    assert found - {"PREFECT_HOME"} <= known
+
+
+def test_config_maps_that_pods_read_are_there():
+    for pod in PODS:
+        for container in containers(pod):
+            for one in container.get("envFrom", []):
+                assert one["configMapRef"]["name"] in of("ConfigMap")
+
+
+def test_every_image_of_ours_is_that_of_compose():
+    ours = {container["image"] for pod in PODS for container in containers(pod)}
+    assert ours <= {one["image"] for one in SERVICES.values()} | {"prefecthq/prefect:3.8.8-python3.11-kubernetes"}
 
 
 def test_probes_ask_the_port_that_is_listened_on():
-    for one in of("Deployment").values():
+    for one in DEPLOYMENTS:
         (container,) = one["spec"]["template"]["spec"]["containers"]
+        if one["metadata"]["name"] == "prefect-services":
+            assert "ports" not in container
+            continue
         assert {"startupProbe", "livenessProbe"} <= container.keys()
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-            if probe in container:
+            if "httpGet" in container.get(probe, {}):
                 assert container[probe]["httpGet"]["port"] == container["ports"][0]["containerPort"]
+            elif probe in container:
+                assert container[probe]["exec"]["command"] == ["redis-cli", "ping"]
 
 
 def test_pods_have_no_rights_and_bounds_to_their_memory():
     for pod in PODS:
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
-        (container,) = pod["spec"]["containers"]
-        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
-        assert container["resources"]["limits"]["memory"]
-        assert container["resources"]["requests"]["cpu"]
+        for container in containers(pod):
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["resources"]["limits"]["memory"]
+            assert container["resources"]["requests"]["cpu"]
         tells_kubernetes = pod["spec"].get("serviceAccountName") == "worker"
         assert tells_kubernetes or pod["spec"]["automountServiceAccountToken"] is False
 
 
 def test_every_secret_file_is_mounted_where_it_is_read():
-    config = of("ConfigMap")["labelwright"]["data"]
     for pod in PODS:
         (container,) = pod["spec"]["containers"]
         values = [one.get("value", "") for one in container.get("env") or []]
-        values += config.values() if container.get("envFrom") else []
+        for one in container.get("envFrom", []):
+            values += of("ConfigMap")[one["configMapRef"]["name"]]["data"].values()
         read = set(re.findall(r"/run/secrets/labelwright/(\w+)", " ".join(values)))
         mounted = {
             item["path"]
@@ -132,7 +177,7 @@ def test_names_that_manifests_use_are_there():
     labels = {pod["metadata"]["labels"]["app"] for pod in PODS}
     text = json.dumps([*of("NetworkPolicy").values(), *of("Service").values()])
     assert set(re.findall(r'"app": "([\w-]+)"', text)) <= labels
-    hosts = set(re.findall(r"http://(\w+):\d+", (FOLDER / "labelwright.yaml").read_text()))
+    hosts = set(re.findall(r"http://(\w+):\d+", "".join(TEXTS.values())))
     assert hosts <= set(of("Service"))
 
 

@@ -1,0 +1,255 @@
+"""A team's servers: two API servers of Prefect on one Postgres and one Redis, services apart, results in Blob.
+
+Everything is a process of its own on a free port of loopback, started as infra/compose.scaled.yaml starts it and with
+the variables that stand there. Whoever deploys and asks talks to the first API server, the worker to the second.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+import yaml
+
+from labelwright.labelers import LabelerKeys
+from labelwright.ledger import Ledger
+from labelwright.local import LOOPBACK, Server, answers, free_port
+from labelwright.results import BLOCK
+from tests.infra.redis import Redis
+from tests.ingest.stores import Azurite
+from tests.service.postgres import Postgres
+
+from . import partner
+from .conftest import make_photos, make_spec
+
+pytestmark = pytest.mark.scaled
+
+INFRA = Path(__file__).resolve().parents[2] / "infra"
+SCALED: dict[str, Any] = yaml.safe_load((INFRA / "compose.scaled.yaml").read_text())
+PATIENCE = 240
+
+
+def variables_of(service: str, **places: str) -> dict[str, str]:
+    """The environment of the compose file, with this test's places for what the shell of the container fills in."""
+    given = SCALED["services"][service]["environment"]
+    assert all(isinstance(value, str) for value in given.values())
+    return {**given, **places}
+
+
+@dataclass
+class Team:
+    """What runs, and where; `api` is the server that is asked."""
+
+    folder: Path
+    stack: ExitStack
+    environment: dict[str, str] = field(default_factory=dict)
+    apis: list[str] = field(default_factory=list)
+    servers: dict[str, Server] = field(default_factory=dict)
+
+    def run(self, *command: str, **more: str) -> str:
+        said = subprocess.run(
+            [sys.executable, "-m", *command],
+            capture_output=True,
+            text=True,
+            env=self.environment | more,
+            timeout=PATIENCE,
+            cwd=self.folder,
+        )
+        assert said.returncode == 0, said.stdout + said.stderr
+        return said.stdout
+
+    def start(self, name: str, *command: str, ready: Callable[[], object] = lambda: True, **more: str) -> None:
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                stdout=out,
+                stderr=out,
+                env=self.environment | more,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self.servers[name] = Server("", process, log)
+        self.stack.callback(self.servers[name].stop)
+        until(ready, lambda: f"{name} is there: {log.read_text(errors='replace')[-3000:]}", process)
+
+    def ask(self, path: str, body: object | None = None, api: int = 0) -> Any:
+        url = f"{self.apis[api]}{path}"
+        answer = requests.get(url, timeout=30) if body is None else requests.post(url, json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def runs(self, name: str, state: str, api: int = 0) -> list[dict[str, Any]]:
+        body = {"deployments": {"name": {"any_": [name]}}, "flow_runs": {"state": {"name": {"any_": [state]}}}}
+        return list(self.ask("/flow_runs/filter", body, api))
+
+
+def until(so: Callable[[], Any], what: Callable[[], str], process: subprocess.Popen[bytes] | None = None) -> Any:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            if found := so():
+                return found
+        except requests.ConnectionError:
+            pass
+        if process is not None and process.poll() is not None:
+            break
+        time.sleep(0.3)
+    pytest.fail(f"not so within {PATIENCE} seconds: {what()}")
+
+
+def for_asyncpg(address: str) -> str:
+    return address.replace("postgresql://", "postgresql+asyncpg://")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory) -> Iterator[tuple[Postgres, Redis, Azurite]]:
+    with ExitStack() as stack:
+        postgres = Postgres()
+        stack.callback(postgres.stop)
+        redis = Redis(tmp_path_factory.mktemp("redis"))
+        stack.callback(redis.stop)
+        azurite = Azurite(tmp_path_factory.mktemp("azurite"))
+        stack.callback(azurite.stop)
+        yield postgres, redis, azurite
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory, stores) -> Iterator[Team]:
+    postgres, redis, azurite = stores
+    folder = tmp_path_factory.mktemp("team")
+    prefect, ledger, service = (postgres.new_database() for _ in range(3))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELWRIGHT_"))}
+    ports = [free_port(0) for _ in range(3)]
+    with ExitStack() as stack:
+        made = Team(folder, stack, kept | {"HOME": str(folder), "PREFECT_HOME": str(folder / "prefect")})
+        made.apis = [f"http://{LOOPBACK}:{port}/api" for port in ports[:2]]
+        made.environment |= {
+            "LABELWRIGHT_HOME": str(folder / "home"),
+            "LABELWRIGHT_LEDGER_URL": ledger,
+            "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"http://{LOOPBACK}:{ports[2]}/api/v1",
+            "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__KEY": "admin",
+            "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__SECRET": "of-the-tests-and-long",
+            "LABELWRIGHT_SWEEP_EVERY": "15",
+            "LABELWRIGHT_FINISH_BY": "event",
+        }
+        shared = {
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": for_asyncpg(prefect),
+            "PREFECT_REDIS_MESSAGING_URL": redis.url,
+            "PREFECT_REDIS_WORKER_CLEANUP_QUEUE_URL": redis.url,
+            "PREFECT_SERVER_DOCKET_URL": redis.url,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        }
+        made.run("prefect", "server", "database", "upgrade", "--yes", **shared)
+        for number, port in enumerate(ports[:2]):
+            made.start(
+                f"api-{number}",
+                *("prefect", "server", "start", "--no-services", "--host", LOOPBACK, "--port", str(port)),
+                ready=lambda number=number: answers(f"{made.apis[number]}/health"),
+                **variables_of("prefect", **shared),
+            )
+        made.start("services", "prefect", "server", "services", "start", **variables_of("services", **shared))
+        made.start(
+            "service",
+            *("labelwright", "serve", "--port", str(ports[2]), "--data-dir", str(folder / "service")),
+            ready=lambda: answers(f"http://{LOOPBACK}:{ports[2]}/health"),
+            LABELWRIGHT_SERVICE__ADMIN_KEY="admin",
+            LABELWRIGHT_SERVICE__ADMIN_SECRET="of-the-tests-and-long",
+            LABELWRIGHT_SERVICE__DATABASE_URL=service,
+        )
+        deployed = {
+            "PREFECT_API_URL": made.apis[0],
+            "LABELWRIGHT_RESULTS__CONNECTION_STRING": azurite.connection_string,
+        }
+        made.run("labelwright", "deploy", **deployed)
+        made.start(
+            "worker",
+            *("prefect", "worker", "start", "--type", "process", "--pool", "labelwright", "--name", "second"),
+            ready=lambda: made.ask("/work_pools/labelwright/workers/filter", {}),
+            PREFECT_API_URL=made.apis[1],
+            PREFECT_WORKER_QUERY_SECONDS="2",
+            PREFECT_RUNNER_POLL_FREQUENCY="2",
+            **variables_of("worker"),
+        )
+        yield made
+
+
+def wait_for(team: Team, run: str, state: str, api: int = 0) -> dict[str, Any]:
+    def there() -> dict[str, Any] | None:
+        found = team.ask(f"/flow_runs/{run}", api=api)
+        return found if found["state_name"] == state else None
+
+    return until(there, lambda: f"{run} is {state}: {team.ask(f'/flow_runs/{run}', api=api)['state']}")
+
+
+def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, tmp_path):
+    make_photos(team.folder / "photos", 4)
+    spec = make_spec("river", team.folder / "photos", team.folder / "datasets").model_dump(mode="json")
+
+    # Started at the first server; done by a worker that knows the second one only.
+    launch = team.ask("/deployments/name/launch-campaign/launch-campaign")["id"]
+    run = team.ask(f"/deployments/{launch}/create_flow_run", {"parameters": {"campaign": spec}})["id"]
+    wait_for(team, run, "Completed")
+
+    # Its result is in Blob, where another process on another machine reads it, and every task looked for itself.
+    read = (
+        "import sys, uuid; from prefect.client.orchestration import get_client\n"
+        "with get_client(sync_client=True) as client: state = client.read_flow_run(uuid.UUID(sys.argv[1])).state\n"
+        "print(state.result())"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", read, run],
+        capture_output=True,
+        text=True,
+        env=team.environment | {"PREFECT_API_URL": team.apis[0], "PREFECT_HOME": str(tmp_path / "elsewhere")},
+        timeout=PATIENCE,
+    )
+    assert said.stdout.strip() == "river", said.stderr
+    states = team.ask("/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}}, api=1)
+    assert {one["state_name"] for one in states} == {"Completed"}
+
+    # Labels come; a scheduled sweep sees them, and its event, through Redis, starts the finishing run by a trigger.
+    ledger = Ledger(team.environment["LABELWRIGHT_LEDGER_URL"])
+    access = LabelerKeys(team.folder / "home").find("campaign_api", "partner@example.com")
+    assert access is not None
+    api = team.environment["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"]
+    assert partner.label(api, ledger.campaigns.get("river").remote_id or "", access) == 4
+    # The first server dies on the way: nobody who talks to the second one notices.
+    team.servers["api-0"].process.kill()
+    until(lambda: team.runs("finish-campaign", "Completed", api=1), lambda: str(team.ask("/flow_runs/filter", {}, 1)))
+    until(lambda: ledger.campaigns.datasets("river"), lambda: f"{ledger.campaigns.get('river')}")
+    (finishing,) = team.runs("finish-campaign", "Completed", api=1)
+    assert finishing["created_by"]["type"] == "AUTOMATION"
+    assert {path.name for path in (team.folder / "datasets").iterdir()} == {"river_images", "river_labels"}
+    ledger.close()
+
+
+def test_what_the_servers_share_is_in_redis_and_nothing_of_ours(team, stores):
+    _, redis, _ = stores
+    keys = redis.keys("*")
+    for kind in ("events", "prefect:concurrency:*", "prefect-server:*"):
+        assert redis.keys(kind), f"nothing of {kind} among {keys[:50]}"
+    with psycopg.connect(team.environment["LABELWRIGHT_LEDGER_URL"]) as connection:
+        assert connection.execute("select count(*) from leases").fetchone() is not None
+
+
+def test_the_doctor_is_content_with_it(team, stores):
+    _, _, azurite = stores
+    said = team.run(
+        *("labelwright", "doctor", "--json"),
+        PREFECT_API_URL=team.apis[1],
+        LABELWRIGHT_RESULTS__CONNECTION_STRING=azurite.connection_string,
+        **variables_of("worker"),
+    )
+    assert '"well": true' in said
+    assert BLOCK in said
