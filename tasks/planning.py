@@ -13,6 +13,7 @@ from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
+from .checking_elsewhere import the_cluster
 from .reporting import log, publish_progress, publish_table, report_progress
 from .retrying import ANEW, RETRIED
 from .workbench import Workbench, the_ledger
@@ -77,17 +78,17 @@ def check_images(title: str) -> int:
     entries: list[ManifestEntry] = []
     rejects: list[Reject] = []
     seen = 0
-    source = bench.source
-    for item in take_stock(source, limits_of(images), known=checked_before):
-        seen += 1
-        if isinstance(item, StockItem):
-            entries.append(ManifestEntry(item.image, item.location, stamp=stamps.pop(item.location, None)))
-        else:
-            rejects.append(item)
-        if len(entries) + len(rejects) >= 500:
-            ledger.manifests.add(title, mark, entries, rejects)
-            entries, rejects = [], []
-            report_progress(title, "checking images", seen, 0)
+    with the_cluster(bench) as cluster:
+        for item in take_stock(bench.source, limits_of(images), known=checked_before, elsewhere=cluster):
+            seen += 1
+            if isinstance(item, StockItem):
+                entries.append(ManifestEntry(item.image, item.location, stamp=stamps.pop(item.location, None)))
+            else:
+                rejects.append(item)
+            if len(entries) + len(rejects) >= 500:
+                ledger.manifests.add(title, mark, entries, rejects)
+                entries, rejects = [], []
+                report_progress(title, "checking images", seen, 0)
     ledger.manifests.add(title, mark, entries, rejects)
     report_progress(title, "checking images", seen, seen)
     left_out = report_rejects(bench)

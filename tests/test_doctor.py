@@ -14,7 +14,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelwright import doctor
 from labelwright.cli import app
-from labelwright.doctor import Finding, Level, examine
+from labelwright.doctor import examine
+from labelwright.findings import Finding, Level
 from labelwright.ledger import Ledger
 from labelwright.settings import forget_settings, settings
 
@@ -286,6 +287,38 @@ def test_a_block_for_results_that_is_not_there_is_told(monkeypatch, answering, s
     assert finding.level is level
     assert words in finding.says
     assert "labelwright deploy" in finding.do
+
+
+def test_a_dask_cluster_is_knocked_at(monkeypatch, answering):
+    there = answering(200, {}).server_port
+    for port, level, do in ((there, Level.OK, ""), (1, Level.ERROR, "dask scheduler")):
+        monkeypatch.setenv("LABELWRIGHT_DASK_SCHEDULER", f"tcp://127.0.0.1:{port}")
+        forget_settings()
+        (finding,) = of("dask", examine())
+        assert finding.level is level
+        assert do in finding.do
+
+
+@pytest.mark.parametrize(("package", "area"), [("prefect-dask", "dask"), ("prefect-azure", "results")])
+def test_a_package_that_is_missing_for_what_is_configured_is_told(monkeypatch, package, area):
+    from prefect.settings import PREFECT_DEFAULT_RESULT_STORAGE_BLOCK
+
+    from labelwright import doctor_team
+
+    def version(name: str) -> str:
+        if name == package:
+            raise doctor_team.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(doctor_team, "version", version)
+    monkeypatch.setenv("LABELWRIGHT_DASK_SCHEDULER", "tcp://127.0.0.1:1")
+    monkeypatch.setattr(doctor_team, "_is_saved", lambda kind, name: True)
+    block = "azure-blob-storage-container/labelwright-results"
+    with temporary_settings({PREFECT_DEFAULT_RESULT_STORAGE_BLOCK: block}):
+        (finding,) = of(area, examine())
+    assert finding.level is Level.ERROR
+    assert package in finding.says
+    assert "pip install" in finding.do
 
 
 def test_secrets_may_be_given_as_files(monkeypatch, tmp_path):

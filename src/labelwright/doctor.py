@@ -13,10 +13,9 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +23,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from labelwright import __version__
+from labelwright.doctor_team import dask, results
+from labelwright.findings import Finding, Level
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, settings
 
 SKEW = 30.0
@@ -38,23 +39,6 @@ _NOTHING = "labelwright-doctor"
 """The name of something that is nowhere: who may be told so may read."""
 
 
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one look showed."""
-
-    area: str
-    level: Level
-    says: str
-    do: str = ""
-    """What to do about it; empty where nothing is to be done."""
-
-
 def examine() -> list[Finding]:
     """Every finding, in the order in which they matter. A look that fails in an unforeseen way is a finding too."""
     found: list[Finding] = [*_versions()]
@@ -63,15 +47,7 @@ def examine() -> list[Finding]:
     except SettingsError as error:
         return [*found, Finding("settings", Level.ERROR, str(error), "Mend it; nothing else was looked at")]
     found.append(Finding("settings", Level.OK, f"home folder {given.home}"))
-    looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        _disk,
-        _ledger,
-        _prefect,
-        _results,
-        _connections,
-        _stores,
-    )
-    for look in looks:
+    for look in (_disk, _ledger, _prefect, results, dask, _connections, _stores):
         area = look.__name__.strip("_")
         try:
             found.extend(look(given))
@@ -281,63 +257,6 @@ def _compared(theirs: str, ours: str, address: str) -> Finding:
     newer = "the server's" if theirs > ours else "this machine's"
     do = "Bring server and workers to one version; the server may be the newer one"
     return Finding("prefect", Level.WARNING, f"{says}, here is {ours}: {newer} is newer", do)
-
-
-def _results(given: Settings) -> Iterator[Finding]:
-    """Where runs keep their results, when that is told to whoever deploys or to the workers."""
-    from prefect.settings import get_current_settings
-
-    from labelwright.failures import CannotRun
-    from labelwright.results import BLOCK, can_read_results
-
-    told = get_current_settings().results.default_storage_block
-    if given.results is not None:
-        try:
-            there = can_read_results(given.results)
-        except (CannotRun, SettingsError) as error:
-            yield Finding("results", Level.ERROR, str(error), "Mend LABELWRIGHT_RESULTS__...")
-            return
-        says = f"the container '{given.results.container}'"
-        if there:
-            yield Finding("results", Level.OK, f"{says} can be read; writing was not tried")
-        else:
-            yield Finding("results", Level.ERROR, f"{says} is not there", "labelwright deploy")
-    if told is None:
-        if given.results is not None:
-            do = f"PREFECT_DEFAULT_RESULT_STORAGE_BLOCK={BLOCK} for workers; whoever only deploys needs it not"
-            yield Finding("results", Level.WARNING, "runs of this machine keep none there", do)
-        return
-    yield _block(told)
-
-
-def _block(told: str) -> Finding:
-    """The block that Prefect is told to keep results in."""
-    from labelwright.deploying import client_at_hand
-    from labelwright.failures import CannotRun
-
-    do = "labelwright deploy, with LABELWRIGHT_RESULTS__... set; or take PREFECT_DEFAULT_RESULT_STORAGE_BLOCK away"
-    kind, _, name = told.partition("/")
-    try:
-        from httpx import HTTPError
-        from prefect.exceptions import ObjectNotFound
-
-        try:
-            with client_at_hand() as client:
-                client.read_block_document_by_name(name, kind, include_secrets=False)
-        except ObjectNotFound:
-            return Finding("results", Level.ERROR, f"there is no block {told}, and every run would fail", do)
-        except (HTTPError, RuntimeError) as error:
-            return Finding("results", Level.ERROR, f"block {told} could not be asked for: {type(error).__name__}", do)
-    except CannotRun as error:
-        return Finding("results", Level.ERROR, f"block {told} could not be asked for: {error}", do)
-    if kind == "azure-blob-storage-container":
-        try:
-            version("prefect-azure")
-        except PackageNotFoundError:
-            return Finding(
-                "results", Level.ERROR, f"block {told} needs prefect-azure", "pip install 'labelwright[results]'"
-            )
-    return Finding("results", Level.OK, f"runs keep their results in {told}")
 
 
 # Platforms

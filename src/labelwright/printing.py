@@ -17,7 +17,7 @@ from rich.table import Table
 from labelwright.domain import OPEN
 
 if TYPE_CHECKING:
-    from labelwright.doctor import Finding
+    from labelwright.findings import Finding
     from labelwright.ledger import CampaignRecord, Ledger
     from labelwright.plan import Plan
     from labelwright.settings import Settings

@@ -150,6 +150,9 @@ class Settings(BaseSettings):
     upload_threads: int = Field(16, ge=1, le=256)
     upload_engine: Literal["azure", "obstore"] = "azure"
     batch_size: int = Field(500, ge=1, le=5000, description="Images a task run.")
+    dask_scheduler: str | None = Field(
+        None, pattern=r"^(tcp|tls|ucx)://.+", description="tcp://HOST:8786 of a Dask cluster that checks images too."
+    )
     labels_page_size: int = Field(1000, ge=1, le=10000, description="Images a page when labels are read.")
     retry_delays: list[float] = Field([2, 10, 30, 60, 120], description="Seconds between the tries of a task.")
     request_timeout: float = Field(60, gt=0, description="Seconds that one request may take.")

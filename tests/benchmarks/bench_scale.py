@@ -119,9 +119,11 @@ def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
         os.environ.update({variable + name: value for name, value in given.items()})
     forget_settings()
     ledger, calls, known = open_ledger(settings().ledger_address()), watch_prefect_calls(), 0
+    before = ledger_size(home)
     print(f"\nfive connections, each held to {rate:g} requests a second")
     print(
         f"{'campaigns':>10} {'sweep':>8} {'looks/s':>8} {'task runs':>10} {'Prefect calls':>14} {'busiest':>8}   memory"
+        "   ledger"
     )
     for count in counts:
         for number in range(known, count):
@@ -151,7 +153,7 @@ def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
         busiest = max(busiest_second(server.asked) for server in servers)
         print(
             f"{count:>10,} {took:>7.1f}s {count / took:>8.0f} {made:>10} {len(calls):>14} {busiest:>6}/s "
-            f"{resident():>6.0f} MB"
+            f"{resident():>6.0f} MB {ledger_size(home) - before:>5.1f} MB"
         )
     for server in servers:
         server.shutdown()

@@ -8,7 +8,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from labelwright.deploying import deploy
-from labelwright.doctor import Finding, Level, examine
+from labelwright.doctor import examine
+from labelwright.findings import Finding, Level
 from labelwright.local import free_port, start_prefect
 
 

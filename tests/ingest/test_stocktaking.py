@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import csv
+import pickle
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +12,7 @@ from typing import BinaryIO
 import pytest
 
 from labelwright.domain import Image, Reject, Size
-from labelwright.ingest import FilesSource, FolderSource, Found, Limits, StockItem, take_stock
+from labelwright.ingest import Checked, FilesSource, FolderSource, Found, Limits, StockItem, check_files, take_stock
 from labelwright.ingest.listings import write_manifest, write_rejects
 from labelwright.ingest.seen import Seen
 from labelwright.platforms.errors import AccessDenied, PlatformUnavailable
@@ -54,6 +55,62 @@ def test_the_order_is_the_sources_whatever_finishes_first(make_image: MakeImage,
     many = list(take_stock(FolderSource(images), threads=16))
     assert one == many
     assert [item.image.name for item in many if isinstance(item, StockItem)] == [f"{n:03}.png" for n in range(60)]
+
+
+class Others:
+    """Other machines, in this process: what they are handed goes there and comes back as bytes."""
+
+    def __init__(self, source: FolderSource, limits: Limits, batch: int) -> None:
+        self.batch, self.ahead = batch, 2
+        self.handed: list[int] = []
+        self._source, self._limits = source, limits
+
+    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
+        self.handed.append(len(files))
+        there = pickle.loads(pickle.dumps(files))
+        return lambda: pickle.loads(pickle.dumps(check_files(self._source, there, self._limits)))
+
+
+@pytest.mark.parametrize("batch", [3, 7, 60, 1000])
+@pytest.mark.parametrize("known", ["none", "some", "nearly all"])
+def test_whoever_checks_the_stock_is_the_same(make_image: MakeImage, images: Path, batch: int, known: str) -> None:
+    for number in range(50):
+        make_image(f"{number:03}.png", kind="PNG", seed=number // 2 if number < 10 else number)
+    for number in range(50, 60):
+        make_image(f"{number:03}.png", b"words" if number % 2 else b"")
+    (images / "gone.png").symlink_to(images / "nowhere.png")
+    source, limits = FolderSource(images), Limits()
+    wanted = list(take_stock(source, limits))
+    told = {item.image.name: item.image for item in wanted if isinstance(item, StockItem)}
+    remembered = {"none": {}, "some": dict(list(told.items())[::3]), "nearly all": dict(list(told.items())[1:])}[known]
+    others = Others(source, limits, batch)
+
+    assert list(take_stock(source, limits, known=lambda found: remembered.get(found.name), elsewhere=others)) == wanted
+
+    left = len(list(source.find())) - len(remembered)
+    assert sum(others.handed) <= left
+    assert max(others.handed, default=0) <= batch
+    if batch > 60:
+        assert others.handed == [], "less than a batch stays here"
+    if (batch, known) == (3, "none"):
+        assert others.handed == [3] * (60 // 3)
+
+
+def test_what_may_be_readable_later_is_told_by_others_too(make_image: MakeImage, images: Path) -> None:
+    for number in range(6):
+        make_image(f"{number}.png", kind="PNG", seed=number)
+
+    class Failing(FolderSource):
+        def open(self, location: str) -> BinaryIO:
+            if location.endswith("4.png"):
+                raise PlatformUnavailable("web", "give an image", status=503, words="busy")
+            return super().open(location)
+
+    source = Failing(images)
+    seen: list[StockItem | Reject] = []
+    with pytest.raises(PlatformUnavailable, match="1 files could not be fetched, the first: busy"):
+        seen.extend(take_stock(source, elsewhere=Others(source, Limits(), 2)))
+    assert len(seen) == 5
 
 
 def test_composed_and_decomposed_names_are_one_name(make_image: MakeImage, images: Path) -> None:

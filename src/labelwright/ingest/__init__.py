@@ -6,18 +6,20 @@ from .container import ContainerSource
 from .listings import write_manifest, write_rejects
 from .manifests import ManifestSource
 from .sources import CannotRead, FilesSource, FolderSource, Found, Source, SourceError
-from .stocktaking import StockItem, take_stock
+from .stocktaking import Checked, Elsewhere, StockItem, check_files, take_stock
 from .stored import Difference, Differences, Finding, StoredFile, compare, differences
 from .upload import Dropbox, UploadReport, open_dropbox
 from .urls import UrlSource
 
 __all__ = [
     "CannotRead",
+    "Checked",
     "ContainerSource",
     "Difference",
     "Differences",
     "Dropbox",
     "DropboxExpired",
+    "Elsewhere",
     "FilesSource",
     "Finding",
     "FolderSource",
@@ -30,6 +32,7 @@ __all__ = [
     "StoredFile",
     "UploadReport",
     "UrlSource",
+    "check_files",
     "check_image",
     "compare",
     "differences",

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from labelwright.domain import Image, Reject
 from labelwright.platforms.errors import PlatformUnavailable
@@ -26,6 +27,23 @@ class StockItem:
     location: str
 
 
+Checked = Image | Reject | PlatformUnavailable
+"""What came out for a file. The last one: it may be readable later."""
+
+
+class Elsewhere(Protocol):
+    """Other machines that check files of the same source."""
+
+    batch: int
+    """Files that are handed over at once."""
+    ahead: int
+    """Batches that may be under way."""
+
+    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
+        """Begin with them. What is answered waits for the results, in the files' order, and raises what checks do."""
+        ...
+
+
 def take_stock(
     source: Source,
     limits: Limits = STANDARD,
@@ -33,6 +51,7 @@ def take_stock(
     threads: int | None = None,
     known: Callable[[Found], Image | None] | None = None,
     give_up: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[StockItem | Reject]:
     """Images and rejects in the source's order, whatever the number of threads (else: two more than processors).
 
@@ -43,12 +62,19 @@ def take_stock(
     Files that may be readable later (a server's 503) are left out while the rest goes on, and then raised as one
     PlatformUnavailable; with `give_up`, for a last attempt, they are rejects. Raises SourceError, and AccessDenied at
     once. Memory: some files a thread, not the number of images.
+
+    With `elsewhere` whole batches are checked there, and what is left of the last one here: a source that has less than
+    a batch never leaves this machine.
     """
     threads = threads or (os.cpu_count() or 1) + 2
     missed: list[PlatformUnavailable] = []
     missed_count = 0
     with Seen() as seen:
-        for found, result in _checked(source, limits, threads, known):
+        if elsewhere is None:
+            checked = _checked(source, source.find(), limits, threads, known)
+        else:
+            checked = _checked_elsewhere(source, limits, threads, known, elsewhere)
+        for found, result in checked:
             if isinstance(result, PlatformUnavailable):
                 if give_up:
                     yield Reject(found.name, f"could not be fetched ({result.words}): the server may answer later")
@@ -84,16 +110,17 @@ def _accepted(image: Image, found: Found, seen: Seen) -> StockItem | Reject:
     return StockItem(image, found.location)
 
 
-_Result = Image | Reject | PlatformUnavailable
-
-
 def _checked(
-    source: Source, limits: Limits, threads: int, known: Callable[[Found], Image | None] | None
-) -> Iterator[tuple[Found, _Result]]:
+    source: Source,
+    files: Iterator[Found | Reject],
+    limits: Limits,
+    threads: int,
+    known: Callable[[Found], Image | None] | None,
+) -> Iterator[tuple[Found, Checked]]:
     pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
-    waiting: deque[tuple[Found, Future[_Result]]] = deque()
+    waiting: deque[tuple[Found, Future[Checked]]] = deque()
     try:
-        for found in source.find():
+        for found in files:
             if isinstance(found, Reject):
                 waiting.append((Found(found.name, ""), _done(found)))
             else:
@@ -110,13 +137,59 @@ def _checked(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _done(result: Image | Reject) -> Future[_Result]:
-    future: Future[_Result] = Future()
+def _checked_elsewhere(
+    source: Source,
+    limits: Limits,
+    threads: int,
+    known: Callable[[Found], Image | None] | None,
+    elsewhere: Elsewhere,
+) -> Iterator[tuple[Found, Checked]]:
+    waiting: deque[tuple[list[tuple[Found, Checked | None]], Callable[[], list[Checked]]]] = deque()
+    some: list[tuple[Found, Checked | None]] = []  # in the source's order; None: not looked into yet
+    unknown: list[Found] = []
+
+    def first() -> Iterator[tuple[Found, Checked]]:
+        entries, results = waiting.popleft()
+        fresh = iter(results())
+        for found, result in entries:
+            yield found, next(fresh) if result is None else result
+
+    for found in source.find():
+        if isinstance(found, Reject):
+            some.append((Found(found.name, ""), found))
+        else:
+            image = known(found) if known is not None else None
+            some.append((found, image))
+            if image is None:
+                unknown.append(found)
+        if len(unknown) == elsewhere.batch:
+            waiting.append((some, elsewhere.check(unknown)))
+            some, unknown = [], []
+        elif len(some) >= 4 * elsewhere.batch:  # most of them were known
+            waiting.append((some, elsewhere.check(unknown) if unknown else list))
+            some, unknown = [], []
+        while len(waiting) > elsewhere.ahead:
+            yield from first()
+    while waiting:
+        yield from first()
+    here = _checked(source, iter(unknown), limits, threads, None)
+    for found, result in some:
+        yield found, next(here)[1] if result is None else result
+
+
+def check_files(source: Source, files: list[Found], limits: Limits, threads: int | None = None) -> list[Checked]:
+    """Check some files of a source, for somebody who takes stock of it on another machine. Raises AccessDenied."""
+    threads = threads or (os.cpu_count() or 1) + 2
+    return [result for _, result in _checked(source, iter(files), limits, threads, None)]
+
+
+def _done(result: Image | Reject) -> Future[Checked]:
+    future: Future[Checked] = Future()
     future.set_result(result)
     return future
 
 
-def _check(source: Source, found: Found, limits: Limits) -> _Result:
+def _check(source: Source, found: Found, limits: Limits) -> Checked:
     if found.bytes is not None and found.bytes > limits.max_bytes:
         return too_large(found.name, found.bytes, limits)
     try:
