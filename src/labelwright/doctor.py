@@ -150,6 +150,7 @@ def _disk(given: Settings) -> Iterator[Finding]:
 
 
 def _ledger(given: Settings) -> Iterator[Finding]:
+    from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     from labelwright.ledger.engines import make_engine, refuse_other_encodings
@@ -160,13 +161,16 @@ def _ledger(given: Settings) -> Iterator[Finding]:
     if given.ledger_url is None and not (given.home / "ledger.db").exists():
         yield Finding("ledger", Level.OK, f"none yet; the first command makes {given.home / 'ledger.db'}")
         return
-    engine = None
+    engine, apart, rights = None, None, None
     try:
         engine = make_engine(given.ledger_address())
         with engine.connect() as connection:
             refuse_other_encodings(connection)
             found = version_of(connection)
             kind = engine.dialect.name
+            if kind == "postgresql":
+                apart = _apart_from(connection.scalar(text("select clock_timestamp()")))
+                rights = found and connection.scalar(text(f"select {_MAY_WORK}"))
     except LedgerError as error:
         yield Finding("ledger", Level.ERROR, str(error), "Mend LABELWRIGHT_LEDGER_URL")
         return
@@ -188,6 +192,26 @@ def _ledger(given: Settings) -> Iterator[Finding]:
     else:
         do = "Install the version of Labelwright that wrote it, or a newer one"
         yield Finding("ledger", Level.ERROR, f"{says}, and this one knows {SCHEMA_VERSION}", do)
+    if rights is False:
+        do = "Grant SELECT, INSERT, UPDATE, DELETE on its tables, see docs/operating.md"
+        yield Finding("ledger", Level.ERROR, "this user may not write into its tables", do)
+    if apart is not None and abs(apart) > SKEW:
+        ahead = "behind" if apart > 0 else "ahead of"
+        says = f"this machine's clock is {abs(apart):.0f} seconds {ahead} that of the ledger's server"
+        yield Finding("ledger", Level.ERROR, says, "Set the clock (NTP): leases depend on it")
+
+
+_MAY_WORK = " and ".join(
+    f"has_table_privilege('{table}', '{verb}')"
+    for table in ("campaigns", "effects", "leases", "images")
+    for verb in ("select", "insert", "update", "delete")
+)
+"""In words of PostgreSQL: asked, not tried."""
+
+
+def _apart_from(theirs: datetime) -> float:
+    """Seconds by which another clock is before this machine's."""
+    return (theirs - datetime.now(UTC)).total_seconds()
 
 
 # Prefect

@@ -114,7 +114,7 @@ def for_asyncpg(address: str) -> str:
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory) -> Iterator[tuple[Postgres, Redis, Azurite]]:
     with ExitStack() as stack:
-        postgres = Postgres()
+        postgres = Postgres(port=free_port(0))
         stack.callback(postgres.stop)
         redis = Redis(tmp_path_factory.mktemp("redis"))
         stack.callback(redis.stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -11,8 +12,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from labelwright import doctor
 from labelwright.domain import Image, Reject, Size, State
+from labelwright.findings import Finding, Level
 from labelwright.ledger import Ledger, LedgerError, ManifestEntry
+from labelwright.settings import forget_settings, settings
 
 pytestmark = pytest.mark.postgres
 
@@ -253,6 +257,37 @@ def test_an_open_ledger_needs_no_right_to_make_tables(ledger, address):
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("drop owned by worker")
         connection.execute("drop role worker")
+
+
+def ledgers_findings(address: str, monkeypatch, tmp_path) -> list[Finding]:
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
+    monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", address)
+    forget_settings()
+    found = list(doctor._ledger(settings()))
+    forget_settings()
+    return found
+
+
+def test_the_doctor_tells_a_user_who_may_not_write(ledger, address, monkeypatch, tmp_path):
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("create role reader login")
+        connection.execute("grant select on all tables in schema public to reader")
+    (ours,) = ledgers_findings(address, monkeypatch, tmp_path)
+    version, rights = ledgers_findings(address.replace("postgres@", "reader@"), monkeypatch, tmp_path)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("drop owned by reader")
+        connection.execute("drop role reader")
+    assert ours.level is version.level is Level.OK
+    assert rights.level is Level.ERROR
+    assert "Grant" in rights.do
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(600, "behind"), (-600, "ahead of"), (2, None)])
+def test_the_doctor_compares_its_clock_with_the_servers(ledger, address, monkeypatch, tmp_path, seconds, words):
+    there = doctor._apart_from
+    monkeypatch.setattr(doctor, "_apart_from", lambda theirs: there(theirs + timedelta(seconds=seconds)))
+    _, *clocks = ledgers_findings(address, monkeypatch, tmp_path)
+    assert [words in one.says and one.level is Level.ERROR for one in clocks] == ([True] if words else [])
 
 
 def test_a_database_that_cannot_hold_every_name_is_refused(postgres):

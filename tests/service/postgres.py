@@ -1,9 +1,10 @@
-"""A real PostgreSQL server of the tests' own: no port, only a socket in a folder of its own."""
+"""A real PostgreSQL server of the tests' own: a socket in a folder of its own, or a port of loopback and a password."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -38,8 +39,10 @@ def _version(program: Path) -> int:
 class Postgres:
     """Sorts by the rules of English unless it is told otherwise, as many teams' servers do."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, port: int | None = None) -> None:
+        """With a port it is reached as a team's server is: over TCP, with a password."""
         bin_folder = programs()
+        self._port, self._password = port, secrets.token_hex(24)
         self._folder = Path(tempfile.mkdtemp(prefix="lw-pg-"))
         self._numbers = itertools.count(1)
         # The server refuses to run as root.
@@ -48,10 +51,24 @@ class Postgres:
             shutil.chown(self._folder, "postgres", "postgres")
             self._as = {"user": "postgres", "group": "postgres", "extra_groups": []}
         data = self._folder / "data"
-        command = [bin_folder / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8"]
+        given = self._folder / "password"
+        given.write_text(self._password)
+        given.chmod(0o644)
+        command = [bin_folder / "initdb", "-D", data, "-U", "postgres", "--no-sync", "--encoding=UTF8"]
+        command += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={given}"]
         command += ["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
         subprocess.run(command, check=True, capture_output=True, cwd=self._folder, **self._as)
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self._folder}", "-c", "fsync=off"]
+        listening = "" if port is None else "127.0.0.1"
+        options = [
+            "-c",
+            f"listen_addresses={listening}",
+            "-c",
+            f"port={port or 5432}",
+            "-c",
+            f"unix_socket_directories={self._folder}",
+            "-c",
+            "fsync=off",
+        ]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [bin_folder / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=self._folder, **self._as
@@ -64,7 +81,7 @@ class Postgres:
         deadline = time.monotonic() + 60
         while True:
             try:
-                psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres").close()
+                self._connect().close()
             except psycopg.OperationalError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.stop()
@@ -75,13 +92,18 @@ class Postgres:
 
     def new_database(self, more: str = "") -> str:
         """The URL of an empty one."""
+        name = f"labelwright_{next(self._numbers)}"
+        with self._connect() as connection:
+            connection.execute(f"create database {name} {more}")
+        if self._port is None:
+            return f"postgresql://postgres@/{name}?host={self._folder}"
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/{name}"
+
+    def _connect(self) -> Any:
         import psycopg
 
-        name = f"labelwright_{next(self._numbers)}"
-        connection = psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True)
-        with connection:
-            connection.execute(f"create database {name} {more}")
-        return f"postgresql://postgres@/{name}?host={self._folder}"
+        where = {"host": str(self._folder), "user": "postgres", "dbname": "postgres", "port": self._port or 5432}
+        return psycopg.connect(**where, autocommit=True)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
