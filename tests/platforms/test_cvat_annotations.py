@@ -243,6 +243,35 @@ def test_a_track_moves_evenly_between_its_key_frames_and_stays_to_the_end() -> N
     assert told.left_out == []
 
 
+def test_a_track_ends_with_the_job_in_which_it_was_drawn() -> None:
+    """As old servers tell it when they are asked for all jobs of a task at once: nothing says that it ends."""
+    told = reader(6)
+    told.jobs = [range(0, 3), range(3, 6)]
+    drawn = {"shapes": [], "tags": [], "tracks": [track(key(1, (0, 0, 10, 10))), track(key(4, (5, 5, 9, 9)))]}
+    images = list(told.images(drawn, range(6), range(6)))
+    assert [len(image.annotations) for image in images] == [0, 1, 1, 0, 1, 1]
+    assert told.left_out == []
+
+
+def test_a_track_that_goes_on_through_the_images_that_two_jobs_share_ends_with_the_later_one() -> None:
+    told = reader(6)
+    told.jobs = [range(0, 4), range(3, 6)]
+    drawn = {"shapes": [], "tags": [], "tracks": [track(key(0, (0, 0, 10, 10)), key(3, (0, 0, 10, 10)))]}
+    assert [len(image.annotations) for image in told.images(drawn, range(6), range(6))] == [1] * 6
+
+
+def test_of_two_key_frames_on_one_image_the_later_one_holds() -> None:
+    ended = track(key(0, (0, 0, 9, 9)), key(2, (0, 0, 9, 9)), key(2, (0, 0, 9, 9), outside=True))
+    images, _ = read(tracks=[ended], frames=4)
+    assert [len(image.annotations) for image in images] == [1, 1, 0, 0]
+
+
+def test_a_key_frame_without_a_frame_is_named_and_shown_nowhere() -> None:
+    images, told = read(tracks=[track({**key(0, (0, 0, 9, 9)), "frame": None}, key(2, (0, 0, 9, 9)))])
+    assert [len(image.annotations) for image in images] == [0, 0, 1]
+    assert [one.frame for one in told.left_out] == [-1]
+
+
 def test_an_object_that_is_outside_is_not_seen_until_it_comes_back() -> None:
     moving = track(key(0, (0, 0, 10, 10)), key(1, (0, 0, 10, 10), outside=True), key(3, (5, 5, 9, 9)))
     images, _ = read(tracks=[moving], frames=4)

@@ -586,6 +586,51 @@ def test_images_in_two_jobs_come_once_and_count_when_both_are_done(harness: Cvat
     assert len(all_labels(platform, made.id)) == platform.read_campaign(made.id).done == 3
 
 
+def test_a_track_that_was_left_on_the_last_image_of_a_job_is_not_seen_in_the_next_one(harness: CvatHarness) -> None:
+    platform = harness.platform(segment_size=2)
+    made = campaign_of(harness, platform, 4)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    first, second = harness.cvat.state.jobs_of(task.id)
+    label = harness.cvat.state.projects[project(made)].labels[0].id
+    key = {"type": "rectangle", "frame": 1, "points": [1, 2, 11, 12], "outside": False, "attributes": []}
+    drawn = {"frame": 1, "label_id": label, "attributes": [], "shapes": [key]}
+    said = {"shapes": [], "tags": [], "tracks": [drawn]}
+    as_labeler(harness.cvat, "PUT", f"/api/jobs/{first.id}/annotations", said)
+    for job in (first, second):
+        as_labeler(harness.cvat, "PATCH", f"/api/jobs/{job.id}", {"state": "completed"})
+    for labels_page in (500, 2):  # the task as a whole, and job by job
+        images = all_labels(harness.platform(segment_size=2, labels_page=labels_page), made.id)
+        assert [len(image.annotations) for image in images] == [0, 1, 0, 0]
+
+
+def test_a_malformed_shape_that_blocks_even_the_reading_of_its_task_leaves_its_jobs_to_be_read(
+    harness: CvatHarness,
+) -> None:
+    """With an overlap CVAT compares the shapes of two jobs, and answers 500 where one is no shape."""
+    platform = harness.platform(segment_size=2, overlap=1)
+    made = campaign_of(harness, platform)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    first, second = harness.cvat.state.jobs_of(task.id)
+    label = harness.cvat.state.projects[project(made)].labels[0].id
+    good = {"type": "rectangle", "frame": 1, "label_id": label, "points": [1, 2, 11, 12], "attributes": []}
+    for job, shapes in ((first, [good, {**good, "points": [1, 2, 33]}]), (second, [good, {**good, "frame": 2}])):
+        said = {"shapes": shapes, "tags": [], "tracks": []}
+        as_labeler(harness.cvat, "PUT", f"/api/jobs/{job.id}/annotations", said)
+        as_labeler(harness.cvat, "PATCH", f"/api/jobs/{job.id}", {"state": "completed"})
+    blocked, failing = f"/api/tasks/{task.id}/annotations", Answer(500, b"<h1>Server Error (500)</h1>")
+    harness.cvat.interfere = lambda asked: failing if asked.path == blocked else None
+    page = platform.read_labels(made.id)
+    assert [(image.remote_id, len(image.annotations)) for image in page.images] == [
+        (f"{task.id}/0", 0),
+        (f"{task.id}/1", 1),
+        (f"{task.id}/2", 1),
+    ]
+    assert any("rectangle: 3 numbers" in one for one in page.left_out)
+    assert any(f"job of task {task.id}, job {second.id}, frame 1" in one for one in page.left_out)
+
+
 def test_a_malformed_shape_is_named_the_rest_is_delivered_and_exports_work_again_without_it(
     harness: CvatHarness,
 ) -> None:
