@@ -348,7 +348,7 @@ ROUTES: list[tuple[str, Any, Dialect | None]] = [
     (r"/api/tasks/(\d+)", objects.task, None),
     (r"/api/tasks/(\d+)/status", data.status, None),
     (r"/api/tasks/(\d+)/data(/?)", data.data, None),
-    (r"/api/tasks/(\d+)/data/([0-9a-f-]{36})", data.tus, None),
+    (r"/api/tasks/(\d+)/data/((?:\d+_)?[0-9a-f-]{36})", data.tus, None),
     (r"/api/(tasks|jobs)/(\d+)/data/meta", data.meta, None),
     (r"/api/jobs", objects.jobs, None),
     (r"/api/jobs/(\d+)", objects.job, None),

@@ -239,6 +239,20 @@ def test_the_lost_answer_to_a_files_last_part_means_that_it_is_complete(harness:
     assert task.data.files["large.png"] == large
 
 
+def test_no_part_is_larger_than_a_server_takes_however_much_a_request_may_hold(
+    harness: CvatHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelwright.platforms.cvat_uploads.LARGEST_PART", 700)
+    platform = harness.platform()
+    made = platform.create_campaign(order(harness=harness))
+    (task,) = tasks_of(harness, made)
+    large = picture("large.png") + b"\0" * 1500
+    upload(platform.server.client, task.id, [File("large.png", len(large), lambda: io.BytesIO(large))], _small())
+    parts = [len(asked.body) for asked in harness.cvat.seen if asked.method == "PATCH"]
+    assert max(parts) == 700
+    assert sum(parts) == len(large)
+
+
 def test_a_part_that_never_arrives_is_given_up(harness: CvatHarness) -> None:
     platform = harness.platform()
     made = platform.create_campaign(order(harness=harness))
