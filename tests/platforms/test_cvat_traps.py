@@ -393,6 +393,22 @@ def test_outside_an_organization_one_labels_oneself(harness: CvatHarness) -> Non
     assert platform.read_campaign(made.id).state is RemoteState.ACTIVE
 
 
+def test_an_administrator_assigns_others_outside_of_organizations_too(harness: CvatHarness) -> None:
+    options = Options(segment_size=1, labelers=("labeler1", "labeler2"))
+    platform = Cvat(harness.proxy.url, "", Secret(harness.cvat.admin.token), options)
+    made = campaign_of(harness, platform, 2)
+    platform.activate_campaign(made.id)
+    assert [one.name for one in platform.read_campaign(made.id).labelers] == ["labeler1", "labeler2"]
+
+
+def test_an_administrator_finds_a_labeler_by_an_address_that_is_nothing_like_the_name(harness: CvatHarness) -> None:
+    harness.cvat.labeler2.email = "Bob@Example.com"
+    platform = Cvat(harness.proxy.url, "", Secret(harness.cvat.admin.token), Options())
+    made = platform.create_campaign(order(labeler="bob@example.com"))
+    (task,) = tasks_of(harness, made)
+    assert task.assignee == harness.cvat.labeler2.id
+
+
 def test_jobs_are_shared_out_evenly_and_an_interrupted_activation_goes_on(harness: CvatHarness) -> None:
     platform = harness.platform(labelers=["labeler1", "labeler2"])
     made = campaign_of(harness, platform, 5)
