@@ -106,7 +106,9 @@ def role(state: State, user: int, organization: int | None) -> str:
 
 
 def manages(state: State, asked: Asked, owner: int, organization: int | None) -> bool:
-    return asked.me.admin or owner == asked.me.id or role(state, asked.me.id, organization) in ("owner", "maintainer", "supervisor")
+    if asked.me.admin or owner == asked.me.id:
+        return True
+    return role(state, asked.me.id, organization) in ("owner", "maintainer", "supervisor")
 
 
 def here(asked: Asked, organization: int | None) -> bool:

@@ -324,6 +324,13 @@ def test_login_takes_an_e_mail_address_and_refuses_in_the_servers_words(harness:
     assert "canary" not in f"{caught.value}{caught.value!r}"
 
 
+def test_a_login_that_gives_no_token_advises_one_of_the_persons_own(harness: CvatHarness) -> None:
+    harness.cvat.interfere = lambda asked: Answer(200, {}) if asked.path == "/api/auth/login" else None
+    with pytest.raises(AccessDenied, match="no token came") as caught:
+        Cvat(harness.proxy.url, "requester", Secret("requester-password")).check()
+    assert "personal access token" in caught.value.advice
+
+
 def test_a_login_that_is_throttled_waits_as_long_as_it_is_told(harness: CvatHarness) -> None:
     harness.proxy.add(Rule(Fault.TOO_MANY, path="/auth/login", nth=(1,), retry_after="0"))
     assert by_password(harness).check()
@@ -731,6 +738,26 @@ def test_predictions_replace_predictions_and_leave_peoples_work_alone(harness: C
         predict(BOX)
 
 
+def test_many_predictions_go_in_by_several_requests_and_a_broken_off_one_is_begun_anew(
+    harness: CvatHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelwright.platforms.cvat_predictions.OBJECTS_A_REQUEST", 2)
+    platform = harness.platform(segment_size=0)
+    made = campaign_of(harness, platform)
+    (task,) = tasks_of(harness, made)
+    (job,) = harness.cvat.state.jobs_of(task.id)
+    boxes = tuple(Annotation("plastic", Box(n, 1, n + 5, 9)) for n in range(5))
+    images = [LabeledImage("0.png", Size(40, 30), boxes, f"{task.id}/0")]
+    harness.proxy.add(Rule(Fault.RESET, method="PATCH", nth=(2,)))
+    with pytest.raises(PlatformUnavailable):
+        platform.put_predictions(made.id, images)
+    assert len(job.shapes) == 2
+    platform.put_predictions(made.id, images)
+    assert sorted(one["points"][0] for one in job.shapes.values()) == [0, 1, 2, 3, 4]
+    told = [len(json.loads(one.body)["shapes"]) for one in harness.cvat.seen if one.method == "PATCH"]
+    assert told == [2, 2, 2, 2, 1]  # two, taken out again, and all of them
+
+
 def test_predictions_on_images_of_other_campaigns_are_refused(harness: CvatHarness) -> None:
     mine, other = campaign_of(harness, harness.platform()), campaign_of(harness, harness.platform())
     (task,) = tasks_of(harness, other)
@@ -818,6 +845,22 @@ def test_an_export_in_a_format_that_is_none_is_refused(harness: CvatHarness) -> 
     (task,) = tasks_of(harness, job.campaign)
     with pytest.raises(PlatformRefused, match="Unknown format"):
         harness.platform().export("tasks", task.id, "Nope 1.0", io.BytesIO())
+
+
+def test_an_export_that_no_way_leads_to_is_refused_in_the_words_of_the_first_way(harness: CvatHarness) -> None:
+    """A newer server answers 405 to a format that is switched off, and 410 to the way of older ones."""
+    job = make_job(harness, done=3)
+    (task,) = tasks_of(harness, job.campaign)
+
+    def refuse(asked: Any) -> Answer | None:
+        if "/dataset" not in asked.path and "format" not in asked.query:
+            return None
+        return Answer(405, ["Format is not available"]) if asked.method == newer else Answer(410, "Use POST instead.")
+
+    newer = "POST" if harness.cvat.dialect == "requests" else "GET"
+    harness.cvat.interfere = refuse
+    with pytest.raises(PlatformRefused, match="Format is not available"):
+        exported(harness, "tasks", task.id)
 
 
 def test_an_export_that_takes_too_long_is_given_up_at_its_deadline(harness: CvatHarness) -> None:

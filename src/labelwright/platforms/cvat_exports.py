@@ -19,6 +19,9 @@ What = Literal["tasks", "projects", "jobs"]
 TRIES = 3
 """How often an export is begun anew: its file was fetched by somebody else, or its request expired."""
 
+_OTHER_DIALECT = (404, 405, 410)
+"""How a way to export is answered that the server does not have; a format that it switched off is a 405, too."""
+
 _ADVICE = "A malformed shape can block every export: look for one with the task 'find malformed shapes'."
 
 
@@ -46,13 +49,18 @@ class Export:
         when the download broke off (what is in the file then is no export: begin again, with a file that is empty).
         """
         ways = (self._by_request, self._by_polling)
-        for number, way in enumerate(ways if self.client.likely_has_requests else reversed(ways)):
-            try:
-                return way(file)
-            except PlatformRefused as refused:
-                if number or refused.status not in (404, 405, 410):
-                    raise
-        raise AssertionError("unreachable")
+        first, second = ways if self.client.likely_has_requests else reversed(ways)
+        try:
+            return first(file)
+        except PlatformRefused as refused:
+            if refused.status not in _OTHER_DIALECT:
+                raise
+            told = refused
+        try:
+            return second(file)
+        except PlatformRefused as refused:
+            # Neither way is there: it was the thing, or its format, that is not, as the way of its dialect says.
+            raise (told if refused.status in _OTHER_DIALECT else refused) from None
 
     # 2.15
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from labelwright.domain import LabeledImage
@@ -14,6 +14,10 @@ from .cvat_client import NAME
 from .cvat_schema import CvatLabels
 from .cvat_server import Server
 from .errors import PlatformRefused
+
+OBJECTS_A_REQUEST = 2000
+"""So that one is answered in seconds: CVAT answers when all of them are in its database. Some that came in before it
+broke off are taken out by the next try."""
 
 _SCORES = (2, 50)
 """Servers from here on keep how sure a prediction is; older ones know people's work only."""
@@ -37,8 +41,8 @@ def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage])
                 raise PlatformRefused(NAME, verb, words=told, advice="Put predictions in before labelers work.")
         shapes, tags = _said(server, verb, frames, labels)
         _take_out(server, task_id, frames)
-        if shapes or tags:
-            server.change_annotations("create", {"shapes": shapes, "tags": tags}, task=task_id)
+        for some in _requests({"shapes": shapes, "tags": tags}):
+            server.change_annotations("create", some, task=task_id)
 
 
 def _said(
@@ -64,5 +68,11 @@ def _take_out(server: Server, task: int, frames: Mapping[int, LabeledImage]) -> 
         kind: [one for one in there.get(kind) or () if one.get("source") == PREDICTED and one.get("frame") in frames]
         for kind in ("shapes", "tags")
     }
-    if any(old.values()):
-        server.change_annotations("delete", old, task=task)
+    for some in _requests(old):
+        server.change_annotations("delete", some, task=task)
+
+
+def _requests(objects: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Sequence[Any]]]:
+    for kind, some in objects.items():
+        for first in range(0, len(some), OBJECTS_A_REQUEST):
+            yield {kind: some[first : first + OBJECTS_A_REQUEST]}
