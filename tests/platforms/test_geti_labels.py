@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwright.domain import Box, Geometry, InvalidShape, Label, LabelSchema, Polygon, Size, WholeImage
+from labelwright.domain import Box, Geometry, InvalidShape, Label, LabelSchema, Mask, Polygon, Size, WholeImage
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.geti_labels import (
     domain_shape,
@@ -142,3 +142,8 @@ def test_a_polygon_that_cannot_be_is_told_with_its_image():
     crossed = GetiShape("POLYGON", points=((0, 0), (10, 10), (10, 0), (0, 10)))
     with pytest.raises(PlatformRefused, match="crosses itself"):
         read("segmentation", crossed, "l0")
+
+
+def test_an_object_of_several_parts_is_refused_instead_of_sent_as_one_outline():
+    with pytest.raises(PlatformRefused, match="several parts or with holes is no shape of Geti's"):
+        geti_shape(Mask(((0, 0, 2), (0, 4, 6))), Unit.PIXELS, SIZE)

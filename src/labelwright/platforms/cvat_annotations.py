@@ -14,10 +14,10 @@ from itertools import pairwise
 from math import cos, isfinite, radians, sin
 from typing import Any
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Mask, Polygon, Shape, Size, WholeImage
 from labelwright.domain.geometry import Point
 
-from .cvat_masks import outline
+from .cvat_masks import drawn, encoded
 from .cvat_schema import CvatLabels
 from .cvat_shapes import CvatFrames
 from .cvat_tracks import end_of, shapes_of
@@ -164,7 +164,7 @@ def shape_from(item: Mapping[str, Any]) -> Shape:
             raise Malformed(f"polygon: {len(points)} numbers, it takes an even number from 6")
         return Polygon(_corners(points))
     if kind == "mask":
-        return outline(points)
+        return drawn(points)
     raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export")
 
 
@@ -208,11 +208,13 @@ def said_of(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool
     return shapes, tags
 
 
-def _points_of(shape: Box | Polygon) -> tuple[str, list[float]]:
+def _points_of(shape: Box | Polygon | Mask) -> tuple[str, list[float]]:
+    if isinstance(shape, Mask):
+        return "mask", [*encoded(shape)]
     return ("polygon", shape.flat) if isinstance(shape, Polygon) else ("rectangle", list(shape.corners))
 
 
-def _cut(shape: Box | Polygon, size: Size) -> Box | Polygon:
+def _cut(shape: Box | Polygon | Mask, size: Size) -> Box | Polygon | Mask:
     """The part of a shape that lies in its image."""
     if isinstance(shape, Polygon) and _convex(shape):
         return _clipped(shape, size)
@@ -247,7 +249,7 @@ def _convex(polygon: Polygon) -> bool:
     return all(turn >= 0 for turn in turns) or all(turn <= 0 for turn in turns)
 
 
-def _nearly_inside(shape: Box | Polygon, size: Size) -> bool:
+def _nearly_inside(shape: Box | Polygon | Mask, size: Size) -> bool:
     box = shape.box
     return (
         box.xmin >= -ROUNDING

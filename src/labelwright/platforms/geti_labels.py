@@ -15,6 +15,7 @@ from labelwright.domain import (
     Label,
     LabeledImage,
     LabelSchema,
+    Mask,
     Polygon,
     Shape,
     Size,
@@ -204,6 +205,9 @@ def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
     if isinstance(inside, Box):
         numbers = {"x": inside.xmin, "y": inside.ymin, "width": inside.width, "height": inside.height}
         made = GetiShape("RECTANGLE", numbers)
+    elif isinstance(inside, Mask):
+        told = "an object of several parts or with holes is no shape of Geti's"
+        raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give each part an outline of its own.")
     else:
         made = GetiShape("POLYGON", points=inside.points)
     return made.to(unit, Unit.PIXELS, size.width, size.height)
