@@ -93,6 +93,8 @@ def test_attributes_bear_their_names_and_empty_ones_are_none() -> None:
 def test_how_sure_a_model_was_is_kept_where_the_server_tells_it() -> None:
     assert only(shape(score=0.25)).confidence == 0.25
     assert only(shape(score=7)).confidence == only(shape()).confidence == 1
+    assert only(shape(score=0.25, source="auto")).confidence == 0.25
+    assert only(shape(score=0.25, source="semi-auto")).confidence == 1
 
 
 def test_annotations_come_in_the_order_in_which_they_were_made() -> None:

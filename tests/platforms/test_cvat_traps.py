@@ -801,6 +801,43 @@ def test_a_file_that_somebody_else_fetched_is_made_anew(harness: CvatHarness) ->
     assert stolen
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [
+        Answer(400, "Unknown export request id"),
+        Answer(400, "The export process is not finished"),
+        Answer(404, "The exported file has expired, please retry exporting"),
+    ],
+    ids=lambda gone: gone.body,
+)
+def test_a_file_that_expired_is_made_anew(harness: CvatHarness, gone: Answer) -> None:
+    """In the words of newer servers' source."""
+    job = make_job(harness, done=3)
+    (task,) = tasks_of(harness, job.campaign)
+    told = []
+
+    def expire(asked: Any) -> Answer | None:
+        fetches = asked.query.get("action") == "download" or asked.path.endswith("/download")
+        if not fetches or told:
+            return None
+        told.append(gone)
+        return gone
+
+    harness.cvat.interfere = expire
+    assert exported(harness, "tasks", task.id)
+    assert told
+
+
+@pytest.mark.parametrize("harness", ["requests"], indirect=True)
+def test_an_export_that_the_server_puts_into_a_cloud_storage_is_told(harness: CvatHarness) -> None:
+    job = make_job(harness, done=3)
+    (task,) = tasks_of(harness, job.campaign)
+    said = {"status": "finished", "id": "x", "message": "", "result_url": None}
+    harness.cvat.interfere = lambda asked: Answer(200, said) if "/api/requests/" in asked.path else None
+    with pytest.raises(PlatformRefused, match="put into a cloud storage"):
+        exported(harness, "tasks", task.id)
+
+
 def test_a_download_that_broke_off_is_gone_and_the_next_try_begins_anew(harness: CvatHarness) -> None:
     job = make_job(harness, done=3)
     (task,) = tasks_of(harness, job.campaign)

@@ -25,6 +25,9 @@ from .cvat_tracks import end_of, shapes_of
 PREDICTED = "auto"
 """The `source` of what we put in; a person's own work is "manual"."""
 
+BY_PEOPLE = ("manual", "semi-auto")
+"""Drawn by a person, or put in by a model and corrected by a person."""
+
 ROUNDING = 1.0
 """Pixels that a shape may reach beyond its image without a word: people drag to the edge and beyond."""
 
@@ -266,7 +269,9 @@ def _corners(points: list[float]) -> tuple[Point, ...]:
 
 
 def _score(item: Mapping[str, Any]) -> float:
-    """Newer servers tell how sure a model was; people are sure."""
+    """Newer servers tell how sure a model was, also of what a person corrected since: people are sure."""
+    if item.get("source") in BY_PEOPLE:
+        return 1.0
     score = item.get("score")
     return float(score) if _is_number(score) and 0 <= score <= 1 else 1.0  # type: ignore[operator,arg-type]
 

@@ -22,6 +22,9 @@ TRIES = 3
 _OTHER_DIALECT = (404, 405, 410)
 """How a way to export is answered that the server does not have; a format that it switched off is a 405, too."""
 
+_GONE = ("not finished", "unknown export request")
+"""What a server says of a file that is not there any more, or again not yet."""
+
 _ADVICE = "A malformed shape can block every export: look for one with the task 'find malformed shapes'."
 
 
@@ -84,15 +87,18 @@ class Export:
             self._wait(file)
 
     def _fetched(self, path: str, params: dict[str, str | int], file: BinaryIO) -> bool:
-        """Whether the file was there. It is not when somebody else fetched it: then it is being made anew."""
+        """Whether the file was there. It is not when somebody else fetched it, when it expired, and when the same was
+        asked for again meanwhile."""
         file.seek(0)
         file.truncate()
         try:
             reply = self.client.ask(self.verb, "GET", path, params=params, sink=file.write)
         except PlatformRefused as refused:
-            if refused.status == 400 and "not finished" in refused.words:
-                return False
-            raise
+            told = refused.words.lower()
+            gone = refused.status == 404 or (refused.status == 400 and any(words in told for words in _GONE))
+            if not gone:
+                raise
+            return False
         return reply.status == 200
 
     # Newer
@@ -143,6 +149,10 @@ class Export:
             except NotFound:
                 return None
             status = answer.text("status").lower()
+            if status == "finished" and not answer.has("result_url"):
+                told = "it was made and put into a cloud storage, where the server is set to put exports of it"
+                advice = "Take the file from there, or set the target storage to local on CVAT's page."
+                raise PlatformRefused(NAME, self.verb, status=200, words=told, advice=advice)
             if status == "finished":
                 return answer.text("result_url")
             if status not in ("queued", "started"):
