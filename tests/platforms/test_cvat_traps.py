@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Size, WholeImage
+from labelwright.domain import Annotation, Attribute, Box, Geometry, Label, LabeledImage, LabelSchema, Size, WholeImage
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat import Cvat, Options, connect
 from labelwright.platforms.cvat_shapes import JobState, Stage
@@ -464,6 +464,19 @@ def test_a_schema_becomes_labels_with_types_colours_and_attributes(harness: Cvat
     (kind,) = labels[0].attributes
     assert (kind["input_type"], kind["values"], kind["default_value"]) == ("select", ["barge", "ferry"], "ferry")
     assert labels[1].attributes[0]["input_type"] == "text"
+
+
+@pytest.mark.parametrize(
+    "values", [tuple(f"{n:06}" for n in range(600)), ("one\ntwo",)], ids=["too many", "a line break"]
+)
+def test_values_that_cvat_cannot_keep_are_refused_before_anything_is_made(
+    harness: CvatHarness, values: tuple[str, ...]
+) -> None:
+    labels = LabelSchema((Label("car", attributes=(Attribute("plate", values),)),))
+    wanted = replace(order(harness=harness), labels=labels)
+    with pytest.raises(PlatformRefused, match="the values of attribute 'plate'"):
+        harness.platform().create_campaign(wanted)
+    assert harness.cvat.count("POST", "/projects") == 0
 
 
 def test_campaigns_share_a_project_and_what_is_missing_in_it_is_added(harness: CvatHarness) -> None:
