@@ -751,6 +751,17 @@ def test_predictions_replace_predictions_and_leave_peoples_work_alone(harness: C
         predict(BOX)
 
 
+def test_predictions_on_images_in_two_jobs_are_replaced_in_both(harness: CvatHarness) -> None:
+    platform = harness.platform(segment_size=2, overlap=1)
+    made = campaign_of(harness, platform)
+    (task,) = tasks_of(harness, made)
+    for box in (Box(1, 1, 9, 9), Box(20, 3, 30, 9)):
+        said = (Annotation("plastic", box),)
+        platform.put_predictions(made.id, [LabeledImage("1.png", Size(40, 30), said, f"{task.id}/1")])
+    for job in harness.cvat.state.jobs_of(task.id):
+        assert [one["points"] for one in job.shapes.values()] == [[20, 3, 30, 9]]
+
+
 def test_many_predictions_go_in_by_several_requests_and_a_broken_off_one_is_begun_anew(
     harness: CvatHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
