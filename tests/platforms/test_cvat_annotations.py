@@ -294,6 +294,17 @@ def test_an_object_that_is_outside_is_not_seen_until_it_comes_back() -> None:
     assert [len(image.annotations) for image in images] == [1, 0, 0, 1]
 
 
+def test_an_object_moves_until_it_leaves() -> None:
+    leaving = track(key(0, (0, 0, 10, 10)), key(2, (20, 0, 30, 10), outside=True))
+    images, _ = read(tracks=[leaving], frames=4)
+    assert [[one.shape for one in image.annotations] for image in images] == [
+        [Box(0, 0, 10, 10)],
+        [Box(10, 0, 20, 10)],
+        [],
+        [],
+    ]
+
+
 def test_a_track_turns_on_the_shorter_way() -> None:
     turning = track(key(0, (0, 0, 10, 4), rotation=350), key(2, (0, 0, 10, 4), rotation=10))
     (_, middle, _) = shapes_of(turning, 2)

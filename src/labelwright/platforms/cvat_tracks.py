@@ -61,8 +61,7 @@ def _key(shape: Mapping[str, Any]) -> _Key:
 
 def _plain(track: Mapping[str, Any], key: _Key, following: _Key | None, frame: int) -> dict[str, Any]:
     shape = dict(key.shape)
-    moves = following is not None and not following.outside and frame > key.frame
-    if following is not None and moves:
+    if following is not None and frame > key.frame:  # also towards the frame where it leaves, as CVAT's page shows it
         part = (frame - key.frame) / (following.frame - key.frame)
         shape |= _between(key.shape, following.shape, part)
     said = {one.get("spec_id"): one for one in [*_attributes(track), *_attributes(key.shape)]}
