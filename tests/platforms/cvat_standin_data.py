@@ -167,7 +167,7 @@ def status(cvat: StandIn, asked: Asked, number: str) -> Answer:
 def step(cvat: StandIn, task: Task) -> Import | None:
     """One step of an import: queued, started, and its end."""
     work = task.work
-    if work is None or cvat.held or work.state in ("finished", "failed"):
+    if work is None or cvat.held or work.state in ("finished", "failed", "canceled"):
         return work
     if work.state == "queued":
         work.state = "started"

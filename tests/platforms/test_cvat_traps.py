@@ -144,6 +144,25 @@ def test_an_expired_request_is_no_failure_the_task_itself_is_asked(harness: Cvat
     assert harness.platform().read_batch(made.id, 1).state is SetState.FINISHED
 
 
+@pytest.mark.parametrize("harness", ["requests"], indirect=True)
+def test_an_import_that_somebody_cancelled_has_failed_and_is_made_anew(harness: CvatHarness) -> None:
+    """CVAT passes on what the queue behind it says, also words that are not in its own list."""
+    platform = harness.platform()
+    made = platform.create_campaign(order(harness=harness))
+    harness.cvat.held = True
+    platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:3]])
+    (task,) = tasks_of(harness, made)
+    assert task.work is not None
+    task.work.state = "scheduled"
+    assert platform.read_batch(made.id, 1).state is SetState.FINISHING
+    task.work.state = "canceled"
+    assert platform.read_batch(made.id, 1).state is SetState.FAILED
+    harness.cvat.held = False
+    platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:3]])
+    assert wait_for_batch(platform, made.id, 1).state is SetState.FINISHED
+    assert [one.id == task.id for one in tasks_of(harness, made)] == [False]
+
+
 def test_what_a_batch_lacks_goes_into_a_further_task_and_none_comes_twice(harness: CvatHarness) -> None:
     platform = harness.platform()
     made = platform.create_campaign(order(harness=harness))

@@ -155,7 +155,7 @@ class Export:
                 raise PlatformRefused(NAME, self.verb, status=200, words=told, advice=advice)
             if status == "finished":
                 return answer.text("result_url")
-            if status not in ("queued", "started"):
+            if status not in ("queued", "started", "deferred", "scheduled"):
                 words = answer.text("message").strip() if answer.has("message") else status
                 raise PlatformRefused(NAME, self.verb, status=200, words=words[-500:], advice=_ADVICE)
             self._wait(file)

@@ -23,6 +23,11 @@ _STATES = {
     "started": SetState.FINISHING,
     "finished": SetState.FINISHED,
     "failed": SetState.FAILED,
+    # Not in CVAT's own list, but in that of the queue behind it, whose words it passes on.
+    "deferred": SetState.FINISHING,
+    "scheduled": SetState.FINISHING,
+    "canceled": SetState.FAILED,
+    "stopped": SetState.FAILED,
 }
 _UNREADABLE = re.compile(r"cannot identify image file ['\"](?:[^'\"]*/)?([^/'\"]+)['\"]")
 
