@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,6 +45,13 @@ def as_it_was(harness: CvatHarness) -> Iterator[None]:
     harness.cvat.held = False
     harness.cvat.interfere = lambda _: None
     harness.cvat.seen.clear()
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in goes on with every look: nobody has to wait between them."""
+    hurried = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: time.sleep(min(seconds, 0.005)))
+    monkeypatch.setattr("labelwright.platforms.cvat_exports.time", hurried)
 
 
 def campaign_of(harness: CvatHarness, platform: Cvat, count: int = 3) -> Any:
