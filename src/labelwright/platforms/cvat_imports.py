@@ -29,7 +29,8 @@ _STATES = {
     "canceled": SetState.FAILED,
     "stopped": SetState.FAILED,
 }
-_UNREADABLE = re.compile(r"cannot identify image file ['\"](?:[^'\"]*/)?([^/'\"]+)['\"]")
+_UNREADABLE = re.compile(r"cannot identify image file (['\"])(?:.*/)?([^/]+?)\1")
+"""Within double quotes where the name holds a single one."""
 
 
 def covered(task: CvatTask, jobs: Iterable[CvatJob]) -> bool:
@@ -56,7 +57,7 @@ def read_import(client: Client, task: CvatTask, request: str | None) -> RemoteBa
 def unreadable(words: str) -> tuple[tuple[str, str], ...]:
     """The file on which an import failed, if it says so, under our name and with the reason."""
     found = _UNREADABLE.search(words)
-    return ((name_of(found[1]), "CVAT cannot identify it as an image"),) if found else ()
+    return ((name_of(found[2]), "CVAT cannot identify it as an image"),) if found else ()
 
 
 def _told(client: Client, task: CvatTask, request: str | None) -> tuple[SetState, str] | None:
