@@ -611,6 +611,40 @@ def test_work_is_reviewed_rejected_corrected_and_accepted(harness: CvatHarness) 
     assert len(all_labels(platform, made.id)) == 3
 
 
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.LOSE_ANSWER])
+@pytest.mark.parametrize("broken", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("done_means", ["labeled", "accepted"])
+def test_a_reopening_that_was_interrupted_is_gone_on_with(
+    harness: CvatHarness, done_means: str, broken: int, fault: Fault
+) -> None:
+    platform = harness.platform(done_means=done_means)
+    made = campaign_of(harness, platform)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    for job in harness.cvat.state.jobs_of(task.id):
+        job.state, job.stage = "completed", "acceptance" if done_means == "accepted" else "annotation"
+    harness.proxy.add(Rule(fault, method="PATCH", nth=(broken,)))
+    with pytest.raises(PlatformUnavailable):
+        platform.reopen_campaign(made.id)
+    platform.reopen_campaign(made.id)
+    now = {(job.stage, job.state) for job in harness.cvat.state.jobs_of(task.id)}
+    assert now == {("annotation", "in progress")}
+    platform.reopen_campaign(made.id)  # and once more it does nothing
+    assert platform.read_campaign(made.id).state is RemoteState.ACTIVE
+
+
+def test_a_job_that_is_with_its_reviewer_goes_back_to_its_labeler_when_it_is_reopened(harness: CvatHarness) -> None:
+    platform = harness.platform(done_means="accepted", labelers=["labeler1"], reviewers=["labeler2"])
+    made = campaign_of(harness, platform)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    jobs = harness.cvat.state.jobs_of(task.id)
+    for job in jobs:
+        job.stage, job.state, job.assignee = "acceptance", "completed", harness.cvat.labeler2.id
+    platform.reopen_campaign(made.id)
+    assert {job.assignee for job in jobs} == {harness.cvat.labeler1.id}
+
+
 def test_a_job_of_another_kind_is_nobodys_work(harness: CvatHarness) -> None:
     job = make_job(harness, done=3)
 

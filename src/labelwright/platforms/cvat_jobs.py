@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from .cvat_client import NAME, Client
-from .cvat_shapes import CvatJob, JobState, Stage, job_from, labels_are_put_into
+from .cvat_shapes import CvatJob, DoneMeans, JobState, Stage, job_from, labels_are_put_into
 from .errors import PlatformRefused
+
+REOPENING = {
+    DoneMeans.LABELED: (Stage.VALIDATION, JobState.COMPLETED),
+    DoneMeans.ACCEPTED: (Stage.ACCEPTANCE, JobState.REJECTED),
+}
+"""How jobs are marked that are about to go back to their labelers."""
 
 
 def jobs_of(client: Client, *, project: int | None = None, task: int | None = None) -> list[CvatJob]:
