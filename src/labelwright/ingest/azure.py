@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 IMAGE_STORE = "image store"
 
 
+WITH_METADATA = ["metadata"]
+"""What a listing is asked to include, so that `is_folder` can tell."""
+
+
 class DropboxExpired(AccessDenied):
     """The signed URL was refused: it has expired, lacks a right, or was revoked. Ask for a new one and go on."""
 
@@ -67,6 +71,14 @@ def container_client(
         retry_status=0,
         **options,
     )
+
+
+def is_folder(blob: Any) -> bool:
+    """Whether it is no file: accounts with a hierarchical namespace list folders as empty blobs, and only the metadata
+    of these tells."""
+    metadata = blob.metadata or {}
+    marked = any(name.lower() == "hdi_isfolder" and value == "true" for name, value in metadata.items())
+    return marked or str(blob.name).endswith("/")
 
 
 def translated(error: Exception, platform: str, verb: str) -> PlatformError:

@@ -12,7 +12,7 @@ from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import Secret
 
-from .azure import container_client, translated
+from .azure import WITH_METADATA, container_client, is_folder, translated
 from .patterns import Patterns
 from .sources import CannotRead, Found, SourceError, is_litter, printable
 
@@ -63,7 +63,7 @@ class ContainerSource:
 
     def find(self) -> Iterator[Found | Reject]:
         inside = len(self._prefix.rpartition("/")[0]) + 1 if "/" in self._prefix else 0
-        blobs = iter(self._client.list_blobs(name_starts_with=self._prefix or None))
+        blobs = iter(self._client.list_blobs(name_starts_with=self._prefix or None, include=WITH_METADATA))
         yielded = 0
         while True:
             failure: PlatformError | None = None
@@ -76,7 +76,7 @@ class ContainerSource:
             if blob is None:
                 break
             name = str(blob.name)[inside:]
-            if _is_folder(name, blob.metadata) or any(is_litter(part) for part in name.split("/")):
+            if not name or is_folder(blob) or any(is_litter(part) for part in name.split("/")):
                 continue
             if not self._patterns.take(name):
                 continue
@@ -134,10 +134,3 @@ class ContainerSource:
             expiry=now + timedelta(seconds=seconds),
         )
         return Secret(f"{plain}?{signature}")
-
-
-def _is_folder(name: str, metadata: object) -> bool:
-    """Hierarchical storage accounts list folders as empty blobs."""
-    if not name or name.endswith("/"):
-        return True
-    return isinstance(metadata, dict) and metadata.get("hdi_isfolder") == "true"
