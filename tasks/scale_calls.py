@@ -49,7 +49,7 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
     except Duplicate as duplicate:
         for found in scale.tasks(unique_id=unique_id, limit=1).docs:
             same = {"type": type} | {name: params[name] for name in ("batch", "project") if name in params}
-            if found.get("unique_id", unique_id) != unique_id:
+            if found.get("unique_id") not in (None, unique_id):
                 continue  # the server did not heed the filter
             if all(found.get(name) == value for name, value in same.items()):
                 return found

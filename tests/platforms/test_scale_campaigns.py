@@ -266,7 +266,7 @@ def test_failed_images_are_found_where_there_is_no_filter_for_them(
 ) -> None:
     """Scale's own client knows pending, completed and canceled."""
     campaign = started(scale)
-    first, second, _ = (task["task_id"] for task in tasks_in(server, campaign).values())
+    first, second = (tasks_in(server, campaign)[name]["task_id"] for name in NAMES[:2])
     server.live.fail(first)
     server.live.cancel(second, {})
 
