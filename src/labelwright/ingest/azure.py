@@ -7,8 +7,10 @@ import logging
 import os
 import re
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from labelwright.platforms.answers import conceal
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ def container_client(
         retry_status=0,
         **options,
     )
+
+
+def fit_to_be_shown(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text of somebody else's error without the secrets given, and without signatures."""
+    return conceal(text, secrets)
 
 
 def is_folder(blob: Any) -> bool:
