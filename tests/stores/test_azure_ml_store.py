@@ -137,6 +137,16 @@ def test_a_lost_answer_is_found_when_asked_again(azure, tmp_path):
     assert len(azure.ml.versions["river_labels"]) == 1
 
 
+def test_sdk_v1_gets_over_a_lost_answer_by_itself(azure, tmp_path):
+    store, files = store_of(azure, "sdk_v1"), files_in(tmp_path / "files")
+    azure.ml.faults = [Fault("POST", "/dataset/v1.0/.*/datasets$", 500, after=True)]
+    first = register(store, files)
+    assert azure.ml.faults[0].times == 0
+    second = register(store, files)
+    assert (first.version, second.version, second.created) == ("1", "1", False)
+    assert len(azure.ml.datasets["river_labels"]) == 1
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_401_is_got_over_with_a_new_token(azure, tmp_path, engine):
     azure.ml.faults = [Fault("GET", "/datastores/labelwright$", 401)]
