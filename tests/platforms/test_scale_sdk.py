@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from tests.sdk_environments import alone, python_with, run
 
 from . import scale_judge
 from .scale_server import ScaleServer
@@ -34,31 +35,21 @@ def shelf() -> Path:
     return Path(os.environ.get("LABELWRIGHT_SDKS") or Path(tempfile.gettempdir()) / f"labelwright-sdks-{os.getuid()}")
 
 
-def pip(python: Path, *given: str) -> None:
-    answer = subprocess.run([str(python), "-m", "pip", *given], capture_output=True, text=True)
-    if answer.returncode:
-        pytest.fail(f"pip {' '.join(given)} failed: it needs a package index.\n{answer.stderr[-2000:]}")
-
-
 @functools.cache
 def judges_python() -> Path:
     """The Python of an environment that has scaleapi. It does not share an environment with us: it would decide our
     versions."""
-    home = shelf() / SDK.replace("==", "-")
-    python = home / "bin" / "python"
-    seen = [str(python), "-c", "import scaleapi, pytest"]
-    if subprocess.run(seen, capture_output=True).returncode if python.exists() else 1:
-        venv.create(home, with_pip=True, clear=True)
-        pip(python, "install", "--quiet", SDK, "pytest")
-    return python
+    return python_with(SDK.replace("==", "-"), SDK, shelf(), "pytest")
 
 
 @functools.cache
 def vendors_suite() -> bytes:
     """The tests of the client, as its source distribution has them."""
-    folder = shelf() / f"{SDK.replace('==', '-')}-source"
-    if not list(folder.glob("*.tar.gz")):
-        pip(judges_python(), "download", "--quiet", "--no-deps", "--no-binary=:all:", f"--dest={folder}", SDK)
+    folder, python = shelf() / f"{SDK.replace('==', '-')}-source", judges_python()
+    with alone(folder):
+        if not list(folder.glob("*.tar.gz")):
+            fetch = ["download", "--quiet", "--no-deps", "--no-binary=:all:", f"--dest={folder}"]
+            run([str(python), "-m", "pip", *fetch, SDK], f"the source of {SDK}")
     with tarfile.open(next(folder.glob("*.tar.gz"))) as source:
         member = next(one for one in source if one.name.endswith("/tests/test_client.py"))
         file = source.extractfile(member)
