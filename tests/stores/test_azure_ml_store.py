@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
+from labelwright.ingest import ContainerSource
+from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
 from labelwright.stores.azure_ml import AzureMlStore
 from labelwright.stores.protocol import ContentMismatch, RegisteredDataset, content_hash
@@ -227,6 +228,16 @@ def test_an_identity_opens_workspace_and_container_and_the_datastore_holds_no_se
     assert not any(path.endswith("listSecrets") for _, path in azure.ml.calls)
     assert azure.ml.versions["river_labels"][str(found.version)]["referencedUris"] == ["./labels.jsonl"]
     assert any("devstoreaccount1.blob." in path for _, path in azure.ml.calls)
+
+
+def test_images_of_a_private_container_are_read_by_an_identity(azure):
+    azure.container.upload_blob("in/a.jpg", b"a picture")
+    source = ContainerSource(azure.container.url, "in/", identity=True)
+    assert [one.name for one in source.find()] == ["a.jpg"]
+    with source.open("in/a.jpg") as file:
+        assert file.read() == b"a picture"
+    with pytest.raises((AccessDenied, NotFound)):
+        list(ContainerSource(azure.container.url, "in/").find())
 
 
 def test_sdk_v1_makes_a_datastore_without_a_secret_too(azure, tmp_path):
