@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import task
 
 from labelwright.drops import LARGEST, dropped_spec
-from labelwright.ingest.container import ContainerSource
+from labelwright.ingest.opening import open_container
 from labelwright.settings import SettingsError, settings
 from labelwright.spec import CampaignSpec, SpecError
 
@@ -21,8 +21,7 @@ def read_dropped_campaign(blob: str) -> CampaignSpec:
     container = found.receiver.drop_container if found.receiver else None
     if not container:
         raise SettingsError("no drop container is known. Set LABELWRIGHT_RECEIVER__DROP_CONTAINER to its URL")
-    sas = found.container_sas.get_secret_value() if found.container_sas else None
-    source = ContainerSource(container, sas=sas, threads=1, timeout=found.request_timeout, max_bytes=LARGEST)
+    source = open_container(container, found, threads=1, max_bytes=LARGEST)
     with source.open(blob) as file:
         content = file.read()
     try:

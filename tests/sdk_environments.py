@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 
-def python_with(name: str, requirement: str, temporary: Path) -> Path:
-    """The interpreter of an environment that holds the requirement, as in `cvat-sdk==2.15.0`."""
+def python_with(name: str, requirement: str, temporary: Path, *more: str) -> Path:
+    """The interpreter of an environment that holds the requirement, as in `cvat-sdk==2.15.0`, and `more` beside it."""
     folder = Path(os.environ.get("LABELWRIGHT_SDKS") or temporary) / name
     python, whole = folder / "bin" / "python", folder / "whole"
     with alone(folder):
         if not whole.exists():
             run([sys.executable, "-m", "venv", "--clear", str(folder)], requirement)
-            run([str(python), "-m", "pip", "install", "--quiet", requirement], requirement)
+            run([str(python), "-m", "pip", "install", "--quiet", requirement, *more], requirement)
             whole.touch()
     return python
 

@@ -136,8 +136,8 @@ class ScaleClient:
                 return
 
     def cancel_task(self, task: str, *, clear_unique_id: bool = False) -> Json:
-        """Cancel a task that nobody has begun. One that is cancelled already is answered as it is; a completed one
-        raises InvalidRequest."""
+        """Cancel a task that nobody has begun. One that is cancelled already is answered as it is (without its
+        unique_id, if that was to be cleared); a completed one raises InvalidRequest."""
         params = {"clear_unique_id": "true"} if clear_unique_id else None
         try:
             return self._json(f"cancel task {task}", "POST", f"/task/{_segment(task)}/cancel", params=params)
@@ -145,7 +145,8 @@ class ScaleClient:
             if refused.status in (400, 409):
                 found = self.fetch_task(task)
                 if found.get("status") in ("canceled", "cancelled"):
-                    return found
+                    held = clear_unique_id and found.get("unique_id") is not None
+                    return self.clear_unique_id(task) if held else found
             raise
 
     def set_unique_id(self, task: str, unique_id: str) -> Json:
@@ -349,13 +350,13 @@ def _page(verb: str, json: Json, asked: object) -> Page:
     answer = Fields(NAME, verb, json)
     docs = [one.json for one in answer.each("docs")]
     token = answer.json.get("next_token") or None
-    if answer.json.get("has_more") is True and token is None:
+    more = answer.json.get("has_more")
+    if more is True and token is None:
         answer.refuse("next_token", "is missing, though there is more")
-    if token is not None and token == asked:
+    last = more is False or (not docs and more is not True)  # whatever token it bears
+    if not last and token is not None and token == asked:
         answer.refuse("next_token", "is that of the page just read: it would be read for ever")
     total = answer.whole("total") if answer.has("total") else None
-    more = answer.json.get("has_more")
-    last = more is False or (not docs and more is not True)  # whatever token it bears
     return Page(docs, total, None if last or token is None else str(token))
 
 
