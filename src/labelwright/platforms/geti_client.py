@@ -32,7 +32,7 @@ from .geti_shapes import (
 )
 from .geti_stream import objects
 from .http import Sink
-from .multipart import FileForm
+from .multipart import Form, FormFile
 
 _MANIFEST = ("model_manifest_id", "model_template_id", "id")
 
@@ -347,10 +347,10 @@ class GetiClient:
 
         Not idempotent. Raises PlatformRefused with status 400, 413 or 415 for a file that the server does not take.
         """
-        fields = {"upload_info": json.dumps({"label_ids": labels})} if labels else None
+        fields = {"upload_info": json.dumps({"label_ids": labels})} if labels else {}
         verb = f"upload {kind} '{file_name}'"
         path = f"{self._dataset(project, dataset)}/media/{kind}s"
-        form = FileForm(file_name, opener, fields)
+        form = Form(fields, [FormFile(file_name, opener)])
         return medium_from(Fields(NAME, verb, self.session.ask(verb, "POST", path, body=form, repeatable=False)), kind)
 
     def download(self, project: GetiProject, medium: GetiMedium, into: Sink, *, dataset: str = "") -> None:
