@@ -20,11 +20,12 @@ from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.geti_archive import BackupRefused, OwnBackup
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_compare import Report
+from labelwright.platforms.geti_dialects import Geti
 from labelwright.platforms.geti_projects import NewLabel, NewTask
 from labelwright.platforms.geti_restore import Journal
 from labelwright.platforms.geti_seed_layout import open_backup
 from labelwright.platforms.geti_session import GetiSession
-from labelwright.platforms.geti_shapes import GetiAnnotation, GetiShape, Unit, whole_image
+from labelwright.platforms.geti_shapes import GetiAnnotation, GetiProject, GetiShape, GetiTask, Unit, whole_image
 
 from .geti_harness import credential
 from .geti_server import SC, TOKEN, GetiServer, geti_server
@@ -201,6 +202,43 @@ def test_a_backup_keeps_every_byte_under_what_it_is_and_refetches_nothing(source
     source.requests.clear()
     save(client, project, tmp_path)
     assert not [path for _, path in source.requests if "/display/" in path]
+
+
+def test_names_of_any_characters_and_lengths_are_kept(tmp_path):
+    names = ["two\u2028lines", "next\x85line", "川" * 80, "😀" * 60, "a" * 200]
+    with geti_server(MODERN, smallest=1) as server:
+        client = client_of(server, page_size=None)
+        project = client.create_project("names", [NewTask("detection", (NewLabel("dog\u2029"),))])
+        client.wait_until_ready(project.id)
+        for number, name in enumerate(names):
+            medium = client.upload(project, f"{name}.png", lambda number=number: io.BytesIO(photo(2 * number)))
+            client.annotate(project, medium, [box(client, project.trained[0].labels[0])])
+        save(client, project, tmp_path / "saved")
+        assert sorted(one.name for one in OwnBackup(tmp_path / "saved").media()) == sorted(names)
+        journal = Journal(tmp_path / "journal")
+        restored = bring_back(client, tmp_path / "saved", "again", journal)
+        assert differences_from_backup(client, tmp_path / "saved", restored, journal).differences == []
+
+
+def test_configuration_is_put_back_by_task_whatever_order_the_server_tells_them_in():
+    class Server:
+        """As far as putting configuration back goes."""
+
+        dialect = Geti("o", "w", (2, 12))
+
+        def configuration(self, project: GetiProject) -> dict:
+            return {"task_configs": [self.config("second", 1), self.config("first", 2)]}
+
+        def config(self, task: str, value: int) -> dict:
+            return {"task_id": task, "training": {"constraints": [{"key": "min", "value": value}]}}
+
+        def patch_configuration(self, project: GetiProject, configuration: dict) -> None:
+            self.patched = configuration
+
+    server, tasks = Server(), (GetiTask("first", "A", "detection"), GetiTask("second", "B", "segmentation"))
+    project = GetiProject("p", "p", tasks, (), (("d", "d"),))
+    geti_restore._set_parameters(server, project, {"0/training/min": 7, "1/training/min": 9})
+    assert server.patched == {"task_configs": [server.config("second", 9), server.config("first", 7)]}
 
 
 def test_a_backup_that_was_interrupted_goes_on_and_says_so_until_it_is_whole(source, tmp_path):

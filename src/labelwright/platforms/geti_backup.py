@@ -52,6 +52,8 @@ _ENDINGS = (
 )
 _KNOWN = (".jpg", ".png", ".bmp", ".tif", ".webp", ".mp4", ".mov", ".avi", ".mkv")
 """What `_ending` answers."""
+_LONGEST = 160
+"""Bytes of a file's name that come from a medium's: beside them an id and an ending fit into 255."""
 _OTHER = re.compile(r"[^\w.() +-]")
 
 
@@ -288,7 +290,8 @@ def _scene_of(client: GetiClient, project: GetiProject, medium: GetiMedium, data
 
 def safe(name: str) -> str:
     """A name as files can have it. The true one is in the page."""
-    return _OTHER.sub("_", name).strip(". ")[:80] or "_"
+    plain = _OTHER.sub("_", name).strip(". ")[:80]
+    return plain.encode()[:_LONGEST].decode(errors="ignore") or "_"
 
 
 def _ending(head: bytes, medium: GetiMedium) -> str:
