@@ -183,14 +183,19 @@ def project_from(answer: Fields) -> GetiProject:
     pipeline = answer.inner("pipeline") if answer.has("pipeline") else None
     tasks = tuple(_task_from(task) for task in pipeline.each("tasks")) if pipeline is not None else ()
     connections = pipeline.each("connections") if pipeline is not None and pipeline.has("connections") else ()
-    datasets = answer.each("datasets") if answer.has("datasets") else ()
     return GetiProject(
         answer.id("id"),
         answer.text("name"),
         tasks,
         tuple((one.id("from"), one.id("to")) for one in connections),
-        tuple((one.id("id"), one.text("name")) for one in datasets),
+        datasets_from(answer),
     )
+
+
+def datasets_from(answer: Fields) -> tuple[tuple[str, str], ...]:
+    """Pairs of id and name."""
+    datasets = answer.each("datasets") if answer.has("datasets") else ()
+    return tuple((one.id("id"), _text(one, "name")) for one in datasets)
 
 
 def _task_from(task: Fields) -> GetiTask:
