@@ -285,12 +285,12 @@ def _set_parameters(client: GetiClient, project: GetiProject, wanted: dict[str, 
         client.set_configuration(project, values)
         return
     found = client.configuration(project)
-    places = {task.id: place for place, task in enumerate(project.trained)}
+    places = {task.id: str(place) for place, task in enumerate(project.trained)}
     for task in found.get("task_configs") or ():
-        place = places.get(str(task.get("task_id")), "")
+        place_of_it = places.get(str(task.get("task_id")), "")
         for group in ("training", "auto_training"):
             for one in keyed(task, group):
-                one["value"] = wanted.get(f"{place}/{group}/{one['key']}", one["value"])
+                one["value"] = wanted.get(f"{place_of_it}/{group}/{one['key']}", one["value"])
     client.patch_configuration(project, found)
 
 
