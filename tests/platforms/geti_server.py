@@ -130,6 +130,8 @@ class GetiServer:
         self.breaks: list[Break] = []
         self.reencodes: Callable[[bytes], bytes] | None = None
         """What becomes of an image's bytes on their way out."""
+        self.most_frames = 500
+        """Of which 2.x tells in one answer what was said of them, whatever is asked."""
         self.pages_left_unready = 0
         self.delay = 0.0
         """Seconds that every answer takes."""
@@ -1086,7 +1088,24 @@ class _Handler(BaseHTTPRequestHandler):
     @route("GET", "projects/{project}/datasets/{dataset}/media/videos/{medium}/annotations/latest")
     def latest_of_video(self, project: str, dataset: str, medium: str) -> Any:
         found, one = self.medium(project, dataset, "videos", medium)
-        return {"video_annotations": [self.geti.scene_json(found, one, frame) for frame in sorted(one.scenes)]}  # type: ignore[type-var]
+        start = int(self.query.get("start_frame", ["0"])[0])
+        frames = sorted(frame for frame in one.scenes if frame is not None and frame >= start)
+        if not self.geti.modern:
+            return [self.geti.scene_json(found, one, frame) for frame in frames]  # a bare list, whole
+        told = frames[: self.geti.most_frames]
+        if not told:
+            return 204, None
+        return {
+            "video_annotations": [self.geti.scene_json(found, one, frame) for frame in told],
+            "video_annotation_properties": {
+                "total_count": len(told),
+                "start_frame": told[0],
+                "end_frame": told[-1],
+                "total_requested_count": len(frames),
+                "requested_start_frame": start if "start_frame" in self.query else None,
+                "requested_end_frame": None,
+            },
+        }
 
     # Jobs
 

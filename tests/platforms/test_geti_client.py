@@ -13,7 +13,7 @@ from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_dialects import Geti
 from labelwright.platforms.geti_projects import KINDS, CannotBe, NewLabel, NewTask, normal_kind, project_body
 from labelwright.platforms.geti_session import GetiSession
-from labelwright.platforms.geti_shapes import GetiAnnotation, GetiShape, Unit, whole_image
+from labelwright.platforms.geti_shapes import GetiAnnotation, GetiMedium, GetiProject, GetiShape, Unit, whole_image
 from labelwright.platforms.protocol import Secret
 
 from .contract import picture, unique
@@ -277,6 +277,26 @@ def test_a_video_and_its_frames_go_up_and_down(client, project):
     ):
         download(into)
         assert into.getvalue() == data or into.getvalue().startswith(b"\x89PNG")
+
+
+def test_frames_that_do_not_fit_into_one_answer_are_asked_for(server, client, project, monkeypatch):
+    monkeypatch.setattr(server, "most_frames", 2)
+    video = client.upload(project, "long.mp4", lambda: io.BytesIO(bytes(1000)), kind="video")
+    whole = whole_image(client.unit, 32, 32)
+    said = [GetiAnnotation(whole, ((project.trained[0].labels[0].id, 1.0),))]
+    for frame in (0, 2, 3, 5, 9):
+        client.annotate(project, video, said, frame=frame)
+    client.annotate(project, video, [], frame=7)
+    assert [scene.frame for scene in client.video_scenes(project, video)] == [0, 2, 3, 5, 9]
+
+
+def test_frames_that_a_server_keeps_to_itself_are_told():
+    scenes = b'"video_annotations": [{"media_identifier": {"frame_index": 0}, "annotations": []}]'
+    body = b'{%s, "video_annotation_properties": {"total_requested_count": 2}}' % scenes
+    project = GetiProject("p", "p", (), (), (("d", "d"),))
+    video = GetiMedium("v", "v", "video", 32, 32, "", {})
+    with told(body) as (client, _), pytest.raises(PlatformRefused, match="fewer frames than there are"):
+        client.video_scenes(project, video)
 
 
 def test_jobs_are_read_cancelled_and_waited_for(server, client):

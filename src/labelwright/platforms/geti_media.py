@@ -169,14 +169,33 @@ class GetiMedia(GetiReached):
         return scene_from(Fields(NAME, verb, answer), self.unit) if answer is not None else None
 
     def video_scenes(self, project: GetiProject, video: GetiMedium, *, dataset: str = "") -> list[GetiScene]:
-        """Those of every frame about which something was said."""
-        verb = f"read the annotations of video {video.id}"
-        try:
-            answer = self.session.ask(verb, "GET", f"{self._medium(project, video, dataset)}/annotations/latest")
-        except NotFound:
-            return []
-        if answer is None:
-            return []
-        fields = Fields(NAME, verb, {"video_annotations": answer} if isinstance(answer, list) else answer)
-        scenes = [scene_from(one, self.unit) for one in fields.each("video_annotations")]
-        return [scene for scene in scenes if scene.frame is not None and scene.annotations]
+        """Those of every frame about which something was said, in as many requests as it takes: 2.x tells 500 frames
+        in an answer, and how many there are from the asked one on."""
+        verb, path = (
+            f"read the annotations of video {video.id}",
+            f"{self._medium(project, video, dataset)}/annotations/latest",
+        )
+        found: list[GetiScene] = []
+        start, more = 0, True
+        while more:
+            try:
+                answer = self.session.ask(verb, "GET", f"{path}?start_frame={start}" if start else path)
+            except NotFound:
+                break
+            if answer is None:
+                break
+            fields = Fields(NAME, verb, {"video_annotations": answer} if isinstance(answer, list) else answer)
+            scenes = [scene_from(one, self.unit) for one in fields.each("video_annotations")]
+            found += scenes
+            more = len(scenes) < _of_how_many(fields, len(scenes))
+            before, start = start, max((scene.frame for scene in scenes if scene.frame is not None), default=-1) + 1
+            if more and start <= before:
+                fields.refuse("video_annotations", "tells fewer frames than there are, and none of those that follow")
+        return [scene for scene in found if scene.frame is not None and scene.annotations]
+
+
+def _of_how_many(answer: Fields, told: int) -> int:
+    if not answer.has("video_annotation_properties"):
+        return told
+    properties = answer.inner("video_annotation_properties")
+    return properties.whole("total_requested_count") if properties.has("total_requested_count") else told
