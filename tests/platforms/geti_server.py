@@ -130,6 +130,8 @@ class GetiServer:
         self.breaks: list[Break] = []
         self.reencodes: Callable[[bytes], bytes] | None = None
         """What becomes of an image's bytes on their way out."""
+        self.rounds = True
+        """Whether coordinates are told as the servers of 2.x tell them."""
         self.most_frames = 500
         """Of which 2.x tells in one answer what was said of them, whatever is asked."""
         self.pages_left_unready = 0
@@ -433,13 +435,27 @@ class GetiServer:
             "annotation_state_per_task": [
                 {"state": state, "task_id": task} for task, state in self.states(project, one).items()
             ],
-            "annotations": one.scenes.get(frame, []),
+            "annotations": [self.told(said) for said in one.scenes.get(frame, [])],
             "id": one.id[::-1],
             "kind": "annotation",
             "labels_to_revisit_full_scene": [],
             "media_identifier": identifier,
             "modified": "2022-04-11T19:46:00.000000+00:00",
         }
+
+    def told(self, said: dict[str, Any]) -> dict[str, Any]:
+        """2.x keeps fractions and tells whole pixels, and four digits of what is turned."""
+        if not (self.modern and self.rounds):
+            return said
+        shape = said["shape"]
+        digits = 4 if shape["type"] == "ROTATED_RECTANGLE" else None
+        rounded = {
+            name: round(value, digits) if name in ("x", "y", "width", "height", "angle") else value
+            for name, value in shape.items()
+        }
+        if "points" in shape:
+            rounded["points"] = [{"x": round(one["x"]), "y": round(one["y"])} for one in shape["points"]]
+        return {**said, "shape": rounded}
 
     def components(self, project: Project, task: dict[str, Any]) -> list[dict[str, Any]]:
         def parameter(

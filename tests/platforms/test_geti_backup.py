@@ -17,9 +17,16 @@ from PIL import Image
 
 from labelwright.platforms import geti_backup, geti_restore
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
-from labelwright.platforms.geti_archive import BackupRefused, OwnBackup
+from labelwright.platforms.geti_archive import (
+    ArchivedMedium,
+    BackupRefused,
+    OwnBackup,
+    SaidAnnotation,
+    SaidLabel,
+    SaidScene,
+)
 from labelwright.platforms.geti_client import GetiClient
-from labelwright.platforms.geti_compare import Report
+from labelwright.platforms.geti_compare import Report, compare_scenes
 from labelwright.platforms.geti_dialects import Geti
 from labelwright.platforms.geti_projects import NewLabel, NewTask
 from labelwright.platforms.geti_restore import Journal
@@ -218,6 +225,28 @@ def test_names_of_any_characters_and_lengths_are_kept(tmp_path):
         journal = Journal(tmp_path / "journal")
         restored = bring_back(client, tmp_path / "saved", "again", journal)
         assert differences_from_backup(client, tmp_path / "saved", restored, journal).differences == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "now", "same"),
+    [
+        ("RECTANGLE", (0.4, 1.5, 7.5, 8), (0, 2, 8, 8), True),
+        ("RECTANGLE", (0.4, 1.5, 7.5, 8), (1, 2, 8, 8), False),
+        ("RECTANGLE", (0.4, 1.5, 7.5, 8), (0.3, 1.5, 7.5, 8), False),
+        ("ROTATED_RECTANGLE", (5, 5, 3.33333, 2, 30), (5, 5, 3.3333, 2, 30), True),
+        ("ROTATED_RECTANGLE", (5, 5, 3.33333, 2, 30), (5, 5, 3, 2, 30), False),
+    ],
+)
+def test_what_a_server_rounded_is_a_note_and_what_it_moved_a_difference(kind, numbers, now, same):
+    def scene(values) -> SaidScene:
+        shape = GetiShape(kind, dict(zip(("x", "y", "width", "height", "angle"), map(float, values), strict=False)))
+        return SaidScene((SaidAnnotation(shape, ((SaidLabel(0, "dog", empty=False), 1.0),)),))
+
+    medium = ArchivedMedium("m", "image", "m", "d", "m.png", "", 1, 20, 20, (scene(numbers),))
+    report = compare_scenes(medium, Unit.PIXELS, [scene(now)], Unit.PIXELS)
+    assert (report.differences == [], len(report.notes)) == (same, int(same))
+    assert compare_scenes(medium, Unit.PIXELS, [scene(numbers)], Unit.PIXELS) == Report()
+    assert compare_scenes(medium, Unit.FRACTIONS, [scene(now)], Unit.FRACTIONS).differences != []
 
 
 def test_configuration_is_put_back_by_task_whatever_order_the_server_tells_them_in():
@@ -528,8 +557,10 @@ def test_a_folder_of_the_older_tool_is_restored_on_either_dialect(seed_folder, v
         assert [media[f"photo {number}"].done(restored.trained) for number in range(3)] == [True, True, False]
         scene = client.scene(restored, media["photo 0"])
         shapes = [one.shape.to(Unit.PIXELS, client.unit, 60, 40) for one in scene.annotations]
-        assert shapes[0].numbers == {"x": 15.0, "y": 20.0, "width": 7.5, "height": 10.0}
+        assert shapes[0].numbers == {"x": 15.0, "y": 20.0, "width": 8 if server.modern else 7.5, "height": 10.0}
         assert shapes[1].points == ((15.0, 20.0), (30.0, 20.0), (18.0, 30.0))
+        rounded = ["image 'photo 0' (photo 0.jpg): 1 annotations are told rounded, up to 0.5 pixels beside the backup"]
+        assert [note for note in report.notes if "rounded" in note] == (rounded if server.modern else [])
 
 
 def test_a_folder_of_a_single_task_is_restored_too(seed_folder, tmp_path):

@@ -167,7 +167,7 @@ def compare_saved_page(client: GetiClient, project: str, folder: Path, page: str
         medium = GetiMedium(one.id, one.name, one.type, one.width, one.height, "", {})
         try:
             report = compare_files(client, found, medium, dataset, one, folder / one.file)
-            report.differences += compare_scenes(one, unit, scenes_of(client, found, medium, dataset), client.unit)
+            report.merge(compare_scenes(one, unit, scenes_of(client, found, medium, dataset), client.unit))
         except NotFound:
             return Report([f"{one.type} '{one.name}' ({one.id}) is gone from the server since it was saved"])
         return report

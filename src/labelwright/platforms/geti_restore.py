@@ -312,7 +312,7 @@ def compare_page(
         except NotFound:
             return Report([f"{one.type} '{one.name}' ({one.id}) is gone from the server since it was sent"])
         scenes: tuple[SaidScene, ...] = scenes_of(client, made, medium, dataset)
-        report.differences += compare_scenes(one, archived.unit, scenes, client.unit)
+        report.merge(compare_scenes(one, archived.unit, scenes, client.unit))
         return report
 
     report = Report()
