@@ -132,6 +132,8 @@ class GetiServer:
         """What becomes of an image's bytes on their way out."""
         self.rounds = True
         """Whether coordinates are told as the servers of 2.x tell them."""
+        self.most_points = 10_000
+        """That a polygon may have."""
         self.most_frames = 500
         """Of which 2.x tells in one answer what was said of them, whatever is asked."""
         self.pages_left_unready = 0
@@ -380,9 +382,7 @@ class GetiServer:
                 found = project.label(label["id"])
                 if found is None:
                     raise Refused(400, "bad_request", f"there is no label {label['id']}")
-                whole = self._whole(annotation["shape"], one)
-                if found[1]["is_empty"] and not whole:
-                    raise Refused(400, "bad_request", "the empty label is of the whole image")
+                self._check_place(project, found, annotation, one)
                 labels.append(
                     {
                         "id": label["id"],
@@ -405,6 +405,17 @@ class GetiServer:
             one.scenes[frame] = kept
         return self.scene_json(project, one, frame)
 
+    def _check_place(self, project: Project, found: Any, annotation: dict[str, Any], one: Medium) -> None:
+        """What 2.x asks of the empty label and of labels that classify, by the place of their task."""
+        (task, label), first = found, found[0]["id"] == project.trained[0]["id"]
+        classifies = task["task_type"] in ("classification", "anomaly")
+        if (label["is_empty"] or classifies) and first and not self._whole(annotation["shape"], one):
+            raise Refused(400, "bad_request", "it is of the whole image")
+        if (label["is_empty"] or classifies) and not first and self.modern:
+            before = {one["id"] for one in project.trained[0]["labels"]}
+            if not any(one["id"] in before for one in annotation["labels"]):
+                raise Refused(400, "bad_request", "a label for the preceding task is missing")
+
     def _check_shape(self, shape: dict[str, Any], one: Medium) -> None:
         kind = shape.get("type")
         if kind not in SHAPES:
@@ -412,14 +423,17 @@ class GetiServer:
         _only(shape, SHAPES[kind] | {"type"}, "shape")
         right, below = (one.width, one.height) if self.modern else (1, 1)
         points = [(p["x"], p["y"]) for p in shape["points"]] if kind == "POLYGON" else []
+        if len(points) > self.most_points:
+            raise Refused(400, "bad_request", f"too many points: {len(points)}")
         if kind == "POLYGON" and len(points) < 3:
             raise Refused(400, "bad_request", "a polygon has three points")
         if kind in ("RECTANGLE", "ELLIPSE"):
             if shape["width"] <= 0 or shape["height"] <= 0:
                 raise Refused(400, "bad_request", "a rectangle without an area")
             points = [(shape["x"], shape["y"]), (shape["x"] + shape["width"], shape["y"] + shape["height"])]
+        least = 0.0 if self.modern else 1e-6
         for x, y in points:
-            if not (-1e-6 <= x <= right + 1e-6 and -1e-6 <= y <= below + 1e-6):
+            if not (-least <= x <= right + least and -least <= y <= below + least):
                 raise Refused(400, "bad_request", f"({x}, {y}) lies outside the image")
 
     def _whole(self, shape: dict[str, Any], one: Medium) -> bool:

@@ -85,7 +85,8 @@ def chain_project(client, name="river & дно"):
     ]
     client.annotate(project, media[0], [box(client, dog), outline(client, shape)])
     client.annotate(project, media[1], [nothing(client, detection)])
-    client.annotate(project, media[2], [box(client, dog), nothing(client, segmentation)])
+    unshaped = GetiAnnotation(box(client, dog).shape, ((dog.id, 1.0), (segmentation.empty_label.id, 1.0)))
+    client.annotate(project, media[2], [unshaped])
     client.annotate(project, media[3], [box(client, dog)])
     client.annotate(project, media[4], [box(client, dog), box(client, detection.labels[1], x=30)])
     client.annotate(project, media[5], [])
@@ -158,7 +159,7 @@ def test_a_project_comes_back_as_it_was_on_either_dialect(source, version, make,
     counts = save(client, project, folder)
     assert differences_from_source(client, project, folder).differences == []
     if make is chain_project:
-        assert (counts["images"], counts["videos"], counts["scenes"], counts["annotations"]) == (7, 1, 7, 10)
+        assert (counts["images"], counts["videos"], counts["scenes"], counts["annotations"]) == (7, 1, 7, 9)
     with geti_server(version) as target:
         there = client_of(target)
         restored = bring_back(there, folder, "restored", journal)
@@ -247,6 +248,27 @@ def test_what_a_server_rounded_is_a_note_and_what_it_moved_a_difference(kind, nu
     assert (report.differences == [], len(report.notes)) == (same, int(same))
     assert compare_scenes(medium, Unit.PIXELS, [scene(numbers)], Unit.PIXELS) == Report()
     assert compare_scenes(medium, Unit.FRACTIONS, [scene(now)], Unit.FRACTIONS).differences != []
+
+
+def test_annotations_that_the_other_server_refuses_are_told_and_end_nothing(tmp_path):
+    tasks = [NewTask("detection", (NewLabel("dog"),)), NewTask("segmentation", (NewLabel("dog shape"),))]
+    with geti_server(SC, smallest=1) as server:
+        client = client_of(server)
+        project = client.create_project("dogs", tasks)
+        client.wait_until_ready(project.id)
+        media = [client.upload(project, f"{n}.png", lambda n=n: io.BytesIO(photo(2 * n))) for n in range(2)]
+        dog, empty = project.trained[0].labels[0], nothing(client, project.trained[1])
+        client.annotate(project, media[0], [box(client, dog), empty])  # 2.x wants it said of the box
+        client.annotate(project, media[1], [box(client, dog)])
+        save(client, project, tmp_path / "backup")
+    with geti_server(MODERN, smallest=1) as server:
+        client, journal = client_of(server), Journal(tmp_path / "journal")
+        restored = bring_back(client, tmp_path / "backup", "dogs", journal)
+        told = differences_from_backup(client, tmp_path / "backup", restored, journal).differences
+        assert len(told) == 3
+        assert "image '0'" in told[0]
+        assert "its annotations were refused: a label for the preceding task is missing" in told[0]
+        assert all("image '0'" in one and "lacks" in one for one in told[1:])
 
 
 def test_configuration_is_put_back_by_task_whatever_order_the_server_tells_them_in():

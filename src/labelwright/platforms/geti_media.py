@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from .errors import NotFound, PlatformRefused
@@ -12,7 +13,7 @@ from .fields import Fields
 from .geti_dialects import Page
 from .geti_reached import GetiReached
 from .geti_session import NAME
-from .geti_shapes import GetiAnnotation, GetiMedium, GetiProject, GetiScene, medium_from, scene_from
+from .geti_shapes import GetiAnnotation, GetiMedium, GetiProject, GetiScene, Unit, medium_from, scene_from
 from .geti_stream import objects
 from .http import Sink
 from .multipart import Form, FormFile
@@ -149,6 +150,8 @@ class GetiMedia(GetiReached):
         if frame is not None:
             path += f"/frames/{frame}"
             identifier = {"type": "video_frame", "video_id": medium.id, "frame_index": frame}
+        if self.unit is Unit.PIXELS:
+            annotations = [replace(one, shape=one.shape.inside(medium.width, medium.height)) for one in annotations]
         body = {"media_identifier": identifier, "annotations": [one.json() for one in annotations]}
         answer = self.session.ask(verb, "POST", f"{path}/annotations", json=body)
         return scene_from(Fields(NAME, verb, answer), self.unit) if answer is not None else GetiScene((), self.unit)
