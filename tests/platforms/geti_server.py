@@ -293,6 +293,8 @@ class GetiServer:
         for number, label in enumerate(task.get("labels", ())):
             if self.modern:
                 _only(label, LABEL_KEYS, "label")
+                if not label.get("group"):
+                    raise Refused(400, "bad_request", f"label {label['name']} has no group")
             if label["name"] in seen:
                 raise Refused(409, "label_exists", f"label {label['name']} stands there twice")
             parent = label.get("parent_id")
@@ -330,6 +332,8 @@ class GetiServer:
                 made.append(_label(self.new_id(), "No class", "#000000ff", "No class", "", empty=True))
         else:
             empty = "No object" if self.modern else ("No Object" if kind == "detection" else "Empty")
+            empty = "Empty" if empty in seen else empty  # no two labels of a project have one name
+            seen.add(empty)
             made.append(_label(self.new_id(), empty, "#326b74ff", empty, "", empty=True))
         return made
 

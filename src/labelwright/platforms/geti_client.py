@@ -13,10 +13,10 @@ from typing import Any
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
 from .fields import Fields
 from .geti_media import GetiMedia
-from .geti_projects import CannotBe, NewTask, project_body
+from .geti_projects import CannotBe, NewTask, check, project_body
 from .geti_session import NAME
 from .geti_settings import GetiSettings
-from .geti_shapes import GetiProject, project_from
+from .geti_shapes import GetiProject, Unit, project_from
 
 
 class GetiClient(GetiSettings, GetiMedia):
@@ -44,10 +44,11 @@ class GetiClient(GetiSettings, GetiMedia):
         """Not idempotent. Raises PlatformRefused for a project that cannot be, without asking the server."""
         verb = f"create project '{name}'"
         try:
-            body = project_body(name, tasks)
+            check(tasks)
         except CannotBe as fault:
             refused = PlatformRefused(NAME, verb, words=str(fault))
         else:
+            body = project_body(name, tasks, every_group=self.unit is Unit.PIXELS)
             path = f"{self.dialect.root}/projects"
             return project_from(Fields(NAME, verb, self.session.ask(verb, "POST", path, json=body, repeatable=False)))
         raise refused
