@@ -13,13 +13,14 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from .errors import PlatformError, PlatformRefused
 from .fields import Fields
 from .http import Http
+from .multipart import Form, FormFile
 from .protocol import Secret
 from .scale_errors import TooManyRequests, told_apart
 from .scale_pace import Pace
@@ -276,8 +277,9 @@ class ScaleClient:
     def upload_file(self, file: bytes, name: str, *, media_type: str, **fields: str) -> Json:
         """Put a file into Scale's own store; answers `id` and `attachment_url`. `reference_id` makes it safe to say
         again: one that is taken raises Duplicate. Fields: project_name, display_name, reference_id, metadata."""
-        body = multipart(fields, name, media_type, file)
-        return self._json(f"upload '{name}'", "POST", "/files/upload", body=body)
+        plain = quote(name.rpartition("/")[2], safe=" ()[]{}!#$&'*+,;=@^~")
+        form = Form(fields, [FormFile(plain, lambda: BytesIO(file), len(file), media_type=media_type)])
+        return self._json(f"upload '{name}'", "POST", "/files/upload", body=form)
 
     def import_file(self, url: Secret, **fields: str) -> Json:
         """Let Scale copy a file from an address; answers `id` and `attachment_url`."""
@@ -293,7 +295,7 @@ class ScaleClient:
         json: Any = None,
         *,
         params: Mapping[str, Any] | None = None,
-        body: tuple[str, bytes] | None = None,
+        body: Form | None = None,
     ) -> Json:
         return Fields(NAME, verb, self._call(verb, method, path, json=json, params=params, body=body)).json
 
@@ -331,19 +333,6 @@ def utc(moment: datetime) -> str:
     """As Scale's own client is told to write it: in UTC, and without saying so. 2021-04-25T07:38:32.368"""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-
-
-def multipart(fields: Mapping[str, str], name: str, media_type: str, file: bytes) -> tuple[str, bytes]:
-    """A form with one file: its media type and its bytes (RFC 7578)."""
-    boundary = uuid4().hex
-    parts: list[bytes] = []
-    for field, value in fields.items():
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n'
-        parts += [head.encode(), value.encode(), b"\r\n"]
-    plain = quote(name.rpartition("/")[2], safe=" ()[]{}!#$&'*+,;=@^~")
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{plain}"\r\n'
-    parts += [f"{head}Content-Type: {media_type}\r\n\r\n".encode(), file, f"\r\n--{boundary}--\r\n".encode()]
-    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
 
 
 def _page(verb: str, json: Json, asked: object) -> Page:
