@@ -193,7 +193,7 @@ drops = Table(
     Column("key", Words(64), primary_key=True),
     Column("blob", Words(), nullable=False),
     Column("etag", Words(200), nullable=False),
-    Column("campaign", Words(200), nullable=False),
+    Column("campaign", Words(200), nullable=False, comment="empty: this version is refused and left to a person"),
     Column("launched_at", DateTime(timezone=True), nullable=False),
 )
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from labelwright.drops import folder_of
-from labelwright.ledger import Ledger
+from labelwright.ledger import DROPS, Ledger, drop_key
 from labelwright.settings import ReceiverSettings
 
 from .answers import Refused
@@ -67,7 +67,7 @@ def _put(ledger: Ledger, blob: str, folder: str, etag: str) -> bool:
         "prefect.resource.id": f"labelwright.drop.{readable}-{sha256(folder.encode()).hexdigest()[:8]}",
         "prefect.resource.name": folder,
     }
-    return ledger.inbox.put("drop", f"{blob}\n{etag}", EVENT, resource, {"blob": blob, "etag": etag})
+    return ledger.inbox.put(DROPS, drop_key(blob, etag), EVENT, resource, {"blob": blob, "etag": etag})
 
 
 def _events(body: bytes) -> Iterator[tuple[str, str, dict[str, Any]]]:
