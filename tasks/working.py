@@ -52,3 +52,8 @@ def _holding(name: str, doing: str) -> Iterator[None]:
 def waiting_lease(title: str) -> str:
     """The name of the lease of a run that goes from images to datasets by itself."""
     return f"run {title}"
+
+
+def finishing_lease(title: str) -> str:
+    """The name of the lease of a run that finishes a campaign and exports it too."""
+    return f"finish {title}"
