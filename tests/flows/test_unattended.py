@@ -151,6 +151,20 @@ def test_events_wait_while_prefect_is_away(home, shelves, spec_of, monkeypatch):
     assert send_events() == 1
 
 
+def test_an_event_that_prefect_will_never_take_holds_up_no_other(home, shelves, spec_of):
+    title = f"poison {home.parent.name}"
+    ledger = the_ledger()
+    ledger.campaigns.add(title, spec_of(title).model_dump(mode="json"))
+    ledger.outbox.put(title, "stalled", "monday", {})
+    with ledger.outbox._database.write() as connection:
+        row = {"id": "no UUID", "campaign": title, "kind": "broken", "key": "k", "payload": {}}
+        connection.execute(t.events.insert().values(**row, occurred_at=datetime.now(UTC)))
+    ledger.outbox.put(title, "overdue", "tuesday", {})
+    assert send_events() == 3
+    assert ledger.outbox.waiting() == []
+    assert prefect_has(title, at_least=2) == ["stalled", "overdue"]
+
+
 def test_a_standstill_and_a_missed_deadline_are_told_once_each(home, shelves, spec_of):
     title = "slow"
     soon = (datetime.now(UTC) + timedelta(hours=30)).isoformat()

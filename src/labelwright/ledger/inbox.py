@@ -44,7 +44,8 @@ class Inbox:
         """Write a letter down unless its source told it before, by `key`. Answers whether it is new."""
         row = {"id": str(uuid4()), "source": source, "key": _digest(key), "event": event, "received_at": now()}
         with suppress(IntegrityError), self._database.write() as connection:
-            connection.execute(insert(t.inbox).values(**row, resource=resource, payload=payload))
+            told = {"resource": t.whole_texts(resource), "payload": t.whole_texts(payload)}
+            connection.execute(insert(t.inbox).values(**row, **told))
             return True
         return False
 
@@ -102,7 +103,7 @@ def drop_key(blob: str, etag: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _letter_from(row: Row[Any]) -> Letter:

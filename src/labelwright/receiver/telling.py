@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.ledger import Ledger, LedgerError, Letter
-from labelwright.telling_prefect import NotSent, send_to_prefect
+from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
 
 from .webhooks import EVENT as WEBHOOK
 
 Send = Callable[[Sequence[dict[str, Any]]], None]
-"""Sends events, or raises NotSent."""
+"""Sends events, or raises NotSent or NeverTaken."""
 
-__all__ = ["NotSent", "Teller", "send_to_prefect"]
+__all__ = ["NeverTaken", "NotSent", "Teller", "send_to_prefect"]
 
 _SHOWN = 50
 _REMEMBERED = timedelta(days=30)
@@ -62,7 +63,8 @@ class Teller:
             if letters[0].event == WEBHOOK and early > 0:
                 wait = min(wait, early)
                 continue
-            self._send([_event(letters)])
+            with suppress(NeverTaken):  # else it would hold up all that came after it
+                self._send([_event(letters)])
             self._ledger.inbox.mark_sent(letter.id for letter in letters)
             if letters[0].event == WEBHOOK:
                 self._told[source] = time.monotonic()
