@@ -10,6 +10,7 @@ from typing import Any
 
 from prefect import task
 from prefect.futures import PrefectFuture, as_completed
+from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord, LedgerError
@@ -130,6 +131,8 @@ def _look_at(titles: Sequence[str]) -> Looks:
         except (PlatformError, LedgerError, ValueError) as error:
             denied = denied or isinstance(error, AccessDenied)
             troubles[title] = str(error)
+        except SQLAlchemyError:
+            raise  # the ledger itself takes nothing: no other campaign would fare better
         except Exception as error:  # noqa: BLE001 - whatever it is, the campaigns beside it are looked at
             log().error("%s could not be looked at", title, exc_info=True)
             troubles[title] = f"the look ended with {type(error).__name__}: see the log of the sweep"
@@ -180,6 +183,7 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
 
     Answers the states, what could not be looked at and why, and whether a credential was refused. A connection whose
     campaigns fail one after the other is left alone until the next sweep; the others do not wait for it.
+    Raises SQLAlchemyError, after all other looks, when the ledger did not take what was seen.
     """
     records = open_campaigns()
     queues = {name: deque(shares_of(titles, len(records))) for name, titles in _by_connection(records).items()}
@@ -188,7 +192,7 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
     states: dict[str, State] = {}
     troubles: dict[str, str] = {}
     unchanged: list[str] = []
-    denied = False
+    denied, broken = False, None
     while True:
         for name, queue in queues.items():
             while queue and sum(one == name for one, _ in running.values()) < settings().looks_at_once:
@@ -196,6 +200,8 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
                 task_of = look_at_one if len(titles) == 1 else look_at_some
                 running[task_of.submit(titles)] = name, titles
         if not running:
+            if broken is not None:
+                raise broken
             the_ledger().campaigns.record_looks(unchanged)
             # Of what was exported only that is told which was given back.
             return {title: state for title, state in states.items() if state is not State.EXPORTED}, troubles, denied
@@ -205,6 +211,7 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
         if not isinstance(seen, Looks):
             log().error("a look at campaigns of %s failed: %s", name, seen)
             troubles |= dict.fromkeys(titles, "the look failed: see the log of the sweep")
+            broken = seen if isinstance(seen, SQLAlchemyError) else broken
             continue
         states |= {title: State(state) for title, state in seen.states.items()}
         troubles |= seen.troubles

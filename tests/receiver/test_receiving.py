@@ -341,6 +341,23 @@ def test_what_prefect_will_never_take_holds_up_nothing_that_came_after_it(ledger
     assert ledger.inbox.waiting() == []
 
 
+def test_the_teller_goes_on_after_a_fault_of_its_own(ledger, post):
+    post.broken, faults = False, [ZeroDivisionError()]
+
+    def send(events: Any) -> None:
+        if faults:
+            raise faults.pop()
+        post(events)
+
+    ledger.inbox.put("drop", "a", "labelwright.drop.arrived", {"prefect.resource.id": "a"}, {"blob": "a"})
+    teller = Teller(ledger, send, look_every=0.05)
+    teller.start()
+    try:
+        until(lambda: len(post.taken) == 1)
+    finally:
+        teller.stop()
+
+
 def test_half_a_surrogate_pair_in_a_note_is_taken_and_told_on(receiver, ledger, post):
     assert ring(receiver, {"id": "\ud800", "kind": "k\udc00"}).json() == {"new": True}
     (letter,) = ledger.inbox.waiting()

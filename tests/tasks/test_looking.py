@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from labelwright.domain import State
 from labelwright.ledger import Ledger, UnknownCampaign
@@ -76,6 +77,15 @@ def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_i
 
     monkeypatch.setattr(type(ledger.campaigns), "record_look", record)
     assert look_at_some.fn(TITLES).states == {"second": "active", "third": "active"}
+
+
+def test_a_ledger_that_takes_nothing_ends_the_look(ledger, monkeypatch):
+    def full(*_):
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(type(ledger.campaigns), "record_look", full)
+    with pytest.raises(OperationalError, match="full"):
+        look_at_some.fn(TITLES)
 
 
 def test_a_look_that_sees_nothing_new_writes_nothing_though_labelers_are_told_apart(ledger, store, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -83,6 +84,9 @@ class Teller:
                     self._ledger.inbox.forget("webhook ", _REMEMBERED)
                     forgot = time.monotonic()
             except (NotSent, SQLAlchemyError, LedgerError):
+                wait = self._look_every
+            except Exception as error:  # noqa: BLE001 - a thread that ends tells nothing any more, and nobody sees it
+                logging.getLogger("labelwright").error("what came could not be told on: %s", type(error).__name__)
                 wait = self._look_every
 
 
