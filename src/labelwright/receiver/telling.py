@@ -86,7 +86,7 @@ class Teller:
             except (NotSent, SQLAlchemyError, LedgerError):
                 wait = self._look_every
             except Exception as error:  # noqa: BLE001 - a thread that ends tells nothing any more, and nobody sees it
-                logging.getLogger("labelwright").error("what came could not be told on: %s", type(error).__name__)
+                logging.getLogger("labelwright").warning("what came could not be told on: %s", type(error).__name__)
                 wait = self._look_every
 
 
