@@ -91,7 +91,9 @@ class Looks:
     unchanged: list[str]
     """Those of which nothing was written down yet, not even that they were looked at."""
     denied: bool = False
-    """Whether the platform does not know our credential."""
+    """Whether the platform refused our credential, for one of them at least."""
+    locked_out: bool = False
+    """Whether it does not know the credential at all: nobody need ask for the others."""
 
 
 @task(task_run_name="look at {titles[0]}")
@@ -113,10 +115,10 @@ def _look_at(titles: Sequence[str]) -> Looks:
     troubles: dict[str, str] = {}
     unchanged: list[str] = []
     platforms: dict[str, Platform] = {}
-    away, denied = 0, False
+    away, denied, locked_out = 0, False, False
     for record in ledger.campaigns.some(titles):
         title = record.title
-        if away >= GIVE_UP_AFTER or denied:
+        if away >= GIVE_UP_AFTER or locked_out:
             troubles[title] = "not looked at: the ones before it failed"
             continue
         try:
@@ -128,8 +130,11 @@ def _look_at(titles: Sequence[str]) -> Looks:
         except NotFound as error:
             troubles[title] = str(error)
             ask_for_attention(title, f"{error} If it was taken off on purpose: labelwright cancel '{title}'")
+        except AccessDenied as error:
+            # 403 may be said of one campaign alone, whose project was closed to us.
+            denied, locked_out, away = True, error.status != 403, away + 1
+            troubles[title] = str(error)
         except (PlatformError, LedgerError, ValueError) as error:
-            denied = denied or isinstance(error, AccessDenied)
             troubles[title] = str(error)
         except SQLAlchemyError:
             raise  # the ledger itself takes nothing: no other campaign would fare better
@@ -143,7 +148,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
                 unchanged.append(title)
     for title, why in troubles.items():
         log().warning("%s could not be looked at: %s", title, why)
-    return Looks(states, troubles, unchanged, denied)
+    return Looks(states, troubles, unchanged, denied, locked_out)
 
 
 def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
@@ -218,7 +223,7 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
         unchanged += seen.unchanged
         denied = denied or seen.denied
         failed_in_a_row[name] = 0 if seen.states else failed_in_a_row[name] + len(seen.troubles)
-        if seen.denied or failed_in_a_row[name] >= GIVE_UP_AFTER * settings().looks_at_once:
+        if seen.locked_out or failed_in_a_row[name] >= GIVE_UP_AFTER * settings().looks_at_once:
             for titles in queues[name]:
                 troubles |= dict.fromkeys(titles, f"not looked at: {name} is away")
             queues[name].clear()

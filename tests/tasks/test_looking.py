@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from labelwright.domain import State
 from labelwright.ledger import Ledger, UnknownCampaign
+from labelwright.platforms import AccessDenied
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
@@ -65,6 +66,24 @@ def test_a_campaign_whose_look_ends_as_nobody_thought_delays_none_beside_it(ledg
     seen = look_at_some.fn(TITLES)
     assert seen.states == {"first": "active", "third": "active"}
     assert seen.troubles == {"second": "the look ended with KeyError: see the log of the sweep"}
+
+
+@pytest.mark.parametrize(("status", "states"), [(403, {"second": "active", "third": "active"}), (401, {}), (None, {})])
+def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_credential_all(
+    ledger, monkeypatch, status, states
+):
+    real = Shelf.read_campaign
+
+    def read(self, campaign):
+        if campaign == "c0":
+            raise AccessDenied("shelf", "read the campaign", status=status)
+        return real(self, campaign)
+
+    monkeypatch.setattr(Shelf, "read_campaign", read)
+    seen = look_at_some.fn(TITLES)
+    assert seen.states == states
+    assert seen.denied, "either way a person has to know"
+    assert seen.locked_out == (status != 403)
 
 
 def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_it(ledger, monkeypatch):
