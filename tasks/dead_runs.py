@@ -30,14 +30,23 @@ from .retrying import RETRIED
 from .workbench import the_ledger
 
 FLOWS = [
+    "backup-project",
+    "coco-project-detection",
+    "coco-project-pipeline",
+    "coco-project-segmentation",
+    "cvat-review-campaign",
+    "cvat-tasks-from-folders",
+    "export-campaign",
+    "finish-campaign",
     "launch-campaign",
     "launch-from-drop",
-    "sweep-campaigns",
-    "finish-campaign",
-    "export-campaign",
+    "predict-campaign",
+    "restore-project",
     "run-campaign",
+    "settle-failed-images",
+    "sweep-campaigns",
 ]
-"""Those that hold a lease of their own from their first step to their last."""
+"""Those that hold a lease of their own from their first step to their last: all that are deployed."""
 
 _STARTED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 _PAGE = 200

@@ -21,9 +21,10 @@ from prefect.states import Crashed, Running
 from sqlalchemy import update
 
 from labelwright.domain import Annotation, Box, State
-from labelwright.flows import campaign_export
+from labelwright.flows import campaign_export, campaign_predictions
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.flows.campaign_predictions import predict_campaign
 from labelwright.flows.campaign_sweep import sweep_campaigns
 from labelwright.ledger import DROPS, CampaignBusy, campaign_lease, drop_key
 from labelwright.ledger import tables as t
@@ -429,6 +430,21 @@ def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves
     ((exporting, leases),) = seen
     assert leases[campaign_lease("long")] == exporting
     assert leases[finishing_lease("long")] not in (None, exporting)
+    assert the_ledger().leases.all() == []
+
+
+def test_a_run_of_a_flow_that_keeps_nobody_away_is_seen_by_a_lease_of_its_own(home, monkeypatch):
+    seen = []
+
+    def put(title, coco):
+        run = str(FlowRunContext.get().flow_run.id)
+        seen.append([lease.run for lease in the_ledger().leases.all()] == [run])
+        return 7
+
+    monkeypatch.setattr(campaign_predictions, "put_predictions", put)
+    assert predict_campaign("river", "predictions.json") == 7
+    assert predict_campaign.parameters.required == ["title", "coco"]
+    assert seen == [True]
     assert the_ledger().leases.all() == []
 
 
