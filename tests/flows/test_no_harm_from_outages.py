@@ -82,6 +82,23 @@ def test_a_ledger_whose_disk_is_full_stops_the_launch_and_loses_nothing(home, st
     assert sweep_campaigns() == {"river": "exported"}
 
 
+def test_a_sweep_that_cannot_write_down_what_it_saw_fails_and_the_next_one_makes_up_for_it(
+    home, store, river, monkeypatch
+):
+    launch_campaign(river)
+    label_all(home, store)
+
+    def full(*_):
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(the_ledger().campaigns), "record_look", full)
+        with pytest.raises(OperationalError, match="full"):
+            sweep_campaigns()
+    assert the_ledger().campaigns.get("river").state is State.ACTIVE
+    assert sweep_campaigns() == {"river": "exported"}
+
+
 def test_a_prefect_that_shows_nothing_holds_up_no_work(home, store, river, monkeypatch):
     def away(**artifact):
         raise ConnectError("no answer")
