@@ -6,9 +6,11 @@ from prefect import flow
 
 from labelwright.tasks.geti_backups import begin_backup, compare_backup, end_backup, save_pages, told
 from labelwright.tasks.geti_calls import geti_project_id
+from labelwright.tasks.working import seen_at_work
 
 
 @flow(name="backup-project", flow_run_name="back up {project}")
+@seen_at_work
 def backup_project(project: str, folder: str, connection: str = "geti", verify: bool = True) -> dict[str, Any]:
     """Save a project with its labels, configuration, media and annotations. Run again, it does only what is missing.
 

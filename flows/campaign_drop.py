@@ -3,7 +3,8 @@
 from prefect import flow
 
 from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.tasks.drops import launched_before, note_launched, read_dropped_campaign
+from labelwright.tasks.drops import drop_lease, launched_before, note_launched, read_dropped_campaign, settling
+from labelwright.tasks.working import at_work
 
 
 @flow(name="launch-from-drop", flow_run_name="launch from {blob}")
@@ -12,9 +13,13 @@ def launch_from_drop(blob: str, etag: str) -> str:
 
     Answers the campaign's title.
     """
-    known = launched_before(blob, etag)
-    if known is not None:
-        return known
-    title = launch_campaign(read_dropped_campaign(blob))
-    note_launched(blob, etag, title)
+    with at_work(drop_lease(blob)):
+        known = launched_before(blob, etag)
+        if known is not None:
+            return known
+        with settling(blob, etag):
+            campaign = read_dropped_campaign(blob)
+        with settling(blob, etag, campaign.title):
+            title = launch_campaign(campaign)
+        note_launched(blob, etag, title)
     return title

@@ -6,7 +6,7 @@ from labelwright.flows.campaign_export import export_campaign
 from labelwright.tasks.campaigns import close_campaign, refuse_unlabeled
 from labelwright.tasks.labels import check_labels, read_all_labels
 from labelwright.tasks.looking import read_progress
-from labelwright.tasks.working import at_work_on
+from labelwright.tasks.working import at_work, at_work_on, finishing_lease
 
 
 @flow(name="finish-campaign", flow_run_name="finish {title}")
@@ -16,10 +16,11 @@ def finish_campaign(title: str, export: bool = False) -> None:
     export: also write the files and register the datasets.
     Raises GateRefused with what is wrong with the labels; the campaign then needs attention.
     """
-    with at_work_on(title, "finish"):
-        refuse_unlabeled(title, read_progress(title))
-        read_all_labels(title)
-        check_labels(title)
-        close_campaign(title)
-    if export:
-        export_campaign(title)
+    with at_work(finishing_lease(title)):
+        with at_work_on(title, "finish"):
+            refuse_unlabeled(title, read_progress(title))
+            read_all_labels(title)
+            check_labels(title)
+            close_campaign(title)
+        if export:
+            export_campaign(title)

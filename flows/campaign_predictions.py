@@ -3,9 +3,11 @@
 from prefect import flow
 
 from labelwright.tasks.predictions import put_predictions
+from labelwright.tasks.working import seen_at_work
 
 
 @flow(name="predict-campaign", flow_run_name="predictions for {title}")
+@seen_at_work
 def predict_campaign(title: str, coco: str) -> int:
     """Put the objects of a COCO file onto the campaign's images, in place of earlier predictions.
 

@@ -9,6 +9,7 @@ from labelwright.domain import Work
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.tasks.dead_runs import free_dead_runs
+from labelwright.tasks.drops import lost_drops, start_drop
 from labelwright.tasks.looking import look_at_all
 from labelwright.tasks.prefect_events import send_events
 from labelwright.tasks.starting import Due, due_work, note_begun, start_run
@@ -38,6 +39,9 @@ def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[st
                     start_run(one)
                 else:
                     bring_forward(one)
+        for letter, attempt in lost_drops() if go_on == "by runs" else []:
+            with note_failure(letter.payload["blob"]):
+                start_drop(letter, attempt)
         publish_overview(troubles)
     refuse_denied(troubles, denied)
     return states_of([*states, *(one.title for one in due)])

@@ -6,11 +6,13 @@ from prefect import flow
 
 from labelwright.tasks.geti_calls import create_geti_project, set_geti_auto_train
 from labelwright.tasks.geti_coco import CocoJob, check_coco, check_coco_project, coco_labels, send_coco_images
+from labelwright.tasks.working import seen_at_work
 
 KIND = "segmentation"
 
 
 @flow(name="coco-project-segmentation", flow_run_name="{project} from {annotations}")
+@seen_at_work
 def coco_project_segmentation(
     annotations: str,
     images: str,

@@ -6,9 +6,11 @@ from prefect import flow
 
 from labelwright.tasks.cvat_calls import log_in, read_project, upload_images, wait_for_import
 from labelwright.tasks.cvat_folders import find_recordings
+from labelwright.tasks.working import seen_at_work
 
 
 @flow(name="cvat-tasks-from-folders", flow_run_name="CVAT tasks from {path}")
+@seen_at_work
 def cvat_tasks_from_folders(
     path: str,
     project: int | str,

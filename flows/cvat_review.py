@@ -3,9 +3,11 @@
 from prefect import flow
 
 from labelwright.tasks.cvat_work import request_review, settle_review
+from labelwright.tasks.working import seen_at_work
 
 
 @flow(name="cvat-review-campaign", flow_run_name="review {title}")
+@seen_at_work
 def cvat_review_campaign(title: str) -> dict[str, int]:
     """Accept what reviewers approved, give back what they rejected, and hand them what labelers completed since.
 

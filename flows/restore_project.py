@@ -12,9 +12,11 @@ from labelwright.tasks.geti_backups import (
     restore_pages,
     told,
 )
+from labelwright.tasks.working import seen_at_work
 
 
 @flow(name="restore-project", flow_run_name="restore {folder}")
+@seen_at_work
 def restore_project(
     folder: str,
     name: str | None = None,

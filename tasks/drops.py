@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from math import log2
+from typing import Any
+
 from prefect import task
+from prefect.deployments import run_deployment
 
 from labelwright.drops import LARGEST, dropped_spec
-from labelwright.ingest.container import ContainerSource
+from labelwright.ingest.opening import open_container
+from labelwright.ingest.sources import CannotRead
+from labelwright.ledger import CampaignBusy, LeaseLost, Letter
 from labelwright.settings import SettingsError, settings
 from labelwright.spec import CampaignSpec, SpecError
 
+from .attention import REFUSALS
 from .reporting import log
 from .retrying import ANEW, RETRIED
 from .workbench import the_ledger
+
+TRIED_FOR = timedelta(days=7)
+"""How long a campaign file that came of nothing is tried again."""
 
 
 @task(task_run_name="read {blob}", **RETRIED)
@@ -21,8 +34,7 @@ def read_dropped_campaign(blob: str) -> CampaignSpec:
     container = found.receiver.drop_container if found.receiver else None
     if not container:
         raise SettingsError("no drop container is known. Set LABELWRIGHT_RECEIVER__DROP_CONTAINER to its URL")
-    sas = found.container_sas.get_secret_value() if found.container_sas else None
-    source = ContainerSource(container, sas=sas, threads=1, timeout=found.request_timeout, max_bytes=LARGEST)
+    source = open_container(container, found, threads=1, max_bytes=LARGEST)
     with source.open(blob) as file:
         content = file.read()
     try:
@@ -45,3 +57,59 @@ def launched_before(blob: str, etag: str) -> str | None:
     if title is not None:
         log().info("%s was launched before, as %s", blob, title)
     return title
+
+
+@contextmanager
+def settling(blob: str, etag: str, title: str | None = None) -> Iterator[None]:
+    """Note a refusal, so that nobody but a person tries this version again; what may pass by itself leaves no note.
+
+    title: its campaign, once it was read. What the ledger knows of is taken up as a campaign, not from its file.
+    """
+    inbox = the_ledger().inbox
+    try:
+        yield
+    except (CampaignBusy, LeaseLost):
+        raise
+    except (*REFUSALS, SpecError, SettingsError, CannotRead):
+        inbox.record_refusal(blob, etag)
+        raise
+    except Exception:
+        if title is not None and the_ledger().campaigns.find(title) is not None:
+            inbox.record_launch(blob, etag, title)
+        raise
+
+
+def drop_lease(blob: str) -> str:
+    """The name of the lease of a run that launches from a campaign file."""
+    return f"drop {blob}"
+
+
+def lost_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
+    """Campaign files whose event came of nothing, since Prefect may lose events and runs may die; each with the number
+    of this try. They are tried whenever the time since their event has doubled, for a week."""
+    ledger, moment = the_ledger(), moment or datetime.now(UTC)
+    first = timedelta(minutes=settings().event_minutes)
+    return [
+        (letter, int(log2((moment - letter.emitted_at) / first)) + 1)
+        for letter in ledger.inbox.lost_drops(moment - first, moment - TRIED_FOR)
+        if letter.emitted_at is not None and not _in_hands(str(letter.payload["blob"]))
+    ]
+
+
+def _in_hands(blob: str) -> bool:
+    leases = the_ledger().leases
+    lease = leases.find(drop_lease(blob))
+    return lease is not None and leases.holds(lease)
+
+
+@task(task_run_name="start the launch from {letter.payload[blob]}", **RETRIED)
+def start_drop(letter: Letter, attempt: int) -> str:
+    """Create the flow run that the event did not start, or that died. Answers its id. Said again it is the same run."""
+    run: Any = run_deployment(
+        "launch-from-drop/launch-from-drop",
+        parameters={"blob": letter.payload["blob"], "etag": letter.payload["etag"]},
+        idempotency_key=f"drop {letter.id} {attempt}",
+        timeout=0,
+        as_subflow=False,
+    )
+    return str(run.id)

@@ -87,7 +87,12 @@ def send_coco_images(connection: str, project: str, job: CocoJob, first: int, la
         unshaped = [item for item in objects if job.kind != "detection" and not item.outlines]
         left_out += [f"annotation {item.id} of {one.file} has no outline" for item in unshaped]
         if annotations and not medium.done(made.trained):
-            client.annotate(made, medium, annotations)
+            try:
+                client.annotate(made, medium, annotations)
+            except PlatformRefused as refused:
+                if refused.status != 400:
+                    raise
+                return 0, [*left_out, f"{one.file}: the server refuses its annotations: {refused.words}"]
         return len(objects), left_out
 
     answers = list(in_parallel(send, images[first - 1 : last], 8))

@@ -9,7 +9,7 @@ from prefect import task
 
 from labelwright.blocks import with_signature
 from labelwright.ingest import StockItem
-from labelwright.ingest.opening import signed_address_of, version_in
+from labelwright.ingest.opening import addresses_to_copy, version_in
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.stores.protocol import ImageSource, KeepsImages
 
@@ -145,10 +145,7 @@ def _the_keeper(bench: Workbench) -> KeepsImages:
 
 def _image_source(bench: Workbench, stamps: dict[str, str | None]) -> ImageSource:
     images, settings, source = bench.spec.images, with_signature(bench.settings, bench.spec.images), bench.source
-    if images.container is None:
+    address = addresses_to_copy(images, source, settings) if images.container is not None else None
+    if address is None:
         return ImageSource(source.open, platform_folder=bench.title)
-    return ImageSource(
-        source.open,
-        signed_url=lambda location: signed_address_of(images, location, settings),
-        etag=lambda location: version_in(stamps.get(location)),
-    )
+    return ImageSource(source.open, signed_url=address, etag=lambda location: version_in(stamps.get(location)))

@@ -10,9 +10,10 @@ from typing import Any
 
 from prefect import task
 from prefect.futures import PrefectFuture, as_completed
+from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.domain import LABELED, OPEN, State
-from labelwright.ledger import CampaignRecord
+from labelwright.ledger import CampaignRecord, LedgerError
 from labelwright.outlook import outlook_of
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.platforms.protocol import Platform, RecallsImages, RemoteState
@@ -27,7 +28,10 @@ from .showing import publish_summary
 from .workbench import Workbench, platform_for, the_ledger
 
 LOOK_TASKS = 100
-"""Up to so many campaigns each look is a task run of its own; beyond, several share one."""
+"""Up to so many campaigns each look is a task run of its own."""
+
+SHARED_TASKS = 32
+"""Beyond, that many task runs look at all of them: a task run costs as much as ten looks."""
 
 GIVE_UP_AFTER = 3
 """Campaigns of one connection that fail one after the other before the rest waits for the next sweep."""
@@ -52,7 +56,9 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
     ledger, title = the_ledger(), record.title
     found = platform.read_campaign(record.remote_id or "")
     labelers = [(one.name, one.done, one.total) for one in found.labelers]
-    same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None and not labelers
+    same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None
+    if labelers:
+        same = same and ledger.campaigns.saw(title, found.done, found.total, labelers)
     tell = log().debug if same else log().info
     tell("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
     if found.failed or found.cancelled:
@@ -82,8 +88,12 @@ class Looks:
     """Of each campaign that could be looked at."""
     troubles: dict[str, str]
     """Of each that could not: why."""
+    unchanged: list[str]
+    """Those of which nothing was written down yet, not even that they were looked at."""
     denied: bool = False
-    """Whether the platform does not know our credential."""
+    """Whether the platform refused our credential, for one of them at least."""
+    locked_out: bool = False
+    """Whether it does not know the credential at all: nobody need ask for the others."""
 
 
 @task(task_run_name="look at {titles[0]}", **ANEW)
@@ -105,10 +115,10 @@ def _look_at(titles: Sequence[str]) -> Looks:
     troubles: dict[str, str] = {}
     unchanged: list[str] = []
     platforms: dict[str, Platform] = {}
-    away, denied = 0, False
+    away, denied, locked_out = 0, False, False
     for record in ledger.campaigns.some(titles):
         title = record.title
-        if away >= GIVE_UP_AFTER or denied:
+        if away >= GIVE_UP_AFTER or locked_out:
             troubles[title] = "not looked at: the ones before it failed"
             continue
         try:
@@ -120,18 +130,25 @@ def _look_at(titles: Sequence[str]) -> Looks:
         except NotFound as error:
             troubles[title] = str(error)
             ask_for_attention(title, f"{error} If it was taken off on purpose: labelwright cancel '{title}'")
-        except (PlatformError, ValueError) as error:
-            denied = denied or isinstance(error, AccessDenied)
+        except AccessDenied as error:
+            # 403 may be said of one campaign alone, whose project was closed to us.
+            denied, locked_out, away = True, error.status != 403, away + 1
             troubles[title] = str(error)
+        except (PlatformError, LedgerError, ValueError) as error:
+            troubles[title] = str(error)
+        except SQLAlchemyError:
+            raise  # the ledger itself takes nothing: no other campaign would fare better
+        except Exception as error:  # noqa: BLE001 - whatever it is, the campaigns beside it are looked at
+            log().error("%s could not be looked at", title, exc_info=True)
+            troubles[title] = f"the look ended with {type(error).__name__}: see the log of the sweep"
         else:
             away = 0
             states[title] = state.value
             if not written:
                 unchanged.append(title)
-    ledger.campaigns.record_looks(unchanged)
     for title, why in troubles.items():
         log().warning("%s could not be looked at: %s", title, why)
-    return Looks(states, troubles, denied)
+    return Looks(states, troubles, unchanged, denied, locked_out)
 
 
 def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
@@ -171,35 +188,42 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
 
     Answers the states, what could not be looked at and why, and whether a credential was refused. A connection whose
     campaigns fail one after the other is left alone until the next sweep; the others do not wait for it.
+    Raises SQLAlchemyError, after all other looks, when the ledger did not take what was seen.
     """
     records = open_campaigns()
-    size = -(-len(records) // LOOK_TASKS) or 1
-    queues = {name: deque(_cut(titles, size)) for name, titles in _by_connection(records).items()}
+    queues = {name: deque(shares_of(titles, len(records))) for name, titles in _by_connection(records).items()}
     failed_in_a_row = dict.fromkeys(queues, 0)
-    running: dict[PrefectFuture[Looks], str] = {}
+    running: dict[PrefectFuture[Looks], tuple[str, list[str]]] = {}
     states: dict[str, State] = {}
     troubles: dict[str, str] = {}
-    denied = False
+    unchanged: list[str] = []
+    denied, broken = False, None
     while True:
         for name, queue in queues.items():
-            while queue and sum(one == name for one in running.values()) < settings().looks_at_once:
+            while queue and sum(one == name for one, _ in running.values()) < settings().looks_at_once:
                 titles = queue.popleft()
                 task_of = look_at_one if len(titles) == 1 else look_at_some
-                running[task_of.submit(titles)] = name
+                running[task_of.submit(titles)] = name, titles
         if not running:
+            if broken is not None:
+                raise broken
+            the_ledger().campaigns.record_looks(unchanged)
             # Of what was exported only that is told which was given back.
             return {title: state for title, state in states.items() if state is not State.EXPORTED}, troubles, denied
         future = next(iter(as_completed(list(running))))
-        name = running.pop(future)
+        name, titles = running.pop(future)
         seen = future.result(raise_on_failure=False)
         if not isinstance(seen, Looks):
             log().error("a look at campaigns of %s failed: %s", name, seen)
+            troubles |= dict.fromkeys(titles, "the look failed: see the log of the sweep")
+            broken = seen if isinstance(seen, SQLAlchemyError) else broken
             continue
         states |= {title: State(state) for title, state in seen.states.items()}
         troubles |= seen.troubles
+        unchanged += seen.unchanged
         denied = denied or seen.denied
         failed_in_a_row[name] = 0 if seen.states else failed_in_a_row[name] + len(seen.troubles)
-        if seen.denied or failed_in_a_row[name] >= GIVE_UP_AFTER * settings().looks_at_once:
+        if seen.locked_out or failed_in_a_row[name] >= GIVE_UP_AFTER * settings().looks_at_once:
             for titles in queues[name]:
                 troubles |= dict.fromkeys(titles, f"not looked at: {name} is away")
             queues[name].clear()
@@ -213,5 +237,7 @@ def _by_connection(records: Iterable[CampaignRecord]) -> dict[str, list[str]]:
     return groups
 
 
-def _cut(titles: list[str], size: int) -> list[list[str]]:
+def shares_of(titles: list[str], of: int) -> list[list[str]]:
+    """What one task run looks at each, of a connection's campaigns among so many in all."""
+    size = 1 if of <= LOOK_TASKS else -(-of // SHARED_TASKS)
     return [titles[first : first + size] for first in range(0, len(titles), size)]

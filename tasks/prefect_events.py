@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect.context import FlowRunContext
 
 from labelwright.datasets.titles import file_stem
 from labelwright.ledger import Event
-from labelwright.telling_prefect import NotSent, send_to_prefect
+from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
 
 from .reporting import log
 from .workbench import the_ledger
@@ -29,12 +30,26 @@ def send_events() -> int:
     outbox, sent = the_ledger().outbox, 0
     try:
         while waiting := outbox.waiting(_AT_ONCE):
-            send_to_prefect([_as_told(event) for event in waiting])
+            _send(waiting)
             outbox.mark_sent(event.id for event in waiting)
             sent += len(waiting)
     except NotSent as error:
         log().warning("events wait for the next run: Prefect did not take them (%s)", error)
     return sent
+
+
+def _send(events: Sequence[Event]) -> None:
+    """One that Prefect will never take is given up, so that it does not hold up all others. Raises NotSent."""
+    try:
+        send_to_prefect([_as_told(event) for event in events])
+    except NeverTaken as refusal:
+        if len(events) > 1:
+            for event in events:
+                _send([event])
+        else:
+            log().error(
+                "%s: '%s' is not told: Prefect does not take it (%s)", events[0].campaign, events[0].kind, refusal
+            )
 
 
 def _as_told(event: Event) -> dict[str, Any]:

@@ -49,6 +49,8 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
     except Duplicate as duplicate:
         for found in scale.tasks(unique_id=unique_id, limit=1).docs:
             same = {"type": type} | {name: params[name] for name in ("batch", "project") if name in params}
+            if found.get("unique_id") not in (None, unique_id):
+                continue  # the server did not heed the filter
             if all(found.get(name) == value for name, value in same.items()):
                 return found
         raise duplicate from None
@@ -190,15 +192,17 @@ def set_batch_metadata(name: str, metadata: Json, connection: str = HERE) -> Jso
 
 
 @task(task_run_name="create project {name}", **RETRIED)
-def create_project(name: str, type: str, params: Json | None = None, connection: str = HERE) -> Json:
+def create_project(
+    name: str, type: str, params: Json | None = None, more: Json | None = None, connection: str = HERE
+) -> Json:
     """Make a project, or answer the one of that name when it is of the same type, as after a lost answer.
 
-    Raises Duplicate for a project of another type.
+    more: rapid, studio, dataset. Raises Duplicate for a project of another type.
     """
     scale = account(connection)
     log().info("create project %s", name)
     try:
-        return scale.create_project(name, type, params)
+        return scale.create_project(name, type, params, **(more or {}))
     except Duplicate as duplicate:
         found = scale.get_project(name)
         if found.get("type") != type:
@@ -212,8 +216,8 @@ def get_project(name: str, connection: str = HERE) -> Json:
 
 
 @task(task_run_name="list projects", **RETRIED)
-def list_projects(connection: str = HERE) -> list[Json]:
-    return account(connection).projects()
+def list_projects(archived: bool | None = None, connection: str = HERE) -> list[Json]:
+    return account(connection).projects(archived=archived)
 
 
 @task(task_run_name="update project {name}", **ANEW)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
@@ -20,7 +21,7 @@ from .attention import ask_for_attention
 from .reporting import log
 from .retrying import RETRIED
 from .workbench import the_ledger
-from .working import waiting_lease
+from .working import finishing_lease, waiting_lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ def due_work() -> list[Due]:
 
 
 def _in_hands(ledger: Ledger, title: str) -> bool:
-    names = (campaign_lease(title), waiting_lease(title))
+    names = (campaign_lease(title), waiting_lease(title), finishing_lease(title))
     leases = [lease for lease in map(ledger.leases.find, names) if lease is not None]
-    return any(ledger.leases.alive(lease) for lease in leases)
+    return any(ledger.leases.holds(lease) for lease in leases)
 
 
 def _tries(ledger: Ledger, title: str, work: Work, generation: str) -> list[Effect]:
@@ -106,6 +107,11 @@ def _has_ended(effect: Effect) -> bool:
             run = client.read_flow_run(run_id)
         except ObjectNotFound:
             return True
+        except HTTPError as error:  # the next sweep asks again; other campaigns do not wait for it
+            log().warning(
+                "%s: Prefect does not say whether its run has ended (%s)", effect.campaign, type(error).__name__
+            )
+            return False
     return run.state is None or run.state.is_final()
 
 

@@ -99,7 +99,7 @@ def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> 
 def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     """Until every image is labeled. Answers the campaign's state.
 
-    An outage of the platform is waited out. Raises LabelsLate at the end of the wait, or at the campaign's deadline.
+    An outage of the platform is waited out. Raises LabelsLate at the end of the wait; a missed deadline ends no wait.
     """
     end = time.monotonic() + wait_hours * 3600
     spec = CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)

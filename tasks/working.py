@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from prefect.context import FlowRunContext
 
@@ -14,6 +16,9 @@ from .dead_runs import bury
 from .prefect_events import send_events
 from .reporting import log
 from .workbench import the_ledger
+
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 @contextmanager
@@ -39,6 +44,20 @@ def at_work(name: str) -> Iterator[None]:
         send_events()
 
 
+def seen_at_work(work: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
+    """For flows that keep nobody away: a lease of the run itself, by which a sweep tells the living from the dead."""
+
+    @wraps(work)
+    def at_it(*given: _Asked.args, **named: _Asked.kwargs) -> _Answer:
+        context = FlowRunContext.get()
+        if context is None or context.flow_run is None:
+            return work(*given, **named)
+        with at_work(f"flow run {context.flow_run.id}"):
+            return work(*given, **named)
+
+    return at_it
+
+
 @contextmanager
 def _holding(name: str, doing: str) -> Iterator[None]:
     leases, context = the_ledger().leases, FlowRunContext.get()
@@ -52,3 +71,8 @@ def _holding(name: str, doing: str) -> Iterator[None]:
 def waiting_lease(title: str) -> str:
     """The name of the lease of a run that goes from images to datasets by itself."""
     return f"run {title}"
+
+
+def finishing_lease(title: str) -> str:
+    """The name of the lease of a run that finishes a campaign and exports it too."""
+    return f"finish {title}"

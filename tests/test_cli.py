@@ -111,12 +111,18 @@ def test_status_is_json_for_scripts(labelwright, tmp_path):
     assert json.loads(labelwright("status", "--json").stdout) == []
     (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
-    ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
+    spec = {"platform": "campaign_api", "labeler": "a@b.c", "deadline": "2026-12-18T23:59:59Z"}
+    ledger.campaigns.add("river", spec)
+    ledger.campaigns.record_look("river", 0, 4)
     ledger.close()
     told = json.loads(labelwright("status", "--json").stdout)
     assert [(one["title"], one["state"]) for one in told] == [("river", "planned")]
-    assert json.loads(labelwright("status", "river", "--json").stdout)["effects"] == []
-    assert "river is planned" in labelwright("status", "river").stdout
+    told = json.loads(labelwright("status", "river", "--json").stdout)
+    assert told["effects"] == []
+    assert told["labelers"] == [{"labeler": "a@b.c", "done": 0, "total": 4, "remaining_hours": None}]
+    shown = labelwright("status", "river").stdout
+    assert "river is planned" in shown
+    assert "2026-12-18 23:59 UTC" in shown
 
 
 def test_the_version_is_printed(labelwright):
@@ -141,7 +147,9 @@ def test_what_nobody_launched_cannot_be_decided_about(labelwright, command):
 def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
     (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
-    ledger.campaigns.add("river", {"platform": "campaign_api", "labeler": "a@b.c"})
+    spec = {"platform": "campaign_api", "labeler": "a@b.c", "deadline": "2026-12-18T23:59:59Z"}
+    ledger.campaigns.add("river", spec)
+    ledger.campaigns.record_look("river", 0, 4)
     ledger.close()
     assert "nothing was made on the platform" in labelwright("cancel", "river").stdout
     assert "cancelled" in labelwright("status").stdout

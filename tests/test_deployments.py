@@ -1,10 +1,14 @@
 """deployments/prefect.yaml names flows that exist, one deployment each."""
 
+import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 
 import yaml
 from prefect import Flow
+
+from labelwright.tasks.dead_runs import FLOWS
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
@@ -25,6 +29,14 @@ def test_every_deployment_says_what_it_is_for_and_where_it_runs():
     for one in DEPLOYMENTS:
         assert one["description"].endswith(".")
         assert one["work_pool"]["name"]
+
+
+def test_a_sweep_can_tell_the_dead_runs_of_every_deployment_from_the_living():
+    """By a lease that the flow holds all the time."""
+    assert sorted(FLOWS) == sorted(one["name"] for one in DEPLOYMENTS)
+    for one in DEPLOYMENTS:
+        code = inspect.getsource(inspect.getmodule(inspect.unwrap(flow_of(one["entrypoint"]).fn)))
+        assert re.search(r"^    with at_work|^@seen_at_work$", code, re.MULTILINE), one["name"]
 
 
 def test_two_sweeps_never_run_at_once():

@@ -55,3 +55,11 @@ def test_every_make_target_in_the_readme_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_program_of_the_tests_that_the_documents_name_exists():
+    """Among them the benchmarks that gave the README's figures."""
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    named = {name for text in texts for name in re.findall(r"\btests/[\w/]+\.py", text)}
+    assert named >= {"tests/benchmarks/bench_scale_ai.py", "tests/benchmarks/bench_scale.py"}
+    assert not [name for name in sorted(named) if not (ROOT / name).exists()]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from labelwright.domain import Geometry
-from labelwright.spec import CampaignSpec, SpecError, load_spec, parse_spec
+from labelwright.spec import CampaignSpec, SpecError, load_spec, parse_document, parse_spec
 
 WHOLE = """\
 title: river-2026
@@ -113,6 +113,31 @@ def test_a_file_that_is_none_is_a_clear_error(tmp_path, content):
         path.write_bytes(content.encode("latin-1"))
     with pytest.raises(SpecError):
         load_spec(path)
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "line 7: with all that its aliases stand for this is more than 1000000 values"),
+        ("labels: &all [boat, *all]\n", "line 1: this holds itself, by an alias"),
+        ("[" * 5000 + "]" * 5000, "deeper than can be read"),
+        ("? [a, b]\n: c\n", "line 1: a key is a word, not a list"),
+    ],
+)
+def test_a_file_that_is_made_to_do_harm_is_refused_at_once(text, words):
+    with pytest.raises(SpecError) as refused:
+        parse_document(text, "campaign.yaml")
+    assert words in str(refused.value)
+
+
+def test_aliases_save_writing():
+    document, _ = parse_document("first: &one {name: boat}\nsecond: *one\nthird: *one\n", "campaign.yaml")
+    assert document["third"] == {"name": "boat"}
 
 
 def test_the_same_model_is_the_form_in_the_prefect_ui():

@@ -252,6 +252,10 @@ resource worker 'Microsoft.App/containerApps@2024-03-01' = {
               name: 'AZURE_CLIENT_ID'
               value: identity.properties.clientId
             }
+            {
+              name: 'LABELWRIGHT_CONTAINER_IDENTITY'
+              value: 'true'
+            }
           ]
           resources: {
             cpu: 1

@@ -179,7 +179,15 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     if as_json:
         told = _campaign_as_json(record) | outlook_of(record, ledger.campaigns.progress(title)).as_facts()
         told["labelers"] = [
-            {"labeler": one.name, "done": one.done, "total": one.total} for one in labelers_of(ledger, record)
+            {
+                "labeler": one.name,
+                "done": one.done,
+                "total": one.total,
+                "remaining_hours": round(one.remaining.total_seconds() / 3600, 2)
+                if one.remaining is not None
+                else None,
+            }
+            for one in labelers_of(ledger, record)
         ]
         told["effects"] = [
             {"step": e.step, "item": e.item, "intended_at": e.intended_at, "done_at": e.done_at, "outcome": e.outcome}
@@ -212,6 +220,8 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
         for labeler in labelers_of(ledger, record):
             left = f", {in_words(labeler.remaining)} left" if labeler.remaining else ""
             table.add_row(f"by {escape(labeler.name)}", f"{labeler.done:,} of {labeler.total:,}{left}")
+    if outlook.deadline:
+        table.add_row("deadline", f"{outlook.deadline:%Y-%m-%d %H:%M} UTC")
     for effect in ledger.effects.all(title):
         done = f"{effect.done_at:%Y-%m-%d %H:%M:%S} UTC" if effect.done_at else "interrupted: the next run looks"
         table.add_row(f"{effect.step} {effect.item}".strip(), done)

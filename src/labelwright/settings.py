@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     container_key: SecretStr | None = Field(
         None, description="Account key of that container, for signing addresses that platforms fetch images from."
     )
+    container_identity: bool = Field(
+        False, description="Read containers by this machine's identity where neither signature nor key is set."
+    )
     image_url_days: float = Field(14, gt=0, le=365, description="How long such an address is good for.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     results: ResultsSettings | None = Field(None, description="Given, `labelwright deploy` saves the block for it.")

@@ -6,7 +6,7 @@ import difflib
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -24,6 +24,7 @@ class SpecError(ValueError):
 BLOCK = "block:"
 """Begins the name of credentials that are a Prefect block."""
 
+_MOST_NODES = 1_000_000
 _SIGNED = re.compile(
     r"//[^/]*@|[?&](sig|signature|x-amz-signature|x-goog-signature|token|access_token)=", re.IGNORECASE
 )
@@ -312,8 +313,10 @@ def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | 
     """What a campaign file says, and where; nothing of it is checked but that it is YAML. Raises SpecError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_double_keys(node, source)
+        _refuse_what_people_do_not_write(node, source)
         document = yaml.safe_load(text)
+    except RecursionError:
+        raise SpecError(f"{source}: lists stand in lists here, deeper than can be read") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}, line {mark.line + 1}" if mark else source
@@ -384,14 +387,35 @@ def _line_of(node: yaml.Node | None, place: tuple[Any, ...]) -> int | None:
     return line
 
 
-def _refuse_double_keys(node: yaml.Node | None, source: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise SpecError(f"{source}, line {key.start_mark.line + 1}: '{key.value}' stands here twice")
-            seen.add(key.value)
-            _refuse_double_keys(value, source)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_double_keys(value, source)
+def _refuse_what_people_do_not_write(node: yaml.Node | None, source: str) -> None:
+    """Keys that stand twice or are no words; aliases (`*name`) that lead round in a circle or blow up a small file."""
+    sizes: dict[int, int] = {}
+    """By node, with all that its aliases stand for; 0 while it is being counted."""
+
+    def refuse(place: yaml.Node, words: str) -> NoReturn:
+        raise SpecError(f"{source}, line {place.start_mark.line + 1}: {words}")
+
+    def size_of(node: yaml.Node) -> int:
+        size = sizes.get(id(node))
+        if size is not None:
+            return size or refuse(node, "this holds itself, by an alias")
+        sizes[id(node)], parts = 0, []
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    refuse(key, "a key is a word, not a list")
+                if key.value in seen:
+                    refuse(key, f"'{key.value}' stands here twice")
+                seen.add(key.value)
+                parts.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        size = 1 + sum(size_of(part) for part in parts)
+        if size > _MOST_NODES:
+            refuse(node, f"with all that its aliases stand for this is more than {_MOST_NODES} values")
+        sizes[id(node)] = size
+        return size
+
+    if node is not None:
+        size_of(node)

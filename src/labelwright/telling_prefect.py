@@ -11,16 +11,27 @@ class NotSent(Exception):
     """Prefect did not take the events: they are sent again later."""
 
 
+class NeverTaken(Exception):
+    """Prefect does not take one of these events, however often it is sent."""
+
+
+_REFUSALS = (400, 413, 422)
+
+
 def send_to_prefect(events: Sequence[dict[str, Any]]) -> None:
-    """By one request that is answered when they are taken. Raises NotSent."""
-    from httpx import HTTPError
+    """By one request that is answered when they are taken. Raises NotSent, NeverTaken."""
+    from httpx import HTTPError, HTTPStatusError
     from prefect.client.orchestration import get_client
     from prefect.events import Event
-    from prefect.exceptions import PrefectHTTPStatusError
 
-    made = [Event.model_validate({**one, "id": UUID(one["id"])}).model_dump(mode="json") for one in events]
+    try:
+        made = [Event.model_validate({**one, "id": UUID(one["id"])}).model_dump(mode="json") for one in events]
+    except ValueError as error:
+        raise NeverTaken(type(error).__name__) from None
     try:
         with get_client(sync_client=True) as client:
             client.request("POST", "/events", json=made).raise_for_status()
-    except (HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
+    except (HTTPError, RuntimeError) as error:
+        if isinstance(error, HTTPStatusError) and error.response.status_code in _REFUSALS:
+            raise NeverTaken(f"status {error.response.status_code}") from None
         raise NotSent(type(error).__name__) from None

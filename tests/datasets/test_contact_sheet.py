@@ -22,7 +22,7 @@ from labelwright.datasets.contact_sheet import (
     tile_corner,
 )
 from labelwright.demo.photographs import drawn_labels, photo_folder
-from labelwright.domain import Annotation, Box, Geometry, Label, LabelSchema, Polygon, WholeImage
+from labelwright.domain import Annotation, Box, Geometry, Label, LabelSchema, Mask, Polygon, WholeImage
 
 RED, GREEN, BLUE, GREY, WHITE, BLACK = (
     ImageColor.getrgb(name) for name in ("#FF0000", "#00C000", "#0000FF", "#808080", "#FFFFFF", "#000000")
@@ -104,6 +104,14 @@ def test_an_outline_has_the_colour_of_its_label_and_its_corners_cut_off(tmp_path
     for x, y in [(100, 20), (20, 100), (100, 100)]:
         assert tile.getpixel((x, y)) == BLUE
     assert tile.getpixel((180, 100)) == GREY
+
+
+def test_every_part_of_a_mask_is_outlined_in_the_colour_of_its_label(tmp_path: Path):
+    parts = Mask(tuple((y, x, x + 60) for y in range(40, 160) for x in (20, 120)))
+    tile = first_tile(drawn(tmp_path, ("a.png", plain((200, 200)), [Annotation("cat", parts)])))
+    for x in (20, 80, 120, 180):
+        assert tile.getpixel((x, 100)) == BLUE
+    assert tile.getpixel((100, 100)) == tile.getpixel((50, 100)) == GREY
 
 
 def test_a_box_along_the_edge_of_the_image_is_seen(tmp_path: Path):

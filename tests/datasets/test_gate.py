@@ -8,7 +8,7 @@ import pytest
 from dataset_samples import IMAGES, SCHEMA, STOCK, delivered
 
 from labelwright.datasets import GatePassed, GateRefused, Spool, StockedImage, check, count, dataset_receipt
-from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size, WholeImage
+from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
 
 
 def refused(tmp_path: Path, images: list[LabeledImage], **expected: int) -> dict[str, list[str]]:
@@ -54,9 +54,16 @@ def test_swapped_width_and_height_are_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [Box(0, 0, 640.001, 480), Box(-0.001, 0, 5, 5), Box(0, 0, 5, 481), Polygon(((1, 1), (650, 2), (3, 9)))]
+    "shape",
+    [
+        Box(0, 0, 640.001, 480),
+        Box(-0.001, 0, 5, 5),
+        Box(0, 0, 5, 481),
+        Polygon(((1, 1), (650, 2), (3, 9))),
+        Mask(((1, 0, 2), (480, 1, 2))),
+    ],
 )
-def test_a_shape_that_leaves_its_image_is_refused(tmp_path: Path, shape: Box | Polygon) -> None:
+def test_a_shape_that_leaves_its_image_is_refused(tmp_path: Path, shape: Box | Polygon | Mask) -> None:
     found = refused(tmp_path, with_(Annotation("vehicle", shape)))
     assert list(found) == ["outside"]
     assert found["outside"][0].startswith("a/first.jpg (640 x 480): vehicle [")
@@ -72,6 +79,7 @@ def test_a_label_beside_the_schema_is_refused(tmp_path: Path) -> None:
     [
         ("car", Polygon(((1, 1), (5, 1), (3, 9)))),
         ("car", WholeImage()),
+        ("car", Mask(((1, 0, 2), (3, 1, 2)))),
         ('river, "wide"', Box(0, 0, 1, 1)),
         ("ночь", Box(0, 0, 1, 1)),
     ],

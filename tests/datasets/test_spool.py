@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelwright.datasets import Spool, SpoolDamaged, StockedImage
-from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size, WholeImage
+from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 NUMBER = st.floats(-1e9, 1e9) | st.integers(-1000, 1000)
@@ -36,7 +36,7 @@ def triangles(draw: st.DrawFn) -> Polygon:
 ANNOTATION = st.builds(
     Annotation,
     label=TEXT,
-    shape=boxes() | triangles() | st.just(WholeImage()),
+    shape=boxes() | triangles() | st.just(Mask(((1, 0, 2), (1, 4, 9), (3, 1, 2)))) | st.just(WholeImage()),
     confidence=st.floats(0, 1),
     attributes=st.dictionaries(TEXT, TEXT, max_size=2),
 )

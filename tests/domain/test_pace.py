@@ -66,6 +66,15 @@ def test_a_short_deadline_makes_impatient_and_a_long_one_patient():
     assert is_stalled(untouched, at(400), at(41))
 
 
+def test_work_that_is_given_back_or_added_after_a_long_rest_is_no_standstill():
+    given_back = history((0, 0), (5, 100), (400, 60))
+    assert pace_of(given_back, at(401)).quiet_since == at(400)
+    assert not is_stalled(given_back, None, at(401))
+    assert is_stalled(given_back, None, at(473))
+    added = [*history((0, 0), (5, 100)), Progress(at(400), 100, 120)]
+    assert not is_stalled(added, None, at(401))
+
+
 def test_a_weekend_is_no_standstill_and_without_a_deadline_three_days_are():
     busy = history((0, 0), (50, 10), (100, 20))
     assert not is_stalled(busy, None, at(171))

@@ -66,7 +66,10 @@ def kill_myself() -> None:
 def worker(
     flow: str, arguments: tuple[Any, ...], environment: dict[str, str], moment: Moment | None, counts: Any
 ) -> None:
-    """Run a flow in this process; die at the moment. Runs in a process of its own."""
+    """Run a flow in this process; die at the moment. Runs in a process of its own.
+
+    `counts` is told how many renames and commits there were, when it came to its end.
+    """
     os.environ.update(environment)
     from labelwright.settings import forget_settings
 
@@ -89,7 +92,7 @@ def worker(
     try:
         flows[flow](*arguments)
     finally:
-        counts["rename"], counts["commit"] = renames.count, commits.count
+        counts[:] = [renames.count, commits.count]
 
 
 def _watch_renames(counter: Counter) -> None:

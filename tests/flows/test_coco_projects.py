@@ -117,6 +117,16 @@ def test_a_pipeline_has_boxes_and_shapes_of_every_category(prefect_server, serve
     ]
 
 
+def test_annotations_that_the_server_refuses_are_told_and_the_others_go_on(prefect_server, server, coco):
+    server.most_points = 3
+    found = coco_project_segmentation(*coco)
+    told = "000000000001.jpg: the server refuses its annotations: too many points: 4"
+    assert told in found["left_out"]
+    assert (found["images"], found["annotated"], found["objects"]) == (3, 0, 0)
+    server.most_points = 1000
+    assert coco_project_segmentation(*coco)["annotated"] == 3
+
+
 def test_nothing_is_made_when_the_file_or_an_image_is_missing(prefect_server, server, coco, tmp_path):
     annotations, images = coco
     with pytest.raises(CocoRefused, match="it has: dog, cat"):

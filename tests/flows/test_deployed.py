@@ -17,12 +17,14 @@ import pytest
 import requests
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.states import Cancelled, Pending, Running
 
 from labelwright import __version__
 from labelwright.deploying import deploy, write_prefect_file
 from labelwright.failures import CannotRun
 from labelwright.receiver.telling import send_to_prefect
 from labelwright.settings import forget_settings
+from labelwright.tasks.dead_runs import free_dead_runs
 
 from .conftest import make_photos, make_spec
 
@@ -169,12 +171,27 @@ def test_the_settings_say_how_often_to_sweep_and_who_finishes(deployed, home, mo
 def test_a_sweep_that_comes_due_while_another_one_looks_is_skipped(deployed):
     first, late = (start("sweep-campaigns", {}).json() for _ in range(2))
     with get_client(sync_client=True) as client:
-        from prefect.states import Cancelled, Pending
-
         assert client.set_flow_run_state(first["id"], Pending()).status.value == "ACCEPT"
         client.set_flow_run_state(late["id"], Pending())
         assert client.read_flow_run(late["id"]).state.type.value == "CANCELLED"
         client.set_flow_run_state(first["id"], Cancelled(), force=True)
+
+
+def test_a_dead_sweep_that_is_found_gives_its_place_to_the_next_one(deployed, monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_DEAD_RUN_MINUTES", "0.001")
+    forget_settings()
+    dead = start("sweep-campaigns", {}).json()["id"]
+    with get_client(sync_client=True) as client:
+        for state in (Pending(), Running()):
+            assert client.set_flow_run_state(dead, state).status.value == "ACCEPT"
+        late = start("sweep-campaigns", {}).json()["id"]
+        client.set_flow_run_state(late, Pending())
+        assert client.read_flow_run(late).state.type.value == "CANCELLED"
+        time.sleep(0.1)
+        assert dead in free_dead_runs.fn()
+        following = start("sweep-campaigns", {}).json()["id"]
+        assert client.set_flow_run_state(following, Pending()).status.value == "ACCEPT"
+        client.set_flow_run_state(following, Cancelled(), force=True)
 
 
 def spec_with(tmp_path: Path, **changes: object) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ import requests
 
 from labelwright.labelers import LabelerKeys
 from labelwright.ledger import Ledger
-from labelwright.local import Server, free_port, start_service
+from labelwright.service import ServiceConfig
+from labelwright.service.run import serving
 from tests.platforms.proxy import FaultProxy, Request
 
 from . import partner
@@ -42,28 +44,34 @@ class Course:
     counts: dict[str, int] | None = None
     by_sweep: bool = False
     """Whether a sweep finishes and exports the campaign, as it does unattended."""
-    launched: dict[str, int] | None = None
-    """The counts when the launch was over."""
-    wanted: dict[str, Any] | None = None
-    """The final state of a campaign that nobody disturbed."""
 
     def run(self) -> dict[str, Any]:
         """Go through all flows; a killed one is run again. Answers the final state."""
-        service = start_service(self.home, port=free_port(0))
-        self.counts = {"request": 0, "rename": 0, "commit": 0}
-        self.proxy.target = ("127.0.0.1", int(service.url.rsplit(":", 1)[1]))
-        try:
+        self.launch()
+        return self.end()
+
+    def launch(self) -> None:
+        """Until the labels are there."""
+        self.counts = dict.fromkeys(("request", "rename", "commit"), 0)
+        with self._service() as url:
             self._do("launch", (make_spec(TITLE, self.photos, self.home / "datasets").model_dump(mode="json"),))
-            self.launched = dict(self.counts)
-            self._label(service)
+            self._label(url)
+
+    def end(self) -> dict[str, Any]:
+        """From the labels to the datasets. Answers the final state."""
+        with self._service() as url:
             if self.by_sweep:
                 self._do("sweep", ())
             else:
                 self._do("finish", (TITLE,))
                 self._do("export", (TITLE,))
-            return self._state(service)
-        finally:
-            service.stop()
+            return self._state(url)
+
+    @contextmanager
+    def _service(self) -> Iterator[str]:
+        with serving(ServiceConfig(data_dir=self.home / "service")) as url:
+            self.proxy.target = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
+            yield url
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -87,23 +95,21 @@ class Course:
         inner = None
         if self.moment and not self.died and self.moment.kind != "request":
             inner = Moment(self.moment.kind, self.moment.number - shift[self.moment.kind], self.moment.when)
-        with FORKS.Manager() as manager:
-            counts = manager.dict()
-            process = start_worker(flow, arguments, self._environment(), inner, counts)
-            requests_seen = Counter(
-                "request",
-                self.moment if not self.died else None,
-                lambda: os.kill(process.pid or 0, signal.SIGKILL),
-                shift["request"],
-            )
-            self.proxy.before_forward = lambda request: requests_seen.before() if _changes(request) else None
-            self.proxy.after_answer = lambda request, _: requests_seen.after() if _changes(request) else None
-            process.join(120)
-            self.proxy.before_forward = self.proxy.after_answer = None
-            told = dict(counts)
+        told = FORKS.Array("i", 2)
+        process = start_worker(flow, arguments, self._environment(), inner, told)
+        requests_seen = Counter(
+            "request",
+            self.moment if not self.died else None,
+            lambda: os.kill(process.pid or 0, signal.SIGKILL),
+            shift["request"],
+        )
+        self.proxy.before_forward = lambda request: requests_seen.before() if _changes(request) else None
+        self.proxy.after_answer = lambda request, _: requests_seen.after() if _changes(request) else None
+        process.join(120)
+        self.proxy.before_forward = self.proxy.after_answer = None
         shift["request"] = requests_seen.count
-        for kind in ("rename", "commit"):
-            shift[kind] += told.get(kind, 0)
+        shift["rename"] += told[0]
+        shift["commit"] += told[1]
         if process.exitcode == -signal.SIGKILL:
             assert not self.died, "killed twice"
             self.died = True
@@ -111,17 +117,17 @@ class Course:
         assert process.exitcode == 0, f"{flow} ended with {process.exitcode}, moment: {self.moment}"
         return True
 
-    def _label(self, service: Server) -> None:
+    def _label(self, url: str) -> None:
         access = LabelerKeys(self.home).find("campaign_api", "partner@example.com")
         assert access is not None
         assert access.secret is not None, "the labeler cannot work without the secret"
-        campaigns = self._get(service, "/campaigns")["campaigns"]
+        campaigns = self._get(url, "/campaigns")["campaigns"]
         partner.label(f"{self.proxy.url}/api/v1", campaigns[0]["campaign_id"], access)
 
-    def _get(self, service: Server, path: str) -> Any:
+    def _get(self, url: str, path: str) -> Any:
         admin = json.loads((self.home / "service" / "admin.json").read_text())
         headers = {"Authentication-Key": admin["key"], "Authentication-Secret": admin["secret"]}
-        answer = requests.get(f"{service.url}/api/v1{path}", headers=headers, timeout=10)
+        answer = requests.get(f"{url}/api/v1{path}", headers=headers, timeout=10)
         answer.raise_for_status()
         return answer.json()
 
@@ -134,14 +140,14 @@ class Course:
         ledger.close()
         return told
 
-    def _state(self, service: Server) -> dict[str, Any]:
+    def _state(self, url: str) -> dict[str, Any]:
         """What the platform holds and what was delivered, without the moments at which it happened."""
-        campaigns = self._get(service, "/campaigns")["campaigns"]
-        objects = self._get(service, f"/campaigns/{campaigns[0]['campaign_id']}/objects")["images"]
+        campaigns = self._get(url, "/campaigns")["campaigns"]
+        objects = self._get(url, f"/campaigns/{campaigns[0]['campaign_id']}/objects")["images"]
         files = tree(self.home / "datasets")
         return {
-            "image sets": [_plain(one) for one in self._get(service, "/image_sets")["image_sets"]],
-            "images": [_plain(one) for one in self._get(service, "/images")["images"]],
+            "image sets": [_plain(one) for one in self._get(url, "/image_sets")["image_sets"]],
+            "images": [_plain(one) for one in self._get(url, "/images")["images"]],
             "campaigns": [_plain(one) for one in campaigns],
             "labels": [_plain(one) for one in objects],
             "events": [kind for _, kind in self.events()],
@@ -179,50 +185,107 @@ def proxy() -> Iterator[FaultProxy]:
         yield proxy
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A campaign that nobody disturbed, kept as it was when its labels were there."""
+
+    home: Path
+    """Every course has this home: paths in ledger and platform are the same ones."""
+    kept: Path
+    """What the home held then."""
+    launched: dict[str, int]
+    """The counts then."""
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, photos, proxy, prefect_server) -> tuple[dict[str, Any], dict[str, int]]:
-    """The final state of a campaign that nobody disturbed, and how often each kind of thing happened."""
-    course = Course(tmp_path_factory.mktemp("undisturbed"), photos, proxy, f"{prefect_server.url}/api")
-    state = course.run()
+def course(photos, proxy, prefect_server, tmp_path_factory) -> Callable[..., Course]:
+    """A course in an empty home. There is one at a time."""
+    home = tmp_path_factory.mktemp("crashes") / "home"
+
+    def make(moment: Moment | None = None, *, by_sweep: bool = False) -> Course:
+        shutil.rmtree(home, ignore_errors=True)
+        return Course(home, photos, proxy, f"{prefect_server.url}/api", moment, by_sweep=by_sweep)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def saved(course) -> Saved:
+    first = course()
+    first.launch()
+    kept = first.home.with_name("kept")
+    shutil.copytree(first.home, kept)
+    return Saved(first.home, kept, dict(first.counts))
+
+
+@pytest.fixture(scope="module")
+def go_on(course, saved) -> Callable[..., Course]:
+    """A course of a campaign whose labels are there, and which nobody disturbed so far."""
+
+    def make(moment: Moment | None = None, *, by_sweep: bool = False) -> Course:
+        made = course(moment, by_sweep=by_sweep)
+        shutil.copytree(saved.kept, saved.home)
+        made.counts = dict(saved.launched)
+        return made
+
+    return make
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a campaign ends that nobody disturbed."""
+
+    state: dict[str, Any]
+    counts: dict[str, int]
+    """How often each kind of thing happened."""
+
+
+def end_of(course: Course) -> Wanted:
+    state = course.end()
     assert course.counts is not None
-    assert course.counts["request"] >= IMAGES + 6
-    return state, course.counts
+    return Wanted(state, course.counts)
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, photos, proxy, prefect_server) -> Course:
-    """A campaign that nobody disturbed, finished by a sweep."""
-    home = tmp_path_factory.mktemp("swept")
-    course = Course(home, photos, proxy, f"{prefect_server.url}/api", by_sweep=True)
-    course.wanted = course.run()
-    return course
+def undisturbed(go_on) -> Wanted:
+    wanted = end_of(go_on())
+    assert wanted.counts["request"] >= IMAGES + 6
+    return wanted
 
 
-def check(
-    moment: Moment,
-    home: Path,
-    photos: Path,
-    proxy: FaultProxy,
-    prefect: str,
-    wanted: dict[str, Any],
-    *,
-    by_sweep: bool = False,
-) -> list[str]:
-    """Answers the ids of the events that the ledger says are told: Prefect keeps them a few seconds later."""
-    course = Course(home, photos, proxy, prefect, moment, by_sweep=by_sweep)
-    state = course.run()
-    assert course.died, f"nobody was killed {moment}"
-    for part, value in wanted.items():
-        assert state[part] == value, f"{part} differ after a kill {moment}"
-    told = [id for id, _ in course.events()]
-    shutil.rmtree(home)
-    return told
+@pytest.fixture(scope="module")
+def swept(go_on) -> Wanted:
+    """It was finished and exported by a sweep."""
+    return end_of(go_on(by_sweep=True))
 
 
-def check_events(prefect: str, told: list[str]) -> None:
+@pytest.fixture(scope="module")
+def check(course, go_on, saved) -> Callable[..., set[str]]:
+    """Kills at the moment, and compares how it ends. Answers the ids of the events that the ledger says are told:
+
+    Prefect keeps them a few seconds later.
+    """
+
+    def check(moment: Moment, wanted: Wanted, *, by_sweep: bool = False) -> set[str]:
+        if moment.number > saved.launched[moment.kind]:
+            some = go_on(moment, by_sweep=by_sweep)
+            state = some.end()
+        else:
+            some = course(moment, by_sweep=by_sweep)
+            state = some.run()
+        assert some.died, f"nobody was killed {moment}"
+        for part, value in wanted.state.items():
+            assert state[part] == value, f"{part} differ after a kill {moment}"
+        return {id for id, _ in some.events()}
+
+    return check
+
+
+def check_events(prefect: str, told: Collection[str]) -> None:
     """Every event is in Prefect, and once."""
-    for first in range(0, len(told), 50):
-        some = told[first : first + 50]
+    all_told = sorted(told)
+    for first in range(0, len(all_told), 50):
+        some = all_told[first : first + 50]
         assert sorted(held_by_prefect(prefect, some)) == sorted(some), "events are missing or doubled"
 
 
@@ -238,52 +301,45 @@ def held_by_prefect(api: str, ids: list[str], seconds: float = 20) -> list[str]:
         time.sleep(0.1)
 
 
-def test_a_campaign_survives_a_kill_around_its_creation_and_its_export(
-    tmp_path, photos, proxy, prefect_server, undisturbed
-):
+def test_a_campaign_survives_a_kill_around_its_creation_and_its_export(check, prefect_server, undisturbed):
     """Three moments of many; the slow test below goes through all of them."""
-    wanted, counts = undisturbed
     moments = [
         Moment("request", IMAGES + 3, "after"),
-        Moment("request", counts["request"], "after"),
-        Moment("rename", counts["rename"], "before"),
+        Moment("request", undisturbed.counts["request"], "after"),
+        Moment("rename", undisturbed.counts["rename"], "before"),
     ]
-    api, told = f"{prefect_server.url}/api", []
-    for moment in moments:
-        told += check(moment, tmp_path / str(moment), photos, proxy, api, wanted)
-    check_events(api, told)
+    told = set().union(*(check(moment, undisturbed) for moment in moments))
+    check_events(f"{prefect_server.url}/api", told)
+
+
+# A kill after a rename or a commit of the ledger is one before the next thing that happens, which has a moment of its
+# own. After a request it is another one: the platform has acted, and the worker does not know.
+REQUESTS = [("request", "before", 0, 1), ("request", "after", 0, 1)]
+RENAMES = [("rename", "before", 0, 1)]
+COMMITS = [("commit", "before", share, 3) for share in range(3)]
+"""Kind, when, and which moments: the first, the fourth, ... of 3 shares. None of the tests is long."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "whens"),
-    # A kill after a rename or a commit of the ledger is one before the next thing that happens, which has a moment of
-    # its own. After a request it is another one: the platform has acted, and the worker does not know.
-    [("request", ("before", "after")), ("rename", ("before",)), ("commit", ("before",))],
-)
+@pytest.mark.parametrize(("kind", "when", "share", "shares"), REQUESTS + RENAMES + COMMITS)
 def test_a_campaign_survives_a_kill_before_and_after_every_effect(
-    kind, whens, tmp_path, photos, proxy, prefect_server, undisturbed
+    kind, when, share, shares, check, prefect_server, undisturbed
 ):
-    wanted, counts = undisturbed
-    api, told = f"{prefect_server.url}/api", []
-    for number in range(1, counts[kind] + 1):
-        for when in whens:
-            moment = Moment(kind, number, when)
-            told += check(moment, tmp_path / str(moment), photos, proxy, api, wanted)
-    check_events(api, told)
+    told: set[str] = set()
+    for number in range(1 + share, undisturbed.counts[kind] + 1, shares):
+        told |= check(Moment(kind, number, when), undisturbed)
+    check_events(f"{prefect_server.url}/api", told)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "whens"), [("request", ("before", "after")), ("commit", ("before",))])
+@pytest.mark.parametrize(("kind", "when", "share", "shares"), REQUESTS + COMMITS)
 def test_a_sweep_that_dies_at_any_effect_is_made_up_for_by_the_next_one(
-    kind, whens, tmp_path, photos, proxy, prefect_server, swept
+    kind, when, share, shares, check, prefect_server, saved, swept
 ):
     """Finishing, exporting and telling; the launch has its own test. Every event is in Prefect, and once."""
-    assert swept.launched[kind] < swept.counts[kind]
-    api, told = f"{prefect_server.url}/api", []
-    for number in range(swept.launched[kind] + 1, swept.counts[kind] + 1):
-        for when in whens:
-            moment = Moment(kind, number, when)
-            place = tmp_path / str(moment)
-            told += check(moment, place, photos, proxy, api, swept.wanted, by_sweep=True)
-    check_events(api, told)
+    first = saved.launched[kind] + 1 + share
+    assert first <= swept.counts[kind]
+    told: set[str] = set()
+    for number in range(first, swept.counts[kind] + 1, shares):
+        told |= check(Moment(kind, number, when), swept, by_sweep=True)
+    check_events(f"{prefect_server.url}/api", told)

@@ -29,9 +29,9 @@ from tests.platforms.proxy import FaultProxy, Request
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
 from .conftest import make_photos, make_spec
-from .test_no_harm_from_crashes import Course, _changes, photos, proxy, undisturbed
+from .test_no_harm_from_crashes import Course, _changes, course, go_on, photos, proxy, saved, undisturbed
 
-__all__ = ["photos", "proxy", "undisturbed"]
+__all__ = ["course", "go_on", "photos", "proxy", "saved", "undisturbed"]
 
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
 
@@ -79,6 +79,23 @@ def test_a_ledger_whose_disk_is_full_stops_the_launch_and_loses_nothing(home, st
     assert the_ledger().campaigns.get("river").state is State.ACTIVE
     assert len(store.campaigns) == 1
     label_all(home, store)
+    assert sweep_campaigns() == {"river": "exported"}
+
+
+def test_a_sweep_that_cannot_write_down_what_it_saw_fails_and_the_next_one_makes_up_for_it(
+    home, store, river, monkeypatch
+):
+    launch_campaign(river)
+    label_all(home, store)
+
+    def full(*_):
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(the_ledger().campaigns), "record_look", full)
+        with pytest.raises(OperationalError, match="full"):
+            sweep_campaigns()
+    assert the_ledger().campaigns.get("river").state is State.ACTIVE
     assert sweep_campaigns() == {"river": "exported"}
 
 
@@ -145,15 +162,13 @@ class RestartCourse(Course):
     def _attempt(self, flow, arguments):
         from .crashing import FORKS, start_worker
 
-        with FORKS.Manager() as manager:
-            counts = manager.dict()
-            process = start_worker(flow, arguments, self._environment(), None, counts)
-            self.proxy.before_forward = self.restarts.strike
-            process.join(240)
-            self.proxy.before_forward = None
-            if self.restarts.restarter is not None:
-                self.restarts.restarter.join()
-            return process.exitcode == 0
+        process = start_worker(flow, arguments, self._environment(), None, FORKS.Array("i", 2))
+        self.proxy.before_forward = self.restarts.strike
+        process.join(240)
+        self.proxy.before_forward = None
+        if self.restarts.restarter is not None:
+            self.restarts.restarter.join()
+        return process.exitcode == 0
 
 
 @pytest.fixture
@@ -166,11 +181,10 @@ def restarts(tmp_path, proxy, request) -> Iterator[Restarts]:
 @pytest.mark.slow
 @pytest.mark.parametrize("restarts", [4, 8, 11], indirect=True)
 def test_a_restart_of_prefects_server_in_the_middle_does_no_harm(tmp_path, photos, proxy, undisturbed, restarts):
-    wanted, counts = undisturbed
-    assert restarts.number <= counts["request"]
-    course = RestartCourse(tmp_path / "home", photos, proxy, f"{restarts.server.url}/api")
-    course.restarts = restarts
-    state = course.run()
+    assert restarts.number <= undisturbed.counts["request"]
+    disturbed = RestartCourse(tmp_path / "home", photos, proxy, f"{restarts.server.url}/api")
+    disturbed.restarts = restarts
+    state = disturbed.run()
     assert restarts.restarter is not None, "Prefect was never restarted"
-    for part, value in wanted.items():
+    for part, value in undisturbed.state.items():
         assert state[part] == value, part

@@ -85,7 +85,7 @@ class Team(Course):
 
     def start(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> BaseProcess:
         process = FORKS.Process(
-            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, {})
+            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, [0, 0])
         )
         process.start()
         self.started.append(process)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from azure.storage.blob import ContainerClient
 
 from labelwright.labelers import LabelerKeys
 from labelwright.ledger import Ledger
@@ -197,7 +198,8 @@ def _all_of(team: Team, filtered: dict[str, Any], last: str) -> list[dict[str, A
     return found if any(one["name"].startswith(last) and one["end_time"] for one in found) else []
 
 
-def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, tmp_path):
+def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, stores, tmp_path):
+    _, redis, azurite = stores
     make_photos(team.folder / "photos", 4)
     spec = make_spec("river", team.folder / "photos", team.folder / "datasets").model_dump(mode="json")
 
@@ -220,6 +222,9 @@ def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, tm
         timeout=PATIENCE,
     )
     assert said.stdout.strip() == "river", said.stderr
+    key = team.ask(f"/flow_runs/{run}")["state"]["data"]["storage_key"]
+    with ContainerClient.from_connection_string(azurite.connection_string, "prefect-results") as container:
+        assert key in [blob.name for blob in container.list_blobs()]
     # Task runs are events, which the services take from Redis and write down some seconds late.
     filtered = {"flow_runs": {"id": {"any_": [run]}}}
     tasks = until(
@@ -242,16 +247,10 @@ def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, tm
     assert {path.name for path in (team.folder / "datasets").iterdir()} == {"river_images", "river_labels"}
     ledger.close()
 
-
-def test_what_the_servers_share_is_in_redis(team, stores):
-    _, redis, _ = stores
     # A lease is there only while a sweep holds the one slot of its deployment, which it does every fifteen seconds.
     for kind in ("events", "prefect-server:*", "prefect:concurrency:lease:*"):
         until(lambda kind=kind: redis.keys(kind), lambda kind=kind: f"{kind} among {redis.keys('*')[:50]}")
 
-
-def test_the_doctor_is_content_with_it(team, stores):
-    _, _, azurite = stores
     said = team.run(
         *("labelwright", "doctor", "--json"),
         PREFECT_API_URL=team.apis[1],

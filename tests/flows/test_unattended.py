@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.context import FlowRunContext
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.states import Crashed, Running
 from sqlalchemy import update
 
 from labelwright.domain import Annotation, Box, State
+from labelwright.flows import campaign_export, campaign_predictions
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.flows.campaign_predictions import predict_campaign
 from labelwright.flows.campaign_sweep import sweep_campaigns
-from labelwright.ledger import CampaignBusy, campaign_lease
+from labelwright.ledger import DROPS, CampaignBusy, campaign_lease, drop_key
 from labelwright.ledger import tables as t
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
+from labelwright.tasks import dead_runs, starting
+from labelwright.tasks.dead_runs import free_dead_runs
+from labelwright.tasks.drops import lost_drops, start_drop
 from labelwright.tasks.prefect_events import resource_of, send_events
+from labelwright.tasks.starting import due_work, note_begun
 from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.working import finishing_lease
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
 from .conftest import make_photos, make_spec
@@ -140,6 +152,20 @@ def test_events_wait_while_prefect_is_away(home, shelves, spec_of, monkeypatch):
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert send_events() == 0
     assert send_events() == 1
+
+
+def test_an_event_that_prefect_will_never_take_holds_up_no_other(home, shelves, spec_of):
+    title = f"poison {home.parent.name}"
+    ledger = the_ledger()
+    ledger.campaigns.add(title, spec_of(title).model_dump(mode="json"))
+    ledger.outbox.put(title, "stalled", "monday", {})
+    with ledger.outbox._database.write() as connection:
+        row = {"id": "no UUID", "campaign": title, "kind": "broken", "key": "k", "payload": {}}
+        connection.execute(t.events.insert().values(**row, occurred_at=datetime.now(UTC)))
+    ledger.outbox.put(title, "overdue", "tuesday", {})
+    assert send_events() == 3
+    assert ledger.outbox.waiting() == []
+    assert prefect_has(title, at_least=2) == ["stalled", "overdue"]
 
 
 def test_a_standstill_and_a_missed_deadline_are_told_once_each(home, shelves, spec_of):
@@ -363,23 +389,102 @@ def test_work_that_never_comes_to_its_end_asks_for_attention(home, shelves, spec
     assert "labelwright resume 'hopeless'" in (record.reason or "")
 
 
+def test_a_run_that_never_began_is_found_among_many_and_others_are_left_alone(
+    home, shelves, deployed, running_for_ever, monkeypatch
+):
+    """Prefect answers page by page, and people's own runs are not ours to judge."""
+    monkeypatch.setattr(dead_runs, "_PAGE", 2)
+    monkeypatch.setenv("LABELWRIGHT_DEAD_RUN_MINUTES", "0.001")
+    forget_settings()
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("export-campaign/export-campaign")
+        made = []
+        for _ in range(5):
+            made.append(str(client.create_flow_run_from_deployment(found.id, parameters={"title": "x"}).id))
+            client.set_flow_run_state(UUID(made[-1]), Running(), force=True)
+    time.sleep(0.1)
+    leases = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    with leases.held(campaign_lease("x"), "it", made[2]):
+        marked = free_dead_runs.fn()
+    assert set(made) - set(marked) == {made[2]}
+    assert running_for_ever not in marked
+    assert [state_of(run).is_crashed() for run in made] == [True, True, False, True, True]
+    assert free_dead_runs.fn() == [made[2]], "and again it finds only what died since"
+
+
+def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves, spec_of, monkeypatch):
+    """Else it would be taken for one that never began, and be marked as dead in the middle of its work."""
+    seen = []
+
+    def look(title):
+        run = FlowRunContext.get().flow_run
+        seen.append((str(run.id), {lease.name: lease.run for lease in the_ledger().leases.all()}))
+        assert not starting._in_hands(the_ledger(), "another")
+        assert starting._in_hands(the_ledger(), title)
+
+    launch_campaign(spec_of("long"))
+    label(home, shelves["north"], "long", 3)
+    sweep_campaigns(go_on="no")
+    monkeypatch.setattr(campaign_export, "draw_labels", look)
+    finish_campaign("long", export=True)
+    ((exporting, leases),) = seen
+    assert leases[campaign_lease("long")] == exporting
+    assert leases[finishing_lease("long")] not in (None, exporting)
+    assert the_ledger().leases.all() == []
+
+
+def test_a_run_of_a_flow_that_keeps_nobody_away_is_seen_by_a_lease_of_its_own(home, monkeypatch):
+    seen = []
+
+    def put(title, coco):
+        run = str(FlowRunContext.get().flow_run.id)
+        seen.append([lease.run for lease in the_ledger().leases.all()] == [run])
+        return 7
+
+    monkeypatch.setattr(campaign_predictions, "put_predictions", put)
+    assert predict_campaign("river", "predictions.json") == 7
+    assert predict_campaign.parameters.required == ["title", "coco"]
+    assert seen == [True]
+    assert the_ledger().leases.all() == []
+
+
+def test_while_prefect_is_away_dead_runs_and_earlier_tries_hold_up_nothing(home, shelves, spec_of):
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    launch_campaign(spec_of("asked"))
+    label(home, shelves["north"], "asked", 3)
+    sweep_campaigns(go_on="no")
+    (due,) = due_work()
+    note_begun(due, str(uuid4()))
+    time.sleep(0.05)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
+        assert free_dead_runs.fn() == []
+        assert due_work() == [], "nobody knows whether the earlier try has ended"
+    assert [one.title for one in due_work()] == ["asked"]
+
+
 # Runs of their own
 
 
-def runs_of(title: str):
+def runs_of(title: str) -> list[FlowRun]:
+    """All runs with that title as a parameter. Other tests leave hundreds behind, and runs come while we read."""
+    found: dict[UUID, FlowRun] = {}
     with get_client(sync_client=True) as client:
-        return [run for run in client.read_flow_runs(limit=200) if (run.parameters or {}).get("title") == title]
+        for offset in itertools.count(step=200):
+            page = client.read_flow_runs(limit=200, offset=offset)
+            found |= {run.id: run for run in page}
+            if len(page) < 200:
+                break
+    return [run for run in found.values() if (run.parameters or {}).get("title") == title]
 
 
 def test_a_finishing_run_is_started_once_and_again_when_it_died(home, shelves, spec_of, deployed):
     title = f"by runs {home.parent.name}"
     launch_campaign(spec_of(title))
     label(home, shelves["north"], title, 3)
-    before = len(runs_of(title))
     for _ in range(3):
         sweep_campaigns(go_on="by runs")
-    started = runs_of(title)[: len(runs_of(title)) - before]
-    (run,) = [run for run in started if run.deployment_id]
+    (run,) = [run for run in runs_of(title) if run.deployment_id]
     assert run.parameters == {"title": title, "export": True}
     assert run.state.is_scheduled()
     with get_client(sync_client=True) as client:
@@ -400,3 +505,32 @@ def test_with_a_trigger_the_sweep_only_makes_up_for_a_lost_event(home, shelves, 
     time.sleep(3.1)
     sweep_campaigns(go_on="by runs")
     assert len([run for run in runs_of(title) if run.deployment_id]) == 1
+
+
+def test_a_drop_whose_event_was_lost_is_launched_by_the_sweep_and_once(home, shelves, deployed, monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_EVENT_MINUTES", "0.0001")
+    forget_settings()
+    blob = f"{home.parent.name}/campaign.yaml"
+    inbox = the_ledger().inbox
+    inbox.put(DROPS, drop_key(blob, "1"), "labelwright.drop.arrived", {}, {"blob": blob, "etag": "1"})
+    sweep_campaigns(go_on="by runs")
+    assert launches_of(blob) == 0, "it was not told on yet"
+    inbox.mark_sent(letter.id for letter in inbox.waiting())
+    time.sleep(0.05)
+    sweep_campaigns(go_on="by runs")
+    assert launches_of(blob) == 1
+    (lost,) = lost_drops()
+    for _ in range(2):
+        start_drop.fn(*lost)
+    assert launches_of(blob) == 2, "each try is one run"
+    inbox.record_launch(blob, "1", "river")
+    sweep_campaigns(go_on="by runs")
+    assert launches_of(blob) == 2
+
+
+def launches_of(blob: str) -> int:
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("launch-from-drop/launch-from-drop")
+        mine = DeploymentFilter(id=DeploymentFilterId(any_=[found.id]))
+        runs = client.read_flow_runs(deployment_filter=mine, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
+    return sum((run.parameters or {}).get("blob") == blob for run in runs)

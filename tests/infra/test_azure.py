@@ -9,6 +9,7 @@ from typing import Any
 from pycep import BicepParser
 
 from labelwright.deploying import POOL
+from labelwright.settings import Settings
 
 from .test_compose import INFRA, check_command
 
@@ -66,6 +67,9 @@ def test_the_worker_is_that_of_compose():
     assert container["command"][container["command"].index("--pool") + 1] == POOL
     names = {one["name"] for one in container["env"]}
     assert {"PREFECT_API_URL", "LABELWRIGHT_LEDGER_URL", "AZURE_CLIENT_ID"} <= names
+    # The account takes no keys: campaigns' images are read by the identity, or not at all.
+    (read_by,) = [one["value"] for one in container["env"] if one["name"] == "LABELWRIGHT_CONTAINER_IDENTITY"]
+    assert Settings.model_validate({"container_identity": read_by}).container_identity
     (probe,) = container["probes"]
     port = next(one["value"] for one in container["env"] if one["name"] == "PREFECT_WORKER_WEBSERVER_PORT")
     assert str(probe["httpGet"]["port"]) == port

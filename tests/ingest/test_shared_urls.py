@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,12 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from labelwright.ingest.azure import translated
 from labelwright.ingest.container import ContainerSource
 from labelwright.ingest.manifests import ManifestSource
-from labelwright.ingest.opening import open_source, shared_url
+from labelwright.ingest.opening import addresses_to_copy, open_source, shared_url
 from labelwright.ingest.sources import FolderSource, SharesUrls
 from labelwright.ingest.stocktaking import StockItem, take_stock
 from labelwright.ingest.urls import UrlFetcher, UrlSource
+from labelwright.platforms.errors import AccessDenied
 from labelwright.settings import Settings
 from labelwright.spec import ImagesFrom
 
@@ -107,6 +109,47 @@ def test_the_key_and_the_days_come_from_the_settings(monkeypatch: pytest.MonkeyP
     assert found is not None
     until = parse_qs(urlsplit(found.value).query)["se"][0]
     assert timedelta(days=1.9) < datetime.fromisoformat(until) - datetime.now(UTC) <= timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("told", "query"),
+    [
+        ({"CONTAINER_SAS": "?sp=rl&sig=x", "CONTAINER_KEY": _KEY}, {"sp": ["rl"], "sig": ["x"]}),
+        ({"CONTAINER_KEY": _KEY, "CONTAINER_IDENTITY": "true"}, {"sp": ["r"], "sr": ["b"]}),
+        ({}, {}),
+    ],
+    ids=["by its signature", "by the key", "public"],
+)
+def test_azure_copies_an_image_from_where_it_can_read_it(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], query: dict[str, list[str]]
+) -> None:
+    address = copied_from(monkeypatch, told)
+    assert address is not None
+    parts = urlsplit(address("sub/a 1.jpg"))
+    assert parts.path == "/images/sub/a%201.jpg"
+    asked = parse_qs(parts.query)
+    assert {name: asked.get(name) for name in query} == query
+    assert bool(asked) == bool(query)
+
+
+def test_what_only_an_identity_opens_is_no_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert copied_from(monkeypatch, {"CONTAINER_IDENTITY": "true"}) is None
+    assert ContainerSource(CONTAINER, identity=True).url_for("a.jpg", DAY) is None
+
+
+def copied_from(monkeypatch: pytest.MonkeyPatch, told: dict[str, str]) -> Callable[[str], str] | None:
+    for name, value in told.items():
+        monkeypatch.setenv(f"LABELWRIGHT_{name}", value)
+    images, settings = ImagesFrom(container=CONTAINER), Settings()
+    return addresses_to_copy(images, open_source(images, settings), settings)
+
+
+def test_an_identity_that_is_not_there_is_told_and_not_asked_for_again() -> None:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    error = translated(ClientAuthenticationError("DefaultAzureCredential failed: ..."), "image container", "list")
+    assert type(error) is AccessDenied
+    assert "az login" in str(error)
 
 
 @pytest.fixture

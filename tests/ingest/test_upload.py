@@ -38,6 +38,7 @@ from .stores import STORES, Store
 
 NAMES = ["a.jpg", "река/Кай 🦊.jpg", "x/y/a b+c%20d#e?f&g.jpg", "100%.jpg", "a%2Fb.jpg", "q'\"<>|*{}[]^`~;=,@:!$().jpg"]
 LARGE = 1000
+FOLDER = {"hdi_isfolder": "true"}
 
 
 @pytest.fixture(scope="session", params=["service", pytest.param("azurite", marks=pytest.mark.azurite)])
@@ -227,6 +228,17 @@ def test_a_container_that_is_gone_is_said_to_be(store: Store, engine: Any) -> No
         open_dropbox(store.gone_container(), engine=engine).upload(files.items(), files.open)
 
 
+def test_folders_as_hierarchical_accounts_list_them_are_no_files(store: Store, engine: Any) -> None:
+    from azure.storage.blob import ContainerClient
+
+    url, files = store.new_container(), Files(**{"sub/a": b"1"})
+    with ContainerClient.from_container_url(url) as client:
+        client.upload_blob("sub", b"", metadata=FOLDER)
+    box = open_dropbox(url, engine=engine)
+    box.upload(files.items(), files.open)
+    assert [one.name for one in box.read_back()] == ["sub/a"]
+
+
 def test_what_lies_in_a_container_can_be_a_source(store: Store, make_image: MakeImage, images: Path) -> None:
     for name in ("in/a.jpg", "in/река.jpg", "in/sub/b.jpg", "in/.hidden.jpg", "out/c.jpg", "in/words.txt"):
         make_image(name, b"words" if name.endswith("txt") else None)
@@ -237,6 +249,8 @@ def test_what_lies_in_a_container_can_be_a_source(store: Store, make_image: Make
     with ContainerClient.from_container_url(url) as client:
         for path in sorted(images.rglob("*.*")):
             client.upload_blob(path.relative_to(images).as_posix(), path.read_bytes())
+        client.upload_blob("in/sub", b"", metadata=FOLDER)
+        client.upload_blob("in/folder.jpg", b"", metadata=FOLDER)
     source = ContainerSource(bare, "in/", sas=sas)
     results = list(take_stock(source))
     assert [one.image.name if isinstance(one, StockItem) else one.name for one in results] == [

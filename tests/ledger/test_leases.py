@@ -109,6 +109,21 @@ def test_a_living_holder_keeps_its_lease_although_the_clock_was_set_back(databas
             Leases(database, 0.4).take("campaign river", "sweep")
 
 
+def test_a_lease_from_before_the_clock_was_set_back_keeps_nobody_from_trying(database, monkeypatch):
+    """Whoever tries watches it first, which is what finds out."""
+    import labelwright.ledger.leases as module
+
+    lease = elsewhere(database).take("campaign river", "launch")
+    own = Leases(database).take("campaign lake", "launch")
+    leases = Leases(database)
+    assert leases.holds(lease)
+    real = module.now
+    monkeypatch.setattr(module, "now", lambda: real().replace(year=2020))
+    assert not leases.holds(lease)
+    assert leases.alive(lease), "it is not dead either: nobody buries its run"
+    assert leases.holds(own), "a process of this machine is seen without any clock"
+
+
 def test_of_many_who_come_at_once_one_gets_the_lease(database):
     got, refused, gate = [], [], threading.Barrier(8)
 

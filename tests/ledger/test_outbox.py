@@ -79,3 +79,12 @@ def test_a_forgotten_campaign_leaves_nothing_behind(ledger):
     assert ledger.effects.all("river") == []
     with pytest.raises(UnknownCampaign):
         ledger.campaigns.forget("river")
+
+
+def test_what_a_server_says_in_half_a_surrogate_pair_can_be_kept_and_told(ledger):
+    ledger.campaigns.move("river", State.NEEDS_ATTENTION, "the server said: \ud83d!")
+    assert ledger.campaigns.get("river").reason == "the server said: ?!"
+    last = ledger.outbox.of("river")[-1]
+    assert last.payload["why"] == "the server said: ?!"
+    ledger.outbox.put("river", "stalled", "\udc00", {"labelers": [{"labeler": "\udc00"}]})
+    assert ledger.outbox.of("river")[-1].payload == {"labelers": [{"labeler": "?"}]}

@@ -88,7 +88,8 @@ class Answer:
 
 
 class StandIn:
-    """One server. `requester` owns the organization `acme`, `labeler1` and `labeler2` are workers in it."""
+    """One server. `requester` owns the organization `acme`, `labeler1` and `labeler2` are workers in it; `admin` may do
+    everything."""
 
     def __init__(self, dialect: Dialect = "2.15", *, old_ways: bool = False, workers: bool = True) -> None:
         self.dialect = dialect
@@ -106,7 +107,8 @@ class StandIn:
         self.notes: list[tuple[str, dict[str, str], bytes]] = []
         """Target, headers and body of each webhook."""
         self.anonymous: list[float] = []
-        self.state.add_user("admin", "admin-password", "a" * 40)
+        self.admin = self.state.add_user("admin", "admin-password", "a" * 40)
+        self.admin.admin = True
         self.requester = self.state.add_user(
             "requester", "requester-password", "0123456789abcdef" * 2 + "01234567", "pat.requester"
         )
@@ -348,7 +350,7 @@ ROUTES: list[tuple[str, Any, Dialect | None]] = [
     (r"/api/tasks/(\d+)", objects.task, None),
     (r"/api/tasks/(\d+)/status", data.status, None),
     (r"/api/tasks/(\d+)/data(/?)", data.data, None),
-    (r"/api/tasks/(\d+)/data/([0-9a-f-]{36})", data.tus, None),
+    (r"/api/tasks/(\d+)/data/((?:\d+_)?[0-9a-f-]{36})", data.tus, None),
     (r"/api/(tasks|jobs)/(\d+)/data/meta", data.meta, None),
     (r"/api/jobs", objects.jobs, None),
     (r"/api/jobs/(\d+)", objects.job, None),

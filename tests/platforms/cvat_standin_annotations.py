@@ -71,12 +71,18 @@ def read(state: State, jobs: list[Job]) -> dict[str, Any]:
     labels = {label.id: label for label in state.labels_of(task)} if task else {}
     told: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
     for job in jobs:
-        told["tags"] += [_stored(labels, "tags", one) for one in job.tags.values()]
-        told["shapes"] += [_stored(labels, "shapes", one) for one in job.shapes.values()]
+        told["tags"] += _unlike(told["tags"], [_stored(labels, "tags", one) for one in job.tags.values()])
+        told["shapes"] += _unlike(told["shapes"], [_stored(labels, "shapes", one) for one in job.shapes.values()])
         told["tracks"] += [_stored(labels, "tracks", one) for one in job.tracks.values()]
     for kind in ("tags", "shapes", "tracks"):
         told[kind].sort(key=lambda one: (one["frame"], -one["id"]))
     return told
+
+
+def _unlike(others: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a job says of images that it shares with another one, and that other one does not: the rest is united."""
+    known = [{key: value for key, value in one.items() if key != "id"} for one in others]
+    return [one for one in own if {key: value for key, value in one.items() if key != "id"} not in known]
 
 
 def _stored(labels: dict[int, Label], kind: str, one: dict[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def _begin_tus(cvat: StandIn, asked: Asked, task: Task, slash: str) -> Answer:
     upload = _data_of(cvat.state, task, asked)
     if name in upload.files:
         return _text(409, "File with same name already exists")
-    id = str(uuid4())
+    id = str(uuid4()) if cvat.old_ways else f"{asked.me.id}_{uuid4()}"
     upload.uploads[id] = (name, int(asked.headers["upload-length"]), bytearray())
     upload.files[name] = b""  # known from now on, whether it arrives or not
     place = f"{asked.headers.get('origin', cvat.url)}/api/tasks/{task.id}/data{slash}{id}"
@@ -133,6 +133,8 @@ def tus(cvat: StandIn, asked: Asked, number: str, id: str) -> Answer:
     task = the_task(cvat.state, asked, int(number))
     known = task.data.uploads.get(id) if task.data else None
     if known is None or task.data is None:
+        if not cvat.old_ways:  # it looks into the file's notes, which are gone with its last part
+            raise server_error()
         return answer(404, None, TUS)
     name, length, content = known
     if asked.method == "HEAD":
@@ -165,7 +167,7 @@ def status(cvat: StandIn, asked: Asked, number: str) -> Answer:
 def step(cvat: StandIn, task: Task) -> Import | None:
     """One step of an import: queued, started, and its end."""
     work = task.work
-    if work is None or cvat.held or work.state in ("finished", "failed"):
+    if work is None or cvat.held or work.state in ("finished", "failed", "canceled"):
         return work
     if work.state == "queued":
         work.state = "started"

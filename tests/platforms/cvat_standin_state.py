@@ -46,6 +46,8 @@ class User:
     token: str
     access_token: str = ""
     """A personal access token, which only newer servers know."""
+    admin: bool = False
+    """May do everything, and sees everybody and their e-mail addresses."""
 
 
 @dataclass

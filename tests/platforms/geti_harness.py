@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from labelwright.domain import Annotation, LabeledImage, Size
+from labelwright.domain import Annotation, Box, LabeledImage, Size
 from labelwright.platforms.geti import Geti, Options
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_labels import annotations_for
 from labelwright.platforms.geti_session import GetiSession
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
 
-from .contract import Harness
+from .contract import POLYGON, Harness
 from .geti_server import PASSWORD, TOKEN, USER, GetiServer
 from .proxy import FaultProxy
 
@@ -30,6 +30,8 @@ class GetiHarness(Harness):
     def __init__(self, proxy: FaultProxy, server: GetiServer) -> None:
         self.proxy = proxy
         self.server = server
+        if server.modern:  # it tells whole pixels
+            self.seen = (Annotation("plastic", Box(1, 2, 11, 12), 0.5), POLYGON)
         self._labeler = GetiClient(GetiSession(server.url, *credential(server)))
 
     def _connect(self, user: str, secret: Secret, *, hasty: bool = False, small_pages: bool = False) -> Geti:

@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.sdk_environments import alone
+
 VERSION = "2.13.1"
 
 
@@ -20,11 +22,12 @@ def interpreter() -> Path:
     """The Python that has the client. Raises CalledProcessError when it cannot be installed."""
     folder = Path(os.environ.get("LABELWRIGHT_SDKS") or tempfile.gettempdir()) / f"labelwright-geti-sdk-{VERSION}"
     python, made = folder / "bin" / "python", folder / f"geti-sdk-{VERSION}"
-    if not made.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, f"geti-sdk=={VERSION}"], check=True)
-        made.touch()
+    with alone(folder):
+        if not made.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*install, f"geti-sdk=={VERSION}"], check=True)
+            made.touch()
     return python
 
 

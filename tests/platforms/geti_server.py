@@ -130,6 +130,12 @@ class GetiServer:
         self.breaks: list[Break] = []
         self.reencodes: Callable[[bytes], bytes] | None = None
         """What becomes of an image's bytes on their way out."""
+        self.rounds = True
+        """Whether coordinates are told as the servers of 2.x tell them."""
+        self.most_points = 10_000
+        """That a polygon may have."""
+        self.most_frames = 500
+        """Of which 2.x tells in one answer what was said of them, whatever is asked."""
         self.pages_left_unready = 0
         self.delay = 0.0
         """Seconds that every answer takes."""
@@ -287,6 +293,8 @@ class GetiServer:
         for number, label in enumerate(task.get("labels", ())):
             if self.modern:
                 _only(label, LABEL_KEYS, "label")
+                if not label.get("group"):
+                    raise Refused(400, "bad_request", f"label {label['name']} has no group")
             if label["name"] in seen:
                 raise Refused(409, "label_exists", f"label {label['name']} stands there twice")
             parent = label.get("parent_id")
@@ -324,6 +332,8 @@ class GetiServer:
                 made.append(_label(self.new_id(), "No class", "#000000ff", "No class", "", empty=True))
         else:
             empty = "No object" if self.modern else ("No Object" if kind == "detection" else "Empty")
+            empty = "Empty" if empty in seen else empty  # no two labels of a project have one name
+            seen.add(empty)
             made.append(_label(self.new_id(), empty, "#326b74ff", empty, "", empty=True))
         return made
 
@@ -376,9 +386,7 @@ class GetiServer:
                 found = project.label(label["id"])
                 if found is None:
                     raise Refused(400, "bad_request", f"there is no label {label['id']}")
-                whole = self._whole(annotation["shape"], one)
-                if found[1]["is_empty"] and not whole:
-                    raise Refused(400, "bad_request", "the empty label is of the whole image")
+                self._check_place(project, found, annotation, one)
                 labels.append(
                     {
                         "id": label["id"],
@@ -401,6 +409,17 @@ class GetiServer:
             one.scenes[frame] = kept
         return self.scene_json(project, one, frame)
 
+    def _check_place(self, project: Project, found: Any, annotation: dict[str, Any], one: Medium) -> None:
+        """What 2.x asks of the empty label and of labels that classify, by the place of their task."""
+        (task, label), first = found, found[0]["id"] == project.trained[0]["id"]
+        classifies = task["task_type"] in ("classification", "anomaly")
+        if (label["is_empty"] or classifies) and first and not self._whole(annotation["shape"], one):
+            raise Refused(400, "bad_request", "it is of the whole image")
+        if (label["is_empty"] or classifies) and not first and self.modern:
+            before = {one["id"] for one in project.trained[0]["labels"]}
+            if not any(one["id"] in before for one in annotation["labels"]):
+                raise Refused(400, "bad_request", "a label for the preceding task is missing")
+
     def _check_shape(self, shape: dict[str, Any], one: Medium) -> None:
         kind = shape.get("type")
         if kind not in SHAPES:
@@ -408,14 +427,17 @@ class GetiServer:
         _only(shape, SHAPES[kind] | {"type"}, "shape")
         right, below = (one.width, one.height) if self.modern else (1, 1)
         points = [(p["x"], p["y"]) for p in shape["points"]] if kind == "POLYGON" else []
+        if len(points) > self.most_points:
+            raise Refused(400, "bad_request", f"too many points: {len(points)}")
         if kind == "POLYGON" and len(points) < 3:
             raise Refused(400, "bad_request", "a polygon has three points")
         if kind in ("RECTANGLE", "ELLIPSE"):
             if shape["width"] <= 0 or shape["height"] <= 0:
                 raise Refused(400, "bad_request", "a rectangle without an area")
             points = [(shape["x"], shape["y"]), (shape["x"] + shape["width"], shape["y"] + shape["height"])]
+        least = 0.0 if self.modern else 1e-6
         for x, y in points:
-            if not (-1e-6 <= x <= right + 1e-6 and -1e-6 <= y <= below + 1e-6):
+            if not (-least <= x <= right + least and -least <= y <= below + least):
                 raise Refused(400, "bad_request", f"({x}, {y}) lies outside the image")
 
     def _whole(self, shape: dict[str, Any], one: Medium) -> bool:
@@ -431,13 +453,27 @@ class GetiServer:
             "annotation_state_per_task": [
                 {"state": state, "task_id": task} for task, state in self.states(project, one).items()
             ],
-            "annotations": one.scenes.get(frame, []),
+            "annotations": [self.told(said) for said in one.scenes.get(frame, [])],
             "id": one.id[::-1],
             "kind": "annotation",
             "labels_to_revisit_full_scene": [],
             "media_identifier": identifier,
             "modified": "2022-04-11T19:46:00.000000+00:00",
         }
+
+    def told(self, said: dict[str, Any]) -> dict[str, Any]:
+        """2.x keeps fractions and tells whole pixels, and four digits of what is turned."""
+        if not (self.modern and self.rounds):
+            return said
+        shape = said["shape"]
+        digits = 4 if shape["type"] == "ROTATED_RECTANGLE" else None
+        rounded = {
+            name: round(value, digits) if name in ("x", "y", "width", "height", "angle") else value
+            for name, value in shape.items()
+        }
+        if "points" in shape:
+            rounded["points"] = [{"x": round(one["x"]), "y": round(one["y"])} for one in shape["points"]]
+        return {**said, "shape": rounded}
 
     def components(self, project: Project, task: dict[str, Any]) -> list[dict[str, Any]]:
         def parameter(
@@ -1086,7 +1122,24 @@ class _Handler(BaseHTTPRequestHandler):
     @route("GET", "projects/{project}/datasets/{dataset}/media/videos/{medium}/annotations/latest")
     def latest_of_video(self, project: str, dataset: str, medium: str) -> Any:
         found, one = self.medium(project, dataset, "videos", medium)
-        return {"video_annotations": [self.geti.scene_json(found, one, frame) for frame in sorted(one.scenes)]}  # type: ignore[type-var]
+        start = int(self.query.get("start_frame", ["0"])[0])
+        frames = sorted(frame for frame in one.scenes if frame is not None and frame >= start)
+        if not self.geti.modern:
+            return [self.geti.scene_json(found, one, frame) for frame in frames]  # a bare list, whole
+        told = frames[: self.geti.most_frames]
+        if not told:
+            return 204, None
+        return {
+            "video_annotations": [self.geti.scene_json(found, one, frame) for frame in told],
+            "video_annotation_properties": {
+                "total_count": len(told),
+                "start_frame": told[0],
+                "end_frame": told[-1],
+                "total_requested_count": len(frames),
+                "requested_start_frame": start if "start_frame" in self.query else None,
+                "requested_end_frame": None,
+            },
+        }
 
     # Jobs
 

@@ -59,7 +59,7 @@ class Judge:
 def a_task_of_the_test_mode_is_completed_at_once_and_read_back_as_it_was_made(judge: Judge) -> None:
     made = judge.task(metadata={"file": "boat.jpg"}, unique_id=str(uuid4()), tags=["river"])
     read = judge.test.get_task(made.id)
-    assert read.status == "completed"
+    assert (made.status, read.status) == ("pending", "completed")
     for name in ("callback_url", "instruction", "metadata", "type", "created_at", "unique_id", "tags"):
         assert getattr(read, name) == getattr(made, name), name
     for name in ("attachment_type", "attachment", "geometries"):
@@ -97,7 +97,8 @@ def every_type_of_task_is_refused_without_what_it_needs(judge: Judge) -> None:
         kinds.DocumentTranscription: page | {"features": [{"type": "block", "label": "code"}]},
         kinds.NamedEntityRecognition: {"text": "Maas", "labels": [{"name": "river", "description": "a river"}]},
     }.items():
-        assert judge.test.create_task(kind, **common, **needed).status == "completed", kind
+        made = judge.test.create_task(kind, **common, **needed)
+        assert judge.test.get_task(made.id).status == "completed", kind
         judge.raises("ScaleInvalidRequest", lambda kind=kind: judge.test.create_task(kind, **common), 400)
 
 
@@ -134,6 +135,12 @@ def metadata_and_tags_are_set_added_and_taken_away(judge: Judge) -> None:
     task.delete_tags(["b", "c"])
     task.refresh()
     assert "tags" not in task.as_dict()
+    task.set_tags(["d"])
+    task.set_tags([])
+    task.set_metadata({"a": 1})
+    task.set_metadata({})
+    task.refresh()
+    assert ("tags" in task.as_dict(), task.metadata) == (False, {}), "the client sends no body for what is empty"
 
 
 def a_pending_task_is_cancelled_and_a_completed_one_is_not(judge: Judge) -> None:
@@ -295,6 +302,27 @@ def files_are_uploaded_and_imported_for_tasks(judge: Judge) -> None:
     judge.raises("ScaleDuplicateResource", taken, 409)
 
 
+def teammates_are_listed_invited_and_given_roles(judge: Judge) -> None:
+    role, email = judge.sdk.TeammateRole, f"{uuid4()}@labels.example.com"
+    before = {one.email for one in judge.test.list_teammates()}
+    assert before, "an account has an owner"
+    judge.test.invite_teammates([email], role.Member)
+    assert {one.email for one in judge.test.invite_teammates([email], role.Member)} == before | {email}
+    judge.test.update_teammates_role([email], role.Manager)
+    assert {one.email: one.role for one in judge.test.list_teammates()}[email] == "manager"
+    stranger = lambda: judge.test.update_teammates_role(["nobody@labels.example.com"], role.Admin)  # noqa: E731
+    judge.raises("ScaleInvalidRequest", stranger, 400)
+
+
+def every_type_that_the_client_can_name_is_known(judge: Judge) -> None:
+    for kind in judge.sdk.tasks.TaskType:
+        try:
+            judge.test.create_task(kind, instruction="Do it.")
+        except judge.sdk.exceptions.ScaleException as error:
+            told = (error.code, error.message)
+        assert told[0] == 402 or (told[0] == 400 and "Missing required parameter" in told[1]), (kind, told)
+
+
 def every_class_of_error_is_told_apart(judge: Judge) -> None:
     kinds = judge.sdk.tasks.TaskType
     stranger = judge.sdk.ScaleClient("dummy_api_key", api_instance_url=judge.url, verify=judge.ca)
@@ -349,6 +377,8 @@ CASES: list[Callable[[Judge], None]] = [
     a_projects_parameters_are_patched_or_replaced,
     a_task_belongs_to_the_project_of_its_batch,
     files_are_uploaded_and_imported_for_tasks,
+    teammates_are_listed_invited_and_given_roles,
+    every_type_that_the_client_can_name_is_known,
     every_class_of_error_is_told_apart,
     answers_that_the_server_makes_in_trouble_are_told_apart,
     what_the_client_retries_over_tls_is_made_once,

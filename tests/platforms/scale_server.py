@@ -238,6 +238,12 @@ class _Handler(BaseHTTPRequestHandler):
                 return world.set_batch_metadata(name, body)
             case ("POST", "files", "import"):
                 return world.import_file(_body(body))
+            case ("GET", "teams"):
+                return list(world.teammates.values())
+            case ("POST", "teams", "invite"):
+                return world.invite(_body(body))
+            case ("POST", "teams", "set_role"):
+                return world.set_roles(_body(body))
         return self._task_verb(world, steps, query, body)
 
     def _task_verb(self, world: World, steps: list[str], query: Any, body: Any) -> Any:

@@ -21,12 +21,15 @@ Query = Mapping[str, Sequence[str]]
 
 REQUIRED = {
     "annotation": ("attachment", "objects_to_annotate"),
+    "audiotranscription": ("attachment",),
     "categorization": ("attachment", "categories"),
     "comparison": ("attachments",),
     "cuboidannotation": ("attachment",),
     "datacollection": ("attachment", "fields"),
+    "documentmodel": ("attachment",),
     "documenttranscription": ("attachment", "features"),
     "imageannotation": ("attachment", "geometries"),
+    "laneannotation": ("attachment",),
     "lineannotation": ("attachment", "objects_to_annotate"),
     "namedentityrecognition": ("text", "labels"),
     "pointannotation": ("attachment", "objects_to_annotate"),
@@ -35,8 +38,26 @@ REQUIRED = {
     "textcollection": ("fields",),
     "transcription": ("attachment", "fields"),
     "videoannotation": ("attachment", "geometries"),
+    "videoboxannotation": ("attachment", "objects_to_annotate"),
+    "videocuboidannotation": ("attachment",),
 }
-NOT_ENABLED = frozenset({"lidarannotation", "sensorfusion", "videoplaybackannotation"})
+NOT_ENABLED = frozenset(
+    {
+        "chat",
+        "chatexperimental",
+        "chatlite",
+        "federal2dvideoannotation",
+        "lidarannotation",
+        "lidarlinking",
+        "lidarsegmentation",
+        "lidartopdown",
+        "multichat",
+        "multistage",
+        "sensorfusion",
+        "videoplaybackannotation",
+    }
+)
+"""Together with those above: every type that Scale's client can name, then and now."""
 TOP = frozenset({"callback_url", "instruction", "project", "batch", "metadata", "unique_id", "tags"})
 TASK_FILTERS = frozenset(
     {
@@ -63,6 +84,7 @@ BATCH_FILTERS = frozenset(["start_time", "end_time", "exclude_archived", "status
 GEOMETRIES = frozenset({"box", "polygon", "line", "point", "cuboid", "ellipse"})
 REVIEWS = frozenset({"pending", "accepted", "fixed", "rejected", "commented"})
 LARGEST_FILE = 80_000_000
+ROLES = frozenset({"labeler", "member", "manager", "admin"})
 
 
 class Answer(Exception):
@@ -87,6 +109,9 @@ class World:
         self.tasks: dict[str, Json] = {}
         self.files: dict[str, Json] = {}
         self.unique_ids: dict[str, str] = {}
+        self.teammates: dict[str, Json] = {}
+        """By their e-mail address; an account has at least its owner."""
+        self._join("owner@customer.example", "admin")
         self.finalized: list[str] = []
         """Names, once for each time that it was said."""
         self.attachment: Callable[[str], int] = lambda url: 200
@@ -187,7 +212,7 @@ class World:
         return {"docs": docs, "totalDocs": len(found), "limit": limit, "offset": offset, "has_more": more}
 
     def set_batch_metadata(self, name: str, body: Any) -> Json:
-        self.batch(name)["metadata"] = _object(body, "metadata")
+        self.batch(name)["metadata"] = _object({} if body is None else body, "metadata")
         return self.batch(name)
 
     # Tasks
@@ -231,8 +256,10 @@ class World:
             if self.batches[body["batch"]]["status"] == "completed":
                 self.batches[body["batch"]]["status"] = "in_progress"
         self._version += 1
+        made = dict(task)
         self._take_attachment(task)
-        return self.task(id)
+        # A task of the test mode is answered as it was made, pending; whoever reads it afterwards finds it completed.
+        return made if self.test else self.task(id)
 
     def _check_params(self, kind: str, body: Json) -> None:
         _check_callback(body.get("callback_url"))
@@ -319,11 +346,11 @@ class World:
 
     def set_task_metadata(self, id: str, body: Any) -> Json:
         # A new object: what was answered before stays as it was.
-        self.tasks[id] = {**self.task(id), "metadata": _object(body, "metadata")}
+        self.tasks[id] = {**self.task(id), "metadata": _object({} if body is None else body, "metadata")}
         return self.tasks[id]
 
     def set_tags(self, id: str, method: str, body: Any) -> Json:
-        task = self.task(id)
+        task, body = self.task(id), [] if body is None else body  # Scale's client sends no body for an empty list
         if not isinstance(body, list) or not all(isinstance(one, str) for one in body):
             raise bad("tags must be a list of texts")
         old = task.pop("tags", [])
@@ -404,6 +431,35 @@ class World:
         url = f"scaledata://{quote(str(name or 'account'), safe='')}/{id}"
         self.files[url] = {"id": id, "attachment_url": url, "size": size}
         return {"id": id, "attachment_url": url}
+
+    # Teammates
+
+    def invite(self, body: Json) -> list[Json]:
+        emails, role = self._people(body)
+        for email in emails:
+            if email not in self.teammates:
+                self._join(email, role)
+        return list(self.teammates.values())
+
+    def set_roles(self, body: Json) -> list[Json]:
+        emails, role = self._people(body)
+        unknown = [email for email in emails if email not in self.teammates]
+        if unknown:
+            raise bad(f"{unknown[0]} is no teammate")
+        for email in emails:
+            self.teammates[email]["role"] = role
+        return list(self.teammates.values())
+
+    def _people(self, body: Json) -> tuple[list[str], str]:
+        emails, role = body.get("emails"), body.get("team_role")
+        if not isinstance(emails, list) or not emails or not all(isinstance(one, str) and "@" in one for one in emails):
+            raise bad("emails must be a list of e-mail addresses")
+        if role not in ROLES:
+            raise bad("team_role is none")
+        return emails, role
+
+    def _join(self, email: str, role: str) -> None:
+        self.teammates[email] = {"email": email, "role": role, "company": "customer", "isStudioLabeler": False}
 
     # What people at Scale, and the customer, do
 

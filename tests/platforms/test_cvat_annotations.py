@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Size, WholeImage
+from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Mask, Polygon, Size, WholeImage
 from labelwright.platforms.cvat_annotations import Malformed, Reader, said_of, shape_from, turned
-from labelwright.platforms.cvat_masks import decoded, outline
+from labelwright.platforms.cvat_masks import decoded, drawn, encoded
 from labelwright.platforms.cvat_schema import CvatLabel, CvatLabels
 from labelwright.platforms.cvat_shapes import CvatFrame, CvatFrames
 from labelwright.platforms.cvat_tracks import shapes_of
@@ -93,6 +93,8 @@ def test_attributes_bear_their_names_and_empty_ones_are_none() -> None:
 def test_how_sure_a_model_was_is_kept_where_the_server_tells_it() -> None:
     assert only(shape(score=0.25)).confidence == 0.25
     assert only(shape(score=7)).confidence == only(shape()).confidence == 1
+    assert only(shape(score=0.25, source="auto")).confidence == 0.25
+    assert only(shape(score=0.25, source="semi-auto")).confidence == 1
 
 
 def test_annotations_come_in_the_order_in_which_they_were_made() -> None:
@@ -163,24 +165,25 @@ def mask(rows: list[str], left: int = 0, top: int = 0) -> list[float]:
 
 
 def test_a_masks_outline_goes_around_its_pixels() -> None:
-    got = outline(mask(["##.", "###"], left=10, top=20))
+    got = drawn(mask(["##.", "###"], left=10, top=20))
+    assert isinstance(got, Polygon)
     assert set(got.points) == {(10, 20), (12, 20), (12, 21), (13, 21), (13, 22), (10, 22)}
     assert got.area == 5
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=6))
-def test_an_outline_holds_just_the_masks_pixels_or_the_mask_is_refused(rows: list[list[bool]]) -> None:
+@given(
+    st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=6).filter(lambda b: any(map(any, b)))
+)
+def test_a_mask_of_one_part_is_an_outline_and_keeps_its_area_in_any_case(rows: list[list[bool]]) -> None:
     width = max(map(len, rows))
-    drawn = ["".join("#" if bit else "." for bit in row).ljust(width, ".") for row in rows]
-    count = sum(map(sum, rows))
-    bits, _, _ = decoded(mask(drawn))
-    assert int(bits.sum()) == count
-    try:
-        got = outline(mask(drawn))
-    except InvalidShape:
-        assert count == 0 or parts(bits) != 1 or parts(~np.pad(bits, 1)) != 1 or touches(bits)
+    points = mask(["".join("#" if bit else "." for bit in row).ljust(width, ".") for row in rows])
+    bits, _, _ = decoded(points)
+    assert int(bits.sum()) == sum(map(sum, rows)) == drawn(points).area
+    if isinstance(drawn(points), Mask):
+        assert parts(bits) != 1 or parts(~np.pad(bits, 1)) != 1 or touches(bits)
+        assert drawn(encoded(drawn(points))) == drawn(points)
     else:
-        assert got.area == count
+        assert parts(bits) == 1
 
 
 def parts(bits: np.ndarray) -> int:
@@ -205,18 +208,31 @@ def touches(bits: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("rows", "reason"),
-    [(["#.#"], "2 parts"), (["###", "#.#", "###"], "1 holes"), (["..."], "empty")],
+    ("rows", "runs"),
+    [
+        (["#.#"], ((0, 0, 1), (0, 2, 3))),
+        (["###", "#.#", "###"], ((0, 0, 3), (1, 0, 1), (1, 2, 3), (2, 0, 3))),
+        (["#.", ".#"], ((0, 0, 1), (1, 1, 2))),
+        (["...", ".#.", "#.#"], ((1, 1, 2), (2, 0, 1), (2, 2, 3))),
+    ],
+    ids=["two parts", "a hole", "parts that touch at a corner", "a box that is too large"],
 )
-def test_a_mask_that_is_no_one_outline_is_left_out_and_says_why(rows: list[str], reason: str) -> None:
+def test_a_mask_that_is_no_one_outline_keeps_its_pixels(rows: list[str], runs: Any) -> None:
     images, told = read(shape(kind="mask", points=mask(rows)))
+    (annotation,) = images[0].annotations
+    assert annotation.shape == Mask(runs)
+    assert told.left_out == []
+
+
+def test_an_empty_mask_is_left_out() -> None:
+    images, told = read(shape(kind="mask", points=mask(["..."])))
     assert images[0].annotations == ()
-    assert reason in str(told.left_out[0])
+    assert "empty" in str(told.left_out[0])
 
 
 def test_a_mask_whose_runs_do_not_fit_is_refused() -> None:
     with pytest.raises(InvalidShape, match="do not fit"):
-        outline([1, 99, 0, 0, 2, 2])
+        drawn([1, 99, 0, 0, 2, 2])
 
 
 # Tracks
@@ -243,10 +259,50 @@ def test_a_track_moves_evenly_between_its_key_frames_and_stays_to_the_end() -> N
     assert told.left_out == []
 
 
+def test_a_track_ends_with_the_job_in_which_it_was_drawn() -> None:
+    """As old servers tell it when they are asked for all jobs of a task at once: nothing says that it ends."""
+    told = reader(6)
+    told.jobs = [range(0, 3), range(3, 6)]
+    drawn = {"shapes": [], "tags": [], "tracks": [track(key(1, (0, 0, 10, 10))), track(key(4, (5, 5, 9, 9)))]}
+    images = list(told.images(drawn, range(6), range(6)))
+    assert [len(image.annotations) for image in images] == [0, 1, 1, 0, 1, 1]
+    assert told.left_out == []
+
+
+def test_a_track_that_goes_on_through_the_images_that_two_jobs_share_ends_with_the_later_one() -> None:
+    told = reader(6)
+    told.jobs = [range(0, 4), range(3, 6)]
+    drawn = {"shapes": [], "tags": [], "tracks": [track(key(0, (0, 0, 10, 10)), key(3, (0, 0, 10, 10)))]}
+    assert [len(image.annotations) for image in told.images(drawn, range(6), range(6))] == [1] * 6
+
+
+def test_of_two_key_frames_on_one_image_the_later_one_holds() -> None:
+    ended = track(key(0, (0, 0, 9, 9)), key(2, (0, 0, 9, 9)), key(2, (0, 0, 9, 9), outside=True))
+    images, _ = read(tracks=[ended], frames=4)
+    assert [len(image.annotations) for image in images] == [1, 1, 0, 0]
+
+
+def test_a_key_frame_without_a_frame_is_named_and_shown_nowhere() -> None:
+    images, told = read(tracks=[track({**key(0, (0, 0, 9, 9)), "frame": None}, key(2, (0, 0, 9, 9)))])
+    assert [len(image.annotations) for image in images] == [0, 0, 1]
+    assert [one.frame for one in told.left_out] == [-1]
+
+
 def test_an_object_that_is_outside_is_not_seen_until_it_comes_back() -> None:
     moving = track(key(0, (0, 0, 10, 10)), key(1, (0, 0, 10, 10), outside=True), key(3, (5, 5, 9, 9)))
     images, _ = read(tracks=[moving], frames=4)
     assert [len(image.annotations) for image in images] == [1, 0, 0, 1]
+
+
+def test_an_object_moves_until_it_leaves() -> None:
+    leaving = track(key(0, (0, 0, 10, 10)), key(2, (20, 0, 30, 10), outside=True))
+    images, _ = read(tracks=[leaving], frames=4)
+    assert [[one.shape for one in image.annotations] for image in images] == [
+        [Box(0, 0, 10, 10)],
+        [Box(10, 0, 20, 10)],
+        [],
+        [],
+    ]
 
 
 def test_a_track_turns_on_the_shorter_way() -> None:
@@ -289,6 +345,7 @@ def test_labels_that_are_put_in_are_read_back_the_same() -> None:
     said = (
         Annotation("car", Box(1, 2.5, 11, 12), 0.5, {"plate": "AB 1"}),
         Annotation("car", Polygon(((1, 1), (9, 1), (5, 8)))),
+        Annotation("car", Mask(((4, 2, 9), (6, 0, 3), (6, 7, 9)))),
         Annotation("night", WholeImage()),
     )
     shapes, tags = said_of(LabeledImage("0.jpg", Size(320, 240), said), 0, LABELS, scores=True)

@@ -6,15 +6,17 @@ import hashlib
 import hmac
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 
-from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Size, WholeImage
+from labelwright.domain import Annotation, Attribute, Box, Geometry, Label, LabeledImage, LabelSchema, Size, WholeImage
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat import Cvat, Options, connect
 from labelwright.platforms.cvat_shapes import JobState, Stage
@@ -43,6 +45,13 @@ def as_it_was(harness: CvatHarness) -> Iterator[None]:
     harness.cvat.held = False
     harness.cvat.interfere = lambda _: None
     harness.cvat.seen.clear()
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in goes on with every look: nobody has to wait between them."""
+    hurried = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: time.sleep(min(seconds, 0.005)))
+    monkeypatch.setattr("labelwright.platforms.cvat_exports.time", hurried)
 
 
 def campaign_of(harness: CvatHarness, platform: Cvat, count: int = 3) -> Any:
@@ -144,6 +153,25 @@ def test_an_expired_request_is_no_failure_the_task_itself_is_asked(harness: Cvat
     assert harness.platform().read_batch(made.id, 1).state is SetState.FINISHED
 
 
+@pytest.mark.parametrize("harness", ["requests"], indirect=True)
+def test_an_import_that_somebody_cancelled_has_failed_and_is_made_anew(harness: CvatHarness) -> None:
+    """CVAT passes on what the queue behind it says, also words that are not in its own list."""
+    platform = harness.platform()
+    made = platform.create_campaign(order(harness=harness))
+    harness.cvat.held = True
+    platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:3]])
+    (task,) = tasks_of(harness, made)
+    assert task.work is not None
+    task.work.state = "scheduled"
+    assert platform.read_batch(made.id, 1).state is SetState.FINISHING
+    task.work.state = "canceled"
+    assert platform.read_batch(made.id, 1).state is SetState.FAILED
+    harness.cvat.held = False
+    platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:3]])
+    assert wait_for_batch(platform, made.id, 1).state is SetState.FINISHED
+    assert [one.id == task.id for one in tasks_of(harness, made)] == [False]
+
+
 def test_what_a_batch_lacks_goes_into_a_further_task_and_none_comes_twice(harness: CvatHarness) -> None:
     platform = harness.platform()
     made = platform.create_campaign(order(harness=harness))
@@ -239,6 +267,20 @@ def test_the_lost_answer_to_a_files_last_part_means_that_it_is_complete(harness:
     assert task.data.files["large.png"] == large
 
 
+def test_no_part_is_larger_than_a_server_takes_however_much_a_request_may_hold(
+    harness: CvatHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelwright.platforms.cvat_uploads.LARGEST_PART", 700)
+    platform = harness.platform()
+    made = platform.create_campaign(order(harness=harness))
+    (task,) = tasks_of(harness, made)
+    large = picture("large.png") + b"\0" * 1500
+    upload(platform.server.client, task.id, [File("large.png", len(large), lambda: io.BytesIO(large))], _small())
+    parts = [len(asked.body) for asked in harness.cvat.seen if asked.method == "PATCH"]
+    assert max(parts) == 700
+    assert sum(parts) == len(large)
+
+
 def test_a_part_that_never_arrives_is_given_up(harness: CvatHarness) -> None:
     platform = harness.platform()
     made = platform.create_campaign(order(harness=harness))
@@ -310,6 +352,13 @@ def test_login_takes_an_e_mail_address_and_refuses_in_the_servers_words(harness:
     assert "canary" not in f"{caught.value}{caught.value!r}"
 
 
+def test_a_login_that_gives_no_token_advises_one_of_the_persons_own(harness: CvatHarness) -> None:
+    harness.cvat.interfere = lambda asked: Answer(200, {}) if asked.path == "/api/auth/login" else None
+    with pytest.raises(AccessDenied, match="no token came") as caught:
+        Cvat(harness.proxy.url, "requester", Secret("requester-password")).check()
+    assert "personal access token" in caught.value.advice
+
+
 def test_a_login_that_is_throttled_waits_as_long_as_it_is_told(harness: CvatHarness) -> None:
     harness.proxy.add(Rule(Fault.TOO_MANY, path="/auth/login", nth=(1,), retry_after="0"))
     assert by_password(harness).check()
@@ -379,6 +428,22 @@ def test_outside_an_organization_one_labels_oneself(harness: CvatHarness) -> Non
     assert platform.read_campaign(made.id).state is RemoteState.ACTIVE
 
 
+def test_an_administrator_assigns_others_outside_of_organizations_too(harness: CvatHarness) -> None:
+    options = Options(segment_size=1, labelers=("labeler1", "labeler2"))
+    platform = Cvat(harness.proxy.url, "", Secret(harness.cvat.admin.token), options)
+    made = campaign_of(harness, platform, 2)
+    platform.activate_campaign(made.id)
+    assert [one.name for one in platform.read_campaign(made.id).labelers] == ["labeler1", "labeler2"]
+
+
+def test_an_administrator_finds_a_labeler_by_an_address_that_is_nothing_like_the_name(harness: CvatHarness) -> None:
+    harness.cvat.labeler2.email = "Bob@Example.com"
+    platform = Cvat(harness.proxy.url, "", Secret(harness.cvat.admin.token), Options())
+    made = platform.create_campaign(order(labeler="bob@example.com"))
+    (task,) = tasks_of(harness, made)
+    assert task.assignee == harness.cvat.labeler2.id
+
+
 def test_jobs_are_shared_out_evenly_and_an_interrupted_activation_goes_on(harness: CvatHarness) -> None:
     platform = harness.platform(labelers=["labeler1", "labeler2"])
     made = campaign_of(harness, platform, 5)
@@ -427,6 +492,19 @@ def test_a_schema_becomes_labels_with_types_colours_and_attributes(harness: Cvat
     (kind,) = labels[0].attributes
     assert (kind["input_type"], kind["values"], kind["default_value"]) == ("select", ["barge", "ferry"], "ferry")
     assert labels[1].attributes[0]["input_type"] == "text"
+
+
+@pytest.mark.parametrize(
+    "values", [tuple(f"{n:06}" for n in range(600)), ("one\ntwo",)], ids=["too many", "a line break"]
+)
+def test_values_that_cvat_cannot_keep_are_refused_before_anything_is_made(
+    harness: CvatHarness, values: tuple[str, ...]
+) -> None:
+    labels = LabelSchema((Label("car", attributes=(Attribute("plate", values),)),))
+    wanted = replace(order(harness=harness), labels=labels)
+    with pytest.raises(PlatformRefused, match="the values of attribute 'plate'"):
+        harness.platform().create_campaign(wanted)
+    assert harness.cvat.count("POST", "/projects") == 0
 
 
 def test_campaigns_share_a_project_and_what_is_missing_in_it_is_added(harness: CvatHarness) -> None:
@@ -533,6 +611,40 @@ def test_work_is_reviewed_rejected_corrected_and_accepted(harness: CvatHarness) 
     assert len(all_labels(platform, made.id)) == 3
 
 
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.LOSE_ANSWER])
+@pytest.mark.parametrize("broken", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("done_means", ["labeled", "accepted"])
+def test_a_reopening_that_was_interrupted_is_gone_on_with(
+    harness: CvatHarness, done_means: str, broken: int, fault: Fault
+) -> None:
+    platform = harness.platform(done_means=done_means)
+    made = campaign_of(harness, platform)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    for job in harness.cvat.state.jobs_of(task.id):
+        job.state, job.stage = "completed", "acceptance" if done_means == "accepted" else "annotation"
+    harness.proxy.add(Rule(fault, method="PATCH", nth=(broken,)))
+    with pytest.raises(PlatformUnavailable):
+        platform.reopen_campaign(made.id)
+    platform.reopen_campaign(made.id)
+    now = {(job.stage, job.state) for job in harness.cvat.state.jobs_of(task.id)}
+    assert now == {("annotation", "in progress")}
+    platform.reopen_campaign(made.id)  # and once more it does nothing
+    assert platform.read_campaign(made.id).state is RemoteState.ACTIVE
+
+
+def test_a_job_that_is_with_its_reviewer_goes_back_to_its_labeler_when_it_is_reopened(harness: CvatHarness) -> None:
+    platform = harness.platform(done_means="accepted", labelers=["labeler1"], reviewers=["labeler2"])
+    made = campaign_of(harness, platform)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    jobs = harness.cvat.state.jobs_of(task.id)
+    for job in jobs:
+        job.stage, job.state, job.assignee = "acceptance", "completed", harness.cvat.labeler2.id
+    platform.reopen_campaign(made.id)
+    assert {job.assignee for job in jobs} == {harness.cvat.labeler1.id}
+
+
 def test_a_job_of_another_kind_is_nobodys_work(harness: CvatHarness) -> None:
     job = make_job(harness, done=3)
 
@@ -584,6 +696,51 @@ def test_images_in_two_jobs_come_once_and_count_when_both_are_done(harness: Cvat
     assert [one.remote_id for one in all_labels(platform, made.id)] == [f"{task.id}/0"]
     as_labeler(harness.cvat, "PATCH", f"/api/jobs/{second.id}", {"state": "completed"})
     assert len(all_labels(platform, made.id)) == platform.read_campaign(made.id).done == 3
+
+
+def test_a_track_that_was_left_on_the_last_image_of_a_job_is_not_seen_in_the_next_one(harness: CvatHarness) -> None:
+    platform = harness.platform(segment_size=2)
+    made = campaign_of(harness, platform, 4)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    first, second = harness.cvat.state.jobs_of(task.id)
+    label = harness.cvat.state.projects[project(made)].labels[0].id
+    key = {"type": "rectangle", "frame": 1, "points": [1, 2, 11, 12], "outside": False, "attributes": []}
+    drawn = {"frame": 1, "label_id": label, "attributes": [], "shapes": [key]}
+    said = {"shapes": [], "tags": [], "tracks": [drawn]}
+    as_labeler(harness.cvat, "PUT", f"/api/jobs/{first.id}/annotations", said)
+    for job in (first, second):
+        as_labeler(harness.cvat, "PATCH", f"/api/jobs/{job.id}", {"state": "completed"})
+    for labels_page in (500, 2):  # the task as a whole, and job by job
+        images = all_labels(harness.platform(segment_size=2, labels_page=labels_page), made.id)
+        assert [len(image.annotations) for image in images] == [0, 1, 0, 0]
+
+
+def test_a_malformed_shape_that_blocks_even_the_reading_of_its_task_leaves_its_jobs_to_be_read(
+    harness: CvatHarness,
+) -> None:
+    """With an overlap CVAT compares the shapes of two jobs, and answers 500 where one is no shape."""
+    platform = harness.platform(segment_size=2, overlap=1)
+    made = campaign_of(harness, platform)
+    platform.activate_campaign(made.id)
+    (task,) = tasks_of(harness, made)
+    first, second = harness.cvat.state.jobs_of(task.id)
+    label = harness.cvat.state.projects[project(made)].labels[0].id
+    good = {"type": "rectangle", "frame": 1, "label_id": label, "points": [1, 2, 11, 12], "attributes": []}
+    for job, shapes in ((first, [good, {**good, "points": [1, 2, 33]}]), (second, [good, {**good, "frame": 2}])):
+        said = {"shapes": shapes, "tags": [], "tracks": []}
+        as_labeler(harness.cvat, "PUT", f"/api/jobs/{job.id}/annotations", said)
+        as_labeler(harness.cvat, "PATCH", f"/api/jobs/{job.id}", {"state": "completed"})
+    blocked, failing = f"/api/tasks/{task.id}/annotations", Answer(500, b"<h1>Server Error (500)</h1>")
+    harness.cvat.interfere = lambda asked: failing if asked.path == blocked else None
+    page = platform.read_labels(made.id)
+    assert [(image.remote_id, len(image.annotations)) for image in page.images] == [
+        (f"{task.id}/0", 0),
+        (f"{task.id}/1", 1),
+        (f"{task.id}/2", 1),
+    ]
+    assert any("rectangle: 3 numbers" in one for one in page.left_out)
+    assert any(f"job of task {task.id}, job {second.id}, frame 1" in one for one in page.left_out)
 
 
 def test_a_malformed_shape_is_named_the_rest_is_delivered_and_exports_work_again_without_it(
@@ -656,6 +813,37 @@ def test_predictions_replace_predictions_and_leave_peoples_work_alone(harness: C
         predict(BOX)
 
 
+def test_predictions_on_images_in_two_jobs_are_replaced_in_both(harness: CvatHarness) -> None:
+    platform = harness.platform(segment_size=2, overlap=1)
+    made = campaign_of(harness, platform)
+    (task,) = tasks_of(harness, made)
+    for box in (Box(1, 1, 9, 9), Box(20, 3, 30, 9)):
+        said = (Annotation("plastic", box),)
+        platform.put_predictions(made.id, [LabeledImage("1.png", Size(40, 30), said, f"{task.id}/1")])
+    for job in harness.cvat.state.jobs_of(task.id):
+        assert [one["points"] for one in job.shapes.values()] == [[20, 3, 30, 9]]
+
+
+def test_many_predictions_go_in_by_several_requests_and_a_broken_off_one_is_begun_anew(
+    harness: CvatHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelwright.platforms.cvat_predictions.OBJECTS_A_REQUEST", 2)
+    platform = harness.platform(segment_size=0)
+    made = campaign_of(harness, platform)
+    (task,) = tasks_of(harness, made)
+    (job,) = harness.cvat.state.jobs_of(task.id)
+    boxes = tuple(Annotation("plastic", Box(n, 1, n + 5, 9)) for n in range(5))
+    images = [LabeledImage("0.png", Size(40, 30), boxes, f"{task.id}/0")]
+    harness.proxy.add(Rule(Fault.RESET, method="PATCH", nth=(2,)))
+    with pytest.raises(PlatformUnavailable):
+        platform.put_predictions(made.id, images)
+    assert len(job.shapes) == 2
+    platform.put_predictions(made.id, images)
+    assert sorted(one["points"][0] for one in job.shapes.values()) == [0, 1, 2, 3, 4]
+    told = [len(json.loads(one.body)["shapes"]) for one in harness.cvat.seen if one.method == "PATCH"]
+    assert told == [2, 2, 2, 2, 1]  # two, taken out again, and all of them
+
+
 def test_predictions_on_images_of_other_campaigns_are_refused(harness: CvatHarness) -> None:
     mine, other = campaign_of(harness, harness.platform()), campaign_of(harness, harness.platform())
     (task,) = tasks_of(harness, other)
@@ -697,6 +885,43 @@ def test_a_file_that_somebody_else_fetched_is_made_anew(harness: CvatHarness) ->
     harness.cvat.interfere = steal
     assert exported(harness, "tasks", task.id)
     assert stolen
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        Answer(400, "Unknown export request id"),
+        Answer(400, "The export process is not finished"),
+        Answer(404, "The exported file has expired, please retry exporting"),
+    ],
+    ids=lambda gone: gone.body,
+)
+def test_a_file_that_expired_is_made_anew(harness: CvatHarness, gone: Answer) -> None:
+    """In the words of newer servers' source."""
+    job = make_job(harness, done=3)
+    (task,) = tasks_of(harness, job.campaign)
+    told = []
+
+    def expire(asked: Any) -> Answer | None:
+        fetches = asked.query.get("action") == "download" or asked.path.endswith("/download")
+        if not fetches or told:
+            return None
+        told.append(gone)
+        return gone
+
+    harness.cvat.interfere = expire
+    assert exported(harness, "tasks", task.id)
+    assert told
+
+
+@pytest.mark.parametrize("harness", ["requests"], indirect=True)
+def test_an_export_that_the_server_puts_into_a_cloud_storage_is_told(harness: CvatHarness) -> None:
+    job = make_job(harness, done=3)
+    (task,) = tasks_of(harness, job.campaign)
+    said = {"status": "finished", "id": "x", "message": "", "result_url": None}
+    harness.cvat.interfere = lambda asked: Answer(200, said) if "/api/requests/" in asked.path else None
+    with pytest.raises(PlatformRefused, match="put into a cloud storage"):
+        exported(harness, "tasks", task.id)
 
 
 def test_a_download_that_broke_off_is_gone_and_the_next_try_begins_anew(harness: CvatHarness) -> None:
@@ -743,6 +968,22 @@ def test_an_export_in_a_format_that_is_none_is_refused(harness: CvatHarness) -> 
     (task,) = tasks_of(harness, job.campaign)
     with pytest.raises(PlatformRefused, match="Unknown format"):
         harness.platform().export("tasks", task.id, "Nope 1.0", io.BytesIO())
+
+
+def test_an_export_that_no_way_leads_to_is_refused_in_the_words_of_the_first_way(harness: CvatHarness) -> None:
+    """A newer server answers 405 to a format that is switched off, and 410 to the way of older ones."""
+    job = make_job(harness, done=3)
+    (task,) = tasks_of(harness, job.campaign)
+
+    def refuse(asked: Any) -> Answer | None:
+        if "/dataset" not in asked.path and "format" not in asked.query:
+            return None
+        return Answer(405, ["Format is not available"]) if asked.method == newer else Answer(410, "Use POST instead.")
+
+    newer = "POST" if harness.cvat.dialect == "requests" else "GET"
+    harness.cvat.interfere = refuse
+    with pytest.raises(PlatformRefused, match="Format is not available"):
+        exported(harness, "tasks", task.id)
 
 
 def test_an_export_that_takes_too_long_is_given_up_at_its_deadline(harness: CvatHarness) -> None:

@@ -4,9 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwright.domain import Box, Geometry, InvalidShape, Label, LabelSchema, Polygon, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    Geometry,
+    InvalidShape,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Mask,
+    Polygon,
+    Size,
+    WholeImage,
+)
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.geti_labels import (
+    annotations_for,
     domain_shape,
     geti_shape,
     kind_for,
@@ -133,6 +146,48 @@ def test_a_task_says_how_its_shapes_are_meant():
     assert read("detection", WHOLE, "e0") == ()
 
 
+def said(kind: str, *annotations: Annotation) -> list[tuple[str, list[str]]]:
+    made = annotations_for(project_of(kind), LabeledImage("a.png", SIZE, annotations, "i"), Unit.PIXELS)
+    return [(one.shape.type, [label for label, _ in one.labels]) for one in made]
+
+
+def test_nothing_on_an_image_is_said_by_the_first_task_alone():
+    assert said("detection -> segmentation") == [("RECTANGLE", ["e0"])]
+
+
+def test_a_label_that_classifies_is_put_to_the_object_of_the_same_shape():
+    box, other = Box(1, 2, 30, 40), Box(5, 5, 30, 40)
+    boxes = Annotation("label 0", box), Annotation("label 0", other)
+    kinds = Annotation("label 1", other), Annotation("label 1", box)
+    kind = "detection -> classification"
+    assert said(kind, kinds[0], *boxes, kinds[1]) == [("RECTANGLE", ["l0", "l1"])] * 2
+    assert said(kind, boxes[0], boxes[0]) == [("RECTANGLE", ["l0"])] * 2
+    whole = Annotation("label 0", WholeImage())
+    assert said("classification", whole) == [("RECTANGLE", ["l0"])]
+
+
+def test_a_box_for_a_task_of_turned_boxes_is_said_around_its_middle():
+    image = LabeledImage("a.png", SIZE, (Annotation("label 0", Box(10, 20, 30, 60)),), "i")
+    (one,) = annotations_for(project_of("rotated_detection"), image, Unit.PIXELS)
+    assert one.shape.type == "ROTATED_RECTANGLE"
+    assert one.shape.numbers == {"x": 20, "y": 40, "width": 20, "height": 40, "angle": 0}
+    assert domain_shape(one.shape, Unit.PIXELS, SIZE).box == Box(10, 20, 30, 60)
+
+
+@given(st.floats(0, 639), st.floats(0, 479), st.floats(0.001, 1), st.floats(0.001, 1))
+def test_no_rectangle_reaches_beyond_the_edges_by_rounding(x, y, across, down):
+    numbers = {"x": x, "y": y, "width": (640 - x) * across, "height": (480 - y) * down}
+    numbers["width"] += 1e-9 * (across == 1)
+    inside = GetiShape("RECTANGLE", numbers).inside(640, 480).numbers
+    assert inside["x"] + inside["width"] <= 640
+    assert inside["y"] + inside["height"] <= 480
+    assert inside["width"] == pytest.approx(numbers["width"], abs=1e-6)
+    far = GetiShape("RECTANGLE", {"x": 600, "y": 0, "width": 50, "height": 10})
+    assert far.inside(640, 480) == far
+    edge = GetiShape("POLYGON", points=((640.0000001, 1), (3, 480.0000001), (650, 2)))
+    assert edge.inside(640, 480).points == ((640, 1), (3, 480), (650, 2))
+
+
 def test_a_label_that_is_not_in_the_project_is_told_with_its_image():
     with pytest.raises(PlatformRefused, match=r"image 'a.png' \(i\): label stranger"):
         read("detection", WHOLE, "stranger")
@@ -142,3 +197,8 @@ def test_a_polygon_that_cannot_be_is_told_with_its_image():
     crossed = GetiShape("POLYGON", points=((0, 0), (10, 10), (10, 0), (0, 10)))
     with pytest.raises(PlatformRefused, match="crosses itself"):
         read("segmentation", crossed, "l0")
+
+
+def test_an_object_of_several_parts_is_refused_instead_of_sent_as_one_outline():
+    with pytest.raises(PlatformRefused, match="several parts or with holes is no shape of Geti's"):
+        geti_shape(Mask(((0, 0, 2), (0, 4, 6))), Unit.PIXELS, SIZE)

@@ -8,11 +8,13 @@ from io import BytesIO
 
 import pytest
 
+from labelwright.platforms.fields import Fields
 from labelwright.platforms.geti_client import GetiClient
+from labelwright.platforms.geti_configuration import auto_train_body
 from labelwright.platforms.geti_dialects import SonomaCreek
 from labelwright.platforms.geti_projects import NewLabel, NewTask
 from labelwright.platforms.geti_session import GetiSession
-from labelwright.platforms.geti_shapes import GetiProject, Unit
+from labelwright.platforms.geti_shapes import GetiProject, Unit, scene_from
 from labelwright.platforms.protocol import Secret
 
 from .geti_replay import RECORDINGS, Replay, replaying
@@ -183,6 +185,42 @@ def test_iterations_are_found_in_the_recorded_configuration_with_their_bounds():
     with played("TestConfigurationManager.test_get_and_set_configuration") as (client, _):
         project = create("sdk_test_configuration_manager", DETECTION)
         assert client.iterations(project) == {"Detection task": 300}
+
+
+def test_auto_train_is_switched_off_in_the_form_of_further_recordings():
+    """Of the vendor's `create_single_task_project_from_dataset`, which are too large to be kept here."""
+    parts = ("COMPONENT_PARAMETERS", "624c004b234370fcf24bf38c", "TASK_NODE")
+    project, task = "624ea5aa234370fcf24c0964", "624ea5aa234370fcf24c0968"
+    names = ("type", "workspace_id", "component", "project_id", "task_id")
+    entity = dict(zip(names, (*parts, project, task), strict=True))
+    parameters = [{"name": "auto_training", "value": False}]
+    recorded = {"components": [{"entity_identifier": entity, "parameters": parameters}]}
+    assert auto_train_body(parts[1], project, task, False) == recorded
+
+
+def test_an_outline_is_read_and_said_in_the_form_of_further_recordings():
+    points = [{"x": 0.46373626373626375, "y": 0.28125}, {"x": 0.45494505494505494, "y": 0.28125}, {"x": 0.42, "y": 0.5}]
+    label = {"probability": 1.0, "id": "624ea5aa234370fcf24c096e"}
+    shape = {"points": points, "type": "POLYGON"}
+    told = {
+        "annotation_state_per_task": [{"state": "annotated", "task_id": "624ea5aa234370fcf24c0968"}],
+        "annotations": [
+            {
+                "id": "624ea5b1234370fcf24c09ac",
+                "labels": [{"color": "#125f5bff", **label, "name": "cylinder", "source": {"id": "N/A", "type": "N/A"}}],
+                "labels_to_revisit": [],
+                "modified": "2022-04-07T08:49:53.713000+00:00",
+                "shape": shape,
+            }
+        ],
+        "id": "624ea5b1234370fcf24c09ad",
+        "kind": "annotation",
+        "labels_to_revisit_full_scene": [],
+        "media_identifier": {"image_id": "624ea5ae234370fcf24c097d", "type": "image"},
+        "modified": "2022-04-07T08:49:53.714000+00:00",
+    }
+    (said,) = scene_from(Fields("geti", "read", told), Unit.FRACTIONS).annotations
+    assert said.json() == {"labels": [label], "shape": shape}
 
 
 def test_sonoma_creek_tells_fractions():

@@ -139,6 +139,32 @@ def test_the_dialect_follows_the_version_and_not_the_credential():
     assert "personal access token" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("1.0.0-release-20220129184214", "Sonoma Creek"),
+        ("1.1.0-release-20220624125113", "Sonoma Creek"),
+        ("1.1.0", "Sonoma Creek"),
+        ("1.16.0-release-20240320101320", "Geti"),
+        ("2.0.0-release-20240320101320", "Geti"),
+        ("1.1.0-release-20221125121144", None),
+        ("1.8.0-release-20231018022911", None),
+    ],
+)
+def test_versions_1_that_were_built_after_sonoma_creek_are_not_taken_for_it(version, name):
+    """Geti began at 1.0 again, and tells pixels: fractions would be taken for boxes smaller than a pixel."""
+    answers = [b'{"product-version": "%s"}' % version.encode()]
+    answers += [b'{"organizationId": "o"}'] if name == "Geti" else []
+    answers += [b'{"workspaces": [{"id": "w", "name": "W"}]}']
+    with scripted(*(answer(200, one) for one in answers)) as server:
+        client = GetiClient(GetiSession(server.url, "", Secret("token")))
+        if name is None:
+            with pytest.raises(PlatformRefused, match="neither Sonoma Creek nor Geti"):
+                client.reach()
+        else:
+            assert client.dialect.name == name
+
+
 def test_several_workspaces_are_refused_until_one_is_named():
     two = b'[{"id": "w1", "name": "Mine"}, {"id": "w2", "name": "Theirs"}]'
     version = b'{"product-version": "1.1.0"}'

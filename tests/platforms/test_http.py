@@ -315,6 +315,8 @@ def test_errors_survive_pickling(error: PlatformError) -> None:
 
 def test_what_was_never_sent_is_not_said_to_be_unanswered() -> None:
     assert str(PlatformRefused("p", "look", words="no")) == "p was not asked to look: no"
+    told = str(PlatformRefused("p", "look", status=400, words="Not found.", advice="Look again."))
+    assert told == "p answered 400 when asked to look: Not found. Look again."
 
 
 # Secrets

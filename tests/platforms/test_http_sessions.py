@@ -11,7 +11,7 @@ import pytest
 
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http import Http, Unexplained
-from labelwright.platforms.remo_multipart import FileToUpload, Multipart
+from labelwright.platforms.multipart import Form, FormFile
 
 from .scripted import Scripted, answer, scripted
 
@@ -74,15 +74,15 @@ def test_a_stream_is_sent_with_its_length_and_from_its_start_each_time():
         opened.append(1)
         return io.BytesIO(b"x" * 10)
 
-    form = Multipart({"task": "Dog"}, [FileToUpload("a.png", 10, open_file)])
+    form = Form({"task": "Dog"}, [FormFile("a.png", open_file, 10)])
     busy = answer(503, headers=["Retry-After: 0"])
     with scripted(busy, answer(200)) as server:
         http = client(server, patience=2.0)
         headers = {"Content-Type": form.content_type}
-        http.ask("send", "POST", "/", body=form.stream, headers=headers, wanted="json")
+        http.ask("send", "POST", "/", body=form.open, headers=headers, wanted="json")
     assert len(opened) == 2
     for request in server.requests:
-        assert f"Content-Length: {len(form)}" in request
+        assert f"Content-Length: {len(form.open())}" in request
         assert "Transfer-Encoding" not in request
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.http import Http
-from labelwright.platforms.multipart import FileForm, UrlForm
+from labelwright.platforms.multipart import Form, FormFile, UrlForm
 
 from .scripted import answer, scripted
 
@@ -22,7 +22,7 @@ def whole(form) -> bytes:
 
 def test_a_form_holds_the_fields_and_the_file_byte_by_byte():
     data = bytes(range(256)) * 300
-    form = FileForm('a "b" ü.png', lambda: io.BytesIO(data), {"upload_info": '{"label_ids": []}'})
+    form = Form({"upload_info": '{"label_ids": []}'}, [FormFile('a "b" ü.png', lambda: io.BytesIO(data))])
     boundary = form.content_type.partition("boundary=")[2]
     assert (
         whole(form)
@@ -44,10 +44,45 @@ def test_a_file_is_opened_anew_for_every_try_and_closed_after_it():
 
     busy = answer(503, headers=("Retry-After: 0",))
     with scripted(busy, answer(200, b'{"id": 1}')) as server:
-        got = Http("test", server.url, patience=5).call("send", "POST", "/x", body=FileForm("a", opener))
+        got = Http("test", server.url, patience=5).call("send", "POST", "/x", body=Form({}, [FormFile("a", opener)]))
     assert got == {"id": 1}
     assert len(opened) == 2
     assert all(file.closed for file in opened)
+
+
+def test_files_of_known_size_are_opened_one_after_the_other():
+    events: list[str] = []
+
+    class File(io.BytesIO):
+        def __init__(self, name: str) -> None:
+            super().__init__(name.encode())
+            self.name = name
+            events.append(f"open {name}")
+
+        def close(self) -> None:
+            if not self.closed:
+                events.append(f"close {self.name}")
+            super().close()
+
+    def file(name: str) -> FormFile:
+        return FormFile(name, lambda: File(name), 1, field="files", media_type="image/png")
+
+    stream = Form({}, [file("a"), file("b")]).open()
+    assert events == []
+    assert stream.read().count(b'name="files"; filename=') == 2
+    assert events == ["open a", "close a", "open b", "close b"]
+
+
+def test_a_stream_that_is_closed_early_closes_the_file_that_it_reads():
+    for size in (5, None):
+        file = io.BytesIO(b"12345")
+        form = Form({}, [FormFile("a", lambda file=file: file, size)])
+        stream = form.open()
+        end = len(form.content_type.partition("boundary=")[2]) + 8
+        assert stream.read(len(stream) - end - 2).endswith(b"\r\n\r\n123")
+        assert not file.closed
+        stream.close()
+        assert file.closed
 
 
 def test_a_browsers_form_shows_nothing_of_itself():

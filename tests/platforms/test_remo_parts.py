@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from labelwright.domain import Box, Polygon, Size
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.fields import Fields
+from labelwright.platforms.multipart import Form, FormFile
 from labelwright.platforms.remo_labels import Reading, objects_of
-from labelwright.platforms.remo_multipart import FileToUpload, Multipart
 from labelwright.platforms.remo_names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
 from labelwright.platforms.remo_shapes import annotation_set_from, upload_from
 
@@ -55,13 +55,13 @@ def test_a_label_is_found_again_from_what_remo_makes_of_it(label):
 def test_a_form_is_read_as_it_was_written(fields, data):
     fields = {name: value.replace("\r", "").replace("\n", "") for name, value in fields.items()}
     files = [(f"{number}.png", data.draw(st.binary(max_size=70_000))) for number in range(2)]
-    form = Multipart(
-        fields, [FileToUpload(name, len(body), lambda body=body: io.BytesIO(body)) for name, body in files]
+    form = Form(
+        fields, [FormFile(name, lambda body=body: io.BytesIO(body), len(body), "files") for name, body in files]
     )
-    written = b"".join(form.stream())
-    assert len(written) == len(form)
+    written = b"".join(form.open())
+    assert len(written) == len(form.open())
     assert read_form(form.content_type, written) == (fields, files)
-    stream, parts = form.stream(), []
+    stream, parts = form.open(), []
     while part := stream.read(data.draw(st.integers(1, 50_000))):
         parts.append(part)
     assert b"".join(parts) == written

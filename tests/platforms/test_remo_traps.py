@@ -16,7 +16,18 @@ import requests
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from labelwright.domain import Annotation, Box, Geometry, Image, Label, LabeledImage, LabelSchema, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    Geometry,
+    Image,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Mask,
+    Size,
+    WholeImage,
+)
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import CampaignOrder, ImageToSend, RemoteCampaign, RemoteState, Secret, SetState
 from labelwright.platforms.registry import PLATFORMS, Connection
@@ -756,6 +767,9 @@ def test_predictions_lie_on_the_set_s_own_classes_in_whole_pixels(server: RemoSe
     mixed = replace(predicted, annotations=(*predicted.annotations, Annotation("buoy", WholeImage())))
     with pytest.raises(PlatformRefused, match="one of them"):
         remo.put_predictions(made.id, [mixed])
+    apart = replace(predicted, annotations=(Annotation("buoy", Mask(((0, 0, 2), (0, 4, 6)))),))
+    with pytest.raises(PlatformRefused, match="several parts or with holes is no shape of Remo's"):
+        remo.put_predictions(made.id, [apart])
 
 
 def test_labels_that_the_adapter_saves_are_done(server: RemoServer) -> None:

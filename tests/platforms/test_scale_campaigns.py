@@ -18,6 +18,7 @@ from labelwright.platforms.scale_errors import Duplicate, InvalidRequest, NotEna
 from .contract import NAMES, all_labels, order, to_send, unique
 from .scale_harness import HASTE, drawn
 from .scale_server import ScaleServer
+from .scale_world import World, bad
 
 BOX = Annotation("plastic", Box(1, 2.5, 11, 12))
 THREE = [to_send(name) for name in NAMES[:3]]
@@ -150,6 +151,24 @@ def test_a_unique_id_that_a_task_of_another_batch_bears_is_refused(server: Scale
     assert caught.value.status == 409
 
 
+def test_no_task_is_adopted_that_is_of_another_image(
+    server: ScaleServer, scale: Scale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a server that does not heed the filter, and leaves out what it does not have to tell."""
+    campaign = scale.create_campaign(order()).id
+    scale.send_images(campaign, 1, THREE)
+    made = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}
+
+    def told_less(query: Any) -> Any:
+        page = World.list_tasks(server.live, {name: query[name] for name in query if name != "unique_id"})
+        return page | {"docs": [{k: v for k, v in doc.items() if k != "unique_id"} for doc in page["docs"]]}
+
+    monkeypatch.setattr(server.live, "list_tasks", told_less)
+    sender = scale._sender(campaign)
+    assert {one.image.name: sender.make_or_find(one) for one in THREE} == made
+    assert sender.find("never sent.png") is None
+
+
 def test_a_batch_that_somebody_else_made_is_not_taken_over(server: ScaleServer, scale: Scale) -> None:
     wanted = order()
     project = scale.client.create_project(unique("p"), "imageannotation")["name"]
@@ -240,6 +259,31 @@ def test_an_attachment_that_scale_cannot_fetch_is_a_failed_image_with_its_reason
     assert {image.id for image in scale.list_campaign_images(campaign)} == {
         task["task_id"] for task in tasks_in(server, campaign).values()
     }
+
+
+def test_failed_images_are_found_where_there_is_no_filter_for_them(
+    server: ScaleServer, scale: Scale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scale's own client knows pending, completed and canceled."""
+    campaign = started(scale)
+    first, second = (tasks_in(server, campaign)[name]["task_id"] for name in NAMES[:2])
+    server.live.fail(first)
+    server.live.cancel(second, {})
+
+    def strict(query: Any) -> Any:
+        if set(query.get("status", ())) - {"pending", "completed", "canceled"}:
+            raise bad("status is none")
+        return World.list_tasks(server.live, query)
+
+    monkeypatch.setattr(server.live, "list_tasks", strict)
+    failed = {one.id: one.reason for one in scale.list_failed_images(campaign)}
+    assert failed.keys() == {first, second}
+    assert "could not be downloaded" in failed[first]
+    assert failed[second] == "it was cancelled"
+    ((_, again),) = scale.send_again(campaign, THREE[:1])
+    assert again != first
+    now = scale.read_campaign(campaign)
+    assert (now.total, now.failed, now.cancelled) == (3, 0, 1)
 
 
 @pytest.mark.parametrize("fault", [("DELETE", "/unique_id", True), ("POST", "/task/", False), ("POST", "/task/", True)])

@@ -134,6 +134,7 @@ def test_a_task_is_cancelled_once_or_twice_and_a_completed_one_never(
     for _ in range(2):
         assert client.cancel_task(task)["status"] == "canceled"
     assert "unique_id" not in client.cancel_task(make(client, batch), clear_unique_id=True)
+    assert "unique_id" not in client.cancel_task(task, clear_unique_id=True), "though it was cancelled before"
     done = make(client, batch)
     server.live.complete(done, {"annotations": []})
     with pytest.raises(InvalidRequest, match="completed"):
@@ -350,5 +351,9 @@ def test_a_listing_whose_keys_are_absent_is_read_all_the_same(
     answers = iter([{"docs": [{"task_id": "1"}], "next_token": "t"}, {"docs": [{"task_id": "2"}], "next_token": None}])
     monkeypatch.setattr(client._http, "call", lambda *a, **k: next(answers))
     assert [doc["task_id"] for doc in client.all_tasks()] == ["1", "2"]
+    last = {"docs": [{"task_id": "1"}], "has_more": False, "next_token": "same"}
+    monkeypatch.setattr(client._http, "call", lambda *a, **k: last)
+    assert client.tasks(next_token="same").next is None, "nothing follows, whatever token it bears"
+    monkeypatch.setattr(client._http, "call", lambda *a, **k: next(answers))
     answers = iter([{"docs": [{"name": "1"}], "totalDocs": 2}, {"docs": [{"name": "2"}], "totalDocs": 2}])
     assert [doc["name"] for doc in client.all_batches()] == ["1", "2"]

@@ -1,18 +1,25 @@
-"""Scale's own client, unchanged, is the judge of the stand-in: over http, and over TLS, where it retries."""
+"""Scale's own client, unchanged, is the judge of the stand-in: over http, and over TLS, where it retries.
+
+So is the test suite that Scale ships with the source of that client.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import tempfile
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from tests.sdk_environments import alone, python_with, run
 
 from . import scale_judge
 from .scale_server import ScaleServer
@@ -23,20 +30,37 @@ NAMES = [case.__name__ for case in scale_judge.CASES]
 
 
 @functools.cache
+def shelf() -> Path:
+    """A folder for what is made once: LABELWRIGHT_SDKS, by default one of the system's for temporary files."""
+    return Path(os.environ.get("LABELWRIGHT_SDKS") or Path(tempfile.gettempdir()) / f"labelwright-sdks-{os.getuid()}")
+
+
+@functools.cache
 def judges_python() -> Path:
-    """The Python of an environment that has scaleapi, made once a folder (LABELWRIGHT_SDKS, by default one of the
-    system's for temporary files). It does not share an environment with us: it would decide our versions."""
-    shelf = Path(os.environ.get("LABELWRIGHT_SDKS") or Path(tempfile.gettempdir()) / f"labelwright-sdks-{os.getuid()}")
-    home = shelf / SDK.replace("==", "-")
-    python = home / "bin" / "python"
-    if subprocess.run([str(python), "-c", "import scaleapi"], capture_output=True).returncode if python.exists() else 1:
-        venv.create(home, with_pip=True, clear=True)
-        answer = subprocess.run([str(python), "-m", "pip", "install", "--quiet", SDK], capture_output=True, text=True)
-        if answer.returncode:
-            pytest.fail(
-                f"{SDK} could not be installed into {home}: pip needs a package index.\n{answer.stderr[-2000:]}"
-            )
-    return python
+    """The Python of an environment that has scaleapi. It does not share an environment with us: it would decide our
+    versions."""
+    return python_with(SDK.replace("==", "-"), SDK, shelf(), "pytest")
+
+
+@functools.cache
+def vendors_suite() -> bytes:
+    """The tests of the client, as its source distribution has them."""
+    folder, python = shelf() / f"{SDK.replace('==', '-')}-source", judges_python()
+    with alone(folder):
+        if not list(folder.glob("*.tar.gz")):
+            fetch = ["download", "--quiet", "--no-deps", "--no-binary=:all:", f"--dest={folder}"]
+            run([str(python), "-m", "pip", *fetch, SDK], f"the source of {SDK}")
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as source:
+        member = next(one for one in source if one.name.endswith("/tests/test_client.py"))
+        file = source.extractfile(member)
+        assert file is not None
+        return file.read()
+
+
+def surroundings(server: ScaleServer) -> dict[str, str]:
+    """The client's second look after a 409 forgets its own `verify`: it needs the authority from the environment."""
+    found = os.environ | ({"REQUESTS_CA_BUNDLE": server.ca} if server.ca else {})
+    return {name: value for name, value in found.items() if name.lower() not in ("http_proxy", "https_proxy")}
 
 
 def judged(server: ScaleServer) -> dict[str, str | None]:
@@ -47,12 +71,7 @@ def judged(server: ScaleServer) -> dict[str, str | None]:
     server.fail("POST", "/task/", 500, after=True, body=b"500 after it was made")
     server.fail("POST", "/task/", 500, after=True, body=b"without unique_id")
     command = [str(judges_python()), scale_judge.__file__, server.url, *([server.ca] if server.ca else [])]
-    # The client's second look after a 409 forgets its own `verify`: it needs the authority from the environment.
-    environment = os.environ | ({"REQUESTS_CA_BUNDLE": server.ca} if server.ca else {})
-    environment = {
-        name: value for name, value in environment.items() if name.lower() not in ("http_proxy", "https_proxy")
-    }
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    answer = subprocess.run(command, capture_output=True, text=True, env=surroundings(server), timeout=300)
     assert answer.returncode == 0, answer.stderr
     told = [json.loads(line) for line in answer.stdout.splitlines()]
     return {one["case"]: one["fault"] for one in told}
@@ -67,6 +86,27 @@ def faults(request: pytest.FixtureRequest) -> Iterator[dict[str, str | None]]:
 @pytest.mark.parametrize("case", NAMES)
 def test_the_vendors_client_agrees(faults: dict[str, str | None], case: str) -> None:
     assert faults[case] is None, faults[case]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_the_vendors_own_test_suite_passes(tmp_path: Path, tls: bool) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_client.py").write_bytes(vendors_suite())
+    Image.new("RGB", (8, 8)).save(tmp_path / "tests" / "test_image.png")  # which the distribution leaves out
+    with ScaleServer(tls=tls) as server:
+        # The suite names no address: it uses the client's own.
+        there = f"import scaleapi.api\n\nscaleapi.api.SCALE_API_BASE_URL_V1 = {server.url!r}\n"
+        (tmp_path / "conftest.py").write_text(there, encoding="utf-8")
+        answer = subprocess.run(
+            [str(judges_python()), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_client.py"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=surroundings(server) | {"SCALE_TEST_API_KEY": "test_of_the_vendor"},
+            timeout=300,
+        )
+    assert answer.returncode == 0, answer.stdout[-4000:]
+    assert re.search(r"^48 passed", answer.stdout, re.MULTILINE), answer.stdout[-4000:]
 
 
 def test_the_judge_can_condemn(monkeypatch: pytest.MonkeyPatch) -> None:

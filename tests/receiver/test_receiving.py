@@ -14,7 +14,7 @@ import requests
 from pydantic import SecretStr
 
 from labelwright.receiver import app
-from labelwright.receiver.telling import Teller
+from labelwright.receiver.telling import NeverTaken, Teller
 
 from .conftest import DROP, SECRET, signature
 
@@ -214,6 +214,8 @@ def test_cloud_events_are_read_as_well_alone_and_in_a_list(receiver, ledger):
         created("river/campaign.yaml", url="https://elsewhere.blob.core.windows.net/drop"),
         created("river/campaign.yaml") | {"eventType": "Microsoft.Storage.BlobDeleted"},
         created("river/campaign.yaml") | {"subject": None},
+        created("river\ud800/campaign.yaml"),
+        created("river/campaign.yaml", url="https://[photos"),
         {},
     ],
 )
@@ -227,7 +229,14 @@ def test_the_name_of_a_hierarchical_account_is_the_same_account(receiver, ledger
     assert grid(receiver, [event]).json() == {"new": 1}
 
 
-@pytest.mark.parametrize("body", ["no JSON", "[1]", '"text"'])
+def test_a_version_without_an_etag_is_told_from_another_by_its_sequencer(receiver, ledger):
+    for number, new in ((1, 1), (1, 0), (2, 1)):
+        event = created("river/campaign.yaml", sequencer=f"00000000000000EB000000000004653{number}")
+        del event["data"]["eTag"]
+        assert grid(receiver, [event]).json() == {"new": new}
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[1]", '"text"', "[" * 100_000])
 def test_what_is_no_event_is_refused(receiver, body):
     assert requests.post(f"{receiver}/eventgrid?secret={SECRET}", data=body, timeout=10).status_code == 400
 
@@ -315,6 +324,46 @@ def test_what_was_not_told_before_a_crash_is_told_at_the_next_start_under_the_sa
     Teller(ledger, post).tell()
     assert [one["id"] for one in taken + post.taken] == [ids[0], ids[0], ids[1]]
     assert ledger.inbox.waiting() == []
+
+
+def test_what_prefect_will_never_take_holds_up_nothing_that_came_after_it(ledger, post):
+    for name in ("a", "b"):
+        ledger.inbox.put("drop", name, "labelwright.drop.arrived", {"prefect.resource.id": name}, {"blob": name})
+    post.broken = False
+
+    def send(events: Any) -> None:
+        if events[0]["payload"]["blob"] == "a":
+            raise NeverTaken("status 422")
+        post(events)
+
+    Teller(ledger, send).tell()
+    assert [one["payload"]["blob"] for one in post.taken] == ["b"]
+    assert ledger.inbox.waiting() == []
+
+
+def test_the_teller_goes_on_after_a_fault_of_its_own(ledger, post):
+    post.broken, faults = False, [ZeroDivisionError()]
+
+    def send(events: Any) -> None:
+        if faults:
+            raise faults.pop()
+        post(events)
+
+    ledger.inbox.put("drop", "a", "labelwright.drop.arrived", {"prefect.resource.id": "a"}, {"blob": "a"})
+    teller = Teller(ledger, send, look_every=0.05)
+    teller.start()
+    try:
+        until(lambda: len(post.taken) == 1)
+    finally:
+        teller.stop()
+
+
+def test_half_a_surrogate_pair_in_a_note_is_taken_and_told_on(receiver, ledger, post):
+    assert ring(receiver, {"id": "\ud800", "kind": "k\udc00"}).json() == {"new": True}
+    (letter,) = ledger.inbox.waiting()
+    assert letter.payload["kind"] == "k?"
+    post.broken = False
+    until(lambda: post.taken)
 
 
 def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):

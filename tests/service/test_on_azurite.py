@@ -75,6 +75,7 @@ def test_a_campaign_lives_from_its_dropbox_to_its_labels_file(service, account, 
         assert {blob.name for blob in dropbox.list_blobs()} == {"a/car.png", "zebra é.png"}
         dropbox.delete_blob("zebra é.png")
         dropbox.upload_blob("zebra é.png", picture)
+        dropbox.upload_blob("a", b"", metadata={"hdi_isfolder": "true"})  # as hierarchical accounts list a folder
     assert service.seal(made["imageset_id"])["rejected"] == []
     assert not account.get_container_client(made["blobstorage_path"]).exists(), "the dropbox is deleted"
 

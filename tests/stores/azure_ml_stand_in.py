@@ -1,6 +1,6 @@
 """A stand-in for the Azure Resource Manager, the Azure ML endpoints and a managed identity, on loopback with TLS.
 
-It knows the calls that azure-ai-ml 1.35 and azureml-core 1.61 make (recorded; see `recorded/`) and no others: an
+It knows the calls that azure-ai-ml 1.35 and azureml-core 1.61 make (recorded once, call by call) and no others: an
 unknown path, query or field, a missing field, or a token that was not issued here is a violation, which the test ends
 with. A data version that exists already is a conflict.
 """

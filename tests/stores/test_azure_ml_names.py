@@ -163,3 +163,15 @@ def test_secrets_go_to_the_program_on_its_standard_input_alone(tmp_path):
     arguments, environment, asked = calls(tmp_path, script).ask("look", [{"account_key": KEY}])
     assert KEY in asked
     assert KEY not in json.dumps([arguments, environment])
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["told", "broken"])
+def test_no_secret_comes_back_in_what_a_program_says(tmp_path, broken):
+    """SDKs quote addresses, and libraries below them what they were given."""
+    words = f"no answer from https://a.blob.example/c?sp=r&sig=CANARY%2F1 with {KEY}"
+    told = {"failure": {"status": None, "words": words}}
+    script = f"raise ValueError({words!r})" if broken else f"import json; print(json.dumps({told!r}))"
+    with pytest.raises((PlatformRefused, PlatformUnavailable)) as caught:
+        calls(tmp_path, script).ask("look", [{"account_key": KEY, "sas": None}])
+    assert "no answer from https://a.blob.example/c" in str(caught.value)
+    assert not [secret for secret in (KEY, "CANARY") if secret in str(caught.value) + repr(caught.value.words)]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
+from labelwright.ingest import ContainerSource
+from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
 from labelwright.stores.azure_ml import AzureMlStore
 from labelwright.stores.protocol import ContentMismatch, RegisteredDataset, content_hash
@@ -137,6 +138,16 @@ def test_a_lost_answer_is_found_when_asked_again(azure, tmp_path):
     assert len(azure.ml.versions["river_labels"]) == 1
 
 
+def test_sdk_v1_gets_over_a_lost_answer_by_itself(azure, tmp_path):
+    store, files = store_of(azure, "sdk_v1"), files_in(tmp_path / "files")
+    azure.ml.faults = [Fault("POST", "/dataset/v1.0/.*/datasets$", 500, after=True)]
+    first = register(store, files)
+    assert azure.ml.faults[0].times == 0
+    second = register(store, files)
+    assert (first.version, second.version, second.created) == ("1", "1", False)
+    assert len(azure.ml.datasets["river_labels"]) == 1
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_401_is_got_over_with_a_new_token(azure, tmp_path, engine):
     azure.ml.faults = [Fault("GET", "/datastores/labelwright$", 401)]
@@ -217,6 +228,16 @@ def test_an_identity_opens_workspace_and_container_and_the_datastore_holds_no_se
     assert not any(path.endswith("listSecrets") for _, path in azure.ml.calls)
     assert azure.ml.versions["river_labels"][str(found.version)]["referencedUris"] == ["./labels.jsonl"]
     assert any("devstoreaccount1.blob." in path for _, path in azure.ml.calls)
+
+
+def test_images_of_a_private_container_are_read_by_an_identity(azure):
+    azure.container.upload_blob("in/a.jpg", b"a picture")
+    source = ContainerSource(azure.container.url, "in/", identity=True)
+    assert [one.name for one in source.find()] == ["a.jpg"]
+    with source.open("in/a.jpg") as file:
+        assert file.read() == b"a picture"
+    with pytest.raises((AccessDenied, NotFound)):
+        list(ContainerSource(azure.container.url, "in/").find())
 
 
 def test_sdk_v1_makes_a_datastore_without_a_secret_too(azure, tmp_path):

@@ -14,6 +14,7 @@ from labelwright.platforms.scale_errors import Duplicate, InvalidRequest
 from labelwright.settings import forget_settings
 from labelwright.tasks import scale_calls
 from tests.platforms.scale_server import ScaleServer
+from tests.platforms.scale_world import World
 
 BOXES: dict[str, Any] = {
     "attachment": "https://s.example.com/a.jpg",
@@ -83,6 +84,17 @@ def test_a_task_whose_answer_was_lost_is_the_one_that_is_answered(server: ScaleS
             say("create_task", other[0], "lost/1", other[1])
 
 
+def test_another_task_is_not_taken_for_the_one_that_was_lost(
+    server: ScaleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a server that does not heed the filter."""
+    say("create_task", "imageannotation", "mine/1", BOXES | {"project": "p"})
+    say("create_task", "imageannotation", "newer/1", BOXES | {"project": "p"})
+    monkeypatch.setattr(server.live, "list_tasks", lambda query: World.list_tasks(server.live, {"limit": ["1"]}))
+    with pytest.raises(Duplicate):
+        say("create_task", "imageannotation", "mine/1", BOXES | {"project": "p"})
+
+
 def test_tasks_are_renamed_marked_tagged_and_audited(server: ScaleServer) -> None:
     id = say("create_task", "imageannotation", "m/1", BOXES)["task_id"]
     assert say("set_unique_id", id, "m/2")["unique_id"] == "m/2"
@@ -130,6 +142,9 @@ def test_projects_are_made_once_read_listed_and_updated(server: ScaleServer) -> 
         say("create_project", "r", "categorization")
     assert say("get_project", "r")["type"] == "imageannotation"
     assert "r" in [one["name"] for one in say("list_projects")]
+    assert say("create_project", "rapid", "imageannotation", None, {"rapid": True})["rapid"] is True
+    assert say("list_projects", archived=False) == say("list_projects")
+    assert ("GET", "/v1/projects?archived=false", 200) in server.requests
     assert say("update_project", "p", {"instruction": "c"})["param_history"][-1]["tips"] == "b"
     assert "tips" not in say("update_project", "p", {"instruction": "d"}, patch=False)["param_history"][-1]
 

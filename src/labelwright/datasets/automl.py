@@ -6,7 +6,8 @@ closed is opened by one step. An image in which nothing is to be seen keeps its 
 background.
 
 - detection: boxes, and the boxes around polygons;
-- segmentation: polygons, and boxes of labels that may be drawn either way (as four corners);
+- segmentation: polygons, masks (as the polygons that cover their pixels), and boxes of labels that may be drawn either
+  way (as four corners);
 - classification: labels of whole images: a string a line when every image has exactly one, else a list a line.
 """
 
@@ -22,9 +23,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import numpy as np
 import orjson
 
-from labelwright.domain import Geometry, LabelSchema
+from labelwright.domain import Geometry, LabelSchema, Size
 
-from .records import Batch, StockedImage
+from .pixels import polygons_of
+from .records import Batch, Drawing, StockedImage
 from .splice import lists, numbers, picked, splice
 
 if TYPE_CHECKING:
@@ -92,18 +94,17 @@ class Segmentation:
         objects: list[list[bytes]] = [[] for _ in batch.images]
         for image, place in batch.owners():
             drawing = batch.drawings.get(place)
-            polygon = drawing.polygon if drawing else None
             label = batch.label(place)
-            if polygon is None:
-                if label not in self._either:
-                    continue
+            if drawing is not None and drawing.outlined:
+                polygons = _polygons(drawing)
+            elif label in self._either:
                 xmin, ymin, xmax, ymax = batch.corners[place].tolist()
-                polygon = [xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]
+                polygons = [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
+            else:
+                continue
             size = batch.images[image].size
-            fractions = [0.0] * len(polygon)
-            fractions[::2] = [_fraction(x, size.width) for x in polygon[::2]]
-            fractions[1::2] = [_fraction(y, size.height) for y in polygon[1::2]]
-            objects[image].append(orjson.dumps({"label": label, "isCrowd": 0, "polygon": [fractions]}))
+            told = [_fractions(polygon, size) for polygon in polygons]
+            objects[image].append(orjson.dumps({"label": label, "isCrowd": 0, "polygon": told}))
         pairs = zip(_openings(batch.images), objects, strict=True)
         return b"".join([opening + b",".join(some) + b"]}\n" for opening, some in pairs])
 
@@ -166,6 +167,19 @@ def _sizes(batch: Batch) -> Floats:
     sizes = np.array([(one.size.width, one.size.height) for one in batch.images], dtype=np.float64).reshape(-1, 2)
     repeated: Floats = np.repeat(sizes, batch.counts, axis=0)
     return repeated
+
+
+def _polygons(drawing: Drawing) -> list[list[float]]:
+    if drawing.mask:
+        return [[value for corner in loop for value in corner] for loop in polygons_of(drawing.mask)]
+    return [drawing.polygon] if drawing.polygon is not None else []
+
+
+def _fractions(polygon: list[float], size: Size) -> list[float]:
+    fractions = [0.0] * len(polygon)
+    fractions[::2] = [_fraction(x, size.width) for x in polygon[::2]]
+    fractions[1::2] = [_fraction(y, size.height) for y in polygon[1::2]]
+    return fractions
 
 
 def _fraction(value: float, extent: int) -> float:

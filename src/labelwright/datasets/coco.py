@@ -2,7 +2,8 @@
 
 Ids are the same in every run: an image's is its place in the manifest, a category's its place in the schema (from 1),
 an annotation's its place in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]`` in pixels,
-`area` that of the polygon or of the box, `score` the confidence. COCO has no objects without a place: labels of a whole
+`area` that of the polygon, of the box, or the number of a mask's pixels, `score` the confidence. The segmentation of a
+mask is its run lengths. COCO has no objects without a place: labels of a whole
 image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The images come after
 the annotations, so that the file is written in one pass.
 """
@@ -18,6 +19,7 @@ import orjson
 
 from labelwright.domain import LabelSchema
 
+from .pixels import coco_runs
 from .records import Batch, Tag
 from .splice import numbers, picked, rows, splice, spread
 
@@ -58,10 +60,15 @@ class Coco:
         ends: bytes | list[bytes] = b"},\n"
         if batch.drawings:
             ends = [b"},\n"] * total
+            ends_of = np.cumsum(batch.counts)  # of the images' objects, in the columns
             for place, drawing in batch.drawings.items():
-                if drawing.polygon is not None:
+                if drawing.outlined:
                     areas[place] = drawing.area
-                    segmentation = b',"iscrowd":0,"segmentation":%b,"bbox":[' % orjson.dumps([drawing.polygon])
+                    told: Any = [drawing.polygon]
+                    if drawing.mask is not None:
+                        owner = int(np.searchsorted(ends_of, place, side="right"))
+                        told = coco_runs(drawing.mask, batch.images[owner].size)
+                    segmentation = b',"iscrowd":0,"segmentation":%b,"bbox":[' % orjson.dumps(told)
                     categories[place] = b"%d" % self._ids[batch.label(place)] + segmentation
                 if drawing.attributes:
                     ends[place] = b',"attributes":%b},\n' % orjson.dumps(drawing.attributes)

@@ -13,7 +13,9 @@ from uuid import uuid4
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
-from labelwright.domain import Annotation, Box, LabelSchema, Polygon, WholeImage
+from labelwright.domain import Annotation, Box, LabelSchema, Mask, Polygon, WholeImage
+
+from .pixels import polygons_of
 
 Entry = tuple[str, Callable[[], BinaryIO], Sequence[Annotation]]
 """File name, a function that opens its bytes, and what was seen in it (empty: looked at, nothing here)."""
@@ -133,6 +135,11 @@ def _draw_tile(
                 _draw_ring(drawing, corners, color, picture.size)
                 highest = min(corners, key=lambda corner: corner[1])
                 named.append((highest, annotation))
+            case Mask() as mask:
+                for ring in polygons_of(mask.flat):
+                    _draw_ring(drawing, [(x * scale, y * scale) for x, y in ring], color, picture.size)
+                row, start, _ = mask.runs[0]
+                named.append(((start * scale, row * scale), annotation))
             case Box() as box:
                 left, top, right, bottom = (value * scale for value in box.corners)
                 _draw_ring(drawing, [(left, top), (right, top), (right, bottom), (left, bottom)], color, picture.size)

@@ -152,7 +152,7 @@ class Gate:
         self._note_objects("label", batch, np.flatnonzero(strange[batch.codes]), lambda place: "")
         # Of what remains, what is not a box where the label is one, nor a polygon where it is one.
         outlined = np.zeros(batch.objects, dtype=bool)
-        outlined[[place for place, drawing in batch.drawings.items() if drawing.polygon is not None]] = True
+        outlined[[place for place, drawing in batch.drawings.items() if drawing.outlined]] = True
         for drawn, those in ((Geometry.BOX, ~outlined), (Geometry.POLYGON, outlined)):
             wrong = np.array([geometry not in (None, Geometry.ANY, drawn) for geometry in geometries], dtype=bool)
             places = np.flatnonzero(wrong[batch.codes] & those)

@@ -4,8 +4,8 @@ A page is one file, ``page-000001.labels``:
 
     objects    six 64-bit floats each: label (its place in the page's own table), confidence, xmin, ymin, xmax, ymax
     extras     for images that have more than boxes, a JSON array: ``[drawings, tags]``, with drawings
-               ``[place, polygon or null, area, attributes or null]`` and tags of the whole image
-               ``[place among all annotations, label, confidence, attributes or null]``
+               ``[place, polygon or null, area, attributes or null]``, of masks with their runs behind it, and tags of
+               the whole image ``[place among all annotations, label, confidence, attributes or null]``
     index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; and the table of labels
     footer     20 digits: where the index begins
 
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size, WholeImage
+from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
 
 _FOOTER = 21  # 20 digits and a line feed
 COLUMNS = 6
@@ -58,6 +58,8 @@ class Page:
                 continue
             if isinstance(shape, Polygon):
                 drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
+            elif isinstance(shape, Mask):
+                drawings.append([count, None, float(shape.area), attributes, shape.flat])
             elif attributes:
                 drawings.append([count, None, 0.0, attributes])
             code = self._labels.setdefault(annotation.label, len(self._labels))
@@ -90,11 +92,13 @@ def labeled_images(path: Path) -> Iterator[LabeledImage]:
 
 
 def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags: Any) -> list[Annotation]:
-    more = {place: (polygon, attributes) for place, polygon, _, attributes in drawings}
+    more = {place: (polygon, attributes, runs) for place, polygon, _, attributes, *runs in drawings}
     annotations: list[Annotation] = []
     for place, (code, confidence, *corners) in enumerate(rows):
-        polygon, attributes = more.get(place, (None, None))
-        shape = Box(*corners) if polygon is None else Polygon(tuple(zip(polygon[::2], polygon[1::2], strict=True)))
+        polygon, attributes, runs = more.get(place, (None, None, ()))
+        shape: Box | Polygon | Mask = Box(*corners) if not runs else Mask.from_flat(*runs)
+        if polygon is not None:
+            shape = Polygon(tuple(zip(polygon[::2], polygon[1::2], strict=True)))
         annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}))
     for place, label, confidence, attributes in tags:  # in ascending place: each lands where it stood
         annotations.insert(place, Annotation(label, WholeImage(), confidence, attributes or {}))

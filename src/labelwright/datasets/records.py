@@ -46,8 +46,14 @@ class Drawing:
     polygon: list[float] | None
     """``[x1, y1, x2, y2, ...]`` in pixels; None for a box."""
     area: float
-    """Of the polygon, in square pixels."""
+    """Of the polygon or the mask, in square pixels."""
     attributes: dict[str, str] | None
+    mask: list[int] | None = None
+    """``[y1, from1, to1, y2, ...]``: runs of pixels, as `Mask.flat` has them."""
+
+    @property
+    def outlined(self) -> bool:
+        return self.polygon is not None or self.mask is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class Batch:
     codes: Codes
     confidences: Floats
     corners: Floats
-    """Objects x 4: xmin, ymin, xmax, ymax in pixels; of a polygon, the smallest box around it."""
+    """Objects x 4: xmin, ymin, xmax, ymax in pixels; of a polygon or a mask, the smallest box around it."""
     drawings: dict[int, Drawing]
     """By the object's place in the columns, for the few that are more than a box."""
     tags: dict[int, list[Tag]]

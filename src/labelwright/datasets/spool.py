@@ -192,8 +192,8 @@ class SpooledLabels:
             if length:
                 data = os.pread(files[self._page_of[place]], length, self._extras[place])
                 drawn, told = orjson.loads(data)
-                for one, polygon, area, attributes in drawn:
-                    drawings[before + one] = Drawing(polygon, area, attributes)
+                for one, *drawing in drawn:
+                    drawings[before + one] = Drawing(*drawing)
                 if told:
                     tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in told]
             before += count

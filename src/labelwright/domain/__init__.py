@@ -1,9 +1,10 @@
 """What a campaign, an image and a label are. Standard library only."""
 
 from .campaign import LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
-from .geometry import Box, InvalidShape, Polygon, Shape, Size, WholeImage
+from .geometry import Box, InvalidShape, Polygon, Size, WholeImage
 from .images import Image, Reject, UnsafeName, safe_name
-from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema
+from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema, Shape
+from .masks import Mask
 from .pace import Pace, Progress, is_overdue, is_stalled, last_advance, pace_of, quiet_limit
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Label",
     "LabelSchema",
     "LabeledImage",
+    "Mask",
     "Pace",
     "Polygon",
     "Progress",

@@ -182,9 +182,6 @@ class WholeImage:
         return True
 
 
-Shape = Box | Polygon | WholeImage
-
-
 def _first_crossing(points: Sequence[Point]) -> tuple[int, int] | None:
     """The numbers of two edges that meet elsewhere than in a shared corner, or None.
 

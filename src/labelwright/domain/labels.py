@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from .geometry import Box, Polygon, Shape, Size, WholeImage
+from .geometry import Box, Polygon, Size, WholeImage
+from .masks import Mask
+
+Shape = Box | Polygon | Mask | WholeImage
 
 
 class Geometry(StrEnum):
@@ -22,7 +25,11 @@ class Geometry(StrEnum):
         return self is Geometry.ANY or isinstance(shape, _SHAPES[self])
 
 
-_SHAPES: dict[Geometry, type] = {Geometry.BOX: Box, Geometry.POLYGON: Polygon, Geometry.IMAGE: WholeImage}
+_SHAPES: dict[Geometry, tuple[type, ...]] = {
+    Geometry.BOX: (Box,),
+    Geometry.POLYGON: (Polygon, Mask),
+    Geometry.IMAGE: (WholeImage,),
+}
 
 
 class InvalidSchema(ValueError):

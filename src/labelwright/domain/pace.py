@@ -34,7 +34,7 @@ class Pace:
     """None when nobody can tell."""
     expected_end: datetime | None
     quiet_since: datetime | None
-    """When an image was last finished, or when the work could begin."""
+    """When an image was last finished, or when the work could begin, again too."""
 
 
 def pace_of(history: Sequence[Progress], now: datetime) -> Pace:
@@ -61,9 +61,9 @@ def _rate(history: Sequence[Progress], now: datetime) -> float | None:
 
 
 def last_advance(history: Sequence[Progress]) -> datetime:
-    """When the count last grew; the beginning when it never did."""
+    """When the count last grew, or when there was work anew: images given back, or more of them. Else the beginning."""
     for before, after in zip(reversed(history[:-1]), reversed(history[1:]), strict=True):
-        if after.done > before.done:
+        if (after.done, after.total) != (before.done, before.total):
             return after.at
     return history[0].at
 

@@ -7,14 +7,21 @@ import logging
 import os
 import re
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from labelwright.platforms.answers import conceal
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.settings import SettingsError
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 IMAGE_STORE = "image store"
+
+
+WITH_METADATA = ["metadata"]
+"""What a listing is asked to include, so that `is_folder` can tell."""
 
 
 class DropboxExpired(AccessDenied):
@@ -69,15 +76,40 @@ def container_client(
     )
 
 
+def fit_to_be_shown(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text of somebody else's error without the secrets given, and without signatures."""
+    return conceal(text, secrets)
+
+
+def is_folder(blob: Any) -> bool:
+    """Whether it is no file: accounts with a hierarchical namespace list folders as empty blobs, and only the metadata
+    of these tells."""
+    metadata = blob.metadata or {}
+    marked = any(name.lower() == "hdi_isfolder" and value == "true" for name, value in metadata.items())
+    return marked or str(blob.name).endswith("/")
+
+
+def machine_identity() -> Any:
+    """Whatever identity this machine has: managed, workload, service principal, or `az login`. Raises SettingsError."""
+    try:
+        from azure.identity import DefaultAzureCredential
+    except ModuleNotFoundError:
+        raise SettingsError("an identity for Azure needs: pip install 'labelwright[azure]'") from None
+    return DefaultAzureCredential()
+
+
 def translated(error: Exception, platform: str, verb: str) -> PlatformError:
     """What an error of the Azure client means to us. Errors of anybody else are raised again.
 
     Of the client's own text nothing is taken over but error codes: it repeats signed URLs.
     """
-    from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
     if not isinstance(error, AzureError):
         raise error
+    if isinstance(error, ClientAuthenticationError) and error.status_code is None:
+        advice = "Give this machine an identity (managed, workload, a service principal), or run `az login`."
+        return AccessDenied(platform, verb, words="no identity of this machine gave a token", advice=advice)
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         return for_status(platform, verb, None, _no_answer_words(error))
     status = int(error.status_code)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from labelwright.domain import Image
 from labelwright.platforms.errors import PlatformError
 
-from .azure import IMAGE_STORE, translated
+from .azure import IMAGE_STORE, WITH_METADATA, is_folder, translated
 from .stored import StoredFile
 
 if TYPE_CHECKING:
@@ -104,12 +104,13 @@ class AzureEngine:
         return md5.hexdigest()
 
     def everything(self) -> Iterator[StoredFile]:
-        blobs = iter(self._client.list_blobs(results_per_page=5000))
+        blobs = iter(self._client.list_blobs(results_per_page=5000, include=WITH_METADATA))
         while True:
             blob = _asked("list what it holds", lambda: next(blobs, None))
             if blob is None:
                 return
-            yield _stored(blob)
+            if not is_folder(blob):
+                yield _stored(blob)
 
 
 def _settings(image: Image) -> ContentSettings:

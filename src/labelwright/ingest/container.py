@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import Secret
 
-from .azure import container_client, translated
+from .azure import WITH_METADATA, container_client, is_folder, machine_identity, translated
 from .patterns import Patterns
 from .sources import CannotRead, Found, SourceError, is_litter, printable
 
@@ -26,9 +26,9 @@ class ContainerSource:
     """The blobs of a container, in the container's order. Locations are blob names.
 
     `sas` may be given apart or as the query of the URL; it needs the rights to read and to list. The account's `key`
-    signs addresses for others, and reads where there is no `sas`. Names are what
-    follows the last slash of `prefix`: the prefix `2026/river/` makes `a.jpg` of `2026/river/a.jpg`. `timeout` in
-    seconds, for every answer.
+    signs addresses for others, and reads where there is no `sas`; with `identity`, this machine's own reads where there
+    is neither. Names are what follows the last slash of `prefix`: the prefix `2026/river/` makes `a.jpg` of
+    `2026/river/a.jpg`. `timeout` in seconds, for every answer.
     """
 
     def __init__(
@@ -40,12 +40,13 @@ class ContainerSource:
         *,
         sas: str | None = None,
         key: str | None = None,
+        identity: bool = False,
         threads: int = 16,
         timeout: float = 60.0,
         max_bytes: int = 128 * 1024 * 1024,
     ) -> None:
         self._url = container_url
-        self._sas, self._key = sas, key
+        self._sas, self._key, self._identity = sas, key, identity
         self._prefix = prefix
         self._patterns = Patterns(include, exclude)
         self._threads, self._timeout, self._max_bytes = threads, timeout, max_bytes
@@ -57,13 +58,17 @@ class ContainerSource:
     @property
     def _client(self) -> ContainerClient:
         if self._kept is None:
-            credential = self._sas or (None if "?" in self._url else self._key)
-            self._kept = container_client(self._url, sas=credential, threads=self._threads, timeout=self._timeout)
+            credential: Any = self._sas or (None if "?" in self._url else self._key)
+            if self._identity and not credential and "?" not in self._url:
+                credential = machine_identity()
+            self._kept = container_client(
+                self._url, credential=credential, threads=self._threads, timeout=self._timeout
+            )
         return self._kept
 
     def find(self) -> Iterator[Found | Reject]:
         inside = len(self._prefix.rpartition("/")[0]) + 1 if "/" in self._prefix else 0
-        blobs = iter(self._client.list_blobs(name_starts_with=self._prefix or None))
+        blobs = iter(self._client.list_blobs(name_starts_with=self._prefix or None, include=WITH_METADATA))
         yielded = 0
         while True:
             failure: PlatformError | None = None
@@ -76,7 +81,7 @@ class ContainerSource:
             if blob is None:
                 break
             name = str(blob.name)[inside:]
-            if _is_folder(name, blob.metadata) or any(is_litter(part) for part in name.split("/")):
+            if not name or is_folder(blob) or any(is_litter(part) for part in name.split("/")):
                 continue
             if not self._patterns.take(name):
                 continue
@@ -120,7 +125,7 @@ class ContainerSource:
         where, _, query = self._url.partition("?")
         plain = f"{where.rstrip('/')}/{quote(location, safe='/')}"
         if self._key is None:
-            return None if self._sas or query else Secret(plain)
+            return None if self._sas or query or self._identity else Secret(plain)
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
         now = datetime.now(UTC)
@@ -134,10 +139,3 @@ class ContainerSource:
             expiry=now + timedelta(seconds=seconds),
         )
         return Secret(f"{plain}?{signature}")
-
-
-def _is_folder(name: str, metadata: object) -> bool:
-    """Hierarchical storage accounts list folders as empty blobs."""
-    if not name or name.endswith("/"):
-        return True
-    return isinstance(metadata, dict) and metadata.get("hdi_isfolder") == "true"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from labelwright.platforms.protocol import Secret
@@ -14,6 +16,9 @@ from .container import ContainerSource
 from .manifests import ManifestSource
 from .sources import FilesSource, FolderSource, Found, SharesUrls, Source
 from .urls import UrlSource
+
+_COPIED_WITHIN = 2 * 3600.0
+"""Seconds."""
 
 
 def open_source(images: ImagesFrom, settings: Settings) -> Source:
@@ -30,17 +35,27 @@ def open_source(images: ImagesFrom, settings: Settings) -> Source:
         return ManifestSource(images.manifest, max_bytes=limits.max_bytes, allow_private=private)
     if images.urls:
         return UrlSource(images.urls, max_bytes=limits.max_bytes, allow_private=private)
-    sas = settings.container_sas.get_secret_value() if settings.container_sas else None
-    return ContainerSource(
+    return open_container(
         images.container or "",
-        images.prefix,
-        images.include,
-        images.exclude,
-        sas=sas,
-        key=settings.container_key.get_secret_value() if settings.container_key else None,
+        settings,
+        prefix=images.prefix,
+        include=images.include,
+        exclude=images.exclude,
         threads=settings.upload_threads,
-        timeout=settings.request_timeout,
         max_bytes=limits.max_bytes,
+    )
+
+
+def open_container(url: str, settings: Settings, **more: Any) -> ContainerSource:
+    """A container by the first that the settings have: its signature, its account's key, this machine's identity; else
+    as anybody may read it."""
+    return ContainerSource(
+        url,
+        sas=settings.container_sas.get_secret_value() if settings.container_sas else None,
+        key=settings.container_key.get_secret_value() if settings.container_key else None,
+        identity=settings.container_identity,
+        timeout=settings.request_timeout,
+        **more,
     )
 
 
@@ -59,10 +74,22 @@ def address_of(images: ImagesFrom, location: str) -> str:
     return Path(location).as_uri()
 
 
-def signed_address_of(images: ImagesFrom, location: str, settings: Settings) -> str:
-    """The URL of an image of an Azure container with the signature that opens it: a secret, for Azure's own copying."""
-    sas = settings.container_sas.get_secret_value().removeprefix("?") if settings.container_sas else ""
-    return address_of(images, location) + (f"?{sas}" if sas else "")
+def addresses_to_copy(images: ImagesFrom, source: Source, settings: Settings) -> Callable[[str], str] | None:
+    """Gives the URL of an image of an Azure container with what opens it: a secret, for Azure's own copying.
+
+    None where there is none to give: only this machine's identity opens the container.
+    """
+    if settings.container_sas is not None:
+        sas = settings.container_sas.get_secret_value().removeprefix("?")
+        return lambda location: f"{address_of(images, location)}?{sas}"
+    if settings.container_identity and settings.container_key is None:
+        return None
+
+    def address(location: str) -> str:
+        shared = source.url_for(location, _COPIED_WITHIN) if isinstance(source, SharesUrls) else None
+        return shared.value if shared is not None else address_of(images, location)
+
+    return address
 
 
 def limits_of(images: ImagesFrom) -> Limits:

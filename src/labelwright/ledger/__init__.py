@@ -12,12 +12,13 @@ from .campaigns import CampaignRecord, Campaigns, Move
 from .database import Database
 from .effects import AlreadyThere, Effect, Effects
 from .errors import LedgerError, UnknownCampaign
-from .inbox import Inbox, Letter
+from .inbox import DROPS, Inbox, Letter, drop_key
 from .leases import CampaignBusy, Lease, LeaseLost, Leases
 from .manifest import ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
 
 __all__ = [
+    "DROPS",
     "AlreadyThere",
     "CampaignBusy",
     "CampaignRecord",
@@ -32,6 +33,7 @@ __all__ = [
     "Move",
     "UnknownCampaign",
     "campaign_lease",
+    "drop_key",
     "open_ledger",
     "stretches",
 ]

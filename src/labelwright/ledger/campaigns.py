@@ -56,6 +56,11 @@ def _last_progress(connection: Connection, title: str) -> dict[str, tuple[int, i
     return {row.labeler: (row.done, row.total) for row in rows}
 
 
+def _seen(done: int, total: int, labelers: Sequence[tuple[str, int, int]]) -> dict[str, tuple[int, int]]:
+    """By labeler; all together under no name."""
+    return {"": (done, total)} | {name: (of_it, whole) for name, of_it, whole in labelers if name}
+
+
 class Campaigns:
     """The campaigns, by title."""
 
@@ -141,7 +146,7 @@ class Campaigns:
 
         Answers whether anything changed since the last look; then the change is kept, and an event tells of it.
         """
-        seen = {"": (done, total)} | {name: (of_it, whole) for name, of_it, whole in labelers if name}
+        seen = _seen(done, total, labelers)
         with self._database.write() as connection:
             connection.execute(
                 update(t.campaigns).where(t.campaigns.c.title == title).values(done=done, total=total, looked_at=now())
@@ -161,6 +166,12 @@ class Campaigns:
                 }
                 write_event(connection, title, "progressed", str(number), payload)
         return bool(changed)
+
+    def saw(self, title: str, done: int, total: int, labelers: Sequence[tuple[str, int, int]] = ()) -> bool:
+        """Whether the last look saw just this; then there is nothing to write but that it was looked at again."""
+        with self._database.read() as connection:
+            before = _last_progress(connection, title)
+        return all(before.get(name) == counts for name, counts in _seen(done, total, labelers).items())
 
     def record_looks(self, titles: Sequence[str]) -> None:
         """Looked at, and nothing had changed."""

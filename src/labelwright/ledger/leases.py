@@ -77,6 +77,11 @@ class Leases:
             return found
         return lease.expires_at > now()
 
+    def holds(self, lease: Lease) -> bool:
+        """Whether nobody else should even try to take it. One that ends later than any living holder would have said
+        (the clock was set back) does not hold: whoever takes it watches it first."""
+        return self.alive(lease) and (_seems_alive(lease.process) is not None or not self._ends_too_late(lease))
+
     def take(self, name: str, holder: str, run: str | None = None) -> Lease:
         """Take the lease, from a dead holder too. Raises CampaignBusy."""
         known = self.find(name)
@@ -113,7 +118,7 @@ class Leases:
 
     def _stopped(self, lease: Lease) -> bool:
         """Of a lease that ends too late to be true (the clock was set back): whether nobody renews it."""
-        if lease.expires_at - now() <= timedelta(seconds=self._lifetime + 5):
+        if not self._ends_too_late(lease):
             return False
         end = time.monotonic() + self._lifetime / 2
         while time.monotonic() < end:
@@ -122,6 +127,9 @@ class Leases:
             if seen is None or (seen.token, seen.renewals) != (lease.token, lease.renewals):
                 return False
         return True
+
+    def _ends_too_late(self, lease: Lease) -> bool:
+        return lease.expires_at - now() > timedelta(seconds=self._lifetime + 5)
 
     def renew(self, lease: Lease) -> None:
         """Raises LeaseLost when another process has it."""

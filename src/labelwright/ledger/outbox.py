@@ -75,7 +75,8 @@ class Outbox:
 
 def write_event(connection: Connection, title: str, kind: str, key: str, payload: dict[str, Any]) -> None:
     """Within a transaction that changes what the event tells of. Raises IntegrityError when it is there already."""
-    row = {"id": str(uuid4()), "campaign": title, "kind": kind, "key": key, "payload": payload, "occurred_at": now()}
+    row: dict[str, Any] = {"id": str(uuid4()), "campaign": title, "kind": kind, "key": key, "occurred_at": now()}
+    row["payload"] = t.whole_texts(payload)
     connection.execute(insert(t.events).values(row))
 
 

@@ -24,11 +24,27 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 metadata = MetaData()
 
 
+def whole_text(text: str) -> str:
+    """Without halves of surrogate pairs, which JSON may hold and no UTF-8 can: each becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def whole_texts(told: Any) -> Any:
+    """The same for every text in what is written down as JSON."""
+    if isinstance(told, str):
+        return whole_text(told)
+    if isinstance(told, dict):
+        return {whole_texts(key): whole_texts(value) for key, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [whole_texts(value) for value in told]
+    return told
+
+
 class Words(TypeDecorator[str]):
     """A text: of the given length at most, people say, but SQLite does not care and Postgres shall not either.
 
-    Compared byte by byte everywhere, so that an order means the same in every database. Postgres holds no NUL; what
-    servers say may have one.
+    Compared byte by byte everywhere, so that an order means the same in every database. Postgres holds no NUL, and no
+    database half a surrogate pair; what servers say may have both.
     """
 
     impl = Text
@@ -44,7 +60,10 @@ class Words(TypeDecorator[str]):
         return dialect.type_descriptor(String(self.length) if self.length else Text())
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value.replace("\0", "\ufffd") if value and dialect.name == "postgresql" else value
+        if value is None:
+            return None
+        value = whole_text(value)
+        return value.replace("\0", "\ufffd") if dialect.name == "postgresql" else value
 
 
 def _campaign() -> ForeignKey:
@@ -193,7 +212,7 @@ drops = Table(
     Column("key", Words(64), primary_key=True),
     Column("blob", Words(), nullable=False),
     Column("etag", Words(200), nullable=False),
-    Column("campaign", Words(200), nullable=False),
+    Column("campaign", Words(200), nullable=False, comment="empty: this version is refused and left to a person"),
     Column("launched_at", DateTime(timezone=True), nullable=False),
 )
 

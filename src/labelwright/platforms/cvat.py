@@ -184,15 +184,14 @@ class Cvat:
             told = f"campaign {campaign} is {now.state}: {now.done} of {now.total} images are {self.options.done_means}"
             raise PlatformRefused(NAME, f"finish campaign {campaign}", words=told)
         for job in self._jobs(place, tasks):
-            if job.stage is not Stage.ACCEPTANCE or job.state is not JobState.COMPLETED:
+            if not job.accepted:
                 cvat_jobs.move(self._client, job, Stage.ACCEPTANCE, JobState.COMPLETED)
 
     def reopen_campaign(self, campaign: str) -> None:
         """Every job goes back to its labeler, in progress.
 
-        Where done means labeled, all of them first wait in validation, completed: by that a reopening that was
-        interrupted is known, and gone on with. Where it means accepted there is no such mark: after an interruption
-        the jobs that are still accepted are to be moved one by one.
+        All of them are marked first, by a stage and a state that no job has otherwise at that time: by what is marked a
+        reopening that was interrupted is known, and gone on with.
         """
         place = self._place(campaign)
         tasks = self._tasks(place)
@@ -200,17 +199,26 @@ class Cvat:
         if state is RemoteState.CREATED:
             told = f"campaign {campaign} was never completed"
             raise PlatformRefused(NAME, f"reopen campaign {campaign}", words=told, advice="Activate it instead.")
-        labeled = self.options.done_means is DoneMeans.LABELED
-        waiting = [job for job in jobs if job.stage is Stage.VALIDATION and job.state is JobState.COMPLETED]
-        if state is RemoteState.ACTIVE and not labeled:
+        mark = cvat_jobs.REOPENING[self.options.done_means]
+        waiting = [job for job in jobs if (job.stage, job.state) == mark]
+        if state is RemoteState.ACTIVE and not waiting:
             return
-        if state is not RemoteState.ACTIVE:
-            for job in jobs if labeled else ():
-                if job not in waiting:
-                    cvat_jobs.move(self._client, job, Stage.VALIDATION, JobState.COMPLETED)
-            waiting = jobs
-        for job in waiting:
-            cvat_jobs.move(self._client, job, Stage.ANNOTATION, JobState.IN_PROGRESS)
+        # Where labeled means done, marked jobs are done: the campaign is active when all of them were marked. Where it
+        # is accepted, it is active with the first mark, and what is accepted still waits for its own.
+        lacking = jobs
+        if state is RemoteState.ACTIVE:
+            by_acceptance = self.options.done_means is DoneMeans.ACCEPTED
+            lacking = [job for job in jobs if by_acceptance and job.accepted]
+        for job in lacking:
+            if job not in waiting:
+                cvat_jobs.move(self._client, job, *mark)
+                waiting.append(job)
+        reviewers = self.server.people.ids(self.options.reviewers)
+        people = self._assignees(tasks) if reviewers and self.options.assign else []
+        for number, job in enumerate(jobs):
+            if job in waiting:
+                user = people[number % len(people)] if people and job.assignee in reviewers else None
+                cvat_jobs.move(self._client, job, Stage.ANNOTATION, JobState.IN_PROGRESS, user)
 
     def delete_campaign(self, campaign: str) -> None:
         """Of a project that others share only the campaign's tasks are deleted."""

@@ -7,23 +7,26 @@ What cannot be a label of ours is left out of its image with its place and the r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, isfinite, radians, sin
 from typing import Any
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Mask, Polygon, Shape, Size, WholeImage
 from labelwright.domain.geometry import Point
 
-from .cvat_masks import outline
+from .cvat_masks import drawn, encoded
 from .cvat_schema import CvatLabels
 from .cvat_shapes import CvatFrames
-from .cvat_tracks import shapes_of
+from .cvat_tracks import end_of, shapes_of
 
 PREDICTED = "auto"
 """The `source` of what we put in; a person's own work is "manual"."""
+
+BY_PEOPLE = ("manual", "semi-auto")
+"""Drawn by a person, or put in by a model and corrected by a person."""
 
 ROUNDING = 1.0
 """Pixels that a shape may reach beyond its image without a word: people drag to the edge and beyond."""
@@ -35,7 +38,7 @@ class LeftOut:
 
     task: int
     kind: str
-    """shape, track or tag."""
+    """shape, track or tag; image or job where it is no single annotation, which then has neither id nor label."""
     id: int | None
     frame: int
     image: str
@@ -49,7 +52,9 @@ class LeftOut:
     def __str__(self) -> str:
         where = f"frame {self.frame} ({self.image})" if self.image else f"frame {self.frame}"
         holder = f"task {self.task}" + (f", job {self.job}" if self.job is not None else "")
-        return f"{self.kind} {self.id} of {holder}, {where}, label {self.label}: {self.reason}"
+        what = f"{self.kind} {self.id}" if self.kind not in ("image", "job") else self.kind
+        label = f", label {self.label}" if self.label else ""
+        return f"{what} of {holder}, {where}{label}: {self.reason}"
 
 
 class Malformed(InvalidShape):
@@ -66,6 +71,8 @@ class Reader:
     names: Mapping[int, str]
     """Our names of the frames."""
     job: int | None = None
+    jobs: Sequence[range] = ()
+    """The frames of each job, where the task is read as a whole."""
 
     def __post_init__(self) -> None:
         self.left_out: list[LeftOut] = []
@@ -94,13 +101,17 @@ class Reader:
             size = Size(told.width, told.height)
             yield LabeledImage(self.names[frame], size, tuple(annotations), f"{self.task}/{frame}")
 
+    def note(self, frame: int, reason: str) -> None:
+        """Something that is left out and is no single annotation."""
+        self._leave_out("job", {}, frame, reason)
+
     def _by_frame(self, answer: Mapping[str, Any], last: int) -> dict[int, list[tuple[str, Mapping[str, Any]]]]:
         """What is said of each frame, in the order in which it was said: shapes by their ids, tracks, tags."""
         said: dict[int, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
         for shape in sorted(_objects(answer, "shapes"), key=_id):
             said[_frame(shape)].append(("shape", shape))
         for track in sorted(_objects(answer, "tracks"), key=_id):
-            for shape in shapes_of(track, last):
+            for shape in shapes_of(track, end_of(track, self.jobs, last)):
                 said[_frame(shape)].append(("track", shape))
         for tag in sorted(_objects(answer, "tags"), key=_id):
             said[_frame(tag)].append(("tag", tag))
@@ -134,7 +145,7 @@ class Reader:
     def _leave_out(
         self, kind: str, item: Mapping[str, Any], frame: int, reason: str, *, malformed: bool = False
     ) -> None:
-        label = self._label_names.get(_whole(item.get("label_id")), f"{item.get('label_id')}")
+        label = self._label_names.get(_whole(item.get("label_id")), str(item.get("label_id", "")))
         image = self.names.get(frame, "")
         self.left_out.append(LeftOut(self.task, kind, item.get("id"), frame, image, label, reason, malformed, self.job))
 
@@ -156,7 +167,7 @@ def shape_from(item: Mapping[str, Any]) -> Shape:
             raise Malformed(f"polygon: {len(points)} numbers, it takes an even number from 6")
         return Polygon(_corners(points))
     if kind == "mask":
-        return outline(points)
+        return drawn(points)
     raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export")
 
 
@@ -200,11 +211,13 @@ def said_of(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool
     return shapes, tags
 
 
-def _points_of(shape: Box | Polygon) -> tuple[str, list[float]]:
+def _points_of(shape: Box | Polygon | Mask) -> tuple[str, list[float]]:
+    if isinstance(shape, Mask):
+        return "mask", [*encoded(shape)]
     return ("polygon", shape.flat) if isinstance(shape, Polygon) else ("rectangle", list(shape.corners))
 
 
-def _cut(shape: Box | Polygon, size: Size) -> Box | Polygon:
+def _cut(shape: Box | Polygon | Mask, size: Size) -> Box | Polygon | Mask:
     """The part of a shape that lies in its image."""
     if isinstance(shape, Polygon) and _convex(shape):
         return _clipped(shape, size)
@@ -239,7 +252,7 @@ def _convex(polygon: Polygon) -> bool:
     return all(turn >= 0 for turn in turns) or all(turn <= 0 for turn in turns)
 
 
-def _nearly_inside(shape: Box | Polygon, size: Size) -> bool:
+def _nearly_inside(shape: Box | Polygon | Mask, size: Size) -> bool:
     box = shape.box
     return (
         box.xmin >= -ROUNDING
@@ -256,7 +269,9 @@ def _corners(points: list[float]) -> tuple[Point, ...]:
 
 
 def _score(item: Mapping[str, Any]) -> float:
-    """Newer servers tell how sure a model was; people are sure."""
+    """Newer servers tell how sure a model was, also of what a person corrected since: people are sure."""
+    if item.get("source") in BY_PEOPLE:
+        return 1.0
     score = item.get("score")
     return float(score) if _is_number(score) and 0 <= score <= 1 else 1.0  # type: ignore[operator,arg-type]
 

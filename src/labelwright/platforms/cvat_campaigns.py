@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .cvat_imports import covered
-from .cvat_shapes import CvatJob, CvatProject, CvatTask, DoneMeans, JobState, Stage
+from .cvat_shapes import CvatJob, CvatProject, CvatTask, DoneMeans
 from .errors import NotFound
 from .protocol import LabelerProgress, RemoteCampaign, RemoteState
 
@@ -91,7 +91,7 @@ def standing(
 def _state(jobs: list[CvatJob], all_done: bool, means: DoneMeans, *, assigned: bool) -> RemoteState:
     if not jobs:
         return RemoteState.CREATED
-    if all(job.stage is Stage.ACCEPTANCE and job.state is JobState.COMPLETED for job in jobs):
+    if all(job.accepted for job in jobs):
         return RemoteState.FINISHED
     if all_done:
         return RemoteState.COMPLETED

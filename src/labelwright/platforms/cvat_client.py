@@ -25,6 +25,7 @@ NAME = "cvat"
 ACCEPT = "application/vnd.cvat+json"
 
 _REST_TOKEN = re.compile(r"[0-9a-f]{40}")
+_ANOTHER_WAY = "A personal access token, as the key alone, does without a password."
 _WITH_REQUESTS = (2, 16)
 """The first version with GET /api/requests."""
 
@@ -206,8 +207,12 @@ class Client:
                 raise
             said = refused.words.replace(self._secret.value, "***")
         else:
-            return Fields(NAME, verb, reply.data).text("key")
-        raise AccessDenied(NAME, verb, status=400, words=said, advice="Check user name and password.")
+            answer = Fields(NAME, verb, reply.data)
+            if answer.has("key"):
+                return answer.text("key")
+            told = "the password was taken, and no token came: this server lets only browsers log in that way"
+            raise AccessDenied(NAME, verb, status=reply.status, words=told, advice=_ANOTHER_WAY)
+        raise AccessDenied(NAME, verb, status=400, words=said, advice=f"Check user name and password. {_ANOTHER_WAY}")
 
 
 def json_of(verb: str, reply: Reply) -> Fields | None:

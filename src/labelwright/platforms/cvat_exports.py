@@ -19,6 +19,12 @@ What = Literal["tasks", "projects", "jobs"]
 TRIES = 3
 """How often an export is begun anew: its file was fetched by somebody else, or its request expired."""
 
+_OTHER_DIALECT = (404, 405, 410)
+"""How a way to export is answered that the server does not have; a format that it switched off is a 405, too."""
+
+_GONE = ("not finished", "unknown export request")
+"""What a server says of a file that is not there any more, or again not yet."""
+
 _ADVICE = "A malformed shape can block every export: look for one with the task 'find malformed shapes'."
 
 
@@ -46,13 +52,18 @@ class Export:
         when the download broke off (what is in the file then is no export: begin again, with a file that is empty).
         """
         ways = (self._by_request, self._by_polling)
-        for number, way in enumerate(ways if self.client.likely_has_requests else reversed(ways)):
-            try:
-                return way(file)
-            except PlatformRefused as refused:
-                if number or refused.status not in (404, 405, 410):
-                    raise
-        raise AssertionError("unreachable")
+        first, second = ways if self.client.likely_has_requests else reversed(ways)
+        try:
+            return first(file)
+        except PlatformRefused as refused:
+            if refused.status not in _OTHER_DIALECT:
+                raise
+            told = refused
+        try:
+            return second(file)
+        except PlatformRefused as refused:
+            # Neither way is there: it was the thing, or its format, that is not, as the way of its dialect says.
+            raise (told if refused.status in _OTHER_DIALECT else refused) from None
 
     # 2.15
 
@@ -76,15 +87,18 @@ class Export:
             self._wait(file)
 
     def _fetched(self, path: str, params: dict[str, str | int], file: BinaryIO) -> bool:
-        """Whether the file was there. It is not when somebody else fetched it: then it is being made anew."""
+        """Whether the file was there. It is not when somebody else fetched it, when it expired, and when the same was
+        asked for again meanwhile."""
         file.seek(0)
         file.truncate()
         try:
             reply = self.client.ask(self.verb, "GET", path, params=params, sink=file.write)
         except PlatformRefused as refused:
-            if refused.status == 400 and "not finished" in refused.words:
-                return False
-            raise
+            told = refused.words.lower()
+            gone = refused.status == 404 or (refused.status == 400 and any(words in told for words in _GONE))
+            if not gone:
+                raise
+            return False
         return reply.status == 200
 
     # Newer
@@ -135,9 +149,13 @@ class Export:
             except NotFound:
                 return None
             status = answer.text("status").lower()
+            if status == "finished" and not answer.has("result_url"):
+                told = "it was made and put into a cloud storage, where the server is set to put exports of it"
+                advice = "Take the file from there, or set the target storage to local on CVAT's page."
+                raise PlatformRefused(NAME, self.verb, status=200, words=told, advice=advice)
             if status == "finished":
                 return answer.text("result_url")
-            if status not in ("queued", "started"):
+            if status not in ("queued", "started", "deferred", "scheduled"):
                 words = answer.text("message").strip() if answer.has("message") else status
                 raise PlatformRefused(NAME, self.verb, status=200, words=words[-500:], advice=_ADVICE)
             self._wait(file)

@@ -23,8 +23,14 @@ _STATES = {
     "started": SetState.FINISHING,
     "finished": SetState.FINISHED,
     "failed": SetState.FAILED,
+    # Not in CVAT's own list, but in that of the queue behind it, whose words it passes on.
+    "deferred": SetState.FINISHING,
+    "scheduled": SetState.FINISHING,
+    "canceled": SetState.FAILED,
+    "stopped": SetState.FAILED,
 }
-_UNREADABLE = re.compile(r"cannot identify image file ['\"](?:[^'\"]*/)?([^/'\"]+)['\"]")
+_UNREADABLE = re.compile(r"cannot identify image file (['\"])(?:.*/)?([^/]+?)\1")
+"""Within double quotes where the name holds a single one."""
 
 
 def covered(task: CvatTask, jobs: Iterable[CvatJob]) -> bool:
@@ -51,7 +57,7 @@ def read_import(client: Client, task: CvatTask, request: str | None) -> RemoteBa
 def unreadable(words: str) -> tuple[tuple[str, str], ...]:
     """The file on which an import failed, if it says so, under our name and with the reason."""
     found = _UNREADABLE.search(words)
-    return ((name_of(found[1]), "CVAT cannot identify it as an image"),) if found else ()
+    return ((name_of(found[2]), "CVAT cannot identify it as an image"),) if found else ()
 
 
 def _told(client: Client, task: CvatTask, request: str | None) -> tuple[SetState, str] | None:

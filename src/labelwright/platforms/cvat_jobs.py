@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from .cvat_client import NAME, Client
-from .cvat_shapes import CvatJob, JobState, Stage, job_from, labels_are_put_into
+from .cvat_shapes import CvatJob, DoneMeans, JobState, Stage, job_from, labels_are_put_into
 from .errors import PlatformRefused
+
+REOPENING = {
+    DoneMeans.LABELED: (Stage.VALIDATION, JobState.COMPLETED),
+    DoneMeans.ACCEPTED: (Stage.ACCEPTANCE, JobState.REJECTED),
+}
+"""How jobs are marked that are about to go back to their labelers."""
 
 
 def jobs_of(client: Client, *, project: int | None = None, task: int | None = None) -> list[CvatJob]:
@@ -27,7 +33,7 @@ def job_of(client: Client, job: int) -> CvatJob:
 
 
 def assign(client: Client, job: int, user: int | None) -> None:
-    advice = "Outside an organization CVAT lets nobody be assigned but yourself: name one in the options."
+    advice = "Outside an organization only an administrator may assign others: name one in the options."
     path, said = f"/api/jobs/{job}", {"assignee": user}
     client.call(f"assign job {job}", "PATCH", path, json=said, advice=advice)
 
@@ -57,7 +63,8 @@ class People:
 
     def id(self, name: str) -> int:
         """Of a user name, or of an e-mail address: that of ourselves, or of a user who is called so, or is called by
-        the part before the @ (CVAT shows addresses to administrators only), or of a person who is invited.
+        the part before the @, or whose address it is (CVAT shows addresses to administrators only), or of a person
+        who is invited.
 
         Raises PlatformRefused for one who is not there.
         """
@@ -71,6 +78,9 @@ class People:
                 other = "@" in name and address and str(address).lower() != name.lower()
                 if user.text("username") == called and not other:
                     return user.whole("id")
+        for user in self._client.all(verb, "/api/users") if "@" in name else ():  # nothing finds them by their address
+            if str(user.json.get("email") or "").lower() == name.lower():
+                return user.whole("id")
         if "@" in name and self._invite and self._client.organization:
             return self._invited(name)
         where = f"in organization {self._client.organization}" if self._client.organization else "outside organizations"

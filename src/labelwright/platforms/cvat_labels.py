@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from labelwright.domain import LabeledImage
 
@@ -14,7 +15,8 @@ from .cvat_imports import covered
 from .cvat_names import name_of
 from .cvat_schema import CvatLabels
 from .cvat_server import Server
-from .cvat_shapes import CvatTask
+from .cvat_shapes import CvatJob, CvatTask
+from .errors import PlatformUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,41 @@ def read_task(server: Server, task: CvatTask, labels: CvatLabels, start: int) ->
     reader = _reader(server, task, labels)
     if task.overlap or task.size <= page:
         # CVAT brings together what neighbouring jobs say of the images that they share.
-        answer = server.annotations(task=task.id)
-        return Read(tuple(reader.images(answer, done, range(task.size))), tuple(reader.left_out), task.size)
+        answer = _together(server, task)
+        if answer is not None:
+            reader.jobs = [job.frames for job in jobs]
+            return Read(tuple(reader.images(answer, done, range(task.size))), tuple(reader.left_out), task.size)
     images: list[LabeledImage] = []
-    for job in sorted(jobs, key=lambda job: job.start):
-        if job.start < start or not job.done(means):
+    for job, frames in _owned(jobs):
+        wanted = done.intersection(frames)
+        if job.start < start or not wanted:
             continue
         if len(images) >= page:
             return Read(tuple(images), tuple(reader.left_out), job.start)
-        images += reader.images(server.annotations(job=job.id), job.frames, job.frames)
+        reader.job = job.id
+        images += reader.images(server.annotations(job=job.id), wanted, job.frames)
+        if len(frames) < len(job.frames):
+            reader.note(job.start, "what this job says of images that an earlier one has too: CVAT could not join them")
     return Read(tuple(images), tuple(reader.left_out), task.size)
+
+
+def _together(server: Server, task: CvatTask) -> dict[str, Any] | None:
+    """The annotations of all jobs of a task. None: CVAT cannot bring them together, as it compares the shapes of two
+    jobs on the images that they share, and one of them is malformed. Each job's own are told all the same."""
+    try:
+        return server.annotations(task=task.id)
+    except PlatformUnavailable as error:
+        if error.status != 500:
+            raise
+        return None
+
+
+def _owned(jobs: Iterable[CvatJob]) -> Iterator[tuple[CvatJob, list[int]]]:
+    """The jobs in the order of their images, each with those that no earlier one has."""
+    taken: set[int] = set()
+    for job in sorted(jobs, key=lambda job: (job.start, job.id)):
+        yield job, [frame for frame in job.frames if frame not in taken]
+        taken.update(job.frames)
 
 
 def malformed(server: Server, task: CvatTask, labels: CvatLabels) -> Iterator[LeftOut]:

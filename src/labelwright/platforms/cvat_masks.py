@@ -1,4 +1,4 @@
-"""Masks of CVAT: runs of pixels in a box, and the outline that one of our polygons can say.
+"""Masks of CVAT: runs of pixels in a box; and what they are here: an outline where one says the same, else a mask.
 
 A mask's points are the lengths of runs (the first of pixels that are not set), then left, top, right and bottom of its
 box, both edges counted. Pixel (x, y) is the square from (x, y) to (x + 1, y + 1).
@@ -8,28 +8,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
-from labelwright.domain import InvalidShape, Polygon
+from labelwright.domain import InvalidShape, Mask, Polygon
 
 _Corner = tuple[int, int]
 
 
-def outline(points: Sequence[float]) -> Polygon:
-    """The polygon whose pixels are just those of the mask.
-
-    Raises InvalidShape, in words, for what one simple polygon cannot say: several parts, or holes.
-    """
+def drawn(points: Sequence[float]) -> Polygon | Mask:
+    """The polygon whose pixels are just those of the mask, which every reader of a dataset understands; a mask for
+    several parts, holes, and parts that touch at a corner. Raises InvalidShape for what is no mask, or an empty one."""
     bits, left, top = decoded(points)
-    rings = _rings(bits)
-    parts = [ring for ring in rings if _area(ring) > 0]
-    if not parts:
+    if not bits.any():
         raise InvalidShape("the mask is empty")
-    if len(rings) > 1:
-        what = f"{len(parts)} parts" if len(parts) > 1 else f"{len(rings) - 1} holes"
-        raise InvalidShape(f"the mask has {what}, and a polygon has one outline")
-    return Polygon(tuple((float(x + left), float(y + top)) for x, y in parts[0]))
+    rings = _rings(bits)
+    if len(rings) == 1:
+        with suppress(InvalidShape):  # it meets itself at a corner
+            return Polygon(tuple((float(x + left), float(y + top)) for x, y in rings[0]))
+    edges = np.diff(np.pad(bits, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    (rows, starts), (_, ends) = np.nonzero(edges == 1), np.nonzero(edges == -1)
+    return Mask(tuple(zip((rows + top).tolist(), (starts + left).tolist(), (ends + left).tolist(), strict=True)))
+
+
+def encoded(mask: Mask) -> list[int]:
+    """A mask's points, as CVAT takes them."""
+    box = mask.box
+    left, top, right, bottom = map(int, box.corners)
+    bits = np.zeros((bottom - top, right - left), dtype=bool)
+    for y, start, end in mask.runs:
+        bits[y - top, start - left : end - left] = True
+    flat = bits.reshape(-1)
+    borders = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0))
+    return [*np.diff(np.r_[0, borders, flat.size]).tolist(), left, top, right - 1, bottom - 1]
 
 
 def decoded(points: Sequence[float]) -> tuple[np.ndarray, int, int]:
@@ -92,9 +104,3 @@ def _without_straights(ring: list[_Corner]) -> list[_Corner]:
         if (ring[i][0] - ring[i - 1][0]) * (ring[(i + 1) % count][1] - ring[i][1])
         != (ring[i][1] - ring[i - 1][1]) * (ring[(i + 1) % count][0] - ring[i][0])
     ]
-
-
-def _area(ring: list[_Corner]) -> float:
-    """Positive for a part, negative for a hole."""
-    pairs = zip(ring, [*ring[1:], ring[0]], strict=True)
-    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairs) / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from labelwright.domain import LabeledImage
@@ -15,6 +15,10 @@ from .cvat_schema import CvatLabels
 from .cvat_server import Server
 from .errors import PlatformRefused
 
+OBJECTS_A_REQUEST = 2000
+"""So that one is answered in seconds: CVAT answers when all of them are in its database. Some that came in before it
+broke off are taken out by the next try."""
+
 _SCORES = (2, 50)
 """Servers from here on keep how sure a prediction is; older ones know people's work only."""
 
@@ -23,7 +27,7 @@ def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage])
     """Images by their ids, "TASK/FRAME". What people drew stays. Raises PlatformRefused where people have begun, and
     for a label that the project does not have."""
     labels = server.labels(project)
-    ours = {task.id for task in server.tasks_of(project)}
+    ours = {task.id: task for task in server.tasks_of(project)}
     by_task: dict[int, dict[int, LabeledImage]] = defaultdict(dict)
     for image in images:
         task, _, frame = image.remote_id.partition("/")
@@ -31,14 +35,23 @@ def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage])
             raise PlatformRefused(NAME, verb, words=f"'{image.remote_id}' is the id of no image of the campaign")
         by_task[int(task)][int(frame)] = image
     for task_id, frames in by_task.items():
-        for job in cvat_jobs.jobs_of(server.client, task=task_id):
-            if not job.untouched and not frames.keys().isdisjoint(job.frames):
+        jobs = [
+            job for job in cvat_jobs.jobs_of(server.client, task=task_id) if not frames.keys().isdisjoint(job.frames)
+        ]
+        for job in jobs:
+            if not job.untouched:
                 told = f"job {job.id} is {job.state} in {job.stage}: people have begun with it"
                 raise PlatformRefused(NAME, verb, words=told, advice="Put predictions in before labelers work.")
         shapes, tags = _said(server, verb, frames, labels)
-        _take_out(server, task_id, frames)
-        if shapes or tags:
-            server.change_annotations("create", {"shapes": shapes, "tags": tags}, task=task_id)
+        if ours[task_id].overlap:
+            # An image in two jobs has its predictions in both. Asked for the task CVAT shows one of them, and deletes
+            # that one.
+            for job in jobs:
+                _take_out(server, frames, job=job.id)
+        else:
+            _take_out(server, frames, task=task_id)
+        for some in _requests({"shapes": shapes, "tags": tags}):
+            server.change_annotations("create", some, task=task_id)
 
 
 def _said(
@@ -58,11 +71,17 @@ def _said(
     return shapes, tags
 
 
-def _take_out(server: Server, task: int, frames: Mapping[int, LabeledImage]) -> None:
-    there = server.annotations(task=task)
+def _take_out(server: Server, frames: Mapping[int, LabeledImage], **place: int) -> None:
+    there = server.annotations(**place)
     old = {
         kind: [one for one in there.get(kind) or () if one.get("source") == PREDICTED and one.get("frame") in frames]
         for kind in ("shapes", "tags")
     }
-    if any(old.values()):
-        server.change_annotations("delete", old, task=task)
+    for some in _requests(old):
+        server.change_annotations("delete", some, **place)
+
+
+def _requests(objects: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Sequence[Any]]]:
+    for kind, some in objects.items():
+        for first in range(0, len(some), OBJECTS_A_REQUEST):
+            yield {kind: some[first : first + OBJECTS_A_REQUEST]}

@@ -8,10 +8,15 @@ from typing import Any
 
 from labelwright.domain import Attribute, Geometry, Label, LabelSchema
 
+from .errors import PlatformRefused
 from .fields import Fields
 
 TYPES = {Geometry.BOX: "rectangle", Geometry.POLYGON: "polygon", Geometry.IMAGE: "tag", Geometry.ANY: "any"}
 """CVAT accepts a type that it does not know without a word; these are known."""
+
+VALUES = 4096
+"""Characters that all values of an attribute may take: CVAT keeps them as one text, a line each, and answers 500 to
+more."""
 
 _DRAWN = {
     Geometry.BOX: {"rectangle", "any"},
@@ -68,6 +73,9 @@ def _label_for(label: Label) -> dict[str, Any]:
 
 def _attribute_for(attribute: Attribute) -> dict[str, Any]:
     values = list(attribute.values)
+    if len("\n".join(values)) > VALUES or any("\n" in value for value in values):
+        told = f"the values of attribute '{attribute.name}' take more than {VALUES} characters, or hold line breaks"
+        raise PlatformRefused("cvat", "take the labels", words=told, advice="Use fewer or shorter ones, or free text.")
     return {
         "name": attribute.name,
         "mutable": False,

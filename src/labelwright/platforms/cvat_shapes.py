@@ -83,9 +83,12 @@ class CvatJob:
     def frames(self) -> range:
         return range(self.start, self.stop + 1)
 
+    @property
+    def accepted(self) -> bool:
+        return self.stage is Stage.ACCEPTANCE and self.state is JobState.COMPLETED
+
     def done(self, means: DoneMeans) -> bool:
-        accepted = means is DoneMeans.LABELED or self.stage is Stage.ACCEPTANCE
-        return accepted and self.state is JobState.COMPLETED
+        return self.accepted or (means is DoneMeans.LABELED and self.state is JobState.COMPLETED)
 
     @property
     def untouched(self) -> bool:

@@ -3,11 +3,14 @@
 Rectangles move evenly from one key frame to the next, their angle on the shorter way. Other shapes stay as they were at
 the last key frame unless both have as many points, which then move evenly. An object that is `outside` is not to be
 seen from that key frame until one that is not.
+
+A track ends with its job. Servers before 2.48 forget that when they bring the jobs of a task together (issues 8932 and
+9860 of cvat-ai/cvat): what was left on the last image of one job would be seen on every image of those behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +27,31 @@ def shapes_of(track: Mapping[str, Any], last: int) -> Iterator[dict[str, Any]]:
 
     Of a key frame that cannot be read the shape is passed on as it is, for whoever names what is malformed.
     """
-    keys = sorted((_key(one) for one in track.get("shapes") or () if isinstance(one, Mapping)), key=lambda k: k.frame)
+    keys = _keys(track)
     for key, following in zip(keys, [*keys[1:], None], strict=True):
         if key.outside:
             continue
         end = min(last + 1, following.frame) if following else last + 1
-        for frame in range(key.frame, max(end, key.frame + 1)):
+        end = max(end, key.frame + 1) if key.frame >= 0 else key.frame + 1
+        for frame in range(key.frame, end):
             yield _plain(track, key, following, frame)
+
+
+def end_of(track: Mapping[str, Any], jobs: Sequence[range], last: int) -> int:
+    """The last frame on which a track can be seen: that of the job that holds its last visible key frame, or `last`.
+
+    Where two jobs share that frame it is the end of the later one: the server made one track of both.
+    """
+    shown = [key.frame for key in _keys(track) if not key.outside]
+    ends = [job.stop - 1 for job in jobs if shown and shown[-1] in job]
+    return min(max(ends, default=last), last)
+
+
+def _keys(track: Mapping[str, Any]) -> list[_Key]:
+    """In their order, those without a frame first. Of two on one frame the later holds: servers end tracks by it."""
+    said = [_key(one) for one in track.get("shapes") or () if isinstance(one, Mapping)]
+    placed = {key.frame: key for key in said if key.frame >= 0}
+    return [*(key for key in said if key.frame < 0), *(placed[frame] for frame in sorted(placed))]
 
 
 def _key(shape: Mapping[str, Any]) -> _Key:
@@ -40,8 +61,7 @@ def _key(shape: Mapping[str, Any]) -> _Key:
 
 def _plain(track: Mapping[str, Any], key: _Key, following: _Key | None, frame: int) -> dict[str, Any]:
     shape = dict(key.shape)
-    moves = following is not None and not following.outside and frame > key.frame
-    if following is not None and moves:
+    if following is not None and frame > key.frame:  # also towards the frame where it leaves, as CVAT's page shows it
         part = (frame - key.frame) / (following.frame - key.frame)
         shape |= _between(key.shape, following.shape, part)
     said = {one.get("spec_id"): one for one in [*_attributes(track), *_attributes(key.shape)]}

@@ -20,6 +20,8 @@ from .cvat_client import NAME, Client, json_of
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
 
 FILES_A_REQUEST = 100
+LARGEST_PART = 64 << 20
+"""Bytes of a file's part by TUS: servers read it as one body, of which they take 100 MB."""
 _STUBBORN = 3
 """How often a part is tried that makes no headway."""
 
@@ -35,7 +37,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """How images are sent. A request holds at most about `request_bytes`; larger files go by TUS in parts of that."""
+    """How images are sent. A request holds at most about `request_bytes`; larger files go by TUS in parts of that, or
+    of `LARGEST_PART`."""
 
     image_quality: int = 70
     sorting: str = "lexicographical"
@@ -55,7 +58,7 @@ def upload(client: Client, task: int, files: Sequence[File], how: Uploads) -> st
     client.ask(verb, "POST", path, json=quality, headers={"Upload-Start": ""}, wanted="nothing")
     for some in _requests(files, how.request_bytes):
         if some[0].bytes > how.request_bytes:
-            _send_by_tus(client, verb, path, some[0], how.request_bytes)
+            _send_by_tus(client, verb, path, some[0], min(how.request_bytes, LARGEST_PART))
         else:
             _send_together(client, verb, path, some, how.image_quality)
     told = {**quality, "sorting_method": how.sorting, "use_cache": how.use_cache}
@@ -160,11 +163,11 @@ def _send_part(client: Client, verb: str, target: str, offset: int, data: bytes)
 
 def _how_far(client: Client, verb: str, target: str, whole: int | None) -> int:
     """How much of a file the server holds. `whole`: when the last part was sent, since a file that is complete is
-    answered 404."""
+    answered 404 by old servers and 500 by new ones (their source). If it is not, the import fails and says so."""
     try:
         reply = client.ask(verb, "HEAD", target, headers={"Tus-Resumable": "1.0.0"}, wanted="nothing")
-    except NotFound:
-        if whole is None:
+    except (NotFound, PlatformUnavailable) as error:
+        if whole is None or error.status not in (404, 500):
             raise
         return whole
     told = reply.headers.get("Upload-Offset", "")

@@ -27,7 +27,7 @@ class PlatformError(Exception):
         text = f"{self.platform} {self._answered()} {self.verb}"
         if self.words:
             text += f": {self.words}"
-        return f"{text}. {self.advice}" if self.advice else text
+        return f"{text.removesuffix('.')}. {self.advice}" if self.advice else text
 
     def _answered(self) -> str:
         answered = f"answered {self.status}" if self.status is not None else "did not answer"

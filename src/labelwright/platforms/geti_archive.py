@@ -381,11 +381,13 @@ class OwnBackup:
         return sorted(path.stem for path in (self.folder / MEDIA).glob("*.jsonl"))
 
     def page(self, name: str) -> list[ArchivedMedium]:
-        lines = (self.folder / MEDIA / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        # Not splitlines: names may hold characters that end lines for it, such as U+2028, and none for JSON.
+        lines = (self.folder / MEDIA / f"{name}.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
         try:
             return [
                 _medium_from(Fields(NAME, _READ, json.loads(line), f"{name}[{number}]"))
                 for number, line in enumerate(lines)
+                if line
             ]
         except ValueError:
             raise BackupRefused(self.folder, f"{MEDIA}/{name}.jsonl is not valid JSON") from None

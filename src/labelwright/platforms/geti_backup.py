@@ -52,6 +52,8 @@ _ENDINGS = (
 )
 _KNOWN = (".jpg", ".png", ".bmp", ".tif", ".webp", ".mp4", ".mov", ".avi", ".mkv")
 """What `_ending` answers."""
+_LONGEST = 160
+"""Bytes of a file's name that come from a medium's: beside them an id and an ending fit into 255."""
 _OTHER = re.compile(r"[^\w.() +-]")
 
 
@@ -165,7 +167,7 @@ def compare_saved_page(client: GetiClient, project: str, folder: Path, page: str
         medium = GetiMedium(one.id, one.name, one.type, one.width, one.height, "", {})
         try:
             report = compare_files(client, found, medium, dataset, one, folder / one.file)
-            report.differences += compare_scenes(one, unit, scenes_of(client, found, medium, dataset), client.unit)
+            report.merge(compare_scenes(one, unit, scenes_of(client, found, medium, dataset), client.unit))
         except NotFound:
             return Report([f"{one.type} '{one.name}' ({one.id}) is gone from the server since it was saved"])
         return report
@@ -288,7 +290,8 @@ def _scene_of(client: GetiClient, project: GetiProject, medium: GetiMedium, data
 
 def safe(name: str) -> str:
     """A name as files can have it. The true one is in the page."""
-    return _OTHER.sub("_", name).strip(". ")[:80] or "_"
+    plain = _OTHER.sub("_", name).strip(". ")[:80]
+    return plain.encode()[:_LONGEST].decode(errors="ignore") or "_"
 
 
 def _ending(head: bytes, medium: GetiMedium) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from .geti_shapes import GetiMedium, GetiProject, Unit
 
 _A_THOUSANDTH = 1e-3
 """Of a pixel: what going from fractions to pixels and back may cost."""
+_HALF = 0.5 + _A_THOUSANDTH
 _NUMBERS = ("x", "y", "width", "height", "angle")
 _OWN = ("auto_training", *ITERATIONS)
 
@@ -132,23 +133,32 @@ def _compare_labels(report: Report, ours: ArchivedTask, theirs: ArchivedTask, pl
     report.differences += [f"'{theirs.title}' has a label '{name}' that the backup has not" for name in there]
 
 
-def compare_scenes(medium: ArchivedMedium, wanted_unit: Unit, scenes: Iterable[SaidScene], unit: Unit) -> Iterator[str]:
-    """What differs between what was said of a medium in the backup and on a server."""
+def compare_scenes(medium: ArchivedMedium, wanted_unit: Unit, scenes: Iterable[SaidScene], unit: Unit) -> Report:
+    """What differs between what was said of a medium in the backup and on a server.
+
+    Coordinates that the server rounded are a note: 2.x keeps fractions and tells whole pixels.
+    """
     ours = {scene.frame: scene for scene in medium.scenes if scene.annotations}
     theirs = {scene.frame: scene for scene in scenes if scene.annotations}
+    report = Report()
+    rounded: list[float] = []
     for frame in sorted(ours.keys() | theirs.keys(), key=lambda frame: -1 if frame is None else frame):
-        where = f"{medium.type} '{medium.name}' ({medium.id})" + (f", frame {frame}" if frame is not None else "")
+        where = _where(medium) + (f", frame {frame}" if frame is not None else "")
         left = sorted(_plain(ours[frame], wanted_unit, medium), key=_order) if frame in ours else []
         right = sorted(_plain(theirs[frame], unit, medium), key=_order) if frame in theirs else []
-        missing = []
-        for one in left:
-            found = next((place for place, other in enumerate(right) if _same(one, other, wanted_unit is unit)), None)
-            if found is None:
-                missing.append(one)
-            else:
-                right.pop(found)
-        yield from (f"{where} lacks {_told(one)}" for one in missing)
-        yield from (f"{where} has {_told(other)}, which the backup has not" for other in right)
+        missing = _unpaired(left, right, lambda one, other: _same(one, other, wanted_unit is unit))
+        if unit is Unit.PIXELS:
+            missing = _unpaired(missing, right, lambda one, other: _rounded(one, other, rounded))
+        report.differences += [f"{where} lacks {_told(one)}" for one in missing]
+        report.differences += [f"{where} has {_told(other)}, which the backup has not" for other in right]
+    if rounded:
+        told = f"{len(rounded)} annotations are told rounded, up to {max(rounded):.2g} pixels beside the backup"
+        report.notes.append(f"{_where(medium)}: {told}")
+    return report
+
+
+def _where(medium: ArchivedMedium) -> str:
+    return f"{medium.type} '{medium.name}' ({medium.id})"
 
 
 _Plain = tuple[str, tuple[tuple[int, str, bool, float], ...], tuple[float, ...]]
@@ -185,6 +195,30 @@ def _same(one: _Plain, other: _Plain, exact: bool) -> bool:
     return all(abs(left - right) <= allowed for left, right in zip(one[2], other[2], strict=True))
 
 
+def _unpaired(left: list[_Plain], right: list[_Plain], same: Callable[[_Plain, _Plain], bool]) -> list[_Plain]:
+    """What has no counterpart; counterparts are taken out of `right`."""
+    missing = []
+    for one in left:
+        found = next((place for place, other in enumerate(right) if same(one, other)), None)
+        if found is None:
+            missing.append(one)
+        else:
+            right.pop(found)
+    return missing
+
+
+def _rounded(one: _Plain, other: _Plain, by: list[float]) -> bool:
+    """Whether the other is this one in whole pixels, or to four digits where it is turned. Notes by how much."""
+    if one[:2] != other[:2] or len(one[2]) != len(other[2]):
+        return False
+    turned = one[0] == "ROTATED_RECTANGLE"
+    off = max((abs(left - right) for left, right in zip(one[2], other[2], strict=True)), default=0.0)
+    if off > (_A_THOUSANDTH if turned else _HALF) or not (turned or all(value.is_integer() for value in other[2])):
+        return False
+    by.append(off)
+    return True
+
+
 def _told(one: _Plain) -> str:
     labels = ", ".join(f"{name or 'the empty label'} {probability:g}" for _, name, _, probability in one[1])
     numbers = ", ".join(f"{value:.6g}" for value in one[2][:8]) + (", ..." if len(one[2]) > 8 else "")
@@ -196,7 +230,7 @@ def compare_files(
 ) -> Report:
     """The file of the backup beside what the server gives now: by hash, and where a server wrote an image anew by its
     pixels."""
-    where = f"{wanted.type} '{wanted.name}' ({wanted.id})"
+    where = _where(wanted)
     if not path.is_file():
         return Report([f"{where}: {wanted.file} is not there"])
     if hash_of(path)[0] != wanted.sha256:

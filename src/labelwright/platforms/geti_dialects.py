@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .errors import AccessDenied, NotFound, PlatformRefused
 from .fields import Fields
 from .geti_session import NAME, GetiSession
-from .geti_shapes import GetiProject, Unit, project_from
+from .geti_shapes import GetiProject, Unit, datasets_from, project_from
 
 SC_API, GETI_API = "/api/v1.0", "/api/v1"
 _VERSION = re.compile(r"\s*v?(\d+)\.(\d+)")
+_BUILT = re.compile(r"-(\d{14})\s*$")
+_LAST_SC = "20220910154208"
+"""Geti began at 1.0 again: a version 1.x that was built later is no Sonoma Creek (the vendor's own client says so)."""
+_OLDEST_GETI = (1, 16)
+"""That the vendor's own client takes; it speaks as 2.x does."""
 
 
 class Dialect(Protocol):
@@ -106,7 +111,12 @@ class Geti:
                 return
 
     def project(self, session: GetiSession, verb: str, project: str) -> GetiProject:
-        return project_from(Fields(NAME, verb, session.ask(verb, "GET", f"{self.root}/projects/{project}")))
+        path = f"{self.root}/projects/{project}"
+        found = project_from(Fields(NAME, verb, session.ask(verb, "GET", path)))
+        if found.datasets:
+            return found
+        datasets = Fields(NAME, verb, session.ask(verb, "GET", f"{path}/datasets"))  # they may be told there alone
+        return replace(found, datasets=datasets_from(datasets))
 
     def first_page(self, folder: str, kind: str, size: int, after: str = "") -> Page:
         rule = {"field": "media_type", "operator": "equal", "value": kind}
@@ -127,8 +137,11 @@ def meet(session: GetiSession, *, workspace: str = "", organization: str = "") -
     if found is None:
         info.refuse("product-version", f"is '{told}', which is no version")
     version = int(found[1]), int(found[2])
-    if version[0] < 2:
+    if _is_sonoma_creek(version, str(told)):
         return SonomaCreek(_workspace(session, f"{SC_API}/workspaces", workspace)), str(told)
+    if version < _OLDEST_GETI:
+        told_why = f"version {told} is neither Sonoma Creek nor Geti 1.16 or later"
+        raise PlatformRefused(NAME, verb, status=200, words=told_why, advice="Update the server.")
     if api != GETI_API:
         told_why = f"version {told} is entered by a personal access token, not by user and password"
         raise AccessDenied(
@@ -137,6 +150,11 @@ def meet(session: GetiSession, *, workspace: str = "", organization: str = "") -
     chosen = organization or _organization(session)
     root = f"{GETI_API}/organizations/{chosen}"
     return Geti(chosen, _workspace(session, f"{root}/workspaces", workspace), version), str(told)
+
+
+def _is_sonoma_creek(version: tuple[int, int], told: str) -> bool:
+    built = _BUILT.search(told)
+    return version < (2, 0) and (built is None or built[1] <= _LAST_SC)
 
 
 def _product_info(session: GetiSession, verb: str) -> tuple[str, Fields]:

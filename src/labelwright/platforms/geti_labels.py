@@ -15,6 +15,7 @@ from labelwright.domain import (
     Label,
     LabeledImage,
     LabelSchema,
+    Mask,
     Polygon,
     Shape,
     Size,
@@ -204,31 +205,54 @@ def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
     if isinstance(inside, Box):
         numbers = {"x": inside.xmin, "y": inside.ymin, "width": inside.width, "height": inside.height}
         made = GetiShape("RECTANGLE", numbers)
+    elif isinstance(inside, Mask):
+        told = "an object of several parts or with holes is no shape of Geti's"
+        raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give each part an outline of its own.")
     else:
         made = GetiShape("POLYGON", points=inside.points)
     return made.to(unit, Unit.PIXELS, size.width, size.height)
 
 
 def annotations_for(project: GetiProject, image: LabeledImage, unit: Unit) -> list[GetiAnnotation]:
-    """What was said of an image, as the server takes it. Nothing on it: the empty label of every task that has one.
+    """What was said of an image, as the server takes it. Nothing on it: the first task's empty label, which stands for
+    the tasks behind it too.
 
-    Raises PlatformRefused for a label that the project has not, and for "nothing" where it has no empty label.
+    A label of a task that classifies is put to the object of the same shape: 2.x refuses it alone. Raises
+    PlatformRefused for a label that the project has not, and for "nothing" where it has no empty label.
     """
-    said = []
-    for one in image.annotations:
-        found = task_of(project, one.label)
-        if found is None:
-            told = f"image '{image.name}': the project has no label '{one.label}'"
-            raise PlatformRefused(NAME, "annotate an image", words=told)
-        said.append(GetiAnnotation(geti_shape(one.shape, unit, image.size), ((found[1], one.confidence),)))
-    if said:
-        return said
-    empty = [task.empty_label.id for task in project.trained if task.empty_label is not None]
-    if not empty:
+    found = [(one, *_label_of(project, image, one.label)) for one in image.annotations]
+    found.sort(key=lambda item: item[1].type in GLOBAL_TASKS)
+    labels: dict[tuple[Shape, int], list[tuple[str, float]]] = {}
+    shapes: dict[tuple[Shape, int], GetiShape] = {}
+    for number, (one, task, label) in enumerate(found):
+        same = (place for place in shapes if place[0] == one.shape) if task.type in GLOBAL_TASKS else iter(())
+        place = next(same, (one.shape, number))
+        shapes.setdefault(place, _upright(geti_shape(one.shape, unit, image.size), task))
+        labels.setdefault(place, []).append((label, one.confidence))
+    if shapes:
+        return [GetiAnnotation(shape, tuple(labels[place])) for place, shape in shapes.items()]
+    empty = project.trained[0].empty_label
+    if empty is None:
         told = f"image '{image.name}': a {project.kind} project has no label for 'nothing here'"
         raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give it one of the labels.")
-    whole = whole_image(unit, image.size.width, image.size.height)
-    return [GetiAnnotation(whole, ((identity, 1.0),)) for identity in empty]
+    return [GetiAnnotation(whole_image(unit, image.size.width, image.size.height), ((empty.id, 1.0),))]
+
+
+def _label_of(project: GetiProject, image: LabeledImage, label: str) -> tuple[GetiTask, str]:
+    found = task_of(project, label)
+    if found is None:
+        told = f"image '{image.name}': the project has no label '{label}'"
+        raise PlatformRefused(NAME, "annotate an image", words=told)
+    return found
+
+
+def _upright(shape: GetiShape, task: GetiTask) -> GetiShape:
+    """A box for a task of turned boxes is one that is not turned: plain rectangles land elsewhere there (2.11)."""
+    if shape.type != "RECTANGLE" or task.type != "rotated_detection":
+        return shape
+    x, y, width, height = (shape.numbers[name] for name in ("x", "y", "width", "height"))
+    middle = {"x": x + width / 2, "y": y + height / 2}
+    return GetiShape("ROTATED_RECTANGLE", {**middle, "width": width, "height": height, "angle": 0.0})
 
 
 def task_of(project: GetiProject, label: str) -> tuple[GetiTask, str] | None:

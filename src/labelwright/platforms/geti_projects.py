@@ -81,9 +81,13 @@ def normal_kind(kind: str) -> str:
     return wanted
 
 
-def project_body(name: str, tasks: Sequence[NewTask]) -> dict[str, Any]:
-    """The request that creates a project. Raises CannotBe."""
-    _check(tasks)
+def project_body(name: str, tasks: Sequence[NewTask], *, every_group: bool = False) -> dict[str, Any]:
+    """The request that creates a project. Raises CannotBe.
+
+    Of a hierarchy Sonoma Creek makes the groups that are not named, one for all (recorded: `default - <title>`). 2.x
+    wants `every_group`, and takes no label beside its parent in one: those below a parent get their own.
+    """
+    check(tasks)
     said: list[dict[str, Any]] = [{"title": "Dataset", "task_type": "dataset"}]
     connections: list[dict[str, str]] = []
     titles = ["Dataset"]
@@ -97,11 +101,17 @@ def project_body(name: str, tasks: Sequence[NewTask]) -> dict[str, Any]:
         if number and tasks[number - 1].type not in GLOBAL_TASKS:
             add({"title": "Crop task", "task_type": "crop"})
         title = _unused(task.title or TASKS[task.type], titles)
-        # Of a hierarchy the server makes the groups that are not named (recorded: `default - <title>`).
-        group = "" if any(label.parent for label in task.labels) else f"{title.lower()} label group"
-        labels = [_label_body(label, group) for label in _parents_first(task.labels)]
+        group, hierarchy = f"{title.lower()} label group", any(label.parent for label in task.labels)
+        labels = [
+            _label_body(label, _group_of(label, group) if every_group else "" if hierarchy else group)
+            for label in _parents_first(task.labels)
+        ]
         add({"title": title, "task_type": task.type, **task.extra, "labels": labels})
     return {"name": name, "pipeline": {"connections": connections, "tasks": said}}
+
+
+def _group_of(label: NewLabel, group: str) -> str:
+    return f"{label.parent} label group" if label.parent else group
 
 
 def _label_body(label: NewLabel, group: str) -> dict[str, Any]:
@@ -114,7 +124,8 @@ def _label_body(label: NewLabel, group: str) -> dict[str, Any]:
     return {"name": label.name} | {name: value for name, value in fields.items() if value}
 
 
-def _check(tasks: Sequence[NewTask]) -> None:
+def check(tasks: Sequence[NewTask]) -> None:
+    """Raises CannotBe for tasks that no server takes."""
     if not 1 <= len(tasks) <= 2:
         raise CannotBe(f"a project has one trainable task or two, not {len(tasks)}")
     seen: set[str] = set()
@@ -129,6 +140,7 @@ def _check(tasks: Sequence[NewTask]) -> None:
             raise CannotBe(f"an anomaly task has no labels of its own, or two: one of them anomalous; not {len(names)}")
         if task.type == "classification" and len(tasks) == 1 and sum(not label.parent for label in task.labels) < 2:
             raise CannotBe("a classification project needs two labels without a parent, or more")
+        _parents_first(task.labels)
         for name in names:
             if name in seen:
                 raise CannotBe(f"label '{name}' stands in the project twice: the names of both tasks must differ")

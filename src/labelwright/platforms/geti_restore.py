@@ -71,6 +71,15 @@ class Journal:
         """Of each medium of the backup its id on the server."""
         return {line["medium"]: line["target"] for line in self.lines(f"page-{page}") if "target" in line}
 
+    def refused(self, page: str) -> dict[str, str]:
+        """Of each medium whose annotations the server did not take, why."""
+        found: dict[str, str] = {}
+        for line in self.lines(f"page-{page}"):
+            if "refused" in line:
+                found[line["refused"]] = line["words"]
+            found.pop(line.get("annotated", ""), None)
+        return found
+
     def begun(self, page: str) -> bool:
         """Whether this page was begun before and not ended."""
         lines = list(self.lines(f"page-{page}"))
@@ -168,8 +177,10 @@ def restore_page(
             target = _upload(client, made, backup, one, dataset)
             journal.write(f"page-{page}", medium=one.id, target=target)
         if one.id not in annotated:
-            _annotate(client, made, one, target, dataset, archived.unit, ids)
-            journal.write(f"page-{page}", annotated=one.id)
+            refused = _annotate(client, made, one, target, dataset, archived.unit, ids)
+            journal.write(
+                f"page-{page}", **({"refused": one.id, "words": refused} if refused else {"annotated": one.id})
+            )
 
     for _ in in_parallel(restore, media, threads):
         pass
@@ -207,7 +218,8 @@ def _annotate(
     dataset: str,
     unit: Unit,
     ids: dict[Any, str],
-) -> None:
+) -> str:
+    """Answers why, where the server refuses what was said of it: told at the end, instead of ending everything."""
     medium = GetiMedium(target, one.name, one.type, one.width, one.height, "", {})
     for scene in one.scenes:
         annotations = [
@@ -217,7 +229,13 @@ def _annotate(
             )
             for said in scene.annotations
         ]
-        client.annotate(project, medium, annotations, frame=scene.frame, dataset=dataset)
+        try:
+            client.annotate(project, medium, annotations, frame=scene.frame, dataset=dataset)
+        except PlatformRefused as refused:
+            if refused.status != 400:
+                raise
+            return refused.words or "it says nothing more"
+    return ""
 
 
 def _adopt(
@@ -285,10 +303,12 @@ def _set_parameters(client: GetiClient, project: GetiProject, wanted: dict[str, 
         client.set_configuration(project, values)
         return
     found = client.configuration(project)
-    for number, task in enumerate(found.get("task_configs") or ()):
+    places = {task.id: str(place) for place, task in enumerate(project.trained)}
+    for task in found.get("task_configs") or ():
+        place_of_it = places.get(str(task.get("task_id")), "")
         for group in ("training", "auto_training"):
             for one in keyed(task, group):
-                one["value"] = wanted.get(f"{number}/{group}/{one['key']}", one["value"])
+                one["value"] = wanted.get(f"{place_of_it}/{group}/{one['key']}", one["value"])
     client.patch_configuration(project, found)
 
 
@@ -297,7 +317,7 @@ def compare_page(
 ) -> Report:
     """Every file and every annotation of a page beside what the server has now."""
     archived, made = backup.project(), client.project(project)
-    targets = journal.targets(page)
+    targets, refused = journal.targets(page), journal.refused(page)
 
     def compare(one: ArchivedMedium) -> Report:
         target = targets.get(one.id)
@@ -310,7 +330,11 @@ def compare_page(
         except NotFound:
             return Report([f"{one.type} '{one.name}' ({one.id}) is gone from the server since it was sent"])
         scenes: tuple[SaidScene, ...] = scenes_of(client, made, medium, dataset)
-        report.differences += compare_scenes(one, archived.unit, scenes, client.unit)
+        if one.id in refused:
+            report.differences.append(
+                f"{one.type} '{one.name}' ({one.id}): its annotations were refused: {refused[one.id]}"
+            )
+        report.merge(compare_scenes(one, archived.unit, scenes, client.unit))
         return report
 
     report = Report()

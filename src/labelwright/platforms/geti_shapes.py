@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import nextafter
 from typing import Any
 
 from .fields import Fields
 
+_ROUNDING = 1e-6
+"""Of a pixel."""
 TRAINS_NOT = frozenset({"dataset", "crop"})
 GLOBAL_TASKS = frozenset(
     {"classification", "anomaly", "anomaly_classification", "anomaly_detection", "anomaly_segmentation"}
@@ -137,11 +140,35 @@ class GetiShape:
             points = tuple((x / scales[0], y / scales[1]) for x, y in self.points)
         return replace(self, numbers=numbers, points=points)
 
+    def inside(self, width: int, height: int) -> GetiShape:
+        """The shape, in pixels, without what rounding puts beyond the image's edges: 2.x refuses the least bit."""
+        if self.type == "POLYGON":
+            points = tuple((_at_most(x, width), _at_most(y, height)) for x, y in self.points)
+            return self if points == self.points else replace(self, points=points)
+        if self.type != "RECTANGLE":
+            return self
+        across = _reaching(self.numbers["x"], self.numbers["width"], width)
+        down = _reaching(self.numbers["y"], self.numbers["height"], height)
+        return replace(self, numbers={**self.numbers, "width": across, "height": down})
+
     def json(self) -> dict[str, Any]:
         said: dict[str, Any] = {"type": self.type, **self.numbers, **self.extra}
         if self.points:
             said["points"] = [{"x": x, "y": y} for x, y in self.points]
         return said
+
+
+def _at_most(value: float, edge: float) -> float:
+    return edge if edge < value < edge + _ROUNDING else value
+
+
+def _reaching(start: float, length: float, edge: float) -> float:
+    """A length that, added to the start, is not beyond the edge; what is far beyond stays for the server to refuse."""
+    if edge < start + length < edge + _ROUNDING:
+        length = edge - start
+        while start + length > edge:
+            length = nextafter(length, 0.0)
+    return length
 
 
 def _scale(name: str, scales: tuple[float, float]) -> float:
@@ -183,14 +210,19 @@ def project_from(answer: Fields) -> GetiProject:
     pipeline = answer.inner("pipeline") if answer.has("pipeline") else None
     tasks = tuple(_task_from(task) for task in pipeline.each("tasks")) if pipeline is not None else ()
     connections = pipeline.each("connections") if pipeline is not None and pipeline.has("connections") else ()
-    datasets = answer.each("datasets") if answer.has("datasets") else ()
     return GetiProject(
         answer.id("id"),
         answer.text("name"),
         tasks,
         tuple((one.id("from"), one.id("to")) for one in connections),
-        tuple((one.id("id"), one.text("name")) for one in datasets),
+        datasets_from(answer),
     )
+
+
+def datasets_from(answer: Fields) -> tuple[tuple[str, str], ...]:
+    """Pairs of id and name."""
+    datasets = answer.each("datasets") if answer.has("datasets") else ()
+    return tuple((one.id("id"), _text(one, "name")) for one in datasets)
 
 
 def _task_from(task: Fields) -> GetiTask:

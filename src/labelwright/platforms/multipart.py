@@ -1,10 +1,11 @@
-"""A form with one file (RFC 7578), streamed: its length is known before it is read, and it is never in memory whole."""
+"""Forms (RFC 7578), streamed: the length is known before a file is read, and no file is in memory whole."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from io import BytesIO
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import BinaryIO
 from urllib.parse import urlencode
@@ -12,57 +13,96 @@ from urllib.parse import urlencode
 _CHUNK = 1 << 16
 
 
-class FileForm:
-    """The field `file` with its name, and text fields. `opener` gives the file from its start, again for every try."""
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    """A file of a form; `name` as the server shall see it, `media_type` if the platform wants one."""
 
-    def __init__(
-        self, file_name: str, opener: Callable[[], BinaryIO], fields: dict[str, str] | None = None, field: str = "file"
-    ) -> None:
-        self._opener = opener
-        boundary = token_hex(16)
-        self.content_type = f"multipart/form-data; boundary={boundary}"
-        head = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in (fields or {}).items()
+    name: str
+    open: Callable[[], BinaryIO] = field(repr=False)
+    """From its start; called anew for every try."""
+    size: int | None = None
+    """In bytes; None: the file is opened before the others are sent, and measured."""
+    field: str = "file"
+    media_type: str = ""
+
+
+class Form:
+    """Text fields, then files. What is opened of it is the form from its start, each time anew."""
+
+    def __init__(self, fields: Mapping[str, str], files: Sequence[FormFile]) -> None:
+        self._boundary = token_hex(16)
+        self.content_type = f"multipart/form-data; boundary={self._boundary}"
+        self._files = tuple(files)
+        self._texts = b"".join(
+            self._head(f'form-data; name="{name}"') + value.encode() + b"\r\n" for name, value in fields.items()
         )
-        head += (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{_quoted(file_name)}"\r\n\r\n'
-        )
-        self._head, self._tail = head.encode(), f"\r\n--{boundary}--\r\n".encode()
+        self._heads = [
+            self._head(f'form-data; name="{one.field}"; filename="{_quoted(one.name)}"', one.media_type)
+            for one in self._files
+        ]
+        self._end = f"--{self._boundary}--\r\n".encode()
+
+    def _head(self, disposition: str, media_type: str = "") -> bytes:
+        kind = f"Content-Type: {media_type}\r\n" if media_type else ""
+        return f"--{self._boundary}\r\nContent-Disposition: {disposition}\r\n{kind}\r\n".encode()
 
     def open(self) -> FormStream:
-        return FormStream(self._head, self._opener(), self._tail)
+        pieces: list[_Piece] = [self._texts]
+        length = len(self._texts) + len(self._end)
+        with ExitStack() as opened:
+            for head, one in zip(self._heads, self._files, strict=True):
+                size, source = one.size, one.open
+                if size is None:
+                    file = opened.enter_context(closing(one.open()))
+                    size = file.seek(0, os.SEEK_END)
+                    file.seek(0)
+                    source = _already(file)
+                pieces += [head, source, b"\r\n"]
+                length += len(head) + size + 2
+            return FormStream([*pieces, self._end], length, opened.pop_all())
+
+
+_Piece = bytes | Callable[[], BinaryIO]
 
 
 class FormStream:
-    """Head, file and tail one after the other. Closing it closes the file."""
+    """What `requests` reads a body from, whose length it knows. Closing it closes its files."""
 
-    def __init__(self, head: bytes, file: BinaryIO, tail: bytes) -> None:
-        file.seek(0, os.SEEK_END)
-        self._length = len(head) + file.tell() + len(tail)
-        file.seek(0)
-        self._file = file
-        self._before, self._after = head, tail
+    def __init__(self, pieces: Sequence[_Piece], length: int, opened: ExitStack | None = None) -> None:
+        self._length, self._rest = length, b""
+        self._opened = opened or ExitStack()
+        self._parts = self._read(pieces)
+
+    def _read(self, pieces: Sequence[_Piece]) -> Generator[bytes]:
+        """A file is closed as soon as it was read."""
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                yield piece
+                continue
+            with closing(piece()) as file:
+                while part := file.read(_CHUNK):
+                    yield part
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
-        while part := self.read(_CHUNK):
-            yield part
+        return iter(lambda: self.read(_CHUNK), b"")
 
     def read(self, size: int = -1) -> bytes:
-        size = size if size >= 0 else self._length
-        if self._before:
-            part, self._before = self._before[:size], self._before[size:]
-            return part
-        if part := self._file.read(size):
-            return part
-        part, self._after = self._after[:size], self._after[size:]
-        return part
+        parts, left = [], size if size >= 0 else self._length
+        while left > 0:
+            self._rest = self._rest or next((part for part in self._parts if part), b"")
+            if not self._rest:
+                break
+            parts.append(self._rest[:left])
+            self._rest = self._rest[left:]
+            left -= len(parts[-1])
+        return b"".join(parts)
 
     def close(self) -> None:
-        self._file.close()
+        self._parts.close()
+        self._opened.close()
 
 
 class UrlForm:
@@ -77,7 +117,11 @@ class UrlForm:
         return "UrlForm(***)"  # it may hold a password
 
     def open(self) -> FormStream:
-        return FormStream(b"", BytesIO(self._body), b"")
+        return FormStream([self._body], len(self._body))
+
+
+def _already(file: BinaryIO) -> Callable[[], BinaryIO]:
+    return lambda: file
 
 
 def _quoted(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelwright.domain import Annotation, Box, Geometry, LabeledImage, LabelSchema, Polygon
+from labelwright.domain import Annotation, Box, Geometry, LabeledImage, LabelSchema, Mask, Polygon
 
 from .errors import NotFound, PlatformRefused
 from .protocol import (
@@ -270,6 +270,9 @@ def said_of(image: LabeledImage, status: ImageStatus, verb: str) -> dict[str, An
     classes: list[dict[str, str]] = []
     for annotation in image.annotations:
         named = {"name": class_name(annotation.label)}
+        if isinstance(annotation.shape, Mask):
+            told = "an object of several parts or with holes is no shape of Remo's"
+            raise PlatformRefused(NAME, verb, words=told, advice="Give each part an outline of its own.")
         corners = _corners(annotation)
         if corners:
             points = [{"x": round(x), "y": round(y)} for x, y in corners]

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from .answers import conceal
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .fields import Fields
-from .http import Body, Http, Unexplained, Wanted
+from .http import Http, Unexplained, Upload, Wanted
 from .protocol import Secret
 
 NAME = "remo"
@@ -126,12 +126,12 @@ class RemoSession:
             words = "the answer does not say that it is gone"
             raise told or PlatformUnavailable(NAME, verb, status=reply.status, words=words, advice="Try again.")
 
-    def send(self, verb: str, path: str, body: Body, content_type: str, params: Params | None = None) -> Fields:
+    def send(self, verb: str, path: str, form: Upload, params: Params | None = None) -> Fields:
         """Files on their way: a request that may take long."""
-        headers = {"Content-Type": content_type}
+        headers, seconds = {"Content-Type": form.content_type}, self._seconds
         reply = self._logged_in(
             lambda: self._http.ask(
-                verb, "POST", path, body=body, headers=headers, params=params, wanted="json", seconds=self._seconds
+                verb, "POST", path, body=form.open, headers=headers, params=params, wanted="json", seconds=seconds
             )
         )
         return Fields(NAME, verb, reply.data)

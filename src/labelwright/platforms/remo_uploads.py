@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .remo_multipart import FileToUpload, Multipart
+from .multipart import Form, FormFile
 from .remo_names import ENDINGS
 from .remo_session import NAME, RemoSession
 from .remo_shapes import RemoUpload, Task, dataset_from, upload_from
@@ -45,7 +46,7 @@ class RemoUploads:
     def upload_files(
         self,
         dataset: str,
-        files: Iterable[FileToUpload | Path],
+        files: Iterable[FormFile | Path],
         *,
         annotation_set: str | None = None,
         task: Task | None = None,
@@ -166,7 +167,7 @@ class RemoUploads:
         self,
         verb: str,
         dataset: str,
-        files: Iterable[FileToUpload],
+        files: Iterable[FormFile],
         query: dict[str, str],
         fields: dict[str, str],
     ) -> RemoUpload:
@@ -174,9 +175,9 @@ class RemoUploads:
         added, session = 0, None
         left_out: list[tuple[str, str]] = []
         for part in _parts(files):
-            form = Multipart(fields | ({"session_id": session} if session else {}), part)
+            form = Form(fields | ({"session_id": session} if session else {}), part)
             with self._naming(dataset):
-                found = upload_from(self.session.send(verb, path, form.stream, form.content_type, query))
+                found = upload_from(self.session.send(verb, path, form, query))
             session, added = found.session, added + found.added
             left_out += found.left_out
         if not sessions or session is None:
@@ -224,33 +225,32 @@ class _Naming:
             dataset_from(self._session.fields(verb, "GET", path))  # raises NotFound
 
 
-def _parts(files: Iterable[FileToUpload]) -> Iterator[list[FileToUpload]]:
-    """What goes into one request each."""
-    part: list[FileToUpload] = []
-    size = 0
+def _parts(files: Iterable[FormFile]) -> Iterator[list[FormFile]]:
+    """What goes into one request each. A file of unknown size goes alone."""
+    part: list[FormFile] = []
+    held = 0
     for file in files:
-        if part and (len(part) == FILES_A_REQUEST or size + file.size > BYTES_A_REQUEST):
+        size = BYTES_A_REQUEST if file.size is None else file.size
+        if part and (len(part) == FILES_A_REQUEST or held + size > BYTES_A_REQUEST):
             yield part
-            part, size = [], 0
-        part.append(file)
-        size += file.size
+            part, held = [], 0
+        part.append(replace(file, field="files", media_type="application/octet-stream"))
+        held += size
     if part:
         yield part
 
 
-def _file(file: FileToUpload | Path) -> FileToUpload:
-    return (
-        file
-        if isinstance(file, FileToUpload)
-        else FileToUpload(file.name, file.stat().st_size, lambda: file.open("rb"))
-    )
+def _file(file: FormFile | Path) -> FormFile:
+    if isinstance(file, FormFile):
+        return file
+    return FormFile(file.name, lambda: file.open("rb"), file.stat().st_size)
 
 
-def _fetched(url: str, fetch: Callable[[str], BinaryIO]) -> FileToUpload:
+def _fetched(url: str, fetch: Callable[[str], BinaryIO]) -> FormFile:
     with fetch(url) as file:
         data = file.read()
     name = unquote(urlsplit(url).path.rpartition("/")[2])
-    return FileToUpload(name, len(data), lambda: BytesIO(data))
+    return FormFile(name, lambda: BytesIO(data), len(data))
 
 
 def _until(look: Callable[[], Any], enough: Callable[[Any], bool], seconds: float, verb: str) -> Any:

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from PIL import Image as Pillow
 from PIL import ImageOps
 
+from .multipart import FormFile
 from .protocol import ImageToSend
-from .remo_multipart import FileToUpload
 from .remo_names import FORMATS, LONGEST, file_name
 
 _ORIENTATION = 0x0112
@@ -30,12 +30,12 @@ def why_not(image: ImageToSend) -> str | None:
     return None
 
 
-def to_upload(image: ImageToSend) -> FileToUpload:
+def to_upload(image: ImageToSend) -> FormFile:
     """The file to send; read now, so that it is checked now."""
     with image.open() as source:
         data = source.read()
     data = upright(data)
-    return FileToUpload(file_name(image.image.name, image.image.format), len(data), _again(data))
+    return FormFile(file_name(image.image.name, image.image.format), _again(data), len(data))
 
 
 def upright(data: bytes) -> bytes:

@@ -34,7 +34,7 @@ from .protocol import (
     WebhookNote,
 )
 from .scale_client import Json, ScaleClient
-from .scale_errors import Duplicate
+from .scale_errors import Duplicate, InvalidRequest
 from .scale_listing import TaskListing
 from .scale_order import ACTIVATED, KEY, SETTLED, Shapes, TaskOrder, order_from, order_in
 from .scale_pace import pace_for
@@ -367,11 +367,24 @@ class Scale:
         )
 
     def _dead(self, verb: str, campaign: str) -> Iterator[Fields]:
-        for status in (ERROR, "canceled"):
-            for doc in self._listing(campaign, status=status):
+        for filter, states in ((ERROR, {ERROR}), ("canceled", CANCELLED)):
+            for doc in self._of_status(campaign, filter):
                 task = Fields(NAME, verb, doc, f"task {doc.get('task_id')}")
-                if status_of(task) in DEAD:
+                if status_of(task) in states:
                     yield task
+
+    def _of_status(self, campaign: str, status: str) -> Iterator[Json]:
+        """The tasks of that status, or all of them where the server has no such filter: Scale's client knows none for
+        errors."""
+        told = False
+        try:
+            for doc in self._listing(campaign, status=status):
+                told = True
+                yield doc
+        except InvalidRequest:
+            if told:
+                raise
+            yield from self._listing(campaign)
 
     def _unsettled(self, campaign: str) -> tuple[int, int]:
         """How many failed and cancelled images nobody has decided about."""

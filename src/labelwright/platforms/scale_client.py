@@ -13,13 +13,14 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from .errors import PlatformError, PlatformRefused
 from .fields import Fields
 from .http import Http
+from .multipart import Form, FormFile
 from .protocol import Secret
 from .scale_errors import TooManyRequests, told_apart
 from .scale_pace import Pace
@@ -136,8 +137,8 @@ class ScaleClient:
                 return
 
     def cancel_task(self, task: str, *, clear_unique_id: bool = False) -> Json:
-        """Cancel a task that nobody has begun. One that is cancelled already is answered as it is; a completed one
-        raises InvalidRequest."""
+        """Cancel a task that nobody has begun. One that is cancelled already is answered as it is (without its
+        unique_id, if that was to be cleared); a completed one raises InvalidRequest."""
         params = {"clear_unique_id": "true"} if clear_unique_id else None
         try:
             return self._json(f"cancel task {task}", "POST", f"/task/{_segment(task)}/cancel", params=params)
@@ -145,7 +146,8 @@ class ScaleClient:
             if refused.status in (400, 409):
                 found = self.fetch_task(task)
                 if found.get("status") in ("canceled", "cancelled"):
-                    return found
+                    held = clear_unique_id and found.get("unique_id") is not None
+                    return self.clear_unique_id(task) if held else found
             raise
 
     def set_unique_id(self, task: str, unique_id: str) -> Json:
@@ -275,8 +277,9 @@ class ScaleClient:
     def upload_file(self, file: bytes, name: str, *, media_type: str, **fields: str) -> Json:
         """Put a file into Scale's own store; answers `id` and `attachment_url`. `reference_id` makes it safe to say
         again: one that is taken raises Duplicate. Fields: project_name, display_name, reference_id, metadata."""
-        body = multipart(fields, name, media_type, file)
-        return self._json(f"upload '{name}'", "POST", "/files/upload", body=body)
+        plain = quote(name.rpartition("/")[2], safe=" ()[]{}!#$&'*+,;=@^~")
+        form = Form(fields, [FormFile(plain, lambda: BytesIO(file), len(file), media_type=media_type)])
+        return self._json(f"upload '{name}'", "POST", "/files/upload", body=form)
 
     def import_file(self, url: Secret, **fields: str) -> Json:
         """Let Scale copy a file from an address; answers `id` and `attachment_url`."""
@@ -292,7 +295,7 @@ class ScaleClient:
         json: Any = None,
         *,
         params: Mapping[str, Any] | None = None,
-        body: tuple[str, bytes] | None = None,
+        body: Form | None = None,
     ) -> Json:
         return Fields(NAME, verb, self._call(verb, method, path, json=json, params=params, body=body)).json
 
@@ -332,30 +335,17 @@ def utc(moment: datetime) -> str:
     return aware.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
-def multipart(fields: Mapping[str, str], name: str, media_type: str, file: bytes) -> tuple[str, bytes]:
-    """A form with one file: its media type and its bytes (RFC 7578)."""
-    boundary = uuid4().hex
-    parts: list[bytes] = []
-    for field, value in fields.items():
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n'
-        parts += [head.encode(), value.encode(), b"\r\n"]
-    plain = quote(name.rpartition("/")[2], safe=" ()[]{}!#$&'*+,;=@^~")
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{plain}"\r\n'
-    parts += [f"{head}Content-Type: {media_type}\r\n\r\n".encode(), file, f"\r\n--{boundary}--\r\n".encode()]
-    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
-
-
 def _page(verb: str, json: Json, asked: object) -> Page:
     answer = Fields(NAME, verb, json)
     docs = [one.json for one in answer.each("docs")]
     token = answer.json.get("next_token") or None
-    if answer.json.get("has_more") is True and token is None:
+    more = answer.json.get("has_more")
+    if more is True and token is None:
         answer.refuse("next_token", "is missing, though there is more")
-    if token is not None and token == asked:
+    last = more is False or (not docs and more is not True)  # whatever token it bears
+    if not last and token is not None and token == asked:
         answer.refuse("next_token", "is that of the page just read: it would be read for ever")
     total = answer.whole("total") if answer.has("total") else None
-    more = answer.json.get("has_more")
-    last = more is False or (not docs and more is not True)  # whatever token it bears
     return Page(docs, total, None if last or token is None else str(token))
 
 

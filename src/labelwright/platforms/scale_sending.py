@@ -110,7 +110,7 @@ class Sender:
         verb, unique = f"find the task of image '{name}'", unique_id(self.campaign, name)
         for number, doc in enumerate(self.client.tasks(unique_id=unique, limit=100).docs):
             task = Fields(NAME, verb, doc, f"docs[{number}]")
-            if task.json.get("unique_id", unique) != unique:
+            if not self._bears(task, unique, name):
                 continue
             batch = task.json.get("batch")
             if batch not in (None, self.campaign):
@@ -120,6 +120,14 @@ class Sender:
                 )
             return task
         return None
+
+    def _bears(self, task: Fields, unique: str, name: str) -> bool:
+        """Whether it is the task that was asked for. One whose unique_id the listing leaves out is known by what it
+        says of its image: a server that does not heed the filter would have us adopt any other."""
+        told, metadata = task.json.get("unique_id"), task.json.get("metadata")
+        if told is not None:
+            return bool(told == unique)
+        return isinstance(metadata, dict) and (metadata.get(FILE), metadata.get(CAMPAIGN)) == (name, self.campaign)
 
     # Attachments
 

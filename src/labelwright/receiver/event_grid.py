@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from labelwright.drops import folder_of
-from labelwright.ledger import Ledger
+from labelwright.ledger import DROPS, Ledger, drop_key
 from labelwright.settings import ReceiverSettings
 
 from .answers import Refused
@@ -25,7 +25,7 @@ from .answers import Refused
 EVENT = "labelwright.drop.arrived"
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _CREATED = "Microsoft.Storage.BlobCreated"
-_SUBJECT = re.compile(r"/blobServices/default/containers/([^/]+)/blobs/(.+)")
+_SUBJECT = re.compile(r"/blobServices/default/containers/([^/]+)/blobs/([^\n\ud800-\udfff]+)")
 
 
 def let_in(settings: ReceiverSettings, given: str | None) -> None:
@@ -57,7 +57,9 @@ def take_events(ledger: Ledger, settings: ReceiverSettings, body: bytes) -> dict
         blob = _blob(settings.drop_container, subject, data) if kind == _CREATED else None
         folder = folder_of(blob) if blob else None
         if blob and folder:
-            new += _put(ledger, blob, folder, str(data.get("eTag", "")))
+            # What tells a version from another is in the event, whichever of its names the service wrote.
+            version = data.get("eTag") or data.get("etag") or data.get("sequencer") or ""
+            new += _put(ledger, blob, folder, str(version))
     return {"new": new}
 
 
@@ -67,14 +69,14 @@ def _put(ledger: Ledger, blob: str, folder: str, etag: str) -> bool:
         "prefect.resource.id": f"labelwright.drop.{readable}-{sha256(folder.encode()).hexdigest()[:8]}",
         "prefect.resource.name": folder,
     }
-    return ledger.inbox.put("drop", f"{blob}\n{etag}", EVENT, resource, {"blob": blob, "etag": etag})
+    return ledger.inbox.put(DROPS, drop_key(blob, etag), EVENT, resource, {"blob": blob, "etag": etag})
 
 
 def _events(body: bytes) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Kind, subject and data of each event, in Event Grid's schema or in CloudEvents', alone or in a list."""
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(400, "this is no JSON") from None
     for event in told if isinstance(told, list) else [told]:
         if not isinstance(event, dict):
@@ -89,15 +91,16 @@ def _blob(container: str | None, subject: str, data: dict[str, Any]) -> str | No
     place = _SUBJECT.fullmatch(subject)
     if not container or place is None or data.get("contentLength") == 0:  # hierarchical accounts tell of empty files
         return None
-    same = place[1] == container.rstrip("/").rpartition("/")[2] and _account(str(data.get("url"))) == _account(
-        container
-    )
-    return place[2] if same else None
+    same = place[1] == container.rstrip("/").rpartition("/")[2]
+    return place[2] if same and _account(str(data.get("url"))) == _account(container) else None
 
 
 def _account(url: str) -> str:
     """The storage account: the first part of the host's name, or of the path where the host has none."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     host = parts.hostname or ""
     try:
         ip_address(host)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.ledger import Ledger, LedgerError, Letter
-from labelwright.telling_prefect import NotSent, send_to_prefect
+from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
 
 from .webhooks import EVENT as WEBHOOK
 
 Send = Callable[[Sequence[dict[str, Any]]], None]
-"""Sends events, or raises NotSent."""
+"""Sends events, or raises NotSent or NeverTaken."""
 
-__all__ = ["NotSent", "Teller", "send_to_prefect"]
+__all__ = ["NeverTaken", "NotSent", "Teller", "send_to_prefect"]
 
 _SHOWN = 50
 _REMEMBERED = timedelta(days=30)
@@ -62,7 +64,8 @@ class Teller:
             if letters[0].event == WEBHOOK and early > 0:
                 wait = min(wait, early)
                 continue
-            self._send([_event(letters)])
+            with suppress(NeverTaken):  # else it would hold up all that came after it
+                self._send([_event(letters)])
             self._ledger.inbox.mark_sent(letter.id for letter in letters)
             if letters[0].event == WEBHOOK:
                 self._told[source] = time.monotonic()
@@ -81,6 +84,9 @@ class Teller:
                     self._ledger.inbox.forget("webhook ", _REMEMBERED)
                     forgot = time.monotonic()
             except (NotSent, SQLAlchemyError, LedgerError):
+                wait = self._look_every
+            except Exception as error:  # noqa: BLE001 - a thread that ends tells nothing any more, and nobody sees it
+                logging.getLogger("labelwright").warning("what came could not be told on: %s", type(error).__name__)
                 wait = self._look_every
 
 

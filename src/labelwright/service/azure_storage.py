@@ -86,7 +86,9 @@ class AzureStore:
     def dropped(self, name: str, after: str) -> Iterator[Blob]:
         # Azure says no word on how it sorts characters beyond ASCII: ids shall not depend on it.
         with _asking("list a dropbox"):
-            listed = [_blob(one) for one in self._account.get_container_client(name).list_blobs()]
+            found = self._account.get_container_client(name).list_blobs(include=["metadata"])
+            # Accounts with a hierarchical namespace list folders as empty blobs, and only their metadata tells.
+            listed = [_blob(one) for one in found if (one.metadata or {}).get("hdi_isfolder") != "true"]
         return iter(sorted((one for one in listed if one.name > after), key=lambda one: one.name))
 
     def local(self, dropbox: str, blob: Blob) -> AbstractContextManager[Path]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from labelwright.ingest.azure import container_client, translated
+from labelwright.ingest.azure import WITH_METADATA, container_client, is_folder, machine_identity, translated
 from labelwright.ingest.azure_engine import TAKEN, AzureEngine
 from labelwright.ingest.stored import StoredFile
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformUnavailable
@@ -102,11 +102,7 @@ def open_blobs(account: Account, *, threads: int, timeout: float) -> Blobs:
     if account.key:
         credential = {"account_name": account.name, "account_key": account.key}
     elif not account.sas:
-        try:
-            from azure.identity import DefaultAzureCredential
-        except ModuleNotFoundError:
-            raise SettingsError("an identity for Azure needs: pip install 'labelwright[azure]'") from None
-        credential = DefaultAzureCredential()
+        credential = machine_identity()
     client = container_client(
         account.container_url,
         sas=account.sas,
@@ -178,9 +174,10 @@ class Blobs:
 
     def listed(self, folder: str) -> Iterator[StoredFile]:
         """What lies below a folder, a page at a time."""
-        blobs = iter(self._client.list_blobs(name_starts_with=folder, results_per_page=5000))
+        blobs = iter(self._client.list_blobs(name_starts_with=folder, results_per_page=5000, include=WITH_METADATA))
         while (blob := _asked("list a folder", lambda: next(blobs, None))) is not None:
-            yield _stored(blob)
+            if not is_folder(blob):
+                yield _stored(blob)
 
     def copy_to(self, source: str, target: str) -> bool:
         """The target becomes a copy of the source, made by Azure. False when it holds the same already.

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from labelwright.ingest.azure import seconds_in
+from labelwright.ingest.azure import fit_to_be_shown, seconds_in
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.settings import SettingsError, WorkspaceSettings
 
@@ -104,6 +104,7 @@ class Calls:
             "timeout": self.timeout,
         }
         program = Path(__file__).with_name(_PROGRAMS[self.engine])
+        secrets = [str(one[name]) for one in questions for name in ("account_key", "sas") if one.get(name)]
         asked = json.dumps({"workspace": workspace, "calls": list(questions)})
         try:
             done = subprocess.run(
@@ -123,12 +124,15 @@ class Calls:
         try:
             told = json.loads(done.stdout)
         except ValueError:
-            words = f"the program of {self.engine} ended with {done.returncode}: {_last_line(done.stderr)}"
+            last = fit_to_be_shown(_last_line(done.stderr), secrets)
+            words = f"the program of {self.engine} ended with {done.returncode}: {last[:500]}"
             raise PlatformRefused(AZURE_ML, verb, words=words) from None
         if "missing" in told:
             raise SettingsError(f"{self.python} has no {told['missing']}: {_ADVICE[self.engine]}")
         if "failure" in told:
-            raise self._error(verb, told["failure"])
+            # SDKs quote what they were given, and addresses that they made of it.
+            words = fit_to_be_shown(str(told["failure"]["words"]), secrets)
+            raise self._error(verb, told["failure"] | {"words": words})
         return list(told["answers"])
 
     def _error(self, verb: str, failure: Mapping[str, Any]) -> PlatformError:
@@ -151,4 +155,4 @@ class Calls:
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1][:500] if lines else "it said nothing"
+    return lines[-1] if lines else "it said nothing"

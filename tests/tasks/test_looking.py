@@ -1,0 +1,134 @@
+"""A sweep's looks, without a Prefect server: what one campaign does to those that are looked at beside it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from labelwright.domain import State
+from labelwright.ledger import Ledger, UnknownCampaign
+from labelwright.platforms import AccessDenied
+from labelwright.platforms.protocol import CampaignOrder, RemoteState
+from labelwright.platforms.registry import PLATFORMS
+from labelwright.settings import forget_settings
+from labelwright.spec import validate_spec
+from labelwright.tasks import looking
+from labelwright.tasks.looking import look_at_some
+from labelwright.tasks.workbench import the_ledger
+from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
+
+TITLES = ["first", "second", "third"]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__URL", f"memory:{tmp_path}")
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__KEY", "good")
+    forget_settings()
+    yield STORES.setdefault(f"memory:{tmp_path}", Store())
+    forget_settings()
+
+
+@pytest.fixture
+def ledger(store) -> Ledger:
+    """Three campaigns of two images, with their labelers."""
+    ledger = the_ledger()
+    for number, title in enumerate(TITLES):
+        document = {
+            "title": title,
+            "platform": "shelf",
+            "images": {"folder": "/x"},
+            "labels": ["a"],
+            "labeler": "a@b.c",
+        }
+        spec = validate_spec(document, "test")
+        ledger.campaigns.add(title, spec.model_dump(mode="json"))
+        for state in (State.UPLOADING, State.CREATED, State.ACTIVE):
+            ledger.campaigns.move(title, state)
+        kept = Kept(CampaignOrder(title, spec.schema_of_labels(), "a@b.c"), RemoteState.ACTIVE)
+        kept.images = {"1": ("1.jpg", None), "2": ("2.jpg", None)}
+        store.campaigns[f"c{number}"] = kept
+        ledger.campaigns.record_remote_campaign(title, f"c{number}")
+    return ledger
+
+
+def test_a_campaign_whose_look_ends_as_nobody_thought_delays_none_beside_it(ledger, monkeypatch):
+    real = Shelf.read_campaign
+
+    def read(self, campaign):
+        if campaign == "c1":
+            raise KeyError("status")
+        return real(self, campaign)
+
+    monkeypatch.setattr(Shelf, "read_campaign", read)
+    seen = look_at_some.fn(TITLES)
+    assert seen.states == {"first": "active", "third": "active"}
+    assert seen.troubles == {"second": "the look ended with KeyError: see the log of the sweep"}
+
+
+@pytest.mark.parametrize(("status", "states"), [(403, {"second": "active", "third": "active"}), (401, {}), (None, {})])
+def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_credential_all(
+    ledger, monkeypatch, status, states
+):
+    real = Shelf.read_campaign
+
+    def read(self, campaign):
+        if campaign == "c0":
+            raise AccessDenied("shelf", "read the campaign", status=status)
+        return real(self, campaign)
+
+    monkeypatch.setattr(Shelf, "read_campaign", read)
+    seen = look_at_some.fn(TITLES)
+    assert seen.states == states
+    assert seen.denied, "either way a person has to know"
+    assert seen.locked_out == (status != 403)
+
+
+def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_it(ledger, monkeypatch):
+    real = type(ledger.campaigns).record_look
+
+    def record(self, title, *seen):
+        if title == "first":
+            raise UnknownCampaign(title)
+        return real(self, title, *seen)
+
+    monkeypatch.setattr(type(ledger.campaigns), "record_look", record)
+    assert look_at_some.fn(TITLES).states == {"second": "active", "third": "active"}
+
+
+def test_a_ledger_that_takes_nothing_ends_the_look(ledger, monkeypatch):
+    def full(*_):
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(type(ledger.campaigns), "record_look", full)
+    with pytest.raises(OperationalError, match="full"):
+        look_at_some.fn(TITLES)
+
+
+def test_a_look_that_sees_nothing_new_writes_nothing_though_labelers_are_told_apart(ledger, store, monkeypatch):
+    assert look_at_some.fn(TITLES).unchanged == []
+    writes = []
+    monkeypatch.setattr(type(ledger.campaigns), "record_look", lambda *seen: writes.append(seen[1]))
+    assert look_at_some.fn(TITLES).unchanged == TITLES
+    assert writes == []
+    store.campaigns["c0"].labels["1"] = ()
+    look_at_some.fn(TITLES)
+    assert writes == ["first"]
+
+
+def test_a_labeler_who_goes_on_while_the_whole_stands_still_is_something_new(ledger):
+    campaigns = ledger.campaigns
+    campaigns.record_look("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
+    assert campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
+    assert not campaigns.saw("first", 5, 10, [("ann", 2, 5), ("bob", 3, 5)])
+    assert not campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5), ("eve", 0, 5)])
+
+
+@pytest.mark.parametrize(("campaigns", "tasks"), [(100, 100), (101, 26), (1000, 32)])
+def test_so_many_task_runs_look_at_so_many_campaigns(campaigns, tasks):
+    titles = [str(number) for number in range(campaigns)]
+    shares = looking.shares_of(titles, campaigns)
+    assert len(shares) == tasks
+    assert [title for share in shares for title in share] == titles

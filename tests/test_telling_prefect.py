@@ -1,0 +1,68 @@
+"""What Prefect's answer to an event means: taken, to be sent again later, or never taken."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
+
+
+def event(**more: object) -> dict[str, object]:
+    return {
+        "id": str(uuid4()),
+        "occurred": "2026-11-22T07:00:00+00:00",
+        "event": "labelwright.campaign.stalled",
+        "resource": {"prefect.resource.id": "labelwright.campaign.river"},
+        "payload": {},
+        **more,
+    }
+
+
+@pytest.fixture
+def answering():
+    """A server that answers everything with one status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(self.server.status)  # type: ignore[attr-defined]
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            """Prefect's client asks for a token that older servers do not know."""
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Silence."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/api"
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}):
+            yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [(204, None), (422, NeverTaken), (413, NeverTaken), (401, NotSent), (404, NotSent), (503, NotSent), (500, NotSent)],
+)
+def test_a_status_means(answering, status, failure):
+    answering.status = status
+    if failure is None:
+        send_to_prefect([event()])
+        return
+    with pytest.raises(failure):
+        send_to_prefect([event()])
+
+
+def test_what_is_no_event_of_prefects_is_never_taken(answering):
+    answering.status = 204
+    with pytest.raises(NeverTaken):
+        send_to_prefect([event(resource={"prefect.resource.name": "river"})])
