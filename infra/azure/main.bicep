@@ -284,4 +284,6 @@ resource worker 'Microsoft.App/containerApps@2024-03-01' = {
 
 output imagesContainer string = '${account.properties.primaryEndpoints.blob}images'
 output datasetsContainer string = '${account.properties.primaryEndpoints.blob}datasets'
+// LABELWRIGHT_RESULTS__ACCOUNT_URL, for `labelwright deploy`.
+output resultsAccount string = account.properties.primaryEndpoints.blob
 output workspaceName string = workspace.name

@@ -61,6 +61,23 @@ def test_every_parameter_and_variable_is_used_and_every_secret_is_marked():
     assert not re.search(r"output \w+ string = .*(?:listKeys|ledgerUrl)", TEXT)
 
 
+def names_used(text: str) -> set[str]:
+    """What expressions refer to: no functions, no properties, no keys; of strings only what is filled in."""
+    code = re.sub(r"//[^\n]*", "", text)
+    filled = " ".join(f"({one})" for one in re.findall(r"\$\{([^}]*)\}", code))
+    code = re.sub(r"'[^'\n]*'", "''", code)
+    found = re.findall(r"(?:[(\[,=?!]|(?<=[\w'\]]):)\s*([a-zA-Z]\w*)\b(?![\w(:])", f"{code} {filled}")
+    return set(found) - {"true", "false", "null"}
+
+
+def test_every_name_that_is_used_is_declared():
+    declared = set(re.findall(r"^(?:param|var|resource) (\w+)", TEXT, re.M))
+    used = names_used(TEXT)
+    assert {"identity", "account", "blobs", "location", "workspace"} <= used
+    assert used <= declared, used - declared
+    assert names_used(TEXT.replace("parent: blobs", "parent: blob")) - declared == {"blob"}
+
+
 def test_the_worker_is_that_of_compose():
     (container,) = RESOURCES["worker"]["config"]["properties"]["template"]["containers"]
     check_command(container["command"])
