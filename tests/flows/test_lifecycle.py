@@ -18,6 +18,7 @@ from azure.storage.blob import ContainerClient
 from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterName
+from prefect.settings import PREFECT_RESULTS_PERSIST_BY_DEFAULT, temporary_settings
 from pycocotools.coco import COCO
 
 from labelwright.cli import main
@@ -397,9 +398,10 @@ def test_images_come_from_anywhere(images, service, tmp_path, web, monkeypatch):
 
 
 def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_path, home):
-    launch_campaign(river)
-    label()
-    sweep_campaigns()
+    with temporary_settings({PREFECT_RESULTS_PERSIST_BY_DEFAULT: True}):  # results too are searched
+        launch_campaign(river)
+        label()
+        sweep_campaigns()
     access = LabelerKeys(home).find("campaign_api", "partner@example.com")
     assert access is not None
     assert access.secret is not None
@@ -412,6 +414,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_p
     allowed = {"admin.json", LabelerKeys(home).path("campaign_api", "partner@example.com").name}
     searched = [path for path in files if path.name not in allowed]
     assert any(path.name == "prefect.db" for path in searched)
+    assert len([path for path in searched if path.parent.name == "storage"]) >= 3, "of runs; tasks keep none"
     assert any(path.name == "ledger.db" for path in searched)
     for path in searched:
         data = path.read_bytes()
