@@ -17,9 +17,9 @@ def worth_retrying(_task: Any, _task_run: Any, state: Any) -> bool:
 
 
 ANEW: dict[str, Any] = {"cache_policy": NO_CACHE}
-"""What every task is decorated with: the ledger says what was done, so nothing that Prefect keeps is an answer. By default
-it is one as soon as results are kept: a second look for missing images, in the same run, would see those that were
-missing at the first."""
+"""What every task is decorated with: the ledger says what was done, so nothing that Prefect keeps is an answer. By
+default it is one as soon as results are kept: a second look for missing images, in the same run, would see those that
+were missing at the first."""
 
 RETRIED: dict[str, Any] = ANEW | {
     "retries": len(settings().retry_delays),
