@@ -11,12 +11,13 @@ from typing import Any
 from prefect import task
 from prefect.deployments import run_deployment
 
+from labelwright.campaign_yaml import SpecError
 from labelwright.drops import LARGEST, dropped_spec
 from labelwright.ingest.opening import open_container
 from labelwright.ingest.sources import CannotRead
 from labelwright.ledger import CampaignBusy, LeaseLost, Letter
 from labelwright.settings import SettingsError, settings
-from labelwright.spec import CampaignSpec, SpecError
+from labelwright.spec import CampaignSpec
 
 from .attention import REFUSALS
 from .reporting import log

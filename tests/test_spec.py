@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from labelwright.campaign_yaml import SpecError, parse_document
 from labelwright.domain import Geometry
-from labelwright.spec import CampaignSpec, SpecError, load_spec, parse_document, parse_spec
+from labelwright.spec import CampaignSpec, load_spec, parse_spec
 
 WHOLE = """\
 title: river-2026
@@ -127,9 +128,14 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("labels: &all [boat, *all]\n", "line 1: this holds itself, by an alias"),
         ("[" * 5000 + "]" * 5000, "deeper than can be read"),
         ("? [a, b]\n: c\n", "line 1: a key is a word, not a list"),
+        ("title: a\ndeadline: 2026-11-31\n", "line 2: this is not valid YAML: '2026-11-31' is no date"),
+        ("title: !!int one\n", "line 1: this is not valid YAML: 'one' is no int"),
+        ("title: !!bool one\n", "line 1: this is not valid YAML: 'one' is no bool"),
+        ("title: !!timestamp one\n", "line 1: this is not valid YAML: 'one' is no date"),
+        (f"title: {'1' * 5000}\n", "is no int"),
     ],
 )
-def test_a_file_that_is_made_to_do_harm_is_refused_at_once(text, words):
+def test_a_file_that_cannot_be_read_is_told_with_its_line_and_does_no_harm(text, words):
     with pytest.raises(SpecError) as refused:
         parse_document(text, "campaign.yaml")
     assert words in str(refused.value)

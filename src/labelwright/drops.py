@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from labelwright.spec import CampaignSpec, SpecError, parse_document, validate_spec
+from labelwright.campaign_yaml import SpecError, parse_document
+from labelwright.spec import CampaignSpec, validate_spec
 
 CAMPAIGN_FILE = "campaign.yaml"
 LARGEST = 1_000_000

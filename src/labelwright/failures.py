@@ -77,13 +77,13 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def _foreseen() -> list[tuple[type[BaseException], int]]:
+    from labelwright.campaign_yaml import SpecError
     from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
     from labelwright.local import NotStarted
     from labelwright.platforms import PlatformError, PlatformUnavailable
     from labelwright.settings import SettingsError
-    from labelwright.spec import SpecError
     from labelwright.stores.protocol import ContentMismatch, DatasetGone, UnsafeDataset
 
     found: list[tuple[type[BaseException], int]] = [

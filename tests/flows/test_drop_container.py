@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from azure.storage.blob import ContainerClient
 
+from labelwright.campaign_yaml import SpecError
 from labelwright.domain import State
 from labelwright.flows.campaign_drop import launch_from_drop
 from labelwright.settings import forget_settings
-from labelwright.spec import SpecError
 from labelwright.tasks.workbench import the_ledger
 from tests.ingest.conftest import picture
 from tests.ingest.stores import Azurite

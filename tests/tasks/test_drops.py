@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from labelwright.campaign_yaml import SpecError
 from labelwright.ledger import DROPS, CampaignBusy, drop_key
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.settings import forget_settings
-from labelwright.spec import SpecError
 from labelwright.tasks.drops import drop_lease, lost_drops, settling
 from labelwright.tasks.workbench import the_ledger
 

@@ -1,0 +1,95 @@
+"""Campaign files as YAML, before anybody asks what they mean: read, with the line of every part."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import yaml
+
+_MOST_NODES = 1_000_000
+
+
+class SpecError(ValueError):
+    """A campaign file that cannot be used: every fault, with its place."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Tells the line of a value that looks like a date or a number and is none."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError):
+            kind = node.tag.rpartition(":")[2].replace("timestamp", "date")
+            told = f"'{str(node.value)[:100]}' is no {kind}; where it is meant as text, put it in quotes"
+            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from None
+
+
+def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
+    """What a campaign file says, and where; nothing of it is checked but that it is YAML. Raises SpecError."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_what_people_do_not_write(node, source)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
+    except RecursionError:
+        raise SpecError(f"{source}: lists stand in lists here, deeper than can be read") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}, line {mark.line + 1}" if mark else source
+        raise SpecError(f"{place}: this is not valid YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(document, dict):
+        raise SpecError(f"{source}: a campaign is a list of keys and values, such as 'title: my-campaign'")
+    return document, node
+
+
+def line_of(node: yaml.Node | None, place: tuple[Any, ...]) -> int | None:
+    """The line of the innermost part of `place` that stands in the file."""
+    line = None
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _refuse_what_people_do_not_write(node: yaml.Node | None, source: str) -> None:
+    """Keys that stand twice or are no words; aliases (`*name`) that lead round in a circle or blow up a small file."""
+    sizes: dict[int, int] = {}
+    """By node, with all that its aliases stand for; 0 while it is being counted."""
+
+    def refuse(place: yaml.Node, words: str) -> NoReturn:
+        raise SpecError(f"{source}, line {place.start_mark.line + 1}: {words}")
+
+    def size_of(node: yaml.Node) -> int:
+        size = sizes.get(id(node))
+        if size is not None:
+            return size or refuse(node, "this holds itself, by an alias")
+        sizes[id(node)], parts = 0, []
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    refuse(key, "a key is a word, not a list")
+                if key.value in seen:
+                    refuse(key, f"'{key.value}' stands here twice")
+                seen.add(key.value)
+                parts.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        size = 1 + sum(size_of(part) for part in parts)
+        if size > _MOST_NODES:
+            refuse(node, f"with all that its aliases stand for this is more than {_MOST_NODES} values")
+        sizes[id(node)] = size
+        return size
+
+    if node is not None:
+        size_of(node)
