@@ -60,6 +60,20 @@ def test_a_wrong_value_names_its_setting_and_not_the_value(monkeypatch):
     assert "canary" not in str(refused.value)
 
 
+@pytest.mark.parametrize("content", [b"batch_size = [", b'key = "\xff"', b"batch_size = 1\nbatch_size = 2\n"])
+def test_a_file_that_is_no_toml_is_told_by_its_name(tmp_path, content):
+    (tmp_path / "settings.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"settings\.toml cannot be read"):
+        settings()
+
+
+def test_a_variable_that_is_no_list_names_its_setting_and_not_the_value(monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_RETRY_DELAYS", "canary")
+    with pytest.raises(SettingsError, match="retry_delays") as refused:
+        settings()
+    assert "canary" not in str(refused.value)
+
+
 def test_secrets_do_not_show(monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__AGENCY__SECRET", "canary")
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", "postgresql://me:canary@host/db")

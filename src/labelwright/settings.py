@@ -8,6 +8,7 @@ their secrets: LABELWRIGHT_LEDGER_URL_FILE=/run/secrets/ledger_url.
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as NotParsed
 
 
 class SettingsError(ValueError):
@@ -188,7 +190,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         variables = _Environment(settings_cls)
         home = variables().get("home") or Path.home() / ".labelwright"
-        toml = TomlConfigSettingsSource(settings_cls, Path(home).expanduser() / "settings.toml")
+        file = Path(home).expanduser() / "settings.toml"
+        try:
+            toml = TomlConfigSettingsSource(settings_cls, file)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SettingsError(f"{file} cannot be read: {why}") from None
         return init_settings, variables, toml
 
     def ledger_address(self) -> str:
@@ -253,6 +260,8 @@ def settings() -> Settings:
             f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
         )
         raise SettingsError(f"the settings cannot be used: {faults}") from None
+    except NotParsed as error:  # its words name the setting, and not the value
+        raise SettingsError(f"the settings cannot be used: {error}: lists and groups are written as JSON") from None
     return found.model_copy(update={"home": found.home.expanduser().resolve()})
 
 
