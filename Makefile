@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two processes of tests, each with a Prefect server of its own: ARGS="-n 0" runs them in one.
+TWO := -n 2 --dist worksteal
 
 .PHONY: demo test test-all bench lint types lock clean
 .DEFAULT_GOAL := help
@@ -23,10 +25,10 @@ demo: $(VENV)/installed
 	$(BIN)/labelwright demo $(ARGS)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(TWO) $(ARGS)
 
 test-all: $(VENV)/installed
-	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m pytest $(TWO) -m "slow or not slow" $(ARGS)
 
 bench: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
