@@ -10,6 +10,7 @@ import time
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from labelwright.ledger import CampaignBusy, LeaseLost, Ledger, campaign_lease
 from labelwright.ledger import tables as t
@@ -34,6 +35,22 @@ def test_the_second_one_is_told_who_holds_it(database):
     with pytest.raises(CampaignBusy, match=r"brave-fox.*since.*ends by itself at"):
         Leases(database).take("campaign river", "sweep")
     Leases(database).take("campaign lake", "sweep")
+
+
+@pytest.mark.parametrize(("failures", "left"), [(1, 0), (2, 0), (3, 1)])
+def test_a_ledger_that_does_not_take_a_lease_back_is_asked_again(database, monkeypatch, failures, left):
+    monkeypatch.setattr("labelwright.ledger.leases._GIVING_BACK", (0.01, 0.01))
+    leases, troubles, fails = Leases(database), [], [OperationalError("delete", {}, Exception("gone"))] * failures
+    real = database.write
+
+    def write():
+        if fails:
+            raise fails.pop()
+        return real()
+
+    with leases.held("campaign river", "launch", on_trouble=troubles.append):
+        monkeypatch.setattr(database, "write", write)
+    assert len(leases.all()) == left == len(troubles)
 
 
 def test_a_lease_that_was_let_go_can_be_taken(database):

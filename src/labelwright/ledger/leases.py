@@ -25,6 +25,9 @@ from .errors import LedgerError
 LIFETIME = 90.0
 """Seconds that a lease outlives its last renewal."""
 
+_GIVING_BACK = (0.2, 1.0)
+"""Seconds between the tries to give a lease back."""
+
 
 class CampaignBusy(LedgerError):
     """Somebody else is at work: the message says who, since when, and when that ends by itself."""
@@ -184,11 +187,20 @@ class Leases:
         finally:
             done.set()
             thread.join(5)
+            self._give_back(lease, on_trouble)
+
+    def _give_back(self, lease: Lease, on_trouble: Callable[[str], None]) -> None:
+        """A ledger that does not answer is asked a few times: else the next one waits until the lease runs out."""
+        for wait in _GIVING_BACK:
             try:
-                self.let_go(lease)
-            except SQLAlchemyError as error:
-                # The work is done, or its own error is on its way: neither is worth less for a lease that runs out.
-                on_trouble(f"the lease on {name} could not be given back ({type(error).__name__}); it ends by itself")
+                return self.let_go(lease)
+            except SQLAlchemyError:
+                time.sleep(wait)
+        try:
+            self.let_go(lease)
+        except SQLAlchemyError as error:
+            # The work is done, or its own error is on its way: neither is worth less for a lease that runs out.
+            on_trouble(f"the lease on {lease.name} could not be given back ({type(error).__name__}); it ends by itself")
 
 
 def this_process() -> str:
