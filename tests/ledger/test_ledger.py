@@ -1,7 +1,9 @@
 """The ledger: states, manifest, effects."""
 
 import multiprocessing
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
@@ -211,6 +213,15 @@ def test_eight_threads_write_at_once_and_nothing_is_lost_or_locked(ledger, river
         thread.join()
     assert ledger.manifests.count_stored(river) == 80
     assert len(ledger.effects.all(river)) == 80
+
+
+def test_a_new_file_that_somebody_writes_to_just_now_is_waited_for(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        end = threading.Timer(0.2, other.execute, ["COMMIT"])
+        end.start()
+        Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").close()
+        end.join()
 
 
 def _open_and_add(url: str, title: str) -> None:

@@ -9,6 +9,8 @@ nobody waiting for longer than a minute, and a connection that died is noticed b
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from hashlib import sha256
 from typing import Any
 
@@ -95,11 +97,26 @@ def _sqlite(url: str) -> Engine:
 def _be_durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin in _begin, and nowhere else
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     # An outcome that was written down must survive a power cut, or an effect would be repeated.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """The first switch needs the database for itself, and of several that come at once SQLite sends all but one away
+    without waiting."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:
