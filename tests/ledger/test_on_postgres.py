@@ -138,7 +138,15 @@ def test_a_lease_outlives_its_holders_connection(ledger, address):
     assert said == []
 
 
-def test_a_lease_that_cannot_be_given_back_does_not_hide_that_the_work_is_done(ledger, address):
+def test_a_lease_whose_connection_is_lost_when_it_is_given_back_is_given_back_by_another(ledger, address):
+    said: list[str] = []
+    with ledger.leases.held("campaign river", "launch", on_trouble=said.append):
+        cut_before_the_next(ledger, address, "DELETE FROM leases")
+    assert (said, ledger.leases.all()) == ([], [])
+
+
+def test_a_lease_that_cannot_be_given_back_does_not_hide_that_the_work_is_done(ledger, address, monkeypatch):
+    monkeypatch.setattr("labelwright.ledger.leases._GIVING_BACK", ())
     said: list[str] = []
     with ledger.leases.held("campaign river", "launch", on_trouble=said.append):
         cut_before_the_next(ledger, address, "DELETE FROM leases")
