@@ -93,14 +93,8 @@ def lost_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
     return [
         (letter, int(log2((moment - letter.emitted_at) / first)) + 1)
         for letter in ledger.inbox.lost_drops(moment - first, moment - TRIED_FOR)
-        if letter.emitted_at is not None and not _in_hands(str(letter.payload["blob"]))
+        if letter.emitted_at is not None and not ledger.leases.in_hands(drop_lease(str(letter.payload["blob"])))
     ]
-
-
-def _in_hands(blob: str) -> bool:
-    leases = the_ledger().leases
-    lease = leases.find(drop_lease(blob))
-    return lease is not None and leases.holds(lease)
 
 
 @task(task_run_name="start the launch from {letter.payload[blob]}", **RETRIED)

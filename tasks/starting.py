@@ -59,9 +59,7 @@ def due_work() -> list[Due]:
 
 
 def _in_hands(ledger: Ledger, title: str) -> bool:
-    names = (campaign_lease(title), waiting_lease(title), finishing_lease(title))
-    leases = [lease for lease in map(ledger.leases.find, names) if lease is not None]
-    return any(ledger.leases.holds(lease) for lease in leases)
+    return ledger.leases.in_hands(campaign_lease(title), waiting_lease(title), finishing_lease(title))
 
 
 def _tries(ledger: Ledger, title: str, work: Work, generation: str) -> list[Effect]:

@@ -63,6 +63,8 @@ def _asked(given: ResultsSettings, question: Any) -> bool:
     from azure.core.exceptions import AzureError
     from azure.storage.blob import ContainerClient
 
+    from labelwright.ingest.azure import machine_identity
+
     # Said once and soon: whoever deploys is waiting.
     few: dict[str, Any] = {"retry_total": 1, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
     few |= {"connection_timeout": 10, "read_timeout": 30}
@@ -71,7 +73,7 @@ def _asked(given: ResultsSettings, question: Any) -> bool:
             address = given.connection_string.get_secret_value()
             client = ContainerClient.from_connection_string(address, given.container, **few)
         elif given.account_url:
-            client = ContainerClient(given.account_url, given.container, credential=_identity(), **few)
+            client = ContainerClient(given.account_url, given.container, credential=machine_identity(), **few)
         else:
             raise SettingsError(
                 "where results are kept is not complete: set LABELWRIGHT_RESULTS__ACCOUNT_URL, or "
@@ -91,11 +93,3 @@ def _asked(given: ResultsSettings, question: Any) -> bool:
             f"the container '{given.container}' for results cannot be used ({says}). Does the account answer, and has "
             "this identity Storage Blob Data Contributor on the container?"
         ) from None
-
-
-def _identity() -> Any:
-    try:
-        from azure.identity import DefaultAzureCredential
-    except ImportError:
-        raise CannotRun("an account by its URL needs one more package: pip install 'labelwright[azure]'") from None
-    return DefaultAzureCredential()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from pathlib import Path
 from bench_sweep import count_task_runs, resident
 from PIL import Image
 from prefect_calls import watch_prefect_calls
+from servers import servers
 
 STEPS = {
     "check": "check the images",
@@ -133,20 +133,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="*", default=[1000, 10_000, 100_000])
     arguments = parser.parse_args()
-    from labelwright.local import start_prefect, start_service
-
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        os.environ["LABELWRIGHT_HOME"] = str(home)
-        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-        service, prefect = start_service(home), start_prefect(home)
-        os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
-        os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
-        try:
-            bench(arguments.images, home, service.process.pid)
-        finally:
-            prefect.stop()
-            service.stop()
+    with servers() as (home, service):
+        bench(arguments.images, home, service.process.pid)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from statistics import median
 import requests
 from PIL import Image
 from prefect_calls import watch_prefect_calls
+from servers import servers
 
 AIM = 2.0
 THREADS = 8
@@ -106,20 +106,8 @@ def main() -> None:
     parser.add_argument("--campaigns", type=int, default=1000)
     parser.add_argument("--sweeps", type=int, default=200, help="for the memory, of 20 campaigns")
     arguments = parser.parse_args()
-    from labelwright.local import start_prefect, start_service
-
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        os.environ["LABELWRIGHT_HOME"] = str(home)
-        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-        service, prefect = start_service(home), start_prefect(home)
-        os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
-        os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
-        try:
-            measure(arguments.campaigns, arguments.sweeps, home)
-        finally:
-            prefect.stop()
-            service.stop()
+    with servers() as (home, _):
+        measure(arguments.campaigns, arguments.sweeps, home)
 
 
 def measure(count: int, sweeps: int, home: Path) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 
 from PIL import Image
 from prefect_calls import watch_prefect_calls
+from servers import servers
 
 SIZES = (1000, 4000)
 WANTED = 100_000
@@ -70,27 +69,15 @@ def count_task_runs(title: str, count: int, home: Path) -> int:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    from labelwright.local import start_prefect, start_service
+    with servers() as (home, _):
+        calls, runs, asked = watch_prefect_calls(), [], []
+        for size in SIZES:
+            calls.clear()
+            runs.append(count_task_runs(f"bench-{size}", size, home))
+            asked.append(len(calls))
+        from labelwright.running import send_what_prefect_holds_back
 
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        os.environ["LABELWRIGHT_HOME"] = str(home)
-        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-        service, prefect = start_service(home), start_prefect(home)
-        os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
-        os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
-        try:
-            calls, runs, asked = watch_prefect_calls(), [], []
-            for size in SIZES:
-                calls.clear()
-                runs.append(count_task_runs(f"bench-{size}", size, home))
-                asked.append(len(calls))
-            from labelwright.running import send_what_prefect_holds_back
-
-            send_what_prefect_holds_back()
-        finally:
-            prefect.stop()
-            service.stop()
+        send_what_prefect_holds_back()
     an_image = (runs[1] - runs[0]) / (SIZES[1] - SIZES[0])
     wanted = runs[0] + an_image * (WANTED - SIZES[0])
     for size, count, some in zip(SIZES, runs, asked, strict=True):

@@ -85,6 +85,11 @@ class Leases:
         (the clock was set back) does not hold: whoever takes it watches it first."""
         return self.alive(lease) and (_seems_alive(lease.process) is not None or not self._ends_too_late(lease))
 
+    def in_hands(self, *names: str) -> bool:
+        """Whether somebody holds one of the leases of these names."""
+        found = [lease for lease in map(self.find, names) if lease is not None]
+        return any(self.holds(lease) for lease in found)
+
     def take(self, name: str, holder: str, run: str | None = None) -> Lease:
         """Take the lease, from a dead holder too. Raises CampaignBusy."""
         known = self.find(name)
@@ -191,16 +196,16 @@ class Leases:
 
     def _give_back(self, lease: Lease, on_trouble: Callable[[str], None]) -> None:
         """A ledger that does not answer is asked a few times: else the next one waits until the lease runs out."""
-        for wait in _GIVING_BACK:
+        for wait in (*_GIVING_BACK, None):
             try:
                 return self.let_go(lease)
-            except SQLAlchemyError:
-                time.sleep(wait)
-        try:
-            self.let_go(lease)
-        except SQLAlchemyError as error:
-            # The work is done, or its own error is on its way: neither is worth less for a lease that runs out.
-            on_trouble(f"the lease on {lease.name} could not be given back ({type(error).__name__}); it ends by itself")
+            except SQLAlchemyError as error:
+                if wait is not None:
+                    time.sleep(wait)
+                    continue
+                # The work is done, or its own error is on its way: neither is worth less for a lease that runs out.
+                why = type(error).__name__
+                on_trouble(f"the lease on {lease.name} could not be given back ({why}); it ends by itself")
 
 
 def this_process() -> str:
