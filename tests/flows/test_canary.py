@@ -17,7 +17,7 @@ from tests.ingest.conftest import picture
 from tests.ingest.stores import Azurite
 from tests.receiver.test_receiving import created
 
-from . import partner
+from . import partner, prefect_api
 from .conftest import make_photos, make_spec
 from .test_up import Running, environment, running, wait_until
 
@@ -63,7 +63,7 @@ def told_by_prefect(up: Running) -> str:
         offset = 0
         while True:
             body = {"limit": 200, "offset": offset}
-            answer = requests.post(f"{up.api}/{kind}/filter", json=body, timeout=30)
+            answer = prefect_api.ask("POST", f"/{kind}/filter", body, up.api)
             if answer.status_code == 404:
                 break
             assert answer.ok, f"{kind}: {answer.text}"
@@ -71,12 +71,12 @@ def told_by_prefect(up: Running) -> str:
             if len(answer.json()) < 200:
                 break
             offset += 200
-    events: Any = requests.post(f"{up.api}/events/filter", json={"limit": 50}, timeout=30).json()
+    events: Any = prefect_api.post("/events/filter", {"limit": 50}, up.api)
     while True:
         told.append(json.dumps(events))
         if not events.get("next_page"):
             return "\n".join(told)
-        events = requests.get(events["next_page"], timeout=30).json()
+        events = prefect_api.get(events["next_page"].removeprefix(up.api), up.api)
 
 
 def looked_for(secret: str, home: Path, allowed: tuple[str, ...] = ()) -> list[str]:
@@ -115,8 +115,8 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
         partner.label(f"{service}/api/v1", str(told["remote_id"]), access)
         up.wait_for(up.start("sweep-campaigns", {}), "Completed")
         wait_until(lambda: list((tmp_path / "datasets").glob("*_labels/v1/receipt.json")), "the datasets")
-        requests.post(f"{up.addresses['receiver']}/eventgrid?secret={HOOK}", json=[], timeout=10).raise_for_status()
-        requests.post(f"{up.addresses['receiver']}/eventgrid?secret=no", json=[], timeout=10)
+        requests.post(f"{up.addresses['receiver']}/eventgrid?secret={HOOK}", json=[], timeout=30).raise_for_status()
+        requests.post(f"{up.addresses['receiver']}/eventgrid?secret=no", json=[], timeout=30)
 
         shown = told_by_prefect(up)
         assert "river" in shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from labelwright.platforms import AccessDenied
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.workbench import Workbench, credentials_of, reach, the_ledger
 
+from . import prefect_api
 from .conftest import make_photos, make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "home")
@@ -51,7 +51,7 @@ def save(name: str, server: Server, **changes: object) -> str:
 def campaigns_at(server: Server) -> list[str]:
     told = keys_of(server)
     headers = {"Authentication-Key": told["key"], "Authentication-Secret": told["secret"]}
-    answer = requests.get(f"{server.url}/api/v1/campaigns", headers=headers, timeout=10)
+    answer = requests.get(f"{server.url}/api/v1/campaigns", headers=headers, timeout=30)
     return [one["title"] for one in answer.json()["campaigns"]]
 
 
@@ -65,9 +65,8 @@ def test_one_command_registers_a_block_a_platform_and_store():
     slugs = register_blocks()
     assert {"labelwright-campaign-api", "labelwright-image-container"} <= set(slugs)
     assert register_blocks() == slugs
-    api = os.environ["PREFECT_API_URL"]
     for slug in slugs:
-        assert requests.get(f"{api}/block_types/slug/{slug}", timeout=10).json()["description"]
+        assert prefect_api.get(f"/block_types/slug/{slug}")["description"]
     schema = block_type("campaign_api").model_json_schema()
     assert schema["required"] == ["url", "key", "secret"]
     assert schema["secret_fields"] == ["key", "secret"]
@@ -97,29 +96,24 @@ def test_a_block_chosen_in_the_form_is_remembered_by_its_name_alone(agencies, ph
     record = the_ledger().campaigns.get("chosen in the form")
     assert record.state is State.ACTIVE
     assert record.spec["connection"] == "block:chosen"
-    api = os.environ["PREFECT_API_URL"]
-    told = requests.post(f"{api}/flow_runs/filter", json={}, timeout=10).text
-    told += requests.post(f"{api}/task_runs/filter", json={}, timeout=10).text
-    told += requests.post(f"{api}/logs/filter", json={}, timeout=10).text
+    told = prefect_api.ask("POST", "/flow_runs/filter", {}).text
+    told += prefect_api.ask("POST", "/task_runs/filter", {}).text
+    told += prefect_api.ask("POST", "/logs/filter", {}).text
     assert "chosen in the form" in told
     assert keys_of(agencies["north"])["secret"] not in told
 
 
 def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(deployed, photos, tmp_path):
-    api = os.environ["PREFECT_API_URL"]
-    found = requests.get(f"{api}/deployments/name/launch-campaign/launch-campaign", timeout=10).json()
+    found = prefect_api.get("/deployments/name/launch-campaign/launch-campaign")
     assert found["parameter_openapi_schema"]["definitions"]["CampaignApiCredentials"]["block_type_slug"]
     spec = make_spec("inline", photos, tmp_path / "d").model_dump(mode="json")
     inline = {"url": "http://127.0.0.1:1", "key": "key", "secret": CANARY}
     body = {"parameters": {"campaign": spec, "credentials": inline}}
-    answer = requests.post(f"{api}/deployments/{found['id']}/create_flow_run", json=body, timeout=10)
+    answer = prefect_api.ask("POST", f"/deployments/{found['id']}/create_flow_run", body)
     assert answer.status_code == 409
-    assert CANARY not in requests.post(f"{api}/flow_runs/filter", json={}, timeout=10).text
+    assert CANARY not in prefect_api.ask("POST", "/flow_runs/filter", {}).text
     by_reference = {"campaign": spec, "credentials": {"$ref": {"block_document_id": save_somewhere()}}}
-    answer = requests.post(
-        f"{api}/deployments/{found['id']}/create_flow_run", json={"parameters": by_reference}, timeout=10
-    )
-    assert answer.status_code == 201, answer.text
+    prefect_api.post(f"/deployments/{found['id']}/create_flow_run", {"parameters": by_reference})
 
 
 def save_somewhere() -> str:
@@ -181,8 +175,7 @@ def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():
     assert kind.model_json_schema()["required"] == ["url"]
     assert kind.model_json_schema()["secret_fields"] == ["key", "secret"]
     kind(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)
-    api = os.environ["PREFECT_API_URL"]
-    told = requests.post(f"{api}/block_documents/filter", json={}, timeout=10).text
+    told = prefect_api.ask("POST", "/block_documents/filter", {}).text
     assert "lean" in told
     assert CANARY not in told
     assert kind.load("lean").connection().secret.get_secret_value() == CANARY

@@ -27,21 +27,12 @@ from labelwright.settings import forget_settings
 from labelwright.tasks.dead_runs import free_dead_runs
 
 from .conftest import make_photos, make_spec
+from .prefect_api import ask, get, post
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "home")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 IN_THE_FILE = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-
-
-def get(path: str) -> Any:
-    answer = requests.get(f"{os.environ['PREFECT_API_URL']}{path}", timeout=30)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def post(path: str, body: object) -> requests.Response:
-    return requests.post(f"{os.environ['PREFECT_API_URL']}{path}", json=body, timeout=30)
 
 
 def deployment(name: str) -> dict[str, Any]:
@@ -50,11 +41,11 @@ def deployment(name: str) -> dict[str, Any]:
 
 def start(name: str, parameters: dict[str, Any]) -> requests.Response:
     """As the UI does it: parameters as JSON."""
-    return post(f"/deployments/{deployment(name)['id']}/create_flow_run", {"parameters": parameters})
+    return ask("POST", f"/deployments/{deployment(name)['id']}/create_flow_run", {"parameters": parameters})
 
 
 def triggers() -> dict[str, dict[str, Any]]:
-    found = post("/automations/filter", {}).json()
+    found = post("/automations/filter", {})
     names = [one["name"] for one in found]
     assert len(names) == len(set(names)), "a trigger is there twice"
     return {one["name"]: one for one in found}
@@ -107,7 +98,7 @@ def finishing(title: str) -> list[dict[str, Any]]:
 def parameters_of(name: str) -> list[dict[str, Any]]:
     """Of every run of a deployment."""
     body = {"deployments": {"name": {"any_": [name]}}}
-    return [one["parameters"] for one in post("/flow_runs/filter", body).json()]
+    return [one["parameters"] for one in post("/flow_runs/filter", body)]
 
 
 def wait_for(so: Callable[[], bool], what: str) -> None:
@@ -138,7 +129,7 @@ def test_the_schedule_makes_runs(deployed):
 
     def made() -> bool:
         body = {"deployments": {"name": {"any_": ["sweep-campaigns"]}}}
-        return any(one["auto_scheduled"] for one in post("/flow_runs/filter", body).json())
+        return any(one["auto_scheduled"] for one in post("/flow_runs/filter", body))
 
     wait_for(made, "a run by schedule")
 

@@ -22,7 +22,7 @@ from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from tests.platforms.proxy import FaultProxy, Request
 
-from . import partner
+from . import partner, prefect_api
 from .conftest import make_photos, make_spec
 from .crashing import FORKS, Counter, Moment, start_worker, tree
 
@@ -127,7 +127,7 @@ class Course:
     def _get(self, url: str, path: str) -> Any:
         admin = json.loads((self.home / "service" / "admin.json").read_text())
         headers = {"Authentication-Key": admin["key"], "Authentication-Secret": admin["secret"]}
-        answer = requests.get(f"{url}/api/v1{path}", headers=headers, timeout=10)
+        answer = requests.get(f"{url}/api/v1{path}", headers=headers, timeout=30)
         answer.raise_for_status()
         return answer.json()
 
@@ -289,13 +289,12 @@ def check_events(prefect: str, told: Collection[str]) -> None:
         assert sorted(held_by_prefect(prefect, some)) == sorted(some), "events are missing or doubled"
 
 
-def held_by_prefect(api: str, ids: list[str], seconds: float = 20) -> list[str]:
+def held_by_prefect(api: str, ids: list[str], seconds: float = 60) -> list[str]:
     """Those of the ids that Prefect's server holds, as often as it holds them; waits a little for them to arrive."""
     ends = time.monotonic() + seconds
     while True:
-        answer = requests.post(f"{api}/events/filter", json={"filter": {"id": {"id": ids}}, "limit": 50}, timeout=10)
-        answer.raise_for_status()
-        found = [event["id"] for event in answer.json()["events"]]
+        answer = prefect_api.post("/events/filter", {"filter": {"id": {"id": ids}}, "limit": 50}, api)
+        found = [event["id"] for event in answer["events"]]
         if len(found) >= len(ids) or time.monotonic() > ends:
             return found
         time.sleep(0.1)

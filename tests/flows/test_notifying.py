@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -14,7 +13,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import requests
 from prefect import flow, tags
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
@@ -23,6 +21,8 @@ from prefect.states import Failed
 from labelwright.failures import CannotRun
 from labelwright.notifying import register_notifications, write_notifications
 from labelwright.receiver.telling import send_to_prefect
+
+from . import prefect_api
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "home")
 
@@ -61,14 +61,13 @@ def mailbox() -> Iterator[list[dict[str, Any]]]:
 
 
 def automations() -> list[dict[str, Any]]:
-    found = requests.post(f"{os.environ['PREFECT_API_URL']}/automations/filter", json={}, timeout=10).json()
-    return [one for one in found if one["name"].startswith("Labelwright: ")]
+    return [one for one in prefect_api.post("/automations/filter", {}) if one["name"].startswith("Labelwright: ")]
 
 
 def no_automations() -> bool:
     """Deletes them; a server that is busy is asked again."""
     for one in automations():
-        requests.delete(f"{os.environ['PREFECT_API_URL']}/automations/{one['id']}", timeout=10)
+        prefect_api.ask("DELETE", f"/automations/{one['id']}")
     return automations() == []
 
 
@@ -155,10 +154,9 @@ def test_registering_again_updates_what_is_there(mailbox):
 
 def test_one_that_a_busy_server_took_twice_is_there_once_after_registering(mailbox):
     register_notifications("custom-webhook/mailbox")
-    api = os.environ["PREFECT_API_URL"]
     first = automations()[0]
     body = {key: first[key] for key in ("name", "description", "enabled", "trigger", "actions")}
-    until(lambda: requests.post(f"{api}/automations/", json=body, timeout=10).status_code == 201, "the double is there")
+    prefect_api.post("/automations/", body)
     register_notifications("custom-webhook/mailbox")
     assert len(automations()) == len(NAMES)
     assert first["id"] in [one["id"] for one in automations()]

@@ -15,6 +15,8 @@ from labelwright.settings import forget_settings
 from tests.receiver.conftest import DROP, SECRET
 from tests.receiver.test_receiving import created
 
+from . import prefect_api
+
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
@@ -30,9 +32,7 @@ def receiver(deployed, home, monkeypatch, prefect_server) -> Iterator[Server]:
 
 def runs(deployment: str) -> list[dict[str, Any]]:
     body = {"deployments": {"name": {"any_": [deployment]}}}
-    answer = requests.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=30)
-    answer.raise_for_status()
-    return [one for one in answer.json() if not one["auto_scheduled"]]
+    return [one for one in prefect_api.post("/flow_runs/filter", body) if not one["auto_scheduled"]]
 
 
 def until(so: Any, what: str) -> None:
@@ -48,7 +48,7 @@ def tell(receiver: Server, *events: object) -> None:
 
 
 def waits(receiver: Server) -> bool:
-    return requests.get(f"{receiver.url}/health", timeout=10).json()["waiting"] > 0
+    return requests.get(f"{receiver.url}/health", timeout=30).json()["waiting"] > 0
 
 
 def test_a_campaign_file_starts_one_run_however_often_it_is_told(receiver, home, prefect_server):

@@ -20,6 +20,7 @@ import requests
 from labelwright import processes, up
 from labelwright.local import NotStarted, Server, free_port
 
+from . import prefect_api
 from .conftest import make_photos, make_spec
 
 
@@ -36,25 +37,20 @@ class Running:
         return f"{self.addresses['Prefect UI']}/api"
 
     def get(self, path: str) -> Any:
-        answer = requests.get(f"{self.api}{path}", timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        return prefect_api.get(path, self.api)
 
     def start(self, name: str, parameters: dict[str, Any]) -> str:
         """A run of a deployment, as the UI makes it. Answers its id."""
         found = self.get(f"/deployments/name/{name}/{name}")["id"]
-        answer = requests.post(
-            f"{self.api}/deployments/{found}/create_flow_run", json={"parameters": parameters}, timeout=30
-        )
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
+        made = prefect_api.post(f"/deployments/{found}/create_flow_run", {"parameters": parameters}, self.api)
+        return str(made["id"])
 
     def wait_for(self, run: str, state: str) -> None:
         wait_until(lambda: self.get(f"/flow_runs/{run}")["state_name"] == state, f"{run} is {state}")
 
     def runs(self, name: str) -> list[dict[str, Any]]:
         body = {"deployments": {"name": {"any_": [name]}}}
-        return requests.post(f"{self.api}/flow_runs/filter", json=body, timeout=30).json()
+        return list(prefect_api.post("/flow_runs/filter", body, self.api))
 
     def children(self) -> list[int]:
         return processes.below(self.process.pid)
@@ -118,7 +114,7 @@ def campaign(title: str, tmp_path: Path) -> dict[str, Any]:
 @pytest.mark.slow
 def test_everything_comes_up_works_and_goes_in_order(tmp_path):
     with running(tmp_path / "home", LABELWRIGHT_SWEEP_EVERY="10") as everything:
-        assert requests.get(f"{everything.addresses['labeling service']}/health", timeout=5).ok
+        assert requests.get(f"{everything.addresses['labeling service']}/health", timeout=30).ok
         second = subprocess.run(
             [sys.executable, "-m", "labelwright", "up"],
             capture_output=True,
@@ -140,7 +136,7 @@ def test_everything_comes_up_works_and_goes_in_order(tmp_path):
             timeout=60,
         )
         assert "knows no campaign 'nowhere'" in by_hand.stderr
-        names = [one["name"] for one in requests.post(f"{everything.api}/flow_runs/filter", json={}, timeout=30).json()]
+        names = [one["name"] for one in prefect_api.post("/flow_runs/filter", {}, everything.api)]
         assert "export nowhere" in names, "another command did not use this Prefect server"
 
         def scheduled() -> bool:
@@ -190,7 +186,7 @@ def test_what_is_configured_elsewhere_is_used_and_not_started(tmp_path, prefect_
         assert _is(worker, "worker")
         assert everything.stop() == 0
         assert not Path(f"/proc/{worker}").exists()
-    assert requests.get(f"{prefect_server.url}/api/health", timeout=10).ok
+    assert requests.get(f"{prefect_server.url}/api/health", timeout=30).ok
 
 
 @pytest.mark.slow

@@ -1,0 +1,43 @@
+"""Prefect's API asked over HTTP, as its UI does it, and with the patience of its own client.
+
+On SQLite the server answers 503 to what met another writer, has changed nothing then, and wants to be asked again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+_AGAIN = Retry(
+    total=None,
+    connect=0,
+    read=0,
+    redirect=0,
+    status=8,
+    status_forcelist=(503,),
+    allowed_methods=None,
+    backoff_factor=0.1,
+)
+
+
+def ask(method: str, path: str, body: object | None = None, api: str | None = None) -> requests.Response:
+    """Whatever the server answers in the end; `api` names another server than that of the tests' session."""
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=_AGAIN))
+        return session.request(method, f"{api or os.environ['PREFECT_API_URL']}{path}", json=body, timeout=60)
+
+
+def get(path: str, api: str | None = None) -> Any:
+    answer = ask("GET", path, api=api)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def post(path: str, body: object, api: str | None = None) -> Any:
+    answer = ask("POST", path, body, api)
+    assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
+    return answer.json()
