@@ -77,8 +77,8 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(LABEL_COLUMNS)
-    skip = 0
-    while page := labeled(connection, campaign, skip, _PAGE):
+    last = 0
+    while page := labeled(connection, campaign, last, _PAGE):
         for image in page:
             start = [image.image_id, defuse(image.file_name), image.width, image.height]
             seen = orjson.loads(image.objects)
@@ -86,7 +86,7 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
                 writer.writerow([*start, *_cells(one)])
             if not seen:
                 writer.writerow([*start, *[""] * 7])
-        skip += len(page)
+        last = page[-1].position
         yield text.getvalue()
         text.seek(0)
         text.truncate()

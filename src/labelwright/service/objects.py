@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import orjson
-from sqlalchemy import Connection, Row, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, update
 
 from labelwright.domain import Box, Polygon, Size
 
@@ -90,7 +90,7 @@ class Objects:
         """JSON. Only images that were looked at, in the order in which they were added to the campaign."""
         with self._database.read() as connection:
             row = found(connection, campaign)
-            rows = labeled(connection, campaign, page.first, page.size)
+            rows = labeled(connection, campaign, _passed(connection, row, page.first), page.size)
             listed = [
                 {
                     "image_id": one.image_id,
@@ -106,16 +106,25 @@ class Objects:
         return orjson.dumps({"images": listed, "pagination": page.told(row.done)})
 
 
-def labeled(connection: Connection, campaign: int, skip: int, limit: int) -> Sequence[Row[Any]]:
-    """The images that were looked at, with their objects as JSON text."""
-    looked_at = and_(campaign_images.c.campaign_id == campaign, campaign_images.c.done.is_(True))
-    # The way to the first of them is in the index alone: it does not read what it skips.
-    first = select(campaign_images.c.position).where(looked_at).order_by(campaign_images.c.position)
-    position = connection.execute(first.offset(skip).limit(1)).scalar()
-    if position is None:
-        return []
+def _passed(connection: Connection, campaign: Row[Any], skip: int) -> int:
+    """The position of the last of so many images that were looked at; 0 for none, the campaign's end beyond it."""
+    if not skip or campaign.done == campaign.total:  # positions have no gaps
+        return skip
+    # The way to it is in the index alone: it does not read what it skips.
+    positions = select(campaign_images.c.position).where(_looked_at(campaign.id)).order_by(campaign_images.c.position)
+    found = connection.execute(positions.offset(skip - 1).limit(1)).scalar()
+    return int(campaign.total if found is None else found)
+
+
+def _looked_at(campaign: int) -> ColumnElement[bool]:
+    return and_(campaign_images.c.campaign_id == campaign, campaign_images.c.done.is_(True))
+
+
+def labeled(connection: Connection, campaign: int, after: int, limit: int) -> Sequence[Row[Any]]:
+    """The images that were looked at, from behind a position on, with their objects as JSON text."""
     wanted = (
         select(
+            campaign_images.c.position,
             campaign_images.c.image_id,
             campaign_images.c.objects,
             campaign_images.c.date_labeled,
@@ -125,7 +134,7 @@ def labeled(connection: Connection, campaign: int, skip: int, limit: int) -> Seq
             images.c.height,
         )
         .join(images, images.c.id == campaign_images.c.image_id)
-        .where(looked_at, campaign_images.c.position >= position)
+        .where(_looked_at(campaign), campaign_images.c.position > after)
         .order_by(campaign_images.c.position)
         .limit(limit)
     )
