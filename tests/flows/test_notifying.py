@@ -85,7 +85,7 @@ def tell(kind: str, title: str, times: int = 1, **payload: object) -> None:
 
 
 def until(so: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not so():
         assert time.monotonic() < end, what
         time.sleep(0.1)

@@ -36,7 +36,7 @@ def runs(deployment: str) -> list[dict[str, Any]]:
 
 
 def until(so: Any, what: str) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not so():
         assert time.monotonic() < end, what
         time.sleep(0.2)

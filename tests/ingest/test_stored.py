@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from labelwright.domain import Image, Size
 from labelwright.ingest import Differences, StoredFile, compare
+from tests.alone import alone
 
 
 def image(name: str, size: int = 5, md5: str = "a" * 32) -> Image:
@@ -39,7 +40,7 @@ def test_every_difference_is_found_in_whatever_order_the_sides_come() -> None:
     assert differences
 
 
-def test_comparing_takes_no_more_memory_for_more_files() -> None:
+def peak_of_comparing(count: int) -> int:
     def images(count: int) -> Iterator[Image]:
         return (image(f"{number:07}.jpg") for number in range(count))
 
@@ -51,6 +52,10 @@ def test_comparing_takes_no_more_memory_for_more_files() -> None:
         finally:
             tracemalloc.stop()
 
-    peak(10)
-    few, many = peak(200), peak(20_000)
+    peak(10)  # imports and caches
+    return peak(count)
+
+
+def test_comparing_takes_no_more_memory_for_more_files() -> None:
+    few, many = (alone(peak_of_comparing, count) for count in (200, 20_000))
     assert many < few + 100_000, (few, many)

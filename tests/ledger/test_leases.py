@@ -61,18 +61,18 @@ def test_a_lease_that_was_let_go_can_be_taken(database):
 
 
 def test_a_lease_of_another_machine_runs_out(database):
-    elsewhere(database, 0.2).take("campaign river", "launch")
+    elsewhere(database, 1.5).take("campaign river", "launch")
     with pytest.raises(CampaignBusy):
-        Leases(database, 0.2).take("campaign river", "sweep")
-    time.sleep(0.25)
-    assert Leases(database, 0.2).take("campaign river", "sweep").holder == "sweep"
+        Leases(database, 1.5).take("campaign river", "sweep")
+    time.sleep(1.6)
+    assert Leases(database, 1.5).take("campaign river", "sweep").holder == "sweep"
 
 
 def test_a_lease_is_renewed_while_its_holder_lives(database):
-    with elsewhere(database, 0.3).held("campaign river", "launch"):
-        time.sleep(0.7)
+    with elsewhere(database, 1.5).held("campaign river", "launch"):
+        time.sleep(2.5)
         with pytest.raises(CampaignBusy):
-            Leases(database, 0.3).take("campaign river", "sweep")
+            Leases(database, 1.5).take("campaign river", "sweep")
 
 
 def test_a_process_of_this_machine_that_died_holds_nothing(database):
@@ -110,20 +110,20 @@ def test_who_was_taken_for_dead_is_told_before_the_next_effect(url):
 def test_a_dead_holders_lease_ends_although_the_clock_was_set_back(database, monkeypatch):
     import labelwright.ledger.leases as module
 
-    elsewhere(database, 0.4).take("campaign river", "launch")
+    elsewhere(database, 1.0).take("campaign river", "launch")
     real = module.now
     monkeypatch.setattr(module, "now", lambda: real().replace(year=2020))
-    assert Leases(database, 0.4).take("campaign river", "sweep").holder == "sweep"
+    assert Leases(database, 1.0).take("campaign river", "sweep").holder == "sweep"
 
 
 def test_a_living_holder_keeps_its_lease_although_the_clock_was_set_back(database, monkeypatch):
     import labelwright.ledger.leases as module
 
-    with elsewhere(database, 0.4).held("campaign river", "launch"):
+    with elsewhere(database, 3.0).held("campaign river", "launch"):
         real = module.now
         monkeypatch.setattr(module, "now", lambda: real().replace(year=2020))
         with pytest.raises(CampaignBusy):
-            Leases(database, 0.4).take("campaign river", "sweep")
+            Leases(database, 3.0).take("campaign river", "sweep")
 
 
 def test_a_lease_from_before_the_clock_was_set_back_keeps_nobody_from_trying(database, monkeypatch):

@@ -275,7 +275,7 @@ CASES = [
 ]
 
 
-def again(say: Callable[[], Any], seconds: float = 20) -> Any:
+def again(say: Callable[[], Any], seconds: float = 60) -> Any:
     """Say it until it is done, as the retry policy of tasks does."""
     ends = time.monotonic() + seconds
     while True:

@@ -19,7 +19,7 @@ COOKIE = ["Content-Type: application/json", "Set-Cookie: sessionid=abc; Path=/"]
 
 
 def client(server: Scripted, **more: Any) -> Http:
-    return Http("river", server.url, timeout=(0.5, 0.3), **{"patience": 0.0, **more})
+    return Http("river", server.url, **{"timeout": (5.0, 20.0), "patience": 0.0, **more})
 
 
 def cookies(server: Scripted) -> list[str]:
@@ -92,6 +92,7 @@ def test_a_request_may_be_given_more_time_than_others():
         connection.sendall(answer(200, b"[]"))
 
     with scripted(slow) as server, pytest.raises(PlatformUnavailable):
-        client(server).call("look", "GET", "/")
+        client(server, timeout=(5.0, 0.3)).call("look", "GET", "/")
     with scripted(slow) as server:
-        assert client(server).ask("look", "GET", "/", wanted="json", seconds=5).data == []
+        hasty = client(server, timeout=(5.0, 0.3))
+        assert hasty.ask("look", "GET", "/", wanted="json", seconds=20).data == []

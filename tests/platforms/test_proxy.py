@@ -154,7 +154,7 @@ def _reachable(proxy: FaultProxy) -> bool:
     return True
 
 
-def _wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
+def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
     ends = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends, "in vain"

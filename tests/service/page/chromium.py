@@ -154,7 +154,7 @@ class Browser:
     def shown(self, selector: str) -> bool:
         return bool(self.js("return document.querySelector(arguments[0])?.checkVisibility() ?? false", selector))
 
-    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -167,7 +167,7 @@ class Browser:
                 raise AssertionError(f"waited {seconds} s in vain for {what}\n" + "\n".join(self.log()[-8:]))
             time.sleep(0.04)
 
-    def wait_text(self, selector: str, part: str, seconds: float = 15) -> None:
+    def wait_text(self, selector: str, part: str, seconds: float = 60) -> None:
         try:
             self.wait(lambda: part in self.text(selector), f"'{part}' in {selector}", seconds)
         except AssertionError as error:

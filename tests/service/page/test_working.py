@@ -166,7 +166,7 @@ def test_corrections_in_a_reopened_campaign_go_together(at_page, service, make):
 
 def test_without_the_network_the_draft_stays_and_is_submitted_later(at_page):
     page, (first, *_) = at_page(6, page={"allow": ("ERR_INTERNET_DISCONNECTED",)})
-    time.sleep(0.5)  # the next images are prefetched
+    time.sleep(2)  # the next images are prefetched
     page.browser.offline(True)
     page.draw((50, 50), (150, 150))
     page.submit()
