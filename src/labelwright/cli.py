@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from labelwright import __version__
+from labelwright.cli_datasets import datasets
+from labelwright.cli_options import AsJson, File, Strict, Title
 
 app = typer.Typer(
     name="labelwright",
@@ -20,11 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-File = Annotated[Path, typer.Argument(help="The campaign's YAML file.", metavar="CAMPAIGN.YAML")]
-Title = Annotated[str, typer.Argument(help="The campaign's title.", metavar="CAMPAIGN")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop when any file has to be left out.")]
+app.add_typer(datasets, name="datasets")
 
 
 def main() -> None:
@@ -61,7 +59,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what would be uploaded, created and exported. Does nothing."""
-    from labelwright import printing
+    from labelwright import printing, printing_campaigns
     from labelwright.plan import make_plan
     from labelwright.settings import settings
     from labelwright.spec import load_spec
@@ -69,7 +67,7 @@ def plan(
     spec = load_spec(file)
     with printing.counting("checking images") as count:
         made = make_plan(spec, settings(), count)
-    printing.show_plan(made, as_json)
+    printing_campaigns.show_plan(made, as_json)
     if not made.images or made.refusal or (made.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)
 
@@ -156,78 +154,15 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """What the ledger knows: every campaign, or one with its effects, rejects and datasets."""
-    from labelwright import printing
+    from labelwright import printing_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
 
     ledger = open_ledger(settings().ledger_address())
     if title is None:
-        printing.show_campaigns(ledger, as_json)
+        printing_campaigns.show_campaigns(ledger, as_json)
     else:
-        printing.show_campaign(ledger, title, as_json)
-
-
-datasets = typer.Typer(
-    help="What was registered: show it, verify it, and follow an image to its labels.", no_args_is_help=True
-)
-app.add_typer(datasets, name="datasets")
-
-Dataset = Annotated[str, typer.Argument(help="The dataset's name, such as river_labels.", metavar="DATASET")]
-Version = Annotated[str | None, typer.Option("--version", help="[default: the one registered last]", metavar="V")]
-
-
-@datasets.command("list")
-def datasets_list(
-    title: Annotated[str | None, typer.Argument(help="Only this campaign's.", metavar="[CAMPAIGN]")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Every registered version that the ledger knows."""
-    from labelwright import printing
-    from labelwright.ledger import open_ledger
-    from labelwright.lineage import known_datasets
-    from labelwright.settings import settings
-
-    printing.show_datasets(known_datasets(open_ledger(settings().ledger_address()), title), as_json)
-
-
-@datasets.command("show")
-def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = False) -> None:
-    """One version and its receipt: campaign, platform, counts, files and their hashes."""
-    from labelwright import printing
-    from labelwright.running import receipt_of
-
-    printing.show_receipt(*receipt_of(dataset, version), as_json)
-
-
-@datasets.command("verify")
-def datasets_verify(
-    dataset: Annotated[str | None, typer.Argument(help="[default: every one]", metavar="[DATASET]")] = None,
-    version: Version = None,
-    as_json: AsJson = False,
-) -> None:
-    """Read what was registered back from its store and compare it. Exit code 1 when anything differs."""
-    from labelwright import printing
-    from labelwright.running import verify_registered
-
-    found = verify_registered(dataset, version)
-    printing.show_verified(found, as_json)
-    if any(one["wrong"] for one in found):
-        raise typer.Exit(1)
-
-
-@datasets.command("lineage")
-def datasets_lineage(
-    sha256: Annotated[str, typer.Argument(help="Of the image's file; its first digits do.", metavar="IMAGE_SHA256")],
-    as_json: AsJson = False,
-) -> None:
-    """An image's campaign, platform, labels and datasets."""
-    from labelwright import printing
-    from labelwright.ledger import open_ledger
-    from labelwright.lineage import lineage
-    from labelwright.settings import settings
-
-    found = settings()
-    printing.show_lineage(lineage(open_ledger(found.ledger_address()), found, sha256), as_json)
+        printing_campaigns.show_campaign(ledger, title, as_json)
 
 
 @app.command()
@@ -286,7 +221,7 @@ def labeler_key(
     as_json: AsJson = False,
 ) -> None:
     """Print the labeler's key, and the link to the labeling page that holds it. Hand it over on a safe way."""
-    from labelwright import printing
+    from labelwright import printing_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
     from labelwright.spec import CampaignSpec
@@ -298,7 +233,7 @@ def labeler_key(
         from labelwright.running import rotate_labeler_key
 
         rotate_labeler_key(spec)
-    printing.show_labeler_key(found, spec, record.remote_id, as_json)
+    printing_campaigns.show_labeler_key(found, spec, record.remote_id, as_json)
 
 
 @app.command()
@@ -438,7 +373,7 @@ def deploy(
 
 def _in_prefect(work: Callable[[Any], Any], title: str | None, as_json: bool, *, silent: bool = False) -> Any:
     """Run a flow where Prefect is configured, or on a server of our own for as long as it takes."""
-    from labelwright import printing
+    from labelwright import printing, printing_campaigns
     from labelwright.running import prefect_at_hand
 
     with prefect_at_hand() as flows, printing.progress():
@@ -447,5 +382,5 @@ def _in_prefect(work: Callable[[Any], Any], title: str | None, as_json: bool, *,
         from labelwright.ledger import open_ledger
         from labelwright.settings import settings
 
-        printing.show_campaign(open_ledger(settings().ledger_address()), title, as_json)
+        printing_campaigns.show_campaign(open_ledger(settings().ledger_address()), title, as_json)
     return answer

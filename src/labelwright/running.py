@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from labelwright import printing
+from labelwright import printing, printing_campaigns
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.local import use_prefect_of_up
@@ -157,9 +157,9 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
             flows.launch_campaign(spec)
             record = open_ledger(settings().ledger_address()).campaigns.get(spec.title)
             if record.state in OPEN:
-                printing.show_where_to_label(settings(), spec, record.remote_id, as_json)
+                printing_campaigns.show_where_to_label(settings(), spec, record.remote_id, as_json)
             flows.run_campaign(spec, wait_hours=wait_hours, look_every=look_every)
-        printing.show_campaign(open_ledger(settings().ledger_address()), spec.title, as_json)
+        printing_campaigns.show_campaign(open_ledger(settings().ledger_address()), spec.title, as_json)
         if keep:
             printing.show_kept(service, prefect and prefect.url, as_json)
 
@@ -235,7 +235,7 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
             flows.sweep_campaigns()
             if record.state is State.EXPORTED:  # before the sweep, which leaves such a campaign alone
                 flows.export_campaign(spec.title)
-        printing.show_campaign(ledger, spec.title, as_json)
+        printing_campaigns.show_campaign(ledger, spec.title, as_json)
         printing.show_demo_end(folder, service, prefect.url, keep, as_json)
 
 

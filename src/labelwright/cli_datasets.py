@@ -1,0 +1,70 @@
+"""`labelwright datasets`: the commands for what was registered."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from labelwright.cli_options import AsJson
+
+datasets = typer.Typer(
+    help="What was registered: show it, verify it, and follow an image to its labels.", no_args_is_help=True
+)
+
+Dataset = Annotated[str, typer.Argument(help="The dataset's name, such as river_labels.", metavar="DATASET")]
+Version = Annotated[str | None, typer.Option("--version", help="[default: the one registered last]", metavar="V")]
+
+
+@datasets.command("list")
+def datasets_list(
+    title: Annotated[str | None, typer.Argument(help="Only this campaign's.", metavar="[CAMPAIGN]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every registered version that the ledger knows."""
+    from labelwright import printing_datasets
+    from labelwright.ledger import open_ledger
+    from labelwright.lineage import known_datasets
+    from labelwright.settings import settings
+
+    printing_datasets.show_datasets(known_datasets(open_ledger(settings().ledger_address()), title), as_json)
+
+
+@datasets.command("show")
+def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = False) -> None:
+    """One version and its receipt: campaign, platform, counts, files and their hashes."""
+    from labelwright import printing_datasets
+    from labelwright.running import receipt_of
+
+    printing_datasets.show_receipt(*receipt_of(dataset, version), as_json)
+
+
+@datasets.command("verify")
+def datasets_verify(
+    dataset: Annotated[str | None, typer.Argument(help="[default: every one]", metavar="[DATASET]")] = None,
+    version: Version = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read what was registered back from its store and compare it. Exit code 1 when anything differs."""
+    from labelwright import printing_datasets
+    from labelwright.running import verify_registered
+
+    found = verify_registered(dataset, version)
+    printing_datasets.show_verified(found, as_json)
+    if any(one["wrong"] for one in found):
+        raise typer.Exit(1)
+
+
+@datasets.command("lineage")
+def datasets_lineage(
+    sha256: Annotated[str, typer.Argument(help="Of the image's file; its first digits do.", metavar="IMAGE_SHA256")],
+    as_json: AsJson = False,
+) -> None:
+    """An image's campaign, platform, labels and datasets."""
+    from labelwright import printing_datasets
+    from labelwright.ledger import open_ledger
+    from labelwright.lineage import lineage
+    from labelwright.settings import settings
+
+    found = settings()
+    printing_datasets.show_lineage(lineage(open_ledger(found.ledger_address()), found, sha256), as_json)
