@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from labelwright import doctor
+from labelwright import doctor_ledger
 from labelwright.domain import Image, Reject, Size, State
 from labelwright.findings import Finding, Level
 from labelwright.ledger import Ledger, LedgerError, ManifestEntry
@@ -271,7 +271,7 @@ def ledgers_findings(address: str, monkeypatch, tmp_path) -> list[Finding]:
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", address)
     forget_settings()
-    found = list(doctor._ledger(settings()))
+    found = list(doctor_ledger.ledger(settings()))
     forget_settings()
     return found
 
@@ -292,8 +292,8 @@ def test_the_doctor_tells_a_user_who_may_not_write(ledger, address, monkeypatch,
 
 @pytest.mark.parametrize(("seconds", "words"), [(600, "behind"), (-600, "ahead of"), (2, None)])
 def test_the_doctor_compares_its_clock_with_the_servers(ledger, address, monkeypatch, tmp_path, seconds, words):
-    there = doctor._apart_from
-    monkeypatch.setattr(doctor, "_apart_from", lambda theirs: there(theirs + timedelta(seconds=seconds)))
+    there = doctor_ledger._apart_from
+    monkeypatch.setattr(doctor_ledger, "_apart_from", lambda theirs: there(theirs + timedelta(seconds=seconds)))
     _, *clocks = ledgers_findings(address, monkeypatch, tmp_path)
     assert [words in one.says and one.level is Level.ERROR for one in clocks] == ([True] if words else [])
 

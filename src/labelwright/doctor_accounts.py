@@ -1,0 +1,111 @@
+"""Platforms and stores as the doctor sees them: asked the least that needs the credential."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from labelwright.doctor_clocks import clock
+from labelwright.findings import Finding, Level
+from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings
+
+_NOTHING = "labelwright-doctor"
+"""The name of something that is nowhere: who may be told so may read."""
+
+
+# Platforms
+
+
+def connections(given: Settings) -> Iterator[Finding]:
+    from labelwright.platforms.registry import PLATFORMS
+
+    named = {name: one.platform or name for name, one in given.connections.items()}
+    if given.embedded_service() is not None:
+        named.setdefault("campaign_api", "campaign_api")
+    if not named:
+        do = "Start one with: labelwright serve. Or set LABELWRIGHT_CONNECTIONS__NAME__URL, __KEY and __SECRET"
+        yield Finding("connections", Level.WARNING, f"none is configured; known platforms: {', '.join(PLATFORMS)}", do)
+    for name, platform in sorted(named.items()):
+        area = f"connection {name}"
+        if platform not in PLATFORMS:
+            do = f"Set `platform` to one of: {', '.join(sorted(PLATFORMS))}"
+            yield Finding(area, Level.ERROR, f"there is no platform '{platform}'", do)
+            continue
+        try:
+            connection = given.connection(name)
+        except SettingsError as error:
+            yield Finding(area, Level.ERROR, str(error), "")
+            continue
+        yield _asked(area, platform, connection)
+        if connection.url:
+            yield from clock(area, connection.url)
+
+
+def _asked(area: str, platform: str, given: ConnectionSettings) -> Finding:
+    from labelwright.platforms import AccessDenied, PlatformError, PlatformUnavailable
+    from labelwright.platforms.protocol import Secret
+    from labelwright.platforms.registry import PLATFORMS, Connection
+
+    variable = f"LABELWRIGHT_CONNECTIONS__{area.removeprefix('connection ').upper()}"
+    try:
+        adapter = PLATFORMS[platform].connect(
+            Connection(
+                given.url or "",
+                given.key.get_secret_value() if given.key else "",
+                Secret(given.secret.get_secret_value()) if given.secret else None,
+                requests_per_second=given.requests_per_second,
+            )
+        )
+        return Finding(area, Level.OK, f"{platform}: {adapter.check()}")
+    except AccessDenied as error:
+        return Finding(
+            area, Level.ERROR, str(error), f"Have a new credential made, and set {variable}__KEY and __SECRET"
+        )
+    except PlatformUnavailable as error:
+        return Finding(area, Level.ERROR, str(error), f"See whether the server runs; its address is {variable}__URL")
+    except PlatformError as error:
+        return Finding(area, Level.ERROR, str(error), f"Mend {variable}__URL, __KEY and __SECRET")
+
+
+# Stores
+
+
+def stores(given: Settings) -> Iterator[Finding]:
+    """Local folders are named by campaigns. A workspace and its container are asked for a thing that is not there."""
+    yield Finding("stores", Level.OK, "local folders need nothing; each campaign names its own")
+    for name, workspace in sorted(given.workspaces.items()):
+        yield from _workspace(f"workspace {name}", workspace, given)
+
+
+def _workspace(area: str, workspace: WorkspaceSettings, given: Settings) -> Iterator[Finding]:
+    from labelwright.stores.azure_blobs import account_of, open_blobs
+    from labelwright.stores.azure_ml import AzureMlStore
+
+    def container() -> str:
+        open_blobs(account_of(workspace), threads=1, timeout=given.request_timeout).look(_NOTHING)
+        return f"the container '{workspace.container}' can be read; writing was not tried"
+
+    def versions() -> str:
+        only_v1 = workspace.python_v1 is not None and workspace.python_v2 is None
+        engine = "sdk_v1" if only_v1 else "sdk_v2"
+        quick = workspace.model_copy(update={"deadline": min(workspace.deadline, 120)})
+        AzureMlStore(quick, engine=engine, threads=1, timeout=given.request_timeout).versions(_NOTHING)
+        return f"its datasets can be listed ({engine}); registering was not tried"
+
+    for look in (container, versions):
+        yield _read(area, look)
+
+
+def _read(area: str, look: Callable[[], str]) -> Finding:
+    from labelwright.platforms import AccessDenied, PlatformError, PlatformUnavailable
+
+    variable = f"LABELWRIGHT_WORKSPACES__{area.removeprefix('workspace ').upper()}"
+    try:
+        return Finding(area, Level.OK, look())
+    except SettingsError as error:
+        return Finding(area, Level.ERROR, str(error), f"Mend {variable}__...")
+    except AccessDenied as error:
+        return Finding(area, Level.ERROR, str(error), "Give the identity its roles, see docs/azure.md")
+    except PlatformUnavailable as error:
+        return Finding(area, Level.ERROR, str(error), "Try again; does this machine reach Azure?")
+    except PlatformError as error:
+        return Finding(area, Level.ERROR, str(error), f"Mend {variable}__...")
