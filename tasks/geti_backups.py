@@ -10,7 +10,7 @@ from typing import Any
 from prefect import task
 
 from labelwright.platforms import PlatformRefused, geti_backup, geti_restore
-from labelwright.platforms.geti_archive import OwnBackup
+from labelwright.platforms.geti_backup_folder import OwnBackup
 from labelwright.platforms.geti_compare import Report
 from labelwright.platforms.geti_restore import Journal
 from labelwright.platforms.geti_seed_layout import open_backup

@@ -24,7 +24,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from labelwright.platforms import geti_backup, geti_restore
-from labelwright.platforms.geti_archive import OwnBackup
+from labelwright.platforms.geti_backup_folder import OwnBackup
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_restore import Journal
 from labelwright.platforms.geti_session import GetiSession

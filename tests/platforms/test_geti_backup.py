@@ -17,14 +17,8 @@ from PIL import Image
 
 from labelwright.platforms import geti_backup, geti_restore
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
-from labelwright.platforms.geti_archive import (
-    ArchivedMedium,
-    BackupRefused,
-    OwnBackup,
-    SaidAnnotation,
-    SaidLabel,
-    SaidScene,
-)
+from labelwright.platforms.geti_archive import ArchivedMedium, BackupRefused, SaidAnnotation, SaidLabel, SaidScene
+from labelwright.platforms.geti_backup_folder import OwnBackup
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_compare import Report, compare_scenes
 from labelwright.platforms.geti_dialects import Geti
@@ -392,7 +386,7 @@ import sys
 from pathlib import Path
 from labelwright.platforms import geti_restore
 from labelwright.platforms.geti_client import GetiClient
-from labelwright.platforms.geti_archive import OwnBackup
+from labelwright.platforms.geti_backup_folder import OwnBackup
 from labelwright.platforms.geti_session import GetiSession
 from labelwright.platforms.protocol import Secret
 

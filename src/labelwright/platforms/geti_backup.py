@@ -12,22 +12,16 @@ import time
 from pathlib import Path
 
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .geti_archive import (
+from .geti_archive import ArchivedMedium, ArchivedProject, BackupRefused, SaidScene, archived_tasks, said, said_labels
+from .geti_backup_folder import (
     COMPLETE,
     MEDIA,
     PROJECT,
-    ArchivedMedium,
-    ArchivedProject,
-    BackupRefused,
     HashingFile,
     OwnBackup,
-    SaidScene,
-    archived_tasks,
     hash_of,
     line_of,
     read_lines,
-    said,
-    said_labels,
     write_json,
     write_page,
     write_project,

@@ -10,16 +10,8 @@ from typing import Any
 
 from .errors import NotFound
 from .fields import Fields
-from .geti_archive import (
-    ArchivedMedium,
-    ArchivedProject,
-    ArchivedTask,
-    HashingFile,
-    SaidAnnotation,
-    SaidLabel,
-    SaidScene,
-    hash_of,
-)
+from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, SaidAnnotation, SaidLabel, SaidScene
+from .geti_backup_folder import HashingFile, hash_of
 from .geti_client import GetiClient
 from .geti_configuration import ITERATIONS, keyed, parameters
 from .geti_session import NAME

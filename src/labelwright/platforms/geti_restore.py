@@ -18,17 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
-from .geti_archive import (
-    ArchivedMedium,
-    ArchivedProject,
-    ArchivedTask,
-    Backup,
-    SaidScene,
-    archived_tasks,
-    is_inside,
-    label_ids,
-)
+from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, Backup, SaidScene, archived_tasks, label_ids
 from .geti_backup import page_size, scenes_of
+from .geti_backup_folder import is_inside
 from .geti_client import GetiClient
 from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes, same_file
 from .geti_configuration import keyed

@@ -18,12 +18,11 @@ from .geti_archive import (
     ArchivedTask,
     Backup,
     BackupRefused,
-    OwnBackup,
     SaidAnnotation,
     SaidLabel,
     SaidScene,
-    hash_of,
 )
+from .geti_backup_folder import OwnBackup, hash_of
 from .geti_projects import CannotBe, normal_kind
 from .geti_session import NAME
 from .geti_shapes import GetiLabel, Unit, shape_from
