@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.http import Http, Unexplained
+from labelwright.platforms.exchanges import Unexplained
+from labelwright.platforms.http import Http
 from labelwright.platforms.multipart import Form, FormFile
 
 from .scripted import Scripted, answer, scripted

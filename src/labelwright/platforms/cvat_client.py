@@ -17,8 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from .exchanges import Reply, Wanted
 from .fields import Fields
-from .http import Http, Reply, Wanted
+from .http import Http
 from .protocol import Secret
 
 NAME = "cvat"

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from .http import Answer, Http, Sink, Upload, Wanted
+from .exchanges import Answer, Sink, Upload, Wanted
+from .http import Http
 from .multipart import UrlForm
 from .protocol import Secret
 

@@ -4,102 +4,30 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
-from typing import Any, Literal, Protocol
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from . import answers, rates
+from .addresses import is_loopback, read_address
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from .exchanges import Answer, Body, Params, Reply, Request, Sink, Unexplained, Upload, Wanted, described, opened
 from .lower import CATCHABLE, meaning
 from .protocol import Secret
 
 Headers = Mapping[str, "str | Secret"]
-Wanted = Literal["json", "bytes", "media", "nothing"]
-"""What a good answer holds. "media": bytes of an image or a video, so that a page of HTML is no answer."""
-Body = bytes | Callable[[], Any]
-"""What is sent; a function gives a stream with `__len__`, `__iter__` and `read`, from its start each time."""
-Explain = Callable[["Unexplained"], PlatformError | None]
-Params = Mapping[str, "str | int | list[str]"]
-"""A list is said once for each of its values."""
+Explain = Callable[[Unexplained], PlatformError | None]
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
 _SHORTEST_WAIT = 0.2
 _LOOK_FIRST = "It may have acted all the same: look before it is asked to change anything again."
 _IN_BETWEEN = "Something between here and the platform may have answered in its place: try again."
-
-
-class Sink(Protocol):
-    """Where the bytes of an answer go."""
-
-    def write(self, part: bytes, /) -> int: ...
-
-
-class Upload(Protocol):
-    """What a request sends when it is not JSON; opened anew for every try."""
-
-    content_type: str
-
-    def open(self) -> Any:
-        """A readable stream from its start, with `__len__`, `__iter__`, `read` and `close`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer that says something by its status or its headers too."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    data: Any = field(repr=False)
-    """What was wanted: JSON, bytes, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unexplained:
-    """An answer that is an error, or no JSON though JSON was wanted."""
-
-    verb: str
-    method: str
-    status: int
-    kind: str
-    """Its media type, in lower case."""
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    verb: str
-    method: str
-    path: str
-    params: Params
-    headers: Mapping[str, str] = field(repr=False)
-    body: Body | None = None
-    wanted: Wanted = "json"
-    advice: str = ""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    sink: Callable[[bytes], object] | None = field(default=None, repr=False)
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer as it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in any case."""
-    body: bytes
-    whole: bool
-    cookies: tuple[str, ...] = field(default=(), repr=False)
-    """Every Set-Cookie header."""
 
 
 class Http:
@@ -129,7 +57,7 @@ class Http:
         explain: Explain | None = None,
     ) -> None:
         self.platform = platform
-        self.base_url, self._basic, host = _address(platform, base_url)
+        self.base_url, self._basic, host = read_address(platform, base_url)
         self._headers = headers or {}
         self._timeout, self._whole, self._patience, self._largest = timeout, whole, patience, largest
         self._session = requests.Session()
@@ -141,7 +69,7 @@ class Http:
             self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _leave  # else ~/.netrc would overwrite our Authorization header
         # Nobody reaches this machine through a proxy; REQUESTS_CA_BUNDLE holds here as elsewhere.
-        self._proxies = {"no_proxy": host} if _loopback(host) else None
+        self._proxies = {"no_proxy": host} if is_loopback(host) else None
 
     def __repr__(self) -> str:
         return f"Http({self.platform!r}, {self.base_url!r})"
@@ -175,8 +103,8 @@ class Http:
         answer go `into` a file where one is given, however many they are; what came before an error is in it too.
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
-        sent, data = _described(dict(headers or {}), body)
-        request = _Request(verb, method, path, dict(params or {}), sent, data, wanted, advice)
+        sent, data = described(dict(headers or {}), body)
+        request = Request(verb, method, path, dict(params or {}), sent, data, wanted, advice)
         found = self._patiently(replace(request, sink=into.write if into is not None else None), json).data
         return found if into is None else None
 
@@ -199,7 +127,7 @@ class Http:
         say its Content-Type in `headers`). The bytes of a success go to `sink`, if there is one, as they come and
         however many they are; after an error it may hold a part of them. `seconds` is how long the server may take,
         instead of what holds for other requests."""
-        request = _Request(verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
+        request = Request(verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
         return self._patiently(replace(request, sink=sink, seconds=seconds), json)
 
     def ask_openly(
@@ -209,8 +137,8 @@ class Http:
 
         Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no answer.
         """
-        sent, data = _described(dict(headers or {}), body)
-        request = _Request(verb, method, path, {}, sent, data, wanted="bytes")
+        sent, data = described(dict(headers or {}), body)
+        request = Request(verb, method, path, {}, sent, data, wanted="bytes")
         try:
             return self._ask(request)
         except CATCHABLE as error:
@@ -218,7 +146,7 @@ class Http:
             failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
         raise failure
 
-    def _patiently(self, asked: _Request, json: Any) -> Reply:
+    def _patiently(self, asked: Request, json: Any) -> Reply:
         patience_ends = time.monotonic() + self._patience
         shortest = _SHORTEST_WAIT
         while True:
@@ -238,7 +166,7 @@ class Http:
     # What follows gives errors back instead of raising them: `call` raises them where no lower error is at hand, so
     # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
 
-    def _prepare(self, request: _Request, json: Any) -> _Request | PlatformError:
+    def _prepare(self, request: Request, json: Any) -> Request | PlatformError:
         verb, headers, body = request.verb, dict(request.headers), request.body
         if json is not None:
             try:
@@ -257,7 +185,7 @@ class Http:
         headers = {"Accept": "application/json" if request.wanted == "json" else "*/*", **ours, **headers}
         return replace(request, headers=headers, body=body, secrets=_secrets(ours))
 
-    def _once(self, request: _Request) -> Reply | PlatformError:
+    def _once(self, request: Request) -> Reply | PlatformError:
         try:
             answer = self._ask(request)
         except CATCHABLE as error:
@@ -269,12 +197,12 @@ class Http:
         media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return self._explain(Unexplained(request.verb, request.method, answer.status, media, answer.body)) or found
 
-    def _ask(self, request: _Request) -> Answer:
+    def _ask(self, request: Request) -> Answer:
         rates.wait_for(self.base_url)
         ends = time.monotonic() + (request.seconds or self._whole)
         connecting, reading = self._timeout
         with (
-            _opened(request.body) as body,
+            opened(request.body) as body,
             self._session.request(
                 request.method,
                 self.base_url + request.path,
@@ -309,7 +237,7 @@ class Http:
             cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
             return Answer(response.status_code, response.headers, b"".join(parts), whole, cookies)
 
-    def _data(self, request: _Request, answer: Answer) -> Reply | PlatformError:
+    def _data(self, request: Request, answer: Answer) -> Reply | PlatformError:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
             return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
@@ -328,7 +256,7 @@ class Http:
             told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not {wanted}"
         return PlatformUnavailable(self.platform, request.verb, status=answer.status, words=told, advice=_IN_BETWEEN)
 
-    def _error(self, request: _Request, answer: Answer) -> PlatformError:
+    def _error(self, request: Request, answer: Answer) -> PlatformError:
         """The one place where a status becomes an error."""
         status, verb, advice = answer.status, request.verb, request.advice
         said = answers.words(answer.headers.get("Content-Type", "").lower(), answer.body, request.secrets)
@@ -352,30 +280,12 @@ class Http:
     def _refused(self, verb: str, words: str, advice: str, status: int | None = None) -> PlatformRefused:
         return PlatformRefused(self.platform, verb, status=status, words=words, advice=advice)
 
-    def _advice(self, kind: type[PlatformError], request: _Request) -> str:
+    def _advice(self, kind: type[PlatformError], request: Request) -> str:
         if kind is not PlatformUnavailable:
             return f"Check the address {self.base_url} and the settings of certificates and proxies."
         if request.method in ("GET", "HEAD"):
             return f"Check that {self.base_url} can be reached, and try again."
         return _LOOK_FIRST
-
-
-def _described(
-    headers: dict[str, str], body: tuple[str, bytes] | Upload | None
-) -> tuple[dict[str, str], bytes | Callable[[], Any] | None]:
-    """Headers that say of what type the body is, and the body itself."""
-    if body is None:
-        return headers, None
-    if isinstance(body, tuple):
-        return headers | {"Content-Type": body[0]}, body[1]
-    return headers | {"Content-Type": body.content_type}, body.open
-
-
-def _opened(body: Body | None) -> AbstractContextManager[Any]:
-    if not callable(body):
-        return nullcontext(body)
-    stream = body()
-    return closing(stream) if hasattr(stream, "close") else nullcontext(stream)
 
 
 def _is_html(headers: Mapping[str, str]) -> bool:
@@ -399,37 +309,6 @@ def _to(answer: Answer) -> str:
     except ValueError:
         return ""
     return f" (to {answers.cut(host, 100)})" if host else ""
-
-
-def _address(platform: str, url: str) -> tuple[str, str, str]:
-    """The address without user-info, the basic credential that was in it, and its host."""
-    told = ""
-    try:
-        parts = urlsplit(url.strip())
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        told = "the platform's address is not valid"
-    else:
-        if parts.scheme not in ("http", "https"):
-            told = "the platform's address does not begin with http:// or https://"
-        elif not host:
-            told = "the platform's address names no host"
-        elif parts.query or parts.fragment:
-            told = "the platform's address must end before any ? or #"
-    if told:
-        raise PlatformRefused(platform, "connect", words=told, advice="It looks like https://host/api/v1.")
-    user_info, _, place = parts.netloc.rpartition("@")
-    user, _, password = user_info.partition(":")
-    pair = f"{unquote(user)}:{unquote(password)}".encode()
-    basic = f"Basic {b64encode(pair).decode()}" if user_info else ""
-    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), basic, host or ""
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 
 from .answers import conceal
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from .exchanges import Unexplained, Upload, Wanted
 from .fields import Fields
-from .http import Http, Unexplained, Upload, Wanted
+from .http import Http
 from .protocol import Secret
 
 NAME = "remo"
