@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 from base64 import b64decode
-from binascii import Error as NotBase64
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.types import Receive, Scope, Send
 
+from .blob_requests import (
+    UNNAMABLE,
+    Answer,
+    Call,
+    blob_name,
+    byte_range,
+    content_type,
+    given_md5,
+    given_metadata,
+    header_of,
+    taken_apart,
+)
 from .blob_xml import BadXml, block_ids, error_xml, list_blobs_xml, list_blocks_xml
-from .blobs import Blob, BlobRefused, Blobs, Condition, Incoming, pieces
+from .blobs import Blob, BlobRefused, Blobs, Incoming, pieces
 from .bodies import Body, ClientGone
-from .config import BLOB, Limits
+from .config import Limits
 from .sas import SignatureRefused, Signer
 
 log = logging.getLogger("labelwright.service.blobs")
@@ -38,37 +46,7 @@ SERVED_TYPES = frozenset(
 )
 """What a browser may be told that a blob is; all else is served as application/octet-stream."""
 
-_CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
-# XML 1.0, in which names are listed, has no way to write these.
-_UNNAMABLE = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
-_METADATA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _GATHER = 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, taken apart."""
-
-    method: str
-    container: str
-    blob: str | None
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Body
-
-    @property
-    def condition(self) -> Condition:
-        return Condition(self.headers.get("if-match"), self.headers.get("if-none-match"))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
-    stream: tuple[Blob, int, int] | None = None
-    """A blob, the first byte and the number of bytes, instead of a body."""
 
 
 class BlobApi:
@@ -84,7 +62,7 @@ class BlobApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, body = scope["method"], Body(receive)
         try:
-            call = _taken_apart(scope, body)
+            call = taken_apart(scope, body)
             answer = await self._answer(call)
         except BlobRefused as error:
             answer = _refusal(error)
@@ -106,11 +84,11 @@ class BlobApi:
         length = answer.stream[2] if answer.stream else len(answer.body)
         headers: Headers = [
             (b"x-ms-request-id", secrets.token_hex(16).encode()),
-            (b"x-ms-version", _asked(scope, b"x-ms-version", b"2021-12-02")),
+            (b"x-ms-version", header_of(scope, b"x-ms-version", b"2021-12-02")),
             (b"x-content-type-options", b"nosniff"),
             (b"content-security-policy", b"sandbox; default-src 'none'"),
         ]
-        if client_id := _asked(scope, b"x-ms-client-request-id", b""):
+        if client_id := header_of(scope, b"x-ms-client-request-id", b""):
             headers.append((b"x-ms-client-request-id", client_id))
         headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
         if "Content-Length" not in answer.headers and answer.status != 304:
@@ -169,8 +147,8 @@ class BlobApi:
         kind = call.headers.get("x-ms-blob-type")
         if kind != "BlockBlob" or "x-ms-copy-source" in call.headers:
             raise BlobRefused(400, "InvalidHeaderValue", "Only block blobs are served here: x-ms-blob-type: BlockBlob.")
-        given = [_md5(call, "content-md5"), _md5(call, "x-ms-blob-content-md5")]
-        name, metadata = _named(call), _metadata(call)
+        given = [given_md5(call, "content-md5"), given_md5(call, "x-ms-blob-content-md5")]
+        name, metadata = blob_name(call), given_metadata(call)
         incoming, rest = await self._body(call)
 
         def finish() -> Blob:
@@ -179,7 +157,7 @@ class BlobApi:
                 name,
                 incoming,
                 md5=_closed(incoming, rest, given),
-                content_type=_content_type(call),
+                content_type=content_type(call),
                 metadata=metadata,
                 condition=call.condition,
             )
@@ -191,7 +169,7 @@ class BlobApi:
         block_id = call.query.get("blockid", "")
         if not 0 < len(block_id) <= 128 or not (block_id.isascii() and block_id.isprintable()):
             raise BlobRefused(400, "InvalidQueryParameterValue", "blockid is 1 to 128 characters of base64.")
-        given, name = [_md5(call, "content-md5")], _named(call)
+        given, name = [given_md5(call, "content-md5")], blob_name(call)
         incoming, rest = await self._body(call)
 
         def finish() -> str:
@@ -203,7 +181,7 @@ class BlobApi:
         return Answer(201, {"Content-MD5": md5, "x-ms-request-server-encrypted": "false"})
 
     async def _put_block_list(self, call: Call) -> Answer:
-        name, metadata, md5 = _named(call), _metadata(call), _md5(call, "x-ms-blob-content-md5")
+        name, metadata, md5 = blob_name(call), given_metadata(call), given_md5(call, "x-ms-blob-content-md5")
         try:
             wanted = block_ids(await _small_body(call.body, 8 * 1024**2))
         except BadXml as error:
@@ -217,7 +195,7 @@ class BlobApi:
                 name,
                 incoming,
                 md5=md5,
-                content_type=_content_type(call),
+                content_type=content_type(call),
                 metadata=metadata,
                 condition=call.condition,
             )
@@ -227,11 +205,11 @@ class BlobApi:
         return Answer(201, _written(await self._thread(finish)))
 
     async def _get_block_list(self, call: Call) -> Answer:
-        staged = await self._thread(self._blobs.staged, call.container, _named(call))
+        staged = await self._thread(self._blobs.staged, call.container, blob_name(call))
         return Answer(200, {"Content-Type": "application/xml"}, list_blocks_xml(staged))
 
     async def _get(self, call: Call) -> Answer:
-        blob = await self._thread(self._blobs.get, call.container, _named(call))
+        blob = await self._thread(self._blobs.get, call.container, blob_name(call))
         condition = call.condition
         if condition.match not in (None, "*", blob.etag):
             raise BlobRefused(412, "ConditionNotMet", "The blob is not the one named in If-Match.")
@@ -251,7 +229,7 @@ class BlobApi:
             **{f"x-ms-meta-{name}": value for name, value in blob.metadata.items()},
         }
         wanted = call.headers.get("x-ms-range") or call.headers.get("range")
-        part = _range(wanted, blob.size) if wanted and call.method == "GET" else None
+        part = byte_range(wanted, blob.size) if wanted and call.method == "GET" else None
         if part is None:
             if blob.md5:
                 headers["Content-MD5"] = blob.md5
@@ -263,7 +241,7 @@ class BlobApi:
         return Answer(206, headers, stream=(blob, start, count))
 
     async def _delete(self, call: Call) -> Answer:
-        await self._thread(self._blobs.delete, call.container, _named(call), call.condition)
+        await self._thread(self._blobs.delete, call.container, blob_name(call), call.condition)
         return Answer(202, {"x-ms-delete-type-permanent": "true"})
 
     async def _list(self, call: Call) -> Answer:
@@ -276,7 +254,7 @@ class BlobApi:
         if limit < 1:
             raise BlobRefused(400, "OutOfRangeQueryParameterValue", "maxresults is 1 to 5000.")
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-        if _UNNAMABLE.search(prefix + after):
+        if UNNAMABLE.search(prefix + after):
             raise BlobRefused(400, "InvalidQueryParameterValue", "prefix or marker has control characters in it.")
         page = partial(self._blobs.entries, call.container, prefix, delimiter, after, limit)
         found, following = await self._thread(page)
@@ -338,70 +316,6 @@ def _closed(incoming: Incoming, rest: Sequence[bytes], given: Sequence[str | Non
     return md5
 
 
-def _taken_apart(scope: Scope, body: Body) -> Call:
-    path: bytes = scope.get("raw_path") or scope["path"].encode()
-    path = path.split(b"?")[0].removeprefix(f"{BLOB}/".encode())
-    container, _, blob = path.partition(b"/")
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers[name.decode("latin-1")] = value.decode("latin-1")
-    try:
-        query = dict(parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict"))
-        names = container.decode("ascii"), unquote_to_bytes(blob).decode("utf-8")
-    except ValueError:
-        raise BlobRefused(400, "InvalidUri", "The URL is not UTF-8.") from None
-    if not 3 <= len(names[0]) <= 63 or not _CONTAINER.fullmatch(names[0]):
-        raise BlobRefused(400, "InvalidResourceName", "That is no name of a container.")
-    return Call(scope["method"], names[0], names[1] or None, query, headers, body)
-
-
-def _named(call: Call) -> str:
-    name = call.blob or ""
-    # A name is part of an index, whose rows have 2,704 bytes in Postgres; Azure counts characters alone.
-    if len(name) > 1024 or len(name.encode()) > 2_500 or _UNNAMABLE.search(name):
-        raise BlobRefused(400, "InvalidResourceName", "The name is too long, or has control characters in it.")
-    return name
-
-
-def _md5(call: Call, header: str) -> str | None:
-    value = call.headers.get(header)
-    if value is not None:
-        try:
-            valid = len(b64decode(value, validate=True)) == 16
-        except NotBase64:
-            valid = False
-        if not valid:
-            raise BlobRefused(400, "InvalidMd5", f"{header} is not 16 bytes in base64.")
-    return value
-
-
-def _content_type(call: Call) -> str:
-    headers = call.headers
-    return (headers.get("x-ms-blob-content-type") or headers.get("content-type") or "application/octet-stream")[:200]
-
-
-def _metadata(call: Call) -> dict[str, str]:
-    prefix = "x-ms-meta-"
-    given = {name[len(prefix) :]: value for name, value in call.headers.items() if name.startswith(prefix)}
-    if any(not _METADATA.fullmatch(name) for name in given):
-        raise BlobRefused(400, "InvalidMetadata", "Names of metadata are letters, digits and underscores.")
-    return given
-
-
-def _range(text: str, size: int) -> tuple[int, int] | None:
-    """First byte and number of bytes; None when the header is to be ignored."""
-    found = _RANGE.fullmatch(text.strip())
-    if found is None or found[1] == found[2] == "":
-        return None
-    if found[1] == "":
-        start, end = max(size - int(found[2]), 0), size - 1
-    else:
-        start, end = int(found[1]), min(int(found[2] or size - 1), size - 1)
-    if start >= size or end < start:
-        raise BlobRefused(416, "InvalidRange", f"The blob has {size} bytes.")
-    return start, end - start + 1
-
-
 def _written(blob: Blob) -> dict[str, str]:
     headers = {"ETag": blob.etag, "Last-Modified": blob.modified, "x-ms-request-server-encrypted": "false"}
     if blob.md5:
@@ -412,10 +326,3 @@ def _written(blob: Blob) -> dict[str, str]:
 def _refusal(error: BlobRefused) -> Answer:
     headers = {"x-ms-error-code": error.code, "Content-Type": "application/xml"}
     return Answer(error.status, headers, error_xml(error.code, error.message))
-
-
-def _asked(scope: Scope, name: bytes, otherwise: bytes) -> bytes:
-    for key, value in scope["headers"]:
-        if key == name and len(value) <= 200:
-            return bytes(value)
-    return otherwise
