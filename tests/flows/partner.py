@@ -35,7 +35,7 @@ def headers(access: LabelerAccess) -> dict[str, str]:
 
 def label(api: str, campaign: str, access: LabelerAccess, at_most: int | None = None) -> int:
     """Label the images that are not done yet, in the order of their ids. Answers how many."""
-    answer = requests.get(f"{api}/campaigns/{campaign}/images", headers=headers(access), timeout=10)
+    answer = requests.get(f"{api}/campaigns/{campaign}/images", headers=headers(access), timeout=60)
     answer.raise_for_status()
     images = sorted(answer.json()["images"], key=lambda image: image["image_id"])
     todo = [
@@ -44,6 +44,6 @@ def label(api: str, campaign: str, access: LabelerAccess, at_most: int | None = 
         if not image.get("done")
     ][:at_most]
     if todo:
-        said = requests.put(f"{api}/campaigns/{campaign}/objects", json=todo, headers=headers(access), timeout=10)
+        said = requests.put(f"{api}/campaigns/{campaign}/objects", json=todo, headers=headers(access), timeout=60)
         said.raise_for_status()
     return len(todo)

@@ -109,7 +109,7 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
         assert "401" in json.dumps(up.get(f"/flow_runs/{failed}"))
 
         status = [sys.executable, "-m", "labelwright", "status", "river", "--json"]
-        told = json.loads(subprocess.run(status, capture_output=True, env=environment(home), timeout=60).stdout)
+        told = json.loads(subprocess.run(status, capture_output=True, env=environment(home), timeout=180).stdout)
         access = LabelerKeys(home).find("block:good", "partner@example.com")
         assert access is not None
         partner.label(f"{service}/api/v1", str(told["remote_id"]), access)

@@ -250,7 +250,7 @@ def test_without_a_server_deploying_says_how_to_get_one(monkeypatch, tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
     environment |= {"LABELWRIGHT_HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path / "prefect")}
     command = [sys.executable, "-m", "labelwright", "deploy"]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
     assert answer.returncode == 2
     assert "labelwright up" in answer.stderr
 

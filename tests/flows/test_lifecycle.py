@@ -79,13 +79,13 @@ def admin() -> dict[str, str]:
 
 
 def get(path: str):
-    answer = requests.get(f"{api()}{path}", headers=admin(), timeout=10)
+    answer = requests.get(f"{api()}{path}", headers=admin(), timeout=60)
     answer.raise_for_status()
     return answer.json()
 
 
 def put(path: str, body) -> None:
-    requests.put(f"{api()}{path}", json=body, headers=admin(), timeout=10).raise_for_status()
+    requests.put(f"{api()}{path}", json=body, headers=admin(), timeout=60).raise_for_status()
 
 
 def label(at_most: int | None = None) -> int:
@@ -182,7 +182,7 @@ def test_a_campaign_that_was_launched_does_not_change_under_its_labelers(river):
 
 
 def test_a_title_that_somebody_else_uses_is_not_taken_over(river):
-    requests.post(f"{api()}/image_sets", json={"title": "river", "metadata": {}}, headers=admin(), timeout=10)
+    requests.post(f"{api()}/image_sets", json={"title": "river", "metadata": {}}, headers=admin(), timeout=60)
     with pytest.raises(AlreadyThere, match="another title"):
         launch_campaign(river)
     assert "another title" in (ledger().campaigns.get("river").reason or "")
@@ -213,7 +213,7 @@ def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_count(r
         f"{api()}/campaigns/{remote}/objects",
         json=[{"image_id": first, "objects": []}],
         headers=partner.headers(access),
-        timeout=10,
+        timeout=60,
     ).raise_for_status()
     if get(f"/campaigns/{remote}")["status"] == "active":
         put(f"/campaigns/{remote}", {"new_status": "completed"})
@@ -372,7 +372,7 @@ def images_from_urls(_tmp_path, web, _monkeypatch):
 
 def images_from_a_container(tmp_path, _web, monkeypatch):
     body = {"title": "source", "metadata": {}}
-    answer = requests.post(f"{api()}/image_sets", json=body, headers=admin(), timeout=10)
+    answer = requests.post(f"{api()}/image_sets", json=body, headers=admin(), timeout=60)
     address, signature = answer.json()["dropbox_url"].split("?")
     with ContainerClient.from_container_url(answer.json()["dropbox_url"]) as container:
         for path in (tmp_path / "photos").glob("*.jpg"):

@@ -95,5 +95,5 @@ def test_a_receiver_without_a_prefect_server_says_what_it_needs(home):
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
     command = [sys.executable, "-m", "labelwright", "receive"]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
     assert (answer.returncode, "labelwright up" in answer.stderr) == (2, True)

@@ -47,7 +47,7 @@ class Redis:
     def keys(self, pattern: str) -> list[str]:
         from redis import Redis as Client
 
-        with Client.from_url(self.url, socket_timeout=10) as client:
+        with Client.from_url(self.url, socket_timeout=60) as client:
             return sorted(key.decode() for key in client.scan_iter(pattern))
 
     def stop(self) -> None:

@@ -100,7 +100,7 @@ def as_labeler(cvat: StandIn, method: str, path: str, said: Any, who: str = "lab
             "Accept": "application/vnd.cvat+json",
             "X-Organization": "acme",
         },
-        timeout=10,
+        timeout=60,
     )
     if answer.status_code in (401, 403):
         raise AccessDenied("cvat", "label", status=answer.status_code, words=answer.text)

@@ -253,7 +253,7 @@ class StandIn:
 
 
 def _send(url: str, headers: dict[str, str], body: bytes) -> None:
-    requests.post(url, data=body, headers=headers, timeout=5)
+    requests.post(url, data=body, headers=headers, timeout=60)
 
 
 def _refused(refusal: Refusal) -> Answer:

@@ -104,7 +104,7 @@ class ScaleServer:
         headers = {"scale-callback-auth": self.callback_key if key is None else key}
         for _ in range(tries):
             try:
-                answer = requests.post(task["callback_url"], json=told, headers=headers, timeout=10)
+                answer = requests.post(task["callback_url"], json=told, headers=headers, timeout=60)
                 statuses.append(answer.status_code)
             except requests.RequestException:
                 statuses.append(0)

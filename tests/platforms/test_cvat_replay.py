@@ -63,7 +63,7 @@ class Replay:
         params = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list((query or {}).items())
         request = requests.Request(asked["method"], self.cvat.url + path, params=params, data=body, headers=headers)
         with requests.Session() as session:
-            answer = session.send(session.prepare_request(request), timeout=10)
+            answer = session.send(session.prepare_request(request), timeout=60)
         place = one["response"]["headers"].get("location", "")
         if "Upload-Length" in asked["headers"] and place:
             self.uploads[place[-36:]] = answer.headers["Location"][-36:]

@@ -211,7 +211,7 @@ def test_images_are_sent_under_the_field_names_that_are_stored(harness: CvatHarn
         f"{harness.cvat.url}/api/tasks/{task.id}/data",
         files=[("client_files[]", ("a.png", picture("a.png"))), ("image_quality", (None, "70"))],
         headers={"Authorization": f"Token {harness.cvat.requester.token}", "X-Organization": "acme"},
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 202
     assert task.data is not None
@@ -312,7 +312,7 @@ def test_no_request_asks_for_plain_json_which_is_answered_406(harness: CvatHarne
     answer = requests.get(
         f"{harness.cvat.url}/api/users/self",
         headers={"Accept": "application/json", "Authorization": f"Token {harness.cvat.requester.token}"},
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 406
 
@@ -327,7 +327,7 @@ def test_no_cookie_is_ever_sent_back(harness: CvatHarness) -> None:
         f"{harness.cvat.url}/api/projects",
         json={"name": "x", "labels": []},
         headers={"Cookie": "sessionid=requester", "Accept": "*/*"},
-        timeout=10,
+        timeout=60,
     )
     assert (answer.status_code, "CSRF" in answer.text) == (403, True)
 

@@ -96,7 +96,7 @@ class Replay:
             data=data,
             files=files,
             headers=headers,
-            timeout=10,
+            timeout=60,
         )
         said = exchange["response"]
         if isinstance(said, dict) and "session_id" in said and answer.status_code in (200, 201):

@@ -150,7 +150,7 @@ def test_zeros_before_the_first_annotation_are_no_completion(server: RemoServer)
     told = requests.get(
         f"{server.url}/api/v1/ui/datasets/{made.id.split('-')[0]}/annotation-sets/",
         headers={"Authorization": f"Token {server.token}"},
-        timeout=5,
+        timeout=60,
     ).json()["results"][0]
     assert told["total_images"] == 3
     assert told["statistics"].get("todo_count", 0) == 0
@@ -429,7 +429,7 @@ def test_requests_without_the_session_cookie_do_meet_400(new: RemoServer) -> Non
     headers, found = {"Authorization": f"Token {new.token}"}, []
 
     def ask() -> None:
-        found.append(requests.get(f"{new.url}/api/v1/ui/datasets/", headers=headers, timeout=5).status_code)
+        found.append(requests.get(f"{new.url}/api/v1/ui/datasets/", headers=headers, timeout=60).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:

@@ -22,11 +22,11 @@ from .conftest import DROP, SECRET, signature
 def ring(receiver: str, note: dict[str, Any], account: str = "north", *, signed_by: str = "") -> requests.Response:
     body = json.dumps(note).encode()
     headers = {"X-Signature": signature(f"secret of {signed_by or account}", body)}
-    return requests.post(f"{receiver}/webhooks/{account}", data=body, headers=headers, timeout=10)
+    return requests.post(f"{receiver}/webhooks/{account}", data=body, headers=headers, timeout=60)
 
 
 def grid(receiver: str, events: Any, **headers: str) -> requests.Response:
-    return requests.post(f"{receiver}/eventgrid?secret={SECRET}", json=events, headers=headers, timeout=10)
+    return requests.post(f"{receiver}/eventgrid?secret={SECRET}", json=events, headers=headers, timeout=60)
 
 
 def created(name: str, *, etag: str = "0x1", url: str = DROP, container: str = "drop", **data: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_a_note_that_cannot_be_written_down_is_asked_for_again(receiver, ledger,
     ],
 )
 def test_other_methods_and_places_are_refused(receiver, method, path, status):
-    assert requests.request(method, f"{receiver}{path}", timeout=10).status_code == status
+    assert requests.request(method, f"{receiver}{path}", timeout=60).status_code == status
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -120,14 +120,14 @@ def test_what_is_too_large_is_refused_before_it_is_read(receiver, told):
 
     body = b"x" * (app.LARGEST + 1) if told else pieces()
     try:
-        assert requests.post(f"{receiver}/webhooks/north", data=body, timeout=10).status_code == 413
+        assert requests.post(f"{receiver}/webhooks/north", data=body, timeout=60).status_code == 413
     except requests.ConnectionError:
         assert not told, "the answer may be lost only when the body is still being sent"
 
 
 def test_a_body_that_drips_is_given_up(receiver, monkeypatch):
     monkeypatch.setattr(app, "PATIENCE", 0.3)
-    connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=60)
     connection.putrequest("POST", "/webhooks/north")
     connection.putheader("Content-Length", "1000")
     connection.endheaders(b"{")
@@ -136,7 +136,7 @@ def test_a_body_that_drips_is_given_up(receiver, monkeypatch):
 
 
 def test_while_one_drips_others_are_served(receiver):
-    connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=60)
     connection.putrequest("POST", "/webhooks/north")
     connection.putheader("Content-Length", "1000")
     connection.endheaders(b"{")
@@ -166,11 +166,11 @@ def test_event_grids_own_handshake_is_answered_with_its_code(receiver, ledger):
 
 def test_the_handshake_of_cloud_events_is_answered_with_its_origin(receiver):
     headers = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Rate": "120"}
-    answer = requests.options(f"{receiver}/eventgrid?secret={SECRET}", headers=headers, timeout=10)
+    answer = requests.options(f"{receiver}/eventgrid?secret={SECRET}", headers=headers, timeout=60)
     assert answer.status_code == 200
     assert answer.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
     assert answer.headers["WebHook-Allowed-Rate"] == "120"
-    assert requests.options(f"{receiver}/eventgrid?secret={SECRET}", timeout=10).status_code == 400
+    assert requests.options(f"{receiver}/eventgrid?secret={SECRET}", timeout=60).status_code == 400
 
 
 def test_a_campaign_file_is_written_down_once_a_version(receiver, ledger):
@@ -238,7 +238,7 @@ def test_a_version_without_an_etag_is_told_from_another_by_its_sequencer(receive
 
 @pytest.mark.parametrize("body", ["no JSON", "[1]", '"text"', "[" * 100_000])
 def test_what_is_no_event_is_refused(receiver, body):
-    assert requests.post(f"{receiver}/eventgrid?secret={SECRET}", data=body, timeout=10).status_code == 400
+    assert requests.post(f"{receiver}/eventgrid?secret={SECRET}", data=body, timeout=60).status_code == 400
 
 
 @pytest.mark.parametrize("method", ["POST", "OPTIONS"])
@@ -246,7 +246,7 @@ def test_what_is_no_event_is_refused(receiver, body):
 def test_without_the_secret_nothing_is_taken(receiver, ledger, method, given):
     headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
     answer = requests.request(
-        method, f"{receiver}/eventgrid{given}", json=[created("river/campaign.yaml")], headers=headers, timeout=10
+        method, f"{receiver}/eventgrid{given}", json=[created("river/campaign.yaml")], headers=headers, timeout=60
     )
     assert answer.status_code == 401
     assert waiting(ledger) == []
@@ -257,7 +257,7 @@ def test_the_secret_may_come_as_a_header(receiver):
         f"{receiver}/eventgrid",
         json=[created("river/campaign.yaml")],
         headers={"X-Labelwright-Secret": SECRET},
-        timeout=10,
+        timeout=60,
     )
     assert answer.json() == {"new": 1}
 
@@ -265,7 +265,7 @@ def test_the_secret_may_come_as_a_header(receiver):
 @pytest.mark.parametrize("secret", [None, ""])
 def test_where_no_secret_is_set_event_grid_is_not_let_in(receiver, settings, ledger, secret):
     settings.event_grid_secret = None if secret is None else SecretStr(secret)
-    answer = requests.post(f"{receiver}/eventgrid?secret=", json=[created("river/campaign.yaml")], timeout=10)
+    answer = requests.post(f"{receiver}/eventgrid?secret=", json=[created("river/campaign.yaml")], timeout=60)
     assert answer.status_code in (401, 403)
     assert waiting(ledger) == []
 

@@ -68,7 +68,7 @@ def test_what_is_told_too_early_late_or_in_another_order_is_not_believed(server,
     address = server.live.task(first)["callback_url"]
     lie = {"task": server.live.task(first) | {"status": "completed"}, "task_id": first, "status": "completed"}
     headers = {"scale-callback-auth": server.callback_key}
-    assert requests.post(address, json=lie, headers=headers, timeout=10).status_code == 200
+    assert requests.post(address, json=lie, headers=headers, timeout=60).status_code == 200
     now = scale.read_campaign(title)
     assert (now.state, now.done) == (RemoteState.ACTIVE, 0)
     for task in (first, second):
@@ -76,7 +76,7 @@ def test_what_is_told_too_early_late_or_in_another_order_is_not_believed(server,
     late = {"task": dict(server.live.task(second)), "task_id": second, "status": "completed"}
     server.live.recall(second)
     server.call_back(server.live, second)
-    assert requests.post(address, json=late, headers=headers, timeout=10).status_code == 200
+    assert requests.post(address, json=late, headers=headers, timeout=60).status_code == 200
     now = scale.read_campaign(title)
     assert (now.state, now.done) == (RemoteState.ACTIVE, 1)
     assert notes(ledger) == [
@@ -92,7 +92,7 @@ def test_a_note_of_the_whole_batch_names_the_campaign_and_counts_are_read_again(
     server.live.fail(second)
     body = {"batch": title, "status": "completed", "stats": {"completed": 1, "error": 1}}
     headers = {"scale-callback-auth": server.callback_key}
-    answer = requests.post(server.live.batches[title]["callback"], json=body, headers=headers, timeout=10)
+    answer = requests.post(server.live.batches[title]["callback"], json=body, headers=headers, timeout=60)
     assert answer.status_code == 200
     assert notes(ledger) == [("scale", "batch completed", title)]
     assert scale.read_campaign(title).state is RemoteState.ACTIVE

@@ -206,7 +206,7 @@ def test_a_blob_and_a_folder_of_the_same_name_live_together(dropbox):
 def raw(method, url, path, body=b"", **headers):
     """Send a path exactly as it is: other clients tidy it up."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, f"{parts.path}/{path}?{parts.query}", body, headers)
     answer = connection.getresponse()

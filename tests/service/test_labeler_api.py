@@ -62,7 +62,7 @@ def test_another_labelers_campaign_does_not_exist(service, path):
         )
         assert answer.status_code == unknown.status_code == 404
         assert answer.json()["error"]["code"] == unknown.json()["error"]["code"]
-        assert requests.request(method, service.api + where, json=body, timeout=10).status_code == 401
+        assert requests.request(method, service.api + where, json=body, timeout=60).status_code == 401
 
 
 def test_an_image_of_another_campaign_is_not_in_this_one(service, path):
@@ -158,7 +158,7 @@ def test_of_many_that_write_at_once_one_wins(service, make, path):
 def test_what_is_no_submission_is_refused(service, path, body):
     made, (image, _), labeler = service.campaign(2)
     headers = {**labeler.headers, "If-Match": '"none"'}
-    answer = requests.put(labeler.api + path(made, image), data=body, headers=headers, timeout=10)
+    answer = requests.put(labeler.api + path(made, image), data=body, headers=headers, timeout=60)
     assert answer.status_code == 422
     assert answer.json()["error"]["message"]
 
@@ -183,7 +183,7 @@ def test_a_picture_comes_from_the_same_host_and_as_browsers_show_it(service, mak
     png = service("GET", f"{where}/{ids[0]}/picture", allow_redirects=False)
     assert png.status_code == 302
     assert png.headers["Location"].startswith("/blob/")
-    fetched = requests.get(service.url + png.headers["Location"], timeout=10)
+    fetched = requests.get(service.url + png.headers["Location"], timeout=60)
     assert fetched.content == make.picture(10, 10)
     tiff = service("GET", f"{where}/{ids[1]}/picture")
     assert tiff.headers["Content-Type"] == "image/png"

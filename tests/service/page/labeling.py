@@ -95,7 +95,7 @@ class Labeler:
 
     def wait_shapes(self, *wanted: str) -> None:
         try:
-            self.browser.wait(lambda: self.shapes == list(wanted), "these shapes", 5)
+            self.browser.wait(lambda: self.shapes == list(wanted), "these shapes", 30)
         except AssertionError:
             assert self.shapes == list(wanted)
 

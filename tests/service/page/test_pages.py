@@ -12,7 +12,7 @@ PAGE = files("labelwright.service").joinpath("page")
 
 @pytest.fixture(params=["/label", "/", "/page/main.js", "/page/label.css", "/page/vendor/annotorious/annotorious.js"])
 def answer(request, service):
-    return requests.get(service.url + request.param, timeout=10)
+    return requests.get(service.url + request.param, timeout=60)
 
 
 def test_every_file_comes_with_strict_headers(answer):
@@ -34,7 +34,7 @@ def test_every_file_comes_with_strict_headers(answer):
 
 
 def test_a_file_that_did_not_change_is_not_sent_again(answer):
-    again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=10)
+    again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
     assert again.status_code == 304
     assert again.content == b""
 
@@ -50,11 +50,11 @@ def test_nothing_else_is_served(service, path):
     with requests.Session() as session:
         request = requests.Request("GET", service.url).prepare()
         request.url = service.url + path
-        assert session.send(request, timeout=10).status_code == 404
+        assert session.send(request, timeout=60).status_code == 404
 
 
 def test_the_pages_take_nothing_but_get(service):
-    assert requests.post(f"{service.url}/label", timeout=10).status_code == 405
+    assert requests.post(f"{service.url}/label", timeout=60).status_code == 405
 
 
 def test_the_pages_hold_no_script_or_style_of_their_own():
@@ -83,5 +83,5 @@ def test_what_is_bundled_comes_with_its_licences(service):
     for name in ("svelte", "uuid", "dequal", "rbush", "quickselect", "simplify-js", "nanoevents", "nanostores"):
         assert f"==== {name}\n" in notices
     for name in ("LICENSE", "NOTICES"):
-        told = requests.get(f"{service.url}/page/vendor/annotorious/{name}", timeout=10)
+        told = requests.get(f"{service.url}/page/vendor/annotorious/{name}", timeout=60)
         assert told.headers["Content-Type"].startswith("text/plain")
