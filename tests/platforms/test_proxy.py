@@ -17,6 +17,7 @@ from .proxy import Fault, FaultProxy, Request, Rule
 class _Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     got: list[tuple[str, str, int]]
+    threads: set[threading.Thread]
 
     def do_GET(self) -> None:
         self._answer(f'{{"host": "{self.headers["Host"]}"}}'.encode())
@@ -27,6 +28,7 @@ class _Echo(BaseHTTPRequestHandler):
         self._answer(body)
 
     def _answer(self, body: bytes) -> None:
+        type(self).threads.add(threading.current_thread())
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -39,7 +41,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def proxy() -> Iterator[FaultProxy]:
-    _Echo.got = []
+    _Echo.got, _Echo.threads = [], set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -50,8 +52,7 @@ def proxy() -> Iterator[FaultProxy]:
     server.shutdown()
     server.server_close()
     thread.join()
-    # The echo server's own threads end with their connections.
-    assert len([one for one in threading.enumerate() if "process_request_thread" in one.name]) <= 5
+    assert sum(one.is_alive() for one in _Echo.threads) <= 5  # they end with their connections
 
 
 def _ask(proxy: FaultProxy, method: str = "PUT", body: bytes = b'{"a": 1}', timeout: float = 5) -> tuple[int, bytes]:
