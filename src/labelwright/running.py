@@ -59,18 +59,29 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.restore_project import restore_project
 
     _refuse_silent_prefect()
-    try:
-        yield SimpleNamespace(
-            backup_project=backup_project,
-            export_campaign=export_campaign,
-            finish_campaign=finish_campaign,
-            launch_campaign=launch_campaign,
-            restore_project=restore_project,
-            run_campaign=run_campaign,
-            sweep_campaigns=sweep_campaigns,
-        )
-    finally:
-        send_what_prefect_holds_back()
+    ours = server is not None or not os.environ.get("PREFECT_API_URL")
+    with without_heartbeats() if ours else contextlib.nullcontext():
+        try:
+            yield SimpleNamespace(
+                backup_project=backup_project,
+                export_campaign=export_campaign,
+                finish_campaign=finish_campaign,
+                launch_campaign=launch_campaign,
+                restore_project=restore_project,
+                run_campaign=run_campaign,
+                sweep_campaigns=sweep_campaigns,
+            )
+        finally:
+            send_what_prefect_holds_back()
+
+
+def without_heartbeats() -> contextlib.AbstractContextManager[Any]:
+    """Runs send none: on a server that lives no longer than they do nobody listens, and at its end each flow would wait
+    up to a second for the thread that sends them. A frequency that somebody has set holds."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    told = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "PREFECT_RUNNER_HEARTBEAT_FREQUENCY"} & os.environ.keys()
+    return contextlib.nullcontext() if told else temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
 def _refuse_silent_prefect() -> None:

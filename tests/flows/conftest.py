@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
     PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
     temporary_settings,
@@ -31,6 +32,7 @@ def prefect_server(tmp_path_factory) -> Iterator[Server]:
         PREFECT_API_URL: f"{server.url}/api",
         PREFECT_HOME: home / "client",
         PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # each flow would wait up to a second for its heartbeat's thread
     }
     # Flows of this process and workers of the crash tests, which inherit the environment, talk to this server.
     os.environ["PREFECT_API_URL"] = f"{server.url}/api"

@@ -81,6 +81,7 @@ def worker(
     from labelwright.flows.campaign_finish import finish_campaign
     from labelwright.flows.campaign_launch import launch_campaign
     from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.running import without_heartbeats
     from labelwright.spec import CampaignSpec
 
     flows: dict[str, Callable[..., Any]] = {
@@ -90,7 +91,8 @@ def worker(
         "sweep": sweep_campaigns,
     }
     try:
-        flows[flow](*arguments)
+        with without_heartbeats():
+            flows[flow](*arguments)
     finally:
         counts[:] = [renames.count, commits.count]
 
