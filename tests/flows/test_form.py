@@ -40,7 +40,7 @@ const fill = (value, kind) => {
 };
 """
 
-BUSY = "Service Unavailable"  # the page shows the server's words, here those of its 503
+BUSY = "Something went wrong trying to create a flow run"  # what the page makes of a 503
 
 
 class Form:
@@ -79,7 +79,7 @@ class Form:
                 return
             time.sleep(2)  # it is said twice, one after the other
             self._browser.wait(lambda: self._click("Close") or not self._shown(BUSY), f"'{BUSY}' is gone", 90)
-        raise AssertionError("the server was too busy each time")
+        raise AssertionError("no run could be made:\n" + "\n".join(self._browser.log()[-8:]))
 
     def _shown(self, *words: str) -> str | None:
         text = self._browser.js("return document.body.innerText")
