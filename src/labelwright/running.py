@@ -59,8 +59,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.restore_project import restore_project
 
     _refuse_silent_prefect()
-    ours = server is not None or not os.environ.get("PREFECT_API_URL")
-    with without_heartbeats() if ours else contextlib.nullcontext():
+    with contextlib.nullcontext() if server is None and _configured_prefect() else without_heartbeats():
         try:
             yield SimpleNamespace(
                 backup_project=backup_project,
@@ -77,21 +76,28 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
 
 def without_heartbeats() -> contextlib.AbstractContextManager[Any]:
     """Runs send none: on a server that lives no longer than they do nobody listens, and at its end each flow would wait
-    up to a second for the thread that sends them. A frequency that somebody has set holds."""
+    up to a second for the thread that sends them. A frequency that the environment sets holds."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     told = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "PREFECT_RUNNER_HEARTBEAT_FREQUENCY"} & os.environ.keys()
     return contextlib.nullcontext() if told else temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
+def _configured_prefect() -> str | None:
+    """The address of the API that flows talk to, from the environment or from a profile of Prefect's."""
+    from prefect.settings import PREFECT_API_URL
+
+    url: str | None = PREFECT_API_URL.value()
+    return url
+
+
 def _refuse_silent_prefect() -> None:
     """Raises NotStarted when the Prefect API that is configured does not answer: a flow would end in a traceback."""
     import httpx
-    from prefect.settings import PREFECT_API_URL
 
     from labelwright.local import NotStarted
 
-    url = PREFECT_API_URL.value()
+    url = _configured_prefect()
     if not url:
         return
     try:  # without the retries of Prefect's own client, and any answer will do: some ask for a credential

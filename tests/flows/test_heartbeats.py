@@ -37,6 +37,11 @@ def test_a_server_that_is_configured_gets_them(frequency):
     assert frequency(None) == 180
 
 
-def test_a_frequency_that_somebody_has_set_holds(frequency, prefect_server, monkeypatch):
+def test_a_server_that_a_profile_of_prefects_names_gets_them(frequency, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL")
+    assert frequency(None) == 180
+
+
+def test_a_frequency_that_the_environment_sets_holds(frequency, prefect_server, monkeypatch):
     monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "60")
     assert frequency(prefect_server) == 180
