@@ -37,7 +37,17 @@ def get(path: str, api: str | None = None) -> Any:
     return answer.json()
 
 
+def create(path: str, body: object, api: str | None = None) -> Any:
+    answer = ask("POST", path, body, api)
+    assert answer.status_code == 201, f"{path}: {answer.status_code} {answer.text}"
+    return answer.json()
+
+
 def post(path: str, body: object, api: str | None = None) -> Any:
     answer = ask("POST", path, body, api)
     assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
     return answer.json()
+
+
+def runs_of(deployment: str, api: str | None = None) -> list[dict[str, Any]]:
+    return list(post("/flow_runs/filter", {"deployments": {"name": {"any_": [deployment]}}}, api))

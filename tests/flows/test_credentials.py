@@ -113,7 +113,7 @@ def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(depl
     assert answer.status_code == 409
     assert CANARY not in prefect_api.ask("POST", "/flow_runs/filter", {}).text
     by_reference = {"campaign": spec, "credentials": {"$ref": {"block_document_id": save_somewhere()}}}
-    prefect_api.post(f"/deployments/{found['id']}/create_flow_run", {"parameters": by_reference})
+    prefect_api.create(f"/deployments/{found['id']}/create_flow_run", {"parameters": by_reference})
 
 
 def save_somewhere() -> str:

@@ -27,7 +27,7 @@ from labelwright.settings import forget_settings
 from labelwright.tasks.dead_runs import free_dead_runs
 
 from .conftest import make_photos, make_spec
-from .prefect_api import ask, get, post
+from .prefect_api import ask, get, post, runs_of
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "home")
 
@@ -97,8 +97,7 @@ def finishing(title: str) -> list[dict[str, Any]]:
 
 def parameters_of(name: str) -> list[dict[str, Any]]:
     """Of every run of a deployment."""
-    body = {"deployments": {"name": {"any_": [name]}}}
-    return [one["parameters"] for one in post("/flow_runs/filter", body)]
+    return [one["parameters"] for one in runs_of(name)]
 
 
 def wait_for(so: Callable[[], bool], what: str) -> None:
@@ -128,8 +127,7 @@ def test_the_schedule_makes_runs(deployed):
     """The server itself makes them, which it does not with every release of what it is built on."""
 
     def made() -> bool:
-        body = {"deployments": {"name": {"any_": ["sweep-campaigns"]}}}
-        return any(one["auto_scheduled"] for one in post("/flow_runs/filter", body))
+        return any(one["auto_scheduled"] for one in runs_of("sweep-campaigns"))
 
     wait_for(made, "a run by schedule")
 

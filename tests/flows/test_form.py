@@ -110,9 +110,7 @@ def form(deployed: list[str], prefect_server: Server) -> Iterator[Form]:
 
 
 def runs() -> list[dict[str, Any]]:
-    """Of launch-campaign, the newest first."""
-    body = {"deployments": {"name": {"any_": ["launch-campaign"]}}, "sort": "START_TIME_DESC"}
-    return list(prefect_api.post("/flow_runs/filter", body))
+    return prefect_api.runs_of("launch-campaign")
 
 
 def test_a_campaign_is_launched_by_filling_in_the_form(form, tmp_path):

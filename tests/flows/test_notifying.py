@@ -156,7 +156,7 @@ def test_one_that_a_busy_server_took_twice_is_there_once_after_registering(mailb
     register_notifications("custom-webhook/mailbox")
     first = automations()[0]
     body = {key: first[key] for key in ("name", "description", "enabled", "trigger", "actions")}
-    prefect_api.post("/automations/", body)
+    prefect_api.create("/automations/", body)
     register_notifications("custom-webhook/mailbox")
     assert len(automations()) == len(NAMES)
     assert first["id"] in [one["id"] for one in automations()]

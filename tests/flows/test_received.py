@@ -31,8 +31,7 @@ def receiver(deployed, home, monkeypatch, prefect_server) -> Iterator[Server]:
 
 
 def runs(deployment: str) -> list[dict[str, Any]]:
-    body = {"deployments": {"name": {"any_": [deployment]}}}
-    return [one for one in prefect_api.post("/flow_runs/filter", body) if not one["auto_scheduled"]]
+    return [one for one in prefect_api.runs_of(deployment) if not one["auto_scheduled"]]
 
 
 def until(so: Any, what: str) -> None:

@@ -29,7 +29,7 @@ from tests.infra.redis import Redis
 from tests.ingest.stores import Azurite
 from tests.service.postgres import Postgres
 
-from . import partner
+from . import partner, prefect_api
 from .conftest import make_photos, make_spec
 
 pytestmark = pytest.mark.scaled
@@ -84,8 +84,7 @@ class Team:
         until(ready, lambda: f"{name} is there: {log.read_text(errors='replace')[-3000:]}", process)
 
     def ask(self, path: str, body: object | None = None, api: int = 0) -> Any:
-        url = f"{self.apis[api]}{path}"
-        answer = requests.get(url, timeout=30) if body is None else requests.post(url, json=body, timeout=30)
+        answer = prefect_api.ask("GET" if body is None else "POST", path, body, self.apis[api])
         answer.raise_for_status()
         return answer.json()
 

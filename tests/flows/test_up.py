@@ -42,15 +42,14 @@ class Running:
     def start(self, name: str, parameters: dict[str, Any]) -> str:
         """A run of a deployment, as the UI makes it. Answers its id."""
         found = self.get(f"/deployments/name/{name}/{name}")["id"]
-        made = prefect_api.post(f"/deployments/{found}/create_flow_run", {"parameters": parameters}, self.api)
+        made = prefect_api.create(f"/deployments/{found}/create_flow_run", {"parameters": parameters}, self.api)
         return str(made["id"])
 
     def wait_for(self, run: str, state: str) -> None:
         wait_until(lambda: self.get(f"/flow_runs/{run}")["state_name"] == state, f"{run} is {state}")
 
     def runs(self, name: str) -> list[dict[str, Any]]:
-        body = {"deployments": {"name": {"any_": [name]}}}
-        return list(prefect_api.post("/flow_runs/filter", body, self.api))
+        return prefect_api.runs_of(name, self.api)
 
     def children(self) -> list[int]:
         return processes.below(self.process.pid)

@@ -229,7 +229,7 @@ def test_patience_is_counted_over_all_waits() -> None:
     with scripted(answer(429, headers=["Retry-After: 0"])) as server:
         with pytest.raises(PlatformUnavailable):
             client(server.url, patience=1.0).call("look", "GET", "/x")
-        assert 2 <= len(server.requests) <= 4
+        assert 2 <= len(server.requests) <= 3, "a fourth comes when each wait has a patience of its own"
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504])
