@@ -10,6 +10,7 @@ from prefect import task
 from labelwright.datasets.gate import check
 from labelwright.datasets.records import StockedImage
 from labelwright.datasets.spool import Spool, SpooledLabels
+from labelwright.domain import ShapeNotice
 from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
@@ -54,18 +55,19 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
     bench = Workbench(title)
     page = bench.platform.read_labels(bench.remote_id, cursor)
-    count = spool_of(bench).put_page(number, with_our_names(bench, page.images))
+    images = with_our_names(bench, page.images)
+    count = spool_of(bench).put_page(number, images, left_out=page.left_out, excluded=page.excluded)
     log().info("page %d of the labels of %s holds %d images", number, title, count)
     tell_what_was_left_out(title, number, page.left_out)
     return page.next
 
 
-def tell_what_was_left_out(title: str, number: int, left_out: Sequence[str]) -> None:
+def tell_what_was_left_out(title: str, number: int, left_out: Sequence[ShapeNotice]) -> None:
     """What the platform holds and a dataset cannot: in the log, and as a table beside the campaign's others."""
     for one in left_out[:100]:
-        log().warning("left out of the labels of %s: %s", title, one)
+        log().warning("left out of the labels of %s: %s", title, one.detail)
     if left_out:
-        rows: list[dict[str, Any]] = [{"left out": one} for one in left_out[:500]]
+        rows: list[dict[str, Any]] = [{"left out": one.detail, "reason": one.reason} for one in left_out[:500]]
         told = f"{len(left_out)} things on page {number} of the labels of {title} are no labels here"
         publish_table(title, f"left-out-{number}", rows, told)
 

@@ -6,7 +6,8 @@ A page is one file, ``page-000001.labels``:
     extras     for images that have more than boxes, a JSON array: ``[drawings, tags]``, with drawings
                ``[place, polygon or null, area, attributes or null]``, of masks with their runs behind it, and tags of
                the whole image ``[place among all annotations, label, confidence, attributes or null]``
-    index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; and the table of labels
+    index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; the table of labels; and
+               where there are any, shapes that are left out and images that are excluded
     footer     20 digits: where the index begins
 
 So the boxes of a thousand neighbours are one read and no parsing, and floats come out as they went in.
@@ -16,14 +17,25 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
-from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    ExcludedImage,
+    ImageState,
+    LabeledImage,
+    Mask,
+    Polygon,
+    ShapeNotice,
+    Size,
+    WholeImage,
+)
 
 _FOOTER = 21  # 20 digits and a line feed
 COLUMNS = 6
@@ -43,9 +55,16 @@ class Page:
         self.objects = array("d")
         self.extras: list[bytes] = []
         self._labels: dict[str, int] = {}
+        self._left_out: list[list[Any]] = []
+        self._excluded: list[list[Any]] = []
         self._columns: dict[str, list[Any]] = {
             name: [] for name in ("widths", "heights", "remote_ids", "counts", "extras")
         }
+
+    def add_notices(self, left_out: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> None:
+        """Shapes and images of this page that come into no dataset."""
+        self._left_out += [[one.reason, one.image, one.detail, one.dropped] for one in left_out]
+        self._excluded += [[one.name, one.state.value, one.detail, one.remote_id] for one in excluded]
 
     def add(self, image: LabeledImage) -> None:
         drawings: list[Any] = []
@@ -76,6 +95,7 @@ class Page:
         """The bytes of the file, in order."""
         objects, extras = np.array(self.objects, dtype="<f8").tobytes(), b"".join(self.extras)
         index = {"names": self.names, "labels": list(self._labels), **self._columns}
+        index |= {name: rows for name, rows in (("left_out", self._left_out), ("excluded", self._excluded)) if rows}
         return objects, extras, orjson.dumps(index), b"\n%020d\n" % (len(objects) + len(extras))
 
 
@@ -89,6 +109,18 @@ def labeled_images(path: Path) -> Iterator[LabeledImage]:
             drawings, tags = orjson.loads(extras.read(length)) if length else ((), ())
             annotations = _annotations(rows, index["labels"], drawings, tags)
             yield LabeledImage(name, Size(width, height), tuple(annotations), remote_id)
+
+
+def shape_notices(path: Path) -> Iterator[ShapeNotice]:
+    """Shapes of a page's images that are dropped or changed."""
+    for reason, image, detail, dropped in read_index(path).get("left_out", ()):
+        yield ShapeNotice(reason, image, detail, dropped)
+
+
+def excluded_images(path: Path) -> Iterator[ExcludedImage]:
+    """Images that were skipped, rejected or deleted."""
+    for name, state, detail, remote_id in read_index(path).get("excluded", ()):
+        yield ExcludedImage(name, ImageState(state), detail, remote_id)
 
 
 def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags: Any) -> list[Annotation]:

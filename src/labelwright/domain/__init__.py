@@ -2,6 +2,7 @@
 
 from .campaign import LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
 from .geometry import Box, InvalidShape, Polygon, Size, WholeImage
+from .image_states import ExcludedImage, ImageState, ShapeNotice
 from .images import Image, Reject, UnsafeName, safe_name
 from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema, Shape
 from .masks import Mask
@@ -15,9 +16,11 @@ __all__ = [
     "Annotation",
     "Attribute",
     "Box",
+    "ExcludedImage",
     "Geometry",
     "IllegalMove",
     "Image",
+    "ImageState",
     "InvalidSchema",
     "InvalidShape",
     "Label",
@@ -29,6 +32,7 @@ __all__ = [
     "Progress",
     "Reject",
     "Shape",
+    "ShapeNotice",
     "Size",
     "State",
     "UnsafeName",

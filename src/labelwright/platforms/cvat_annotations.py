@@ -14,7 +14,18 @@ from itertools import pairwise
 from math import cos, isfinite, radians, sin
 from typing import Any
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Mask, Polygon, Shape, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    InvalidShape,
+    LabeledImage,
+    Mask,
+    Polygon,
+    Shape,
+    ShapeNotice,
+    Size,
+    WholeImage,
+)
 from labelwright.domain.geometry import Point
 
 from .cvat_masks import drawn, encoded
@@ -55,6 +66,9 @@ class LeftOut:
         what = f"{self.kind} {self.id}" if self.kind not in ("image", "job") else self.kind
         label = f", label {self.label}" if self.label else ""
         return f"{what} of {holder}, {where}{label}: {self.reason}"
+
+    def as_notice(self) -> ShapeNotice:
+        return ShapeNotice(self.reason, self.image, str(self))
 
 
 class Malformed(InvalidShape):
