@@ -1,7 +1,7 @@
-"""What a campaign, an image and a label are. Standard library only."""
+"""What a campaign, an image and a label are. Standard library only, and shapely in `planar`."""
 
 from .campaign import LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
-from .geometry import Box, InvalidShape, Polygon, Size, WholeImage
+from .geometry import Box, InvalidShape, MultiPolygon, Polygon, Size, WholeImage
 from .image_states import ExcludedImage, ImageState, ShapeNotice
 from .images import Image, Reject, UnsafeName, safe_name
 from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema, Shape
@@ -27,6 +27,7 @@ __all__ = [
     "LabelSchema",
     "LabeledImage",
     "Mask",
+    "MultiPolygon",
     "Pace",
     "Polygon",
     "Progress",

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from .geometry import Box, Polygon, Size, WholeImage
+from .geometry import Box, MultiPolygon, Polygon, Size, WholeImage
 from .masks import Mask
 
-Shape = Box | Polygon | Mask | WholeImage
+Shape = Box | Polygon | MultiPolygon | Mask | WholeImage
 
 
 class Geometry(StrEnum):
@@ -27,7 +27,7 @@ class Geometry(StrEnum):
 
 _SHAPES: dict[Geometry, tuple[type, ...]] = {
     Geometry.BOX: (Box,),
-    Geometry.POLYGON: (Polygon, Mask),
+    Geometry.POLYGON: (Polygon, MultiPolygon, Mask),
     Geometry.IMAGE: (WholeImage,),
 }
 
