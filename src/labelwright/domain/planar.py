@@ -38,7 +38,7 @@ def clip_ring(points: Sequence[Corner], width: float, height: float) -> list[Rin
         corners = (_onto_an_edge(corner, places, width, height) for corner in oriented.exterior.coords[:-1])
         ring = _distinct(corner for corner in corners if isfinite(corner[0]) and isfinite(corner[1]))
         if len(ring) >= 3:
-            first = min(range(len(ring)), key=lambda number: places.get(ring[number], len(places)))  # noqa: B023
+            first = min(range(len(ring)), key=lambda number: places.get(ring[number], len(places)))
             rings.append(ring[first:] + ring[:first])
     return sorted(rings, key=lambda ring: (min(y for _, y in ring), min(x for x, _ in ring)))
 
