@@ -6,8 +6,8 @@ closed is opened by one step. An image in which nothing is to be seen keeps its 
 background.
 
 - detection: boxes, and the boxes around polygons;
-- segmentation: polygons (one for each part of an object), masks (as the polygons that cover their pixels), and boxes of labels that may be drawn either
-  way (as four corners);
+- segmentation: polygons (one for each part of an object), masks (as the polygons that cover their pixels), and boxes of
+  labels that may be drawn either way (as four corners);
 - classification: labels of whole images: a string a line when every image has exactly one, else a list a line.
 """
 

@@ -1,8 +1,9 @@
 """`<title>_labels.csv`: a line an object, for data scientists and spreadsheets.
 
 RFC 4180 with CR LF, UTF-8. Corners in pixels of the image as displayed; `polygon` is JSON text, ``[[x, y], ...]``, and
-``[[[x, y], ...], [[x, y], ...]]`` for an object of several parts. An image without objects keeps a line whose label is empty; a label of the whole image is a line without corners, ahead
-of the image's objects. Attributes have no column: they are in the COCO file.
+``[[[x, y], ...], [[x, y], ...]]`` for an object of several parts. An image without objects keeps a line whose label is
+empty; a label of the whole image is a line without corners, ahead of the image's objects. Attributes have no column:
+they are in the COCO file.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from .geometry import Box, InvalidShape, MultiPolygon, Polygon, Size, WholeImage
 from .image_states import ExcludedImage, ImageState, ShapeNotice
 from .images import Image, Reject, UnsafeName, safe_name
 from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema, Shape
+from .left_out import LeftOutCounts
 from .masks import Mask
 from .pace import Pace, Progress, is_overdue, is_stalled, last_advance, pace_of, quiet_limit
 
@@ -26,6 +27,7 @@ __all__ = [
     "Label",
     "LabelSchema",
     "LabeledImage",
+    "LeftOutCounts",
     "Mask",
     "MultiPolygon",
     "Pace",
