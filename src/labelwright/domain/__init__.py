@@ -5,12 +5,13 @@ from .geometry import Box, InvalidShape, MultiPolygon, Polygon, Size, WholeImage
 from .image_states import ExcludedImage, ImageState, ShapeNotice
 from .images import Image, Reject, UnsafeName, safe_name
 from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema, Shape
-from .left_out import LeftOutCounts
+from .left_out import LEFT_OUT, LeftOutCounts
 from .masks import Mask
 from .pace import Pace, Progress, is_overdue, is_stalled, last_advance, pace_of, quiet_limit
 
 __all__ = [
     "LABELED",
+    "LEFT_OUT",
     "MOVES",
     "OPEN",
     "WORK",

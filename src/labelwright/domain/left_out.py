@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 from .image_states import ExcludedImage, ShapeNotice
+
+LEFT_OUT = {"shapes": "shapes left out", "changed": "shapes changed", "images": "images left out"}
+"""What people read for each kind of count."""
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -78,12 +80,3 @@ def _line(counts: Mapping[str, int], noun: str, what: str) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def left_out_rows(notices: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> Iterable[dict[str, Any]]:
-    """A row for each shape and image that is left out or changed: image, reason, what became of it, and place."""
-    for notice in notices:
-        what = "shape left out" if notice.dropped else "shape changed"
-        yield {"image": notice.image, "what": what, "reason": notice.reason, "place": notice.detail}
-    for image in excluded:
-        yield {"image": image.name, "what": "image left out", "reason": image.state.value, "place": image.detail}
