@@ -12,6 +12,7 @@ Point = tuple[float, float]
 
 CROSSES_ITSELF = "crosses itself"
 OUTSIDE = "outside its image"
+NO_AREA = "no area"
 MALFORMED = "malformed"
 """Reasons for which a shape is left out, in the words in which they are counted."""
 
@@ -60,7 +61,7 @@ class Box:
     def __post_init__(self) -> None:
         # One chained comparison is false for NaN, infinite, inverted and empty boxes alike: the slow way names which.
         if not (-1e308 < self.xmin < self.xmax < 1e308 and -1e308 < self.ymin < self.ymax < 1e308):
-            raise InvalidShape(self._fault())
+            raise InvalidShape(self._fault(), NO_AREA if all(map(isfinite, self.corners)) else MALFORMED)
 
     def _fault(self) -> str:
         for name, value in zip(("xmin", "ymin", "xmax", "ymax"), self.corners, strict=True):
@@ -140,14 +141,14 @@ class Polygon:
             if not (isfinite(x) and isfinite(y)):
                 raise InvalidShape(f"polygon: corner {number} is infinite")
         if len(points) < 3:
-            raise InvalidShape(f"polygon has {len(points)} different corners and needs 3")
+            raise InvalidShape(f"polygon has {len(points)} different corners and needs 3", NO_AREA)
         for number, (corner, following) in enumerate(zip(points, (*points[1:], points[0]), strict=True), 1):
             if corner == following:
                 raise InvalidShape(
                     f"polygon is empty between corners {number} and {number % len(points) + 1}: same point"
                 )
         if not any(_turn(points[0], points[1], corner) for corner in points[2:]):
-            raise InvalidShape("polygon is empty: all its corners are on one line")
+            raise InvalidShape("polygon is empty: all its corners are on one line", NO_AREA)
         crossing = _first_crossing(points)
         if crossing is not None:
             a, b = crossing
@@ -243,7 +244,7 @@ def ellipse(middle: Point, across: float, down: float, degrees: float = 0.0) -> 
     as displayed. Raises InvalidShape when one of them is not above 0.
     """
     if not (across > 0 and down > 0):
-        raise InvalidShape(f"ellipse is empty: its half axes are {across:g} and {down:g}")
+        raise InvalidShape(f"ellipse is empty: its half axes are {across:g} and {down:g}", NO_AREA)
     steps = (2 * pi * number / _ELLIPSE_CORNERS for number in range(_ELLIPSE_CORNERS))
     return Polygon(_turned(((across * cos(at), down * sin(at)) for at in steps), middle, degrees))
 
