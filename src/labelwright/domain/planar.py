@@ -36,7 +36,7 @@ def clip_ring(points: Sequence[Corner], width: float, height: float) -> list[Rin
     for part in _without_holes(clipped):
         oriented = shapely.orient_polygons(part, exterior_cw=not reverse)
         corners = (_onto_an_edge(corner, places, width, height) for corner in oriented.exterior.coords[:-1])
-        ring = _distinct(corner for corner in corners if isfinite(corner[0]) and isfinite(corner[1]))
+        ring = distinct(corner for corner in corners if isfinite(corner[0]) and isfinite(corner[1]))
         if len(ring) >= 3:
             first = min(range(len(ring)), key=lambda number: places.get(ring[number], len(places)))
             rings.append(ring[first:] + ring[:first])
@@ -73,7 +73,7 @@ def _onto_an_edge(corner: Corner, drawn: Mapping[Corner, int], width: float, hei
     return float(min(max(x, 0.0), width)), float(min(max(y, 0.0), height))
 
 
-def _distinct(corners: Iterable[Corner]) -> Ring:
+def distinct(corners: Iterable[Corner]) -> Ring:
     """The corners without repetitions in a row; the first one comes after the last."""
     ring: Ring = []
     for corner in corners:
