@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .geometry import Size
-from .labels import Shape, WholeImage
+from .geometry import Size, WholeImage
+from .labels import Shape
 
 ROUNDING = 1.0
 """Pixels that a shape may reach beyond its image without being listed: people drag to the edge and beyond."""
