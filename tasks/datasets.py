@@ -77,6 +77,7 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
         stock=Stock(bench),
         statistics=statistics,
         code_version=__version__,
+        left_out=bench.ledger.left_out.find(title),
     )
     if dataset == IMAGES and folder is not None and isinstance(store, KeepsImages):
         registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labelwright.domain import Box, InvalidShape, Size
+from labelwright.domain.planar import clip_ring, distinct
 
 from .outlines import Loop, outlines
 
@@ -108,20 +109,16 @@ class CocoSource:
             return []
         if isinstance(shape, dict):  # run lengths, of crowds and others
             return outlines(self._coco.annToMask(one))
-        return [part for part in (_inside(points, size) for points in shape) if part]
+        return [part for points in shape for part in _inside(points, size)]
 
 
-def _inside(flat: Sequence[float], size: Size) -> Loop:
-    """The points moved into the image, doubles left out; nothing when no area is left."""
-    kept: Loop = []
-    for x, y in zip(flat[::2], flat[1::2], strict=True):
-        point = (min(max(float(x), 0.0), float(size.width)), min(max(float(y), 0.0), float(size.height)))
-        if not kept or kept[-1] != point:
-            kept.append(point)
-    if len(kept) > 1 and kept[0] == kept[-1]:
-        kept.pop()
-    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(kept, [*kept[1:], *kept[:1]], strict=True))
-    return kept if len(kept) >= 3 and twice else []
+def _inside(flat: Sequence[float], size: Size) -> list[Loop]:
+    """The parts of a ring that lie in the image, doubles left out; nothing when no area is left."""
+    ring = distinct(zip(map(float, flat[::2]), map(float, flat[1::2]), strict=True))
+    if not all(0 <= x <= size.width and 0 <= y <= size.height for x, y in ring):
+        return clip_ring(ring, size.width, size.height) if len(ring) >= 3 else []
+    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(ring, [*ring[1:], *ring[:1]], strict=True))
+    return [ring] if len(ring) >= 3 and twice else []
 
 
 def _opened(file: Path) -> Any:

@@ -5,7 +5,8 @@ A page is one file, ``page-000001.labels``:
     objects    six 64-bit floats each: label (its place in the page's own table), confidence, xmin, ymin, xmax, ymax
     extras     for images that have more than boxes, a JSON array: ``[drawings, tags]``, with drawings
                ``[place, polygon or null, area, attributes or null]``, of masks with their runs behind it, and tags of
-               the whole image ``[place among all annotations, label, confidence, attributes or null]``
+               the whole image ``[place among all annotations, label, confidence, attributes or null]``. A polygon is
+               ``[x1, y1, x2, y2, ...]``, an object of several parts a list of such lists
     index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; the table of labels; and
                where there are any, shapes that are left out and images that are excluded
     footer     20 digits: where the index begins
@@ -31,11 +32,14 @@ from labelwright.domain import (
     ImageState,
     LabeledImage,
     Mask,
+    MultiPolygon,
     Polygon,
     ShapeNotice,
     Size,
     WholeImage,
 )
+
+from .records import Drawing
 
 _FOOTER = 21  # 20 digits and a line feed
 COLUMNS = 6
@@ -77,6 +81,9 @@ class Page:
                 continue
             if isinstance(shape, Polygon):
                 drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
+            elif isinstance(shape, MultiPolygon):
+                rings = [list(map(float, part.flat)) for part in shape.parts]
+                drawings.append([count, rings, float(shape.area), attributes])
             elif isinstance(shape, Mask):
                 drawings.append([count, None, float(shape.area), attributes, shape.flat])
             elif attributes:
@@ -128,13 +135,26 @@ def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags
     annotations: list[Annotation] = []
     for place, (code, confidence, *corners) in enumerate(rows):
         polygon, attributes, runs = more.get(place, (None, None, ()))
-        shape: Box | Polygon | Mask = Box(*corners) if not runs else Mask.from_flat(*runs)
+        shape: Box | Polygon | MultiPolygon | Mask = Box(*corners) if not runs else Mask.from_flat(*runs)
         if polygon is not None:
-            shape = Polygon(tuple(zip(polygon[::2], polygon[1::2], strict=True)))
+            parts = tuple(Polygon(tuple(zip(ring[::2], ring[1::2], strict=True))) for ring in _rings(polygon))
+            shape = parts[0] if len(parts) == 1 else MultiPolygon(parts)
         annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}))
     for place, label, confidence, attributes in tags:  # in ascending place: each lands where it stood
         annotations.insert(place, Annotation(label, WholeImage(), confidence, attributes or {}))
     return annotations
+
+
+def drawing_from(
+    polygon: Any, area: float, attributes: dict[str, str] | None, mask: list[int] | None = None
+) -> Drawing:
+    """A drawing as the writers read it, from its columns behind the place."""
+    return Drawing(None if polygon is None else _rings(polygon), area, attributes, mask)
+
+
+def _rings(polygon: list[Any]) -> list[list[float]]:
+    """A polygon of a page as a list of rings, which it is only when it has several."""
+    return polygon if isinstance(polygon[0], list) else [polygon]
 
 
 def read_index(path: Path) -> dict[str, Any]:

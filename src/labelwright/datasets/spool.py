@@ -16,7 +16,7 @@ import orjson
 from labelwright.domain import ExcludedImage, LabeledImage, ShapeNotice
 
 from .atomic import whole_file
-from .page import COLUMNS, OBJECT, Page, excluded_images, labeled_images, read_index, shape_notices
+from .page import COLUMNS, OBJECT, Page, drawing_from, excluded_images, labeled_images, read_index, shape_notices
 from .records import Batch, Drawing, Stock, StockedImage, Tag
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class SpooledLabels:
                 data = os.pread(files[self._page_of[place]], length, self._extras[place])
                 drawn, told = orjson.loads(data)
                 for one, *drawing in drawn:
-                    drawings[before + one] = Drawing(*drawing)
+                    drawings[before + one] = drawing_from(*drawing)
                 if told:
                     tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in told]
             before += count
