@@ -153,7 +153,7 @@ def test_a_kill_at_any_step_leaves_no_half_version(tmp_path: Path, step: str) ->
     again = register(store, files)
     assert (again.version, again.created) == (1, step != "after")
     assert verify(Path(again.location)) == []
-    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "v1"]
+    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "latest", "latest.json", "v1"]
 
 
 def test_processes_that_race_make_one_version(tmp_path: Path) -> None:
@@ -162,4 +162,4 @@ def test_processes_that_race_make_one_version(tmp_path: Path) -> None:
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = sorted(racer.communicate()[0].strip() for racer in racers)
     assert said == ["1 False", "1 False", "1 False", "1 True"]
-    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "v1"]
+    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "latest", "latest.json", "v1"]

@@ -16,6 +16,7 @@ from .inbox import DROPS, Inbox, Letter, drop_key
 from .leases import CampaignBusy, Lease, LeaseLost, Leases
 from .manifest import ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
+from .waits import Wait, Waits
 
 __all__ = [
     "DROPS",
@@ -32,6 +33,7 @@ __all__ = [
     "ManifestEntry",
     "Move",
     "UnknownCampaign",
+    "Wait",
     "campaign_lease",
     "drop_key",
     "open_ledger",
@@ -50,6 +52,7 @@ class Ledger:
         self.effects = Effects(self._database, fence=lambda title: self.leases.check(campaign_lease(title)))
         self.outbox = Outbox(self._database)
         self.inbox = Inbox(self._database)
+        self.waits = Waits(self._database)
 
     def close(self) -> None:
         self._database.close()

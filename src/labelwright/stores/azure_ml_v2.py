@@ -78,21 +78,22 @@ class Workspace:
 
         name, version = wanted["name"], wanted["version"]
         found, created = self._version(name, version), False
-        if found is None:
+        if found is None or self._is_newer(wanted, found):
             data = Data(
                 name=name,
                 version=version,
                 type=wanted["type"],
                 path=f"azureml://datastores/{wanted['datastore']}/paths/{wanted['path']}",
                 description=wanted["description"],
-                tags=wanted["tags"],
+                # A version that is exported again: only the tag of its export changes.
+                tags=wanted["tags"] if found is None else dict(found.tags or {}) | self._newest_tag(wanted),
                 properties=wanted["properties"],
                 skip_validation=True,
                 # Known here; the SDK finds them itself where it may read the blobs.
                 referenced_uris=wanted["referenced_uris"] or None,
             )
             try:
-                found, created = self._client.data.create_or_update(data), True
+                found, created = self._client.data.create_or_update(data), found is None
             except HttpResponseError as error:
                 # Another run was quicker: what it registered is looked at like anything that was there.
                 if error.status_code not in (400, 409):
@@ -101,6 +102,16 @@ class Workspace:
                 if found is None:
                     raise
         return _told(found, created)
+
+    @staticmethod
+    def _newest_tag(wanted: Json) -> Json:
+        return {wanted["newest_tag"]: wanted["tags"][wanted["newest_tag"]]}
+
+    @staticmethod
+    def _is_newer(wanted: Json, found: Any) -> bool:
+        """Whether this export comes after the one that the version's tag tells of."""
+        told = str((found.tags or {}).get(wanted["newest_tag"], "0"))
+        return int(wanted["tags"][wanted["newest_tag"]]) > (int(told) if told.isdecimal() else 0)
 
     def read(self, wanted: Json) -> Json | None:
         found = self._version(wanted["name"], wanted["version"])
