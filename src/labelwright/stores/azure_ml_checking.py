@@ -13,7 +13,7 @@ from typing import Any
 
 from .azure_blobs import Blobs
 from .azure_ml_deliveries import delivery_path, measured
-from .protocol import RECEIPT, DatasetDamaged, StoredFile, hash_of_files
+from .protocol import RECEIPT, ReceiptDamaged, StoredFile, hash_of_files
 
 
 def receipt_text(
@@ -34,7 +34,7 @@ def sha256_of_text(text: str) -> str:
 
 
 def read_receipt(text: str) -> dict[str, Any]:
-    """Raises DatasetDamaged."""
+    """Raises ReceiptDamaged."""
     try:
         told: dict[str, Any] = json.loads(text)
         told["content_hash"].encode()
@@ -42,7 +42,7 @@ def read_receipt(text: str) -> dict[str, Any]:
             (one["name"] + one["sha256"] + one["md5"]).encode()
             int(one["size"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DatasetDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
+        raise ReceiptDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
     return told
 
 
@@ -116,7 +116,7 @@ def _receipt_faults(
         return [f"{path} is gone"], {}
     try:
         told = read_receipt(text)
-    except DatasetDamaged as damage:
+    except ReceiptDamaged as damage:
         return [str(damage)], {}
     if receipt_sha256 and sha256_of_text(text) != receipt_sha256:
         return [f"{RECEIPT} has other bytes than when it was registered"], told

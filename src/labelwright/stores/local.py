@@ -23,9 +23,9 @@ from . import latest
 from .protocol import (
     RECEIPT,
     ContentMismatch,
-    DatasetDamaged,
     DatasetGone,
     Newest,
+    ReceiptDamaged,
     RegisteredDataset,
     StoredFile,
     UnsafeDataset,
@@ -128,7 +128,7 @@ def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str 
     differences += unreadable
     try:
         told = _receipt_in(version_folder)
-    except DatasetDamaged:
+    except ReceiptDamaged:
         if content_hash and hash_of_files(files) != content_hash:
             differences.append("the files are not those that were registered; which of them cannot be told")
         return differences
@@ -150,7 +150,7 @@ def _receipt_faults(folder: Path, content_hash: str, receipt_sha256: str) -> lis
     """What is wrong with the receipt itself."""
     try:
         told = _receipt_in(folder)
-    except DatasetDamaged as damage:
+    except ReceiptDamaged as damage:
         return [str(damage)]
     if receipt_sha256 and _sha256(folder / RECEIPT) != receipt_sha256:
         return [f"{RECEIPT} has other bytes than when it was registered"]
@@ -163,18 +163,18 @@ def _receipt_faults(folder: Path, content_hash: str, receipt_sha256: str) -> lis
 
 
 def _receipt_in(folder: Path) -> dict[str, Any]:
-    """Raises DatasetDamaged."""
+    """Raises ReceiptDamaged."""
     try:
         told = json.loads((folder / RECEIPT).read_bytes())
         told["content_hash"].encode()
         for one in told["files"]:
             (StoredFile(**one).name + one["sha256"]).encode()
     except FileNotFoundError:
-        raise DatasetDamaged(f"{RECEIPT} is gone") from None
+        raise ReceiptDamaged(f"{RECEIPT} is gone") from None
     except OSError as error:
-        raise DatasetDamaged(f"{RECEIPT} cannot be read ({error.strerror})") from None
+        raise ReceiptDamaged(f"{RECEIPT} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DatasetDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
+        raise ReceiptDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
     return dict(told)
 
 
@@ -184,7 +184,7 @@ def _content_of(folder: Path) -> str:
         told = _receipt_in(folder)
         if hash_of_files(StoredFile(**one) for one in told["files"]) == told["content_hash"]:
             return str(told["content_hash"])
-    except DatasetDamaged:
+    except ReceiptDamaged:
         pass
     return hash_of_files(_files_in(folder)[0])
 

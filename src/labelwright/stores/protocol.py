@@ -30,8 +30,8 @@ class DatasetGone(LookupError):
     """The ledger knows the dataset and the store does not."""
 
 
-class DatasetDamaged(LookupError):
-    """What the store holds of a dataset cannot be read: the message says what."""
+class ReceiptDamaged(LookupError):
+    """The receipt in the store is gone or cannot be read: the message says which."""
 
 
 class UnsafeDataset(ValueError):
