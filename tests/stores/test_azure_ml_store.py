@@ -253,3 +253,65 @@ def test_a_workspace_by_its_config_json(azure, tmp_path):
     config.write_text(json.dumps(told))
     store = store_of(azure, config=config, subscription_id=None, resource_group=None, workspace_name=None)
     assert register(store, files_in(tmp_path / "files")).created
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_content_that_is_exported_again_is_the_newest_version(azure, tmp_path, engine):
+    store = store_of(azure, engine)
+    a, b = files_in(tmp_path / "a", "A"), files_in(tmp_path / "b", "B")
+    first, second, again = register(store, a), register(store, b), register(store, a)
+    assert (again.version, again.created) == (first.version, False)
+    assert first.serial < second.serial < again.serial
+    newest = store.newest("river_labels")
+    assert (newest.version, newest.content_hash, newest.serial) == (first.version, first.content_hash, again.serial)
+    assert azure.read("label_sets/river_labels.csv") == (a / "river_labels.csv").read_bytes()
+    assert len(store.versions("river_labels")) == 2
+    if engine == "sdk_v2":
+        for name in ("river_labels", "river_labels_csv"):
+            tags = {version: told["tags"] for version, told in azure.ml.versions[name].items()}
+            highest = max(tags, key=lambda version: int(tags[version]["labelwright_export"]))
+            assert highest == first.version, name
+            assert tags[first.version]["campaign"] == "river", "the other tags stay"
+    writes, blobs = azure.ml.writes(), {name: azure.read(name) for name in azure.names()}
+    assert register(store, a).serial == again.serial
+    assert azure.ml.writes() == writes, "an export without a change writes nothing"
+    assert {name: azure.read(name) for name in azure.names()} == blobs
+
+
+@pytest.mark.parametrize("damage", ["file", "lost file", "receipt", "lost receipt", "tampered receipt"])
+def test_a_damaged_delivery_is_repaired_from_files_of_its_content_and_from_no_others(azure, tmp_path, damage):
+    store, files = store_of(azure), files_in(tmp_path / "files")
+    found = register(store, files)
+    csv, receipt = (next(n for n in azure.names("deliveries/") if n.endswith(end)) for end in (".csv", "receipt.json"))
+    told = json.loads(azure.read(receipt))
+    if damage == "lost file":
+        azure.container.delete_blob(csv)
+    elif damage == "lost receipt":
+        azure.container.delete_blob(receipt)
+    else:
+        tampered = json.dumps(told | {"campaign": {"title": "lake"}}).encode()
+        data = {"file": b"something else", "receipt": b"no JSON", "tampered receipt": tampered}[damage]
+        azure.container.upload_blob(csv if damage == "file" else receipt, data, overwrite=True)
+    assert len(store.verify(found)) == 1
+    assert store.repair(found, files_in(tmp_path / "other", "two"), {"campaign": {"title": "river"}}) == []
+    assert len(store.verify(found)) == 1
+    assert len(store.repair(found, files, {"campaign": {"title": "river"}})) == 1
+    again = register(store, files)
+    assert (again.version, again.created) == (found.version, False)
+    assert store.verify(again, deep=True) == []
+    assert json.loads(azure.read(receipt))["campaign"] == {"title": "river"}
+
+
+def test_a_file_whose_stored_md5_lies_is_found_by_reading_it(azure, tmp_path):
+    from azure.storage.blob import ContentSettings
+
+    store = store_of(azure)
+    found = register(store, files_in(tmp_path / "files"))
+    (csv,) = [name for name in azure.names("deliveries/") if name.endswith(".csv")]
+    blob = azure.container.get_blob_client(csv)
+    held = blob.get_blob_properties()
+    settings = ContentSettings(content_md5=held.content_settings.content_md5)
+    blob.upload_blob(b"x" * held.size, overwrite=True)
+    blob.set_http_headers(settings)
+    assert store.verify(found) == []
+    assert store.verify(found, deep=True) == ["river_labels.csv has other bytes than when it was registered"]
