@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.ingest import CannotRead, Finding, Found, SourceError
 from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import ManifestEntry
 from labelwright.platforms import PlatformError
-from labelwright.platforms.protocol import KeepsImageSets, ReadsImages, ServesImages
+from labelwright.platforms.protocol import KeepsImageSets, ServesImages
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetGone, DatasetStore, KeepsImages, ReceiptDamaged
 
@@ -28,6 +28,14 @@ from .stores import store_that_holds
 from .workbench import Workbench
 
 _READ_AT_ONCE = 1000
+
+
+@runtime_checkable
+class ReadsImages(Protocol):
+    """Platforms that send the bytes of an image back."""
+
+    def read_image(self, image: str) -> str:
+        """Reads an image by the platform's id. Answers the SHA-256 of its bytes."""
 
 
 @dataclass(frozen=True)

@@ -371,11 +371,3 @@ class ServesImages(Protocol):
 
     def image_url(self, image: str) -> str:
         """Where the image is; needs the platform's credential, holds none."""
-
-
-@runtime_checkable
-class ReadsImages(Protocol):
-    """Images can be read back from the platform."""
-
-    def read_image(self, image: str) -> str:
-        """Reads an image by the platform's id. Answers the SHA-256 of its bytes."""
