@@ -161,14 +161,61 @@ def test_a_right_that_is_missing_is_said_with_the_role_to_ask_for(azure, tmp_pat
         register(store_of(azure, engine), files_in(tmp_path / "files"))
 
 
-def test_a_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path, monkeypatch):
-    waited: list[float] = []
-    monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", waited.append)
-    azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 429, headers={"Retry-After": "7"})]
+WAITS = {
+    "sdk_v2": [("PUT", "/data/river_labels/versions/", 429), ("GET", "/datastores/labelwright$", 503)],
+    "sdk_v1": [("POST", "/dataset/v1.0/.*/datasets$", 429), ("GET", "/datastores/labelwright$", 503)],
+}
+
+
+@pytest.mark.parametrize(
+    ("engine", "method", "path", "status"), [(engine, *one) for engine in ENGINES for one in WAITS[engine]]
+)
+def test_a_wait_longer_than_the_deadline_is_told_at_once_and_nothing_is_repeated(
+    azure, tmp_path, engine, method, path, status
+):
+    azure.ml.faults = [Fault(method, path, status, headers={"Retry-After": "3600"}, times=9)]
+    with pytest.raises(PlatformUnavailable, match=r"The server asks to wait 3600 seconds \(until ") as caught:
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+    assert (caught.value.status, caught.value.retry_after, caught.value.words) == (status, 3600.0, "injected")
+    assert azure.ml.faults[0].times == 8, "asked once: neither the SDK nor we ask again"
+
+
+REFUSALS = {
+    "sdk_v2": [("PUT", "/data/river_labels/versions/"), ("PUT", "/datastores/labelwright$")],
+    "sdk_v1": [("POST", "/dataset/v1.0/.*/datasets$"), ("POST", "/datastore/v1.0/.*/datastores$")],
+}
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+@pytest.mark.parametrize(
+    ("engine", "method", "path"), [(engine, *one) for engine in ENGINES for one in REFUSALS[engine]]
+)
+def test_a_refusal_is_told_with_the_servers_status_and_words(azure, tmp_path, engine, method, path, status):
+    azure.ml.faults = [Fault(method, path, status, times=20)]
+    with pytest.raises(PlatformRefused) as caught:
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+    assert caught.value.status == status
+    assert "injected" in caught.value.words
+    assert f"answered {status}" in str(caught.value)
+
+
+def test_a_program_that_has_to_be_stopped_leaves_the_last_status_behind(azure, tmp_path):
+    azure.ml.faults = [Fault("POST", "/dataset/v1.0/.*/datasets$", 503, times=99)]
     with pytest.raises(PlatformUnavailable) as caught:
-        register(store_of(azure), files_in(tmp_path / "files"))
-    assert (caught.value.status, caught.value.retry_after, waited) == (429, 7.0, [7.0])
-    assert [method for method, path in azure.ml.writes() if "/data/" in path] == ["PUT"]
+        register(store_of(azure, "sdk_v1", deadline=25), files_in(tmp_path / "files"))
+    assert caught.value.status == 503
+
+
+def test_another_path_under_the_same_version_is_a_refusal_of_the_server(azure, tmp_path):
+    store, files = store_of(azure), files_in(tmp_path / "files")
+    found = register(store, files)
+    held = azure.ml.versions["river_labels"][str(found.version)]
+    held["dataUri"] = held["dataUri"].replace("deliveries", "elsewhere")
+    held["tags"] = {"content_hash": "0" * 64}
+    with pytest.raises(PlatformRefused) as caught:
+        register(store, files)
+    assert caught.value.status == 409
+    assert "exists and points to" in caught.value.words
 
 
 def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure, tmp_path):
