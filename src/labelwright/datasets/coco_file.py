@@ -1,7 +1,7 @@
 """The one reader of COCO files: each annotation becomes one object, whatever the file has it drawn with.
 
-An object of one ring is a polygon. One of several rings, one of run lengths (compressed or not, a crowd or not)
-and one whose ring crosses itself are masks, with just the pixels that pycocotools gives them. One without a segmentation is a
+An object of one ring is a polygon. One of several rings, one of run lengths (compressed or not, a crowd or not) and one
+whose ring crosses itself are masks, with just the pixels that pycocotools gives them. One without a segmentation is a
 box. What cannot be an object of its image is an InvalidShape that says why.
 """
 
