@@ -26,6 +26,7 @@ from .reporting import log, publish_progress
 from .retrying import ANEW, RETRIED
 from .showing import publish_summary
 from .workbench import Workbench, platform_for, the_ledger
+from .working import connection_of, connection_wait
 
 LOOK_TASKS = 100
 """Up to so many campaigns each look is a task run of its own."""
@@ -116,9 +117,10 @@ def _look_at(titles: Sequence[str]) -> Looks:
     unchanged: list[str] = []
     platforms: dict[str, Platform] = {}
     away, denied, locked_out = 0, False, False
+    waiting = set[str]()
     for record in ledger.campaigns.some(titles):
         title = record.title
-        if away >= GIVE_UP_AFTER or locked_out:
+        if away >= GIVE_UP_AFTER or locked_out or connection_of(record) in waiting:
             troubles[title] = "not looked at: the ones before it failed"
             continue
         try:
@@ -127,6 +129,9 @@ def _look_at(titles: Sequence[str]) -> Looks:
         except PlatformUnavailable as error:
             away += 1
             troubles[title] = str(error)
+            if error.not_before is not None and error.seconds_to_wait() > 0:
+                ledger.waits.put(connection_wait(connection_of(record)), error.not_before, str(error))
+                waiting.add(connection_of(record))
         except NotFound as error:
             troubles[title] = str(error)
             ask_for_attention(title, f"{error} If it was taken off on purpose: labelwright cancel '{title}'")
@@ -199,7 +204,13 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
     unchanged: list[str] = []
     denied, broken = False, None
     while True:
+        waits = the_ledger().waits.all() if any(queues.values()) else {}
         for name, queue in queues.items():
+            wait = waits.get(connection_wait(name))
+            if wait is not None:
+                told = f"not looked at before {wait.until:%Y-%m-%d %H:%M} UTC, as {name} asks: {wait.reason}"
+                troubles |= dict.fromkeys((title for titles in queue for title in titles), told)
+                queue.clear()
             while queue and sum(one == name for one, _ in running.values()) < settings().looks_at_once:
                 titles = queue.popleft()
                 task_of = look_at_one if len(titles) == 1 else look_at_some
@@ -232,8 +243,7 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
 def _by_connection(records: Iterable[CampaignRecord]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for record in records:
-        name = str(record.spec.get("connection") or record.spec.get("platform"))
-        groups.setdefault(name, []).append(record.title)
+        groups.setdefault(connection_of(record), []).append(record.title)
     return groups
 
 

@@ -58,8 +58,8 @@ def _pages(bench: Workbench, record: CampaignRecord, platform: Platform) -> Iter
 
 
 def newest(datasets: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Of each name the version that was registered last."""
-    return list({one["name"]: one for one in datasets}.values())
+    """Of each name the version that was exported last."""
+    return list({one["name"]: one for one in datasets if one.get("newest", True)}.values())
 
 
 def summary(

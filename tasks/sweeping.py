@@ -109,9 +109,11 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     end = time.monotonic() + wait_hours * 3600
     spec = CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
     while True:
+        pause = look_every
         try:
             state = read_progress.fn(title)
         except PlatformUnavailable as error:
+            pause = max(look_every, error.seconds_to_wait())
             log().warning("%s could not be looked at: %s", title, error)
             state = the_ledger().campaigns.get(title).state
         if state in LABELED:
@@ -123,4 +125,4 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
                 f"'{title}': {record.done} of {record.total} images are labeled after {wait_hours:g} hours.{due} "
                 "Nothing is lost: run the same again to go on waiting, or let a sweep look"
             )
-        time.sleep(max(0.0, min(look_every, end - time.monotonic())))
+        time.sleep(max(0.0, min(pause, end - time.monotonic())))

@@ -141,17 +141,20 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     out.print(table)
     _show_rejects([(one.name, one.reason) for one in rejects])
     _show_left_out(title, left_out)
-    _show_labels([Path(one["location"]) for one in datasets])
+    _show_labels([Path(one["location"]) for one in datasets if one["newest"]])
+    several = len({one["name"] for one in datasets}) < len(datasets)
     for one in datasets:
-        out.print(f"  {escape(one['name'])}, version {one['version']}:\n    {escape(one['location'])}")
+        newest = " (the newest)" if several and one["newest"] else ""
+        out.print(f"  {escape(one['name'])}, version {one['version']}{newest}:\n    {escape(one['location'])}")
 
 
 def _show_labels(locations: list[Path]) -> None:
     """What the newest dataset holds, where its receipt can be read on this machine."""
     receipts = [location / "receipt.json" for location in locations if (location / "receipt.json").is_file()]
-    if not receipts:
+    try:
+        labels = json.loads(receipts[-1].read_text(encoding="utf-8"))["labels"]
+    except (IndexError, OSError, ValueError, KeyError):  # `datasets verify` says what is wrong with it
         return
-    labels = json.loads(receipts[-1].read_text(encoding="utf-8"))["labels"]
     table = Table("label", "objects", "images", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for name, counts in labels["labels"].items():
         table.add_row(escape(name), f"{counts['objects']:,}", f"{counts['images']:,}")

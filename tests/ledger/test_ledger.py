@@ -4,6 +4,7 @@ import multiprocessing
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -74,6 +75,50 @@ def test_a_dataset_registered_twice_stands_once(ledger, river):
     for _ in range(2):
         ledger.campaigns.record_dataset(river, "river_labels", "1", "/datasets/river_labels/v1", "c" * 64)
     assert [one["version"] for one in ledger.campaigns.datasets(river)] == ["1"]
+
+
+def newest(ledger, title) -> list[str]:
+    return [one["version"] for one in ledger.campaigns.datasets(title) if one["newest"]]
+
+
+def test_the_version_exported_last_is_the_newest_whichever_was_registered_last(ledger, river):
+    def export(version: str, serial: int, store: str = "local /datasets") -> None:
+        location, digest = f"/datasets/river_labels/v{version}", version * 64
+        ledger.campaigns.record_dataset(
+            river, "river_labels", version, location, digest, store=store, serial=serial, receipt_sha256=digest
+        )
+
+    export("1", 10)
+    export("2", 11)
+    assert newest(ledger, river) == ["2"]
+    export("1", 12)
+    assert newest(ledger, river) == ["1"]
+    first = ledger.campaigns.datasets(river)
+    export("1", 12)
+    assert ledger.campaigns.datasets(river) == first, "said twice it changes nothing"
+    export("2", 11)
+    assert newest(ledger, river) == ["1"], "an exporter that comes late with a lower number changes nothing"
+    export("2", 3, store="local /elsewhere")
+    assert newest(ledger, river) == ["2"], "numbers of different stores are not compared"
+    assert [one["receipt_sha256"] for one in ledger.campaigns.datasets(river)] == ["1" * 64, "2" * 64]
+
+
+def test_a_version_that_is_registered_at_another_place_has_moved(ledger, river):
+    for place in ("/old", "/new"):
+        ledger.campaigns.record_dataset(river, "river_labels", "1", f"{place}/river_labels/v1", "c" * 64)
+    assert [one["location"] for one in ledger.campaigns.datasets(river)] == ["/new/river_labels/v1"]
+
+
+def test_a_wait_holds_until_its_time_and_a_shorter_one_does_not_end_it(ledger):
+    moment = datetime.now(UTC)
+    ledger.waits.put("campaign river", moment + timedelta(hours=2), "it answered 429")
+    ledger.waits.put("campaign river", moment + timedelta(hours=1), "it answered 503")
+    ledger.waits.put("campaign sea", moment - timedelta(seconds=1), "it answered 429")
+    found = ledger.waits.find("campaign river")
+    assert (found.until, found.reason) == (moment + timedelta(hours=2), "it answered 429")
+    assert list(ledger.waits.all()) == ["campaign river"]
+    ledger.waits.forget("campaign river")
+    assert ledger.waits.find("campaign river") is None
 
 
 # Manifest

@@ -7,14 +7,16 @@ from sqlalchemy.exc import OperationalError
 
 from labelwright.domain import State
 from labelwright.ledger import Ledger, UnknownCampaign
-from labelwright.platforms import AccessDenied
+from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.spec import validate_spec
 from labelwright.tasks import looking
 from labelwright.tasks.looking import look_at_some
+from labelwright.tasks.starting import due_work
 from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.working import at_work_on
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
 TITLES = ["first", "second", "third"]
@@ -84,6 +86,41 @@ def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_cr
     assert seen.states == states
     assert seen.denied, "either way a person has to know"
     assert seen.locked_out == (status != 403)
+
+
+def test_a_platform_that_asks_to_wait_is_not_asked_again_before_that(ledger, monkeypatch):
+    asked: list[str] = []
+
+    def read(self, campaign):
+        asked.append(campaign)
+        raise PlatformUnavailable("shelf", "read the campaign", status=429, retry_after=3600)
+
+    monkeypatch.setattr(Shelf, "read_campaign", read)
+    seen = look_at_some.fn(TITLES)
+    assert asked == ["c0"], "the others of this connection wait too"
+    assert "The server asks to wait 3600 seconds" in seen.troubles["first"]
+    assert seen.states == {}
+
+    states, troubles, denied = looking.look_at_all()
+    assert (asked, states, denied) == (["c0"], {}, False)
+    assert set(troubles) == set(TITLES)
+    assert all("not looked at before" in words for words in troubles.values())
+    ledger.waits.forget("connection shelf")
+    assert looking.connection_wait("shelf") == "connection shelf"
+
+
+def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledger):
+    for title in TITLES:
+        ledger.campaigns.move(title, State.COMPLETED)
+    refused = PlatformUnavailable("Azure ML", "register", status=429, retry_after=3600)
+    with pytest.raises(PlatformUnavailable), at_work_on("second", "export"):
+        raise refused
+    assert ledger.waits.find("campaign second").until == refused.not_before
+    assert sorted(due.title for due in due_work()) == ["first", "third"]
+    ledger.waits.forget("campaign second")
+    assert sorted(due.title for due in due_work()) == sorted(TITLES)
+    ledger.waits.put("connection shelf", refused.not_before, "it answered 429")
+    assert due_work() == []
 
 
 def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_it(ledger, monkeypatch):

@@ -17,6 +17,7 @@ from .leases import CampaignBusy, Lease, LeaseLost, Leases
 from .left_out import LeftOut
 from .manifest import ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
+from .waits import Wait, Waits
 
 __all__ = [
     "DROPS",
@@ -34,6 +35,7 @@ __all__ = [
     "ManifestEntry",
     "Move",
     "UnknownCampaign",
+    "Wait",
     "campaign_lease",
     "drop_key",
     "open_ledger",
@@ -53,6 +55,7 @@ class Ledger:
         self.outbox = Outbox(self._database)
         self.inbox = Inbox(self._database)
         self.left_out = LeftOut(self._database)
+        self.waits = Waits(self._database)
 
     def close(self) -> None:
         self._database.close()

@@ -150,6 +150,21 @@ datasets = Table(
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
 
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("campaign", Words(200), _campaign(), nullable=False),
+    Column("name", Words(300), nullable=False),
+    Column("version", Words(50), nullable=False),
+    Column("store", Words(), nullable=False, default="", comment="which store counted the export"),
+    Column("serial", BigInteger, nullable=False, default=0, comment="the store's number of the export; 0: it has none"),
+    Column("receipt_sha256", Words(64), comment="of the receipt's file; empty: not known"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("exports_in_order", "campaign", "name", "id"),
+)
+"""A row each time that another version of a dataset becomes the newest: the last one of a name is the newest now."""
+
 progress = Table(
     "progress",
     metadata,
@@ -225,6 +240,14 @@ left_out = Table(
     Column("number", Integer, nullable=False),
 )
 """What of a campaign is in no dataset, as its labels were last read."""
+waits = Table(
+    "waits",
+    metadata,
+    Column("name", Words(300), primary_key=True),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("reason", Words(), nullable=False),
+)
+"""What a server asked to leave alone, and until when (Retry-After)."""
 
 facts = Table(
     "facts",

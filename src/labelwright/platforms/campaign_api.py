@@ -8,6 +8,7 @@ has to be done all the same. They look first instead.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -226,6 +227,10 @@ class CampaignApi:
 
     def image_url(self, image: str) -> str:
         return f"{self._http.base_url}/images/{_segment(image)}"
+
+    def read_image(self, image: str) -> str:
+        data = self._http.call("send an image", "GET", f"/images/{_segment(image)}", wanted="bytes")
+        return hashlib.sha256(data).hexdigest()
 
     # How it is asked
 

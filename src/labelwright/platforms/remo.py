@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelwright.domain import Annotation, Box, Geometry, LabeledImage, LabelSchema, Mask, MultiPolygon, Polygon
+from labelwright.domain import (
+    Annotation,
+    Box,
+    Geometry,
+    LabeledImage,
+    LabelSchema,
+    Mask,
+    MultiPolygon,
+    Polygon,
+    Shape,
+)
 
 from .errors import NotFound, PlatformRefused
 from .protocol import (
@@ -42,6 +52,7 @@ if TYPE_CHECKING:
 
 NOT_OPEN = " (not open yet)"
 """What the annotation set's name ends with until the campaign is activated."""
+SEVERAL_PARTS = "an object of several parts or with holes is no shape of Remo's"
 _READINGS = 4
 """Exports that are kept on disk at once while their pages are read."""
 
@@ -199,6 +210,10 @@ class Remo(RemoCalls, RemoUploads):
         for image in images:
             self._save(campaign, image, ImageStatus.NOT_ANNOTATED)
 
+    def cannot_be_drawn(self, shape: Shape) -> str:
+        """Why Remo cannot show a shape; empty when it can."""
+        return SEVERAL_PARTS if isinstance(shape, Mask | MultiPolygon) else ""
+
     def save_labels(self, campaign: str, image: LabeledImage) -> None:
         """Say as a labeler what is on an image, by its `remote_id`: it is done then."""
         self._save(campaign, image, ImageStatus.DONE)
@@ -273,8 +288,7 @@ def said_of(image: LabeledImage, status: ImageStatus, verb: str) -> dict[str, An
     for annotation in image.annotations:
         named = {"name": class_name(annotation.label)}
         if isinstance(annotation.shape, Mask | MultiPolygon):
-            told = "an object of several parts or with holes is no shape of Remo's"
-            raise PlatformRefused(NAME, verb, words=told, advice="Give each part an outline of its own.")
+            raise PlatformRefused(NAME, verb, words=SEVERAL_PARTS, advice="Give each part an outline of its own.")
         corners = _corners(annotation)
         if corners:
             points = [{"x": round(x), "y": round(y)} for x, y in corners]

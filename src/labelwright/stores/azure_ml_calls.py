@@ -9,12 +9,12 @@ can also be stopped at a deadline, which a call inside of an SDK cannot.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from labelwright.ingest.azure import fit_to_be_shown, seconds_in
@@ -22,8 +22,6 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, 
 from labelwright.settings import SettingsError, WorkspaceSettings
 
 AZURE_ML = "Azure ML"
-LONGEST_WAIT = 60.0
-"""Seconds of a Retry-After that are waited out; a longer one is left to whoever retries."""
 
 _AUTHORITIES = {
     "AzureCloud": ("https://login.microsoftonline.com", "https://ml.azure.com/"),
@@ -116,9 +114,9 @@ class Calls:
                 timeout=self.settings.deadline,
                 check=False,
             )
-        except subprocess.TimeoutExpired:
-            words = f"it took more than {self.settings.deadline:g} seconds"
-            raise PlatformUnavailable(AZURE_ML, verb, words=words, advice="Try again.") from None
+        except subprocess.TimeoutExpired as late:
+            words, status = f"it took more than {self.settings.deadline:g} seconds", _last_status(late.stderr)
+            raise PlatformUnavailable(AZURE_ML, verb, status=status, words=words, advice="Try again.") from None
         except OSError as error:
             raise SettingsError(f"{self.python} cannot be run: {error.strerror}") from None
         try:
@@ -143,14 +141,21 @@ class Calls:
         if status == 404:
             advice = "Check subscription, resource group and workspace."
             return NotFound(AZURE_ML, verb, status=status, words=words, advice=advice)
-        if status is None or status in (408, 429) or status >= 500:
+        if failure.get("refused"):
+            return PlatformRefused(AZURE_ML, verb, words=words)
+        if status is None or status in (408, 425, 429) or status >= 500:
             wait = seconds_in(failure.get("retry_after"))
-            if wait is not None and wait <= LONGEST_WAIT:
-                sleep(wait)  # tasks know no Retry-After: it is over when they ask again
             return PlatformUnavailable(
                 AZURE_ML, verb, status=status, words=words, advice="Try again.", retry_after=wait
             )
         return PlatformRefused(AZURE_ML, verb, status=status, words=words)
+
+
+def _last_status(stderr: str | bytes | None) -> int | None:
+    """The last refusal that a program saw which had to be stopped; see `azure_ml_waiting`."""
+    text = stderr.decode("utf-8", "replace") if isinstance(stderr, bytes) else stderr or ""
+    found = re.findall(r"labelwright: the server answered (\d{3})", text)
+    return int(found[-1]) if found else None
 
 
 def _last_line(text: str) -> str:

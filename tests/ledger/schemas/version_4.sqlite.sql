@@ -145,6 +145,25 @@ CREATE TABLE left_out (
   PRIMARY KEY (campaign, kind, reason),
   FOREIGN KEY(campaign) REFERENCES campaigns (title) ON DELETE CASCADE
 );
+CREATE TABLE exports (
+  id INTEGER NOT NULL,
+  campaign VARCHAR(200) NOT NULL,
+  name VARCHAR(300) NOT NULL,
+  version VARCHAR(50) NOT NULL,
+  store TEXT NOT NULL,
+  serial BIGINT NOT NULL,
+  receipt_sha256 VARCHAR(64),
+  at DATETIME NOT NULL,
+  PRIMARY KEY (id),
+  FOREIGN KEY(campaign) REFERENCES campaigns (title) ON DELETE CASCADE
+);
+CREATE INDEX exports_in_order ON exports (campaign, name, id);
+CREATE TABLE waits (
+  name VARCHAR(300) NOT NULL,
+  until DATETIME NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (name)
+);
 INSERT INTO facts VALUES ('schema', '4');
 INSERT INTO campaigns (title, state, spec, image_set, remote_id, images, done, total, created_at, looked_at) VALUES
   ('river', 'active', '{"title": "river"}', '3', '4', 2, 1, 2, '2026-11-01 08:00:00.000000', '2026-11-02 08:00:00.000000');
@@ -163,3 +182,6 @@ INSERT INTO inbox (id, source, key, event, resource, payload, received_at) VALUE
   ('00000000-0000-4000-8000-000000000002', 'webhook', 'ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff', 'labelwright.webhook.received', '{}', '{}', '2026-11-02 08:00:00.000000');
 INSERT INTO drops VALUES ('0000000000000000000000000000000000000000000000000000000000000000', 'drop/river/campaign.yaml', 'e1', 'river', '2026-11-01 07:59:00.000000');
 INSERT INTO left_out VALUES ('river', 'shapes', 'polyline', 3);
+INSERT INTO exports (campaign, name, version, store, serial, receipt_sha256, at) VALUES
+  ('river', 'river_labels', '1', 'local /datasets', 1, '9999999999999999999999999999999999999999999999999999999999999999', '2026-11-01 09:00:00.000000');
+INSERT INTO waits VALUES ('connection agency', '2026-11-02 09:00:00.000000', 'agency answered 429');
