@@ -21,7 +21,7 @@ from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFil
 
 from .files import IMAGES, LABELS, delivery_folder
 from .kept_images import kept_folder
-from .labels import Stock, delivered, spool_of
+from .labels import delivered, spool_of
 from .reporting import log, publish_table
 from .retrying import ANEW, RETRIED
 from .stores import open_store, store_that_holds
@@ -69,12 +69,14 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     bench = Workbench(title)
     files, name = delivery_folder(bench, dataset), dataset_name(title, dataset)
     store, folder = open_store(bench.spec.export, bench.settings), kept_folder(bench)
-    statistics = count(delivered(bench), bench.spec.schema_of_labels())
+    labels = delivered(bench)
+    statistics = count(labels, bench.spec.schema_of_labels())
     digest = content_hash(files)
     receipt = dataset_receipt(
         campaign={"title": title, "id": bench.remote_id, "image_set": bench.record.image_set},
         platform=bench.spec.platform,
-        stock=Stock(bench),
+        stock=labels.images(),
+        excluded=labels.excluded().values(),
         statistics=statistics,
         code_version=__version__,
     )

@@ -15,6 +15,7 @@ from labelwright.domain import Box, Polygon, Size
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.fields import Fields
 from labelwright.platforms.multipart import Form, FormFile
+from labelwright.platforms.protocol import RemoteImage
 from labelwright.platforms.remo_labels import Reading, objects_of
 from labelwright.platforms.remo_names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
 from labelwright.platforms.remo_shapes import annotation_set_from, upload_from
@@ -105,15 +106,15 @@ def test_labels_are_read_page_by_page_and_images_without_objects_are_kept():
         {"file_name": "a.png", "annotations": [box, outline]}, {"file_name": "other.png", "annotations": [box]}
     )
     for number, name in enumerate(("a.png", "b.png", "a.png"), 7):
-        reading.add("7" if name == "a.png" else str(number), name, 40, 30)
-    (first,), more = reading.page(0, 1, Spelling(["dog"]))
+        reading.add(RemoteImage("7" if name == "a.png" else str(number), name, 40, 30))
+    (first,), _, more = reading.page(0, 1, Spelling(["dog"]))
     assert more
     assert [(one.label, one.shape) for one in first.annotations] == [
         ("dog", Box(1, 2, 11, 12)),
         ("cat", Box(1, 2, 11, 12)),
         ("dog", Polygon(((1, 2), (9, 2), (9, 8)))),
     ]
-    (second,), more = reading.page(1, 1, Spelling([]))
+    (second,), _, more = reading.page(1, 1, Spelling([]))
     assert (second.name, second.remote_id, second.size, second.annotations, more) == (
         "b.png",
         "8",

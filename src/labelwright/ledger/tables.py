@@ -139,6 +139,16 @@ moves = Table(
     Column("why", Words()),
 )
 
+image_states = Table(
+    "image_states",
+    metadata,
+    Column("campaign", Words(200), _campaign(), primary_key=True),
+    Column("state", Words(40), primary_key=True),
+    Column("images", Integer, nullable=False, comment="how many are in this state"),
+    Column("listed", JSON, nullable=False, comment="name and reason of the first of them"),
+)
+"""Images that are not labeled and will not be by themselves."""
+
 datasets = Table(
     "datasets",
     metadata,
@@ -224,4 +234,4 @@ facts = Table(
 )
 """What the ledger says of itself: the version of its tables."""
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "5"

@@ -77,5 +77,14 @@ def _from_2(connection: Connection) -> None:
         )
 
 
-UPGRADES: dict[str, tuple[str, Callable[[Connection], None]]] = {"1": ("2", _from_1), "2": ("3", _from_2)}
+def _with_image_states(connection: Connection) -> None:
+    """Version 5 has the table of image states, which is made like all tables."""
+
+
+UPGRADES: dict[str, tuple[str, Callable[[Connection], None]]] = {
+    "1": ("2", _from_1),
+    "2": ("3", _from_2),
+    "3": ("5", _with_image_states),
+    "4": ("5", _with_image_states),
+}
 """What a version becomes, and how. Tables that were not there have been made before."""

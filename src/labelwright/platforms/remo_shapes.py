@@ -71,6 +71,8 @@ class RemoAnnotationSet:
     """Images in its dataset."""
     looked_at: int = 0
     """Images that are done or skipped, at most `total`."""
+    skipped: int = 0
+    """Of these: those that were skipped."""
     complete: bool = False
     """Whether every image is done or skipped."""
     annotated: int = 0
@@ -137,6 +139,7 @@ def annotation_set_from(answer: Fields) -> RemoAnnotationSet:
         classes,
         total,
         min(looked_at, total),
+        min(_count(statistics, "skipped_count"), looked_at, total),
         complete,
         annotated,
         _count(statistics, "total_annotation_objects"),
