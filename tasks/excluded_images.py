@@ -10,30 +10,32 @@ from prefect import task
 from labelwright.datasets.excluded_csv import FILE, write_excluded
 from labelwright.datasets.spool import Spool
 from labelwright.domain import ExcludedImage, ImageState
-from labelwright.ledger import stretches
-from labelwright.platforms.protocol import FindsDeletedImages
+from labelwright.ledger import CampaignRecord, stretches
+from labelwright.platforms.protocol import FindsDeletedImages, Platform
 
 from .reporting import log, publish_table
 from .retrying import RETRIED
-from .workbench import Workbench
+from .workbench import Workbench, the_ledger
 
 _AT_ONCE = 2000
 _SHOWN = 500
 _LOGGED = 20
 
 
-def deleted_on_the_platform(bench: Workbench, delivered: Collection[str] = ()) -> list[ExcludedImage]:
+def deleted_on_the_platform(
+    record: CampaignRecord, platform: Platform, delivered: Collection[str] = ()
+) -> list[ExcludedImage]:
     """Images of the manifest that are no longer on the platform, besides those that were `delivered` (names).
 
-    The platform is asked for each image that it did not deliver, so a listing that was cut off deletes nothing here.
+    The platform is asked for the images that it did not deliver, so labels that were cut off delete nothing here.
     """
-    platform = bench.platform
-    if not isinstance(platform, FindsDeletedImages):
+    if not isinstance(platform, FindsDeletedImages) or record.remote_id is None:
         return []
-    missing = (entry for entry in bench.ledger.manifests.entries(bench.title) if entry.image.name not in delivered)
+    entries = the_ledger().manifests.entries(record.title)
+    missing = (entry for entry in entries if entry.image.name not in delivered)
     gone: list[ExcludedImage] = []
     for some in stretches((entry for entry in missing if entry.remote_id), _AT_ONCE):
-        details = platform.deleted_images(bench.remote_id, [entry.remote_id or "" for entry in some])
+        details = platform.deleted_images(record.remote_id, [entry.remote_id or "" for entry in some])
         for entry in some:
             detail = details.get(entry.remote_id or "")
             if detail is not None:
@@ -48,7 +50,7 @@ def keep_deleted_images(title: str, number: int) -> bool:
     bench = Workbench(title)
     spool = spool_in(bench)
     accounted = {name for page in range(1, number) for name in spool.names(page)}
-    gone = deleted_on_the_platform(bench, accounted)
+    gone = deleted_on_the_platform(bench.record, bench.platform, accounted)
     if gone:
         spool.put_page(number, (), excluded=gone)
     return bool(gone)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from labelwright.domain import OPEN
 from labelwright.printing import err, out, show_json
+from labelwright.printing_images import in_words, show_image_states, states_as_json
 
 if TYPE_CHECKING:
     from labelwright.ledger import CampaignRecord, Ledger
@@ -46,8 +47,16 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
     records = ledger.campaigns.all()
     histories = ledger.campaigns.histories([record.title for record in records])
     outlooks = {record.title: outlook_of(record, histories.get(record.title, [])) for record in records}
+    image_states = ledger.image_states.counts()
     if as_json:
-        show_json([_campaign_as_json(record) | outlooks[record.title].as_facts() for record in records])
+        show_json(
+            [
+                _campaign_as_json(record)
+                | outlooks[record.title].as_facts()
+                | {"image_states": image_states.get(record.title, {})}
+                for record in records
+            ]
+        )
         return
     if not records:
         out.print("No campaign yet. Begin with: labelwright run FOLDER --labels a,b --labeler x@y.z")
@@ -66,14 +75,18 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
             record.spec["platform"],
             escape(record.spec["labeler"]),
             looked,
-            escape(record.reason or outlook.trouble),
+            escape(
+                record.reason
+                or ", ".join(filter(None, (outlook.trouble, in_words(image_states.get(record.title, {})))))
+            ),
         )
     out.print(table)
 
 
 def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     from labelwright.ledger import campaign_lease
-    from labelwright.outlook import in_words, labelers_of, outlook_of
+    from labelwright.outlook import in_words as span_in_words
+    from labelwright.outlook import labelers_of, outlook_of
 
     record = ledger.campaigns.get(title)
     datasets, rejects = ledger.campaigns.datasets(title), ledger.manifests.rejects(title)
@@ -98,6 +111,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             {"was": m.was, "became": m.became, "at": m.at, "why": m.why} for m in ledger.campaigns.moves(title)
         ]
         told["rejects"] = [{"file": one.name, "reason": one.reason} for one in rejects]
+        told["image_states"] = states_as_json(ledger, title)
         told["datasets"] = datasets
         show_json(told)
         return
@@ -119,7 +133,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             table.add_row("pace", f"{outlook.pace.per_hour:.1f} images an hour")
             table.add_row("expected end", f"{outlook.pace.expected_end:%Y-%m-%d %H:%M} UTC")
         for labeler in labelers_of(ledger, record):
-            left = f", {in_words(labeler.remaining)} left" if labeler.remaining else ""
+            left = f", {span_in_words(labeler.remaining)} left" if labeler.remaining else ""
             table.add_row(f"by {escape(labeler.name)}", f"{labeler.done:,} of {labeler.total:,}{left}")
     if outlook.deadline:
         table.add_row("deadline", f"{outlook.deadline:%Y-%m-%d %H:%M} UTC")
@@ -128,6 +142,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
         table.add_row(f"{effect.step} {effect.item}".strip(), done)
     out.print(table)
     _show_rejects([(one.name, one.reason) for one in rejects])
+    show_image_states(ledger, title)
     _show_labels([Path(one["location"]) for one in datasets])
     for one in datasets:
         out.print(f"  {escape(one['name'])}, version {one['version']}:\n    {escape(one['location'])}")

@@ -15,6 +15,9 @@ from sqlalchemy.engine import Connection
 from . import tables as t
 from .database import Database
 
+FAILED, CANCELLED = "failed on the platform", "cancelled on the platform"
+"""States of images that could not be labeled; the others are those of `domain.ImageState`."""
+
 LISTED = 1000
 """Images of a state that are kept by name."""
 

@@ -158,6 +158,8 @@ class FailedImage:
     """The name that was sent."""
     reason: str
     """In the platform's words, without signed addresses."""
+    cancelled: bool = False
+    """Whether work on it was called off, rather than having failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def size_of(task: Fields) -> Size:
 def failed_from(task: Fields, name: str) -> FailedImage:
     """A task that ended without labels, and why."""
     cancelled = status_of(task) in CANCELLED
-    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task))
+    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task), cancelled)
 
 
 def why(task: Fields) -> str:
