@@ -16,7 +16,7 @@ from .fields import Fields
 from .protocol import FailedImage
 
 NAME = "scale"
-FILE, WIDTH, HEIGHT, CAMPAIGN = "file", "width", "height", "campaign"
+FILE, WIDTH, HEIGHT, CAMPAIGN, SHA256 = "file", "width", "height", "campaign", "sha256"
 """What every task of ours says of its image in its metadata."""
 
 STAGING, IN_PROGRESS, DONE = "staging", "in_progress", "completed"
