@@ -156,7 +156,8 @@ class Shelf:
     def list_failed_images(self, campaign: str) -> Iterator[FailedImage]:
         kept = self._kept(campaign)
         for id, why in kept.failed.items():
-            yield FailedImage(id, kept.images[id][0], why)
+            shown, sent = kept.images[id]
+            yield FailedImage(id, sent.image.name if sent else shown, why)
 
     def send_again(self, campaign: str, images: Sequence[ImageToSend]) -> Sequence[tuple[str, str]]:
         kept = self._kept(campaign)
