@@ -9,6 +9,7 @@ from labelwright.tasks.datasets import draw_labels, register_dataset, repair_dat
 from labelwright.tasks.files import files_to_write, write_file
 from labelwright.tasks.kept_images import keep_all_images
 from labelwright.tasks.labels import check_labels, read_all_labels
+from labelwright.tasks.platform_labels import check_platform_labels
 from labelwright.tasks.showing import show_campaign
 from labelwright.tasks.working import at_work_on
 
@@ -21,6 +22,7 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
     Answers name, version and location of each dataset: the same as before when nothing changed.
     """
     with at_work_on(title, "export"):
+        check_platform_labels(title)
         read_all_labels(title)
         check_labels(title)
         keep_all_images(title)

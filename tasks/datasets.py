@@ -21,7 +21,7 @@ from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFil
 
 from .files import IMAGES, LABELS, delivery_folder
 from .kept_images import kept_folder
-from .labels import Stock, delivered, spool_of
+from .labels import delivered, spool_of
 from .reporting import log, publish_table
 from .retrying import ANEW, RETRIED
 from .stores import open_store, store_kind, store_that_holds
@@ -122,12 +122,13 @@ def _statistics(bench: Workbench) -> Statistics:
 
 
 def _receipt(bench: Workbench, statistics: Statistics) -> dict[str, Any]:
-    """What a receipt says of a delivery; and of labels, where the store keeps the images that they are of."""
-    folder = kept_folder(bench)
+    """Receipt of a delivery; where the store keeps the images, with their folder."""
+    folder, labels = kept_folder(bench), delivered(bench)
     receipt = dataset_receipt(
         campaign={"title": bench.title, "id": bench.remote_id, "image_set": bench.record.image_set},
         platform=bench.spec.platform,
-        stock=Stock(bench),
+        stock=labels.images(),
+        excluded=labels.excluded().values(),
         statistics=statistics,
         code_version=__version__,
         left_out=bench.ledger.left_out.find(bench.title),

@@ -16,6 +16,7 @@ from labelwright.ingest.stored import Finding
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.stores.protocol import ImageSource, KeepsImages
 
+from .excluded_images import excluded_names
 from .reporting import log, publish_progress
 from .retrying import RETRIED
 from .stores import open_store
@@ -104,7 +105,8 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
     if known is not None and known.done_at is not None:
         return
     bench.ledger.effects.intend(title, BATCH, item)
-    entries = bench.ledger.manifests.between(title, first, last)
+    excluded = excluded_names(bench)
+    entries = [one for one in bench.ledger.manifests.between(title, first, last) if one.image.name not in excluded]
     stamps = {entry.location: entry.stamp for entry in entries}
     items = [StockItem(entry.image, entry.location) for entry in entries]
     repairing = bench.ledger.effects.find(title, REPAIR, _where(bench)) is not None
@@ -121,7 +123,9 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
 def seal_images(title: str, folder: str) -> None:
     """Compare what the store's folder holds, sizes and MD5s, with the manifest."""
     bench = Workbench(title)
-    wrong = _the_keeper(bench).seal_images(folder, ManifestImages(bench))
+    excluded = excluded_names(bench)
+    images = (one.image for one in bench.ledger.manifests.entries(title) if one.image.name not in excluded)
+    wrong = _the_keeper(bench).seal_images(folder, images)
     if wrong:
         forget_batches(bench)
         words = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
@@ -160,9 +164,11 @@ def kept_url(bench: Workbench) -> Callable[[str], str] | None:
 
 
 def digest_of_images(bench: Workbench) -> str:
-    """SHA-256 over the sorted names and hashes of the campaign's images."""
-    together = hashlib.sha256()
+    """SHA-256 over the sorted names and hashes of the images that come into the dataset."""
+    together, excluded = hashlib.sha256(), excluded_names(bench)
     for entry in bench.ledger.manifests.entries(bench.title):
+        if entry.image.name in excluded:
+            continue
         together.update(f"{entry.image.sha256}  {entry.image.name}\n".encode())
     return together.hexdigest()
 

@@ -13,7 +13,7 @@ from prefect import task
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import Outlook, outlook_of
-from labelwright.platforms import AccessDenied, PlatformUnavailable
+from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
 from labelwright.spec import CampaignSpec
 
 from .looking import read_progress
@@ -105,6 +105,7 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     """Until every image is labeled. Answers the campaign's state.
 
     An outage of the platform is waited out. Raises LabelsLate at the end of the wait; a missed deadline ends no wait.
+    Raises PlatformRefused when the campaign needs a person.
     """
     end = time.monotonic() + wait_hours * 3600
     spec = CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
@@ -118,6 +119,9 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
             state = the_ledger().campaigns.get(title).state
         if state in LABELED:
             return state
+        if state in (State.NEEDS_ATTENTION, State.CANCELLED):
+            why = the_ledger().campaigns.get(title).reason or "somebody gave it up"
+            raise PlatformRefused(spec.platform, f"label '{title}'", words=f"it is {state.value}: {why}")
         if time.monotonic() >= end:
             record = the_ledger().campaigns.get(title)
             due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""

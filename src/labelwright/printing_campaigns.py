@@ -11,6 +11,7 @@ from rich.table import Table
 
 from labelwright.domain import OPEN, LeftOutCounts
 from labelwright.printing import err, out, show_json
+from labelwright.printing_images import in_words, show_image_states, states_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,10 +52,13 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
     histories = ledger.campaigns.histories([record.title for record in records])
     outlooks = {record.title: outlook_of(record, histories.get(record.title, [])) for record in records}
     left_out = ledger.left_out.of_many([record.title for record in records])
+    image_states = ledger.image_states.counts()
     if as_json:
         show_json(
             [
-                _campaign_as_json(record, left_out.get(record.title)) | outlooks[record.title].as_facts()
+                _campaign_as_json(record, left_out.get(record.title))
+                | outlooks[record.title].as_facts()
+                | {"image_states": image_states.get(record.title, {})}
                 for record in records
             ]
         )
@@ -76,7 +80,10 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
             record.spec["platform"],
             escape(record.spec["labeler"]),
             looked,
-            escape(record.reason or outlook.trouble),
+            escape(
+                record.reason
+                or ", ".join(filter(None, (outlook.trouble, in_words(image_states.get(record.title, {})))))
+            ),
         )
     out.print(table)
     _print_left_out(left_out, out)
@@ -84,7 +91,8 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
 
 def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     from labelwright.ledger import campaign_lease
-    from labelwright.outlook import in_words, labelers_of, outlook_of
+    from labelwright.outlook import in_words as span_in_words
+    from labelwright.outlook import labelers_of, outlook_of
 
     record = ledger.campaigns.get(title)
     datasets, rejects = ledger.campaigns.datasets(title), ledger.manifests.rejects(title)
@@ -110,6 +118,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             {"was": m.was, "became": m.became, "at": m.at, "why": m.why} for m in ledger.campaigns.moves(title)
         ]
         told["rejects"] = [{"file": one.name, "reason": one.reason} for one in rejects]
+        told["image_states"] = states_as_json(ledger, title)
         told["datasets"] = datasets
         show_json(told)
         return
@@ -131,7 +140,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             table.add_row("pace", f"{outlook.pace.per_hour:.1f} images an hour")
             table.add_row("expected end", f"{outlook.pace.expected_end:%Y-%m-%d %H:%M} UTC")
         for labeler in labelers_of(ledger, record):
-            left = f", {in_words(labeler.remaining)} left" if labeler.remaining else ""
+            left = f", {span_in_words(labeler.remaining)} left" if labeler.remaining else ""
             table.add_row(f"by {escape(labeler.name)}", f"{labeler.done:,} of {labeler.total:,}{left}")
     if outlook.deadline:
         table.add_row("deadline", f"{outlook.deadline:%Y-%m-%d %H:%M} UTC")
@@ -143,6 +152,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     _show_left_out(title, left_out)
     _show_labels([Path(one["location"]) for one in datasets if one["newest"]])
     several = len({one["name"] for one in datasets}) < len(datasets)
+    show_image_states(ledger, title)
     for one in datasets:
         newest = " (the newest)" if several and one["newest"] else ""
         out.print(f"  {escape(one['name'])}, version {one['version']}{newest}:\n    {escape(one['location'])}")
@@ -163,7 +173,7 @@ def _show_labels(locations: list[Path]) -> None:
 
 
 def _show_left_out(title: str, counts: LeftOutCounts) -> None:
-    """Shapes and images that are not in the dataset, by reason, and where each of them is listed."""
+    """Shapes that are dropped or changed, by reason, and where each of them is listed."""
     from labelwright.datasets.left_out_csv import LEFT_OUT_CSV
     from labelwright.datasets.titles import file_stem
     from labelwright.settings import settings

@@ -56,6 +56,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.campaign_launch import launch_campaign
     from labelwright.flows.campaign_run import run_campaign
     from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.flows.failed_images import settle_failed_images
     from labelwright.flows.restore_project import restore_project
 
     _refuse_silent_prefect()
@@ -68,6 +69,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
                 launch_campaign=launch_campaign,
                 restore_project=restore_project,
                 run_campaign=run_campaign,
+                settle_failed_images=settle_failed_images,
                 sweep_campaigns=sweep_campaigns,
             )
         finally:

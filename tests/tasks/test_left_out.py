@@ -28,7 +28,6 @@ SKIPPED = ExcludedImage("3.jpg", ImageState.SKIPPED, "skipped by ann", "3")
 COUNTS = {
     "shapes": {"polyline": 2, "crosses itself": 1},
     "changed": {"cut to its image": 1},
-    "images": {"skipped": 1},
 }
 
 
@@ -78,7 +77,6 @@ def test_reading_labels_keeps_counts_in_the_ledger_and_the_details_in_the_folder
         ("2.jpg", "shape left out", "polyline"),
         ("2.jpg", "shape left out", "crosses itself"),
         ("1.jpg", "shape changed", "cut to its image"),
-        ("3.jpg", "image left out", "skipped"),
     ]
     assert rows[0]["place"] == "'" + NOTICES[0].detail, "no formula in a spreadsheet"
 
@@ -97,7 +95,6 @@ def test_status_tells_the_counts_to_people_and_to_scripts(ledger, capsys):
     shown = capsys.readouterr().out
     assert "3 shapes left out: 2 polyline, 1 crosses itself" in shown
     assert "1 shape changed: 1 cut to its image" in shown
-    assert "1 image left out: 1 skipped" in shown
     assert str(details) in shown
     printing_campaigns.show_campaign(ledger, "river", as_json=True)
     assert json.loads(capsys.readouterr().out)["left_out"] == COUNTS
@@ -133,7 +130,7 @@ def test_the_overview_in_prefect_has_a_column(ledger, monkeypatch):
     tables = []
     monkeypatch.setattr(sweeping, "publish_table", lambda title, name, rows, description: tables.append(rows))
     sweeping.publish_overview.fn({})
-    assert tables[0][0]["left out"] == "3 shapes, 1 image"
+    assert tables[0][0]["left out"] == "3 shapes"
 
 
 def test_the_folder_of_the_details_is_the_campaigns(ledger):

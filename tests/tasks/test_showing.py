@@ -68,10 +68,9 @@ def test_spans_are_told_as_people_say_them():
 
 
 def test_shapes_and_images_left_out_are_counted_by_reason():
-    counts = LeftOutCounts({"polyline": 1500, "crosses|itself": 1}, {"cut to its image": 2}, {"skipped": 3})
+    counts = LeftOutCounts({"polyline": 1500, "crosses|itself": 1}, {"cut to its image": 2})
     text = page(record(State.EXPORTED), left_out=counts)
     assert "| shapes left out | polyline | 1,500 |" in text
     assert "| shapes left out | crosses\\|itself | 1 |" in text
     assert "| shapes changed | cut to its image | 2 |" in text
-    assert "| images left out | skipped | 3 |" in text
     assert "left out" not in page(record(State.EXPORTED), left_out=LeftOutCounts())

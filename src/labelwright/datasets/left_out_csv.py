@@ -1,6 +1,6 @@
-"""`left-out.csv`: every shape and image of a campaign that is not in its dataset, or not as it is on the platform.
+"""`left-out.csv`: every shape of a campaign that is not in its dataset, or not as it is on the platform.
 
-RFC 4180 with CR LF, UTF-8: `image`, `what` (shape left out, shape changed, image left out), `reason` as it is counted,
+RFC 4180 with CR LF, UTF-8: `image`, `what` (shape left out, shape changed), `reason` as it is counted,
 and `place`: which shape, and where on the platform.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from labelwright.domain import ExcludedImage, ShapeNotice
+from labelwright.domain import ShapeNotice
 
 from .atomic import whole_file
 from .defusing import cell
@@ -20,12 +20,10 @@ LEFT_OUT_CSV = "left-out.csv"
 COLUMNS = ("image", "what", "reason", "place")
 
 
-def left_out_rows(notices: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> Iterator[tuple[str, ...]]:
-    """A row of `COLUMNS` for each shape and image: first the shapes, then the images."""
+def left_out_rows(notices: Iterable[ShapeNotice]) -> Iterator[tuple[str, ...]]:
+    """A row of `COLUMNS` for each shape."""
     for notice in notices:
         yield notice.image, "shape left out" if notice.dropped else "shape changed", notice.reason, notice.detail
-    for image in excluded:
-        yield image.name, "image left out", image.state.value, image.detail
 
 
 def write_left_out(path: Path, rows: Iterable[tuple[str, ...]]) -> None:

@@ -126,7 +126,12 @@ def shape_notices(path: Path) -> Iterator[ShapeNotice]:
 
 def excluded_images(path: Path) -> Iterator[ExcludedImage]:
     """Images that were skipped, rejected or deleted."""
-    for name, state, detail, remote_id in read_index(path).get("excluded", ()):
+    return excluded_in(read_index(path))
+
+
+def excluded_in(index: dict[str, Any]) -> Iterator[ExcludedImage]:
+    """The same from an index that is read already."""
+    for name, state, detail, remote_id in index.get("excluded", ()):
         yield ExcludedImage(name, ImageState(state), detail, remote_id)
 
 

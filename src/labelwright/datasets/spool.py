@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,17 @@ import orjson
 from labelwright.domain import ExcludedImage, LabeledImage, ShapeNotice
 
 from .atomic import whole_file
-from .page import COLUMNS, OBJECT, Page, drawing_from, excluded_images, labeled_images, read_index, shape_notices
+from .page import (
+    COLUMNS,
+    OBJECT,
+    Page,
+    drawing_from,
+    excluded_images,
+    excluded_in,
+    labeled_images,
+    read_index,
+    shape_notices,
+)
 from .records import Batch, Drawing, Stock, StockedImage, Tag
 
 if TYPE_CHECKING:
@@ -70,6 +80,12 @@ class Spool:
             if one.name not in kept and (_PAGE.fullmatch(one.name) or one.suffix == ".part"):
                 one.unlink(missing_ok=True)
 
+    def names(self, number: int) -> Iterator[str]:
+        """Names of a page's images, those that are excluded too."""
+        index = read_index(self._path(number))
+        yield from index["names"]
+        yield from (one.name for one in excluded_in(index))
+
     def images(self) -> Iterator[LabeledImage]:
         """Every image as the domain knows it, page by page. Slow: the writers read `delivered`."""
         for number in self.pages():
@@ -109,6 +125,7 @@ class SpooledLabels:
         self._codes: list[Codes] = []
         self._index: dict[str, int] = {}
         self._repeated: dict[str, None] = {}
+        self._excluded: dict[str, ExcludedImage] = {}
         for place, path in enumerate(pages):
             self._take_index(place, path)
 
@@ -129,6 +146,7 @@ class SpooledLabels:
         self._page_of.extend([page] * len(names))
         codes = [self._labels.setdefault(label, len(self._labels)) for label in index["labels"]]
         self._codes.append(np.array(codes, dtype=np.intp))
+        self._excluded.update((one.name, one) for one in excluded_in(index))
 
     def __len__(self) -> int:
         """How many different images were delivered."""
@@ -146,6 +164,16 @@ class SpooledLabels:
             if place is not None:
                 known[place] = 1
         yield from (name for name, place in self._index.items() if not known[place])
+
+    def both(self) -> Iterator[str]:
+        return (name for name in self._excluded if name in self._index)
+
+    def excluded(self) -> Mapping[str, ExcludedImage]:
+        return self._excluded
+
+    def images(self) -> Iterator[StockedImage]:
+        """Images of the manifest that are in the dataset: those that were delivered."""
+        return (image for image in self._stock if image.name in self._index)
 
     def batches(self) -> Iterator[Batch]:
         with _Files(self._pages) as files:
@@ -169,8 +197,11 @@ class SpooledLabels:
 
     def _batch(self, images: list[StockedImage], places: list[int], files: _Files) -> Batch:
         missing: list[StockedImage] = []
+        excluded: list[StockedImage] = []
         if -1 in places:
-            missing = [image for image, place in zip(images, places, strict=True) if place < 0]
+            absent = [image for image, place in zip(images, places, strict=True) if place < 0]
+            missing = [image for image in absent if image.name not in self._excluded]
+            excluded = [image for image in absent if image.name in self._excluded]
             images = [image for image, place in zip(images, places, strict=True) if place >= 0]
             places = [place for place in places if place >= 0]
         codes, objects = self._read_objects(places, files)
@@ -188,6 +219,7 @@ class SpooledLabels:
             drawings=drawings,
             tags=tags,
             missing=missing,
+            excluded=excluded,
         )
 
     def _read_objects(self, places: list[int], files: _Files) -> tuple[Codes, Floats]:

@@ -1,4 +1,4 @@
-"""What of a campaign is in no dataset, counted by reason."""
+"""Shapes on the platform that are not in a dataset as they were drawn, counted by reason."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from .image_states import ExcludedImage, ShapeNotice
+from .image_states import ShapeNotice
 
-LEFT_OUT = {"shapes": "shapes left out", "changed": "shapes changed", "images": "images left out"}
+LEFT_OUT = {"shapes": "shapes left out", "changed": "shapes changed"}
 """What people read for each kind of count."""
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -17,26 +17,24 @@ _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class LeftOutCounts:
-    """Shapes and images of a campaign that are not in its dataset, by reason: the most frequent reason first."""
+    """Shapes of a campaign that are left out of its dataset or changed, by reason: the most frequent reason first."""
 
     shapes: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     """Shapes on the platform that are dropped."""
     changed: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     """Shapes that are in the dataset in a changed form, such as cut to their image."""
-    images: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
-    """Images on which work is over, by their state on the platform."""
 
     @classmethod
-    def of(cls, notices: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> LeftOutCounts:
+    def of(cls, notices: Iterable[ShapeNotice]) -> LeftOutCounts:
         shapes, changed = Counter[str](), Counter[str]()
         for notice in notices:
             (shapes if notice.dropped else changed)[notice.reason] += 1
-        return cls(_sorted(shapes), _sorted(changed), _sorted(Counter(image.state.value for image in excluded)))
+        return cls(_sorted(shapes), _sorted(changed))
 
     @classmethod
     def from_rows(cls, rows: Iterable[tuple[str, str, int]]) -> LeftOutCounts:
-        """From rows of kind (`shapes`, `changed` or `images`), reason and count."""
-        kinds: dict[str, dict[str, int]] = {"shapes": {}, "changed": {}, "images": {}}
+        """From rows of kind (`shapes` or `changed`), reason and count."""
+        kinds: dict[str, dict[str, int]] = {"shapes": {}, "changed": {}}
         for kind, reason, count in rows:
             kinds.get(kind, {})[reason] = count
         return cls(**{kind: _sorted(counts) for kind, counts in kinds.items()})
@@ -47,7 +45,7 @@ class LeftOutCounts:
 
     def to_dict(self) -> dict[str, dict[str, int]]:
         """For receipts and JSON."""
-        return {"shapes": dict(self.shapes), "changed": dict(self.changed), "images": dict(self.images)}
+        return {"shapes": dict(self.shapes), "changed": dict(self.changed)}
 
     def sentences(self) -> list[str]:
         """A line for each kind that has any: "150 shapes left out: 90 polyline, 60 crosses itself"."""
@@ -56,15 +54,14 @@ class LeftOutCounts:
             for line in (
                 _line(self.shapes, "shape", "left out"),
                 _line(self.changed, "shape", "changed"),
-                _line(self.images, "image", "left out"),
             )
             if line
         ]
 
     def short(self) -> str:
-        """For a cell of a table: "150 shapes, 2 images"; empty when nothing is left out."""
-        counts = ((sum(self.shapes.values()), "shape"), (sum(self.images.values()), "image"))
-        return ", ".join(_counted(count, noun) for count, noun in counts if count)
+        """For a cell of a table: "150 shapes"; empty when nothing is left out."""
+        count = sum(self.shapes.values())
+        return _counted(count, "shape") if count else ""
 
 
 def _sorted(counts: Mapping[str, int]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from .campaigns import CampaignRecord, Campaigns, Move
 from .database import Database
 from .effects import AlreadyThere, Effect, Effects
 from .errors import LedgerError, UnknownCampaign
+from .image_states import ImageStates
 from .inbox import DROPS, Inbox, Letter, drop_key
 from .leases import CampaignBusy, Lease, LeaseLost, Leases
 from .left_out import LeftOut
@@ -26,6 +27,7 @@ __all__ = [
     "CampaignRecord",
     "Effect",
     "Event",
+    "ImageStates",
     "Lease",
     "LeaseLost",
     "Ledger",
@@ -50,6 +52,7 @@ class Ledger:
         self._database = Database(url)
         self.campaigns = Campaigns(self._database)
         self.manifests = Manifests(self._database)
+        self.image_states = ImageStates(self._database)
         self.leases = Leases(self._database)
         self.effects = Effects(self._database, fence=lambda title: self.leases.check(campaign_lease(title)))
         self.outbox = Outbox(self._database)

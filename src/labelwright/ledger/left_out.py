@@ -1,4 +1,4 @@
-"""How many shapes and images of each campaign are in no dataset, by reason, as its labels were last read."""
+"""How many shapes of each campaign are left out or changed, by reason, as its labels were last read."""
 
 from __future__ import annotations
 

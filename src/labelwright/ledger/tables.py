@@ -139,6 +139,16 @@ moves = Table(
     Column("why", Words()),
 )
 
+image_states = Table(
+    "image_states",
+    metadata,
+    Column("campaign", Words(200), _campaign(), primary_key=True),
+    Column("state", Words(40), primary_key=True),
+    Column("images", Integer, nullable=False, comment="how many are in this state"),
+    Column("listed", JSON, nullable=False, comment="name and reason of the first of them"),
+)
+"""Images that are not labeled and will not be by themselves."""
+
 datasets = Table(
     "datasets",
     metadata,
@@ -235,11 +245,11 @@ left_out = Table(
     "left_out",
     metadata,
     Column("campaign", Words(200), _campaign(), primary_key=True),
-    Column("kind", Words(20), primary_key=True, comment="shapes, changed (shapes that are cut, say) or images"),
+    Column("kind", Words(20), primary_key=True, comment="shapes, or changed (those that are cut, say)"),
     Column("reason", Words(200), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""What of a campaign is in no dataset, as its labels were last read."""
+"""Shapes that are in no dataset as they were drawn, as the labels were last read."""
 waits = Table(
     "waits",
     metadata,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -25,6 +25,7 @@ from .protocol import (
     CampaignOrder,
     LabelerAccess,
     LabelsPage,
+    PlatformLabels,
     RemoteCampaign,
     RemoteImage,
     RemoteImageSet,
@@ -210,6 +211,18 @@ class CampaignApi:
             raise PlatformRefused(self.name, f"reopen campaign {campaign}", words=told, advice="Activate it instead.")
         if state is not RemoteState.ACTIVE:
             self._set_state("reopen", campaign, RemoteState.ACTIVE, frozenset({RemoteState.ACTIVE}))
+
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        """The listing of the campaign is believed when it is as long as the campaign is said to be."""
+        verb = f"look for deleted images of campaign {campaign}"
+        path = f"/campaigns/{_segment(campaign)}/objects"
+        there = {item.id("image_id") for item in self._all(verb, path, "images")}
+        if len(there) != self.read_campaign(campaign).total:
+            return {}
+        return {image: f"no longer in campaign {campaign} on the platform" for image in images if image not in there}
+
+    def list_labels(self, campaign: str) -> PlatformLabels | None:
+        return self.read_campaign(campaign).labels
 
     def rotate_labeler_key(self, email: str) -> LabelerAccess:
         verb = f"rotate the key of {email}"

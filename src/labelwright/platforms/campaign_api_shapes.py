@@ -9,7 +9,16 @@ from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Poly
 from labelwright.domain.planar import distinct
 
 from .fields import Fields
-from .protocol import LabelerAccess, RemoteCampaign, RemoteImage, RemoteImageSet, RemoteState, Secret, SetState
+from .protocol import (
+    LabelerAccess,
+    PlatformLabels,
+    RemoteCampaign,
+    RemoteImage,
+    RemoteImageSet,
+    RemoteState,
+    Secret,
+    SetState,
+)
 from .shape_notices import ShapeNotices
 
 _State = TypeVar("_State", RemoteState, SetState)
@@ -24,7 +33,12 @@ def campaign_from(answer: Fields, *, labeler: str = "") -> RemoteCampaign:
         done=progress.whole("done"),
         total=progress.whole("total"),
         access=access_from(answer.inner("access_token"), labeler) if answer.has("access_token") else None,
+        labels=PlatformLabels(_texts(answer, "labels")) if answer.has("labels") else None,
     )
+
+
+def _texts(answer: Fields, name: str) -> tuple[str, ...]:
+    return tuple(one for one in answer.list(name) if isinstance(one, str))
 
 
 def access_from(answer: Fields, email: str) -> LabelerAccess:

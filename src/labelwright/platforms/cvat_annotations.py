@@ -18,6 +18,8 @@ from labelwright.domain import (
     OCCLUDED,
     Annotation,
     Box,
+    ExcludedImage,
+    ImageState,
     InvalidShape,
     LabeledImage,
     Mask,
@@ -98,12 +100,16 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.left_out: list[LeftOut] = []
+        self.excluded: list[ExcludedImage] = []
         self._label_names = self.labels.names
         self._attribute_names = self.labels.attribute_names
 
     def images(self, answer: Mapping[str, Any], wanted: Iterable[int], there: range) -> Iterator[LabeledImage]:
-        """The wanted frames, each as an image that was looked at. `there` are the frames of the job, or of the task,
-        that was asked for its annotations: what is said of another frame is left out."""
+        """The wanted frames, each as an image that was looked at; those that were deleted become `excluded` instead.
+
+        `there` are the frames of the job, or of the task, that was asked for its annotations: what is said of another
+        frame is left out.
+        """
         frames = sorted(wanted)
         found = self._by_frame(answer, there.stop - 1)
         for frame in sorted(found):
@@ -122,13 +128,18 @@ class Reader:
             told = self.frames.frames[frame]
             annotations: list[Annotation] = []
             if frame in self.frames.deleted:
-                reason = "the image was taken out of the task in CVAT's page; it counts as one without objects"
-                self._leave_out("image", {}, frame, reason)
-            else:
-                for kind, item in found.get(frame, ()):
-                    annotations += self._annotation(kind, item, frame, Size(told.width, told.height))
+                self.excluded.append(self._deleted(frame, len(found.get(frame, ()))))
+                continue
+            for kind, item in found.get(frame, ()):
+                annotations += self._annotation(kind, item, frame, Size(told.width, told.height))
             size = Size(told.width, told.height)
             yield LabeledImage(self.names[frame], size, tuple(annotations), f"{self.task}/{frame}")
+
+    def _deleted(self, frame: int, annotations: int) -> ExcludedImage:
+        detail = f"frame {frame} of task {self.task} was deleted in CVAT"
+        if annotations:
+            detail += f", with {annotations} annotation{'' if annotations == 1 else 's'} on it"
+        return ExcludedImage(self.names[frame], ImageState.GONE, detail, f"{self.task}/{frame}")
 
     def note(self, frame: int, reason: str) -> None:
         """Something that is left out and is no single annotation."""

@@ -7,7 +7,7 @@ every task; and it is finished when auto-train is on again, where the options as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from .protocol import (
     CampaignOrder,
     ImageToSend,
     LabelsPage,
+    PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
@@ -94,7 +95,10 @@ def connect(connection: Connection) -> Geti:
 
 
 class Geti:
-    """Platform, TakesImages, FinishesCampaigns and DeletesCampaigns. `client` has every call of the servers."""
+    """Platform, TakesImages, FinishesCampaigns, DeletesCampaigns, FindsDeletedImages and ListsLabels.
+
+    `client` has every call of the servers.
+    """
 
     name = NAME
 
@@ -217,6 +221,18 @@ class Geti:
         if self.options.auto_train_at_finish and found.state is RemoteState.COMPLETED:
             self.client.set_auto_train(project, True)
 
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        """An image that the listing lacks is asked for by its id."""
+        project = self.client.project(campaign)
+        there = {medium.id for medium in self.client.media(project)}
+        absent = [image for image in images if image not in there]
+        gone = in_parallel(lambda image: not self.client.has_image(project, image), absent, self.options.threads)
+        detail = f"deleted from project '{project.name}' in {self.client.dialect.name}"
+        return {image: detail for image, is_gone in zip(absent, gone, strict=True) if is_gone}
+
+    def list_labels(self, campaign: str) -> PlatformLabels:
+        return _labels_of(self.client.project(campaign))
+
     def delete_campaign(self, campaign: str) -> None:
         self.client.delete_project(campaign)
 
@@ -224,7 +240,8 @@ class Geti:
 
     def _campaign(self, project: GetiProject) -> RemoteCampaign:
         done, total = self._progress(project)
-        return RemoteCampaign(project.id, project.name, self._state(project, done, total), done, total)
+        state = self._state(project, done, total)
+        return RemoteCampaign(project.id, project.name, state, done, total, labels=_labels_of(project))
 
     def _state(self, project: GetiProject, done: int, total: int) -> RemoteState:
         if not total:
@@ -249,3 +266,10 @@ class Geti:
             total += 1
             done += medium.done(tasks)
         return done, total
+
+
+def _labels_of(project: GetiProject) -> PlatformLabels:
+    """Labels of all tasks, without those for "nothing here". A project may have been there before the campaign, and
+    some kinds bring labels of their own: more labels than the campaign's are no surprise."""
+    names = [label.name for task in project.trained for label in task.labels if not label.is_empty]
+    return PlatformLabels(tuple(dict.fromkeys(names)), shared=True)

@@ -105,6 +105,15 @@ class GetiMedia(GetiReached):
         form = Form(fields, [FormFile(file_name, opener)])
         return medium_from(Fields(NAME, verb, self.session.ask(verb, "POST", path, body=form, repeatable=False)), kind)
 
+    def has_image(self, project: GetiProject, image: str, *, dataset: str = "") -> bool:
+        """Whether an image of that id is there. Its thumbnail is asked for: both generations have one."""
+        path = f"{self._dataset(project, dataset)}/media/images/{image}/display/thumb"
+        try:
+            self.session.ask(f"look for image {image}", "GET", path, wanted="media")
+        except NotFound:
+            return False
+        return True
+
     def download(self, project: GetiProject, medium: GetiMedium, into: Sink, *, dataset: str = "") -> None:
         """The bytes, as they come, into a file."""
         path = (

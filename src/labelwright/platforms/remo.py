@@ -8,7 +8,7 @@ can reach the server can work. What each call really answers stands in docs/remo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from .protocol import (
     CampaignOrder,
     ImageToSend,
     LabelsPage,
+    PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
@@ -72,6 +73,7 @@ class Options(BaseModel):
         3600.0, gt=0, le=86_400, title="Seconds that the server may take for an export or a part of an upload"
     )
     page_size: int = Field(500, ge=1, le=5000, title="Images or other things in one answer")
+    watch_days: float = Field(30.0, ge=0, title="Days after the export during which reopened images are looked for")
 
 
 def connect(connection: Connection) -> Remo:
@@ -86,11 +88,18 @@ def connect(connection: Connection) -> Remo:
         patience=options.patience_seconds,
         seconds=options.work_seconds,
     )
-    return Remo(session, task=options.task, page_size=options.page_size, labels=connection.labels)
+    return Remo(
+        session,
+        task=options.task,
+        page_size=options.page_size,
+        labels=connection.labels,
+        watch_days=options.watch_days,
+    )
 
 
 class Remo(RemoCalls, RemoUploads):
-    """Platform, TakesImages, TakesPredictions, DeletesCampaigns, ShowsCampaigns; and every call of Remo's document.
+    """Platform, TakesImages, TakesPredictions, DeletesCampaigns, ShowsCampaigns, FindsDeletedImages, ListsLabels,
+    RecallsImages (an image may be set back to not annotated); and every call of Remo's document.
 
     `labels` are the campaign's own names, which Remo changes; without them those that this process created the campaign
     with are used.
@@ -105,9 +114,10 @@ class Remo(RemoCalls, RemoUploads):
         task: Task | None = None,
         page_size: int = 500,
         labels: Iterable[str] = (),
+        watch_days: float = 30.0,
     ) -> None:
         RemoCalls.__init__(self, session, page_size)
-        self._task, self._labels = task, tuple(labels)
+        self._task, self._labels, self._watch_days = task, tuple(labels), watch_days
 
     def __repr__(self) -> str:
         return f"Remo({self.session.base_url!r})"
@@ -151,8 +161,9 @@ class Remo(RemoCalls, RemoUploads):
         first = int(cursor) if cursor and cursor.isdecimal() else 0
         reading = self._reading(dataset, annotation_set, anew=first == 0)
         notices = ShapeNotices()
-        images, more = reading.page(first, self.page_size, self._spelling(campaign), notices)
-        return LabelsPage(images, str(first + len(images)) if more else None, notices.checked())
+        images, excluded, more = reading.page(first, self.page_size, self._spelling(campaign), notices)
+        read = first + len(images) + len(excluded)
+        return LabelsPage(images, str(read) if more else None, notices.checked(), excluded)
 
     # Images
 
@@ -199,6 +210,24 @@ class Remo(RemoCalls, RemoUploads):
         return tuple(reasons.items())
 
     # What only some platforms can
+
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        """Remo has no call for a single image: its listing is believed when it is as long as the dataset is said to
+        be."""
+        verb = f"look for deleted images of campaign {campaign}"
+        dataset, _ = _ids(campaign, verb)
+        there = {image.id for image in self.list_images(dataset)}
+        if len(there) != self._set(campaign, verb).total:
+            return {}
+        return {image: f"deleted from dataset {dataset} in Remo" for image in images if image not in there}
+
+    def list_labels(self, campaign: str) -> PlatformLabels:
+        _, annotation_set = _ids(campaign, f"list the labels of campaign {campaign}")
+        spelling = self._spelling(campaign)
+        return PlatformLabels(tuple(spelling(one.name) for one in self.read_annotation_set(annotation_set).classes))
+
+    def recall_days(self) -> float:
+        return self._watch_days
 
     def delete_campaign(self, campaign: str) -> None:
         self.delete_dataset(_ids(campaign, f"delete campaign {campaign}")[0])
@@ -312,7 +341,8 @@ def _campaign(campaign: str, found: RemoAnnotationSet) -> RemoteCampaign:
     state = RemoteState.COMPLETED if found.complete else RemoteState.ACTIVE
     if found.name.endswith(NOT_OPEN):
         state = RemoteState.CREATED
-    return RemoteCampaign(campaign, found.name.removesuffix(NOT_OPEN), state, found.looked_at, found.total)
+    title = found.name.removesuffix(NOT_OPEN)
+    return RemoteCampaign(campaign, title, state, found.looked_at, found.total, skipped=found.skipped)
 
 
 def _batch(upload: RemoUpload, left_out: Sequence[tuple[str, str]]) -> RemoteBatch:

@@ -20,7 +20,7 @@ from .protocol import FailedImage
 from .shape_notices import ShapeNotices
 
 NAME = "scale"
-FILE, WIDTH, HEIGHT, CAMPAIGN = "file", "width", "height", "campaign"
+FILE, WIDTH, HEIGHT, CAMPAIGN, SHA256 = "file", "width", "height", "campaign", "sha256"
 """What every task of ours says of its image in its metadata."""
 
 STAGING, IN_PROGRESS, DONE = "staging", "in_progress", "completed"
@@ -107,7 +107,7 @@ def size_of(task: Fields) -> Size:
 def failed_from(task: Fields, name: str) -> FailedImage:
     """A task that ended without labels, and why."""
     cancelled = status_of(task) in CANCELLED
-    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task))
+    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task), cancelled)
 
 
 def why(task: Fields) -> str:

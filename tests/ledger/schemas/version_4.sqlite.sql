@@ -164,6 +164,14 @@ CREATE TABLE waits (
   reason TEXT NOT NULL,
   PRIMARY KEY (name)
 );
+CREATE TABLE image_states (
+  campaign VARCHAR(200) NOT NULL,
+  state VARCHAR(40) NOT NULL,
+  images INTEGER NOT NULL,
+  listed JSON NOT NULL,
+  PRIMARY KEY (campaign, state),
+  FOREIGN KEY(campaign) REFERENCES campaigns (title) ON DELETE CASCADE
+);
 INSERT INTO facts VALUES ('schema', '4');
 INSERT INTO campaigns (title, state, spec, image_set, remote_id, images, done, total, created_at, looked_at) VALUES
   ('river', 'active', '{"title": "river"}', '3', '4', 2, 1, 2, '2026-11-01 08:00:00.000000', '2026-11-02 08:00:00.000000');
@@ -185,3 +193,4 @@ INSERT INTO left_out VALUES ('river', 'shapes', 'polyline', 3);
 INSERT INTO exports (campaign, name, version, store, serial, receipt_sha256, at) VALUES
   ('river', 'river_labels', '1', 'local /datasets', 1, '9999999999999999999999999999999999999999999999999999999999999999', '2026-11-01 09:00:00.000000');
 INSERT INTO waits VALUES ('connection agency', '2026-11-02 09:00:00.000000', 'agency answered 429');
+INSERT INTO image_states VALUES ('river', 'failed', 1, '[["a.jpg", "403 from store.example/a.jpg"]]');
