@@ -66,9 +66,7 @@ def test_everything_left_out_is_counted_everywhere_and_the_rest_is_exact(cvat, t
     (task,) = cvat.state.tasks.values()
     (job,) = cvat.state.jobs_of(task.id)
     boat = next(label.id for label in cvat.state.projects[task.project].labels if label.name == "boat")
-    shapes = [
-        {"frame": frame, "label_id": boat, "attributes": [], **shape} for frame in range(2) for shape in SHAPES
-    ]
+    shapes = [{"frame": frame, "label_id": boat, "attributes": [], **shape} for frame in range(2) for shape in SHAPES]
     as_labeler(cvat, "PUT", f"/api/jobs/{job.id}/annotations", {"shapes": shapes, "tags": [], "tracks": []})
     as_labeler(cvat, "PATCH", f"/api/jobs/{job.id}", {"state": "completed"})
     finish_campaign("river")
