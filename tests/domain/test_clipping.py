@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from labelwright.domain import Box, InvalidShape, MultiPolygon, Polygon, Size
 from labelwright.domain.geometry import OUTSIDE, ellipse, rotated
+from labelwright.domain.planar import clip_ring
 
 SIZE = Size(700, 400)
 U_BEYOND_THE_RIGHT_EDGE = [
@@ -116,6 +117,18 @@ def test_an_ellipse_has_its_area_its_box_and_its_rotation():
 def test_a_corner_farther_away_than_doubles_can_tell_is_refused():
     with pytest.raises(InvalidShape, match="corner 2 is more than 1e"):
         polygon(0, 0, 1e300, 0, 0, 1e300).clamp(SIZE)
+
+
+def test_a_long_ring_that_crosses_itself_is_refused_and_not_repaired_for_minutes():
+    ring = [
+        (
+            350 + (300 + 100 * math.sin(i)) * math.cos(i / 318.3),
+            200 + (250 + 60 * math.sin(1.7 * i)) * math.sin(i / 318.3),
+        )
+        for i in range(2000)
+    ]
+    with pytest.raises(ValueError, match="polygon of 2000 corners crosses itself"):
+        clip_ring(ring, 700, 400)
 
 
 def star(radii: list[float], middle: tuple[float, float], turn: float) -> Polygon:

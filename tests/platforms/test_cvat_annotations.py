@@ -323,6 +323,19 @@ def test_a_mask_whose_runs_do_not_fit_is_refused() -> None:
         drawn([1, 99, 0, 0, 2, 2])
 
 
+def test_a_mask_of_more_pixels_than_an_image_can_have_is_refused_and_takes_no_memory() -> None:
+    with pytest.raises(InvalidShape, match="a mask in a box of 1000000001 x 1000000001 pixels"):
+        drawn([1, 1, 0, 0, 1e9, 1e9])
+
+
+def test_a_mask_beyond_its_image_is_cut_by_pixels() -> None:
+    images, told = read(shape(kind="mask", points=mask(["#.#.#", "#####"], left=317, top=0)))
+    (annotation,) = images[0].annotations
+    assert annotation.shape.area == 5
+    assert annotation.shape.inside(images[0].size)
+    assert [one.as_notice().reason for one in told.left_out] == ["cut to its image"]
+
+
 # Tracks
 
 

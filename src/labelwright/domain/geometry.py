@@ -260,8 +260,12 @@ def _clipped(points: Sequence[Point], size: Size) -> list[Polygon]:
     for number, (x, y) in enumerate(points, 1):
         if abs(x) > _FARTHEST or abs(y) > _FARTHEST:
             raise InvalidShape(f"polygon: corner {number} is more than {_FARTHEST:g} pixels from its image")
+    try:
+        rings = clip_ring(points, size.width, size.height)
+    except ValueError as fault:
+        raise InvalidShape(str(fault), CROSSES_ITSELF) from None
     parts = []
-    for ring in clip_ring(points, size.width, size.height):
+    for ring in rings:
         try:
             parts.append(Polygon(tuple(ring)))
         except InvalidShape:

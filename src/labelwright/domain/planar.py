@@ -12,6 +12,9 @@ from typing import Any
 Corner = tuple[float, float]
 Ring = list[Corner]
 
+_MOST_REPAIRED = 500
+"""Corners. Repairing a polygon takes minutes when it has thousands of corners and as many crossings."""
+
 _SNAP = 1e-6
 """Pixels. A corner that clipping makes lies on the edge of the image; rounding moves it by far less than this."""
 
@@ -21,15 +24,17 @@ def clip_ring(points: Sequence[Corner], width: float, height: float) -> list[Rin
 
     Every coordinate of the result is inside the rectangle, to the last bit. The list is empty when the polygon only
     touches the rectangle in points or lines, or lies outside. Rings run in the direction in which the polygon runs and
-    begin at its earliest corner that is left; parts are ordered by their top, then by their left end.
+    begin at its earliest corner that is left; parts are ordered by their top, then by their left end. Raises ValueError
+    for a polygon of more than 500 corners that is not simple.
     """
     import shapely
 
     polygon, limits = shapely.Polygon(points), shapely.box(0, 0, width, height)
-    try:
-        clipped = shapely.intersection(polygon, limits)
-    except shapely.errors.GEOSException:  # a polygon so thin that rounding makes it cross itself
-        clipped = shapely.intersection(shapely.make_valid(polygon), limits)
+    if not shapely.is_valid(polygon):  # a simple polygon may be so thin that rounding makes it cross itself
+        if len(points) > _MOST_REPAIRED:
+            raise ValueError(f"polygon of {len(points)} corners crosses itself")
+        polygon = shapely.make_valid(polygon)
+    clipped = shapely.intersection(polygon, limits)
     places = {(float(x), float(y)): place for place, (x, y) in reversed(list(enumerate(points)))}
     reverse = _twice_the_area(points) > 0
     rings = []
