@@ -142,7 +142,7 @@ class Calls:
             advice = "Check subscription, resource group and workspace."
             return NotFound(AZURE_ML, verb, status=status, words=words, advice=advice)
         if failure.get("refused"):
-            return PlatformRefused(AZURE_ML, verb, words=words)
+            return PlatformRefused(AZURE_ML, verb, status=status, words=words)
         if status is None or status in (408, 425, 429) or status >= 500:
             wait = seconds_in(failure.get("retry_after"))
             return PlatformUnavailable(
