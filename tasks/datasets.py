@@ -130,6 +130,7 @@ def _receipt(bench: Workbench, statistics: Statistics) -> dict[str, Any]:
         stock=Stock(bench),
         statistics=statistics,
         code_version=__version__,
+        left_out=bench.ledger.left_out.find(bench.title),
     )
     return receipt if folder is None else receipt | {"image_folder": folder}
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from prefect import task
 
 from labelwright.datasets.gate import check
+from labelwright.datasets.left_out_csv import COLUMNS, LEFT_OUT_CSV, left_out_rows, write_left_out
 from labelwright.datasets.records import StockedImage
 from labelwright.datasets.spool import Spool, SpooledLabels
+from labelwright.domain import LeftOutCounts
 from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
@@ -18,6 +21,9 @@ from .kept_images import kept_url
 from .reporting import log, publish_progress, publish_table
 from .retrying import ANEW, RETRIED
 from .workbench import Workbench
+
+SHOWN = 500
+"""Rows of the table of what is left out."""
 
 
 class Stock:
@@ -54,20 +60,32 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
     bench = Workbench(title)
     page = bench.platform.read_labels(bench.remote_id, cursor)
-    count = spool_of(bench).put_page(number, with_our_names(bench, page.images))
+    images = with_our_names(bench, page.images)
+    count = spool_of(bench).put_page(number, images, left_out=page.left_out, excluded=page.excluded)
     log().info("page %d of the labels of %s holds %d images", number, title, count)
-    tell_what_was_left_out(title, number, page.left_out)
     return page.next
 
 
-def tell_what_was_left_out(title: str, number: int, left_out: Sequence[str]) -> None:
-    """What the platform holds and a dataset cannot: in the log, and as a table beside the campaign's others."""
-    for one in left_out[:100]:
-        log().warning("left out of the labels of %s: %s", title, one)
-    if left_out:
-        rows: list[dict[str, Any]] = [{"left out": one} for one in left_out[:500]]
-        told = f"{len(left_out)} things on page {number} of the labels of {title} are no labels here"
-        publish_table(title, f"left-out-{number}", rows, told)
+@task(task_run_name="count what is left out of {title}", **RETRIED)
+def record_left_out(title: str) -> dict[str, dict[str, int]]:
+    """Count the shapes and images that are not in the labels that were read, by reason, in the ledger.
+
+    The details are in `left-out.csv` in the campaign's folder; the first ones are a table in the Prefect UI. Returns
+    the counts.
+    """
+    bench = Workbench(title)
+    spool = spool_of(bench)
+    counts = LeftOutCounts.of(spool.left_out(), spool.excluded())
+    bench.ledger.left_out.record(title, counts)
+    path = bench.folder / LEFT_OUT_CSV
+    write_left_out(path, left_out_rows(spool.left_out(), spool.excluded()))
+    for sentence in counts.sentences():
+        log().warning("%s: %s. Details: %s", title, sentence, path)
+    if counts.rows():
+        first = islice(left_out_rows(spool.left_out(), spool.excluded()), SHOWN)
+        rows: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in first]
+        publish_table(title, "left-out", rows, f"{title}: {'; '.join(counts.sentences())}")
+    return counts.to_dict()
 
 
 def read_all_labels(title: str) -> int:
@@ -77,6 +95,7 @@ def read_all_labels(title: str) -> int:
         number += 1
         cursor = read_labels_page(title, number, cursor)
     spool_of(Workbench(title)).keep_only(range(1, number + 1))
+    record_left_out(title)
     return number
 
 

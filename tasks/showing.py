@@ -12,7 +12,7 @@ from PIL import Image
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from labelwright.domain import OPEN
+from labelwright.domain import LEFT_OUT, OPEN, LeftOutCounts
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import LabelerOutlook, Outlook, in_words, labelers_of, outlook_of
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
@@ -44,7 +44,8 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
         (one["name"], one["version"], one["location"]) for one in newest(bench.ledger.campaigns.datasets(title))
     ]
     pictures = [_embedded(path) for path in (bench.folder / CONTACT_SHEET, bench.folder / CHART) if path.is_file()]
-    text = summary(record, outlook, labelers_of(bench.ledger, record, moment), pages, datasets, pictures)
+    labelers, left_out = labelers_of(bench.ledger, record, moment), bench.ledger.left_out.find(title)
+    text = summary(record, outlook, labelers, pages, datasets, pictures, left_out)
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
     publish(create_markdown_artifact, markdown=text, key=key, description=description)
 
@@ -68,6 +69,7 @@ def summary(
     pages: dict[str, str],
     datasets: list[tuple[str, str, str]],
     pictures: list[str],
+    left_out: LeftOutCounts | None = None,
 ) -> str:
     """The page as markdown. `pictures` are data URLs."""
     lines = [f"# {_plain(record.title)}", "", f"**{record.state.value}**"]
@@ -92,6 +94,9 @@ def summary(
         lines += [
             f"| {_plain(one.name)} | {one.done:,} of {one.total:,} | {in_words(one.remaining)} |" for one in labelers
         ]
+    if left_out is not None and left_out.rows():
+        lines += ["", "| not in the dataset, or changed | reason | number |", "|---|---|---|"]
+        lines += [f"| {LEFT_OUT[kind]} | {_plain(reason)} | {number:,} |" for kind, reason, number in left_out.rows()]
     if pages:
         lines += ["", *(f"- [{_plain(name)}]({url})" for name, url in pages.items())]
     if datasets:

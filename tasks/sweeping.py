@@ -75,7 +75,12 @@ def publish_overview(troubles: dict[str, str]) -> None:
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
-    rows = [_row(record, outlook_of(record, histories.get(record.title, []), moment), troubles) for record in records]
+    left_out = ledger.left_out.of_many([record.title for record in records])
+    rows = [
+        _row(record, outlook_of(record, histories.get(record.title, []), moment), troubles)
+        | {"left out": left_out[record.title].short() if record.title in left_out else ""}
+        for record in records
+    ]
     publish_table("all", "campaigns", rows, "Campaigns")
 
 

@@ -87,12 +87,15 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Look once at every open campaign; finish and export what is completely labeled."""
-    from labelwright import printing
+    from labelwright import printing, printing_campaigns
+    from labelwright.ledger import open_ledger
+    from labelwright.settings import settings
 
     states = _in_prefect(
         lambda flows: flows.sweep_campaigns(go_on="here" if finish else "no"), None, as_json, silent=True
     )
     printing.show_states(states, as_json)
+    printing_campaigns.show_left_out_of(open_ledger(settings().ledger_address()), states, as_json)
 
 
 @app.command()

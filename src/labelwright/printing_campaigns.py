@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from labelwright.domain import OPEN
+from labelwright.domain import OPEN, LeftOutCounts
 from labelwright.printing import err, out, show_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rich.console import Console
+
     from labelwright.ledger import CampaignRecord, Ledger
     from labelwright.plan import Plan
     from labelwright.settings import Settings
@@ -46,8 +50,14 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
     records = ledger.campaigns.all()
     histories = ledger.campaigns.histories([record.title for record in records])
     outlooks = {record.title: outlook_of(record, histories.get(record.title, [])) for record in records}
+    left_out = ledger.left_out.of_many([record.title for record in records])
     if as_json:
-        show_json([_campaign_as_json(record) | outlooks[record.title].as_facts() for record in records])
+        show_json(
+            [
+                _campaign_as_json(record, left_out.get(record.title)) | outlooks[record.title].as_facts()
+                for record in records
+            ]
+        )
         return
     if not records:
         out.print("No campaign yet. Begin with: labelwright run FOLDER --labels a,b --labeler x@y.z")
@@ -69,6 +79,7 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
             escape(record.reason or outlook.trouble),
         )
     out.print(table)
+    _print_left_out(left_out, out)
 
 
 def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
@@ -77,8 +88,9 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
 
     record = ledger.campaigns.get(title)
     datasets, rejects = ledger.campaigns.datasets(title), ledger.manifests.rejects(title)
+    left_out = ledger.left_out.find(title)
     if as_json:
-        told = _campaign_as_json(record) | outlook_of(record, ledger.campaigns.progress(title)).as_facts()
+        told = _campaign_as_json(record, left_out) | outlook_of(record, ledger.campaigns.progress(title)).as_facts()
         told["labelers"] = [
             {
                 "labeler": one.name,
@@ -128,6 +140,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
         table.add_row(f"{effect.step} {effect.item}".strip(), done)
     out.print(table)
     _show_rejects([(one.name, one.reason) for one in rejects])
+    _show_left_out(title, left_out)
     _show_labels([Path(one["location"]) for one in datasets if one["newest"]])
     several = len({one["name"] for one in datasets}) < len(datasets)
     for one in datasets:
@@ -149,7 +162,31 @@ def _show_labels(locations: list[Path]) -> None:
     out.print(table)
 
 
-def _campaign_as_json(record: CampaignRecord) -> dict[str, Any]:
+def _show_left_out(title: str, counts: LeftOutCounts) -> None:
+    """Shapes and images that are not in the dataset, by reason, and where each of them is listed."""
+    from labelwright.datasets.left_out_csv import LEFT_OUT_CSV
+    from labelwright.datasets.titles import file_stem
+    from labelwright.settings import settings
+
+    for sentence in counts.sentences():
+        out.print(f"  {escape(sentence)}")
+    details = settings().campaign_folder(file_stem(title)) / LEFT_OUT_CSV
+    if counts.rows() and details.is_file():
+        out.print(f"  each of them: {escape(str(details))}")
+
+
+def show_left_out_of(ledger: Ledger, titles: Iterable[str], as_json: bool) -> None:
+    """What is left out of several campaigns; beside JSON on standard error."""
+    _print_left_out(ledger.left_out.of_many(list(titles)), err if as_json else out)
+
+
+def _print_left_out(left_out: Mapping[str, LeftOutCounts], console: Console) -> None:
+    for title, counts in left_out.items():
+        for sentence in counts.sentences():
+            console.print(f"{escape(title)}: {escape(sentence)}")
+
+
+def _campaign_as_json(record: CampaignRecord, left_out: LeftOutCounts | None) -> dict[str, Any]:
     return {
         "title": record.title,
         "state": record.state.value,
@@ -164,6 +201,7 @@ def _campaign_as_json(record: CampaignRecord) -> dict[str, Any]:
         "remote_id": record.remote_id,
         "created_at": record.created_at.isoformat(),
         "looked_at": record.looked_at.isoformat() if record.looked_at else None,
+        "left_out": (left_out or LeftOutCounts()).to_dict(),
     }
 
 

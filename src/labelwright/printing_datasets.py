@@ -7,6 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from labelwright.domain import LEFT_OUT
 from labelwright.printing import out, show_json
 
 
@@ -44,6 +45,10 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
     }
     for name, value in rows.items():
         table.add_row(name, escape(str(value)))
+    for what, counts in receipt.get("left_out", {}).items():
+        words = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+        if words:
+            table.add_row(LEFT_OUT.get(what, what), escape(words))
     out.print(table)
     files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for one in receipt.get("files", []):

@@ -8,7 +8,7 @@ import pytest
 from dataset_samples import IMAGES, SCHEMA, STOCK, delivered
 
 from labelwright.datasets import GatePassed, GateRefused, Spool, StockedImage, check, count, dataset_receipt
-from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
+from labelwright.domain import Annotation, Box, LabeledImage, LeftOutCounts, Mask, Polygon, Size, WholeImage
 
 
 def refused(tmp_path: Path, images: list[LabeledImage], **expected: int) -> dict[str, list[str]]:
@@ -139,7 +139,9 @@ def test_the_receipt_lists_few_images_and_sums_up_many(tmp_path: Path) -> None:
         statistics=statistics,
         code_version="1",
         images_manifest=manifest,
+        left_out=LeftOutCounts({"polyline": 3}, {}, {"skipped": 1}),
     )
+    assert few["left_out"] == {"shapes": {"polyline": 3}, "changed": {}, "images": {"skipped": 1}}
     assert few["images"]["sha256"] == {image.name: image.sha256 for image in STOCK}
     assert few["images"]["manifest"]["file"] == "t_images.csv"
     assert few["labels"]["objects"] == 6

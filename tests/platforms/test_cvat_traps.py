@@ -739,8 +739,8 @@ def test_a_malformed_shape_that_blocks_even_the_reading_of_its_task_leaves_its_j
         (f"{task.id}/1", 1),
         (f"{task.id}/2", 1),
     ]
-    assert any("rectangle: 3 numbers" in one for one in page.left_out)
-    assert any(f"job of task {task.id}, job {second.id}, frame 1" in one for one in page.left_out)
+    assert any("rectangle: 3 numbers" in one.detail for one in page.left_out)
+    assert any(f"job of task {task.id}, job {second.id}, frame 1" in one.detail for one in page.left_out)
 
 
 def test_a_malformed_shape_is_named_the_rest_is_delivered_and_exports_work_again_without_it(
@@ -764,7 +764,7 @@ def test_a_malformed_shape_is_named_the_rest_is_delivered_and_exports_work_again
     page = platform.read_labels(made.id)
     assert [len(image.annotations) for image in page.images] == [1, 0, 0]
     assert len(page.left_out) == 2
-    assert "rectangle: 3 numbers instead of 4" in page.left_out[0] + page.left_out[1]
+    assert "rectangle: 3 numbers instead of 4" in page.left_out[0].detail + page.left_out[1].detail
     removed = platform.remove_malformed(made.id)
     assert [f"job {job.id}" in one for one in removed] == [True, True]
     file = io.BytesIO()
@@ -778,7 +778,7 @@ def test_an_image_that_was_taken_out_on_the_page_counts_as_looked_at_and_is_told
     task.deleted_frames = [1]
     page = harness.platform().read_labels(job.campaign.id)
     assert [len(image.annotations) for image in page.images] == [1, 0, 1]
-    assert "taken out" in page.left_out[0]
+    assert "taken out" in page.left_out[0].detail
 
 
 # Predictions

@@ -18,6 +18,7 @@ from labelwright.platforms.multipart import Form, FormFile
 from labelwright.platforms.remo_labels import Reading, objects_of
 from labelwright.platforms.remo_names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
 from labelwright.platforms.remo_shapes import annotation_set_from, upload_from
+from labelwright.platforms.shape_notices import ShapeNotices
 
 from .remo_server import read_form
 
@@ -106,14 +107,14 @@ def test_labels_are_read_page_by_page_and_images_without_objects_are_kept():
     )
     for number, name in enumerate(("a.png", "b.png", "a.png"), 7):
         reading.add("7" if name == "a.png" else str(number), name, 40, 30)
-    (first,), more = reading.page(0, 1, Spelling(["dog"]))
+    (first,), more = reading.page(0, 1, Spelling(["dog"]), ShapeNotices())
     assert more
     assert [(one.label, one.shape) for one in first.annotations] == [
         ("dog", Box(1, 2, 11, 12)),
         ("cat", Box(1, 2, 11, 12)),
         ("dog", Polygon(((1, 2), (9, 2), (9, 8)))),
     ]
-    (second,), more = reading.page(1, 1, Spelling([]))
+    (second,), more = reading.page(1, 1, Spelling([]), ShapeNotices())
     assert (second.name, second.remote_id, second.size, second.annotations, more) == (
         "b.png",
         "8",
@@ -121,6 +122,39 @@ def test_labels_are_read_page_by_page_and_images_without_objects_are_kept():
         (),
         False,
     )
+    reading.close()
+
+
+def test_an_object_that_cannot_be_kept_blocks_no_other_one():
+    def outline(*points: tuple[float, float], classes: tuple[str, ...] = ("Dog",)) -> dict[str, Any]:
+        return {"classes": list(classes), "segments": [{"x": x, "y": y} for x, y in points]}
+
+    annotations = [
+        outline((0, 0), (9, 9), (9, 0), (0, 9)),
+        outline((1, 1), (9, 1), (5, 8)),
+        outline((1, 1), (9, 1), (5, 8), classes=()),
+        outline((50, 1), (59, 1), (55, 8)),
+        {"classes": ["Dog"], "segments": [{"x": 1}]},
+        outline((20, 0), (60, 0), (60, 20), (40, 10), (20, 20)),
+        outline((1, 1), (9, 1), (9, 1), (5, 8)),
+    ]
+    reading = kept({"file_name": "a.png", "annotations": annotations})
+    reading.add("7", "a.png", 40, 30)
+    notices = ShapeNotices()
+    (image,), _ = reading.page(0, 1, Spelling(["dog"]), notices)
+    assert [one.shape for one in image.annotations] == [
+        Polygon(((1, 1), (9, 1), (5, 8))),
+        Polygon(((20, 0), (40, 0), (40, 10), (20, 20))),
+        Polygon(((1, 1), (9, 1), (5, 8))),
+    ]
+    assert [(one.reason, one.dropped) for one in notices.checked()] == [
+        ("crosses itself", True),
+        ("no class", True),
+        ("outside its image", True),
+        ("malformed", True),
+        ("cut to its image", False),
+    ]
+    assert "annotations[0] of image 'a.png': polygon crosses itself" in notices.checked()[0].detail
     reading.close()
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from labelwright.domain import Progress, State
+from labelwright.domain import LeftOutCounts, Progress, State
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import LabelerOutlook, in_words, outlook_of
 from labelwright.tasks.showing import newest, summary
@@ -65,3 +65,13 @@ def test_of_each_dataset_the_newest_is_shown():
 def test_spans_are_told_as_people_say_them():
     spans = [timedelta(minutes=5), timedelta(hours=30), timedelta(days=9), None]
     assert [in_words(span) for span in spans] == ["5 min", "30 h", "9 days", ""]
+
+
+def test_shapes_and_images_left_out_are_counted_by_reason():
+    counts = LeftOutCounts({"polyline": 1500, "crosses|itself": 1}, {"cut to its image": 2}, {"skipped": 3})
+    text = page(record(State.EXPORTED), left_out=counts)
+    assert "| shapes left out | polyline | 1,500 |" in text
+    assert "| shapes left out | crosses\\|itself | 1 |" in text
+    assert "| shapes changed | cut to its image | 2 |" in text
+    assert "| images left out | skipped | 3 |" in text
+    assert "left out" not in page(record(State.EXPORTED), left_out=LeftOutCounts())

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelwright.domain import Box, InvalidShape, Polygon, Size
+from labelwright.domain import Box, InvalidShape, Size
 from labelwright.domain.geometry import bounds
+from labelwright.domain.planar import clip_ring, distinct
 
 from .coco_file import CocoFile, CocoRefused, box_of, nearly_inside, run_lengths
 from .outlines import Loop, outlines
@@ -115,20 +116,13 @@ class CocoSource:
 
 def _inside(flat: Sequence[float], size: Size) -> tuple[list[Loop], bool]:
     """What of a ring lies in the image, and whether it was cut; nothing when no area is left. Doubles are left out."""
-    kept: Loop = []
-    for x, y in zip(flat[::2], flat[1::2], strict=True):
-        point = (float(x), float(y))
-        if not kept or kept[-1] != point:
-            kept.append(point)
-    if len(kept) > 1 and kept[0] == kept[-1]:
-        kept.pop()
-    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(kept, [*kept[1:], *kept[:1]], strict=True))
-    if len(kept) < 3 or not twice:
+    ring = distinct(zip(map(float, flat[::2]), map(float, flat[1::2]), strict=True))
+    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(ring, [*ring[1:], *ring[:1]], strict=True))
+    if len(ring) < 3 or not twice:
         return [], False
-    if all(0 <= x <= size.width and 0 <= y <= size.height for x, y in kept):
-        return [kept], False
-    cut = Polygon(tuple(kept)).clamp(size)
-    return [list(part.points) for part in getattr(cut, "parts", (cut,))], not nearly_inside(bounds(kept), size)
+    if all(0 <= x <= size.width and 0 <= y <= size.height for x, y in ring):
+        return [ring], False
+    return clip_ring(ring, size.width, size.height), not nearly_inside(bounds(ring), size)
 
 
 def image_files(images: Sequence[CocoImage], folder: Path) -> dict[int, Path]:

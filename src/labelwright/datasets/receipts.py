@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labelwright.domain import LeftOutCounts
+
 from .records import Stock
 from .statistics import Statistics
 
@@ -21,11 +23,13 @@ def dataset_receipt(
     statistics: Statistics,
     code_version: str,
     images_manifest: Path | None = None,
+    left_out: LeftOutCounts | None = None,
 ) -> dict[str, Any]:
     """A receipt for a store: campaign, platform, image hashes, label counts, code version. The store adds the time.
 
     Up to 1,000 images are listed with their SHA-256; of more, the count and the name and SHA-256 of the manifest file
-    that lists them, or a SHA-256 over all hashes in their order when there is no such file.
+    that lists them, or a SHA-256 over all hashes in their order when there is no such file. `left_out` are shapes and
+    images of the campaign that are not in the dataset, by reason.
     """
     listed: dict[str, str] = {}
     count, together = 0, hashlib.sha256()
@@ -46,5 +50,6 @@ def dataset_receipt(
         "platform": platform,
         "images": images,
         "labels": statistics.to_dict(),
+        "left_out": (left_out or LeftOutCounts()).to_dict(),
         "code_version": code_version,
     }

@@ -43,17 +43,17 @@ class StockedImage:
 class Drawing:
     """What an object has beyond its box."""
 
-    polygon: list[float] | None
-    """``[x1, y1, x2, y2, ...]`` in pixels; None for a box."""
+    polygons: list[list[float]] | None
+    """``[[x1, y1, x2, y2, ...], ...]`` in pixels: one ring, or one for each part of the object. None for a box."""
     area: float
-    """Of the polygon or the mask, in square pixels."""
+    """Of the polygons together or the mask, in square pixels."""
     attributes: dict[str, str] | None
     mask: list[int] | None = None
     """``[y1, from1, to1, y2, ...]``: runs of pixels, as `Mask.flat` has them."""
 
     @property
     def outlined(self) -> bool:
-        return self.polygon is not None or self.mask is not None
+        return self.polygons is not None or self.mask is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from labelwright.domain import LabeledImage
+from labelwright.domain import ExcludedImage, LabeledImage, ShapeNotice
 
 from .atomic import whole_file
-from .page import COLUMNS, OBJECT, Page, labeled_images, read_index
+from .page import COLUMNS, OBJECT, Page, drawing_from, excluded_images, labeled_images, read_index, shape_notices
 from .records import Batch, Drawing, Stock, StockedImage, Tag
 
 if TYPE_CHECKING:
@@ -34,13 +34,25 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
-    def put_page(self, number: int, images: Iterable[LabeledImage]) -> int:
-        """Keeps a page of labels and returns the count of its images. A kill leaves the old page or the new one."""
+    def put_page(
+        self,
+        number: int,
+        images: Iterable[LabeledImage],
+        *,
+        left_out: Iterable[ShapeNotice] = (),
+        excluded: Iterable[ExcludedImage] = (),
+    ) -> int:
+        """Keeps a page of labels and returns the count of its images. A kill leaves the old page or the new one.
+
+        `left_out` are shapes of these images that are dropped or changed, `excluded` images that are not in `images`
+        because they were skipped, rejected or deleted.
+        """
         if number < 0:
             raise ValueError(f"pages are counted from 0 or 1, not {number}")
         page = Page()
         for image in images:
             page.add(image)
+        page.add_notices(left_out, excluded)
         with whole_file(self._path(number), lasting=True) as file:
             file.writelines(page.parts())
         return len(page.names)
@@ -62,6 +74,16 @@ class Spool:
         """Every image as the domain knows it, page by page. Slow: the writers read `delivered`."""
         for number in self.pages():
             yield from labeled_images(self._path(number))
+
+    def left_out(self) -> Iterator[ShapeNotice]:
+        """Shapes that are on the platform and not in the pages, or not as they were drawn."""
+        for number in self.pages():
+            yield from shape_notices(self._path(number))
+
+    def excluded(self) -> Iterator[ExcludedImage]:
+        """Images on which work is over and that are not in the pages: skipped, rejected or deleted."""
+        for number in self.pages():
+            yield from excluded_images(self._path(number))
 
     def delivered(self, stock: Stock) -> SpooledLabels:
         """The labels brought together with the manifest, in its order. Reads the names of all pages now."""
@@ -193,7 +215,7 @@ class SpooledLabels:
                 data = os.pread(files[self._page_of[place]], length, self._extras[place])
                 drawn, told = orjson.loads(data)
                 for one, *drawing in drawn:
-                    drawings[before + one] = Drawing(*drawing)
+                    drawings[before + one] = drawing_from(*drawing)
                 if told:
                     tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in told]
             before += count

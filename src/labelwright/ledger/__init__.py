@@ -14,6 +14,7 @@ from .effects import AlreadyThere, Effect, Effects
 from .errors import LedgerError, UnknownCampaign
 from .inbox import DROPS, Inbox, Letter, drop_key
 from .leases import CampaignBusy, Lease, LeaseLost, Leases
+from .left_out import LeftOut
 from .manifest import ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
 from .waits import Wait, Waits
@@ -29,6 +30,7 @@ __all__ = [
     "LeaseLost",
     "Ledger",
     "LedgerError",
+    "LeftOut",
     "Letter",
     "ManifestEntry",
     "Move",
@@ -52,6 +54,7 @@ class Ledger:
         self.effects = Effects(self._database, fence=lambda title: self.leases.check(campaign_lease(title)))
         self.outbox = Outbox(self._database)
         self.inbox = Inbox(self._database)
+        self.left_out = LeftOut(self._database)
         self.waits = Waits(self._database)
 
     def close(self) -> None:

@@ -231,6 +231,15 @@ drops = Table(
     Column("launched_at", DateTime(timezone=True), nullable=False),
 )
 
+left_out = Table(
+    "left_out",
+    metadata,
+    Column("campaign", Words(200), _campaign(), primary_key=True),
+    Column("kind", Words(20), primary_key=True, comment="shapes, changed (shapes that are cut, say) or images"),
+    Column("reason", Words(200), primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""What of a campaign is in no dataset, as its labels were last read."""
 waits = Table(
     "waits",
     metadata,

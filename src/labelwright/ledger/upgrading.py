@@ -78,7 +78,7 @@ def _from_2(connection: Connection) -> None:
 
 
 def _from_3(connection: Connection) -> None:
-    """Version 4 has the tables `exports` and `waits`, which are made like all tables."""
+    """Version 4 has the tables `left_out`, `exports` and `waits`, which are made like all tables."""
 
 
 UPGRADES: dict[str, tuple[str, Callable[[Connection], None]]] = {

@@ -32,6 +32,7 @@ from .protocol import (
     Secret,
     SetState,
 )
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -156,8 +157,9 @@ class CampaignApi:
                 self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
                 raise self._too_old(verb, refused) from None
             raise
-        images = tuple(labeled_from(item) for item in answer.each("images") if looked_at(item))
-        return LabelsPage(images, str(page + 1) if page < _pages(answer, page) else None)
+        notices = ShapeNotices()
+        images = tuple(labeled_from(item, notices) for item in answer.each("images") if looked_at(item))
+        return LabelsPage(images, str(page + 1) if page < _pages(answer, page) else None, notices.checked())
 
     # KeepsImageSets
 

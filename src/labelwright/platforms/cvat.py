@@ -133,7 +133,7 @@ class Cvat:
             if read.images or read.left_out:
                 later = f"{following.id}/0" if following else None
                 later = f"{task.id}/{read.end}" if read.end < task.size else later
-                return LabelsPage(read.images, later, tuple(map(str, read.left_out)))
+                return LabelsPage(read.images, later, tuple(one.as_notice() for one in read.left_out))
         return LabelsPage((), None)
 
     # TakesImages

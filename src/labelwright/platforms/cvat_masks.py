@@ -13,6 +13,7 @@ from contextlib import suppress
 import numpy as np
 
 from labelwright.domain import InvalidShape, Mask, Polygon
+from labelwright.domain.geometry import NO_AREA
 
 _Corner = tuple[int, int]
 
@@ -22,7 +23,7 @@ def drawn(points: Sequence[float]) -> Polygon | Mask:
     several parts, holes, and parts that touch at a corner. Raises InvalidShape for what is no mask, or an empty one."""
     bits, left, top = decoded(points)
     if not bits.any():
-        raise InvalidShape("the mask is empty")
+        raise InvalidShape("the mask is empty", NO_AREA)
     rings = _rings(bits)
     if len(rings) == 1:
         with suppress(InvalidShape):  # it meets itself at a corner

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from labelwright.domain import LabeledImage
+
 from .errors import NotFound, PlatformRefused
 from .geti_client import GetiClient
 from .geti_labels import kind_for, labeled_from, own_name, sent_name, tasks_for
@@ -31,6 +33,7 @@ from .protocol import (
     Secret,
     SetState,
 )
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -146,17 +149,21 @@ class Geti:
         tasks, size = project.trained, self.options.page_size or min(_LABELS_PAGE, self.client.dialect.page)
         media, following = self.client.media_after(project, cursor or "", size)
 
-        def read(medium: GetiMedium) -> LabelsPage:
+        def read(medium: GetiMedium) -> tuple[LabeledImage | None, ShapeNotices]:
+            notices = ShapeNotices()
             if not medium.done(tasks):
-                return LabelsPage((), None)
-            scene = self.client.scene(project, medium)
+                return None, notices
+            scene = self.client.scene(project, medium, lenient=True)
             if scene is None:  # never taken for "nothing there"
                 told = f"image '{medium.name}' ({medium.id}) is annotated, and its annotations are not there"
                 raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, words=told)
-            return LabelsPage((labeled_from(project, medium, scene),), None)
+            return labeled_from(project, medium, scene, notices), notices
 
-        pages = in_parallel(read, media, self.options.threads)
-        return LabelsPage(tuple(image for page in pages for image in page.images), following or None)
+        images, notices = [], ShapeNotices()
+        for image, noted in in_parallel(read, media, self.options.threads):
+            images += [image] if image is not None else []
+            notices.add(noted)
+        return LabelsPage(tuple(images), following or None, notices.checked())
 
     # TakesImages
 

@@ -157,9 +157,15 @@ class GetiMedia(GetiReached):
         return scene_from(Fields(NAME, verb, answer), self.unit) if answer is not None else GetiScene((), self.unit)
 
     def scene(
-        self, project: GetiProject, medium: GetiMedium, *, frame: int | None = None, dataset: str = ""
+        self,
+        project: GetiProject,
+        medium: GetiMedium,
+        *,
+        frame: int | None = None,
+        dataset: str = "",
+        lenient: bool = False,
     ) -> GetiScene | None:
-        """What was said last of an image or a frame; None when nobody said anything.
+        """What was said last of an image or a frame; None when nobody said anything. `lenient`: see `scene_from`.
 
         2.x answers 204 then; what SC answers was never recorded: a 404 is taken for it when the image is there.
         """
@@ -169,7 +175,7 @@ class GetiMedia(GetiReached):
             answer = self.session.ask(verb, "GET", f"{path}/annotations/latest")
         except NotFound:
             return None
-        return scene_from(Fields(NAME, verb, answer), self.unit) if answer is not None else None
+        return scene_from(Fields(NAME, verb, answer), self.unit, lenient=lenient) if answer is not None else None
 
     def video_scenes(self, project: GetiProject, video: GetiMedium, *, dataset: str = "") -> list[GetiScene]:
         """Those of every frame about which something was said, in as many requests as it takes: 2.x tells 500 frames

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from labelwright.domain import Image, LabeledImage, LabelSchema
+from labelwright.domain import ExcludedImage, Image, LabeledImage, LabelSchema, ShapeNotice
 
 
 class RemoteState(StrEnum):
@@ -94,6 +94,10 @@ class RemoteCampaign:
     """Of the images that are not labeled: those that the platform could not take."""
     cancelled: int = 0
     """Of the images that are not labeled: those on which work was called off."""
+    skipped: int = 0
+    """Of the images counted in `done`: those that labelers passed over."""
+    gone: int = 0
+    """Of the images counted in `done` and `total`: those that were deleted on the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +185,14 @@ class WebhookNote:
 
 @dataclass(frozen=True, slots=True)
 class LabelsPage:
-    """Part of a campaign's labels: only images that were looked at. `next` is None on the last page."""
+    """Part of a campaign's labels: only images on which work is over. `next` is None on the last page."""
 
     images: tuple[LabeledImage, ...]
     next: str | None
-    left_out: tuple[str, ...] = ()
-    """What the platform holds of these images and cannot be a label here: each in words, with its place and why."""
+    left_out: tuple[ShapeNotice, ...] = ()
+    """Shapes of these images that are dropped or changed."""
+    excluded: tuple[ExcludedImage, ...] = ()
+    """Images of the campaign that were skipped, rejected or deleted: not in `images`."""
 
 
 @runtime_checkable

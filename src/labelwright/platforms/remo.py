@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelwright.domain import Annotation, Box, Geometry, LabeledImage, LabelSchema, Mask, Polygon, Shape
+from labelwright.domain import (
+    Annotation,
+    Box,
+    Geometry,
+    LabeledImage,
+    LabelSchema,
+    Mask,
+    MultiPolygon,
+    Polygon,
+    Shape,
+)
 
 from .errors import NotFound, PlatformRefused
 from .protocol import (
@@ -35,6 +45,7 @@ from .remo_session import NAME, RemoSession, shared_session
 from .remo_shapes import ImageStatus, RemoAnnotationSet, RemoDataset, RemoUpload, Task
 from .remo_uploads import RemoUploads
 from .remo_upright import to_upload, why_not
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -139,8 +150,9 @@ class Remo(RemoCalls, RemoUploads):
         dataset, annotation_set = _ids(campaign, f"read the labels of campaign {campaign}")
         first = int(cursor) if cursor and cursor.isdecimal() else 0
         reading = self._reading(dataset, annotation_set, anew=first == 0)
-        images, more = reading.page(first, self.page_size, self._spelling(campaign))
-        return LabelsPage(images, str(first + len(images)) if more else None)
+        notices = ShapeNotices()
+        images, more = reading.page(first, self.page_size, self._spelling(campaign), notices)
+        return LabelsPage(images, str(first + len(images)) if more else None, notices.checked())
 
     # Images
 
@@ -200,7 +212,7 @@ class Remo(RemoCalls, RemoUploads):
 
     def cannot_be_drawn(self, shape: Shape) -> str:
         """Why Remo cannot show a shape; empty when it can."""
-        return SEVERAL_PARTS if isinstance(shape, Mask) else ""
+        return SEVERAL_PARTS if isinstance(shape, Mask | MultiPolygon) else ""
 
     def save_labels(self, campaign: str, image: LabeledImage) -> None:
         """Say as a labeler what is on an image, by its `remote_id`: it is done then."""
@@ -275,7 +287,7 @@ def said_of(image: LabeledImage, status: ImageStatus, verb: str) -> dict[str, An
     classes: list[dict[str, str]] = []
     for annotation in image.annotations:
         named = {"name": class_name(annotation.label)}
-        if isinstance(annotation.shape, Mask):
+        if isinstance(annotation.shape, Mask | MultiPolygon):
             raise PlatformRefused(NAME, verb, words=SEVERAL_PARTS, advice="Give each part an outline of its own.")
         corners = _corners(annotation)
         if corners:

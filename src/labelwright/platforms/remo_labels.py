@@ -14,18 +14,21 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+from labelwright.domain.planar import distinct
 
-from .errors import NotFound, PlatformRefused, PlatformUnavailable
+from .errors import NotFound, PlatformUnavailable
 from .fields import Fields
 from .protocol import RemoteImage
 from .remo_calls import RemoCalls, if_known
 from .remo_names import Spelling, our_name
 from .remo_session import NAME
 from .remo_shapes import ImageStatus, image_from
+from .shape_notices import ShapeNotices
 
 _LOOKED_AT = (ImageStatus.DONE, ImageStatus.SKIPPED)
 _CHUNK = 1 << 20
@@ -65,15 +68,17 @@ class Reading:
         item = json.loads(found[0]) if found else {}
         return bool(item.get("annotations") or item.get("classes"))
 
-    def page(self, first: int, count: int, spelling: Spelling) -> tuple[tuple[LabeledImage, ...], bool]:
-        """Images from a place on, and whether more follow."""
+    def page(
+        self, first: int, count: int, spelling: Spelling, notices: ShapeNotices
+    ) -> tuple[tuple[LabeledImage, ...], bool]:
+        """Images from a place on, and whether more follow. Objects that cannot be kept are left out and noted."""
         asked = (
             "SELECT id, images.name, width, height, item FROM images LEFT JOIN said ON said.name = images.name"
             " WHERE place > ? ORDER BY place LIMIT ?"
         )
         with self._lock:
             rows = self._database.execute(asked, (first, count + 1)).fetchall()
-        return tuple(_labeled(row, spelling) for row in rows[:count]), len(rows) > count
+        return tuple(_labeled(row, spelling, notices) for row in rows[:count]), len(rows) > count
 
 
 def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
@@ -209,38 +214,42 @@ def _broken(verb: str) -> PlatformUnavailable:
     return PlatformUnavailable(NAME, verb, status=200, words="the export is no whole JSON list", advice="Try again.")
 
 
-def _labeled(row: tuple[str, str, int, int, str | None], spelling: Spelling) -> LabeledImage:
+def _labeled(row: tuple[str, str, int, int, str | None], spelling: Spelling, notices: ShapeNotices) -> LabeledImage:
     image, name, width, height, item = row
     fields = Fields(NAME, f"read the labels of image '{name}'", json.loads(item) if item else {})
     try:
         size = Size(width, height)
     except InvalidShape as fault:
         fields.refuse("dimensions", f"cannot be: {fault}")
-    return LabeledImage(our_name(name), size, tuple(_annotations(fields, spelling)), remote_id=image)
+    annotations = tuple(_annotations(fields, our_name(name), size, spelling, notices))
+    return LabeledImage(our_name(name), size, annotations, remote_id=image)
 
 
-def _annotations(item: Fields, spelling: Spelling) -> Iterator[Annotation]:
+def _annotations(
+    item: Fields, image: str, size: Size, spelling: Spelling, notices: ShapeNotices
+) -> Iterator[Annotation]:
     if item.has("annotations"):
         for one in item.each("annotations"):
-            try:
-                shape = _shape(one)
-            except InvalidShape as fault:
-                one.refuse("", f"cannot be: {fault}")
-            yield from _named(one, shape, spelling)
+            first = notices.keep(image, f"{one.where} of image '{image}'", size, partial(_annotation, one))
+            if first is not None:  # one annotation a class: in Remo an object may bear several
+                yield from (Annotation(spelling(name), first.shape) for name in _classes(one))
     elif item.has("classes"):
-        yield from _named(item, WholeImage(), spelling)
+        yield from (Annotation(spelling(name), WholeImage()) for name in _classes(item))
 
 
-def _named(item: Fields, shape: Shape, spelling: Spelling) -> Iterator[Annotation]:
-    """One annotation a class: in Remo an object may bear several."""
+def _annotation(item: Fields) -> Annotation:
+    """An object under the first of its classes. Raises InvalidShape, PlatformRefused."""
+    shape, classes = _shape(item), _classes(item)
+    if not classes:
+        raise InvalidShape("it has no class: give the object a class in Remo", "no class")
+    return Annotation(classes[0], shape)
+
+
+def _classes(item: Fields) -> list[str]:
     classes = item.list("classes")
-    if not classes and not isinstance(shape, WholeImage):
-        told = f"{item.where} of an object has no class"
-        raise PlatformRefused(NAME, item.verb, status=200, words=told, advice="Give the object a class in Remo.")
-    for name in classes:
-        if not isinstance(name, str) or not name:
-            item.refuse("classes", "holds what is no name")
-        yield Annotation(spelling(name), shape)
+    if not all(isinstance(name, str) and name for name in classes):
+        item.refuse("classes", "holds what is no name")
+    return classes
 
 
 def _shape(item: Fields) -> Shape:
@@ -253,4 +262,4 @@ def _shape(item: Fields) -> Shape:
     if len(points) == 2:  # a rectangle
         (x1, y1), (x2, y2) = points
         return Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    return Polygon(tuple(points))
+    return Polygon(tuple(distinct(points)))

@@ -55,6 +55,7 @@ from .scale_shapes import (
     status_of,
 )
 from .scale_webhooks import note_from
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -210,13 +211,13 @@ class Scale:
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
         verb = f"read the labels of campaign '{campaign}'"
         docs, following = self._listing(campaign, status="completed").page(cursor)
-        images = []
+        images, notices = [], ShapeNotices()
         for doc in docs:
             task = Fields(NAME, verb, doc, f"task {doc.get('task_id')}")
             name = image_name(task, campaign)
             if name is not None and status_of(task) == "completed":
-                images.append(labeled_from(task, name, self._fetch))
-        return LabelsPage(tuple(images), following)
+                images.append(labeled_from(task, name, self._fetch, notices))
+        return LabelsPage(tuple(images), following, notices.checked())
 
     # TakesImages
 

@@ -137,6 +137,14 @@ CREATE TABLE rejects (
   FOREIGN KEY(campaign) REFERENCES campaigns (title) ON DELETE CASCADE
 );
 CREATE INDEX ix_rejects_campaign ON rejects (campaign);
+CREATE TABLE left_out (
+  campaign VARCHAR(200) NOT NULL,
+  kind VARCHAR(20) NOT NULL,
+  reason VARCHAR(200) NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (campaign, kind, reason),
+  FOREIGN KEY(campaign) REFERENCES campaigns (title) ON DELETE CASCADE
+);
 CREATE TABLE exports (
   id INTEGER NOT NULL,
   campaign VARCHAR(200) NOT NULL,
@@ -173,6 +181,7 @@ INSERT INTO events (id, campaign, kind, key, payload, occurred_at) VALUES
 INSERT INTO inbox (id, source, key, event, resource, payload, received_at) VALUES
   ('00000000-0000-4000-8000-000000000002', 'webhook', 'ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff', 'labelwright.webhook.received', '{}', '{}', '2026-11-02 08:00:00.000000');
 INSERT INTO drops VALUES ('0000000000000000000000000000000000000000000000000000000000000000', 'drop/river/campaign.yaml', 'e1', 'river', '2026-11-01 07:59:00.000000');
+INSERT INTO left_out VALUES ('river', 'shapes', 'polyline', 3);
 INSERT INTO exports (campaign, name, version, store, serial, receipt_sha256, at) VALUES
   ('river', 'river_labels', '1', 'local /datasets', 1, '9999999999999999999999999999999999999999999999999999999999999999', '2026-11-01 09:00:00.000000');
 INSERT INTO waits VALUES ('connection agency', '2026-11-02 09:00:00.000000', 'agency answered 429');
