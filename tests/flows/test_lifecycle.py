@@ -459,7 +459,8 @@ def test_an_image_leads_to_its_labels_and_datasets_and_what_is_registered_can_be
 
 def test_what_was_exported_last_is_the_newest_everywhere(river, tmp_path, capsys):
     def export(*formats: str) -> list[dict[str, str]]:
-        launch_campaign(make_spec("river", tmp_path / "photos", tmp_path / "datasets", export={"formats": formats}))
+        told = {"folder": str(tmp_path / "datasets"), "formats": list(formats)}
+        launch_campaign(make_spec("river", tmp_path / "photos", tmp_path / "datasets", export=told))
         return export_campaign("river")
 
     launch_campaign(river)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,22 @@ import pytest
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from labelwright.domain import Box, Geometry, Label, LabelSchema, Mask, Polygon, Size, WholeImage
+from labelwright.domain import (
+    Box,
+    Geometry,
+    Image,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Mask,
+    Polygon,
+    Size,
+    WholeImage,
+)
+from labelwright.ledger import Ledger, ManifestEntry
+from labelwright.platforms.cvat_masks import decoded, encoded
 from labelwright.platforms.remo import Remo
+from labelwright.tasks import predictions
 from labelwright.tasks.predictions import PredictionsUnusable, read_predictions
 
 SIZES = {"a.jpg": Size(40, 30), "b.jpg": Size(40, 30)}
@@ -79,6 +94,54 @@ def test_an_object_is_one_object_with_the_pixels_of_pycocotools(write, kind):
     assert isinstance(one.shape, Mask)
     judge = COCO(str(path))
     assert (bits_of(one.shape) == judge.annToMask(judge.anns[3])).all()
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_cvat_is_told_the_same_pixels(write, kind):
+    path = write({"id": 3, **MASKS[kind]})
+    (one,) = read_predictions(path, ANY, SIZES).by_image["a.jpg"]
+    bits, left, top = decoded(encoded(one.shape))
+    whole = np.zeros((30, 40), dtype=np.uint8)
+    whole[top : top + bits.shape[0], left : left + bits.shape[1]] = bits
+    judge = COCO(str(path))
+    assert (whole == judge.annToMask(judge.anns[3])).all()
+
+
+class Taking:
+    """A platform that takes predictions."""
+
+    def __init__(self) -> None:
+        self.put: list[LabeledImage] = []
+
+    def put_predictions(self, campaign: str, images: list[LabeledImage]) -> None:
+        assert campaign == "c1"
+        self.put += images
+
+
+def test_a_campaign_gets_what_can_be_put_and_the_rest_is_counted_by_reason(write, tmp_path, monkeypatch, caplog):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger.campaigns.add("river", {})
+    mark = ledger.manifests.begin("river")
+    for name, size in SIZES.items():
+        image = Image(name, size, 5, "a" * 64, "a" * 32, "JPEG")
+        ledger.manifests.add("river", mark, [ManifestEntry(image, name, remote_id=f"id-{name}")])
+    ledger.manifests.complete("river", mark)
+    platform = Taking()
+    bench = SimpleNamespace(
+        ledger=ledger,
+        remote_id="c1",
+        spec=SimpleNamespace(schema_of_labels=lambda: ANY),
+        platform_that=lambda protocol: platform,
+    )
+    monkeypatch.setattr(predictions, "Workbench", lambda title: bench)
+    whale = {"category_id": 8, "bbox": [1, 2, 3, 4]}
+    path = write({"segmentation": TWO_RINGS}, {"bbox": [1, 2, 3, 4]}, whale, whale)
+    with caplog.at_level("WARNING"):
+        assert predictions.put_predictions.fn("river", str(path)) == 1
+    (image,) = platform.put
+    assert [type(one.shape) for one in image.annotations] == [Mask, Box], "an object of two rings is one object"
+    assert "2 predictions for river were left out: the campaign has no label 'whale'" in caplog.text
+    ledger.close()
 
 
 def test_one_ring_is_a_polygon_and_an_annotation_without_a_segmentation_its_box(write):

@@ -195,7 +195,7 @@ class UrlFetcher:
                 status=answer.status,
                 words=_shown(here),
                 advice="Try again later.",
-                retry_after=retry_after(answer.headers),
+                retry_after=retry_after(dict(answer.headers)),
             )
         means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
         words = means.get(answer.status, "cannot be fetched")

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from labelwright.ingest.azure import fit_to_be_shown, seconds_in
@@ -22,6 +23,8 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, 
 from labelwright.settings import SettingsError, WorkspaceSettings
 
 AZURE_ML = "Azure ML"
+LONGEST_WAIT = 60.0
+"""Seconds of a Retry-After that are waited out here; a longer one is left to whoever retries."""
 
 _AUTHORITIES = {
     "AzureCloud": ("https://login.microsoftonline.com", "https://ml.azure.com/"),
@@ -142,12 +145,15 @@ class Calls:
             advice = "Check subscription, resource group and workspace."
             return NotFound(AZURE_ML, verb, status=status, words=words, advice=advice)
         if failure.get("refused"):
-            return PlatformRefused(AZURE_ML, verb, words=words)
+            return PlatformRefused(AZURE_ML, verb, status=status, words=words)
         if status is None or status in (408, 425, 429) or status >= 500:
             wait = seconds_in(failure.get("retry_after"))
-            return PlatformUnavailable(
+            unavailable = PlatformUnavailable(
                 AZURE_ML, verb, status=status, words=words, advice="Try again.", retry_after=wait
             )
+            if wait is not None and wait <= LONGEST_WAIT:
+                sleep(wait)  # commands that run outside of a task have no retry policy that would wait
+            return unavailable
         return PlatformRefused(AZURE_ML, verb, status=status, words=words)
 
 

@@ -207,10 +207,11 @@ def failure(error: BaseException) -> Json:
         told = _STATUS.search(str(one))
         if told is not None:
             return {"status": int(told[1]), "words": _words(None, one)}
+    refusal = _WAITING["last_refusal"]()
     if any(isinstance(one, requests.RequestException | ClientException | HttpResponseError) for one in seen):
-        return {"status": None, "words": type(error).__name__}
+        return {"status": refusal, "words": type(error).__name__ if refusal is None else _words(None, error)}
     if isinstance(error, AzureMLException):
-        return {"status": 400, "words": _words(None, error)}
+        return {"status": refusal or 400, "words": _words(None, error)}
     raise error
 
 

@@ -201,10 +201,11 @@ def failure(error: BaseException) -> Json:
     for one in chain:
         if isinstance(one, ClientAuthenticationError):
             return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:300]}
-        if isinstance(one, MlException):  # nothing was sent: the SDK itself refuses
-            return {"status": None, "refused": True, "words": str(one.message).partition("\n")[0][:500]}
+        if isinstance(one, MlException):  # without a status nothing was sent: the SDK itself refuses
+            words = str(one.message).partition("\n")[0][:500]
+            return {"status": _WAITING["last_refusal"](), "refused": True, "words": words}
     if isinstance(error, AzureError):
-        return {"status": None, "words": type(error).__name__}
+        return {"status": _WAITING["last_refusal"](), "words": type(error).__name__}
     raise error
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 STATUS_LINE = "labelwright: the server answered "
 """Written to standard error for every refusal, so that a program that was stopped at its deadline leaves it behind."""
+LAST: dict[str, int | None] = {"status": None}
+"""Of the request made last: SDKs turn refusals into errors of their own that do not tell the status any more."""
 
 
 class AskedToWait(BaseException):
@@ -38,8 +40,9 @@ def install() -> None:
         return
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        LAST["status"] = None
         response = make_request(self, *args, **kwargs)
-        status = int(response.status)
+        status = LAST["status"] = int(response.status)
         if status >= 400:
             sys.stderr.write(f"{STATUS_LINE}{status}\n")
             sys.stderr.flush()
@@ -50,6 +53,12 @@ def install() -> None:
 
     watched.watched = True  # type: ignore[attr-defined]
     HTTPConnectionPool._make_request = watched  # type: ignore[method-assign]
+
+
+def last_refusal() -> int | None:
+    """The status of the last answer, if it was a refusal."""
+    status = LAST["status"]
+    return status if status is not None and status >= 400 else None
 
 
 def words_in(response: Any) -> str:
