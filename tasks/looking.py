@@ -98,7 +98,8 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
 
 def _why_attention(record: CampaignRecord, found: RemoteCampaign) -> str:
     """Why the campaign needs a person; empty when it does not."""
-    if found.labels is not None:
+    ours = {str(one.get("name")) for one in record.spec.get("labels", ()) if isinstance(one, dict)}
+    if found.labels is not None and not ours <= set(found.labels.names):  # only then the specification is built
         try:
             refuse_changed_labels(CampaignSpec.model_validate(record.spec), found.labels)
         except LabelsChanged as changed:

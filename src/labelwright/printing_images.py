@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from labelwright.ledger.image_states import CANCELLED, FAILED
 from labelwright.printing import out, show_json
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def in_words(counts: Mapping[str, int]) -> str:
 
 def command_for(title: str, counts: Mapping[str, int]) -> str:
     """The command that leads on when images failed or were cancelled; empty when none did."""
+    from labelwright.ledger.image_states import CANCELLED, FAILED
+
     return f"labelwright failed '{title}'" if counts.get(FAILED) or counts.get(CANCELLED) else ""
 
 

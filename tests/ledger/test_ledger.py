@@ -282,3 +282,32 @@ def test_processes_may_make_the_ledger_at_the_same_moment(url):
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
     assert len(Ledger(url).campaigns.all()) == 4
+
+
+# Images that are not labeled
+
+
+def test_images_are_kept_by_state_with_their_reasons_and_go_with_their_campaign(ledger, river):
+    states = ledger.image_states
+    failed = [(f"{number}.jpg", "403") for number in range(1500)]
+    states.record(river, {"failed": failed, "skipped": [("a.jpg", "by ann")]}, only=["failed", "cancelled", "skipped"])
+    states.record(river, {"gone": [("b.jpg", "")]}, only=["gone"])
+    assert states.counts() == {river: {"failed": 1500, "gone": 1, "skipped": 1}}
+    assert states.counts(["sea"]) == {}
+    assert len(states.images(river)["failed"]) == 1000
+    assert states.images(river)["skipped"] == [("a.jpg", "by ann")]
+    states.record(river, {}, only=["failed"])
+    assert states.counts([river]) == {river: {"gone": 1, "skipped": 1}}
+    ledger.campaigns.forget(river)
+    assert states.counts() == {}
+
+
+def test_counts_without_names_keep_the_names_that_are_there_while_the_number_is_right(ledger, river):
+    states = ledger.image_states
+    states.record(river, {"skipped": [("a.jpg", "by ann")]}, only=["skipped"])
+    assert not states.record_counts(river, {"skipped": 1, "gone": 0})
+    assert states.images(river) == {"skipped": [("a.jpg", "by ann")]}
+    assert states.record_counts(river, {"skipped": 2, "gone": 3})
+    assert (states.counts()[river], states.images(river)) == ({"gone": 3, "skipped": 2}, {"gone": [], "skipped": []})
+    assert states.record_counts(river, {"skipped": 0, "gone": 0})
+    assert states.counts() == {}

@@ -217,6 +217,24 @@ def test_labels_are_read_and_images_that_nobody_looked_at_are_not_among_them() -
     assert page.next == "2"
 
 
+@pytest.mark.parametrize(("total", "gone"), [(2, ["7"]), (3, [])], ids=["all are listed", "the listing is cut off"])
+def test_an_image_that_vanished_is_found_when_the_listing_is_whole(total: int, gone: list[str]) -> None:
+    items = [LABELED, LABELED | {"image_id": 2, "file_name": "b.png", "objects": None}]
+    counted = CAMPAIGN | {"progress": {"done": 1, "total": total}}
+    with scripted(said({"images": items}), said(counted)) as server:
+        found = client(server).deleted_images("3", ["1", "2", "7"])
+    assert list(found) == gone
+
+
+def test_the_labels_of_a_campaign_are_told_where_the_server_tells_them() -> None:
+    with scripted(said(CAMPAIGN | {"labels": ["Plastic", "Wood"]})) as server:
+        told = client(server).list_labels("3")
+    assert told is not None
+    assert told.names == ("Plastic", "Wood")
+    with scripted(said(CAMPAIGN)) as server:
+        assert client(server).list_labels("3") is None
+
+
 def _with(path: str, value: Any) -> Any:
     item = deepcopy(LABELED)
     place: Any = item

@@ -179,6 +179,7 @@ def test_a_file_name_that_is_exported_twice_is_refused_since_labels_go_by_names(
         ({"done_count": 0, "skipped_count": 0, "todo_count": 0, "annotated_images_count": 0}, 0, False),
         ({"done_count": 2, "skipped_count": 1, "todo_count": 0, "annotated_images_count": 0}, 3, True),
         ({"done_count": 3, "skipped_count": 0, "todo_count": 1, "annotated_images_count": 3}, 3, False),
+        ({"done_count": 3, "skipped_count": 1, "todo_count": 0, "annotated_images_count": 3}, 3, True),
         ({"done_count": 2, "skipped_count": 0, "todo_count": 1, "annotated_images_count": 3}, 2, False),
         ({"skipped_count": 1, "annotated_images_count": 2}, 3, True),
         ({"skipped_count": 2, "annotated_images_count": 2}, 3, True),

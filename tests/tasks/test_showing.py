@@ -47,6 +47,15 @@ def test_a_campaign_that_needs_attention_says_why_and_what_to_do():
     assert "expected end" not in text
 
 
+def test_images_that_failed_are_counted_with_the_command_that_leads_on():
+    text = page(record(), image_states={"failed on the platform": 2, "skipped": 1})
+    assert "| failed on the platform | 2 |" in text
+    assert "labelwright failed 'river | *2026*' --resend" in text
+    text = page(record(), image_states={"skipped": 1})
+    assert "| skipped | 1 |" in text
+    assert "labelwright failed" not in text
+
+
 def test_a_finished_campaign_shows_its_datasets_and_pictures():
     text = page(
         record(State.EXPORTED),

@@ -64,9 +64,9 @@ def deleted_among(server: Server, project: int, images: Iterable[str]) -> dict[s
     """Those of these images ("TASK/FRAME") whose task is gone from the project, or whose frame was deleted."""
     frames: dict[int, list[int]] = defaultdict(list)
     for image in images:
-        task, _, frame = image.partition("/")
-        if task.isdecimal() and frame.isdecimal():
-            frames[int(task)].append(int(frame))
+        of_task, _, frame = image.partition("/")
+        if of_task.isdecimal() and frame.isdecimal():
+            frames[int(of_task)].append(int(frame))
     found: dict[str, str] = {}
     for task_id, numbers in sorted(frames.items()):
         try:

@@ -268,13 +268,14 @@ def _progress(statistics: Fields, total: int) -> tuple[int, bool]:
     """Images looked at, and whether all are.
 
     0.6 counts done, skipped and open images, all three zero before the first annotation: so the first two have to make
-    up the whole. 0.3 counts as annotated what is done, beside what is skipped. The user's document knows
-    `annotated_images_count` alone, which misses images without objects.
+    up the whole (or more, when images were deleted that were counted before). 0.3 counts as annotated what is done,
+    beside what is skipped. The user's document knows `annotated_images_count` alone, which misses images without
+    objects.
     """
     annotated, skipped = _count(statistics, "annotated_images_count"), _count(statistics, "skipped_count")
     if statistics.has("done_count"):
         looked_at = _count(statistics, "done_count") + skipped
-        return looked_at, looked_at == total > 0 and _count(statistics, "todo_count") == 0
+        return looked_at, looked_at >= total > 0 and _count(statistics, "todo_count") == 0
     return annotated + skipped, annotated + skipped >= total > 0
 
 
