@@ -23,6 +23,7 @@ from .cvat_schema import differences, labels_for, missing_from
 from .cvat_server import Server
 from .cvat_shapes import CvatJob, CvatProject, CvatTask, DoneMeans, JobState, Stage
 from .errors import NotFound, PlatformRefused
+from .logins import Login, shared_login
 from .protocol import (
     CampaignOrder,
     ImageToSend,
@@ -53,7 +54,8 @@ def connect(connection: Connection) -> Cvat:
     if not token.value:
         advice = "Set key and secret to user name and password, or the key alone to a token."
         raise PlatformRefused(NAME, "connect", words="the settings hold neither password nor token", advice=advice)
-    return Cvat(connection.url, user, token, options)
+    login = shared_login(NAME, connection.url, user, token)
+    return Cvat(connection.url, user, token, options, login=login)
 
 
 class Cvat:
@@ -64,9 +66,11 @@ class Cvat:
 
     name = NAME
 
-    def __init__(self, url: str, user: str, secret: Secret, options: Options | None = None) -> None:
+    def __init__(
+        self, url: str, user: str, secret: Secret, options: Options | None = None, *, login: Login[str] | None = None
+    ) -> None:
         self.options = options or Options()
-        self.server = Server(url, user, secret, self.options)
+        self.server = Server(url, user, secret, self.options, login)
         self._client = self.server.client
         self._webhook_secret = cvat_webhooks.secret_for(self._client.url, secret)
 

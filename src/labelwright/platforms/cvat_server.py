@@ -14,13 +14,14 @@ from .cvat_schema import CvatLabels, label_from
 from .cvat_shapes import UNTOLD, CvatFrames, CvatProject, CvatTask, frames_from, project_from, task_from
 from .cvat_uploads import File, Uploads, upload
 from .errors import NotFound, PlatformRefused
+from .logins import Login
 from .protocol import ImageToSend, RemoteBatch, Secret, SetState
 
 
 class Server:
     """One server as one user sees it. Tasks and uploads are made by the options."""
 
-    def __init__(self, url: str, user: str, secret: Secret, options: Options) -> None:
+    def __init__(self, url: str, user: str, secret: Secret, options: Options, login: Login[str] | None = None) -> None:
         self.options = options
         self.client = Client(
             url,
@@ -30,6 +31,7 @@ class Server:
             timeout=(options.connect_seconds, options.timeout_seconds),
             patience=options.patience_seconds,
             page_size=options.page_size,
+            login=login,
         )
         self.people = cvat_jobs.People(self.client, invite=options.invite)
         self._requests: dict[int, str] = {}

@@ -20,6 +20,7 @@ from .geti_projects import CannotBe, NewTask, normal_kind
 from .geti_session import NAME, GetiSession
 from .geti_shapes import GetiMedium, GetiProject
 from .geti_threads import in_parallel
+from .logins import shared_login
 from .protocol import (
     CampaignOrder,
     ImageToSend,
@@ -86,6 +87,7 @@ def connect(connection: Connection) -> Geti:
         timeout=(options.connect_seconds, options.timeout_seconds),
         patience=options.patience_seconds,
         threads=options.threads,
+        login=shared_login(NAME, connection.url, user, Secret(hidden)),
     )
     return Geti(session, options)
 
