@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from prefect import task
 
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import DropboxExpired, Finding, StockItem, UploadReport, differences, open_dropbox
+from labelwright.ingest import Dropbox, DropboxExpired, Finding, StockItem, UploadReport, differences, open_dropbox
 from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
@@ -54,7 +55,7 @@ def find_missing_images(title: str) -> list[int]:
     platform = bench.platform_that(KeepsImageSets)
     if platform.read_image_set(bench.image_set).state is not SetState.CREATED:
         return []
-    dropbox = open_dropbox(platform.dropbox(bench.image_set).value, threads=bench.settings.upload_threads)
+    dropbox = _dropbox(bench)
     manifests, size = bench.ledger.manifests, bench.settings.batch_size
     found = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
     missing, odd = 0, []
@@ -110,18 +111,27 @@ def upload_batch(title: str, batch: int) -> int:
 
 
 def _send(bench: Workbench, items: list[StockItem], note: Callable[[Image], None]) -> UploadReport:
-    platform, source = bench.platform_that(KeepsImageSets), bench.source
-
     def send() -> UploadReport:
-        url = platform.dropbox(bench.image_set).value
-        dropbox = open_dropbox(url, threads=bench.settings.upload_threads, engine=bench.settings.upload_engine)
-        return dropbox.upload(items, source.open, note)
+        return _dropbox(bench, bench.settings.upload_engine).upload(items, bench.source.open, note)
 
     try:
         return send()
-    except DropboxExpired:
-        log().info("the signature of the dropbox of %s ran out; a new one is asked for", bench.title)
+    except DropboxExpired:  # the new signature was refused too: once more from the start
+        log().info("the dropbox of %s refused its new signature too; trying once more", bench.title)
         return send()
+
+
+def _dropbox(bench: Workbench, engine: Literal["azure", "obstore"] = "azure") -> Dropbox:
+    """The image set's dropbox. A signature that runs out while it is in use is replaced by a new one."""
+    platform, image_set, title = bench.platform_that(KeepsImageSets), bench.image_set, bench.title
+    logger = log()  # of this task: uploads call from threads of their own
+
+    def renew() -> str:
+        logger.info("the signature of the dropbox of %s was refused; asking for a new one", title)
+        return platform.dropbox(image_set).value
+
+    url, threads = platform.dropbox(image_set).value, bench.settings.upload_threads
+    return open_dropbox(url, threads=threads, engine=engine, renew=renew)
 
 
 def refuse_missing(title: str) -> None:
