@@ -121,10 +121,21 @@ def reach(
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=options or {},
             labels=tuple(labels),
+            recorded=lambda campaign: recorded_parents(connection, name, campaign),
             requests_per_second=found.requests_per_second,
         ),
     )
     return name, reached
+
+
+def recorded_parents(connection: str, platform: str, campaign: str) -> frozenset[str]:
+    """What the ledger knows of a campaign by its id on the platform; see `Connection.recorded`."""
+    ledger = the_ledger()
+    for record in ledger.campaigns.with_remote_id(campaign):
+        spec = record.spec
+        if spec.get("platform") == platform and (spec.get("connection") or platform) == connection:
+            return ledger.manifests.remote_parents(record.title)
+    return frozenset()
 
 
 def the_spec(title: str) -> CampaignSpec:

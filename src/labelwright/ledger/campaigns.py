@@ -104,6 +104,12 @@ class Campaigns:
                 found.update((row.title, _campaign_from(row)) for row in connection.execute(query))
         return [found[title] for title in titles if title in found]
 
+    def with_remote_id(self, remote_id: str) -> list[CampaignRecord]:
+        """Those that a platform knows by this id: different platforms may use the same one."""
+        query = select(t.campaigns).where(t.campaigns.c.remote_id == remote_id)
+        with self._database.read() as connection:
+            return [_campaign_from(row) for row in connection.execute(query)]
+
     def move(self, title: str, wanted: State, why: str | None = None) -> State:
         """Change the state. Raises IllegalMove; staying is no move and leaves no trace."""
         with self._database.write() as connection:

@@ -20,6 +20,9 @@ from .errors import LedgerError
 _STRETCH = 2000
 """Rows read or written at once: memory does not grow with the manifest."""
 
+_AFTER_SLASH = chr(ord("/") + 1)
+"""Follows every text that begins with a slash: ids are compared byte by byte."""
+
 _T = TypeVar("_T")
 
 
@@ -180,6 +183,26 @@ class Manifests:
             )
             names.update((row.remote_id, row.name) for row in self._read(query))
         return names
+
+    def remote_parents(self, title: str) -> frozenset[str]:
+        """What stands before the slash of the platform's ids, where they are of the form PARENT/NUMBER.
+
+        One short query for each: an index leads from one to the next, however many images each holds.
+        """
+        parents: set[str] = set()
+        after = ""
+        with self._database.read() as connection:
+            while True:
+                query = select(func.min(t.images.c.remote_id)).where(
+                    t.images.c.campaign == title, t.images.c.remote_id > after
+                )
+                found = connection.scalar(query)
+                if found is None:
+                    return frozenset(parents)
+                parent, slash, _ = found.partition("/")
+                if slash:
+                    parents.add(parent)
+                after = f"{parent}{_AFTER_SLASH}" if slash else found
 
     def last_position(self, title: str) -> int:
         with self._database.read() as connection:

@@ -6,14 +6,14 @@ only when it was accepted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from labelwright.domain import LabeledImage, LabelSchema
 
 from . import cvat_jobs, cvat_labels, cvat_predictions, cvat_webhooks
 from .cvat_annotations import LeftOut
-from .cvat_campaigns import Place, by_task, split_id, standing, task_name
+from .cvat_campaigns import Place, by_task, split_id, standing, task_name, tasks_in
 from .cvat_client import NAME
 from .cvat_exports import Export, What
 from .cvat_imports import covered
@@ -55,20 +55,29 @@ def connect(connection: Connection) -> Cvat:
         advice = "Set key and secret to user name and password, or the key alone to a token."
         raise PlatformRefused(NAME, "connect", words="the settings hold neither password nor token", advice=advice)
     login = shared_login(NAME, connection.url, user, token)
-    return Cvat(connection.url, user, token, options, login=login)
+    return Cvat(connection.url, user, token, options, login=login, recorded=connection.recorded)
 
 
 class Cvat:
     """Campaigns on one server, as one user.
 
     A campaign's id is that of its project, or "PROJECT/title" in a project that it shares; an image's is "TASK/FRAME".
+    `recorded` gives, for a campaign's id, the ids of the tasks that are known to hold its images.
     """
 
     name = NAME
 
     def __init__(
-        self, url: str, user: str, secret: Secret, options: Options | None = None, *, login: Login[str] | None = None
+        self,
+        url: str,
+        user: str,
+        secret: Secret,
+        options: Options | None = None,
+        *,
+        login: Login[str] | None = None,
+        recorded: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
+        self._recorded = recorded
         self.options = options or Options()
         self.server = Server(url, user, secret, self.options, login)
         self._client = self.server.client
@@ -88,7 +97,7 @@ class Cvat:
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
         place = self._find(title)
-        tasks = self._tasks(place) if place else []
+        tasks = self._tasks(place, launching=True) if place else []
         return self._standing(place, tasks) if place and tasks else None
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
@@ -99,13 +108,15 @@ class Cvat:
             place = Place(made, order.title if self.options.project else "")
         else:
             self._agree_on_labels(place.project, order.labels)
+        tasks = self._tasks(place, launching=True)
+        if not tasks:
+            self._refuse_others_project(place)
         if order.instructions and place.project.guide is None:
             self.server.put_guide(place.project.id, order.instructions)
-        if not self._tasks(place):
-            name = task_name(order.title, 1)
+        if not tasks:
             # Options say it again each time; the campaign's own labeler is kept by the task until jobs are there.
             labeler = people[0] if people and not self.options.labelers else None
-            self.server.create_task(name, place.project.id, assignee=labeler)
+            self._create_task(place, (), 1, labeler)
         return self.read_campaign(place.id)
 
     def activate_campaign(self, campaign: str) -> None:
@@ -146,8 +157,8 @@ class Cvat:
         return self.options.images_per_task
 
     def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
-        place = self._place(campaign)
-        tasks = self._tasks(place)
+        place = self._place(campaign, launching=True)
+        tasks = self._tasks(place, launching=True)
         jobs = by_task(self._jobs(place, tasks))
         for task in tasks:
             if covered(task, jobs.get(task.id, ())):
@@ -155,19 +166,15 @@ class Cvat:
                     yield RemoteImage(f"{task.id}/{number}", name_of(frame.name), frame.width, frame.height)
 
     def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
-        place = self._place(campaign)
-        every = self._tasks(place)
-        ours = [task for task in every if place.batch_of(task.name) == batch]
-
-        def create(number: int) -> CvatTask:
-            name = task_name(place.title, batch, number)
-            return self.server.create_task(name, place.project.id, assignee=self._labeler(every))
-
-        self.server.fill(ours, images, create)
+        place = self._place(campaign, launching=True)
+        every = self._tasks(place, launching=True)
+        ours = [task for task in every if place.batch_of(task) == batch]
+        filled = [task for task in ours if task.size]
+        self.server.fill(ours, images, lambda _: self._create_task(place, filled, batch, self._labeler(every)))
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
-        place = self._place(campaign)
-        ours = [task for task in self._tasks(place) if place.batch_of(task.name) == batch]
+        place = self._place(campaign, launching=True)
+        ours = [task for task in self._tasks(place, launching=True) if place.batch_of(task) == batch]
         found = [self.server.read_import(task) for task in ours if task.has_data or task.size]
         for state in (SetState.FAILED, SetState.FINISHING, SetState.CREATED):
             for one in found:
@@ -225,15 +232,16 @@ class Cvat:
                 cvat_jobs.move(self._client, job, Stage.ANNOTATION, JobState.IN_PROGRESS, user)
 
     def delete_campaign(self, campaign: str) -> None:
-        """Of a project that others share only the campaign's tasks are deleted."""
+        """Of a project in which others have tasks too only the campaign's are deleted."""
         try:
             place = self._place(campaign)
         except NotFound:
             return
-        if not place.shared:
+        tasks = self._tasks(place, launching=True)
+        if not place.shared and len(tasks) == len(self.server.tasks_of(place.project.id)):
             self.server.delete_project(place.project.id)
         else:
-            for task in reversed(self._tasks(place)):  # as long as the first one is there the campaign is
+            for task in reversed(tasks):  # as long as the first one is there the campaign is
                 self.server.delete_task(task.id)
 
     def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
@@ -313,15 +321,33 @@ class Cvat:
         project = self.server.find_project(self.options.project or title)
         return Place(project, title if self.options.project else "") if project else None
 
-    def _place(self, campaign: str) -> Place:
+    def _place(self, campaign: str, *, launching: bool = False) -> Place:
+        """Raises NotFound; while launching not for a campaign whose tasks are all gone: they can be made anew."""
         number, title = split_id(NAME, campaign)
         place = Place(self.server.project(number), title)
-        if title and not self._tasks(place):
+        if title and not launching and not self._tasks(place):
             raise NotFound(NAME, f"read campaign {campaign}", words=f"project {number} has no task of it")
         return place
 
-    def _tasks(self, place: Place) -> list[CvatTask]:
-        return [task for task in self.server.tasks_of(place.project.id) if place.batch_of(task.name) is not None]
+    def _tasks(self, place: Place, *, launching: bool = False) -> list[CvatTask]:
+        listed = self.server.tasks_of(place.project.id)
+        ids = {int(task) for task in self._recorded(place.id) if task.isdecimal()}
+        return tasks_in(place, listed, ids, launching=launching)
+
+    def _create_task(self, place: Place, tasks: Sequence[CvatTask], batch: int, assignee: int | None) -> CvatTask:
+        """A further task of a batch, marked as the campaign's. `tasks` are those of the batch that hold images."""
+        number = place.next_number(tasks, batch)
+        name, marker = task_name(place.title, batch, number), place.marker(self._client.url, batch, number)
+        return self.server.create_task(name, place.project.id, assignee=assignee, marker=marker)
+
+    def _refuse_others_project(self, place: Place) -> None:
+        """A project of the campaign's title that is empty may be left from a launch that broke off."""
+        others = [] if place.shared else self.server.tasks_of(place.project.id)
+        if others:
+            told = f"project {place.project.id} '{place.title}' exists and holds tasks that are not the campaign's: "
+            told += ", ".join(f"'{task.name}'" for task in others[:5])
+            advice = "Give the campaign another title, or name the project in the option 'project' to share it."
+            raise PlatformRefused(NAME, f"create campaign '{place.title}'", words=told, advice=advice)
 
     def _jobs(self, place: Place, tasks: Sequence[CvatTask]) -> list[CvatJob]:
         ours = {task.id for task in tasks if task.size}

@@ -96,8 +96,8 @@ class Server:
     def task(self, task: int) -> CvatTask:
         return task_from(self.client.call(f"read task {task}", "GET", f"/api/tasks/{task}"))
 
-    def create_task(self, name: str, project: int, *, assignee: int | None = None) -> CvatTask:
-        """An empty task. Names are not unique: the caller has looked for it."""
+    def create_task(self, name: str, project: int, *, assignee: int | None = None, marker: str = "") -> CvatTask:
+        """An empty task. Names are not unique: the caller has looked for it. `marker` is kept with it as sent."""
         o = self.options
         said: dict[str, Any] = {"name": name, "project_id": project, "overlap": o.overlap}
         if o.segment_size:
@@ -106,6 +106,8 @@ class Server:
             said["subset"] = o.subset
         if assignee is not None:
             said["assignee_id"] = assignee
+        if marker:
+            said["bug_tracker"] = marker
         return task_from(self.client.call(f"create task '{name}'", "POST", "/api/tasks", json=said))
 
     def delete_task(self, task: int) -> None:
