@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 from prefect import task
@@ -14,6 +14,7 @@ from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
 
+from .image_sizes import Misfit, drop, is_launched, misfits, refuse, warn
 from .planning import FilesLeftOut, report_rejects
 from .reporting import log, publish_progress, report_progress
 from .retrying import RETRIED
@@ -192,11 +193,12 @@ def match_images(title: str) -> int:
     bench = Workbench(title)
     platform, manifests = bench.platform_that(KeepsImageSets), bench.ledger.manifests
 
-    def pairs() -> Iterator[tuple[str, str]]:
-        for image in platform.list_images(bench.image_set):
-            yield image.name, image.id
-
-    manifests.record_remote_ids(title, pairs())
+    found: list[Misfit] = []
+    for some in stretches(platform.list_images(bench.image_set), 2000):
+        manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
+        found += misfits(bench.platform.name, some, manifests.sizes_of(title, [image.name for image in some]))
+    if found:
+        _leave_misfits_out(bench, found)
     rejected = platform.read_image_set(bench.image_set).rejected
     for name, reason in rejected:
         manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
@@ -211,3 +213,13 @@ def match_images(title: str) -> int:
             advice="Ask the platform's operator; the images are still where they came from.",
         )
     return bench.record.images or 0
+
+
+def _leave_misfits_out(bench: Workbench, found: list[Misfit]) -> None:
+    """Images of another size stay in the set and do not come into the campaign. Raises SizesDiffer, FilesLeftOut."""
+    if is_launched(bench):
+        warn(bench, found)
+    elif any(one.step == "add images" for one in bench.ledger.effects.all(bench.title)):
+        refuse(bench, found)
+    else:
+        drop(bench, found)

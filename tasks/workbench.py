@@ -89,7 +89,8 @@ def the_ledger() -> Ledger:
 
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    return reach(spec.connection_name, spec.platform, spec.options, spec.schema_of_labels().names)[1]
+    names = spec.schema_of_labels().names
+    return reach(spec.connection_name, spec.platform, spec.options, names, spec.labeler)[1]
 
 
 def credentials_of(connection: str, platform: str | None = None) -> ConnectionSettings:
@@ -104,9 +105,10 @@ def reach(
     platform: str | None = None,
     options: Mapping[str, Any] | None = None,
     labels: Iterable[str] = (),
+    labeler: str = "",
 ) -> tuple[str, Platform]:
     """A platform by its credentials' name: that of `platform`, else the one that the credentials are for. `labels` are
-    a campaign's own names.
+    a campaign's own names, `labeler` is its labeler.
 
     Answers the platform's name too. Raises SettingsError, PlatformRefused.
     """
@@ -121,6 +123,7 @@ def reach(
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=options or {},
             labels=tuple(labels),
+            labeler=labeler,
             recorded=lambda campaign: recorded_parents(connection, name, campaign),
             requests_per_second=found.requests_per_second,
         ),

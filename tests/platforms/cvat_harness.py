@@ -27,6 +27,7 @@ class CvatHarness(Harness):
         {
             "Platform",
             "TakesImages",
+            "WithdrawsImages",
             "FinishesCampaigns",
             "ReopensCampaigns",
             "DeletesCampaigns",

@@ -33,7 +33,7 @@ def test_every_protocol_is_in_the_table_with_its_verbs() -> None:
     assert set(protocols()) == {
         "Platform", "KeepsImageSets", "FinishesCampaigns", "ReopensCampaigns", "RotatesLabelerKeys",
         "RecoversAccess", "ServesImages", "TakesImages", "DeletesCampaigns", "TakesPredictions", "OpensWebhooks",
-        "ShowsCampaigns", "BillsTasks", "ResendsImages", "RecallsImages", "TellsReviews",
+        "ShowsCampaigns", "BillsTasks", "ResendsImages", "WithdrawsImages", "RecallsImages", "TellsReviews",
     }  # fmt: skip
     assert protocols()["FinishesCampaigns"] == ("finish_campaign",)
     assert "read_labels" in protocols()["Platform"]

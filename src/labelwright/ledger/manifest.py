@@ -166,13 +166,15 @@ class Manifests:
                 return
             after = rows[-1].position
 
-    def known_names(self, title: str, names: Iterable[str]) -> set[str]:
-        """Those of the names that are in the manifest."""
-        known: set[str] = set()
+    def sizes_of(self, title: str, names: Iterable[str]) -> dict[str, Size]:
+        """Sizes of the named images as displayed; names that the manifest does not know are left out."""
+        sizes: dict[str, Size] = {}
         for some in stretches(names, 500):
-            query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.name.in_(some))
-            known.update(row.name for row in self._read(query))
-        return known
+            query = select(t.images.c.name, t.images.c.width, t.images.c.height).where(
+                t.images.c.campaign == title, t.images.c.name.in_(some)
+            )
+            sizes.update((row.name, Size(row.width, row.height)) for row in self._read(query))
+        return sizes
 
     def names_of(self, title: str, remote_ids: Iterable[str]) -> dict[str, str]:
         """Our names of images by the platform's ids; those that the manifest does not know are left out."""

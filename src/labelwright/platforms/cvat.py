@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from labelwright.domain import LabeledImage, LabelSchema
 
-from . import cvat_jobs, cvat_labels, cvat_predictions, cvat_webhooks
+from . import cvat_jobs, cvat_labels, cvat_predictions, cvat_webhooks, cvat_withdrawals
 from .cvat_annotations import LeftOut
-from .cvat_campaigns import Place, by_task, split_id, standing, task_name, tasks_in
+from .cvat_campaigns import Place, by_task, refuse_others_project, split_id, standing, task_name, tasks_in
 from .cvat_client import NAME
 from .cvat_exports import Export, What
 from .cvat_imports import covered
@@ -55,14 +55,23 @@ def connect(connection: Connection) -> Cvat:
         advice = "Set key and secret to user name and password, or the key alone to a token."
         raise PlatformRefused(NAME, "connect", words="the settings hold neither password nor token", advice=advice)
     login = shared_login(NAME, connection.url, user, token)
-    return Cvat(connection.url, user, token, options, login=login, recorded=connection.recorded)
+    return Cvat(
+        connection.url,
+        user,
+        token,
+        options,
+        login=login,
+        labeler=connection.labeler,
+        recorded=connection.recorded,
+    )
 
 
 class Cvat:
     """Campaigns on one server, as one user.
 
     A campaign's id is that of its project, or "PROJECT/title" in a project that it shares; an image's is "TASK/FRAME".
-    `recorded` gives, for a campaign's id, the ids of the tasks that are known to hold its images.
+    `labeler` is that of the campaign, for when no task tells it. `recorded` gives, for a campaign's id, the ids of the
+    tasks that are known to hold its images.
     """
 
     name = NAME
@@ -75,9 +84,10 @@ class Cvat:
         options: Options | None = None,
         *,
         login: Login[str] | None = None,
+        labeler: str = "",
         recorded: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
-        self._recorded = recorded
+        self._own_labeler, self._recorded = labeler, recorded
         self.options = options or Options()
         self.server = Server(url, user, secret, self.options, login)
         self._client = self.server.client
@@ -109,8 +119,8 @@ class Cvat:
         else:
             self._agree_on_labels(place.project, order.labels)
         tasks = self._tasks(place, launching=True)
-        if not tasks:
-            self._refuse_others_project(place)
+        if not tasks and not place.shared:
+            refuse_others_project(NAME, place, self.server.tasks_of(place.project.id))
         if order.instructions and place.project.guide is None:
             self.server.put_guide(place.project.id, order.instructions)
         if not tasks:
@@ -183,6 +193,13 @@ class Cvat:
         return RemoteBatch(SetState.FINISHED if found else SetState.CREATED)
 
     # What only some platforms can
+
+    def withdraw_images(self, campaign: str, images: Sequence[str]) -> None:
+        """By tasks: the other images of a task go with them."""
+        place = self._place(campaign, launching=True)
+        tasks = self._tasks(place, launching=True)
+        verb = f"take images out of campaign {campaign}"
+        cvat_withdrawals.withdraw(self.server, verb, tasks, by_task(self._jobs(place, tasks)), images)
 
     def finish_campaign(self, campaign: str) -> None:
         """Every job is accepted: that is what CVAT itself calls completed."""
@@ -340,15 +357,6 @@ class Cvat:
         name, marker = task_name(place.title, batch, number), place.marker(self._client.url, batch, number)
         return self.server.create_task(name, place.project.id, assignee=assignee, marker=marker)
 
-    def _refuse_others_project(self, place: Place) -> None:
-        """A project of the campaign's title that is empty may be left from a launch that broke off."""
-        others = [] if place.shared else self.server.tasks_of(place.project.id)
-        if others:
-            told = f"project {place.project.id} '{place.title}' exists and holds tasks that are not the campaign's: "
-            told += ", ".join(f"'{task.name}'" for task in others[:5])
-            advice = "Give the campaign another title, or name the project in the option 'project' to share it."
-            raise PlatformRefused(NAME, f"create campaign '{place.title}'", words=told, advice=advice)
-
     def _jobs(self, place: Place, tasks: Sequence[CvatTask]) -> list[CvatJob]:
         ours = {task.id for task in tasks if task.size}
         found = cvat_jobs.jobs_of(self._client, project=place.project.id) if ours else []
@@ -373,8 +381,16 @@ class Cvat:
         return self.server.people.ids(self.options.labelers or (labeler,)) if self.options.assign else []
 
     def _assignees(self, tasks: Sequence[CvatTask]) -> list[int]:
+        if self.options.labelers:
+            return self.server.people.ids(self.options.labelers)
         labeler = self._labeler(tasks)
-        return self.server.people.ids(self.options.labelers) or ([] if labeler is None else [labeler])
+        return [] if labeler is None else [labeler]
 
     def _labeler(self, tasks: Sequence[CvatTask]) -> int | None:
-        return next((task.assignee for task in tasks if task.assignee is not None), None)
+        """Whom the tasks were assigned to; when those that tell it are gone, whom the campaign names."""
+        for task in tasks:
+            if task.assignee is not None:
+                return task.assignee
+        if not self.options.assign or self.options.labelers or not self._own_labeler:
+            return None
+        return self.server.people.id(self._own_labeler)

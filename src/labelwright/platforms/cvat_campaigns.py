@@ -20,7 +20,7 @@ from itertools import count
 
 from .cvat_imports import covered
 from .cvat_shapes import CvatJob, CvatProject, CvatTask, DoneMeans
-from .errors import NotFound
+from .errors import NotFound, PlatformRefused
 from .protocol import LabelerProgress, RemoteCampaign, RemoteState
 
 _NUMBERED = re.compile(r"(.*) (\d{3,})(?:\.(\d+))?", re.DOTALL)
@@ -100,6 +100,18 @@ def _without_copies(place: Place, listed: Sequence[CvatTask], recorded: Collecti
         if number is not None and not (task.size and any(other.size for other in found[number])):
             found[number].append(task)
     return [task for tasks in found.values() for task in tasks]
+
+
+def refuse_others_project(platform: str, place: Place, tasks: Sequence[CvatTask]) -> None:
+    """Raises PlatformRefused for a project of the campaign's title with `tasks` that others made in it.
+
+    An empty one may be left from a launch that broke off.
+    """
+    if tasks:
+        told = f"project {place.project.id} '{place.title}' exists and holds tasks that are not the campaign's: "
+        told += ", ".join(f"'{task.name}'" for task in tasks[:5])
+        advice = "Give the campaign another title, or name the project in the option 'project' to share it."
+        raise PlatformRefused(platform, f"create campaign '{place.title}'", words=told, advice=advice)
 
 
 def task_name(title: str, batch: int, number: int = 1) -> str:

@@ -93,7 +93,10 @@ def connect(connection: Connection) -> Geti:
 
 
 class Geti:
-    """Platform, TakesImages, FinishesCampaigns and DeletesCampaigns. `client` has every call of the servers."""
+    """Platform, TakesImages, WithdrawsImages, FinishesCampaigns and DeletesCampaigns.
+
+    `client` has every call of the servers.
+    """
 
     name = NAME
 
@@ -202,6 +205,17 @@ class Geti:
         return RemoteBatch(SetState.FINISHED)
 
     # What only some platforms can
+
+    def withdraw_images(self, campaign: str, images: Sequence[str]) -> None:
+        project = self.client.project(campaign)
+        wanted = set(images)
+        media = [medium for medium in self.client.media(project) if medium.id in wanted]
+        begun = [medium.name for medium in media if set(medium.states.values()) - {"none"}]
+        if begun:
+            told = f"somebody has begun to annotate {len(begun)} of them: {', '.join(begun[:10])}"
+            raise PlatformRefused(NAME, f"take images out of campaign {campaign}", words=told)
+        for medium in media:
+            self.client.delete_medium(project, medium)
 
     def finish_campaign(self, campaign: str) -> None:
         project = self.client.project(campaign)

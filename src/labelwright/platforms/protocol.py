@@ -300,6 +300,16 @@ class ResendsImages(Protocol):
 
 
 @runtime_checkable
+class WithdrawsImages(Protocol):
+    """Images can be taken out of a campaign again before its labelers begin."""
+
+    def withdraw_images(self, campaign: str, images: Sequence[str]) -> None:
+        """Take images (by the platform's ids) out of the campaign. Others may go with them, which are to be sent again:
+        the caller lists what is there. Said twice it does no harm. Raises PlatformRefused, with nothing taken out, when
+        somebody has begun to label them."""
+
+
+@runtime_checkable
 class RecallsImages(Protocol):
     """The platform takes single images back to have them labeled better, even after all were labeled."""
 
