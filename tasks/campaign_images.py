@@ -20,6 +20,7 @@ from labelwright.settings import Settings
 
 from .image_sizes import Misfit, leave_out, misfits
 from .planning import FilesLeftOut, report_rejects
+from .repairs import note_gone
 from .reporting import log, publish_progress
 from .retrying import RETRIED
 from .workbench import Workbench
@@ -44,6 +45,9 @@ def list_missing_images(title: str) -> list[int]:
     """
     bench = Workbench(title)
     _take_note_of_images(bench)
+    note_gone(bench)
+    if bench.record.state in (State.FINISHED, State.EXPORTED):
+        return []  # its labels were read
     size = _batch_size(bench)
     batches = sorted({(position - 1) // size + 1 for position in bench.ledger.manifests.positions_not_stored(title)})
     log().info("%s lacks images of %d batches", title, len(batches))

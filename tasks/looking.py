@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,15 +13,16 @@ from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.domain import LABELED, OPEN, State
-from labelwright.ledger import CampaignRecord, LedgerError
+from labelwright.ledger import CampaignRecord, LedgerError, campaign_lease
 from labelwright.outlook import outlook_of
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
-from labelwright.platforms.protocol import Platform, RecallsImages, RemoteState
+from labelwright.platforms.protocol import Platform, RecallsImages, RemoteCampaign, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
 from .attention import ask_for_attention
+from .repairs import begin_repair, gone_from, reason_for
 from .reporting import log, publish_progress
 from .retrying import ANEW, RETRIED
 from .showing import publish_summary
@@ -50,9 +51,12 @@ def read_progress(title: str) -> State:
     return look(record, bench.platform)[0]
 
 
-def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
+def look(record: CampaignRecord, platform: Platform, busy: Callable[[], bool] = lambda: False) -> tuple[State, bool]:
     """Look once. Answers the campaign's state, and whether the look itself was written down: of an unchanged campaign
-    it is not yet."""
+    it is not yet.
+
+    busy: whether another run works on the campaign, which may be sending images that are gone again.
+    """
     ledger, title = the_ledger(), record.title
     found = platform.read_campaign(record.remote_id or "")
     labelers = [(one.name, one.done, one.total) for one in found.labelers]
@@ -68,6 +72,13 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
         outlook = outlook_of(ledger.campaigns.get(title), ledger.campaigns.progress(title))
         publish_progress(title, "labeling", found.done, found.total, outlook.pace.expected_end)
         publish_summary(title, platform)
+    _warn_of_setbacks(record, found)
+    gone = gone_from(record, found)
+    if gone and not busy():
+        begin_repair(title, gone, record.images or 0)
+        ask_for_attention.fn(title, reason_for(record, platform.name, gone), State.UPLOADING)
+        publish_summary(title, platform)
+        return ledger.campaigns.get(title).state, not same
     whole = found.total > 0 and found.done == found.total == record.images
     closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
     if closed and whole and record.state in OPEN:
@@ -78,6 +89,18 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
         ledger.effects.forget(title, "finish")
         return ledger.campaigns.move(title, State.REOPENED, "given back on the platform"), not same
     return record.state, not same
+
+
+def _warn_of_setbacks(record: CampaignRecord, found: RemoteCampaign) -> None:
+    """What should not happen by itself, and may be somebody's decision: in the log, once."""
+    if record.state not in OPEN or record.looked_at is None:
+        return
+    if found.done < record.done:
+        words = "%s: %d images are labeled, %d were at the last look: labels are gone, or were given back"
+        log().warning(words, record.title, found.done, record.done)
+    if found.state is RemoteState.CREATED and found.total and (found.done, found.total) != (record.done, record.total):
+        words = "%s: labelers cannot work on all of it on the platform; launch it again to activate it"
+        log().warning(words, record.title)
 
 
 @dataclass(frozen=True)
@@ -123,7 +146,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
             continue
         try:
             platform = _shared(platforms, record)
-            state, written = look(record, platform)
+            state, written = look(record, platform, lambda: ledger.leases.in_hands(campaign_lease(title)))  # noqa: B023
         except PlatformUnavailable as error:
             away += 1
             troubles[title] = str(error)

@@ -18,6 +18,7 @@ from labelwright.outlook import LabelerOutlook, Outlook, in_words, labelers_of, 
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 
 from .datasets import CHART, CONTACT_SHEET
+from .repairs import repairs_of
 from .reporting import artifact_key, in_a_run, publish
 from .retrying import ANEW
 from .workbench import Workbench
@@ -44,7 +45,8 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
         (one["name"], one["version"], one["location"]) for one in newest(bench.ledger.campaigns.datasets(title))
     ]
     pictures = [_embedded(path) for path in (bench.folder / CONTACT_SHEET, bench.folder / CHART) if path.is_file()]
-    text = summary(record, outlook, labelers_of(bench.ledger, record, moment), pages, datasets, pictures)
+    labelers, notes = labelers_of(bench.ledger, record, moment), repairs_of(title)
+    text = summary(record, outlook, labelers, pages, datasets, pictures, notes)
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
     publish(create_markdown_artifact, markdown=text, key=key, description=description)
 
@@ -68,13 +70,16 @@ def summary(
     pages: dict[str, str],
     datasets: list[tuple[str, str, str]],
     pictures: list[str],
+    notes: Iterable[str] = (),
 ) -> str:
-    """The page as markdown. `pictures` are data URLs."""
+    """The page as markdown. `pictures` are data URLs, `notes` what else a reader has to know."""
     lines = [f"# {_plain(record.title)}", "", f"**{record.state.value}**"]
     if record.reason:
         lines += ["", f"> {_plain(record.reason)}", "", f"When that is mended: `labelwright resume '{record.title}'`"]
     if outlook.trouble:
         lines += ["", f"**{outlook.trouble}**"]
+    for note in notes:
+        lines += ["", f"> {_plain(note)}"]
     if record.total:
         lines += ["", f"`{_bar(record.done, record.total)}` {record.done:,} of {record.total:,} images labeled"]
     facts = []

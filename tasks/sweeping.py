@@ -26,7 +26,7 @@ SHOWN = 500
 
 
 class LabelsLate(Exception):
-    """The wait is over and labels are missing; nothing is lost."""
+    """The wait is over and labels are missing: in time, or as the campaign needs a person first."""
 
 
 @contextmanager
@@ -99,7 +99,8 @@ def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> 
 def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     """Until every image is labeled. Answers the campaign's state.
 
-    An outage of the platform is waited out. Raises LabelsLate at the end of the wait; a missed deadline ends no wait.
+    An outage of the platform is waited out; a missed deadline ends no wait. Raises LabelsLate at the end of the wait,
+    or when the campaign needs a person.
     """
     end = time.monotonic() + wait_hours * 3600
     spec = CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
@@ -111,6 +112,8 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
             state = the_ledger().campaigns.get(title).state
         if state in LABELED:
             return state
+        if state is State.NEEDS_ATTENTION:
+            raise LabelsLate(f"'{title}' needs attention: {the_ledger().campaigns.get(title).reason}")
         if time.monotonic() >= end:
             record = the_ledger().campaigns.get(title)
             due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from labelwright.domain import Annotation, Box, State
+from labelwright.domain import Annotation, Box, State, Work
+from labelwright.interventions import take_up
 from labelwright.ledger import Ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.logins import forget_logins
@@ -17,7 +19,9 @@ from labelwright.settings import forget_settings
 from labelwright.spec import CampaignSpec, validate_spec
 from labelwright.tasks.campaign_images import list_missing_images, send_images, wait_for_batch
 from labelwright.tasks.campaigns import activate_campaign, create_campaign
+from labelwright.tasks.looking import look_at_some
 from labelwright.tasks.planning import FilesLeftOut, check_images, write_down_campaign
+from labelwright.tasks.repairs import STEP
 from labelwright.tasks.workbench import the_ledger
 from tests.platforms.cvat_harness import as_labeler, label_images
 from tests.platforms.cvat_standin import StandIn
@@ -193,3 +197,148 @@ def test_a_campaign_that_was_launched_before_keeps_its_images_and_is_warned_of(
     launch(spec)
     assert frames(cvat) == names() == ["photo-0.jpg", "photo-1.jpg"]
     assert "photo-1.jpg: cvat sees 61 x 40 pixels" in caplog.text
+
+
+# Tasks that are gone
+
+
+def launched(tmp_path: Path, count: int = 7, **more: Any) -> CampaignSpec:
+    for number in range(count):
+        photo(tmp_path / "photos", f"photo-{number}.jpg")
+    spec = river(tmp_path, **more)
+    launch(spec)
+    return spec
+
+
+def sweep() -> str:
+    """What a sweep does with this campaign."""
+    return look_at_some.fn(["river"]).states["river"]
+
+
+def delete_task(cvat: StandIn, number: int) -> None:
+    as_labeler(cvat, "DELETE", f"/api/tasks/{number}", None, "requester")
+
+
+def repairs() -> list[str]:
+    return [one.outcome or "" for one in the_ledger().effects.all("river") if one.step == STEP]
+
+
+def assert_repaired(cvat: StandIn, done: int) -> None:
+    assert frames(cvat) == names()
+    assert {job.assignee for job in cvat.state.jobs.values()} == {cvat.labeler1.id}, "labelers see assigned jobs only"
+    assert state() is State.ACTIVE
+    assert sweep() == "active"
+    record = the_ledger().campaigns.get("river")
+    assert (record.done, record.total) == (done, 7)
+
+
+@pytest.mark.parametrize("deleted", [1, 2])
+def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_again(
+    cvat: StandIn, tmp_path: Path, deleted: int
+) -> None:
+    spec = launched(tmp_path)
+    label_images(cvat, 1, {images()[0]: [BOAT], images()[1]: [BOAT], images()[4]: [], images()[5]: []})
+    assert sweep() == "active"
+    delete_task(cvat, deleted)
+    assert sweep() == "needs attention"
+    reason = the_ledger().campaigns.get("river").reason or ""
+    gone = {1: 4, 2: 3}[deleted]
+    assert f"{gone} of 7 images are gone from the campaign on cvat" in reason
+    assert "lost; 4 images were labeled at the last look" in reason
+    assert "labelwright resume 'river'" in reason
+    _, due = take_up("river")
+    assert due is Work.LAUNCH
+    launch(spec)
+    assert_repaired(cvat, done=2)
+    assert [one.partition(";")[0] for one in repairs()] == [f"{gone} of 7 images were gone"]
+    assert sorted(task.name for task in cvat.state.tasks.values()) == ["river 001", "river 002"]
+
+
+def test_a_launch_that_finds_a_task_deleted_reports_it_and_assigns_what_it_sends_again(
+    cvat: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = launched(tmp_path)
+    delete_task(cvat, 2)
+    caplog.clear()
+    launch(spec)
+    assert_repaired(cvat, done=0)
+    assert "3 images were on the platform and are gone: photo-4.jpg, photo-5.jpg, photo-6.jpg" in caplog.text
+    assert "labels that were drawn on them there are lost" in caplog.text
+    (note,) = repairs()
+    assert note.startswith("3 of 7 images were gone; labels on them there are lost")
+    caplog.clear()
+    launch(spec)
+    assert "gone" not in caplog.text
+    assert len(repairs()) == 1
+
+
+def test_a_campaign_all_of_whose_tasks_are_gone_is_made_again(cvat: StandIn, tmp_path: Path) -> None:
+    spec = launched(tmp_path)
+    assert sweep() == "active"
+    for number in list(cvat.state.tasks):
+        delete_task(cvat, number)
+    assert sweep() == "needs attention"
+    take_up("river")
+    launch(spec)
+    assert_repaired(cvat, done=0)
+
+
+def test_a_campaign_in_a_shared_project_all_of_whose_tasks_are_gone_is_made_again(
+    cvat: StandIn, tmp_path: Path
+) -> None:
+    spec = launched(tmp_path, options={"project": "rivers"})
+    assert sweep() == "active"
+    for number in list(cvat.state.tasks):
+        delete_task(cvat, number)
+    assert sweep() == "needs attention"
+    assert "7 of 7 images are gone" in (the_ledger().campaigns.get("river").reason or "")
+    take_up("river")
+    launch(spec)
+    assert_repaired(cvat, done=0)
+
+
+def test_an_interrupted_repair_still_assigns(cvat: StandIn, tmp_path: Path) -> None:
+    spec = launched(tmp_path)
+    delete_task(cvat, 2)
+    for batch in list_missing_images.fn("river"):
+        send_images.fn("river", batch)
+        wait_for_batch.fn("river", batch)
+    assert None in {job.assignee for job in cvat.state.jobs.values()}, "the run ends here"
+    launch(spec)
+    assert_repaired(cvat, done=0)
+
+
+def test_jobs_that_nobody_has_any_more_are_assigned_by_the_next_launch(cvat: StandIn, tmp_path: Path) -> None:
+    spec = launched(tmp_path)
+    for job in cvat.state.jobs.values():
+        job.assignee = None
+    launch(spec)
+    assert_repaired(cvat, done=0)
+
+
+def test_an_exported_campaign_whose_tasks_were_cleared_away_is_not_sent_again(cvat: StandIn, tmp_path: Path) -> None:
+    spec = launched(tmp_path)
+    for became in (State.COMPLETED, State.FINISHED, State.EXPORTED):
+        the_ledger().campaigns.move("river", became)
+    delete_task(cvat, 2)
+    launch(spec)
+    assert state() is State.EXPORTED
+    assert len(frames(cvat)) == 4
+
+
+def test_a_colleagues_task_changes_nothing_for_the_campaign_in_the_ledger(cvat: StandIn, tmp_path: Path) -> None:
+    """Also on a server that keeps no mark, and for a campaign that an earlier version launched."""
+    spec = launched(tmp_path)
+    for task in cvat.state.tasks.values():
+        task.bug_tracker = ""
+    said = {"name": "river 003", "project_id": 1}
+    other = as_labeler(cvat, "POST", "/api/tasks", said, "requester")["id"]
+    cvat.state.tasks[other].frames = [replace(cvat.state.tasks[1].frames[0], name="pilot.jpg")]
+    cvat.state.tasks[other].data = cvat.state.tasks[1].data
+    cvat.state.jobs[99] = replace(cvat.state.jobs_of(1)[0], id=99, task=other, stop=0)
+    cvat.state.tasks[1].name = "renamed"
+    label_images(cvat, 1, {image: [] for image in images()})
+    assert sweep() == "completed"
+    record = the_ledger().campaigns.get("river")
+    assert (record.done, record.total) == (7, 7)
+    assert spec.title == "river"

@@ -110,8 +110,11 @@ class Campaigns:
         with self._database.read() as connection:
             return [_campaign_from(row) for row in connection.execute(query)]
 
-    def move(self, title: str, wanted: State, why: str | None = None) -> State:
-        """Change the state. Raises IllegalMove; staying is no move and leaves no trace."""
+    def move(self, title: str, wanted: State, why: str | None = None, back_to: State | None = None) -> State:
+        """Change the state. Raises IllegalMove; staying is no move and leaves no trace.
+
+        back_to: where a campaign that needs attention goes on when it is taken up; by default where it stood.
+        """
         with self._database.write() as connection:
             row = connection.execute(
                 select(t.campaigns).where(t.campaigns.c.title == title).with_for_update()
@@ -123,7 +126,7 @@ class Campaigns:
                 return current
             values: dict[str, Any] = {"state": wanted.value, "reason": None, "state_before": None}
             if wanted is State.NEEDS_ATTENTION:
-                values.update(reason=why, state_before=current.value)
+                values.update(reason=why, state_before=(back_to or current).value)
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(values))
             made = connection.execute(
                 insert(t.moves).values(campaign=title, was=current.value, became=wanted.value, at=now(), why=why)

@@ -245,6 +245,14 @@ class Manifests:
                 statement = _update_by_name(title, remote_id=bindparam("to"), stored=1)
                 connection.execute(statement, [{"of": name, "to": remote} for name, remote in some])
 
+    def gone(self, title: str, at_most: int) -> tuple[list[str], int]:
+        """Images that the platform once had and the last listing did not: the first names, and how many there are."""
+        those = (t.images.c.campaign == title) & t.images.c.remote_id.is_not(None) & (t.images.c.stored == 0)
+        names = select(t.images.c.name).where(those).order_by(t.images.c.name).limit(at_most)
+        with self._database.read() as connection:
+            count = connection.scalar(select(func.count()).select_from(t.images).where(those)) or 0
+            return list(connection.scalars(names)), count
+
     def without_remote_id(self, title: str, at_most: int = 20) -> list[str]:
         query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.remote_id.is_(None))
         return [row.name for row in self._read(query.order_by(t.images.c.name).limit(at_most))]

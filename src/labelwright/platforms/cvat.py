@@ -339,10 +339,10 @@ class Cvat:
         return Place(project, title if self.options.project else "") if project else None
 
     def _place(self, campaign: str, *, launching: bool = False) -> Place:
-        """Raises NotFound; while launching not for a campaign whose tasks are all gone: they can be made anew."""
+        """Raises NotFound; not for a campaign that had tasks and has none any more: they can be made anew."""
         number, title = split_id(NAME, campaign)
         place = Place(self.server.project(number), title)
-        if title and not launching and not self._tasks(place):
+        if title and not launching and not self._tasks(place) and not self._recorded(place.id):
             raise NotFound(NAME, f"read campaign {campaign}", words=f"project {number} has no task of it")
         return place
 
