@@ -26,7 +26,7 @@ from .repairs import begin_repair, gone_from, reason_for
 from .reporting import log, publish_progress
 from .retrying import ANEW, RETRIED
 from .showing import publish_summary
-from .workbench import Workbench, platform_for, the_ledger
+from .workbench import Workbench, know, platform_for, the_ledger
 
 LOOK_TASKS = 100
 """Up to so many campaigns each look is a task run of its own."""
@@ -177,6 +177,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
 def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
     """One adapter for campaigns that are reached in the same way: connections are kept open."""
     spec: dict[str, Any] = record.spec
+    know(record)
     key = repr((spec.get("connection"), spec.get("platform"), spec.get("options")))
     if key not in platforms:
         platforms[key] = platform_for(CampaignSpec.model_validate(spec))

@@ -131,14 +131,29 @@ def reach(
     return name, reached
 
 
+_titles: dict[tuple[int, str, str, str], str] = {}
+"""Titles by ledger, connection, platform and the platform's id: a sweep over thousands has them at hand."""
+
+
+def _ledger_key() -> int:
+    return hash(settings().ledger_address())  # which may hold a password
+
+
+def know(record: CampaignRecord) -> None:
+    """Remember a campaign's title by the platform's id, so that it need not be looked up."""
+    if record.remote_id is not None:
+        platform = str(record.spec.get("platform"))
+        connection = str(record.spec.get("connection") or platform)
+        _titles[_ledger_key(), connection, platform, record.remote_id] = record.title
+
+
 def recorded_parents(connection: str, platform: str, campaign: str) -> frozenset[str]:
     """What the ledger knows of a campaign by its id on the platform; see `Connection.recorded`."""
-    ledger = the_ledger()
-    for record in ledger.campaigns.with_remote_id(campaign):
-        spec = record.spec
-        if spec.get("platform") == platform and (spec.get("connection") or platform) == connection:
-            return ledger.manifests.remote_parents(record.title)
-    return frozenset()
+    ledger, key = the_ledger(), (_ledger_key(), connection, platform, campaign)
+    if key not in _titles:
+        for record in ledger.campaigns.with_remote_id(campaign):
+            know(record)
+    return ledger.manifests.remote_parents(_titles[key]) if key in _titles else frozenset()
 
 
 def the_spec(title: str) -> CampaignSpec:
