@@ -108,7 +108,7 @@ class AzureEngine:
         token: str | None = None
 
         def read_page(client: ContainerClient) -> tuple[list[BlobProperties], str | None]:
-            pages = client.list_blobs(results_per_page=5000, include=WITH_METADATA).by_page(token)
+            pages: Any = client.list_blobs(results_per_page=5000, include=WITH_METADATA).by_page(token)
             page = list(next(pages, ()))
             return page, pages.continuation_token
 

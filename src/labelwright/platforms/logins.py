@@ -52,13 +52,13 @@ class Login(Generic[_T]):
                 raise copy.copy(self._denied)
             self._denied = None
             try:
-                self._session = log_in()
+                self._session = session = log_in()
             except AccessDenied as denied:
                 self._denied = denied
                 raise
             finally:
                 self._attempts += 1
-            return self._session
+            return session
 
     def ended(self, session: _T) -> None:
         """The server no longer takes this session. One that another thread began meanwhile stays."""
