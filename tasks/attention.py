@@ -32,12 +32,15 @@ REFUSALS = (
 
 
 @task(task_run_name="ask for attention to {title}", **ANEW)
-def ask_for_attention(title: str, reason: str) -> None:
-    """Write down that the campaign needs a person, and why."""
+def ask_for_attention(title: str, reason: str, back_to: State | None = None) -> None:
+    """Write down that the campaign needs a person, and why.
+
+    back_to: the state in which it goes on when the person takes it up; by default the one in which it stands.
+    """
     log().error("%s needs attention: %s", title, reason)
     if the_ledger().campaigns.find(title) is not None:
         try:
-            the_ledger().campaigns.move(title, State.NEEDS_ATTENTION, reason)
+            the_ledger().campaigns.move(title, State.NEEDS_ATTENTION, reason, back_to)
         except IllegalMove:
             log().warning("%s stays %s", title, the_ledger().campaigns.get(title).state.value)
 

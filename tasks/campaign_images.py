@@ -18,7 +18,9 @@ from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages
 from labelwright.settings import Settings
 
+from .image_sizes import Misfit, leave_out, misfits
 from .planning import FilesLeftOut, report_rejects
+from .repairs import note_gone
 from .reporting import log, publish_progress
 from .retrying import RETRIED
 from .workbench import Workbench
@@ -43,6 +45,9 @@ def list_missing_images(title: str) -> list[int]:
     """
     bench = Workbench(title)
     _take_note_of_images(bench)
+    note_gone(bench)
+    if bench.record.state in (State.FINISHED, State.EXPORTED):
+        return []  # its labels were read
     size = _batch_size(bench)
     batches = sorted({(position - 1) // size + 1 for position in bench.ledger.manifests.positions_not_stored(title)})
     log().info("%s lacks images of %d batches", title, len(batches))
@@ -52,14 +57,22 @@ def list_missing_images(title: str) -> list[int]:
 
 
 def _take_note_of_images(bench: Workbench) -> None:
+    """List what the campaign holds, until every image there has the size that it has here."""
+    while leave_out(bench, _list_images(bench)):
+        pass
+
+
+def _list_images(bench: Workbench) -> list[Misfit]:
+    """Write down what the campaign holds. Returns the images whose size differs from the manifest's."""
     platform, manifests, title = bench.platform_that(TakesImages), bench.ledger.manifests, bench.title
+    found: list[Misfit] = []
     # Until the listing is through some count as missing that are there: a kill in between is mended by the next look,
     # which is the first thing that every run does.
     manifests.mark_all_stored(title, stored=False)
     for some in stretches(platform.list_campaign_images(bench.remote_id), 2000):
         manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
-        known = manifests.known_names(title, [image.name for image in some])
-        foreign = [image.name for image in some if image.name not in known]
+        sizes = manifests.sizes_of(title, [image.name for image in some])
+        foreign = [image.name for image in some if image.name not in sizes]
         if foreign:
             raise PlatformRefused(
                 bench.platform.name,
@@ -67,6 +80,8 @@ def _take_note_of_images(bench: Workbench) -> None:
                 words=f"it holds {len(foreign)} images that are not ours: {', '.join(foreign[:5])}",
                 advice="Take them out of the campaign on the platform, then run again.",
             )
+        found += misfits(bench.platform.name, some, sizes)
+    return found
 
 
 @task(task_run_name="send-batch-{batch:03d} of {title}", **RETRIED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from labelwright.domain import LABELED, State
+from labelwright.domain import LABELED, OPEN, State
 from labelwright.labelers import LabelerKeys
 from labelwright.platforms.protocol import (
     CampaignOrder,
@@ -16,6 +16,7 @@ from labelwright.platforms.protocol import (
     RotatesLabelerKeys,
 )
 
+from .image_sizes import is_launched
 from .reporting import log
 from .retrying import RETRIED
 from .workbench import Workbench, the_ledger
@@ -90,6 +91,11 @@ def activate_campaign(title: str) -> None:
         bench.platform.activate_campaign(bench.remote_id)
         return "active"
 
+    if is_launched(bench) and bench.record.state in OPEN:
+        found = bench.platform.read_campaign(bench.remote_id)
+        if found.state is RemoteState.CREATED and found.total:
+            log().warning("%s: labelers cannot work on all of it any more; it is activated again", title)
+            bench.ledger.effects.forget(title, "activate")
     log().info("activate %s", title)
     # Said to an active campaign it does nothing, while one may look active that was never said to be: where work
     # begins with the first image, or is done as soon as that is there.
@@ -133,7 +139,7 @@ def refuse_unlabeled(title: str, state: State) -> None:
             raise NotLabeledYet(f"'{title}' needs attention: {record.reason}")
         raise NotLabeledYet(
             f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. "
-            "Finish it when all are"
+            f"{record.reason or 'Finish it when all are'}"
         )
 
 

@@ -30,7 +30,7 @@ def with_deleted_images(
     It is looked at more closely only when all images that are left are done and there are fewer than were sent.
     """
     lacking = (record.images or 0) - found.total
-    if lacking <= 0 or found.done != found.total or record.state not in OPEN | LABELED:
+    if lacking <= 0 or found.lost_with_tasks or found.done != found.total or record.state not in OPEN | LABELED:
         return found
     if before.get(GONE) != found.gone + lacking:
         gone = deleted_on_the_platform(record, platform)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Literal
 
 from prefect import task
 
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import DropboxExpired, Finding, StockItem, UploadReport, differences, open_dropbox
+from labelwright.ingest import Dropbox, DropboxExpired, Finding, StockItem, UploadReport, differences, open_dropbox
 from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
 
+from .image_sizes import Misfit, drop, is_launched, misfits, refuse, warn
 from .planning import FilesLeftOut, report_rejects
 from .reporting import log, publish_progress, report_progress
 from .retrying import RETRIED
@@ -54,7 +56,7 @@ def find_missing_images(title: str) -> list[int]:
     platform = bench.platform_that(KeepsImageSets)
     if platform.read_image_set(bench.image_set).state is not SetState.CREATED:
         return []
-    dropbox = open_dropbox(platform.dropbox(bench.image_set).value, threads=bench.settings.upload_threads)
+    dropbox = _dropbox(bench)
     manifests, size = bench.ledger.manifests, bench.settings.batch_size
     found = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
     missing, odd = 0, []
@@ -110,18 +112,27 @@ def upload_batch(title: str, batch: int) -> int:
 
 
 def _send(bench: Workbench, items: list[StockItem], note: Callable[[Image], None]) -> UploadReport:
-    platform, source = bench.platform_that(KeepsImageSets), bench.source
-
     def send() -> UploadReport:
-        url = platform.dropbox(bench.image_set).value
-        dropbox = open_dropbox(url, threads=bench.settings.upload_threads, engine=bench.settings.upload_engine)
-        return dropbox.upload(items, source.open, note)
+        return _dropbox(bench, bench.settings.upload_engine).upload(items, bench.source.open, note)
 
     try:
         return send()
-    except DropboxExpired:
-        log().info("the signature of the dropbox of %s ran out; a new one is asked for", bench.title)
+    except DropboxExpired:  # the new signature was refused too: once more from the start
+        log().info("the dropbox of %s refused its new signature too; trying once more", bench.title)
         return send()
+
+
+def _dropbox(bench: Workbench, engine: Literal["azure", "obstore"] = "azure") -> Dropbox:
+    """The image set's dropbox. A signature that runs out while it is in use is replaced by a new one."""
+    platform, image_set, title = bench.platform_that(KeepsImageSets), bench.image_set, bench.title
+    logger = log()  # of this task: uploads call from threads of their own
+
+    def renew() -> str:
+        logger.info("the signature of the dropbox of %s was refused; asking for a new one", title)
+        return platform.dropbox(image_set).value
+
+    url, threads = platform.dropbox(image_set).value, bench.settings.upload_threads
+    return open_dropbox(url, threads=threads, engine=engine, renew=renew)
 
 
 def refuse_missing(title: str) -> None:
@@ -182,11 +193,12 @@ def match_images(title: str) -> int:
     bench = Workbench(title)
     platform, manifests = bench.platform_that(KeepsImageSets), bench.ledger.manifests
 
-    def pairs() -> Iterator[tuple[str, str]]:
-        for image in platform.list_images(bench.image_set):
-            yield image.name, image.id
-
-    manifests.record_remote_ids(title, pairs())
+    found: list[Misfit] = []
+    for some in stretches(platform.list_images(bench.image_set), 2000):
+        manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
+        found += misfits(bench.platform.name, some, manifests.sizes_of(title, [image.name for image in some]))
+    if found:
+        _leave_misfits_out(bench, found)
     rejected = platform.read_image_set(bench.image_set).rejected
     for name, reason in rejected:
         manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
@@ -201,3 +213,13 @@ def match_images(title: str) -> int:
             advice="Ask the platform's operator; the images are still where they came from.",
         )
     return bench.record.images or 0
+
+
+def _leave_misfits_out(bench: Workbench, found: list[Misfit]) -> None:
+    """Images of another size stay in the set and do not come into the campaign. Raises SizesDiffer, FilesLeftOut."""
+    if is_launched(bench):
+        warn(bench, found)
+    elif any(one.step == "add images" for one in bench.ledger.effects.all(bench.title)):
+        refuse(bench, found)
+    else:
+        drop(bench, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.domain import LABELED, OPEN, State
-from labelwright.ledger import CampaignRecord, LedgerError
+from labelwright.ledger import CampaignRecord, LedgerError, campaign_lease
 from labelwright.outlook import outlook_of
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.platforms.protocol import Platform, RecallsImages, RemoteCampaign, RemoteState
@@ -24,10 +24,11 @@ from labelwright.spec import CampaignSpec
 from .attention import ask_for_attention
 from .image_counts import counts_of, excluded_since, note_image_counts, why_it_cannot_go_on, with_deleted_images
 from .platform_labels import LabelsChanged, refuse_changed_labels
+from .repairs import begin_repair, gone_from, reason_for
 from .reporting import log, publish_progress
 from .retrying import ANEW, RETRIED
 from .showing import publish_summary
-from .workbench import Workbench, platform_for, the_ledger
+from .workbench import Workbench, know, platform_for, the_ledger
 from .working import connection_of, connection_wait
 
 LOOK_TASKS = 100
@@ -53,9 +54,12 @@ def read_progress(title: str) -> State:
     return look(record, bench.platform)[0]
 
 
-def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
+def look(record: CampaignRecord, platform: Platform, busy: Callable[[], bool] = lambda: False) -> tuple[State, bool]:
     """Look once. Answers the campaign's state, and whether the look itself was written down: of an unchanged campaign
-    it is not yet."""
+    it is not yet.
+
+    busy: whether another run works on the campaign, which may be sending images that are gone again.
+    """
     ledger, title = the_ledger(), record.title
     counts = counts_of(record)
     found = with_deleted_images(record, platform.read_campaign(record.remote_id or ""), platform, counts)
@@ -78,6 +82,13 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
         publish_summary(title, platform)
     if record.state in OPEN and (why := _why_attention(record, found)):
         ask_for_attention(title, why)
+        return ledger.campaigns.get(title).state, not same
+    _warn_of_setbacks(record, found)
+    gone = gone_from(record, found)
+    if gone and not busy():
+        begin_repair(title, gone, record.images or 0)
+        ask_for_attention.fn(title, reason_for(record, platform.name, gone), State.UPLOADING)
+        publish_summary(title, platform)
         return ledger.campaigns.get(title).state, not same
     whole = found.total > 0 and found.done == found.total == record.images
     closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
@@ -105,6 +116,18 @@ def _why_attention(record: CampaignRecord, found: RemoteCampaign) -> str:
         except LabelsChanged as changed:
             return str(changed)
     return why_it_cannot_go_on(record, found)
+
+
+def _warn_of_setbacks(record: CampaignRecord, found: RemoteCampaign) -> None:
+    """What should not happen by itself, and may be somebody's decision: in the log, once."""
+    if record.state not in OPEN or record.looked_at is None:
+        return
+    if found.done < record.done:
+        words = "%s: %d images are labeled, %d were at the last look: labels are gone, or were given back"
+        log().warning(words, record.title, found.done, record.done)
+    if found.state is RemoteState.CREATED and found.total and (found.done, found.total) != (record.done, record.total):
+        words = "%s: labelers cannot work on all of it on the platform; launch it again to activate it"
+        log().warning(words, record.title)
 
 
 @dataclass(frozen=True)
@@ -151,7 +174,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
             continue
         try:
             platform = _shared(platforms, record)
-            state, written = look(record, platform)
+            state, written = look(record, platform, lambda: ledger.leases.in_hands(campaign_lease(title)))  # noqa: B023
         except PlatformUnavailable as error:
             away += 1
             troubles[title] = str(error)
@@ -185,6 +208,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
 def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
     """One adapter for campaigns that are reached in the same way: connections are kept open."""
     spec: dict[str, Any] = record.spec
+    know(record)
     key = repr((spec.get("connection"), spec.get("platform"), spec.get("options")))
     if key not in platforms:
         platforms[key] = platform_for(CampaignSpec.model_validate(spec))

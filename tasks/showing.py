@@ -19,6 +19,7 @@ from labelwright.outlook import LabelerOutlook, Outlook, in_words, labelers_of, 
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 
 from .datasets import CHART, CONTACT_SHEET
+from .repairs import repairs_of
 from .reporting import artifact_key, in_a_run, publish
 from .retrying import ANEW
 from .workbench import Workbench
@@ -46,9 +47,9 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
     ]
     pictures = [_embedded(path) for path in (bench.folder / CONTACT_SHEET, bench.folder / CHART) if path.is_file()]
     states = bench.ledger.image_states.counts([title]).get(title, {})
-    labelers = labelers_of(bench.ledger, record, moment)
+    labelers, notes = labelers_of(bench.ledger, record, moment), repairs_of(title)
     left_out = bench.ledger.left_out.find(title)
-    text = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states)
+    text = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
     publish(create_markdown_artifact, markdown=text, key=key, description=description)
 
@@ -75,13 +76,16 @@ def summary(
     left_out: LeftOutCounts | None = None,
     *,
     image_states: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
 ) -> str:
-    """The page as markdown. `pictures` are data URLs; `image_states` says how many images are not labeled, by state."""
+    """The page as markdown. `pictures` are data URLs; `image_states` says how many images are not labeled, by state;
+    `notes` are further sentences."""
     lines = [f"# {_plain(record.title)}", "", f"**{record.state.value}**"]
     if record.reason:
         lines += ["", f"> {_plain(record.reason)}", "", f"When that is mended: `labelwright resume '{record.title}'`"]
     if outlook.trouble:
         lines += ["", f"**{outlook.trouble}**"]
+    lines += [line for note in notes for line in ("", f"> {_plain(note)}")]
     if record.total:
         lines += ["", f"`{_bar(record.done, record.total)}` {record.done:,} of {record.total:,} images labeled"]
     lines += _lines_of(image_states or {}, record.title)

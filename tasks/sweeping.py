@@ -26,7 +26,7 @@ SHOWN = 500
 
 
 class LabelsLate(Exception):
-    """The wait is over and labels are missing; nothing is lost."""
+    """The wait is over and labels are missing: in time, or as the campaign needs a person first."""
 
 
 @contextmanager

@@ -89,7 +89,8 @@ def the_ledger() -> Ledger:
 
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    return reach(spec.connection_name, spec.platform, spec.options, spec.schema_of_labels().names)[1]
+    names = spec.schema_of_labels().names
+    return reach(spec.connection_name, spec.platform, spec.options, names, spec.labeler)[1]
 
 
 def credentials_of(connection: str, platform: str | None = None) -> ConnectionSettings:
@@ -104,9 +105,10 @@ def reach(
     platform: str | None = None,
     options: Mapping[str, Any] | None = None,
     labels: Iterable[str] = (),
+    labeler: str = "",
 ) -> tuple[str, Platform]:
     """A platform by its credentials' name: that of `platform`, else the one that the credentials are for. `labels` are
-    a campaign's own names.
+    a campaign's own names, `labeler` is its labeler.
 
     Answers the platform's name too. Raises SettingsError, PlatformRefused.
     """
@@ -121,10 +123,37 @@ def reach(
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=options or {},
             labels=tuple(labels),
+            labeler=labeler,
+            recorded=lambda campaign: recorded_parents(connection, name, campaign),
             requests_per_second=found.requests_per_second,
         ),
     )
     return name, reached
+
+
+_titles: dict[tuple[int, str, str, str], str] = {}
+"""Titles by ledger, connection, platform and the platform's id: a sweep over thousands has them at hand."""
+
+
+def _ledger_key() -> int:
+    return hash(settings().ledger_address())  # which may hold a password
+
+
+def know(record: CampaignRecord) -> None:
+    """Remember a campaign's title by the platform's id, so that it need not be looked up."""
+    if record.remote_id is not None:
+        platform = str(record.spec.get("platform"))
+        connection = str(record.spec.get("connection") or platform)
+        _titles[_ledger_key(), connection, platform, record.remote_id] = record.title
+
+
+def recorded_parents(connection: str, platform: str, campaign: str) -> frozenset[str]:
+    """What the ledger knows of a campaign by its id on the platform; see `Connection.recorded`."""
+    ledger, key = the_ledger(), (_ledger_key(), connection, platform, campaign)
+    if key not in _titles:
+        for record in ledger.campaigns.with_remote_id(campaign):
+            know(record)
+    return ledger.manifests.remote_parents(_titles[key]) if key in _titles else frozenset()
 
 
 def the_spec(title: str) -> CampaignSpec:

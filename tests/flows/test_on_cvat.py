@@ -94,6 +94,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(cvat, tmp_p
     tasks = sorted(cvat.state.tasks.values(), key=lambda task: task.id)
     assert [(task.name, len(task.frames)) for task in tasks] == [("river 001", 4), ("river 002", 3)]
     assert {job.assignee for job in cvat.state.jobs.values()} == {cvat.labeler1.id}
+    assert cvat.count("POST", "/auth/login") <= 1, "one login for all tasks of this process"
     cvat.seen.clear()
     launch_campaign(spec)
     assert cvat.count("POST", "/(projects|tasks|data)") == cvat.count("PATCH", "") == 0
@@ -110,6 +111,8 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(cvat, tmp_p
     first = the_ledger().campaigns.datasets("river")
     export_campaign("river")
     assert the_ledger().campaigns.datasets("river") == first
+    assert cvat.answered.count(429) == 0
+    assert cvat.count("POST", "/auth/login") <= 1, "one login for all runs of this process"
 
 
 def test_one_run_waits_finishes_and_exports_on_a_newer_server(newer, tmp_path):

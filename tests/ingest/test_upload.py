@@ -7,6 +7,7 @@ import hashlib
 import io
 import logging
 import pickle
+import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -452,3 +453,90 @@ def test_the_request_carries_the_manifests_checksum(
         "x-ms-blob-content-type": "image/jpeg",
         "if-none-match": "*",
     }.items()
+
+
+# Signatures that run out
+
+
+REFUSED = (403, {"x-ms-error-code": "AuthenticationFailed", "Content-Type": "application/xml"})
+
+
+def listing(names: list[str], marker: str = "") -> tuple[int, dict[str, str], bytes]:
+    """A page of a container's listing, as Azure writes it."""
+    blobs = "".join(
+        f"<Blob><Name>{name}</Name><Properties><Content-Length>1</Content-Length>"
+        f"<Content-MD5>xMpCOKC5I4INzFCab3WEmw==</Content-MD5><BlobType>BlockBlob</BlobType></Properties></Blob>"
+        for name in names
+    )
+    body = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
+    return 200, {"Content-Type": "application/xml"}, body.encode()
+
+
+class Signatures:
+    """Renews the signature of a URL: `sig=canary` becomes `sig=fresh1`, `sig=fresh2` and so on."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.asked = url, 0
+        self._lock = threading.Lock()
+
+    def renew(self) -> str:
+        with self._lock:
+            self.asked += 1
+            return self.url.replace("canary", f"fresh{self.asked}")
+
+
+def test_a_listing_goes_on_where_its_signature_ran_out(failing: Callable[..., str]) -> None:
+    paths: list[str] = []
+
+    def answers(path: str) -> Any:
+        paths.append(path)
+        if "marker=two" not in path:
+            return listing(["a", "b"], "two")
+        return listing(["c"]) if "sig=fresh" in path else REFUSED
+
+    signatures = Signatures(failing(answers))
+    box = open_dropbox(signatures.url, renew=signatures.renew)
+    assert [one.name for one in box.read_back()] == ["a", "b", "c"]
+    assert signatures.asked == 1
+    assert ["marker=two" in path for path in paths] == [False, True, True], "no page is listed twice"
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["whole", "in blocks"])
+def test_an_upload_goes_on_after_its_signature_ran_out(failing: Callable[..., str], engine: Any, large: bool) -> None:
+    lock, taken = threading.Lock(), []
+
+    def answers(path: str) -> Any:
+        with lock:
+            if "canary" in path and len(taken) >= 5:
+                return REFUSED
+            if "comp=" not in path or "comp=blocklist" in path:
+                taken.append(path.partition("?")[0])
+            return CREATED if "comp=" in path or not large else (404, {})
+
+    files = Files(**{str(number): b"%d" % number for number in range(20)})
+    signatures = Signatures(failing(answers))
+    box = open_dropbox(signatures.url, engine=engine, threads=4, large=0 if large else LARGE, renew=signatures.renew)
+    report = box.upload(files.items(), files.open)
+    assert (report.sent, report.present, report.failed) == (20, 0, ())
+    assert signatures.asked == 1, "one thread asks for all"
+
+
+def test_a_new_signature_that_is_refused_too_is_the_end(failing: Callable[..., str], engine: Any) -> None:
+    files = Files(**{str(number): b"%d" % number for number in range(40)})
+    signatures = Signatures(failing(lambda _: REFUSED))
+    box = open_dropbox(signatures.url, engine=engine, threads=4, renew=signatures.renew)
+    with pytest.raises(DropboxExpired):
+        box.upload(files.items(), files.open)
+    assert signatures.asked == 1
+    with pytest.raises(DropboxExpired):
+        list(open_dropbox(signatures.url, renew=signatures.renew).read_back())
+    assert signatures.asked == 2
+
+
+def test_a_signature_of_a_real_store_is_renewed(store: Store, engine: Any) -> None:
+    valid = store.new_container()
+    expired = re.sub(r"([?&])se=[^&]+", r"\g<1>se=2020-01-01T00%3A00%3A00Z", valid)
+    files = Files(a=b"1", b=b"22")
+    box = open_dropbox(expired, engine=engine, renew=lambda: valid)
+    assert box.upload(files.items(), files.open).sent == 2
+    assert sorted(one.name for one in open_dropbox(expired, renew=lambda: valid).read_back()) == ["a", "b"]

@@ -36,6 +36,26 @@ def fill(ledger: Ledger, title: str, names: list[str]) -> None:
     ledger.manifests.complete(title, mark)
 
 
+def test_the_parents_of_remote_ids_are_told(ledger, river):
+    names = [f"{number:03}.jpg" for number in range(30)]
+    fill(ledger, river, [*names, "late.jpg"])
+    ledger.campaigns.add("other", {})
+    fill(ledger, "other", ["a.jpg"])
+    ledger.manifests.record_remote_ids("other", [("a.jpg", "77/0")])
+    assert ledger.manifests.remote_parents(river) == frozenset()
+    ids = [(name, f"{(7, 70, 701)[number % 3]}/{number}") for number, name in enumerate(names)]
+    ledger.manifests.record_remote_ids(river, ids)
+    assert ledger.manifests.remote_parents(river) == {"7", "70", "701"}
+    ledger.manifests.record_remote_ids(river, [("late.jpg", "plain")])
+    assert ledger.manifests.remote_parents(river) == {"7", "70", "701"}
+
+
+def test_a_campaign_is_found_by_the_platforms_id(ledger, river):
+    ledger.campaigns.record_remote_campaign(river, "12")
+    assert [one.title for one in ledger.campaigns.with_remote_id("12")] == [river]
+    assert ledger.campaigns.with_remote_id("1") == []
+
+
 # Campaigns
 
 

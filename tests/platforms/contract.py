@@ -47,6 +47,7 @@ from labelwright.platforms.protocol import (
     ShowsCampaigns,
     TakesImages,
     TakesPredictions,
+    WithdrawsImages,
 )
 from labelwright.platforms.registry import abilities
 
@@ -449,6 +450,27 @@ class PlatformContract(ContractSuite):
             wait_for_batch(platform, made.id, 1)
         there = [image.name for image in platform.list_campaign_images(made.id)]
         assert sorted(there) == sorted(NAMES[:count])
+
+    @needing(WithdrawsImages)
+    def test_images_that_are_taken_out_are_gone_and_the_others_can_be_sent_again(self, harness: Harness) -> None:
+        job = make_job(harness)
+        platform: Any = job.platform
+        for _ in range(2):
+            platform.withdraw_images(job.campaign.id, [job.images[1]])
+        left = [image.name for image in platform.list_campaign_images(job.campaign.id)]
+        assert NAMES[1] not in left
+        kept = [NAMES[0], NAMES[2]]
+        platform.send_images(job.campaign.id, 1, [to_send(name) for name in kept if name not in left])
+        wait_for_batch(platform, job.campaign.id, 1)
+        assert sorted(image.name for image in platform.list_campaign_images(job.campaign.id)) == sorted(kept)
+
+    @needing(WithdrawsImages)
+    def test_images_that_somebody_has_labeled_are_not_taken_out(self, harness: Harness) -> None:
+        job = make_job(harness, done=2)
+        platform: Any = job.platform
+        with pytest.raises(PlatformRefused, match="begun"):
+            platform.withdraw_images(job.campaign.id, [job.images[1]])
+        assert platform.read_campaign(job.campaign.id).total == 3
 
     # What only some platforms can
 

@@ -29,6 +29,7 @@ class CvatHarness(Harness):
             "FindsDeletedImages",
             "ListsLabels",
             "TakesImages",
+            "WithdrawsImages",
             "FinishesCampaigns",
             "ReopensCampaigns",
             "DeletesCampaigns",

@@ -318,6 +318,9 @@ def tasks(cvat: StandIn, asked: Asked) -> Answer:
         state.next_id("task"), said["name"], asked.me.id, project_id, asked.organization, said.get("segment_size", 0),
         said.get("overlap"), said.get("subset", ""), said.get("assignee_id"), state.labels_from(own or []),
     )  # fmt: skip
+    made.bug_tracker = said.get("bug_tracker", "")
+    if len(made.bug_tracker) > 2000:
+        raise Refusal(400, {"bug_tracker": ["Ensure this field has no more than 2000 characters."]})
     state.tasks[made.id] = made
     cvat.tell("create:task", project_id, {"task": state.task_json(made)}, asked.me)
     return answer(201, state.task_json(made), {"Location": f"{cvat.url}/api/tasks/{made.id}"})
@@ -329,6 +332,7 @@ def task(cvat: StandIn, asked: Asked, number: str) -> Answer:
     if asked.method == "PATCH":
         said = asked.said()
         one.name = said.get("name", one.name)
+        one.bug_tracker = said.get("bug_tracker", one.bug_tracker)
         one.updated = now()
         cvat.tell("update:task", one.project, {"task": state.task_json(one), "before_update": {}}, asked.me)
     elif asked.method == "DELETE":

@@ -135,6 +135,7 @@ class Task:
     work: Import | None = None
     frames: list[Frame] = field(default_factory=list)
     deleted_frames: list[int] = field(default_factory=list)
+    bug_tracker: str = ""
     created: str = field(default_factory=now)
     updated: str = field(default_factory=now)
 
@@ -291,7 +292,7 @@ class State:
             "mode": "annotation" if one.frames else "",
             "owner": self.basic(one.owner),
             "assignee": self.basic(one.assignee),
-            "bug_tracker": "",
+            "bug_tracker": one.bug_tracker,
             "created_date": one.created,
             "updated_date": one.updated,
             "overlap": one.overlap,

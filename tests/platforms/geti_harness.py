@@ -24,7 +24,15 @@ class GetiHarness(Harness):
     """Speaks to the stand-in through `proxy`; labels go to it directly."""
 
     expected = frozenset(
-        {"Platform", "FindsDeletedImages", "ListsLabels", "TakesImages", "FinishesCampaigns", "DeletesCampaigns"}
+        {
+            "Platform",
+            "FindsDeletedImages",
+            "ListsLabels",
+            "TakesImages",
+            "WithdrawsImages",
+            "FinishesCampaigns",
+            "DeletesCampaigns",
+        }
     )
     nowhere = "0" * 24
     tells_in_the_order_of_images = False  # several are sent at a time

@@ -61,6 +61,8 @@ class Store:
     """Answers why an image of a batch is left out, or None."""
     fails: Callable[[int], str | None] = lambda batch: None
     """Answers why a batch fails as a whole, or None."""
+    lost_with_tasks: bool = False
+    """Whether images that are not there any more were deleted with a task, as on CVAT."""
 
 
 STORES: dict[str, Store] = {}
@@ -128,6 +130,7 @@ class Shelf:
             failed=len(kept.failed),
             skipped=states.count(ImageState.SKIPPED),
             gone=states.count(ImageState.GONE),
+            lost_with_tasks=self._store.lost_with_tasks,
         )
 
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:

@@ -84,6 +84,7 @@ def test_reading_labels_keeps_counts_in_the_ledger_and_the_details_in_the_folder
 def test_every_reading_of_all_labels_counts(ledger, monkeypatch):
     monkeypatch.setattr(labels, "read_labels_page", labels.read_labels_page.fn)
     monkeypatch.setattr(labels, "record_left_out", labels.record_left_out.fn)
+    monkeypatch.setattr(labels, "keep_deleted_images", labels.keep_deleted_images.fn)
     assert labels.read_all_labels("river") == 2
     assert ledger.left_out.find("river").to_dict() == COUNTS
 

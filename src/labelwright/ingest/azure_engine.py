@@ -6,12 +6,13 @@ import base64
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from labelwright.domain import Image
 from labelwright.platforms.errors import PlatformError
 
 from .azure import IMAGE_STORE, WITH_METADATA, is_folder, translated
+from .signatures import Renewable
 from .stored import StoredFile
 
 if TYPE_CHECKING:
@@ -37,17 +38,21 @@ def content_type(image: Image) -> str:
 
 
 class AzureEngine:
-    """See upload.Engine."""
+    """See upload.Engine.
 
-    def __init__(self, client: ContainerClient) -> None:
-        self._client = client
+    `renew` gives a client with a new signature. When a signature is refused, one thread asks for a new one, and what
+    was refused is tried once more with it; a listing goes on with the page at which it stood.
+    """
+
+    def __init__(self, client: ContainerClient, renew: Callable[[], ContainerClient] | None = None) -> None:
+        self._clients: Renewable[ContainerClient] = Renewable(client, renew)
 
     def put(self, image: Image, data: bytes) -> bool:
         """The request carries Content-MD5: the store refuses a body that is another one, and keeps the MD5."""
         headers = {"Content-MD5": base64.b64encode(bytes.fromhex(image.md5)).decode()}
 
-        def send() -> object:
-            return self._client.upload_blob(
+        def send(client: ContainerClient) -> object:
+            return client.upload_blob(
                 image.name,
                 data,
                 length=len(data),
@@ -57,60 +62,81 @@ class AzureEngine:
                 max_concurrency=1,
             )
 
-        return _created("keep an image", send)
+        return self._created("keep an image", send)
 
     def put_blocks(self, image: Image, pieces: Iterator[bytes]) -> bool:
         from azure.core import MatchConditions
         from azure.storage.blob import BlobBlock
 
-        blob = self._client.get_blob_client(image.name)
         # Names of blocks that nobody else uses: two senders at once cannot mix their blocks.
         attempt, blocks = uuid.uuid4().hex, []
         for number, piece in enumerate(pieces):
             block = f"{attempt}{number:08}"
             digest = base64.b64encode(hashlib.md5(piece, usedforsecurity=False).digest()).decode()
-            _asked(
-                "keep a part of an image",
-                lambda block=block, piece=piece, digest=digest: blob.stage_block(  # type: ignore[misc]
-                    block, piece, length=len(piece), headers={"Content-MD5": digest}
-                ),
-            )
+            headers = {"Content-MD5": digest}
+
+            def stage(client: ContainerClient, block: str = block, piece: bytes = piece, headers: Any = headers) -> Any:
+                blob = client.get_blob_client(image.name)
+                return blob.stage_block(block, piece, length=len(piece), headers=headers)
+
+            self._ask("keep a part of an image", stage)
             blocks.append(BlobBlock(block))
 
-        def commit() -> object:
+        def commit(client: ContainerClient) -> object:
             # The checksum of the whole has to be said: a store knows those of the parts only.
-            return blob.commit_block_list(
+            return client.get_blob_client(image.name).commit_block_list(
                 blocks, content_settings=_settings(image), match_condition=MatchConditions.IfMissing
             )
 
-        return _created("put an image together", commit)
+        return self._created("put an image together", commit)
 
     def look(self, name: str) -> StoredFile | None:
-        blob = self._client.get_blob_client(name)
+        def read_properties(client: ContainerClient) -> BlobProperties:
+            return client.get_blob_client(name).get_blob_properties()
+
         try:
-            stored = _stored(_asked("say what it holds", blob.get_blob_properties))
+            stored = _stored(self._ask("say what it holds", read_properties))
         except PlatformError as error:
             if error.status == 404:
                 return None  # if it is the container that is gone, the next put says so
             raise
         if stored.md5_hex is not None:
             return stored
-        return StoredFile(name, stored.bytes, _asked("send an image back", lambda: self._hash(name)))
-
-    def _hash(self, name: str) -> str:
-        md5 = hashlib.md5(usedforsecurity=False)
-        for chunk in self._client.download_blob(name, max_concurrency=1).chunks():
-            md5.update(chunk)
-        return md5.hexdigest()
+        return StoredFile(name, stored.bytes, self._ask("send an image back", lambda client: _hash(client, name)))
 
     def everything(self) -> Iterator[StoredFile]:
-        blobs = iter(self._client.list_blobs(results_per_page=5000, include=WITH_METADATA))
+        token: str | None = None
+
+        def read_page(client: ContainerClient) -> tuple[list[BlobProperties], str | None]:
+            pages: Any = client.list_blobs(results_per_page=5000, include=WITH_METADATA).by_page(token)
+            page = list(next(pages, ()))
+            return page, pages.continuation_token
+
         while True:
-            blob = _asked("list what it holds", lambda: next(blobs, None))
-            if blob is None:
+            page, token = self._ask("list what it holds", read_page)
+            yield from (_stored(blob) for blob in page if not is_folder(blob))
+            if not token:
                 return
-            if not is_folder(blob):
-                yield _stored(blob)
+
+    def _ask(self, verb: str, call: Callable[[ContainerClient], T]) -> T:
+        return self._clients.use(lambda client: _asked(verb, lambda: call(client)))
+
+    def _created(self, verb: str, call: Callable[[ContainerClient], object]) -> bool:
+        """False when something is there already. Azure says 409 when a condition "must be new" fails, others 412."""
+        try:
+            self._ask(verb, call)
+        except PlatformError as error:
+            if error.words in TAKEN:
+                return False
+            raise
+        return True
+
+
+def _hash(client: ContainerClient, name: str) -> str:
+    md5 = hashlib.md5(usedforsecurity=False)
+    for chunk in client.download_blob(name, max_concurrency=1).chunks():
+        md5.update(chunk)
+    return md5.hexdigest()
 
 
 def _settings(image: Image) -> ContentSettings:
@@ -122,17 +148,6 @@ def _settings(image: Image) -> ContentSettings:
 def _stored(blob: BlobProperties) -> StoredFile:
     md5 = blob.content_settings.content_md5
     return StoredFile(str(blob.name), int(blob.size), bytes(md5).hex() if md5 else None)
-
-
-def _created(verb: str, call: Callable[[], object]) -> bool:
-    """False when something is there already. Azure says 409 when a condition "must be new" fails, others 412."""
-    try:
-        _asked(verb, call)
-    except PlatformError as error:
-        if error.words in TAKEN:
-            return False
-        raise
-    return True
 
 
 def _asked(verb: str, call: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ It sends no checksum of ours and shows none, but the store computes the MD5 of e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +17,7 @@ from labelwright.platforms.errors import PlatformError
 
 from .azure import IMAGE_STORE, for_status
 from .azure_engine import TAKEN, AzureEngine, content_type
+from .signatures import Renewable
 from .stored import StoredFile
 
 _VERB = "keep an image"
@@ -36,13 +37,15 @@ class ObstoreMissing(Exception):
 
 
 class ObstoreEngine:
-    """See upload.Engine. `timeout` in seconds: to connect; a whole put may take five times that."""
+    """See upload.Engine. `timeout` in seconds: to connect; a whole put may take five times that. `renew` gives the
+    container's URL with a new signature."""
 
-    def __init__(self, container_url: str, azure: AzureEngine, *, timeout: float) -> None:
+    def __init__(
+        self, container_url: str, azure: AzureEngine, *, timeout: float, renew: Callable[[], str] | None = None
+    ) -> None:
         try:
             import obstore
             from obstore import exceptions
-            from obstore.store import AzureStore
         except ImportError:
             raise ObstoreMissing(
                 "The upload engine 'obstore' is not installed. Install labelwright[obstore], or use the engine 'azure'."
@@ -50,33 +53,27 @@ class ObstoreEngine:
         self._azure = azure
         self._put: Any = obstore.put
         self._errors: Any = exceptions
-        parts = urlsplit(container_url)
-        account, _, container = parts.path.strip("/").rpartition("/")
-        host = f"{parts.scheme}://{parts.netloc}"
-        self._store: Any = AzureStore(
-            container_name=unquote(container),
-            account_name=account.rpartition("/")[2] or str(parts.hostname).partition(".")[0],
-            endpoint=f"{host}/{account}" if account else host,
-            sas_key=parts.query,
-            client_options={
-                "allow_http": parts.scheme == "http",
-                "connect_timeout": timedelta(seconds=timeout),
-                "timeout": timedelta(seconds=5 * timeout),
-            },
-            # Every retry has to be seen by who counts retries.
-            retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
+        self._stores: Renewable[Any] = Renewable(
+            _store(container_url, timeout), None if renew is None else lambda: _store(renew(), timeout)
         )
 
     def put(self, image: Image, data: bytes) -> bool:
         try:
+            self._stores.use(lambda store: self._put_into(store, image, data))
+        except PlatformError as error:
+            if error.words in TAKEN:
+                return False
+            raise
+        return True
+
+    def _put_into(self, store: Any, image: Image, data: bytes) -> None:
+        try:
             attributes = {"Content-Type": content_type(image)}
-            self._put(self._store, image.name, data, mode="create", use_multipart=False, attributes=attributes)
+            self._put(store, image.name, data, mode="create", use_multipart=False, attributes=attributes)
         except (self._errors.BaseError, OSError) as error:  # a 404 comes as FileNotFoundError
             failure = _translated(str(error))
         else:
-            return True
-        if failure.words in TAKEN:
-            return False
+            return
         raise failure
 
     def put_blocks(self, image: Image, pieces: Iterator[bytes]) -> bool:
@@ -87,6 +84,27 @@ class ObstoreEngine:
 
     def everything(self) -> Iterator[StoredFile]:
         return self._azure.everything()
+
+
+def _store(container_url: str, timeout: float) -> Any:
+    from obstore.store import AzureStore
+
+    parts = urlsplit(container_url)
+    account, _, container = parts.path.strip("/").rpartition("/")
+    host = f"{parts.scheme}://{parts.netloc}"
+    return AzureStore(
+        container_name=unquote(container),
+        account_name=account.rpartition("/")[2] or str(parts.hostname).partition(".")[0],
+        endpoint=f"{host}/{account}" if account else host,
+        sas_key=parts.query,
+        client_options={
+            "allow_http": parts.scheme == "http",
+            "connect_timeout": timedelta(seconds=timeout),
+            "timeout": timedelta(seconds=5 * timeout),
+        },
+        # Every retry has to be seen by who counts retries.
+        retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
+    )
 
 
 def _translated(text: str) -> PlatformError:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from labelwright.domain import Image
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
@@ -16,6 +16,9 @@ from .azure import IMAGE_STORE
 from .sources import CannotRead
 from .stocktaking import StockItem, why_unreadable
 from .stored import StoredFile, why_wrong
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
 
 LARGE = 8 * 1024 * 1024
 """Bytes from which a file is sent in blocks instead of in one request."""
@@ -132,8 +135,13 @@ def open_dropbox(
     timeout: float = 60.0,
     engine: Literal["azure", "obstore"] = "azure",
     large: int = LARGE,
+    renew: Callable[[], str] | None = None,
 ) -> Dropbox:
     """A dropbox behind a container URL with its SAS (rights to read, write and list).
+
+    `renew` gives the URL with a new signature: called from any thread when a signature is refused in the middle of a
+    listing or an upload, which then goes on. Without it, or when the new signature is refused too, they raise
+    DropboxExpired.
 
     `timeout`: seconds to connect, and between two pieces of an answer. The engine "obstore" (the extra
     `labelwright[obstore]`) costs a fraction of the processor; a single put there is verified by `read_back`, since it
@@ -142,12 +150,15 @@ def open_dropbox(
     from .azure import container_client
     from .azure_engine import AzureEngine
 
-    azure = AzureEngine(container_client(container_url, threads=threads, timeout=timeout))
+    def client(url: str) -> ContainerClient:
+        return container_client(url, threads=threads, timeout=timeout)
+
+    azure = AzureEngine(client(container_url), None if renew is None else lambda: client(renew()))
     if engine == "azure":
         return Dropbox(azure, threads=threads, large=large)
     from .obstore_engine import ObstoreEngine
 
-    return Dropbox(ObstoreEngine(container_url, azure, timeout=timeout), threads=threads, large=large)
+    return Dropbox(ObstoreEngine(container_url, azure, timeout=timeout, renew=renew), threads=threads, large=large)
 
 
 def _same(image: Image, there: StoredFile) -> Outcome:

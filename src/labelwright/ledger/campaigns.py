@@ -105,8 +105,17 @@ class Campaigns:
                 found.update((row.title, _campaign_from(row)) for row in connection.execute(query))
         return [found[title] for title in titles if title in found]
 
-    def move(self, title: str, wanted: State, why: str | None = None) -> State:
-        """Change the state. Raises IllegalMove; staying is no move and leaves no trace."""
+    def with_remote_id(self, remote_id: str) -> list[CampaignRecord]:
+        """Those that a platform knows by this id: different platforms may use the same one."""
+        query = select(t.campaigns).where(t.campaigns.c.remote_id == remote_id)
+        with self._database.read() as connection:
+            return [_campaign_from(row) for row in connection.execute(query)]
+
+    def move(self, title: str, wanted: State, why: str | None = None, back_to: State | None = None) -> State:
+        """Change the state. Raises IllegalMove; staying is no move and leaves no trace.
+
+        back_to: where a campaign that needs attention goes on when it is taken up; by default where it stood.
+        """
         with self._database.write() as connection:
             row = connection.execute(
                 select(t.campaigns).where(t.campaigns.c.title == title).with_for_update()
@@ -118,7 +127,7 @@ class Campaigns:
                 return current
             values: dict[str, Any] = {"state": wanted.value, "reason": None, "state_before": None}
             if wanted is State.NEEDS_ATTENTION:
-                values.update(reason=why, state_before=current.value)
+                values.update(reason=why, state_before=(back_to or current).value)
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(values))
             made = connection.execute(
                 insert(t.moves).values(campaign=title, was=current.value, became=wanted.value, at=now(), why=why)

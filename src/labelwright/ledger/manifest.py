@@ -20,6 +20,9 @@ from .errors import LedgerError
 _STRETCH = 2000
 """Rows read or written at once: memory does not grow with the manifest."""
 
+_AFTER_SLASH = chr(ord("/") + 1)
+"""Follows every text that begins with a slash: ids are compared byte by byte."""
+
 _T = TypeVar("_T")
 
 
@@ -163,13 +166,15 @@ class Manifests:
                 return
             after = rows[-1].position
 
-    def known_names(self, title: str, names: Iterable[str]) -> set[str]:
-        """Those of the names that are in the manifest."""
-        known: set[str] = set()
+    def sizes_of(self, title: str, names: Iterable[str]) -> dict[str, Size]:
+        """Sizes of the named images as displayed; names that the manifest does not know are left out."""
+        sizes: dict[str, Size] = {}
         for some in stretches(names, 500):
-            query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.name.in_(some))
-            known.update(row.name for row in self._read(query))
-        return known
+            query = select(t.images.c.name, t.images.c.width, t.images.c.height).where(
+                t.images.c.campaign == title, t.images.c.name.in_(some)
+            )
+            sizes.update((row.name, Size(row.width, row.height)) for row in self._read(query))
+        return sizes
 
     def names_of(self, title: str, remote_ids: Iterable[str]) -> dict[str, str]:
         """Our names of images by the platform's ids; those that the manifest does not know are left out."""
@@ -180,6 +185,26 @@ class Manifests:
             )
             names.update((row.remote_id, row.name) for row in self._read(query))
         return names
+
+    def remote_parents(self, title: str) -> frozenset[str]:
+        """What stands before the slash of the platform's ids, where they are of the form PARENT/NUMBER.
+
+        One short query for each: an index leads from one to the next, however many images each holds.
+        """
+        parents: set[str] = set()
+        after = ""
+        with self._database.read() as connection:
+            while True:
+                query = select(func.min(t.images.c.remote_id)).where(
+                    t.images.c.campaign == title, t.images.c.remote_id > after
+                )
+                found = connection.scalar(query)
+                if found is None:
+                    return frozenset(parents)
+                parent, slash, _ = found.partition("/")
+                if slash:
+                    parents.add(parent)
+                after = f"{parent}{_AFTER_SLASH}" if slash else found
 
     def last_position(self, title: str) -> int:
         with self._database.read() as connection:
@@ -219,6 +244,14 @@ class Manifests:
             with self._database.write() as connection:
                 statement = _update_by_name(title, remote_id=bindparam("to"), stored=1)
                 connection.execute(statement, [{"of": name, "to": remote} for name, remote in some])
+
+    def gone(self, title: str, at_most: int) -> tuple[list[str], int]:
+        """Images that the platform once had and the last listing did not: the first names, and how many there are."""
+        those = (t.images.c.campaign == title) & t.images.c.remote_id.is_not(None) & (t.images.c.stored == 0)
+        names = select(t.images.c.name).where(those).order_by(t.images.c.name).limit(at_most)
+        with self._database.read() as connection:
+            count = connection.scalar(select(func.count()).select_from(t.images).where(those)) or 0
+            return list(connection.scalars(names)), count
 
     def without_remote_id(self, title: str, at_most: int = 20) -> list[str]:
         query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.remote_id.is_(None))

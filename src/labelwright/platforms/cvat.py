@@ -6,15 +6,15 @@ only when it was accepted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from labelwright.domain import LabeledImage, LabelSchema
 
-from . import cvat_jobs, cvat_labels, cvat_predictions, cvat_webhooks
+from . import cvat_jobs, cvat_labels, cvat_predictions, cvat_webhooks, cvat_withdrawals
 from .cvat_annotations import LeftOut
-from .cvat_campaigns import Place, by_task, split_id, standing, task_name
+from .cvat_campaigns import Place, by_task, refuse_others_project, split_id, standing, task_name, tasks_in
 from .cvat_client import NAME
 from .cvat_exports import Export, What
 from .cvat_imports import covered
@@ -24,6 +24,7 @@ from .cvat_schema import differences, labels_for, missing_from
 from .cvat_server import Server
 from .cvat_shapes import CvatJob, CvatProject, CvatTask, DoneMeans, JobState, Stage
 from .errors import NotFound, PlatformRefused
+from .logins import Login, shared_login
 from .protocol import (
     CampaignOrder,
     ImageToSend,
@@ -55,20 +56,42 @@ def connect(connection: Connection) -> Cvat:
     if not token.value:
         advice = "Set key and secret to user name and password, or the key alone to a token."
         raise PlatformRefused(NAME, "connect", words="the settings hold neither password nor token", advice=advice)
-    return Cvat(connection.url, user, token, options)
+    login = shared_login(NAME, connection.url, user, token)
+    return Cvat(
+        connection.url,
+        user,
+        token,
+        options,
+        login=login,
+        labeler=connection.labeler,
+        recorded=connection.recorded,
+    )
 
 
 class Cvat:
     """Campaigns on one server, as one user.
 
     A campaign's id is that of its project, or "PROJECT/title" in a project that it shares; an image's is "TASK/FRAME".
+    `labeler` is that of the campaign, for when no task tells it. `recorded` gives, for a campaign's id, the ids of the
+    tasks that are known to hold its images.
     """
 
     name = NAME
 
-    def __init__(self, url: str, user: str, secret: Secret, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        secret: Secret,
+        options: Options | None = None,
+        *,
+        login: Login[str] | None = None,
+        labeler: str = "",
+        recorded: Callable[[str], Collection[str]] = lambda _: (),
+    ) -> None:
+        self._own_labeler, self._recorded = labeler, recorded
         self.options = options or Options()
-        self.server = Server(url, user, secret, self.options)
+        self.server = Server(url, user, secret, self.options, login)
         self._client = self.server.client
         self._webhook_secret = cvat_webhooks.secret_for(self._client.url, secret)
 
@@ -86,7 +109,7 @@ class Cvat:
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
         place = self._find(title)
-        tasks = self._tasks(place) if place else []
+        tasks = self._tasks(place, launching=True) if place else []
         return self._standing(place, tasks) if place and tasks else None
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
@@ -97,13 +120,15 @@ class Cvat:
             place = Place(made, order.title if self.options.project else "")
         else:
             self._agree_on_labels(place.project, order.labels)
+        tasks = self._tasks(place, launching=True)
+        if not tasks and not place.shared:
+            refuse_others_project(NAME, place, self.server.tasks_of(place.project.id))
         if order.instructions and place.project.guide is None:
             self.server.put_guide(place.project.id, order.instructions)
-        if not self._tasks(place):
-            name = task_name(order.title, 1)
+        if not tasks:
             # Options say it again each time; the campaign's own labeler is kept by the task until jobs are there.
             labeler = people[0] if people and not self.options.labelers else None
-            self.server.create_task(name, place.project.id, assignee=labeler)
+            self._create_task(place, (), 1, labeler)
         return self.read_campaign(place.id)
 
     def activate_campaign(self, campaign: str) -> None:
@@ -144,8 +169,8 @@ class Cvat:
         return self.options.images_per_task
 
     def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
-        place = self._place(campaign)
-        tasks = self._tasks(place)
+        place = self._place(campaign, launching=True)
+        tasks = self._tasks(place, launching=True)
         jobs = by_task(self._jobs(place, tasks))
         for task in tasks:
             if covered(task, jobs.get(task.id, ())):
@@ -153,19 +178,15 @@ class Cvat:
                     yield RemoteImage(f"{task.id}/{number}", name_of(frame.name), frame.width, frame.height)
 
     def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
-        place = self._place(campaign)
-        every = self._tasks(place)
-        ours = [task for task in every if place.batch_of(task.name) == batch]
-
-        def create(number: int) -> CvatTask:
-            name = task_name(place.title, batch, number)
-            return self.server.create_task(name, place.project.id, assignee=self._labeler(every))
-
-        self.server.fill(ours, images, create)
+        place = self._place(campaign, launching=True)
+        every = self._tasks(place, launching=True)
+        ours = [task for task in every if place.batch_of(task) == batch]
+        filled = [task for task in ours if task.size]
+        self.server.fill(ours, images, lambda _: self._create_task(place, filled, batch, self._labeler(every)))
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
-        place = self._place(campaign)
-        ours = [task for task in self._tasks(place) if place.batch_of(task.name) == batch]
+        place = self._place(campaign, launching=True)
+        ours = [task for task in self._tasks(place, launching=True) if place.batch_of(task) == batch]
         found = [self.server.read_import(task) for task in ours if task.has_data or task.size]
         for state in (SetState.FAILED, SetState.FINISHING, SetState.CREATED):
             for one in found:
@@ -174,6 +195,13 @@ class Cvat:
         return RemoteBatch(SetState.FINISHED if found else SetState.CREATED)
 
     # What only some platforms can
+
+    def withdraw_images(self, campaign: str, images: Sequence[str]) -> None:
+        """By tasks: the other images of a task go with them."""
+        place = self._place(campaign, launching=True)
+        tasks = self._tasks(place, launching=True)
+        verb = f"take images out of campaign {campaign}"
+        cvat_withdrawals.withdraw(self.server, verb, tasks, by_task(self._jobs(place, tasks)), images)
 
     def finish_campaign(self, campaign: str) -> None:
         """Every job is accepted: that is what CVAT itself calls completed."""
@@ -223,15 +251,16 @@ class Cvat:
                 cvat_jobs.move(self._client, job, Stage.ANNOTATION, JobState.IN_PROGRESS, user)
 
     def delete_campaign(self, campaign: str) -> None:
-        """Of a project that others share only the campaign's tasks are deleted."""
+        """Of a project in which others have tasks too only the campaign's are deleted."""
         try:
             place = self._place(campaign)
         except NotFound:
             return
-        if not place.shared:
+        tasks = self._tasks(place, launching=True)
+        if not place.shared and len(tasks) == len(self.server.tasks_of(place.project.id)):
             self.server.delete_project(place.project.id)
         else:
-            for task in reversed(self._tasks(place)):  # as long as the first one is there the campaign is
+            for task in reversed(tasks):  # as long as the first one is there the campaign is
                 self.server.delete_task(task.id)
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
@@ -320,15 +349,24 @@ class Cvat:
         project = self.server.find_project(self.options.project or title)
         return Place(project, title if self.options.project else "") if project else None
 
-    def _place(self, campaign: str) -> Place:
+    def _place(self, campaign: str, *, launching: bool = False) -> Place:
+        """Raises NotFound; not for a campaign that had tasks and has none any more: they can be made anew."""
         number, title = split_id(NAME, campaign)
         place = Place(self.server.project(number), title)
-        if title and not self._tasks(place):
+        if title and not launching and not self._tasks(place) and not self._recorded(place.id):
             raise NotFound(NAME, f"read campaign {campaign}", words=f"project {number} has no task of it")
         return place
 
-    def _tasks(self, place: Place) -> list[CvatTask]:
-        return [task for task in self.server.tasks_of(place.project.id) if place.batch_of(task.name) is not None]
+    def _tasks(self, place: Place, *, launching: bool = False) -> list[CvatTask]:
+        listed = self.server.tasks_of(place.project.id)
+        ids = {int(task) for task in self._recorded(place.id) if task.isdecimal()}
+        return tasks_in(place, listed, ids, launching=launching)
+
+    def _create_task(self, place: Place, tasks: Sequence[CvatTask], batch: int, assignee: int | None) -> CvatTask:
+        """A further task of a batch, marked as the campaign's. `tasks` are those of the batch that hold images."""
+        number = place.next_number(tasks, batch)
+        name, marker = task_name(place.title, batch, number), place.marker(self._client.url, batch, number)
+        return self.server.create_task(name, place.project.id, assignee=assignee, marker=marker)
 
     def _jobs(self, place: Place, tasks: Sequence[CvatTask]) -> list[CvatJob]:
         ours = {task.id for task in tasks if task.size}
@@ -358,8 +396,16 @@ class Cvat:
         return self.server.people.ids(self.options.labelers or (labeler,)) if self.options.assign else []
 
     def _assignees(self, tasks: Sequence[CvatTask]) -> list[int]:
+        if self.options.labelers:
+            return self.server.people.ids(self.options.labelers)
         labeler = self._labeler(tasks)
-        return self.server.people.ids(self.options.labelers) or ([] if labeler is None else [labeler])
+        return [] if labeler is None else [labeler]
 
     def _labeler(self, tasks: Sequence[CvatTask]) -> int | None:
-        return next((task.assignee for task in tasks if task.assignee is not None), None)
+        """Whom the tasks were assigned to; when those that tell it are gone, whom the campaign names."""
+        for task in tasks:
+            if task.assignee is not None:
+                return task.assignee
+        if not self.options.assign or self.options.labelers or not self._own_labeler:
+            return None
+        return self.server.people.id(self._own_labeler)

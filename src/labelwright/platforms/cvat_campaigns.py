@@ -1,23 +1,30 @@
 """Where a campaign is on CVAT: a project of its own, or tasks of its name in a project that is shared.
 
-A campaign's tasks are called by its title and a batch's number, "river 001". The first one is made with the campaign,
+A campaign's tasks are named by its title and a batch's number, "river 001". The first one is made with the campaign,
 empty: a campaign is there when that task is, so that one whose making was interrupted is made to its end. Its assignee
 is the labeler, until jobs exist that can be assigned.
+
+Names do not tell whose a task is: colleagues make tasks in the same project, under any name, and rename ours. So each
+task that a campaign makes is marked as the campaign's when it is created, and the ledger knows the ids of those whose
+images are in its manifest. By their name alone tasks are found only where no mark says more: those of campaigns that
+were launched before tasks were marked.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from .cvat_imports import covered
 from .cvat_shapes import CvatJob, CvatProject, CvatTask, DoneMeans
-from .errors import NotFound
+from .errors import NotFound, PlatformRefused
 from .protocol import LabelerProgress, RemoteCampaign, RemoteState
 
-_NUMBERED = re.compile(r"(.*) (\d{3,})(?:\.\d+)?", re.DOTALL)
+_NUMBERED = re.compile(r"(.*) (\d{3,})(?:\.(\d+))?", re.DOTALL)
+_MARKED = re.compile(r".*#labelwright=(.*):(\d{3,})\.(\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +42,76 @@ class Place:
     def title(self) -> str:
         return self.shared or self.project.name
 
-    def batch_of(self, task: str) -> int | None:
-        """The batch whose images a task of this name holds; None: it is no task of the campaign."""
-        found = _NUMBERED.fullmatch(task)
-        return int(found[2]) if found and (not self.shared or found[1] == self.shared) else None
+    def marker(self, url: str, batch: int, number: int) -> str:
+        """What marks a task as the campaign's. It begins with the project's address, since CVAT's page shows the field
+        as a link."""
+        return f"{url}/projects/{self.project.id}#labelwright={self.id}:{batch:03d}.{number}"
+
+    def number_of(self, task: CvatTask) -> tuple[int, int] | None:
+        """Batch and number by which a task is marked as the campaign's. None: it is not."""
+        found = _MARKED.fullmatch(task.marker)
+        return (int(found[2]), int(found[3])) if found and found[1] == self.id else None
+
+    def named(self, task: CvatTask) -> tuple[int, int] | None:
+        """Batch and number by the name of a task that nothing marks as anybody's. None: it is called otherwise."""
+        found = _NUMBERED.fullmatch(task.name)
+        if found is None or found[1] != self.title or _MARKED.fullmatch(task.marker):
+            return None
+        return int(found[2]), int(found[3] or 1)
+
+    def batch_of(self, task: CvatTask) -> int | None:
+        """The batch whose images a task of the campaign holds. None: nobody knows, as it was renamed."""
+        found = self.number_of(task) or self.named(task)
+        return found[0] if found else None
+
+    def next_number(self, tasks: Iterable[CvatTask], batch: int) -> int:
+        """The number of a further task of a batch: the first that is free."""
+        taken = {
+            found[1] for task in tasks if (found := self.number_of(task) or self.named(task)) and found[0] == batch
+        }
+        return next(number for number in count(1) if number not in taken)
+
+
+def tasks_in(place: Place, listed: Sequence[CvatTask], recorded: Collection[int], *, launching: bool) -> list[CvatTask]:
+    """Those of a project's tasks that the campaign made, the oldest first.
+
+    `recorded` are the ids that the ledger knows. `launching`: also unmarked tasks of the campaign's name that it does
+    not know yet, on servers that keep no mark.
+    """
+    marked = _without_copies(place, listed, recorded)
+    known = [task for task in listed if task.id in recorded and task not in marked]
+    named = [task for task in listed if task.id not in recorded and place.named(task)]
+    if marked:
+        # What an earlier version launched and this one went on with: what is unmarked was there before.
+        begun_earlier = bool(known) or not any(task.id in recorded for task in marked)
+        first = min(task.id for task in marked)
+        named = [task for task in named if begun_earlier and task.id < first]
+    if known and not launching:
+        named = []
+    return sorted((*marked, *known, *named), key=lambda task: task.id)
+
+
+def _without_copies(place: Place, listed: Sequence[CvatTask], recorded: Collection[int]) -> list[CvatTask]:
+    """Marked tasks; of those with one mark and images the recorded one, or else the oldest. Others are copies: CVAT's
+    backup of a task holds its mark too."""
+    found: dict[tuple[int, int], list[CvatTask]] = defaultdict(list)
+    for task in sorted(listed, key=lambda task: (task.id not in recorded, task.id)):
+        number = place.number_of(task)
+        if number is not None and not (task.size and any(other.size for other in found[number])):
+            found[number].append(task)
+    return [task for tasks in found.values() for task in tasks]
+
+
+def refuse_others_project(platform: str, place: Place, tasks: Sequence[CvatTask]) -> None:
+    """Raises PlatformRefused for a project of the campaign's title with `tasks` that others made in it.
+
+    An empty one may be left from a launch that broke off.
+    """
+    if tasks:
+        told = f"project {place.project.id} '{place.title}' exists and holds tasks that are not the campaign's: "
+        told += ", ".join(f"'{task.name}'" for task in tasks[:5])
+        advice = "Give the campaign another title, or name the project in the option 'project' to share it."
+        raise PlatformRefused(platform, f"create campaign '{place.title}'", words=told, advice=advice)
 
 
 def task_name(title: str, batch: int, number: int = 1) -> str:
@@ -85,6 +158,7 @@ def standing(
         done=done,
         total=total,
         labelers=_progress(ours, means),
+        lost_with_tasks=True,
     )
 
 

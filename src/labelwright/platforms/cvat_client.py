@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -20,6 +19,7 @@ from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .exchanges import Reply, Wanted
 from .fields import Fields
 from .http import Http
+from .logins import Login
 from .protocol import Secret
 
 NAME = "cvat"
@@ -38,24 +38,21 @@ class Credentials:
     `Bearer`.
     """
 
-    def __init__(self, login: Callable[[], str] | None, token: str = "") -> None:
-        self._login, self._token = login, token
-        self._lock = threading.Lock()
+    def __init__(self, log_in: Callable[[], str] | None, token: str, login: Login[str]) -> None:
+        self._log_in, self._token, self._login = log_in, token, login
 
     def header(self) -> Mapping[str, Secret]:
-        with self._lock:
-            if not self._token and self._login is not None:
-                self._token = self._login()
-            kind = "Token" if self._login or _REST_TOKEN.fullmatch(self._token) else "Bearer"
-            return {"Authorization": Secret(f"{kind} {self._token}")}
+        token = self._token if self._log_in is None else self._login.enter(self._log_in)
+        kind = "Token" if self._log_in or _REST_TOKEN.fullmatch(token) else "Bearer"
+        return {"Authorization": Secret(f"{kind} {token}")}
 
     def forget(self, header: Mapping[str, Secret]) -> bool:
         """The server no longer takes this header. Answers whether a new login may give another one."""
-        if self._login is None:
+        if self._log_in is None:
             return False
-        with self._lock:
-            if header["Authorization"].value == f"Token {self._token}":
-                self._token = ""
+        token = self._login.session
+        if token is not None and header["Authorization"].value == f"Token {token}":
+            self._login.ended(token)
         return True
 
 
@@ -63,7 +60,8 @@ class Client:
     """Calls to one server as one user in one organization ("" is the user's own workspace).
 
     With a user and a password it logs in at the first call, and once more when the token is refused. A user with an @
-    is an e-mail address. Its repr shows no secret.
+    is an e-mail address. `login` is the one that other clients share; by default the client has its own. Its repr
+    shows no secret.
     """
 
     def __init__(
@@ -76,11 +74,13 @@ class Client:
         timeout: tuple[float, float] = (5.0, 60.0),
         patience: float = 60.0,
         page_size: int = 100,
+        login: Login[str] | None = None,
     ) -> None:
         url = url.strip().rstrip("/").removesuffix("/api")
         self._anonymous = Http(NAME, url, timeout=timeout, patience=patience)
         self._user, self._secret = user, secret
-        self._credentials = Credentials(self._log_in if user else None, "" if user else secret.value)
+        token = "" if user else secret.value
+        self._credentials = Credentials(self._log_in if user else None, token, login or Login())
         # An export with its images may be long in coming.
         self._http = Http(NAME, url, headers=self._credentials.header, timeout=timeout, patience=patience, whole=3600)
         self._headers = {"Accept": ACCEPT, **({"X-Organization": organization} if organization else {})}

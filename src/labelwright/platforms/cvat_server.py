@@ -14,13 +14,14 @@ from .cvat_schema import CvatLabels, label_from
 from .cvat_shapes import UNTOLD, CvatFrames, CvatProject, CvatTask, frames_from, project_from, task_from
 from .cvat_uploads import File, Uploads, upload
 from .errors import NotFound, PlatformRefused
+from .logins import Login
 from .protocol import ImageToSend, RemoteBatch, Secret, SetState
 
 
 class Server:
     """One server as one user sees it. Tasks and uploads are made by the options."""
 
-    def __init__(self, url: str, user: str, secret: Secret, options: Options) -> None:
+    def __init__(self, url: str, user: str, secret: Secret, options: Options, login: Login[str] | None = None) -> None:
         self.options = options
         self.client = Client(
             url,
@@ -30,6 +31,7 @@ class Server:
             timeout=(options.connect_seconds, options.timeout_seconds),
             patience=options.patience_seconds,
             page_size=options.page_size,
+            login=login,
         )
         self.people = cvat_jobs.People(self.client, invite=options.invite)
         self._requests: dict[int, str] = {}
@@ -94,8 +96,8 @@ class Server:
     def task(self, task: int) -> CvatTask:
         return task_from(self.client.call(f"read task {task}", "GET", f"/api/tasks/{task}"))
 
-    def create_task(self, name: str, project: int, *, assignee: int | None = None) -> CvatTask:
-        """An empty task. Names are not unique: the caller has looked for it."""
+    def create_task(self, name: str, project: int, *, assignee: int | None = None, marker: str = "") -> CvatTask:
+        """An empty task. Names are not unique: the caller has looked for it. `marker` is kept with it as sent."""
         o = self.options
         said: dict[str, Any] = {"name": name, "project_id": project, "overlap": o.overlap}
         if o.segment_size:
@@ -104,6 +106,8 @@ class Server:
             said["subset"] = o.subset
         if assignee is not None:
             said["assignee_id"] = assignee
+        if marker:
+            said["bug_tracker"] = marker
         return task_from(self.client.call(f"create task '{name}'", "POST", "/api/tasks", json=said))
 
     def delete_task(self, task: int) -> None:

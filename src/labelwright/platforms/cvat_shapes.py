@@ -64,6 +64,8 @@ class CvatTask:
     assignee: int | None
     overlap: int
     segment_size: int
+    marker: str = ""
+    """Its field `bug_tracker`, which CVAT keeps as it was sent: there stands whose task it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def task_from(item: Fields) -> CvatTask:
         assignee=_person(item),
         overlap=_perhaps(item, "overlap") or 0,
         segment_size=_perhaps(item, "segment_size") or 0,
+        marker=item.text("bug_tracker") if item.has("bug_tracker") else "",
     )
 
 

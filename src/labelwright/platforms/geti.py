@@ -22,6 +22,7 @@ from .geti_projects import CannotBe, NewTask, normal_kind
 from .geti_session import NAME, GetiSession
 from .geti_shapes import GetiMedium, GetiProject
 from .geti_threads import in_parallel
+from .logins import shared_login
 from .protocol import (
     CampaignOrder,
     ImageToSend,
@@ -90,12 +91,13 @@ def connect(connection: Connection) -> Geti:
         timeout=(options.connect_seconds, options.timeout_seconds),
         patience=options.patience_seconds,
         threads=options.threads,
+        login=shared_login(NAME, connection.url, user, Secret(hidden)),
     )
     return Geti(session, options)
 
 
 class Geti:
-    """Platform, TakesImages, FinishesCampaigns, DeletesCampaigns, FindsDeletedImages and ListsLabels.
+    """Platform, TakesImages, FinishesCampaigns, DeletesCampaigns, WithdrawsImages, FindsDeletedImages and ListsLabels.
 
     `client` has every call of the servers.
     """
@@ -211,6 +213,17 @@ class Geti:
         return RemoteBatch(SetState.FINISHED)
 
     # What only some platforms can
+
+    def withdraw_images(self, campaign: str, images: Sequence[str]) -> None:
+        project = self.client.project(campaign)
+        wanted = set(images)
+        media = [medium for medium in self.client.media(project) if medium.id in wanted]
+        begun = [medium.name for medium in media if set(medium.states.values()) - {"none"}]
+        if begun:
+            told = f"somebody has begun to annotate {len(begun)} of them: {', '.join(begun[:10])}"
+            raise PlatformRefused(NAME, f"take images out of campaign {campaign}", words=told)
+        for medium in media:
+            self.client.delete_medium(project, medium)
 
     def finish_campaign(self, campaign: str) -> None:
         project = self.client.project(campaign)

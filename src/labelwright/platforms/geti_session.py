@@ -7,7 +7,6 @@ page, a form posted to that page's own address, redirects back, and a cookie `_o
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .exchanges import Answer, Sink, Upload, Wanted
 from .http import Http
+from .logins import Login
 from .multipart import UrlForm
 from .protocol import Secret
 
@@ -25,6 +25,7 @@ _MOST_REDIRECTS = 12
 _LOG_IN = "log in"
 _MOVED = (301, 307, 308)
 
+Cookies = dict[str, str]
 _Got = TypeVar("_Got")
 
 
@@ -32,6 +33,7 @@ class GetiSession:
     """A server and a credential. Safe to share between threads; its repr shows no secret.
 
     With a user, `secret` is the password; without one it is a personal access token. Neither: a server without login.
+    `login` is the one that other sessions share; by default the session has its own.
     """
 
     def __init__(
@@ -44,11 +46,10 @@ class GetiSession:
         patience: float = 60.0,
         threads: int = 32,
         whole: float = 3600.0,
+        login: Login[Cookies] | None = None,
     ) -> None:
         self._user, self._secret = user, secret
-        self._cookies: dict[str, str] = {}
-        self._logins = 0
-        self._lock = threading.Lock()
+        self._login: Login[Cookies] = login or Login()
         self._http = Http(
             NAME,
             host_of(url),
@@ -73,8 +74,8 @@ class GetiSession:
 
     def log_in(self) -> None:
         """Begin a session where one is needed. Raises AccessDenied when user or password are wrong."""
-        if self._user and not self._cookies:
-            self._log_in_again(0)
+        if self._user:
+            self._login.enter(self._dance)
 
     def ask(
         self,
@@ -114,7 +115,7 @@ class GetiSession:
 
     def _with_session(self, once: Callable[[], _Got], repeatable: bool) -> _Got:
         self.log_in()
-        logins = self._logins
+        cookies = self._login.session
         try:
             return once()
         except PlatformError as failure:
@@ -128,23 +129,18 @@ class GetiSession:
                 ended = failure
         if self.has_token:
             raise ended
-        self._log_in_again(logins)
+        if cookies is not None:
+            self._login.ended(cookies)
+        self.log_in()
         if ended.status == 200 and not repeatable:
             raise ended
         return once()
 
     # Logging in
 
-    def _log_in_again(self, seen: int) -> None:
-        """`seen` is the number of logins that the caller knew of: of many threads only one logs in."""
-        with self._lock:
-            if self._logins == seen:
-                self._cookies = self._dance()
-                self._logins += 1
-
-    def _dance(self) -> dict[str, str]:
+    def _dance(self) -> Cookies:
         """The session's cookies; none from a server that has no login."""
-        cookies: dict[str, str] = {}
+        cookies: Cookies = {}
         path, page = self._follow(LOGIN_PAGE, cookies)
         form = page.status == 200 and b"password" in page.body.lower()
         if page.status == 404 or (path == LOGIN_PAGE and not form and page.status < 500 and self._is_open()):
@@ -200,7 +196,7 @@ class GetiSession:
     def _credential(self) -> dict[str, str | Secret]:
         if self.has_token:
             return {"x-api-key": self._secret}
-        cookies = {name: value for name, value in self._cookies.items() if name}
+        cookies = {name: value for name, value in (self._login.session or {}).items() if name}
         return {"Cookie": Secret(_cookie_header(cookies))} if cookies else {}
 
     def _is_open(self) -> bool:

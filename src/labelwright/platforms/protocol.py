@@ -99,6 +99,8 @@ class RemoteCampaign:
     gone: int = 0
     """Of the images counted in `done` and `total`: those that were deleted on the platform. Where the platform keeps
     nothing of a deleted image, `total` is smaller instead."""
+    lost_with_tasks: bool = False
+    """Images missing from `total` are those of deleted tasks, which are sent again; else single images were deleted."""
     labels: PlatformLabels | None = None
     """Where the same answers tell them; None: ask by `ListsLabels`."""
 
@@ -342,6 +344,16 @@ class ListsLabels(Protocol):
 
     def list_labels(self, campaign: str) -> PlatformLabels | None:
         """The labels of the campaign as they are on the platform now; None where it does not tell them."""
+
+
+@runtime_checkable
+class WithdrawsImages(Protocol):
+    """Images can be taken out of a campaign again before its labelers begin."""
+
+    def withdraw_images(self, campaign: str, images: Sequence[str]) -> None:
+        """Take images (by the platform's ids) out of the campaign. Others may go with them, which are to be sent again:
+        the caller lists what is there. Said twice it does no harm. Raises PlatformRefused, with nothing taken out, when
+        somebody has begun to label them."""
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -26,6 +26,11 @@ class Connection:
     """Those of the platform's own options model."""
     labels: tuple[str, ...] = ()
     """The campaign's own names of labels, for platforms that change their spelling."""
+    labeler: str = ""
+    """Of the campaign: for platforms that no longer know it when they are to assign work again."""
+    recorded: Callable[[str], Collection[str]] = field(default=lambda _: (), repr=False)
+    """For a campaign's id on the platform: what the platform calls the parts that hold its images, as the ledger knows
+    them (the first part of images' ids, before a slash)."""
     requests_per_second: float | None = None
     """What this process may ask of the server, all its threads together."""
 

@@ -7,6 +7,7 @@ and the first request goes alone.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import threading
@@ -20,6 +21,7 @@ from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, Plat
 from .exchanges import Unexplained, Upload, Wanted
 from .fields import Fields
 from .http import Http
+from .logins import Login, shared_login
 from .protocol import Secret
 
 NAME = "remo"
@@ -56,9 +58,10 @@ class RemoSession:
         timeout: tuple[float, float] = (5.0, 60.0),
         patience: float = 60.0,
         seconds: float = 3600.0,
+        login: Login[str] | None = None,
     ) -> None:
         self._key, self._secret, self._seconds = key, secret, seconds
-        self._headers: dict[str, Secret] = {}
+        self._login: Login[str] = login or Login()
         self._server: Server | None = None
         self._opening = threading.RLock()
         self._logging_in = threading.local()
@@ -67,7 +70,7 @@ class RemoSession:
         self._http = Http(
             NAME,
             url,
-            headers=lambda: {} if getattr(self._logging_in, "now", False) else self._headers,
+            headers=self._credential,
             timeout=timeout,
             patience=patience,
             cookies=True,
@@ -91,8 +94,7 @@ class RemoSession:
         with self._opening:
             if self._server is None:
                 server = self._read_version()
-                if not self._headers:
-                    self._log_in()
+                self._login.enter(self._log_in)
                 self._http.keep_cookie("sessionid", secrets.token_hex(16))
                 self._server = server
             return self._server
@@ -176,16 +178,19 @@ class RemoSession:
     def _logged_in(self, ask: Callable[[], Any]) -> Any:
         """Ask; after a token that was taken away (a logout by anybody does that) log in anew and ask once more."""
         self.server()
-        before = self._headers
+        token = self._login.enter(self._log_in)
         try:
             return ask()
         except AccessDenied as denied:
             if denied.status != 401 or not self._key:
                 raise
-        with self._opening:
-            if self._headers is before:
-                self._log_in()
+        self._login.ended(token)
+        self._login.enter(self._log_in)
         return ask()
+
+    def _credential(self) -> dict[str, Secret]:
+        token = None if getattr(self._logging_in, "now", False) else self._login.session
+        return {} if token is None else {"Authorization": Secret(f"Token {token}")}
 
     # Opening
 
@@ -204,10 +209,10 @@ class RemoSession:
         numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
         return Server(version, not numbers or numbers >= _UPLOAD_SESSIONS)
 
-    def _log_in(self) -> None:
+    def _log_in(self) -> str:
+        """The token. Raises AccessDenied when e-mail address or password are wrong."""
         if not self._key:
-            self._headers = {"Authorization": Secret(f"Token {self._secret.value}")}
-            return
+            return self._secret.value
         verb, self._logging_in.now = "log in", True
         body = {"email": self._key, "password": self._secret.value}
         failure: PlatformError
@@ -220,8 +225,7 @@ class RemoSession:
             advice = "The key is an e-mail address, the secret its password. Without a key the secret is a token."
             failure = AccessDenied(NAME, verb, status=400, words=words, advice=advice)
         else:
-            self._headers = {"Authorization": Secret(f"Token {answer.text('key')}")}
-            return
+            return answer.text("key")
         finally:
             self._logging_in.now = False
         raise failure
@@ -255,5 +259,16 @@ def shared_session(url: str, key: str, secret: Secret, **how: Any) -> RemoSessio
     name = sha256(said.encode()).hexdigest()
     with _lock:
         if name not in _sessions:
-            _sessions[name] = RemoSession(url, key, secret, **how)
+            login = shared_login(NAME, url, key, secret)
+            _sessions[name] = RemoSession(url, key, secret, login=login, **how)
         return _sessions[name]
+
+
+def _after_fork() -> None:
+    """A forked process must not write to the connections of its parent."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _sessions.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
