@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+from .batches import for_each
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .geti_archive import ArchivedMedium, ArchivedProject, BackupRefused, SaidScene, archived_tasks, said, said_labels
 from .geti_backup_folder import (
@@ -30,7 +31,6 @@ from .geti_client import GetiClient
 from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes
 from .geti_session import NAME
 from .geti_shapes import GetiMedium, GetiProject, GetiScene
-from .geti_threads import in_parallel
 
 _PAGE = 200
 """So few that a task which meets an outage has little to do again."""
@@ -100,7 +100,7 @@ def save_page(
         begun.note(saved)
         return saved
 
-    write_page(folder, f"{number:05d}", list(in_parallel(save, media, threads)))
+    write_page(folder, f"{number:05d}", for_each(save, media, threads))
     begun.forget()
     return len(media), following
 
@@ -167,7 +167,7 @@ def compare_saved_page(client: GetiClient, project: str, folder: Path, page: str
         return report
 
     report = Report()
-    for one in in_parallel(compare, backup.page(page), threads):
+    for one in for_each(compare, backup.page(page), threads):
         report.merge(one)
     return report
 

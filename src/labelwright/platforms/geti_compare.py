@@ -14,6 +14,7 @@ from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, SaidAnn
 from .geti_backup_folder import HashingFile, hash_of
 from .geti_client import GetiClient
 from .geti_configuration import ITERATIONS, keyed, parameters
+from .geti_pictures import pixel_difference
 from .geti_session import NAME
 from .geti_shapes import GetiMedium, GetiProject, Unit
 
@@ -30,10 +31,16 @@ class Report:
 
     differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
+    """What could not be read, of the backup or of the server: nobody knows whether it is the same."""
+    reencoded: list[str] = field(default_factory=list)
+    """Images that the server gives in another encoding, with the same pixels but for what encoding loses."""
 
     def merge(self, other: Report) -> None:
         self.differences += other.differences
         self.notes += other.notes
+        self.not_compared += other.not_compared
+        self.reencoded += other.reencoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +227,8 @@ def _told(one: _Plain) -> str:
 def compare_files(
     client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, wanted: ArchivedMedium, path: Path
 ) -> Report:
-    """The file of the backup beside what the server gives now: by hash, and where a server wrote an image anew by its
-    pixels."""
+    """The file of the backup beside what the server gives now: by hash, and by pixels within the tolerance of
+    geti_pictures where the server re-encoded an image."""
     where = _where(wanted)
     if not path.is_file():
         return Report([f"{where}: {wanted.file} is not there"])
@@ -231,9 +238,14 @@ def compare_files(
     client.download(project, medium, into, dataset=dataset)
     if into.sha256 == wanted.sha256:
         return Report()
-    if wanted.type == "image" and _same_pixels(path, into):
-        return Report(notes=[f"{where}: the server wrote the file anew; its pixels are the same"])
-    return Report([f"{where}: the server's file has another hash ({into.sha256[:12]}, not {wanted.sha256[:12]})"])
+    found = pixel_difference(path, into.content()) if wanted.type == "image" else None
+    if found is not None and found.is_reencoding:
+        told = f"pixels differ by {found.most} of 255 levels at most" if found.most else "pixels are the same"
+        return Report(reencoded=[f"{where}: re-encoded by the server, {told}"])
+    told = f"another hash ({into.sha256[:12]}, not {wanted.sha256[:12]})"
+    if found is not None:
+        told += f", and its pixels differ by up to {found.most} of 255 levels, {found.mean:.1f} on average"
+    return Report([f"{where}: the server's file has {told}"])
 
 
 def same_file(
@@ -247,15 +259,3 @@ class _Nowhere:
 
     def write(self, part: bytes) -> int:
         return len(part)
-
-
-def _same_pixels(path: Path, given: HashingFile) -> bool:
-    from PIL import Image, ImageChops, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as ours, Image.open(io.BytesIO(given.content())) as theirs:
-            if ours.size != theirs.size:
-                return False
-            return ImageChops.difference(ours.convert("RGBA"), theirs.convert("RGBA")).getbbox(alpha_only=False) is None
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
-        return False

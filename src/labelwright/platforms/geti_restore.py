@@ -1,95 +1,32 @@
 """From a folder onto a server, as a new project: created, auto-train off, media up, annotations, then configuration.
 
 A journal beside the work says what is there already: which project was made, and which medium of the backup became
-which of the server. An upload is known by its answer alone, and an answer may be lost: whoever goes on after a break
-looks at the server first, and takes what nobody knows of for what is missing when it is the same file. Saying
-annotations again does no harm.
+which of the server. An upload is written down before it is sent, and its response may be lost: geti_lost_uploads finds
+what arrived all the same. Saying annotations again does no harm.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from .batches import for_each
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
 from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, Backup, SaidScene, archived_tasks, label_ids
 from .geti_backup import page_size, scenes_of
 from .geti_backup_folder import is_inside
 from .geti_client import GetiClient
-from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes, same_file
+from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes
 from .geti_configuration import keyed
+from .geti_journal import Journal
+from .geti_lost_uploads import PageUploads, by_name
 from .geti_projects import NewTask
 from .geti_session import NAME
 from .geti_shapes import GetiAnnotation, GetiMedium, GetiProject, Unit
-from .geti_threads import in_parallel
 
 _VIDEO_SECONDS = 100.0
 """How long a server may take to make a video's frames (its own client waits as long)."""
-
-
-class Journal:
-    """What a restore did, in a folder of its own: a line an effect, written before and after it. Thread-safe."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def lines(self, name: str) -> Iterator[dict[str, Any]]:
-        path = self.folder / f"{name}.jsonl"
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue  # the last line of a process that was killed
-
-    def write(self, name: str, **said: Any) -> None:
-        with self._lock, (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
-            if file.tell() and not _ends_well(self.folder / f"{name}.jsonl"):
-                file.write("\n")
-            file.write(json.dumps(said) + "\n")
-
-    def project(self) -> str | None:
-        return next((str(line["id"]) for line in self.lines("project") if "id" in line), None)
-
-    def targets(self, page: str) -> dict[str, str]:
-        """Of each medium of the backup its id on the server."""
-        return {line["medium"]: line["target"] for line in self.lines(f"page-{page}") if "target" in line}
-
-    def refused(self, page: str) -> dict[str, str]:
-        """Of each medium whose annotations the server did not take, why."""
-        found: dict[str, str] = {}
-        for line in self.lines(f"page-{page}"):
-            if "refused" in line:
-                found[line["refused"]] = line["words"]
-            found.pop(line.get("annotated", ""), None)
-        return found
-
-    def begun(self, page: str) -> bool:
-        """Whether this page was begun before and not ended."""
-        lines = list(self.lines(f"page-{page}"))
-        return bool(lines) and "end" not in lines[-1]
-
-    def all_targets(self) -> dict[str, tuple[str, str]]:
-        """Of each id on the server: page and medium."""
-        found: dict[str, tuple[str, str]] = {}
-        for path in sorted(self.folder.glob("page-*.jsonl")):
-            page = path.stem.removeprefix("page-")
-            found |= {target: (page, medium) for medium, target in self.targets(page).items()}
-        return found
-
-
-def _ends_well(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, io.SEEK_END)
-        return file.read(1) == b"\n"
 
 
 def begin(client: GetiClient, backup: Backup, name: str, journal: Journal) -> str:
@@ -151,36 +88,48 @@ def dataset_for(project: GetiProject, archived: ArchivedProject, name: str) -> s
 def restore_page(
     client: GetiClient, backup: Backup, page: str, project: str, journal: Journal, threads: int = 8
 ) -> int:
-    """Send the media of a page that are not there, and say what was said of them. Answers how many media it has."""
+    """Send the media of a page that are not there, and their annotations. Returns how many media it has.
+
+    Transport errors cost one medium: the others are sent, then those that failed are looked for and sent again. Media
+    of one name go one after the other, so that it is known which of them a lost response belongs to.
+    """
     archived, media = backup.project(), backup.page(page)
     made = client.project(project)
+    uploads = PageUploads(client, made, backup, page, journal)
     if journal.begun(page):
-        _adopt(client, made, archived, backup, media, page, journal)
-    targets = journal.targets(page)
+        uploads.find_lost(media)
     annotated = {line["annotated"] for line in journal.lines(f"page-{page}") if "annotated" in line}
     journal.write(f"page-{page}", begin=page)
     labels = {label: None for one in media for scene in one.scenes for a in scene.annotations for label, _ in a.labels}
     ids = label_ids(made, labels)
 
-    def restore(one: ArchivedMedium) -> None:
-        dataset = dataset_for(made, archived, one.dataset)
-        target = targets.get(one.id)
-        if target is None:
-            target = _upload(client, made, backup, one, dataset)
-            journal.write(f"page-{page}", medium=one.id, target=target)
-        if one.id not in annotated:
+    def restore(group: list[ArchivedMedium]) -> None:
+        for one in group:
+            if one.id in annotated:
+                continue
+            dataset = dataset_for(made, archived, one.dataset)
+            target = uploads.targets.get(one.id)
+            if target is None:
+                uploads.intend(one)
+                sent = _upload(client, made, backup, one, dataset)
+                target = sent.id
+                uploads.settle(one, sent)
             refused = _annotate(client, made, one, target, dataset, archived.unit, ids)
-            journal.write(
-                f"page-{page}", **({"refused": one.id, "words": refused} if refused else {"annotated": one.id})
-            )
+            outcome = {"refused": one.id, "words": refused} if refused else {"annotated": one.id}
+            journal.write(f"page-{page}", **outcome)
+            annotated.add(one.id)
 
-    for _ in in_parallel(restore, media, threads):
-        pass
+    def look(failed: list[list[ArchivedMedium]]) -> list[list[ArchivedMedium]]:
+        uploads.find_lost([one for group in failed for one in group])
+        return failed
+
+    for_each(restore, by_name(media), threads, before_retry=look)
+    uploads.remove_late_arrivals(media)
     journal.write(f"page-{page}", end=page)
     return len(media)
 
 
-def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: ArchivedMedium, dataset: str) -> str:
+def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: ArchivedMedium, dataset: str) -> GetiMedium:
     if not is_inside(backup.folder, one.file):
         raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=f"{one.file} is not in the backup")
     path = backup.folder / one.file
@@ -190,7 +139,7 @@ def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: Archi
     sent = client.upload(project, f"{one.name}{path.suffix}", lambda: path.open("rb"), kind=one.type, dataset=dataset)
     if one.type == "video":
         _wait_for_video(client, project, sent, dataset)
-    return sent.id
+    return sent
 
 
 def _wait_for_video(client: GetiClient, project: GetiProject, sent: GetiMedium, dataset: str) -> None:
@@ -228,34 +177,6 @@ def _annotate(
                 raise
             return refused.words or "it says nothing more"
     return ""
-
-
-def _adopt(
-    client: GetiClient,
-    project: GetiProject,
-    archived: ArchivedProject,
-    backup: Backup,
-    media: list[ArchivedMedium],
-    page: str,
-    journal: Journal,
-) -> None:
-    """Uploads whose answers were lost: media on the server that nobody knows of, of the same name and size as one that
-    is missing, and the same file."""
-    known, targets = journal.all_targets(), journal.targets(page)
-    missing = [one for one in media if one.id not in targets]
-    for name, kind in {(one.dataset, one.type) for one in missing}:
-        dataset = dataset_for(project, archived, name)
-        for there in client.media(project, kind, dataset, page_size(client)):
-            if there.id in known:
-                continue
-            for one in missing:
-                like = (one.dataset, one.type, one.name, one.width, one.height)
-                if like != (name, kind, there.name, there.width, there.height):
-                    continue
-                if same_file(client, project, there, dataset, one, backup.folder / one.file):
-                    journal.write(f"page-{page}", medium=one.id, target=there.id)
-                    missing.remove(one)
-                    break
 
 
 def end(client: GetiClient, backup: Backup, project: str, auto_train: bool | None = None) -> None:
@@ -330,7 +251,7 @@ def compare_page(
         return report
 
     report = Report()
-    for one in in_parallel(compare, backup.page(page), threads):
+    for one in for_each(compare, backup.page(page), threads):
         report.merge(one)
     return report
 
