@@ -87,6 +87,14 @@ def compare_backup(connection: str, project: str, folder: str) -> Report:
     return report
 
 
+def not_saved(folder: str) -> list[str]:
+    """What is not in the backup since the server refused to tell it, in words; each is logged as a warning."""
+    found = geti_backup.what_is_not_saved(open_backup(Path(folder)))
+    for one in found:
+        log().warning("not in the backup: %s", one)
+    return found
+
+
 # Restore
 
 

@@ -208,9 +208,10 @@ def show_project_copy(found: dict[str, Any], as_json: bool) -> None:
     for note in found.get("notes", [])[:50]:
         out.print(f"note: {escape(note)}")
     for one in found.get("not_saved", []):
-        out.print(f"not in the backup: {escape(one)}")
+        out.print(f"warning: {escape(one)}")
     if "differences" in found:
         not_compared = found.get("not_compared", [])
         for one in not_compared:
-            out.print(f"not compared: {escape(one)}")
+            if one not in found.get("not_saved", []):
+                out.print(f"not compared: {escape(one)}")
         out.print("compared: no difference" + (" in what could be compared" if not_compared else ""))

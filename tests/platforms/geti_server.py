@@ -149,6 +149,8 @@ class GetiServer:
         """Of which 2.x tells in one answer what was said of them, whatever is asked."""
         self.late: list[tuple[str, Any, bytes]] = []
         """Requests that were cut and are acted on later: path, headers, body."""
+        self.refused_media = ""
+        """A kind of media that this server does not know."""
         self.pages_left_unready = 0
         self.delay = 0.0
         """Seconds that every answer takes."""
@@ -1066,6 +1068,8 @@ class _Handler(BaseHTTPRequestHandler):
             if rule["operator"].lower() != "equal":
                 raise Refused(400, "bad_request", "operator")
             name, value = rule["field"].lower(), rule["value"].lower()
+            if name == "media_type" and value == server.refused_media:
+                raise Refused(404, "not_found", f"there is no {value}")
             if name == "media_type":
                 everything = [one for one in everything if one.kind == value]
             elif name == "annotation_scene_state":

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import NotFound
-from .fields import Fields
 from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, SaidAnnotation, SaidLabel, SaidScene
 from .geti_backup_folder import HashingFile, hash_of
 from .geti_client import GetiClient
-from .geti_configuration import ITERATIONS, keyed, parameters
+from .geti_parameters import Parameters
 from .geti_pictures import pixel_difference
-from .geti_session import NAME
 from .geti_shapes import GetiMedium, GetiProject, Unit
 
 _A_THOUSANDTH = 1e-3
 """Of a pixel: what going from fractions to pixels and back may cost."""
 _HALF = 0.5 + _A_THOUSANDTH
 _NUMBERS = ("x", "y", "width", "height", "angle")
-_OWN = ("auto_training", *ITERATIONS)
 
 
 @dataclass
@@ -43,43 +39,9 @@ class Report:
         self.reencoded += other.reencoded
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """What can be set of a project, told by places of tasks instead of ids."""
-
-    auto_train: bool | None
-    iterations: Mapping[str, int]
-    others: Mapping[str, Any]
-
-
-def archived_parameters(client: GetiClient, project: GetiProject) -> Parameters:
-    """Auto-train, iterations, and every other value; nothing from a server that has no configuration."""
-    places = {task.id: str(place) for place, task in enumerate(project.trained)}
-    titles = {task.title: str(place) for place, task in enumerate(project.trained)}
-    try:
-        auto_train = client.auto_train(project)
-        iterations = {titles[title]: number for title, number in client.iterations(project).items()}
-        others = dict(_others(client, project, places))
-    except NotFound:
-        return Parameters(None, {}, {})
-    return Parameters(auto_train, iterations, others)
-
-
-def _others(client: GetiClient, project: GetiProject, places: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    found = Fields(NAME, "read the configuration", client.configuration(project))
-    if client.dialect.patches_configuration:
-        for task in found.each("task_configs"):
-            place = places.get(task.id("task_id"), "")
-            for group in ("training", "auto_training"):
-                for one in keyed(task.json, group):
-                    if one["key"] != "enable" or group != "auto_training":
-                        yield f"{place}/{group}/{one['key']}", one["value"]
-        return
-    chains = [(places.get(task.id("task_id"), ""), task.each("components")) for task in found.each("task_chain")]
-    for place, components in [("", found.each("global")), *chains]:
-        for parameter in parameters(list(components)):
-            if parameter.name not in _OWN and parameter.editable:
-                yield f"{place}/{parameter.key}", parameter.value
+def not_saved(project: ArchivedProject) -> list[str]:
+    """What of a project is not in its backup, each with the reason."""
+    return [f"{what} is not in the backup: {why}" for what, why in project.not_read.items()]
 
 
 def compare_projects(
@@ -91,13 +53,20 @@ def compare_projects(
         report.differences.append(f"the kind is '{project.kind}', not '{wanted.kind}'")
     for place, (ours, theirs) in enumerate(zip(wanted.tasks, tasks, strict=False)):
         _compare_labels(report, ours, theirs, place)
-    if wanted.auto_train is not None and now.auto_train is not wanted.auto_train:
+    report.not_compared += not_saved(wanted)
+    report.not_compared += [
+        f"{what} of the server {why}" for what, why in now.not_read.items() if what not in wanted.not_read
+    ]
+    auto_train_known = wanted.auto_train is not None and (now.auto_train is not None or not now.not_read)
+    if auto_train_known and now.auto_train is not wanted.auto_train:
         report.differences.append(f"auto-train is {now.auto_train}, not {wanted.auto_train}")
     for what, ours_, theirs_ in (
         ("iterations of task", wanted.iterations, now.iterations),
         ("parameter", wanted.parameters, now.others),
     ):
         for key, value in ours_.items():
+            if key not in theirs_ and now.not_read:
+                continue  # not compared, as said above
             if key not in theirs_:
                 report.notes.append(f"{what} {key} is {value!r} in the backup, and does not exist here")
             elif theirs_[key] != value:

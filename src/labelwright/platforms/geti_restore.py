@@ -14,13 +14,14 @@ from typing import Any
 from .batches import for_each
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
 from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, Backup, SaidScene, archived_tasks, label_ids
-from .geti_backup import page_size, scenes_of
+from .geti_backup import annotations_not_saved, has_videos, page_size, scenes_of
 from .geti_backup_folder import is_inside
 from .geti_client import GetiClient
-from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes
+from .geti_compare import Report, compare_files, compare_projects, compare_scenes
 from .geti_configuration import keyed
 from .geti_journal import Journal
 from .geti_lost_uploads import PageUploads, by_name
+from .geti_parameters import archived_parameters, read_or_note
 from .geti_projects import NewTask
 from .geti_session import NAME
 from .geti_shapes import GetiAnnotation, GetiMedium, GetiProject, Unit
@@ -40,7 +41,7 @@ def begin(client: GetiClient, backup: Backup, name: str, journal: Journal) -> st
         journal.write("project", id=known)
     client.wait_until_ready(known)
     project = client.project(known)
-    if client.auto_train(project):
+    if read_or_note({}, "auto-train", lambda: client.auto_train(project)):
         client.set_auto_train(project, False)
     _make_datasets(client, project, archived)
     return known
@@ -114,7 +115,8 @@ def restore_page(
                 sent = _upload(client, made, backup, one, dataset)
                 target = sent.id
                 uploads.settle(one, sent)
-            refused = _annotate(client, made, one, target, dataset, archived.unit, ids)
+            sized = with_size(client, made, one, target, dataset)
+            refused = _annotate(client, made, sized, target, dataset, archived.unit, ids)
             outcome = {"refused": one.id, "words": refused} if refused else {"annotated": one.id}
             journal.write(f"page-{page}", **outcome)
             annotated.add(one.id)
@@ -127,6 +129,18 @@ def restore_page(
     uploads.remove_late_arrivals(media)
     journal.write(f"page-{page}", end=page)
     return len(media)
+
+
+def with_size(
+    client: GetiClient, project: GetiProject, one: ArchivedMedium, target: str, dataset: str
+) -> ArchivedMedium:
+    """A medium with its width and height: those of videos in folders of geti-sdk are known by the server alone."""
+    if one.width or not one.scenes:
+        return one
+    for there in client.media(project, one.type, dataset, page_size(client)):
+        if there.id == target:
+            return replace(one, width=there.width, height=there.height)
+    return one
 
 
 def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: ArchivedMedium, dataset: str) -> GetiMedium:
@@ -237,6 +251,7 @@ def compare_page(
         if target is None:
             return Report([f"{one.type} '{one.name}' ({one.id}) is not there"])
         dataset = dataset_for(made, archived, one.dataset)
+        one = with_size(client, made, one, target, dataset)
         medium = GetiMedium(target, one.name, one.type, one.width, one.height, "", {})
         try:
             report = compare_files(client, made, medium, dataset, one, backup.folder / one.file)
@@ -247,6 +262,8 @@ def compare_page(
             report.differences.append(
                 f"{one.type} '{one.name}' ({one.id}): its annotations were refused: {refused[one.id]}"
             )
+        if one.not_read:
+            report.differences.append(annotations_not_saved(one))
         report.merge(compare_scenes(one, archived.unit, scenes, client.unit))
         return report
 
@@ -271,11 +288,14 @@ def compare_project(
         for one in backup.page(page)
         if (target := targets.get(one.id)) is not None
     }
+    unknown: dict[str, str] = {}
     for dataset, dataset_name in made.datasets:
-        for kind in ("image", "video"):
+        kinds = ("image", "video") if has_videos(client, made, dataset, dataset_name, unknown) else ("image",)
+        for kind in kinds:
             for medium in client.media(made, kind, dataset, page_size(client)):
                 wanted = expected.pop(medium.id, None)
-                found = (kind, medium.name, medium.width, medium.height)
+                size = (medium.width, medium.height) if wanted is None or wanted[2] else (0, 0)
+                found = (kind, medium.name, *size)
                 if wanted is None:
                     report.differences.append(f"{kind} '{medium.name}' ({medium.id}) is not in the backup")
                     continue
@@ -285,6 +305,7 @@ def compare_project(
                 if len(archived.datasets) > 1 and home == dataset != made.dataset and dataset_name != wanted[4]:
                     report.differences.append(f"{kind} '{medium.name}' is in '{dataset_name}', not '{wanted[4]}'")
     report.differences += [f"{kind} '{name}' is gone from the server" for kind, name, *_ in expected.values()]
+    report.not_compared += [f"{what} {why}" for what, why in unknown.items()]
     if len(archived.datasets) > len(made.datasets):
         lost = ", ".join(archived.datasets[len(made.datasets) :])
         report.differences.append(f"this server has one dataset a project: media of {lost} are in the first")
