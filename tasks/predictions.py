@@ -11,7 +11,8 @@ from typing import Any
 from prefect import task
 
 from labelwright.domain import Annotation, Box, LabeledImage, Polygon
-from labelwright.ledger import stretches
+from labelwright.ledger import ManifestEntry, stretches
+from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import TakesPredictions
 
 from .reporting import log
@@ -35,8 +36,8 @@ def put_predictions(title: str, coco: str) -> int:
     bench = Workbench(title)
     platform = bench.platform_that(TakesPredictions)
     predicted = _by_name(coco)
-    put = 0
-    for entries in stretches(bench.ledger.manifests.entries(title), IMAGES_A_CALL):
+
+    def put(entries: list[ManifestEntry]) -> int:
         images = [
             LabeledImage(entry.image.name, entry.image.size, tuple(predicted[entry.image.name]), entry.remote_id or "")
             for entry in entries
@@ -44,9 +45,11 @@ def put_predictions(title: str, coco: str) -> int:
         ]
         if images:
             platform.put_predictions(bench.remote_id, images)
-            put += len(images)
-            log().info("%d images of %s bear predictions", put, title)
-    return put
+        return len(images)
+
+    total = sum(for_each(put, stretches(bench.ledger.manifests.entries(title), IMAGES_A_CALL), 1))
+    log().info("%d images of %s bear predictions", total, title)
+    return total
 
 
 def _by_name(coco: str) -> dict[str, list[Annotation]]:

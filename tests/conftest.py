@@ -16,3 +16,9 @@ for name in [name for name in os.environ if name.startswith("LABELWRIGHT_CONNECT
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches try what failed again without the pauses that real servers need."""
     monkeypatch.setattr("labelwright.platforms.batches.PAUSES", (0.01, 0.02, 0.03, 0.04, 0.05))
+
+
+@pytest.fixture
+def no_batch_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fault is raised, as after the last try of a batch."""
+    monkeypatch.setattr("labelwright.platforms.batches.PAUSES", ())

@@ -128,20 +128,19 @@ def test_a_campaign_runs_from_folder_to_datasets_on_geti(prefect_server, servers
 
 def test_400_images_are_launched_at_once_over_a_flaky_network(prefect_server, servers, tmp_path, monkeypatch):
     """3 % of the requests are cut and 3 % answered 503."""
-    old, _ = servers
+    _, new = servers
     make_photos(tmp_path / "photos", 400)
-    monkeypatch.setattr("labelwright.platforms.batches.PAUSES", (0.01, 0.02, 0.03, 0.04, 0.05))
-    with FaultProxy(("127.0.0.1", old.port)) as proxy:
-        monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__GETI__URL", proxy.url)
+    with FaultProxy(("127.0.0.1", new.port)) as proxy:
+        monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__NEWER__URL", proxy.url)
         forget_settings()
         flaky(proxy)
-        labels = [{"name": "boat", "geometry": "box"}]
-        spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "out", platform="geti", labels=labels)
+        more = {"platform": "geti", "connection": "newer", "labels": [{"name": "boat", "geometry": "box"}]}
+        spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "out", **more)
         launch_campaign(spec)
         uploads = proxy.seen("POST", "media/images$")
         assert sum(one.fault is not None for one in uploads) >= 12
         assert sum(one.forwarded for one in uploads) == 400
-    (project,) = [one for one in old.projects.values() if one.name == spec.title]
+    (project,) = [one for one in new.projects.values() if one.name == spec.title]
     (media,) = project.media.values()
     assert len(media) == 400
     assert open_ledger(settings().ledger_address()).campaigns.get(spec.title).state.value == "active"

@@ -7,6 +7,7 @@ the trailing slash and an `Origin`; its `Location` names the host as the server 
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,6 +17,7 @@ from typing import BinaryIO
 
 from urllib3.filepost import encode_multipart_formdata
 
+from . import batches
 from .cvat_client import NAME, Client, json_of
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
 
@@ -108,7 +110,19 @@ def _send_together(client: Client, verb: str, path: str, files: Sequence[File], 
             kind = guess_type(file.name)[0] or "application/octet-stream"
             fields.append((f"client_files[{number}]", (file.name, content.read(), kind)))
     body, form = encode_multipart_formdata(fields)
-    client.ask(verb, "POST", path, body=body, headers={"Upload-Multiple": "", "Content-Type": form}, wanted="nothing")
+    headers = {"Upload-Multiple": "", "Content-Type": form}
+    for pause in (*batches.PAUSES, None):
+        try:
+            client.ask(verb, "POST", path, body=body, headers=headers, wanted="nothing")
+        except PlatformUnavailable as error:
+            # Of a request whose connection was cut nobody knows which files arrived, and in which state: it is repeated
+            # only when the server says that it did nothing. Otherwise the task is made anew.
+            wait = max(pause or 0.0, error.retry_after or 0.0)
+            if pause is None or error.status not in (429, 503) or wait > batches.LONGEST_WAIT:
+                raise
+            time.sleep(wait)
+        else:
+            return
 
 
 def _send_by_tus(client: Client, verb: str, path: str, file: File, part: int) -> None:
