@@ -70,6 +70,7 @@ def test_jpegs_that_sonoma_creek_reencodes_are_restored_and_reported_as_such(tmp
         save(client, again, tmp_path / "second")
         report = differences_from_source(client, again, tmp_path / "second")
         assert (report.differences, report.reencoded) == ([], [])
+        assert any("JPEGs re-encoded by the server" in note for note in report.notes)
 
 
 def test_the_backups_own_verification_takes_a_reencoding_for_the_same_image(tmp_path):

@@ -42,7 +42,7 @@ from .geti_duplicates import is_annotated
 from .geti_parameters import archived_parameters, read_or_note, why_not_read
 from .geti_sdk_layout import is_sdk_folder
 from .geti_session import NAME
-from .geti_shapes import GetiMedium, GetiProject, GetiScene
+from .geti_shapes import GetiMedium, GetiProject, GetiScene, Unit
 
 _PAGE = 200
 """So few that a task which meets an outage has little to do again."""
@@ -58,6 +58,7 @@ _ENDINGS = (
 )
 _KNOWN = (".jpg", ".png", ".bmp", ".tif", ".webp", ".mp4", ".mov", ".avi", ".mkv")
 """What `_ending` answers."""
+_SC_JPEGS = "Sonoma Creek gives JPEGs re-encoded by the server: the files are those, not the bytes that were uploaded"
 _LONGEST = 160
 """Bytes of a file's name that come from a medium's: beside them an id and an ending fit into 255."""
 _OTHER = re.compile(r"[^\w.() +-]")
@@ -213,6 +214,8 @@ def compare_saved_project(client: GetiClient, project: str, folder: Path) -> Rep
     archived, unknown = backup.project(), dict[str, str]()
     report = compare_projects(archived, found, now, archived_tasks(found))
     saved = {one.id: (one.type, one.name, one.width, one.height) for one in backup.media()}
+    if client.unit is Unit.FRACTIONS and any(one.file.endswith(".jpg") for one in backup.media()):
+        report.notes.append(_SC_JPEGS)
     for dataset, name in found.datasets:
         for kind in ("image", "video"):
             if kind == "video" and (
