@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import random
+import threading
+import time
+from collections import Counter
 
 import pytest
 from PIL import Image, ImageDraw
@@ -145,15 +148,16 @@ def test_a_lossless_file_with_other_pixels_is_a_difference_however_small(tmp_pat
 def test_a_restored_image_whose_answer_was_lost_comes_once(version, pauses, how, tmp_path, monkeypatch):
     """Eight images, two lost answers. Four are of one name and three of these of the same bytes."""
     same = textured(7)
-    files = [(f"{number}.jpg", textured(number)) for number in range(4)]
-    files += [("x.jpg", same), ("x.png", photo(8, (96, 64))), ("x.jpeg", same), ("x.jpg", same)]
+    files = [("x.png", photo(8, (96, 64))), ("x.jpg", same), ("x.jpeg", same), ("x.jpg", same)]
+    files += [(f"{number}.jpg", textured(number)) for number in range(4)]
     with geti_server(version) as server:
         client = client_of(server, page_size=None)
         project = jpegs(client, files)
         save(client, project, tmp_path / "backup")
         monkeypatch.setattr("labelwright.platforms.batches.PAUSES", pauses)
         journal = Journal(tmp_path / "journal")
-        server.break_next("POST", "media/images$", how)
+        server.requests.clear()
+        server.break_next("POST", "media/images$", how, times=2 if pauses else 1)
         while True:
             try:
                 restored = bring_back(client, tmp_path / "backup", "again", journal)
@@ -162,13 +166,42 @@ def test_a_restored_image_whose_answer_was_lost_comes_once(version, pauses, how,
                 assert not pauses
                 if sum(one.how == how for one in server.breaks) < 2:
                     server.break_next("POST", "media/images$", how)
-        if pauses:
-            assert not server.breaks[0].times
+        assert [one.times for one in server.breaks] == ([0] if pauses else [0, 0])
+        if how == "lost":  # found again, not sent again
+            assert sum(path.endswith("media/images") for method, path in server.requests if method == "POST") == 8
         (dataset,) = server.projects[restored].media.values()
         assert len(dataset) == 8
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
         before, after = (annotated_pictures(client, client.project(one)) for one in (project.id, restored))
         assert before == after
+
+
+def test_two_media_of_one_name_are_never_under_way_together(tmp_path, monkeypatch):
+    """Else nobody could tell which of them a lost response belongs to."""
+    with geti_server(MODERN) as server:
+        client = client_of(server, page_size=None)
+        names = ["x.jpg", "y.jpg", "x.png", "x.jpg", "y.png", "z.png"]
+        save(
+            client, jpegs(client, [(name, textured(number)) for number, name in enumerate(names)]), tmp_path / "backup"
+        )
+        lock, under_way, together = threading.Lock(), Counter(), []
+        upload = client.upload
+
+        def counted(project, file_name, opener, **more):
+            name = file_name.partition(".")[0]
+            with lock:
+                under_way[name] += 1
+                together.append(max(under_way.values()))
+            time.sleep(0.02)
+            try:
+                return upload(project, file_name, opener, **more)
+            finally:
+                with lock:
+                    under_way[name] -= 1
+
+        monkeypatch.setattr(client, "upload", counted)
+        bring_back(client, tmp_path / "backup", "again", Journal(tmp_path / "journal"), threads=6)
+        assert together == [1] * 6
 
 
 def annotated_pictures(client: GetiClient, project: GetiProject) -> list[tuple[str, str, float]]:
