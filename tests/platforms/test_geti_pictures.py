@@ -216,3 +216,25 @@ def annotated_pictures(client: GetiClient, project: GetiProject) -> list[tuple[s
             shape = scene.annotations[0].shape.to(Unit.PIXELS, client.unit, medium.width, medium.height)
             found.append((medium.name, mark, round(shape.numbers["x"])))
     return sorted(found)
+
+
+def test_a_restore_that_an_earlier_version_began_is_ended_without_a_second_copy(tmp_path, monkeypatch):
+    """Its journal holds no intents: any missing medium may have been sent, and of one name the pictures decide."""
+    with geti_server(SC) as server:
+        client = client_of(server, page_size=None)
+        files = [("x.jpg", textured(1)), ("x.jpeg", textured(5)), ("y.jpg", textured(2))]
+        save(client, jpegs(client, files), tmp_path / "backup")
+        journal = Journal(tmp_path / "journal")
+        monkeypatch.setattr("labelwright.platforms.batches.PAUSES", ())
+        for _ in range(2):  # x and y, then the other x
+            server.break_next("POST", "media/images$", "lost", times=2)
+            with pytest.raises(PlatformUnavailable):
+                bring_back(client, tmp_path / "backup", "again", journal, threads=1)
+            server.breaks.clear()
+        (path,) = journal.folder.glob("page-*.jsonl")
+        begun = [line for line in path.read_text().splitlines() if "sending" not in line and "target" not in line]
+        path.write_text("\n".join(begun) + "\n")
+        server.requests.clear()
+        restored = bring_back(client, tmp_path / "backup", "again", journal)
+        assert not [path for method, path in server.requests if method == "POST" and path.endswith("images")]
+        assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
