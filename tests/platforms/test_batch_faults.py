@@ -3,7 +3,10 @@ and predictions. Geti is in test_geti_batches, the campaign API's store in tests
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -56,6 +59,51 @@ def test_400_tasks_of_scale_are_made_once_each():
         assert len(created) < 400 + 2 * 40
         assert sorted(image.name for image in platform.list_campaign_images(made.id)) == NAMES
         assert len(server.live.tasks) == 400
+
+
+class _Annotations(BaseHTTPRequestHandler):
+    """A store that holds an empty list of annotations at every address."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def annotation_store() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Annotations) as store:
+        thread = threading.Thread(target=store.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield store.server_address[1]
+        store.shutdown()
+        thread.join()
+
+
+def test_annotations_at_an_address_that_is_cut_do_not_cost_the_page():
+    with (
+        ScaleServer() as server,
+        FaultProxy(("127.0.0.1", server.port)) as proxy,
+        annotation_store() as port,
+        FaultProxy(("127.0.0.1", port)) as store,
+    ):
+        harness = ScaleHarness(server, proxy)
+        platform = harness.platform()
+        made = platform.create_campaign(order(harness=harness))
+        platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:30]])
+        platform.activate_campaign(made.id)
+        for task in list(server.live.tasks):
+            server.live.complete(task, {"annotations": f"{store.url}/annotations/{task}"})
+        store.add(Rule(Fault.RESET, nth=(5, 12)))
+        assert len(platform.read_labels(made.id).images) == 30
+        assert len(store.seen("GET")) == 32
 
 
 def missing(harness: ScaleHarness, campaign: str) -> list[str]:

@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from labelwright.domain import LabeledImage
+
+from .batches import for_each
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .fields import Fields
 from .http import Http
@@ -210,13 +213,16 @@ class Scale:
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
         verb = f"read the labels of campaign '{campaign}'"
         docs, following = self._listing(campaign, status="completed").page(cursor)
-        images = []
-        for doc in docs:
+
+        def read(doc: Json) -> LabeledImage | None:
             task = Fields(NAME, verb, doc, f"task {doc.get('task_id')}")
             name = image_name(task, campaign)
-            if name is not None and status_of(task) == "completed":
-                images.append(labeled_from(task, name, self._fetch))
-        return LabelsPage(tuple(images), following)
+            if name is None or status_of(task) != "completed":
+                return None
+            return labeled_from(task, name, self._fetch)
+
+        images = for_each(read, docs, self._options.threads)
+        return LabelsPage(tuple(image for image in images if image is not None), following)
 
     # TakesImages
 
