@@ -385,6 +385,30 @@ def test_a_restore_that_broke_anywhere_ends_as_one_that_did_not(source, tmp_path
         assert not [path for method, path in target.requests if method == "POST" and "/media/" in path]
 
 
+def test_a_video_that_is_not_listed_yet_is_waited_for_and_not_sent_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("labelwright.platforms.geti_restore._VIDEO_SECONDS", 0.0)
+    with geti_server(MODERN) as server:
+        client = client_of(server)
+        project = chain_project(client)
+        save(client, project, tmp_path / "backup")
+        media, hidden = client.media, 2
+
+        def late(project, kind="image", *more, **options):
+            nonlocal hidden
+            if kind == "video" and hidden:
+                hidden -= 1
+                return iter(())
+            return media(project, kind, *more, **options)
+
+        monkeypatch.setattr(client, "media", late)
+        server.requests.clear()
+        journal = Journal(tmp_path / "journal")
+        restored = bring_back(client, tmp_path / "backup", "again", journal)
+        assert hidden == 0
+        assert sum(path.endswith("media/videos") for method, path in server.requests if method == "POST") == 1
+        assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -115,6 +115,8 @@ def restore_page(
                 sent = _upload(client, made, backup, one, dataset)
                 target = sent.id
                 uploads.settle(one, sent)
+            if one.type == "video":
+                _wait_for_video(client, made, one, target, dataset)
             sized = with_size(client, made, one, target, dataset)
             refused = _annotate(client, made, sized, target, dataset, archived.unit, ids)
             outcome = {"refused": one.id, "words": refused} if refused else {"annotated": one.id}
@@ -150,17 +152,15 @@ def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: Archi
     if not path.is_file():
         told = f"{one.file} is not there"
         raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=told, advice="Complete the backup.")
-    sent = client.upload(project, f"{one.name}{path.suffix}", lambda: path.open("rb"), kind=one.type, dataset=dataset)
-    if one.type == "video":
-        _wait_for_video(client, project, sent, dataset)
-    return sent
+    return client.upload(project, f"{one.name}{path.suffix}", lambda: path.open("rb"), kind=one.type, dataset=dataset)
 
 
-def _wait_for_video(client: GetiClient, project: GetiProject, sent: GetiMedium, dataset: str) -> None:
+def _wait_for_video(client: GetiClient, project: GetiProject, one: ArchivedMedium, target: str, dataset: str) -> None:
+    """Until the server lists a video that it took in: before that its frames cannot be annotated."""
     ends = time.monotonic() + _VIDEO_SECONDS
-    while not any(one.id == sent.id for one in client.media(project, "video", dataset)):
+    while not any(there.id == target for there in client.media(project, "video", dataset)):
         if time.monotonic() >= ends:
-            told = f"video '{sent.name}' was sent and is not there after {_VIDEO_SECONDS:.0f} seconds"
+            told = f"video '{one.name}' was sent and is not there after {_VIDEO_SECONDS:.0f} seconds"
             raise PlatformUnavailable(NAME, "take in a video", words=told, advice="Run again to wait on.")
         time.sleep(1.0)
 
