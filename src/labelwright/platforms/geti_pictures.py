@@ -71,7 +71,7 @@ def _expected(ours: Image) -> Iterator[Image]:
     for one in (ours, turned) if turned.size != ours.size else (ours,):
         plain = one.convert("RGBA")
         yield plain
-        if plain.getextrema()[3] == (255, 255):  # a JPEG has no transparency: losing it is a difference
+        if plain.getchannel("A").getextrema() == (255, 255):  # a JPEG has no transparency: losing it is a difference
             with Image.open(io.BytesIO(reencoded(plain))) as again:
                 yield again.convert("RGBA")
 
