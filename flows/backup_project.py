@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.geti_backups import begin_backup, compare_backup, end_backup, save_pages, told
+from labelwright.tasks.geti_backups import begin_backup, compare_backup, end_backup, not_saved, save_pages, told
 from labelwright.tasks.geti_calls import geti_project_id
 from labelwright.tasks.working import seen_at_work
 
@@ -15,11 +15,13 @@ def backup_project(project: str, folder: str, connection: str = "geti", verify: 
     """Save a project with its labels, configuration, media and annotations. Run again, it does only what is missing.
 
     project: name or id. folder: an empty one, or that of an earlier backup of this project. verify: compare all of it
-    with the server at the end. Answers the counts and notes. Raises NotTheSame with what differs.
+    with the server at the end. Returns the counts, what could not be read, and notes. Raises NotTheSame with what
+    differs.
     """
     identity = geti_project_id(connection, project)
     kinds = begin_backup(connection, identity, folder)
     pages = save_pages(connection, identity, folder, kinds)
     counts = end_backup(folder, pages)
+    missing = not_saved(folder)
     checked = told(f"backup of {project}", compare_backup(connection, identity, folder)) if verify else {}
-    return {"project": identity, "folder": folder, **counts, **checked}
+    return {"project": identity, "folder": folder, **counts, "not_saved": missing, **checked}

@@ -9,6 +9,7 @@ from labelwright.tasks.geti_backups import (
     compare_restored,
     end_restore,
     name_of,
+    not_saved,
     restore_pages,
     told,
 )
@@ -24,7 +25,8 @@ def restore_project(
     auto_train: bool | None = None,
     verify: bool = True,
 ) -> dict[str, Any]:
-    """Make a new project of a backup, or of a folder of the older tool. Run again, it does only what is missing.
+    """Make a new project of a backup, or of a folder of geti-sdk or of the older tool. Run again, it does only what is
+    missing.
 
     name: of the new project; by default the old one's. auto_train: how it ends; by default as in the backup. verify:
     compare all of it with the backup at the end. Answers its id and notes. Raises NotTheSame with what differs.
@@ -33,8 +35,8 @@ def restore_project(
     project, pages = begin_restore(connection, folder, title)
     media = restore_pages(connection, folder, title, project, pages)
     end_restore(connection, folder, project, auto_train)
-    checked = {}
+    missing, checked = not_saved(folder), {}
     if verify:
         report = compare_restored(connection, folder, title, project, pages, auto_train)
         checked = told(f"restore of {title}", report)
-    return {"project": project, "name": title, "media": media, **checked}
+    return {"project": project, "name": title, "media": media, "not_saved": missing, **checked}

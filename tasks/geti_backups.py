@@ -12,7 +12,7 @@ from prefect import task
 from labelwright.platforms import PlatformRefused, geti_backup, geti_restore
 from labelwright.platforms.geti_backup_folder import OwnBackup
 from labelwright.platforms.geti_compare import Report
-from labelwright.platforms.geti_restore import Journal
+from labelwright.platforms.geti_journal import Journal
 from labelwright.platforms.geti_seed_layout import open_backup
 from labelwright.settings import settings
 
@@ -85,6 +85,14 @@ def compare_backup(connection: str, project: str, folder: str) -> Report:
         report.merge(compare_saved_page(connection, project, folder, page))
     report.merge(compare_saved_project(connection, project, folder))
     return report
+
+
+def not_saved(folder: str) -> list[str]:
+    """What is not in the backup since the server refused to tell it, in words; each is logged as a warning."""
+    found = geti_backup.what_is_not_saved(open_backup(Path(folder)))
+    for one in found:
+        log().warning("not in the backup: %s", one)
+    return found
 
 
 # Restore
@@ -161,15 +169,37 @@ def compare_restored(
 
 
 def told(what: str, report: Report) -> dict[str, Any]:
-    """What a flow answers. Raises NotTheSame that names what differs; all of it is in the table and in the log."""
-    for note in report.notes[:SHOWN]:
+    """What a flow returns of a comparison. Raises NotTheSame that names what differs; all of it is in the table and in
+    the log."""
+    notes = [*_summary_of_reencoded(report), *report.notes]
+    for note in notes[:SHOWN]:
         log().info("%s: %s", what, note)
+    for one in report.not_compared:
+        log().warning("%s: not compared: %s", what, one)
     if not report.differences:
-        return {"differences": [], "notes": report.notes}
+        return {
+            "differences": [],
+            "notes": notes,
+            "not_compared": report.not_compared,
+            "reencoded": len(report.reencoded),
+        }
     for difference in report.differences:
         log().error("%s: %s", what, difference)
     publish_table(what, "differences", [{"difference": one} for one in report.differences[:500]], f"{what} differs")
-    shown = "\n".join(f"- {one}" for one in report.differences[:SHOWN])
-    more = f"\n- and {len(report.differences) - SHOWN} more" if len(report.differences) > SHOWN else ""
-    words = f"{len(report.differences)} differences:\n{shown}{more}"
+    words = f"{len(report.differences)} differences:\n{_bullets(report.differences)}"
+    if report.not_compared:
+        words += f"\nand {len(report.not_compared)} things could not be compared:\n{_bullets(report.not_compared)}"
     raise NotTheSame("geti", f"compare the {what}", status=200, words=words)
+
+
+def _summary_of_reencoded(report: Report) -> list[str]:
+    if not report.reencoded:
+        return []
+    number = len(report.reencoded)
+    images = "1 image is" if number == 1 else f"{number} images are"
+    return [f"{images} re-encoded by the server: other bytes, the same picture; the first: {report.reencoded[0]}"]
+
+
+def _bullets(lines: list[str]) -> str:
+    shown = "\n".join(f"- {one}" for one in lines[:SHOWN])
+    return shown + (f"\n- and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")

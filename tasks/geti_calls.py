@@ -10,12 +10,12 @@ from prefect import task
 
 from labelwright.domain import LabeledImage
 from labelwright.platforms import NotFound, PlatformRefused, geti_backup
+from labelwright.platforms.batches import for_each
 from labelwright.platforms.geti import Geti
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_labels import annotations_for
 from labelwright.platforms.geti_projects import NewLabel, NewTask, normal_kind
 from labelwright.platforms.geti_shapes import GetiMedium
-from labelwright.platforms.geti_threads import in_parallel
 from labelwright.platforms.protocol import LabelsPage
 
 from .reporting import log
@@ -119,7 +119,7 @@ def download_geti_images(connection: str, project: str, folder: str) -> dict[str
         return medium.id, str(geti_backup.download(client, made, medium, Path(folder)))
 
     log().info("download the images of project %s", project)
-    return dict(in_parallel(save, client.media(made), adapter.options.threads))
+    return dict(for_each(save, client.media(made), adapter.options.threads))
 
 
 @task(task_run_name="annotate {image.name}", **RETRIED)

@@ -19,10 +19,10 @@ from labelwright.datasets.coco_source import (
 )
 from labelwright.domain import Box
 from labelwright.platforms import PlatformRefused
+from labelwright.platforms.batches import for_each
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_labels import geti_shape
 from labelwright.platforms.geti_shapes import GetiAnnotation, GetiMedium, GetiProject, GetiShape, Unit
-from labelwright.platforms.geti_threads import in_parallel
 
 from .geti_calls import client_at
 from .reporting import log, publish_progress, publish_table
@@ -74,6 +74,10 @@ def send_coco_images(connection: str, project: str, job: CocoJob, first: int, la
     names, files = upload_names(images), image_files(images, Path(job.images))
     there = {medium.name: medium for medium in client.media(made)}
 
+    def look_again(failed: list[CocoImage]) -> list[CocoImage]:
+        there.update((medium.name, medium) for medium in client.media(made))
+        return failed
+
     def send(one: CocoImage) -> tuple[int, list[str]]:
         name = names[one.id]
         medium = there.get(Path(name).stem)
@@ -96,7 +100,7 @@ def send_coco_images(connection: str, project: str, job: CocoJob, first: int, la
                 return 0, [*left_out, f"{one.file}: the server refuses its annotations: {refused.words}"]
         return len(objects), left_out
 
-    answers = list(in_parallel(send, images[first - 1 : last], 8))
+    answers = for_each(send, images[first - 1 : last], 8, before_retry=look_again)
     publish_progress(made.name, "sending images", last, len(images))
     return sum(number for number, _ in answers), [fault for _, faults in answers for fault in faults]
 

@@ -22,7 +22,8 @@ from labelwright.domain import (
     Size,
     WholeImage,
 )
-from labelwright.ledger import stretches
+from labelwright.ledger import ManifestEntry, stretches
+from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import TakesPredictions
 
 from .reporting import log, publish_table
@@ -69,8 +70,8 @@ def put_predictions(title: str, coco: str) -> int:
     sizes = {entry.image.name: entry.image.size for entry in bench.ledger.manifests.entries(title)}
     predicted = read_predictions(Path(coco), bench.spec.schema_of_labels(), sizes, platform)
     tell_of(title, predicted)
-    put = 0
-    for entries in stretches(bench.ledger.manifests.entries(title), IMAGES_A_CALL):
+
+    def put(entries: list[ManifestEntry]) -> int:
         images = [
             LabeledImage(
                 entry.image.name, entry.image.size, tuple(predicted.by_image[entry.image.name]), entry.remote_id or ""
@@ -80,9 +81,11 @@ def put_predictions(title: str, coco: str) -> int:
         ]
         if images:
             platform.put_predictions(bench.remote_id, images)
-            put += len(images)
-            log().info("%d images of %s bear predictions", put, title)
-    return put
+        return len(images)
+
+    total = sum(for_each(put, stretches(bench.ledger.manifests.entries(title), IMAGES_A_CALL), 1))
+    log().info("%d images of %s bear predictions", total, title)
+    return total
 
 
 def read_predictions(

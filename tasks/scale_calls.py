@@ -7,13 +7,13 @@ That makes no task twice: there is none without a unique_id.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
 from prefect import task
 
 from labelwright.platforms import PlatformRefused
+from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.scale import Scale
 from labelwright.platforms.scale_attachments import same_attachments, shown
@@ -190,8 +190,7 @@ def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
             return False
         return True
 
-    with ThreadPoolExecutor(8, thread_name_prefix="scale") as pool:
-        cancelled = sum(pool.map(cancel, ids))
+    cancelled = sum(for_each(cancel, ids, 8))
     return {"cancelled": cancelled, "left": len(ids) - cancelled}
 
 

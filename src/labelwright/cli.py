@@ -294,7 +294,7 @@ def backup(
 
 @app.command()
 def restore(
-    folder: Annotated[Path, typer.Argument(help="A backup, or a folder of the older tool.", exists=True)],
+    folder: Annotated[Path, typer.Argument(help="A backup; or a folder of geti-sdk, or the older tool.", exists=True)],
     name: Annotated[str | None, typer.Option(help="Of the new project. [default: the old one's]")] = None,
     connection: Annotated[str, typer.Option(help="Name of the credentials.")] = "geti",
     auto_train: Annotated[

@@ -198,5 +198,11 @@ def show_project_copy(found: dict[str, Any], as_json: bool) -> None:
     out.print(", ".join(f"{name} {escape(str(found[name]))}" for name in names if name in found))
     for note in found.get("notes", [])[:50]:
         out.print(f"note: {escape(note)}")
+    for one in found.get("not_saved", []):
+        out.print(f"warning: {escape(one)}")
     if "differences" in found:
-        out.print("compared: no difference")
+        not_compared = found.get("not_compared", [])
+        for one in not_compared:
+            if one not in found.get("not_saved", []):
+                out.print(f"not compared: {escape(one)}")
+        out.print("compared: no difference" + (" in what could be compared" if not_compared else ""))

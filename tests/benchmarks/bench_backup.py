@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from labelwright.platforms import geti_backup, geti_restore
 from labelwright.platforms.geti_backup_folder import OwnBackup
 from labelwright.platforms.geti_client import GetiClient
-from labelwright.platforms.geti_restore import Journal
+from labelwright.platforms.geti_journal import Journal
 from labelwright.platforms.geti_session import GetiSession
 from tests.benchmarks.bench_export import peak_megabytes
 from tests.platforms.geti_harness import credential

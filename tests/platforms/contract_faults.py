@@ -286,8 +286,9 @@ def again(say: Callable[[], Any], seconds: float = 60) -> Any:
             time.sleep(0.02)
 
 
+@pytest.mark.usefixtures("no_batch_retries")
 class FaultContract(ContractSuite):
-    """Every verb on a network that breaks."""
+    """Every verb on a network that breaks. What batches retry by themselves is in test_batch_faults."""
 
     @pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.name.lower())
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -41,6 +41,16 @@ SHAPES = {
 }
 
 
+def reencoded_as_recorded(data: bytes) -> bytes:
+    """What `display/full` of the recorded Sonoma Creek 1.1 gives for a JPEG; of other formats nothing was recorded."""
+    with Image.open(BytesIO(data)) as image:
+        if image.format != "JPEG":
+            return data
+        buffer = BytesIO()
+        image.save(buffer, "JPEG", quality=100)
+        return buffer.getvalue()
+
+
 class Refused(Exception):
     def __init__(self, status: int, code: str, words: str) -> None:
         super().__init__(words)
@@ -96,7 +106,8 @@ class Break:
     method: str
     path: str
     how: str
-    """`401`, `html`, `503`, `302`, `lost` (done, but the connection is cut)."""
+    """`401`, `html`, `503`, `302`, `cut` (nothing done), `lost` (done, but the connection is cut), `late` (cut, and
+    done together with the next request to the same path)."""
     times: int = 1
 
 
@@ -128,7 +139,7 @@ class GetiServer:
         self.requests: list[tuple[str, str]] = []
         self.keeps_requests = True
         self.breaks: list[Break] = []
-        self.reencodes: Callable[[bytes], bytes] | None = None
+        self.reencodes: Callable[[bytes], bytes] | None = None if self.modern else reencoded_as_recorded
         """What becomes of an image's bytes on their way out."""
         self.rounds = True
         """Whether coordinates are told as the servers of 2.x tell them."""
@@ -136,6 +147,10 @@ class GetiServer:
         """That a polygon may have."""
         self.most_frames = 500
         """Of which 2.x tells in one answer what was said of them, whatever is asked."""
+        self.late: list[tuple[str, Any, bytes]] = []
+        """Requests that were cut and are acted on later: path, headers, body."""
+        self.refused_media = ""
+        """A kind of media that this server does not know."""
         self.pages_left_unready = 0
         self.delay = 0.0
         """Seconds that every answer takes."""
@@ -654,15 +669,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.query = parse_qs(parts.query)
         how = server.broken(method, self.path)
         try:
+            if how in ("cut", "late"):
+                if how == "late":
+                    server.late.append((self.path, self.headers, self.body))
+                self._cut()
+                return
             if how and how != "lost":
                 self._break(how)
                 return
             if not self._public(method, parts.path):
                 self._allowed(method)
                 status, answer = self._routed(method, parts.path)
+                self._act_on_what_is_late()
                 if how == "lost":
-                    self.close_connection = True
-                    self.connection.shutdown(2)
+                    self._cut()
                     return
                 self._send(status, answer)
         except Refused as refused:
@@ -673,6 +693,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(
                 400, {"http_status": 400, "error_code": "bad_request", "message": f"{type(fault).__name__}: {fault}"}
             )
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(2)
+
+    def _act_on_what_is_late(self) -> None:
+        with self.geti.lock:
+            mine = [one for one in self.geti.late if one[0] == self.path]
+            self.geti.late = [one for one in self.geti.late if one[0] != self.path]
+        for path, self.headers, self.body in mine:
+            self._routed("POST", urlsplit(path).path)
 
     def _break(self, how: str) -> None:
         if how == "html":
@@ -1037,6 +1068,8 @@ class _Handler(BaseHTTPRequestHandler):
             if rule["operator"].lower() != "equal":
                 raise Refused(400, "bad_request", "operator")
             name, value = rule["field"].lower(), rule["value"].lower()
+            if name == "media_type" and value == server.refused_media:
+                raise Refused(404, "not_found", f"there is no {value}")
             if name == "media_type":
                 everything = [one for one in everything if one.kind == value]
             elif name == "annotation_scene_state":

@@ -7,17 +7,20 @@ from contextlib import contextmanager
 from io import BytesIO
 
 import pytest
+from PIL import Image
 
 from labelwright.platforms.fields import Fields
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_configuration import auto_train_body
 from labelwright.platforms.geti_dialects import SonomaCreek
+from labelwright.platforms.geti_pictures import pixel_difference, reencoded
 from labelwright.platforms.geti_projects import NewLabel, NewTask
 from labelwright.platforms.geti_session import GetiSession
 from labelwright.platforms.geti_shapes import GetiProject, Unit, scene_from
 from labelwright.platforms.protocol import Secret
 
 from .geti_replay import RECORDINGS, Replay, replaying
+from .geti_server import reencoded_as_recorded
 
 WORKSPACE = "624c004b234370fcf24bf38c"
 
@@ -158,6 +161,27 @@ def test_an_image_is_uploaded_downloaded_listed_and_deleted():
         client.delete_medium(project, sent)
         assert list(client.media(project)) == []
         assert (replay.unasked, replay.strangers) == ([], [])
+
+
+def test_the_recorded_server_gives_a_jpeg_reencoded_which_counts_as_the_same_picture(tmp_path):
+    """And the stand-in does what it did: the pixels differ by at most one level, by the versions of a library."""
+    with played("TestImageManager.test_upload_and_delete_image") as (_, replay):
+        upload = next(one["request"]["body"] for one in replay.waiting if one["request"]["method"] == "POST")
+        sent = upload.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+        (given,) = (
+            one["response"]["body"]["string"] for one in replay.waiting if "display/full" in one["request"]["uri"]
+        )
+    assert (len(sent), len(given)) == (20509, 59231)
+    (tmp_path / "sent.jpg").write_bytes(sent)
+    found = pixel_difference(tmp_path / "sent.jpg", given)
+    assert found is not None
+    assert found.is_reencoding
+    assert 4 <= found.most <= 6
+    for ours in (reencoded_as_recorded(sent), reencoded(Image.open(BytesIO(sent)))):
+        (tmp_path / "ours.jpg").write_bytes(ours)
+        again = pixel_difference(tmp_path / "ours.jpg", given)
+        assert again is not None
+        assert again.most <= 1
 
 
 def test_the_configuration_is_read_changed_in_one_request_and_read_again():

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from labelwright.platforms.geti_client import GetiClient
+from labelwright.platforms.geti_journal import Journal
 from labelwright.platforms.geti_projects import NewLabel, NewTask
 from labelwright.platforms.geti_session import GetiSession
 from labelwright.platforms.geti_shapes import GetiAnnotation
@@ -24,7 +25,7 @@ from labelwright.platforms.protocol import Secret
 
 from .geti_sdk_environment import interpreter
 from .geti_server import TOKEN, geti_server
-from .test_geti_backup import box, nothing, outline, photo
+from .test_geti_backup import box, bring_back, differences_from_backup, nothing, outline, photo
 
 JUDGE = Path(__file__).with_name("geti_sdk_judge.py")
 
@@ -85,3 +86,10 @@ def test_the_vendors_client_works_on_the_stand_in_and_reads_what_we_wrote(certif
         assert client.auto_train(theirs) is False
         copy = client.project(found["copy id"])
         assert sorted(medium.name for medium in client.media(copy)) == ["photo 0", "photo 1", "photo 2"]
+        # and the folder that it wrote of our project is restored by us
+        journal = Journal(tmp_path / "journal")
+        restored = bring_back(client, tmp_path / "copy", "restored", journal)
+        assert differences_from_backup(client, tmp_path / "copy", restored, journal).differences == []
+        again = client.project(restored)
+        scenes = [client.scene(again, medium) for medium in client.media(again)]
+        assert sorted(len(scene.annotations) for scene in scenes if scene is not None) == [1, 2]

@@ -133,6 +133,7 @@ def test_a_type_of_task_that_is_not_enabled_is_told_so(server: ScaleServer, scal
 # Nothing is made twice
 
 
+@pytest.mark.usefixtures("no_batch_retries")
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 0])
 def test_a_task_whose_answer_was_lost_is_adopted(server: ScaleServer, scale: Scale, status: int) -> None:
     campaign = scale.create_campaign(order()).id
@@ -262,12 +263,13 @@ def test_a_platform_that_is_away_is_not_asked_for_every_image(server: ScaleServe
     many = [at("https://s.example.com/x", to_send(f"{number}.png")) for number in range(60)]
     with pytest.raises(PlatformUnavailable):
         scale.send_images(campaign, 1, many)
-    assert fault.met == 10
+    assert 8 <= fault.met <= 8 + 3, "some may be on their way when it is given up"
 
 
 # Attachments
 
 
+@pytest.mark.usefixtures("no_batch_retries")
 def test_an_upload_whose_answer_was_lost_is_made_good(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order()).id
     server.fail("POST", "/files/upload", 500, after=True)
@@ -352,6 +354,7 @@ def test_failed_images_are_found_where_there_is_no_filter_for_them(
     assert (now.total, now.failed, now.cancelled) == (3, 0, 1)
 
 
+@pytest.mark.usefixtures("no_batch_retries")
 @pytest.mark.parametrize("fault", [("DELETE", "/unique_id", True), ("POST", "/task/", False), ("POST", "/task/", True)])
 def test_sending_again_may_break_off_anywhere_and_be_said_again(
     server: ScaleServer, scale: Scale, fault: tuple[str, str, bool]

@@ -7,6 +7,7 @@ the trailing slash and an `Origin`; its `Location` names the host as the server 
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,8 +17,10 @@ from typing import BinaryIO
 
 from urllib3.filepost import encode_multipart_formdata
 
+from . import batches
 from .cvat_client import NAME, Client, json_of
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
+from .exchanges import Reply
 
 FILES_A_REQUEST = 100
 LARGEST_PART = 64 << 20
@@ -55,7 +58,7 @@ def upload(client: Client, task: int, files: Sequence[File], how: Uploads) -> st
     verb, path = f"take images into task {task}", f"/api/tasks/{task}/data/"
     _refuse_twins(verb, [file.name for file in files])
     quality = {"image_quality": how.image_quality}
-    client.ask(verb, "POST", path, json=quality, headers={"Upload-Start": ""}, wanted="nothing")
+    _while_busy(lambda: client.ask(verb, "POST", path, json=quality, headers={"Upload-Start": ""}, wanted="nothing"))
     for some in _requests(files, how.request_bytes):
         if some[0].bytes > how.request_bytes:
             _send_by_tus(client, verb, path, some[0], min(how.request_bytes, LARGEST_PART))
@@ -64,7 +67,9 @@ def upload(client: Client, task: int, files: Sequence[File], how: Uploads) -> st
     told = {**quality, "sorting_method": how.sorting, "use_cache": how.use_cache}
     if how.sorting == "predefined":
         told["upload_file_order"] = [file.name for file in files]
-    answer = json_of(verb, client.ask(verb, "POST", path, json=told, headers={"Upload-Finish": ""}))
+    answer = json_of(
+        verb, _while_busy(lambda: client.ask(verb, "POST", path, json=told, headers={"Upload-Finish": ""}))
+    )
     if answer is None:
         return None
     if isinstance(answer.json.get("client_files"), list):
@@ -108,24 +113,36 @@ def _send_together(client: Client, verb: str, path: str, files: Sequence[File], 
             kind = guess_type(file.name)[0] or "application/octet-stream"
             fields.append((f"client_files[{number}]", (file.name, content.read(), kind)))
     body, form = encode_multipart_formdata(fields)
-    client.ask(verb, "POST", path, body=body, headers={"Upload-Multiple": "", "Content-Type": form}, wanted="nothing")
+    headers = {"Upload-Multiple": "", "Content-Type": form}
+    _while_busy(lambda: client.ask(verb, "POST", path, body=body, headers=headers, wanted="nothing"))
+
+
+def _while_busy(ask: Callable[[], Reply]) -> Reply:
+    """Repeat a request that is answered 429 or 503, which say that the server did nothing.
+
+    Of one whose connection was cut nobody knows which files arrived, and in which state: then the task is made anew.
+    """
+    for pause in batches.PAUSES:
+        try:
+            return ask()
+        except PlatformUnavailable as error:
+            wait = max(pause, error.retry_after or 0.0)
+            if error.status not in (429, 503) or wait > batches.LONGEST_WAIT:
+                raise
+        time.sleep(wait)
+    return ask()
 
 
 def _send_by_tus(client: Client, verb: str, path: str, file: File, part: int) -> None:
     """A part whose answer was lost is not sent again blindly: the server is asked how far it is."""
     name = b64encode(file.name.encode()).decode()
-    begun = client.ask(
-        verb,
-        "POST",
-        path,
-        headers={
-            "Upload-Length": str(file.bytes),
-            "Upload-Metadata": f"filename {name}",
-            "Tus-Resumable": "1.0.0",
-            "Origin": client.origin,
-        },
-        wanted="nothing",
-    )
+    headers = {
+        "Upload-Length": str(file.bytes),
+        "Upload-Metadata": f"filename {name}",
+        "Tus-Resumable": "1.0.0",
+        "Origin": client.origin,
+    }
+    begun = _while_busy(lambda: client.ask(verb, "POST", path, headers=headers, wanted="nothing"))
     place = re.search(r"([^/]+)$", begun.headers.get("Location", ""))
     if place is None:
         raise PlatformRefused(NAME, verb, status=begun.status, words="it did not say where the parts of a file go")

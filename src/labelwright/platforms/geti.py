@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from labelwright.domain import LabeledImage
 
+from .batches import for_each
 from .errors import NotFound, PlatformRefused
 from .geti_client import GetiClient
+from .geti_duplicates import remove_duplicates
 from .geti_labels import kind_for, labeled_from, own_name, sent_name, tasks_for
 from .geti_projects import CannotBe, NewTask, normal_kind
 from .geti_session import NAME, GetiSession
 from .geti_shapes import GetiMedium, GetiProject
-from .geti_threads import in_parallel
 from .logins import shared_login
 from .protocol import (
     CampaignOrder,
@@ -145,6 +146,7 @@ class Geti:
     def activate_campaign(self, campaign: str) -> None:
         project = self.client.project(campaign)
         if self._campaign(project).state is RemoteState.CREATED:
+            remove_duplicates(self.client, project)
             self.client.set_auto_train(project, False)
 
     def read_campaign(self, campaign: str) -> RemoteCampaign:
@@ -166,7 +168,7 @@ class Geti:
             return labeled_from(project, medium, scene, notices), notices
 
         images, notices = [], ShapeNotices()
-        for image, noted in in_parallel(read, media, self.options.threads):
+        for image, noted in for_each(read, media, self.options.threads):
             images += [image] if image is not None else []
             notices.add(noted)
         return LabelsPage(tuple(images), following or None, notices.checked())
@@ -177,19 +179,35 @@ class Geti:
         return None
 
     def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
+        """Of images that came twice (see geti_duplicates) the oldest counts."""
         project = self.client.project(campaign)
+        seen: dict[str, str] = {}
         for medium in self.client.media(project):
+            if seen.setdefault(medium.name, medium.id) < medium.id:
+                continue
+            seen[medium.name] = medium.id
             yield RemoteImage(medium.id, own_name(medium.name), medium.width, medium.height)
 
     def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
-        """Looks what is there first: an upload whose answer was lost is found by its name.
+        """Sends the images that are not there yet. An upload whose response was lost is found by its name.
 
-        Raises PlatformRefused that names the images which the server does not take, after all others were sent.
+        Transport errors cost one image: the others are sent, then those that failed are looked for and sent again.
+        Raises PlatformUnavailable for what is left after that, and PlatformRefused that names the images which the
+        server does not take, after all others were sent.
         """
         project = self.client.project(campaign)
-        wanted = {one.image.name: one for one in images}
-        for medium in self.client.media(project):
-            wanted.pop(own_name(medium.name), None)
+        retried = False
+
+        def missing(some: Sequence[ImageToSend]) -> list[ImageToSend]:
+            by_name = {one.image.name: one for one in some}
+            for medium in self.client.media(project):
+                by_name.pop(own_name(medium.name), None)
+            return list(by_name.values())
+
+        def missing_after_errors(failed: list[ImageToSend]) -> list[ImageToSend]:
+            nonlocal retried
+            retried = True
+            return missing(failed)
 
         def send(one: ImageToSend) -> str:
             suffix = PurePosixPath(one.image.name).suffix
@@ -202,7 +220,10 @@ class Geti:
                 return f"{one.image.name}: {refused.words or refused.status}"
             return ""
 
-        faults = [fault for fault in in_parallel(send, wanted.values(), self.options.threads) if fault]
+        results = for_each(send, missing(images), self.options.threads, before_retry=missing_after_errors)
+        if retried:
+            remove_duplicates(self.client, project)
+        faults = [fault for fault in results if fault]
         if faults:
             told = f"{len(faults)} images are not taken: {'; '.join(faults[:10])}"
             advice = "It takes JPEG, PNG, BMP, TIFF and WebP of 32 to 20,000 pixels a side: leave the others out."
@@ -239,7 +260,7 @@ class Geti:
         project = self.client.project(campaign)
         there = {medium.id for medium in self.client.media(project)}
         absent = [image for image in images if image not in there]
-        gone = in_parallel(lambda image: not self.client.has_image(project, image), absent, self.options.threads)
+        gone = for_each(lambda image: not self.client.has_image(project, image), absent, self.options.threads)
         detail = f"deleted from project '{project.name}' in {self.client.dialect.name}"
         return {image: detail for image, is_gone in zip(absent, gone, strict=True) if is_gone}
 

@@ -74,6 +74,8 @@ class ArchivedProject:
     """Every other value that can be set, by `<place of the task>/<component>/<name>`."""
     source: Mapping[str, str] = field(default_factory=dict)
     """host, project, dialect, version."""
+    not_read: Mapping[str, str] = field(default_factory=dict)
+    """What could not be read when it was saved, and why: unknown, which is not the same as unset."""
 
     @property
     def kind(self) -> str:
@@ -95,6 +97,8 @@ class ArchivedMedium:
     width: int
     height: int
     scenes: tuple[SaidScene, ...] = ()
+    not_read: str = ""
+    """Why its annotations could not be read when it was saved."""
 
 
 class Backup(Protocol):

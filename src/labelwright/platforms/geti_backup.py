@@ -11,8 +11,18 @@ import threading
 import time
 from pathlib import Path
 
+from .batches import for_each
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .geti_archive import ArchivedMedium, ArchivedProject, BackupRefused, SaidScene, archived_tasks, said, said_labels
+from .geti_archive import (
+    ArchivedMedium,
+    ArchivedProject,
+    Backup,
+    BackupRefused,
+    SaidScene,
+    archived_tasks,
+    said,
+    said_labels,
+)
 from .geti_backup_folder import (
     COMPLETE,
     MEDIA,
@@ -27,10 +37,12 @@ from .geti_backup_folder import (
     write_project,
 )
 from .geti_client import GetiClient
-from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes
+from .geti_compare import Report, compare_files, compare_projects, compare_scenes, not_saved
+from .geti_duplicates import is_annotated
+from .geti_parameters import archived_parameters, read_or_note, why_not_read
+from .geti_sdk_layout import is_sdk_folder
 from .geti_session import NAME
-from .geti_shapes import GetiMedium, GetiProject, GetiScene
-from .geti_threads import in_parallel
+from .geti_shapes import GetiMedium, GetiProject, GetiScene, Unit
 
 _PAGE = 200
 """So few that a task which meets an outage has little to do again."""
@@ -46,6 +58,7 @@ _ENDINGS = (
 )
 _KNOWN = (".jpg", ".png", ".bmp", ".tif", ".webp", ".mp4", ".mov", ".avi", ".mkv")
 """What `_ending` answers."""
+_SC_JPEGS = "Sonoma Creek gives JPEGs re-encoded by the server: the files are those, not the bytes that were uploaded"
 _LONGEST = 160
 """Bytes of a file's name that come from a medium's: beside them an id and an ending fit into 255."""
 _OTHER = re.compile(r"[^\w.() +-]")
@@ -66,6 +79,12 @@ def begin(client: GetiClient, project: str, folder: Path) -> list[tuple[str, str
     _refuse_another(folder, source)
     (folder / COMPLETE).unlink(missing_ok=True)
     parameters = archived_parameters(client, found)
+    not_read = dict(parameters.not_read)
+    kinds: list[tuple[str, str]] = []
+    for dataset, name in found.datasets:
+        kinds.append((dataset, "image"))
+        if has_videos(client, found, dataset, name, not_read):
+            kinds.append((dataset, "video"))
     write_project(
         folder,
         ArchivedProject(
@@ -77,9 +96,22 @@ def begin(client: GetiClient, project: str, folder: Path) -> list[tuple[str, str
             iterations=parameters.iterations,
             parameters=parameters.others,
             source=source,
+            not_read=not_read,
         ),
     )
-    return [(dataset, kind) for dataset, _ in found.datasets for kind in ("image", "video")]
+    return kinds
+
+
+def has_videos(client: GetiClient, project: GetiProject, dataset: str, name: str, not_read: dict[str, str]) -> bool:
+    """Whether the server lists videos of a dataset; noted as not read where it does not know them."""
+    what = videos_of(name)
+    read_or_note(not_read, what, lambda: client.media_after(project, "", 1, kind="video", dataset=dataset))
+    return what not in not_read
+
+
+def videos_of(dataset_name: str) -> str:
+    """What the videos of a dataset are called where they could not be read."""
+    return f"videos of dataset '{dataset_name}'"
 
 
 def save_page(
@@ -100,7 +132,7 @@ def save_page(
         begun.note(saved)
         return saved
 
-    write_page(folder, f"{number:05d}", list(in_parallel(save, media, threads)))
+    write_page(folder, f"{number:05d}", for_each(save, media, threads))
     begun.forget()
     return len(media), following
 
@@ -161,13 +193,16 @@ def compare_saved_page(client: GetiClient, project: str, folder: Path, page: str
         medium = GetiMedium(one.id, one.name, one.type, one.width, one.height, "", {})
         try:
             report = compare_files(client, found, medium, dataset, one, folder / one.file)
-            report.merge(compare_scenes(one, unit, scenes_of(client, found, medium, dataset), client.unit))
+            if one.not_read:
+                report.differences.append(annotations_not_saved(one))
+            else:
+                report.merge(compare_scenes(one, unit, scenes_of(client, found, medium, dataset), client.unit))
         except NotFound:
             return Report([f"{one.type} '{one.name}' ({one.id}) is gone from the server since it was saved"])
         return report
 
     report = Report()
-    for one in in_parallel(compare, backup.page(page), threads):
+    for one in for_each(compare, backup.page(page), threads):
         report.merge(one)
     return report
 
@@ -176,10 +211,17 @@ def compare_saved_project(client: GetiClient, project: str, folder: Path) -> Rep
     """Kind, labels, configuration, and that the source has just these media under their names."""
     backup, found = OwnBackup(folder), client.project(project)
     now = archived_parameters(client, found)
-    report = compare_projects(backup.project(), found, now, archived_tasks(found))
+    archived, unknown = backup.project(), dict[str, str]()
+    report = compare_projects(archived, found, now, archived_tasks(found))
     saved = {one.id: (one.type, one.name, one.width, one.height) for one in backup.media()}
-    for dataset, _ in found.datasets:
+    if client.unit is Unit.FRACTIONS and any(one.file.endswith(".jpg") for one in backup.media()):
+        report.notes.append(_SC_JPEGS)
+    for dataset, name in found.datasets:
         for kind in ("image", "video"):
+            if kind == "video" and (
+                videos_of(name) in archived.not_read or not has_videos(client, found, dataset, name, unknown)
+            ):
+                continue
             for medium in client.media(found, kind, dataset, page_size(client)):
                 wanted = saved.pop(medium.id, None)
                 here = (kind, medium.name, medium.width, medium.height)
@@ -188,7 +230,21 @@ def compare_saved_project(client: GetiClient, project: str, folder: Path) -> Rep
                 elif here != wanted:
                     report.differences.append(f"{medium.id} is {here}, not {wanted}")
     report.differences += [f"{kind} '{name}' is gone from the server" for kind, name, *_ in saved.values()]
+    report.not_compared += [f"{what} {why}" for what, why in unknown.items()]
     return report
+
+
+def annotations_not_saved(one: ArchivedMedium) -> str:
+    """How it is told that a backup lacks what was said of a medium."""
+    return f"the annotations of {one.type} '{one.name}' ({one.id}) are not in the backup: {one.not_read}"
+
+
+def what_is_not_saved(backup: Backup, most: int = 50) -> list[str]:
+    """What of the project is not in its backup since it could not be read, in words; at most so many media."""
+    own = backup.media() if isinstance(backup, OwnBackup) else ()
+    media = [annotations_not_saved(one) for one in own if one.not_read]
+    more = [f"the annotations of {len(media) - most} more"] if len(media) > most else []
+    return [*not_saved(backup.project()), *media[:most], *more]
 
 
 def _refuse_another(folder: Path, source: dict[str, str]) -> None:
@@ -198,6 +254,8 @@ def _refuse_another(folder: Path, source: dict[str, str]) -> None:
         if any(folder.iterdir()):
             raise BackupRefused(folder, "there are other files in it", "Name an empty folder, or a new one.")
         return
+    if is_sdk_folder(folder):
+        raise BackupRefused(folder, "geti-sdk wrote this folder", "Name an empty folder, or a new one.")
     before = OwnBackup(folder, whole=False).project().source
     if (before.get("host"), before.get("project")) != (source["host"], source["project"]):
         told = f"it holds project {before.get('project')} of {before.get('host')}"
@@ -208,6 +266,7 @@ def _saved(
     client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, dataset_name: str, folder: Path
 ) -> ArchivedMedium:
     path, digest, length = _fetched(client, project, medium, dataset, dataset_name, folder)
+    scenes, not_read = _scenes_or_why_not(client, project, medium, dataset)
     return ArchivedMedium(
         id=medium.id,
         type=medium.type,
@@ -218,7 +277,8 @@ def _saved(
         bytes=length,
         width=medium.width,
         height=medium.height,
-        scenes=scenes_of(client, project, medium, dataset),
+        scenes=scenes,
+        not_read=not_read,
     )
 
 
@@ -260,7 +320,7 @@ def _downloaded(
 
 
 def scenes_of(client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str) -> tuple[SaidScene, ...]:
-    """All that was said of an image, or of a video's frames. Scenes in which nothing is said are none."""
+    """All annotations of an image, or of a video's frames. Scenes without any are left out."""
     labels = said_labels(project)
     if medium.type == "video":
         found = client.video_scenes(project, medium, dataset=dataset)
@@ -270,6 +330,25 @@ def scenes_of(client: GetiClient, project: GetiProject, medium: GetiMedium, data
     return tuple(said(scene, labels) for scene in found if scene.annotations)
 
 
+def _scenes_or_why_not(
+    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str
+) -> tuple[tuple[SaidScene, ...], str]:
+    """The annotations, and why there are none though the server says that the medium is annotated."""
+    nothing = "could not be read: the server calls it annotated and gives no annotations"
+    try:
+        if medium.type == "video":
+            scenes = scenes_of(client, project, medium, dataset)
+            return scenes, nothing if not scenes and is_annotated(medium) else ""
+        scene = _scene_of(client, project, medium, dataset)
+        if scene is None:
+            return (), nothing if is_annotated(medium) else ""
+        return (said(scene, said_labels(project)),) if scene.annotations else (), ""
+    except AccessDenied:
+        raise
+    except PlatformRefused as refused:
+        return (), why_not_read(refused)
+
+
 def _scene_of(client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str) -> GetiScene | None:
     try:
         return client.scene(project, medium, dataset=dataset)
@@ -277,7 +356,7 @@ def _scene_of(client: GetiClient, project: GetiProject, medium: GetiMedium, data
         raise
     except PlatformRefused:
         # What SC answers for an image that nobody annotated was never recorded.
-        if any(state != "none" for state in medium.states.values()):
+        if is_annotated(medium):
             raise
         return None
 

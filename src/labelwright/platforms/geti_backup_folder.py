@@ -77,6 +77,7 @@ def write_project(folder: Path, project: ArchivedProject) -> None:
         "iterations": dict(project.iterations),
         "parameters": dict(project.parameters),
         "source": dict(project.source),
+        "not_read": dict(project.not_read),
     }
     write_json(folder / PROJECT, written)
 
@@ -140,6 +141,7 @@ def _medium_json(one: ArchivedMedium) -> dict[str, Any]:
         "width": one.width,
         "height": one.height,
         "scenes": scenes,
+        **({"not_read": one.not_read} if one.not_read else {}),
     }
 
 
@@ -207,6 +209,7 @@ class OwnBackup:
             found.inner("iterations").json,
             found.inner("parameters").json,
             found.inner("source").json,
+            found.inner("not_read").json if found.has("not_read") else {},
         )
 
     def pages(self) -> Sequence[str]:
@@ -262,6 +265,7 @@ def _medium_from(one: Fields) -> ArchivedMedium:
         one.whole("width"),
         one.whole("height"),
         scenes,
+        one.text("not_read") if one.has("not_read") else "",
     )
 
 

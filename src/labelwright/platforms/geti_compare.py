@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import NotFound
-from .fields import Fields
 from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, SaidAnnotation, SaidLabel, SaidScene
 from .geti_backup_folder import HashingFile, hash_of
 from .geti_client import GetiClient
-from .geti_configuration import ITERATIONS, keyed, parameters
-from .geti_session import NAME
+from .geti_parameters import Parameters
+from .geti_pictures import pixel_difference
 from .geti_shapes import GetiMedium, GetiProject, Unit
 
 _A_THOUSANDTH = 1e-3
 """Of a pixel: what going from fractions to pixels and back may cost."""
 _HALF = 0.5 + _A_THOUSANDTH
 _NUMBERS = ("x", "y", "width", "height", "angle")
-_OWN = ("auto_training", *ITERATIONS)
 
 
 @dataclass
@@ -30,49 +27,21 @@ class Report:
 
     differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
+    """What could not be read, of the backup or of the server: nobody knows whether it is the same."""
+    reencoded: list[str] = field(default_factory=list)
+    """Images that the server gives in another encoding, with the same pixels but for what encoding loses."""
 
     def merge(self, other: Report) -> None:
         self.differences += other.differences
         self.notes += other.notes
+        self.not_compared += other.not_compared
+        self.reencoded += other.reencoded
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """What can be set of a project, told by places of tasks instead of ids."""
-
-    auto_train: bool | None
-    iterations: Mapping[str, int]
-    others: Mapping[str, Any]
-
-
-def archived_parameters(client: GetiClient, project: GetiProject) -> Parameters:
-    """Auto-train, iterations, and every other value; nothing from a server that has no configuration."""
-    places = {task.id: str(place) for place, task in enumerate(project.trained)}
-    titles = {task.title: str(place) for place, task in enumerate(project.trained)}
-    try:
-        auto_train = client.auto_train(project)
-        iterations = {titles[title]: number for title, number in client.iterations(project).items()}
-        others = dict(_others(client, project, places))
-    except NotFound:
-        return Parameters(None, {}, {})
-    return Parameters(auto_train, iterations, others)
-
-
-def _others(client: GetiClient, project: GetiProject, places: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    found = Fields(NAME, "read the configuration", client.configuration(project))
-    if client.dialect.patches_configuration:
-        for task in found.each("task_configs"):
-            place = places.get(task.id("task_id"), "")
-            for group in ("training", "auto_training"):
-                for one in keyed(task.json, group):
-                    if one["key"] != "enable" or group != "auto_training":
-                        yield f"{place}/{group}/{one['key']}", one["value"]
-        return
-    chains = [(places.get(task.id("task_id"), ""), task.each("components")) for task in found.each("task_chain")]
-    for place, components in [("", found.each("global")), *chains]:
-        for parameter in parameters(list(components)):
-            if parameter.name not in _OWN and parameter.editable:
-                yield f"{place}/{parameter.key}", parameter.value
+def not_saved(project: ArchivedProject) -> list[str]:
+    """What of a project is not in its backup, each with the reason."""
+    return [f"{what} is not in the backup: {why}" for what, why in project.not_read.items()]
 
 
 def compare_projects(
@@ -84,13 +53,20 @@ def compare_projects(
         report.differences.append(f"the kind is '{project.kind}', not '{wanted.kind}'")
     for place, (ours, theirs) in enumerate(zip(wanted.tasks, tasks, strict=False)):
         _compare_labels(report, ours, theirs, place)
-    if wanted.auto_train is not None and now.auto_train is not wanted.auto_train:
+    report.not_compared += not_saved(wanted)
+    report.not_compared += [
+        f"{what} of the server {why}" for what, why in now.not_read.items() if what not in wanted.not_read
+    ]
+    auto_train_known = wanted.auto_train is not None and (now.auto_train is not None or not now.not_read)
+    if auto_train_known and now.auto_train is not wanted.auto_train:
         report.differences.append(f"auto-train is {now.auto_train}, not {wanted.auto_train}")
     for what, ours_, theirs_ in (
         ("iterations of task", wanted.iterations, now.iterations),
         ("parameter", wanted.parameters, now.others),
     ):
         for key, value in ours_.items():
+            if key not in theirs_ and now.not_read:
+                continue  # not compared, as said above
             if key not in theirs_:
                 report.notes.append(f"{what} {key} is {value!r} in the backup, and does not exist here")
             elif theirs_[key] != value:
@@ -220,8 +196,8 @@ def _told(one: _Plain) -> str:
 def compare_files(
     client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, wanted: ArchivedMedium, path: Path
 ) -> Report:
-    """The file of the backup beside what the server gives now: by hash, and where a server wrote an image anew by its
-    pixels."""
+    """The file of the backup beside what the server gives now: by hash, and by pixels within the tolerance of
+    geti_pictures where the server re-encoded an image."""
     where = _where(wanted)
     if not path.is_file():
         return Report([f"{where}: {wanted.file} is not there"])
@@ -231,9 +207,14 @@ def compare_files(
     client.download(project, medium, into, dataset=dataset)
     if into.sha256 == wanted.sha256:
         return Report()
-    if wanted.type == "image" and _same_pixels(path, into):
-        return Report(notes=[f"{where}: the server wrote the file anew; its pixels are the same"])
-    return Report([f"{where}: the server's file has another hash ({into.sha256[:12]}, not {wanted.sha256[:12]})"])
+    found = pixel_difference(path, into.content()) if wanted.type == "image" else None
+    if found is not None and found.is_reencoding:
+        told = f"pixels differ by {found.most} of 255 levels at most" if found.most else "pixels are the same"
+        return Report(reencoded=[f"{where}: re-encoded by the server, {told}"])
+    told = f"another hash ({into.sha256[:12]}, not {wanted.sha256[:12]})"
+    if found is not None:
+        told += f", and its pixels differ by up to {found.most} of 255 levels, {found.mean:.1f} on average"
+    return Report([f"{where}: the server's file has {told}"])
 
 
 def same_file(
@@ -247,15 +228,3 @@ class _Nowhere:
 
     def write(self, part: bytes) -> int:
         return len(part)
-
-
-def _same_pixels(path: Path, given: HashingFile) -> bool:
-    from PIL import Image, ImageChops, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as ours, Image.open(io.BytesIO(given.content())) as theirs:
-            if ours.size != theirs.size:
-                return False
-            return ImageChops.difference(ours.convert("RGBA"), theirs.convert("RGBA")).getbbox(alpha_only=False) is None
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
-        return False

@@ -199,8 +199,10 @@ class GetiMedia(GetiReached):
             try:
                 answer = self.session.ask(verb, "GET", f"{path}?start_frame={start}" if start else path)
             except NotFound:
+                if found:  # there are more frames: what was read so far is not all
+                    raise
                 break
-            if answer is None:
+            if answer is None and not found:
                 break
             fields = Fields(NAME, verb, {"video_annotations": answer} if isinstance(answer, list) else answer)
             scenes = [scene_from(one, self.unit) for one in fields.each("video_annotations")]

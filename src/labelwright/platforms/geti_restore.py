@@ -1,95 +1,33 @@
 """From a folder onto a server, as a new project: created, auto-train off, media up, annotations, then configuration.
 
 A journal beside the work says what is there already: which project was made, and which medium of the backup became
-which of the server. An upload is known by its answer alone, and an answer may be lost: whoever goes on after a break
-looks at the server first, and takes what nobody knows of for what is missing when it is the same file. Saying
-annotations again does no harm.
+which of the server. An upload is written down before it is sent, and its response may be lost: geti_lost_uploads finds
+what arrived all the same. Saying annotations again does no harm.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from .batches import for_each
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
 from .geti_archive import ArchivedMedium, ArchivedProject, ArchivedTask, Backup, SaidScene, archived_tasks, label_ids
-from .geti_backup import page_size, scenes_of
+from .geti_backup import annotations_not_saved, has_videos, page_size, scenes_of
 from .geti_backup_folder import is_inside
 from .geti_client import GetiClient
-from .geti_compare import Report, archived_parameters, compare_files, compare_projects, compare_scenes, same_file
+from .geti_compare import Report, compare_files, compare_projects, compare_scenes
 from .geti_configuration import keyed
+from .geti_journal import Journal
+from .geti_lost_uploads import PageUploads, by_name
+from .geti_parameters import archived_parameters, read_or_note
 from .geti_projects import NewTask
 from .geti_session import NAME
 from .geti_shapes import GetiAnnotation, GetiMedium, GetiProject, Unit
-from .geti_threads import in_parallel
 
 _VIDEO_SECONDS = 100.0
 """How long a server may take to make a video's frames (its own client waits as long)."""
-
-
-class Journal:
-    """What a restore did, in a folder of its own: a line an effect, written before and after it. Thread-safe."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def lines(self, name: str) -> Iterator[dict[str, Any]]:
-        path = self.folder / f"{name}.jsonl"
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue  # the last line of a process that was killed
-
-    def write(self, name: str, **said: Any) -> None:
-        with self._lock, (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
-            if file.tell() and not _ends_well(self.folder / f"{name}.jsonl"):
-                file.write("\n")
-            file.write(json.dumps(said) + "\n")
-
-    def project(self) -> str | None:
-        return next((str(line["id"]) for line in self.lines("project") if "id" in line), None)
-
-    def targets(self, page: str) -> dict[str, str]:
-        """Of each medium of the backup its id on the server."""
-        return {line["medium"]: line["target"] for line in self.lines(f"page-{page}") if "target" in line}
-
-    def refused(self, page: str) -> dict[str, str]:
-        """Of each medium whose annotations the server did not take, why."""
-        found: dict[str, str] = {}
-        for line in self.lines(f"page-{page}"):
-            if "refused" in line:
-                found[line["refused"]] = line["words"]
-            found.pop(line.get("annotated", ""), None)
-        return found
-
-    def begun(self, page: str) -> bool:
-        """Whether this page was begun before and not ended."""
-        lines = list(self.lines(f"page-{page}"))
-        return bool(lines) and "end" not in lines[-1]
-
-    def all_targets(self) -> dict[str, tuple[str, str]]:
-        """Of each id on the server: page and medium."""
-        found: dict[str, tuple[str, str]] = {}
-        for path in sorted(self.folder.glob("page-*.jsonl")):
-            page = path.stem.removeprefix("page-")
-            found |= {target: (page, medium) for medium, target in self.targets(page).items()}
-        return found
-
-
-def _ends_well(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, io.SEEK_END)
-        return file.read(1) == b"\n"
 
 
 def begin(client: GetiClient, backup: Backup, name: str, journal: Journal) -> str:
@@ -103,7 +41,7 @@ def begin(client: GetiClient, backup: Backup, name: str, journal: Journal) -> st
         journal.write("project", id=known)
     client.wait_until_ready(known)
     project = client.project(known)
-    if client.auto_train(project):
+    if read_or_note({}, "auto-train", lambda: client.auto_train(project)):
         client.set_auto_train(project, False)
     _make_datasets(client, project, archived)
     return known
@@ -151,53 +89,78 @@ def dataset_for(project: GetiProject, archived: ArchivedProject, name: str) -> s
 def restore_page(
     client: GetiClient, backup: Backup, page: str, project: str, journal: Journal, threads: int = 8
 ) -> int:
-    """Send the media of a page that are not there, and say what was said of them. Answers how many media it has."""
+    """Send the media of a page that are not there, and their annotations. Returns how many media it has.
+
+    Transport errors cost one medium: the others are sent, then those that failed are looked for and sent again. Media
+    of one name go one after the other, so that it is known which of them a lost response belongs to.
+    """
     archived, media = backup.project(), backup.page(page)
     made = client.project(project)
+    uploads = PageUploads(client, made, backup, page, journal)
     if journal.begun(page):
-        _adopt(client, made, archived, backup, media, page, journal)
-    targets = journal.targets(page)
+        uploads.find_lost(media)
     annotated = {line["annotated"] for line in journal.lines(f"page-{page}") if "annotated" in line}
     journal.write(f"page-{page}", begin=page)
     labels = {label: None for one in media for scene in one.scenes for a in scene.annotations for label, _ in a.labels}
     ids = label_ids(made, labels)
 
-    def restore(one: ArchivedMedium) -> None:
-        dataset = dataset_for(made, archived, one.dataset)
-        target = targets.get(one.id)
-        if target is None:
-            target = _upload(client, made, backup, one, dataset)
-            journal.write(f"page-{page}", medium=one.id, target=target)
-        if one.id not in annotated:
-            refused = _annotate(client, made, one, target, dataset, archived.unit, ids)
-            journal.write(
-                f"page-{page}", **({"refused": one.id, "words": refused} if refused else {"annotated": one.id})
-            )
+    def restore(group: list[ArchivedMedium]) -> None:
+        for one in group:
+            if one.id in annotated:
+                continue
+            dataset = dataset_for(made, archived, one.dataset)
+            target = uploads.targets.get(one.id)
+            if target is None:
+                uploads.intend(one)
+                sent = _upload(client, made, backup, one, dataset)
+                target = sent.id
+                uploads.settle(one, sent)
+            if one.type == "video":
+                _wait_for_video(client, made, one, target, dataset)
+            sized = with_size(client, made, one, target, dataset)
+            refused = _annotate(client, made, sized, target, dataset, archived.unit, ids)
+            outcome = {"refused": one.id, "words": refused} if refused else {"annotated": one.id}
+            journal.write(f"page-{page}", **outcome)
+            annotated.add(one.id)
 
-    for _ in in_parallel(restore, media, threads):
-        pass
+    def look(failed: list[list[ArchivedMedium]]) -> list[list[ArchivedMedium]]:
+        uploads.find_lost([one for group in failed for one in group])
+        return failed
+
+    for_each(restore, by_name(media), threads, before_retry=look)
+    uploads.remove_late_arrivals(media)
     journal.write(f"page-{page}", end=page)
     return len(media)
 
 
-def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: ArchivedMedium, dataset: str) -> str:
+def with_size(
+    client: GetiClient, project: GetiProject, one: ArchivedMedium, target: str, dataset: str
+) -> ArchivedMedium:
+    """A medium with its width and height: those of videos in folders of geti-sdk are known by the server alone."""
+    if one.width or not one.scenes:
+        return one
+    for there in client.media(project, one.type, dataset, page_size(client)):
+        if there.id == target:
+            return replace(one, width=there.width, height=there.height)
+    return one
+
+
+def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: ArchivedMedium, dataset: str) -> GetiMedium:
     if not is_inside(backup.folder, one.file):
         raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=f"{one.file} is not in the backup")
     path = backup.folder / one.file
     if not path.is_file():
         told = f"{one.file} is not there"
         raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=told, advice="Complete the backup.")
-    sent = client.upload(project, f"{one.name}{path.suffix}", lambda: path.open("rb"), kind=one.type, dataset=dataset)
-    if one.type == "video":
-        _wait_for_video(client, project, sent, dataset)
-    return sent.id
+    return client.upload(project, f"{one.name}{path.suffix}", lambda: path.open("rb"), kind=one.type, dataset=dataset)
 
 
-def _wait_for_video(client: GetiClient, project: GetiProject, sent: GetiMedium, dataset: str) -> None:
+def _wait_for_video(client: GetiClient, project: GetiProject, one: ArchivedMedium, target: str, dataset: str) -> None:
+    """Until the server lists a video that it took in: before that its frames cannot be annotated."""
     ends = time.monotonic() + _VIDEO_SECONDS
-    while not any(one.id == sent.id for one in client.media(project, "video", dataset)):
+    while not any(there.id == target for there in client.media(project, "video", dataset)):
         if time.monotonic() >= ends:
-            told = f"video '{sent.name}' was sent and is not there after {_VIDEO_SECONDS:.0f} seconds"
+            told = f"video '{one.name}' was sent and is not there after {_VIDEO_SECONDS:.0f} seconds"
             raise PlatformUnavailable(NAME, "take in a video", words=told, advice="Run again to wait on.")
         time.sleep(1.0)
 
@@ -228,34 +191,6 @@ def _annotate(
                 raise
             return refused.words or "it says nothing more"
     return ""
-
-
-def _adopt(
-    client: GetiClient,
-    project: GetiProject,
-    archived: ArchivedProject,
-    backup: Backup,
-    media: list[ArchivedMedium],
-    page: str,
-    journal: Journal,
-) -> None:
-    """Uploads whose answers were lost: media on the server that nobody knows of, of the same name and size as one that
-    is missing, and the same file."""
-    known, targets = journal.all_targets(), journal.targets(page)
-    missing = [one for one in media if one.id not in targets]
-    for name, kind in {(one.dataset, one.type) for one in missing}:
-        dataset = dataset_for(project, archived, name)
-        for there in client.media(project, kind, dataset, page_size(client)):
-            if there.id in known:
-                continue
-            for one in missing:
-                like = (one.dataset, one.type, one.name, one.width, one.height)
-                if like != (name, kind, there.name, there.width, there.height):
-                    continue
-                if same_file(client, project, there, dataset, one, backup.folder / one.file):
-                    journal.write(f"page-{page}", medium=one.id, target=there.id)
-                    missing.remove(one)
-                    break
 
 
 def end(client: GetiClient, backup: Backup, project: str, auto_train: bool | None = None) -> None:
@@ -316,6 +251,7 @@ def compare_page(
         if target is None:
             return Report([f"{one.type} '{one.name}' ({one.id}) is not there"])
         dataset = dataset_for(made, archived, one.dataset)
+        one = with_size(client, made, one, target, dataset)
         medium = GetiMedium(target, one.name, one.type, one.width, one.height, "", {})
         try:
             report = compare_files(client, made, medium, dataset, one, backup.folder / one.file)
@@ -326,11 +262,13 @@ def compare_page(
             report.differences.append(
                 f"{one.type} '{one.name}' ({one.id}): its annotations were refused: {refused[one.id]}"
             )
+        if one.not_read:
+            report.differences.append(annotations_not_saved(one))
         report.merge(compare_scenes(one, archived.unit, scenes, client.unit))
         return report
 
     report = Report()
-    for one in in_parallel(compare, backup.page(page), threads):
+    for one in for_each(compare, backup.page(page), threads):
         report.merge(one)
     return report
 
@@ -350,11 +288,14 @@ def compare_project(
         for one in backup.page(page)
         if (target := targets.get(one.id)) is not None
     }
+    unknown: dict[str, str] = {}
     for dataset, dataset_name in made.datasets:
-        for kind in ("image", "video"):
+        kinds = ("image", "video") if has_videos(client, made, dataset, dataset_name, unknown) else ("image",)
+        for kind in kinds:
             for medium in client.media(made, kind, dataset, page_size(client)):
                 wanted = expected.pop(medium.id, None)
-                found = (kind, medium.name, medium.width, medium.height)
+                size = (medium.width, medium.height) if wanted is None or wanted[2] else (0, 0)
+                found = (kind, medium.name, *size)
                 if wanted is None:
                     report.differences.append(f"{kind} '{medium.name}' ({medium.id}) is not in the backup")
                     continue
@@ -364,6 +305,7 @@ def compare_project(
                 if len(archived.datasets) > 1 and home == dataset != made.dataset and dataset_name != wanted[4]:
                     report.differences.append(f"{kind} '{medium.name}' is in '{dataset_name}', not '{wanted[4]}'")
     report.differences += [f"{kind} '{name}' is gone from the server" for kind, name, *_ in expected.values()]
+    report.not_compared += [f"{what} {why}" for what, why in unknown.items()]
     if len(archived.datasets) > len(made.datasets):
         lost = ", ".join(archived.datasets[len(made.datasets) :])
         report.differences.append(f"this server has one dataset a project: media of {lost} are in the first")

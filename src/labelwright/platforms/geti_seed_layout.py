@@ -24,6 +24,7 @@ from .geti_archive import (
 )
 from .geti_backup_folder import OwnBackup, hash_of
 from .geti_projects import CannotBe, normal_kind
+from .geti_sdk_layout import GetiSdkBackup, is_sdk_folder
 from .geti_session import NAME
 from .geti_shapes import GetiLabel, Unit, shape_from
 
@@ -59,7 +60,9 @@ class SeedBackup:
             ArchivedTask(kind, "", tuple(GetiLabel("", name) for name in names if not _is_empty(name)))
             for kind, names in zip(self._tasks, self._labels, strict=False)
         )
-        return ArchivedProject(self._name, tasks, ("images",), Unit.FRACTIONS, source={"layout": INFO})
+        not_kept = dict.fromkeys(("auto-train", "iterations", "configuration"), "folders of that tool do not hold it")
+        source = {"layout": INFO}
+        return ArchivedProject(self._name, tasks, ("images",), Unit.FRACTIONS, source=source, not_read=not_kept)
 
     def pages(self) -> Sequence[str]:
         return [str(first) for first in range(0, len(self._files()), _A_PAGE)]
@@ -142,6 +145,8 @@ def open_backup(folder: Path) -> Backup:
     """The backup in a folder, whichever tool wrote it. Raises BackupRefused."""
     if (folder / INFO).is_file():
         return SeedBackup(folder)
+    if is_sdk_folder(folder):
+        return GetiSdkBackup(folder)
     try:
         return OwnBackup(folder)
     except BackupRefused as refused:

@@ -24,7 +24,7 @@ class GetiSettings(GetiReached):
 
     def auto_train(self, project: GetiProject) -> bool:
         """Whether any task trains by itself."""
-        return any(self._auto_trains(project))
+        return any(self.auto_trains(project))
 
     def set_auto_train(self, project: GetiProject, on: bool) -> None:
         """For every task that says otherwise, read back. Raises PlatformRefused when the server says that it did and
@@ -33,12 +33,12 @@ class GetiSettings(GetiReached):
         if self.dialect.patches_configuration:
             set_now = self._patch_auto_train(verb, project, on)
         else:
-            said = {task.id: self._auto_trains_of(project, task) for task in project.trained}
+            said = {task.id: self.task_auto_trains(project, task) for task in project.trained}
             set_now = [task for task in project.trained if said[task.id] != [on]]
             for task in set_now:
                 body = configuration.auto_train_body(self.dialect.workspace, project.id, task.id, on)
                 self.session.ask(verb, "POST", self._chain(project, task), json=body)
-        if set_now and any(now is not on for now in self._auto_trains(project)):
+        if set_now and any(now is not on for now in self.auto_trains(project)):
             told = f"auto-train is not {'on' if on else 'off'} after it was set"
             raise PlatformRefused(NAME, verb, status=200, words=told, advice="Set it on the server's own page.")
 
@@ -53,14 +53,15 @@ class GetiSettings(GetiReached):
             self.session.ask(verb, "PATCH", path, json=found)
         return others
 
-    def _auto_trains(self, project: GetiProject) -> list[bool]:
+    def auto_trains(self, project: GetiProject) -> list[bool]:
+        """Whether each task trains by itself; none for a task of which the server does not tell."""
         verb = f"read auto-train of project {project.id}"
         if self.dialect.patches_configuration:
             found = self.session.ask(verb, "GET", f"{self._of(project.id)}/project_configuration")
             return [one["value"] is True for one in _auto_training_keys(found)]
-        return [one for task in project.trained for one in self._auto_trains_of(project, task)]
+        return [one for task in project.trained for one in self.task_auto_trains(project, task)]
 
-    def _auto_trains_of(self, project: GetiProject, task: GetiTask) -> list[bool]:
+    def task_auto_trains(self, project: GetiProject, task: GetiTask) -> list[bool]:
         """One value; none where the server does not tell."""
         found = self.task_parameters(project, task)
         return [parameter.value is True for parameter in found if parameter.name == "auto_training"]
@@ -94,17 +95,18 @@ class GetiSettings(GetiReached):
 
     def iterations(self, project: GetiProject) -> dict[str, int]:
         """How long each task is trained, by its title; none for a task that does not say."""
-        found = {}
-        for task in project.trained:
-            if self.dialect.patches_configuration:
-                key = next((one for _, one in self._training_keys(project, task)), None)
-                value = key["value"] if key is not None else None
-            else:
-                parameter = configuration.iterations_of(iter(self.task_parameters(project, task)))
-                value = parameter.value if parameter is not None else None
-            if isinstance(value, int):
-                found[task.title] = value
-        return found
+        found = {task.title: self.task_iterations(project, task) for task in project.trained}
+        return {title: value for title, value in found.items() if value is not None}
+
+    def task_iterations(self, project: GetiProject, task: GetiTask) -> int | None:
+        """How long one task is trained; None when it does not say."""
+        if self.dialect.patches_configuration:
+            key = next((one for _, one in self._training_keys(project, task)), None)
+            value = key["value"] if key is not None else None
+        else:
+            parameter = configuration.iterations_of(iter(self.task_parameters(project, task)))
+            value = parameter.value if parameter is not None else None
+        return value if isinstance(value, int) else None
 
     def _set_iterations(self, verb: str, project: GetiProject, task: GetiTask, iterations: int) -> None:
         if self.dialect.patches_configuration:

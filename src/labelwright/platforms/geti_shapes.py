@@ -113,6 +113,8 @@ class GetiMedium:
     """Of a video."""
     stride: int | None = None
     processing: str = ""
+    uploaded: str = ""
+    """When, by the server's clock (ISO 8601)."""
 
     def done(self, tasks: tuple[GetiTask, ...]) -> bool:
         """Whether it is annotated for every task."""
@@ -269,6 +271,7 @@ def medium_from(answer: Fields, kind: str = "") -> GetiMedium:
         frames=information.whole("frame_count") if information.has("frame_count") else None,
         stride=information.whole("frame_stride") if information.has("frame_stride") else None,
         processing=_text(processing, "status").casefold() if processing is not None else "",
+        uploaded=str(answer.json.get("upload_time") or ""),
     )
 
 

@@ -26,6 +26,7 @@ from labelwright.domain import (
     Shape,
 )
 
+from .batches import for_each
 from .errors import NotFound, PlatformRefused
 from .protocol import (
     CampaignOrder,
@@ -181,6 +182,7 @@ class Remo(RemoCalls, RemoUploads):
         sent = [image for image in images if why_not(image) is None]
         upload = self.upload_files(dataset, map(to_upload, sent))
         left_out += _named_in(upload, [file_name(one.image.name, one.image.format) for one in sent])
+        left_out += [(our_name(name), reason) for name, reason in upload.left_out if name and upload.session]
         self.session.memory["batch", campaign, str(batch)] = (upload, tuple(left_out))
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
@@ -236,8 +238,7 @@ class Remo(RemoCalls, RemoUploads):
         return f"{self.session.base_url}/datasets/{_ids(campaign, 'show a campaign')[0]}"
 
     def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
-        for image in images:
-            self._save(campaign, image, ImageStatus.NOT_ANNOTATED)
+        for_each(lambda image: self._save(campaign, image, ImageStatus.NOT_ANNOTATED), images, 1)
 
     def cannot_be_drawn(self, shape: Shape) -> str:
         """Why Remo cannot show a shape; empty when it can."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
+from . import batches
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .multipart import Form, FormFile
 from .remo_names import ENDINGS
@@ -171,20 +172,51 @@ class RemoUploads:
         query: dict[str, str],
         fields: dict[str, str],
     ) -> RemoUpload:
-        path, sessions = f"/api/dataset/{_id(dataset)}/upload/", self.session.server().uploads_in_sessions
+        """Files in parts. A transport error costs one part: it is sent again, in a session of its own, since nobody
+        knows what of it the first one holds; what that one took in before is kept. Files that are there already are
+        skipped by their names."""
+        sessions = self.session.server().uploads_in_sessions
         added, session = 0, None
         left_out: list[tuple[str, str]] = []
         for part in _parts(files):
-            form = Form(fields | ({"session_id": session} if session else {}), part)
-            with self._naming(dataset):
-                found = upload_from(self.session.send(verb, path, form, query))
+            for pause in (*batches.PAUSES, None):
+                try:
+                    found = self._send_part(verb, dataset, part, query, fields, session)
+                    break
+                except PlatformUnavailable as error:
+                    if pause is None or (error.retry_after or 0.0) > batches.LONGEST_WAIT:
+                        raise
+                    wait = max(pause, error.retry_after or 0.0)
+                if session is not None:
+                    left_out += self._finish_early(dataset, session)
+                    session = None
+                time.sleep(wait)
             session, added = found.session, added + found.added
             left_out += found.left_out
         if not sessions or session is None:
             return RemoUpload(None, "done", added, tuple(left_out))
         self.wait_until_quiet(dataset)
         self.complete_upload(session)
-        return RemoUpload(session, "pending", 0, dataset=dataset)
+        return RemoUpload(session, "pending", 0, tuple(left_out), dataset=dataset)
+
+    def _send_part(
+        self,
+        verb: str,
+        dataset: str,
+        part: list[FormFile],
+        query: dict[str, str],
+        fields: dict[str, str],
+        session: str | None,
+    ) -> RemoUpload:
+        form = Form(fields | ({"session_id": session} if session else {}), part)
+        with self._naming(dataset):
+            return upload_from(self.session.send(verb, f"/api/dataset/{_id(dataset)}/upload/", form, query))
+
+    def _finish_early(self, dataset: str, session: str) -> tuple[tuple[str, str], ...]:
+        """Have the server work off a session into which no more is sent. Returns what it left out."""
+        self.wait_until_quiet(dataset)
+        self.complete_upload(session)
+        return self.wait_for_upload(session).left_out
 
     def _post(
         self,

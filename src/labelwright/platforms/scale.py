@@ -16,7 +16,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from labelwright.domain import LabeledImage
+
 from . import scale_looks
+from .batches import for_each
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .fields import Fields
 from .http import Http
@@ -214,12 +217,19 @@ class Scale:
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
         verb = f"read the labels of campaign '{campaign}'"
         docs, following = self._listing(campaign, status="completed").page(cursor)
-        images, notices = [], ShapeNotices()
-        for doc in docs:
-            task = Fields(NAME, verb, doc, f"task {doc.get('task_id')}")
+
+        def read(doc: Json) -> tuple[LabeledImage, ShapeNotices] | None:
+            task, noted = Fields(NAME, verb, doc, f"task {doc.get('task_id')}"), ShapeNotices()
             name = image_name(task, campaign)
-            if name is not None and status_of(task) == "completed":
-                images.append(labeled_from(task, name, self._fetch, notices))
+            if name is None or status_of(task) != "completed":
+                return None
+            return labeled_from(task, name, self._fetch, noted), noted
+
+        images, notices = [], ShapeNotices()
+        for labeled in for_each(read, docs, self._options.threads):
+            if labeled is not None:
+                images.append(labeled[0])
+                notices.add(labeled[1])
         return LabelsPage(tuple(images), following, notices.checked())
 
     # TakesImages

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from .batches import for_each
 from .errors import PlatformRefused
 from .scale_client import MOST, Json, Page, ScaleClient
 from .scale_errors import InternalError, InvalidRequest
@@ -79,8 +80,7 @@ class TaskListing:
 
     def _by_windows(self, windows: list[Window]) -> tuple[list[Json], str | None]:
         first, rest = windows[0], windows[1:]
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="scale") as pool:
-            docs = [doc for part in pool.map(self._read, first.parts(self._threads)) for doc in part]
+        docs = [doc for part in for_each(self._read, first.parts(self._threads), self._threads) for doc in part]
         return docs, _WINDOWS + ",".join(f"{one.start}-{one.end}" for one in rest) if rest else None
 
     def _read(self, window: Window) -> list[Json]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,6 +10,7 @@ from typing import Literal
 
 from labelwright.domain import Image
 
+from .batches import for_each
 from .errors import PlatformError, PlatformRefused, PlatformUnavailable
 from .fields import Fields
 from .protocol import ImageToSend
@@ -33,8 +32,6 @@ MEDIA_TYPES = {
 LARGEST_SIDE = 10_000
 LARGEST_FILE = 80_000_000
 """Of an uploaded file, in bytes. All three from Scale's reference."""
-_FAILURES = 10
-"""After so many requests without an answer the rest of a batch is left for the next try."""
 _REFERENCES = 5
 _UPLOADS = 8
 
@@ -54,8 +51,8 @@ class Sender:
     def send(self, images: Sequence[ImageToSend]) -> list[tuple[str, str]]:
         """A task for each image, or the one that is there already. Answers names and task ids.
 
-        A task that met a fault does not keep the others from being made; the first fault is raised at the end, a
-        refusal before it. Nothing is said twice here: what was lost is found by its unique_id the next time.
+        Transport errors cost one task: the others are made, then those that failed are tried again, and a task whose
+        response was lost is found by its unique_id. What is left is raised at the end, a refusal at once.
         """
         self.refuse_what_scale_does_not_take(images)
         return self.side_by_side(images, self.make_or_find)
@@ -216,43 +213,6 @@ class Sender:
     # Threads
 
     def side_by_side(self, images: Sequence[ImageToSend], work: Callable[[ImageToSend], str]) -> list[tuple[str, str]]:
-        stop, faults = threading.Event(), _Faults()
-
-        def guarded(one: ImageToSend) -> tuple[str, str] | None:
-            if stop.is_set():
-                return None
-            try:
-                return one.image.name, work(one)
-            except PlatformUnavailable as fault:
-                if faults.note(fault) >= _FAILURES:
-                    stop.set()  # Scale is away, or a storm of 429s outlasted its time
-            except PlatformRefused as refusal:
-                faults.note(refusal)
-                stop.set()
-            return None
-
         # An upload is held in memory as a whole.
         threads = self.threads if all(map(self.by_url, images)) else min(self.threads, _UPLOADS)
-        with ThreadPoolExecutor(threads, thread_name_prefix="scale") as pool:
-            made = [one for one in pool.map(guarded, images) if one is not None]
-        faults.raise_the_worst()
-        return made
-
-
-class _Faults:
-    """What went wrong in several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._all: list[PlatformError] = []
-
-    def note(self, fault: PlatformError) -> int:
-        """Answers how many there are."""
-        with self._lock:
-            self._all.append(fault)
-            return len(self._all)
-
-    def raise_the_worst(self) -> None:
-        refusals = [fault for fault in self._all if isinstance(fault, PlatformRefused)]
-        for fault in (*refusals, *self._all):
-            raise fault
+        return for_each(lambda one: (one.image.name, work(one)), images, threads)
