@@ -11,6 +11,8 @@ from typing import Any
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from .decoding import Memory, TooMuchMemory, decode
+
 CONTENT_TYPES = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -46,17 +48,22 @@ class Seen:
     """Degrees, north and east positive."""
 
 
-def look(path: Path, largest: int) -> Seen:
-    """Decode the file to its last pixel. Raises NotAnImage."""
+def look(path: Path, largest: int, memory: Memory) -> Seen:
+    """Decode the file to its last pixel, in the memory that there is for it. Raises NotAnImage."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
             with Pillow.open(path, formats=list(CONTENT_TYPES)) as image:
                 _check_size(image, largest)
-                image.load()
-                return _seen(image)
+                size = image.size  # a large JPEG is decoded at a smaller one
+                decode(image, path, memory)
+                return _seen(image, size)
     except NotAnImage:
         raise
+    except TooMuchMemory as error:
+        raise NotAnImage(str(error)) from None
+    except MemoryError:
+        raise NotAnImage("decoding it takes more memory than this machine has: upload it with fewer pixels") from None
     except Pillow.DecompressionBombError:
         raise NotAnImage("so many pixels that it looks like a decompression bomb") from None
     except UnidentifiedImageError:
@@ -71,8 +78,8 @@ def _check_size(image: Pillow.Image, largest: int) -> None:
         raise NotAnImage(f"{image.width} x {image.height} pixels are more than the {largest} allowed")
 
 
-def _seen(image: Pillow.Image) -> Seen:
-    width, height = image.size
+def _seen(image: Pillow.Image, size: tuple[int, int]) -> Seen:
+    width, height = size
     filetype = {"MPO": "JPEG"}.get(image.format or "", image.format or "")  # a JPEG with a second picture behind it
     date_taken, lat, lon = None, None, None
     try:

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.security import APIKeyHeader
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from . import models
@@ -19,11 +18,13 @@ from .access import ADMIN, EMAIL, Access, Identity, checked_email, write_admin_f
 from .campaigns import Campaigns, Order
 from .config import ServiceConfig
 from .errors import Invalid, ServiceError
+from .heavy import Heavy
 from .idempotency import KEY
 from .image_sets import ImageSets
 from .labels_csv import Finishing, csv_name
 from .objects import Objects
 from .pagination import Page, page_of
+from .pictures import Pictures
 from .storage import Storage
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -37,12 +38,13 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         409: "The state of things forbids it.",
         413: "The body is too large.",
         422: "The request contradicts the contract.",
+        503: "Too much is under way, or the database is locked: try again after Retry-After seconds.",
     }.items()
 }
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: _ERRORS[status] for status in (401, *statuses)}
+    return {status: _ERRORS[status] for status in (401, *statuses, 503)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Parts:
     objects: Objects
     finishing: Finishing
     storage: Storage
+    heavy: Heavy
+    pictures: Pictures
 
     def base_url(self, request: Request) -> str:
         """Where this client reaches us: as configured, or the host that it named."""
@@ -118,7 +122,7 @@ def health() -> APIRouter:
     router = APIRouter()
 
     @router.get("/health", response_model=models.Health, tags=["health"])
-    def health() -> Response:
+    async def health() -> Response:  # needs no thread: all of them may be busy
         """Needs no key."""
         return JSONResponse({"status": "ok", "version": version("labelwright")})
 
@@ -297,7 +301,9 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
     async def put_objects(campaign: Id, who: Anyone, request: Request) -> Response:
         """Overwrites what was there for these images. All or nothing. The last image completes the campaign."""
         body = await request.body()
-        await run_in_threadpool(parts.objects.put, campaign, body, who)
+        await parts.heavy.run(
+            request, who, len(body), lambda pause: parts.objects.put(campaign, body, who, pause=pause)
+        )
         return JSONResponse(OK)
 
     @router.get(

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from labelwright.listening import Patience, protocol_with
+
 from .app import create_app
 from .config import ServiceConfig
 
@@ -67,7 +69,13 @@ def _server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Server]:
         raise
     # No access log: the signatures in its lines are secrets. No server header: it is nobody's business.
     settings = uvicorn.Config(
-        app, access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=5, lifespan="on"
+        app,
+        http=protocol_with(Patience()),
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        lifespan="on",
     )
     return listening, uvicorn.Server(settings)
 
