@@ -22,7 +22,7 @@ class Limits:
     """Of any other JSON body."""
     body_lists: int = 1_000_000
     """`[` in one body; counted before it is parsed, as the next two: an empty list of two bytes takes 64 in memory."""
-    body_objects: int = 500_000
+    body_objects: int = 400_000
     """`{` in one body."""
     body_values: int = 3_000_000
     """`,` in one body."""

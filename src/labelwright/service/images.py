@@ -10,7 +10,9 @@ from typing import Any
 
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
+from . import tiff_parts
 from .decoding import Memory, TooMuchMemory, decode
 
 CONTENT_TYPES = {
@@ -55,9 +57,11 @@ def look(path: Path, largest: int, memory: Memory) -> Seen:
             warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
             with Pillow.open(path, formats=list(CONTENT_TYPES)) as image:
                 _check_size(image, largest)
-                size = image.size  # a large JPEG is decoded at a smaller one
+                size, turned = image.size, None
+                if isinstance(image, TiffImageFile):  # its tag is gone once the image is loaded
+                    size, turned = tiff_parts.stored_size(image), tiff_parts.orientation_of(image)
                 decode(image, path, memory)
-                return _seen(image, size)
+                return _seen(image, size, turned)
     except NotAnImage:
         raise
     except TooMuchMemory as error:
@@ -78,13 +82,16 @@ def _check_size(image: Pillow.Image, largest: int) -> None:
         raise NotAnImage(f"{image.width} x {image.height} pixels are more than the {largest} allowed")
 
 
-def _seen(image: Pillow.Image, size: tuple[int, int]) -> Seen:
-    width, height = size
+def _seen(image: Pillow.Image, size: tuple[int, int], turned: int | None) -> Seen:
+    """`size` is that of the image as stored, `turned` its orientation when it is known already."""
+    (width, height), sideways = size, (5, 6, 7, 8)
+    if turned in sideways:
+        width, height = height, width
     filetype = {"MPO": "JPEG"}.get(image.format or "", image.format or "")  # a JPEG with a second picture behind it
     date_taken, lat, lon = None, None, None
     try:
         exif = image.getexif()
-        if exif.get(_ORIENTATION) in (5, 6, 7, 8):
+        if turned is None and exif.get(_ORIENTATION) in sideways:
             width, height = height, width
         camera, place = exif.get_ifd(_EXIF), exif.get_ifd(_GPS)
     except Exception:  # noqa: BLE001 - broken EXIF does not make the picture unreadable

@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from . import tiff_parts
 from .config import ServiceConfig
-from .decoding import BAND, LARGE, Memory, pixel_bytes
+from .decoding import BAND, Memory, pixel_bytes
 from .png_stream import WRITABLE, PngWriter
 
 _ORIENTATION = 0x0112
@@ -82,8 +82,8 @@ class Pictures:
 
     def _write_png(self, source: Path, target: Path) -> None:
         with Pillow.open(source) as image, target.open("wb") as file:
-            large = pixel_bytes(image) > LARGE
-            if large and isinstance(image, TiffImageFile) and tiff_parts.bands_of(image, source) is not None:
+            # Small ones too: Pillow garbles those that lie on their side, are not compressed and have one channel.
+            if isinstance(image, TiffImageFile) and tiff_parts.bands_of(image, source) is not None:
                 with self._memory.taken(BAND):
                     _write_bands(file, image, source)
                 return
@@ -109,22 +109,22 @@ def _shown(image: Pillow.Image) -> Pillow.Image:
 def _write_bands(file: BinaryIO, image: TiffImageFile, source: Path) -> None:
     """Write an image that comes in bands, turned upright. An image that lies on its side is decoded several times,
     each time for as many of its columns as memory has room for."""
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation, (width, height) = tiff_parts.orientation_of(image), tiff_parts.stored_size(image)
     mode = _shown(next(_bands(image, source))).mode
     if orientation not in _TURN:
         flip = _FLIP.get(orientation)
-        with PngWriter(file, mode, image.size) as png:
+        with PngWriter(file, mode, (width, height)) as png:
             for band in _bands(image, source, from_bottom=orientation in (3, 4)):
                 png.add(_shown(band if flip is None else band.transpose(flip)))
         return
-    columns = max(1, tiff_parts.MOST_PIXELS // image.height)
-    starts = list(range(0, image.width, columns))
+    columns = max(1, tiff_parts.MOST_PIXELS // height)
+    starts = list(range(0, width, columns))
     if orientation in (7, 8):  # the last column becomes the first row
         starts.reverse()
-    with PngWriter(file, mode, (image.height, image.width)) as png:
+    with PngWriter(file, mode, (height, width)) as png:
         for left in starts:
-            right = min(left + columns, image.width)
-            part, top = Pillow.new(mode, (right - left, image.height)), 0
+            right = min(left + columns, width)
+            part, top = Pillow.new(mode, (right - left, height)), 0
             for band in _bands(image, source):
                 part.paste(_shown(band.crop((left, 0, right, band.height))), (0, top))
                 top += band.height
