@@ -121,6 +121,7 @@ def reach(
             secret=Secret(found.secret.get_secret_value() if found.secret else ""),
             options=options or {},
             labels=tuple(labels),
+            identity=found.identity,
             requests_per_second=found.requests_per_second,
         ),
     )

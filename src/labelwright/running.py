@@ -9,10 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from labelwright import printing, printing_campaigns
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
+from labelwright.identity import NotProven, check_address
 from labelwright.local import use_prefect_of_up
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
@@ -152,8 +154,11 @@ def servers_at_hand(spec: CampaignSpec, *, keep: bool) -> Iterator[tuple[str | N
 
 
 def needs_embedded_service(spec: CampaignSpec) -> bool:
-    """Whether the campaign labels on this machine and no service runs yet."""
-    from labelwright.local import answers
+    """Whether the campaign labels on this machine and no service runs yet.
+
+    Another program on the port that the service had is left alone: ours takes another one. Raises CannotRun when an
+    older version of the service runs there, on the same data.
+    """
 
     if spec.platform != "campaign_api" or spec.connection_name != "campaign_api":
         return False
@@ -161,7 +166,19 @@ def needs_embedded_service(spec: CampaignSpec) -> bool:
     if configured is not None and configured.url:
         return False
     local = settings().embedded_service()
-    return local is None or not local.url or not answers(f"{local.url.removesuffix('/api/v1')}/health")
+    if local is None or not local.url or local.identity is None:
+        return True
+    address = urlsplit(local.url)
+    try:
+        check_address(address.hostname or "", address.port or 80, local.identity)
+    except NotProven as error:
+        if error.older:
+            raise CannotRun(str(error)) from None
+        printing.note(str(error))
+        return True
+    except OSError:
+        return True
+    return False
 
 
 def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: bool, as_json: bool) -> None:
@@ -248,6 +265,7 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
                     record.remote_id,
                     access,
                     lambda done, total: bars(spec.title, "the partner labels", done, total),
+                    settings().connection("campaign_api").identity,
                 )
             flows.sweep_campaigns()
             if record.state is State.EXPORTED:  # before the sweep, which leaves such a campaign alone

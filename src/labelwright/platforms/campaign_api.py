@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -31,6 +32,7 @@ from .protocol import (
     Secret,
     SetState,
 )
+from .proven import ProvenAdapter
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -61,6 +63,7 @@ def connect(connection: Connection) -> CampaignApi:
         timeout=(options.connect_seconds, options.timeout_seconds),
         patience=options.patience_seconds,
         page_size=options.page_size,
+        identity=connection.identity,
     )
 
 
@@ -68,7 +71,8 @@ class CampaignApi:
     """All protocols: from Platform and KeepsImageSets to RecoversAccess and ServesImages.
 
     `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's. `page_size` is how
-    many images go into one request and are wanted in one answer.
+    many images go into one request and are wanted in one answer. `identity` is the file of the key by which the service
+    proves who it is on every connection, before it is sent key and secret; None for a service that runs elsewhere.
     """
 
     name = NAME
@@ -82,10 +86,13 @@ class CampaignApi:
         timeout: tuple[float, float] = (5.0, 60.0),
         patience: float = 60.0,
         page_size: int = 1000,
+        identity: Path | None = None,
     ) -> None:
         headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
         self._page_size = page_size
         self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience)
+        if identity is not None:
+            self._http.connect_with(ProvenAdapter(self.name, identity))
 
     def __repr__(self) -> str:
         return f"CampaignApi({self._http.base_url!r})"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -26,6 +27,8 @@ class Connection:
     """Those of the platform's own options model."""
     labels: tuple[str, ...] = ()
     """The campaign's own names of labels, for platforms that change their spelling."""
+    identity: Path | None = None
+    """The file of the key by which the embedded service proves who it is."""
     requests_per_second: float | None = None
     """What this process may ask of the server, all its threads together."""
 

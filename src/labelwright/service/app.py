@@ -26,7 +26,7 @@ from .labels_csv import Finishing
 from .objects import Objects
 from .pages import mount_pages
 from .pictures import Pictures
-from .routes import Parts, health, routes
+from .routes import Parts, health, identity, routes
 from .sealing import Sealer
 from .storage import Storage
 
@@ -86,6 +86,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     mount_labeler_api(router, parts, database)
     app.include_router(router, prefix=API)
     app.include_router(health())
+    app.include_router(identity(config))
     app.include_router(health(), prefix=API, include_in_schema=False)
     app.add_api_route(f"{API}/openapi.json", lambda: JSONResponse(app.openapi()), include_in_schema=False)
     mount_pages(app)

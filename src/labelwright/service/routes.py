@@ -13,6 +13,8 @@ from fastapi import Path as PathParameter
 from fastapi.security import APIKeyHeader
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from labelwright.identity import PATH, code_of, is_nonce, make_key
+
 from . import models
 from .access import ADMIN, EMAIL, Access, Identity, checked_email, write_admin_file
 from .campaigns import Campaigns, Order
@@ -125,6 +127,23 @@ def health() -> APIRouter:
     async def health() -> Response:  # needs no thread: all of them may be busy
         """Needs no key."""
         return JSONResponse({"status": "ok", "version": version("labelwright")})
+
+    return router
+
+
+def identity(config: ServiceConfig) -> APIRouter:
+    """Where the service proves to programs of its own machine who it is: see `labelwright.identity`."""
+    router, key = APIRouter(), make_key(config.data_dir)
+
+    @router.get(PATH, include_in_schema=False)
+    async def identity(request: Request) -> Response:
+        nonce, server, client = request.query_params.get("nonce", ""), request.scope.get("server"), request.client
+        # What was forwarded comes over another connection than the one that its client has.
+        if any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via")):
+            raise ServiceError("a forwarded request gets no proof", status=400)
+        if not is_nonce(nonce) or not server or not client or server[1] is None:
+            raise ServiceError("nonce is 64 hexadecimal digits", status=400)
+        return JSONResponse({"code": code_of(key, nonce, (server[0], server[1]), (client.host, client.port))})
 
     return router
 
