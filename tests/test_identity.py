@@ -145,7 +145,10 @@ def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
                     received.append(data)
                     head, end, body = data.partition(b"\r\n\r\n")
                     real.sendall(head + more.replace(b"PORT", b"%d" % client.getpeername()[1]) + end + body)
-                    client.sendall(real.recv(65536))
+                    answer = b""
+                    while not answer.endswith(b"}"):
+                        answer += real.recv(65536)
+                    client.sendall(answer)
 
         def work() -> None:
             with suppress(OSError):

@@ -49,3 +49,17 @@ def test_a_link_holds_the_key_in_its_fragment_and_hides_itself():
     assert link.value == "http://127.0.0.1:8080/label#key=key&secret=s%26t&campaign=3"
     assert "s%26t" not in repr(link)
     assert labeling_link("http://127.0.0.1:8080", LabelerAccess("a@b.c", "key", None), "3") is None
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(keys, monkeypatch):
+    from labelwright import labelers
+
+    keys.check_writable("campaign_api", "ann@example.com")
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(labelers.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        keys.check_writable("campaign_api", "ann@example.com")
+    assert not list(keys.path("campaign_api", "ann@example.com").parent.glob("*.new"))

@@ -49,6 +49,19 @@ class LabelerKeys:
         fresh.replace(target)
         return target
 
+    def check_writable(self, connection: str, email: str) -> None:
+        """Write what is kept of the labeler's key once more, padded to the size of any new one: where that fails a new
+        key would be lost. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self.path(connection, email).with_suffix(f".{os.getpid()}.new")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(" " * 8192)
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            draft.unlink(missing_ok=True)
+
     def find(self, connection: str, email: str) -> LabelerAccess | None:
         try:
             told = json.loads(self.path(connection, email).read_text())

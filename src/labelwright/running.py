@@ -283,7 +283,13 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
     platform = platform_for(spec)
     if not isinstance(platform, RotatesLabelerKeys):
         raise CannotRun(f"{platform.name} makes no new keys: ask its operator")
-    LabelerKeys(settings().home).keep(spec.connection_name, platform.rotate_labeler_key(spec.labeler))
+    keys = LabelerKeys(settings().home)
+    try:  # before the platform makes a key that nobody else will ever see
+        keys.check_writable(spec.connection_name, spec.labeler)
+    except OSError as error:
+        path = keys.path(spec.connection_name, spec.labeler)
+        raise CannotRun(f"{path} cannot be written ({error.strerror}): the old key still holds") from None
+    keys.keep(spec.connection_name, platform.rotate_labeler_key(spec.labeler))
 
 
 def _storage_of(configured: ServiceSettings) -> AzureStorage | None:

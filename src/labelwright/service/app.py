@@ -9,7 +9,8 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
-from .access import Access, KeyPair
+from .access import Access
+from .admin_file import KeyPair
 from .blob_api import BlobApi
 from .campaigns import Campaigns
 from .config import API, ServiceConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,10 +17,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from labelwright.identity import PATH, code_of, is_nonce, make_key
 
 from . import models
-from .access import ADMIN, EMAIL, Access, Identity, checked_email, write_admin_file
+from .access import EMAIL, Access, Identity, checked_email
+from .admin_file import AdminFile
 from .campaigns import Campaigns, Order
 from .config import ServiceConfig
-from .errors import Invalid, ServiceError
+from .errors import Busy, Invalid, ServiceError
 from .heavy import Heavy
 from .idempotency import KEY
 from .image_sets import ImageSets
@@ -28,6 +30,8 @@ from .objects import Objects
 from .pagination import Page, page_of
 from .pictures import Pictures
 from .storage import Storage
+
+log = logging.getLogger("labelwright.service")
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -347,9 +351,13 @@ def _users(router: APIRouter, parts: Parts) -> None:
     )
     def rotate_key(email: Annotated[str, PathParameter(max_length=254, pattern=EMAIL)], _who: Admin) -> Response:
         """A new pair; the old one is dead at once."""
-        pair, role = parts.access.rotate(checked_email(email))
-        if role == ADMIN:
-            write_admin_file(parts.config.data_dir, pair.key, pair.secret or "")
+        try:
+            pair = parts.access.rotate(checked_email(email), AdminFile(parts.config.data_dir))
+        except OSError as error:
+            log.warning("a new key of %s cannot be written down: %s", email, error.strerror)
+            raise Busy(
+                "the service cannot write the new key down (is its disk full?): the old one still holds"
+            ) from None
         return JSONResponse({"apikey": pair.key, "apisecret": pair.secret})
 
 
