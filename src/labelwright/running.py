@@ -16,6 +16,7 @@ from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.identity import NotProven, check_address
 from labelwright.local import use_prefect_of_up
+from labelwright.private import private_folder
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
@@ -314,7 +315,10 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)  # all that the service writes is its own
+    if data_dir is None:
+        private_folder(found.home)
+    private_folder(folder)
     known = (folder / "admin.json").exists()
     try:
         serve(
@@ -347,7 +351,8 @@ def receive_here(host: str | None, port: int | None) -> None:
     chosen = found.receiver or ReceiverSettings()
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     chosen = chosen.model_copy(update=changes)
-    found.home.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)
+    private_folder(found.home)
     ledger = open_ledger(found.ledger_address())
     try:
         serve(ledger, chosen, found.home / "receiver.json", printing.show_receiver)

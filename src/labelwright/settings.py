@@ -27,6 +27,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as NotParsed
 
 from labelwright.identity import FILE as IDENTITY_FILE
+from labelwright.private import private_folder
 
 
 class SettingsError(ValueError):
@@ -211,7 +212,7 @@ class Settings(BaseSettings):
     def ledger_address(self) -> str:
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
-        self.home.mkdir(parents=True, exist_ok=True)
+        private_folder(self.home)
         return f"sqlite:///{self.home / 'ledger.db'}"
 
     def campaign_folder(self, name: str) -> Path:

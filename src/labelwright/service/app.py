@@ -9,6 +9,8 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
+from labelwright.private import private_folder
+
 from .access import Access
 from .admin_file import KeyPair
 from .blob_api import BlobApi
@@ -34,7 +36,7 @@ from .storage import Storage
 
 def prepare(config: ServiceConfig) -> KeyPair:
     """Make the data directory and the admin. The secret is told only by the call that made or was given it."""
-    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(config.data_dir)
     database = Database(config.data_dir, config.database_url, config.limits.lock_seconds)
     try:
         return Access(database).admin(config)

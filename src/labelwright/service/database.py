@@ -27,6 +27,8 @@ from sqlalchemy import (
     false,
 )
 
+from labelwright.private import private_database
+
 from .engines import Engines, postgres_engines, sqlite_engines
 from .errors import Busy
 from .migrations import migrate
@@ -202,10 +204,7 @@ class Database:
         self._writing = threading.Lock()
         self._lock_seconds = lock_seconds
         if url is None:
-            path = data_dir / "labelwright.sqlite3"
-            url = f"sqlite:///{path}"
-            if not path.exists():
-                path.touch(mode=0o600)
+            url = f"sqlite:///{private_database(data_dir / 'labelwright.sqlite3')}"
         make_engines = sqlite_engines if url.startswith("sqlite") else postgres_engines
         self._engines: Engines = make_engines(url, lock_seconds)
         try:
