@@ -16,7 +16,7 @@ from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.identity import NotProven, check_address
 from labelwright.local import use_prefect_of_up
-from labelwright.private import private_folder
+from labelwright.private import private_database, private_folder
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
@@ -53,6 +53,8 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     if server is not None:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
+    if server is None and not _configured_prefect():
+        _close_prefects_database()
     from labelwright.flows.backup_project import backup_project
     from labelwright.flows.campaign_export import export_campaign
     from labelwright.flows.campaign_finish import finish_campaign
@@ -92,6 +94,17 @@ def _configured_prefect() -> str | None:
 
     url: str | None = PREFECT_API_URL.value()
     return url
+
+
+def _close_prefects_database() -> None:
+    """Prefect's temporary server keeps the logs of our runs in Prefect's own home folder."""
+    from prefect.settings import PREFECT_HOME
+
+    home = Path(PREFECT_HOME.value())
+    with contextlib.suppress(OSError):  # Prefect itself says what is wrong with the place
+        if not home.exists():
+            private_folder(home)
+        private_database(home / "prefect.db")
 
 
 def _refuse_silent_prefect() -> None:
@@ -306,21 +319,27 @@ def _storage_of(configured: ServiceSettings) -> AzureStorage | None:
 
 
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:
-    """The embedded service, in the foreground. Raises CannotRun."""
+    """The embedded service, in the foreground. Raises CannotRun, and NotStarted where its disk or its database does
+    not take what it writes."""
+    from sqlalchemy.exc import OperationalError
+
+    from labelwright.local import NotStarted
     from labelwright.service.config import ServiceConfig
     from labelwright.service.engines import DatabaseRefused
+    from labelwright.service.errors import Busy
     from labelwright.service.migrations import SchemaRefused
-    from labelwright.service.run import RefusesToListen, serve
+    from labelwright.service.run import CannotListen, RefusesToListen, serve
     from labelwright.service.storage import StorageRefused
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()
     os.umask(0o077)  # all that the service writes is its own
-    if data_dir is None:
-        private_folder(found.home)
-    private_folder(folder)
-    known = (folder / "admin.json").exists()
+    database = "its Postgres database" if configured.database_url else f"its database {folder / 'labelwright.sqlite3'}"
     try:
+        if data_dir is None:
+            private_folder(found.home)
+        private_folder(folder)
+        known = (folder / "admin.json").exists()
         serve(
             ServiceConfig(
                 data_dir=folder,
@@ -334,10 +353,18 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
             ),
             lambda address: printing.show_service(address, folder / "admin.json", first=not known),
         )
-    except (RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
+    except (CannotListen, RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
         raise CannotRun(str(refusal)) from None
+    except (OperationalError, Busy) as error:
+        raise NotStarted(
+            f"the labeling service cannot use {database}: {getattr(error, 'orig', error)}. Nothing is lost: see to it "
+            "(is the disk full or read-only?), then start it again"
+        ) from None
     except OSError as error:
-        raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
+        raise NotStarted(
+            f"the labeling service cannot write {error.filename or folder}: {error.strerror or error}. Nothing is "
+            "lost: see to it, then start it again, or give another --data-dir"
+        ) from None
 
 
 def receive_here(host: str | None, port: int | None) -> None:

@@ -21,6 +21,10 @@ class RefusesToListen(RuntimeError):
     """The service would be open to others with a secret that nobody chose."""
 
 
+class CannotListen(RuntimeError):
+    """The address is taken, or is none of this machine's."""
+
+
 def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> None:
     """Serve until interrupted. `ready` is told the address; it also stands in `<data_dir>/service.json`."""
     listening, server = _server(config)
@@ -64,6 +68,11 @@ def _server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Server]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))
         listening.listen(512)
+    except OSError as error:
+        listening.close()
+        raise CannotListen(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror or error}. Give another --port"
+        ) from None
     except BaseException:
         listening.close()
         raise
