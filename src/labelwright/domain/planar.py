@@ -6,8 +6,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 
-import shapely
-
 Point = tuple[float, float]
 
 PAIRS_FOR_GEOS = 2_000_000
@@ -24,6 +22,8 @@ def meeting_edges(points: Sequence[Point]) -> tuple[int, int] | None:
     Edge i runs from corner i to corner i + 1, the last one back to corner 0. The ring has at least three corners,
     finite numbers only, and no two equal corners in a row. Takes O(n log n) steps whatever the shape.
     """
+    import shapely  # with it comes numpy: commands that see no polygon start without
+
     corners = [(float(x), float(y)) for x, y in points]
     if _overlapping_pairs(corners) <= PAIRS_FOR_GEOS and shapely.is_simple(shapely.LinearRing(corners)):
         return None
