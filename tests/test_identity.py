@@ -15,8 +15,8 @@ import pytest
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor_accounts import connections
 from labelwright.failures import CannotRun
-from labelwright.identity import FILE, NotProven, check_address, code_of, make_key
-from labelwright.platforms import PlatformRefused
+from labelwright.identity import FILE, check_address, code_of, make_key
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret
 from labelwright.running import needs_embedded_service
 from labelwright.service import ServiceConfig
@@ -221,11 +221,17 @@ def test_a_command_uses_the_service_that_runs(home, service):
     assert not needs_embedded_service(spec)
 
 
-def test_a_stranger_that_drips_is_given_up(home, monkeypatch):
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
+def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_again(home, monkeypatch, answer):
     monkeypatch.setattr("labelwright.identity._SECONDS", 0.3)
     make_key(home)
-    with stranger(b"") as found, pytest.raises(NotProven, match="does not answer in HTTP"):
-        check_address("127.0.0.1", found.port, home / FILE)
+    with stranger(answer) as found:
+        with pytest.raises(ConnectionResetError):
+            check_address("127.0.0.1", found.port, home / FILE)
+        remember(home, found.port)
+        with pytest.raises(PlatformUnavailable):
+            reach("campaign_api")[1].check()
+        assert SECRET.encode() not in b"".join(found.received)
 
 
 def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):

@@ -45,6 +45,8 @@ class Reply:
     status: int
     server: str
     body: bytes
+    whole: bool
+    """False: the connection ended, or the time, before the end of the response."""
 
 
 def make_key(data_dir: Path) -> bytes:
@@ -85,7 +87,9 @@ def _plain(address: Address) -> str:
 
 def check(connection: socket.socket, key_file: Path) -> None:
     """Have whatever is at the other end of a fresh connection prove that it knows the key. The connection can be used
-    for requests afterwards. Raises NotProven, OSError.
+    for requests afterwards.
+
+    Raises NotProven for a wrong answer, and OSError for none or half of one, as a service gives that is just ending.
     """
     port = connection.getpeername()[1]
     nonce = secrets.token_hex(32)
@@ -97,6 +101,8 @@ def check(connection: socket.socket, key_file: Path) -> None:
         reply = _reply(connection)
     finally:
         connection.settimeout(before)
+    if not reply.whole:
+        raise ConnectionResetError(f"what listens on port {port} did not answer whether it is the labeling service")
     try:
         key = bytes.fromhex(key_file.read_text().strip())
         code = json.loads(reply.body)["code"]
@@ -129,7 +135,9 @@ def _reply(connection: socket.socket) -> Reply:
     head, _, body = received.partition(b"\r\n\r\n")
     status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
     server = re.search(rb"(?im)^server:[ \t]*([\x20-\x7e]{1,80})", head)
-    return Reply(int(status[1]) if status else 0, server[1].decode().strip() if server else "", body)
+    foreign = bool(received) and not b"HTTP/".startswith(received[:5])
+    name = server[1].decode().strip() if server else ""
+    return Reply(int(status[1]) if status else 0, name, body, foreign or _is_whole(received))
 
 
 def _is_whole(received: bytes) -> bool:

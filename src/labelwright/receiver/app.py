@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -66,6 +66,7 @@ def create_app(ledger: Ledger, settings: ReceiverSettings, teller: Teller) -> St
         teller.start()
         yield
         await run_in_threadpool(teller.stop)
+        quickly.end()
 
     return Starlette(
         routes=[
@@ -118,13 +119,17 @@ class Quickly:
     """Work for the ledger in threads of its own, given up by the request when it takes too long.
 
     A thread cannot be stopped: one that waits for a locked ledger writes down what it has later on, where the same
-    notification, sent again, is recognized by its id. While all threads wait, further requests are refused at once.
+    notification, sent again, is recognized by its id. While all threads wait, further work waits too and is given up
+    without being begun.
     """
 
     def __init__(self, threads: int = 20) -> None:
-        self._threads = CapacityLimiter(threads)
+        self._threads = ThreadPoolExecutor(threads, "ledger")
 
     async def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE):
-            return await to_thread.run_sync(work, *arguments, limiter=self._threads, abandon_on_cancel=True)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def end(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -39,13 +39,19 @@ class Heavy:
         """
         if self._waiting >= self._most_waiting:
             raise Busy("too many requests wait for their turn: try again")
-        gone = threading.Event()
+        gone, begun = threading.Event(), threading.Event()
 
         def check() -> None:
             if gone.is_set():
                 raise ClientGone
 
-        task = asyncio.ensure_future(self._in_turn(who, size, work, check))
+        def begin() -> T:
+            begun.set()
+            check()
+            return work(check)
+
+        task = asyncio.ensure_future(self._in_turn(who, size, begin))
+        task.add_done_callback(_looked_at)
         self._waiting += 1
         try:
             while not (await asyncio.wait({task}, timeout=_LOOK_SECONDS))[0]:
@@ -55,9 +61,10 @@ class Heavy:
         finally:
             self._waiting -= 1
             gone.set()
-            task.cancel()
+            if not begun.is_set():  # else it holds its turn until its thread has ended
+                task.cancel()
 
-    async def _in_turn(self, who: Identity, size: int, work: Callable[..., T], *arguments: Any) -> T:
+    async def _in_turn(self, who: Identity, size: int, work: Callable[[], T]) -> T:
         limiter, users = self._users.get(who.user_id, (CapacityLimiter(1), 0))
         self._users[who.user_id] = (limiter, users + 1)
         try:
@@ -65,10 +72,16 @@ class Heavy:
                 await turns.enter_async_context(limiter)
                 if size > _LARGE:
                     await turns.enter_async_context(self._large)
-                return await to_thread.run_sync(work, *arguments, limiter=self._threads)
+                return await to_thread.run_sync(work, limiter=self._threads)
         finally:
             limiter, users = self._users[who.user_id]
             if users == 1:
                 del self._users[who.user_id]
             else:
                 self._users[who.user_id] = (limiter, users - 1)
+
+
+def _looked_at(task: asyncio.Task[Any]) -> None:
+    """Nobody waits any more for work whose client is gone: that is no error to be logged."""
+    if not task.cancelled():
+        task.exception()
