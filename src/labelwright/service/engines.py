@@ -142,11 +142,16 @@ def _postgres_engine(url: str, lock_seconds: float) -> Engine:
         raise DatabaseRefused("Postgres needs a driver: pip install 'labelwright[postgres]'") from None
     lock = f"SELECT pg_advisory_xact_lock({_lock_number('writing')})"
 
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {lock_seconds * 1000:.0f}")
+        connection.commit()
+
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes")
         if writes:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_seconds * 1000:.0f}")
             connection.exec_driver_sql(lock)
         if writes == "quick":
             connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
