@@ -22,6 +22,8 @@ from labelwright.service.blob_xml import BadXml, block_ids
 from labelwright.service.bodies import Held, HeldBody, Overfull
 from labelwright.service.objects import Objects
 
+JSON = {"Content-Type": "application/json"}
+
 GUARD = 60
 """Seconds after which a test fails that would hang."""
 
@@ -147,7 +149,7 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(service, piec
     made, _, _ = service.campaign(1)
     body = b"[" + b",".join([piece] * (3_700_000 // (len(piece) + 1))) + b"]"
     method = "POST" if where.endswith("}/images") and "labeling" not in where else "PUT"
-    answer = service(method, where.format(made["campaign_id"]), None, data=body)
+    answer = service(method, where.format(made["campaign_id"]), None, data=body, headers=JSON)
     assert answer.status_code == 422, answer.text
     assert "are allowed: send it in parts" in answer.json()["error"]["message"]
 
@@ -155,8 +157,8 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(service, piec
 def test_bodies_are_limited_by_route(service):
     made, _, _ = service.campaign(1)
     body = b'[{"id": 1}' + b" " * 5_000_000 + b"]"
-    assert service("POST", f"/campaigns/{made['campaign_id']}/images", None, data=body).status_code == 413
-    assert service("PUT", f"/campaigns/{made['campaign_id']}/objects", None, data=body).status_code == 422
+    assert service("POST", f"/campaigns/{made['campaign_id']}/images", None, data=body, headers=JSON).status_code == 413
+    assert service("PUT", f"/campaigns/{made['campaign_id']}/objects", None, data=body, headers=JSON).status_code == 422
 
 
 @pytest.mark.parametrize("depth", [100, 900, 100_000])
@@ -177,7 +179,7 @@ def test_bodies_are_limited_by_route(service):
 def test_a_deeply_nested_body_is_the_clients_fault(service, depth, start, end, method, where):
     body = start * depth + "1" + end * depth
     for text in (body, f'{{"title": "deep", "metadata": {body}}}'):
-        answer = service(method, where.format(1), None, data=text)
+        answer = service(method, where.format(1), None, data=text, headers=JSON)
         assert 400 <= answer.status_code < 500, answer.text
 
 

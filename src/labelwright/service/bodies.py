@@ -92,9 +92,11 @@ def fault_of_json(body: bytes, limits: Limits, *, deep: bool) -> str | None:
 
     `deep`: whether how deep it is nested is left to what reads it.
     """
+    # Without objects of images no body has more than a list of images. Each fault in it makes a text of its own.
+    most_here = 2**63 if deep else limits.images_per_request + 10_000
     for sign, most, what in (
-        (b"[", limits.body_lists, "lists"),
-        (b"{", limits.body_objects, "objects"),
+        (b"[", min(limits.body_lists, most_here), "lists"),
+        (b"{", min(limits.body_objects, most_here), "objects"),
         (b",", limits.body_values, "values"),
     ):
         count = body.count(sign)
