@@ -125,6 +125,8 @@ class _LimitedProtocol(H11Protocol):
         self.transport.abort()
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+def _cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Nothing, in place of a timer that no longer runs."""
     if timer is not None:
         timer.cancel()
+    return None
