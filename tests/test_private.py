@@ -85,6 +85,11 @@ def test_a_home_that_cannot_be_closed_is_told_once_and_used(tmp_path, monkeypatc
     assert "chmod" in record.getMessage()
 
 
+def test_folders_above_that_were_missing_are_private_too(tmp_path):
+    private_folder(tmp_path / "a" / "b" / "c")
+    assert {mode for name, mode in modes(tmp_path).items() if name != "."} == {"700"}
+
+
 def test_a_mode_that_is_narrower_already_stays(tmp_path):
     path = tmp_path / "a.db"
     path.touch()
