@@ -156,7 +156,10 @@ def _not_proven(port: int, reply: Reply, key_file: Path) -> NotProven:
     if older:
         then = "It looks like a labeling service of an older version of Labelwright: stop it and start it again"
     else:
-        then = "Stop that program, or start the labeling service anew (labelwright serve), which takes another port"
+        then = (
+            "Stop that program, or start the labeling service anew (labelwright serve), which takes another port. If "
+            "it is a proxy of yours, set LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__KEY and __SECRET"
+        )
     return NotProven(
         f"the program that listens on port {port} is not this home's labeling service: it did not prove that it knows "
         f"{key_file}, so it was sent no key and no secret. {', '.join(known)}. {then}",
