@@ -14,6 +14,7 @@ from labelwright.platforms.geti_backup_folder import OwnBackup
 from labelwright.platforms.geti_compare import Report
 from labelwright.platforms.geti_journal import Journal
 from labelwright.platforms.geti_seed_layout import open_backup
+from labelwright.private import private_folder
 from labelwright.settings import settings
 
 from .geti_calls import client_at, geti_at
@@ -35,7 +36,12 @@ class NotTheSame(PlatformRefused):
 def begin_backup(connection: str, project: str, folder: str) -> list[tuple[str, str]]:
     """Answers what is to be saved: pairs of dataset and kind of media. Raises BackupRefused."""
     log().info("back up project %s into %s", project, folder)
-    return geti_backup.begin(client_at(connection), project, Path(folder))
+    place = Path(folder)
+    if not place.exists():
+        private_folder(place)  # a project's images are not for everybody on this machine
+    kinds = geti_backup.begin(client_at(connection), project, place)
+    private_folder(place)  # one that was there is closed only when it is a backup's
+    return kinds
 
 
 @task(task_run_name="save page {number} of {project}", **RETRIED)

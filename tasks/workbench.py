@@ -15,6 +15,7 @@ from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
+from labelwright.private import private_folder
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
 from labelwright.spec import BLOCK, CampaignSpec
 
@@ -48,7 +49,8 @@ class Workbench:
     def folder(self) -> Path:
         """Where this machine keeps the campaign's files under way."""
         folder = self.settings.campaign_folder(file_stem(self.title))
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.settings.home)
+        private_folder(folder)
         return folder
 
     @cached_property
@@ -125,6 +127,7 @@ def reach(
             labels=tuple(labels),
             labeler=labeler,
             recorded=lambda campaign: recorded_parents(connection, name, campaign),
+            identity=found.identity,
             requests_per_second=found.requests_per_second,
         ),
     )

@@ -49,3 +49,38 @@ def test_a_link_holds_the_key_in_its_fragment_and_hides_itself():
     assert link.value == "http://127.0.0.1:8080/label#key=key&secret=s%26t&campaign=3"
     assert "s%26t" not in repr(link)
     assert labeling_link("http://127.0.0.1:8080", LabelerAccess("a@b.c", "key", None), "3") is None
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(keys, monkeypatch):
+    from labelwright import labelers
+
+    keys.check_writable("campaign_api", "ann@example.com")
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(labelers.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        keys.check_writable("campaign_api", "ann@example.com")
+    assert not list(keys.path("campaign_api", "ann@example.com").parent.glob("*.new"))
+
+
+def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from labelwright import running
+    from labelwright.failures import CannotRun
+    from labelwright.tasks import workbench
+
+    rotated = []
+    platform = SimpleNamespace(name="it", rotate_labeler_key=rotated.append)
+    monkeypatch.setattr(workbench, "platform_for", lambda _spec: platform)
+    monkeypatch.setattr(running, "settings", lambda: SimpleNamespace(home=tmp_path))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LabelerKeys, "check_writable", full)
+    with pytest.raises(CannotRun, match=r"No space left on device.*: the old key still holds"):
+        running.rotate_labeler_key(SimpleNamespace(connection_name="campaign_api", labeler="ann@example.com"))
+    assert not rotated

@@ -52,6 +52,7 @@ def _asked(area: str, platform: str, given: ConnectionSettings) -> Finding:
                 given.url or "",
                 given.key.get_secret_value() if given.key else "",
                 Secret(given.secret.get_secret_value()) if given.secret else None,
+                identity=given.identity,
                 requests_per_second=given.requests_per_second,
             )
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from labelwright.platforms.protocol import LabelerAccess, Secret
+from labelwright.private import private_folder
 
 
 def labeling_link(service: str, access: LabelerAccess, campaign: str | None) -> Secret | None:
@@ -38,7 +39,7 @@ class LabelerKeys:
         known = self.find(connection, access.email)
         if access.secret is None and known is not None and known.key == access.key:
             return self.path(connection, access.email)
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._folder)
         target = self.path(connection, access.email)
         told = {"email": access.email, "key": access.key, "secret": access.secret.value if access.secret else None}
         fresh = target.with_suffix(f".{os.getpid()}.new")
@@ -48,6 +49,19 @@ class LabelerKeys:
             os.fsync(file.fileno())
         fresh.replace(target)
         return target
+
+    def check_writable(self, connection: str, email: str) -> None:
+        """Write what is kept of the labeler's key once more, padded to the size of any new one: where that fails a new
+        key would be lost. Raises OSError."""
+        private_folder(self._folder)
+        draft = self.path(connection, email).with_suffix(f".{os.getpid()}.new")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(" " * 8192)
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            draft.unlink(missing_ok=True)
 
     def find(self, connection: str, email: str) -> LabelerAccess | None:
         try:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelwright.private import private_database, private_file, private_folder
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -49,8 +51,8 @@ def start_service(home: Path, port: int | None = None, *, keep: bool = False) ->
 
     Without a port it takes the one it had before, so that the addresses in datasets stay the same; else a free one.
     """
-    folder = home / "service"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
+    folder = private_folder(home / "service")
     address = folder / "service.json"
     port = free_port(port or _told_port(address) or 8080)
     # It writes this file when it listens: another service that happens to answer on the port is not taken for ours.
@@ -67,6 +69,10 @@ def start_service(home: Path, port: int | None = None, *, keep: bool = False) ->
 
 def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
     """Prefect's own server and UI, its database in `home`/prefect; on a free port when 4200 is taken."""
+    private_folder(home)
+    folder = private_folder(home / "prefect")
+    if (folder / "prefect.db").exists():
+        private_database(folder / "prefect.db")
     port = port or free_port(4200)
     url = f"http://{LOOPBACK}:{port}"
     environment = {
@@ -96,7 +102,9 @@ def start_worker(home: Path, prefect: str, pool: str, known: Callable[[str], boo
     def ready() -> str | None:
         return prefect if known(name) else None
 
-    return _start("the worker", command, ready, home / "logs" / "worker.log", environment, 60, keep=False)
+    return _start(
+        "the worker", command, ready, home / "logs" / "worker.log", environment, 60, keep=False, private=False
+    )
 
 
 def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
@@ -170,10 +178,15 @@ def _start(
     environment: Mapping[str, str],
     patience: float,
     keep: bool,
+    private: bool = True,
 ) -> Server:
-    """Start it and wait until `ready` answers its address."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    """Start it and wait until `ready` answers its address.
+
+    What a `private` one writes only its owner can read. (A worker is none: its runs export datasets, which others may
+    have to read.)
+    """
+    private_folder(log.parent)
+    with private_file(log).open("ab") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -182,6 +195,7 @@ def _start(
             env={**os.environ, **environment},
             # In a session of its own it does not see the Ctrl+C that is meant for us: we end it in order.
             start_new_session=True,
+            umask=0o077 if private else -1,
             preexec_fn=_listen if keep else _listen_and_die_with_parent,  # noqa: PLW1509 - system calls and nothing else
         )
     end = time.monotonic() + patience

@@ -9,11 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from labelwright import printing, printing_campaigns
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
+from labelwright.identity import NotProven, check_address
 from labelwright.local import use_prefect_of_up
+from labelwright.private import private_database, private_folder
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
@@ -50,6 +53,8 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     if server is not None:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
+    if server is None and not _configured_prefect():
+        _close_prefects_database()
     from labelwright.flows.backup_project import backup_project
     from labelwright.flows.campaign_export import export_campaign
     from labelwright.flows.campaign_finish import finish_campaign
@@ -91,6 +96,17 @@ def _configured_prefect() -> str | None:
 
     url: str | None = PREFECT_API_URL.value()
     return url
+
+
+def _close_prefects_database() -> None:
+    """Prefect's temporary server keeps the logs of our runs in Prefect's own home folder."""
+    from prefect.settings import PREFECT_HOME
+
+    home = Path(PREFECT_HOME.value())
+    with contextlib.suppress(OSError):  # Prefect itself says what is wrong with the place
+        if not home.exists():
+            private_folder(home)
+        private_database(home / "prefect.db")
 
 
 def _refuse_silent_prefect() -> None:
@@ -154,8 +170,11 @@ def servers_at_hand(spec: CampaignSpec, *, keep: bool) -> Iterator[tuple[str | N
 
 
 def needs_embedded_service(spec: CampaignSpec) -> bool:
-    """Whether the campaign labels on this machine and no service runs yet."""
-    from labelwright.local import answers
+    """Whether the campaign labels on this machine and no service runs yet.
+
+    Another program on the port that the service had is left alone: ours takes another one. Raises CannotRun when an
+    older version of the service runs there, on the same data.
+    """
 
     if spec.platform != "campaign_api" or spec.connection_name != "campaign_api":
         return False
@@ -163,7 +182,19 @@ def needs_embedded_service(spec: CampaignSpec) -> bool:
     if configured is not None and configured.url:
         return False
     local = settings().embedded_service()
-    return local is None or not local.url or not answers(f"{local.url.removesuffix('/api/v1')}/health")
+    if local is None or not local.url or local.identity is None:
+        return True
+    address = urlsplit(local.url)
+    try:
+        check_address(address.hostname or "", address.port or 80, local.identity)
+    except NotProven as error:
+        if error.older:
+            raise CannotRun(str(error)) from None
+        printing.note(str(error))
+        return True
+    except OSError:
+        return True
+    return False
 
 
 def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: bool, as_json: bool) -> None:
@@ -255,6 +286,7 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
                     record.remote_id,
                     access,
                     lambda done, total: bars(spec.title, "the partner labels", done, total),
+                    settings().connection("campaign_api").identity,
                 )
             flows.sweep_campaigns()
             if record.state is State.EXPORTED:  # before the sweep, which leaves such a campaign alone
@@ -272,7 +304,13 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
     platform = platform_for(spec)
     if not isinstance(platform, RotatesLabelerKeys):
         raise CannotRun(f"{platform.name} makes no new keys: ask its operator")
-    LabelerKeys(settings().home).keep(spec.connection_name, platform.rotate_labeler_key(spec.labeler))
+    keys = LabelerKeys(settings().home)
+    try:  # before the platform makes a key that nobody else will ever see
+        keys.check_writable(spec.connection_name, spec.labeler)
+    except OSError as error:
+        path = keys.path(spec.connection_name, spec.labeler)
+        raise CannotRun(f"{path} cannot be written ({error.strerror}): the old key still holds") from None
+    keys.keep(spec.connection_name, platform.rotate_labeler_key(spec.labeler))
 
 
 def _storage_of(configured: ServiceSettings) -> AzureStorage | None:
@@ -288,18 +326,27 @@ def _storage_of(configured: ServiceSettings) -> AzureStorage | None:
 
 
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:
-    """The embedded service, in the foreground. Raises CannotRun."""
+    """The embedded service, in the foreground. Raises CannotRun, and NotStarted where its disk or its database does
+    not take what it writes."""
+    from sqlalchemy.exc import OperationalError
+
+    from labelwright.local import NotStarted
     from labelwright.service.config import ServiceConfig
     from labelwright.service.engines import DatabaseRefused
+    from labelwright.service.errors import Busy
     from labelwright.service.migrations import SchemaRefused
-    from labelwright.service.run import RefusesToListen, serve
+    from labelwright.service.run import CannotListen, RefusesToListen, serve
     from labelwright.service.storage import StorageRefused
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    known = (folder / "admin.json").exists()
+    os.umask(0o077)  # all that the service writes is its own
+    database = "its Postgres database" if configured.database_url else f"its database {folder / 'labelwright.sqlite3'}"
     try:
+        if data_dir is None:
+            private_folder(found.home)
+        private_folder(folder)
+        known = (folder / "admin.json").exists()
         serve(
             ServiceConfig(
                 data_dir=folder,
@@ -313,10 +360,18 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
             ),
             lambda address: printing.show_service(address, folder / "admin.json", first=not known),
         )
-    except (RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
+    except (CannotListen, RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
         raise CannotRun(str(refusal)) from None
+    except (OperationalError, Busy) as error:
+        raise NotStarted(
+            f"the labeling service cannot use {database}: {getattr(error, 'orig', error)}. Nothing is lost: see to it "
+            "(is the disk full or read-only?), then start it again"
+        ) from None
     except OSError as error:
-        raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
+        raise NotStarted(
+            f"the labeling service cannot write {error.filename or folder}: {error.strerror or error}. Nothing is "
+            "lost: see to it, then start it again, or give another --data-dir"
+        ) from None
 
 
 def receive_here(host: str | None, port: int | None) -> None:
@@ -330,7 +385,8 @@ def receive_here(host: str | None, port: int | None) -> None:
     chosen = found.receiver or ReceiverSettings()
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     chosen = chosen.model_copy(update=changes)
-    found.home.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)
+    private_folder(found.home)
     ledger = open_ledger(found.ledger_address())
     try:
         serve(ledger, chosen, found.home / "receiver.json", printing.show_receiver)

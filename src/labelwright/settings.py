@@ -11,10 +11,12 @@ import json
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,6 +25,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 from pydantic_settings import SettingsError as NotParsed
+
+from labelwright.identity import FILE as IDENTITY_FILE
+from labelwright.private import private_folder
 
 
 class SettingsError(ValueError):
@@ -60,6 +65,12 @@ class ConnectionSettings(BaseModel):
     most_tasks: int | None = Field(
         None, ge=0, description="Most tasks that a campaign may be billed, where every task costs money."
     )
+    _identity: Path | None = PrivateAttr(None)
+
+    @property
+    def identity(self) -> Path | None:
+        """The file of the key by which the embedded service proves who it is; None for any other platform."""
+        return self._identity
 
 
 class WorkspaceSettings(BaseModel):
@@ -206,7 +217,7 @@ class Settings(BaseSettings):
     def ledger_address(self) -> str:
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
-        self.home.mkdir(parents=True, exist_ok=True)
+        private_folder(self.home)
         return f"sqlite:///{self.home / 'ledger.db'}"
 
     def campaign_folder(self, name: str) -> Path:
@@ -224,7 +235,11 @@ class Settings(BaseSettings):
             return found
         local = self.embedded_service() if found.platform == "campaign_api" else None
         if local is not None:
-            return local.model_copy(update={"url": found.url or local.url})
+            reached = local.model_copy(update={"url": found.url or local.url})
+            # Elsewhere (behind a proxy, say) the service sees another connection than we, and proves nothing.
+            if reached.url != local.url and not _is_here(reached.url or ""):
+                reached._identity = None
+            return reached
         if name == "campaign_api":
             raise SettingsError(
                 "no labeling service is known. Start the embedded one with: labelwright serve. For another, set "
@@ -252,7 +267,19 @@ class Settings(BaseSettings):
         except (FileNotFoundError, json.JSONDecodeError):
             return None
         url = f"{address}/api/v1"
-        return ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+        found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+        found._identity = self.home / "service" / IDENTITY_FILE
+        return found
+
+
+def _is_here(url: str) -> bool:
+    """Whether a URL by plain HTTP is of this machine."""
+    parts = urlsplit(url)
+    try:
+        ip = ip_address(parts.hostname or "")
+    except ValueError:
+        return parts.scheme == "http" and parts.hostname == "localhost"
+    return parts.scheme == "http" and (ip.is_loopback or ip.is_unspecified)
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,7 @@ from labelwright import printing, processes
 from labelwright.deploying import POOL, deploy, knows_worker
 from labelwright.failures import CannotRun
 from labelwright.local import NotStarted, Server, start_prefect, start_receiver, start_service, start_worker
+from labelwright.private import private_file, private_folder
 from labelwright.settings import Settings, forget_settings, settings
 
 RESTARTS, WITHIN = 3, 600
@@ -76,7 +77,7 @@ def run_up(prefect_port: int | None, service_port: int | None, *, as_json: bool)
     is started again. Raises CannotRun when it runs already, NotStarted when a part does not come up or stay up.
     """
     home = settings().home
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
     with _only_one(home / "up.lock") as told, _asked_to_end():
         parts: list[Part] = []
         try:
@@ -189,7 +190,7 @@ def _asked_to_end() -> Iterator[None]:
 @contextmanager
 def _only_one(lock: Path) -> Iterator[IO[str]]:
     """One `up` a home. The file tells who runs, and where. Raises CannotRun."""
-    with lock.open("a+") as file:
+    with private_file(lock).open("a+") as file:
         if not _lock(file):
             file.seek(0)
             raise CannotRun(f"labelwright up runs already on {lock.parent}: {_who(file.read())}")

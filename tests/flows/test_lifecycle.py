@@ -249,7 +249,12 @@ def test_one_failing_campaign_delays_no_other_one(river, tmp_path):
 
 def test_faults_on_the_way_are_retried_and_nothing_is_doubled(river, service, monkeypatch):
     with FaultProxy(("127.0.0.1", int(service.url.rsplit(":", 1)[1]))) as proxy:
-        monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", f"{proxy.url}/api/v1")
+        admin = json.loads((settings().home / "service" / "admin.json").read_text())
+        for name, value in {
+            "url": f"{proxy.url}/api/v1",
+            **admin,
+        }.items():  # a proxy cannot prove that it is the service
+            monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name.upper()}", value)
         forget_settings()
         proxy.add(
             Rule(Fault.LOSE_ANSWER, method="POST", path=r"/image_sets$", nth=(1,)),

@@ -74,9 +74,13 @@ class Course:
             yield url
 
     def _environment(self) -> dict[str, str]:
+        admin = json.loads((self.home / "service" / "admin.json").read_text())
         return {
             "LABELWRIGHT_HOME": str(self.home),
             "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"{self.proxy.url}/api/v1",
+            # By themselves they go to the service alone, which proves who it is; a proxy cannot.
+            "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__KEY": admin["key"],
+            "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__SECRET": admin["secret"],
             "LABELWRIGHT_BATCH_SIZE": "3",
             "LABELWRIGHT_LABELS_PAGE_SIZE": "2",
             "LABELWRIGHT_UPLOAD_THREADS": "1",

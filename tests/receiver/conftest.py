@@ -22,6 +22,7 @@ from labelwright.platforms.protocol import WebhookNote
 from labelwright.platforms.registry import PLATFORMS, Connection, Credential, PlatformEntry
 from labelwright.receiver import webhooks
 from labelwright.receiver.app import create_app
+from labelwright.receiver.run import configured
 from labelwright.receiver.telling import NotSent, Teller
 from labelwright.settings import ReceiverSettings, forget_settings
 
@@ -112,7 +113,7 @@ def receiver(ledger, settings, post, bell) -> Iterator[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning"))
+        server = uvicorn.Server(configured(app))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         while not server.started:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sqlite3
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -200,3 +204,128 @@ def test_those_who_guess_slow_down_nobody_else(service):
         stop.set()
         for guesser in guessers:
             guesser.join()
+
+
+class Killed(BaseException):
+    """The process ends here: nothing that comes after it is done."""
+
+
+def admin_of(data):
+    return json.loads((data / "admin.json").read_text())
+
+
+def works(url, pair):
+    headers = {"Authentication-Key": pair["key"], "Authentication-Secret": pair["secret"]}
+    return requests.get(f"{url}/api/v1/image_sets", headers=headers, timeout=30).status_code == 200
+
+
+STEPS = ["prepare", "commit", "switch"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_whenever_a_rotation_is_killed_the_file_has_the_pair_that_counts(tmp_path, monkeypatch, step, when):
+    from labelwright.service.access import Access
+    from labelwright.service.admin_file import AdminFile
+    from labelwright.service.database import Database
+    from labelwright.service.run import serving
+
+    data = tmp_path / "data"
+    prepare(ServiceConfig(data))
+    database = Database(data)
+    access = Access(database)
+    if step == "commit":
+        real = database.write
+
+        @contextmanager
+        def write(**options):
+            with real(**options) as connection:
+                yield connection
+                if when == "before":
+                    raise Killed
+            raise Killed
+
+        monkeypatch.setattr(database, "write", write)
+    else:
+        method = getattr(AdminFile, step)
+
+        def dies(self, *arguments):
+            if when == "after":
+                method(self, *arguments)
+            raise Killed
+
+        monkeypatch.setattr(AdminFile, step, dies)
+    with pytest.raises(Killed):
+        access.rotate("admin@localhost", AdminFile(data))
+    database.close()
+    monkeypatch.undo()
+    with serving(ServiceConfig(data)) as url:
+        assert works(url, admin_of(data))
+        assert not (data / "admin.json.next").exists()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_first_start_that_was_killed_does_not_lock_the_admin_out(tmp_path, monkeypatch, step):
+    from labelwright.service.access import Access
+    from labelwright.service.admin_file import AdminFile
+    from labelwright.service.run import serving
+
+    owner, name = (Access, "_set_admin") if step == "commit" else (AdminFile, step)
+    method = getattr(owner, name)
+
+    def dies(self, *arguments):
+        method(self, *arguments)
+        raise Killed
+
+    monkeypatch.setattr(owner, name, dies)
+    data = tmp_path / "data"
+    with pytest.raises(Killed):
+        prepare(ServiceConfig(data))
+    monkeypatch.undo()
+    with serving(ServiceConfig(data)) as url:
+        assert works(url, admin_of(data))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("call", ["open", "fsync"])
+def test_where_the_new_pair_cannot_be_written_the_old_one_still_holds(serve, tmp_path, monkeypatch, call, code):
+    from labelwright.service import admin_file
+
+    with serve() as service:
+        before = admin_of(tmp_path / "data")
+
+        def fails(*_):
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(admin_file.os, call, fails)
+        answer = service("POST", "/users/admin@localhost/keys")
+        monkeypatch.undo()
+        assert answer.status_code == 503
+        assert "the old one still holds" in answer.json()["error"]["message"]
+        assert admin_of(tmp_path / "data") == before
+        assert works(service.url, before)
+        assert not list((tmp_path / "data").glob("admin.json.*"))
+
+
+def test_a_pair_that_cannot_be_moved_to_its_place_is_moved_at_the_next_start(serve, tmp_path, monkeypatch):
+    from labelwright.service.admin_file import AdminFile
+
+    data = tmp_path / "data"
+    with serve() as service:
+        real = Path.replace
+
+        def replace(self, target):
+            if Path(target).name == "admin.json":
+                raise OSError(errno.EROFS, "Read-only file system")
+            return real(self, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        pair = service.ok("POST", "/users/admin@localhost/keys")
+        monkeypatch.undo()
+        fresh = {"key": pair["apikey"], "secret": pair["apisecret"]}
+        assert works(service.url, fresh)
+        assert admin_of(data) != fresh
+    assert AdminFile(data).prepared().key == fresh["key"]
+    with serve(admin_key=None, admin_secret=None) as service:
+        assert admin_of(data) == fresh
+        assert works(service.url, fresh)

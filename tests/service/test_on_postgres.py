@@ -315,3 +315,24 @@ def test_the_whole_application_starts_on_it_twice(postgres, tmp_path):
     config = config_of(tmp_path, database_url=postgres.new_database())
     create_app(config)
     create_app(config)
+
+
+@pytest.mark.parametrize("lock", ["writing", "table"])
+def test_a_locked_database_is_503_while_it_lasts(postgres, make, tmp_path, lock):
+    from labelwright.service import Limits
+    from labelwright.service.engines import _lock_number
+
+    url = postgres.new_database()
+    with Serving(config_of(tmp_path / "data", database_url=url, limits=Limits(lock_seconds=0.2))) as service:
+        database = Database(tmp_path, url)
+        with database._engines.durable.execution_options(writes=None).begin() as connection:
+            if lock == "writing":
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_lock_number('writing')})"))
+            else:
+                connection.execute(text("LOCK TABLE image_sets IN ACCESS EXCLUSIVE MODE"))
+                assert service("GET", "/image_sets").status_code == 503
+            answer = service("POST", "/image_sets", {"title": "locked", "metadata": None})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+            assert answer.headers["Retry-After"]
+        assert service.ok("POST", "/image_sets", {"title": "locked", "metadata": None})["title"] == "locked"
+        database.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import requests
 
 from labelwright.platforms.protocol import LabelerAccess
+from labelwright.platforms.proven import ProvenAdapter
 
 from .photographs import drawn_labels, photo_folder
 
@@ -17,17 +19,24 @@ TIMEOUT = (5, 60)
 
 
 def label_campaign(
-    api_url: str, campaign_id: str, access: LabelerAccess, on_image: Callable[[int, int], None] | None = None
+    api_url: str,
+    campaign_id: str,
+    access: LabelerAccess,
+    on_image: Callable[[int, int], None] | None = None,
+    identity: Path | None = None,
 ) -> int:
     """Look at every image of the campaign and send what was drawn for it. Answers how many images were labeled.
 
-    The partner gets images under numbers, so it recognises the photographs by what is in them.
+    The partner gets images under numbers, so it recognises the photographs by what is in them. `identity` is the file
+    of the key by which the embedded service proves who it is.
     """
     drawn = {
         hashlib.sha256((photo_folder() / name).read_bytes()).hexdigest(): objects
         for name, objects in drawn_labels().items()
     }
     with requests.Session() as session:
+        if identity is not None:
+            session.mount("http://", ProvenAdapter("campaign_api", identity))
         session.headers["Authentication-Key"] = access.key
         session.headers["Authentication-Secret"] = access.secret.value if access.secret else ""
         campaign = f"{api_url}/campaigns/{campaign_id}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import cos, isfinite, pi, radians, sin
 
-from .planar import clip_ring
+from .planar import clip_ring, meeting_edges
 
 Point = tuple[float, float]
 
@@ -149,7 +149,7 @@ class Polygon:
                 )
         if not any(_turn(points[0], points[1], corner) for corner in points[2:]):
             raise InvalidShape("polygon is empty: all its corners are on one line", NO_AREA)
-        crossing = _first_crossing(points)
+        crossing = meeting_edges(points)
         if crossing is not None:
             a, b = crossing
             raise InvalidShape(
@@ -291,53 +291,8 @@ def _shoelace(points: Sequence[Point]) -> float:
     return abs(twice) / 2
 
 
-def _first_crossing(points: Sequence[Point]) -> tuple[int, int] | None:
-    """The numbers of two edges that meet elsewhere than in a shared corner, or None.
-
-    A sweep over x compares an edge only with those whose x ranges overlap its own.
-    """
-    count = len(points)
-    ends = [(points[i][0], points[(i + 1) % count][0]) for i in range(count)]
-    edges = sorted((min(pair), max(pair), i) for i, pair in enumerate(ends))
-    active: list[tuple[float, int]] = []
-    for left, right, i in edges:
-        active = [(end, j) for end, j in active if end >= left]
-        for _, j in active:
-            if _meet(points, min(i, j), max(i, j)):
-                return min(i, j), max(i, j)
-        active.append((right, i))
-    return None
-
-
-def _meet(points: Sequence[Point], i: int, j: int) -> bool:
-    count = len(points)
-    a, b = points[i], points[(i + 1) % count]
-    c, d = points[j], points[(j + 1) % count]
-    if j == i + 1:
-        return _turn(a, b, d) == 0 and _same_side(b, a, d)
-    if i == 0 and j == count - 1:
-        return _turn(c, a, b) == 0 and _same_side(a, c, b)
-    t1, t2, t3, t4 = _turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)
-    if ((t1 > 0) != (t2 > 0)) and ((t3 > 0) != (t4 > 0)) and 0 not in (t1, t2, t3, t4):
-        return True
-    return any(
-        turn == 0 and _between(p, q, r)
-        for turn, p, q, r in ((t1, c, a, b), (t2, d, a, b), (t3, a, c, d), (t4, b, c, d))
-    )
-
-
 def _turn(a: Point, b: Point, c: Point) -> float:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-
-
-def _between(p: Point, a: Point, b: Point) -> bool:
-    """Whether p, which is on the line through a and b, is on the stretch from a to b."""
-    return min(a[0], b[0]) <= p[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= p[1] <= max(a[1], b[1])
-
-
-def _same_side(corner: Point, a: Point, b: Point) -> bool:
-    """Whether two edges that leave a corner on one line run back over each other."""
-    return (a[0] - corner[0]) * (b[0] - corner[0]) + (a[1] - corner[1]) * (b[1] - corner[1]) > 0
 
 
 def bounds(points: Iterable[Point]) -> Box:

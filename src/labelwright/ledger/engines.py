@@ -9,13 +9,17 @@ nobody waiting for longer than a minute, and a connection that died is noticed b
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
+
+from labelwright.private import private_database
 
 from .errors import LedgerError
 
@@ -85,6 +89,10 @@ def _unusable(why: str) -> LedgerError:
 
 
 def _sqlite(url: str) -> Engine:
+    name = make_url(url).database
+    if name and name != ":memory:" and not name.startswith("file:") and Path(name).parent.is_dir():
+        with contextlib.suppress(OSError):  # SQLite itself says better what is wrong with the place
+            private_database(Path(name))
     try:
         engine = create_engine(url, connect_args=_FOR_SQLITE)
     except Exception as error:  # noqa: BLE001 - whatever it says may hold what was meant for another place

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -33,6 +34,7 @@ from .protocol import (
     Secret,
     SetState,
 )
+from .proven import ProvenAdapter
 from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ def connect(connection: Connection) -> CampaignApi:
         timeout=(options.connect_seconds, options.timeout_seconds),
         patience=options.patience_seconds,
         page_size=options.page_size,
+        identity=connection.identity,
     )
 
 
@@ -71,7 +74,8 @@ class CampaignApi:
     """All protocols: from Platform and KeepsImageSets to RecoversAccess and ServesImages.
 
     `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's. `page_size` is how
-    many images go into one request and are wanted in one answer.
+    many images go into one request and are wanted in one answer. `identity` is the file of the key by which the service
+    proves who it is on every connection, before it is sent key and secret; None for a service that runs elsewhere.
     """
 
     name = NAME
@@ -85,10 +89,13 @@ class CampaignApi:
         timeout: tuple[float, float] = (5.0, 60.0),
         patience: float = 60.0,
         page_size: int = 1000,
+        identity: Path | None = None,
     ) -> None:
         headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
         self._page_size = page_size
         self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience)
+        if identity is not None:
+            self._http.connect_with(ProvenAdapter(self.name, identity))
 
     def __repr__(self) -> str:
         return f"CampaignApi({self._http.base_url!r})"

@@ -77,6 +77,10 @@ class Http:
     def close(self) -> None:
         self._session.close()
 
+    def connect_with(self, adapter: HTTPAdapter) -> None:
+        """Make the connections by plain HTTP with this adapter."""
+        self._session.mount("http://", adapter)
+
     def keep_cookie(self, name: str, value: str) -> None:
         """Send a cookie from now on, unless the server gave one of that name."""
         if name not in self._session.cookies:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -31,6 +32,8 @@ class Connection:
     recorded: Callable[[str], Collection[str]] = field(default=lambda _: (), repr=False)
     """For a campaign's id on the platform: what the platform calls the parts that hold its images, as the ledger knows
     them (the first part of images' ids, before a slash)."""
+    identity: Path | None = None
+    """The file of the key by which the embedded service proves who it is."""
     requests_per_second: float | None = None
     """What this process may ask of the server, all its threads together."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from labelwright.json_depth import depth_of
 from labelwright.ledger import Ledger, LedgerError
 from labelwright.settings import ReceiverSettings
 
@@ -25,6 +27,9 @@ from .webhooks import take_webhook
 LARGEST = 1024 * 1024
 """Bytes of a request; Event Grid sends at most this much."""
 
+DEEPEST = 64
+"""Lists and objects inside each other; notifications of the platforms have fewer than ten."""
+
 PATIENCE = 10.0
 """Seconds to send a request, and as many to write it down."""
 
@@ -34,10 +39,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 def create_app(ledger: Ledger, settings: ReceiverSettings, teller: Teller) -> Starlette:
     """Everything that is answered with success stands in the ledger; the teller tells it on by itself."""
 
+    quickly = Quickly()
+
     async def webhook(request: Request) -> Response:
         connection, headers = request.path_params["connection"], dict(request.headers)
         body = await _body(request)
-        new = await _quickly(take_webhook, ledger, connection, headers, body)
+        new = await quickly(take_webhook, ledger, connection, headers, body)
         teller.wake()
         return JSONResponse({"new": new})
 
@@ -47,18 +54,19 @@ def create_app(ledger: Ledger, settings: ReceiverSettings, teller: Teller) -> St
         if request.method == "OPTIONS":
             return Response(headers=event_grid.allow(dict(request.headers)))
         body = await _body(request)
-        answer = await _quickly(event_grid.take_events, ledger, settings, body)
+        answer = await quickly(event_grid.take_events, ledger, settings, body)
         teller.wake()
         return JSONResponse(answer)
 
     async def health(_request: Request) -> Response:
-        return JSONResponse({"waiting": len(await _quickly(ledger.inbox.waiting, 1000))})
+        return JSONResponse({"waiting": len(await quickly(ledger.inbox.waiting, 1000))})
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         teller.start()
         yield
         await run_in_threadpool(teller.stop)
+        quickly.end()
 
     return Starlette(
         routes=[
@@ -102,10 +110,26 @@ async def _body(request: Request) -> bytes:
                     raise Refused(413, "this is too large")
     except TimeoutError:
         raise Refused(408, "this was too slow") from None
+    if depth_of(content) > DEEPEST:
+        raise Refused(400, "this is nested too deeply")
     return bytes(content)
 
 
-async def _quickly(work: Callable[..., Any], *arguments: Any) -> Any:
-    """In a thread, as the ledger waits. Raises TimeoutError."""
-    async with asyncio.timeout(PATIENCE):
-        return await run_in_threadpool(work, *arguments)
+class Quickly:
+    """Work for the ledger in threads of its own, given up by the request when it takes too long.
+
+    A thread cannot be stopped: one that waits for a locked ledger writes down what it has later on, where the same
+    notification, sent again, is recognized by its id. While all threads wait, further work waits too and is given up
+    without being begun.
+    """
+
+    def __init__(self, threads: int = 20) -> None:
+        self._threads = ThreadPoolExecutor(threads, "ledger")
+
+    async def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def end(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from labelwright.ledger import Ledger
+from labelwright.listening import Patience, protocol_with
 from labelwright.settings import ReceiverSettings
 
 from .app import create_app
@@ -27,15 +29,19 @@ def serve(ledger: Ledger, settings: ReceiverSettings, told: Path, ready: Callabl
         address = f"http://{host}:{listening.getsockname()[1]}"
         told.write_text(json.dumps({"url": address}))
         ready(address)
-        # No access log: the query holds Event Grid's secret.
-        config = uvicorn.Config(
-            create_app(ledger, settings, Teller(ledger, send_to_prefect)),
-            access_log=False,
-            server_header=False,
-            log_level="warning",
-            lifespan="on",
-            limit_concurrency=200,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=5,
-        )
+        config = configured(create_app(ledger, settings, Teller(ledger, send_to_prefect)))
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def configured(app: Starlette) -> uvicorn.Config:
+    """How the application is served: idle and slow clients do not keep others out."""
+    return uvicorn.Config(
+        app,
+        http=protocol_with(Patience(body=5.0, connections=200)),
+        access_log=False,  # the query holds Event Grid's secret
+        server_header=False,
+        log_level="warning",
+        lifespan="on",
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=5,
+    )

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import os
 import re
 import secrets
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from .admin_file import AdminFile, KeyPair
 from .config import ServiceConfig
 from .database import Database, answers, now, users
 from .errors import Invalid, Unknown
@@ -42,13 +40,6 @@ class Identity:
     @property
     def admin(self) -> bool:
         return self.role == ADMIN
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    key: str
-    secret: str | None = field(repr=False)
-    """None: made earlier, and nobody knows it any more but its owner."""
 
 
 def checked_email(text: str) -> str:
@@ -115,22 +106,48 @@ class Access:
         assert made is not None  # noqa: S101
         return int(made[0]), pair
 
-    def rotate(self, email: str) -> tuple[KeyPair, str]:
-        """A new pair and the role of its owner; the old pair is dead when this returns."""
+    def rotate(self, email: str, file: AdminFile) -> KeyPair:
+        """A new pair; the old one is dead when this returns.
+
+        An admin's is written down before it counts: where `file` cannot be written the old pair stays, and OSError is
+        raised.
+        """
         pair, secret_hash = _fresh_pair()
         with self._database.write() as connection:
             row = connection.execute(select(users).where(users.c.email == email)).one_or_none()
             if row is None:
                 raise Unknown(f"there is no user '{email}'")
+            if row.role == ADMIN:
+                file.prepare(pair.key, pair.secret or "")
             changed = update(users).where(users.c.id == row.id).values(key=pair.key, secret_hash=secret_hash)
             connection.execute(changed)
             # They are readable only with the old secret.
             connection.execute(delete(answers).where(answers.c.user_id == row.id))
         self._verified.pop(row.key, None)
-        return pair, row.role
+        if row.role == ADMIN:
+            file.switch()
+        return pair
+
+    def recover(self, file: AdminFile) -> None:
+        """Finish what a process that was killed, or a full disk, left half done: a pair that was written down and is
+        the admin's by now goes into the file, any other one is forgotten."""
+        prepared = file.prepared()
+        if prepared is None:
+            return
+        with self._database.read() as connection:
+            row = connection.execute(select(users).where(users.c.role == ADMIN)).one_or_none()
+        if row and row.key == prepared.key and self._matches(row.key, prepared.secret or "", row.secret_hash):
+            file.switch()
+        else:
+            file.forget()
 
     def admin(self, config: ServiceConfig) -> KeyPair:
-        """The admin's pair, as configured or as made now. `secret` is None when it was made on an earlier start."""
+        """The admin's pair, as configured or as made now. `secret` is None when it was made on an earlier start.
+
+        Raises OSError, and changes nothing, when the pair cannot be written down.
+        """
+        file = AdminFile(config.data_dir)
+        self.recover(file)
         email = checked_email(config.admin_email)
         with self._database.read() as connection:
             row = connection.execute(select(users).where(users.c.role == ADMIN)).one_or_none()
@@ -141,9 +158,11 @@ class Access:
         key = config.admin_key or (row.key if row else secrets.token_hex(16))
         secret = config.admin_secret or secrets.token_hex(16)
         same = row and row.key == key and row.email == email and self._matches(key, secret, row.secret_hash)
+        if not (same and file.holds(key, secret)):
+            file.prepare(key, secret)
         if not same:
             self._set_admin(row.id if row else None, {"email": email, "key": key, "secret_hash": _hash(secret)})
-        write_admin_file(config.data_dir, key, secret)
+        file.switch()
         return KeyPair(key, secret)
 
     def _set_admin(self, user_id: int | None, values: dict[str, str]) -> None:
@@ -152,15 +171,6 @@ class Access:
                 connection.execute(insert(users).values(role=ADMIN, date_created=now(), **values))
             else:
                 connection.execute(update(users).where(users.c.id == user_id).values(**values))
-
-
-def write_admin_file(data_dir: Path, key: str, secret: str) -> None:
-    """For commands on this machine; readable by the owner alone."""
-    path, draft = data_dir / "admin.json", data_dir / "admin.json.new"
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"key": key, "secret": secret}, file)
-    draft.replace(path)
 
 
 def _fresh_pair() -> tuple[KeyPair, str]:

@@ -9,29 +9,35 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
-from .access import Access, KeyPair
+from labelwright.private import private_folder
+
+from .access import Access
+from .admin_file import KeyPair
 from .blob_api import BlobApi
 from .campaigns import Campaigns
 from .config import API, ServiceConfig
 from .data_directory import DataDirectory
 from .database import Database
+from .decoding import Memory
 from .errors import answer_errors
 from .gate import Gate
+from .heavy import Heavy
 from .idempotency import Answers
 from .image_sets import ImageSets
 from .labeler_api import mount_labeler_api
 from .labels_csv import Finishing
 from .objects import Objects
 from .pages import mount_pages
-from .routes import Parts, health, routes
+from .pictures import Pictures
+from .routes import Parts, health, identity, routes
 from .sealing import Sealer
 from .storage import Storage
 
 
 def prepare(config: ServiceConfig) -> KeyPair:
     """Make the data directory and the admin. The secret is told only by the call that made or was given it."""
-    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(config.data_dir, config.database_url)
+    private_folder(config.data_dir)
+    database = Database(config.data_dir, config.database_url, config.limits.lock_seconds)
     try:
         return Access(database).admin(config)
     finally:
@@ -41,10 +47,11 @@ def prepare(config: ServiceConfig) -> KeyPair:
 def create_app(config: ServiceConfig) -> FastAPI:
     """The whole service. Sealing goes on in the background while the application's lifespan lasts."""
     prepare(config)
-    database = Database(config.data_dir, config.database_url)
+    database = Database(config.data_dir, config.database_url, config.limits.lock_seconds)
     storage, blob_api = _storage(config, database)
     access = Access(database)
     sets = ImageSets(config, database, storage)
+    memory = Memory(config.limits.decoding_bytes)
     parts = Parts(
         config,
         access,
@@ -53,8 +60,10 @@ def create_app(config: ServiceConfig) -> FastAPI:
         Objects(database, config.limits),
         Finishing(database, storage),
         storage,
+        Heavy(),
+        Pictures(config, memory),
     )
-    sealer = Sealer(config, database, storage)
+    sealer = Sealer(config, database, storage, memory)
     sets.on_finishing = sealer.wake
 
     @asynccontextmanager
@@ -80,6 +89,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     mount_labeler_api(router, parts, database)
     app.include_router(router, prefix=API)
     app.include_router(health())
+    app.include_router(identity(config))
     app.include_router(health(), prefix=API, include_in_schema=False)
     app.add_api_route(f"{API}/openapi.json", lambda: JSONResponse(app.openapi()), include_in_schema=False)
     mount_pages(app)

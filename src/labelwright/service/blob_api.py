@@ -33,6 +33,7 @@ from .blob_xml import BadXml, block_ids, error_xml, list_blobs_xml, list_blocks_
 from .blobs import Blob, BlobRefused, Blobs, Incoming, pieces
 from .bodies import Body, ClientGone
 from .config import Limits
+from .errors import DATABASE_ERRORS, RETRY_AFTER, Busy, database_busy
 from .sas import SignatureRefused, Signer
 
 log = logging.getLogger("labelwright.service.blobs")
@@ -69,9 +70,13 @@ class BlobApi:
             await body.drain()
         except ClientGone:
             return
-        except Exception:
-            log.exception("%s of a blob failed", method)
-            answer = _refusal(BlobRefused(500, "InternalError", "The service failed; its log says why."))
+        except Exception as error:
+            if isinstance(error, Busy) or (isinstance(error, DATABASE_ERRORS) and database_busy(error)):
+                answer = _refusal(BlobRefused(503, "ServerBusy", "The service's database is busy: try again."))
+                await body.drain()
+            else:
+                log.exception("%s of a blob failed", method)
+                answer = _refusal(BlobRefused(500, "InternalError", "The service failed; its log says why."))
         await self._send(answer, method, scope, send)
 
     async def _send(self, answer: Answer, method: str, scope: Scope, send: Send) -> None:
@@ -297,11 +302,11 @@ def _check_md5(md5: str, given: Sequence[str | None]) -> None:
 
 
 async def _small_body(body: Body, largest: int) -> bytes:
-    read = b""
+    read = bytearray()
     while body.more:
         read += await body.chunk()
         _check_length(len(read), largest)
-    return read
+    return bytes(read)
 
 
 def _closed(incoming: Incoming, rest: Sequence[bytes], given: Sequence[str | None]) -> str:
@@ -325,4 +330,6 @@ def _written(blob: Blob) -> dict[str, str]:
 
 def _refusal(error: BlobRefused) -> Answer:
     headers = {"x-ms-error-code": error.code, "Content-Type": "application/xml"}
+    if error.status == 503:
+        headers["Retry-After"] = RETRY_AFTER
     return Answer(error.status, headers, error_xml(error.code, error.message))

@@ -8,6 +8,8 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, XMLPullParser
 
 from .blobs import Blob
 
+_MOST_BLOCKS = 50_000
+
 
 class BadXml(ValueError):
     """A body that is not the XML it should be."""
@@ -83,6 +85,8 @@ def block_ids(body: bytes) -> list[str]:
     """
     if b"<!" in body:
         raise BadXml("a block list has no document type")
+    if body.count(b"<") > 2 * (_MOST_BLOCKS + 2):  # before an element is made of each
+        raise BadXml("a block list has at most 50,000 blocks")
     parser: XMLPullParser[Element] = XMLPullParser(["end"])
     try:
         parser.feed(body)
@@ -93,7 +97,7 @@ def block_ids(body: bytes) -> list[str]:
     if not ended or ended[-1].tag != "BlockList":
         raise BadXml("the body is not a BlockList")
     wanted = [(element.text or "").strip() for element in ended[:-1]]
-    if len(wanted) > 50_000:
+    if len(wanted) > _MOST_BLOCKS:
         raise BadXml("a block list has at most 50,000 blocks")
     return wanted
 

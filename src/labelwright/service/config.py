@@ -14,10 +14,22 @@ DROPBOX_RIGHTS = "rwdl"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Beyond these a request is answered 413 (bytes) or 422 (counts)."""
+    """Beyond these a request is answered 413 (bytes), 422 (counts) or 503 (what is under way at once)."""
 
-    body_bytes: int = 64 * 1024**2
-    """Of a JSON body."""
+    body_bytes: int = 32 * 1024**2
+    """Of a JSON body with objects."""
+    small_body_bytes: int = 4 * 1024**2
+    """Of any other JSON body."""
+    body_lists: int = 1_000_000
+    """`[` in one body; counted before it is parsed, as the next two: an empty list of two bytes takes 64 in memory."""
+    body_objects: int = 400_000
+    """`{` in one body."""
+    body_values: int = 3_000_000
+    """`,` in one body."""
+    body_depth: int = 64
+    """Lists and objects inside each other, in a body without objects of images."""
+    bodies_bytes: int = 64 * 1024**2
+    """Of all JSON bodies that are held at once, and half as much of one user's: beyond it the answer is 503."""
     upload_bytes: int = 512 * 1024**2
     """Of one blob, in one piece or staged in blocks."""
     per_page_default: int = 1_000
@@ -25,8 +37,16 @@ class Limits:
     images_per_request: int = 100_000
     objects_per_request: int = 100_000
     corners_per_polygon: int = 10_000
+    corners_per_request: int = 500_000
+    """Of all polygons of one request."""
     image_pixels: int = 178_956_970
     """Of one image; Pillow itself refuses more than this as a decompression bomb."""
+    decoding_bytes: int = 384 * 1024**2
+    """Of memory for the pixels of all images that are decoded at once."""
+    pictures_bytes: int = 20 * 1024**3
+    """On disk, of pictures made for browsers. The oldest go first and are made again when they are asked for."""
+    lock_seconds: float = 10.0
+    """That a request waits for another writer of the database, before it is answered 503."""
 
 
 @dataclass(frozen=True, slots=True)

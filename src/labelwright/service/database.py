@@ -27,7 +27,10 @@ from sqlalchemy import (
     false,
 )
 
+from labelwright.private import private_database
+
 from .engines import Engines, postgres_engines, sqlite_engines
+from .errors import Busy
 from .migrations import migrate
 
 metadata = MetaData()
@@ -197,14 +200,13 @@ def is_text(column: Column[str], text: str) -> ColumnElement[bool]:
 class Database:
     """Readers and one writer. Every method may be called from any thread."""
 
-    def __init__(self, data_dir: Path, url: str | None = None) -> None:
+    def __init__(self, data_dir: Path, url: str | None = None, lock_seconds: float = 10.0) -> None:
         self._writing = threading.Lock()
+        self._lock_seconds = lock_seconds
         if url is None:
-            path = data_dir / "labelwright.sqlite3"
-            url = f"sqlite:///{path}"
-            if not path.exists():
-                path.touch(mode=0o600)
-        self._engines: Engines = (sqlite_engines if url.startswith("sqlite") else postgres_engines)(url)
+            url = f"sqlite:///{private_database(data_dir / 'labelwright.sqlite3')}"
+        make_engines = sqlite_engines if url.startswith("sqlite") else postgres_engines
+        self._engines: Engines = make_engines(url, lock_seconds)
         try:
             with self.write() as connection:
                 migrate(connection, metadata)
@@ -225,11 +227,19 @@ class Database:
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
-        """One transaction; nobody else writes meanwhile. An exception undoes all of it."""
+        """One transaction; nobody else writes meanwhile. An exception undoes all of it.
+
+        Raises Busy when others write for longer than we wait: half a minute of locks would use up every thread.
+        """
         engine = self._engines.durable if durable else self._engines.quick
         # The lock of this process comes first: those who wait for it hold no connection.
-        with self._writing, engine.begin() as connection:
-            yield connection
+        if not self._writing.acquire(timeout=self._lock_seconds):
+            raise Busy("the service's database is busy with other requests: try again")
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            self._writing.release()
 
     @contextmanager
     def only_one(self, work: str) -> Iterator[bool]:

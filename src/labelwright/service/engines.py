@@ -41,8 +41,9 @@ class Engines:
 # --- SQLite
 
 
-def sqlite_engines(url: str) -> Engines:
-    durable, quick = _sqlite_engine(url, durable=True), _sqlite_engine(url, durable=False)
+def sqlite_engines(url: str, lock_seconds: float) -> Engines:
+    durable = _sqlite_engine(url, lock_seconds, durable=True)
+    quick = _sqlite_engine(url, lock_seconds, durable=False)
     writes = {"writes": True}
     return Engines(
         reading=quick,
@@ -58,10 +59,10 @@ def _nobody_else(_work: str) -> Iterator[bool]:
     yield True
 
 
-def _sqlite_engine(url: str, *, durable: bool) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=56)
+def _sqlite_engine(url: str, lock_seconds: float, *, durable: bool) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=56, pool_timeout=lock_seconds)
     pragmas = (
-        "PRAGMA busy_timeout=30000",
+        f"PRAGMA busy_timeout={lock_seconds * 1000:.0f}",
         "PRAGMA journal_mode=WAL",
         f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}",
         "PRAGMA foreign_keys=ON",
@@ -85,9 +86,9 @@ def _sqlite_engine(url: str, *, durable: bool) -> Engine:
 # --- Postgres
 
 
-def postgres_engines(url: str) -> Engines:
+def postgres_engines(url: str, lock_seconds: float) -> Engines:
     """Raises DatabaseRefused."""
-    engine = _postgres_engine(url)
+    engine = _postgres_engine(url, lock_seconds)
     try:
         with engine.connect() as connection:
             encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
@@ -122,7 +123,7 @@ def postgres_engines(url: str) -> Engines:
     )
 
 
-def _postgres_engine(url: str) -> Engine:
+def _postgres_engine(url: str, lock_seconds: float) -> Engine:
     try:
         given = make_url(url)
     except ArgumentError:
@@ -131,11 +132,21 @@ def _postgres_engine(url: str) -> Engine:
         raise DatabaseRefused(f"the service works on SQLite and on Postgres, not on {given.drivername}")
     try:
         engine = create_engine(
-            given.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=24, pool_pre_ping=True
+            given.set(drivername="postgresql+psycopg"),
+            pool_size=8,
+            max_overflow=24,
+            pool_pre_ping=True,
+            pool_timeout=lock_seconds,
         )
     except ModuleNotFoundError:
         raise DatabaseRefused("Postgres needs a driver: pip install 'labelwright[postgres]'") from None
     lock = f"SELECT pg_advisory_xact_lock({_lock_number('writing')})"
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {lock_seconds * 1000:.0f}")
+        connection.commit()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -4,20 +4,26 @@ ServiceError      status and code
 |- Unknown        404  there is none, or not for this key: both read the same
 |- Conflict       409  the state of things forbids it
 |- TooLarge       413
+|- Busy           503  too much is under way, or the database is locked: the same request works later
 '- Invalid        422  the request contradicts the contract or itself
 """
 
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Match
+
+from .bodies import ClientGone
 
 log = logging.getLogger("labelwright.service")
 
@@ -66,9 +72,44 @@ class Invalid(ServiceError):
     status = 422
 
 
+class Busy(ServiceError):
+    status = 503
+
+
+RETRY_AFTER = "10"
+"""Seconds that a client is asked to wait after a 503."""
+
+DATABASE_ERRORS = (OperationalError, PoolTimeout)
+"""What SQLAlchemy raises when the database is locked, full, read-only or away."""
+
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
+
+def database_busy(error: Exception) -> Busy | None:
+    """What a client is told when the database did not take a request in time; None when the fault will not pass.
+
+    The log says what the database said.
+    """
+    lower = getattr(error, "orig", None)
+    if isinstance(lower, sqlite3.Error) and getattr(lower, "sqlite_errorcode", 0) & 0xFF not in _PASSING:
+        return None
+    log.warning("the database refuses a request: %s", getattr(error, "orig", None) or type(error).__name__)
+    return Busy("the service's database cannot be used right now (locked, full or away): try again")
+
+
 def error_response(status: int, message: str, details: Any = None) -> JSONResponse:
     body = {"error": {"code": CODES.get(status, f"http_{status}"), "message": message, "details": details}}
-    return JSONResponse(body, status)
+    return JSONResponse(body, status, {"Retry-After": RETRY_AFTER} if status == 503 else None)
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -76,12 +117,25 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    for kind in DATABASE_ERRORS:
+        app.add_exception_handler(kind, _database)
+    app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(Exception, _broken)
 
 
 def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)  # noqa: S101
     return error_response(error.status, error.message, error.details)
+
+
+def _database(request: Request, error: Exception) -> JSONResponse:
+    busy = database_busy(error)
+    return error_response(busy.status, busy.message) if busy else _broken(request, error)
+
+
+def _gone(_request: Request, _error: Exception) -> JSONResponse:
+    """Reaches nobody; as a 5xx it is not remembered under an Idempotency-Key either."""
+    return error_response(503, "the client closed the connection before the work was done")
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -11,13 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .access import Access, Identity
 from .blob_api import BlobApi
-from .bodies import PATIENCE, Body, ClientGone
+from .bodies import PATIENCE, Body, ClientGone, Held, HeldBody, Overfull, fault_of_json
 from .config import API, BLOB, Limits
-from .errors import Invalid, ServiceError, TooLarge, error_response
+from .errors import DATABASE_ERRORS, Invalid, ServiceError, TooLarge, database_busy, error_response
 from .idempotency import KEY, Answers, fingerprint_of
 
 OPEN = frozenset({f"{API}/health", f"{API}/openapi.json"})
 """Paths of the API that need no key."""
+
+_WITH_OBJECTS = re.compile(rf"{API}/(campaigns/\d+/objects|labeling/campaigns/\d+/images(/\d+)?)")
+"""Paths of the API whose bodies are read by `objects`, without a framework."""
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
@@ -33,6 +36,7 @@ class Gate:
         self._answers = answers
         self._limits = limits
         self._guesses = CapacityLimiter(1)
+        self._held = Held(limits.bodies_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,6 +47,7 @@ class Gate:
             await self._blobs(scope, receive, send)
             return
         guarded, body = _guarded(send), Body(receive)
+        scope.setdefault("state", {})
         try:
             if not path.startswith(f"{API}/") or path in OPEN:
                 await self._app(scope, receive, guarded)
@@ -53,10 +58,20 @@ class Gate:
                 message = "send the headers Authentication-Key and Authentication-Secret of a known pair"
                 await error_response(401, message)(scope, receive, guarded)
                 return
-            scope.setdefault("state", {})["identity"] = who
-            await self._pass(who, scope, body, guarded)
+            scope["state"]["identity"] = who
+            with self._held.body(who.user_id) as held:
+                await self._pass(who, scope, body, held, guarded)
         except ClientGone:
             return
+        except Overfull:
+            await body.drain()
+            message = "the service holds as many request bodies as it has memory for: try again"
+            await error_response(503, message)(scope, receive, guarded)
+        except DATABASE_ERRORS as error:  # of the key's or the remembered answer's look-up; routes answer for theirs
+            busy = database_busy(error)
+            if busy is None:
+                raise
+            await error_response(busy.status, busy.message)(scope, receive, guarded)
         except ServiceError as error:
             await error_response(error.status, error.message, error.details)(scope, receive, guarded)
 
@@ -69,12 +84,12 @@ class Gate:
         # One at a time, and waiting without a thread: whoever guesses slows down nobody but those who guess.
         return await to_thread.run_sync(self._access.identify, key, secret, limiter=self._guesses)
 
-    async def _pass(self, who: Identity, scope: Scope, receive: Body, send: Send) -> None:
+    async def _pass(self, who: Identity, scope: Scope, receive: Body, held: HeldBody, send: Send) -> None:
         method = scope["method"]
         if method not in _CHANGING:
             await self._app(scope, receive, send)
             return
-        body = await self._body(scope, receive)
+        body = await self._body(scope, receive, held)
         key = _header(scope, b"idempotency-key")
         if key is None:
             await self._app(scope, _given(body, receive), send)
@@ -101,9 +116,13 @@ class Gate:
         for message in messages:
             await send(message)
 
-    async def _body(self, scope: Scope, body: Body) -> bytes:
-        """The whole body. Raises TooLarge."""
+    async def _body(self, scope: Scope, body: Body, held: HeldBody) -> bytes:
+        """The whole body. Raises TooLarge, Invalid for one that would take too much memory when it is parsed, Overfull
+        when others take it already."""
+        with_objects = scope["method"] == "PUT" and _WITH_OBJECTS.fullmatch(scope["path"]) is not None
         largest = self._limits.body_bytes
+        if not with_objects:
+            largest = min(largest, self._limits.small_body_bytes)
         declared = _header(scope, b"content-length") or "0"
         too_large = declared.isdigit() and int(declared) > largest
         chunks, total = list[bytes](), 0
@@ -113,10 +132,14 @@ class Gate:
             if total > largest:
                 too_large = True
             if not too_large:
+                held.add(len(chunk))
                 chunks.append(chunk)
         if too_large:
             raise TooLarge(f"a body is at most {largest} bytes here: send it in parts")
-        return b"".join(chunks)
+        whole = b"".join(chunks)
+        if fault := fault_of_json(whole, self._limits, deep=with_objects):
+            raise Invalid(fault)
+        return whole
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

@@ -10,6 +10,10 @@ from typing import Any
 
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from . import tiff_parts
+from .decoding import Memory, TooMuchMemory, decode
 
 CONTENT_TYPES = {
     "JPEG": "image/jpeg",
@@ -46,17 +50,24 @@ class Seen:
     """Degrees, north and east positive."""
 
 
-def look(path: Path, largest: int) -> Seen:
-    """Decode the file to its last pixel. Raises NotAnImage."""
+def look(path: Path, largest: int, memory: Memory) -> Seen:
+    """Decode the file to its last pixel, in the memory that there is for it. Raises NotAnImage."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
             with Pillow.open(path, formats=list(CONTENT_TYPES)) as image:
                 _check_size(image, largest)
-                image.load()
-                return _seen(image)
+                size, turned = image.size, None
+                if isinstance(image, TiffImageFile):  # its tag is gone once the image is loaded
+                    size, turned = tiff_parts.stored_size(image), tiff_parts.orientation_of(image)
+                decode(image, path, memory)
+                return _seen(image, size, turned)
     except NotAnImage:
         raise
+    except TooMuchMemory as error:
+        raise NotAnImage(str(error)) from None
+    except MemoryError:
+        raise NotAnImage("decoding it takes more memory than this machine has: upload it with fewer pixels") from None
     except Pillow.DecompressionBombError:
         raise NotAnImage("so many pixels that it looks like a decompression bomb") from None
     except UnidentifiedImageError:
@@ -71,13 +82,16 @@ def _check_size(image: Pillow.Image, largest: int) -> None:
         raise NotAnImage(f"{image.width} x {image.height} pixels are more than the {largest} allowed")
 
 
-def _seen(image: Pillow.Image) -> Seen:
-    width, height = image.size
+def _seen(image: Pillow.Image, size: tuple[int, int], turned: int | None) -> Seen:
+    """`size` is that of the image as stored, `turned` its orientation when it is known already."""
+    (width, height), sideways = size, (5, 6, 7, 8)
+    if turned in sideways:
+        width, height = height, width
     filetype = {"MPO": "JPEG"}.get(image.format or "", image.format or "")  # a JPEG with a second picture behind it
     date_taken, lat, lon = None, None, None
     try:
         exif = image.getexif()
-        if exif.get(_ORIENTATION) in (5, 6, 7, 8):
+        if turned is None and exif.get(_ORIENTATION) in sideways:
             width, height = height, width
         camera, place = exif.get_ifd(_EXIF), exif.get_ifd(_GPS)
     except Exception:  # noqa: BLE001 - broken EXIF does not make the picture unreadable

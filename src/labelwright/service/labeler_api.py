@@ -10,29 +10,32 @@ in If-Match, and objects are written only while it still holds, so that two page
 from __future__ import annotations
 
 import hashlib
-import io
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Header, Request
 from PIL import Image as Pillow
-from PIL import ImageOps
 from pydantic import BaseModel
 from sqlalchemy import Connection, Row, and_, select
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from . import models
 from .access import Identity
 from .campaigns import found, told
 from .database import Database, campaign_images, campaigns, images, users
+from .decoding import TooMuchMemory
 from .errors import Invalid, ServiceError, Unknown
 from .pagination import page_of
 from .routes import Anyone, Id, Number, Parts, PerPage, _errors
 
 BROWSERS_SHOW = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})
 """All other formats are shown as PNG."""
+
+
+Pause = Callable[[], None]
 
 
 class Stale(ServiceError):
@@ -96,6 +99,7 @@ _STALE: dict[int | str, dict[str, Any]] = {
 def mount_labeler_api(router: APIRouter, parts: Parts, database: Database) -> None:
     _campaigns(router, parts, database)
     _images(router, parts, database)
+    _pictures(router, parts, database)
 
 
 def _campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
@@ -165,15 +169,21 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
     ) -> Response:
         """As PUT objects for one image, but only while the stored objects are those of the revision in If-Match."""
         body = await request.body()
-        return JSONResponse(await run_in_threadpool(submit, campaign, image, who, body, expected))
 
-    def submit(campaign: int, image: int, who: Identity, body: bytes, expected: str | None) -> dict[str, Any]:
+        def work(pause: Pause) -> dict[str, Any]:
+            return submit(campaign, image, who, body, expected, pause)
+
+        return JSONResponse(await parts.heavy.run(request, who, len(body), work))
+
+    def submit(
+        campaign: int, image: int, who: Identity, body: bytes, expected: str | None, pause: Pause
+    ) -> dict[str, Any]:
         seen = _listed(body, "objects")
         with database.read() as connection:
             _image(connection, campaign, image, who)
         if expected is None:
             raise ServiceError("send the revision that you have seen in If-Match", status=428)
-        told = store(campaign, {image: (expected.strip('"'), seen)}, who)
+        told = store(campaign, {image: (expected.strip('"'), seen)}, who, pause)
         return {"revision": told["revisions"][str(image)], "campaign": told["campaign"]}
 
     @router.put(
@@ -186,9 +196,10 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
     async def submit_images(campaign: Id, who: Anyone, request: Request) -> Response:
         """Several images at once, all or nothing: in a reopened campaign the first submission completes it again."""
         body = await request.body()
-        return JSONResponse(await run_in_threadpool(submit_all, campaign, who, body))
+        work = partial(submit_all, campaign, who, body)
+        return JSONResponse(await parts.heavy.run(request, who, len(body), work))
 
-    def submit_all(campaign: int, who: Identity, body: bytes) -> dict[str, Any]:
+    def submit_all(campaign: int, who: Identity, body: bytes, pause: Pause) -> dict[str, Any]:
         with database.read() as connection:
             found(connection, campaign, who)
         wanted: dict[int, tuple[str, list[Any]]] = {}
@@ -199,9 +210,9 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
             if type(image) is not int or image in wanted or not isinstance(seen, list) or not isinstance(revision, str):
                 raise Invalid(f"images[{number}] is not {{image_id, objects, revision}} of an image not named before")
             wanted[image] = (revision, seen)
-        return store(campaign, wanted, who)
+        return store(campaign, wanted, who, pause)
 
-    def store(campaign: int, wanted: dict[int, tuple[str, list[Any]]], who: Identity) -> dict[str, Any]:
+    def store(campaign: int, wanted: dict[int, tuple[str, list[Any]]], who: Identity, pause: Pause) -> dict[str, Any]:
         def check(connection: Connection) -> None:
             for image, (expected, seen) in wanted.items():
                 row = _image(connection, campaign, image, who)
@@ -213,12 +224,16 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
                     )
 
         body = orjson.dumps([{"image_id": image, "objects": seen} for image, (_, seen) in wanted.items()])
-        parts.objects.put(campaign, body, who, check)
+        parts.objects.put(campaign, body, who, check, pause)
         with database.read() as connection:
             return {
                 "revisions": {str(image): revision_of(_image(connection, campaign, image, who)) for image in wanted},
                 "campaign": _read_campaign(connection, campaign, who),
             }
+
+
+def _pictures(router: APIRouter, parts: Parts, database: Database) -> None:
+    showing = CapacityLimiter(8)  # threads that may wait for a picture to be made; all others are for other requests
 
     @router.get(
         "/labeling/campaigns/{campaign}/images/{image}/picture",
@@ -230,19 +245,24 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
         },
         tags=["labeling"],
     )
-    def picture(campaign: Id, image: Id, who: Anyone) -> Response:
+    async def picture(campaign: Id, image: Id, who: Anyone) -> Response:
         """The image in a form that browsers show, from the very host that the page came from."""
+        return await to_thread.run_sync(show, campaign, image, who, limiter=showing)
+
+    def show(campaign: int, image: int, who: Identity) -> Response:
         with database.read() as connection:
             row = _image(connection, campaign, image, who)
+        kept = partial(parts.storage.kept, row.blob)
         if row.filetype not in BROWSERS_SHOW:
-            with parts.storage.kept(row.blob) as file:
-                return Response(_as_png(file), media_type="image/png")
+            try:
+                return FileResponse(parts.pictures.png(image, kept), media_type="image/png")
+            except TooMuchMemory as error:
+                raise Invalid(f"the image cannot be shown: {error}") from None
         url = parts.storage.url(row.blob, "")
         if url.startswith("/"):
             return RedirectResponse(url, 302)
         # The store is another host, which the page may not ask, and which must not see the labeler's key.
-        with parts.storage.kept(row.blob) as file:
-            return Response(file.read_bytes(), media_type=Pillow.MIME[row.filetype])
+        return FileResponse(parts.pictures.original(image, kept), media_type=Pillow.MIME[row.filetype])
 
 
 def revision_of(row: Row[Any]) -> str:
@@ -305,12 +325,3 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
     if "ImageSubmission" in nested:  # known nowhere else
         schema["properties"]["images"]["items"] = nested["ImageSubmission"]
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _as_png(file: Path) -> bytes:
-    with Pillow.open(file) as image:
-        upright = ImageOps.exif_transpose(image)
-        shown = upright if upright.mode in ("1", "L", "LA", "RGB", "RGBA") else upright.convert("RGB")
-        out = io.BytesIO()
-        shown.save(out, "PNG", compress_level=1)
-    return out.getvalue()

@@ -27,10 +27,18 @@ class Objects:
         self._database = database
         self._limits = limits
 
-    def put(self, campaign: int, body: bytes, who: Identity, check: Callable[[Connection], None] | None = None) -> None:
+    def put(
+        self,
+        campaign: int,
+        body: bytes,
+        who: Identity,
+        check: Callable[[Connection], None] | None = None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         """Overwrite what was there for these images: all of them or, when anything is wrong, none.
 
-        `check` is called in the transaction that writes, before it does; what it raises undoes all.
+        `check` is called in the transaction that writes, before it does; what it raises undoes all. `pause` is called
+        before each object is checked and before anything is written; what it raises ends the work.
         Raises Unknown, Conflict when the campaign is not active, Invalid naming image and object.
         """
         with self._database.read() as connection:
@@ -43,10 +51,12 @@ class Objects:
             if image not in sizes:
                 raise Invalid(f"image {image} is not in campaign {campaign}", details={"image_id": image})
             for number, one in enumerate(seen):
+                pause()
                 try:
                     _check_object(one, sizes[image], allowed, self._limits)
                 except ValueError as error:
                     raise _fault(image, number, str(error)) from None
+        pause()
         if given:
             self._store(campaign, given, who, check)
 
@@ -152,7 +162,7 @@ def read_body(body: bytes, limits: Limits) -> dict[int, list[Any]]:
     if len(data) > limits.images_per_request:
         raise Invalid(f"one request takes at most {limits.images_per_request} images, not {len(data)}")
     given: dict[int, list[Any]] = {}
-    count = 0
+    count = corners = 0
     for number, entry in enumerate(data):
         if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects"}:
             raise Invalid(f"body[{number}] is not {{image_id, objects}}")
@@ -165,9 +175,17 @@ def read_body(body: bytes, limits: Limits) -> dict[int, list[Any]]:
             raise Invalid(f"image {image}: objects is not a list", details={"image_id": image})
         given[image] = seen
         count += len(seen)
+        corners += sum(map(_corners, seen))
+    if corners > limits.corners_per_request:
+        raise Invalid(f"one request takes at most {limits.corners_per_request} corners of polygons, not {corners}")
     if count > limits.objects_per_request:
         raise Invalid(f"one request takes at most {limits.objects_per_request} objects, not {count}")
     return given
+
+
+def _corners(one: Any) -> int:
+    corners = one.get("polygon") if isinstance(one, dict) else None
+    return len(corners) if isinstance(corners, list) else 0
 
 
 def _check_object(one: Any, size: Size, allowed: frozenset[str] | None, limits: Limits) -> None:

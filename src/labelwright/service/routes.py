@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,20 +12,26 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.security import APIKeyHeader
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from labelwright.identity import PATH, code_of, is_nonce, make_key
+
 from . import models
-from .access import ADMIN, EMAIL, Access, Identity, checked_email, write_admin_file
+from .access import EMAIL, Access, Identity, checked_email
+from .admin_file import AdminFile
 from .campaigns import Campaigns, Order
 from .config import ServiceConfig
-from .errors import Invalid, ServiceError
+from .errors import Busy, Invalid, ServiceError
+from .heavy import Heavy
 from .idempotency import KEY
 from .image_sets import ImageSets
 from .labels_csv import Finishing, csv_name
 from .objects import Objects
 from .pagination import Page, page_of
+from .pictures import Pictures
 from .storage import Storage
+
+log = logging.getLogger("labelwright.service")
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -37,12 +44,13 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         409: "The state of things forbids it.",
         413: "The body is too large.",
         422: "The request contradicts the contract.",
+        503: "Too much is under way, or the database is locked: try again after Retry-After seconds.",
     }.items()
 }
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: _ERRORS[status] for status in (401, *statuses)}
+    return {status: _ERRORS[status] for status in (401, *statuses, 503)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class Parts:
     objects: Objects
     finishing: Finishing
     storage: Storage
+    heavy: Heavy
+    pictures: Pictures
 
     def base_url(self, request: Request) -> str:
         """Where this client reaches us: as configured, or the host that it named."""
@@ -118,9 +128,26 @@ def health() -> APIRouter:
     router = APIRouter()
 
     @router.get("/health", response_model=models.Health, tags=["health"])
-    def health() -> Response:
+    async def health() -> Response:  # needs no thread: all of them may be busy
         """Needs no key."""
         return JSONResponse({"status": "ok", "version": version("labelwright")})
+
+    return router
+
+
+def identity(config: ServiceConfig) -> APIRouter:
+    """Where the service proves to programs of its own machine who it is: see `labelwright.identity`."""
+    router, key = APIRouter(), make_key(config.data_dir)
+
+    @router.get(PATH, include_in_schema=False)
+    async def identity(request: Request) -> Response:
+        nonce, server, client = request.query_params.get("nonce", ""), request.scope.get("server"), request.client
+        # What was forwarded comes over another connection than the one that its client has.
+        if any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via")):
+            raise ServiceError("a forwarded request gets no proof", status=400)
+        if not is_nonce(nonce) or not server or not client or server[1] is None:
+            raise ServiceError("nonce is 64 hexadecimal digits", status=400)
+        return JSONResponse({"code": code_of(key, nonce, (server[0], server[1]), (client.host, client.port))})
 
     return router
 
@@ -297,7 +324,9 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
     async def put_objects(campaign: Id, who: Anyone, request: Request) -> Response:
         """Overwrites what was there for these images. All or nothing. The last image completes the campaign."""
         body = await request.body()
-        await run_in_threadpool(parts.objects.put, campaign, body, who)
+        await parts.heavy.run(
+            request, who, len(body), lambda pause: parts.objects.put(campaign, body, who, pause=pause)
+        )
         return JSONResponse(OK)
 
     @router.get(
@@ -322,9 +351,13 @@ def _users(router: APIRouter, parts: Parts) -> None:
     )
     def rotate_key(email: Annotated[str, PathParameter(max_length=254, pattern=EMAIL)], _who: Admin) -> Response:
         """A new pair; the old one is dead at once."""
-        pair, role = parts.access.rotate(checked_email(email))
-        if role == ADMIN:
-            write_admin_file(parts.config.data_dir, pair.key, pair.secret or "")
+        try:
+            pair = parts.access.rotate(checked_email(email), AdminFile(parts.config.data_dir))
+        except OSError as error:
+            log.warning("a new key of %s cannot be written down: %s", email, error.strerror)
+            raise Busy(
+                "the service cannot write the new key down (is its disk full?): the old one still holds"
+            ) from None
         return JSONResponse({"apikey": pair.key, "apisecret": pair.secret})
 
 

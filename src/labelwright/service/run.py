@@ -11,12 +11,18 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from labelwright.listening import Patience, protocol_with
+
 from .app import create_app
 from .config import ServiceConfig
 
 
 class RefusesToListen(RuntimeError):
     """The service would be open to others with a secret that nobody chose."""
+
+
+class CannotListen(RuntimeError):
+    """The address is taken, or is none of this machine's."""
 
 
 def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> None:
@@ -62,12 +68,23 @@ def _server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Server]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))
         listening.listen(512)
+    except OSError as error:
+        listening.close()
+        raise CannotListen(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror or error}. Give another --port"
+        ) from None
     except BaseException:
         listening.close()
         raise
     # No access log: the signatures in its lines are secrets. No server header: it is nobody's business.
     settings = uvicorn.Config(
-        app, access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=5, lifespan="on"
+        app,
+        http=protocol_with(Patience()),
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        lifespan="on",
     )
     return listening, uvicorn.Server(settings)
 

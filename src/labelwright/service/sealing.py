@@ -24,9 +24,11 @@ from labelwright.domain import UnsafeName, safe_name
 from .blobs import Blob
 from .config import ServiceConfig
 from .database import Database, image_sets, images, now, rejects
+from .decoding import Memory
 from .image_sets import folder_name
 from .images import CONTENT_TYPES, NotAnImage, Seen, look
 from .storage import Copy, Storage
+from .under_way import UnderWay
 
 log = logging.getLogger("labelwright.service.sealing")
 
@@ -34,6 +36,9 @@ RETRY_SECONDS = 30.0
 BUSY_SECONDS = 2.0
 """Until we ask again whether another process, which works on the same database, is done with sealing."""
 
+
+MOST_DEATHS = 2
+"""Ends of the process while it decoded a file, the second time alone, after which the file is left out."""
 
 EVERYTHING = "\U0010ffff"
 """How far sealing has come when all files are in and the dropbox is being deleted: no file's name comes after it."""
@@ -60,10 +65,12 @@ class TakenOver(RuntimeError):
 class Sealer:
     """The background thread. `wake` it when a set is to be sealed; at its start it looks by itself."""
 
-    def __init__(self, config: ServiceConfig, database: Database, storage: Storage) -> None:
+    def __init__(self, config: ServiceConfig, database: Database, storage: Storage, memory: Memory) -> None:
         self._config = config
         self._database = database
         self._storage = storage
+        self._memory = memory
+        self._under_way = UnderWay(config.data_dir / "decoding")
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
@@ -123,17 +130,24 @@ class Sealer:
             self._finish(row)
             return
         files = self._storage.dropped(row.container, row.sealed_to or "")
+        suspects = self._under_way.left_behind(row.container)
         with ThreadPoolExecutor(self._config.sealing_threads, "decoding") as threads:
             while some := list(islice(files, self._config.sealing_chunk)):
                 if self._stopping:
                     return
-                judged = list(threads.map(partial(self._judge, row), some))
+                # A file that was being decoded when the process died is decoded while no other one is.
+                alone = {blob.name: self._judge(row, blob, deaths) for blob in some if (deaths := suspects(blob.name))}
+                together = threads.map(partial(self._judge, row), [one for one in some if one.name not in alone])
+                judged = [alone[blob.name] if blob.name in alone else next(together) for blob in some]
                 verdicts = self._told_apart(row, judged)
                 copied = threads.map(partial(self._copy, row), verdicts)
                 row = self._enter(row, list(zip(some, copied, strict=True)))
+                self._under_way.forget(row.container, alone)
         self._finish(row)
 
-    def _judge(self, row: Row[Any], blob: Blob) -> Verdict:
+    def _judge(self, row: Row[Any], blob: Blob, deaths: int = 0) -> Verdict:
+        if deaths >= MOST_DEATHS:
+            return f"the service ended {deaths} times while it decoded this file: save it anew, with fewer pixels"
         limits = self._config.limits
         try:
             name, copy = _names(row.title, blob.name)
@@ -144,7 +158,8 @@ class Sealer:
                     md5 = b64encode(hashlib.file_digest(file, "md5").digest()).decode()
                     if file.tell() != blob.size or (blob.md5 and blob.md5 != md5):
                         return "the bytes kept are not those that were uploaded: upload the file again"
-                seen = look(path, limits.image_pixels)
+                with self._under_way.file(row.container, blob.name, deaths):
+                    seen = look(path, limits.image_pixels, self._memory)
         except FileNotFoundError:
             return "the bytes were lost: upload the file again"
         except (UnsafeName, NotAnImage) as error:

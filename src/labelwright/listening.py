@@ -1,0 +1,132 @@
+"""An HTTP protocol for uvicorn with limits that uvicorn lacks: for headers, bodies, and clients that read nothing.
+
+Shared by the embedded service and the receiver of webhooks. Without it a client that opens connections and sends
+nothing keeps them for ever, and with them the places of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What one connection may take. Seconds, except where another unit is named."""
+
+    headers: float = 10.0
+    """From the connection, or from the first byte of a further request, to the end of the request's headers."""
+    body: float = 20.0
+    """In each such interval `body_bytes` of an unfinished body have to arrive."""
+    body_bytes: int = 10 * 1024
+    reading: float = 60.0
+    """For the client to take the next part of a response."""
+    connections: int = 500
+    """Open at once. A further one takes the place of the oldest that has no request under way, of the client that
+    holds the most; when all have one, the further one is closed."""
+
+
+def protocol_with(limits: Patience) -> type[asyncio.Protocol]:
+    """The protocol class for uvicorn's setting `http`."""
+    return cast("type[asyncio.Protocol]", type("LimitedProtocol", (_LimitedProtocol,), {"limits": limits}))
+
+
+class _LimitedProtocol(H11Protocol):
+    limits: ClassVar[Patience]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._since = self.loop.time()
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
+        self._reading_timer: asyncio.TimerHandle | None = None
+        self._received = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._header_timer = self.loop.call_later(self.limits.headers, self._close)
+        if len(self.connections) > self.limits.connections:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        super().data_received(data)
+        self._set_timers()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._set_timers()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._reading_timer is None:
+            self._reading_timer = self.loop.call_later(self.limits.reading, self._abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._reading_timer = _cancelled(self._reading_timer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._header_timer = _cancelled(self._header_timer)
+        self._body_timer = _cancelled(self._body_timer)
+        self._reading_timer = _cancelled(self._reading_timer)
+        super().connection_lost(exc)
+
+    def _set_timers(self) -> None:
+        if not self.idle:
+            self._header_timer = _cancelled(self._header_timer)
+            if self.cycle.more_body and self._body_timer is None:
+                self._received = 0
+                self._body_timer = self.loop.call_later(self.limits.body, self._check_body)
+        elif self._header_timer is None and self.timeout_keep_alive_task is None:
+            self._header_timer = self.loop.call_later(self.limits.headers, self._close)
+        if self.timeout_keep_alive_task is not None:  # it closes the connection earlier
+            self._header_timer = _cancelled(self._header_timer)
+
+    def _check_body(self) -> None:
+        """Close the connection when too little of a body came. What waits here for the application is no fault of
+        the client's."""
+        self._body_timer = None
+        if self.idle or not self.cycle.more_body:
+            return
+        if self._received < self.limits.body_bytes and len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            self._close()
+            return
+        self._received = 0
+        self._body_timer = self.loop.call_later(self.limits.body, self._check_body)
+
+    def _make_room(self) -> None:
+        others = [one for one in self.connections if isinstance(one, _LimitedProtocol) and one is not self]
+        idle = [one for one in others if one.idle and not one.transport.is_closing()]
+        if not idle:
+            self._close()
+            return
+        held = Counter(one.host for one in idle)
+        min(idle, key=lambda one: (-held[one.host], one._since))._abort()
+
+    @property
+    def host(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def _close(self) -> None:
+        self.transport.close()
+
+    def _abort(self) -> None:
+        self.transport.abort()
+
+
+def _cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Nothing, in place of a timer that no longer runs."""
+    if timer is not None:
+        timer.cancel()
+    return None

@@ -1,0 +1,49 @@
+"""Connections to the embedded service, on which it proves who it is before anything else is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from labelwright.identity import NotProven, check
+
+from .errors import PlatformRefused
+
+
+class ProvenAdapter(HTTPAdapter):
+    """For a session of requests: every connection is proven with the key in `key_file`, and no proxy is used.
+
+    A request on a connection that is not raises PlatformRefused, before any of its headers are sent.
+    """
+
+    def __init__(self, platform: str, key_file: Path, *, threads: int = 32) -> None:
+        class Connection(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                try:
+                    check(self.sock, key_file)
+                except NotProven as error:
+                    self.close()
+                    verb = "prove that it is the labeling service"
+                    raise PlatformRefused(platform, verb, words=str(error), advice="Nothing was done.") from None
+                except BaseException:
+                    self.close()
+                    raise
+
+        class Pool(HTTPConnectionPool):
+            ConnectionCls = Connection
+
+        self._pool = Pool
+        super().__init__(pool_connections=4, pool_maxsize=threads)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": self._pool}
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        return super().send(request, *arguments, **{**options, "proxies": {}})

@@ -1,0 +1,81 @@
+"""`admin.json`: the admin's key and secret, for commands on this machine; readable by the owner alone.
+
+A new pair is written to `admin.json.next` first, then it counts in the database, then it takes the place of the old
+one. So at every moment one of the two files holds the pair that counts, whatever the process died of.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+log = logging.getLogger("labelwright.service")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    key: str
+    secret: str | None = field(repr=False)
+    """None: made earlier, and nobody knows it any more but its owner."""
+
+
+class AdminFile:
+    """The file in a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / "admin.json"
+        self._next = data_dir / "admin.json.next"
+
+    def holds(self, key: str, secret: str) -> bool:
+        return _read(self.path) == KeyPair(key, secret)
+
+    def prepare(self, key: str, secret: str) -> None:
+        """Write the pair down, for the moment when it counts. Raises OSError, and then nothing has changed."""
+        draft = self._next.with_suffix(".draft")
+        try:
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump({"key": key, "secret": secret}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._next)
+            _sync(self.path.parent)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+
+    def switch(self) -> None:
+        """The prepared pair counts now. One that cannot be moved to its place is moved at the next start."""
+        try:
+            if self._next.exists():
+                self._next.replace(self.path)
+                _sync(self.path.parent)
+        except OSError as error:
+            log.warning("the admin's new key stays in %s: %s", self._next, error.strerror)
+
+    def prepared(self) -> KeyPair | None:
+        return _read(self._next)
+
+    def forget(self) -> None:
+        """The prepared pair never came to count."""
+        self._next.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> KeyPair | None:
+    try:
+        pair = json.loads(path.read_text())
+        return KeyPair(pair["key"], pair["secret"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in the folder outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,138 @@
+"""Pictures as browsers show them, made once and kept in the data directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, BinaryIO
+
+from PIL import Image as Pillow
+from PIL import ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
+
+from . import tiff_parts
+from .config import ServiceConfig
+from .decoding import BAND, Memory, pixel_bytes
+from .png_stream import WRITABLE, PngWriter
+
+_ORIENTATION = 0x0112
+_ROWS = 4 * 1024**2
+"""Pixels of a band of rows that an image in memory is written in."""
+_FLIP = {2: Pillow.Transpose.FLIP_LEFT_RIGHT, 3: Pillow.Transpose.ROTATE_180, 4: Pillow.Transpose.FLIP_TOP_BOTTOM}
+_TURN = {
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+
+
+class Pictures:
+    """The folder `pictures` of the data directory, one file an image. Safe to use from any thread."""
+
+    def __init__(self, config: ServiceConfig, memory: Memory) -> None:
+        self._folder = config.data_dir / "pictures"
+        self._limit = config.limits.pictures_bytes
+        self._memory = memory
+        self._making = threading.Lock()
+
+    def png(self, image: int, kept: Callable[[], AbstractContextManager[Path]]) -> Path:
+        """The image as an upright PNG. Raises TooMuchMemory, FileNotFoundError."""
+        return self._made(f"{image}.png", kept, self._write_png)
+
+    def original(self, image: int, kept: Callable[[], AbstractContextManager[Path]]) -> Path:
+        """The file as it is, of a store that is elsewhere. Raises FileNotFoundError."""
+        return self._made(f"{image}.original", kept, shutil.copyfile)
+
+    def _made(
+        self, name: str, kept: Callable[[], AbstractContextManager[Path]], make: Callable[[Path, Path], Any]
+    ) -> Path:
+        path = self._folder / name
+        if path.exists():
+            return path
+        with self._making:  # one at a time: whoever asked for the same one finds it
+            if path.exists():
+                return path
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            draft = self._folder / f"{name}.{token_hex(4)}.new"
+            try:
+                with kept() as file:
+                    make(file, draft)
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
+            self._make_room(path)
+        return path
+
+    def _make_room(self, newest: Path) -> None:
+        """Delete the oldest pictures while all of them take more than is allowed."""
+        found = [(entry.stat(), Path(entry.path)) for entry in os.scandir(self._folder)]
+        total = sum(one.st_size for one, _ in found)
+        for one, path in sorted(found, key=lambda pair: pair[0].st_mtime):
+            if total <= self._limit:
+                return
+            if path != newest:
+                path.unlink(missing_ok=True)
+                total -= one.st_size
+
+    def _write_png(self, source: Path, target: Path) -> None:
+        with Pillow.open(source) as image, target.open("wb") as file:
+            # Small ones too: Pillow garbles those that lie on their side, are not compressed and have one channel.
+            if isinstance(image, TiffImageFile) and tiff_parts.bands_of(image, source) is not None:
+                with self._memory.taken(BAND):
+                    _write_bands(file, image, source)
+                return
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            # Turning and converting make a second image while the first one is there.
+            copies = 1 if orientation == 1 and image.mode in WRITABLE else 2
+            with self._memory.taken(copies * pixel_bytes(image)):
+                upright = image if orientation == 1 else ImageOps.exif_transpose(image)
+                shown = _shown(upright)
+                with PngWriter(file, shown.mode, shown.size) as png:
+                    rows = max(1, _ROWS // shown.width)
+                    for top in range(0, shown.height, rows):
+                        png.add(shown.crop((0, top, shown.width, min(top + rows, shown.height))))
+
+
+def _shown(image: Pillow.Image) -> Pillow.Image:
+    """In a mode that browsers show."""
+    if image.mode in WRITABLE:
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _write_bands(file: BinaryIO, image: TiffImageFile, source: Path) -> None:
+    """Write an image that comes in bands, turned upright. An image that lies on its side is decoded several times,
+    each time for as many of its columns as memory has room for."""
+    orientation, (width, height) = tiff_parts.orientation_of(image), tiff_parts.stored_size(image)
+    mode = _shown(next(_bands(image, source))).mode
+    if orientation not in _TURN:
+        flip = _FLIP.get(orientation)
+        with PngWriter(file, mode, (width, height)) as png:
+            for band in _bands(image, source, from_bottom=orientation in (3, 4)):
+                png.add(_shown(band if flip is None else band.transpose(flip)))
+        return
+    columns = max(1, tiff_parts.MOST_PIXELS // height)
+    starts = list(range(0, width, columns))
+    if orientation in (7, 8):  # the last column becomes the first row
+        starts.reverse()
+    with PngWriter(file, mode, (height, width)) as png:
+        for left in starts:
+            right = min(left + columns, width)
+            part, top = Pillow.new(mode, (right - left, height)), 0
+            for band in _bands(image, source):
+                part.paste(_shown(band.crop((left, 0, right, band.height))), (0, top))
+                top += band.height
+            png.add(part.transpose(_TURN[orientation]))
+
+
+def _bands(image: TiffImageFile, source: Path, *, from_bottom: bool = False) -> Iterator[Pillow.Image]:
+    bands = tiff_parts.bands_of(image, source, from_bottom=from_bottom)
+    if bands is None:
+        raise AssertionError("a TIFF was in parts and is not any more")
+    return bands

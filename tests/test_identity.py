@@ -1,0 +1,240 @@
+"""The admin's secret goes to the service of this home and to nobody else, whoever listens on its port."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
+
+import pytest
+
+from labelwright.demo.partner import label_campaign
+from labelwright.doctor_accounts import connections
+from labelwright.failures import CannotRun
+from labelwright.identity import FILE, check_address, code_of, make_key
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.platforms.protocol import LabelerAccess, Secret
+from labelwright.running import needs_embedded_service
+from labelwright.service import ServiceConfig
+from labelwright.service.run import serving
+from labelwright.settings import forget_settings, settings
+from labelwright.tasks.workbench import reach
+
+KEY, SECRET = "the-admins-key", "canary-of-the-admin"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Iterator:
+    for name in [name for name in os.environ if name.startswith("LABELWRIGHT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
+    forget_settings()
+    yield tmp_path
+    forget_settings()
+
+
+@pytest.fixture
+def service(home) -> Iterator[str]:
+    with serving(ServiceConfig(home / "service", admin_key=KEY, admin_secret=SECRET)) as url:
+        yield url
+
+
+@contextmanager
+def stranger(answer: bytes) -> Iterator[SimpleNamespace]:
+    """A program that listens, answers everything alike, and keeps what it was sent."""
+    received: list[bytes] = []
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def talk(client: socket.socket) -> None:
+            with client, suppress(OSError):
+                while data := client.recv(65536):
+                    received.append(data)
+                    if answer:
+                        client.sendall(answer)
+
+        def work() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=talk, args=[listening.accept()[0]], daemon=True).start()
+
+        threading.Thread(target=work, daemon=True).start()
+        yield SimpleNamespace(port=listening.getsockname()[1], received=received)
+
+
+def response(status: int, body: bytes, server: str = "") -> bytes:
+    head = f"HTTP/1.1 {status} Some words\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + (f"Server: {server}\r\n".encode() if server else b"") + b"\r\n" + body
+
+
+def remember(home, port: int) -> None:
+    folder = home / "service"
+    folder.mkdir(exist_ok=True)
+    make_key(folder)
+    (folder / "admin.json").write_text(json.dumps({"key": KEY, "secret": SECRET}))
+    (folder / "service.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}", "port": port}))
+
+
+HELLO = response(200, b'{"status": "ok", "version": "9"}', "impostor/1.0")
+GUESSED = response(200, b'{"code": "%s"}' % (b"0" * 64))
+OLDER = response(404, b'{"error":{"code":"not_found","message":"Not Found","details":null}}')
+STRANGERS = [HELLO, GUESSED, OLDER, response(200, b"[[[["), response(200, b"null"), b"SSH-2.0-OpenSSH_9\r\n"]
+
+
+def test_the_service_of_this_home_is_sent_the_admins_secret(service):
+    _, platform = reach("campaign_api")
+    assert service in platform.check()
+    assert platform.find_campaign("none") is None
+
+
+@pytest.mark.parametrize("answer", STRANGERS)
+def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(home, answer):
+    with stranger(answer) as found:
+        remember(home, found.port)
+        _, platform = reach("campaign_api")
+        with pytest.raises(PlatformRefused) as refused:
+            platform.find_campaign("any")
+        message = str(refused.value)
+        assert f"port {found.port}" in message
+        assert str(os.getpid()) in message, "the process that listens"
+        assert "no key and no secret" in message
+        assert ("impostor/1.0" in message) == (answer is HELLO)
+        assert ("older version" in message) == (answer is OLDER)
+        sent = b"".join(found.received)
+        assert b"/identity?nonce=" in sent
+        assert KEY.encode() not in sent
+        assert SECRET.encode() not in sent
+
+
+def test_the_url_of_a_command_and_of_the_environment_is_checked_alike(home, monkeypatch):
+    with stranger(HELLO) as found:
+        remember(home, 1)
+        for host in ("127.0.0.1", "localhost", "0.0.0.0"):
+            url = f"http://{host}:{found.port}/api/v1"
+            monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", url)
+            forget_settings()
+            with pytest.raises(PlatformRefused, match="no key and no secret"):
+                reach("campaign_api")[1].check()
+        assert SECRET.encode() not in b"".join(found.received)
+
+
+def test_a_service_with_a_key_of_its_own_is_asked_for_no_proof(home, monkeypatch):
+    remember(home, 1)
+    for name, value in (("URL", "http://127.0.0.1:9/api/v1"), ("KEY", "k"), ("SECRET", "s")):
+        monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}", value)
+    forget_settings()
+    assert settings().connection("campaign_api").identity is None
+
+
+@contextmanager
+def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
+    """A stranger that passes on all that it gets to the real service, and all that the service answers."""
+    received: list[bytes] = []
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def talk(client: socket.socket) -> None:
+            with client, socket.create_connection(to) as real, suppress(OSError):
+                while data := client.recv(65536):
+                    received.append(data)
+                    head, end, body = data.partition(b"\r\n\r\n")
+                    real.sendall(head + more.replace(b"PORT", b"%d" % client.getpeername()[1]) + end + body)
+                    answer = b""
+                    while not answer.endswith(b"}"):
+                        answer += real.recv(65536)
+                    client.sendall(answer)
+
+        def work() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=talk, args=[listening.accept()[0]], daemon=True).start()
+
+        threading.Thread(target=work, daemon=True).start()
+        yield SimpleNamespace(port=listening.getsockname()[1], received=received)
+
+
+@pytest.mark.parametrize("more", [b"", b"\r\nX-Forwarded-For: 127.0.0.1:PORT", b"\r\nForwarded: for=127.0.0.1"])
+def test_a_relay_of_the_challenge_to_the_real_service_gets_nothing(home, service, more):
+    port = int(service.rpartition(":")[2])
+    with relay(("127.0.0.1", port), more) as found:
+        remember(home, found.port)
+        with pytest.raises(PlatformRefused, match="no key and no secret"):
+            reach("campaign_api")[1].check()
+        assert SECRET.encode() not in b"".join(found.received)
+
+
+def test_every_connection_is_proven_and_not_only_the_first(home, service):
+    _, platform = reach("campaign_api")
+    platform.check()
+    platform.close()  # its connections, so that the next request opens one
+    (home / "service" / FILE).write_text("00" * 32)
+    with pytest.raises(PlatformRefused, match="did not prove"):
+        platform.check()
+
+
+def test_a_code_is_of_one_number_and_one_connection():
+    key, nonce = b"k" * 32, "0" * 64
+    code = code_of(key, nonce, ("127.0.0.1", 80), ("127.0.0.1", 5000))
+    others = [
+        code_of(b"l" * 32, nonce, ("127.0.0.1", 80), ("127.0.0.1", 5000)),
+        code_of(key, "1" * 64, ("127.0.0.1", 80), ("127.0.0.1", 5000)),
+        code_of(key, nonce, ("127.0.0.1", 81), ("127.0.0.1", 5000)),
+        code_of(key, nonce, ("127.0.0.2", 80), ("127.0.0.1", 5000)),
+        code_of(key, nonce, ("127.0.0.1", 80), ("127.0.0.1", 5001)),
+    ]
+    assert code not in others
+    assert code == code_of(key, nonce, ("::ffff:127.0.0.1", 80), ("127.0.0.1", 5000))
+
+
+def test_the_doctor_and_the_demos_partner_send_a_stranger_nothing(home):
+    with stranger(HELLO) as found:
+        remember(home, found.port)
+        assert any("no key and no secret" in str(finding) for finding in connections(settings()))
+        access, identity = LabelerAccess("a@example.com", "labelers-key", Secret(SECRET)), home / "service" / FILE
+        with pytest.raises(PlatformRefused, match="no key and no secret"):
+            label_campaign(f"http://127.0.0.1:{found.port}/api/v1", "1", access, identity=identity)
+        sent = b"".join(found.received)
+        assert SECRET.encode() not in sent
+        assert b"labelers-key" not in sent
+
+
+def test_a_command_starts_its_own_service_beside_a_stranger_and_not_beside_an_older_one(home, capsys):
+    spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
+    with stranger(HELLO) as found:
+        remember(home, found.port)
+        assert needs_embedded_service(spec)
+        assert "impostor/1.0" in capsys.readouterr().err
+    with stranger(OLDER) as found:
+        remember(home, found.port)
+        with pytest.raises(CannotRun, match="older version"):
+            needs_embedded_service(spec)
+
+
+def test_a_command_uses_the_service_that_runs(home, service):
+    spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
+    assert not needs_embedded_service(spec)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
+def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_again(home, monkeypatch, answer):
+    monkeypatch.setattr("labelwright.identity._SECONDS", 0.3)
+    make_key(home)
+    with stranger(answer) as found:
+        with pytest.raises(ConnectionResetError):
+            check_address("127.0.0.1", found.port, home / FILE)
+        remember(home, found.port)
+        with pytest.raises(PlatformUnavailable):
+            reach("campaign_api")[1].check()
+        assert SECRET.encode() not in b"".join(found.received)
+
+
+def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
+    assert make_key(tmp_path) == make_key(tmp_path)
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]

@@ -1,0 +1,68 @@
+"""`labelwright serve` where its disk or its database does not take what it writes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from labelwright.failures import CannotRun, exit_code
+from labelwright.local import NotStarted
+from labelwright.running import serve_here
+from labelwright.service import run
+from labelwright.settings import forget_settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Iterator:
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
+    forget_settings()
+    before = os.umask(0o022)
+    yield tmp_path / "home"
+    os.umask(before)
+    forget_settings()
+
+
+@pytest.mark.parametrize(
+    "words", ["database or disk is full", "attempt to write a readonly database", "disk I/O error"]
+)
+def test_a_full_or_read_only_disk_names_the_services_own_database(home, monkeypatch, words):
+    def create_app(_config):
+        raise OperationalError("PRAGMA journal_mode=WAL", {}, sqlite3.OperationalError(words))
+
+    monkeypatch.setattr(run, "create_app", create_app)
+    with pytest.raises(NotStarted) as refused:
+        serve_here("127.0.0.1", 0, None)
+    assert f"its database {home / 'service' / 'labelwright.sqlite3'}: {words}" in str(refused.value)
+    assert "ledger" not in str(refused.value)
+    assert exit_code(refused.value) == 4
+
+
+def test_a_database_that_cannot_be_opened_is_named(home):
+    (home / "service" / "labelwright.sqlite3").mkdir(parents=True)
+    with pytest.raises(NotStarted, match=r"labelwright\.sqlite3"):
+        serve_here("127.0.0.1", 0, None)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_folder_that_cannot_be_made_is_named(home, monkeypatch, code):
+    def mkdir(self, *_arguments, **_options):
+        raise OSError(code, os.strerror(code), str(self))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", mkdir)
+    with pytest.raises(NotStarted, match=f"cannot write .*: {os.strerror(code)}"):
+        serve_here("127.0.0.1", 0, None)
+
+
+def test_a_taken_port_is_told_as_before():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotRun, match=f"cannot listen on 127.0.0.1:{port}: .*Give another --port"):
+            serve_here("127.0.0.1", port, None)
