@@ -2,9 +2,20 @@
 
 import os
 
+import pytest
+
 # Read when the tasks are imported: tests do not wait as long as platforms may need.
 os.environ["LABELWRIGHT_RETRY_DELAYS"] = "[0.05, 0.1, 0.2]"
 os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 for name in [name for name in os.environ if name.startswith("LABELWRIGHT_CONNECTIONS") or name == "PREFECT_API_URL"]:
     del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests():
+    """What a test's connections hold is masked in its own messages only."""
+    yield
+    from labelwright.masking import forget_all
+
+    forget_all()

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from labelwright.local import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
-from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings
+from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, remember_secrets
 from labelwright.spec import BLOCK, ImagesFrom
 
 
@@ -165,7 +165,9 @@ def connection_in_block(connection: str, platform: str | None = None) -> Connect
     if len(found) > 1:
         raise SettingsError(f"'{name}' is the name of blocks of several platforms: give them names of their own")
     chosen: PlatformCredentials = found[0]
-    return chosen.connection()
+    connection = chosen.connection()
+    remember_secrets(connection)
+    return connection
 
 
 def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSettings:
@@ -180,6 +182,7 @@ def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSett
     own = {
         field: getattr(block, field) for field in WorkspaceSettings.model_fields if field in type(block).model_fields
     }
+    remember_secrets(block)
     return WorkspaceSettings(**own, python_v1=here.python_v1, python_v2=here.python_v2, deadline=here.deadline)
 
 
@@ -191,6 +194,7 @@ def with_signature(found: Settings, images: ImagesFrom) -> Settings:
     block = _load(ImageContainerCredentials, name)
     if block is None:
         raise SettingsError(f"there is no block '{name}' of type {ImageContainerCredentials.get_block_type_slug()}")
+    remember_secrets(block)
     # The key of the settings is that of another container's account.
     return found.model_copy(update={"container_sas": block.sas, "container_key": block.key})
 

@@ -24,6 +24,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NotParsed
 
+from labelwright.masking import remember, remember_login
+
 
 class SettingsError(ValueError):
     """A setting that is missing or cannot be used: which one, and how to give it."""
@@ -247,7 +249,9 @@ class Settings(BaseSettings):
         except (FileNotFoundError, json.JSONDecodeError):
             return None
         url = f"{address}/api/v1"
-        return ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+        service = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+        remember_secrets(service)
+        return service
 
 
 @lru_cache(maxsize=1)
@@ -262,7 +266,24 @@ def settings() -> Settings:
         raise SettingsError(f"the settings cannot be used: {faults}") from None
     except NotParsed as error:  # its words name the setting, and not the value
         raise SettingsError(f"the settings cannot be used: {error}: lists and groups are written as JSON") from None
+    remember_secrets(found)
     return found.model_copy(update={"home": found.home.expanduser().resolve()})
+
+
+def remember_secrets(value: object) -> None:
+    """Mask every secret that settings, or a part of them, hold, in all that this process says."""
+    if isinstance(value, SecretStr):
+        remember(value.get_secret_value())
+    elif isinstance(value, ConnectionSettings):
+        key, secret = value.key, value.secret
+        remember(value.url or "")
+        remember_login(key.get_secret_value() if key else "", secret.get_secret_value() if secret else "")
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            remember_secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for one in value.values():
+            remember_secrets(one)
 
 
 def forget_settings() -> None:

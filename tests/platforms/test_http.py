@@ -136,7 +136,7 @@ def test_a_server_that_drips_is_cut_off_at_the_deadline() -> None:
             time.sleep(0.1)
 
     # One who waited for its end would say that the answer broke off.
-    assert error_of(drip, whole=0.4).words == "no answer in time"
+    assert error_of(drip, whole=0.4).words == "it was not done within 0.4 seconds"
 
 
 def test_a_server_that_is_not_there_is_worth_another_try() -> None:

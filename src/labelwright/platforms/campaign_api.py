@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from labelwright.masking import remember_login
+
 from .campaign_api_shapes import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at
 from .errors import NotFound, PlatformRefused
 from .fields import Fields
@@ -85,6 +87,7 @@ class CampaignApi:
     ) -> None:
         headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
         self._page_size = page_size
+        remember_login(key, secret.value)
         self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience)
 
     def __repr__(self) -> str:

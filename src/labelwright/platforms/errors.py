@@ -9,19 +9,22 @@ PlatformError              platform, verb, HTTP status, the server's own words
 
 from __future__ import annotations
 
+from labelwright.masking import mask, mask_own
+
 
 class PlatformError(Exception):
-    """A call to a platform that failed. Never holds a header, a key or a signed URL."""
+    """A call to a platform that failed. Never holds a header, a key or a signed URL: secrets are masked here, by value
+    and by shape, whoever makes the error and whatever the server's words repeat."""
 
     def __init__(
         self, platform: str, verb: str, *, status: int | None = None, words: str = "", advice: str = ""
     ) -> None:
         self.platform = platform
-        self.verb = verb
+        self.verb = mask_own(verb)
         self.status = status
-        self.words = words
-        self.advice = advice
-        super().__init__(platform, verb, status, words, advice)
+        self.words = mask(words)
+        self.advice = mask_own(advice)
+        super().__init__(self.platform, self.verb, self.status, self.words, self.advice)
 
     def __str__(self) -> str:
         text = f"{self.platform} {self._answered()} {self.verb}"
@@ -57,6 +60,12 @@ class PlatformUnavailable(PlatformError):
         super().__init__(platform, verb, status=status, words=words, advice=advice)
         self.retry_after = retry_after
         """Seconds that the server asked for."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.retry_after is None:
+            return text
+        return f"{text.removesuffix('.')}. It asks to wait {self.retry_after:.0f} seconds."
 
     def _more(self) -> dict[str, object]:
         return {"retry_after": self.retry_after}

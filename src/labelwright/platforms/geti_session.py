@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from labelwright.masking import remember_login
+
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .exchanges import Answer, Sink, Upload, Wanted
 from .http import Http
@@ -46,6 +48,7 @@ class GetiSession:
         whole: float = 3600.0,
     ) -> None:
         self._user, self._secret = user, secret
+        remember_login(user, secret.value)
         self._cookies: dict[str, str] = {}
         self._logins = 0
         self._lock = threading.Lock()

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.domain import Image, LabeledImage, LabelSchema
+from labelwright.masking import remember
 
 
 class RemoteState(StrEnum):
@@ -35,9 +36,13 @@ class SetState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that is used and never shown."""
+    """A value that is used and never shown: texts that repeat it are masked from now on."""
 
     value: str
+
+    def __post_init__(self) -> None:
+        if "://" not in self.value:  # signed URLs of images are many, and their signatures are masked by their shape
+            remember(self.value)
 
     def __repr__(self) -> str:
         return "Secret(***)"

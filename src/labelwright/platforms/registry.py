@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from labelwright.masking import remember, remember_login
+
 from . import protocol, rates
 from .errors import PlatformRefused
 from .protocol import Platform, Secret
@@ -66,6 +68,8 @@ class PlatformEntry:
         if missing:
             told = f"the settings hold no {' and no '.join(missing)} for it"
             raise PlatformRefused(self.name, "connect", words=told, advice="Set what is missing.")
+        remember(connection.url)  # of an address: the user and the password in it
+        remember_login(connection.key, connection.secret.value if connection.secret is not None else "")
         if connection.url:
             rates.limit(connection.url, connection.requests_per_second)
         return cast("Platform", import_module(self.module).connect(connection))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
 
-from .answers import conceal, cut
+from .answers import cut_masked
 from .fields import Fields
 from .protocol import FailedImage
 
@@ -119,7 +119,7 @@ def why(task: Fields) -> str:
                 told.append(f"{one.get('statusCode', 'no answer')} from {_bare(str(one.get('url', '')))}")
     elif isinstance(response, str):
         told.append(response)
-    return cut(conceal(" ".join(told))) or "it does not say why"
+    return cut_masked(" ".join(told)) or "it does not say why"
 
 
 def labeled_from(task: Fields, name: str, fetch: Fetch) -> LabeledImage:

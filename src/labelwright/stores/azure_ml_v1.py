@@ -18,6 +18,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+_MOST = 10_000
+"""Characters of an error that are passed on: whoever asked masks its secrets first, and cuts it then."""
+
 _IDENTICAL = re.compile(r"name=\"(?P<name>[^\"]+)\", version=(?P<version>\d+)\)")
 _STATUS = re.compile(r"(?:Request failed \(|Response status code: |Response Code: |status code: |ErrorCode: )(\d{3})")
 _PATTERN = re.compile(r"(?:pattern|file|folder): \\?\"?azureml://[^\"\s]*/datastores/([^/\"\s]+)/paths/([^\"\s\\]*)")
@@ -199,7 +202,7 @@ def failure(error: BaseException) -> Json:
             return {"status": status, "words": _words(response, one), "retry_after": headers.get("Retry-After")}
     for one in seen:
         if isinstance(one, ClientAuthenticationError):
-            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:300]}
+            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
         told = _STATUS.search(str(one))
         if told is not None:
             return {"status": int(told[1]), "words": _words(None, one)}
@@ -212,9 +215,9 @@ def failure(error: BaseException) -> Json:
 
 def _words(response: Any, error: BaseException) -> str:
     try:
-        return str(json.loads(response.content)["error"]["message"])[:500]
+        return str(json.loads(response.content)["error"]["message"])[:_MOST]
     except Exception:  # noqa: BLE001 - whatever the answer is, the error's own first line will do
-        return str(getattr(error, "message", "") or error).partition("\n")[0][:500]
+        return str(getattr(error, "message", "") or error).partition("\n")[0][:_MOST]
 
 
 def main() -> None:

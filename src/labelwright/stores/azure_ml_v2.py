@@ -15,6 +15,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+_MOST = 10_000
+"""Characters of an error that are passed on: whoever asked masks its secrets first, and cuts it then."""
+
 
 class Another(Exception):
     """The workspace has something else under a name than what was meant."""
@@ -165,9 +168,9 @@ def failure(error: BaseException) -> Json:
         inner = getattr(error, "error", None)
         words = str(getattr(inner, "message", "") or error.reason or "")
         headers = getattr(error.response, "headers", None) or {}
-        return {"status": error.status_code, "words": words[:500], "retry_after": headers.get("Retry-After")}
+        return {"status": error.status_code, "words": words[:_MOST], "retry_after": headers.get("Retry-After")}
     if isinstance(error, ClientAuthenticationError):
-        return {"status": 401, "words": "no identity gave a token: " + str(error).partition("\n")[0][:300]}
+        return {"status": 401, "words": "no identity gave a token: " + str(error).partition("\n")[0][:_MOST]}
     if isinstance(error, AzureError):
         return {"status": None, "words": type(error).__name__}
     raise error
