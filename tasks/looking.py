@@ -12,6 +12,7 @@ from prefect import task
 from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
+from labelwright.deadlines import Deadline, time_limit
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord, LedgerError
 from labelwright.outlook import outlook_of
@@ -47,7 +48,8 @@ def read_progress(title: str) -> State:
     record = bench.record
     if record.state not in OPEN | LABELED or record.remote_id is None:
         return record.state
-    return look(record, bench.platform)[0]
+    with time_limit(settings().look_deadline):
+        return look(record, bench.platform)[0]
 
 
 def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
@@ -122,8 +124,9 @@ def _look_at(titles: Sequence[str]) -> Looks:
             troubles[title] = "not looked at: the ones before it failed"
             continue
         try:
-            platform = _shared(platforms, record)
-            state, written = look(record, platform)
+            with time_limit(settings().look_deadline):
+                platform = _shared(platforms, record)
+                state, written = look(record, platform)
         except PlatformUnavailable as error:
             away += 1
             troubles[title] = str(error)
@@ -187,9 +190,19 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
     """Look at every open campaign, few at once on each connection.
 
     Answers the states, what could not be looked at and why, and whether a credential was refused. A connection whose
-    campaigns fail one after the other is left alone until the next sweep; the others do not wait for it.
+    campaigns fail one after the other is left alone until the next sweep; the others do not wait for it. It ends within
+    `sweep_deadline` seconds whatever a platform does, and soon after it is interrupted.
     Raises SQLAlchemyError, after all other looks, when the ledger did not take what was seen.
     """
+    with time_limit(settings().sweep_deadline) as limit:
+        try:
+            return _look_at_all(limit)
+        except BaseException:
+            limit.expire()  # looks under way end at once: whoever ends this run waits for their threads
+            raise
+
+
+def _look_at_all(limit: Deadline) -> tuple[dict[str, State], dict[str, str], bool]:
     records = open_campaigns()
     queues = {name: deque(shares_of(titles, len(records))) for name, titles in _by_connection(records).items()}
     failed_in_a_row = dict.fromkeys(queues, 0)
@@ -200,6 +213,10 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
     denied, broken = False, None
     while True:
         for name, queue in queues.items():
+            if limit.over:
+                late = f"not looked at: the {settings().sweep_deadline:g} seconds of this sweep were over"
+                troubles |= {title: late for titles in queue for title in titles}
+                queue.clear()
             while queue and sum(one == name for one, _ in running.values()) < settings().looks_at_once:
                 titles = queue.popleft()
                 task_of = look_at_one if len(titles) == 1 else look_at_some

@@ -210,7 +210,7 @@ def test_an_azure_container_that_drips_is_cut_off(what: str) -> None:
     from labelwright.ingest.azure import container_client
     from labelwright.ingest.container import ContainerSource
 
-    source = ContainerSource("http://127.0.0.1:9/account/box", sas="sv=1&sig=abc", timeout=0.3)
+    source = ContainerSource("http://127.0.0.1:9/account/box", sas="sv=1&sig=abc", timeout=0.1)
     with fault_server(drip(what)) as server, no_hang():
         source._kept = container_client(
             f"{server.url}/account/box", sas="sv=1&sig=abcdefgh", threads=1, timeout=0.3, whole=0.7

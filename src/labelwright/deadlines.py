@@ -101,6 +101,20 @@ def time_limit(seconds: float) -> Iterator[Deadline]:
         _current.reset(token)
 
 
+def carry_limit(function: Callable[..., T]) -> Callable[..., T]:
+    """The function, under the time limit of the thread that calls this, whichever thread calls the function."""
+    limit = _current.get()
+
+    def within(*arguments: Any) -> T:
+        token = _current.set(limit)
+        try:
+            return function(*arguments)
+        finally:
+            _current.reset(token)
+
+    return within
+
+
 def sleep(seconds: float) -> None:
     """As time.sleep; within a time limit it raises OutOfTime when that is over."""
     limit = _current.get()

@@ -171,6 +171,10 @@ class Settings(BaseSettings):
         10, gt=0, description="Minutes that a trigger has before the sweep makes up for a lost event."
     )
     looks_at_once: int = Field(8, ge=1, le=64, description="Campaigns of one connection that a sweep looks at at once.")
+    look_deadline: float = Field(300, gt=0, description="Seconds that a look at one campaign may take.")
+    sweep_deadline: float = Field(
+        3600, gt=0, description="Seconds that a sweep looks at campaigns; the others wait for the next sweep."
+    )
     restart_minutes: list[float] = Field(
         [1, 2, 5, 10, 30, 60],
         description="Waits before a sweep starts a broken-off launch or finish again.",

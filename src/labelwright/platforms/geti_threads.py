@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from labelwright.deadlines import carry_limit
+
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
@@ -16,6 +18,7 @@ def in_parallel(work: Callable[[_Item], _Made], items: Iterable[_Item], threads:
 
     The first failure is raised when its turn comes; what was begun by then is waited for, nothing new is begun.
     """
+    work = carry_limit(work)
     waiting: deque[Future[_Made]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="geti")
     try:

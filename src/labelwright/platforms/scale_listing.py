@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from labelwright.deadlines import carry_limit
+
 from .errors import PlatformRefused
 from .scale_client import MOST, Json, Page, ScaleClient
 from .scale_errors import InternalError, InvalidRequest
@@ -80,7 +82,7 @@ class TaskListing:
     def _by_windows(self, windows: list[Window]) -> tuple[list[Json], str | None]:
         first, rest = windows[0], windows[1:]
         with ThreadPoolExecutor(self._threads, thread_name_prefix="scale") as pool:
-            docs = [doc for part in pool.map(self._read, first.parts(self._threads)) for doc in part]
+            docs = [doc for part in pool.map(carry_limit(self._read), first.parts(self._threads)) for doc in part]
         return docs, _WINDOWS + ",".join(f"{one.start}-{one.end}" for one in rest) if rest else None
 
     def _read(self, window: Window) -> list[Json]:
@@ -108,7 +110,7 @@ class TaskListing:
         whole = _around(begin, max(known))
         with suppress(InvalidRequest, InternalError), ThreadPoolExecutor(self._threads) as pool:
             if self._count(whole) >= total:
-                return cut_up(whole, total, self._page_size, self._count, pool) or None
+                return cut_up(whole, total, self._page_size, carry_limit(self._count), pool) or None
         return None  # by tokens it goes without bounds
 
     def _count(self, window: Window) -> int:
