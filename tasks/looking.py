@@ -20,7 +20,7 @@ from labelwright.platforms import AccessDenied, NotFound, PlatformError, Platfor
 from labelwright.platforms.protocol import Platform, RecallsImages, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
-from labelwright.spec import CampaignSpec
+from labelwright.spec import stored_spec
 
 from .attention import ask_for_attention
 from .reporting import log, publish_progress
@@ -159,7 +159,7 @@ def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
     spec: dict[str, Any] = record.spec
     key = repr((spec.get("connection"), spec.get("platform"), spec.get("options")))
     if key not in platforms:
-        platforms[key] = platform_for(CampaignSpec.model_validate(spec))
+        platforms[key] = platform_for(stored_spec(spec))
     return platforms[key]
 
 
@@ -176,7 +176,7 @@ def _is_watched(record: CampaignRecord) -> bool:
     if entry is None or not issubclass(entry.adapter(), RecallsImages):
         return False
     try:
-        platform = platform_for(CampaignSpec.model_validate(record.spec))
+        platform = platform_for(stored_spec(record.spec))
     except (PlatformError, ValueError) as error:
         log().warning("%s is not watched any more: %s", record.title, error)
         return False

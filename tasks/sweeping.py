@@ -14,7 +14,7 @@ from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import Outlook, outlook_of
 from labelwright.platforms import AccessDenied, PlatformUnavailable
-from labelwright.spec import CampaignSpec
+from labelwright.spec import stored_spec
 
 from .looking import read_progress
 from .reporting import log, publish_table
@@ -102,7 +102,7 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     An outage of the platform is waited out. Raises LabelsLate at the end of the wait; a missed deadline ends no wait.
     """
     end = time.monotonic() + wait_hours * 3600
-    spec = CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
+    spec = stored_spec(the_ledger().campaigns.get(title).spec)
     while True:
         try:
             state = read_progress.fn(title)

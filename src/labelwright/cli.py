@@ -224,11 +224,11 @@ def labeler_key(
     from labelwright import printing_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
-    from labelwright.spec import CampaignSpec
+    from labelwright.spec import stored_spec
 
     found = settings()
     record = open_ledger(found.ledger_address()).campaigns.get(title)
-    spec = CampaignSpec.model_validate(record.spec)
+    spec = stored_spec(record.spec)
     if rotate:
         from labelwright.running import rotate_labeler_key
 

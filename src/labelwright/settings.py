@@ -12,9 +12,9 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -24,11 +24,27 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NotParsed
 
+from labelwright.credential_shapes import credential_in_url
 from labelwright.masking import remember, remember_login
 
 
 class SettingsError(ValueError):
     """A setting that is missing or cannot be used: which one, and how to give it."""
+
+
+def _without_credential(url: str) -> str:
+    found = credential_in_url(url)
+    if found is not None or "?" in url:
+        what = found or "a query"
+        raise ValueError(
+            f"the address holds {what}, and addresses are shown: a signature belongs into the setting for it "
+            "(sas, connection_string or container_sas)"
+        )
+    return url
+
+
+PlainUrl = Annotated[str, AfterValidator(_without_credential)]
+"""An address that may be shown to everybody."""
 
 
 class _Environment(EnvSettingsSource):
@@ -75,12 +91,12 @@ class WorkspaceSettings(BaseModel):
     workspace_name: str | None = None
     datastore: str = Field("labelwright", pattern=r"^[a-z0-9_]{1,255}$", description="Made when it is not there.")
     container: str = Field("extra-images", description="The main upload container.")
-    account_url: str | None = Field(None, description="https://ACCOUNT.blob.core.windows.net")
+    account_url: PlainUrl | None = Field(None, description="https://ACCOUNT.blob.core.windows.net")
     connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
     sas: SecretStr | None = Field(None, description="Signature for the container: read, add, create, write, list.")
     uploads: str = Field("uploads", description="Folder of the container with the platform's own image sets, if any.")
     cloud: Literal["AzureCloud", "AzureChinaCloud", "AzureUSGovernment"] = "AzureCloud"
-    resource_manager: str | None = Field(None, description="Another address of the Azure Resource Manager.")
+    resource_manager: PlainUrl | None = Field(None, description="Another address of the Azure Resource Manager.")
     python_v1: Path | None = Field(None, description="Python that has azureml-core and azureml-dataprep.")
     python_v2: Path | None = Field(None, description="Python that has azure-ai-ml; by default this one.")
     deadline: float = Field(600, gt=0, description="Seconds that Azure ML may take for one registration.")
@@ -99,7 +115,7 @@ class ServiceSettings(BaseModel):
     storage_connection_string: SecretStr | None = Field(
         None, description="Azure Blob account for images and labels files; by default they are in the data directory."
     )
-    storage_account_url: str | None = Field(None, description="The same by its URL and this machine's identity.")
+    storage_account_url: PlainUrl | None = Field(None, description="The same by its URL and this machine's identity.")
     dropbox_lifetime: float = Field(7 * 86400, gt=0, description="Seconds that a dropbox URL is good for.")
 
 
@@ -109,7 +125,7 @@ class ResultsSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     container: str = Field("prefect-results", description="Made by `labelwright deploy` when it is not there.")
-    account_url: str | None = Field(None, description="https://ACCOUNT.blob.core.windows.net, by this identity.")
+    account_url: PlainUrl | None = Field(None, description="https://ACCOUNT.blob.core.windows.net, by this identity.")
     connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
 
 
@@ -123,7 +139,7 @@ class ReceiverSettings(BaseModel):
     event_grid_secret: SecretStr | None = Field(
         None, description="What Azure Event Grid says to be let in; without it /eventgrid takes nothing."
     )
-    drop_container: str | None = Field(
+    drop_container: PlainUrl | None = Field(
         None,
         description="https://ACCOUNT.blob.core.windows.net/CONTAINER: a campaign.yaml that arrives there is launched.",
     )

@@ -13,7 +13,7 @@ from functools import partial
 from typing import IO, Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from labelwright.credential_shapes import secrets_in_url
+from labelwright.credential_shapes import credential_in_url, secrets_in_url
 from labelwright.deadlines import Deadline, current_limit
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.masking import mask
@@ -92,8 +92,12 @@ class UrlBook:
         self._count: dict[str, int] = {}
 
     def enter(self, url: str) -> str:
-        """The URL's location. Raises CannotRead when it is none that can be fetched."""
+        """The URL's location. Raises CannotRead when it is none that can be fetched, or has a credential in its path,
+        which is part of the location."""
         parts = _split(url)
+        found = credential_in_url(parts._replace(netloc=_host_and_port(parts), query="", fragment="").geturl())
+        if found is not None:
+            raise CannotRead(f"holds {found} in its path, which is shown: ask for an address without it")
         bare = f"{parts.scheme}://{_host_and_port(parts)}{parts.path or '/'}"
         if not parts.query and "@" not in parts.netloc:
             return bare

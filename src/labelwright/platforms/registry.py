@@ -49,6 +49,8 @@ class PlatformEntry:
     module: str
     adapter_name: str
     needs: tuple[Credential, ...]
+    webhook_header: str = ""
+    """In which a platform's own requests prove where they come from, in lower case; "" where there are none."""
 
     def adapter(self) -> type[Platform]:
         """The class that the protocols are read from."""
@@ -100,6 +102,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
             module=f"{_HERE}.cvat",
             adapter_name="Cvat",
             needs=(Credential.URL,),
+            webhook_header="x-signature-256",
         ),
         PlatformEntry(
             name="scale",
@@ -107,6 +110,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
             module=f"{_HERE}.scale",
             adapter_name="Scale",
             needs=(Credential.URL, Credential.KEY),
+            webhook_header="scale-callback-auth",
         ),
         PlatformEntry(
             name="geti",
