@@ -13,6 +13,7 @@ import typer
 from labelwright import __version__
 from labelwright.cli_datasets import datasets
 from labelwright.cli_options import AsJson, File, Strict, Title
+from labelwright.proxies import keep_loopback_direct
 
 app = typer.Typer(
     name="labelwright",
@@ -27,6 +28,7 @@ app.add_typer(datasets, name="datasets")
 
 def main() -> None:
     """The program's entry: every failure becomes a sentence and an exit code."""
+    keep_loopback_direct()
     try:
         code = app(standalone_mode=False)
     except SystemExit:

@@ -14,6 +14,7 @@ from labelwright import printing, printing_campaigns
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.local import use_prefect_of_up
+from labelwright.proxies import keep_loopback_direct
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
@@ -50,6 +51,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     if server is not None:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
+    keep_loopback_direct()
     from labelwright.flows.backup_project import backup_project
     from labelwright.flows.campaign_export import export_campaign
     from labelwright.flows.campaign_finish import finish_campaign

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 from labelwright.platforms.protocol import LabelerAccess
+from labelwright.proxies import is_loopback
 
 from .photographs import drawn_labels, photo_folder
 
@@ -28,6 +30,7 @@ def label_campaign(
         for name, objects in drawn_labels().items()
     }
     with requests.Session() as session:
+        session.trust_env = not is_loopback(urlsplit(api_url).hostname or "")  # no proxy leads to this machine
         session.headers["Authentication-Key"] = access.key
         session.headers["Authentication-Secret"] = access.secret.value if access.secret else ""
         campaign = f"{api_url}/campaigns/{campaign_id}"

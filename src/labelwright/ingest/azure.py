@@ -112,7 +112,7 @@ def translated(error: Exception, platform: str, verb: str) -> PlatformError:
     """
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-    if isinstance(error, ValueError):  # raised by the client for answers that no Azure container gives
+    if _is_strange(error):
         words = "what answers there is no Azure container"
         return PlatformUnavailable(platform, verb, words=words, advice="Check the address, and try again.")
     if not isinstance(error, AzureError):
@@ -126,6 +126,16 @@ def translated(error: Exception, platform: str, verb: str) -> PlatformError:
     code = getattr(error, "error_code", None)
     words = cut_masked(str(getattr(code, "value", code) or error.reason or ""), 200)
     return for_status(platform, verb, status, words, retry_after(error))
+
+
+def _is_strange(error: Exception) -> bool:
+    """Whether the client came upon an answer that no Azure container gives: it takes fields for granted."""
+    if not isinstance(error, ValueError | AttributeError | KeyError | TypeError):
+        return False
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and str(frame.tb_frame.f_globals.get("__name__", "")).startswith("azure.")
 
 
 def for_status(platform: str, verb: str, status: int | None, words: str, wait: float | None = None) -> PlatformError:
