@@ -13,7 +13,7 @@ from types import new_class
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from labelwright.local import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
@@ -183,7 +183,11 @@ def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSett
         field: getattr(block, field) for field in WorkspaceSettings.model_fields if field in type(block).model_fields
     }
     remember_secrets(block)
-    return WorkspaceSettings(**own, python_v1=here.python_v1, python_v2=here.python_v2, deadline=here.deadline)
+    try:
+        return WorkspaceSettings(**own, python_v1=here.python_v1, python_v2=here.python_v2, deadline=here.deadline)
+    except ValidationError as error:
+        faults = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors(include_input=False))
+        raise SettingsError(f"the block '{name}' cannot be used: {faults}") from None
 
 
 def with_signature(found: Settings, images: ImagesFrom) -> Settings:
