@@ -17,7 +17,7 @@ from labelwright.ingest.urls import UrlFetcher
 from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http import Http
 
-from .fault_server import DRIPS, Received, drip, fault_server, page, redirect, response, silent, truncate
+from .fault_server import DRIPS, Received, drip, fault_server, page, redirect, refuse, response, silent, truncate
 
 HANGS = 60.0
 """Seconds after which a test gives up on a request: only one without a deadline takes so long."""
@@ -218,3 +218,71 @@ def test_an_azure_container_that_drips_is_cut_off(what: str) -> None:
         for look in (partial(next, source.find()), partial(source.open, "a.jpg")):
             with pytest.raises(PlatformUnavailable):
                 look()
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("3600", 3600.0), ("9" * 30, 86400.0)])
+def test_images_and_azure_keep_a_long_retry_after(value: str, seconds: float) -> None:
+    from labelwright.ingest.container import ContainerSource
+
+    with fault_server(refuse(429, value)) as server:
+        source = ContainerSource(f"{server.url}/account/box", sas="sv=1&sig=abcdefgh", timeout=5)
+        for look in (
+            partial(UrlFetcher(1000, allow_private=True, timeout=5).fetch, f"{server.url}/a.jpg"),
+            partial(next, source.find()),
+        ):
+            with pytest.raises(PlatformUnavailable) as caught:
+                look()
+            assert caught.value.retry_after == seconds
+            assert f"It asks to wait {seconds:.0f} seconds." in str(caught.value)
+
+
+# Interrupted
+
+
+class Interrupted(BaseException):
+    """As Ctrl+C or SIGTERM end the main thread."""
+
+
+@pytest.mark.parametrize("what", ["nothing at all", "a body"])
+def test_interrupted_checks_of_images_do_not_wait_for_a_server_that_drips(what: str) -> None:
+    from labelwright.ingest.checking import Limits
+    from labelwright.ingest.stocktaking import take_stock
+    from labelwright.ingest.urls import UrlSource
+
+    with fault_server(drip(what)) as server:
+        source = UrlSource([f"{server.url}/{n}.jpg" for n in range(4)], allow_private=True, timeout=HANGS)
+        real = source.find
+
+        def find():
+            yield from real()
+            while not server.requests:
+                time.sleep(0.01)
+            raise Interrupted
+
+        source.find = find
+        ended = threading.Event()
+
+        def check() -> None:
+            with pytest.raises(Interrupted):
+                list(take_stock(source, Limits(10**6, 10**6), threads=2))
+            ended.set()
+
+        threading.Thread(target=check, daemon=True).start()
+        assert ended.wait(HANGS / 2)
+
+
+def test_prefect_that_never_answers_is_not_waited_for(monkeypatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from labelwright import telling_prefect
+
+    monkeypatch.setattr(telling_prefect, "_LONGEST", 0.5)
+    event = {
+        "id": "5bdd1e36-5d7a-4f0a-8a54-1d2d3f0e9a11",
+        "occurred": "2026-11-22T12:00:00+00:00",
+        "event": "labelwright.test",
+        "resource": {"prefect.resource.id": "x"},
+    }
+    with fault_server(drip("a header")) as server, temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
+        with pytest.raises(telling_prefect.NotSent, match="within"):
+            telling_prefect.send_to_prefect([event])

@@ -21,6 +21,10 @@ from weakref import WeakSet
 T = TypeVar("T")
 
 
+FOR_EVER = 365 * 86400.0
+"""Seconds of a limit that only ends when somebody ends it."""
+
+
 class OutOfTime(TimeoutError):
     """The time limit is over, or somebody ended it."""
 
@@ -101,9 +105,9 @@ def time_limit(seconds: float) -> Iterator[Deadline]:
         _current.reset(token)
 
 
-def carry_limit(function: Callable[..., T]) -> Callable[..., T]:
-    """The function, under the time limit of the thread that calls this, whichever thread calls the function."""
-    limit = _current.get()
+def carry_limit(function: Callable[..., T], limit: Deadline | None = None) -> Callable[..., T]:
+    """The function, under a time limit (by default that of the thread that calls this), whichever thread calls it."""
+    limit = limit or _current.get()
 
     def within(*arguments: Any) -> T:
         token = _current.set(limit)

@@ -12,13 +12,12 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from labelwright.deadlines import Deadline, OutOfTime, current_limit
+from labelwright.deadlines import FOR_EVER, Deadline, OutOfTime, current_limit
 from labelwright.masking import mask_logs_of
 from labelwright.timed_sockets import Phases, TimedResponse, connect, resolve
 
 _phases: ContextVar[Phases | None] = ContextVar("phases", default=None)
 _PIECE = 1 << 16
-_FOR_EVER = 365 * 86400.0
 
 mask_logs_of("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "urllib3.poolmanager")
 
@@ -126,8 +125,8 @@ class TimedAdapter(HTTPAdapter):
 
     def send(self, request: Any, stream: bool = False, timeout: Any = None, **more: Any) -> Any:
         connecting, reading = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        whole = Deadline(self._whole or _FOR_EVER, current_limit())
-        token = _phases.set(Phases(whole, connecting or _FOR_EVER, reading or _FOR_EVER))
+        whole = Deadline(self._whole or FOR_EVER, current_limit())
+        token = _phases.set(Phases(whole, connecting or FOR_EVER, reading or FOR_EVER))
         try:
             return super().send(request, stream=stream, timeout=timeout, **more)
         finally:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.domain import Image, LabeledImage, LabelSchema
-from labelwright.masking import remember
+from labelwright.masking import mask, remember
 
 
 class RemoteState(StrEnum):
@@ -111,6 +111,9 @@ class RemoteImageSet:
     rejected: tuple[tuple[str, str], ...] = ()
     """Name and reason of each file that the platform left out."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rejected", tuple((name, mask(reason)) for name, reason in self.rejected))
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteImage:
@@ -146,6 +149,10 @@ class RemoteBatch:
     words: str = ""
     """Why it failed, in the platform's words."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rejected", tuple((name, mask(reason)) for name, reason in self.rejected))
+        object.__setattr__(self, "words", mask(self.words))
+
 
 @dataclass(frozen=True, slots=True)
 class FailedImage:
@@ -156,6 +163,9 @@ class FailedImage:
     """The name that was sent."""
     reason: str
     """In the platform's words, without signed addresses."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", mask(self.reason))
 
 
 @dataclass(frozen=True, slots=True)
