@@ -100,7 +100,7 @@ def urls_with_credentials(text: str) -> list[str]:
 
 
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
-_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*:(?:\\?/){2})[^/?#\s\"'<>\\]+@")
+_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})[^/?#\s\"'<>\\]+@")
 _PARAMETER = re.compile(
     r"(?i)(?<![\w.%-])([a-z_][\w.\-]{0,63})"
     r"(?:(=[\"']?)([^&\s\"'<>,;)]+)|(%(?:25)*3D)((?:(?!%(?:25)*26)[^&\s\"'<>,;)])+))"
@@ -108,12 +108,12 @@ _PARAMETER = re.compile(
 _AFTER_PERCENT = re.compile(
     r"(?i)(?<=%26|%3F|526|53F)([a-z_][\w.\-]{0,63})(%(?:25)*3D)((?:(?!%(?:25)*26)[^&\s\"'<>])+)"
 )
-_FIELD = re.compile(r"(\\*[\"'])([\w.\-]{1,64})\1(\s*:\s*)(\\*[\"'])([^\s\"'\\]{1,4096})")
+_FIELD = re.compile(r"(\\{0,8}[\"'])([\w.\-]{1,64})\1(\s{0,8}:\s{0,8})(\\{0,8}[\"'])([^\s\"'\\]{1,4096})")
 _SCHEME = re.compile(
     r"(?i)\b(bearer|token|basic|negotiate|digest|apikey)(\s+|\s*[:=]\s*[\"']?|%20|\+)([A-Za-z0-9._~+/=%\-]{3,})"
 )
 _AUTHORIZATION = re.compile(
-    r"(?i)\b((?:proxy-)?authorization|authentication-(?:key|secret)|x-[\w-]*(?:key|token|secret|auth)[\w-]*)"
+    r"(?i)\b((?:proxy-)?authorization|authentication-(?:key|secret)|x-[\w-]{0,40}(?:key|token|secret|auth)[\w-]{0,40})"
     r"([\"']?\s*[:=]\s*[\"']?)(?!(?:bearer|token|basic|negotiate|digest|apikey)\b)([^\s\"'<>,;]{3,})"
 )
 _COOKIE = re.compile(

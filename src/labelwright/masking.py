@@ -19,7 +19,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from html import unescape
+from itertools import islice
 from urllib.parse import unquote
 
 from .credential_shapes import HIDDEN, is_plain_word, is_secret_name, mask_shapes, secrets_in_url
@@ -33,6 +35,8 @@ _LONG = 12
 """Characters from which half of a secret is recognized, too."""
 _SURELY_SECRET = 8
 """Characters from which a word of letters, or a number, is masked within others, too."""
+_MOST_CUTS = 100
+"""Places of a kind in a text at which somebody may have cut it; a text with more of them is no sentence."""
 _ENDINGS = ("...", "…", "[truncated]", "<truncated>", "(truncated)")
 _BASE64 = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+/=_-")
 
@@ -227,12 +231,8 @@ _DEPTH = 4
 def _places(text: str, needles: Iterable[_Needle]) -> list[tuple[int, int]]:
     """Start and end of every secret in the text."""
     needles = list(needles)
-    squeezed = [
-        replace(one, text="".join(one.text.split()), halves=False, base64=False)
-        for one in needles
-        if len(one.text) >= _LONG and not one.alone
-    ]
-    blank = [replace(one, text=one.text.replace("+", " ")) for one in needles]
+    squeezed = list(filter(None, map(_without_blanks_in, needles)))
+    blank = [_with_blanks_in(one) for one in needles] if any(one in text for one in "+%&\\") else []
     reading = _reading_of(text)
     found = []
     for _ in range(_DEPTH):
@@ -246,15 +246,31 @@ def _places(text: str, needles: Iterable[_Needle]) -> list[tuple[int, int]]:
     return found
 
 
+@lru_cache(maxsize=8 * MOST)
+def _without_blanks_in(needle: _Needle) -> _Needle | None:
+    """As it reads in a text without blanks; None for short ones, which such a text may hold by chance."""
+    if len(needle.text) < _LONG or needle.alone:
+        return None
+    return replace(needle, text="".join(needle.text.split()), halves=False, base64=False)
+
+
+@lru_cache(maxsize=8 * MOST)
+def _with_blanks_in(needle: _Needle) -> _Needle:
+    return replace(needle, text=needle.text.replace("+", " "))
+
+
 def _hits(text: str, needles: list[_Needle]) -> Iterator[tuple[int, int]]:
     lowered = _lower(text)
+    ends = {len(lowered.rstrip(" \"'}])>"))}
+    for mark in _ENDINGS:
+        ends |= {match.start() for match in islice(re.finditer(re.escape(mark), lowered), _MOST_CUTS)}
     for needle in needles:
         if needle.halves and len(needle.text) >= _LONG:
             yield from _halves(lowered, needle.text)
         else:
             yield from _whole(lowered, needle)
         if needle.halves:
-            yield from _cut_off(lowered, needle.text)
+            yield from _cut_off(lowered, needle.text, ends)
 
 
 def _whole(text: str, needle: _Needle) -> Iterator[tuple[int, int]]:
@@ -294,14 +310,13 @@ def _halves(text: str, secret: str) -> Iterator[tuple[int, int]]:
         first = text.find(tail, first + half)
 
 
-def _cut_off(text: str, secret: str) -> Iterator[tuple[int, int]]:
+def _cut_off(text: str, secret: str, ends: set[int]) -> Iterator[tuple[int, int]]:
     """The beginning of the secret where the text ends, or where somebody cut it."""
-    ends = {len(text.rstrip(" \"'}])>"))}
-    for mark in _ENDINGS:
-        ends |= {match.start() for match in re.finditer(re.escape(mark), text)}
     shortest = max(4, min(6, len(secret) // 2))
     for end in ends:
         before = text[max(0, end - len(secret)) : end]
+        if secret[:shortest] not in before:
+            continue
         size = next(
             (n for n in range(min(len(secret), len(before)), shortest - 1, -1) if before.endswith(secret[:n])), 0
         )

@@ -7,7 +7,7 @@ import http.client
 import socket
 import ssl
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import IO, Any, BinaryIO, cast
@@ -207,7 +207,7 @@ class UrlFetcher:
                 status=answer.status,
                 words=mask(_shown(here), secrets_in_url(origin.geturl())),
                 advice="Try again later.",
-                retry_after=retry_after(answer.headers),
+                retry_after=retry_after(cast("Mapping[str, str]", answer.headers)),
             )
         means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
         words = means.get(answer.status, "cannot be fetched")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -48,7 +49,7 @@ class _Timed(HTTPConnection):
         if phases is not None:
             self._connecting = Deadline(phases.connecting, phases.whole)
             tunnel = Phases(self._connecting, phases.connecting, phases.connecting)  # for the answer to a CONNECT
-            self.response_class = partial(TimedResponse, phases=tunnel)
+            self.response_class = cast("Any", partial(TimedResponse, phases=tunnel))
         try:
             super().connect()
         finally:
@@ -83,7 +84,7 @@ class _Timed(HTTPConnection):
     def getresponse(self) -> Any:
         phases = _phases.get()
         if phases is not None:
-            self.response_class = partial(TimedResponse, phases=phases)
+            self.response_class = cast("Any", partial(TimedResponse, phases=phases))
         return super().getresponse()
 
 
@@ -123,11 +124,19 @@ class TimedAdapter(HTTPAdapter):
             manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def send(self, request: Any, stream: bool = False, timeout: Any = None, **more: Any) -> Any:
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Response:
         connecting, reading = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         whole = Deadline(self._whole or FOR_EVER, current_limit())
         token = _phases.set(Phases(whole, connecting or FOR_EVER, reading or FOR_EVER))
         try:
-            return super().send(request, stream=stream, timeout=timeout, **more)
+            return super().send(request, stream, timeout, verify, cert, proxies)
         finally:
             _phases.reset(token)
