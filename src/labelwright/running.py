@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from labelwright import printing, printing_campaigns
+from labelwright.deadlines import OutOfTime, run_within
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.local import use_prefect_of_up
@@ -103,8 +104,8 @@ def _refuse_silent_prefect() -> None:
     if not url:
         return
     try:  # without the retries of Prefect's own client, and any answer will do: some ask for a credential
-        httpx.get(f"{url.rstrip('/')}/health", timeout=10)
-    except httpx.HTTPError:
+        run_within(30, lambda: httpx.get(f"{url.rstrip('/')}/health", timeout=10))
+    except (httpx.HTTPError, OutOfTime):
         raise NotStarted(
             f"Prefect's API at {url} does not answer. Nothing was done. Start it with: labelwright up, or unset "
             "PREFECT_API_URL to run with a server of our own"
