@@ -165,9 +165,9 @@ def connection_in_block(connection: str, platform: str | None = None) -> Connect
     if len(found) > 1:
         raise SettingsError(f"'{name}' is the name of blocks of several platforms: give them names of their own")
     chosen: PlatformCredentials = found[0]
-    connection = chosen.connection()
-    remember_secrets(connection)
-    return connection
+    stored = chosen.connection()
+    remember_secrets(stored)
+    return stored
 
 
 def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSettings:
