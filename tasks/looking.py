@@ -12,6 +12,7 @@ from prefect import task
 from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
+from labelwright.deadlines import Deadline, time_limit
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord, LedgerError, campaign_lease
 from labelwright.outlook import outlook_of
@@ -19,7 +20,7 @@ from labelwright.platforms import AccessDenied, NotFound, PlatformError, Platfor
 from labelwright.platforms.protocol import Platform, RecallsImages, RemoteCampaign, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
-from labelwright.spec import CampaignSpec
+from labelwright.spec import stored_spec
 
 from .attention import ask_for_attention
 from .image_counts import counts_of, excluded_since, note_image_counts, why_it_cannot_go_on, with_deleted_images
@@ -51,7 +52,8 @@ def read_progress(title: str) -> State:
     record = bench.record
     if record.state not in OPEN | LABELED or record.remote_id is None:
         return record.state
-    return look(record, bench.platform)[0]
+    with time_limit(settings().look_deadline):
+        return look(record, bench.platform)[0]
 
 
 def look(record: CampaignRecord, platform: Platform, busy: Callable[[], bool] = lambda: False) -> tuple[State, bool]:
@@ -112,7 +114,7 @@ def _why_attention(record: CampaignRecord, found: RemoteCampaign) -> str:
     ours = {str(one.get("name")) for one in record.spec.get("labels", ()) if isinstance(one, dict)}
     if found.labels is not None and not ours <= set(found.labels.names):  # only then the specification is built
         try:
-            refuse_changed_labels(CampaignSpec.model_validate(record.spec), found.labels)
+            refuse_changed_labels(stored_spec(record.spec), found.labels)
         except LabelsChanged as changed:
             return str(changed)
     return why_it_cannot_go_on(record, found)
@@ -173,8 +175,9 @@ def _look_at(titles: Sequence[str]) -> Looks:
             troubles[title] = "not looked at: the ones before it failed"
             continue
         try:
-            platform = _shared(platforms, record)
-            state, written = look(record, platform, lambda: ledger.leases.in_hands(campaign_lease(title)))  # noqa: B023
+            with time_limit(settings().look_deadline):
+                platform = _shared(platforms, record)
+                state, written = look(record, platform, lambda: ledger.leases.in_hands(campaign_lease(title)))  # noqa: B023
         except PlatformUnavailable as error:
             away += 1
             troubles[title] = str(error)
@@ -211,7 +214,7 @@ def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
     know(record)
     key = repr((spec.get("connection"), spec.get("platform"), spec.get("options")))
     if key not in platforms:
-        platforms[key] = platform_for(CampaignSpec.model_validate(spec))
+        platforms[key] = platform_for(stored_spec(spec))
     return platforms[key]
 
 
@@ -228,7 +231,7 @@ def _is_watched(record: CampaignRecord) -> bool:
     if entry is None or not issubclass(entry.adapter(), RecallsImages):
         return False
     try:
-        platform = platform_for(CampaignSpec.model_validate(record.spec))
+        platform = platform_for(stored_spec(record.spec))
     except (PlatformError, ValueError) as error:
         log().warning("%s is not watched any more: %s", record.title, error)
         return False
@@ -242,9 +245,19 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
     """Look at every open campaign, few at once on each connection.
 
     Answers the states, what could not be looked at and why, and whether a credential was refused. A connection whose
-    campaigns fail one after the other is left alone until the next sweep; the others do not wait for it.
+    campaigns fail one after the other is left alone until the next sweep; the others do not wait for it. It ends within
+    `sweep_deadline` seconds whatever a platform does, and soon after it is interrupted.
     Raises SQLAlchemyError, after all other looks, when the ledger did not take what was seen.
     """
+    with time_limit(settings().sweep_deadline) as limit:
+        try:
+            return _look_at_all(limit)
+        except BaseException:
+            limit.expire()  # looks under way end at once: whoever ends this run waits for their threads
+            raise
+
+
+def _look_at_all(limit: Deadline) -> tuple[dict[str, State], dict[str, str], bool]:
     records = open_campaigns()
     queues = {name: deque(shares_of(titles, len(records))) for name, titles in _by_connection(records).items()}
     failed_in_a_row = dict.fromkeys(queues, 0)
@@ -260,6 +273,10 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
             if wait is not None:
                 told = f"not looked at before {wait.until:%Y-%m-%d %H:%M} UTC, as {name} asks: {wait.reason}"
                 troubles |= dict.fromkeys((title for titles in queue for title in titles), told)
+                queue.clear()
+            if limit.over:
+                late = f"not looked at: the {settings().sweep_deadline:g} seconds of this sweep were over"
+                troubles |= {title: late for titles in queue for title in titles}
                 queue.clear()
             while queue and sum(one == name for one, _ in running.values()) < settings().looks_at_once:
                 titles = queue.popleft()

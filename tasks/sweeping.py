@@ -14,7 +14,7 @@ from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import Outlook, outlook_of
 from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
-from labelwright.spec import CampaignSpec
+from labelwright.spec import stored_spec
 
 from .looking import read_progress
 from .reporting import log, publish_table
@@ -108,7 +108,7 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     Raises PlatformRefused when the campaign needs a person.
     """
     end = time.monotonic() + wait_hours * 3600
-    spec = CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
+    spec = stored_spec(the_ledger().campaigns.get(title).spec)
     while True:
         pause = look_every
         try:

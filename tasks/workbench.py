@@ -17,7 +17,7 @@ from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
 from labelwright.private import private_folder
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
-from labelwright.spec import BLOCK, CampaignSpec
+from labelwright.spec import BLOCK, CampaignSpec, stored_spec
 
 _Verb = TypeVar("_Verb")
 
@@ -43,7 +43,7 @@ class Workbench:
 
     @cached_property
     def spec(self) -> CampaignSpec:
-        return CampaignSpec.model_validate(self.record.spec)
+        return stored_spec(self.record.spec)
 
     @cached_property
     def folder(self) -> Path:
@@ -161,7 +161,7 @@ def recorded_parents(connection: str, platform: str, campaign: str) -> frozenset
 
 def the_spec(title: str) -> CampaignSpec:
     """What the ledger was told of a campaign."""
-    return CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
+    return stored_spec(the_ledger().campaigns.get(title).spec)
 
 
 def states_of(titles: Iterable[str]) -> dict[str, str]:

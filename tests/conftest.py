@@ -22,3 +22,12 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_batch_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fault is raised, as after the last try of a batch."""
     monkeypatch.setattr("labelwright.platforms.batches.PAUSES", ())
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests():
+    """What a test's connections hold is masked in its own messages only."""
+    yield
+    from labelwright.masking import forget_all
+
+    forget_all()

@@ -78,3 +78,21 @@ def test_secrets_do_not_show(monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__AGENCY__SECRET", "canary")
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", "postgresql://me:canary@host/db")
     assert "canary" not in repr(settings()) + str(settings().model_dump())
+
+
+@pytest.mark.parametrize("query", ["?sv=1&sig=canary", "?token=canary", "#access_token=canary", "?x=canary"])
+def test_an_address_with_a_signature_is_refused_and_not_repeated(query, monkeypatch):
+    from pydantic import ValidationError
+
+    from labelwright.settings import ReceiverSettings, WorkspaceSettings
+
+    url = f"https://photos.blob.core.windows.net/drop{query}"
+    for fields in (ReceiverSettings, {"drop_container": url}), (WorkspaceSettings, {"account_url": url}):
+        with pytest.raises(ValidationError, match="belongs into the setting"):
+            fields[0](**fields[1])
+    monkeypatch.setenv("LABELWRIGHT_RECEIVER__DROP_CONTAINER", url)
+    forget_settings()
+    with pytest.raises(SettingsError) as refused:
+        settings()
+    assert "canary" not in str(refused.value)
+    assert "drop_container" in str(refused.value)

@@ -8,7 +8,7 @@ import pytest
 
 from labelwright.campaign_yaml import SpecError, parse_document
 from labelwright.domain import Geometry
-from labelwright.spec import CampaignSpec, load_spec, parse_spec
+from labelwright.spec import CampaignSpec, load_spec, parse_spec, stored_spec
 
 WHOLE = """\
 title: river-2026
@@ -105,6 +105,63 @@ def test_a_signed_url_is_refused_and_not_repeated(url):
         parse_spec(f"title: a\nlabels: [a]\nlabeler: a@b.c\nimages: {{urls: ['{url}']}}\n")
     assert "manifest" in str(refused.value)
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?api_key=canary",
+        "?apikey=canary",
+        "?key=canary",
+        "?a=1&X-Amz-Security-Token=canary",
+        "?x-amz-credential=canary",
+        "?X-Goog-Signature=canary",
+        "?Expires=1&Policy=canary",
+        "?Signature=canary&Expires=1",
+        "?password=canary",
+        "?a=1;pwd=canary",
+        "?jwt=canary",
+        "?x=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.canarycanary",
+        "?auth=canary",
+        "?authToken=canary",
+        "?token=canary",
+        "?access_token=canary",
+        "?%73ig=canary",
+        "?SIG=canary",
+        "?subscription-key=canary",
+        "?AWSAccessKeyId=canary",
+        "?sessionid=canary",
+        "#access_token=canary",
+        ";jsessionid=canary",
+    ],
+)
+def test_a_url_with_a_credential_is_refused_wherever_it_stands_and_says_what_to_do(query):
+    url = f"https://host/b.jpg{query}"
+    for part, instead in (
+        (f"images: {{urls: ['https://a/b.jpg', '{url}']}}", "manifest file"),
+        (f"images: {{container: '{url}'}}", "LABELWRIGHT_CONTAINER_SAS"),
+        (f"images: {{manifest: '{url}'}}", "fetch the file"),
+        (f"images: {{folder: x}}\nplatform: scale\noptions: {{callback_url: '{url}'}}", "secret of the connection"),
+        (f"images: {{folder: x}}\ninstructions: 'see {url} for more'", "leave it out"),
+        (f"images: {{folder: x}}\nmetadata: {{source: '{url}'}}", "leave it out"),
+    ):
+        with pytest.raises(SpecError) as refused:
+            parse_spec(f"title: a\nlabels: [a]\nlabeler: a@b.c\n{part}\n")
+        assert instead in str(refused.value)
+        assert "canary" not in str(refused.value)
+
+
+def test_a_url_without_a_credential_is_taken():
+    url = "https://host/b.jpg?version=3&size=large&author=jane#top"
+    spec = parse_spec(f"title: a\nlabels: [a]\nlabeler: a@b.c\nimages: {{urls: ['{url}']}}\n")
+    assert spec.images.urls == [url]
+
+
+def test_a_campaign_that_was_accepted_before_the_rule_is_still_read():
+    document = {"title": "a", "labels": ["a"], "labeler": "a@b.c", "images": {"urls": ["https://a/b.jpg?key=1"]}}
+    assert stored_spec(document).images.urls == ["https://a/b.jpg?key=1"]
+    with pytest.raises(ValueError, match="a credential"):
+        CampaignSpec.model_validate(document)
 
 
 @pytest.mark.parametrize("content", [None, "", "- a\n- b\n", "\xff\xfe"])

@@ -13,11 +13,11 @@ from types import new_class
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from labelwright.local import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
-from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings
+from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, remember_secrets
 from labelwright.spec import BLOCK, ImagesFrom
 
 
@@ -165,7 +165,9 @@ def connection_in_block(connection: str, platform: str | None = None) -> Connect
     if len(found) > 1:
         raise SettingsError(f"'{name}' is the name of blocks of several platforms: give them names of their own")
     chosen: PlatformCredentials = found[0]
-    return chosen.connection()
+    stored = chosen.connection()
+    remember_secrets(stored)
+    return stored
 
 
 def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSettings:
@@ -180,7 +182,12 @@ def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSett
     own = {
         field: getattr(block, field) for field in WorkspaceSettings.model_fields if field in type(block).model_fields
     }
-    return WorkspaceSettings(**own, python_v1=here.python_v1, python_v2=here.python_v2, deadline=here.deadline)
+    remember_secrets(block)
+    try:
+        return WorkspaceSettings(**own, python_v1=here.python_v1, python_v2=here.python_v2, deadline=here.deadline)
+    except ValidationError as error:
+        faults = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors(include_input=False))
+        raise SettingsError(f"the block '{name}' cannot be used: {faults}") from None
 
 
 def with_signature(found: Settings, images: ImagesFrom) -> Settings:
@@ -191,6 +198,7 @@ def with_signature(found: Settings, images: ImagesFrom) -> Settings:
     block = _load(ImageContainerCredentials, name)
     if block is None:
         raise SettingsError(f"there is no block '{name}' of type {ImageContainerCredentials.get_block_type_slug()}")
+    remember_secrets(block)
     # The key of the settings is that of another container's account.
     return found.model_copy(update={"container_sas": block.sas, "container_key": block.key})
 

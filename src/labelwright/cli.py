@@ -13,6 +13,7 @@ import typer
 from labelwright import __version__
 from labelwright.cli_datasets import datasets
 from labelwright.cli_options import AsJson, File, Strict, Title
+from labelwright.proxies import keep_loopback_direct
 
 app = typer.Typer(
     name="labelwright",
@@ -27,6 +28,7 @@ app.add_typer(datasets, name="datasets")
 
 def main() -> None:
     """The program's entry: every failure becomes a sentence and an exit code."""
+    keep_loopback_direct()
     try:
         code = app(standalone_mode=False)
     except SystemExit:
@@ -252,11 +254,11 @@ def labeler_key(
     from labelwright import printing_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
-    from labelwright.spec import CampaignSpec
+    from labelwright.spec import stored_spec
 
     found = settings()
     record = open_ledger(found.ledger_address()).campaigns.get(title)
-    spec = CampaignSpec.model_validate(record.spec)
+    spec = stored_spec(record.spec)
     if rotate:
         from labelwright.running import rotate_labeler_key
 

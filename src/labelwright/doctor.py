@@ -14,9 +14,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
-from urllib.parse import urlsplit
-
-from pydantic import BaseModel, SecretStr
 
 from labelwright import __version__
 from labelwright.doctor_accounts import connections, stores
@@ -24,6 +21,7 @@ from labelwright.doctor_ledger import ledger
 from labelwright.doctor_prefect import prefect
 from labelwright.doctor_team import dask, results
 from labelwright.findings import Finding, Level
+from labelwright.masking import mask, mask_own
 from labelwright.settings import Settings, SettingsError, settings
 
 FREE_BYTES = 1 << 30
@@ -45,8 +43,7 @@ def examine() -> list[Finding]:
         except Exception as error:  # noqa: BLE001 - the doctor outlives every patient
             says = f"this could not be looked at: {type(error).__name__}: {error}"
             found.append(Finding(area, Level.ERROR, says, "Please report it"))
-    secrets = sorted(_secrets_in(given), key=len, reverse=True)
-    return [_without(secrets, one) for one in found]
+    return [Finding(one.area, one.level, mask(one.says), mask_own(one.do)) for one in found]
 
 
 def as_json(found: list[Finding]) -> dict[str, Any]:
@@ -55,41 +52,6 @@ def as_json(found: list[Finding]) -> dict[str, Any]:
 
 def is_well(found: list[Finding]) -> bool:
     return all(one.level is not Level.ERROR for one in found)
-
-
-# Secrets
-
-
-def _secrets_in(value: object) -> Iterator[str]:
-    """Every secret that the settings hold, and the password of every URL among them."""
-    if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        yield text
-        if "://" in text:
-            yield from _password_of(text)
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _secrets_in(getattr(value, name))
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _secrets_in(one)
-
-
-def _password_of(url: str) -> Iterator[str]:
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return
-    if password:
-        yield password
-
-
-def _without(secrets: list[str], one: Finding) -> Finding:
-    says, do = one.says, one.do
-    for secret in secrets:
-        if len(secret) >= 4:
-            says, do = says.replace(secret, "***"), do.replace(secret, "***")
-    return Finding(one.area, one.level, says, do)
 
 
 # Versions

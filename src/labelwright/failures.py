@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import traceback
 
+from labelwright.masking import mask
+
 FAILED, MISUSED, EARLY, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 4, 130
 
 
@@ -23,10 +25,10 @@ def tell(error: BaseException) -> int:
         return INTERRUPTED
     code = exit_code(error)
     if code is None:
-        traceback.print_exception(error)
+        print(mask("".join(traceback.format_exception(error))), end="", file=sys.stderr)
         print("labelwright: this is a mistake in Labelwright; please report it with the lines above.", file=sys.stderr)
         return FAILED
-    print(f"labelwright: {_words(error)}", file=sys.stderr)
+    print(f"labelwright: {mask(_words(error))}", file=sys.stderr)
     return code
 
 

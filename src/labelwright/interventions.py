@@ -12,7 +12,7 @@ from labelwright.failures import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
 from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns, ResendsImages
 from labelwright.settings import settings
-from labelwright.spec import CampaignSpec
+from labelwright.spec import CampaignSpec, stored_spec
 
 
 def take_up(title: str) -> tuple[CampaignSpec, Work | None]:
@@ -25,7 +25,7 @@ def take_up(title: str) -> tuple[CampaignSpec, Work | None]:
         state = ledger.campaigns.get(title).state
     if state in (State.CANCELLED, State.EXPORTED):
         raise CannotRun(f"'{title}' is {state.value}: there is nothing to take up")
-    return CampaignSpec.model_validate(record.spec), WORK.get(state)
+    return stored_spec(record.spec), WORK.get(state)
 
 
 def cancel(title: str, *, delete: bool = False) -> str:
@@ -112,4 +112,4 @@ def _holding(title: str) -> Iterator[tuple[Ledger, CampaignRecord]]:
 def _platform(record: CampaignRecord) -> Platform:
     from labelwright.tasks.workbench import platform_for
 
-    return platform_for(CampaignSpec.model_validate(record.spec))
+    return platform_for(stored_spec(record.spec))

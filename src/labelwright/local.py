@@ -12,12 +12,12 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelwright.private import private_database, private_file, private_folder
+from labelwright.proxies import keep_loopback_direct, open_url
 
 LOOPBACK = "127.0.0.1"
 
@@ -155,7 +155,7 @@ def free_port(wanted: int) -> int:
 
 def answers(health: str) -> bool:
     """Whether a server of this machine says that it is well."""
-    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(health, timeout=5):  # noqa: S310
+    with contextlib.suppress(urllib.error.URLError, OSError), open_url(health, 5):
         return True
     return False
 
@@ -186,13 +186,15 @@ def _start(
     have to read.)
     """
     private_folder(log.parent)
+    inherited = {**os.environ, **environment}
+    keep_loopback_direct(inherited)
     with private_file(log).open("ab") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env=inherited,
             # In a session of its own it does not see the Ctrl+C that is meant for us: we end it in order.
             start_new_session=True,
             umask=0o077 if private else -1,

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from labelwright.deadlines import OutOfTime, run_within
 from labelwright.failures import CannotRun
 from labelwright.settings import ResultsSettings, SettingsError
+
+_LONGEST = 120.0
+"""Seconds: the client waits for the next byte only."""
 
 NAME = "labelwright-results"
 """Of both blocks: the account's and the container's."""
@@ -85,7 +89,12 @@ def _asked(given: ResultsSettings, question: Any) -> bool:
         raise SettingsError("LABELWRIGHT_RESULTS__CONNECTION_STRING is no connection string of Azure Storage") from None
     try:
         with client:
-            return bool(question(client))
+            return bool(run_within(_LONGEST, question, client))
+    except OutOfTime:
+        raise CannotRun(
+            f"the container '{given.container}' for results was not reached within {_LONGEST:g} seconds. Does the "
+            "account answer?"
+        ) from None
     except AzureError as error:
         status = getattr(error, "status_code", None)
         says = f"HTTP {status}" if status else type(error).__name__

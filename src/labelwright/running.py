@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from labelwright import printing, printing_campaigns
+from labelwright.deadlines import OutOfTime, run_within
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.identity import NotProven, check_address
 from labelwright.local import use_prefect_of_up
 from labelwright.private import private_database, private_folder
+from labelwright.proxies import keep_loopback_direct
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
@@ -55,6 +57,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     use_prefect_of_up(settings().home)
     if server is None and not _configured_prefect():
         _close_prefects_database()
+    keep_loopback_direct()
     from labelwright.flows.backup_project import backup_project
     from labelwright.flows.campaign_export import export_campaign
     from labelwright.flows.campaign_finish import finish_campaign
@@ -119,8 +122,8 @@ def _refuse_silent_prefect() -> None:
     if not url:
         return
     try:  # without the retries of Prefect's own client, and any answer will do: some ask for a credential
-        httpx.get(f"{url.rstrip('/')}/health", timeout=10)
-    except httpx.HTTPError:
+        run_within(30, lambda: httpx.get(f"{url.rstrip('/')}/health", timeout=10))
+    except (httpx.HTTPError, OutOfTime):
         raise NotStarted(
             f"Prefect's API at {url} does not answer. Nothing was done. Start it with: labelwright up, or unset "
             "PREFECT_API_URL to run with a server of our own"

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -26,12 +26,29 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NotParsed
 
+from labelwright.credential_shapes import credential_in_url
 from labelwright.identity import FILE as IDENTITY_FILE
+from labelwright.masking import remember, remember_login
 from labelwright.private import private_folder
 
 
 class SettingsError(ValueError):
     """A setting that is missing or cannot be used: which one, and how to give it."""
+
+
+def _without_credential(url: str) -> str:
+    found = credential_in_url(url)
+    if found is not None or "?" in url:
+        what = found or "a query"
+        raise ValueError(
+            f"the address holds {what}, and addresses are shown: a signature belongs into the setting for it "
+            "(sas, connection_string or container_sas)"
+        )
+    return url
+
+
+PlainUrl = Annotated[str, AfterValidator(_without_credential)]
+"""An address that may be shown to everybody."""
 
 
 class _Environment(EnvSettingsSource):
@@ -84,12 +101,12 @@ class WorkspaceSettings(BaseModel):
     workspace_name: str | None = None
     datastore: str = Field("labelwright", pattern=r"^[a-z0-9_]{1,255}$", description="Made when it is not there.")
     container: str = Field("extra-images", description="The main upload container.")
-    account_url: str | None = Field(None, description="https://ACCOUNT.blob.core.windows.net")
+    account_url: PlainUrl | None = Field(None, description="https://ACCOUNT.blob.core.windows.net")
     connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
     sas: SecretStr | None = Field(None, description="Signature for the container: read, add, create, write, list.")
     uploads: str = Field("uploads", description="Folder of the container with the platform's own image sets, if any.")
     cloud: Literal["AzureCloud", "AzureChinaCloud", "AzureUSGovernment"] = "AzureCloud"
-    resource_manager: str | None = Field(None, description="Another address of the Azure Resource Manager.")
+    resource_manager: PlainUrl | None = Field(None, description="Another address of the Azure Resource Manager.")
     python_v1: Path | None = Field(None, description="Python that has azureml-core and azureml-dataprep.")
     python_v2: Path | None = Field(None, description="Python that has azure-ai-ml; by default this one.")
     deadline: float = Field(600, gt=0, description="Seconds that Azure ML may take for one registration.")
@@ -108,7 +125,7 @@ class ServiceSettings(BaseModel):
     storage_connection_string: SecretStr | None = Field(
         None, description="Azure Blob account for images and labels files; by default they are in the data directory."
     )
-    storage_account_url: str | None = Field(None, description="The same by its URL and this machine's identity.")
+    storage_account_url: PlainUrl | None = Field(None, description="The same by its URL and this machine's identity.")
     dropbox_lifetime: float = Field(7 * 86400, gt=0, description="Seconds that a dropbox URL is good for.")
 
 
@@ -118,7 +135,7 @@ class ResultsSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     container: str = Field("prefect-results", description="Made by `labelwright deploy` when it is not there.")
-    account_url: str | None = Field(None, description="https://ACCOUNT.blob.core.windows.net, by this identity.")
+    account_url: PlainUrl | None = Field(None, description="https://ACCOUNT.blob.core.windows.net, by this identity.")
     connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
 
 
@@ -132,7 +149,7 @@ class ReceiverSettings(BaseModel):
     event_grid_secret: SecretStr | None = Field(
         None, description="What Azure Event Grid says to be let in; without it /eventgrid takes nothing."
     )
-    drop_container: str | None = Field(
+    drop_container: PlainUrl | None = Field(
         None,
         description="https://ACCOUNT.blob.core.windows.net/CONTAINER: a campaign.yaml that arrives there is launched.",
     )
@@ -185,6 +202,10 @@ class Settings(BaseSettings):
         10, gt=0, description="Minutes that a trigger has before the sweep makes up for a lost event."
     )
     looks_at_once: int = Field(8, ge=1, le=64, description="Campaigns of one connection that a sweep looks at at once.")
+    look_deadline: float = Field(300, gt=0, description="Seconds that a look at one campaign may take.")
+    sweep_deadline: float = Field(
+        3600, gt=0, description="Seconds that a sweep looks at campaigns; the others wait for the next sweep."
+    )
     restart_minutes: list[float] = Field(
         [1, 2, 5, 10, 30, 60],
         description="Waits before a sweep starts a broken-off launch or finish again.",
@@ -269,6 +290,7 @@ class Settings(BaseSettings):
         url = f"{address}/api/v1"
         found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
         found._identity = self.home / "service" / IDENTITY_FILE
+        remember_secrets(found)
         return found
 
 
@@ -294,7 +316,24 @@ def settings() -> Settings:
         raise SettingsError(f"the settings cannot be used: {faults}") from None
     except NotParsed as error:  # its words name the setting, and not the value
         raise SettingsError(f"the settings cannot be used: {error}: lists and groups are written as JSON") from None
+    remember_secrets(found)
     return found.model_copy(update={"home": found.home.expanduser().resolve()})
+
+
+def remember_secrets(value: object) -> None:
+    """Mask every secret that settings, or a part of them, hold, in all that this process says."""
+    if isinstance(value, SecretStr):
+        remember(value.get_secret_value())
+    elif isinstance(value, ConnectionSettings):
+        key, secret = value.key, value.secret
+        remember(value.url or "")
+        remember_login(key.get_secret_value() if key else "", secret.get_secret_value() if secret else "")
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            remember_secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for one in value.values():
+            remember_secrets(one)
 
 
 def forget_settings() -> None:

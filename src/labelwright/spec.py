@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from labelwright import domain
 from labelwright.campaign_yaml import SpecError, line_of, parse_document
+from labelwright.credential_shapes import credential_in_url, urls_with_credentials
 
 if TYPE_CHECKING:
     from labelwright.datasets.split import Split
@@ -21,10 +31,8 @@ if TYPE_CHECKING:
 BLOCK = "block:"
 """Begins the name of credentials that are a Prefect block."""
 
-_SIGNED = re.compile(
-    r"//[^/]*@|[?&](sig|signature|x-amz-signature|x-goog-signature|token|access_token)=", re.IGNORECASE
-)
-"""What makes a URL a secret."""
+_STORED = {"stored": True}
+"""Validation context of campaigns that were accepted already: a rule that came later does not lock them out."""
 
 
 def _at(position: int) -> dict[str, Any]:
@@ -80,24 +88,27 @@ class ImagesFrom(_Group):
     strict: bool = Field(False, title="Strict", description="Stop when any file has to be left out.")
 
     @model_validator(mode="after")
-    def _one_place(self) -> ImagesFrom:
+    def _one_place(self, info: ValidationInfo) -> ImagesFrom:
         named = [name for name in ("folder", "files", "manifest", "urls", "container") if getattr(self, name)]
         if len(named) != 1:
             given = " and ".join(named) or "none of them"
             raise ValueError(
                 f"images come from exactly one of folder, files, manifest, urls, container; given: {given}"
             )
-        if self.container and "?" in self.container:
-            raise ValueError("the container's URL must not hold a signature: put it into the settings (see the README)")
+        if self.container and ("?" in self.container or credential_in_url(self.container)):
+            raise ValueError(
+                "the container's URL must not hold a signature, a user or a password: put the signature into the "
+                "settings (LABELWRIGHT_CONTAINER_SAS), or into a Prefect block and name that in images.credentials"
+            )
         if self.credentials and not self.container:
             raise ValueError("credentials belong to a container")
         if self.prefix and not self.container:
             raise ValueError("a prefix belongs to a container; for other places use include")
-        signed = sum(bool(_SIGNED.search(url)) for url in self.urls)
+        signed = list(filter(None, map(credential_in_url, self.urls))) if info.context != _STORED else []
         if signed:
             raise ValueError(
-                f"{signed} of the URLs hold a signature or a password, and a campaign is shown to everybody: "
-                "put them into a manifest file with a column url"
+                f"{len(signed)} of the URLs hold a credential, such as {signed[0]}, and a campaign is shown to "
+                "everybody: put them into a manifest file with a column url, which is kept on this machine"
             )
         return self
 
@@ -234,13 +245,25 @@ class CampaignSpec(_Group):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> CampaignSpec:
+    def _consistent(self, info: ValidationInfo) -> CampaignSpec:
+        if info.context != _STORED:
+            self._refuse_credentials()
         if any(ord(character) < 32 for character in self.title):
             raise ValueError("the title has control characters in it")
         if "@" not in self.labeler.strip("@"):
             raise ValueError(f"labeler '{self.labeler}' is no e-mail address")
         self.schema_of_labels()
         return self
+
+    def _refuse_credentials(self) -> None:
+        """Raises ValueError for a URL with a credential in it, in whatever text of the campaign it stands."""
+        for place, text in _texts(self.model_dump(mode="json")):
+            found = urls_with_credentials(text)
+            if found:
+                instead = _INSTEAD.get(place, "leave it out, or give an address that needs none")
+                raise ValueError(
+                    f"{place} holds a URL with {found[0]}, and a campaign is shown to everybody: {instead}"
+                )
 
     @property
     def connection_name(self) -> str:
@@ -282,6 +305,33 @@ class CampaignSpec(_Group):
                 "export": export.model_copy(update={"folder": absolute(export.folder)}),
             }
         )
+
+
+_INSTEAD = {
+    "options.callback_url": "set the callback key as the secret of the connection, by which Scale's calls are known",
+    "images.manifest": "fetch the file, and name its path",
+    "images.folder": "fetch the files, and name their folder, or list the URLs in a manifest file",
+    "images.files": "put the URLs into a manifest file with a column url",
+}
+"""By field: what to do instead of naming a URL with a credential."""
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a document, with the keys that lead to it."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(name, place or str(name))
+            yield from _texts(inner, f"{place}.{name}" if place else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, place)
+
+
+def stored_spec(document: dict[str, Any]) -> CampaignSpec:
+    """The campaign that the ledger keeps."""
+    return CampaignSpec.model_validate(document, context=_STORED)
 
 
 def load_spec(path: Path) -> CampaignSpec:

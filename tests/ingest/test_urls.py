@@ -175,6 +175,26 @@ def test_one_private_address_among_public_ones_is_one_too_many(monkeypatch: pyte
         ("64:ff9b::a00:1", False),
         ("64:ff9b::5db8:d822", True),
         ("2002:7f00:1::", False),
+        ("168.63.129.16", False),  # Azure's own services for a virtual machine
+        ("::ffff:168.63.129.16", False),
+        ("::ffff:a83f:8110", False),
+        ("::ffff:0:a83f:8110", False),
+        ("64:ff9b::a83f:8110", False),
+        ("64:ff9b:1::a83f:8110", False),
+        ("2002:a83f:8110::1", False),
+        ("2606:4700::5efe:a83f:8110", False),
+        ("2001:0:a83f:8110::", False),
+        ("192.0.0.192", False),  # Oracle Cloud's metadata
+        ("::ffff:192.0.0.192", False),
+        ("64:ff9b::c000:c0", False),
+        ("2002:c000:c0::", False),
+        ("169.254.169.254", False),
+        ("100.100.100.200", False),
+        ("fd00:ec2::254", False),
+        ("fd20:ce::254", False),
+        ("::7f00:1", False),
+        ("8.8.8.8", True),
+        ("2606:4700::5efe:808:808", True),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:

@@ -136,7 +136,7 @@ def test_a_server_that_drips_is_cut_off_at_the_deadline() -> None:
             time.sleep(0.1)
 
     # One who waited for its end would say that the answer broke off.
-    assert error_of(drip, whole=0.4).words == "no answer in time"
+    assert error_of(drip, whole=0.4).words == "it was not done within 0.4 seconds"
 
 
 def test_a_server_that_is_not_there_is_worth_another_try() -> None:
@@ -223,6 +223,27 @@ def test_a_long_retry_after_is_raised_with_its_seconds() -> None:
     assert isinstance(error, PlatformUnavailable)
     assert error.retry_after == 3600
     assert "3600 seconds" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3600", 3600),
+        ("Sun, 22 Nov 2026 13:00:00 GMT", 3600),
+        ("999999999999", 86400),
+        ("1e300", 86400),
+        ("120.4", 120),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503, 500])
+def test_a_retry_after_beyond_the_patience_is_kept_and_told(status: int, value: str, seconds: int) -> None:
+    headers = [f"Retry-After: {value}", "Date: Sun, 22 Nov 2026 12:00:00 GMT"]
+    with scripted(answer(status, headers=headers)) as server, pytest.raises(PlatformUnavailable) as caught:
+        client(server.url, patience=60).call("look", "GET", "/x")
+    assert len(server.requests) == 1
+    assert caught.value.retry_after == pytest.approx(seconds, abs=1)
+    assert f"It asks to wait {seconds} seconds." in str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_patience_is_counted_over_all_waits() -> None:

@@ -22,7 +22,8 @@ URL = "http://rates.example:8080/api/v1"
 def waits(monkeypatch) -> Iterator[list[float]]:
     """How long each request had to wait, on a clock that stands still."""
     told: list[float] = []
-    monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic=lambda: 1000.0, sleep=told.append))
+    monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    monkeypatch.setattr(rates, "sleep", told.append)
     yield told
     rates.limit(URL, None)
 

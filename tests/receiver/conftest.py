@@ -71,6 +71,7 @@ def bell(monkeypatch) -> Iterator[None]:
         monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{account.upper()}__SECRET", f"secret of {account}")
     forget_settings()
     webhooks.opener.cache_clear()
+    webhooks._unknown.clear()
     yield
     forget_settings()
     webhooks.opener.cache_clear()

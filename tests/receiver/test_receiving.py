@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from labelwright.receiver import app
 from labelwright.receiver.telling import NeverTaken, Teller
+from labelwright.settings import SettingsError
 
 from .conftest import DROP, SECRET, signature
 
@@ -387,3 +388,28 @@ def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):
     assert len(ledger.inbox.waiting()) == 1
     Teller(ledger, post, gather=3600).tell()
     assert ledger.inbox.waiting() == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Signature-256": ""}, {"Authorization": "Bearer x"}])
+def test_a_webhook_of_a_block_without_a_key_asks_prefect_nothing(receiver, monkeypatch, headers):
+    asked = []
+    monkeypatch.setattr("labelwright.receiver.webhooks.reach", asked.append)
+    for name in ("block:river", "block:other", "block%3Ariver"):
+        told = requests.post(f"{receiver}/webhooks/{name}", json={"event": "x"}, headers=headers, timeout=60)
+        assert told.status_code == 401
+    assert asked == []
+
+
+def test_a_block_that_is_not_there_is_not_asked_for_again_at_once(receiver, monkeypatch):
+    asked = []
+
+    def reach(name):
+        asked.append(name)
+        raise SettingsError("there is no such block")
+
+    monkeypatch.setattr("labelwright.receiver.webhooks.reach", reach)
+    for _ in range(3):
+        headers = {"X-Signature-256": "sha256=00"}
+        told = requests.post(f"{receiver}/webhooks/block:nowhere", json={}, headers=headers, timeout=60)
+        assert told.status_code == 404
+    assert asked == ["block:nowhere"]

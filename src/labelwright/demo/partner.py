@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 from labelwright.platforms.protocol import LabelerAccess
 from labelwright.platforms.proven import ProvenAdapter
+from labelwright.proxies import is_loopback
 
 from .photographs import drawn_labels, photo_folder
 
@@ -37,6 +39,7 @@ def label_campaign(
     with requests.Session() as session:
         if identity is not None:
             session.mount("http://", ProvenAdapter("campaign_api", identity))
+        session.trust_env = not is_loopback(urlsplit(api_url).hostname or "")  # no proxy leads to this machine
         session.headers["Authentication-Key"] = access.key
         session.headers["Authentication-Secret"] = access.secret.value if access.secret else ""
         campaign = f"{api_url}/campaigns/{campaign_id}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import email.utils
-import logging
 import os
-import re
-import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from labelwright.platforms.answers import conceal
+from labelwright.masking import remember
+from labelwright.platforms.addresses import is_loopback
+from labelwright.platforms.answers import cut_masked
+from labelwright.platforms.answers import retry_after as retry_after_in
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.settings import SettingsError
 
@@ -35,9 +34,11 @@ def container_client(
     credential: Any = None,
     threads: int,
     timeout: float,
+    whole: float | None = None,
     **options: Any,
 ) -> ContainerClient:
-    """A client for as many threads. `timeout` in seconds: to connect, and between two pieces of an answer.
+    """A client for as many threads. `timeout` in seconds: to connect, for the headers of an answer, and between two
+    pieces of its body; `whole` (by default ten times that) for one request altogether.
 
     `container_url` may carry the SAS as its query, or have it beside it; or there is a `credential` as Azure's client
     takes it: an account's name and key, or an identity.
@@ -45,17 +46,21 @@ def container_client(
     import requests
     from azure.core.pipeline.transport import RequestsTransport
     from azure.storage.blob import ContainerClient
-    from requests.adapters import HTTPAdapter
 
-    _keep_signatures_out_of_the_log()
+    from labelwright.platforms.connections import TimedAdapter
+
+    plain, _, query = container_url.partition("?")
+    remember(query, *_secrets_of(sas), *_secrets_of(credential))
     # requests looks for proxies, CA bundles and netrc in the environment with every single request, which costs about
     # a tenth of an upload. There is one host: proxies and CA bundle are looked up once, and a netrc has no say here.
     session = requests.Session()
     session.trust_env = False
-    session.proxies.update(requests.utils.get_environ_proxies(container_url.partition("?")[0]))
+    if not is_loopback(urlsplit(plain).hostname or ""):
+        session.proxies.update(requests.utils.get_environ_proxies(plain))
     for scheme in ("https://", "http://"):
         # The standard pool keeps 10 connections and throws the others away with a warning each.
-        session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=threads, max_retries=0))
+        adapter = TimedAdapter(pool_connections=1, pool_maxsize=threads, max_retries=0, whole=whole or 10 * timeout)
+        session.mount(scheme, adapter)
     transport = RequestsTransport(
         session=session,
         connection_timeout=timeout,
@@ -76,9 +81,11 @@ def container_client(
     )
 
 
-def fit_to_be_shown(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text of somebody else's error without the secrets given, and without signatures."""
-    return conceal(text, secrets)
+def _secrets_of(credential: Any) -> list[str]:
+    """What a credential of Azure's client holds that must not be shown; of an identity nothing is known."""
+    if isinstance(credential, str):
+        return [credential]
+    return [str(credential["account_key"])] if isinstance(credential, dict) and "account_key" in credential else []
 
 
 def is_folder(blob: Any) -> bool:
@@ -105,6 +112,9 @@ def translated(error: Exception, platform: str, verb: str) -> PlatformError:
     """
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
+    if _is_strange(error):
+        words = "what answers there is no Azure container"
+        return PlatformUnavailable(platform, verb, words=words, advice="Check the address, and try again.")
     if not isinstance(error, AzureError):
         raise error
     if isinstance(error, ClientAuthenticationError) and error.status_code is None:
@@ -114,8 +124,18 @@ def translated(error: Exception, platform: str, verb: str) -> PlatformError:
         return for_status(platform, verb, None, _no_answer_words(error))
     status = int(error.status_code)
     code = getattr(error, "error_code", None)
-    words = str(getattr(code, "value", code) or error.reason or "")[:200]
+    words = cut_masked(str(getattr(code, "value", code) or error.reason or ""), 200)
     return for_status(platform, verb, status, words, retry_after(error))
+
+
+def _is_strange(error: Exception) -> bool:
+    """Whether the client came upon an answer that no Azure container gives: it takes fields for granted."""
+    if not isinstance(error, ValueError | AttributeError | KeyError | TypeError):
+        return False
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and str(frame.tb_frame.f_globals.get("__name__", "")).startswith("azure.")
 
 
 def for_status(platform: str, verb: str, status: int | None, words: str, wait: float | None = None) -> PlatformError:
@@ -133,23 +153,14 @@ def for_status(platform: str, verb: str, status: int | None, words: str, wait: f
 
 
 def retry_after(error: object) -> float | None:
-    """Seconds that the server asked for (as a number or as a date)."""
-    response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None)
-    text = headers.get("Retry-After") if headers is not None else None
-    return seconds_in(text)
+    """Seconds that the server asked for (as a number or as a date), at most a day."""
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    return retry_after_in(headers) if headers is not None else None
 
 
 def seconds_in(text: str | None) -> float | None:
-    """What a Retry-After says, as a number of seconds or as a date."""
-    if not text:
-        return None
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
+    """What a Retry-After says, as a number of seconds or as a date; at most a day."""
+    return retry_after_in({"Retry-After": text}) if text else None
 
 
 def _no_answer_words(error: Exception) -> str:
@@ -166,25 +177,3 @@ def _no_answer_words(error: Exception) -> str:
         if sign in text:
             return words
     return "the connection failed"
-
-
-_SIGNATURE = re.compile(r"(?i)\b(sig|signature)=[^&\s\"']+")
-
-
-class _Redacting(logging.Filter):
-    """urllib3 writes the path and query of every request to its debug log, signatures and all."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.args:
-            message = record.getMessage()
-            if "sig" in message.lower():
-                record.msg, record.args = _SIGNATURE.sub(r"\1=***", message), ()
-        return True
-
-
-_redacting = _Redacting()
-
-
-def _keep_signatures_out_of_the_log() -> None:
-    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_redacting)  # adding it twice does nothing

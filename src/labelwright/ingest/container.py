@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
+from labelwright.deadlines import time_limit
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import Secret
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 _PLATFORM = "image container"
+_SLOWEST = 10  # one image may take this many times the time-out of one answer
 
 
 class ContainerSource:
@@ -28,7 +30,7 @@ class ContainerSource:
     `sas` may be given apart or as the query of the URL; it needs the rights to read and to list. The account's `key`
     signs addresses for others, and reads where there is no `sas`; with `identity`, this machine's own reads where there
     is neither. Names are what follows the last slash of `prefix`: the prefix `2026/river/` makes `a.jpg` of
-    `2026/river/a.jpg`. `timeout` in seconds, for every answer.
+    `2026/river/a.jpg`. `timeout` in seconds, for every answer; an image altogether may take ten times that.
     """
 
     def __init__(
@@ -102,10 +104,11 @@ class ContainerSource:
         file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - the caller closes it
         failure: PlatformError | None = None
         try:
-            downloader = self._client.download_blob(location, max_concurrency=1)
-            too_large = downloader.size > self._max_bytes
-            if not too_large:
-                downloader.readinto(file)
+            with time_limit(_SLOWEST * self._timeout):  # the client tries again by itself when a body breaks off
+                downloader = self._client.download_blob(location, max_concurrency=1)
+                too_large = downloader.size > self._max_bytes
+                if not too_large:
+                    downloader.readinto(file)
         except Exception as error:  # noqa: BLE001 - translated, or raised again
             file.close()
             failure = translated(error, _PLATFORM, "send an image")

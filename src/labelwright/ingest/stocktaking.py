@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from labelwright.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.domain import Image, Reject
 from labelwright.platforms.errors import PlatformUnavailable
 
@@ -117,6 +118,8 @@ def _checked(
     threads: int,
     known: Callable[[Found], Image | None] | None,
 ) -> Iterator[tuple[Found, Checked]]:
+    limit = Deadline(FOR_EVER, current_limit())
+    check = carry_limit(_check, limit)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
     waiting: deque[tuple[Found, Future[Checked]]] = deque()
     try:
@@ -125,7 +128,7 @@ def _checked(
                 waiting.append((Found(found.name, ""), _done(found)))
             else:
                 image = known(found) if known is not None else None
-                result = _done(image) if image is not None else pool.submit(_check, source, found, limits)
+                result = _done(image) if image is not None else pool.submit(check, source, found, limits)
                 waiting.append((found, result))
             while len(waiting) >= threads * _LOOK_AHEAD or (waiting and waiting[0][1].done()):
                 first, future = waiting.popleft()
@@ -133,6 +136,9 @@ def _checked(
         while waiting:
             first, future = waiting.popleft()
             yield first, future.result()
+    except BaseException:
+        limit.expire()  # whoever interrupts this does not wait for what is under way
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

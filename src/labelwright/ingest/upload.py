@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_co
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
+from labelwright.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.domain import Image
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 
@@ -84,15 +85,20 @@ class Dropbox:
         report = _Report()
         stop = threading.Event()
         patience = max(8, 2 * self._threads)
+        limit = Deadline(FOR_EVER, current_limit())
+        send = carry_limit(self._send, limit)
         pool = ThreadPoolExecutor(min(self._threads, max(1, len(items))), thread_name_prefix="upload")
         try:
-            futures = {pool.submit(self._send, item, open, stop): item for item in items}
+            futures = {pool.submit(send, item, open, stop): item for item in items}
             for future in as_completed(futures):
                 image = futures[future].image
                 if report.take(image.name, future) and on_done is not None:
                     on_done(image)
                 if report.fatal is not None or report.failures_in_a_row >= patience:
                     stop.set()
+        except BaseException:
+            limit.expire()  # whoever interrupts this does not wait for what is under way
+            raise
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -7,16 +7,20 @@ import http.client
 import socket
 import ssl
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import IO, BinaryIO, cast
+from functools import partial
+from typing import IO, Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
+from labelwright.credential_shapes import credential_in_url, secrets_in_url
+from labelwright.deadlines import Deadline, current_limit
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.masking import mask
 from labelwright.platforms.answers import retry_after
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.protocol import Secret
+from labelwright.timed_sockets import Phases, TimedResponse, connect, resolve
 
 from .addresses import is_public
 from .seen import Seen
@@ -35,7 +39,8 @@ class UrlSource:
     A URL's user name, password and query (that is where signatures are) are used for fetching only: locations, names
     and messages hold scheme, host and path. Opening needs a UrlSource made of the same list.
 
-    `timeout`: seconds to connect, and between two pieces of an answer; a whole file may take ten times that.
+    `timeout`: seconds to connect, for the headers of an answer, and between two pieces of a file; a whole file, with
+    its redirects, may take ten times that.
     """
 
     def __init__(
@@ -87,8 +92,12 @@ class UrlBook:
         self._count: dict[str, int] = {}
 
     def enter(self, url: str) -> str:
-        """The URL's location. Raises CannotRead when it is none that can be fetched."""
+        """The URL's location. Raises CannotRead when it is none that can be fetched, or has a credential in its path,
+        which is part of the location."""
         parts = _split(url)
+        found = credential_in_url(parts._replace(netloc=_host_and_port(parts), query="", fragment="").geturl())
+        if found is not None:
+            raise CannotRead(f"holds {found} in its path, which is shown: ask for an address without it")
         bare = f"{parts.scheme}://{_host_and_port(parts)}{parts.path or '/'}"
         if not parts.query and "@" not in parts.netloc:
             return bare
@@ -108,84 +117,87 @@ def name_from_url(url: str) -> str:
 
 
 class UrlFetcher:
-    """Fetches one URL into a temporary file, with every address checked before it is connected to."""
+    """Fetches one URL into a temporary file, with every address checked before it is connected to.
 
-    def __init__(self, max_bytes: int, allow_private: bool, timeout: float) -> None:
+    `timeout` as above; `whole`: seconds for one file, by default ten times that.
+    """
+
+    def __init__(self, max_bytes: int, allow_private: bool, timeout: float, whole: float | None = None) -> None:
         self._max_bytes = max_bytes
         self._allow_private = allow_private
-        self._timeout = timeout
+        self._timeout, self._whole = timeout, whole or _SLOWEST * timeout
         self._tls = ssl.create_default_context()
 
     def fetch(self, url: str) -> BinaryIO:
         """The file at its beginning. Raises CannotRead, PlatformUnavailable (no answer, 408, 429, 5xx)."""
+        failure: PlatformUnavailable | CannotRead | None = None
         try:
             return self._fetch(url)
+        except CannotRead as error:  # a server may repeat what it was asked in the address that it redirects to
+            failure = CannotRead(mask(str(error), secrets_in_url(url)))
+        except PlatformUnavailable as error:
+            failure = error
         except (OSError, http.client.HTTPException) as error:
             reason = "it took too long" if isinstance(error, TimeoutError) else _network_words(error)
+        if failure is not None:
+            raise failure
         # Raised out here, so that the other error, which may know the full URL, is not carried along.
         raise PlatformUnavailable(_PLATFORM, _VERB, words=f"{_shown(url)}: {reason}", advice="Try again later.")
 
     def _fetch(self, url: str) -> BinaryIO:
-        deadline = time.monotonic() + _SLOWEST * self._timeout
+        phases = Phases(Deadline(self._whole, current_limit()), self._timeout, self._timeout)
         origin = _split(url)
         here = origin
         for _ in range(_REDIRECTS + 1):
-            connection = self._connect(here)
+            connection = self._connect(here, phases)
             try:
+                phases.whole.watch(connection.sock)
                 connection.request("GET", _target(here), headers=_headers(here, origin))
                 answer = connection.getresponse()
                 if answer.status not in (301, 302, 303, 307, 308):
-                    self._check_status(answer, here)
-                    return self._receive(answer, here, deadline)
+                    self._check_status(answer, here, origin)
+                    return self._receive(answer, here)
                 here = _redirected(here, answer.headers.get("Location", ""))
             finally:
                 connection.close()
         raise CannotRead(f"{_shown(url)} redirects more than {_REDIRECTS} times")
 
-    def _connect(self, parts: SplitResult) -> http.client.HTTPConnection:
+    def _connect(self, parts: SplitResult, phases: Phases) -> http.client.HTTPConnection:
         host, port = cast(str, parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
-        error: OSError | None = None
-        for address in self._addresses(host, port):
+        connecting = Deadline(phases.connecting, phases.whole)
+        connected = connect(self._addresses(host, port, connecting), connecting)
+        # Given a socket, http.client never resolves the name again: what was checked is what is talked to.
+        if parts.scheme == "http":
+            connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
+            connection.sock = connected
+        else:
+            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
             try:
-                connected = socket.create_connection((address, port), self._timeout)
-            except OSError as problem:
-                error = problem
-                continue
-            # Given a socket, http.client never resolves the name again: what was checked is what is talked to.
-            if parts.scheme == "http":
-                plain = http.client.HTTPConnection(host, port, timeout=self._timeout)
-                plain.sock = connected
-                return plain
-            secure = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
-            try:
-                secure.sock = self._tls.wrap_socket(connected, server_hostname=host)
+                connection.sock = self._tls.wrap_socket(connected, server_hostname=host)
             except ssl.SSLCertVerificationError as problem:
                 connected.close()
                 raise CannotRead(f"{_shown(parts)}: its certificate is not valid ({problem.verify_message})") from None
             except OSError:
                 connected.close()
                 raise
-            return secure
-        raise error or OSError("no address")
+        connection.response_class = cast("type[http.client.HTTPResponse]", partial(TimedResponse, phases=phases))
+        return connection
 
-    def _addresses(self, host: str, port: int) -> list[str]:
+    def _addresses(self, host: str, port: int, connecting: Deadline) -> list[Any]:
         """The addresses of the host, all of them checked: one private one among them is one too many."""
         try:
-            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers = resolve(host, port, connecting.left())
         except socket.gaierror as error:
             if error.errno == socket.EAI_AGAIN:
                 raise
             raise CannotRead(f"there is no server '{host}'") from None
         except UnicodeError:
             raise CannotRead(f"'{host}' is not the name of a server") from None
-        addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-        if not self._allow_private:
-            for address in addresses:
-                if not is_public(address):
-                    raise CannotRead(f"'{host}' is in a private network: such addresses must be allowed explicitly")
-        return addresses
+        if not self._allow_private and not all(is_public(str(answer[4][0])) for answer in answers):
+            raise CannotRead(f"'{host}' is in a private network: such addresses must be allowed explicitly")
+        return answers
 
-    def _check_status(self, answer: http.client.HTTPResponse, here: SplitResult) -> None:
+    def _check_status(self, answer: http.client.HTTPResponse, here: SplitResult, origin: SplitResult) -> None:
         if answer.status == 200:
             return
         if answer.status in (408, 429) or answer.status >= 500:
@@ -193,34 +205,32 @@ class UrlFetcher:
                 _PLATFORM,
                 _VERB,
                 status=answer.status,
-                words=_shown(here),
+                words=mask(_shown(here), secrets_in_url(origin.geturl())),
                 advice="Try again later.",
-                retry_after=retry_after(dict(answer.headers)),
+                retry_after=retry_after(cast("Mapping[str, str]", answer.headers)),
             )
         means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
         words = means.get(answer.status, "cannot be fetched")
         raise CannotRead(f"{_shown(here)} {words} (the server answered {answer.status})")
 
-    def _receive(self, answer: http.client.HTTPResponse, here: SplitResult, deadline: float) -> BinaryIO:
+    def _receive(self, answer: http.client.HTTPResponse, here: SplitResult) -> BinaryIO:
         if answer.length is not None and answer.length > self._max_bytes:
             raise self._too_large(here)
         file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - the caller closes it
         try:
-            self._copy(answer, file, here, deadline)
+            self._copy(answer, file, here)
         except BaseException:
             file.close()
             raise
         file.seek(0)
         return cast(BinaryIO, file)
 
-    def _copy(self, answer: http.client.HTTPResponse, file: IO[bytes], here: SplitResult, deadline: float) -> None:
+    def _copy(self, answer: http.client.HTTPResponse, file: IO[bytes], here: SplitResult) -> None:
         size = 0
         while piece := answer.read1(65536):
             size += len(piece)
             if size > self._max_bytes:
                 raise self._too_large(here)
-            if time.monotonic() > deadline:
-                raise TimeoutError
             file.write(piece)
         if answer.length:
             raise http.client.IncompleteRead(b"", answer.length)

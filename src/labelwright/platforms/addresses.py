@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from labelwright.proxies import is_loopback
+
 from .errors import PlatformRefused
+
+__all__ = ["is_loopback", "read_address"]
 
 
 def read_address(platform: str, url: str) -> tuple[str, str, str]:
@@ -31,10 +34,3 @@ def read_address(platform: str, url: str) -> tuple[str, str, str]:
     pair = f"{unquote(user)}:{unquote(password)}".encode()
     basic = f"Basic {b64encode(pair).decode()}" if user_info else ""
     return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), basic, host or ""
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

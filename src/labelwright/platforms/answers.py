@@ -12,26 +12,16 @@ from html import unescape
 from math import isfinite
 from typing import Any
 
+from labelwright.credential_shapes import HIDDEN, is_plain_word, is_secret_name
+from labelwright.masking import mask, mask_values
+
 LONGEST_WORDS = 500
 LONGEST_WAIT = 86_400.0
 """A day, in seconds: whoever asks for more is asked again after a day."""
 
-_HIDDEN = "***"
-_SIGNED = re.compile(
-    r"(?i)\b((?:sig|signature|token|access_token|api_?key|apisecret|secret|password|x-amz-[a-z-]+)=)[^&\s\"'<>]+"
-)
-_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@\"'<>]+@")
 _NOT_TEXT = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
 _TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title>")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
-
-
-def conceal(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without the secrets given, signatures in queries, and user names in URLs."""
-    for secret in secrets:
-        if len(secret) >= 4:  # shorter ones would blot out half of every sentence
-            text = text.replace(secret, _HIDDEN)
-    return _USER_INFO.sub(rf"\1{_HIDDEN}@", _SIGNED.sub(rf"\1{_HIDDEN}", text))
 
 
 def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
@@ -40,7 +30,9 @@ def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
     Understands `{"error": {"message": ...}}`, `{"error": "..."}`, `{"detail": ...}` (a text, or FastAPI's list of
     faults), `{"message": ...}`, a mapping of fields to faults as Django gives it, plain text and HTML.
     """
-    text = body.decode("utf-8", errors="replace")
+    secrets = tuple(secrets)
+    # Masked before anything is taken out of it or cut: half a secret is still a secret.
+    text = mask_values(body.decode("utf-8", errors="replace"), secrets)
     if "json" in content_type or text.lstrip()[:1] in ("{", "["):
         with suppress(ValueError, RecursionError):
             text = _said(json.loads(text))
@@ -48,12 +40,16 @@ def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
         title = _TITLE.search(text)
         text = unescape(_NOT_TEXT.sub(" ", text))
         text = text if text.strip() or title is None else unescape(title[1])
-    # Concealed before it is cut: half a secret is still a secret.
-    return cut(_UNPRINTABLE.sub(" ", conceal(text, secrets)).strip())
+    return cut(_UNPRINTABLE.sub(" ", mask(text, secrets)).strip())
 
 
 def cut(text: str, longest: int = LONGEST_WORDS) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def cut_masked(text: str, longest: int = LONGEST_WORDS) -> str:
+    """Masked first, then cut: half a secret is still a secret."""
+    return cut(mask(text), longest)
 
 
 def _said(answer: Any) -> str:
@@ -69,7 +65,13 @@ def _said(answer: Any) -> str:
     for name in ("error", "detail", "message", "errors", "title"):
         if answer.get(name):
             return _said(answer[name])
-    return "; ".join(f"{field}: {_said(fault)}" for field, fault in answer.items())
+    return "; ".join(f"{field}: {_value_of(field, fault)}" for field, fault in answer.items())
+
+
+def _value_of(field: str, value: Any) -> str:
+    """A field's value; that of a password only as far as it is a sentence about it."""
+    secret = isinstance(value, str) and is_secret_name(field) and not any(one.isspace() for one in value)
+    return HIDDEN if secret and not is_plain_word(value) else _said(value)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from labelwright.deadlines import carry_limit
+
 from .errors import PlatformUnavailable
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -70,7 +72,7 @@ class _Batch(Generic[_Item, _Result]):
     def __init__(self, work: Callable[[_Item], _Result], threads: int) -> None:
         self.results: dict[int, _Result] = {}
         self.errors: list[PlatformUnavailable] = []
-        self._work, self._threads = work, threads
+        self._work, self._threads = carry_limit(work), threads
         self._most_in_a_row = max(8, 2 * threads)
 
     def run(self, numbered: Iterable[tuple[int, _Item]]) -> list[tuple[int, _Item]]:

@@ -18,6 +18,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from labelwright.masking import remember_login
+
 from .campaign_api_shapes import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at
 from .errors import NotFound, PlatformRefused
 from .fields import Fields
@@ -93,6 +95,7 @@ class CampaignApi:
     ) -> None:
         headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
         self._page_size = page_size
+        remember_login(key, secret.value)
         self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience)
         if identity is not None:
             self._http.connect_with(ProvenAdapter(self.name, identity))

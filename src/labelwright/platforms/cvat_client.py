@@ -15,6 +15,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from labelwright.masking import remember_login
+
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .exchanges import Reply, Wanted
 from .fields import Fields
@@ -79,6 +81,7 @@ class Client:
         url = url.strip().rstrip("/").removesuffix("/api")
         self._anonymous = Http(NAME, url, timeout=timeout, patience=patience)
         self._user, self._secret = user, secret
+        remember_login(user, secret.value)
         token = "" if user else secret.value
         self._credentials = Credentials(self._log_in if user else None, token, login or Login())
         # An export with its images may be long in coming.
@@ -206,7 +209,7 @@ class Client:
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
-            said = refused.words.replace(self._secret.value, "***")
+            said = refused.words
         else:
             answer = Fields(NAME, verb, reply.data)
             if answer.has("key"):

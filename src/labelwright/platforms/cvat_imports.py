@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from .answers import cut_masked
 from .cvat_client import Client
 from .cvat_names import name_of
 from .cvat_shapes import CvatJob, CvatTask
@@ -113,4 +114,4 @@ def _words(answer: Fields) -> str:
 def _last_line(words: str) -> str:
     """Of a traceback the line that says what happened."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    return (lines[-1] if lines else "it does not say why")[:500]
+    return cut_masked(lines[-1]) if lines else "it does not say why"

@@ -11,21 +11,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from labelwright.masking import mask, mask_own
+
 _LONGEST = 365 * 86_400.0
 
 
 class PlatformError(Exception):
-    """A call to a platform that failed. Never holds a header, a key or a signed URL."""
+    """A call to a platform that failed. Never holds a header, a key or a signed URL: secrets are masked here, by value
+    and by shape, whoever makes the error and whatever the server's words repeat."""
 
     def __init__(
         self, platform: str, verb: str, *, status: int | None = None, words: str = "", advice: str = ""
     ) -> None:
         self.platform = platform
-        self.verb = verb
+        self.verb = mask_own(verb)
         self.status = status
-        self.words = words
-        self.advice = advice
-        super().__init__(platform, verb, status, words, advice)
+        self.words = mask(words)
+        self.advice = mask_own(advice)
+        super().__init__(self.platform, self.verb, self.status, self.words, self.advice)
 
     def __str__(self) -> str:
         text = self._without_advice()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from .answers import cut
+from .answers import cut_masked
 from .errors import PlatformRefused
 
 _LARGEST = 2**1023
@@ -87,7 +87,7 @@ class Fields:
 
     def _malformed(self, place: str, fault: str) -> NoReturn:
         raise PlatformRefused(
-            self.platform, self.verb, status=200, words=cut(f"{place} {fault}"), advice=_ADVICE
+            self.platform, self.verb, status=200, words=cut_masked(f"{place} {fault}"), advice=_ADVICE
         ) from None
 
 

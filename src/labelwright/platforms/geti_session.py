@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from labelwright.masking import remember_login
+
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .exchanges import Answer, Sink, Upload, Wanted
 from .http import Http
@@ -49,6 +51,7 @@ class GetiSession:
         login: Login[Cookies] | None = None,
     ) -> None:
         self._user, self._secret = user, secret
+        remember_login(user, secret.value)
         self._login: Login[Cookies] = login or Login()
         self._http = Http(
             NAME,

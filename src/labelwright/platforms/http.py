@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,10 +12,13 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+
+from labelwright.deadlines import OutOfTime, current_limit, sleep, time_limit
+from labelwright.masking import remember
 
 from . import answers, rates
 from .addresses import is_loopback, read_address
+from .connections import TimedAdapter
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .exchanges import Answer, Body, Params, Reply, Request, Sink, Unexplained, Upload, Wanted, described, opened
 from .lower import CATCHABLE, meaning
@@ -35,8 +39,9 @@ class Http:
 
     `headers` are those that carry the credential: a mapping, or a function called before every request (for tokens
     that change). Their values are kept out of every message. User and password in the address are sent as basic
-    authentication and not kept in it. `timeout` is (connecting, waiting for the next bytes) in seconds, `whole` the
-    seconds that one request may take altogether. A Retry-After of 429 or 503 that fits into `patience` seconds is
+    authentication and not kept in it. `timeout` is (connecting, waiting for the headers of an answer and between two
+    pieces of its body) in seconds, `whole` the seconds that one request may take altogether, with both bodies and
+    however slowly it is read or answered. A Retry-After of 429 or 503 that fits into `patience` seconds is
     waited out here, since the server says that it did nothing; there is no other hidden retry. Redirects are refused:
     credentials go to the configured host only. `cookies` are kept for platforms that need a session. `explain` may
     know better than we what a platform means by an answer.
@@ -58,10 +63,11 @@ class Http:
     ) -> None:
         self.platform = platform
         self.base_url, self._basic, host = read_address(platform, base_url)
+        remember(base_url, self._basic)
         self._headers = headers or {}
         self._timeout, self._whole, self._patience, self._largest = timeout, whole, patience, largest
         self._session = requests.Session()
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=threads)
+        adapter = TimedAdapter(pool_connections=4, pool_maxsize=threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._explain = explain
@@ -77,12 +83,13 @@ class Http:
     def close(self) -> None:
         self._session.close()
 
-    def connect_with(self, adapter: HTTPAdapter) -> None:
+    def connect_with(self, adapter: TimedAdapter) -> None:
         """Make the connections by plain HTTP with this adapter."""
         self._session.mount("http://", adapter)
 
     def keep_cookie(self, name: str, value: str) -> None:
         """Send a cookie from now on, unless the server gave one of that name."""
+        remember(value)
         if name not in self._session.cookies:
             self._session.cookies.set(name, value)
 
@@ -146,8 +153,7 @@ class Http:
         try:
             return self._ask(request)
         except CATCHABLE as error:
-            kind, told = meaning(error)
-            failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
+            failure = self._no_answer(request, error)
         raise failure
 
     def locate(self, verb: str, path: str) -> str:
@@ -183,9 +189,13 @@ class Http:
             if wait is None or failure.status not in (429, 503):
                 raise failure
             wait = max(wait, shortest)
-            if time.monotonic() + wait > patience_ends:
+            limit = current_limit()
+            if time.monotonic() + wait > (patience_ends if limit is None else min(patience_ends, limit.ends)):
                 raise failure
-            time.sleep(wait)
+            try:
+                sleep(wait)
+            except OutOfTime:
+                raise failure from None
             shortest *= 2
 
     # What follows gives errors back instead of raising them: `call` raises them where no lower error is at hand, so
@@ -203,6 +213,7 @@ class Http:
         ours = {name: value.value if isinstance(value, Secret) else value for name, value in credential.items()}
         if self._basic and "authorization" not in {name.lower() for name in ours}:
             ours["Authorization"] = self._basic
+        remember(*ours.values())
         for name, value in ours.items():
             if not (value.isascii() and value.isprintable() and value == value.strip()):
                 told = f"the value for {name} has a blank, a line break or a special character in it"
@@ -214,17 +225,34 @@ class Http:
         try:
             answer = self._ask(request)
         except CATCHABLE as error:
-            kind, told = meaning(error)
-            return kind(self.platform, request.verb, words=told, advice=self._advice(kind, request))
+            return self._no_answer(request, error)
         found = self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
         if self._explain is None or not isinstance(found, PlatformError):
             return found
         media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return self._explain(Unexplained(request.verb, request.method, answer.status, media, answer.body)) or found
 
+    def _no_answer(self, request: Request, error: BaseException) -> PlatformError:
+        kind, told = meaning(error)
+        if isinstance(error, OutOfTime):
+            kind, told = PlatformUnavailable, f"it was not done within {request.seconds or self._whole:g} seconds"
+            limit = current_limit()
+            if limit is not None and limit.over:
+                told = "the time for this work is over"
+        return kind(self.platform, request.verb, words=told, advice=self._advice(kind, request))
+
     def _ask(self, request: Request) -> Answer:
+        """Raises those of CATCHABLE; OutOfTime when the request took longer than it may."""
         rates.wait_for(self.base_url)
-        ends = time.monotonic() + (request.seconds or self._whole)
+        with time_limit(request.seconds or self._whole) as limit:
+            try:
+                return self._answer(request)
+            except CATCHABLE:
+                if not limit.over:
+                    raise
+            raise OutOfTime
+
+    def _answer(self, request: Request) -> Answer:
         connecting, reading = self._timeout
         with (
             opened(request.body) as body,
@@ -245,7 +273,6 @@ class Http:
             size = 0
             page = request.wanted == "media" and _is_html(response.headers)
             sink = request.sink if response.ok and not page else None
-            # read1 comes back with what is there, so that a server that drips is cut off at the deadline.
             while part := response.raw.read1(_CHUNK, decode_content=True):
                 if sink is not None:
                     sink(part)
@@ -254,12 +281,11 @@ class Http:
                     size += len(part)
                 if size > largest:
                     break
-                if time.monotonic() > ends:
-                    raise requests.ReadTimeout
             whole = size <= largest
             if whole and request.method != "HEAD":
                 _refuse_a_short_body(response)
             cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
+            remember(*_values_of(cookies))
             return Answer(response.status_code, response.headers, b"".join(parts), whole, cookies)
 
     def _data(self, request: Request, answer: Answer) -> Reply | PlatformError:
@@ -278,7 +304,7 @@ class Http:
                 told = "the answer is not valid JSON"
         else:
             wanted = "JSON" if request.wanted == "json" else "a file"
-            told = f"the answer is {answers.cut(kind, 60) or 'of no type'}, not {wanted}"
+            told = f"the answer is {answers.cut_masked(kind, 60) or 'of no type'}, not {wanted}"
         return PlatformUnavailable(self.platform, request.verb, status=answer.status, words=told, advice=_IN_BETWEEN)
 
     def _error(self, request: Request, answer: Answer) -> PlatformError:
@@ -288,8 +314,6 @@ class Http:
         if status in (408, 429) or status >= 500:
             wait = answers.retry_after(answer.headers)
             told = self._advice(PlatformUnavailable, request) if status not in (429, 503) else "Try again later."
-            if wait is not None:
-                told = f"It asks to be left alone for {wait:.0f} seconds."
             return PlatformUnavailable(self.platform, verb, status=status, words=said, advice=told, retry_after=wait)
         if status in (401, 403):
             told = "Check the credential." if status == 401 else "The credential is right but may not do this."
@@ -333,13 +357,21 @@ def _to(answer: Answer) -> str:
         host = urlsplit(answer.headers.get("Location", "")).hostname
     except ValueError:
         return ""
-    return f" (to {answers.cut(host, 100)})" if host else ""
+    return f" (to {answers.cut_masked(host, 100)})" if host else ""
 
 
 def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
     """What must not be shown: whole values, and what follows "Token" or "Bearer". The longest first."""
     values = {part for value in headers.values() for part in (value, value.partition(" ")[2]) if part}
     return tuple(sorted(values, key=len, reverse=True))
+
+
+_COOKIE = re.compile(r"[^=;\s]+=\"?([^;\"]{8,})")
+
+
+def _values_of(cookies: tuple[str, ...]) -> list[str]:
+    """Those long enough to open something."""
+    return [found[1] for cookie in cookies if (found := _COOKIE.match(cookie))]
 
 
 def _leave(request: requests.PreparedRequest) -> requests.PreparedRequest:

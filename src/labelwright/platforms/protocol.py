@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.domain import ExcludedImage, Image, LabeledImage, LabelSchema, ShapeNotice
+from labelwright.masking import mask, remember
 
 
 class RemoteState(StrEnum):
@@ -35,9 +36,13 @@ class SetState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that is used and never shown."""
+    """A value that is used and never shown: texts that repeat it are masked from now on."""
 
     value: str
+
+    def __post_init__(self) -> None:
+        if "://" not in self.value:  # signed URLs of images are many, and their signatures are masked by their shape
+            remember(self.value)
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -115,6 +120,9 @@ class RemoteImageSet:
     rejected: tuple[tuple[str, str], ...] = ()
     """Name and reason of each file that the platform left out."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rejected", tuple((name, mask(reason)) for name, reason in self.rejected))
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteImage:
@@ -150,6 +158,10 @@ class RemoteBatch:
     words: str = ""
     """Why it failed, in the platform's words."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rejected", tuple((name, mask(reason)) for name, reason in self.rejected))
+        object.__setattr__(self, "words", mask(self.words))
+
 
 @dataclass(frozen=True, slots=True)
 class FailedImage:
@@ -162,6 +174,9 @@ class FailedImage:
     """In the platform's words, without signed addresses."""
     cancelled: bool = False
     """Whether work on it was called off, rather than having failed."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", mask(self.reason))
 
 
 @dataclass(frozen=True, slots=True)

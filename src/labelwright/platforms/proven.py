@@ -6,23 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from labelwright.identity import NotProven, check
 
+from .connections import TimedAdapter, TimedConnection
 from .errors import PlatformRefused
 
 
-class ProvenAdapter(HTTPAdapter):
+class ProvenAdapter(TimedAdapter):
     """For a session of requests: every connection is proven with the key in `key_file`, and no proxy is used.
 
     A request on a connection that is not raises PlatformRefused, before any of its headers are sent.
     """
 
     def __init__(self, platform: str, key_file: Path, *, threads: int = 32) -> None:
-        class Connection(HTTPConnection):
+        class Connection(TimedConnection):
             def connect(self) -> None:
                 super().connect()
                 try:

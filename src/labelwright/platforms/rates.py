@@ -6,6 +6,8 @@ import time
 from threading import Lock
 from urllib.parse import urlsplit
 
+from labelwright.deadlines import sleep
+
 
 class Rate:
     """Lets one request through every so often; those who come together queue up."""
@@ -19,7 +21,7 @@ class Rate:
         with self._lock:
             begins = max(self._free_at, time.monotonic())
             self._free_at = begins + 1 / self.per_second
-        time.sleep(max(0.0, begins - time.monotonic()))
+        sleep(max(0.0, begins - time.monotonic()))
 
 
 _rates: dict[str, Rate] = {}

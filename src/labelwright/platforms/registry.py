@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from labelwright.masking import remember, remember_login
+
 from . import protocol, rates
 from .errors import PlatformRefused
 from .protocol import Platform, Secret
@@ -55,6 +57,8 @@ class PlatformEntry:
     module: str
     adapter_name: str
     needs: tuple[Credential, ...]
+    webhook_header: str = ""
+    """In which a platform's own requests prove where they come from, in lower case; "" where there are none."""
 
     def adapter(self) -> type[Platform]:
         """The class that the protocols are read from."""
@@ -74,6 +78,8 @@ class PlatformEntry:
         if missing:
             told = f"the settings hold no {' and no '.join(missing)} for it"
             raise PlatformRefused(self.name, "connect", words=told, advice="Set what is missing.")
+        remember(connection.url)  # of an address: the user and the password in it
+        remember_login(connection.key, connection.secret.value if connection.secret is not None else "")
         if connection.url:
             rates.limit(connection.url, connection.requests_per_second)
         return cast("Platform", import_module(self.module).connect(connection))
@@ -104,6 +110,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
             module=f"{_HERE}.cvat",
             adapter_name="Cvat",
             needs=(Credential.URL,),
+            webhook_header="x-signature-256",
         ),
         PlatformEntry(
             name="scale",
@@ -111,6 +118,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
             module=f"{_HERE}.scale",
             adapter_name="Scale",
             needs=(Credential.URL, Credential.KEY),
+            webhook_header="scale-callback-auth",
         ),
         PlatformEntry(
             name="geti",

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, BinaryIO
 
-from .answers import conceal
+from labelwright.masking import remember_login
+
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from .exchanges import Unexplained, Upload, Wanted
 from .fields import Fields
@@ -61,6 +62,7 @@ class RemoSession:
         login: Login[str] | None = None,
     ) -> None:
         self._key, self._secret, self._seconds = key, secret, seconds
+        remember_login(key, secret.value)
         self._login: Login[str] = login or Login()
         self._server: Server | None = None
         self._opening = threading.RLock()
@@ -221,7 +223,7 @@ class RemoSession:
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
-            words = conceal(refused.words, (self._secret.value,))
+            words = refused.words
             advice = "The key is an e-mail address, the secret its password. Without a key the secret is a token."
             failure = AccessDenied(NAME, verb, status=400, words=words, advice=advice)
         else:

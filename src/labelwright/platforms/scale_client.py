@@ -17,6 +17,8 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
+from labelwright.masking import remember
+
 from .errors import PlatformError, PlatformRefused
 from .fields import Fields
 from .http import Http
@@ -90,9 +92,10 @@ class ScaleClient:
         storm: float = 60.0,
         threads: int = 32,
     ) -> None:
+        remember(key)
         basic = b64encode(f"{key}:".encode()).decode()
         headers: dict[str, str | Secret] = {"Authorization": Secret(f"Basic {basic}")}
-        self._key, self._pace, self._storm = key, pace or Pace(0), storm
+        self._pace, self._storm = pace or Pace(0), storm
         self._http = Http(NAME, url, headers=headers, timeout=timeout, patience=patience, threads=threads)
 
     def __repr__(self) -> str:
@@ -307,7 +310,7 @@ class ScaleClient:
             try:
                 answer = self._http.call(verb, method, path, **more)
             except PlatformError as error:
-                failure = told_apart(error, self._key)
+                failure = told_apart(error)
             if failure is None:
                 self._pace.answered()
                 return answer

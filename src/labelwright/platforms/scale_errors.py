@@ -16,7 +16,6 @@ Status and words are Scale's own: `{"status_code": 409, "error": "..."}`.
 
 from __future__ import annotations
 
-from .answers import conceal
 from .errors import PlatformError, PlatformRefused, PlatformUnavailable
 
 
@@ -60,10 +59,10 @@ _BY_STATUS: dict[int, type[PlatformError]] = {
 _ADVICE = {402: "Ask Scale to enable this type of task for the account."}
 
 
-def told_apart(error: PlatformError, key: str) -> PlatformError:
-    """The same failure as the class that Scale documents for it, without the key in its words."""
+def told_apart(error: PlatformError) -> PlatformError:
+    """The same failure as the class that Scale documents for it."""
     kind = _BY_STATUS.get(error.status or 0, type(error))
-    words, advice = conceal(error.words, (key,)), _ADVICE.get(error.status or 0, error.advice)
+    words, advice = error.words, _ADVICE.get(error.status or 0, error.advice)
     if isinstance(error, PlatformUnavailable):
         unavailable = kind if issubclass(kind, PlatformUnavailable) else type(error)
         return unavailable(

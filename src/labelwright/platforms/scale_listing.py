@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from labelwright.deadlines import carry_limit
+
 from .batches import for_each
 from .errors import PlatformRefused
 from .scale_client import MOST, Json, Page, ScaleClient
@@ -108,7 +110,7 @@ class TaskListing:
         whole = _around(begin, max(known))
         with suppress(InvalidRequest, InternalError), ThreadPoolExecutor(self._threads) as pool:
             if self._count(whole) >= total:
-                return cut_up(whole, total, self._page_size, self._count, pool) or None
+                return cut_up(whole, total, self._page_size, carry_limit(self._count), pool) or None
         return None  # by tokens it goes without bounds
 
     def _count(self, window: Window) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from labelwright.deadlines import carry_limit
+
 from .errors import NotFound
 from .protocol import PlatformLabels
 from .scale_client import MOST, ScaleClient
@@ -22,7 +24,7 @@ def gone_from(client: ScaleClient, campaign: str, tasks: Sequence[str], threads:
         return f"task {task} is in batch '{batch}' now" if batch not in (None, campaign) else ""
 
     with ThreadPoolExecutor(threads, thread_name_prefix="scale") as pool:
-        found = zip(tasks, pool.map(gone, tasks), strict=True)
+        found = zip(tasks, pool.map(carry_limit(gone), tasks), strict=True)
         return {task: detail for task, detail in found if detail}
 
 

@@ -14,7 +14,7 @@ from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Poly
 from labelwright.domain.geometry import ellipse
 from labelwright.domain.planar import distinct
 
-from .answers import conceal, cut
+from .answers import cut_masked
 from .fields import Fields
 from .protocol import FailedImage
 from .shape_notices import ShapeNotices
@@ -123,7 +123,7 @@ def why(task: Fields) -> str:
                 told.append(f"{one.get('statusCode', 'no answer')} from {_bare(str(one.get('url', '')))}")
     elif isinstance(response, str):
         told.append(response)
-    return cut(conceal(" ".join(told))) or "it does not say why"
+    return cut_masked(" ".join(told)) or "it does not say why"
 
 
 def labeled_from(task: Fields, name: str, fetch: Fetch, notices: ShapeNotices) -> LabeledImage:

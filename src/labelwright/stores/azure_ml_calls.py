@@ -18,13 +18,16 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from labelwright.ingest.azure import fit_to_be_shown, seconds_in
+from labelwright.ingest.azure import seconds_in
+from labelwright.masking import mask, remember
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.settings import SettingsError, WorkspaceSettings
 
 AZURE_ML = "Azure ML"
 LONGEST_WAIT = 60.0
 """Seconds of a Retry-After that are waited out here; a longer one is left to whoever retries."""
+
+_LONGEST_WORDS = 500
 
 _AUTHORITIES = {
     "AzureCloud": ("https://login.microsoftonline.com", "https://ml.azure.com/"),
@@ -105,7 +108,7 @@ class Calls:
             "timeout": self.timeout,
         }
         program = Path(__file__).with_name(_PROGRAMS[self.engine])
-        secrets = [str(one[name]) for one in questions for name in ("account_key", "sas") if one.get(name)]
+        remember(*(str(one[name]) for one in questions for name in ("account_key", "sas") if one.get(name)))
         asked = json.dumps({"workspace": workspace, "calls": list(questions)})
         try:
             done = subprocess.run(
@@ -125,14 +128,14 @@ class Calls:
         try:
             told = json.loads(done.stdout)
         except ValueError:
-            last = fit_to_be_shown(_last_line(done.stderr), secrets)
+            last = mask(_last_line(done.stderr))
             words = f"the program of {self.engine} ended with {done.returncode}: {last[:500]}"
             raise PlatformRefused(AZURE_ML, verb, words=words) from None
         if "missing" in told:
             raise SettingsError(f"{self.python} has no {told['missing']}: {_ADVICE[self.engine]}")
         if "failure" in told:
-            # SDKs quote what they were given, and addresses that they made of it.
-            words = fit_to_be_shown(str(told["failure"]["words"]), secrets)
+            # SDKs quote what they were given, and addresses that they made of it. Masked before it is cut.
+            words = mask(str(told["failure"]["words"]))[:_LONGEST_WORDS]
             raise self._error(verb, told["failure"] | {"words": words})
         return list(told["answers"])
 

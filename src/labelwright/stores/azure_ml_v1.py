@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 _WAITING = runpy.run_path(str(Path(__file__).with_name("azure_ml_waiting.py")))
 """By its path: this program imports nothing of Labelwright."""
+_MOST = 10_000
+"""Characters of an error that are passed on: whoever asked masks its secrets first, and cuts it then."""
 
 _IDENTICAL = re.compile(r"name=\"(?P<name>[^\"]+)\", version=(?P<version>\d+)\)")
 _STATUS = re.compile(r"(?:Request failed \(|Response status code: |Response Code: |status code: |ErrorCode: )(\d{3})")
@@ -203,7 +205,7 @@ def failure(error: BaseException) -> Json:
             return {"status": status, "words": _words(response, one), "retry_after": headers.get("Retry-After")}
     for one in seen:
         if isinstance(one, ClientAuthenticationError):
-            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:300]}
+            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
         told = _STATUS.search(str(one))
         if told is not None:
             return {"status": int(told[1]), "words": _words(None, one)}
@@ -217,9 +219,9 @@ def failure(error: BaseException) -> Json:
 
 def _words(response: Any, error: BaseException) -> str:
     try:
-        return str(json.loads(response.content)["error"]["message"])[:500]
+        return str(json.loads(response.content)["error"]["message"])[:_MOST]
     except Exception:  # noqa: BLE001 - whatever the answer is, the error's own first line will do
-        return str(getattr(error, "message", "") or error).partition("\n")[0][:500]
+        return str(getattr(error, "message", "") or error).partition("\n")[0][:_MOST]
 
 
 def main() -> None:

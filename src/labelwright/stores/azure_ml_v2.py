@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 _WAITING = runpy.run_path(str(Path(__file__).with_name("azure_ml_waiting.py")))
 """By its path: this program imports nothing of Labelwright."""
+_MOST = 10_000
+"""Characters of an error that are passed on: whoever asked masks its secrets first, and cuts it then."""
 
 
 class Another(Exception):
@@ -197,12 +199,12 @@ def failure(error: BaseException) -> Json:
             told = getattr(one, "error", None)
             words = str(getattr(told, "message", "") or one.reason or "")
             headers = getattr(one.response, "headers", None) or {}
-            return {"status": one.status_code, "words": words[:500], "retry_after": headers.get("Retry-After")}
+            return {"status": one.status_code, "words": words[:_MOST], "retry_after": headers.get("Retry-After")}
     for one in chain:
         if isinstance(one, ClientAuthenticationError):
-            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:300]}
+            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
         if isinstance(one, MlException):  # without a status nothing was sent: the SDK itself refuses
-            words = str(one.message).partition("\n")[0][:500]
+            words = str(one.message).partition("\n")[0][:_MOST]
             return {"status": _WAITING["last_refusal"](), "refused": True, "words": words}
     if isinstance(error, AzureError):
         return {"status": _WAITING["last_refusal"](), "words": type(error).__name__}

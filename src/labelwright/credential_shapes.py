@@ -1,0 +1,176 @@
+"""Recognize credentials by their shape: names of parameters and fields, URLs, tokens in text.
+
+Nothing here knows a secret's value; `labelwright.masking` does.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, unquote, urlsplit
+
+HIDDEN = "***"
+
+_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "password passwd passphrase passcode pwd pass pw secret token jwt auth oauth oauth2 authorization sig "
+        "signature credential credentials session sessionid sid cookie csrf xsrf csrftoken "
+        "csrfmiddlewaretoken bearer policy ticket apikey accesskey hmac hdnea hdnts assertion otp jsessionid "
+        "phpsessid key sas",
+    )
+)
+"""A parameter with one of these words in its name holds a credential."""
+_PARTS = re.compile(
+    r"password|passwd|secret|token(?!s$|iz)|signature|apikey|accesskey|accountkey|sharedkey|privatekey|"
+    r"credential|sessionid|awsaccess"
+)
+"""Names written together, such as AWSAccessKeyId."""
+_NOT_LAST = frozenset({"key", "auth", "pass", "session", "policy"})
+"""Words that mean a credential only as the last word of a name: `api_key` is one, `key_pair_id` and `pass_count` are
+not."""
+_IN_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a parameter, field, header or cookie of that name usually holds a credential."""
+    plain = unquote(unquote(name))
+    words = [word.lower() for word in _IN_NAME.findall(plain)]
+    whole = [word for word in re.split(r"[^a-z0-9]+", plain.lower()) if word]
+    if not words:
+        return False
+    last = {words[-1], whole[-1]}
+    if any(word in _WORDS and (word not in _NOT_LAST or word in last) for word in (*words, *whole)):
+        return True
+    return _PARTS.search("".join(words)) is not None
+
+
+# URLs
+
+
+def credential_in_url(url: str) -> str | None:
+    """What a URL holds that opens something: "a user name or password", "the parameter 'sig'"; None without any.
+
+    Looks at the user info, the query, the fragment, and parameters in the path (`;jsessionid=...`). Values are never
+    repeated.
+    """
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return None
+    if "@" in parts.netloc:
+        return "a user name or password before the host"
+    for text in (parts.query, parts.fragment, *parts.path.split(";")[1:]):
+        for pair in re.split(r"[&;?]", text):
+            name, _, value = pair.partition("=")
+            if value and is_secret_name(name):
+                return f"the parameter '{unquote(name)[:40]}'"
+            if _JWT.search(unquote(value or name)):
+                return "a token"
+    return None
+
+
+def secrets_in_url(url: str) -> list[str]:
+    """The values of a URL's user info, query and fragment that are credentials, as written and decoded."""
+    try:
+        parts: SplitResult = urlsplit(url.strip())
+    except ValueError:
+        return []
+    found = []
+    user_info = parts.netloc.rpartition("@")[0]
+    if user_info:
+        user, colon, password = user_info.partition(":")
+        found.append(password if colon else user)
+    for text in (parts.query, parts.fragment):
+        for pair in re.split(r"[&;]", text):
+            name, _, value = pair.partition("=")
+            if value and is_secret_name(name):
+                found.append(value)
+    return [*found, *(unquote(one) for one in found if unquote(one) != one)]
+
+
+_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+")
+
+
+def urls_with_credentials(text: str) -> list[str]:
+    """For each URL in a text that holds a credential: what it is."""
+    return [what for url in _URL.findall(text) if (what := credential_in_url(url)) is not None]
+
+
+# Text
+
+
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
+_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})[^/?#\s\"'<>\\]+@")
+_PARAMETER = re.compile(
+    r"(?i)(?<![\w.%-])([a-z_][\w.\-]{0,63})"
+    r"(?:(=[\"']?)([^&\s\"'<>,;)]+)|(%(?:25)*3D)((?:(?!%(?:25)*26)[^&\s\"'<>,;)])+))"
+)
+_AFTER_PERCENT = re.compile(
+    r"(?i)(?<=%26|%3F|526|53F)([a-z_][\w.\-]{0,63})(%(?:25)*3D)((?:(?!%(?:25)*26)[^&\s\"'<>])+)"
+)
+_FIELD = re.compile(r"(\\{0,8}[\"'])([\w.\-]{1,64})\1(\s{0,8}:\s{0,8})(\\{0,8}[\"'])([^\s\"'\\]{1,4096})")
+_SCHEME = re.compile(
+    r"(?i)\b(bearer|token|basic|negotiate|digest|apikey)(\s+|\s*[:=]\s*[\"']?|%20|\+)([A-Za-z0-9._~+/=%\-]{3,})"
+)
+_AUTHORIZATION = re.compile(
+    r"(?i)\b((?:proxy-)?authorization|authentication-(?:key|secret)|x-[\w-]{0,40}(?:key|token|secret|auth)[\w-]{0,40})"
+    r"([\"']?\s*[:=]\s*[\"']?)(?!(?:bearer|token|basic|negotiate|digest|apikey)\b)([^\s\"'<>,;]{3,})"
+)
+_COOKIE = re.compile(
+    r"(?i)\b((?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)([\w!#$%&*+.^`|~-]+=[^;\s\"'<>]*(?:;\s*[^;\s\"'<>]+)*)"
+)
+_PLAIN_WORD = re.compile(r"[a-z]{1,19}|[A-Z][a-z]{1,18}|[A-Z]{1,3}")
+
+
+def mask_shapes(text: str) -> str:
+    """The text without what looks like a credential: parameters, fields, headers, cookies, tokens, user info."""
+    text = _JWT.sub(HIDDEN, text)
+    text = _USER_INFO.sub(rf"\1{HIDDEN}@", text)
+    text = _COOKIE.sub(rf"\1{HIDDEN}", text)
+    text = _AUTHORIZATION.sub(_masked_unless_word, text)
+    text = _SCHEME.sub(_masked_scheme, text)
+    text = _FIELD.sub(_masked_field, text)
+    text = _AFTER_PERCENT.sub(lambda one: _masked_pair(one, one[1], one[2]), text)
+    return _PARAMETER.sub(lambda one: _masked_pair(one, one[1], one[2] or one[4]), text)
+
+
+def _masked_pair(one: re.Match[str], name: str, sign: str) -> str:
+    return f"{name}{sign}{HIDDEN}" if is_secret_name(name) else one[0]
+
+
+def _masked_field(one: re.Match[str]) -> str:
+    return f"{one[1]}{one[2]}{one[1]}{one[3]}{one[4]}{HIDDEN}" if is_secret_name(one[2]) else one[0]
+
+
+def _masked_unless_word(one: re.Match[str]) -> str:
+    return one[0] if is_plain_word(one[3]) else f"{one[1]}{one[2]}{HIDDEN}"
+
+
+_OF_SENTENCES = frozenset(
+    re.findall(
+        r"\w+",
+        "and are auth authentication authorization been credential credentials does error expected expired "
+        "failed format has have header headers invalid is key length missing must needed not only provided "
+        "realm refused required scheme schemes secret should token tokens type was were with wrong",
+    )
+)
+"""Words that follow "Bearer" in sentences, such as "Bearer token is missing"."""
+
+
+def _masked_scheme(one: re.Match[str]) -> str:
+    """What follows `Bearer` is a token unless it is a word of a sentence; `token` and `basic` are words themselves, so
+    there it has to look like one."""
+    scheme, sign, value = one[1], one[2], one[3]
+    bare = value.rstrip(".,:;-=").lower()
+    if scheme.lower() in ("bearer", "apikey", "negotiate") or scheme in ("Token", "Digest", "Basic"):
+        keep = bare in _OF_SENTENCES or bare.startswith("realm")
+        if scheme in ("Token", "Digest", "Basic") and not sign.strip():
+            keep = keep or (is_plain_word(value) and len(bare) > 3)
+    else:
+        keep = is_plain_word(value)
+    return one[0] if keep else f"{scheme}{sign}{HIDDEN}"
+
+
+def is_plain_word(value: str) -> bool:
+    """Whether it reads as a word of a sentence and not as a credential."""
+    return _PLAIN_WORD.fullmatch(value.strip(".,:;!?-=()")) is not None

@@ -1,0 +1,127 @@
+"""With a real Prefect server: what a server repeats of a login is in none of its databases, and drips end a sweep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from labelwright.ledger import open_ledger
+from tests.fault_server import drip, echo, fault_server
+from tests.test_echoes import CONNECTIONS, traces
+
+from .conftest import make_photos
+
+COMMAND = [sys.executable, "-m", "labelwright"]
+
+
+def environment(home: Path, server: Any, prefect: str) -> dict[str, str]:
+    found = {name: value for name, value in os.environ.items() if not name.startswith("LABELWRIGHT_CONNECTIONS")}
+    found |= {"LABELWRIGHT_HOME": str(home), "PREFECT_API_URL": f"{prefect}/api", "LABELWRIGHT_RETRY_DELAYS": "[0.1]"}
+    found["PREFECT_LOGGING_LEVEL"] = "DEBUG"
+    for kind, (key, secret) in CONNECTIONS.items():
+        prefix = f"LABELWRIGHT_CONNECTIONS__{kind.replace(' ', '_').upper()}__"
+        found |= {prefix + "PLATFORM": kind.split(maxsplit=1)[0], prefix + "URL": server.url}
+        found |= {prefix + "SECRET": secret, **({prefix + "KEY": key} if key else {})}
+    return found
+
+
+def campaign(folder: Path, kind: str, title: str) -> Path:
+    make_photos(folder / "photos", 2)
+    document = {
+        "title": title,
+        "platform": kind.split(maxsplit=1)[0],
+        "connection": kind.replace(" ", "_"),
+        "images": {"folder": str(folder / "photos")},
+        "labels": ["boat"],
+        "labeler": "partner@example.com",
+        "export": {"folder": str(folder / "datasets")},
+    }
+    path = folder / f"{title}.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [403, 500])
+def test_no_secret_that_a_server_repeats_is_in_prefect_or_the_home_folder(prefect_server, tmp_path, status):
+    home, printed = tmp_path / "home", []
+    with fault_server(echo(status)) as server:
+        for kind in ("cvat", "remo", "geti", "scale", "campaign_api"):
+            path = campaign(tmp_path, kind, f"echo {kind} {status}")
+            done = subprocess.run(
+                [*COMMAND, "launch", str(path)],
+                env=environment(home, server, prefect_server.url),
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            assert done.returncode in (1, 4), done.stderr
+            assert str(status) in done.stderr
+            printed += [done.stdout, done.stderr]
+        assert len(server.requests) >= 5
+        status_of = subprocess.run(
+            [*COMMAND, "status", "--json"],
+            env=environment(home, server, prefect_server.url),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        printed.append(status_of.stdout + status_of.stderr)
+    time.sleep(3)  # Prefect writes logs and events a moment later
+    left = {"the terminal": "\n".join(printed)}
+    for folder in (home, prefect_server.log.parent.parent):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                left[str(path)] = path.read_bytes().decode("utf-8", "replace")
+    assert any(name.endswith("prefect.db") for name in left)
+    assert {place: found[:3] for place, text in left.items() if (found := plain_traces(text))} == {}
+
+
+def plain_traces(text: str) -> list[str]:
+    """Databases are large: the other ways of writing are looked for in `test_echoes`."""
+    return traces(text) if len(text) < 100_000 else [text[at : at + 60] for at in _finds(text)]
+
+
+def _finds(text: str) -> list[int]:
+    lowered = text.lower()
+    return [at for word in ("canary.", "canary-7", "canary7", "canarytoken") if (at := lowered.find(word)) >= 0]
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_told_to_end_does_not_wait_for_a_server_that_drips(prefect_server, tmp_path):
+    home = tmp_path / "home"
+    with fault_server(drip("a header")) as server:
+        given = environment(home, server, prefect_server.url)
+        from labelwright.domain import State
+        from labelwright.spec import load_spec
+
+        ledger = open_ledger(f"sqlite:///{home / 'ledger.db'}") if home.mkdir() is None else None
+        assert ledger is not None
+        for number in range(3):
+            spec = load_spec(campaign(tmp_path, "campaign_api", f"slow {number}"))
+            ledger.campaigns.add(spec.title, spec.model_dump(mode="json"))
+            for state in (State.UPLOADING, State.CREATED, State.ACTIVE):
+                ledger.campaigns.move(spec.title, state)
+            ledger.campaigns.record_remote_campaign(spec.title, str(number))
+        sweep = subprocess.Popen(
+            [*COMMAND, "sweep"], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            ends = time.monotonic() + 240
+            while len(server.requests) < 3 and sweep.poll() is None and time.monotonic() < ends:
+                time.sleep(0.1)
+            assert len(server.requests) >= 3
+            sweep.send_signal(signal.SIGTERM)
+            _, told = sweep.communicate(timeout=45)  # one look alone has 60 seconds for its headers
+            assert sweep.returncode != 0
+            assert "mistake in Labelwright" not in told
+        finally:
+            sweep.kill()
