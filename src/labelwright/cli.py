@@ -13,6 +13,7 @@ import typer
 from labelwright import __version__
 from labelwright.cli_datasets import datasets
 from labelwright.cli_options import AsJson, File, Strict, Title
+from labelwright.failures import INTERRUPTED
 
 app = typer.Typer(
     name="labelwright",
@@ -35,6 +36,10 @@ def main() -> None:
         from labelwright.failures import tell
 
         sys.exit(tell(error))
+    if code == INTERRUPTED:  # Typer makes an exit code of Ctrl+C and of SIGTERM, without a word
+        from labelwright.failures import tell
+
+        sys.exit(tell(KeyboardInterrupt()))
     sys.exit(code if isinstance(code, int) else 0)
 
 

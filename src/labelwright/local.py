@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +23,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class NotStarted(Exception):
-    """A server that did not come up: the message holds the end of its log."""
+    """A server that did not come up: the message holds the error in its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,12 @@ class Server:
             self.process.terminate()
             try:
                 self.process.wait(patience)
-            except subprocess.TimeoutExpired:
+            except BaseException as error:  # a second Ctrl+C must not leave it running
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
 
 
 def start_service(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
@@ -174,6 +178,7 @@ def _start(
     """Start it and wait until `ready` answers its address."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
+        before = output.tell()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -184,16 +189,30 @@ def _start(
             start_new_session=True,
             preexec_fn=_listen if keep else _listen_and_die_with_parent,  # noqa: PLW1509 - system calls and nothing else
         )
+    try:
+        url = _ready_within(patience, ready, process)
+    except BaseException:  # Ctrl+C too: nobody else knows of the process yet
+        Server("", process, log).stop()
+        raise
+    if url is not None:
+        return Server(url, process, log)
+    code = process.poll()
+    Server("", process, log).stop()
+    what = f"did not answer within {patience:g} seconds" if code is None else f"ended with code {code} while it started"
+    raise NotStarted(f"{name} {what}: {_why(log, before)}")
+
+
+def _ready_within(patience: float, ready: Callable[[], str | None], process: subprocess.Popen[bytes]) -> str | None:
+    """The address; None when the process ended, or `patience` seconds are over."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         url = ready()
         if process.poll() is not None:
-            raise NotStarted(f"{name} ended with code {process.returncode} while it started:\n{_tail(log)}")
+            return None
         if url is not None:
-            return Server(url, process, log)
+            return url
         time.sleep(0.1)
-    Server("", process, log).stop()
-    raise NotStarted(f"{name} did not answer within {patience:g} seconds:\n{_tail(log)}")
+    return None
 
 
 def _listen() -> None:
@@ -210,6 +229,23 @@ def _listen_and_die_with_parent() -> None:
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    return "\n".join(f"    {line}" for line in lines[-12:]) + f"\n(all of it: {log})"
+_LEAST_FREE = 1 << 20
+"""Bytes without which no server starts."""
+
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Refused|Failed)\b.*|labelwright: .*")
+
+
+def _why(log: Path, before: int) -> str:
+    """The last line of the log that names an error, or else its last one; of what was written after `before` bytes."""
+    try:
+        with log.open("rb") as file:
+            file.seek(before)
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    if not lines:
+        full = shutil.disk_usage(log.parent).free < _LEAST_FREE
+        return f"the disk is full, and its log is empty: {log}" if full else f"it said nothing (its log: {log})"
+    errors = [line for line in lines if _ERROR.fullmatch(line)]
+    last = (errors or lines)[-1].removeprefix("labelwright: ")
+    return f"{last[:500]} (all of it: {log})"

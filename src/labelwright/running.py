@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import socket
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from labelwright import printing, printing_campaigns
+from labelwright import interruptions, printing, printing_campaigns
 from labelwright.domain import OPEN, State
-from labelwright.failures import CannotRun
-from labelwright.local import use_prefect_of_up
+from labelwright.failures import CannotRun, words_of_fault
+from labelwright.local import NotStarted, use_prefect_of_up
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
 
@@ -43,10 +46,15 @@ def spec_for_folder(
 
 @contextlib.contextmanager
 def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
-    """The flows, with Prefect set up: the API that is configured, the given server, or Prefect's own temporary one."""
+    """The flows, with Prefect set up: the given server, the API that is configured, or a server that ends with the block.
+
+    That server is started as `labelwright up` starts one, and not by Prefect: Prefect's own temporary server waits for
+    three minutes for one that has ended, writes its traceback to our output, and gets the Ctrl+C that is meant for us.
+    """
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    # With a home folder that cannot be written it warns and goes on; ours is elsewhere.
+    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")
     if server is not None:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
@@ -59,7 +67,11 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.restore_project import restore_project
 
     _refuse_silent_prefect()
-    with contextlib.nullcontext() if server is None and _configured_prefect() else without_heartbeats():
+    with contextlib.ExitStack() as stack:
+        if server is None and not _configured_prefect():
+            server = stack.enter_context(_prefect_for_now(settings().home))
+        if server is not None:
+            stack.enter_context(without_heartbeats())
         try:
             yield SimpleNamespace(
                 backup_project=backup_project,
@@ -72,6 +84,31 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
             )
         finally:
             send_what_prefect_holds_back()
+
+
+@contextlib.contextmanager
+def _prefect_for_now(home: Path) -> Iterator[Any]:
+    """A Prefect server that ends with the block, and this process set up to talk to it. Raises NotStarted, OSError."""
+    from prefect.context import refresh_global_settings_context
+
+    from labelwright.local import start_prefect
+
+    with printing.waiting("starting Prefect") if printing.err.is_terminal else contextlib.nullcontext():
+        server = start_prefect(home)
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    try:
+        os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+        os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+        refresh_global_settings_context()
+        yield server
+    finally:
+        try:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+            refresh_global_settings_context()
+        finally:
+            server.stop()
 
 
 def without_heartbeats() -> contextlib.AbstractContextManager[Any]:
@@ -94,8 +131,6 @@ def _configured_prefect() -> str | None:
 def _refuse_silent_prefect() -> None:
     """Raises NotStarted when the Prefect API that is configured does not answer: a flow would end in a traceback."""
     import httpx
-
-    from labelwright.local import NotStarted
 
     url = _configured_prefect()
     if not url:
@@ -281,7 +316,9 @@ def _storage_of(configured: ServiceSettings) -> AzureStorage | None:
 
 
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:
-    """The embedded service, in the foreground. Raises CannotRun."""
+    """The embedded service, in the foreground, until Ctrl+C or SIGTERM. Raises CannotRun, NotStarted."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from labelwright.service.config import ServiceConfig
     from labelwright.service.engines import DatabaseRefused
     from labelwright.service.migrations import SchemaRefused
@@ -290,9 +327,10 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     known = (folder / "admin.json").exists()
+    interruptions.hang_up_as_terminate()
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         serve(
             ServiceConfig(
                 data_dir=folder,
@@ -308,12 +346,30 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
         )
     except (RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
         raise CannotRun(str(refusal)) from None
+    except SQLAlchemyError as error:
+        where = "that LABELWRIGHT_SERVICE__DATABASE_URL names" if configured.database_url else f"in {folder}"
+        why = str(getattr(error, "orig", None) or type(error).__name__).strip()
+        raise NotStarted(
+            f"the labeling service's database {where} refuses: {why}. Nothing is lost: see whether its disk is full or "
+            "read-only, then start it again"
+        ) from None
     except OSError as error:
+        if not _is_about_listening(error):
+            raise NotStarted(f"the labeling service cannot use {folder}: {words_of_fault(error)}") from None
         raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
+    except KeyboardInterrupt:
+        printing.note("the labeling service is stopped")
+
+
+def _is_about_listening(error: OSError) -> bool:
+    """Whether an address cannot be listened on; else it is a file or a folder that cannot be used."""
+    if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return True
+    return error.errno == errno.EACCES and error.filename is None  # a port below 1024
 
 
 def receive_here(host: str | None, port: int | None) -> None:
-    """The receiver, in the foreground. Raises CannotRun."""
+    """The receiver, in the foreground, until Ctrl+C or SIGTERM. Raises CannotRun."""
     from labelwright.deploying import client_at_hand
     from labelwright.ledger import open_ledger
     from labelwright.receiver.run import serve
@@ -325,9 +381,14 @@ def receive_here(host: str | None, port: int | None) -> None:
     chosen = chosen.model_copy(update=changes)
     found.home.mkdir(parents=True, exist_ok=True)
     ledger = open_ledger(found.ledger_address())
+    interruptions.hang_up_as_terminate()
     try:
         serve(ledger, chosen, found.home / "receiver.json", printing.show_receiver)
+    except KeyboardInterrupt:
+        printing.note("the receiver is stopped")
     except OSError as error:
+        if not _is_about_listening(error):
+            raise
         raise CannotRun(
             f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}. Give another --port"
         ) from None
