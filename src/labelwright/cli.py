@@ -317,13 +317,19 @@ def receive(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    deadline: Annotated[float, typer.Option(help="Seconds that each check may take.", min=0.1)] = 60,
+    as_json: AsJson = False,
+) -> None:
     """Look whether everything that campaigns need is there and allowed, and say what to do. Changes nothing."""
-    from labelwright import printing
+    from labelwright import interruptions, printing
     from labelwright.doctor import examine, is_well
+    from labelwright.doctor_deadlines import anything_hangs
 
-    found = examine()
+    found = examine(deadline, None if as_json else printing.show_finding)
     printing.show_findings(found, as_json)
+    if anything_hangs():
+        interruptions.wait_for_no_thread()
     if not is_well(found):
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 TYPE_CHECKING = False  # typing itself takes milliseconds, in which Ctrl+C would show a traceback
@@ -19,6 +20,10 @@ received: signal.Signals | None = None
 """The first signal that this process was told to end by; None while there was none."""
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_threads_hang = False
+_CLEANUP = 10.0
+"""Seconds that the cleanup of a process that was broken off may take."""
+
 _REDELIVERY = 0.05
 """Seconds until an interrupt that Python swallowed is raised again."""
 
@@ -57,11 +62,26 @@ def end(code: int) -> NoReturn:
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, leave)
-    if received is not None:
-        atexit._run_exitfuncs()  # temporary folders, child processes, connections
+    if received is None and not _threads_hang:
+        sys.exit(code)
+    import threading
+
+    from labelwright import processes
+
+    # Temporary folders, connections; a handler that hangs too is left to itself.
+    cleanup = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+    cleanup.start()
+    cleanup.join(_CLEANUP)
+    processes.send(processes.below(os.getpid()), signal.SIGKILL)
+    with suppress(Exception):
         sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    os._exit(code)
+
+
+def wait_for_no_thread() -> None:
+    """A thread of this process hangs in a call: `end` must not wait for it."""
+    global _threads_hang  # noqa: PLW0603 - as `received`
+    _threads_hang = True
 
 
 def exit_code() -> int | None:

@@ -46,7 +46,7 @@ def spec_for_folder(
 
 @contextlib.contextmanager
 def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
-    """The flows, with Prefect set up: the given server, the API that is configured, or a server that ends with the block.
+    """The flows, with Prefect set up: the given server, the API that is configured, or one that ends with the block.
 
     That server is started as `labelwright up` starts one, and not by Prefect: Prefect's own temporary server waits for
     three minutes for one that has ended, writes its traceback to our output, and gets the Ctrl+C that is meant for us.

@@ -86,6 +86,8 @@ def run_up(prefect_port: int | None, service_port: int | None, *, as_json: bool)
             while True:
                 for part in parts:
                     part.mend()
+                # Runs whose worker died became our children (adopt_orphans): nobody else waits for them.
+                processes.reap(keep=[part.server.process.pid for part in parts if part.server is not None])
                 time.sleep(0.5)
         except _Asked:
             printing.note("stopping")
@@ -150,7 +152,11 @@ def _end_in_order(parts: list[Part]) -> None:
         _wait_for_the_end(process, GRACE)
         processes.send([*processes.below(process.pid), process.pid], signal.SIGKILL)
         process.wait()
-    processes.send(processes.below(os.getpid()), signal.SIGKILL)
+    end = time.monotonic() + GRACE
+    while (left := processes.below(os.getpid())) and time.monotonic() < end:
+        processes.send(left, signal.SIGKILL)
+        time.sleep(0.05)
+    processes.reap()
 
 
 def _wait_for_the_end(process: subprocess.Popen[bytes], patience: float, *, of_itself: bool = True) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,17 +106,19 @@ class Calls:
         }
         program = Path(__file__).with_name(_PROGRAMS[self.engine])
         secrets = [str(one[name]) for one in questions for name in ("account_key", "sas") if one.get(name)]
-        asked = json.dumps({"workspace": workspace, "calls": list(questions)})
         try:
-            done = subprocess.run(
-                [self.python, str(program)],
-                input=asked,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                timeout=self.settings.deadline,
-                check=False,
-            )
+            # A program that is killed at its deadline removes no temporary folder, so its folder is in one of ours.
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+                asked = {"workspace": workspace, "calls": list(questions), "scratch": scratch}
+                done = subprocess.run(
+                    [self.python, str(program)],
+                    input=json.dumps(asked),
+                    capture_output=True,
+                    text=True,
+                    encoding="utf-8",
+                    timeout=self.settings.deadline,
+                    check=False,
+                )
         except subprocess.TimeoutExpired:
             words = f"it took more than {self.settings.deadline:g} seconds"
             raise PlatformUnavailable(AZURE_ML, verb, words=words, advice="Try again.") from None

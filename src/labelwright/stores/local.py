@@ -55,17 +55,18 @@ class LocalStore:
                 return found
             version = max(_numbers(home), default=0) + 1
             incoming = home / f"{_INCOMING}{os.getpid()}"
-            copied = _copy(files, incoming)
-            if hash_of_files(copied) != content_hash:
-                shutil.rmtree(incoming)
-                raise ContentMismatch(
-                    f"the files of '{name}' are not those that were checked: write them again, then register"
-                )
-            _write_receipt(incoming / RECEIPT, receipt, copied, name=name, version=version, content_hash=content_hash)
-            for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
-                _sync(folder)
             target = home / f"v{version}"
-            incoming.rename(target)
+            with _removed_on_failure(incoming):
+                copied = _copy(files, incoming)
+                if hash_of_files(copied) != content_hash:
+                    raise ContentMismatch(
+                        f"the files of '{name}' are not those that were checked: write them again, then register"
+                    )
+                registered: dict[str, str | int] = {"name": name, "version": version, "content_hash": content_hash}
+                _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
+                for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
+                    _sync(folder)
+                incoming.rename(target)
             _sync(home)
         return RegisteredDataset(name, version, str(target), True, content_hash)
 
@@ -132,6 +133,16 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield  # closing the file gives the lock back
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """On a full disk or after Ctrl+C a half-written folder only takes room."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _copy(source: Path, target: Path) -> list[StoredFile]:
