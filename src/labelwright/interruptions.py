@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 received: signal.Signals | None = None
 """The first signal that this process was told to end by; None while there was none."""
 
-_ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _threads_hang = False
 _CLEANUP = 10.0
 """Seconds that the cleanup of a process that was broken off may take."""
@@ -37,7 +37,7 @@ def listen() -> None:
 
     A signal that the parent told us to ignore (nohup, the background of a script) stays ignored.
     """
-    for number in _ENDING:
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     sys.unraisablehook = _raise_again
@@ -59,7 +59,7 @@ def end(code: int) -> NoReturn:
     def leave(number: int, _frame: FrameType | None) -> None:
         os._exit(code or 128 + number)
 
-    for number in _ENDING:
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, leave)
     if received is None and not _threads_hang:
