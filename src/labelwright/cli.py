@@ -334,6 +334,21 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command("prepare-ledger")
+def prepare_ledger(
+    worker: Annotated[str | None, typer.Option(help="Database role of workers, to be granted its rights.")] = None,
+    receiver: Annotated[str | None, typer.Option(help="Database role of the receiver, likewise.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the ledger's tables, or bring them to this version, as their owner: others then need no right to do so."""
+    from labelwright import printing
+    from labelwright.ledger.roles import prepare
+    from labelwright.settings import settings
+
+    granted = prepare(settings().ledger_address(), worker, receiver)
+    printing.show_done("; ".join(["the ledger's tables are there", *granted]), as_json)
+
+
 @app.command()
 def blocks(as_json: AsJson = False) -> None:
     """Register the blocks that hold credentials, one a platform and store, with the configured Prefect server."""
