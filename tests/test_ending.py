@@ -333,9 +333,9 @@ def test_the_service_ends_in_order_when_it_is_asked_to(folder, number):
 def test_a_signal_while_servers_start_leaves_no_process(folder, command, number):
     process = start(folder, *command, start_new_session=True)
     home = folder / ("labelwright-demo/home" if command == ["demo"] else "home")
-    wait_until((home / "logs" / "prefect.log").exists, process)
+    log = home / "logs" / "prefect.log"
+    wait_until(lambda: log.exists() and processes.below(process.pid), process)
     children = processes.below(process.pid)
-    assert children
     process.send_signal(number)
     code, errors = end_of(process, folder)
     if command == ["up"]:

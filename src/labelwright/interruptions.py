@@ -72,7 +72,7 @@ def end(code: int) -> NoReturn:
     cleanup = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
     cleanup.start()
     cleanup.join(_CLEANUP)
-    processes.send(processes.below(os.getpid()), signal.SIGKILL)
+    processes.kill_all()
     with suppress(Exception):
         sys.stderr.flush()
     os._exit(code)

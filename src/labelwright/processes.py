@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def reap(keep: Iterable[int] = ()) -> list[int]:
                 os.waitpid(pid, os.WNOHANG)
                 reaped.append(pid)
     return reaped
+
+
+def kill_all(patience: float = 10) -> None:
+    """Kill every process below this one, and take back their exit codes: none is left, and none defunct."""
+    end = time.monotonic() + patience
+    while True:
+        left = below(os.getpid())
+        send(left, signal.SIGKILL)
+        reap()
+        if not left or time.monotonic() > end:
+            return
+        time.sleep(0.02)
 
 
 def _ended_children() -> list[int]:

@@ -152,11 +152,7 @@ def _end_in_order(parts: list[Part]) -> None:
         _wait_for_the_end(process, GRACE)
         processes.send([*processes.below(process.pid), process.pid], signal.SIGKILL)
         process.wait()
-    end = time.monotonic() + GRACE
-    while (left := processes.below(os.getpid())) and time.monotonic() < end:
-        processes.send(left, signal.SIGKILL)
-        time.sleep(0.05)
-    processes.reap()
+    processes.kill_all()
 
 
 def _wait_for_the_end(process: subprocess.Popen[bytes], patience: float, *, of_itself: bool = True) -> None:
