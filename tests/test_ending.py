@@ -404,3 +404,10 @@ def test_notes_that_cannot_be_written_are_dropped(monkeypatch):
     assert set(discarded) == {2}
     with pytest.raises(streams.OutputLost):
         print("a result", file=streams._Output(io.BufferedWriter(Full()), encoding="utf-8", line_buffering=True))
+
+
+def test_a_file_for_people_is_written_whole_or_not_at_all(folder):
+    process = start(folder, "deploy", "--write", "prefect.yaml", preexec_fn=no_room)
+    assert end_of(process, folder) == (2, "labelwright: prefect.yaml cannot be written: File too large\n")
+    assert not (folder / "prefect.yaml").exists()
+    assert end_of(start(folder, "deploy", "--write", "prefect.yaml"), folder) == (0, "")
