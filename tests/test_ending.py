@@ -318,13 +318,19 @@ def test_a_process_that_was_told_to_ignore_a_signal_goes_on_ignoring_it():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_the_service_ends_in_order_when_it_is_asked_to(folder, number):
-    process = start(folder, "serve", "--port", "0")
-    wait_until((folder / "home" / "service" / "service.json").exists, process)
+@pytest.mark.parametrize(
+    ("command", "file", "name"),
+    [("serve", "service/service.json", "labeling service"), ("receive", "receiver.json", "receiver")],
+    ids=["serve", "receive"],
+)
+def test_servers_end_in_order_when_they_are_asked_to(folder, command, file, name, number):
+    nowhere = environment(folder, PREFECT_API_URL="http://127.0.0.1:9/api")
+    process = start(folder, command, "--port", "0", env=nowhere)
+    wait_until((folder / "home" / file).exists, process)
     assert process.stdout is not None
-    assert "labeling service on http" in process.stdout.readline()
+    assert f"{name} on http" in process.stdout.readline()
     process.send_signal(number)
-    assert end_of(process, folder) == (0, "the labeling service is stopped\n")
+    assert end_of(process, folder) == (0, f"the {name} is stopped\n")
 
 
 @pytest.mark.slow
