@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelwright import interruptions
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -34,8 +36,13 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def stop(self, patience: float = 15) -> None:
-        """Ask it to end, and make it end when it does not within `patience` seconds."""
+    def stop(self, patience: float | None = None) -> None:
+        """Ask it to end, and make it end when it does not within `patience` seconds.
+
+        By default 15; 5 after Ctrl+C or SIGTERM, as whoever sent it kills us too when it takes long.
+        """
+        if patience is None:
+            patience = 15 if interruptions.received is None else 5
         if self.process.poll() is None:
             self.process.terminate()
             try:
