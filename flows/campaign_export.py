@@ -5,26 +5,31 @@ from typing import Any
 from prefect import flow
 
 from labelwright.tasks.campaigns import mark_exported
-from labelwright.tasks.datasets import draw_labels, register_dataset, send_all_files, verify_dataset
+from labelwright.tasks.datasets import draw_labels, register_dataset, repair_dataset, send_all_files, verify_dataset
 from labelwright.tasks.files import files_to_write, write_file
 from labelwright.tasks.kept_images import keep_all_images
 from labelwright.tasks.labels import check_labels, read_all_labels
+from labelwright.tasks.platform_labels import check_platform_labels
 from labelwright.tasks.showing import show_campaign
 from labelwright.tasks.working import at_work_on
 
 
 @flow(name="export-campaign", flow_run_name="export {title}")
 def export_campaign(title: str) -> list[dict[str, Any]]:
-    """Read the labels, check them, write the files, register the datasets and read them back.
+    """Read the labels, check them, write the files, register the datasets and read them back. What is gone or damaged
+    in the store of a version with the same content is put back.
 
     Answers name, version and location of each dataset: the same as before when nothing changed.
     """
     with at_work_on(title, "export"):
+        check_platform_labels(title)
         read_all_labels(title)
         check_labels(title)
         keep_all_images(title)
         for dataset, file in files_to_write(title):
             write_file(title, dataset, file)
+        for dataset in ("images", "labels"):
+            repair_dataset(title, dataset)
         send_all_files(title)
         datasets = [register_dataset(title, dataset) for dataset in ("images", "labels")]
         for one in datasets:

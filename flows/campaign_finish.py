@@ -6,6 +6,7 @@ from labelwright.flows.campaign_export import export_campaign
 from labelwright.tasks.campaigns import close_campaign, refuse_unlabeled
 from labelwright.tasks.labels import check_labels, read_all_labels
 from labelwright.tasks.looking import read_progress
+from labelwright.tasks.platform_labels import check_platform_labels
 from labelwright.tasks.working import at_work, at_work_on, finishing_lease
 
 
@@ -19,6 +20,7 @@ def finish_campaign(title: str, export: bool = False) -> None:
     with at_work(finishing_lease(title)):
         with at_work_on(title, "finish"):
             refuse_unlabeled(title, read_progress(title))
+            check_platform_labels(title)
             read_all_labels(title)
             check_labels(title)
             close_campaign(title)

@@ -7,6 +7,7 @@ from labelwright.tasks.failed_images import (
     leave_failed_out,
     list_failed_images,
     send_failed_again,
+    take_up_again,
 )
 from labelwright.tasks.working import at_work_on
 
@@ -17,6 +18,7 @@ def settle_failed_images(title: str, send_again: bool = False, leave_out: bool =
 
     send_again: put new ones in their place, from where the images came from.
     leave_out: take them out of the campaign, which is then complete without them.
+    After either a campaign that needed attention is with its labelers again.
     Answers file and reason of each image that failed.
     """
     if send_again and leave_out:
@@ -28,4 +30,6 @@ def settle_failed_images(title: str, send_again: bool = False, leave_out: bool =
                 send_failed_again(title, names)
         if leave_out and failed:
             leave_failed_out(title)
+        if send_again or leave_out:
+            take_up_again(title)
     return failed

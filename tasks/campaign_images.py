@@ -6,11 +6,11 @@ import hashlib
 import io
 import time
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from prefect import task
 
-from labelwright.domain import LabeledImage, Reject, State
+from labelwright.domain import ExcludedImage, LabeledImage, Reject, State
 from labelwright.ingest import CannotRead, Source
 from labelwright.ingest.opening import shared_url
 from labelwright.ledger import ManifestEntry, stretches
@@ -155,8 +155,11 @@ def refuse_missing_batches(title: str, batches: list[int], words: str) -> None:
     )
 
 
-def with_our_names(bench: Workbench, images: tuple[LabeledImage, ...]) -> tuple[LabeledImage, ...]:
-    """Labels under the names of our manifest: some platforms show images under names of their own."""
+_OfAnImage = TypeVar("_OfAnImage", LabeledImage, ExcludedImage)
+
+
+def with_our_names(bench: Workbench, images: tuple[_OfAnImage, ...]) -> tuple[_OfAnImage, ...]:
+    """The same under the names of our manifest: some platforms show images under names of their own."""
     if isinstance(bench.platform, KeepsImageSets):
         return images
     names = bench.ledger.manifests.names_of(bench.title, [image.remote_id for image in images])

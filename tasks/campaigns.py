@@ -129,6 +129,8 @@ def refuse_unlabeled(title: str, state: State) -> None:
     """Raises NotLabeledYet while images wait for their labels."""
     if state not in LABELED:
         record = the_ledger().campaigns.get(title)
+        if record.state is State.NEEDS_ATTENTION:
+            raise NotLabeledYet(f"'{title}' needs attention: {record.reason}")
         raise NotLabeledYet(
             f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. "
             "Finish it when all are"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -12,7 +12,7 @@ from labelwright import __version__
 from labelwright.datasets.contact_sheet import draw_contact_sheet
 from labelwright.datasets.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
-from labelwright.datasets.statistics import count
+from labelwright.datasets.statistics import Statistics, count
 from labelwright.datasets.titles import file_stem
 from labelwright.domain import Annotation
 from labelwright.ledger import LedgerError
@@ -21,10 +21,10 @@ from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFil
 
 from .files import IMAGES, LABELS, delivery_folder
 from .kept_images import kept_folder
-from .labels import Stock, delivered, spool_of
+from .labels import delivered, spool_of
 from .reporting import log, publish_table
 from .retrying import ANEW, RETRIED
-from .stores import open_store, store_that_holds
+from .stores import open_store, store_kind, store_that_holds
 from .workbench import Workbench
 
 SHOWN = 60
@@ -63,35 +63,85 @@ def send_file(title: str, dataset: str, file: str, content_hash: str) -> bool:
     return sent
 
 
+@task(task_run_name="repair {dataset} of {title}", **RETRIED)
+def repair_dataset(title: str, dataset: str) -> list[str]:
+    """Put back the files of a registered version that are gone or changed in the store, if what was written now has
+    that version's content. Answers what was put back."""
+    bench = Workbench(title)
+    files, digest = delivery_folder(bench, dataset), content_hash(delivery_folder(bench, dataset))
+    store = open_store(bench.spec.export, bench.settings)
+    here = store_kind("", bench.spec.export)
+    known = [
+        one
+        for one in bench.ledger.campaigns.datasets(title)
+        if one["content_hash"] == digest and store_kind(one["location"], bench.spec.export) == here
+    ]
+    if not known:
+        return []
+    version = as_registered(min(known, key=lambda one: len(one["name"])))  # parts have longer names
+    if not store.verify(version):
+        return []
+    repaired = store.repair(version, files, _receipt(bench, _statistics(bench)))
+    if repaired:
+        log().warning("%s version %s was damaged; put back: %s", version.name, version.version, ", ".join(repaired))
+        rows = [{"put back": one} for one in repaired[:500]]
+        publish_table(title, f"repaired-{dataset}", rows, f"Put back in {version.name} version {version.version}")
+    return repaired
+
+
 @task(task_run_name="register {dataset} of {title}", **RETRIED)
 def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     """Register what was written. Answers name, version and location: as before when nothing changed."""
     bench = Workbench(title)
     files, name = delivery_folder(bench, dataset), dataset_name(title, dataset)
     store, folder = open_store(bench.spec.export, bench.settings), kept_folder(bench)
-    statistics = count(delivered(bench), bench.spec.schema_of_labels())
-    digest = content_hash(files)
-    receipt = dataset_receipt(
-        campaign={"title": title, "id": bench.remote_id, "image_set": bench.record.image_set},
-        platform=bench.spec.platform,
-        stock=Stock(bench),
-        statistics=statistics,
-        code_version=__version__,
-    )
+    digest, statistics = content_hash(files), _statistics(bench)
+    receipt = _receipt(bench, statistics)
     if dataset == IMAGES and folder is not None and isinstance(store, KeepsImages):
         registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)
     else:
         registered = store.register(name, files, content_hash=digest, receipt=receipt)
     for one in (registered, *registered.parts):
-        bench.ledger.campaigns.record_dataset(title, one.name, str(one.version), one.location, digest)
+        bench.ledger.campaigns.record_dataset(
+            title,
+            one.name,
+            str(one.version),
+            one.location,
+            digest,
+            store=store.identity,
+            serial=one.serial,
+            receipt_sha256=one.receipt_sha256,
+        )
         log().info("%s is %s version %s", one.name, "registered as" if one.created else "still", one.version)
     publish_table(title, "labels", statistics.to_table(), f"Labels of {title}")
     return {"name": registered.name, "version": str(registered.version), "location": registered.location}
 
 
+def _statistics(bench: Workbench) -> Statistics:
+    return count(delivered(bench), bench.spec.schema_of_labels())
+
+
+def _receipt(bench: Workbench, statistics: Statistics) -> dict[str, Any]:
+    """Receipt of a delivery; where the store keeps the images, with their folder."""
+    folder, labels = kept_folder(bench), delivered(bench)
+    receipt = dataset_receipt(
+        campaign={"title": bench.title, "id": bench.remote_id, "image_set": bench.record.image_set},
+        platform=bench.spec.platform,
+        stock=labels.images(),
+        excluded=labels.excluded().values(),
+        statistics=statistics,
+        code_version=__version__,
+        left_out=bench.ledger.left_out.find(bench.title),
+    )
+    return receipt if folder is None else receipt | {"image_folder": folder}
+
+
 @task(task_run_name="verify {name} of {title}", **RETRIED)
 def verify_dataset(title: str, name: str, version: str) -> None:
-    """Read a registered version back and compare it with what was registered. Raises DatasetDamaged."""
+    """Read a registered version back and compare it with what was registered. Raises DatasetDamaged.
+
+    Images are not compared once more: the export did it before it registered them.
+    """
     bench = Workbench(title)
     wrong = differences_of(bench, name, version)
     if wrong:
@@ -100,10 +150,10 @@ def verify_dataset(title: str, name: str, version: str) -> None:
     log().info("%s version %s is as it was registered", name, version)
 
 
-def differences_of(bench: Workbench, name: str, version: str) -> list[str]:
+def differences_of(bench: Workbench, name: str, version: str, *, deep: bool = False) -> list[str]:
     """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
     told = registered_version(bench, name, version)
-    return store_that_holds(told.location, bench.spec.export, bench.settings).verify(told)
+    return store_that_holds(told.location, bench.spec.export, bench.settings).verify(told, deep=deep)
 
 
 def receipt_of(bench: Workbench, name: str, version: str) -> dict[str, Any]:
@@ -115,8 +165,20 @@ def receipt_of(bench: Workbench, name: str, version: str) -> dict[str, Any]:
 def registered_version(bench: Workbench, name: str, version: str) -> RegisteredDataset:
     for one in bench.ledger.campaigns.datasets(bench.title):
         if (one["name"], one["version"]) == (name, version):
-            return RegisteredDataset(name, version, one["location"], False, one["content_hash"])
+            return as_registered(one)
     raise LedgerError(f"no version {version} of {name} was registered for '{bench.title}'")
+
+
+def as_registered(row: Mapping[str, Any]) -> RegisteredDataset:
+    """A version as the ledger has it."""
+    return RegisteredDataset(
+        row["name"],
+        row["version"],
+        row["location"],
+        False,
+        row["content_hash"],
+        receipt_sha256=row["receipt_sha256"],
+    )
 
 
 def dataset_name(title: str, dataset: str) -> str:

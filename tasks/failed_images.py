@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from prefect import task
 
-from labelwright.domain import Reject
+from labelwright.domain import OPEN, Reject, State
 from labelwright.ledger import stretches
 from labelwright.platforms.protocol import ResendsImages, TellsReviews
 
 from .campaign_images import to_send
+from .looking import look
 from .planning import report_rejects
 from .reporting import log, publish_table
 from .retrying import RETRIED
@@ -57,6 +58,20 @@ def leave_failed_out(title: str) -> int:
     report_rejects(bench)
     log().info("%d failed images of %s were left out", count, title)
     return count
+
+
+@task(task_run_name="take {title} up again", **RETRIED)
+def take_up_again(title: str) -> str:
+    """Failed images were sent again or left out: back to the labelers, if it needed attention, and look at once.
+
+    Returns the campaign's state.
+    """
+    bench = Workbench(title)
+    record = bench.record
+    if record.state is State.NEEDS_ATTENTION and record.state_before in OPEN:
+        bench.ledger.campaigns.move(title, record.state_before, "its failed images were dealt with")
+    record = bench.record
+    return (look(record, bench.platform)[0] if record.state in OPEN else record.state).value
 
 
 @task(task_run_name="count reviews of {title}", **RETRIED)

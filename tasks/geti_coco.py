@@ -84,6 +84,7 @@ def send_coco_images(connection: str, project: str, job: CocoJob, first: int, la
             return 0, [f"{told}{medium.width} x {medium.height}: its annotations would be beside the objects"]
         objects, left_out = source.objects(one)
         annotations = [said for item in objects for said in _annotations(client, made, medium, item)]
+        left_out += _changes(one, objects, job.kind)
         unshaped = [item for item in objects if job.kind != "detection" and not item.outlines]
         left_out += [f"annotation {item.id} of {one.file} has no outline" for item in unshaped]
         if annotations and not medium.done(made.trained):
@@ -119,6 +120,20 @@ def check_coco_project(connection: str, project: str, job: CocoJob, left_out: li
         publish_table(made.name, "left-out", [{"what": one} for one in left_out[:500]], "Left out of the project")
         log().warning("%d annotations were left out; the first: %s", len(left_out), left_out[0])
     return {"images": next(numbers), "annotated": done}
+
+
+def _changes(image: CocoImage, objects: list[CocoObject], kind: str) -> list[str]:
+    """What is not in the project as the file has it: Geti has one outline an object, and nothing beyond an image."""
+    if kind == "detection":
+        return []
+    told = []
+    for item in objects:
+        name, parts = f"annotation {item.id} of {image.file}", len(item.outlines)
+        if parts > 1:
+            told.append(f"{name} has {parts} parts, which are {parts} objects in Geti: it has one outline an object")
+        if item.cut:
+            told.append(f"{name} reaches beyond its image and was cut to it")
+    return told
 
 
 def _annotations(

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 
 from prefect import task
 
 from labelwright.blocks import with_signature
+from labelwright.domain import Image
 from labelwright.ingest import StockItem
 from labelwright.ingest.opening import addresses_to_copy, version_in
+from labelwright.ingest.stored import Finding
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.stores.protocol import ImageSource, KeepsImages
 
+from .excluded_images import excluded_names
 from .reporting import log, publish_progress
 from .retrying import RETRIED
 from .stores import open_store
 from .workbench import Workbench
 
-STEP, BATCH = "keep the images", "keep images"
+STEP, BATCH, REPAIR = "keep the images", "keep images", "repair the images"
 
 
 class ImagesNotKept(PlatformRefused):
@@ -38,25 +42,55 @@ def keep_all_images(title: str) -> None:
 
 @task(task_run_name="choose where the images of {title} are kept", **RETRIED)
 def choose_image_folder(title: str) -> str | None:
-    """Answers the folder that lacks images, None when all are there. It is named by the images' names and hashes."""
+    """Answers the folder that lacks images, None when all are there as the manifest says.
+
+    The folder is named by the images' names and hashes. It is listed and compared every time: what was whole once may
+    have been damaged since, and then only the batches with damage are brought again. Raises ImagesNotKept for files in
+    it that are no images of the campaign: they are not ours to delete.
+    """
     bench = Workbench(title)
     keeper = _the_keeper(bench)
     folder = keeper.image_folder(title, digest_of_images(bench))
     effects = bench.ledger.effects
     known = effects.find(title, STEP, _where(bench))
-    if known is not None and known.outcome != folder:  # the platform dropped an image since
+    if known is not None and known.outcome not in (None, folder):  # the platform dropped an image since
         effects.forget(title, STEP, _where(bench))
         known = None
-    if keeper.has_images(folder):
+    marked = keeper.has_images(folder)
+    found = keeper.compare_images(folder, ManifestImages(bench))
+    _refuse_surplus(folder, [one.name for one in found if one.finding is Finding.SURPLUS])
+    if not found:
+        if not marked:
+            keeper.seal_images(folder, ManifestImages(bench))
+        effects.forget(title, REPAIR, _where(bench))
+        effects.intend(title, STEP, _where(bench))
         if known is None or known.done_at is None:
-            effects.intend(title, STEP, _where(bench))
             effects.settle(title, STEP, _where(bench), folder)
         return None
-    if known is not None and known.done_at is not None:  # they were there, and are no longer
+    if marked or (known is not None and known.done_at is not None):  # they were there, and are no longer
+        log().warning("%d images of %s are gone or changed in the store: bringing them again", len(found), title)
+        effects.intend(title, REPAIR, _where(bench))
         effects.forget(title, STEP, _where(bench))
-        forget_batches(bench)
+    forget_batches(bench, [one.name for one in found])
     effects.intend(title, STEP, _where(bench))
     return folder
+
+
+class ManifestImages:
+    """The images of the campaign's manifest; may be gone through again and again."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    def __iter__(self) -> Iterator[Image]:
+        return (entry.image for entry in self._bench.ledger.manifests.entries(self._bench.title))
+
+
+def _refuse_surplus(folder: str, names: list[str]) -> None:
+    if names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        words = f"{folder} has {len(names)} files that are no images of the campaign: {shown}"
+        raise ImagesNotKept("the store", "keep images", words=words, advice="Remove them, then export again.")
 
 
 @task(task_run_name="keep images {first}-{last} of {title}", **RETRIED)
@@ -71,10 +105,12 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
     if known is not None and known.done_at is not None:
         return
     bench.ledger.effects.intend(title, BATCH, item)
-    entries = bench.ledger.manifests.between(title, first, last)
+    excluded = excluded_names(bench)
+    entries = [one for one in bench.ledger.manifests.between(title, first, last) if one.image.name not in excluded]
     stamps = {entry.location: entry.stamp for entry in entries}
     items = [StockItem(entry.image, entry.location) for entry in entries]
-    report = _the_keeper(bench).keep_images(folder, items, _image_source(bench, stamps))
+    repairing = bench.ledger.effects.find(title, REPAIR, _where(bench)) is not None
+    report = _the_keeper(bench).keep_images(folder, items, _image_source(bench, stamps), replace=repairing)
     if report.failed:
         some = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
         raise ImagesNotKept("the store", "keep images", words=f"{len(report.failed)} were not taken: {some}")
@@ -87,21 +123,29 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
 def seal_images(title: str, folder: str) -> None:
     """Compare what the store's folder holds, sizes and MD5s, with the manifest."""
     bench = Workbench(title)
-    images = (entry.image for entry in bench.ledger.manifests.entries(title))
+    excluded = excluded_names(bench)
+    images = (one.image for one in bench.ledger.manifests.entries(title) if one.image.name not in excluded)
     wrong = _the_keeper(bench).seal_images(folder, images)
     if wrong:
         forget_batches(bench)
         words = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
         raise PlatformUnavailable("the store", "keep images", words=words, advice="Export again.")
     bench.ledger.effects.settle(title, STEP, _where(bench), folder)
+    bench.ledger.effects.forget(title, REPAIR, _where(bench))
     log().info("all images of %s are in %s", title, folder)
 
 
-def forget_batches(bench: Workbench) -> None:
-    """What was brought into the store is not there: the next run brings it again."""
+def forget_batches(bench: Workbench, names: Iterable[str] | None = None) -> None:
+    """Batches that were brought into the store and are not whole there: the next run brings them again.
+
+    Those in which one of the named images is; without names all of them.
+    """
+    places = None if names is None else sorted(bench.ledger.manifests.positions(bench.title, names))
     for effect in bench.ledger.effects.all(bench.title):
         if effect.step == BATCH and effect.item.startswith(f"{_where(bench)} "):
-            bench.ledger.effects.forget(bench.title, BATCH, effect.item)
+            first, last = (int(one) for one in effect.item.rpartition(" ")[2].split("-"))
+            if places is None or bisect_left(places, first) < bisect_right(places, last):
+                bench.ledger.effects.forget(bench.title, BATCH, effect.item)
 
 
 def kept_folder(bench: Workbench) -> str | None:
@@ -120,9 +164,11 @@ def kept_url(bench: Workbench) -> Callable[[str], str] | None:
 
 
 def digest_of_images(bench: Workbench) -> str:
-    """SHA-256 over the sorted names and hashes of the campaign's images."""
-    together = hashlib.sha256()
+    """SHA-256 over the sorted names and hashes of the images that come into the dataset."""
+    together, excluded = hashlib.sha256(), excluded_names(bench)
     for entry in bench.ledger.manifests.entries(bench.title):
+        if entry.image.name in excluded:
+            continue
         together.update(f"{entry.image.sha256}  {entry.image.name}\n".encode())
     return together.hexdigest()
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from prefect import task
 
 from labelwright.datasets.gate import check
+from labelwright.datasets.left_out_csv import COLUMNS, LEFT_OUT_CSV, left_out_rows, write_left_out
 from labelwright.datasets.records import StockedImage
 from labelwright.datasets.spool import Spool, SpooledLabels
+from labelwright.domain import LeftOutCounts
 from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
 from .campaign_images import with_our_names
+from .excluded_images import keep_deleted_images, report_excluded, spool_in
 from .kept_images import kept_url
 from .reporting import log, publish_progress, publish_table
 from .retrying import ANEW, RETRIED
 from .workbench import Workbench
+
+SHOWN = 500
+"""Rows of the table of what is left out."""
 
 
 class Stock:
@@ -41,7 +48,7 @@ class Stock:
 
 
 def spool_of(bench: Workbench) -> Spool:
-    return Spool(bench.folder / "labels")
+    return spool_in(bench)
 
 
 def delivered(bench: Workbench) -> SpooledLabels:
@@ -54,39 +61,61 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
     bench = Workbench(title)
     page = bench.platform.read_labels(bench.remote_id, cursor)
-    count = spool_of(bench).put_page(number, with_our_names(bench, page.images))
-    log().info("page %d of the labels of %s holds %d images", number, title, count)
-    tell_what_was_left_out(title, number, page.left_out)
+    images, excluded = with_our_names(bench, page.images), with_our_names(bench, page.excluded)
+    count = spool_of(bench).put_page(number, images, left_out=page.left_out, excluded=excluded)
+    log().info("page %d of the labels of %s holds %d images, %d are excluded", number, title, count, len(excluded))
     return page.next
 
 
-def tell_what_was_left_out(title: str, number: int, left_out: Sequence[str]) -> None:
-    """What the platform holds and a dataset cannot: in the log, and as a table beside the campaign's others."""
-    for one in left_out[:100]:
-        log().warning("left out of the labels of %s: %s", title, one)
-    if left_out:
-        rows: list[dict[str, Any]] = [{"left out": one} for one in left_out[:500]]
-        told = f"{len(left_out)} things on page {number} of the labels of {title} are no labels here"
-        publish_table(title, f"left-out-{number}", rows, told)
+@task(task_run_name="count what is left out of {title}", **RETRIED)
+def record_left_out(title: str) -> dict[str, dict[str, int]]:
+    """Count the shapes that are dropped or changed in the labels that were read, by reason, in the ledger.
+
+    The details are in `left-out.csv` in the campaign's folder; the first ones are a table in the Prefect UI. Returns
+    the counts.
+    """
+    bench = Workbench(title)
+    spool = spool_of(bench)
+    counts = LeftOutCounts.of(spool.left_out())
+    bench.ledger.left_out.record(title, counts)
+    path = bench.folder / LEFT_OUT_CSV
+    write_left_out(path, left_out_rows(spool.left_out()))
+    for sentence in counts.sentences():
+        log().warning("%s: %s. Details: %s", title, sentence, path)
+    if counts.rows():
+        first = islice(left_out_rows(spool.left_out()), SHOWN)
+        rows: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in first]
+        publish_table(title, "left-out", rows, f"{title}: {'; '.join(counts.sentences())}")
+    return counts.to_dict()
 
 
 def read_all_labels(title: str) -> int:
-    """Every page, anew: labels may have changed since they were read last. Answers the number of pages."""
+    """Every page, anew: labels may have changed since they were read last. Answers the number of pages.
+
+    What was deleted on the platform without a trace is found by the manifest, and is on the last page.
+    """
     number, cursor = 0, None
     while number == 0 or cursor is not None:
         number += 1
         cursor = read_labels_page(title, number, cursor)
+    number += keep_deleted_images(title, number + 1)
     spool_of(Workbench(title)).keep_only(range(1, number + 1))
+    record_left_out(title)
     return number
 
 
 @task(task_run_name="check the labels of {title}", **ANEW)
 def check_labels(title: str) -> None:
-    """Every image once, every shape in its image, every label in the schema, counts as the platform's.
+    """Every image once or excluded with a reason, every shape in its image, every label in the schema, counts as the
+    platform's.
 
     Raises GateRefused with what is wrong, where, and what to do.
     """
     bench = Workbench(title)
     found = bench.platform.read_campaign(bench.remote_id)
-    check(delivered(bench), bench.spec.schema_of_labels(), expected_done=found.done)
+    labels = delivered(bench)
+    report_excluded(bench, labels.excluded())
+    # Of an image that was deleted without a trace the platform's counts know nothing: they lack it.
+    gone = max(0, (bench.record.images or 0) - found.total)
+    check(labels, bench.spec.schema_of_labels(), expected_done=found.done + gone)
     publish_progress(title, "checking labels", found.done, found.total)

@@ -16,16 +16,19 @@ from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord, LedgerError
 from labelwright.outlook import outlook_of
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
-from labelwright.platforms.protocol import Platform, RecallsImages, RemoteState
+from labelwright.platforms.protocol import Platform, RecallsImages, RemoteCampaign, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
 from .attention import ask_for_attention
+from .image_counts import counts_of, excluded_since, note_image_counts, why_it_cannot_go_on, with_deleted_images
+from .platform_labels import LabelsChanged, refuse_changed_labels
 from .reporting import log, publish_progress
 from .retrying import ANEW, RETRIED
 from .showing import publish_summary
 from .workbench import Workbench, platform_for, the_ledger
+from .working import connection_of, connection_wait
 
 LOOK_TASKS = 100
 """Up to so many campaigns each look is a task run of its own."""
@@ -54,30 +57,54 @@ def look(record: CampaignRecord, platform: Platform) -> tuple[State, bool]:
     """Look once. Answers the campaign's state, and whether the look itself was written down: of an unchanged campaign
     it is not yet."""
     ledger, title = the_ledger(), record.title
-    found = platform.read_campaign(record.remote_id or "")
+    counts = counts_of(record)
+    found = with_deleted_images(record, platform.read_campaign(record.remote_id or ""), platform, counts)
     labelers = [(one.name, one.done, one.total) for one in found.labelers]
     same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None
     if labelers:
         same = same and ledger.campaigns.saw(title, found.done, found.total, labelers)
     tell = log().debug if same else log().info
     tell("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
+    since_export = excluded_since(found, counts) if record.state is State.EXPORTED else ""
+    recounted = note_image_counts(record, found, platform, counts)
     if found.failed or found.cancelled:
-        words = "%s: %d images failed, %d were cancelled; the flow settle-failed-images lists them or sends them again"
-        (log().debug if same else log().warning)(words, title, found.failed, found.cancelled)
-    if not same and ledger.campaigns.record_look(title, found.done, found.total, labelers):
+        words = "%s: %d images failed, %d were cancelled: labelwright failed '%s' lists them and sends them again"
+        (log().warning if recounted else log().debug)(words, title, found.failed, found.cancelled, title)
+    changed = not same and ledger.campaigns.record_look(title, found.done, found.total, labelers)
+    if changed:
         outlook = outlook_of(ledger.campaigns.get(title), ledger.campaigns.progress(title))
         publish_progress(title, "labeling", found.done, found.total, outlook.pace.expected_end)
+    if changed or recounted:
         publish_summary(title, platform)
+    if record.state in OPEN and (why := _why_attention(record, found)):
+        ask_for_attention(title, why)
+        return ledger.campaigns.get(title).state, not same
     whole = found.total > 0 and found.done == found.total == record.images
     closed = found.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
     if closed and whole and record.state in OPEN:
         return ledger.campaigns.move(title, State.COMPLETED), not same
+    if closed and whole and since_export:
+        log().warning("%s is exported anew: %s", title, since_export)
+        ledger.effects.forget(title, "finish")
+        ledger.campaigns.move(title, State.REOPENED, since_export)
+        return ledger.campaigns.move(title, State.COMPLETED, since_export), not same
     if closed and not whole:
         log().warning("%s is %s on the platform with %d of %d images done", title, found.state, found.done, found.total)
     if found.state is RemoteState.ACTIVE and record.state in LABELED:
         ledger.effects.forget(title, "finish")
         return ledger.campaigns.move(title, State.REOPENED, "given back on the platform"), not same
     return record.state, not same
+
+
+def _why_attention(record: CampaignRecord, found: RemoteCampaign) -> str:
+    """Why the campaign needs a person; empty when it does not."""
+    ours = {str(one.get("name")) for one in record.spec.get("labels", ()) if isinstance(one, dict)}
+    if found.labels is not None and not ours <= set(found.labels.names):  # only then the specification is built
+        try:
+            refuse_changed_labels(CampaignSpec.model_validate(record.spec), found.labels)
+        except LabelsChanged as changed:
+            return str(changed)
+    return why_it_cannot_go_on(record, found)
 
 
 @dataclass(frozen=True)
@@ -116,9 +143,10 @@ def _look_at(titles: Sequence[str]) -> Looks:
     unchanged: list[str] = []
     platforms: dict[str, Platform] = {}
     away, denied, locked_out = 0, False, False
+    waiting = set[str]()
     for record in ledger.campaigns.some(titles):
         title = record.title
-        if away >= GIVE_UP_AFTER or locked_out:
+        if away >= GIVE_UP_AFTER or locked_out or connection_of(record) in waiting:
             troubles[title] = "not looked at: the ones before it failed"
             continue
         try:
@@ -127,6 +155,9 @@ def _look_at(titles: Sequence[str]) -> Looks:
         except PlatformUnavailable as error:
             away += 1
             troubles[title] = str(error)
+            if error.not_before is not None and error.seconds_to_wait() > 0:
+                ledger.waits.put(connection_wait(connection_of(record)), error.not_before, str(error))
+                waiting.add(connection_of(record))
         except NotFound as error:
             troubles[title] = str(error)
             ask_for_attention(title, f"{error} If it was taken off on purpose: labelwright cancel '{title}'")
@@ -199,7 +230,13 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
     unchanged: list[str] = []
     denied, broken = False, None
     while True:
+        waits = the_ledger().waits.all() if any(queues.values()) else {}
         for name, queue in queues.items():
+            wait = waits.get(connection_wait(name))
+            if wait is not None:
+                told = f"not looked at before {wait.until:%Y-%m-%d %H:%M} UTC, as {name} asks: {wait.reason}"
+                troubles |= dict.fromkeys((title for titles in queue for title in titles), told)
+                queue.clear()
             while queue and sum(one == name for one, _ in running.values()) < settings().looks_at_once:
                 titles = queue.popleft()
                 task_of = look_at_one if len(titles) == 1 else look_at_some
@@ -232,8 +269,7 @@ def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
 def _by_connection(records: Iterable[CampaignRecord]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for record in records:
-        name = str(record.spec.get("connection") or record.spec.get("platform"))
-        groups.setdefault(name, []).append(record.title)
+        groups.setdefault(connection_of(record), []).append(record.title)
     return groups
 
 

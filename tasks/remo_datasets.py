@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from prefect import task
 
-from labelwright.platforms.protocol import RemoteImage
-from labelwright.platforms.remo_shapes import RemoDataset, RemoFolder
+from labelwright.platforms.remo_shapes import RemoDataset, RemoFolder, RemoImage
 
 from .remo_connection import remo_at
 from .reporting import log
@@ -18,15 +17,17 @@ from .retrying import RETRIED
 def list_datasets(
     connection: str, public: bool | None = None, archived: bool | None = None, limit: int | None = None
 ) -> list[RemoDataset]:
-    """Public ones or private ones, archived ones or active ones; None for both."""
+    """Public ones or private ones, archived ones or active ones; None for both. Each has what Remo says of it: owner,
+    dates, size, thumbnails, most frequent classes; and the whole answer as `answer`."""
     return list(remo_at(connection).list_datasets(public=public, archived=archived, limit=limit))
 
 
 @task(task_run_name="list the contents of dataset {dataset}", **RETRIED)
 def list_contents(
     connection: str, dataset: str, folder: str | None = None, limit: int | None = 1000
-) -> list[RemoFolder | RemoteImage]:
-    """Folders and images at the top of a dataset, or in one of its folders; at most `limit` of them."""
+) -> list[RemoFolder | RemoImage]:
+    """Folders and images at the top of a dataset, or in one of its folders; at most `limit` of them. Each has the
+    whole answer of Remo's as `answer`."""
     return list(remo_at(connection).list_contents(dataset, folder, limit))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
@@ -10,10 +11,32 @@ from sqlalchemy.exc import OperationalError
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import settings
 
+from .reporting import log
+
 
 def worth_retrying(_task: Any, _task_run: Any, state: Any) -> bool:
-    """Whether the failure may pass by itself: a platform that did not answer, a ledger that was busy."""
-    return isinstance(state.data, PlatformUnavailable | OperationalError)
+    """Whether the failure may pass by itself: a platform that did not answer, a ledger that was busy.
+
+    Where the server says how long it wants to be left alone (Retry-After), that time is waited out here, before Prefect
+    counts the delay of its own: its delays are one list for every task and know no server. A wait that is longer than
+    a task should hold a process is none of a task's: the run ends, the ledger keeps the time, and no sweep takes the
+    campaign up before it (see `working.at_work_on`).
+    """
+    error = state.data
+    if not isinstance(error, PlatformUnavailable):
+        return isinstance(error, OperationalError)
+    seconds = error.seconds_to_wait()
+    if seconds > settings().longest_wait:
+        return False
+    if seconds:
+        log().info("waiting %.0f seconds, as the server asks: %s", seconds, error)
+        hold(seconds)
+    return True
+
+
+def hold(seconds: float) -> None:
+    """Wait within a task."""
+    time.sleep(seconds)
 
 
 ANEW: dict[str, Any] = {"cache_policy": NO_CACHE}

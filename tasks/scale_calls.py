@@ -16,6 +16,7 @@ from prefect import task
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.scale import Scale
+from labelwright.platforms.scale_attachments import same_attachments, shown
 from labelwright.platforms.scale_client import Json, Page, ScaleClient
 from labelwright.platforms.scale_errors import Duplicate, InvalidRequest
 
@@ -40,8 +41,9 @@ def account(connection: str = HERE) -> ScaleClient:
 
 @task(task_run_name="create {type} task {unique_id}", **RETRIED)
 def create_task(type: str, unique_id: str, params: Json, connection: str = HERE) -> Json:
-    """Make a task of any type, or answer the one that an earlier try made: it bears the unique_id, and is of the same
-    type and batch (or project). Raises Duplicate when another one bears it."""
+    """Make a task of any type, or answer the one that an earlier try made: it bears the unique_id, is of the same type
+    and batch (or project), and shows the same attachment (signatures in addresses aside). Raises Duplicate when another
+    one bears it."""
     scale = account(connection)
     log().info("create %s task %s", type, unique_id)
     try:
@@ -51,8 +53,18 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
             same = {"type": type} | {name: params[name] for name in ("batch", "project") if name in params}
             if found.get("unique_id") not in (None, unique_id):
                 continue  # the server did not heed the filter
-            if all(found.get(name) == value for name, value in same.items()):
-                return found
+            if not all(found.get(name) == value for name, value in same.items()):
+                continue
+            if not same_attachments(params, found.get("params")):
+                raise Duplicate(
+                    Scale.name,
+                    duplicate.verb,
+                    status=409,
+                    words=f"task {found.get('task_id')} bears that unique_id and shows {shown(found.get('params'))}, "
+                    f"not {shown(params)}",
+                    advice="Give the task another unique_id, or clear that of the other task.",
+                ) from None
+            return found
         raise duplicate from None
 
 

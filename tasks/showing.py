@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from PIL import Image
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from labelwright.domain import OPEN
+from labelwright.domain import LEFT_OUT, OPEN, LeftOutCounts
 from labelwright.ledger import CampaignRecord
+from labelwright.ledger.image_states import CANCELLED, FAILED
 from labelwright.outlook import LabelerOutlook, Outlook, in_words, labelers_of, outlook_of
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 
@@ -44,7 +45,10 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
         (one["name"], one["version"], one["location"]) for one in newest(bench.ledger.campaigns.datasets(title))
     ]
     pictures = [_embedded(path) for path in (bench.folder / CONTACT_SHEET, bench.folder / CHART) if path.is_file()]
-    text = summary(record, outlook, labelers_of(bench.ledger, record, moment), pages, datasets, pictures)
+    states = bench.ledger.image_states.counts([title]).get(title, {})
+    labelers = labelers_of(bench.ledger, record, moment)
+    left_out = bench.ledger.left_out.find(title)
+    text = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states)
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
     publish(create_markdown_artifact, markdown=text, key=key, description=description)
 
@@ -57,8 +61,8 @@ def _pages(bench: Workbench, record: CampaignRecord, platform: Platform) -> Iter
 
 
 def newest(datasets: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Of each name the version that was registered last."""
-    return list({one["name"]: one for one in datasets}.values())
+    """Of each name the version that was exported last."""
+    return list({one["name"]: one for one in datasets if one.get("newest", True)}.values())
 
 
 def summary(
@@ -68,8 +72,11 @@ def summary(
     pages: dict[str, str],
     datasets: list[tuple[str, str, str]],
     pictures: list[str],
+    left_out: LeftOutCounts | None = None,
+    *,
+    image_states: Mapping[str, int] | None = None,
 ) -> str:
-    """The page as markdown. `pictures` are data URLs."""
+    """The page as markdown. `pictures` are data URLs; `image_states` says how many images are not labeled, by state."""
     lines = [f"# {_plain(record.title)}", "", f"**{record.state.value}**"]
     if record.reason:
         lines += ["", f"> {_plain(record.reason)}", "", f"When that is mended: `labelwright resume '{record.title}'`"]
@@ -77,6 +84,7 @@ def summary(
         lines += ["", f"**{outlook.trouble}**"]
     if record.total:
         lines += ["", f"`{_bar(record.done, record.total)}` {record.done:,} of {record.total:,} images labeled"]
+    lines += _lines_of(image_states or {}, record.title)
     facts = []
     if record.state in OPEN:
         if outlook.pace.per_hour:
@@ -92,6 +100,9 @@ def summary(
         lines += [
             f"| {_plain(one.name)} | {one.done:,} of {one.total:,} | {in_words(one.remaining)} |" for one in labelers
         ]
+    if left_out is not None and left_out.rows():
+        lines += ["", "| not in the dataset, or changed | reason | number |", "|---|---|---|"]
+        lines += [f"| {LEFT_OUT[kind]} | {_plain(reason)} | {number:,} |" for kind, reason, number in left_out.rows()]
     if pages:
         lines += ["", *(f"- [{_plain(name)}]({url})" for name, url in pages.items())]
     if datasets:
@@ -100,6 +111,18 @@ def summary(
     for picture in pictures:
         lines += ["", f"![]({picture})"]
     return "\n".join(lines) + "\n"
+
+
+def _lines_of(image_states: Mapping[str, int], title: str) -> list[str]:
+    """A table of images that are not labeled, and what to do with those that failed."""
+    if not image_states:
+        return []
+    lines = ["", "| images that are not labeled | |", "|---|---|"]
+    lines += [f"| {_plain(state)} | {count:,} |" for state, count in image_states.items()]
+    if image_states.get(FAILED) or image_states.get(CANCELLED):
+        command = f"labelwright failed '{title}'"
+        lines += ["", f"Why: `{command}`. Send them again: `{command} --resend`, or leave them out: `--leave-out`"]
+    return lines
 
 
 def _bar(done: int, total: int) -> str:

@@ -21,7 +21,7 @@ from .attention import ask_for_attention
 from .reporting import log
 from .retrying import RETRIED
 from .workbench import the_ledger
-from .working import finishing_lease, waiting_lease
+from .working import campaign_wait, connection_of, connection_wait, finishing_lease, waiting_lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,13 @@ def due_work() -> list[Due]:
     After too many tries a campaign asks for attention.
     """
     ledger, found = the_ledger(), settings()
-    due = []
+    waits, due = ledger.waits.all(), []
     for record in ledger.campaigns.all(WORK):
+        wait = waits.get(campaign_wait(record.title)) or waits.get(connection_wait(connection_of(record)))
+        if wait is not None:
+            until = f"{wait.until:%Y-%m-%d %H:%M} UTC"
+            log().info("%s is not taken up before %s, as the server asks: %s", record.title, until, wait.reason)
+            continue
         if _in_hands(ledger, record.title):
             continue
         work = WORK[record.state]

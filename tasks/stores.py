@@ -48,14 +48,18 @@ def open_store(export: ExportTo, settings: Settings) -> DatasetStore:
 
 
 def store_that_holds(location: str, export: ExportTo, settings: Settings) -> DatasetStore:
-    """The store of a version that was registered, even if the campaign's next ones go elsewhere.
+    """The store of a version that was registered, even if the campaign's next ones go elsewhere."""
+    store, engine = store_kind(location, export)
+    return open_store(export.model_copy(update={"store": store, "engine": engine}), settings)
+
+
+def store_kind(location: str, export: ExportTo) -> tuple[str, str]:
+    """Store and engine of a version that was registered; of the campaign's next one without a location.
 
     Locations tell them apart: a folder is local, SDK v2 answers URIs with the subscription in them, SDK v1 has none.
     """
+    if not location:
+        return export.store, export.engine
     if not location.startswith("azureml://"):
-        changed = {"store": "local"}
-    elif location.startswith("azureml://subscriptions/"):
-        changed = {"store": "azure_ml", "engine": "sdk_v2"}
-    else:
-        changed = {"store": "azure_ml", "engine": "sdk_v1"}
-    return open_store(export.model_copy(update=changed), settings)
+        return "local", export.engine
+    return "azure_ml", "sdk_v2" if location.startswith("azureml://subscriptions/") else "sdk_v1"

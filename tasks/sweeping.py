@@ -13,7 +13,7 @@ from prefect import task
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import Outlook, outlook_of
-from labelwright.platforms import AccessDenied, PlatformUnavailable
+from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
 from labelwright.spec import CampaignSpec
 
 from .looking import read_progress
@@ -75,7 +75,12 @@ def publish_overview(troubles: dict[str, str]) -> None:
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
-    rows = [_row(record, outlook_of(record, histories.get(record.title, []), moment), troubles) for record in records]
+    left_out = ledger.left_out.of_many([record.title for record in records])
+    rows = [
+        _row(record, outlook_of(record, histories.get(record.title, []), moment), troubles)
+        | {"left out": left_out[record.title].short() if record.title in left_out else ""}
+        for record in records
+    ]
     publish_table("all", "campaigns", rows, "Campaigns")
 
 
@@ -100,17 +105,23 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     """Until every image is labeled. Answers the campaign's state.
 
     An outage of the platform is waited out. Raises LabelsLate at the end of the wait; a missed deadline ends no wait.
+    Raises PlatformRefused when the campaign needs a person.
     """
     end = time.monotonic() + wait_hours * 3600
     spec = CampaignSpec.model_validate(the_ledger().campaigns.get(title).spec)
     while True:
+        pause = look_every
         try:
             state = read_progress.fn(title)
         except PlatformUnavailable as error:
+            pause = max(look_every, error.seconds_to_wait())
             log().warning("%s could not be looked at: %s", title, error)
             state = the_ledger().campaigns.get(title).state
         if state in LABELED:
             return state
+        if state in (State.NEEDS_ATTENTION, State.CANCELLED):
+            why = the_ledger().campaigns.get(title).reason or "somebody gave it up"
+            raise PlatformRefused(spec.platform, f"label '{title}'", words=f"it is {state.value}: {why}")
         if time.monotonic() >= end:
             record = the_ledger().campaigns.get(title)
             due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""
@@ -118,4 +129,4 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
                 f"'{title}': {record.done} of {record.total} images are labeled after {wait_hours:g} hours.{due} "
                 "Nothing is lost: run the same again to go on waiting, or let a sweep look"
             )
-        time.sleep(max(0.0, min(look_every, end - time.monotonic())))
+        time.sleep(max(0.0, min(pause, end - time.monotonic())))

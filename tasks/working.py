@@ -9,7 +9,8 @@ from typing import ParamSpec, TypeVar
 
 from prefect.context import FlowRunContext
 
-from labelwright.ledger import campaign_lease
+from labelwright.ledger import CampaignRecord, campaign_lease
+from labelwright.platforms import PlatformUnavailable
 
 from .attention import asking_for_attention
 from .dead_runs import bury
@@ -28,10 +29,21 @@ def at_work_on(title: str, doing: str) -> Iterator[None]:
     Raises CampaignBusy when another run is at it. A run that died is marked, and this one goes on in its place.
     """
     try:
-        with _holding(campaign_lease(title), doing), asking_for_attention(title):
+        with _holding(campaign_lease(title), doing), asking_for_attention(title), keeping_waits(title):
             yield
     finally:
         send_events()
+
+
+@contextmanager
+def keeping_waits(title: str) -> Iterator[None]:
+    """Write down how long a server wants to be left alone: no sweep takes the campaign up before that."""
+    try:
+        yield
+    except PlatformUnavailable as error:
+        if error.not_before is not None and error.seconds_to_wait() > 0:
+            the_ledger().waits.put(campaign_wait(title), error.not_before, str(error))
+        raise
 
 
 @contextmanager
@@ -66,6 +78,21 @@ def _holding(name: str, doing: str) -> Iterator[None]:
     with leases.held(name, holder, str(run.id) if run else None, on_trouble=log().warning):
         bury(leases.taken_over())
         yield
+
+
+def connection_of(record: CampaignRecord) -> str:
+    """The name of the credentials by which a campaign's platform is reached."""
+    return str(record.spec.get("connection") or record.spec.get("platform"))
+
+
+def campaign_wait(title: str) -> str:
+    """The name of the wait that a server asked for while a campaign was worked on."""
+    return f"campaign {title}"
+
+
+def connection_wait(connection: str) -> str:
+    """The name of the wait that a platform asked for when it was looked at."""
+    return f"connection {connection}"
 
 
 def waiting_lease(title: str) -> str:

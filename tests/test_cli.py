@@ -48,6 +48,8 @@ def campaign(tmp_path) -> Path:
         (["run", ".", "--labels", "a", "--labeler", "nobody"], 2, "is no e-mail address"),
         (["run", "nowhere", "--labels", "a", "--labeler", "a@b.c"], 2, "there is no such file"),
         (["status", "nothing"], 1, "knows no campaign 'nothing'"),
+        (["failed", "nothing"], 1, "knows no campaign 'nothing'"),
+        (["failed", "nothing", "--resend", "--leave-out"], 2, "not both"),
         (["labeler-key", "nothing"], 1, "knows no campaign 'nothing'"),
         (["serve", "--host", "0.0.0.0"], 2, "does not listen on 0.0.0.0"),
         (["deploy"], 2, "labelwright up"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
-from labelwright import interventions
+from labelwright import interventions, printing_campaigns, printing_images
 from labelwright.domain import State, Work
 from labelwright.failures import CannotRun
 from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_lease, open_ledger
@@ -138,3 +141,52 @@ def test_nobody_interferes_with_a_run_that_is_at_work(ledger, store, decide):
     with other.held(campaign_lease(TITLE), "the run 'brave-fox'"), pytest.raises(CampaignBusy, match="brave-fox"):
         decide(TITLE)
     assert ledger.campaigns.get(TITLE).state is State.ACTIVE
+
+
+# Images that failed
+
+
+def test_failed_images_are_listed_with_their_reasons_and_nothing_changes(ledger, store):
+    campaign(ledger, store, *LAUNCHED)
+    kept = store.campaigns["c1"]
+    kept.images = {"1": ("1.jpg", None), "2": ("2.jpg", None)}
+    kept.failed = {"2": "403 from store.example/2.jpg"}
+    assert interventions.failed_images(TITLE) == [{"file": "2.jpg", "reason": "403 from store.example/2.jpg"}]
+    assert ledger.campaigns.get(TITLE).state is State.ACTIVE
+
+
+def test_failed_images_of_a_platform_that_tells_them_while_they_are_sent_are_found_elsewhere(
+    ledger, store, monkeypatch
+):
+    campaign(ledger, store, *LAUNCHED)
+    monkeypatch.setattr(interventions, "_platform", lambda record: SimpleNamespace(name="shelf"))
+    with pytest.raises(CannotRun, match="labelwright status 'river'"):
+        interventions.failed_images(TITLE)
+
+
+def test_commands_print_failed_images_and_what_leads_on(ledger, store, capsys):
+    campaign(ledger, store, *LAUNCHED)
+    failed = {"failed on the platform": [("2.jpg", "403 from store.example/2.jpg")], "skipped": [("3.jpg", "by ann")]}
+    ledger.image_states.record(TITLE, failed, only=failed)
+    printing_campaigns.show_campaign(ledger, TITLE, False)
+    shown = capsys.readouterr().out
+    for part in ("2.jpg", "403 from store.example/2.jpg", "3.jpg", "by ann", "labelwright failed 'river' --resend"):
+        assert part in " ".join(shown.split())
+    printing_campaigns.show_campaign(ledger, TITLE, True)
+    told = json.loads(capsys.readouterr().out)["image_states"]
+    assert told["failed on the platform"] == {
+        "count": 1,
+        "images": [{"image": "2.jpg", "reason": "403 from store.example/2.jpg"}],
+    }
+    printing_campaigns.show_campaigns(ledger, True)
+    assert json.loads(capsys.readouterr().out)[0]["image_states"] == {"failed on the platform": 1, "skipped": 1}
+    printing_images.show_states({TITLE: "active", "lake": "exported"}, ledger, True)
+    assert json.loads(capsys.readouterr().out) == {
+        "river": {"state": "active", "images": {"failed on the platform": 1, "skipped": 1}},
+        "lake": {"state": "exported", "images": {}},
+    }
+    printing_images.show_states({TITLE: "active"}, ledger, False)
+    line = " ".join(capsys.readouterr().out.split())
+    assert line == "river: active (1 failed on the platform, 1 skipped: labelwright failed 'river')"
+    printing_images.show_failed(TITLE, [{"file": "2.jpg", "reason": "403"}], "", False)
+    assert "labelwright failed 'river' --leave-out" in " ".join(capsys.readouterr().out.split()).replace("command", "")

@@ -92,12 +92,16 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Look once at every open campaign; finish and export what is completely labeled."""
-    from labelwright import printing
+    from labelwright import printing_campaigns, printing_images
+    from labelwright.ledger import open_ledger
+    from labelwright.settings import settings
 
     states = _in_prefect(
         lambda flows: flows.sweep_campaigns(go_on="here" if finish else "no"), None, as_json, silent=True
     )
-    printing.show_states(states, as_json)
+    ledger = open_ledger(settings().ledger_address())
+    printing_images.show_states(states, ledger, as_json)
+    printing_campaigns.show_left_out_of(ledger, states, as_json)
 
 
 @app.command()
@@ -110,6 +114,30 @@ def finish(title: Title, as_json: AsJson = False) -> None:
 def export(title: Title, as_json: AsJson = False) -> None:
     """Write the files of a labeled campaign and register its datasets."""
     _in_prefect(lambda flows: flows.export_campaign(title), title, as_json)
+
+
+@app.command()
+def failed(
+    title: Title,
+    resend: Annotated[bool, typer.Option("--resend", help="Put new ones in their place.")] = False,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="Go on without them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List images that the platform could not have labeled, with the reasons; send them again, or leave them out."""
+    from labelwright import interventions, printing_images
+
+    if resend and leave_out:
+        raise typer.BadParameter("failed images are sent again (--resend) or left out (--leave-out), not both")
+    rows = interventions.failed_images(title)
+    if rows and (resend or leave_out):
+        rows = _in_prefect(
+            lambda flows: flows.settle_failed_images(title, send_again=resend, leave_out=leave_out),
+            title,
+            as_json,
+            silent=True,
+        )
+    done = "sent again" if resend else "left out" if leave_out else ""
+    printing_images.show_failed(title, rows, done if rows else "", as_json)
 
 
 @app.command()

@@ -13,7 +13,9 @@ datasets = typer.Typer(
 )
 
 Dataset = Annotated[str, typer.Argument(help="The dataset's name, such as river_labels.", metavar="DATASET")]
-Version = Annotated[str | None, typer.Option("--version", help="[default: the one registered last]", metavar="V")]
+Version = Annotated[
+    str | None, typer.Option("--version", help="[default: the newest, which is the one exported last]", metavar="V")
+]
 
 
 @datasets.command("list")
@@ -43,13 +45,14 @@ def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = F
 def datasets_verify(
     dataset: Annotated[str | None, typer.Argument(help="[default: every one]", metavar="[DATASET]")] = None,
     version: Version = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, not only sizes and stored MD5s.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read what was registered back from its store and compare it. Exit code 1 when anything differs."""
+    """Compare every file and image with what was registered. Exit code 1 when anything differs; says how to repair."""
     from labelwright import printing_datasets
     from labelwright.running import verify_registered
 
-    found = verify_registered(dataset, version)
+    found = verify_registered(dataset, version, deep=deep)
     printing_datasets.show_verified(found, as_json)
     if any(one["wrong"] for one in found):
         raise typer.Exit(1)

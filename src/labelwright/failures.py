@@ -144,7 +144,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.local import NotStarted
     from labelwright.platforms import PlatformError, PlatformUnavailable
     from labelwright.settings import SettingsError
-    from labelwright.stores.protocol import ContentMismatch, DatasetGone, UnsafeDataset
+    from labelwright.stores.protocol import ContentMismatch, DatasetGone, ReceiptDamaged, UnsafeDataset
 
     found: list[tuple[type[BaseException], int]] = [
         (SpecError, MISUSED),
@@ -161,6 +161,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (ContentMismatch, FAILED),
         (UnsafeDataset, FAILED),
         (DatasetGone, FAILED),
+        (ReceiptDamaged, FAILED),
     ]
     found += _of_libraries()
     if "labelwright.tasks.sweeping" in sys.modules:

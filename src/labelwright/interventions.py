@@ -10,7 +10,7 @@ from labelwright.datasets.titles import file_stem
 from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
 from labelwright.failures import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
-from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns
+from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns, ResendsImages
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec
 
@@ -64,6 +64,23 @@ def reopen(title: str) -> None:
         platform.reopen_campaign(record.remote_id)
         ledger.effects.forget(title, "finish")
         ledger.campaigns.move(title, State.REOPENED, "given back by a person")
+
+
+def failed_images(title: str) -> list[dict[str, str]]:
+    """File and reason of each image that the platform could not have labeled, as it is now. Changes nothing.
+
+    Raises UnknownCampaign, CannotRun, PlatformError.
+    """
+    record = open_ledger(settings().ledger_address()).campaigns.get(title)
+    if record.remote_id is None:
+        raise CannotRun(f"'{title}' is {record.state.value}, and not on its platform yet: launch it first")
+    platform = _platform(record)
+    if not isinstance(platform, ResendsImages):
+        raise CannotRun(
+            f"on {platform.name} images fail while they are sent: labelwright status '{title}' lists them with their "
+            "reasons among the files that were left out"
+        )
+    return [{"file": one.name, "reason": one.reason} for one in platform.list_failed_images(record.remote_id)]
 
 
 _FORGETTABLE = (State.PLANNED, State.EXPORTED, State.CANCELLED)

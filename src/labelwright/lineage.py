@@ -33,14 +33,16 @@ def known_datasets(ledger: Ledger, title: str | None = None) -> list[dict[str, A
 
 
 def the_dataset(ledger: Ledger, name: str, version: str | None) -> dict[str, Any]:
-    """A registered version by its dataset's name; without a version the one that was registered last."""
+    """A registered version by its dataset's name; without a version the newest, which is the one exported last."""
     there = [one for one in known_datasets(ledger) if one["name"] == name]
-    fitting = [one for one in there if version in (None, one["version"])]
+    fitting = [one for one in there if (version is None and one["newest"]) or one["version"] == version]
     if not fitting:
         known = f"; it has {', '.join(one['version'] for one in there)}" if there else ""
         what = f"version {version} of '{name}'" if version else f"dataset '{name}'"
         raise CannotRun(f"the ledger knows no {what}{known}: see labelwright datasets list")
-    return max(fitting, key=lambda one: one["registered_at"])
+    found = max(fitting, key=lambda one: one["exported_at"])
+    newest = next(one["version"] for one in there if one["newest"] and one["campaign"] == found["campaign"])
+    return found | {"newest_version": newest}
 
 
 def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
                 "labeler": record.spec["labeler"],
                 "labels": _labels(settings, title, entry.image.name),
                 "datasets": [
-                    {"name": one["name"], "version": one["version"], "location": one["location"]}
+                    {key: one[key] for key in ("name", "version", "newest", "location")}
                     for one in ledger.campaigns.datasets(title)
                 ],
             }

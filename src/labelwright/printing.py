@@ -95,15 +95,6 @@ def _bars() -> Progress:
 # Answers
 
 
-def show_states(states: dict[str, str], as_json: bool) -> None:
-    if as_json:
-        show_json(states)
-    elif not states:
-        out.print("No campaign is open.")
-    for title, state in () if as_json else states.items():
-        out.print(f"{escape(title)}: {state}")
-
-
 def show_done(words: str, as_json: bool) -> None:
     if as_json:
         show_json({"done": words})

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from labelwright.domain import OPEN
+from labelwright.domain import OPEN, LeftOutCounts
 from labelwright.printing import err, out, show_json
+from labelwright.printing_images import in_words, show_image_states, states_as_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rich.console import Console
+
     from labelwright.ledger import CampaignRecord, Ledger
     from labelwright.plan import Plan
     from labelwright.settings import Settings
@@ -46,8 +51,17 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
     records = ledger.campaigns.all()
     histories = ledger.campaigns.histories([record.title for record in records])
     outlooks = {record.title: outlook_of(record, histories.get(record.title, [])) for record in records}
+    left_out = ledger.left_out.of_many([record.title for record in records])
+    image_states = ledger.image_states.counts()
     if as_json:
-        show_json([_campaign_as_json(record) | outlooks[record.title].as_facts() for record in records])
+        show_json(
+            [
+                _campaign_as_json(record, left_out.get(record.title))
+                | outlooks[record.title].as_facts()
+                | {"image_states": image_states.get(record.title, {})}
+                for record in records
+            ]
+        )
         return
     if not records:
         out.print("No campaign yet. Begin with: labelwright run FOLDER --labels a,b --labeler x@y.z")
@@ -66,19 +80,25 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
             record.spec["platform"],
             escape(record.spec["labeler"]),
             looked,
-            escape(record.reason or outlook.trouble),
+            escape(
+                record.reason
+                or ", ".join(filter(None, (outlook.trouble, in_words(image_states.get(record.title, {})))))
+            ),
         )
     out.print(table)
+    _print_left_out(left_out, out)
 
 
 def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     from labelwright.ledger import campaign_lease
-    from labelwright.outlook import in_words, labelers_of, outlook_of
+    from labelwright.outlook import in_words as span_in_words
+    from labelwright.outlook import labelers_of, outlook_of
 
     record = ledger.campaigns.get(title)
     datasets, rejects = ledger.campaigns.datasets(title), ledger.manifests.rejects(title)
+    left_out = ledger.left_out.find(title)
     if as_json:
-        told = _campaign_as_json(record) | outlook_of(record, ledger.campaigns.progress(title)).as_facts()
+        told = _campaign_as_json(record, left_out) | outlook_of(record, ledger.campaigns.progress(title)).as_facts()
         told["labelers"] = [
             {
                 "labeler": one.name,
@@ -98,6 +118,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             {"was": m.was, "became": m.became, "at": m.at, "why": m.why} for m in ledger.campaigns.moves(title)
         ]
         told["rejects"] = [{"file": one.name, "reason": one.reason} for one in rejects]
+        told["image_states"] = states_as_json(ledger, title)
         told["datasets"] = datasets
         show_json(told)
         return
@@ -119,7 +140,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             table.add_row("pace", f"{outlook.pace.per_hour:.1f} images an hour")
             table.add_row("expected end", f"{outlook.pace.expected_end:%Y-%m-%d %H:%M} UTC")
         for labeler in labelers_of(ledger, record):
-            left = f", {in_words(labeler.remaining)} left" if labeler.remaining else ""
+            left = f", {span_in_words(labeler.remaining)} left" if labeler.remaining else ""
             table.add_row(f"by {escape(labeler.name)}", f"{labeler.done:,} of {labeler.total:,}{left}")
     if outlook.deadline:
         table.add_row("deadline", f"{outlook.deadline:%Y-%m-%d %H:%M} UTC")
@@ -128,17 +149,22 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
         table.add_row(f"{effect.step} {effect.item}".strip(), done)
     out.print(table)
     _show_rejects([(one.name, one.reason) for one in rejects])
-    _show_labels([Path(one["location"]) for one in datasets])
+    _show_left_out(title, left_out)
+    _show_labels([Path(one["location"]) for one in datasets if one["newest"]])
+    several = len({one["name"] for one in datasets}) < len(datasets)
+    show_image_states(ledger, title)
     for one in datasets:
-        out.print(f"  {escape(one['name'])}, version {one['version']}:\n    {escape(one['location'])}")
+        newest = " (the newest)" if several and one["newest"] else ""
+        out.print(f"  {escape(one['name'])}, version {one['version']}{newest}:\n    {escape(one['location'])}")
 
 
 def _show_labels(locations: list[Path]) -> None:
     """What the newest dataset holds, where its receipt can be read on this machine."""
     receipts = [location / "receipt.json" for location in locations if (location / "receipt.json").is_file()]
-    if not receipts:
+    try:
+        labels = json.loads(receipts[-1].read_text(encoding="utf-8"))["labels"]
+    except (IndexError, OSError, ValueError, KeyError):  # `datasets verify` says what is wrong with it
         return
-    labels = json.loads(receipts[-1].read_text(encoding="utf-8"))["labels"]
     table = Table("label", "objects", "images", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for name, counts in labels["labels"].items():
         table.add_row(escape(name), f"{counts['objects']:,}", f"{counts['images']:,}")
@@ -146,7 +172,31 @@ def _show_labels(locations: list[Path]) -> None:
     out.print(table)
 
 
-def _campaign_as_json(record: CampaignRecord) -> dict[str, Any]:
+def _show_left_out(title: str, counts: LeftOutCounts) -> None:
+    """Shapes that are dropped or changed, by reason, and where each of them is listed."""
+    from labelwright.datasets.left_out_csv import LEFT_OUT_CSV
+    from labelwright.datasets.titles import file_stem
+    from labelwright.settings import settings
+
+    for sentence in counts.sentences():
+        out.print(f"  {escape(sentence)}")
+    details = settings().campaign_folder(file_stem(title)) / LEFT_OUT_CSV
+    if counts.rows() and details.is_file():
+        out.print(f"  each of them: {escape(str(details))}")
+
+
+def show_left_out_of(ledger: Ledger, titles: Iterable[str], as_json: bool) -> None:
+    """What is left out of several campaigns; beside JSON on standard error."""
+    _print_left_out(ledger.left_out.of_many(list(titles)), err if as_json else out)
+
+
+def _print_left_out(left_out: Mapping[str, LeftOutCounts], console: Console) -> None:
+    for title, counts in left_out.items():
+        for sentence in counts.sentences():
+            console.print(f"{escape(title)}: {escape(sentence)}")
+
+
+def _campaign_as_json(record: CampaignRecord, left_out: LeftOutCounts | None) -> dict[str, Any]:
     return {
         "title": record.title,
         "state": record.state.value,
@@ -161,6 +211,7 @@ def _campaign_as_json(record: CampaignRecord) -> dict[str, Any]:
         "remote_id": record.remote_id,
         "created_at": record.created_at.isoformat(),
         "looked_at": record.looked_at.isoformat() if record.looked_at else None,
+        "left_out": (left_out or LeftOutCounts()).to_dict(),
     }
 
 

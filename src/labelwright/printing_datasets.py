@@ -7,6 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from labelwright.domain import LEFT_OUT
 from labelwright.printing import out, show_json
 
 
@@ -17,10 +18,10 @@ def show_datasets(found: list[dict[str, Any]], as_json: bool) -> None:
     if not found:
         out.print("No dataset is registered yet.")
         return
-    table = Table("dataset", "version", "campaign", "store", "registered", box=None, header_style="bold")
+    table = Table("dataset", "version", "", "campaign", "store", "registered", box=None, header_style="bold")
     for one in found:
-        when = str(one["registered_at"])[:16].replace("T", " ")
-        table.add_row(escape(one["name"]), one["version"], escape(one["campaign"]), one["store"], when)
+        when, newest = str(one["registered_at"])[:16].replace("T", " "), "newest" if one["newest"] else ""
+        table.add_row(escape(one["name"]), one["version"], newest, escape(one["campaign"]), one["store"], when)
     out.print(table)
 
 
@@ -37,12 +38,17 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
         "platform": receipt.get("platform", ""),
         "images": f"{images.get('count', 0):,}",
         "objects": f"{labels.get('objects', 0):,}",
+        "newest": "yes, it was exported last" if dataset["newest"] else f"no, that is {dataset['newest_version']}",
         "content hash": dataset["content_hash"],
         "registered": receipt.get("registered_at", ""),
         "code version": receipt.get("code_version", ""),
     }
     for name, value in rows.items():
         table.add_row(name, escape(str(value)))
+    for what, counts in receipt.get("left_out", {}).items():
+        words = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+        if words:
+            table.add_row(LEFT_OUT.get(what, what), escape(words))
     out.print(table)
     files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for one in receipt.get("files", []):
@@ -50,16 +56,26 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
     out.print(files)
 
 
+_MOST_SHOWN = 100
+
+
 def show_verified(found: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        show_json([{key: one[key] for key in ("name", "version", "location", "wrong")} for one in found])
+        keys = ("name", "version", "newest", "location", "wrong", "unchecked", "repair")
+        show_json([{key: one[key] for key in keys} for one in found])
         return
     if not found:
         out.print("No dataset is registered yet.")
     for one in found:
         out.print(f"{escape(one['name'])}, version {one['version']}: {'NOT as' if one['wrong'] else 'as'} registered")
-        for words in one["wrong"]:
+        for words in one["wrong"][:_MOST_SHOWN]:
             out.print(f"  {escape(words)}")
+        if len(one["wrong"]) > _MOST_SHOWN:
+            out.print(f"  ... and {len(one['wrong']) - _MOST_SHOWN:,} more: --json lists all")
+        for words in one["unchecked"]:
+            out.print(f"  not compared: {escape(words)}")
+        if one["repair"]:
+            out.print(f"  to repair: {escape(one['repair'])}")
 
 
 def show_lineage(told: dict[str, Any], as_json: bool) -> None:

@@ -64,6 +64,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.campaign_launch import launch_campaign
     from labelwright.flows.campaign_run import run_campaign
     from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.flows.failed_images import settle_failed_images
     from labelwright.flows.restore_project import restore_project
 
     _refuse_silent_prefect()
@@ -80,6 +81,7 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
                 launch_campaign=launch_campaign,
                 restore_project=restore_project,
                 run_campaign=run_campaign,
+                settle_failed_images=settle_failed_images,
                 sweep_campaigns=sweep_campaigns,
             )
         finally:
@@ -226,15 +228,20 @@ def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str
     return found, datasets.receipt_of(Workbench(found["campaign"]), found["name"], found["version"])
 
 
-def verify_registered(name: str | None, version: str | None) -> list[dict[str, Any]]:
-    """Every registered version, or those of one dataset, with what is `wrong` with it. Raises as `receipt_of`."""
+def verify_registered(name: str | None, version: str | None, *, deep: bool = False) -> list[dict[str, Any]]:
+    """Every registered version, or one of a dataset, with what is `wrong` with it, what was `unchecked`, and how to
+    `repair` it. `deep` reads every byte. Raises as `receipt_of`."""
     from labelwright.lineage import known_datasets, the_dataset
-    from labelwright.tasks.datasets import differences_of
+    from labelwright.tasks.verifying import Verifier
     from labelwright.tasks.workbench import Workbench, the_ledger
 
-    ledger = the_ledger()
+    ledger, verifier = the_ledger(), Verifier(deep=deep)
     wanted = known_datasets(ledger) if name is None else [the_dataset(ledger, name, version)]
-    return [one | {"wrong": differences_of(Workbench(one["campaign"]), one["name"], one["version"])} for one in wanted]
+    found = []
+    for one in wanted:
+        checked = verifier.verify(Workbench(one["campaign"]), one)
+        found.append(one | {"wrong": checked.wrong, "unchecked": checked.unchecked, "repair": checked.repair})
+    return found
 
 
 DEMO_TITLE = "demo-photographs"

@@ -161,6 +161,11 @@ class Settings(BaseSettings):
     labels_page_size: int = Field(1000, ge=1, le=10000, description="Images a page when labels are read.")
     retry_delays: list[float] = Field([2, 10, 30, 60, 120], description="Seconds between the tries of a task.")
     request_timeout: float = Field(60, gt=0, description="Seconds that one request may take.")
+    longest_wait: float = Field(
+        300,
+        ge=0,
+        description="Seconds of a server's Retry-After that a task waits out; a longer one is left to a later sweep.",
+    )
     finish_by: Literal["sweep", "event"] = Field(
         "sweep",
         description="What starts the finishing run: the sweep, or a trigger on the completed event.",

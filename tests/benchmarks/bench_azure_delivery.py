@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     if not (os.environ.get("LABELWRIGHT_AZURITE") or shutil.which("azurite-blob")):
-        print("not measured: it needs Azurite, named by LABELWRIGHT_AZURITE (see the README)")
+        print("not measured: it needs Azurite, named by LABELWRIGHT_AZURITE (see .ci/run)")
         return
     export = neighbour(HERE / "bench_export.py", "bench_export")
     stores = neighbour(HERE.parent / "ingest" / "stores.py", "bench_stores")

@@ -78,6 +78,13 @@ def test_what_lies_outside_is_cut_and_what_cannot_be_is_told(write):
     assert [one.partition(":")[0].partition(" of")[0] for one in left_out] == ["annotation 2", "annotation 3"]
 
 
+def test_a_ring_is_cut_by_geometry_and_may_fall_into_several(write):
+    u = [12, 1, 40, 1, 40, 9, 12, 9, 12, 7, 30, 7, 30, 3, 12, 3]
+    source = CocoSource(write([image(1)], [said(1, 1, segmentation=[u])]), ["dog"])
+    ((one,), _) = source.objects(source.images()[0])
+    assert one.outlines == (((12, 1), (20, 1), (20, 3), (12, 3)), ((12, 9), (12, 7), (20, 7), (20, 9)))
+
+
 def test_a_category_that_is_not_there_is_told_with_those_that_are(write):
     with pytest.raises(CocoRefused, match="'dogs'; it has: dog, cat, person"):
         CocoSource(write([image(1)], [said(1, 1)]), ["dogs"])

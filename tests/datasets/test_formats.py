@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from labelwright.datasets import (
     FORMATS,
     NotDelivered,
+    Split,
     Spool,
     StockedImage,
     UnknownFormat,
@@ -34,7 +35,21 @@ from labelwright.datasets import (
     write_many,
 )
 from labelwright.datasets.automl import growing_fractions, lasting_url
-from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Polygon, Size, WholeImage
+from labelwright.datasets.excluded_csv import write_excluded
+from labelwright.datasets.formats import split_formats
+from labelwright.domain import (
+    Annotation,
+    Box,
+    ExcludedImage,
+    Geometry,
+    ImageState,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Polygon,
+    Size,
+    WholeImage,
+)
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -97,6 +112,55 @@ def test_an_image_that_was_not_delivered_stops_the_writing_and_leaves_no_file(tm
     with pytest.raises(NotDelivered, match="=cmd"):
         write_many(["csv", "coco"], spool.delivered(STOCK), SCHEMA, title="t", folder=tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_no_file_of_any_format_holds_an_excluded_image(tmp_path: Path) -> None:
+    """The first image, and one between two others: also a whole batch of excluded images."""
+    split = Split(60, 20, 20)
+    every = [*FORMATS, *split_formats(split)]
+    for excluded in ({0}, {1}, {0, 1, 2}):
+        spool = Spool(tmp_path / f"spool {excluded}")
+        kept = [image for place, image in enumerate(IMAGES) if place not in excluded]
+        gone = [ExcludedImage(STOCK[place].name, ImageState.GONE) for place in excluded]
+        spool.put_page(1, kept, excluded=gone)
+        stock = [image for place, image in enumerate(STOCK) if place not in excluded]
+        only = Spool(tmp_path / f"only {excluded}")
+        only.put_page(1, kept)
+        written = []
+        for labels, folder in ((spool.delivered(STOCK), "excluded"), (only.delivered(stock), "never there")):
+            out = tmp_path / f"{folder} {excluded}"
+            write_many(every, labels, SCHEMA, title="t", folder=out, split=split)
+            written.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+        assert written[0] == written[1]
+
+
+def test_a_thousand_excluded_images_in_a_row_are_passed_over(tmp_path: Path) -> None:
+    stock = [StockedImage(n, f"{n:04}.png", Size(3, 3), f"{n:064x}") for n in range(1, 1003)]
+    spool = Spool(tmp_path / "spool")
+    ends = [stock[0], stock[-1]]
+    gone = [ExcludedImage(one.name, ImageState.GONE) for one in stock[1:-1]]
+    spool.put_page(1, [LabeledImage(one.name, one.size) for one in ends], excluded=gone)
+    schema = LabelSchema((Label("car", Geometry.ANY),))
+    paths = write_many(["csv", "coco", "images"], spool.delivered(stock), schema, title="t", folder=tmp_path / "out")
+    assert [one["file_name"] for one in json.loads(paths["coco"].read_text())["images"]] == ["0001.png", "1002.png"]
+    assert len(paths["images"].read_text().splitlines()) == 3
+
+
+def test_excluded_images_are_listed_with_their_reasons_and_the_list_goes_when_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "excluded.csv"
+    images = [
+        ExcludedImage("=b, c.png", ImageState.SKIPPED, "skipped in Remo"),
+        ExcludedImage("a.png", ImageState.GONE, 'frame 1 of task "7"'),
+    ]
+    assert write_excluded(path, images) == 2
+    with path.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["image", "state", "reason"],
+            [defuse("=b, c.png"), "skipped", "skipped in Remo"],
+            ["a.png", "gone from the platform", 'frame 1 of task "7"'],
+        ]
+    assert write_excluded(path, []) == 0
+    assert not path.exists()
 
 
 def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:

@@ -8,7 +8,18 @@ import pytest
 from dataset_samples import IMAGES, SCHEMA, STOCK, delivered
 
 from labelwright.datasets import GatePassed, GateRefused, Spool, StockedImage, check, count, dataset_receipt
-from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    ExcludedImage,
+    ImageState,
+    LabeledImage,
+    LeftOutCounts,
+    Mask,
+    Polygon,
+    Size,
+    WholeImage,
+)
 
 
 def refused(tmp_path: Path, images: list[LabeledImage], **expected: int) -> dict[str, list[str]]:
@@ -29,6 +40,38 @@ def test_good_labels_pass_and_are_counted(tmp_path: Path) -> None:
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
     assert refused(tmp_path, IMAGES[1:]) == {"missing": ["a/first.jpg"]}
+
+
+def test_an_excluded_image_is_missing_for_a_reason_and_counts(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put_page(1, IMAGES[1:], excluded=[gone(STOCK[0].name)])
+    labels = spool.delivered(STOCK)
+    assert check(labels, SCHEMA, expected_done=4) == GatePassed(3, 4, 1)
+    assert [image.name for image in labels.images()] == [image.name for image in STOCK[1:]]
+    found = refused(tmp_path, IMAGES[1:], expected_done=4)  # the same without a reason
+    assert found == {"missing": ["a/first.jpg"], "count": ["3 images were read, the platform counts 4"]}
+
+
+def test_an_image_that_is_labeled_and_excluded_is_refused(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put_page(1, IMAGES)
+    spool.put_page(2, (), excluded=[gone(STOCK[0].name)])  # deleted while the pages were read
+    with pytest.raises(GateRefused, match="labeled and excluded") as caught:
+        check(spool.delivered(STOCK), SCHEMA)
+    assert caught.value.findings[0].examples == ["a/first.jpg: gone from the platform, and it has labels"]
+
+
+def test_nothing_is_registered_of_a_campaign_whose_images_are_all_excluded(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    excluded = [gone(STOCK[0].name), *(ExcludedImage(one.name, ImageState.SKIPPED) for one in STOCK[1:])]
+    spool.put_page(1, (), excluded=excluded)
+    with pytest.raises(GateRefused, match="1 gone from the platform, 3 skipped") as caught:
+        check(spool.delivered(STOCK), SCHEMA, expected_done=4)
+    assert "labelwright cancel" in str(caught.value)
+
+
+def gone(name: str) -> ExcludedImage:
+    return ExcludedImage(name, ImageState.GONE, "frame 0 of task 1 was deleted in CVAT", "1/0")
 
 
 def test_an_unknown_image_is_named(tmp_path: Path) -> None:
@@ -139,7 +182,9 @@ def test_the_receipt_lists_few_images_and_sums_up_many(tmp_path: Path) -> None:
         statistics=statistics,
         code_version="1",
         images_manifest=manifest,
+        left_out=LeftOutCounts({"polyline": 3}),
     )
+    assert few["left_out"] == {"shapes": {"polyline": 3}, "changed": {}}
     assert few["images"]["sha256"] == {image.name: image.sha256 for image in STOCK}
     assert few["images"]["manifest"]["file"] == "t_images.csv"
     assert few["labels"]["objects"] == 6
@@ -147,3 +192,24 @@ def test_the_receipt_lists_few_images_and_sums_up_many(tmp_path: Path) -> None:
     summed = dataset_receipt(campaign={}, platform="p", stock=many, statistics=statistics, code_version="1")
     assert summed["images"]["count"] == 1001
     assert "sha256" not in summed["images"]
+
+
+def test_a_receipt_lists_excluded_images_and_counts_them_by_state(tmp_path: Path) -> None:
+    many = [ExcludedImage(f"{n}.jpg", ImageState.SKIPPED, "skipped in Remo") for n in range(1500)]
+    receipt = dataset_receipt(
+        campaign={},
+        platform="p",
+        stock=STOCK[1:],
+        statistics=count(delivered(tmp_path), SCHEMA),
+        code_version="1",
+        excluded=[gone(STOCK[0].name), *many],
+    )
+    assert receipt["images"]["count"] == 3
+    excluded = receipt["excluded"]
+    assert (excluded["count"], excluded["by_state"]) == (1501, {"gone from the platform": 1, "skipped": 1500})
+    assert len(excluded["images"]) == 1000
+    assert excluded["images"][0] == {
+        "image": STOCK[0].name,
+        "state": "gone from the platform",
+        "reason": "frame 0 of task 1 was deleted in CVAT",
+    }

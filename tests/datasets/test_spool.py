@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelwright.datasets import Spool, SpoolDamaged, StockedImage
-from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    ExcludedImage,
+    ImageState,
+    LabeledImage,
+    Mask,
+    Polygon,
+    ShapeNotice,
+    Size,
+    WholeImage,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 NUMBER = st.floats(-1e9, 1e9) | st.integers(-1000, 1000)
@@ -174,3 +185,15 @@ def test_a_killed_writer_leaves_the_old_page(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2  # the unfinished file is there, and is not taken for a page
     assert spool.pages() == (1,)
     assert list(spool.images()) == IMAGES[:1]
+
+
+def test_notices_are_kept_in_their_page_and_dropped_with_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    notice = ShapeNotice("polyline", "a.jpg", "shape 3 of task 1, frame 0 (a.jpg): polyline")
+    skipped = ExcludedImage("b.jpg", ImageState.SKIPPED, "skipped by ann", "17")
+    spool.put_page(1, [], left_out=[notice], excluded=[skipped])
+    spool.put_page(2, [], left_out=[ShapeNotice("cut", "c.jpg", "was cut", dropped=False)])
+    assert [one.reason for one in spool.left_out()] == ["polyline", "cut"]
+    assert list(spool.excluded()) == [skipped]
+    spool.keep_only([1])
+    assert list(spool.left_out()) == [notice]

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labelwright.domain import Progress, is_overdue, is_stalled, pace_of
 
@@ -33,7 +35,34 @@ def test_nobody_can_tell_the_end_of_a_campaign_that_never_moved():
 
 def test_the_rate_is_that_of_the_last_week():
     fast_then_slow = history((0, 0), (10, 500), (300, 510), (340, 520), total=600)
-    assert pace_of(fast_then_slow, at(340)).per_hour == pytest.approx(20 / 168)
+    of_the_interval_that_began_before = 10 * (300 - 172) / (300 - 10)
+    assert pace_of(fast_then_slow, at(340)).per_hour == pytest.approx((of_the_interval_that_began_before + 10) / 168)
+
+
+def test_only_the_share_of_an_interval_inside_the_last_week_counts():
+    one_look = history((0, 0), (30 * 24 + 1, 900), total=1000)  # 37 days ago, and 6 days 23 hours ago
+    pace = pace_of(one_look, at(37 * 24))
+    assert pace.per_hour == pytest.approx(900 / 721)
+    assert pace.remaining == pytest.approx(timedelta(hours=100 * 721 / 900), abs=timedelta(seconds=1))
+
+
+def test_a_rest_longer_than_the_usual_interval_lowers_the_rate():
+    one_hour_of_work = history((0, 0), (0.5, 30), (1, 60))
+    assert pace_of(one_hour_of_work, at(1.5)).per_hour == pytest.approx(60)
+    assert pace_of(one_hour_of_work, at(13)).per_hour == pytest.approx(60 / 12.5)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(0, 50)), min_size=1, max_size=12),
+    st.integers(0, 400),
+)
+def test_no_rate_is_higher_than_the_fastest_interval(steps, rest):
+    points, hours, done = [(0, 0)], 0, 0
+    for gap, gained in steps:
+        hours, done = hours + gap, done + gained
+        points.append((hours, done))
+    rate = pace_of(history(*points, total=10_000), at(hours + rest)).per_hour
+    assert rate is None or rate <= max(gained / gap for gap, gained in steps) * (1 + 1e-9)
 
 
 def test_images_that_were_given_back_are_not_counted_against_the_rate():

@@ -18,6 +18,7 @@ from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.flows.campaign_sweep import sweep_campaigns
 from labelwright.labelers import LabelerKeys
+from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.workbench import the_ledger
 from tests.stores.azure import Azure, azure_at_hand, python_of, workspace
@@ -147,7 +148,7 @@ def test_what_sdk_v1_registers_points_to_paths_that_hold_the_hash(azure, tmp_pat
 @pytest.mark.parametrize("engine", ENGINES)
 def test_another_content_is_another_version_and_leaves_the_first_one_as_it_was(azure, tmp_path, engine):
     export_river(tmp_path, engine)
-    before = {name: azure.read(name) for name in azure.names()}
+    before = {name: azure.read(name) for name in azure.names() if not name.endswith(".latest.json")}
     versions = [one["version"] for one in the_ledger().campaigns.datasets("river") if one["name"] == "river_labels"]
     launch_campaign(river(tmp_path, engine, formats=["csv", "mltable"]))
     export_campaign("river")
@@ -156,10 +157,43 @@ def test_another_content_is_another_version_and_leaves_the_first_one_as_it_was(a
     assert len(now) == 2
     assert {name: azure.read(name) for name in before} == before
 
-    # Back to the first content: the version that exists, not a third one.
+    # Back to the first content: the version that exists, not a third one, and it is the newest now.
     launch_campaign(river(tmp_path, engine))
     export_campaign("river")
     assert [one["version"] for one in the_ledger().campaigns.datasets("river") if one["name"] == "river_labels"] == now
+    newest = {one["name"]: one["version"] for one in the_ledger().campaigns.datasets("river") if one["newest"]}
+    assert newest["river_labels"] == now[0]
+    assert json.loads(azure.read("label_sets/river_labels.latest.json"))["newest"]["version"] == now[0]
+    assert command("datasets", "verify") == 0
+
+
+def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_the_next_export_repairs_them(
+    azure, tmp_path, capfd
+):
+    export_river(tmp_path, "sdk_v2")
+    images = [name for name in azure.names("image_sets/river/") if not name.endswith(".json")]
+    contents = {name: azure.read(name) for name in images}
+    azure.container.delete_blob(images[0])
+    azure.container.upload_blob(images[4], b"another picture", overwrite=True)
+    capfd.readouterr()
+    assert command("datasets", "verify") == 1
+    told = " ".join(capfd.readouterr().out.split())
+    assert "photo-000.jpg is not in the store" in told
+    assert "holds 15 bytes under this name" in told
+    assert "labelwright export 'river' sends the images again" in told
+    written = azure.ml.writes()
+    export_campaign("river")
+    assert {name: azure.read(name) for name in images} == contents
+    assert azure.ml.writes() == written
+    assert command("datasets", "verify", "--deep") == 0
+    # The batch without damage was not brought again.
+    runs = task_runs()
+    assert runs["keep images 1-3 of river"] == 1
+    # What the source no longer has cannot be repaired, and the command says which image and why.
+    azure.container.delete_blob(images[0])
+    (tmp_path / "photos" / "photo-000.jpg").write_bytes(b"changed")
+    with pytest.raises(PlatformRefused, match=r"photo-000\.jpg: cannot be repaired: the file has changed"):
+        export_campaign("river")
 
 
 def test_every_retry_is_prefects_own(azure, tmp_path):

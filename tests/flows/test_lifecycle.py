@@ -457,6 +457,72 @@ def test_an_image_leads_to_its_labels_and_datasets_and_what_is_registered_can_be
     assert "at least 6" in command(capsys, "datasets", "lineage", "xyz", code=2)
 
 
+def test_what_was_exported_last_is_the_newest_everywhere(river, tmp_path, capsys):
+    def export(*formats: str) -> list[dict[str, str]]:
+        told = {"folder": str(tmp_path / "datasets"), "formats": list(formats)}
+        launch_campaign(make_spec("river", tmp_path / "photos", tmp_path / "datasets", export=told))
+        return export_campaign("river")
+
+    launch_campaign(river)
+    label()
+    sweep_campaigns()
+    first = ledger().campaigns.datasets("river")[1]
+    home = tmp_path / "datasets" / "river_labels"
+    assert [one["version"] for one in export("csv")] == ["1", "2"]
+    assert (home / "latest").readlink() == Path("v2")
+    # The first content again: no third version, and the first one is the newest.
+    assert [one["version"] for one in export("csv", "coco", "jsonl", "mltable")] == ["1", "1"]
+    assert (home / "latest").readlink() == Path("v1")
+    assert json.loads((home / "latest.json").read_text())["content_hash"] == first["content_hash"]
+    labels = [one for one in ledger().campaigns.datasets("river") if one["name"] == "river_labels"]
+    assert [(one["version"], one["newest"]) for one in labels] == [("1", True), ("2", False)]
+    assert json.loads(command(capsys, "datasets", "show", "river_labels", "--json"))["version"] == "1"
+    assert "no, that is 1" in command(capsys, "datasets", "show", "river_labels", "--version", "2")
+    listed = json.loads(command(capsys, "datasets", "list", "--json"))
+    assert [(one["version"], one["newest"]) for one in listed if one["name"] == "river_labels"] == [
+        ("1", True),
+        ("2", False),
+    ]
+    assert "river_labels, version 1 (the newest)" in command(capsys, "status", "river")
+    assert command(capsys, "datasets", "verify").count("as registered") == 3
+    before = ledger().campaigns.datasets("river")
+    export_campaign("river")
+    assert ledger().campaigns.datasets("river") == before, "an export without a change changes nothing"
+
+
+def test_damage_in_the_store_is_found_and_the_next_export_repairs_it(river, tmp_path, capsys):
+    launch_campaign(river)
+    label()
+    sweep_campaigns()
+    version = tmp_path / "datasets" / "river_labels" / "v1"
+    whole = (version / "river_labels.csv").read_bytes()
+    (version / "river_labels.csv").unlink()
+    (version / "receipt.json").chmod(0o644)
+    (version / "receipt.json").write_text("{}")
+    told = " ".join(command(capsys, "datasets", "verify", "river_labels", code=1).split())
+    assert "receipt.json is damaged" in told
+    assert "to repair: labelwright export 'river'" in told
+    assert "receipt.json is damaged" in command(capsys, "datasets", "show", "river_labels", code=1)
+    assert command(capsys, "status", "river")
+    export_campaign("river")
+    assert (version / "river_labels.csv").read_bytes() == whole
+    assert json.loads((version / "receipt.json").read_text())["campaign"]["title"] == "river"
+    told = " ".join(command(capsys, "datasets", "verify", "--deep").split())
+    assert told.count("as registered") == 2
+    assert "not compared" not in told, "the service sends its images back"
+    # The images are the embedded service's: one whose bytes were replaced there is found by reading it.
+    (image,) = [path for path in (tmp_path / "home" / "service").rglob("*") if _is_photo(path, tmp_path)][:1]
+    image.chmod(0o644)
+    image.write_bytes(image.read_bytes()[:-1] + b"x")
+    assert "not compared: the images' bytes" in command(capsys, "datasets", "verify", "river_images")
+    told = command(capsys, "datasets", "verify", "river_images", "--deep", code=1)
+    assert "restore them there" in " ".join(told.split())
+
+
+def _is_photo(path: Path, tmp_path: Path) -> bool:
+    return path.is_file() and path.read_bytes() == (tmp_path / "photos" / "photo-000.jpg").read_bytes()
+
+
 def command(capsys, *words: str, code: int = 0) -> str:
     """What `labelwright WORDS` prints, in this process."""
     capsys.readouterr()

@@ -98,7 +98,8 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, riv
 
     folder = tmp_path / "datasets" / "river_labels" / "v1"
     table = read_labels_csv(folder / "river_labels.csv")
-    assert len(table["file_name"].unique()) == 7
+    assert len(table["file_name"].unique()) == 6
+    assert "photo-005.jpg" not in set(table["file_name"]), "it was skipped: nobody knows what is on it"
     assert "second/photo-000.jpg" in set(table["file_name"])
     assert set(table["label"]) == {"sailing Boat", ""}
     coco = COCO(str(folder / "river_coco.json"))
@@ -106,9 +107,33 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, riv
     assert {image["file_name"]: (image["width"], image["height"]) for image in coco.imgs.values()}[
         "second/photo-000.jpg"
     ] == (40, 60)
-    assert len(coco.imgs) == 7
+    assert len(coco.imgs) == 6
     assert len(coco.anns) == 5
+    excluded = json.loads((folder / "receipt.json").read_text())["excluded"]
+    assert excluded["images"] == [{"image": "photo-005.jpg", "state": "skipped", "reason": "skipped in Remo"}]
     assert all(one["area"] == one["bbox"][2] * one["bbox"][3] > 0 for one in coco.anns.values())
+
+
+def test_what_is_reopened_or_deleted_after_the_export_is_noticed_by_the_next_sweep(server, river, tmp_path):
+    launch_campaign(river)
+    label(server)
+    assert sweep_campaigns() == {"river": "exported"}
+    assert sweep_campaigns() == {}
+    remote = the_ledger().campaigns.get("river").remote_id
+    (dataset,) = server.world.datasets.values()
+    first, second, *_ = sorted(dataset.pictures.values(), key=lambda one: one.name)
+    Labeler(server.url).say(remote, str(first.id), {"objects": []}, "not_annotated")
+    assert sweep_campaigns() == {"river": "reopened"}
+    assert the_ledger().campaigns.moves("river")[-1].why == "given back on the platform"
+    Labeler(server.url).say(remote, str(first.id), {"objects": []}, "done")
+    assert sweep_campaigns() == {"river": "exported"}
+    with server.lock:
+        del dataset.pictures[second.id]
+    assert sweep_campaigns() == {"river": "exported"}
+    assert sweep_campaigns() == {}, "and once is enough"
+    receipt = json.loads((tmp_path / "datasets" / "river_labels" / "v3" / "receipt.json").read_text())
+    assert receipt["images"]["count"] == 5
+    assert receipt["excluded"]["by_state"] == {"gone from the platform": 1, "skipped": 1}
 
 
 @pytest.mark.slow

@@ -205,8 +205,13 @@ def test_failed_images_are_listed_with_their_reason_and_sent_again_when_somebody
     scale.live.fail(tasks["photo-004.jpg"], 404)
     scale.live.cancel(tasks["photo-005.jpg"], {})
     label(scale, *(f"photo-00{number}.jpg" for number in (0, 2, 3, 6)))
-    assert sweep_campaigns() == {"river": "active"}
+    assert sweep_campaigns() == {"river": "needs attention"}
     assert (record().done, record().total) == (4, 7)
+    assert "2 failed and 1 cancelled on the platform" in record().reason
+    assert "labelwright failed 'river' --resend" in record().reason
+    assert the_ledger().image_states.counts() == {
+        "river": {"cancelled on the platform": 1, "failed on the platform": 2}
+    }
     listed = {row["file"]: row["reason"] for row in settle_failed_images("river")}
     assert set(listed) == {"photo-001.jpg", "photo-004.jpg", "photo-005.jpg"}
     assert "could not be downloaded" in listed["photo-001.jpg"]

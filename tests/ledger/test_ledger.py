@@ -4,6 +4,7 @@ import multiprocessing
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -74,6 +75,50 @@ def test_a_dataset_registered_twice_stands_once(ledger, river):
     for _ in range(2):
         ledger.campaigns.record_dataset(river, "river_labels", "1", "/datasets/river_labels/v1", "c" * 64)
     assert [one["version"] for one in ledger.campaigns.datasets(river)] == ["1"]
+
+
+def newest(ledger, title) -> list[str]:
+    return [one["version"] for one in ledger.campaigns.datasets(title) if one["newest"]]
+
+
+def test_the_version_exported_last_is_the_newest_whichever_was_registered_last(ledger, river):
+    def export(version: str, serial: int, store: str = "local /datasets") -> None:
+        location, digest = f"/datasets/river_labels/v{version}", version * 64
+        ledger.campaigns.record_dataset(
+            river, "river_labels", version, location, digest, store=store, serial=serial, receipt_sha256=digest
+        )
+
+    export("1", 10)
+    export("2", 11)
+    assert newest(ledger, river) == ["2"]
+    export("1", 12)
+    assert newest(ledger, river) == ["1"]
+    first = ledger.campaigns.datasets(river)
+    export("1", 12)
+    assert ledger.campaigns.datasets(river) == first, "said twice it changes nothing"
+    export("2", 11)
+    assert newest(ledger, river) == ["1"], "an exporter that comes late with a lower number changes nothing"
+    export("2", 3, store="local /elsewhere")
+    assert newest(ledger, river) == ["2"], "numbers of different stores are not compared"
+    assert [one["receipt_sha256"] for one in ledger.campaigns.datasets(river)] == ["1" * 64, "2" * 64]
+
+
+def test_a_version_that_is_registered_at_another_place_has_moved(ledger, river):
+    for place in ("/old", "/new"):
+        ledger.campaigns.record_dataset(river, "river_labels", "1", f"{place}/river_labels/v1", "c" * 64)
+    assert [one["location"] for one in ledger.campaigns.datasets(river)] == ["/new/river_labels/v1"]
+
+
+def test_a_wait_holds_until_its_time_and_a_shorter_one_does_not_end_it(ledger):
+    moment = datetime.now(UTC)
+    ledger.waits.put("campaign river", moment + timedelta(hours=2), "it answered 429")
+    ledger.waits.put("campaign river", moment + timedelta(hours=1), "it answered 503")
+    ledger.waits.put("campaign sea", moment - timedelta(seconds=1), "it answered 429")
+    found = ledger.waits.find("campaign river")
+    assert (found.until, found.reason) == (moment + timedelta(hours=2), "it answered 429")
+    assert list(ledger.waits.all()) == ["campaign river"]
+    ledger.waits.forget("campaign river")
+    assert ledger.waits.find("campaign river") is None
 
 
 # Manifest
@@ -237,3 +282,32 @@ def test_processes_may_make_the_ledger_at_the_same_moment(url):
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
     assert len(Ledger(url).campaigns.all()) == 4
+
+
+# Images that are not labeled
+
+
+def test_images_are_kept_by_state_with_their_reasons_and_go_with_their_campaign(ledger, river):
+    states = ledger.image_states
+    failed = [(f"{number}.jpg", "403") for number in range(1500)]
+    states.record(river, {"failed": failed, "skipped": [("a.jpg", "by ann")]}, only=["failed", "cancelled", "skipped"])
+    states.record(river, {"gone": [("b.jpg", "")]}, only=["gone"])
+    assert states.counts() == {river: {"failed": 1500, "gone": 1, "skipped": 1}}
+    assert states.counts(["sea"]) == {}
+    assert len(states.images(river)["failed"]) == 1000
+    assert states.images(river)["skipped"] == [("a.jpg", "by ann")]
+    states.record(river, {}, only=["failed"])
+    assert states.counts([river]) == {river: {"gone": 1, "skipped": 1}}
+    ledger.campaigns.forget(river)
+    assert states.counts() == {}
+
+
+def test_counts_without_names_keep_the_names_that_are_there_while_the_number_is_right(ledger, river):
+    states = ledger.image_states
+    states.record(river, {"skipped": [("a.jpg", "by ann")]}, only=["skipped"])
+    assert not states.record_counts(river, {"skipped": 1, "gone": 0})
+    assert states.images(river) == {"skipped": [("a.jpg", "by ann")]}
+    assert states.record_counts(river, {"skipped": 2, "gone": 3})
+    assert (states.counts()[river], states.images(river)) == ({"gone": 3, "skipped": 2}, {"gone": [], "skipped": []})
+    assert states.record_counts(river, {"skipped": 0, "gone": 0})
+    assert states.counts() == {}

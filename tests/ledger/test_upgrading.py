@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.engine import Engine
 
-from labelwright.domain import State
+from labelwright.domain import LeftOutCounts, State
 from labelwright.ledger import Ledger, LedgerError
 from labelwright.ledger.tables import SCHEMA_VERSION, metadata
 from labelwright.ledger.upgrading import UPGRADES
@@ -156,3 +156,13 @@ def test_a_ledger_of_a_later_version_is_refused_and_left_alone(url):
         Ledger(url)
     assert not inspect(engine).has_table("leases")
     engine.dispose()
+
+
+@pytest.mark.parametrize("version", KEPT)
+def test_counts_of_what_is_left_out_are_kept_from_version_4_on(url, version):
+    lay_down(url, version).dispose()
+    ledger = Ledger(url)
+    assert ledger.left_out.find("river").shapes == ({"polyline": 3} if version >= "4" else {})
+    ledger.left_out.record("river", LeftOutCounts({"cuboid": 1}))
+    assert ledger.left_out.find("river").shapes == {"cuboid": 1}
+    ledger.close()

@@ -29,6 +29,8 @@ class CampaignApiHarness(Harness):
     expected = frozenset(
         {
             "Platform",
+            "FindsDeletedImages",
+            "ListsLabels",
             "KeepsImageSets",
             "FinishesCampaigns",
             "ReopensCampaigns",

@@ -28,10 +28,12 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
     CampaignOrder,
     DeletesCampaigns,
+    FindsDeletedImages,
     FinishesCampaigns,
     ImageToSend,
     KeepsImageSets,
     LabelerAccess,
+    ListsLabels,
     Platform,
     RecoversAccess,
     RemoteCampaign,
@@ -475,6 +477,19 @@ class PlatformContract(ContractSuite):
         job = make_job(harness)
         assert job.platform.campaign_page(job.campaign.id).startswith("http")
         assert "@" not in job.platform.campaign_page(job.campaign.id)
+
+    @needing(FindsDeletedImages)
+    def test_images_that_are_there_are_not_deleted_however_often_they_are_asked_for(self, harness: Harness) -> None:
+        job = make_job(harness)
+        for platform in (harness.platform(), harness.platform(small_pages=True)):
+            assert dict(platform.deleted_images(job.campaign.id, job.images)) == {}  # type: ignore[attr-defined]
+            assert dict(platform.deleted_images(job.campaign.id, [])) == {}  # type: ignore[attr-defined]
+
+    @needing(ListsLabels)
+    def test_the_labels_of_a_campaign_are_told_as_they_were_ordered(self, harness: Harness) -> None:
+        job = make_job(harness)
+        told = job.platform.list_labels(job.campaign.id)
+        assert set(told.names) == set(harness.labels.names)
 
     @needing(FinishesCampaigns)
     def test_a_completed_campaign_can_be_finished_once_or_twice(self, harness: Harness) -> None:

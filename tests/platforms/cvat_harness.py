@@ -26,6 +26,8 @@ class CvatHarness(Harness):
     expected = frozenset(
         {
             "Platform",
+            "FindsDeletedImages",
+            "ListsLabels",
             "TakesImages",
             "FinishesCampaigns",
             "ReopensCampaigns",

@@ -23,7 +23,9 @@ def credential(server: GetiServer) -> tuple[str, Secret]:
 class GetiHarness(Harness):
     """Speaks to the stand-in through `proxy`; labels go to it directly."""
 
-    expected = frozenset({"Platform", "TakesImages", "FinishesCampaigns", "DeletesCampaigns"})
+    expected = frozenset(
+        {"Platform", "FindsDeletedImages", "ListsLabels", "TakesImages", "FinishesCampaigns", "DeletesCampaigns"}
+    )
     nowhere = "0" * 24
     tells_in_the_order_of_images = False  # several are sent at a time
 

@@ -61,7 +61,18 @@ def objects(annotations: Sequence[Annotation]) -> dict[str, Any]:
 class RemoHarness(Harness):
     """A Remo at `server`, asked through `proxy`; labelers speak to it directly."""
 
-    expected = frozenset({"Platform", "TakesImages", "TakesPredictions", "DeletesCampaigns", "ShowsCampaigns"})
+    expected = frozenset(
+        {
+            "Platform",
+            "FindsDeletedImages",
+            "ListsLabels",
+            "RecallsImages",
+            "TakesImages",
+            "TakesPredictions",
+            "DeletesCampaigns",
+            "ShowsCampaigns",
+        }
+    )
     seen = (Annotation("plastic", Box(1, 2, 11, 12)), Annotation("wood", Box(3, 4, 30, 20)))
     nowhere = "999999999-999999999"
     tells_in_the_order_of_images = False

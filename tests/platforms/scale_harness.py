@@ -20,7 +20,17 @@ HASTE = {"back_off_seconds": 0.01, "patience_seconds": 2.0, "requests_per_second
 
 class ScaleHarness(Harness):
     expected = frozenset(
-        {"Platform", "TakesImages", "BillsTasks", "ResendsImages", "RecallsImages", "TellsReviews", "OpensWebhooks"}
+        {
+            "Platform",
+            "FindsDeletedImages",
+            "ListsLabels",
+            "TakesImages",
+            "BillsTasks",
+            "ResendsImages",
+            "RecallsImages",
+            "TellsReviews",
+            "OpensWebhooks",
+        }
     )
     seen = (
         Annotation("plastic", Box(1, 2.5, 11, 12), attributes={"wet": "yes"}),

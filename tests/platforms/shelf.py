@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from labelwright.domain import Annotation, LabeledImage, Size
+from labelwright.domain import Annotation, ExcludedImage, ImageState, LabeledImage, Size
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    FailedImage,
     ImageToSend,
     LabelerProgress,
     LabelsPage,
+    PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
@@ -38,6 +40,12 @@ class Kept:
     """By id: the name that the platform shows, and what was sent."""
     batches: dict[int, RemoteBatch] = field(default_factory=dict)
     labels: dict[str, tuple[Annotation, ...]] = field(default_factory=dict)
+    excluded: dict[str, tuple[ImageState, str]] = field(default_factory=dict)
+    """By id: images that were skipped, or deleted in a way that leaves a mark, and what the platform says."""
+    offered: list[str] | None = None
+    """Labels that labelers can choose from; None: as they were ordered."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """By id: images that could not be labeled, and why."""
 
 
 @dataclass
@@ -105,22 +113,65 @@ class Shelf:
 
     def read_campaign(self, campaign: str) -> RemoteCampaign:
         kept = self._kept(campaign)
-        done, total, who = len(kept.labels), len(kept.images), kept.order.labeler
+        done, total, who = len(kept.labels | kept.excluded), len(kept.images), kept.order.labeler
+        states = [state for state, _ in kept.excluded.values()]
         state = kept.state
         if state is RemoteState.ACTIVE and done == total > 0:
             state = RemoteState.COMPLETED
         return RemoteCampaign(
-            campaign, kept.order.title, state, done, total, labelers=(LabelerProgress(who, done, total),)
+            campaign,
+            kept.order.title,
+            state,
+            done,
+            total,
+            labelers=(LabelerProgress(who, done, total),),
+            failed=len(kept.failed),
+            skipped=states.count(ImageState.SKIPPED),
+            gone=states.count(ImageState.GONE),
         )
 
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
         kept, first = self._kept(campaign), int(cursor or 0)
-        ids = [id for id in kept.images if id in kept.labels]
+        ids = [id for id in kept.images if id in kept.labels or id in kept.excluded]
+        these = ids[first : first + self._page]
         page = tuple(
             LabeledImage(kept.images[id][0], Size(40, 30), kept.labels[id], id)
-            for id in ids[first : first + self._page]
+            for id in these
+            if id not in kept.excluded
         )
-        return LabelsPage(page, str(first + self._page) if len(ids) > first + self._page else None)
+        excluded = tuple(
+            ExcludedImage(kept.images[id][0], *kept.excluded[id], id) for id in these if id in kept.excluded
+        )
+        following = str(first + self._page) if len(ids) > first + self._page else None
+        return LabelsPage(page, following, excluded=excluded)
+
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        kept = self._kept(campaign)
+        return {id: "deleted from the shelf" for id in images if id not in kept.images}
+
+    def list_labels(self, campaign: str) -> PlatformLabels:
+        kept = self._kept(campaign)
+        return PlatformLabels(tuple(kept.order.labels.names if kept.offered is None else kept.offered))
+
+    def list_failed_images(self, campaign: str) -> Iterator[FailedImage]:
+        kept = self._kept(campaign)
+        for id, why in kept.failed.items():
+            shown, sent = kept.images[id]
+            yield FailedImage(id, sent.image.name if sent else shown, why)
+
+    def send_again(self, campaign: str, images: Sequence[ImageToSend]) -> Sequence[tuple[str, str]]:
+        kept = self._kept(campaign)
+        names = {one.image.name for one in images}
+        again = [id for id in kept.failed if kept.images[id][1].image.name in names]
+        for id in again:
+            del kept.failed[id]
+        return [(kept.images[id][1].image.name, id) for id in again]
+
+    def leave_out(self, campaign: str, images: Sequence[str]) -> None:
+        kept = self._kept(campaign)
+        for id in images:
+            kept.failed.pop(id, None)
+            kept.images.pop(id, None)
 
     def finish_campaign(self, campaign: str) -> None:
         if self.read_campaign(campaign).state not in (RemoteState.COMPLETED, RemoteState.FINISHED):

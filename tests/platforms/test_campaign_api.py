@@ -3,15 +3,17 @@ breaking in every way that the proxy knows."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
+from labelwright.platforms import NotFound
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 
-from .campaign_api_harness import CampaignApiHarness
+from .campaign_api_harness import CampaignApiHarness, _picture
 from .contract import PlatformContract
 from .contract_faults import FaultContract
 from .proxy import FaultProxy
@@ -32,3 +34,11 @@ class TestContract(PlatformContract):
 
 class TestFaults(FaultContract):
     """On one that breaks."""
+
+
+def test_an_image_is_read_back_byte_by_byte(harness: CampaignApiHarness) -> None:
+    """The service answers with a signed address, which is asked without the credential."""
+    platform, image = harness.platform(), harness.stock()[0]
+    assert platform.read_image(image.id) == hashlib.sha256(_picture(image.name)).hexdigest()
+    with pytest.raises(NotFound):
+        platform.read_image("999999")

@@ -217,6 +217,24 @@ def test_labels_are_read_and_images_that_nobody_looked_at_are_not_among_them() -
     assert page.next == "2"
 
 
+@pytest.mark.parametrize(("total", "gone"), [(2, ["7"]), (3, [])], ids=["all are listed", "the listing is cut off"])
+def test_an_image_that_vanished_is_found_when_the_listing_is_whole(total: int, gone: list[str]) -> None:
+    items = [LABELED, LABELED | {"image_id": 2, "file_name": "b.png", "objects": None}]
+    counted = CAMPAIGN | {"progress": {"done": 1, "total": total}}
+    with scripted(said({"images": items}), said(counted)) as server:
+        found = client(server).deleted_images("3", ["1", "2", "7"])
+    assert list(found) == gone
+
+
+def test_the_labels_of_a_campaign_are_told_where_the_server_tells_them() -> None:
+    with scripted(said(CAMPAIGN | {"labels": ["Plastic", "Wood"]})) as server:
+        told = client(server).list_labels("3")
+    assert told is not None
+    assert told.names == ("Plastic", "Wood")
+    with scripted(said(CAMPAIGN)) as server:
+        assert client(server).list_labels("3") is None
+
+
 def _with(path: str, value: Any) -> Any:
     item = deepcopy(LABELED)
     place: Any = item
@@ -230,16 +248,12 @@ def _with(path: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        (_with("objects.0.bounding_box.xmax", 5), "objects[0] of image 'car.png' cannot be: box is inverted"),
-        (_with("objects.0.bounding_box.xmin", float("nan")), "of image 'car.png' cannot be: box: xmin is not a number"),
-        (_with("objects.0.bounding_box.xmax", float("inf")), "box: xmax is infinite"),
         (_with("objects.0.bounding_box.xmax", 10**400), "xmax is too large a number"),
         (_with("objects.0.bounding_box.xmax", "57"), "images[0].objects[0].bounding_box.xmax is a text, not a number"),
         (_with("objects.0.bounding_box", None), "images[0].objects[0].bounding_box is null, not an object"),
         (_with("objects.0.confidence", 1.5), "of image 'car.png' cannot be: confidence is a fraction"),
         (_with("objects.0.confidence", True), "confidence is true or false, not a number"),
         (_with("objects.0.label", ""), "of image 'car.png' cannot be: an annotation needs a label"),
-        (_with("objects.0.polygon", [[0, 0], [4, 4], [4, 0], [0, 4]]), "of image 'car.png' cannot be: polygon crosses"),
         (_with("objects.0.polygon", [[0, 0], [4]]), "polygon[1] is not a pair of numbers"),
         (_with("objects.0.polygon", [[0, 0], [4, None]]), "polygon[1] is null, not a number"),
         (_with("objects", {}), "images[0].objects is an object, not a list"),
@@ -252,6 +266,30 @@ def test_labels_that_cannot_be_are_refused_with_image_and_object(item: Any, word
     with scripted(said({"images": [item]})) as server, pytest.raises(PlatformRefused) as caught:
         client(server).read_labels("3")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "words", "reason", "dropped"),
+    [
+        (_with("objects.0.bounding_box.xmax", 5), "box is inverted", "no area", True),
+        (_with("objects.0.bounding_box.xmin", float("nan")), "box: xmin is not a number", "malformed", True),
+        (_with("objects.0.bounding_box.xmax", float("inf")), "box: xmax is infinite", "malformed", True),
+        (_with("objects.0.polygon", [[0, 0], [4, 4], [4, 0], [0, 4]]), "polygon crosses", "crosses itself", True),
+        (_with("objects.0.polygon", [[300, 0], [304, 4], [304, 0]]), "outside the image", "outside its image", True),
+        (_with("objects.0.polygon", [[0, 0], [4]]), "polygon[1] is not a pair of numbers", "malformed", True),
+        (_with("objects.0.confidence", 1.5), "confidence is a fraction", "malformed", True),
+        (_with("objects.0.bounding_box.xmax", 400), "reached beyond its image", "cut to its image", False),
+    ],
+)
+def test_an_object_that_cannot_be_kept_blocks_no_other_one(item: Any, words: str, reason: str, dropped: bool) -> None:
+    other = LABELED | {"image_id": 2, "file_name": "b.png"}
+    with scripted(said({"images": [item, other], "pagination": ONE_PAGE})) as server:
+        page = client(server).read_labels("3")
+    assert [len(image.annotations) for image in page.images] == [0 if dropped else 1, 1]
+    (notice,) = page.left_out
+    assert (notice.reason, notice.image, notice.dropped) == (reason, "car.png", dropped)
+    assert words in notice.detail
+    assert "images[0].objects[0] of image 'car.png'" in notice.detail
 
 
 @pytest.mark.parametrize(

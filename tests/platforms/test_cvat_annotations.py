@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Mask, Polygon, Size, WholeImage
-from labelwright.platforms.cvat_annotations import Malformed, Reader, said_of, shape_from, turned
+from labelwright.domain import (
+    Annotation,
+    Box,
+    InvalidShape,
+    LabeledImage,
+    Mask,
+    MultiPolygon,
+    Polygon,
+    Size,
+    WholeImage,
+)
+from labelwright.domain.geometry import rotated
+from labelwright.platforms.cvat_annotations import Malformed, Reader, said_of, shape_from
 from labelwright.platforms.cvat_masks import decoded, drawn, encoded
 from labelwright.platforms.cvat_schema import CvatLabel, CvatLabels
 from labelwright.platforms.cvat_shapes import CvatFrame, CvatFrames
@@ -59,7 +72,7 @@ def test_a_rotated_rectangle_is_a_polygon_turned_clockwise_around_its_middle() -
 
 @given(st.floats(0.5, 359.5))
 def test_a_turned_rectangle_keeps_its_area(degrees: float) -> None:
-    assert turned(Box(10, 20, 50, 40), degrees).area == pytest.approx(800)
+    assert rotated(Box(10, 20, 50, 40), degrees).area == pytest.approx(800)
 
 
 def test_a_rotated_rectangle_is_cut_at_the_edge_of_its_image() -> None:
@@ -126,7 +139,9 @@ def test_what_reaches_beyond_the_image_a_little_is_cut_without_a_word_and_else_w
         (shape(points=(5, 5, 5, 9)), "box is empty", False),
         (shape(kind="polygon", points=(0, 0, 9, 9, 9, 0, 0, 9)), "crosses itself", False),
         (shape(points=(400, 400, 500, 500)), "outside the image", False),
-        (shape(kind="ellipse"), "labels here have no ellipse", False),
+        (shape(kind="ellipse", points=(1, 2, 3)), "ellipse: 3 numbers instead of 4", True),
+        (shape(kind="ellipse", points=(9, 9, 9, 5)), "ellipse is empty", False),
+        (shape(kind="polyline"), "labels here have no polyline", False),
         (shape(kind="skeleton", points=()), "labels here have no skeleton", False),
         (shape(kind="mask", points=(3, 1)), "a mask of 2 numbers", False),
     ],
@@ -140,6 +155,79 @@ def test_what_can_be_no_label_is_named_with_its_place_and_the_rest_is_delivered(
     assert reason in str(left_out)
     assert "shape 6 of task 7, frame" in str(left_out)
     assert left_out.malformed is malformed
+
+
+@pytest.mark.parametrize(
+    ("bad", "counted", "dropped"),
+    [
+        (shape(points=(1, 2, 33)), "malformed", True),
+        (shape(label_id=6), "label not in the project", True),
+        (shape(frame=99), "frame not in its job", True),
+        (shape(points=(5, 5, 5, 9)), "no area", True),
+        (shape(kind="polygon", points=(0, 0, 9, 9, 9, 0, 0, 9)), "crosses itself", True),
+        (shape(kind="polygon", points=(0, 0, 9, 9, 18, 18)), "no area", True),
+        (shape(points=(400, 400, 500, 500)), "outside its image", True),
+        (shape(kind="polygon", points=(320, 0, 400, 0, 400, 50)), "outside its image", True),
+        (shape(kind="ellipse", points=(400, 100, 440, 80)), "outside its image", True),
+        (shape(kind="polyline"), "polyline", True),
+        (shape(kind="points"), "points", True),
+        (shape(kind="cuboid", points=range(16)), "cuboid", True),
+        ({**shape(kind="skeleton"), "points": None}, "skeleton", True),
+        (shape(kind="spline"), "unknown type", True),
+        (shape(kind="mask", points=(25, 0, 0, 4, 4)), "no area", True),
+        (shape(kind="polygon", points=(300, 0, 400, 0, 400, 100, 310, 50, 300, 100)), "cut to its image", False),
+    ],
+)
+def test_what_is_left_out_is_counted_in_few_words(bad: dict[str, Any], counted: str, dropped: bool) -> None:
+    images, told = read(bad)
+    (notice,) = [one.as_notice() for one in told.left_out]
+    assert (notice.reason, notice.dropped) == (counted, dropped)
+    assert sum(len(image.annotations) for image in images) == (0 if dropped else 1)
+
+
+def test_a_concave_polygon_is_cut_by_geometry() -> None:
+    images, _ = read(shape(kind="polygon", points=(220, 100, 520, 100, 520, 200, 270, 150, 220, 200)))
+    (annotation,) = images[0].annotations
+    assert annotation.shape == Polygon(((220, 100), (320, 100), (320, 160), (270, 150), (220, 200)))
+    back_inside = (220, 100, 380, 100, 380, 200, 320, 150, 220, 200)
+    images, _ = read(shape(kind="polygon", points=back_inside))
+    assert images[0].annotations[0].shape == Polygon(((220, 100), (320, 100), (320, 150), (220, 200)))
+
+
+def test_a_polygon_cut_in_two_by_the_edge_stays_one_object() -> None:
+    u = (280, 100, 400, 100, 400, 200, 280, 200, 280, 180, 380, 180, 380, 120, 280, 120)
+    images, told = read(shape(kind="polygon", points=u))
+    (annotation,) = images[0].annotations
+    assert isinstance(annotation.shape, MultiPolygon)
+    assert annotation.shape.area == 40 * 20 * 2
+    assert [one.as_notice().reason for one in told.left_out] == ["cut to its image"]
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 200])
+def test_an_ellipse_is_a_polygon_of_its_area_turned_clockwise(degrees: float) -> None:
+    got = only(shape(kind="ellipse", points=(150, 120, 230, 90), rotation=degrees)).shape
+    assert isinstance(got, Polygon)
+    assert got.area == pytest.approx(math.pi * 80 * 30, rel=0.01)
+    tip = 150 + 80 * math.cos(math.radians(degrees)), 120 + 80 * math.sin(math.radians(degrees))
+    assert min(math.dist(tip, corner) for corner in got.points) < 1e-6
+    # CVAT's own export draws ellipses as pixels; so does Pillow, which turns the other way around.
+    drawn = Image.new("1", (320, 240))
+    ImageDraw.Draw(drawn).ellipse((70, 90, 230, 150), fill=1)
+    expected = np.asarray(drawn.rotate(-degrees, center=(150, 120)))
+    polygon = Image.new("1", (320, 240))
+    ImageDraw.Draw(polygon).polygon(got.points, fill=1)
+    both = expected & np.asarray(polygon)
+    assert both.sum() / (expected | np.asarray(polygon)).sum() > 0.95
+
+
+def test_occluded_and_group_are_attributes_that_no_schema_can_have() -> None:
+    assert dict(only(shape(occluded=True, group=3)).attributes) == {"@occluded": "true", "@group": "3"}
+    assert dict(only(shape(occluded=False, group=0)).attributes) == {}
+    assert dict(only(tags=[{"id": 1, "label_id": 8, "frame": 2, "group": 7}]).attributes) == {"@group": "7"}
+    moving = track(key(0, (0, 0, 9, 9), occluded=True), key(2, (0, 0, 9, 9)), group=5)
+    images, _ = read(tracks=[moving], frames=3)
+    hidden = {"@occluded": "true", "@group": "5"}
+    assert [dict(image.annotations[0].attributes) for image in images] == [hidden, hidden, {"@group": "5"}]
 
 
 def test_an_answer_of_another_form_is_read_as_far_as_it_goes() -> None:
@@ -233,6 +321,19 @@ def test_an_empty_mask_is_left_out() -> None:
 def test_a_mask_whose_runs_do_not_fit_is_refused() -> None:
     with pytest.raises(InvalidShape, match="do not fit"):
         drawn([1, 99, 0, 0, 2, 2])
+
+
+def test_a_mask_of_more_pixels_than_an_image_can_have_is_refused_and_takes_no_memory() -> None:
+    with pytest.raises(InvalidShape, match="a mask in a box of 1000000001 x 1000000001 pixels"):
+        drawn([1, 1, 0, 0, 1e9, 1e9])
+
+
+def test_a_mask_beyond_its_image_is_cut_by_pixels() -> None:
+    images, told = read(shape(kind="mask", points=mask(["#.#.#", "#####"], left=317, top=0)))
+    (annotation,) = images[0].annotations
+    assert annotation.shape.area == 5
+    assert annotation.shape.inside(images[0].size)
+    assert [one.as_notice().reason for one in told.left_out] == ["cut to its image"]
 
 
 # Tracks
@@ -346,6 +447,7 @@ def test_labels_that_are_put_in_are_read_back_the_same() -> None:
         Annotation("car", Box(1, 2.5, 11, 12), 0.5, {"plate": "AB 1"}),
         Annotation("car", Polygon(((1, 1), (9, 1), (5, 8)))),
         Annotation("car", Mask(((4, 2, 9), (6, 0, 3), (6, 7, 9)))),
+        Annotation("car", Box(1, 2, 3, 4), attributes={"@group": "3", "@occluded": "true"}),
         Annotation("night", WholeImage()),
     )
     shapes, tags = said_of(LabeledImage("0.jpg", Size(320, 240), said), 0, LABELS, scores=True)
@@ -354,6 +456,12 @@ def test_labels_that_are_put_in_are_read_back_the_same() -> None:
     assert images[0].annotations == said
     assert told.left_out == []
     assert all("score" not in one for one in said_of(images[0], 0, LABELS, scores=False)[0])
+
+
+def test_an_object_of_several_polygons_is_refused_and_not_changed() -> None:
+    parts = MultiPolygon((Polygon(((0, 0), (9, 0), (5, 8))), Polygon(((20, 0), (29, 0), (25, 8)))))
+    with pytest.raises(InvalidShape, match="no shape of several polygons"):
+        said_of(LabeledImage("0.jpg", Size(320, 240), (Annotation("car", parts),)), 0, LABELS, scores=True)
 
 
 def test_a_shape_without_points_is_malformed() -> None:

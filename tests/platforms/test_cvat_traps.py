@@ -16,7 +16,18 @@ from typing import Any
 import pytest
 import requests
 
-from labelwright.domain import Annotation, Attribute, Box, Geometry, Label, LabeledImage, LabelSchema, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Attribute,
+    Box,
+    Geometry,
+    ImageState,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Size,
+    WholeImage,
+)
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat import Cvat, Options, connect
 from labelwright.platforms.cvat_shapes import JobState, Stage
@@ -739,8 +750,8 @@ def test_a_malformed_shape_that_blocks_even_the_reading_of_its_task_leaves_its_j
         (f"{task.id}/1", 1),
         (f"{task.id}/2", 1),
     ]
-    assert any("rectangle: 3 numbers" in one for one in page.left_out)
-    assert any(f"job of task {task.id}, job {second.id}, frame 1" in one for one in page.left_out)
+    assert any("rectangle: 3 numbers" in one.detail for one in page.left_out)
+    assert any(f"job of task {task.id}, job {second.id}, frame 1" in one.detail for one in page.left_out)
 
 
 def test_a_malformed_shape_is_named_the_rest_is_delivered_and_exports_work_again_without_it(
@@ -764,7 +775,7 @@ def test_a_malformed_shape_is_named_the_rest_is_delivered_and_exports_work_again
     page = platform.read_labels(made.id)
     assert [len(image.annotations) for image in page.images] == [1, 0, 0]
     assert len(page.left_out) == 2
-    assert "rectangle: 3 numbers instead of 4" in page.left_out[0] + page.left_out[1]
+    assert "rectangle: 3 numbers instead of 4" in page.left_out[0].detail + page.left_out[1].detail
     removed = platform.remove_malformed(made.id)
     assert [f"job {job.id}" in one for one in removed] == [True, True]
     file = io.BytesIO()
@@ -772,13 +783,61 @@ def test_a_malformed_shape_is_named_the_rest_is_delivered_and_exports_work_again
     assert zipfile.ZipFile(file).namelist() == ["annotations/instances_default.json"]
 
 
-def test_an_image_that_was_taken_out_on_the_page_counts_as_looked_at_and_is_told(harness: CvatHarness) -> None:
+def test_a_deleted_frame_is_no_image_without_objects_and_is_told_until_it_is_restored(harness: CvatHarness) -> None:
     job = make_job(harness, done=3)
     (task,) = tasks_of(harness, job.campaign)
     task.deleted_frames = [1]
-    page = harness.platform().read_labels(job.campaign.id)
-    assert [len(image.annotations) for image in page.images] == [1, 0, 1]
-    assert "taken out" in page.left_out[0]
+    platform, campaign = harness.platform(), job.campaign.id
+    page, now = platform.read_labels(campaign), platform.read_campaign(campaign)
+    assert [image.remote_id for image in page.images] == [f"{task.id}/0", f"{task.id}/2"]
+    (gone,) = page.excluded
+    assert (gone.state, gone.remote_id) == (ImageState.GONE, f"{task.id}/1")
+    assert gone.detail == f"frame 1 of task {task.id} was deleted in CVAT, with 1 annotation on it"
+    assert page.left_out == ()
+    assert (now.done, now.total, now.gone) == (3, 3, 1)
+    assert len(page.images) + len(page.excluded) == now.done
+    task.deleted_frames = []
+    page = platform.read_labels(campaign)
+    assert [len(image.annotations) for image in page.images] == [1, 1, 1]
+    assert (page.excluded, platform.read_campaign(campaign).gone) == ((), 0)
+
+
+def test_a_task_of_deleted_frames_alone_has_a_page_and_leads_to_the_next_one(harness: CvatHarness) -> None:
+    platform = harness.platform(images_per_task=1)
+    made = campaign_of(harness, platform, 2)
+    platform.activate_campaign(made.id)
+    first, second = tasks_of(harness, made)
+    for task in (first, second):
+        for job in harness.cvat.state.jobs_of(task.id):
+            as_labeler(harness.cvat, "PATCH", f"/api/jobs/{job.id}", {"state": "completed"})
+    first.deleted_frames = [0]
+    page = platform.read_labels(made.id)
+    assert (page.images, [one.remote_id for one in page.excluded]) == ((), [f"{first.id}/0"])
+    following = platform.read_labels(made.id, page.next)
+    assert [one.remote_id for one in following.images] == [f"{second.id}/0"]
+    second.deleted_frames = [0]
+    now = platform.read_campaign(made.id)
+    assert (now.state, now.done, now.total, now.gone) == (RemoteState.COMPLETED, 2, 2, 2)
+
+
+def test_images_of_a_deleted_task_are_gone_and_those_that_are_only_not_listed_are_not(harness: CvatHarness) -> None:
+    platform = harness.platform(images_per_task=1)
+    made = campaign_of(harness, platform, 2)
+    first, second = tasks_of(harness, made)
+    images = [f"{first.id}/0", f"{second.id}/0"]
+    assert platform.deleted_images(made.id, images) == {}
+    platform.server.delete_task(first.id)
+    assert platform.deleted_images(made.id, images) == {images[0]: f"task {first.id} was deleted in CVAT"}
+
+
+def test_labels_of_a_project_are_told_with_their_attributes(harness: CvatHarness) -> None:
+    platform = harness.platform()
+    made = campaign_of(harness, platform, 1)
+    told = platform.list_labels(made.id)
+    labels = harness.cvat.state.projects[project(made)].labels
+    assert (set(told.names), told.shared) == ({label.name for label in labels}, False)
+    labels.pop()
+    assert set(platform.list_labels(made.id).names) == {label.name for label in labels}
 
 
 # Predictions

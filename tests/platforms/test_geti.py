@@ -120,3 +120,24 @@ def test_annotations_that_are_gone_are_never_taken_for_an_empty_image(server):
     server.break_next("GET", "annotations/latest", "404")
     with pytest.raises(PlatformRefused, match="is annotated, and its annotations are not there"):
         geti.read_labels(campaign)
+
+
+def test_a_deleted_image_is_found_unless_only_the_listing_lacks_it(server, monkeypatch):
+    geti = adapter(server)
+    campaign, project, media = filled(geti, 3)
+    ids = [one.id for one in media]
+    monkeypatch.setattr(geti.client, "media", lambda project: iter(()))  # a listing that was cut off
+    assert geti.deleted_images(campaign, ids) == {}
+    monkeypatch.undo()
+    geti.client.delete_medium(project, media[1])
+    found = geti.deleted_images(campaign, ids)
+    assert list(found) == [ids[1]]
+    assert "deleted from project" in found[ids[1]]
+    assert geti.read_campaign(campaign).total == 2
+
+
+def test_the_labels_of_all_tasks_are_told_without_that_for_nothing_here(server):
+    geti = adapter(server)
+    campaign, *_ = filled(geti, 1)
+    for told in (geti.list_labels(campaign), geti.read_campaign(campaign).labels):
+        assert (set(told.names), told.shared) == ({"boat", "hull"}, True)

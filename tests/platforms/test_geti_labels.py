@@ -1,5 +1,7 @@
 """Between the domain's labels and Geti's."""
 
+from math import pi
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +15,13 @@ from labelwright.domain import (
     LabeledImage,
     LabelSchema,
     Mask,
+    MultiPolygon,
     Polygon,
     Size,
     WholeImage,
 )
 from labelwright.platforms.errors import PlatformRefused
+from labelwright.platforms.fields import Fields
 from labelwright.platforms.geti_labels import (
     annotations_for,
     domain_shape,
@@ -38,7 +42,9 @@ from labelwright.platforms.geti_shapes import (
     GetiShape,
     GetiTask,
     Unit,
+    scene_from,
 )
+from labelwright.platforms.shape_notices import ShapeNotices
 
 SIZE = Size(640, 480)
 WHOLE = GetiShape("RECTANGLE", {"x": 0, "y": 0, "width": 640, "height": 480})
@@ -131,10 +137,22 @@ def project_of(kind: str) -> GetiProject:
     return GetiProject("p", "project", tasks, (), (("d", "d"),))
 
 
-def read(kind: str, shape: GetiShape, *labels: str):
+def noted(kind: str, shape: GetiShape, *labels: str, beside: GetiShape | None = None):
+    """The annotations that are kept, and what is left out or changed."""
     medium = GetiMedium("i", "a.png", "image", 640, 480, "", {})
-    scene = GetiScene((GetiAnnotation(shape, tuple((label, 0.5) for label in labels)),), Unit.PIXELS)
-    return labeled_from(project_of(kind), medium, scene).annotations
+    shapes = [shape] if beside is None else [shape, beside]
+    scene = GetiScene(
+        tuple(GetiAnnotation(one, tuple((label, 0.5) for label in labels)) for one in shapes), Unit.PIXELS
+    )
+    notices = ShapeNotices()
+    image = labeled_from(project_of(kind), medium, scene, notices)
+    return image.annotations, notices.checked()
+
+
+def read(kind: str, shape: GetiShape, *labels: str):
+    annotations, notices = noted(kind, shape, *labels)
+    assert notices == ()
+    return annotations
 
 
 def test_a_task_says_how_its_shapes_are_meant():
@@ -189,14 +207,67 @@ def test_no_rectangle_reaches_beyond_the_edges_by_rounding(x, y, across, down):
 
 
 def test_a_label_that_is_not_in_the_project_is_told_with_its_image():
-    with pytest.raises(PlatformRefused, match=r"image 'a.png' \(i\): label stranger"):
-        read("detection", WHOLE, "stranger")
+    annotations, (notice,) = noted("detection", WHOLE, "stranger", "l0")
+    assert len(annotations) == 1
+    assert notice.reason == "label not in the project"
+    assert "annotation 0 of image 'a.png' (i): label stranger" in notice.detail
 
 
-def test_a_polygon_that_cannot_be_is_told_with_its_image():
-    crossed = GetiShape("POLYGON", points=((0, 0), (10, 10), (10, 0), (0, 10)))
-    with pytest.raises(PlatformRefused, match="crosses itself"):
-        read("segmentation", crossed, "l0")
+@pytest.mark.parametrize(
+    ("shape", "reason", "dropped"),
+    [
+        (GetiShape("POLYGON", points=((0, 0), (10, 10), (10, 0), (0, 10))), "crosses itself", True),
+        (GetiShape("POLYGON", points=((700, 0), (800, 10), (800, 0))), "outside its image", True),
+        (GetiShape("RECTANGLE", {"x": 5, "y": 5, "width": 0, "height": 9}), "no area", True),
+        (GetiShape("KEYPOINT", {"x": 5, "y": 5}), "keypoint", True),
+        (GetiShape("SPLINE", fault=PlatformRefused("geti", "read", words="type is 'SPLINE'")), "unknown type", True),
+        (GetiShape("RECTANGLE", fault=PlatformRefused("geti", "read", words="x is null")), "malformed", True),
+        (GetiShape("RECTANGLE", {"x": -50, "y": 5, "width": 100, "height": 9}), "cut to its image", False),
+    ],
+)
+def test_a_shape_that_cannot_be_kept_is_left_out_with_its_image(shape, reason, dropped):
+    good = GetiShape("RECTANGLE", {"x": 10, "y": 10, "width": 20, "height": 20})
+    annotations, notices = noted("detection", shape, "l0", beside=good)
+    assert len(annotations) == (1 if dropped else 2)
+    (notice,) = notices
+    assert (notice.reason, notice.image, notice.dropped) == (reason, "a.png", dropped)
+    assert "annotation 0 of image 'a.png' (i), 'label 0'" in notice.detail
+
+
+def test_a_scene_is_read_strictly_for_copies_and_leniently_for_labels():
+    answer = {
+        "annotations": [
+            {"labels": [{"id": "l0"}], "shape": {"type": "SPLINE", "x": 1}},
+            {"labels": [{"id": "l0"}], "shape": {"type": "RECTANGLE", "x": 1, "y": 2, "width": None, "height": 3}},
+            {"labels": [{"id": "l0"}], "shape": {"type": "RECTANGLE", "x": 1, "y": 2, "width": 2, "height": 3}},
+        ]
+    }
+    with pytest.raises(PlatformRefused, match="SPLINE"):
+        scene_from(Fields("geti", "read", answer), Unit.PIXELS)
+    scene = scene_from(Fields("geti", "read", answer), Unit.PIXELS, lenient=True)
+    notices = ShapeNotices()
+    image = labeled_from(project_of("detection"), GetiMedium("i", "a.png", "image", 640, 480, "", {}), scene, notices)
+    assert [one.shape for one in image.annotations] == [Box(1, 2, 3, 5)]
+    assert [one.reason for one in notices.checked()] == ["unknown type", "malformed"]
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+def test_an_ellipse_has_its_area_and_a_turned_box_its_own(unit):
+    flat = GetiShape("ELLIPSE", {"x": 100, "y": 100, "width": 60, "height": 40})
+    assert domain_shape(flat.to(unit, Unit.PIXELS, 640, 480), unit, SIZE).area == pytest.approx(pi * 600, rel=0.01)
+    turned = GetiShape("ROTATED_RECTANGLE", {"x": 640, "y": 100, "width": 40, "height": 20, "angle": 30.0})
+    annotations, (notice,) = noted("rotated_detection", turned, "l0")
+    assert annotations[0].shape.area == pytest.approx(400)
+    assert notice.reason == "cut to its image"
+
+
+def test_a_polygon_cut_in_two_by_the_edge_stays_one_object():
+    u = ((600, 100), (700, 100), (700, 200), (600, 200), (600, 180), (680, 180), (680, 120), (600, 120))
+    (annotation,), _ = noted("segmentation", GetiShape("POLYGON", points=u), "l0")
+    assert isinstance(annotation.shape, MultiPolygon)
+    assert annotation.shape.area == pytest.approx(40 * 20 * 2)
+    with pytest.raises(PlatformRefused, match="several parts"):
+        geti_shape(annotation.shape, Unit.PIXELS, SIZE)
 
 
 def test_an_object_of_several_parts_is_refused_instead_of_sent_as_one_outline():

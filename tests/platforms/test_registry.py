@@ -26,6 +26,8 @@ def test_the_table_of_capabilities() -> None:
         "RotatesLabelerKeys",
         "RecoversAccess",
         "ServesImages",
+        "FindsDeletedImages",
+        "ListsLabels",
     }
 
 
@@ -34,6 +36,7 @@ def test_every_protocol_is_in_the_table_with_its_verbs() -> None:
         "Platform", "KeepsImageSets", "FinishesCampaigns", "ReopensCampaigns", "RotatesLabelerKeys",
         "RecoversAccess", "ServesImages", "TakesImages", "DeletesCampaigns", "TakesPredictions", "OpensWebhooks",
         "ShowsCampaigns", "BillsTasks", "ResendsImages", "RecallsImages", "TellsReviews",
+        "FindsDeletedImages", "ListsLabels",
     }  # fmt: skip
     assert protocols()["FinishesCampaigns"] == ("finish_campaign",)
     assert "read_labels" in protocols()["Platform"]

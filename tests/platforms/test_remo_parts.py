@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,19 @@ from labelwright.domain import Box, Polygon, Size
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.fields import Fields
 from labelwright.platforms.multipart import Form, FormFile
+from labelwright.platforms.protocol import RemoteImage
 from labelwright.platforms.remo_labels import Reading, objects_of
 from labelwright.platforms.remo_names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
-from labelwright.platforms.remo_shapes import annotation_set_from, upload_from
+from labelwright.platforms.remo_shapes import (
+    RemoClassCount,
+    annotation_set_from,
+    content_from,
+    dataset_from,
+    image_from,
+    named_from,
+    upload_from,
+)
+from labelwright.platforms.shape_notices import ShapeNotices
 
 from .remo_server import read_form
 
@@ -105,15 +116,15 @@ def test_labels_are_read_page_by_page_and_images_without_objects_are_kept():
         {"file_name": "a.png", "annotations": [box, outline]}, {"file_name": "other.png", "annotations": [box]}
     )
     for number, name in enumerate(("a.png", "b.png", "a.png"), 7):
-        reading.add("7" if name == "a.png" else str(number), name, 40, 30)
-    (first,), more = reading.page(0, 1, Spelling(["dog"]))
+        reading.add(RemoteImage("7" if name == "a.png" else str(number), name, 40, 30))
+    (first,), _, more = reading.page(0, 1, Spelling(["dog"]), ShapeNotices())
     assert more
     assert [(one.label, one.shape) for one in first.annotations] == [
         ("dog", Box(1, 2, 11, 12)),
         ("cat", Box(1, 2, 11, 12)),
         ("dog", Polygon(((1, 2), (9, 2), (9, 8)))),
     ]
-    (second,), more = reading.page(1, 1, Spelling([]))
+    (second,), _, more = reading.page(1, 1, Spelling([]), ShapeNotices())
     assert (second.name, second.remote_id, second.size, second.annotations, more) == (
         "b.png",
         "8",
@@ -121,6 +132,39 @@ def test_labels_are_read_page_by_page_and_images_without_objects_are_kept():
         (),
         False,
     )
+    reading.close()
+
+
+def test_an_object_that_cannot_be_kept_blocks_no_other_one():
+    def outline(*points: tuple[float, float], classes: tuple[str, ...] = ("Dog",)) -> dict[str, Any]:
+        return {"classes": list(classes), "segments": [{"x": x, "y": y} for x, y in points]}
+
+    annotations = [
+        outline((0, 0), (9, 9), (9, 0), (0, 9)),
+        outline((1, 1), (9, 1), (5, 8)),
+        outline((1, 1), (9, 1), (5, 8), classes=()),
+        outline((50, 1), (59, 1), (55, 8)),
+        {"classes": ["Dog"], "segments": [{"x": 1}]},
+        outline((20, 0), (60, 0), (60, 20), (40, 10), (20, 20)),
+        outline((1, 1), (9, 1), (9, 1), (5, 8)),
+    ]
+    reading = kept({"file_name": "a.png", "annotations": annotations})
+    reading.add(RemoteImage("7", "a.png", 40, 30))
+    notices = ShapeNotices()
+    (image,), _, _ = reading.page(0, 1, Spelling(["dog"]), notices)
+    assert [one.shape for one in image.annotations] == [
+        Polygon(((1, 1), (9, 1), (5, 8))),
+        Polygon(((20, 0), (40, 0), (40, 10), (20, 20))),
+        Polygon(((1, 1), (9, 1), (5, 8))),
+    ]
+    assert [(one.reason, one.dropped) for one in notices.checked()] == [
+        ("crosses itself", True),
+        ("no class", True),
+        ("outside its image", True),
+        ("malformed", True),
+        ("cut to its image", False),
+    ]
+    assert "annotations[0] of image 'a.png': polygon crosses itself" in notices.checked()[0].detail
     reading.close()
 
 
@@ -135,6 +179,7 @@ def test_a_file_name_that_is_exported_twice_is_refused_since_labels_go_by_names(
         ({"done_count": 0, "skipped_count": 0, "todo_count": 0, "annotated_images_count": 0}, 0, False),
         ({"done_count": 2, "skipped_count": 1, "todo_count": 0, "annotated_images_count": 0}, 3, True),
         ({"done_count": 3, "skipped_count": 0, "todo_count": 1, "annotated_images_count": 3}, 3, False),
+        ({"done_count": 3, "skipped_count": 1, "todo_count": 0, "annotated_images_count": 3}, 3, True),
         ({"done_count": 2, "skipped_count": 0, "todo_count": 1, "annotated_images_count": 3}, 2, False),
         ({"skipped_count": 1, "annotated_images_count": 2}, 3, True),
         ({"skipped_count": 2, "annotated_images_count": 2}, 3, True),
@@ -176,3 +221,57 @@ def test_an_upload_tells_what_was_left_out_and_why():
         ("http://x/absent.jpg", "invalid URL"),
     )
     assert (found.added, found.words, found.over, found.running) == (1, "disk full", True, False)
+
+
+TRAFFIC = Path(__file__).with_name("remo_traffic")
+
+
+def recorded(path: str) -> list[dict[str, Any]]:
+    """The results of every recorded list at an address, of both generations."""
+    found: list[dict[str, Any]] = []
+    for file in sorted(TRAFFIC.glob("*.json")):
+        for one in json.loads(file.read_text(encoding="utf-8")):
+            answer = one["response"]
+            if one["method"] == "GET" and re.fullmatch(path, one["path"]) and isinstance(answer, dict):
+                found += answer.get("results", [])
+    assert found, path
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "made"),
+    [
+        (r"/api/v1/ui/datasets/", dataset_from),
+        (r"/api/v1/ui/datasets/\d+/annotation-sets/", annotation_set_from),
+        (r"/api/v1/sdk/datasets/\d+/images/", image_from),
+        (r"/api/v1/ui/annotation-sets/\d+/images/", image_from),
+        (r"/api/v1/ui/annotation-sets/\d+/tags/", named_from),
+        (r"/api/common-class/", named_from),
+    ],
+)
+def test_what_is_listed_keeps_every_field_of_the_answer(path: str, made: Any) -> None:
+    for item in recorded(path):
+        assert made(Fields("remo", "list", item)).answer == item
+
+
+def test_contents_keep_every_field_of_folders_and_images() -> None:
+    for item in recorded(r"/api/v1/ui/datasets/\d+/contents/(\d+/)?"):
+        inner = item[item["record_type"]]
+        found = content_from(Fields("remo", "list", item))
+        assert (found.answer, found.created_at, found.preview) == (inner, inner["created_at"], inner["preview"])
+
+
+def test_what_is_known_of_the_answers_has_a_type() -> None:
+    dataset = dataset_from(Fields("remo", "list", recorded(r"/api/v1/ui/datasets/")[0]))
+    assert (dataset.owner, dataset.size_in_bytes is not None, len(dataset.image_thumbnails)) == ("Unknown", True, 4)
+    assert dataset.created_at < dataset.updated_at
+    (boxes,) = [
+        one
+        for item in recorded(r"/api/v1/ui/datasets/\d+/annotation-sets/")
+        if (one := annotation_set_from(Fields("remo", "list", item))).name == "Round 1"
+    ][:1]
+    assert (boxes.top3_classes, boxes.total_classes) == ((RemoClassCount("Dog", 1),), 2)
+    assert boxes.last_annotated_date.startswith("2026-11-22")
+    made = {"id": 3, "name": "Life", "top3_classes": ["dog"], "total_classes": None, "owner": 7}  # described otherwise
+    odd = dataset_from(Fields("remo", "create", made))
+    assert (odd.top3_classes, odd.total_classes, odd.owner) == ((RemoClassCount("dog", 0),), None, "")

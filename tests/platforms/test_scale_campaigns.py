@@ -75,7 +75,13 @@ def test_a_task_says_which_image_and_campaign_it_is_of(server: ScaleServer) -> N
     campaign = started(scale, [at("https://s.example.com/0.png?sig=x")])
     (task,) = (task for task in server.live.tasks.values() if task.get("batch") == campaign)
     assert task["unique_id"] == f"{campaign}/0.png"
-    assert task["metadata"] == {"file": "0.png", "campaign": campaign, "width": 40, "height": 30}
+    assert task["metadata"] == {
+        "file": "0.png",
+        "campaign": campaign,
+        "width": 40,
+        "height": 30,
+        "sha256": to_send("0.png").image.sha256,
+    }
     assert task["params"]["attachment"] == "https://s.example.com/0.png?sig=x"
     assert task["params"]["geometries"] == {"box": {"objects_to_annotate": ["plastic", "wood"]}}
     assert task["instruction"] == "Label what floats."
@@ -146,7 +152,7 @@ def test_a_unique_id_that_a_task_of_another_batch_bears_is_refused(server: Scale
     scale.client.create_task("imageannotation", unique_id=f"{campaign}/0.png", **boxes)
     elsewhere = scale.create_campaign(order()).id
     scale.client.create_task("imageannotation", unique_id=f"{campaign}/{NAMES[1]}", batch=elsewhere, **boxes)
-    with pytest.raises(PlatformRefused, match="taken by a task of batch") as caught:
+    with pytest.raises(PlatformRefused, match=r"taken by a task of batch|shows https://x\.example\.com/1") as caught:
         scale.send_images(campaign, 1, THREE)
     assert caught.value.status == 409
 
@@ -167,6 +173,66 @@ def test_no_task_is_adopted_that_is_of_another_image(
     sender = scale._sender(campaign)
     assert {one.image.name: sender.make_or_find(one) for one in THREE} == made
     assert sender.find("never sent.png") is None
+
+
+def test_a_task_is_adopted_when_only_the_signature_of_its_address_is_another(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    scale.send_images(campaign, 1, [at("https://s.example.com/0.png?sv=1&sig=first")])
+    scale.send_images(campaign, 1, [at("https://s.example.com/0.png?sv=1&sig=second")])
+    assert len(tasks_in(server, campaign)) == 1
+    with pytest.raises(PlatformRefused, match=r"shows https://s\.example\.com/0\.png, not https://other") as caught:
+        scale.send_images(campaign, 1, [at("https://other.example.com/0.png?sig=third")])
+    assert "third" not in str(caught.value)
+    assert caught.value.status == 409
+    with pytest.raises(PlatformRefused, match="shows https"):
+        scale.send_images(campaign, 1, [at("https://s.example.com/0.png?version=2&sig=first")])
+
+
+def test_an_uploaded_image_is_not_adopted_when_its_file_is_another(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    scale.send_images(campaign, 1, [to_send("0.png")])
+    scale.send_images(campaign, 1, [to_send("0.png")])
+    assert len(tasks_in(server, campaign)) == 1
+    (task,) = tasks_in(server, campaign).values()
+    server.live.tasks[task["task_id"]]["metadata"]["sha256"] = "0" * 64
+    with pytest.raises(PlatformRefused, match=r"shows scaledata://.*, not 0\.png \(SHA-256"):
+        scale.send_images(campaign, 1, [to_send("0.png")])
+    del server.live.tasks[task["task_id"]]["metadata"]["sha256"]  # as an earlier version made it
+    scale.send_images(campaign, 1, [to_send("0.png")])
+
+
+def test_images_whose_tasks_are_gone_are_found_one_by_one() -> None:
+    with ScaleServer() as server:
+        _images_whose_tasks_are_gone_are_found_one_by_one(server, scale_of(server))
+
+
+def _images_whose_tasks_are_gone_are_found_one_by_one(server: ScaleServer, scale: Scale) -> None:
+    campaign = scale.create_campaign(order()).id
+    scale.send_images(campaign, 1, THREE)
+    first, second, third = [task["task_id"] for task in tasks_in(server, campaign).values()]
+    assert scale.deleted_images(campaign, [first, second, third]) == {}
+    del server.live.tasks[first]
+    server.live.tasks[second]["batch"] = "elsewhere"
+    assert scale.deleted_images(campaign, [first, second, third]) == {
+        first: f"task {first} is no longer at Scale",
+        second: f"task {second} is in batch 'elsewhere' now",
+    }
+
+
+def test_the_labels_that_tasks_offer_are_told_with_what_leads_to_them() -> None:
+    with ScaleServer() as server:
+        _the_labels_that_tasks_offer_are_told_with_what_leads_to_them(server, scale_of(server))
+
+
+def _the_labels_that_tasks_offer_are_told_with_what_leads_to_them(server: ScaleServer, scale: Scale) -> None:
+    labels = LabelSchema((Label("vehicle"), Label("car", parent="vehicle"), Label("river", Geometry.POLYGON)))
+    campaign = scale.create_campaign(replace(order(), labels=labels)).id
+    assert set(scale.list_labels(campaign).names) == {"vehicle", "car", "river"}
+    scale.send_images(campaign, 1, THREE)
+    assert set(scale.list_labels(campaign).names) == {"vehicle", "car", "river"}
+    task = next(iter(tasks_in(server, campaign).values()))
+    del server.live.tasks[task["task_id"]]["params"]["geometries"]["polygon"]
+    assert set(scale.list_labels(campaign).names) == {"vehicle", "car"}
 
 
 def test_a_batch_that_somebody_else_made_is_not_taken_over(server: ScaleServer, scale: Scale) -> None:

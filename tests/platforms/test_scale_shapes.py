@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, pi, sin
+from math import cos, dist, pi, sin
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from labelwright.platforms.fields import Fields
 from labelwright.platforms.protocol import CampaignOrder
 from labelwright.platforms.scale_order import Shapes, order_from, order_in
 from labelwright.platforms.scale_shapes import Counts, counts_from, failed_from, image_name, labeled_from
+from labelwright.platforms.shape_notices import ShapeNotices
 
 METADATA = {"file": "sub/a.jpg", "campaign": "river", "width": 100, "height": 80}
 
@@ -28,7 +29,10 @@ def completed(*annotations: dict[str, Any], **more: Any) -> Fields:
 
 
 def shapes_of(*annotations: dict[str, Any], **more: Any) -> list[Any]:
-    return [one.shape for one in labeled_from(completed(*annotations, **more), "sub/a.jpg", _never).annotations]
+    return [
+        one.shape
+        for one in labeled_from(completed(*annotations, **more), "sub/a.jpg", _never, ShapeNotices()).annotations
+    ]
 
 
 def _never(url: str) -> Any:
@@ -44,6 +48,10 @@ def a_polygon(*points: tuple[float, float]) -> dict[str, Any]:
 
 
 # What is asked
+
+
+def an_ellipse(*corners: tuple[float, float]) -> dict[str, Any]:
+    return a_polygon(*corners) | {"type": "ellipse"}
 
 
 def test_labels_are_asked_for_by_their_geometry() -> None:
@@ -143,61 +151,106 @@ def test_the_corners_that_scale_tells_of_a_turned_box_are_taken_over() -> None:
     assert shapes_of(a_box(rotation=0, vertices=corners)) == [Box(10, 20.5, 40, 60.5)]
 
 
-def test_what_reaches_over_the_edge_is_cut_off_and_what_lies_outside_stays_to_be_seen() -> None:
+def test_what_reaches_over_the_edge_is_cut_off() -> None:
     assert shapes_of(a_box(left=-0.25, width=20, top=70, height=11)) == [Box(0, 70, 19.75, 80)]
-    assert shapes_of(a_box(left=200)) == [Box(200, 20.5, 230, 60.5)]
+    notch = a_polygon((60, 10), (120, 10), (120, 40), (65, 25), (60, 40))
+    assert shapes_of(notch)[0].area == pytest.approx(
+        Polygon(((60, 10), (100, 10), (100, 34.545454545454545), (65, 25), (60, 40))).area
+    )
+
+
+def test_an_ellipse_is_a_polygon_by_the_ends_of_its_axes() -> None:
+    # The example of Scale's documentation, in a larger image.
+    ends = ((123, 92), (173, 113), (123, 134), (73, 113))
+    (told,) = shapes_of(an_ellipse(*ends), metadata=METADATA | {"width": 1000, "height": 800})
+    assert told.area == pytest.approx(pi * 50 * 21, rel=0.01)
+    assert told.box.corners == pytest.approx((73, 92, 173, 134))
+    c, s = cos(0.5), sin(0.5)
+    turned = [(50 + x * c - y * s, 40 + x * s + y * c) for x, y in ((0, -10), (30, 0), (0, 10), (-30, 0))]
+    (told,) = shapes_of(an_ellipse(*turned))
+    assert told.area == pytest.approx(pi * 30 * 10, rel=0.01)
+    for end in turned:
+        assert min(dist(end, corner) for corner in told.points) < 1e-6
 
 
 def test_categories_are_labels_of_the_whole_image() -> None:
     task = completed(response={"category": "sea"})
-    assert [(one.label, one.shape) for one in labeled_from(task, "a", _never).annotations] == [("sea", WholeImage())]
-    several = labeled_from(completed(response={"category": ["sea", "river"]}), "a", _never)
+    assert [(one.label, one.shape) for one in labeled_from(task, "a", _never, ShapeNotices()).annotations] == [
+        ("sea", WholeImage())
+    ]
+    several = labeled_from(completed(response={"category": ["sea", "river"]}), "a", _never, ShapeNotices())
     assert [one.label for one in several.annotations] == ["sea", "river"]
 
 
 def test_attributes_become_texts() -> None:
     told = {"wet": "yes", "count": 3, "sides": ["left", "right"], "nothing": None}
-    (one,) = labeled_from(completed(a_box(attributes=told)), "a", _never).annotations
+    (one,) = labeled_from(completed(a_box(attributes=told)), "a", _never, ShapeNotices()).annotations
     assert one.attributes == {"wet": "yes", "count": "3", "sides": "left, right"}
-    assert labeled_from(completed(a_box(attributes=None)), "a", _never).annotations[0].attributes == {}
+    assert labeled_from(completed(a_box(attributes=None)), "a", _never, ShapeNotices()).annotations[0].attributes == {}
 
 
 def test_a_completed_task_without_annotations_was_looked_at() -> None:
     for response in ({"annotations": []}, {}, None):
-        image = labeled_from(completed(response=response), "sub/a.jpg", _never)
+        image = labeled_from(completed(response=response), "sub/a.jpg", _never, ShapeNotices())
         assert (image.name, image.size, image.annotations, image.remote_id) == ("sub/a.jpg", Size(100, 80), (), "1")
     bare = Fields("scale", "", {"task_id": "1", "status": "completed", "metadata": METADATA})
-    assert labeled_from(bare, "a", _never).annotations == ()
+    assert labeled_from(bare, "a", _never, ShapeNotices()).annotations == ()
 
 
 def test_annotations_may_lie_at_an_address() -> None:
     there = {"https://store.example.com/1": {"annotations": [a_box()]}, "https://store.example.com/2": [a_box()]}
     for response in ("https://store.example.com/1", *({"annotations": url} for url in there)):
-        image = labeled_from(completed(response=response), "a", there.__getitem__)
+        image = labeled_from(completed(response=response), "a", there.__getitem__, ShapeNotices())
         assert [one.shape for one in image.annotations] == [Box(10, 20.5, 40, 60.5)]
 
 
 @pytest.mark.parametrize(
-    ("annotation", "fault"),
+    ("annotation", "fault", "reason"),
     [
-        ({"type": "line", "label": "boat", "vertices": []}, "type is 'line', and only box, polygon can be kept"),
-        (a_box(width=0), "box is empty"),
-        (a_box(left=None), "left is null"),
-        (a_box(label=None), "label is null"),
-        (a_polygon((1, 1), (2, 2)), "needs 3"),
-        (a_polygon((0, 0), (9, 9), (9, 0), (0, 9)), "crosses itself"),
-        ({"label": "boat"}, "type is missing"),
+        ({"type": "line", "label": "boat", "vertices": []}, "type is 'line', and only box, polygon, ellipse", "line"),
+        ({"type": "cuboid", "label": "boat"}, "type is 'cuboid'", "cuboid"),
+        ({"type": "spline", "label": "boat"}, "type is 'spline'", "unknown type"),
+        (a_box(width=0), "box is empty", "no area"),
+        (a_box(left=200), "outside the image", "outside its image"),
+        (a_box(left=None), "left is null", "malformed"),
+        (a_box(label=None), "label is null", "malformed"),
+        (a_box(label=""), "label is empty", "malformed"),
+        (a_polygon((1, 1), (2, 2)), "needs 3", "no area"),
+        (a_polygon((0, 0), (9, 9), (9, 0), (0, 9)), "crosses itself", "crosses itself"),
+        (an_ellipse((0, 0), (9, 9), (9, 0)), "ellipse has 3 vertices", "malformed"),
+        (an_ellipse((0, 0), (9, 0), (9, 3), (0, 3)), "not the ends of its axes", "malformed"),
+        ({"label": "boat"}, "type is missing", "malformed"),
     ],
 )
-def test_an_annotation_that_cannot_be_kept_is_refused_with_its_image_and_place(annotation: Any, fault: str) -> None:
-    with pytest.raises(PlatformRefused, match=fault) as caught:
-        labeled_from(completed(a_box(), annotation), "sub/a.jpg", _never)
-    assert "image 'sub/a.jpg'.annotations[1]" in str(caught.value)
+def test_an_annotation_that_cannot_be_kept_is_left_out_with_its_image_and_place(
+    annotation: Any, fault: str, reason: str
+) -> None:
+    notices = ShapeNotices()
+    image = labeled_from(completed(a_box(), annotation, a_box()), "sub/a.jpg", _never, notices)
+    assert [one.shape for one in image.annotations] == [Box(10, 20.5, 40, 60.5)] * 2
+    (notice,) = notices.checked()
+    assert (notice.reason, notice.image, notice.dropped) == (reason, "sub/a.jpg", True)
+    assert fault in notice.detail
+    assert "image 'sub/a.jpg'.annotations[1] of task 1" in notice.detail
+
+
+def test_a_page_of_which_nothing_can_be_read_is_refused() -> None:
+    notices = ShapeNotices()
+    labeled_from(completed({"kind": "box"}, {"kind": "box"}), "sub/a.jpg", _never, notices)
+    with pytest.raises(PlatformRefused, match="type is missing"):
+        notices.checked()
+
+
+def test_a_shape_of_which_much_was_cut_off_is_listed_as_changed() -> None:
+    notices = ShapeNotices()
+    labeled_from(completed(a_box(left=-30, width=60)), "sub/a.jpg", _never, notices)
+    (notice,) = notices.checked()
+    assert (notice.reason, notice.dropped) == ("cut to its image", False)
 
 
 def test_a_task_that_does_not_say_how_large_its_image_is_cannot_be_read() -> None:
     with pytest.raises(PlatformRefused, match=r"metadata\.width is missing"):
-        labeled_from(completed(metadata={}), "a", _never)
+        labeled_from(completed(metadata={}), "a", _never, ShapeNotices())
 
 
 def test_an_images_name_stands_in_the_metadata_or_in_the_unique_id() -> None:

@@ -21,7 +21,17 @@ class NoProxy:
 
 
 class ShelfHarness(Harness):
-    expected = frozenset({"Platform", "TakesImages", "FinishesCampaigns", "DeletesCampaigns"})
+    expected = frozenset(
+        {
+            "Platform",
+            "TakesImages",
+            "FinishesCampaigns",
+            "DeletesCampaigns",
+            "FindsDeletedImages",
+            "ListsLabels",
+            "ResendsImages",
+        }
+    )
     proxy: Any = NoProxy()
 
     def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Shelf:

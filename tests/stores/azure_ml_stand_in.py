@@ -260,7 +260,11 @@ class AzureMl:
                 "existing asset's data uri cannot be changed. Only tags, description, and isArchived can be updated.",
             )
         if there is not None:
-            raise Refused(409, "a data version with this name and version exists", "Conflict")
+            same = all(told[key] == there.get(key) for key in told if key not in ("tags", "description", "dataUri"))
+            if not same or told["tags"] == there["tags"]:
+                raise Refused(409, "a data version with this name and version exists", "Conflict")
+            there["tags"] = told["tags"]
+            return 200, self._data(name, version, there)
         self.versions.setdefault(name, {})[version] = told | {"dataUri": uri, "at": time.time()}
         return 201, self._data(name, version, self.versions[name][version])
 

@@ -262,3 +262,120 @@ def test_images_of_another_container_are_copied_by_azure_while_they_are_as_they_
         other.upload_blob("a.jpg", b"another picture", overwrite=True)
         with pytest.raises(ContentMismatch, match="not the image that was checked"):
             store.keep_images(store.image_folder("river", "4" * 64), some[:1], source)
+
+
+# --- compared and repaired
+
+
+def filled(azurite: Azurite, *names: str) -> tuple[AzureMlStore, str, list[StockItem]]:
+    store, some = store_of(azurite), items(*names)
+    folder = store.image_folder("river", "5" * 64)
+    store.keep_images(folder, some, ImageSource(from_memory))
+    assert store.seal_images(folder, [one.image for one in some]) == []
+    return store, folder, some
+
+
+def compared(store: AzureMlStore, folder: str, some: list[StockItem], **how: bool) -> list[str]:
+    return [f"{one.name} {one.reason}" for one in store.compare_images(folder, [one.image for one in some], **how)]
+
+
+def test_images_that_are_gone_or_replaced_are_found_by_one_listing_and_sent_again(azurite, container, monkeypatch):
+    store, folder, some = filled(azurite, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    container.delete_blob(f"{folder}/a.jpg")
+    container.upload_blob(f"{folder}/b.jpg", b"B.JPG" * 100, overwrite=True)
+    container.upload_blob(f"{folder}/c.jpg", b"short", overwrite=True)
+    looks: list[str] = []
+    look = Blobs.look
+    monkeypatch.setattr(Blobs, "look", lambda self, path: looks.append(path) or look(self, path))
+    found = compared(store, folder, some)
+    assert looks == [], "no request an image"
+    assert [words.partition(" ")[0] for words in found] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert "is not in the store" in found[0]
+    assert "another file of the same size" in found[1]
+    assert "holds 5 bytes under this name, the manifest says 500" in found[2]
+
+    refused = store.keep_images(folder, some, ImageSource(from_memory))
+    assert [name for name, _ in refused.failed] == ["b.jpg", "c.jpg"], (
+        "nothing is written over unless it was whole once"
+    )
+    container.delete_blob(f"{folder}/a.jpg")
+    report = store.keep_images(folder, some, ImageSource(from_memory), replace=True)
+    assert (report.sent, report.present, report.failed) == (3, 1, ())
+    assert compared(store, folder, some, deep=True) == []
+
+
+def test_an_image_whose_stored_md5_lies_is_found_by_reading_it(azurite, container):
+    store, folder, some = filled(azurite, "a.jpg", "b.jpg")
+    md5 = ContentSettings(content_md5=bytearray.fromhex(some[0].image.md5))
+    container.upload_blob(f"{folder}/a.jpg", b"A.JPG" * 100, overwrite=True).set_http_headers(md5)
+    assert compared(store, folder, some) == []
+    assert compared(store, folder, some, deep=True) == [
+        "a.jpg has other bytes than the manifest says, although its size and stored MD5 agree"
+    ]
+
+
+def test_an_image_whose_source_changed_too_cannot_be_repaired_and_says_so(azurite, container):
+    store, folder, some = filled(azurite, "a.jpg")
+    container.upload_blob(f"{folder}/a.jpg", b"damaged", overwrite=True)
+    report = store.keep_images(folder, some, ImageSource(lambda location: io.BytesIO(b"x" * 500)), replace=True)
+    assert report.failed == (
+        ("a.jpg", "cannot be repaired: the file has changed since it was checked: take stock again"),
+    )
+    assert container.download_blob(f"{folder}/a.jpg").readall() == b"damaged"
+
+
+def test_a_damaged_image_is_copied_again_from_the_platforms_folder_and_from_another_container(azurite, container):
+    store, folder, some = filled(azurite, "a.jpg", "b.jpg")
+
+    def never(location: str) -> io.BytesIO:
+        raise AssertionError(location)
+
+    md5 = ContentSettings(content_md5=bytearray.fromhex(some[0].image.md5))
+    container.upload_blob("uploads/river/a.jpg", b"a.jpg" * 100, content_settings=md5)
+    container.upload_blob(f"{folder}/a.jpg", b"damaged", overwrite=True)
+    assert store.keep_images(folder, some, ImageSource(never, platform_folder="river"), replace=True).sent == 1
+    with ContainerClient.from_connection_string(azurite.connection_string, "elsewhere") as other:
+        blob = other.upload_blob("b.jpg", b"b.jpg" * 100, overwrite=True)
+        etag, sas = blob.get_blob_properties().etag, signed(other, "r")["sas"]
+        container.upload_blob(f"{folder}/b.jpg", b"damaged", overwrite=True)
+        source = ImageSource(never, lambda location: f"{other.url}/{location}?{sas}", lambda location: etag)
+        assert store.keep_images(folder, some, source, replace=True).sent == 1
+    assert compared(store, folder, some, deep=True) == []
+
+
+def test_the_newest_version_is_that_of_the_highest_number_whoever_writes_last(blobs):
+    from labelwright.stores import azure_ml_latest as latest
+    from labelwright.stores.protocol import Newest
+
+    assert latest.read(blobs, "river_labels") is None
+    first = latest.reserve(blobs, "river_labels", "a" * 64)
+    second = latest.reserve(blobs, "river_labels", "b" * 64)
+    assert second > first, "a number that was reserved is never given again, whether or not it was used"
+    assert latest.read(blobs, "river_labels") is None
+    b = Newest("b", "b" * 64, second)
+    assert latest.settle(blobs, "river_labels", b) == b
+    assert latest.settle(blobs, "river_labels", Newest("a", "a" * 64, first)) == b
+    assert latest.read(blobs, "river_labels") == b
+    written = blobs.text_and_etag("label_sets/river_labels.latest.json")
+    assert latest.reserve(blobs, "river_labels", "b" * 64) == second
+    assert blobs.text_and_etag("label_sets/river_labels.latest.json") == written, "no change writes nothing"
+    assert latest.reserve(blobs, "river_labels", "a" * 64) > second
+
+
+def test_two_that_reserve_at_once_get_two_numbers(azurite, blobs):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from labelwright.stores import azure_ml_latest as latest
+
+    with ThreadPoolExecutor(4) as pool:
+        numbers = list(pool.map(lambda letter: latest.reserve(blobs_of(azurite), "x", letter * 64), "abcd"))
+    assert len(set(numbers)) == 4
+
+
+def test_the_copy_of_the_newest_labels_is_not_made_by_an_export_that_was_overtaken(blobs, container, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+        blobs.put(f"deliveries/{name}.csv", tmp_path / name, md5_of(tmp_path / name))
+    assert blobs.copy_to("deliveries/b.csv", "label_sets/x.csv", still=lambda: True)
+    assert not blobs.copy_to("deliveries/a.csv", "label_sets/x.csv", still=lambda: False)
+    assert container.download_blob("label_sets/x.csv").readall() == b"b"

@@ -138,6 +138,31 @@ def test_a_long_retry_after_is_left_to_the_caller(tmp_path, monkeypatch):
     with pytest.raises(PlatformUnavailable) as caught:
         calls(tmp_path, failing(429, "3600")).ask("look", [])
     assert caught.value.retry_after == 3600
+    assert "answered 429 when asked to look: said so. The server asks to wait 3600 seconds (until " in str(caught.value)
+
+
+def test_a_short_retry_after_is_waited_out_once(tmp_path, monkeypatch):
+    waited: list[float] = []
+    monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", waited.append)
+    with pytest.raises(PlatformUnavailable) as caught:
+        calls(tmp_path, failing(503, "7")).ask("look", [])
+    assert waited == [7.0]
+    assert caught.value.seconds_to_wait() <= 7, "the time counts from the answer, so a task waits no second time"
+
+
+def test_a_program_that_is_stopped_in_the_middle_of_refusals_tells_the_last_status(tmp_path):
+    program = (
+        "import sys, time; print('labelwright: the server answered 503', file=sys.stderr, flush=True); time.sleep(60)"
+    )
+    with pytest.raises(PlatformUnavailable, match=r"answered 503 when asked to look: it took more than"):
+        calls(tmp_path, program, deadline=5).ask("look", [])
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_what_the_sdk_refuses_itself_is_a_refusal_with_the_status_if_there_was_an_answer(tmp_path, status):
+    told = json.dumps({"failure": {"status": status, "refused": True, "words": "said so"}})
+    with pytest.raises(PlatformRefused, match=f"answered {status}"):
+        calls(tmp_path, f"import sys; sys.stdin.read(); print({told!r})").ask("look", [])
 
 
 def test_a_program_that_takes_too_long_is_stopped(tmp_path):

@@ -161,7 +161,7 @@ def test_a_right_that_is_missing_is_said_with_the_role_to_ask_for(azure, tmp_pat
         register(store_of(azure, engine), files_in(tmp_path / "files"))
 
 
-def test_a_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path, monkeypatch):
+def test_a_short_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path, monkeypatch):
     waited: list[float] = []
     monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", waited.append)
     azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 429, headers={"Retry-After": "7"})]
@@ -169,6 +169,65 @@ def test_a_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path,
         register(store_of(azure), files_in(tmp_path / "files"))
     assert (caught.value.status, caught.value.retry_after, waited) == (429, 7.0, [7.0])
     assert [method for method, path in azure.ml.writes() if "/data/" in path] == ["PUT"]
+
+
+WAITS = {
+    "sdk_v2": [("PUT", "/data/river_labels/versions/", 429), ("GET", "/datastores/labelwright$", 503)],
+    "sdk_v1": [("POST", "/dataset/v1.0/.*/datasets$", 429), ("GET", "/datastores/labelwright$", 503)],
+}
+
+
+@pytest.mark.parametrize(
+    ("engine", "method", "path", "status"), [(engine, *one) for engine in ENGINES for one in WAITS[engine]]
+)
+def test_a_wait_longer_than_the_deadline_is_told_at_once_and_nothing_is_repeated(
+    azure, tmp_path, engine, method, path, status
+):
+    azure.ml.faults = [Fault(method, path, status, headers={"Retry-After": "3600"}, times=9)]
+    with pytest.raises(PlatformUnavailable, match=r"The server asks to wait 3600 seconds \(until ") as caught:
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+    assert (caught.value.status, caught.value.retry_after, caught.value.words) == (status, 3600.0, "injected")
+    assert azure.ml.faults[0].times == 8, "asked once: neither the SDK nor we ask again"
+
+
+REFUSALS = {
+    "sdk_v2": [("PUT", "/data/river_labels/versions/"), ("PUT", "/datastores/labelwright$")],
+    "sdk_v1": [("POST", "/dataset/v1.0/.*/datasets$"), ("POST", "/datastore/v1.0/.*/datastores$")],
+}
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+@pytest.mark.parametrize(
+    ("engine", "method", "path"), [(engine, *one) for engine in ENGINES for one in REFUSALS[engine]]
+)
+def test_a_refusal_is_told_with_the_servers_status_and_words(azure, tmp_path, engine, method, path, status):
+    azure.ml.faults = [Fault(method, path, status, times=20)]
+    with pytest.raises(PlatformRefused) as caught:
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+    assert caught.value.status == status
+    # SDK v1 has words of its own for a dataset that exists.
+    words = "already a dataset registered" if (engine, method, status) == ("sdk_v1", "POST", 409) else "injected"
+    assert words in caught.value.words or "injected" in caught.value.words
+    assert f"answered {status}" in str(caught.value)
+
+
+def test_a_program_that_has_to_be_stopped_leaves_the_last_status_behind(azure, tmp_path):
+    azure.ml.faults = [Fault("POST", "/dataset/v1.0/.*/datasets$", 503, times=99)]
+    with pytest.raises(PlatformUnavailable) as caught:
+        register(store_of(azure, "sdk_v1", deadline=25), files_in(tmp_path / "files"))
+    assert caught.value.status == 503
+
+
+def test_another_path_under_the_same_version_is_a_refusal_of_the_server(azure, tmp_path):
+    store, files = store_of(azure), files_in(tmp_path / "files")
+    found = register(store, files)
+    held = azure.ml.versions["river_labels"][str(found.version)]
+    held["dataUri"] = held["dataUri"].replace("deliveries", "elsewhere")
+    held["tags"] = {"content_hash": "0" * 64}
+    with pytest.raises(PlatformRefused) as caught:
+        register(store, files)
+    assert caught.value.status == 409
+    assert "exists and points to" in caught.value.words
 
 
 def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure, tmp_path):
@@ -253,3 +312,65 @@ def test_a_workspace_by_its_config_json(azure, tmp_path):
     config.write_text(json.dumps(told))
     store = store_of(azure, config=config, subscription_id=None, resource_group=None, workspace_name=None)
     assert register(store, files_in(tmp_path / "files")).created
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_content_that_is_exported_again_is_the_newest_version(azure, tmp_path, engine):
+    store = store_of(azure, engine)
+    a, b = files_in(tmp_path / "a", "A"), files_in(tmp_path / "b", "B")
+    first, second, again = register(store, a), register(store, b), register(store, a)
+    assert (again.version, again.created) == (first.version, False)
+    assert first.serial < second.serial < again.serial
+    newest = store.newest("river_labels")
+    assert (newest.version, newest.content_hash, newest.serial) == (first.version, first.content_hash, again.serial)
+    assert azure.read("label_sets/river_labels.csv") == (a / "river_labels.csv").read_bytes()
+    assert len(store.versions("river_labels")) == 2
+    if engine == "sdk_v2":
+        for name in ("river_labels", "river_labels_csv"):
+            tags = {version: told["tags"] for version, told in azure.ml.versions[name].items()}
+            highest = max(tags, key=lambda version: int(tags[version]["labelwright_export"]))
+            assert highest == first.version, name
+            assert tags[first.version]["campaign"] == "river", "the other tags stay"
+    writes, blobs = azure.ml.writes(), {name: azure.read(name) for name in azure.names()}
+    assert register(store, a).serial == again.serial
+    assert azure.ml.writes() == writes, "an export without a change writes nothing"
+    assert {name: azure.read(name) for name in azure.names()} == blobs
+
+
+@pytest.mark.parametrize("damage", ["file", "lost file", "receipt", "lost receipt", "tampered receipt"])
+def test_a_damaged_delivery_is_repaired_from_files_of_its_content_and_from_no_others(azure, tmp_path, damage):
+    store, files = store_of(azure), files_in(tmp_path / "files")
+    found = register(store, files)
+    csv, receipt = (next(n for n in azure.names("deliveries/") if n.endswith(end)) for end in (".csv", "receipt.json"))
+    told = json.loads(azure.read(receipt))
+    if damage == "lost file":
+        azure.container.delete_blob(csv)
+    elif damage == "lost receipt":
+        azure.container.delete_blob(receipt)
+    else:
+        tampered = json.dumps(told | {"campaign": {"title": "lake"}}).encode()
+        data = {"file": b"something else", "receipt": b"no JSON", "tampered receipt": tampered}[damage]
+        azure.container.upload_blob(csv if damage == "file" else receipt, data, overwrite=True)
+    assert len(store.verify(found)) == 1
+    assert store.repair(found, files_in(tmp_path / "other", "two"), {"campaign": {"title": "river"}}) == []
+    assert len(store.verify(found)) == 1
+    assert len(store.repair(found, files, {"campaign": {"title": "river"}})) == 1
+    again = register(store, files)
+    assert (again.version, again.created) == (found.version, False)
+    assert store.verify(again, deep=True) == []
+    assert json.loads(azure.read(receipt))["campaign"] == {"title": "river"}
+
+
+def test_a_file_whose_stored_md5_lies_is_found_by_reading_it(azure, tmp_path):
+    from azure.storage.blob import ContentSettings
+
+    store = store_of(azure)
+    found = register(store, files_in(tmp_path / "files"))
+    (csv,) = [name for name in azure.names("deliveries/") if name.endswith(".csv")]
+    blob = azure.container.get_blob_client(csv)
+    held = blob.get_blob_properties()
+    settings = ContentSettings(content_md5=held.content_settings.content_md5)
+    blob.upload_blob(b"x" * held.size, overwrite=True)
+    blob.set_http_headers(settings)
+    assert store.verify(found) == []
+    assert store.verify(found, deep=True) == ["river_labels.csv has other bytes than when it was registered"]

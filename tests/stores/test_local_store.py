@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,8 @@ elif step == "receipt":
     local._write_receipt = lambda *all, **more: os._exit(9)
 elif step == "rename":
     Path.rename = lambda self, target: os._exit(9)
+elif step == "latest":
+    local.latest.point_to = lambda *all: os._exit(9)
 elif step == "after":
     whole, seen = local._sync, []
     def stop(folder):
@@ -142,18 +145,21 @@ print(done.version, done.created)
 """
 
 
-@pytest.mark.parametrize("step", ["copy", "receipt", "rename", "after"])
+@pytest.mark.parametrize("step", ["copy", "receipt", "rename", "after", "latest"])
 def test_a_kill_at_any_step_leaves_no_half_version(tmp_path: Path, step: str) -> None:
     root, files = tmp_path / "datasets", files_in(tmp_path / "new")
     ended = subprocess.run([sys.executable, "-c", REGISTER, str(root), str(files), step])
     assert ended.returncode == 9
     store = LocalStore(root)
     survived = store.versions("river_labels")
-    assert len(survived) == (1 if step == "after" else 0)
+    there = step in ("after", "latest")
+    assert len(survived) == (1 if there else 0)
+    assert store.newest("river_labels") is None
     again = register(store, files)
-    assert (again.version, again.created) == (1, step != "after")
+    assert (again.version, again.created) == (1, not there)
+    assert store.newest("river_labels").version == 1
     assert verify(Path(again.location)) == []
-    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "v1"]
+    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "latest", "latest.json", "v1"]
 
 
 def test_processes_that_race_make_one_version(tmp_path: Path) -> None:
@@ -162,4 +168,128 @@ def test_processes_that_race_make_one_version(tmp_path: Path) -> None:
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = sorted(racer.communicate()[0].strip() for racer in racers)
     assert said == ["1 False", "1 False", "1 False", "1 True"]
-    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "v1"]
+    assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "latest", "latest.json", "v1"]
+
+
+def points_to(root: Path, name: str = "river_labels") -> tuple[int, str]:
+    record = json.loads((root / name / "latest.json").read_text())
+    return record["version"], str((root / name / "latest").readlink())
+
+
+def test_a_content_that_is_exported_again_is_the_newest_version(tmp_path: Path) -> None:
+    root = tmp_path / "datasets"
+    store = LocalStore(root)
+    first = register(store, files_in(tmp_path / "a", "A"))
+    assert points_to(root) == (1, "v1")
+    second = register(store, files_in(tmp_path / "b", "B"))
+    assert points_to(root) == (2, "v2")
+    again = register(store, tmp_path / "a")
+    assert (again.version, again.created) == (1, False)
+    assert points_to(root) == (1, "v1")
+    assert (root / "river_labels" / "latest" / "a.csv").read_text() == "A"
+    assert first.serial < second.serial < again.serial
+    newest = store.newest("river_labels")
+    assert (newest.version, newest.content_hash, newest.serial) == (1, first.content_hash, again.serial)
+    before = {path.name: path.lstat().st_mtime_ns for path in (root / "river_labels").iterdir()}
+    assert register(store, tmp_path / "a").serial == again.serial
+    assert {path.name: path.lstat().st_mtime_ns for path in (root / "river_labels").iterdir()} == before
+
+
+def test_a_lost_record_of_the_newest_version_is_made_again_with_a_higher_number(tmp_path: Path) -> None:
+    root = tmp_path / "datasets"
+    store = LocalStore(root)
+    first = register(store, files_in(tmp_path / "a"))
+    (root / "river_labels" / "latest.json").write_text("{ damaged")
+    (root / "river_labels" / "latest").unlink()
+    assert store.newest("river_labels") is None
+    again = register(store, tmp_path / "a")
+    assert again.serial >= first.serial
+    assert points_to(root) == (1, "v1")
+
+
+def test_processes_that_export_different_contents_leave_one_newest_version(tmp_path: Path) -> None:
+    root = tmp_path / "datasets"
+    folders = [files_in(tmp_path / name, name * 500_000) for name in "ab"]
+    commands = [[sys.executable, "-c", REGISTER, str(root), str(one), "none"] for one in folders for _ in range(2)]
+    for racer in [subprocess.Popen(one, stdout=subprocess.PIPE) for one in commands]:
+        racer.communicate()
+        assert racer.returncode == 0
+    version, link = points_to(root)
+    assert link == f"v{version}"
+    assert LocalStore(root).newest("river_labels").content_hash in {content_hash(one) for one in folders}
+    assert [one.version for one in LocalStore(root).versions("river_labels")] == [1, 2]
+
+
+def spoil_file(version: Path) -> None:
+    (version / "a.csv").chmod(0o644)
+    (version / "a.csv").write_text("two")
+
+
+def spoil_receipt(version: Path, text: str | None) -> None:
+    (version / "receipt.json").unlink()
+    if text is not None:
+        (version / "receipt.json").write_text(text)
+
+
+def tamper(version: Path) -> None:
+    told = json.loads((version / "receipt.json").read_text())
+    spoil_receipt(version, json.dumps(told | {"labels": {"a": 1000}}))
+
+
+DAMAGE = {
+    "a.csv has other bytes than when it was registered": spoil_file,
+    "a.csv is gone": lambda version: (version / "a.csv").unlink(),
+    "receipt.json is gone": lambda version: spoil_receipt(version, None),
+    "receipt.json is damaged: it cannot be read as a receipt": lambda version: spoil_receipt(version, '{"files": [{}'),
+    "receipt.json has other bytes than when it was registered": tamper,
+}
+
+
+@pytest.mark.parametrize("words", DAMAGE)
+def test_damage_is_found_and_repaired_from_files_of_the_same_content(tmp_path: Path, words: str) -> None:
+    store, files = LocalStore(tmp_path / "datasets"), files_in(tmp_path / "new")
+    found = register(store, files)
+    version = Path(found.location)
+    DAMAGE[words](version)
+    assert store.verify(found) == [words]
+    receipt = {"campaign": "river", "labels": {"a": 1}}
+    assert store.repair(found, files_in(tmp_path / "other", "other"), receipt) == []
+    assert store.verify(found) == [words], "files of another content repair nothing"
+    assert len(store.repair(found, files, receipt)) == 1
+    repaired = register(store, files)
+    assert (repaired.version, repaired.created) == (1, False)
+    assert store.verify(repaired) == []
+    assert (version / "a.csv").read_text() == "one"
+    assert json.loads((version / "receipt.json").read_text())["labels"] == {"a": 1}
+    assert oct((version / "a.csv").stat().st_mode & 0o777) == "0o444"
+
+
+def test_a_version_with_a_damaged_receipt_is_still_the_version_of_its_files(tmp_path: Path) -> None:
+    store, files = LocalStore(tmp_path / "datasets"), files_in(tmp_path / "new")
+    spoil_receipt(Path(register(store, files).location), "no JSON")
+    assert store.find("river_labels", content_hash(files)).version == 1
+    assert not register(store, files).created
+
+
+def test_a_lost_version_comes_back_under_its_number(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "datasets")
+    first = register(store, files_in(tmp_path / "a", "A"))
+    register(store, files_in(tmp_path / "b", "B"))
+    for path in (*Path(first.location).rglob("*"), Path(first.location)):
+        path.chmod(0o755)
+    shutil.rmtree(first.location)
+    assert store.verify(first) == [f"{first.location} is gone"]
+    assert store.repair(first, tmp_path / "a", {}) == [f"the folder {first.location}"]
+    again = register(store, tmp_path / "a")
+    assert (again.version, again.created, store.verify(again)) == (1, False, [])
+
+
+def test_a_folder_of_datasets_that_was_moved_is_found_by_its_content(tmp_path: Path) -> None:
+    files = files_in(tmp_path / "new")
+    first = register(LocalStore(tmp_path / "datasets"), files)
+    (tmp_path / "datasets").rename(tmp_path / "moved")
+    store = LocalStore(tmp_path / "moved")
+    there = tmp_path / "moved" / "river_labels" / "v1"
+    assert store.verify(first) == [f"{first.location} is gone: it is at {there} now"]
+    again = register(store, files)
+    assert (again.version, again.location, again.created) == (1, str(there), False)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from labelwright.domain import State
-from labelwright.ledger import Ledger, UnknownCampaign
-from labelwright.platforms import AccessDenied
-from labelwright.platforms.protocol import CampaignOrder, RemoteState
+from labelwright.domain import Image, ImageState, Size, State
+from labelwright.ledger import Ledger, ManifestEntry, UnknownCampaign
+from labelwright.platforms import AccessDenied, PlatformUnavailable
+from labelwright.platforms.protocol import CampaignOrder, PlatformLabels, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.spec import validate_spec
 from labelwright.tasks import looking
 from labelwright.tasks.looking import look_at_some
+from labelwright.tasks.starting import due_work
 from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.working import at_work_on
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
 TITLES = ["first", "second", "third"]
@@ -29,6 +33,12 @@ def store(tmp_path, monkeypatch):
     forget_settings()
     yield STORES.setdefault(f"memory:{tmp_path}", Store())
     forget_settings()
+
+
+@pytest.fixture(autouse=True)
+def without_prefect(monkeypatch):
+    """What is a task run of its own is called as a function."""
+    monkeypatch.setattr(looking, "ask_for_attention", looking.ask_for_attention.fn)
 
 
 @pytest.fixture
@@ -86,6 +96,41 @@ def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_cr
     assert seen.locked_out == (status != 403)
 
 
+def test_a_platform_that_asks_to_wait_is_not_asked_again_before_that(ledger, monkeypatch):
+    asked: list[str] = []
+
+    def read(self, campaign):
+        asked.append(campaign)
+        raise PlatformUnavailable("shelf", "read the campaign", status=429, retry_after=3600)
+
+    monkeypatch.setattr(Shelf, "read_campaign", read)
+    seen = look_at_some.fn(TITLES)
+    assert asked == ["c0"], "the others of this connection wait too"
+    assert "The server asks to wait 3600 seconds" in seen.troubles["first"]
+    assert seen.states == {}
+
+    states, troubles, denied = looking.look_at_all()
+    assert (asked, states, denied) == (["c0"], {}, False)
+    assert set(troubles) == set(TITLES)
+    assert all("not looked at before" in words for words in troubles.values())
+    ledger.waits.forget("connection shelf")
+    assert looking.connection_wait("shelf") == "connection shelf"
+
+
+def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledger):
+    for title in TITLES:
+        ledger.campaigns.move(title, State.COMPLETED)
+    refused = PlatformUnavailable("Azure ML", "register", status=429, retry_after=3600)
+    with pytest.raises(PlatformUnavailable), at_work_on("second", "export"):
+        raise refused
+    assert ledger.waits.find("campaign second").until == refused.not_before
+    assert sorted(due.title for due in due_work()) == ["first", "third"]
+    ledger.waits.forget("campaign second")
+    assert sorted(due.title for due in due_work()) == sorted(TITLES)
+    ledger.waits.put("connection shelf", refused.not_before, "it answered 429")
+    assert due_work() == []
+
+
 def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_it(ledger, monkeypatch):
     real = type(ledger.campaigns).record_look
 
@@ -132,3 +177,111 @@ def test_so_many_task_runs_look_at_so_many_campaigns(campaigns, tasks):
     shares = looking.shares_of(titles, campaigns)
     assert len(shares) == tasks
     assert [title for share in shares for title in share] == titles
+
+
+# Images that are not labeled and will not be
+
+
+def complete(ledger: Ledger, store: Store, *, images: int = 2) -> Kept:
+    """The first campaign with its manifest of so many images; all that the platform has are labeled."""
+    kept = store.campaigns["c0"]
+    entries = [
+        ManifestEntry(Image(f"{n}.jpg", Size(40, 30), 9, f"{n:064}", "0" * 32, "JPEG"), f"/x/{n}.jpg")
+        for n in range(1, images + 1)
+    ]
+    mark = ledger.manifests.begin("first")
+    ledger.manifests.add("first", mark, entries)
+    ledger.manifests.complete("first", mark)
+    ledger.manifests.record_remote_ids("first", [(f"{n}.jpg", str(n)) for n in range(1, images + 1)])
+    kept.labels = dict.fromkeys(kept.images, ())
+    return kept
+
+
+def states(ledger: Ledger) -> dict[str, int]:
+    return ledger.image_states.counts().get("first", {})
+
+
+def test_an_image_that_was_deleted_without_a_trace_completes_its_campaign_and_is_named(ledger, store):
+    kept = complete(ledger, store, images=3)  # the third one was deleted
+    seen = look_at_some.fn(["first"])
+    assert seen.states == {"first": "completed"}
+    record = ledger.campaigns.get("first")
+    assert (record.done, record.total, record.images) == (3, 3, 3)
+    assert ledger.image_states.images("first") == {"gone from the platform": [("3.jpg", "deleted from the shelf")]}
+    assert kept.state is RemoteState.ACTIVE
+
+
+def test_a_count_that_is_too_low_for_a_moment_completes_nothing(ledger, store, monkeypatch):
+    complete(ledger, store, images=2)
+    monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), done=1, total=1))
+    assert look_at_some.fn(["first"]).states == {"first": "active"}
+    assert states(ledger) == {}
+
+
+real = Shelf.read_campaign
+
+
+def test_failed_images_are_written_down_once_with_their_reasons_and_forgotten_when_they_are_mended(
+    ledger, store, monkeypatch
+):
+    kept = complete(ledger, store)
+    kept.labels = {}
+    kept.failed = {"2": "403 from store.example/2.jpg"}
+    lists = []
+    listing = Shelf.list_failed_images
+    monkeypatch.setattr(Shelf, "list_failed_images", lambda self, id: lists.append(id) or listing(self, id))
+    for _ in range(3):
+        assert look_at_some.fn(["first"]).states == {"first": "active"}
+    assert lists == ["c0"], "they are listed when their number changes"
+    assert states(ledger) == {"failed on the platform": 1}
+    assert ledger.image_states.images("first") == {
+        "failed on the platform": [("2.jpg", "403 from store.example/2.jpg")]
+    }
+    kept.failed = {}
+    look_at_some.fn(["first"])
+    assert states(ledger) == {}
+
+
+def test_a_campaign_whose_other_images_all_failed_needs_attention_and_names_the_commands(ledger, store):
+    kept = complete(ledger, store)
+    kept.labels = {"1": ()}
+    kept.failed = {"2": "403"}
+    assert look_at_some.fn(["first"]).states == {"first": "needs attention"}
+    reason = ledger.campaigns.get("first").reason
+    assert "1 failed on the platform" in reason
+    for option in ("--resend", "--leave-out"):
+        assert f"labelwright failed 'first' {option}" in reason
+
+
+def test_a_campaign_of_skipped_and_deleted_images_alone_needs_attention(ledger, store):
+    kept = complete(ledger, store)
+    kept.labels = {}
+    kept.excluded = {"1": (ImageState.SKIPPED, ""), "2": (ImageState.GONE, "")}
+    assert look_at_some.fn(["first"]).states == {"first": "needs attention"}
+    reason = ledger.campaigns.get("first").reason
+    assert "nothing is left to deliver: of its 2 images 1 gone from the platform, 1 skipped" in reason
+    assert states(ledger) == {"gone from the platform": 1, "skipped": 1}
+
+
+def test_an_exported_campaign_that_lost_an_image_since_is_exported_anew_once(ledger, store):
+    kept = complete(ledger, store)
+    kept.excluded = {"1": (ImageState.SKIPPED, "")}
+    for state in (State.COMPLETED, State.FINISHED, State.EXPORTED):
+        ledger.campaigns.move("first", state)
+    ledger.image_states.record("first", {"skipped": [("1.jpg", "")]}, only=["skipped", "gone from the platform"])
+    assert look_at_some.fn(["first"]).states == {"first": "exported"}
+    del kept.images["2"], kept.labels["2"]
+    assert look_at_some.fn(["first"]).states == {"first": "completed"}
+    assert [move.became for move in ledger.campaigns.moves("first")[-2:]] == [State.REOPENED, State.COMPLETED]
+    assert ledger.campaigns.moves("first")[-1].why == "since its export: 1 gone from the platform"
+    for state in (State.FINISHED, State.EXPORTED):
+        ledger.campaigns.move("first", state)
+    assert look_at_some.fn(["first"]).states == {"first": "exported"}
+
+
+def test_a_label_that_is_gone_from_the_platform_is_told_while_labelers_are_at_work(ledger, store, monkeypatch):
+    complete(ledger, store)
+    gone = PlatformLabels(("b",))
+    monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), labels=gone))
+    assert look_at_some.fn(["first"]).states == {"first": "needs attention"}
+    assert "label 'a'" in ledger.campaigns.get("first").reason

@@ -84,6 +84,19 @@ def test_a_task_whose_answer_was_lost_is_the_one_that_is_answered(server: ScaleS
             say("create_task", other[0], "lost/1", other[1])
 
 
+def test_a_task_with_another_attachment_is_not_the_one_that_was_lost(server: ScaleServer) -> None:
+    theirs = BOXES | {"project": "p", "attachment": "https://store.example.com/1.png?sig=a"}
+    made = say("create_task", "imageannotation", "lost/2", theirs)
+    again = theirs | {"attachment": "https://store.example.com/1.png?sig=b"}
+    assert say("create_task", "imageannotation", "lost/2", again)["task_id"] == made["task_id"]
+    ours = theirs | {"attachment": "https://store.example.com/2.png?sig=secret"}
+    with pytest.raises(Duplicate) as caught:
+        say("create_task", "imageannotation", "lost/2", ours)
+    for part in ("shows https://store.example.com/1.png", "not https://store.example.com/2.png", made["task_id"]):
+        assert part in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 def test_another_task_is_not_taken_for_the_one_that_was_lost(
     server: ScaleServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

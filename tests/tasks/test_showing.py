@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from labelwright.domain import Progress, State
+from labelwright.domain import LeftOutCounts, Progress, State
 from labelwright.ledger import CampaignRecord
 from labelwright.outlook import LabelerOutlook, in_words, outlook_of
 from labelwright.tasks.showing import newest, summary
@@ -47,6 +47,15 @@ def test_a_campaign_that_needs_attention_says_why_and_what_to_do():
     assert "expected end" not in text
 
 
+def test_images_that_failed_are_counted_with_the_command_that_leads_on():
+    text = page(record(), image_states={"failed on the platform": 2, "skipped": 1})
+    assert "| failed on the platform | 2 |" in text
+    assert "labelwright failed 'river | *2026*' --resend" in text
+    text = page(record(), image_states={"skipped": 1})
+    assert "| skipped | 1 |" in text
+    assert "labelwright failed" not in text
+
+
 def test_a_finished_campaign_shows_its_datasets_and_pictures():
     text = page(
         record(State.EXPORTED),
@@ -65,3 +74,12 @@ def test_of_each_dataset_the_newest_is_shown():
 def test_spans_are_told_as_people_say_them():
     spans = [timedelta(minutes=5), timedelta(hours=30), timedelta(days=9), None]
     assert [in_words(span) for span in spans] == ["5 min", "30 h", "9 days", ""]
+
+
+def test_shapes_and_images_left_out_are_counted_by_reason():
+    counts = LeftOutCounts({"polyline": 1500, "crosses|itself": 1}, {"cut to its image": 2})
+    text = page(record(State.EXPORTED), left_out=counts)
+    assert "| shapes left out | polyline | 1,500 |" in text
+    assert "| shapes left out | crosses\\|itself | 1 |" in text
+    assert "| shapes changed | cut to its image | 2 |" in text
+    assert "left out" not in page(record(State.EXPORTED), left_out=LeftOutCounts())

@@ -6,8 +6,8 @@ closed is opened by one step. An image in which nothing is to be seen keeps its 
 background.
 
 - detection: boxes, and the boxes around polygons;
-- segmentation: polygons, masks (as the polygons that cover their pixels), and boxes of labels that may be drawn either
-  way (as four corners);
+- segmentation: polygons (one for each part of an object), masks (as the polygons that cover their pixels), and boxes of
+  labels that may be drawn either way (as four corners);
 - classification: labels of whole images: a string a line when every image has exactly one, else a list a line.
 """
 
@@ -172,7 +172,7 @@ def _sizes(batch: Batch) -> Floats:
 def _polygons(drawing: Drawing) -> list[list[float]]:
     if drawing.mask:
         return [[value for corner in loop for value in corner] for loop in polygons_of(drawing.mask)]
-    return [drawing.polygon] if drawing.polygon is not None else []
+    return drawing.polygons or []
 
 
 def _fractions(polygon: list[float], size: Size) -> list[float]:

@@ -2,10 +2,10 @@
 
 Ids are the same in every run: an image's is its place in the manifest, a category's its place in the schema (from 1),
 an annotation's its place in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]`` in pixels,
-`area` that of the polygon, of the box, or the number of a mask's pixels, `score` the confidence. The segmentation of a
-mask is its run lengths. COCO has no objects without a place: labels of a whole
-image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The images come after
-the annotations, so that the file is written in one pass.
+`area` that of the polygon, of the box, or the number of a mask's pixels, `score` the confidence. The segmentation of an
+object of several parts is a ring for each part, that of a mask its run lengths. COCO has no objects without a place:
+labels of a whole image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The
+images come after the annotations, so that the file is written in one pass.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Coco:
             for place, drawing in batch.drawings.items():
                 if drawing.outlined:
                     areas[place] = drawing.area
-                    told: Any = [drawing.polygon]
+                    told: Any = drawing.polygons
                     if drawing.mask is not None:
                         owner = int(np.searchsorted(ends_of, place, side="right"))
                         told = coco_runs(drawing.mask, batch.images[owner].size)

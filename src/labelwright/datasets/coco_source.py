@@ -1,10 +1,10 @@
-"""COCO annotation files as labels to start from, read with pycocotools: what it reads, counts and decodes, we do."""
+"""COCO annotation files as labels to start from: the images and objects of some categories, as outlines.
+
+The file is read by `coco_file`, with pycocotools: what it reads, counts and decodes, we do.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from labelwright.domain import Box, InvalidShape, Size
+from labelwright.domain.geometry import bounds
+from labelwright.domain.planar import clip_ring, distinct
 
+from .coco_file import CocoFile, CocoRefused, box_of, nearly_inside, run_lengths
 from .outlines import Loop, outlines
-
-
-class CocoRefused(ValueError):
-    """An annotation file that cannot be used, or not with these categories: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,8 @@ class CocoObject:
     outlines: tuple[tuple[tuple[float, float], ...], ...]
     """One polygon or several that are one object; none where the file has only a box."""
     crowd: bool
+    cut: bool = False
+    """Whether an outline reached beyond the image, by more than a rounding, and was cut to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ class CocoSource:
 
     def __init__(self, file: Path, categories: Sequence[str]) -> None:
         self.file = file
-        self._coco = _opened(file)
-        known = {str(one["name"]): int(one["id"]) for one in self._coco.loadCats(self._coco.getCatIds())}
+        self._file = CocoFile(file)
+        self._coco = self._file.coco
+        known = {name: number for number, name in self._file.categories.items()}
         missing = [name for name in categories if name not in known]
         if missing or not categories:
             has = ", ".join(list(known)[:100]) or "none"
@@ -84,59 +86,43 @@ class CocoSource:
             raise CocoRefused(f"{self.file}: image {one.get('id')} cannot be read: {fault!r}") from None
 
     def _object(self, one: dict[str, Any], image: CocoImage) -> CocoObject:
-        parts = self._outlines(one, image.size)
+        parts, cut = self._outlines(one, image.size)
         return CocoObject(
             id=int(one["id"]),
             category=self._names[int(one["category_id"])],
             box=self._box(one, image.size),
             outlines=tuple(tuple(part) for part in parts),
             crowd=bool(one.get("iscrowd")),
+            cut=cut,
         )
 
     def _box(self, one: dict[str, Any], size: Size) -> Box:
         if one.get("bbox"):
-            box = one["bbox"]
-        else:
-            from pycocotools import mask
+            return box_of(one["bbox"]).clamp(size)
+        shape = self._file.shape_of(one, size)
+        if shape is None:
+            raise InvalidShape("it has neither a segmentation nor a bbox")
+        return shape.box
 
-            box = mask.toBbox(self._coco.annToRLE(one)).tolist()
-        return Box.from_xywh(*(float(value) for value in box)).clamp(size)
-
-    def _outlines(self, one: dict[str, Any], size: Size) -> list[Loop]:
+    def _outlines(self, one: dict[str, Any], size: Size) -> tuple[list[Loop], bool]:
         shape = one.get("segmentation")
         if not shape:
-            return []
-        if isinstance(shape, dict):  # run lengths, of crowds and others
-            return outlines(self._coco.annToMask(one))
-        return [part for part in (_inside(points, size) for points in shape) if part]
+            return [], False
+        if isinstance(shape, dict):  # of crowds and others
+            return outlines(run_lengths(shape, size)), False
+        parts = [_inside(points, size) for points in shape]
+        return [loop for loops, _ in parts for loop in loops], any(cut for _, cut in parts)
 
 
-def _inside(flat: Sequence[float], size: Size) -> Loop:
-    """The points moved into the image, doubles left out; nothing when no area is left."""
-    kept: Loop = []
-    for x, y in zip(flat[::2], flat[1::2], strict=True):
-        point = (min(max(float(x), 0.0), float(size.width)), min(max(float(y), 0.0), float(size.height)))
-        if not kept or kept[-1] != point:
-            kept.append(point)
-    if len(kept) > 1 and kept[0] == kept[-1]:
-        kept.pop()
-    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(kept, [*kept[1:], *kept[:1]], strict=True))
-    return kept if len(kept) >= 3 and twice else []
-
-
-def _opened(file: Path) -> Any:
-    from pycocotools.coco import COCO
-
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
-            coco = COCO(str(file))
-            if not {"images", "annotations", "categories"} <= set(coco.dataset):
-                raise CocoRefused(f"{file} has no images, annotations and categories: is it a COCO instances file?")
-    except FileNotFoundError:
-        raise CocoRefused(f"{file}: there is no such file") from None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, AssertionError, KeyError, TypeError) as fault:
-        raise CocoRefused(f"{file} cannot be read as COCO: {fault!r}") from None
-    return coco
+def _inside(flat: Sequence[float], size: Size) -> tuple[list[Loop], bool]:
+    """What of a ring lies in the image, and whether it was cut; nothing when no area is left. Doubles are left out."""
+    ring = distinct(zip(map(float, flat[::2]), map(float, flat[1::2]), strict=True))
+    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(ring, [*ring[1:], *ring[:1]], strict=True))
+    if len(ring) < 3 or not twice:
+        return [], False
+    if all(0 <= x <= size.width and 0 <= y <= size.height for x, y in ring):
+        return [ring], False
+    return clip_ring(ring, size.width, size.height), not nearly_inside(bounds(ring), size)
 
 
 def image_files(images: Sequence[CocoImage], folder: Path) -> dict[int, Path]:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
-from labelwright.domain import Annotation, Box, LabelSchema, Mask, Polygon, WholeImage
+from labelwright.domain import Annotation, Box, LabelSchema, Mask, MultiPolygon, Polygon, WholeImage
 
 from .pixels import polygons_of
 
@@ -130,10 +130,12 @@ def _draw_tile(
         match annotation.shape:
             case WholeImage():
                 whole.append(annotation)
-            case Polygon(points=points):
-                corners = [(x * scale, y * scale) for x, y in points]
-                _draw_ring(drawing, corners, color, picture.size)
-                highest = min(corners, key=lambda corner: corner[1])
+            case (Polygon() | MultiPolygon()) as shape:
+                parts = shape.parts if isinstance(shape, MultiPolygon) else (shape,)
+                rings = [[(x * scale, y * scale) for x, y in part.points] for part in parts]
+                for ring in rings:
+                    _draw_ring(drawing, ring, color, picture.size)
+                highest = min((corner for ring in rings for corner in ring), key=lambda corner: corner[1])
                 named.append((highest, annotation))
             case Mask() as mask:
                 for ring in polygons_of(mask.flat):

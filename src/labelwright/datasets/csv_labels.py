@@ -1,8 +1,9 @@
 """`<title>_labels.csv`: a line an object, for data scientists and spreadsheets.
 
-RFC 4180 with CR LF, UTF-8. Corners in pixels of the image as displayed; `polygon` is JSON text, ``[[x, y], ...]``. An
-image without objects keeps a line whose label is empty; a label of the whole image is a line without corners, ahead
-of the image's objects. Attributes have no column: they are in the COCO file.
+RFC 4180 with CR LF, UTF-8. Corners in pixels of the image as displayed; `polygon` is JSON text, ``[[x, y], ...]``, and
+``[[[x, y], ...], [[x, y], ...]]`` for an object of several parts. An image without objects keeps a line whose label is
+empty; a label of the whole image is a line without corners, ahead of the image's objects. Attributes have no column:
+they are in the COCO file.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class LabelsCsv:
 
 
 def _polygon(drawing: Drawing) -> bytes:
-    if drawing.polygon is None:
+    if drawing.polygons is None:
         return b",\r\n"
-    return b',"' + orjson.dumps(list(zip(drawing.polygon[::2], drawing.polygon[1::2], strict=True))) + b'"\r\n'
+    rings = [list(zip(ring[::2], ring[1::2], strict=True)) for ring in drawing.polygons]
+    return b',"' + orjson.dumps(rings if len(rings) > 1 else rings[0]) + b'"\r\n'

@@ -6,6 +6,7 @@ how the platform rounds; here outside is outside.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,8 +25,19 @@ SHOWN = 20
 """Findings of one kind that are kept as examples; the others are counted."""
 
 _WHAT_TO_DO = {
-    "missing": ("images without labels", "wait until the platform has them labeled, then read the labels again"),
+    "missing": (
+        "images without labels, neither skipped nor deleted on the platform",
+        "wait until the platform has them labeled, then read the labels again",
+    ),
     "unknown": ("labeled images that the campaign does not have", "find out who put them into the campaign"),
+    "nothing": (
+        "reason why nothing is left to deliver",
+        "put images back on the platform and have them labeled, or give the campaign up: labelwright cancel CAMPAIGN",
+    ),
+    "both": (
+        "images both labeled and excluded",
+        "read the labels again; if it stays, look at the image on the platform",
+    ),
     "repeated": ("images delivered more than once", "empty the spool and read all pages again"),
     "manifest": ("images that stand in the manifest more than once", "mend the manifest: names and places are unique"),
     "size": ("images of another size than the manifest's", "compare the image on the platform with the file (EXIF?)"),
@@ -69,6 +81,8 @@ class GatePassed:
 
     images: int
     annotations: int
+    excluded: int = 0
+    """Images of the campaign that are in no dataset, each with its reason."""
 
 
 class Gate:
@@ -81,6 +95,7 @@ class Gate:
         self._positions: set[int] = set()
         self.images = 0
         self.annotations = 0
+        self.excluded = 0
 
     def note(self, kind: str, what: str) -> None:
         finding = self._findings.setdefault(kind, Finding(kind))
@@ -91,9 +106,10 @@ class Gate:
     def add(self, batch: Batch) -> None:
         self.images += len(batch.images)
         self.annotations += batch.objects + sum(map(len, batch.tags.values()))
+        self.excluded += len(batch.excluded)
         for image in batch.missing:
             self.note("missing", image.name)
-        self._check_manifest(batch.images + batch.missing)
+        self._check_manifest(batch.images + batch.missing + batch.excluded)
         sizes = [(image.size.width, image.size.height) for image in batch.images]
         if sizes != batch.sizes:
             self._note_sizes(batch)
@@ -107,15 +123,22 @@ class Gate:
             self.note("unknown", name)
         for name in labels.repeated():
             self.note("repeated", name)
+        excluded = labels.excluded()
+        for name in labels.both():
+            self.note("both", f"{name}: {excluded[name].state.value}, and it has labels")
+        if self.excluded and not self.images:
+            states = Counter(one.state.value for one in excluded.values())
+            every = ", ".join(f"{count} {state}" for state, count in states.items())
+            self.note("nothing", f"no image of the campaign can be delivered: {every}")
         for what, ours, theirs in (
-            ("images", self.images, expected_done),
+            ("images", self.images + self.excluded, expected_done),
             ("annotations", self.annotations, expected_objects),
         ):
             if theirs is not None and ours != theirs:
                 self.note("count", f"{ours} {what} were read, the platform counts {theirs}")
         if self._findings:
             raise GateRefused(self._findings[kind] for kind in _WHAT_TO_DO if kind in self._findings)
-        return GatePassed(self.images, self.annotations)
+        return GatePassed(self.images, self.annotations, self.excluded)
 
     def _check_manifest(self, images: list[StockedImage]) -> None:
         """Names by their hashes: 100,000 of them cost little. Two names of one hash are 1 in a billion campaigns."""
@@ -189,9 +212,10 @@ def check(
 ) -> GatePassed:
     """Passes the labels, or raises GateRefused with all findings.
 
-    Every image of the manifest is there once and no other one, of the size that the manifest says; every shape lies in
-    its image; every label is in the schema and drawn as it allows; the counts are the platform's: `expected_done`
-    images, `expected_objects` annotations of any kind (None: the platform does not say).
+    Every image of the manifest is there once or excluded with a reason (never both), and no other one; each is of the
+    size that the manifest says; every shape lies in its image; every label is in the schema and drawn as it allows; the
+    counts are the platform's: `expected_done` images, those that are excluded counted too, and `expected_objects`
+    annotations of any kind (None: the platform does not say). Labels of no image at all are refused.
     """
     gate = Gate(schema)
     for batch in labels.batches():

@@ -5,8 +5,10 @@ A page is one file, ``page-000001.labels``:
     objects    six 64-bit floats each: label (its place in the page's own table), confidence, xmin, ymin, xmax, ymax
     extras     for images that have more than boxes, a JSON array: ``[drawings, tags]``, with drawings
                ``[place, polygon or null, area, attributes or null]``, of masks with their runs behind it, and tags of
-               the whole image ``[place among all annotations, label, confidence, attributes or null]``
-    index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; and the table of labels
+               the whole image ``[place among all annotations, label, confidence, attributes or null]``. A polygon is
+               ``[x1, y1, x2, y2, ...]``, an object of several parts a list of such lists
+    index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; the table of labels; and
+               where there are any, shapes that are left out and images that are excluded
     footer     20 digits: where the index begins
 
 So the boxes of a thousand neighbours are one read and no parsing, and floats come out as they went in.
@@ -16,14 +18,28 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
-from labelwright.domain import Annotation, Box, LabeledImage, Mask, Polygon, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    ExcludedImage,
+    ImageState,
+    LabeledImage,
+    Mask,
+    MultiPolygon,
+    Polygon,
+    ShapeNotice,
+    Size,
+    WholeImage,
+)
+
+from .records import Drawing
 
 _FOOTER = 21  # 20 digits and a line feed
 COLUMNS = 6
@@ -43,9 +59,16 @@ class Page:
         self.objects = array("d")
         self.extras: list[bytes] = []
         self._labels: dict[str, int] = {}
+        self._left_out: list[list[Any]] = []
+        self._excluded: list[list[Any]] = []
         self._columns: dict[str, list[Any]] = {
             name: [] for name in ("widths", "heights", "remote_ids", "counts", "extras")
         }
+
+    def add_notices(self, left_out: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> None:
+        """Shapes and images of this page that come into no dataset."""
+        self._left_out += [[one.reason, one.image, one.detail, one.dropped] for one in left_out]
+        self._excluded += [[one.name, one.state.value, one.detail, one.remote_id] for one in excluded]
 
     def add(self, image: LabeledImage) -> None:
         drawings: list[Any] = []
@@ -58,6 +81,9 @@ class Page:
                 continue
             if isinstance(shape, Polygon):
                 drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
+            elif isinstance(shape, MultiPolygon):
+                rings = [list(map(float, part.flat)) for part in shape.parts]
+                drawings.append([count, rings, float(shape.area), attributes])
             elif isinstance(shape, Mask):
                 drawings.append([count, None, float(shape.area), attributes, shape.flat])
             elif attributes:
@@ -76,6 +102,7 @@ class Page:
         """The bytes of the file, in order."""
         objects, extras = np.array(self.objects, dtype="<f8").tobytes(), b"".join(self.extras)
         index = {"names": self.names, "labels": list(self._labels), **self._columns}
+        index |= {name: rows for name, rows in (("left_out", self._left_out), ("excluded", self._excluded)) if rows}
         return objects, extras, orjson.dumps(index), b"\n%020d\n" % (len(objects) + len(extras))
 
 
@@ -91,18 +118,48 @@ def labeled_images(path: Path) -> Iterator[LabeledImage]:
             yield LabeledImage(name, Size(width, height), tuple(annotations), remote_id)
 
 
+def shape_notices(path: Path) -> Iterator[ShapeNotice]:
+    """Shapes of a page's images that are dropped or changed."""
+    for reason, image, detail, dropped in read_index(path).get("left_out", ()):
+        yield ShapeNotice(reason, image, detail, dropped)
+
+
+def excluded_images(path: Path) -> Iterator[ExcludedImage]:
+    """Images that were skipped, rejected or deleted."""
+    return excluded_in(read_index(path))
+
+
+def excluded_in(index: dict[str, Any]) -> Iterator[ExcludedImage]:
+    """The same from an index that is read already."""
+    for name, state, detail, remote_id in index.get("excluded", ()):
+        yield ExcludedImage(name, ImageState(state), detail, remote_id)
+
+
 def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags: Any) -> list[Annotation]:
     more = {place: (polygon, attributes, runs) for place, polygon, _, attributes, *runs in drawings}
     annotations: list[Annotation] = []
     for place, (code, confidence, *corners) in enumerate(rows):
         polygon, attributes, runs = more.get(place, (None, None, ()))
-        shape: Box | Polygon | Mask = Box(*corners) if not runs else Mask.from_flat(*runs)
+        shape: Box | Polygon | MultiPolygon | Mask = Box(*corners) if not runs else Mask.from_flat(*runs)
         if polygon is not None:
-            shape = Polygon(tuple(zip(polygon[::2], polygon[1::2], strict=True)))
+            parts = tuple(Polygon(tuple(zip(ring[::2], ring[1::2], strict=True))) for ring in _rings(polygon))
+            shape = parts[0] if len(parts) == 1 else MultiPolygon(parts)
         annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}))
     for place, label, confidence, attributes in tags:  # in ascending place: each lands where it stood
         annotations.insert(place, Annotation(label, WholeImage(), confidence, attributes or {}))
     return annotations
+
+
+def drawing_from(
+    polygon: Any, area: float, attributes: dict[str, str] | None, mask: list[int] | None = None
+) -> Drawing:
+    """A drawing as the writers read it, from its columns behind the place."""
+    return Drawing(None if polygon is None else _rings(polygon), area, attributes, mask)
+
+
+def _rings(polygon: list[Any]) -> list[list[float]]:
+    """A polygon of a page as a list of rings, which it is only when it has several."""
+    return polygon if isinstance(polygon[0], list) else [polygon]
 
 
 def read_index(path: Path) -> dict[str, Any]:

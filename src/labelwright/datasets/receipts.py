@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .records import Stock
+from labelwright.domain import ExcludedImage, LeftOutCounts
+
+from .records import StockedImage
 from .statistics import Statistics
 
 _LISTED = 1000
@@ -17,15 +20,19 @@ def dataset_receipt(
     *,
     campaign: Mapping[str, Any],
     platform: str,
-    stock: Stock,
+    stock: Iterable[StockedImage],
     statistics: Statistics,
     code_version: str,
     images_manifest: Path | None = None,
+    left_out: LeftOutCounts | None = None,
+    excluded: Iterable[ExcludedImage] = (),
 ) -> dict[str, Any]:
     """A receipt for a store: campaign, platform, image hashes, label counts, code version. The store adds the time.
 
     Up to 1,000 images are listed with their SHA-256; of more, the count and the name and SHA-256 of the manifest file
-    that lists them, or a SHA-256 over all hashes in their order when there is no such file.
+    that lists them, or a SHA-256 over all hashes in their order when there is no such file. `stock` holds the images of
+    the dataset; of those that are excluded the receipt says how many there are in each state, and lists up to 1,000.
+    `left_out` are the counts of shapes that are dropped or changed.
     """
     listed: dict[str, str] = {}
     count, together = 0, hashlib.sha256()
@@ -45,6 +52,19 @@ def dataset_receipt(
         "campaign": dict(campaign),
         "platform": platform,
         "images": images,
+        "excluded": _excluded(excluded),
         "labels": statistics.to_dict(),
+        "left_out": (left_out or LeftOutCounts()).to_dict(),
         "code_version": code_version,
     }
+
+
+def _excluded(images: Iterable[ExcludedImage]) -> dict[str, Any]:
+    """Images of the campaign that are not in the dataset: counts by state, and the first 1,000 of them."""
+    states: Counter[str] = Counter()
+    listed: list[dict[str, str]] = []
+    for image in images:
+        states[image.state.value] += 1
+        if len(listed) < _LISTED:
+            listed.append({"image": image.name, "state": image.state.value, "reason": image.detail})
+    return {"count": states.total(), "by_state": dict(sorted(states.items())), "images": listed}

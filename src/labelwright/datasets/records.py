@@ -6,12 +6,12 @@ of some thousand images side by side, and no `Annotation` is made on the way fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from labelwright.domain import Size
+from labelwright.domain import ExcludedImage, Size
 
 from .splice import numbers
 
@@ -43,17 +43,17 @@ class StockedImage:
 class Drawing:
     """What an object has beyond its box."""
 
-    polygon: list[float] | None
-    """``[x1, y1, x2, y2, ...]`` in pixels; None for a box."""
+    polygons: list[list[float]] | None
+    """``[[x1, y1, x2, y2, ...], ...]`` in pixels: one ring, or one for each part of the object. None for a box."""
     area: float
-    """Of the polygon or the mask, in square pixels."""
+    """Of the polygons together or the mask, in square pixels."""
     attributes: dict[str, str] | None
     mask: list[int] | None = None
     """``[y1, from1, to1, y2, ...]``: runs of pixels, as `Mask.flat` has them."""
 
     @property
     def outlined(self) -> bool:
-        return self.polygon is not None or self.mask is not None
+        return self.polygons is not None or self.mask is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,9 @@ class Batch:
     tags: dict[int, list[Tag]]
     """By the image's place in `images`."""
     missing: list[StockedImage]
-    """Images of the manifest that stood between these and were not delivered."""
+    """Images of the manifest that stood between these and were not delivered, without a reason."""
+    excluded: list[StockedImage] = field(default_factory=list)
+    """Images of the manifest that stood between these and are excluded: skipped, rejected or deleted."""
 
     @property
     def objects(self) -> int:
@@ -119,6 +121,12 @@ class Delivered(Protocol):
 
     def repeated(self) -> Iterator[str]:
         """Names of images that were delivered on more than one page."""
+
+    def both(self) -> Iterator[str]:
+        """Names of images that were delivered and are excluded as well."""
+
+    def excluded(self) -> Mapping[str, ExcludedImage]:
+        """Images that were skipped, rejected or deleted, by name; those that the manifest does not have too."""
 
 
 Stock: TypeAlias = Iterable[StockedImage]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from labelwright.domain import LabeledImage
+from labelwright.domain import ExcludedImage, LabeledImage, ShapeNotice
 
 from .atomic import whole_file
-from .page import COLUMNS, OBJECT, Page, labeled_images, read_index
+from .page import (
+    COLUMNS,
+    OBJECT,
+    Page,
+    drawing_from,
+    excluded_images,
+    excluded_in,
+    labeled_images,
+    read_index,
+    shape_notices,
+)
 from .records import Batch, Drawing, Stock, StockedImage, Tag
 
 if TYPE_CHECKING:
@@ -34,13 +44,25 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
-    def put_page(self, number: int, images: Iterable[LabeledImage]) -> int:
-        """Keeps a page of labels and returns the count of its images. A kill leaves the old page or the new one."""
+    def put_page(
+        self,
+        number: int,
+        images: Iterable[LabeledImage],
+        *,
+        left_out: Iterable[ShapeNotice] = (),
+        excluded: Iterable[ExcludedImage] = (),
+    ) -> int:
+        """Keeps a page of labels and returns the count of its images. A kill leaves the old page or the new one.
+
+        `left_out` are shapes of these images that are dropped or changed, `excluded` images that are not in `images`
+        because they were skipped, rejected or deleted.
+        """
         if number < 0:
             raise ValueError(f"pages are counted from 0 or 1, not {number}")
         page = Page()
         for image in images:
             page.add(image)
+        page.add_notices(left_out, excluded)
         with whole_file(self._path(number), lasting=True) as file:
             file.writelines(page.parts())
         return len(page.names)
@@ -58,10 +80,26 @@ class Spool:
             if one.name not in kept and (_PAGE.fullmatch(one.name) or one.suffix == ".part"):
                 one.unlink(missing_ok=True)
 
+    def names(self, number: int) -> Iterator[str]:
+        """Names of a page's images, those that are excluded too."""
+        index = read_index(self._path(number))
+        yield from index["names"]
+        yield from (one.name for one in excluded_in(index))
+
     def images(self) -> Iterator[LabeledImage]:
         """Every image as the domain knows it, page by page. Slow: the writers read `delivered`."""
         for number in self.pages():
             yield from labeled_images(self._path(number))
+
+    def left_out(self) -> Iterator[ShapeNotice]:
+        """Shapes that are on the platform and not in the pages, or not as they were drawn."""
+        for number in self.pages():
+            yield from shape_notices(self._path(number))
+
+    def excluded(self) -> Iterator[ExcludedImage]:
+        """Images on which work is over and that are not in the pages: skipped, rejected or deleted."""
+        for number in self.pages():
+            yield from excluded_images(self._path(number))
 
     def delivered(self, stock: Stock) -> SpooledLabels:
         """The labels brought together with the manifest, in its order. Reads the names of all pages now."""
@@ -87,6 +125,7 @@ class SpooledLabels:
         self._codes: list[Codes] = []
         self._index: dict[str, int] = {}
         self._repeated: dict[str, None] = {}
+        self._excluded: dict[str, ExcludedImage] = {}
         for place, path in enumerate(pages):
             self._take_index(place, path)
 
@@ -107,6 +146,7 @@ class SpooledLabels:
         self._page_of.extend([page] * len(names))
         codes = [self._labels.setdefault(label, len(self._labels)) for label in index["labels"]]
         self._codes.append(np.array(codes, dtype=np.intp))
+        self._excluded.update((one.name, one) for one in excluded_in(index))
 
     def __len__(self) -> int:
         """How many different images were delivered."""
@@ -124,6 +164,16 @@ class SpooledLabels:
             if place is not None:
                 known[place] = 1
         yield from (name for name, place in self._index.items() if not known[place])
+
+    def both(self) -> Iterator[str]:
+        return (name for name in self._excluded if name in self._index)
+
+    def excluded(self) -> Mapping[str, ExcludedImage]:
+        return self._excluded
+
+    def images(self) -> Iterator[StockedImage]:
+        """Images of the manifest that are in the dataset: those that were delivered."""
+        return (image for image in self._stock if image.name in self._index)
 
     def batches(self) -> Iterator[Batch]:
         with _Files(self._pages) as files:
@@ -147,8 +197,11 @@ class SpooledLabels:
 
     def _batch(self, images: list[StockedImage], places: list[int], files: _Files) -> Batch:
         missing: list[StockedImage] = []
+        excluded: list[StockedImage] = []
         if -1 in places:
-            missing = [image for image, place in zip(images, places, strict=True) if place < 0]
+            absent = [image for image, place in zip(images, places, strict=True) if place < 0]
+            missing = [image for image in absent if image.name not in self._excluded]
+            excluded = [image for image in absent if image.name in self._excluded]
             images = [image for image, place in zip(images, places, strict=True) if place >= 0]
             places = [place for place in places if place >= 0]
         codes, objects = self._read_objects(places, files)
@@ -166,6 +219,7 @@ class SpooledLabels:
             drawings=drawings,
             tags=tags,
             missing=missing,
+            excluded=excluded,
         )
 
     def _read_objects(self, places: list[int], files: _Files) -> tuple[Codes, Floats]:
@@ -193,7 +247,7 @@ class SpooledLabels:
                 data = os.pread(files[self._page_of[place]], length, self._extras[place])
                 drawn, told = orjson.loads(data)
                 for one, *drawing in drawn:
-                    drawings[before + one] = Drawing(*drawing)
+                    drawings[before + one] = drawing_from(*drawing)
                 if told:
                     tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in told]
             before += count

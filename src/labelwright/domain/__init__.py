@@ -1,34 +1,55 @@
-"""What a campaign, an image and a label are. Standard library only."""
+"""What a campaign, an image and a label are. Standard library only, and shapely in `planar`."""
 
 from .campaign import LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
-from .geometry import Box, InvalidShape, Polygon, Size, WholeImage
+from .geometry import Box, InvalidShape, MultiPolygon, Polygon, Size, WholeImage
+from .image_states import ExcludedImage, ImageState, ShapeNotice
 from .images import Image, Reject, UnsafeName, safe_name
-from .labels import Annotation, Attribute, Geometry, InvalidSchema, Label, LabeledImage, LabelSchema, Shape
+from .labels import (
+    GROUP,
+    OCCLUDED,
+    Annotation,
+    Attribute,
+    Geometry,
+    InvalidSchema,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Shape,
+)
+from .left_out import LEFT_OUT, LeftOutCounts
 from .masks import Mask
 from .pace import Pace, Progress, is_overdue, is_stalled, last_advance, pace_of, quiet_limit
 
 __all__ = [
+    "GROUP",
     "LABELED",
+    "LEFT_OUT",
     "MOVES",
+    "OCCLUDED",
     "OPEN",
     "WORK",
     "Annotation",
     "Attribute",
     "Box",
+    "ExcludedImage",
     "Geometry",
     "IllegalMove",
     "Image",
+    "ImageState",
     "InvalidSchema",
     "InvalidShape",
     "Label",
     "LabelSchema",
     "LabeledImage",
+    "LeftOutCounts",
     "Mask",
+    "MultiPolygon",
     "Pace",
     "Polygon",
     "Progress",
     "Reject",
     "Shape",
+    "ShapeNotice",
     "Size",
     "State",
     "UnsafeName",

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from .geometry import Box, Polygon, Size, WholeImage
+from .geometry import Box, MultiPolygon, Polygon, Size, WholeImage
 from .masks import Mask
 
-Shape = Box | Polygon | Mask | WholeImage
+Shape = Box | Polygon | MultiPolygon | Mask | WholeImage
 
 
 class Geometry(StrEnum):
@@ -27,9 +27,16 @@ class Geometry(StrEnum):
 
 _SHAPES: dict[Geometry, tuple[type, ...]] = {
     Geometry.BOX: (Box,),
-    Geometry.POLYGON: (Polygon, Mask),
+    Geometry.POLYGON: (Polygon, MultiPolygon, Mask),
     Geometry.IMAGE: (WholeImage,),
 }
+
+
+RESERVED = "@"
+"""How attributes begin that are in no schema, since platforms have them for every object."""
+
+OCCLUDED, GROUP = f"{RESERVED}occluded", f"{RESERVED}group"
+"""Attributes of objects that a labeler marked as occluded ("true"), or that belong together (the group's id)."""
 
 
 class InvalidSchema(ValueError):
@@ -47,6 +54,11 @@ class Attribute:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise InvalidSchema("an attribute needs a name")
+        if self.name.startswith(RESERVED):
+            raise InvalidSchema(
+                f"attribute '{self.name}': names that begin with {RESERVED} are kept for what platforms say of every "
+                f"object, such as {OCCLUDED}: give it another name"
+            )
         if self.default is not None and self.values and self.default not in self.values:
             raise InvalidSchema(f"attribute '{self.name}': default '{self.default}' is not one of its values")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .geometry import Box, InvalidShape, Size
+from .geometry import OUTSIDE, Box, InvalidShape, Size
 
 Run = tuple[int, int, int]
 """Pixels of one row: y, the first x, and the x behind the last one."""
@@ -63,5 +63,5 @@ class Mask:
         cut = ((y, max(start, 0), min(end, size.width)) for y, start, end in self.runs if 0 <= y < size.height)
         kept = tuple(run for run in cut if run[1] < run[2])
         if not kept:
-            raise InvalidShape(f"mask lies outside the image of {size.width} x {size.height} pixels")
+            raise InvalidShape(f"mask lies outside the image of {size.width} x {size.height} pixels", OUTSIDE)
         return Mask(kept)

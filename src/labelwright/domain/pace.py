@@ -52,12 +52,23 @@ def pace_of(history: Sequence[Progress], now: datetime) -> Pace:
 
 
 def _rate(history: Sequence[Progress], now: datetime) -> float | None:
-    recent = [one for one in history if one.at >= now - RECENT]
-    older = [one for one in history if one.at < now - RECENT]
-    points = older[-1:] + recent
-    gained = sum(max(0, after.done - before.done) for before, after in pairwise(points))
-    hours = (now - max(points[0].at, now - RECENT)).total_seconds() / 3600
-    return gained / hours if gained and hours > 0 else None
+    """Images an hour in the last week; None when no image was finished in it.
+
+    Images are taken to be finished evenly between two entries, so of an interval that began before the week only the
+    share inside the week counts. The time since the last entry counts once it is longer than the usual interval:
+    before that, nothing says that the pace has changed.
+    """
+    begin = now - RECENT
+    intervals = [(before, after) for before, after in pairwise(history) if after.at > begin and after.at > before.at]
+    gained = 0.0
+    for before, after in intervals:
+        share = (after.at - max(before.at, begin)) / (after.at - before.at)
+        gained += share * max(0, after.done - before.done)
+    if not gained:
+        return None
+    usual = _median([after.at - before.at for before, after in intervals if after.done > before.done])
+    quiet = max(timedelta(0), now - history[-1].at - usual)
+    return gained / ((history[-1].at - max(history[0].at, begin) + quiet) / timedelta(hours=1))
 
 
 def last_advance(history: Sequence[Progress]) -> datetime:
@@ -74,12 +85,17 @@ def quiet_limit(history: Sequence[Progress], deadline: datetime | None) -> timed
     Ten times the campaign's own usual gap, or a tenth of the time that it was given, whichever is longer; at least an
     hour, at most three days.
     """
-    gaps = sorted(
+    gaps = [
         after.at - before.at for before, after in pairwise(history) if after.done > before.done and after.at > before.at
-    )
-    usual = gaps[len(gaps) // 2] * 10 if gaps else timedelta(0)
+    ]
+    usual = _median(gaps) * 10
     given = (deadline - history[0].at) / 10 if deadline and history else LONGEST_QUIET
     return min(LONGEST_QUIET, max(SHORTEST_QUIET, usual, given))
+
+
+def _median(spans: Sequence[timedelta]) -> timedelta:
+    """The upper median; zero for none."""
+    return sorted(spans)[len(spans) // 2] if spans else timedelta(0)
 
 
 def is_stalled(history: Sequence[Progress], deadline: datetime | None, now: datetime) -> bool:

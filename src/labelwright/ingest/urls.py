@@ -14,6 +14,7 @@ from typing import IO, BinaryIO, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.platforms.answers import retry_after
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.protocol import Secret
 
@@ -188,14 +189,13 @@ class UrlFetcher:
         if answer.status == 200:
             return
         if answer.status in (408, 429) or answer.status >= 500:
-            seconds = answer.headers.get("Retry-After", "")
             raise PlatformUnavailable(
                 _PLATFORM,
                 _VERB,
                 status=answer.status,
                 words=_shown(here),
                 advice="Try again later.",
-                retry_after=float(seconds) if seconds.isdecimal() else None,
+                retry_after=retry_after(dict(answer.headers)),
             )
         means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
         words = means.get(answer.status, "cannot be fetched")

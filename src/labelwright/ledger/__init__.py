@@ -12,10 +12,13 @@ from .campaigns import CampaignRecord, Campaigns, Move
 from .database import Database
 from .effects import AlreadyThere, Effect, Effects
 from .errors import LedgerError, UnknownCampaign
+from .image_states import ImageStates
 from .inbox import DROPS, Inbox, Letter, drop_key
 from .leases import CampaignBusy, Lease, LeaseLost, Leases
+from .left_out import LeftOut
 from .manifest import ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
+from .waits import Wait, Waits
 
 __all__ = [
     "DROPS",
@@ -24,14 +27,17 @@ __all__ = [
     "CampaignRecord",
     "Effect",
     "Event",
+    "ImageStates",
     "Lease",
     "LeaseLost",
     "Ledger",
     "LedgerError",
+    "LeftOut",
     "Letter",
     "ManifestEntry",
     "Move",
     "UnknownCampaign",
+    "Wait",
     "campaign_lease",
     "drop_key",
     "open_ledger",
@@ -46,10 +52,13 @@ class Ledger:
         self._database = Database(url)
         self.campaigns = Campaigns(self._database)
         self.manifests = Manifests(self._database)
+        self.image_states = ImageStates(self._database)
         self.leases = Leases(self._database)
         self.effects = Effects(self._database, fence=lambda title: self.leases.check(campaign_lease(title)))
         self.outbox = Outbox(self._database)
         self.inbox = Inbox(self._database)
+        self.left_out = LeftOut(self._database)
+        self.waits = Waits(self._database)
 
     def close(self) -> None:
         self._database.close()

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from labelwright.domain import Progress, State, move
 
+from . import registered
 from . import tables as t
 from .database import Database, now, utc
 from .errors import UnknownCampaign
@@ -226,19 +227,36 @@ class Campaigns:
         with self._database.read() as connection:
             return connection.scalar(query.where(became & (t.moves.c.was != State.NEEDS_ATTENTION.value))) or 0
 
-    def record_dataset(self, title: str, name: str, version: str, location: str, content_hash: str) -> None:
-        """Said twice of one version it does no harm."""
-        row = {"campaign": title, "name": name, "version": version, "location": location, "registered_at": now()}
-        with suppress(IntegrityError), self._database.write() as connection:
-            connection.execute(insert(t.datasets).values(**row, content_hash=content_hash))
+    def record_dataset(
+        self,
+        title: str,
+        name: str,
+        version: str,
+        location: str,
+        content_hash: str,
+        *,
+        store: str = "",
+        serial: int = 0,
+        receipt_sha256: str = "",
+    ) -> None:
+        """Write down a registered version, which is the newest of its name now. See `registered.record`."""
+        with self._database.write() as connection:
+            registered.record(
+                connection,
+                title,
+                name,
+                version,
+                location,
+                content_hash,
+                store=store,
+                serial=serial,
+                receipt_sha256=receipt_sha256,
+            )
 
     def datasets(self, title: str) -> list[dict[str, Any]]:
-        """The registered ones, the oldest first: name, version, location, content_hash, registered_at (ISO 8601)."""
-        query = select(t.datasets).where(t.datasets.c.campaign == title)
-        query = query.order_by(t.datasets.c.registered_at, t.datasets.c.name)
+        """The registered versions, the oldest registration first. See `registered.listed`."""
         with self._database.read() as connection:
-            rows = [dict(row._mapping) for row in connection.execute(query)]
-        return [row | {"registered_at": utc(row["registered_at"]).isoformat()} for row in rows]
+            return registered.listed(connection, title)
 
 
 def _campaign_from(row: Row[Any]) -> CampaignRecord:

@@ -139,6 +139,16 @@ moves = Table(
     Column("why", Words()),
 )
 
+image_states = Table(
+    "image_states",
+    metadata,
+    Column("campaign", Words(200), _campaign(), primary_key=True),
+    Column("state", Words(40), primary_key=True),
+    Column("images", Integer, nullable=False, comment="how many are in this state"),
+    Column("listed", JSON, nullable=False, comment="name and reason of the first of them"),
+)
+"""Images that are not labeled and will not be by themselves."""
+
 datasets = Table(
     "datasets",
     metadata,
@@ -149,6 +159,21 @@ datasets = Table(
     Column("content_hash", Words(64), nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("campaign", Words(200), _campaign(), nullable=False),
+    Column("name", Words(300), nullable=False),
+    Column("version", Words(50), nullable=False),
+    Column("store", Words(), nullable=False, default="", comment="which store counted the export"),
+    Column("serial", BigInteger, nullable=False, default=0, comment="the store's number of the export; 0: it has none"),
+    Column("receipt_sha256", Words(64), comment="of the receipt's file; empty: not known"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("exports_in_order", "campaign", "name", "id"),
+)
+"""A row each time that another version of a dataset becomes the newest: the last one of a name is the newest now."""
 
 progress = Table(
     "progress",
@@ -216,6 +241,24 @@ drops = Table(
     Column("launched_at", DateTime(timezone=True), nullable=False),
 )
 
+left_out = Table(
+    "left_out",
+    metadata,
+    Column("campaign", Words(200), _campaign(), primary_key=True),
+    Column("kind", Words(20), primary_key=True, comment="shapes, or changed (those that are cut, say)"),
+    Column("reason", Words(200), primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""Shapes that are in no dataset as they were drawn, as the labels were last read."""
+waits = Table(
+    "waits",
+    metadata,
+    Column("name", Words(300), primary_key=True),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("reason", Words(), nullable=False),
+)
+"""What a server asked to leave alone, and until when (Retry-After)."""
+
 facts = Table(
     "facts",
     metadata,
@@ -224,4 +267,4 @@ facts = Table(
 )
 """What the ledger says of itself: the version of its tables."""
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"

@@ -77,5 +77,13 @@ def _from_2(connection: Connection) -> None:
         )
 
 
-UPGRADES: dict[str, tuple[str, Callable[[Connection], None]]] = {"1": ("2", _from_1), "2": ("3", _from_2)}
+def _from_3(connection: Connection) -> None:
+    """Version 4 has the tables `left_out`, `exports`, `waits` and `image_states`, which are made like all tables."""
+
+
+UPGRADES: dict[str, tuple[str, Callable[[Connection], None]]] = {
+    "1": ("2", _from_1),
+    "2": ("3", _from_2),
+    "3": ("4", _from_3),
+}
 """What a version becomes, and how. Tables that were not there have been made before."""

@@ -8,11 +8,12 @@ has to be done all the same. They look first instead.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +25,7 @@ from .protocol import (
     CampaignOrder,
     LabelerAccess,
     LabelsPage,
+    PlatformLabels,
     RemoteCampaign,
     RemoteImage,
     RemoteImageSet,
@@ -31,6 +33,7 @@ from .protocol import (
     Secret,
     SetState,
 )
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -155,8 +158,9 @@ class CampaignApi:
                 self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
                 raise self._too_old(verb, refused) from None
             raise
-        images = tuple(labeled_from(item) for item in answer.each("images") if looked_at(item))
-        return LabelsPage(images, str(page + 1) if page < _pages(answer, page) else None)
+        notices = ShapeNotices()
+        images = tuple(labeled_from(item, notices) for item in answer.each("images") if looked_at(item))
+        return LabelsPage(images, str(page + 1) if page < _pages(answer, page) else None, notices.checked())
 
     # KeepsImageSets
 
@@ -208,6 +212,18 @@ class CampaignApi:
         if state is not RemoteState.ACTIVE:
             self._set_state("reopen", campaign, RemoteState.ACTIVE, frozenset({RemoteState.ACTIVE}))
 
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        """The listing of the campaign is believed when it is as long as the campaign is said to be."""
+        verb = f"look for deleted images of campaign {campaign}"
+        path = f"/campaigns/{_segment(campaign)}/objects"
+        there = {item.id("image_id") for item in self._all(verb, path, "images")}
+        if len(there) != self.read_campaign(campaign).total:
+            return {}
+        return {image: f"no longer in campaign {campaign} on the platform" for image in images if image not in there}
+
+    def list_labels(self, campaign: str) -> PlatformLabels | None:
+        return self.read_campaign(campaign).labels
+
     def rotate_labeler_key(self, email: str) -> LabelerAccess:
         verb = f"rotate the key of {email}"
         answer = Fields(self.name, verb, self._http.call(verb, "POST", f"/users/{quote(email, safe='@')}/keys"))
@@ -224,6 +240,21 @@ class CampaignApi:
 
     def image_url(self, image: str) -> str:
         return f"{self._http.base_url}/images/{_segment(image)}"
+
+    def read_image(self, image: str) -> str:
+        """SHA-256 of the image as the platform sends it. See `tasks.verifying.ReadsImages`."""
+        verb, path = "send an image", f"/images/{_segment(image)}"
+        location = self._http.locate(verb, path)
+        if not location:
+            return hashlib.sha256(self._http.call(verb, "GET", path, wanted="bytes")).hexdigest()
+        # The address is signed: it is asked without our credential, which stays with the configured host.
+        parts = urlsplit(location)
+        there = Http(self.name, f"{parts.scheme}://{parts.netloc}")
+        try:
+            data = there.call(verb, "GET", urlunsplit(("", "", parts.path, parts.query, "")), wanted="bytes")
+        finally:
+            there.close()
+        return hashlib.sha256(data).hexdigest()
 
     # How it is asked
 

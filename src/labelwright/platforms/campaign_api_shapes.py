@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar
 
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Size
+from labelwright.domain.planar import distinct
 
 from .fields import Fields
-from .protocol import LabelerAccess, RemoteCampaign, RemoteImage, RemoteImageSet, RemoteState, Secret, SetState
+from .protocol import (
+    LabelerAccess,
+    PlatformLabels,
+    RemoteCampaign,
+    RemoteImage,
+    RemoteImageSet,
+    RemoteState,
+    Secret,
+    SetState,
+)
+from .shape_notices import ShapeNotices
 
 _State = TypeVar("_State", RemoteState, SetState)
 
@@ -21,7 +33,12 @@ def campaign_from(answer: Fields, *, labeler: str = "") -> RemoteCampaign:
         done=progress.whole("done"),
         total=progress.whole("total"),
         access=access_from(answer.inner("access_token"), labeler) if answer.has("access_token") else None,
+        labels=PlatformLabels(_texts(answer, "labels")) if answer.has("labels") else None,
     )
+
+
+def _texts(answer: Fields, name: str) -> tuple[str, ...]:
+    return tuple(one for one in answer.list(name) if isinstance(one, str))
 
 
 def access_from(answer: Fields, email: str) -> LabelerAccess:
@@ -74,21 +91,29 @@ def looked_at(item: Fields) -> bool:
     return item.has("objects") and item.json.get("done") is not False
 
 
-def labeled_from(item: Fields) -> LabeledImage:
+def labeled_from(item: Fields, notices: ShapeNotices) -> LabeledImage:
+    """An image and its objects; objects that cannot be kept are left out and noted."""
     name = item.text("file_name")
     try:
         size = Size(item.whole("width"), item.whole("height"))
     except InvalidShape as fault:
         item.refuse("width", f"(image '{name}'): {fault}")
-    annotations = tuple(_annotation_from(one, name) for one in item.each("objects"))
+    kept = (
+        notices.keep(name, f"{one.where} of image '{name}'", size, partial(_annotation_from, one, name))
+        for one in item.each("objects")
+    )
+    annotations = tuple(annotation for annotation in kept if annotation is not None)
     return LabeledImage(name, size, annotations, remote_id=item.id("image_id"))
 
 
 def _annotation_from(item: Fields, image: str) -> Annotation:
+    """Raises InvalidShape, PlatformRefused."""
     try:
         shape = _polygon_from(item) if item.has("polygon") else _box_from(item.inner("bounding_box"))
         return Annotation(item.text("label"), shape, item.number("confidence"))
-    except ValueError as fault:  # InvalidShape is one
+    except InvalidShape:
+        raise
+    except ValueError as fault:
         return item.refuse("", f"of image '{image}' cannot be: {fault}")
 
 
@@ -103,4 +128,4 @@ def _polygon_from(item: Fields) -> Polygon:
             item.refuse(f"polygon[{number}]", "is not a pair of numbers")
         x, y = (item.as_number(f"polygon[{number}]", value) for value in point)
         points.append((x, y))
-    return Polygon(tuple(points))
+    return Polygon(tuple(distinct(points)))

@@ -7,6 +7,7 @@ only when it was accepted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from labelwright.domain import LabeledImage, LabelSchema
@@ -27,6 +28,7 @@ from .protocol import (
     CampaignOrder,
     ImageToSend,
     LabelsPage,
+    PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
@@ -130,10 +132,10 @@ class Cvat:
         tasks = [task for task in self._tasks(place) if task.id >= int(task_id)]
         for task, following in zip(tasks, [*tasks[1:], None], strict=True):
             read = cvat_labels.read_task(self.server, task, labels, int(frame) if task.id == int(task_id) else 0)
-            if read.images or read.left_out:
+            if read.images or read.left_out or read.excluded:
                 later = f"{following.id}/0" if following else None
                 later = f"{task.id}/{read.end}" if read.end < task.size else later
-                return LabelsPage(read.images, later, tuple(map(str, read.left_out)))
+                return LabelsPage(read.images, later, tuple(one.as_notice() for one in read.left_out), read.excluded)
         return LabelsPage((), None)
 
     # TakesImages
@@ -232,6 +234,15 @@ class Cvat:
             for task in reversed(self._tasks(place)):  # as long as the first one is there the campaign is
                 self.server.delete_task(task.id)
 
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        return cvat_labels.deleted_among(self.server, self._place(campaign).project.id, images)
+
+    def list_labels(self, campaign: str) -> PlatformLabels:
+        place = self._place(campaign)
+        labels = self.server.labels(place.project.id).labels
+        attributes = {label.name: frozenset(label.attributes) for label in labels}
+        return PlatformLabels(tuple(label.name for label in labels), attributes, shared=bool(place.shared))
+
     def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
         place = self._place(campaign)
         cvat_predictions.put(self.server, f"put predictions into campaign {campaign}", place.project.id, images)
@@ -326,7 +337,11 @@ class Cvat:
 
     def _standing(self, place: Place, tasks: Sequence[CvatTask]) -> RemoteCampaign:
         jobs = by_task(self._jobs(place, tasks))
-        return standing(place, tasks, jobs, self.options.done_means, assigned=self.options.assign)
+        found = standing(place, tasks, jobs, self.options.done_means, assigned=self.options.assign)
+        if found.total and found.done == found.total:  # deleted frames matter now, and cost a request for each task
+            taken_in = [task for task in tasks if covered(task, jobs.get(task.id, ()))]
+            return replace(found, gone=sum(len(self.server.frames(task).deleted) for task in taken_in))
+        return found
 
     def _agree_on_labels(self, project: CvatProject, schema: LabelSchema) -> None:
         there = self.server.labels(project.id)

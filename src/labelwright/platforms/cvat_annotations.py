@@ -10,12 +10,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
-from math import cos, isfinite, radians, sin
+from math import isfinite
 from typing import Any
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Mask, Polygon, Shape, Size, WholeImage
-from labelwright.domain.geometry import Point
+from labelwright.domain import (
+    GROUP,
+    OCCLUDED,
+    Annotation,
+    Box,
+    ExcludedImage,
+    ImageState,
+    InvalidShape,
+    LabeledImage,
+    Mask,
+    MultiPolygon,
+    Polygon,
+    Shape,
+    ShapeNotice,
+    Size,
+    WholeImage,
+)
+from labelwright.domain.fitting import CUT, fitted
+from labelwright.domain.geometry import MALFORMED, Point, ellipse, rotated
 
 from .cvat_masks import drawn, encoded
 from .cvat_schema import CvatLabels
@@ -28,8 +44,8 @@ PREDICTED = "auto"
 BY_PEOPLE = ("manual", "semi-auto")
 """Drawn by a person, or put in by a model and corrected by a person."""
 
-ROUNDING = 1.0
-"""Pixels that a shape may reach beyond its image without a word: people drag to the edge and beyond."""
+_NO_LABELS = ("polyline", "points", "cuboid", "skeleton")
+"""Types of shapes that no dataset here has a place for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,10 @@ class LeftOut:
     """It can be no shape at all: it blocks the server's own exports of the task."""
     job: int | None = None
     """The job that holds it, where one was asked."""
+    counted: str = ""
+    """The reason in the words in which such shapes are counted."""
+    dropped: bool = True
+    """False when it is in the dataset in a changed form."""
 
     def __str__(self) -> str:
         where = f"frame {self.frame} ({self.image})" if self.image else f"frame {self.frame}"
@@ -55,6 +75,10 @@ class LeftOut:
         what = f"{self.kind} {self.id}" if self.kind not in ("image", "job") else self.kind
         label = f", label {self.label}" if self.label else ""
         return f"{what} of {holder}, {where}{label}: {self.reason}"
+
+    def as_notice(self) -> ShapeNotice:
+        counted = self.counted or (MALFORMED if self.malformed else self.reason)
+        return ShapeNotice(counted, self.image, str(self), self.dropped)
 
 
 class Malformed(InvalidShape):
@@ -76,34 +100,50 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.left_out: list[LeftOut] = []
+        self.excluded: list[ExcludedImage] = []
         self._label_names = self.labels.names
         self._attribute_names = self.labels.attribute_names
 
     def images(self, answer: Mapping[str, Any], wanted: Iterable[int], there: range) -> Iterator[LabeledImage]:
-        """The wanted frames, each as an image that was looked at. `there` are the frames of the job, or of the task,
-        that was asked for its annotations: what is said of another frame is left out."""
+        """The wanted frames, each as an image that was looked at; those that were deleted become `excluded` instead.
+
+        `there` are the frames of the job, or of the task, that was asked for its annotations: what is said of another
+        frame is left out.
+        """
         frames = sorted(wanted)
         found = self._by_frame(answer, there.stop - 1)
         for frame in sorted(found):
             if frame not in there:
                 nowhere = not 0 <= frame < len(self.frames.frames)
                 for kind, item in found[frame]:
-                    self._leave_out(kind, item, frame, "its frame is none of its job", malformed=nowhere)
+                    self._leave_out(
+                        kind,
+                        item,
+                        frame,
+                        "its frame is none of its job",
+                        malformed=nowhere,
+                        counted="frame not in its job",
+                    )
         for frame in frames:
             told = self.frames.frames[frame]
             annotations: list[Annotation] = []
             if frame in self.frames.deleted:
-                reason = "the image was taken out of the task in CVAT's page; it counts as one without objects"
-                self._leave_out("image", {}, frame, reason)
-            else:
-                for kind, item in found.get(frame, ()):
-                    annotations += self._annotation(kind, item, frame, Size(told.width, told.height))
+                self.excluded.append(self._deleted(frame, len(found.get(frame, ()))))
+                continue
+            for kind, item in found.get(frame, ()):
+                annotations += self._annotation(kind, item, frame, Size(told.width, told.height))
             size = Size(told.width, told.height)
             yield LabeledImage(self.names[frame], size, tuple(annotations), f"{self.task}/{frame}")
 
+    def _deleted(self, frame: int, annotations: int) -> ExcludedImage:
+        detail = f"frame {frame} of task {self.task} was deleted in CVAT"
+        if annotations:
+            detail += f", with {annotations} annotation{'' if annotations == 1 else 's'} on it"
+        return ExcludedImage(self.names[frame], ImageState.GONE, detail, f"{self.task}/{frame}")
+
     def note(self, frame: int, reason: str) -> None:
         """Something that is left out and is no single annotation."""
-        self._leave_out("job", {}, frame, reason)
+        self._leave_out("job", {}, frame, reason, counted="job that CVAT could not join")
 
     def _by_frame(self, answer: Mapping[str, Any], last: int) -> dict[int, list[tuple[str, Mapping[str, Any]]]]:
         """What is said of each frame, in the order in which it was said: shapes by their ids, tracks, tags."""
@@ -120,19 +160,19 @@ class Reader:
     def _annotation(self, kind: str, item: Mapping[str, Any], frame: int, size: Size) -> Iterator[Annotation]:
         label = self._label_names.get(_whole(item.get("label_id")))
         if label is None:
-            self._leave_out(kind, item, frame, "its label is none of the project's", malformed=True)
+            why = "its label is none of the project's"
+            self._leave_out(kind, item, frame, why, malformed=True, counted="label not in the project")
             return
         try:
-            shape = WholeImage() if kind == "tag" else shape_from(item)
-            if not isinstance(shape, WholeImage) and not shape.inside(size):
-                whole, shape = shape, _cut(shape, size)
-                if not _nearly_inside(whole, size):
-                    self._leave_out(kind, item, frame, "it reached beyond its image and was cut to it")
+            shape, cut = fitted(WholeImage() if kind == "tag" else shape_from(item), size)
+            if cut:
+                why = "it reached beyond its image and was cut to it"
+                self._leave_out(kind, item, frame, why, counted=CUT, dropped=False)
             yield Annotation(label, shape, _score(item), self._attributes(item))
         except Malformed as fault:
             self._leave_out(kind, item, frame, str(fault), malformed=True)
         except InvalidShape as fault:
-            self._leave_out(kind, item, frame, str(fault))
+            self._leave_out(kind, item, frame, str(fault), counted=fault.reason)
 
     def _attributes(self, item: Mapping[str, Any]) -> dict[str, str]:
         found = {}
@@ -140,19 +180,35 @@ class Reader:
             name = self._attribute_names.get(_whole(one.get("spec_id"))) if isinstance(one, Mapping) else None
             if name is not None and one.get("value") not in (None, ""):
                 found[name] = str(one["value"])
+        if item.get("occluded") is True:
+            found[OCCLUDED] = "true"
+        if _whole(item.get("group")) > 0:  # 0 is no group
+            found[GROUP] = str(item["group"])
         return dict(sorted(found.items()))
 
     def _leave_out(
-        self, kind: str, item: Mapping[str, Any], frame: int, reason: str, *, malformed: bool = False
+        self,
+        kind: str,
+        item: Mapping[str, Any],
+        frame: int,
+        reason: str,
+        *,
+        malformed: bool = False,
+        counted: str = "",
+        dropped: bool = True,
     ) -> None:
         label = self._label_names.get(_whole(item.get("label_id")), str(item.get("label_id", "")))
         image = self.names.get(frame, "")
-        self.left_out.append(LeftOut(self.task, kind, item.get("id"), frame, image, label, reason, malformed, self.job))
+        self.left_out.append(
+            LeftOut(self.task, kind, item.get("id"), frame, image, label, reason, malformed, self.job, counted, dropped)
+        )
 
 
 def shape_from(item: Mapping[str, Any]) -> Shape:
     """A shape of CVAT. Raises Malformed for points that are none, InvalidShape for one that we cannot say."""
     kind, points = item.get("type"), item.get("points")
+    if kind == "skeleton":  # its points are those of its elements
+        raise InvalidShape("labels here have no skeleton; take it from CVAT's own export", "skeleton")
     if not isinstance(points, list) or not all(_is_number(value) for value in points):
         raise Malformed(f"{kind}: its points are no list of numbers")
     if kind == "rectangle":
@@ -161,31 +217,26 @@ def shape_from(item: Mapping[str, Any]) -> Shape:
         x1, y1, x2, y2 = points
         box = Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
         angle = item.get("rotation") or 0
-        return turned(box, float(angle)) if _is_number(angle) and angle % 360 else box
+        return rotated(box, float(angle)) if _is_number(angle) and angle % 360 else box
+    if kind == "ellipse":
+        if len(points) != 4:
+            raise Malformed(f"ellipse: {len(points)} numbers instead of 4")
+        x, y, right, top = points
+        angle = item.get("rotation") or 0
+        return ellipse((x, y), abs(right - x), abs(y - top), float(angle) if _is_number(angle) else 0.0)
     if kind == "polygon":
         if len(points) < 6 or len(points) % 2:
             raise Malformed(f"polygon: {len(points)} numbers, it takes an even number from 6")
         return Polygon(_corners(points))
     if kind == "mask":
         return drawn(points)
-    raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export")
-
-
-def turned(box: Box, degrees: float) -> Polygon:
-    """A rectangle turned clockwise around its middle, as a polygon that begins at its top left corner."""
-    x, y = (box.xmin + box.xmax) / 2, (box.ymin + box.ymax) / 2
-    turn_cos, turn_sin = cos(radians(degrees)), sin(radians(degrees))
-    corners = ((box.xmin, box.ymin), (box.xmax, box.ymin), (box.xmax, box.ymax), (box.xmin, box.ymax))
-    return Polygon(
-        tuple(
-            (x + (px - x) * turn_cos - (py - y) * turn_sin, y + (px - x) * turn_sin + (py - y) * turn_cos)
-            for px, py in corners
-        )
-    )
+    known = str(kind) if kind in _NO_LABELS else "unknown type"
+    raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export", known)
 
 
 def said_of(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool) -> tuple[list[Any], list[Any]]:
-    """Shapes and tags for a frame, as CVAT takes them. Raises KeyError for a label that the project does not have."""
+    """Shapes and tags for a frame, as CVAT takes them. Raises KeyError for a label that the project does not have,
+    InvalidShape for a shape that CVAT does not have."""
     shapes, tags = [], []
     for annotation in image.annotations:
         label = labels.named(annotation.label)
@@ -194,7 +245,7 @@ def said_of(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool
         said: dict[str, Any] = {
             "frame": frame,
             "label_id": label.id,
-            "group": 0,
+            "group": int(group) if (group := annotation.attributes.get(GROUP, "")).isdecimal() else 0,
             "source": PREDICTED,
             "attributes": [
                 {"spec_id": label.attributes[name], "value": value}
@@ -206,60 +257,18 @@ def said_of(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool
             tags.append(said)
             continue
         kind, points = _points_of(annotation.shape)
-        said |= {"type": kind, "points": points, "occluded": False, "outside": False, "z_order": 0, "rotation": 0.0}
+        occluded = annotation.attributes.get(OCCLUDED) == "true"
+        said |= {"type": kind, "points": points, "occluded": occluded, "outside": False, "z_order": 0, "rotation": 0.0}
         shapes.append(said | ({"score": annotation.confidence} if scores else {}))
     return shapes, tags
 
 
-def _points_of(shape: Box | Polygon | Mask) -> tuple[str, list[float]]:
+def _points_of(shape: Box | Polygon | MultiPolygon | Mask) -> tuple[str, list[float]]:
+    if isinstance(shape, MultiPolygon):
+        raise InvalidShape("CVAT has no shape of several polygons: give it a mask, or each part a label of its own")
     if isinstance(shape, Mask):
         return "mask", [*encoded(shape)]
     return ("polygon", shape.flat) if isinstance(shape, Polygon) else ("rectangle", list(shape.corners))
-
-
-def _cut(shape: Box | Polygon | Mask, size: Size) -> Box | Polygon | Mask:
-    """The part of a shape that lies in its image."""
-    if isinstance(shape, Polygon) and _convex(shape):
-        return _clipped(shape, size)
-    return shape.clamp(size)
-
-
-def _clipped(polygon: Polygon, size: Size) -> Polygon:
-    """A convex polygon cut at the image's edges, one after the other (Sutherland and Hodgman)."""
-    corners = list(polygon.points)
-    for axis, limit, sign in ((0, 0, 1), (0, size.width, -1), (1, 0, 1), (1, size.height, -1)):
-        kept: list[Point] = []
-        for a, b in zip([corners[-1], *corners[:-1]], corners, strict=True) if corners else ():
-            da, db = (a[axis] - limit) * sign, (b[axis] - limit) * sign
-            if (da < 0) != (db < 0):
-                t = da / (da - db)
-                crossing = [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]
-                crossing[axis] = limit
-                kept.append((crossing[0], crossing[1]))
-            if db >= 0:
-                kept.append(b)
-        corners = [corner for corner, before in zip(kept, [None, *kept], strict=False) if corner != before]
-    if len(corners) < 3:
-        raise InvalidShape("it lies outside its image")
-    return Polygon(tuple(corners))
-
-
-def _convex(polygon: Polygon) -> bool:
-    points = [*polygon.points, *polygon.points[:2]]
-    turns = []
-    for (a, b), c in zip(pairwise(points), points[2:], strict=False):
-        turns.append((b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0]))
-    return all(turn >= 0 for turn in turns) or all(turn <= 0 for turn in turns)
-
-
-def _nearly_inside(shape: Box | Polygon | Mask, size: Size) -> bool:
-    box = shape.box
-    return (
-        box.xmin >= -ROUNDING
-        and box.ymin >= -ROUNDING
-        and box.xmax <= size.width + ROUNDING
-        and box.ymax <= size.height + ROUNDING
-    )
 
 
 def _corners(points: list[float]) -> tuple[Point, ...]:

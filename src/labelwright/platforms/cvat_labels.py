@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from labelwright.domain import LabeledImage
+from labelwright.domain import ExcludedImage, LabeledImage
 
 from . import cvat_jobs
 from .cvat_annotations import LeftOut, Reader
@@ -16,7 +17,7 @@ from .cvat_names import name_of
 from .cvat_schema import CvatLabels
 from .cvat_server import Server
 from .cvat_shapes import CvatJob, CvatTask
-from .errors import PlatformUnavailable
+from .errors import NotFound, PlatformUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Read:
     images: tuple[LabeledImage, ...]
     left_out: tuple[LeftOut, ...]
     end: int
+    excluded: tuple[ExcludedImage, ...] = ()
+    """Images that were deleted."""
 
 
 def read_task(server: Server, task: CvatTask, labels: CvatLabels, start: int) -> Read:
@@ -41,19 +44,45 @@ def read_task(server: Server, task: CvatTask, labels: CvatLabels, start: int) ->
         answer = _together(server, task)
         if answer is not None:
             reader.jobs = [job.frames for job in jobs]
-            return Read(tuple(reader.images(answer, done, range(task.size))), tuple(reader.left_out), task.size)
+            whole = tuple(reader.images(answer, done, range(task.size)))
+            return Read(whole, tuple(reader.left_out), task.size, tuple(reader.excluded))
     images: list[LabeledImage] = []
     for job, frames in _owned(jobs):
         wanted = done.intersection(frames)
         if job.start < start or not wanted:
             continue
         if len(images) >= page:
-            return Read(tuple(images), tuple(reader.left_out), job.start)
+            return Read(tuple(images), tuple(reader.left_out), job.start, tuple(reader.excluded))
         reader.job = job.id
         images += reader.images(server.annotations(job=job.id), wanted, job.frames)
         if len(frames) < len(job.frames):
             reader.note(job.start, "what this job says of images that an earlier one has too: CVAT could not join them")
-    return Read(tuple(images), tuple(reader.left_out), task.size)
+    return Read(tuple(images), tuple(reader.left_out), task.size, tuple(reader.excluded))
+
+
+def deleted_among(server: Server, project: int, images: Iterable[str]) -> dict[str, str]:
+    """Those of these images ("TASK/FRAME") whose task is gone from the project, or whose frame was deleted."""
+    frames: dict[int, list[int]] = defaultdict(list)
+    for image in images:
+        of_task, _, frame = image.partition("/")
+        if of_task.isdecimal() and frame.isdecimal():
+            frames[int(of_task)].append(int(frame))
+    found: dict[str, str] = {}
+    for task_id, numbers in sorted(frames.items()):
+        try:
+            task = server.task(task_id)
+        except NotFound:
+            found |= {f"{task_id}/{number}": f"task {task_id} was deleted in CVAT" for number in numbers}
+            continue
+        if task.project not in (None, project):
+            moved = f"task {task_id} was moved to project {task.project} in CVAT"
+            found |= {f"{task_id}/{number}": moved for number in numbers}
+            continue
+        deleted = server.frames(task).deleted if task.size else frozenset()
+        for number in numbers:
+            if number in deleted:
+                found[f"{task_id}/{number}"] = f"frame {number} of task {task_id} was deleted in CVAT"
+    return found
 
 
 def _together(server: Server, task: CvatTask) -> dict[str, Any] | None:

@@ -13,8 +13,12 @@ from contextlib import suppress
 import numpy as np
 
 from labelwright.domain import InvalidShape, Mask, Polygon
+from labelwright.domain.geometry import NO_AREA
 
 _Corner = tuple[int, int]
+
+_MOST_PIXELS = 1 << 28
+"""Of a mask's box: more than any image has that a browser shows. CVAT itself checks no numbers."""
 
 
 def drawn(points: Sequence[float]) -> Polygon | Mask:
@@ -22,7 +26,7 @@ def drawn(points: Sequence[float]) -> Polygon | Mask:
     several parts, holes, and parts that touch at a corner. Raises InvalidShape for what is no mask, or an empty one."""
     bits, left, top = decoded(points)
     if not bits.any():
-        raise InvalidShape("the mask is empty")
+        raise InvalidShape("the mask is empty", NO_AREA)
     rings = _rings(bits)
     if len(rings) == 1:
         with suppress(InvalidShape):  # it meets itself at a corner
@@ -52,6 +56,8 @@ def decoded(points: Sequence[float]) -> tuple[np.ndarray, int, int]:
     width, height = right - left + 1, bottom - top + 1
     if width < 1 or height < 1 or min(runs) < 0 or sum(runs) > width * height:
         raise InvalidShape("a mask whose runs do not fit into its box")
+    if width * height > _MOST_PIXELS:
+        raise InvalidShape(f"a mask in a box of {width} x {height} pixels")
     flat = np.zeros(width * height, dtype=bool)
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     flat[: len(values)] = values

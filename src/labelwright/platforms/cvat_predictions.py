@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from labelwright.domain import LabeledImage
+from labelwright.domain import InvalidShape, LabeledImage
 
 from . import cvat_jobs
 from .cvat_annotations import PREDICTED, said_of
@@ -66,6 +66,8 @@ def _said(
         except KeyError as unknown:
             told = f"the project has no label {unknown}"
             raise PlatformRefused(NAME, verb, words=told, advice="Add it to the campaign's labels.") from None
+        except InvalidShape as fault:
+            raise PlatformRefused(NAME, verb, words=f"image '{image.name}': {fault}") from None
         shapes += some_shapes
         tags += some_tags
     return shapes, tags

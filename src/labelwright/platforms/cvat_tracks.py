@@ -71,6 +71,7 @@ def _plain(track: Mapping[str, Any], key: _Key, following: _Key | None, frame: i
         "frame": frame,
         "label_id": track.get("label_id"),
         "source": track.get("source"),
+        "group": track.get("group"),
         "attributes": list(said.values()),
     }
 

@@ -9,6 +9,10 @@ PlatformError              platform, verb, HTTP status, the server's own words
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+_LONGEST = 365 * 86_400.0
+
 
 class PlatformError(Exception):
     """A call to a platform that failed. Never holds a header, a key or a signed URL."""
@@ -24,10 +28,16 @@ class PlatformError(Exception):
         super().__init__(platform, verb, status, words, advice)
 
     def __str__(self) -> str:
+        text = self._without_advice()
+        if self.advice:
+            return f"{text}. {self.advice}"
+        return f"{text}." if self.words.endswith(".") else text
+
+    def _without_advice(self) -> str:
         text = f"{self.platform} {self._answered()} {self.verb}"
         if self.words:
             text += f": {self.words}"
-        return f"{text.removesuffix('.')}. {self.advice}" if self.advice else text
+        return text.removesuffix(".")
 
     def _answered(self) -> str:
         answered = f"answered {self.status}" if self.status is not None else "did not answer"
@@ -53,13 +63,33 @@ class PlatformUnavailable(PlatformError):
         words: str = "",
         advice: str = "",
         retry_after: float | None = None,
+        not_before: datetime | None = None,
     ) -> None:
         super().__init__(platform, verb, status=status, words=words, advice=advice)
         self.retry_after = retry_after
         """Seconds that the server asked for."""
+        if not_before is None and retry_after:
+            not_before = datetime.now(UTC) + timedelta(seconds=min(retry_after, _LONGEST))
+        self.not_before = not_before
+        """When the server may be asked again (UTC); None when it did not say."""
+
+    def __str__(self) -> str:
+        if self.not_before is None or self.retry_after is None or self.retry_after < 1:
+            return super().__str__()
+        # What a person can do next is to wait: no other advice fits.
+        return f"{self._without_advice()}. The server asks to wait {self.retry_after:.0f} seconds {self._until()}."
+
+    def _until(self) -> str:
+        until = self.not_before or datetime.now(UTC)
+        day = "" if until.date() == datetime.now(UTC).date() else f"{until:%Y-%m-%d} "
+        return f"(until {day}{until:%H:%M} UTC)"
+
+    def seconds_to_wait(self) -> float:
+        """How long the server is still to be left alone."""
+        return 0.0 if self.not_before is None else max(0.0, (self.not_before - datetime.now(UTC)).total_seconds())
 
     def _more(self) -> dict[str, object]:
-        return {"retry_after": self.retry_after}
+        return {"retry_after": self.retry_after, "not_before": self.not_before}
 
 
 class PlatformRefused(PlatformError):

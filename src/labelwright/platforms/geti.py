@@ -7,11 +7,13 @@ every task; and it is finished when auto-train is on again, where the options as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from labelwright.domain import LabeledImage
 
 from .errors import NotFound, PlatformRefused
 from .geti_client import GetiClient
@@ -24,6 +26,7 @@ from .protocol import (
     CampaignOrder,
     ImageToSend,
     LabelsPage,
+    PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
@@ -31,6 +34,7 @@ from .protocol import (
     Secret,
     SetState,
 )
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -91,7 +95,10 @@ def connect(connection: Connection) -> Geti:
 
 
 class Geti:
-    """Platform, TakesImages, FinishesCampaigns and DeletesCampaigns. `client` has every call of the servers."""
+    """Platform, TakesImages, FinishesCampaigns, DeletesCampaigns, FindsDeletedImages and ListsLabels.
+
+    `client` has every call of the servers.
+    """
 
     name = NAME
 
@@ -146,17 +153,21 @@ class Geti:
         tasks, size = project.trained, self.options.page_size or min(_LABELS_PAGE, self.client.dialect.page)
         media, following = self.client.media_after(project, cursor or "", size)
 
-        def read(medium: GetiMedium) -> LabelsPage:
+        def read(medium: GetiMedium) -> tuple[LabeledImage | None, ShapeNotices]:
+            notices = ShapeNotices()
             if not medium.done(tasks):
-                return LabelsPage((), None)
-            scene = self.client.scene(project, medium)
+                return None, notices
+            scene = self.client.scene(project, medium, lenient=True)
             if scene is None:  # never taken for "nothing there"
                 told = f"image '{medium.name}' ({medium.id}) is annotated, and its annotations are not there"
                 raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, words=told)
-            return LabelsPage((labeled_from(project, medium, scene),), None)
+            return labeled_from(project, medium, scene, notices), notices
 
-        pages = in_parallel(read, media, self.options.threads)
-        return LabelsPage(tuple(image for page in pages for image in page.images), following or None)
+        images, notices = [], ShapeNotices()
+        for image, noted in in_parallel(read, media, self.options.threads):
+            images += [image] if image is not None else []
+            notices.add(noted)
+        return LabelsPage(tuple(images), following or None, notices.checked())
 
     # TakesImages
 
@@ -210,6 +221,18 @@ class Geti:
         if self.options.auto_train_at_finish and found.state is RemoteState.COMPLETED:
             self.client.set_auto_train(project, True)
 
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        """An image that the listing lacks is asked for by its id."""
+        project = self.client.project(campaign)
+        there = {medium.id for medium in self.client.media(project)}
+        absent = [image for image in images if image not in there]
+        gone = in_parallel(lambda image: not self.client.has_image(project, image), absent, self.options.threads)
+        detail = f"deleted from project '{project.name}' in {self.client.dialect.name}"
+        return {image: detail for image, is_gone in zip(absent, gone, strict=True) if is_gone}
+
+    def list_labels(self, campaign: str) -> PlatformLabels:
+        return _labels_of(self.client.project(campaign))
+
     def delete_campaign(self, campaign: str) -> None:
         self.client.delete_project(campaign)
 
@@ -217,7 +240,8 @@ class Geti:
 
     def _campaign(self, project: GetiProject) -> RemoteCampaign:
         done, total = self._progress(project)
-        return RemoteCampaign(project.id, project.name, self._state(project, done, total), done, total)
+        state = self._state(project, done, total)
+        return RemoteCampaign(project.id, project.name, state, done, total, labels=_labels_of(project))
 
     def _state(self, project: GetiProject, done: int, total: int) -> RemoteState:
         if not total:
@@ -242,3 +266,10 @@ class Geti:
             total += 1
             done += medium.done(tasks)
         return done, total
+
+
+def _labels_of(project: GetiProject) -> PlatformLabels:
+    """Labels of all tasks, without those for "nothing here". A project may have been there before the campaign, and
+    some kinds bring labels of their own: more labels than the campaign's are no surprise."""
+    names = [label.name for task in project.trained for label in task.labels if not label.is_empty]
+    return PlatformLabels(tuple(dict.fromkeys(names)), shared=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import cos, pi, radians, sin
-from typing import NoReturn
+from functools import partial
 from urllib.parse import unquote
 
 from labelwright.domain import (
@@ -16,18 +15,23 @@ from labelwright.domain import (
     LabeledImage,
     LabelSchema,
     Mask,
+    MultiPolygon,
     Polygon,
     Shape,
     Size,
     WholeImage,
 )
+from labelwright.domain.geometry import ellipse, rotated
+from labelwright.domain.planar import distinct
 
 from .errors import PlatformRefused
 from .geti_projects import CannotBe, NewLabel, NewTask
 from .geti_session import NAME
 from .geti_shapes import (
     GLOBAL_TASKS,
+    SHAPES,
     GetiAnnotation,
+    GetiLabel,
     GetiMedium,
     GetiProject,
     GetiScene,
@@ -36,8 +40,8 @@ from .geti_shapes import (
     Unit,
     whole_image,
 )
+from .shape_notices import ShapeNotices
 
-_ELLIPSE_CORNERS = 32
 _DIGITS = 6
 """Of a pixel: fractions come with rounding of their own."""
 _BOX, _OUTLINE, _IMAGE = {Geometry.BOX}, {Geometry.POLYGON}, {Geometry.IMAGE}
@@ -105,33 +109,54 @@ def own_name(name: str) -> str:
 # Scenes
 
 
-def labeled_from(project: GetiProject, medium: GetiMedium, scene: GetiScene | None) -> LabeledImage:
+def labeled_from(
+    project: GetiProject, medium: GetiMedium, scene: GetiScene | None, notices: ShapeNotices
+) -> LabeledImage:
     """What was said of an image. The empty label says: looked at, nothing there.
 
-    Raises PlatformRefused for shapes that cannot be, naming the image.
+    Annotations that cannot be kept are left out and noted.
     """
     size = Size(medium.width, medium.height)
-    annotations = tuple(_annotations(project, scene, size, medium)) if scene is not None else ()
+    annotations = tuple(_annotations(project, scene, size, medium, notices)) if scene is not None else ()
     return LabeledImage(own_name(medium.name), size, annotations, medium.id)
 
 
-def _annotations(project: GetiProject, scene: GetiScene, size: Size, medium: GetiMedium) -> Iterator[Annotation]:
-    for one in scene.annotations:
+def _annotations(
+    project: GetiProject, scene: GetiScene, size: Size, medium: GetiMedium, notices: ShapeNotices
+) -> Iterator[Annotation]:
+    image = own_name(medium.name)
+    for number, one in enumerate(scene.annotations):
+        place = f"annotation {number} of image '{medium.name}' ({medium.id})"
         for identity, probability in one.labels:
             found = project.label(identity)
             if found is None:
-                _refuse(medium, f"label {identity} is not in the project")
+                notices.leave_out(image, "label not in the project", f"{place}: label {identity} is not in the project")
+                continue
             task, label = found
             if label.is_empty:
                 continue
-            try:
-                shape = _shape(one.shape, scene.unit, size, task, first=task.id == project.trained[0].id)
-                yield Annotation(label.name, shape, min(max(probability, 0.0), 1.0))
-            except ValueError as fault:  # InvalidShape is one
-                told = str(fault)
-            else:
-                continue
-            _refuse(medium, f"'{label.name}': {told}")
+            read = partial(_annotation, one.shape, scene.unit, size, project, task, label, probability)
+            kept = notices.keep(image, f"{place}, '{label.name}'", size, read)
+            if kept is not None:
+                yield kept
+
+
+def _annotation(
+    shape: GetiShape,
+    unit: Unit,
+    size: Size,
+    project: GetiProject,
+    task: GetiTask,
+    label: GetiLabel,
+    probability: float,
+) -> Annotation:
+    """Raises InvalidShape, PlatformRefused for a shape that could not be read."""
+    if shape.fault is not None:
+        if shape.type not in SHAPES:
+            raise InvalidShape(f"a {shape.type or 'shape without a type'} is no shape of a dataset", "unknown type")
+        raise shape.fault
+    found = _shape(shape, unit, size, task, first=task.id == project.trained[0].id)
+    return Annotation(label.name, found, min(max(probability, 0.0), 1.0))
 
 
 def _shape(shape: GetiShape, unit: Unit, size: Size, task: GetiTask, *, first: bool) -> Shape:
@@ -145,12 +170,6 @@ def _shape(shape: GetiShape, unit: Unit, size: Size, task: GetiTask, *, first: b
     return found
 
 
-def _refuse(medium: GetiMedium, told: str) -> NoReturn:
-    raise PlatformRefused(
-        NAME, "read the annotations", status=200, words=f"image '{medium.name}' ({medium.id}): {told}"
-    )
-
-
 def _is_whole(shape: GetiShape, unit: Unit, size: Size) -> bool:
     """One pixel in a thousand is rounding."""
     if shape.type != "RECTANGLE":
@@ -161,40 +180,26 @@ def _is_whole(shape: GetiShape, unit: Unit, size: Size) -> bool:
 
 
 def domain_shape(shape: GetiShape, unit: Unit, size: Size) -> Shape:
-    """In pixels. Ellipses and rotated rectangles become polygons. Raises InvalidShape."""
+    """In pixels, as it was drawn: it may reach beyond the image. Ellipses and rotated rectangles become polygons.
+
+    Raises InvalidShape.
+    """
     pixels = shape.to(Unit.PIXELS, unit, size.width, size.height)
     digits = _DIGITS if unit is Unit.FRACTIONS else 9
     numbers = pixels.numbers
     if shape.type == "POLYGON":
-        return Polygon(_distinct((round(x, digits), round(y, digits)) for x, y in pixels.points)).clamp(size)
+        return Polygon(tuple(distinct((round(x, digits), round(y, digits)) for x, y in pixels.points)))
     if shape.type == "RECTANGLE":
         left, top = numbers["x"], numbers["y"]
         corners = (left, top, left + numbers["width"], top + numbers["height"])
-        return Box(*(round(value, digits) for value in corners)).clamp(size)
+        return Box(*(round(value, digits) for value in corners))
     if shape.type == "ELLIPSE":
         across, down = numbers["width"] / 2, numbers["height"] / 2
-        steps = (2 * pi * step / _ELLIPSE_CORNERS for step in range(_ELLIPSE_CORNERS))
-        middle = (numbers["x"] + across, numbers["y"] + down)
-        return Polygon(tuple((middle[0] + across * cos(at), middle[1] + down * sin(at)) for at in steps)).clamp(size)
+        return ellipse((numbers["x"] + across, numbers["y"] + down), across, down)
     if shape.type == "ROTATED_RECTANGLE":
-        turn, across, down = radians(numbers["angle"]), numbers["width"] / 2, numbers["height"] / 2
-        ends = ((-across, -down), (across, -down), (across, down), (-across, down))
-        return Polygon(
-            tuple(
-                (numbers["x"] + x * cos(turn) - y * sin(turn), numbers["y"] + x * sin(turn) + y * cos(turn))
-                for x, y in ends
-            )
-        ).clamp(size)
-    raise InvalidShape(f"a {shape.type} is no shape of a dataset")
-
-
-def _distinct(points: Iterator[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Without corners that stand there twice in a row, as hand-drawn polygons have them."""
-    kept: list[tuple[float, float]] = []
-    for point in points:
-        if not kept or kept[-1] != point:
-            kept.append(point)
-    return tuple(kept)
+        x, y, across, down = numbers["x"], numbers["y"], numbers["width"] / 2, numbers["height"] / 2
+        return rotated(Box(x - across, y - down, x + across, y + down), numbers["angle"])
+    raise InvalidShape(f"a {shape.type} is no shape of a dataset", shape.type.lower())
 
 
 def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
@@ -205,7 +210,7 @@ def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
     if isinstance(inside, Box):
         numbers = {"x": inside.xmin, "y": inside.ymin, "width": inside.width, "height": inside.height}
         made = GetiShape("RECTANGLE", numbers)
-    elif isinstance(inside, Mask):
+    elif isinstance(inside, Mask | MultiPolygon):
         told = "an object of several parts or with holes is no shape of Geti's"
         raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give each part an outline of its own.")
     else:

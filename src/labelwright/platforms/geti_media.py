@@ -105,6 +105,15 @@ class GetiMedia(GetiReached):
         form = Form(fields, [FormFile(file_name, opener)])
         return medium_from(Fields(NAME, verb, self.session.ask(verb, "POST", path, body=form, repeatable=False)), kind)
 
+    def has_image(self, project: GetiProject, image: str, *, dataset: str = "") -> bool:
+        """Whether an image of that id is there. Its thumbnail is asked for: both generations have one."""
+        path = f"{self._dataset(project, dataset)}/media/images/{image}/display/thumb"
+        try:
+            self.session.ask(f"look for image {image}", "GET", path, wanted="media")
+        except NotFound:
+            return False
+        return True
+
     def download(self, project: GetiProject, medium: GetiMedium, into: Sink, *, dataset: str = "") -> None:
         """The bytes, as they come, into a file."""
         path = (
@@ -157,9 +166,15 @@ class GetiMedia(GetiReached):
         return scene_from(Fields(NAME, verb, answer), self.unit) if answer is not None else GetiScene((), self.unit)
 
     def scene(
-        self, project: GetiProject, medium: GetiMedium, *, frame: int | None = None, dataset: str = ""
+        self,
+        project: GetiProject,
+        medium: GetiMedium,
+        *,
+        frame: int | None = None,
+        dataset: str = "",
+        lenient: bool = False,
     ) -> GetiScene | None:
-        """What was said last of an image or a frame; None when nobody said anything.
+        """What was said last of an image or a frame; None when nobody said anything. `lenient`: see `scene_from`.
 
         2.x answers 204 then; what SC answers was never recorded: a 404 is taken for it when the image is there.
         """
@@ -169,7 +184,7 @@ class GetiMedia(GetiReached):
             answer = self.session.ask(verb, "GET", f"{path}/annotations/latest")
         except NotFound:
             return None
-        return scene_from(Fields(NAME, verb, answer), self.unit) if answer is not None else None
+        return scene_from(Fields(NAME, verb, answer), self.unit, lenient=lenient) if answer is not None else None
 
     def video_scenes(self, project: GetiProject, video: GetiMedium, *, dataset: str = "") -> list[GetiScene]:
         """Those of every frame about which something was said, in as many requests as it takes: 2.x tells 500 frames

@@ -12,6 +12,7 @@ from enum import StrEnum
 from math import nextafter
 from typing import Any
 
+from .errors import PlatformRefused
 from .fields import Fields
 
 _ROUNDING = 1e-6
@@ -126,6 +127,8 @@ class GetiShape:
     numbers: Mapping[str, float] = field(default_factory=dict)
     points: tuple[tuple[float, float], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    fault: PlatformRefused | None = field(default=None, compare=False)
+    """Why it cannot be read, where a scene is read all the same."""
 
     def to(self, wanted: Unit, unit: Unit, width: int, height: int) -> GetiShape:
         """The shape in another unit. An angle stays as it is."""
@@ -269,21 +272,39 @@ def medium_from(answer: Fields, kind: str = "") -> GetiMedium:
     )
 
 
-def scene_from(answer: Fields, unit: Unit) -> GetiScene:
+def scene_from(answer: Fields, unit: Unit, *, lenient: bool = False) -> GetiScene:
+    """A scene. Lenient, it has shapes that cannot be read with their `fault`; else they raise PlatformRefused."""
     annotations = (
-        tuple(_annotation_from(one) for one in answer.each("annotations")) if answer.has("annotations") else ()
+        tuple(_annotation_from(one, lenient) for one in answer.each("annotations")) if answer.has("annotations") else ()
     )
     identifier = answer.inner("media_identifier") if answer.has("media_identifier") else None
     frame = identifier.whole("frame_index") if identifier is not None and identifier.has("frame_index") else None
     return GetiScene(annotations, unit, frame)
 
 
-def _annotation_from(item: Fields) -> GetiAnnotation:
+def _annotation_from(item: Fields, lenient: bool) -> GetiAnnotation:
     labels = tuple(
         (label.id("id"), label.number("probability") if label.has("probability") else 1.0)
         for label in item.each("labels")
     )
-    return GetiAnnotation(shape_from(item.inner("shape")), labels)
+    try:
+        return GetiAnnotation(shape_from(item.inner("shape")), labels)
+    except PlatformRefused as fault:
+        if not lenient:
+            raise
+        shape = item.json.get("shape")
+        kind = str(shape.get("type")).upper() if isinstance(shape, dict) else ""
+        return GetiAnnotation(GetiShape(kind, fault=fault), labels)
+
+
+_NUMBERS = {
+    "RECTANGLE": ("x", "y", "width", "height"),
+    "ELLIPSE": ("x", "y", "width", "height"),
+    "ROTATED_RECTANGLE": ("x", "y", "width", "height", "angle"),
+    "KEYPOINT": ("x", "y"),
+}
+SHAPES = frozenset({"POLYGON", *_NUMBERS})
+"""Types of shapes that are known."""
 
 
 def shape_from(item: Fields) -> GetiShape:
@@ -291,12 +312,7 @@ def shape_from(item: Fields) -> GetiShape:
     kind = item.text("type").upper()
     if kind == "POLYGON":
         return GetiShape(kind, points=tuple((point.number("x"), point.number("y")) for point in item.each("points")))
-    names = {
-        "RECTANGLE": ("x", "y", "width", "height"),
-        "ELLIPSE": ("x", "y", "width", "height"),
-        "ROTATED_RECTANGLE": ("x", "y", "width", "height", "angle"),
-        "KEYPOINT": ("x", "y"),
-    }.get(kind)
+    names = _NUMBERS.get(kind)
     if names is None:
         item.refuse("type", f"is '{kind}', a shape that is not known")
     extra = {"is_visible": item.json["is_visible"]} if kind == "KEYPOINT" and item.has("is_visible") else {}

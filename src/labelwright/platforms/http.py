@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -144,6 +144,27 @@ class Http:
         except CATCHABLE as error:
             kind, told = meaning(error)
             failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
+        raise failure
+
+    def locate(self, verb: str, path: str) -> str:
+        """Where the answer to a GET leads: the address of its redirect, which is not followed; empty when it is none.
+
+        The address may hold a signature. Raises the errors of `labelwright.platforms.errors`.
+        """
+        request = self._prepare(Request(verb, "GET", path, {}, {}, None, "bytes"), None)
+        if isinstance(request, PlatformError):
+            raise request
+        failure: PlatformError
+        try:
+            answer = self._ask(request)
+        except CATCHABLE as error:
+            kind, told = meaning(error)
+            failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
+        else:
+            if answer.status < 400:
+                location = answer.headers.get("Location", "")
+                return urljoin(self.base_url + path, location) if location else ""
+            failure = self._error(request, answer)
         raise failure
 
     def _patiently(self, asked: Request, json: Any) -> Reply:

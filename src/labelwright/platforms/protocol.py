@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from labelwright.domain import Image, LabeledImage, LabelSchema
+from labelwright.domain import ExcludedImage, Image, LabeledImage, LabelSchema, ShapeNotice
 
 
 class RemoteState(StrEnum):
@@ -94,6 +94,13 @@ class RemoteCampaign:
     """Of the images that are not labeled: those that the platform could not take."""
     cancelled: int = 0
     """Of the images that are not labeled: those on which work was called off."""
+    skipped: int = 0
+    """Of the images counted in `done`: those that labelers passed over."""
+    gone: int = 0
+    """Of the images counted in `done` and `total`: those that were deleted on the platform. Where the platform keeps
+    nothing of a deleted image, `total` is smaller instead."""
+    labels: PlatformLabels | None = None
+    """Where the same answers tell them; None: ask by `ListsLabels`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,20 @@ class FailedImage:
     """The name that was sent."""
     reason: str
     """In the platform's words, without signed addresses."""
+    cancelled: bool = False
+    """Whether work on it was called off, rather than having failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLabels:
+    """The labels of a campaign as its platform has them."""
+
+    names: tuple[str, ...]
+    """In the campaign's own spelling where the platform spells labels in its own way."""
+    attributes: Mapping[str, frozenset[str]] | None = None
+    """Names of each label's attributes; None where the platform does not tell them."""
+    shared: bool = False
+    """Whether other campaigns use the same list: then labels that this campaign does not have are no surprise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +202,14 @@ class WebhookNote:
 
 @dataclass(frozen=True, slots=True)
 class LabelsPage:
-    """Part of a campaign's labels: only images that were looked at. `next` is None on the last page."""
+    """Part of a campaign's labels: only images on which work is over. `next` is None on the last page."""
 
     images: tuple[LabeledImage, ...]
     next: str | None
-    left_out: tuple[str, ...] = ()
-    """What the platform holds of these images and cannot be a label here: each in words, with its place and why."""
+    left_out: tuple[ShapeNotice, ...] = ()
+    """Shapes of these images that are dropped or changed."""
+    excluded: tuple[ExcludedImage, ...] = ()
+    """Images of the campaign that were skipped, rejected or deleted: not in `images`."""
 
 
 @runtime_checkable
@@ -297,6 +320,28 @@ class ResendsImages(Protocol):
     def leave_out(self, campaign: str, images: Sequence[str]) -> None:
         """Take failed images (by the platform's ids) out of the campaign: they count no longer. Said twice it does no
         harm; an image that has not failed is refused."""
+
+
+@runtime_checkable
+class FindsDeletedImages(Protocol):
+    """It can be told which images of a campaign are no longer on the platform."""
+
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        """Those of these images (by the platform's ids) that are gone from the campaign, each with what the platform
+        says of it, for people.
+
+        A listing that lacks an image may have been cut off. An image counts as gone when the platform says so of that
+        image (it is asked for by its id and is not there, or its deletion is marked), or when a listing lacks it that
+        is as long as the platform counts.
+        """
+
+
+@runtime_checkable
+class ListsLabels(Protocol):
+    """The labels that labelers can choose from are told."""
+
+    def list_labels(self, campaign: str) -> PlatformLabels | None:
+        """The labels of the campaign as they are on the platform now; None where it does not tell them."""
 
 
 @runtime_checkable

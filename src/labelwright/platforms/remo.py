@@ -8,19 +8,30 @@ can reach the server can work. What each call really answers stands in docs/remo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelwright.domain import Annotation, Box, Geometry, LabeledImage, LabelSchema, Mask, Polygon
+from labelwright.domain import (
+    Annotation,
+    Box,
+    Geometry,
+    LabeledImage,
+    LabelSchema,
+    Mask,
+    MultiPolygon,
+    Polygon,
+    Shape,
+)
 
 from .errors import NotFound, PlatformRefused
 from .protocol import (
     CampaignOrder,
     ImageToSend,
     LabelsPage,
+    PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
@@ -35,12 +46,14 @@ from .remo_session import NAME, RemoSession, shared_session
 from .remo_shapes import ImageStatus, RemoAnnotationSet, RemoDataset, RemoUpload, Task
 from .remo_uploads import RemoUploads
 from .remo_upright import to_upload, why_not
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
 
 NOT_OPEN = " (not open yet)"
 """What the annotation set's name ends with until the campaign is activated."""
+SEVERAL_PARTS = "an object of several parts or with holes is no shape of Remo's"
 _READINGS = 4
 """Exports that are kept on disk at once while their pages are read."""
 
@@ -60,6 +73,7 @@ class Options(BaseModel):
         3600.0, gt=0, le=86_400, title="Seconds that the server may take for an export or a part of an upload"
     )
     page_size: int = Field(500, ge=1, le=5000, title="Images or other things in one answer")
+    watch_days: float = Field(30.0, ge=0, title="Days after the export during which reopened images are looked for")
 
 
 def connect(connection: Connection) -> Remo:
@@ -74,11 +88,18 @@ def connect(connection: Connection) -> Remo:
         patience=options.patience_seconds,
         seconds=options.work_seconds,
     )
-    return Remo(session, task=options.task, page_size=options.page_size, labels=connection.labels)
+    return Remo(
+        session,
+        task=options.task,
+        page_size=options.page_size,
+        labels=connection.labels,
+        watch_days=options.watch_days,
+    )
 
 
 class Remo(RemoCalls, RemoUploads):
-    """Platform, TakesImages, TakesPredictions, DeletesCampaigns, ShowsCampaigns; and every call of Remo's document.
+    """Platform, TakesImages, TakesPredictions, DeletesCampaigns, ShowsCampaigns, FindsDeletedImages, ListsLabels,
+    RecallsImages (an image may be set back to not annotated); and every call of Remo's document.
 
     `labels` are the campaign's own names, which Remo changes; without them those that this process created the campaign
     with are used.
@@ -93,9 +114,10 @@ class Remo(RemoCalls, RemoUploads):
         task: Task | None = None,
         page_size: int = 500,
         labels: Iterable[str] = (),
+        watch_days: float = 30.0,
     ) -> None:
         RemoCalls.__init__(self, session, page_size)
-        self._task, self._labels = task, tuple(labels)
+        self._task, self._labels, self._watch_days = task, tuple(labels), watch_days
 
     def __repr__(self) -> str:
         return f"Remo({self.session.base_url!r})"
@@ -138,8 +160,10 @@ class Remo(RemoCalls, RemoUploads):
         dataset, annotation_set = _ids(campaign, f"read the labels of campaign {campaign}")
         first = int(cursor) if cursor and cursor.isdecimal() else 0
         reading = self._reading(dataset, annotation_set, anew=first == 0)
-        images, more = reading.page(first, self.page_size, self._spelling(campaign))
-        return LabelsPage(images, str(first + len(images)) if more else None)
+        notices = ShapeNotices()
+        images, excluded, more = reading.page(first, self.page_size, self._spelling(campaign), notices)
+        read = first + len(images) + len(excluded)
+        return LabelsPage(images, str(read) if more else None, notices.checked(), excluded)
 
     # Images
 
@@ -187,6 +211,24 @@ class Remo(RemoCalls, RemoUploads):
 
     # What only some platforms can
 
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        """Remo has no call for a single image: its listing is believed when it is as long as the dataset is said to
+        be."""
+        verb = f"look for deleted images of campaign {campaign}"
+        dataset, _ = _ids(campaign, verb)
+        there = {image.id for image in self.list_images(dataset)}
+        if len(there) != self._set(campaign, verb).total:
+            return {}
+        return {image: f"deleted from dataset {dataset} in Remo" for image in images if image not in there}
+
+    def list_labels(self, campaign: str) -> PlatformLabels:
+        _, annotation_set = _ids(campaign, f"list the labels of campaign {campaign}")
+        spelling = self._spelling(campaign)
+        return PlatformLabels(tuple(spelling(one.name) for one in self.read_annotation_set(annotation_set).classes))
+
+    def recall_days(self) -> float:
+        return self._watch_days
+
     def delete_campaign(self, campaign: str) -> None:
         self.delete_dataset(_ids(campaign, f"delete campaign {campaign}")[0])
 
@@ -196,6 +238,10 @@ class Remo(RemoCalls, RemoUploads):
     def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
         for image in images:
             self._save(campaign, image, ImageStatus.NOT_ANNOTATED)
+
+    def cannot_be_drawn(self, shape: Shape) -> str:
+        """Why Remo cannot show a shape; empty when it can."""
+        return SEVERAL_PARTS if isinstance(shape, Mask | MultiPolygon) else ""
 
     def save_labels(self, campaign: str, image: LabeledImage) -> None:
         """Say as a labeler what is on an image, by its `remote_id`: it is done then."""
@@ -270,9 +316,8 @@ def said_of(image: LabeledImage, status: ImageStatus, verb: str) -> dict[str, An
     classes: list[dict[str, str]] = []
     for annotation in image.annotations:
         named = {"name": class_name(annotation.label)}
-        if isinstance(annotation.shape, Mask):
-            told = "an object of several parts or with holes is no shape of Remo's"
-            raise PlatformRefused(NAME, verb, words=told, advice="Give each part an outline of its own.")
+        if isinstance(annotation.shape, Mask | MultiPolygon):
+            raise PlatformRefused(NAME, verb, words=SEVERAL_PARTS, advice="Give each part an outline of its own.")
         corners = _corners(annotation)
         if corners:
             points = [{"x": round(x), "y": round(y)} for x, y in corners]
@@ -296,7 +341,8 @@ def _campaign(campaign: str, found: RemoAnnotationSet) -> RemoteCampaign:
     state = RemoteState.COMPLETED if found.complete else RemoteState.ACTIVE
     if found.name.endswith(NOT_OPEN):
         state = RemoteState.CREATED
-    return RemoteCampaign(campaign, found.name.removesuffix(NOT_OPEN), state, found.looked_at, found.total)
+    title = found.name.removesuffix(NOT_OPEN)
+    return RemoteCampaign(campaign, title, state, found.looked_at, found.total, skipped=found.skipped)
 
 
 def _batch(upload: RemoUpload, left_out: Sequence[tuple[str, str]]) -> RemoteBatch:

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
-from .protocol import RemoteImage
 from .remo_session import NAME, RemoSession
 from .remo_shapes import (
     TASK_NUMBERS,
@@ -20,11 +19,13 @@ from .remo_shapes import (
     RemoAnnotationSet,
     RemoDataset,
     RemoFolder,
+    RemoImage,
     RemoNamed,
     Task,
     annotation_set_from,
     content_from,
     dataset_from,
+    folder_from,
     image_from,
     named_from,
 )
@@ -199,13 +200,13 @@ class RemoCalls:
             raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, words="the answer is no JPEG")
         return data
 
-    def list_images(self, dataset: str) -> Iterator[RemoteImage]:
+    def list_images(self, dataset: str) -> Iterator[RemoImage]:
         """Every image in all folders, under the name that Remo shows."""
         path = f"/api/v1/sdk/datasets/{_id(dataset)}/images/"
         images = map(image_from, self._pages(f"list the images of dataset {dataset}", path))
         return if_known(images, lambda: self._images_in(dataset))
 
-    def _images_in(self, dataset: str, folder: str | None = None) -> Iterator[RemoteImage]:
+    def _images_in(self, dataset: str, folder: str | None = None) -> Iterator[RemoImage]:
         """The same for versions without that list, folder by folder."""
         for one in self.list_contents(dataset, folder):
             if isinstance(one, RemoFolder):
@@ -247,7 +248,7 @@ class RemoCalls:
 
     def list_contents(
         self, dataset: str, folder: str | None = None, limit: int | None = None
-    ) -> Iterator[RemoFolder | RemoteImage]:
+    ) -> Iterator[RemoFolder | RemoImage]:
         """Folders and images at the top of a dataset, or in one folder."""
         path = f"{DATASETS}/{_id(dataset)}/contents/" + (f"{_id(folder)}/" if folder else "")
         return map(content_from, self._pages(f"list the contents of dataset {dataset}", path, limit=limit))
@@ -290,7 +291,7 @@ class RemoCalls:
         """Said again it makes a second one, or is refused: look at the contents first."""
         path = f"/api/user-dataset/{_id(dataset)}/folders/"
         answer = self.session.fields(f"create folder '{name}'", "POST", path, json={"name": name})
-        return RemoFolder(answer.id("id"), answer.text("name"))
+        return folder_from(answer)
 
     def _taken(self, verb: str, other: str = "") -> PlatformRefused:
         told = "a dataset of that name is there" + (f", and Remo made '{other}' of it" if other else "")

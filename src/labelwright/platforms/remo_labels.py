@@ -14,20 +14,40 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+from labelwright.domain import (
+    Annotation,
+    Box,
+    ExcludedImage,
+    ImageState,
+    InvalidShape,
+    LabeledImage,
+    Polygon,
+    Shape,
+    Size,
+    WholeImage,
+)
+from labelwright.domain.planar import distinct
 
-from .errors import NotFound, PlatformRefused, PlatformUnavailable
+from .errors import NotFound, PlatformUnavailable
 from .fields import Fields
 from .protocol import RemoteImage
 from .remo_calls import RemoCalls, if_known
 from .remo_names import Spelling, our_name
 from .remo_session import NAME
 from .remo_shapes import ImageStatus, image_from
+from .shape_notices import ShapeNotices
 
 _LOOKED_AT = (ImageStatus.DONE, ImageStatus.SKIPPED)
+_UNKNOWN = "skipped or done"
+"""Of an image without objects, where a server tells only how many images were skipped."""
+_SKIPPED = {
+    ImageStatus.SKIPPED: "skipped in Remo",
+    _UNKNOWN: "skipped, or done without objects: this version of Remo does not tell which images were skipped",
+}
 _CHUNK = 1 << 20
 _NO_BLANK = re.compile(r"[^ \t\r\n]")
 
@@ -41,7 +61,8 @@ class Reading:
         self._database = sqlite3.connect("", check_same_thread=False)
         self._database.execute("CREATE TABLE said (name TEXT PRIMARY KEY, item TEXT)")
         self._database.execute(
-            "CREATE TABLE images (place INTEGER PRIMARY KEY, id TEXT UNIQUE, name TEXT, width INTEGER, height INTEGER)"
+            "CREATE TABLE images (place INTEGER PRIMARY KEY, id TEXT UNIQUE, name TEXT, width INTEGER, height INTEGER,"
+            " skipped TEXT)"
         )
 
     def close(self) -> None:
@@ -55,25 +76,33 @@ class Reading:
         except sqlite3.IntegrityError:
             item.refuse("file_name", f"is '{item.text('file_name')}' for the second time, and labels go by names")
 
-    def add(self, image: str, name: str, width: int, height: int) -> None:
-        """An image that was looked at; one that is told twice counts once."""
-        row = (image, name, width, height)
-        self._database.execute("INSERT OR IGNORE INTO images (id, name, width, height) VALUES (?, ?, ?, ?)", row)
+    def add(self, image: RemoteImage, skipped: str = "") -> None:
+        """An image that is done, or that was skipped as these words say; one that is told twice counts once."""
+        row = (image.id, image.name, image.width, image.height, skipped)
+        self._database.execute(
+            "INSERT OR IGNORE INTO images (id, name, width, height, skipped) VALUES (?, ?, ?, ?, ?)", row
+        )
 
     def has_objects(self, name: str) -> bool:
         found = self._database.execute("SELECT item FROM said WHERE name = ?", (name,)).fetchone()
         item = json.loads(found[0]) if found else {}
         return bool(item.get("annotations") or item.get("classes"))
 
-    def page(self, first: int, count: int, spelling: Spelling) -> tuple[tuple[LabeledImage, ...], bool]:
-        """Images from a place on, and whether more follow."""
+    def page(
+        self, first: int, count: int, spelling: Spelling, notices: ShapeNotices
+    ) -> tuple[tuple[LabeledImage, ...], tuple[ExcludedImage, ...], bool]:
+        """Images from a place on: those that are done, those that were skipped; and whether more follow.
+
+        Objects that cannot be kept are left out and noted.
+        """
         asked = (
-            "SELECT id, images.name, width, height, item FROM images LEFT JOIN said ON said.name = images.name"
+            "SELECT id, images.name, width, height, item, skipped FROM images LEFT JOIN said ON said.name = images.name"
             " WHERE place > ? ORDER BY place LIMIT ?"
         )
         with self._lock:
             rows = self._database.execute(asked, (first, count + 1)).fetchall()
-        return tuple(_labeled(row, spelling) for row in rows[:count]), len(rows) > count
+        labeled = tuple(_labeled(row[:-1], spelling, notices) for row in rows[:count] if not row[-1])
+        return labeled, tuple(_skipped(row) for row in rows[:count] if row[-1]), len(rows) > count
 
 
 def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
@@ -89,18 +118,21 @@ def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
         _looked_at(calls, dataset, annotation_set, verb),
         lambda: _looked_at_one_by_one(calls, dataset, annotation_set, reading),
     )
-    for found in images:
-        reading.add(found.id, found.name, found.width, found.height)
+    for found, status in images:
+        reading.add(found, _SKIPPED.get(status, ""))
     return reading
 
 
-def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -> Iterator[RemoteImage]:
-    """Images that are done or skipped, with or without objects. Objects alone are no look: they may be predictions."""
+def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -> Iterator[tuple[RemoteImage, str]]:
+    """Images that are done or skipped, and which of the two; with or without objects. Objects alone are no look: they
+    may be predictions."""
     session = calls.session
     if session.server().uploads_in_sessions:
         path = f"/api/v1/ui/annotation-sets/{annotation_set}/images/"
         images = session.pages(verb, path, page=calls.page_size)
-        yield from (image_from(image) for image in images if image.json.get("status") in _LOOKED_AT)
+        for image in images:
+            if image.json.get("status") in _LOOKED_AT:
+                yield image_from(image), image.text("status")
         return
     # 0.3 fails on that list. Its gallery gives done images first, then skipped ones, then the rest; the pages after the
     # first are asked for by a tracker that remembers which were given.
@@ -114,7 +146,7 @@ def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -
             if image.json.get("status") not in _LOOKED_AT:
                 return
             count += 1
-            yield image_from(image)
+            yield image_from(image), image.text("status")
         if not answer.has("next") or not count:
             return
         tracker = _parameter(answer.text("next"), "tracker_id")
@@ -125,20 +157,26 @@ def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -
 
 def _looked_at_one_by_one(
     calls: RemoCalls, dataset: str, annotation_set: str, reading: Reading
-) -> Iterator[RemoteImage]:
-    """The same for versions without such a list. Of a complete set it is every image, which needs no asking."""
-    complete = any(one.complete for one in calls.list_annotation_sets(dataset) if one.id == annotation_set)
+) -> Iterator[tuple[RemoteImage, str]]:
+    """The same for versions without such a list. Of a complete set without skipped images every image is done, which
+    needs no asking."""
+    sets = [one for one in calls.list_annotation_sets(dataset) if one.id == annotation_set]
+    complete = any(one.complete for one in sets)
+    all_done = complete and not any(one.skipped for one in sets)
     for image in calls.list_images(dataset):
-        if complete or _is_looked_at(calls, dataset, annotation_set, image, reading):
-            yield image
+        status = ImageStatus.DONE if all_done else _status_of(calls, dataset, annotation_set, image, reading)
+        if status == _UNKNOWN and not complete:
+            continue
+        if status in (*_LOOKED_AT, _UNKNOWN):
+            yield image, status
 
 
-def _is_looked_at(calls: RemoCalls, dataset: str, annotation_set: str, image: RemoteImage, reading: Reading) -> bool:
+def _status_of(calls: RemoCalls, dataset: str, annotation_set: str, image: RemoteImage, reading: Reading) -> str:
     path = f"/api/dataset/{dataset}/annotation-set/{annotation_set}/image/{image.id}/annotation/"
     try:
-        return calls.session.fields(f"read image {image.id}", "GET", path).text("status") in _LOOKED_AT
+        return calls.session.fields(f"read image {image.id}", "GET", path).text("status")
     except NotFound:
-        return reading.has_objects(image.name)
+        return ImageStatus.DONE if reading.has_objects(image.name) else _UNKNOWN
 
 
 def _parameter(url: str, name: str) -> str:
@@ -209,38 +247,51 @@ def _broken(verb: str) -> PlatformUnavailable:
     return PlatformUnavailable(NAME, verb, status=200, words="the export is no whole JSON list", advice="Try again.")
 
 
-def _labeled(row: tuple[str, str, int, int, str | None], spelling: Spelling) -> LabeledImage:
+def _skipped(row: tuple[str, str, int, int, str | None, str]) -> ExcludedImage:
+    """An image of which nothing is known, also when there are objects on it."""
+    image, name, _, _, item, detail = row
+    said = json.loads(item) if item else {}
+    objects = said.get("annotations") or said.get("classes") or ()
+    detail += f", with {len(objects)} label{'' if len(objects) == 1 else 's'} on it" if objects else ""
+    return ExcludedImage(our_name(name), ImageState.SKIPPED, detail, image)
+
+
+def _labeled(row: tuple[str, str, int, int, str | None], spelling: Spelling, notices: ShapeNotices) -> LabeledImage:
     image, name, width, height, item = row
     fields = Fields(NAME, f"read the labels of image '{name}'", json.loads(item) if item else {})
     try:
         size = Size(width, height)
     except InvalidShape as fault:
         fields.refuse("dimensions", f"cannot be: {fault}")
-    return LabeledImage(our_name(name), size, tuple(_annotations(fields, spelling)), remote_id=image)
+    annotations = tuple(_annotations(fields, our_name(name), size, spelling, notices))
+    return LabeledImage(our_name(name), size, annotations, remote_id=image)
 
 
-def _annotations(item: Fields, spelling: Spelling) -> Iterator[Annotation]:
+def _annotations(
+    item: Fields, image: str, size: Size, spelling: Spelling, notices: ShapeNotices
+) -> Iterator[Annotation]:
     if item.has("annotations"):
         for one in item.each("annotations"):
-            try:
-                shape = _shape(one)
-            except InvalidShape as fault:
-                one.refuse("", f"cannot be: {fault}")
-            yield from _named(one, shape, spelling)
+            first = notices.keep(image, f"{one.where} of image '{image}'", size, partial(_annotation, one))
+            if first is not None:  # one annotation a class: in Remo an object may bear several
+                yield from (Annotation(spelling(name), first.shape) for name in _classes(one))
     elif item.has("classes"):
-        yield from _named(item, WholeImage(), spelling)
+        yield from (Annotation(spelling(name), WholeImage()) for name in _classes(item))
 
 
-def _named(item: Fields, shape: Shape, spelling: Spelling) -> Iterator[Annotation]:
-    """One annotation a class: in Remo an object may bear several."""
+def _annotation(item: Fields) -> Annotation:
+    """An object under the first of its classes. Raises InvalidShape, PlatformRefused."""
+    shape, classes = _shape(item), _classes(item)
+    if not classes:
+        raise InvalidShape("it has no class: give the object a class in Remo", "no class")
+    return Annotation(classes[0], shape)
+
+
+def _classes(item: Fields) -> list[str]:
     classes = item.list("classes")
-    if not classes and not isinstance(shape, WholeImage):
-        told = f"{item.where} of an object has no class"
-        raise PlatformRefused(NAME, item.verb, status=200, words=told, advice="Give the object a class in Remo.")
-    for name in classes:
-        if not isinstance(name, str) or not name:
-            item.refuse("classes", "holds what is no name")
-        yield Annotation(spelling(name), shape)
+    if not all(isinstance(name, str) and name for name in classes):
+        item.refuse("classes", "holds what is no name")
+    return classes
 
 
 def _shape(item: Fields) -> Shape:
@@ -253,4 +304,4 @@ def _shape(item: Fields) -> Shape:
     if len(points) == 2:  # a rectangle
         (x1, y1), (x2, y2) = points
         return Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    return Polygon(tuple(points))
+    return Polygon(tuple(distinct(points)))

@@ -1,9 +1,15 @@
-"""The JSON of Remo and what it becomes: one function a shape. Both generations; what is absent in one is None."""
+"""The JSON of Remo and what it becomes: one function a shape. Both generations; what is absent in one is None.
+
+What is listed keeps the whole answer too (`answer`), under Remo's own names; fields that are there in one generation
+and absent in the other are empty. None of that makes two things different ones.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from .fields import Fields
 from .protocol import RemoteImage
@@ -35,6 +41,7 @@ class RemoNamed:
 
     id: str
     name: str
+    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,24 @@ class RemoDataset:
     ours: bool = True
     """Whether we may write to it."""
     images: int = 0
+    owner: str = field(default="", compare=False)
+    created_at: str = field(default="", compare=False)
+    updated_at: str = field(default="", compare=False)
+    size_in_bytes: int | None = field(default=None, compare=False)
+    image_thumbnails: tuple[str, ...] = field(default=(), compare=False)
+    """Addresses on the server."""
+    top3_classes: tuple[RemoClassCount, ...] = field(default=(), compare=False)
+    total_classes: int | None = field(default=None, compare=False)
+    total_annotation_objects: int | None = field(default=None, compare=False)
+    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoClassCount:
+    """How many objects bear a class."""
+
+    name: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +82,25 @@ class RemoFolder:
     id: str
     name: str
     images: int = 0
+    created_at: str = field(default="", compare=False)
+    updated_at: str = field(default="", compare=False)
+    preview: str = field(default="", compare=False)
+    top3_classes: tuple[RemoClassCount, ...] = field(default=(), compare=False)
+    total_classes: int | None = field(default=None, compare=False)
+    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoImage(RemoteImage):
+    """An image of a dataset, with what Remo tells of it besides."""
+
+    created_at: str = field(default="", compare=False)
+    """When it was uploaded."""
+    preview: str = field(default="", compare=False)
+    """Address of a small picture of it on the server."""
+    url: str = field(default="", compare=False)
+    """Address of the image on the server."""
+    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +115,21 @@ class RemoAnnotationSet:
     """Images in its dataset."""
     looked_at: int = 0
     """Images that are done or skipped, at most `total`."""
+    skipped: int = 0
+    """Of these: those that were skipped."""
     complete: bool = False
     """Whether every image is done or skipped."""
     annotated: int = 0
     objects: int = 0
     says_it_is_completed: bool = False
     """Remo's `is_completed`: as many images touched as there are. It is no completion and decides nothing."""
+    created_at: str = field(default="", compare=False)
+    updated_at: str = field(default="", compare=False)
+    last_annotated_date: str = field(default="", compare=False)
+    public: bool = field(default=False, compare=False)
+    top3_classes: tuple[RemoClassCount, ...] = field(default=(), compare=False)
+    total_classes: int | None = field(default=None, compare=False)
+    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +158,7 @@ class RemoUpload:
 
 
 def named_from(answer: Fields) -> RemoNamed:
-    return RemoNamed(answer.id("id"), answer.text("name"))
+    return RemoNamed(answer.id("id"), answer.text("name"), answer.json)
 
 
 def dataset_from(answer: Fields) -> RemoDataset:
@@ -113,7 +166,63 @@ def dataset_from(answer: Fields) -> RemoDataset:
     quantity = answer.whole("quantity") if answer.has("quantity") else 0
     archived, public = flags.get("is_archived") is True, flags.get("is_public") is True
     ours = flags.get("is_readonly") is not True
-    return RemoDataset(answer.id("id"), answer.text("name"), archived, public, ours, quantity)
+    return RemoDataset(
+        answer.id("id"),
+        answer.text("name"),
+        archived,
+        public,
+        ours,
+        quantity,
+        owner=_said(answer, "owner"),
+        created_at=_said(answer, "created_at"),
+        updated_at=_said(answer, "updated_at"),
+        size_in_bytes=_number_of(answer, "size_in_bytes"),
+        image_thumbnails=_texts(answer, "image_thumbnails"),
+        top3_classes=_class_counts(answer),
+        total_classes=_number_of(answer, "total_classes"),
+        total_annotation_objects=_number_of(answer, "total_annotation_objects"),
+        answer=answer.json,
+    )
+
+
+def folder_from(answer: Fields) -> RemoFolder:
+    return RemoFolder(
+        answer.id("id"),
+        answer.text("name"),
+        answer.whole("total_images") if answer.has("total_images") else 0,
+        created_at=_said(answer, "created_at"),
+        updated_at=_said(answer, "updated_at"),
+        preview=_said(answer, "preview"),
+        top3_classes=_class_counts(answer),
+        total_classes=_number_of(answer, "total_classes"),
+        answer=answer.json,
+    )
+
+
+def _said(answer: Fields, *names: str) -> str:
+    """The first of these fields that is a text. What only describes is never a reason to refuse an answer."""
+    return next((value for name in names if isinstance(value := answer.json.get(name), str)), "")
+
+
+def _number_of(answer: Fields, name: str) -> int | None:
+    value = answer.json.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _texts(answer: Fields, name: str) -> tuple[str, ...]:
+    value = answer.json.get(name)
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+def _class_counts(answer: Fields) -> tuple[RemoClassCount, ...]:
+    """The most frequent classes; some lists give names alone, without a count."""
+    value = answer.json.get("top3_classes")
+    found = []
+    for one in value if isinstance(value, list) else []:
+        name, count = (one.get("name"), one.get("count")) if isinstance(one, dict) else (one, 0)
+        if isinstance(name, str):
+            found.append(RemoClassCount(name, count if isinstance(count, int) else 0))
+    return tuple(found)
 
 
 def annotation_set_from(answer: Fields) -> RemoAnnotationSet:
@@ -125,8 +234,15 @@ def annotation_set_from(answer: Fields) -> RemoAnnotationSet:
         task = next((name.value for name, number in TASK_NUMBERS.items() if number == task), "")
     classes = tuple(named_from(one) for one in answer.each("classes")) if answer.has("classes") else ()
     identity, name = answer.id("id"), answer.text("name")
+    described: dict[str, Any] = {
+        "created_at": _said(answer, "created_at"),
+        "updated_at": _said(answer, "updated_at"),
+        "last_annotated_date": _said(answer, "last_annotated_date"),
+        "public": answer.json.get("is_public") is True,
+        "answer": answer.json,
+    }
     if not answer.has("statistics"):
-        return RemoAnnotationSet(identity, name, task, classes)
+        return RemoAnnotationSet(identity, name, task, classes, **described)
     statistics, total = answer.inner("statistics"), answer.whole("total_images")
     annotated = _count(statistics, "annotated_images_count")
     looked_at, complete = _progress(statistics, total)
@@ -137,10 +253,14 @@ def annotation_set_from(answer: Fields) -> RemoAnnotationSet:
         classes,
         total,
         min(looked_at, total),
+        min(_count(statistics, "skipped_count"), looked_at, total),
         complete,
         annotated,
         _count(statistics, "total_annotation_objects"),
         answer.json.get("is_completed") is True,
+        top3_classes=_class_counts(statistics),
+        total_classes=_number_of(statistics, "total_classes"),
+        **described,
     )
 
 
@@ -148,13 +268,14 @@ def _progress(statistics: Fields, total: int) -> tuple[int, bool]:
     """Images looked at, and whether all are.
 
     0.6 counts done, skipped and open images, all three zero before the first annotation: so the first two have to make
-    up the whole. 0.3 counts as annotated what is done, beside what is skipped. The user's document knows
-    `annotated_images_count` alone, which misses images without objects.
+    up the whole (or more, when images were deleted that were counted before). 0.3 counts as annotated what is done,
+    beside what is skipped. The user's document knows `annotated_images_count` alone, which misses images without
+    objects.
     """
     annotated, skipped = _count(statistics, "annotated_images_count"), _count(statistics, "skipped_count")
     if statistics.has("done_count"):
         looked_at = _count(statistics, "done_count") + skipped
-        return looked_at, looked_at == total > 0 and _count(statistics, "todo_count") == 0
+        return looked_at, looked_at >= total > 0 and _count(statistics, "todo_count") == 0
     return annotated + skipped, annotated + skipped >= total > 0
 
 
@@ -162,22 +283,30 @@ def _count(statistics: Fields, name: str) -> int:
     return statistics.whole(name) if statistics.has(name) else 0
 
 
-def image_from(answer: Fields) -> RemoteImage:
+def image_from(answer: Fields) -> RemoImage:
     """An image of any list: with `width` and `height`, or with `dimensions`. Its name as Remo shows it."""
     if answer.has("dimensions"):
         width, height = (int(answer.as_number("dimensions", value)) for value in answer.list("dimensions")[:2])
     else:
         width, height = answer.whole("width"), answer.whole("height")
     size = next((answer.whole(name) for name in ("size", "size_in_bytes") if answer.has(name)), None)
-    return RemoteImage(answer.id("id"), answer.text("name"), width, height, size)
+    return RemoImage(
+        answer.id("id"),
+        answer.text("name"),
+        width,
+        height,
+        size,
+        created_at=_said(answer, "created_at", "upload_date"),
+        preview=_said(answer, "preview", "thumbnail"),
+        url=_said(answer, "url", "view", "image"),
+        answer=answer.json,
+    )
 
 
-def content_from(record: Fields) -> RemoFolder | RemoteImage:
+def content_from(record: Fields) -> RemoFolder | RemoImage:
     """A folder or an image of a dataset's contents."""
     if record.text("record_type") == "folder":
-        folder = record.inner("folder")
-        count = folder.whole("total_images") if folder.has("total_images") else 0
-        return RemoFolder(folder.id("id"), folder.text("name"), count)
+        return folder_from(record.inner("folder"))
     return image_from(record.inner("image"))
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from . import scale_looks
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from .fields import Fields
 from .http import Http
@@ -25,6 +26,7 @@ from .protocol import (
     FailedImage,
     ImageToSend,
     LabelsPage,
+    PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
@@ -55,6 +57,7 @@ from .scale_shapes import (
     status_of,
 )
 from .scale_webhooks import note_from
+from .shape_notices import ShapeNotices
 
 if TYPE_CHECKING:
     from .registry import Connection
@@ -110,7 +113,8 @@ def mode_of(key: str) -> Literal["test", "live", "unknown"]:
 
 
 class Scale:
-    """Platform, TakesImages, BillsTasks, ResendsImages, RecallsImages, TellsReviews and OpensWebhooks.
+    """Platform, TakesImages, BillsTasks, ResendsImages, RecallsImages, TellsReviews, OpensWebhooks, FindsDeletedImages
+    and ListsLabels.
 
     `client` has every other call of Scale's.
 
@@ -210,13 +214,13 @@ class Scale:
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
         verb = f"read the labels of campaign '{campaign}'"
         docs, following = self._listing(campaign, status="completed").page(cursor)
-        images = []
+        images, notices = [], ShapeNotices()
         for doc in docs:
             task = Fields(NAME, verb, doc, f"task {doc.get('task_id')}")
             name = image_name(task, campaign)
             if name is not None and status_of(task) == "completed":
-                images.append(labeled_from(task, name, self._fetch))
-        return LabelsPage(tuple(images), following)
+                images.append(labeled_from(task, name, self._fetch, notices))
+        return LabelsPage(tuple(images), following, notices.checked())
 
     # TakesImages
 
@@ -275,6 +279,14 @@ class Scale:
                 raise PlatformRefused(NAME, verb, words=told, advice="Only failed images can be left out.")
             if holds_its_id(task, campaign):
                 self.client.clear_unique_id(image)
+
+    # FindsDeletedImages, ListsLabels
+
+    def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
+        return scale_looks.gone_from(self.client, campaign, images, self._options.threads)
+
+    def list_labels(self, campaign: str) -> PlatformLabels | None:
+        return scale_looks.labels_of(self.client, campaign)
 
     # RecallsImages
 

@@ -15,10 +15,11 @@ from labelwright.domain import Image
 from .errors import PlatformError, PlatformRefused, PlatformUnavailable
 from .fields import Fields
 from .protocol import ImageToSend
+from .scale_attachments import STORED, attachments_in, same_attachments, shown
 from .scale_client import ScaleClient
 from .scale_errors import Duplicate
 from .scale_order import TaskOrder
-from .scale_shapes import CAMPAIGN, DEAD, FILE, HEIGHT, WIDTH, status_of, unique_id
+from .scale_shapes import CAMPAIGN, DEAD, FILE, HEIGHT, SHA256, WIDTH, status_of, unique_id
 
 NAME = "scale"
 MEDIA_TYPES = {
@@ -73,7 +74,35 @@ class Sender:
                 raise PlatformUnavailable(
                     NAME, duplicate.verb, status=409, words=duplicate.words, advice="Try again."
                 ) from None
+            self.refuse_another_image(one, found)
             return found.id("task_id")
+
+    def refuse_another_image(self, one: ImageToSend, task: Fields) -> None:
+        """Raises PlatformRefused (409) for a task that bears the image's unique_id and shows something else: its labels
+        would be put on this image.
+
+        Addresses are compared where the image goes by one. Each upload has an address of its own in Scale's store, so
+        there the SHA-256 is compared that the task's metadata has; tasks of earlier versions have only its size.
+        """
+        params, metadata = task.json.get("params"), task.json.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        ours = one.url.value if one.url is not None and self.by_url(one) else ""
+        theirs = attachments_in(params)
+        if ours and theirs and not theirs[0].startswith(STORED):
+            same = same_attachments({"attachment": ours}, params)
+        elif metadata.get(SHA256) is not None:
+            same = metadata[SHA256] == one.image.sha256
+        else:
+            stored = all(address.startswith(STORED) for address in theirs)
+            size = (one.image.size.width, one.image.size.height)
+            same = stored and (metadata.get(WIDTH), metadata.get(HEIGHT)) == size
+        if not same:
+            mine = shown({"attachment": ours}) if ours else f"{one.image.name} (SHA-256 {one.image.sha256[:12]}...)"
+            told = f"task {task.json.get('task_id')} bears its unique_id and shows {shown(params)}, not {mine}"
+            advice = "Give the campaign another title, or clear the unique_id of that task: nothing was billed."
+            raise PlatformRefused(
+                NAME, f"create the task of image '{one.image.name}'", status=409, words=told, advice=advice
+            ) from None
 
     def replace(self, one: ImageToSend) -> str:
         found = self.find(one.image.name)
@@ -95,6 +124,7 @@ class Sender:
     def make(self, one: ImageToSend) -> str:
         image, verb = one.image, f"create the task of image '{one.image.name}'"
         metadata = {FILE: image.name, CAMPAIGN: self.campaign, WIDTH: image.size.width, HEIGHT: image.size.height}
+        metadata[SHA256] = image.sha256
         task = self.client.create_task(
             self.order.type,
             unique_id=unique_id(self.campaign, image.name),

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import cos, sin
+from functools import partial
+from math import atan2, cos, degrees, hypot, sin
 from typing import Any
 from urllib.parse import urlsplit
 
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+from labelwright.domain.geometry import ellipse
+from labelwright.domain.planar import distinct
 
 from .answers import conceal, cut
 from .fields import Fields
 from .protocol import FailedImage
+from .shape_notices import ShapeNotices
 
 NAME = "scale"
-FILE, WIDTH, HEIGHT, CAMPAIGN = "file", "width", "height", "campaign"
+FILE, WIDTH, HEIGHT, CAMPAIGN, SHA256 = "file", "width", "height", "campaign", "sha256"
 """What every task of ours says of its image in its metadata."""
 
 STAGING, IN_PROGRESS, DONE = "staging", "in_progress", "completed"
@@ -103,7 +107,7 @@ def size_of(task: Fields) -> Size:
 def failed_from(task: Fields, name: str) -> FailedImage:
     """A task that ended without labels, and why."""
     cancelled = status_of(task) in CANCELLED
-    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task))
+    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task), cancelled)
 
 
 def why(task: Fields) -> str:
@@ -122,17 +126,20 @@ def why(task: Fields) -> str:
     return cut(conceal(" ".join(told))) or "it does not say why"
 
 
-def labeled_from(task: Fields, name: str, fetch: Fetch) -> LabeledImage:
-    """A completed task. One without annotations was looked at, and nothing was there."""
+def labeled_from(task: Fields, name: str, fetch: Fetch, notices: ShapeNotices) -> LabeledImage:
+    """A completed task. One without annotations was looked at, and nothing was there.
+
+    Annotations that cannot be kept are left out and noted.
+    """
     try:
         size = size_of(task)
     except InvalidShape as fault:
         task.refuse("metadata", f"of image '{name}': {fault}")
-    found = _annotations(task, name, size, fetch)
+    found = _annotations(task, name, size, fetch, notices)
     return LabeledImage(name, size, tuple(found), remote_id=task.id("task_id"))
 
 
-def _annotations(task: Fields, name: str, size: Size, fetch: Fetch) -> list[Annotation]:
+def _annotations(task: Fields, name: str, size: Size, fetch: Fetch, notices: ShapeNotices) -> list[Annotation]:
     response = task.json.get("response")
     if isinstance(response, str):
         response = fetch(response)
@@ -146,18 +153,24 @@ def _annotations(task: Fields, name: str, size: Size, fetch: Fetch) -> list[Anno
         fetched = fetch(told.json["annotations"])
         listed = fetched if isinstance(fetched, list) else Fields(NAME, task.verb, fetched).list("annotations")
         told = Fields(NAME, task.verb, {"annotations": listed}, told.where)
-    return [_annotation(one, size) for one in told.each("annotations")] if told.has("annotations") else []
+    if not told.has("annotations"):
+        return []
+    kept = (
+        notices.keep(name, f"{item.where} of task {task.id('task_id')}", size, partial(_annotation, item))
+        for item in told.each("annotations")
+    )
+    return [annotation for annotation in kept if annotation is not None]
 
 
-def _annotation(item: Fields, size: Size) -> Annotation:
+def _annotation(item: Fields) -> Annotation:
+    """Raises InvalidShape, PlatformRefused."""
     kind = item.text("type")
     if kind not in _SHAPES:
-        item.refuse("type", f"is '{kind}', and only {', '.join(_SHAPES)} can be kept")
-    try:
-        shape = _into(_SHAPES[kind](item), size)
-        return Annotation(item.text("label"), shape, attributes=_attributes(item))
-    except ValueError as fault:  # InvalidShape is one
-        return item.refuse("", f"cannot be: {fault}")
+        known = kind if kind in _NO_LABELS else "unknown type"
+        raise InvalidShape(f"type is '{kind}', and only {', '.join(_SHAPES)} can be kept", known)
+    return Annotation(
+        item.text("label") or item.refuse("label", "is empty"), _SHAPES[kind](item), 1.0, _attributes(item)
+    )
 
 
 def _box(item: Fields) -> Shape:
@@ -175,21 +188,31 @@ def _box(item: Fields) -> Shape:
 
 
 def _polygon(item: Fields) -> Polygon:
-    return Polygon(tuple((corner.number("x"), corner.number("y")) for corner in item.each("vertices")))
+    return Polygon(tuple(distinct(_vertices(item))))
 
 
-_SHAPES: dict[str, Callable[[Fields], Shape]] = {"box": _box, "polygon": _polygon}
+def _ellipse(item: Fields) -> Polygon:
+    """Scale gives the four ends of its axes in their order around it; they may be turned."""
+    corners = _vertices(item)
+    if len(corners) != 4:
+        raise InvalidShape(f"ellipse has {len(corners)} vertices and needs 4")
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+    (ax, ay), (bx, by) = ((x0 - x2) / 2, (y0 - y2) / 2), ((x1 - x3) / 2, (y1 - y3) / 2)
+    across, down = hypot(ax, ay), hypot(bx, by)
+    # Ends of axes are opposite each other around one middle, and at right angles: 1 in 100 is rounding.
+    apart = hypot(x0 + x2 - x1 - x3, y0 + y2 - y1 - y3) / 2
+    if abs(ax * bx + ay * by) > across * down / 100 or apart > max(1.0, max(across, down) / 100):
+        raise InvalidShape("the vertices of the ellipse are not the ends of its axes")
+    return ellipse(((x0 + x2) / 2, (y0 + y2) / 2), across, down, degrees(atan2(ay, ax)))
 
 
-def _into(shape: Shape, size: Size) -> Shape:
-    """Turned boxes reach over the edge, and floats a little: that part is cut off. What lies outside altogether stays
-    as it is, for whoever checks the labels."""
-    if isinstance(shape, WholeImage) or shape.inside(size):
-        return shape
-    try:
-        return shape.clamp(size)
-    except InvalidShape:
-        return shape
+def _vertices(item: Fields) -> list[tuple[float, float]]:
+    return [(corner.number("x"), corner.number("y")) for corner in item.each("vertices")]
+
+
+_SHAPES: dict[str, Callable[[Fields], Shape]] = {"box": _box, "polygon": _polygon, "ellipse": _ellipse}
+_NO_LABELS = ("line", "point", "cuboid")
+"""Types of annotations that no dataset here has a place for."""
 
 
 def _attributes(item: Fields) -> dict[str, str]:

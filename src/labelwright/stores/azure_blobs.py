@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,12 +20,14 @@ from labelwright.ingest.azure import WITH_METADATA, container_client, is_folder,
 from labelwright.ingest.azure_engine import TAKEN, AzureEngine
 from labelwright.ingest.stored import StoredFile
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformUnavailable
-from labelwright.settings import SettingsError, WorkspaceSettings
 
+from .azure_account import Account, account_of
 from .protocol import ContentMismatch
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
+
+__all__ = ["BLOBS", "Account", "Blobs", "account_of", "md5_of", "open_blobs"]
 
 T = TypeVar("T")
 
@@ -41,56 +42,6 @@ _TYPES = {
 }
 _CHANGED = frozenset({"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet"})
 _COPY_SIGNED_FOR = timedelta(hours=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The storage account of a workspace: where its container is, and what opens it."""
-
-    name: str
-    container_url: str
-    """Without a signature."""
-    endpoint: str
-    """What follows `ACCOUNT.blob.` in the account's host, as datastores want it."""
-    protocol: str
-    key: str | None = None
-    sas: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Account({self.container_url!r})"
-
-
-def account_of(workspace: WorkspaceSettings) -> Account:
-    """Raises SettingsError when the settings name no account, or more than one way to it."""
-    if workspace.connection_string is not None:
-        if workspace.account_url or workspace.sas:
-            raise SettingsError("a workspace has either connection_string, or account_url with or without sas")
-        told = workspace.connection_string.get_secret_value()
-        parts = dict(part.strip().split("=", 1) for part in told.split(";") if "=" in part)
-        name, suffix = parts.get("AccountName", ""), parts.get("EndpointSuffix", "core.windows.net")
-        url = parts.get("BlobEndpoint") or f"{parts.get('DefaultEndpointsProtocol', 'https')}://{name}.blob.{suffix}"
-        key, sas = parts.get("AccountKey"), parts.get("SharedAccessSignature")
-        if not (key and name) and not sas:
-            raise SettingsError("the workspace's connection_string has neither AccountName and AccountKey nor a SAS")
-    elif workspace.account_url:
-        name, key, url = "", None, workspace.account_url
-        sas = workspace.sas.get_secret_value() if workspace.sas else None
-        if "?" in url:
-            raise SettingsError("a workspace's account_url must not hold a signature: put it into sas")
-    else:
-        raise SettingsError(
-            "a workspace needs its storage account: connection_string, or account_url with sas, or account_url alone "
-            "for this machine's identity"
-        )
-    parsed = urlsplit(url.rstrip("/"))
-    host = parsed.hostname or ""
-    inner = parsed.path.strip("/")  # Azurite and its like have the account in the path
-    name = name or inner or host.partition(".")[0]
-    endpoint = parsed.netloc
-    if not inner and host.startswith(f"{name}.blob."):
-        endpoint = parsed.netloc.removeprefix(f"{name}.blob.")
-    container_url = f"{url.rstrip('/')}/{workspace.container}"
-    return Account(name, container_url, endpoint, parsed.scheme, key, sas.removeprefix("?") if sas else None)
 
 
 def open_blobs(account: Account, *, threads: int, timeout: float) -> Blobs:
@@ -151,6 +102,56 @@ class Blobs:
             raise ContentMismatch(f"{path} holds something else than {file.name}: it is never written over")
         return False
 
+    def put_over(self, path: str, data: Any, size: int, md5: bytes) -> None:
+        """Write over what is under the path, or put it there: for files whose right content is known.
+
+        Raises PlatformUnavailable when somebody else writes it meanwhile.
+        """
+        there = self._properties(path)
+        condition = self._if_still(None if there is None else there.etag)
+        if not self._upload_if(path, data, size, md5, condition):
+            words = f"{path} was written by somebody else at the same time"
+            raise PlatformUnavailable(BLOBS, "repair a file", status=409, words=words, advice="Try again.")
+
+    def text_and_etag(self, path: str) -> tuple[str, str] | None:
+        """A small file and what tells it from any later one; None when there is none."""
+
+        def read() -> tuple[str, str]:
+            download = self._client.download_blob(path, max_concurrency=1)
+            return bytes(download.readall()).decode("utf-8", "replace"), str(download.properties.etag)
+
+        try:
+            return _asked("send a file", read)
+        except PlatformError as error:
+            if _absent(error):
+                return None
+            raise
+
+    def write_text(self, path: str, text: str, etag: str | None) -> bool:
+        """A small file, if what is there still has the etag (None: if there is nothing). Whether it was written."""
+        data = text.encode()
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        return self._upload_if(path, data, len(data), md5, self._if_still(etag))
+
+    def sha256_of(self, path: str) -> str:
+        """Reads the whole file."""
+
+        def read() -> str:
+            digest = hashlib.sha256()
+            for chunk in self._client.download_blob(path, max_concurrency=1).chunks():
+                digest.update(chunk)
+            return digest.hexdigest()
+
+        return _asked("send a file", read)
+
+    @staticmethod
+    def _if_still(etag: str | None) -> dict[str, Any]:
+        from azure.core import MatchConditions
+
+        if etag is None:
+            return {"match_condition": MatchConditions.IfMissing}
+        return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+
     def put_text(self, path: str, text: str) -> bool:
         """A small file; False when there is one under the path already, whatever it holds."""
         data = text.encode()
@@ -179,58 +180,58 @@ class Blobs:
             if not is_folder(blob):
                 yield _stored(blob)
 
-    def copy_to(self, source: str, target: str) -> bool:
-        """The target becomes a copy of the source, made by Azure. False when it holds the same already.
+    def copy_to(self, source: str, target: str, still: Callable[[], bool] = lambda: True) -> bool:
+        """The target becomes a copy of the source, made by Azure. False when it holds the same already, or when `still`
+        says, after the target was looked at, that it shall not be the copy any more.
 
         Raises PlatformUnavailable when somebody else writes the target meanwhile: asked again, it is looked at anew.
         """
-        from azure.core import MatchConditions
-
         wanted, there = self._properties(source), self._properties(target)
         if wanted is None:
             raise NotFound(BLOBS, "copy a file", status=404, words=f"{source} is not there")
         if there is not None and _stored(there).md5_hex == _stored(wanted).md5_hex is not None:
             return False
-        condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
-        if there is not None:
-            condition = {"etag": there.etag, "match_condition": MatchConditions.IfNotModified}
-        self._copy(self._signed(source), target, wanted.etag, condition)
+        if not still():
+            return False
+        self._copy(self._signed(source), target, wanted.etag, self._if_still(None if there is None else there.etag))
         copied = self.look(target)
         if copied is None or copied.md5_hex != _stored(wanted).md5_hex:
             words = f"{target} was written by somebody else at the same time"
             raise PlatformUnavailable(BLOBS, "copy a file", status=409, words=words, advice="Try again.")
         return True
 
-    def take_copy(self, source: str, target: str, *, md5_hex: str, size: int) -> bool:
+    def take_copy(self, source: str, target: str, *, md5_hex: str, size: int, replace: bool = False) -> bool:
         """A file of the container under a second name, copied by Azure. False when the source is not that file.
 
-        Its MD5 is kept with it. A target that is there already has to be the same: raises ContentMismatch.
+        Its MD5 is kept with it. A target that is there already has to be the same, or is written over with `replace`:
+        else raises ContentMismatch.
         """
-        from azure.core import MatchConditions
-
-        there = self.look(target)
-        if there is None:
+        held = self._properties(target)
+        there = None if held is None else _stored(held)
+        if there is None or (replace and (there.bytes, there.md5_hex) != (size, md5_hex)):
             found = self._properties(source)
             if found is None or (_stored(found).bytes, _stored(found).md5_hex) != (size, md5_hex):
                 return False
-            self._copy(self._signed(source), target, found.etag, {"match_condition": MatchConditions.IfMissing})
+            self._copy(self._signed(source), target, found.etag, self._if_still(None if held is None else held.etag))
             there = self.look(target)
         if there is None or (there.bytes, there.md5_hex) != (size, md5_hex):
             raise ContentMismatch(f"{target} holds something else than {source}: it is never written over")
         return True
 
-    def copy_in(self, source_url: str, target: str, *, etag: str | None, md5_hex: str, size: int) -> None:
+    def copy_in(
+        self, source_url: str, target: str, *, etag: str | None, md5_hex: str, size: int, replace: bool = False
+    ) -> None:
         """A file of another container (its URL with what opens it), copied by Azure while it has the etag.
 
         Where the source keeps no MD5, the given one is put beside the copy. Raises ContentMismatch when the source
-        changed or is another file, or when the target holds something else.
+        changed or is another file, or when the target holds something else and is not to be written over (`replace`).
         """
-        from azure.core import MatchConditions
         from azure.storage.blob import ContentSettings
 
         there = self._properties(target)
-        if there is None:
-            self._copy(source_url, target, etag, {"match_condition": MatchConditions.IfMissing})
+        wrong = there is not None and (_stored(there).bytes, _stored(there).md5_hex) != (size, md5_hex)
+        if there is None or (replace and wrong):
+            self._copy(source_url, target, etag, self._if_still(None if there is None else there.etag))
             there = self._properties(target)
         if there is not None and _stored(there).bytes == size and _stored(there).md5_hex is None:
             settings = ContentSettings(
@@ -304,7 +305,17 @@ class Blobs:
                 return None
             raise
 
-    def _upload(self, path: str, data: Any, size: int, md5: bytes) -> None:
+    def _upload_if(self, path: str, data: Any, size: int, md5: bytes, condition: dict[str, Any]) -> bool:
+        """Whether it was written; False when the condition does not hold."""
+        try:
+            self._upload(path, data, size, md5, overwrite=True, **condition)
+        except PlatformError as error:
+            if error.words in TAKEN | _CHANGED:
+                return False
+            raise
+        return True
+
+    def _upload(self, path: str, data: Any, size: int, md5: bytes, **how: Any) -> None:
         from azure.storage.blob import ContentSettings
 
         settings = ContentSettings(
@@ -316,11 +327,11 @@ class Blobs:
                 path,
                 data,
                 length=size,
-                overwrite=False,
                 content_settings=settings,
                 # Every request carries the MD5 of its body: the store refuses one that was damaged on its way.
                 validate_content=True,
                 max_concurrency=self._threads,
+                **({"overwrite": False} | how),
             ),
             conflicts=True,
         )

@@ -1,10 +1,11 @@
 """Datasets in Azure ML: files in a blob container under names that never change, and data assets that point to them.
 
-In the container (all of it immutable but the one file under `label_sets/`)::
+In the container (all of it immutable but the files under `label_sets/`)::
 
     image_sets/<title>/<digest of names and hashes>/<image>        and <digest>.json when all of them are there
     deliveries/<dataset>/<content hash>/<file>                     and receipt.json
     label_sets/<title>_labels.csv                                  the newest labels, a copy that Azure makes
+    label_sets/<dataset>.latest.json                               which version was exported last
 
 In the workspace, versioned by the content hash (SDK v2) or numbered by the service (SDK v1)::
 
@@ -15,38 +16,41 @@ In the workspace, versioned by the content hash (SDK v2) or numbered by the serv
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from functools import cached_property, partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from labelwright.domain import Image
 from labelwright.ingest.stocktaking import StockItem
-from labelwright.ingest.stored import differences
-from labelwright.ingest.upload import Dropbox, UploadReport
+from labelwright.ingest.stored import Difference
+from labelwright.ingest.upload import UploadReport
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
 
+from . import azure_ml_checking, azure_ml_latest
 from .azure_blobs import Blobs, account_of, md5_of, open_blobs
 from .azure_ml_calls import AZURE_ML, Calls, place_of
 from .azure_ml_deliveries import Asset, asset_of, assets_in, csv_in, delivery_path, measured
+from .azure_ml_images import ImageFolders
 from .azure_ml_names import asset_name
 from .protocol import (
     RECEIPT,
     ContentMismatch,
     DatasetGone,
     ImageSource,
+    Newest,
     RegisteredDataset,
     StoredFile,
     UnsafeDataset,
     hash_of_files,
 )
+
+EXPORT_TAG = "labelwright_export"
+"""Tag of a version of SDK v2: the number of the last export that had its content. The highest is the newest."""
 
 VERSION_DIGITS = 16
 """Of the content hash, as a version of SDK v2: two runs that export the same content mean the same version."""
@@ -74,83 +78,49 @@ class AzureMlStore:
     def _calls(self) -> Calls:
         return Calls(self._engine, self._workspace, self._timeout, self._account.endpoint)
 
-    # --- the images
+    @cached_property
+    def _images(self) -> ImageFolders:
+        return ImageFolders(self._blobs, self._workspace.uploads, self._threads)
+
+    @property
+    def identity(self) -> str:
+        return f"azure_ml {self._account.container_url}"
 
     def image_folder(self, title: str, digest: str) -> str:
         return f"image_sets/{asset_name(title)}/{digest}"
 
     def has_images(self, folder: str) -> bool:
-        return self._blobs.look(f"{folder}.json") is not None
+        return self._images.marked(folder)
 
-    def keep_images(self, folder: str, items: Sequence[StockItem], source: ImageSource) -> UploadReport:
-        left, copied = list(items), 0
-        if source.signed_url is not None:
-            copied, left = self._copied(left, partial(self._copy_in, folder, source.signed_url, source))
-        elif source.platform_folder and left and self._copy_over(folder, source, left[0]):
-            # The platform keeps this set in our container: the others will be there too.
-            copied, left = self._copied(left[1:], partial(self._copy_over, folder, source))
-            copied += 1
-        moved = [StockItem(replace(one.image, name=f"{folder}/{one.image.name}"), one.location) for one in left]
-        if not moved:
-            return UploadReport(sent=copied, present=0)
-        report = Dropbox(self._blobs.engine(), threads=self._threads).upload(moved, source.open)
-        failed = tuple((name.removeprefix(f"{folder}/"), reason) for name, reason in report.failed)
-        return UploadReport(report.sent + copied, report.present, failed)
+    def keep_images(
+        self, folder: str, items: Sequence[StockItem], source: ImageSource, *, replace: bool = False
+    ) -> UploadReport:
+        return self._images.keep(folder, items, source, replace_wrong=replace)
 
-    def _copied(self, items: Sequence[StockItem], copy: Callable[[StockItem], bool]) -> tuple[int, list[StockItem]]:
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="copy") as pool:
-            done = list(pool.map(copy, items))
-        return sum(done), [item for item, one in zip(items, done, strict=True) if not one]
-
-    def _copy_in(self, folder: str, url: Callable[[str], str], source: ImageSource, item: StockItem) -> bool:
-        self._blobs.copy_in(
-            url(item.location),
-            f"{folder}/{item.image.name}",
-            etag=source.etag(item.location) if source.etag is not None else None,
-            md5_hex=item.image.md5,
-            size=item.image.bytes,
-        )
-        return True
-
-    def _copy_over(self, folder: str, source: ImageSource, item: StockItem) -> bool:
-        image = item.image
-        return self._blobs.take_copy(
-            f"{self._workspace.uploads}/{source.platform_folder}/{image.name}",
-            f"{folder}/{image.name}",
-            md5_hex=image.md5,
-            size=image.bytes,
-        )
+    def compare_images(self, folder: str, images: Iterable[Image], *, deep: bool = False) -> list[Difference]:
+        return list(self._images.compare(folder, images, deep=deep))
 
     def seal_images(self, folder: str, images: Iterable[Image]) -> list[str]:
-        counted = {"images": 0, "bytes": 0}
-
-        def wanted() -> Iterator[Image]:
-            for image in images:
-                counted["images"] += 1
-                counted["bytes"] += image.bytes
-                yield replace(image, name=f"{folder}/{image.name}")
-
-        wrong = [f"{one.name} {one.reason}" for one in differences(wanted(), self._blobs.listed(f"{folder}/"))]
-        if not wrong:
-            self._blobs.put_text(f"{folder}.json", json.dumps(counted) + "\n")
-        return wrong
+        return self._images.seal(folder, images)
 
     def image_url(self, folder: str, name: str) -> str:
         return self._place.uri(self._workspace.datastore) + quote(f"{folder}/{name}", safe="/")
-
-    # --- files and data assets
 
     def send(self, name: str, files: Path, file: str, *, content_hash: str) -> bool:
         return self._blobs.put(delivery_path(asset_of(name), content_hash, file), files / file, md5_of(files / file))
 
     def register(self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any]) -> RegisteredDataset:
         asset = asset_of(name)
-        sent = self._send_all(asset, files, content_hash, receipt)
-        answers = self._register(asset, assets_in(self._engine, asset, content_hash, sent), content_hash, receipt)
+        sent, receipt_sha256 = self._send_all(asset, files, content_hash, receipt)
+        assets = assets_in(self._engine, asset, content_hash, sent)
+        registered = self._register(asset, assets, content_hash, receipt, receipt_sha256)
         for csv in csv_in(sent):
-            self._blobs.copy_to(delivery_path(asset, content_hash, csv), f"label_sets/{csv}")
-        first, *parts = (_registered(answer, content_hash) for answer in answers)
-        return replace(first, parts=tuple(parts))
+            self._blobs.copy_to(
+                delivery_path(asset, content_hash, csv),
+                f"label_sets/{csv}",
+                still=lambda: self._is_newest(asset, registered.serial),
+            )
+        return registered
 
     def register_images(
         self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any], image_folder: str
@@ -159,9 +129,17 @@ class AzureMlStore:
             words = f"not all images are in {image_folder}"
             raise PlatformUnavailable(AZURE_ML, "register images", words=words, advice="Export again.")
         asset, told = asset_of(name), {**receipt, "image_folder": image_folder}
-        self._send_all(asset, files, content_hash, told)
-        (answer,) = self._register(asset, [Asset("", "uri_folder", f"{image_folder}/")], content_hash, told)
-        return _registered(answer, content_hash)
+        _, receipt_sha256 = self._send_all(asset, files, content_hash, told)
+        assets = [Asset("", "uri_folder", f"{image_folder}/")]
+        return self._register(asset, assets, content_hash, told, receipt_sha256)
+
+    def newest(self, name: str) -> Newest | None:
+        owners = [name] if name.endswith(("_images", "_labels")) else _owners(name)
+        return next((found for one in owners if (found := azure_ml_latest.read(self._blobs, one)) is not None), None)
+
+    def _is_newest(self, asset: str, serial: int) -> bool:
+        found = azure_ml_latest.read(self._blobs, asset)
+        return found is None or found.serial <= serial
 
     def find(self, name: str, content_hash: str) -> RegisteredDataset | None:
         return next((one for one in self.versions(name) if one.content_hash == content_hash), None)
@@ -170,51 +148,61 @@ class AzureMlStore:
         (told,) = self._calls.ask("list versions", [{"verb": "versions", "name": asset_of(name)}])
         return [_registered(one, _hash_of(one)) for one in told]
 
-    def verify(self, dataset: RegisteredDataset) -> list[str]:
-        """Reads the registered version back: its path and its hash tag; and every file that its receipt names."""
+    def verify(self, dataset: RegisteredDataset, *, deep: bool = False) -> list[str]:
+        """Reads the registered version back: its path and its hash tag; and compares all files with the receipt."""
         name, version = dataset.name, str(dataset.version)
         (told,) = self._calls.ask("read a version", [{"verb": "read", "name": name, "version": version}])
         if told is None:
             return [f"the workspace has no version {version} of {name}"]
-        wrong = []
+        wrong, tags = [], told["tags"] or {}
         if not _same_place(told["path"], dataset.location):
             wrong.append(f"version {version} of {name} points to {told['path']} and not to {dataset.location}")
         # SDK v1 keeps tags with the name, not with the version: of an older version there are none to compare.
-        if told["tags"] is not None and told["tags"].get("content_hash") != dataset.content_hash:
-            wrong.append(f"the tag content_hash of {name} is {told['tags'].get('content_hash')}")
-        owner = str((told["tags"] or {}).get("delivery", "")) or name
-        return wrong + self._wrong_files(owner, dataset.content_hash)
+        if told["tags"] is not None and tags.get("content_hash") != dataset.content_hash:
+            wrong.append(f"the tag content_hash of {name} is {tags.get('content_hash')}")
+        owner = str(tags.get("delivery", "")) or self._owner(dataset)
+        faults, receipt = azure_ml_checking.wrong_files(
+            self._blobs,
+            owner,
+            dataset.content_hash,
+            receipt_sha256=dataset.receipt_sha256,
+            deep=deep,
+            threads=self._threads,
+        )
+        folder = receipt.get("image_folder")
+        if folder is not None and not self.has_images(folder):
+            faults.append(f"{folder} was never compared with its manifest, or its mark is gone")
+        return wrong + faults
+
+    def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
+        return azure_ml_checking.put_back(
+            self._blobs, self._owner(dataset), dataset.content_hash, files, receipt, dataset.receipt_sha256
+        )
 
     def receipt(self, dataset: RegisteredDataset) -> dict[str, Any]:
         for name in _owners(dataset.name):
             text = self._blobs.read_text(delivery_path(name, dataset.content_hash, RECEIPT))
             if text is not None:
-                told: dict[str, Any] = json.loads(text)
-                return told
+                return azure_ml_checking.read_receipt(text)
         raise DatasetGone(f"the container has no receipt of {dataset.name} with content {dataset.content_hash[:12]}")
 
-    def _wrong_files(self, owner: str, content_hash: str) -> list[str]:
-        text = self._blobs.read_text(delivery_path(owner, content_hash, RECEIPT))
-        if text is None:
-            return [f"{delivery_path(owner, content_hash, RECEIPT)} is gone"]
-        told = json.loads(text)
-        wrong = []
-        for one in told["files"]:
-            there = self._blobs.look(delivery_path(owner, content_hash, one["name"]))
-            if there is None:
-                wrong.append(f"{one['name']} is gone")
-            elif (there.bytes, there.md5_hex) != (one["size"], one["md5"]):
-                wrong.append(f"{one['name']} has other bytes than when it was registered")
-        hashed = [StoredFile(one["name"], one["size"], one["sha256"]) for one in told["files"]]
-        if hash_of_files(hashed) != content_hash:
-            wrong.append(f"{RECEIPT} contradicts itself: its content hash is not that of its list of files")
-        folder = told.get("image_folder")
-        if folder is not None and not self.has_images(folder):
-            wrong.append(f"{folder} was never compared with its manifest, or its mark is gone")
-        return wrong
+    def _owner(self, dataset: RegisteredDataset) -> str:
+        """Under which name the delivery lies that the data asset is a part of."""
+        names = _owners(dataset.name)
+        if len(names) == 1:
+            return names[0]
+        starts = [delivery_path(name, dataset.content_hash, "") for name in names]
+        return next(
+            (name for name, start in zip(names, starts, strict=True) if any(self._blobs.listed(start))), names[-1]
+        )
 
-    def _send_all(self, asset: str, files: Path, content_hash: str, receipt: Mapping[str, Any]) -> list[StoredFile]:
-        """Every file of the folder, and then the receipt: what is there already is looked at and stays."""
+    def _send_all(
+        self, asset: str, files: Path, content_hash: str, receipt: Mapping[str, Any]
+    ) -> tuple[list[StoredFile], str]:
+        """Every file of the folder, and then the receipt: what is there already is looked at and stays.
+
+        Answers the files, and the SHA-256 of the receipt.
+        """
         if (files / RECEIPT).exists():
             raise UnsafeDataset(f"the folder has a {RECEIPT} of its own: the store writes that file")
         found, md5s = measured(files)
@@ -224,24 +212,28 @@ class AzureMlStore:
             )
         for one, md5 in zip(found, md5s, strict=True):
             self._blobs.put(delivery_path(asset, content_hash, one.name), files / one.name, md5)
-        told = {
-            **receipt,
-            "name": asset,
-            "content_hash": content_hash,
-            "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "files": [asdict(one) | {"md5": md5.hex()} for one, md5 in zip(found, md5s, strict=True)],
-        }
-        text = json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n"
-        self._blobs.put_text(delivery_path(asset, content_hash, RECEIPT), text)
-        return found
+        text, path = (
+            azure_ml_checking.receipt_text(asset, content_hash, receipt, found, md5s),
+            delivery_path(asset, content_hash, RECEIPT),
+        )
+        if not self._blobs.put_text(path, text):
+            text = self._blobs.read_text(path) or text
+        return found, azure_ml_checking.sha256_of_text(text)
 
     def _register(
-        self, base: str, assets: Sequence[Asset], content_hash: str, receipt: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        """Datastore and all assets in one conversation. Answers what is registered now.
+        self,
+        base: str,
+        assets: Sequence[Asset],
+        content_hash: str,
+        receipt: Mapping[str, Any],
+        receipt_sha256: str,
+    ) -> RegisteredDataset:
+        """Datastore and all assets in one conversation, and then the version is the newest. Answers the first asset's
+        version, with the others as its parts.
 
         It ends at a datastore that is another container: nothing is registered then.
         """
+        serial = azure_ml_latest.reserve(self._blobs, base, content_hash)
         title = str(receipt["campaign"]["title"])
         images, labels = receipt.get("images", {}), receipt.get("labels", {})
         tags = {
@@ -255,6 +247,8 @@ class AzureMlStore:
             "receipt": delivery_path(base, content_hash, RECEIPT),
             "delivery": base,
         }
+        if self._engine == "sdk_v2":  # SDK v1 keeps tags with the name, not with a version
+            tags[EXPORT_TAG] = str(serial)
         asked: list[dict[str, Any]] = [self._datastore()]
         asked += [
             {
@@ -266,6 +260,7 @@ class AzureMlStore:
                 "path": asset.path,
                 "description": f"{'Images' if base.endswith('_images') else 'Labels'} of the campaign '{title}'",
                 "tags": tags,
+                "newest_tag": EXPORT_TAG,
                 "properties": {"labelwright.content_hash": content_hash},
                 "referenced_uris": list(asset.referenced),
             }
@@ -277,7 +272,12 @@ class AzureMlStore:
             if not _same_place(answer["path"], wanted):
                 words = f"version {answer['version']} of {answer['name']} exists and points to {answer['path']}"
                 raise PlatformRefused(AZURE_ML, "register a version", status=409, words=words)
-        return list(answers)
+        azure_ml_latest.settle(self._blobs, base, Newest(str(answers[0]["version"]), content_hash, serial))
+        first, *parts = (
+            replace(_registered(answer, content_hash), serial=serial, receipt_sha256=receipt_sha256)
+            for answer in answers
+        )
+        return replace(first, parts=tuple(parts))
 
     def _datastore(self) -> dict[str, Any]:
         account = self._account

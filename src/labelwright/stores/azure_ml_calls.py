@@ -9,6 +9,7 @@ can also be stopped at a deadline, which a call inside of an SDK cannot.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from labelwright.settings import SettingsError, WorkspaceSettings
 
 AZURE_ML = "Azure ML"
 LONGEST_WAIT = 60.0
-"""Seconds of a Retry-After that are waited out; a longer one is left to whoever retries."""
+"""Seconds of a Retry-After that are waited out here; a longer one is left to whoever retries."""
 
 _AUTHORITIES = {
     "AzureCloud": ("https://login.microsoftonline.com", "https://ml.azure.com/"),
@@ -119,9 +120,9 @@ class Calls:
                     timeout=self.settings.deadline,
                     check=False,
                 )
-        except subprocess.TimeoutExpired:
-            words = f"it took more than {self.settings.deadline:g} seconds"
-            raise PlatformUnavailable(AZURE_ML, verb, words=words, advice="Try again.") from None
+        except subprocess.TimeoutExpired as late:
+            words, status = f"it took more than {self.settings.deadline:g} seconds", _last_status(late.stderr)
+            raise PlatformUnavailable(AZURE_ML, verb, status=status, words=words, advice="Try again.") from None
         except OSError as error:
             raise SettingsError(f"{self.python} cannot be run: {error.strerror}") from None
         try:
@@ -146,14 +147,24 @@ class Calls:
         if status == 404:
             advice = "Check subscription, resource group and workspace."
             return NotFound(AZURE_ML, verb, status=status, words=words, advice=advice)
-        if status is None or status in (408, 429) or status >= 500:
+        if failure.get("refused"):
+            return PlatformRefused(AZURE_ML, verb, status=status, words=words)
+        if status is None or status in (408, 425, 429) or status >= 500:
             wait = seconds_in(failure.get("retry_after"))
-            if wait is not None and wait <= LONGEST_WAIT:
-                sleep(wait)  # tasks know no Retry-After: it is over when they ask again
-            return PlatformUnavailable(
+            unavailable = PlatformUnavailable(
                 AZURE_ML, verb, status=status, words=words, advice="Try again.", retry_after=wait
             )
+            if wait is not None and wait <= LONGEST_WAIT:
+                sleep(wait)  # commands that run outside of a task have no retry policy that would wait
+            return unavailable
         return PlatformRefused(AZURE_ML, verb, status=status, words=words)
+
+
+def _last_status(stderr: str | bytes | None) -> int | None:
+    """The last refusal that a program saw which had to be stopped; see `azure_ml_waiting`."""
+    text = stderr.decode("utf-8", "replace") if isinstance(stderr, bytes) else stderr or ""
+    found = re.findall(r"labelwright: the server answered (\d{3})", text)
+    return int(found[-1]) if found else None
 
 
 def _last_line(text: str) -> str:

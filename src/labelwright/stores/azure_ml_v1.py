@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+
+_WAITING = runpy.run_path(str(Path(__file__).with_name("azure_ml_waiting.py")))
+"""By its path: this program imports nothing of Labelwright."""
 
 _IDENTICAL = re.compile(r"name=\"(?P<name>[^\"]+)\", version=(?P<version>\d+)\)")
 _STATUS = re.compile(r"(?:Request failed \(|Response status code: |Response Code: |status code: |ErrorCode: )(\d{3})")
@@ -203,10 +207,11 @@ def failure(error: BaseException) -> Json:
         told = _STATUS.search(str(one))
         if told is not None:
             return {"status": int(told[1]), "words": _words(None, one)}
+    refusal = _WAITING["last_refusal"]()
     if any(isinstance(one, requests.RequestException | ClientException | HttpResponseError) for one in seen):
-        return {"status": None, "words": type(error).__name__}
+        return {"status": refusal, "words": type(error).__name__ if refusal is None else _words(None, error)}
     if isinstance(error, AzureMLException):
-        return {"status": 400, "words": _words(None, error)}
+        return {"status": refusal or 400, "words": _words(None, error)}
     raise error
 
 
@@ -231,8 +236,11 @@ def main() -> None:
         for last in (False, True):
             told: Json = {}
             try:
+                _WAITING["install"]()
                 workspace = Workspace(asked["workspace"])
                 told = {"answers": [getattr(workspace, call["verb"])(call) for call in asked["calls"]]}
+            except _WAITING["AskedToWait"] as wait:
+                told = {"failure": wait.as_failure()}
             except ImportError as error:
                 told = {"missing": error.name or "azureml-dataprep"}
             except Exception as error:  # noqa: BLE001 - told, or raised again with its traceback

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+
+_WAITING = runpy.run_path(str(Path(__file__).with_name("azure_ml_waiting.py")))
+"""By its path: this program imports nothing of Labelwright."""
 
 
 class Another(Exception):
@@ -63,7 +67,15 @@ class Workspace:
                 protocol=wanted["protocol"],
                 credentials=credentials,
             )
-            found, created = self._client.datastores.create_or_update(made), True
+            try:
+                found, created = self._client.datastores.create_or_update(made), True
+            except Exception as error:
+                # Another run was quicker: what it made is looked at like anything that was there.
+                if failure(error)["status"] not in (400, 409):
+                    raise
+                found = self._found(lambda: self._client.datastores.get(wanted["name"]))
+                if found is None:
+                    raise
         if (found.account_name, found.container_name) != (wanted["account_name"], wanted["container"]):
             raise Another(
                 f"the datastore '{wanted['name']}' is the container {found.container_name} of the account "
@@ -74,33 +86,43 @@ class Workspace:
     def register(self, wanted: Json) -> Json:
         """A version that exists is answered as it is: the version is made of the content, so it is the same one."""
         from azure.ai.ml.entities import Data
-        from azure.core.exceptions import HttpResponseError
 
         name, version = wanted["name"], wanted["version"]
         found, created = self._version(name, version), False
-        if found is None:
+        if found is None or self._is_newer(wanted, found):
             data = Data(
                 name=name,
                 version=version,
                 type=wanted["type"],
                 path=f"azureml://datastores/{wanted['datastore']}/paths/{wanted['path']}",
                 description=wanted["description"],
-                tags=wanted["tags"],
+                # A version that is exported again: only the tag of its export changes.
+                tags=wanted["tags"] if found is None else dict(found.tags or {}) | self._newest_tag(wanted),
                 properties=wanted["properties"],
                 skip_validation=True,
                 # Known here; the SDK finds them itself where it may read the blobs.
                 referenced_uris=wanted["referenced_uris"] or None,
             )
             try:
-                found, created = self._client.data.create_or_update(data), True
-            except HttpResponseError as error:
+                found, created = self._client.data.create_or_update(data), found is None
+            except Exception as error:
                 # Another run was quicker: what it registered is looked at like anything that was there.
-                if error.status_code not in (400, 409):
+                if failure(error)["status"] not in (400, 409):
                     raise
                 found = self._version(name, version)
                 if found is None:
                     raise
         return _told(found, created)
+
+    @staticmethod
+    def _newest_tag(wanted: Json) -> Json:
+        return {wanted["newest_tag"]: wanted["tags"][wanted["newest_tag"]]}
+
+    @staticmethod
+    def _is_newer(wanted: Json, found: Any) -> bool:
+        """Whether this export comes after the one that the version's tag tells of."""
+        told = str((found.tags or {}).get(wanted["newest_tag"], "0"))
+        return int(wanted["tags"][wanted["newest_tag"]]) > (int(told) if told.isdecimal() else 0)
 
     def read(self, wanted: Json) -> Json | None:
         found = self._version(wanted["name"], wanted["version"])
@@ -156,20 +178,34 @@ def _code(error: Any) -> str:
 
 
 def failure(error: BaseException) -> Json:
-    """Status, words and Retry-After of what the SDK raised. No URL of a blob is taken over: it may be signed."""
+    """Status, words and Retry-After of what the SDK raised. No URL of a blob is taken over: it may be signed.
+
+    The SDK wraps answers of the server in errors of its own, or in a bare Exception: the innermost answer counts.
+    """
     if isinstance(error, Another):
         return {"status": 409, "words": str(error)}
+    from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-    if isinstance(error, HttpResponseError) and error.status_code:
-        inner = getattr(error, "error", None)
-        words = str(getattr(inner, "message", "") or error.reason or "")
-        headers = getattr(error.response, "headers", None) or {}
-        return {"status": error.status_code, "words": words[:500], "retry_after": headers.get("Retry-After")}
-    if isinstance(error, ClientAuthenticationError):
-        return {"status": 401, "words": "no identity gave a token: " + str(error).partition("\n")[0][:300]}
+    chain: list[BaseException] = []
+    inner: BaseException | None = error
+    while inner is not None and inner not in chain:
+        chain.append(inner)
+        inner = inner.__cause__ or inner.__context__
+    for one in chain:
+        if isinstance(one, HttpResponseError) and one.status_code:
+            told = getattr(one, "error", None)
+            words = str(getattr(told, "message", "") or one.reason or "")
+            headers = getattr(one.response, "headers", None) or {}
+            return {"status": one.status_code, "words": words[:500], "retry_after": headers.get("Retry-After")}
+    for one in chain:
+        if isinstance(one, ClientAuthenticationError):
+            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:300]}
+        if isinstance(one, MlException):  # without a status nothing was sent: the SDK itself refuses
+            words = str(one.message).partition("\n")[0][:500]
+            return {"status": _WAITING["last_refusal"](), "refused": True, "words": words}
     if isinstance(error, AzureError):
-        return {"status": None, "words": type(error).__name__}
+        return {"status": _WAITING["last_refusal"](), "words": type(error).__name__}
     raise error
 
 
@@ -183,8 +219,11 @@ def main() -> None:
         for last in (False, True):
             told: Json = {}
             try:
+                _WAITING["install"]()
                 workspace = Workspace(asked["workspace"])
                 told = {"answers": [getattr(workspace, call["verb"])(call) for call in asked["calls"]]}
+            except _WAITING["AskedToWait"] as wait:
+                told = {"failure": wait.as_failure()}
             except ImportError as error:
                 told = {"missing": error.name}
             except Exception as error:  # noqa: BLE001 - told, or raised again with its traceback

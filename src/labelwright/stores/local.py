@@ -1,4 +1,8 @@
-"""Datasets in a folder: ``datasets/<name>/v<N>/``, written once and read-only from then on."""
+"""Datasets in a folder: ``datasets/<name>/v<N>/``, written once and read-only from then on.
+
+Beside the versions, `latest` is a link to the one that was exported last, and `latest.json` says the same in words:
+version, content hash, and a number that grows with every change. The file counts; the link is for people.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,18 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from . import latest
 from .protocol import (
     RECEIPT,
     ContentMismatch,
     DatasetGone,
+    Newest,
+    ReceiptDamaged,
     RegisteredDataset,
     StoredFile,
     UnsafeDataset,
@@ -42,61 +49,67 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
+    @property
+    def identity(self) -> str:
+        return f"local {self.root.absolute()}"
+
     def register(self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any]) -> RegisteredDataset:
         home = self._home(name)
         if (files / RECEIPT).exists():
             raise UnsafeDataset(f"the folder has a {RECEIPT} of its own: the store writes that file")
         home.mkdir(parents=True, exist_ok=True)
-        with _locked(home / ".lock"):
-            for leftover in home.glob(f"{_INCOMING}*"):
-                shutil.rmtree(leftover)
+        with _locked(home):
             found = self.find(name, content_hash)
-            if found is not None:
-                return found
-            version = max(_numbers(home), default=0) + 1
-            incoming = home / f"{_INCOMING}{os.getpid()}"
-            target = home / f"v{version}"
-            with _removed_on_failure(incoming):
-                copied = _copy(files, incoming)
-                if hash_of_files(copied) != content_hash:
-                    raise ContentMismatch(
-                        f"the files of '{name}' are not those that were checked: write them again, then register"
-                    )
-                registered: dict[str, str | int] = {"name": name, "version": version, "content_hash": content_hash}
-                _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
-                for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
-                    _sync(folder)
-                incoming.rename(target)
-            _sync(home)
-        return RegisteredDataset(name, version, str(target), True, content_hash)
+            if found is None:
+                version = max(_numbers(home), default=0) + 1
+                target = home / f"v{version}"
+                _write_version(files, target, name=name, content_hash=content_hash, receipt=receipt)
+                found = RegisteredDataset(name, version, str(target), True, content_hash)
+            serial = latest.point_to(home, int(found.version), content_hash)
+        return replace(found, serial=serial, receipt_sha256=_sha256(Path(found.location) / RECEIPT))
 
     def find(self, name: str, content_hash: str) -> RegisteredDataset | None:
         return next((one for one in self.versions(name) if one.content_hash == content_hash), None)
 
     def versions(self, name: str) -> list[RegisteredDataset]:
         home = self._home(name)
-        found = []
-        for number in _numbers(home):
-            folder = home / f"v{number}"
-            told = json.loads((folder / RECEIPT).read_bytes())
-            found.append(RegisteredDataset(name, number, str(folder), False, told["content_hash"]))
-        return found
+        return [
+            RegisteredDataset(name, number, str(home / f"v{number}"), False, _content_of(home / f"v{number}"))
+            for number in _numbers(home)
+        ]
 
-    def verify(self, dataset: RegisteredDataset) -> list[str]:
+    def newest(self, name: str) -> Newest | None:
+        return latest.read(self._home(name))
+
+    def verify(self, dataset: RegisteredDataset, *, deep: bool = False) -> list[str]:
+        """Every byte is read, `deep` or not: the files are small beside the images."""
         folder = Path(dataset.location)
-        if not (folder / RECEIPT).is_file():
+        if not folder.is_dir():
+            moved = self._home(dataset.name) / f"v{dataset.version}"
+            if moved != folder and moved.is_dir() and _content_of(moved) == dataset.content_hash:
+                return [f"{folder} is gone: it is at {moved} now"]
             return [f"{folder} is gone"]
-        differences = verify(folder)
-        if json.loads((folder / RECEIPT).read_bytes())["content_hash"] != dataset.content_hash:
-            differences.append("its content hash is another one than when it was registered")
-        return differences
+        return verify(folder, content_hash=dataset.content_hash, receipt_sha256=dataset.receipt_sha256)
+
+    def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
+        home, number = self._home(dataset.name), f"v{dataset.version}"
+        folder, expected = home / number, {one.name: one for one in stored_files(files)}
+        if not _VERSION.fullmatch(number) or hash_of_files(expected.values()) != dataset.content_hash:
+            return []
+        if not _is_at(dataset, folder):
+            return []  # it was registered elsewhere: here it will be a version of its own, if it is not there
+        home.mkdir(parents=True, exist_ok=True)
+        with _locked(home):
+            if folder.is_dir():
+                return _put_back_all(folder, files, expected, dataset, receipt)
+            _write_version(files, folder, name=dataset.name, content_hash=dataset.content_hash, receipt=receipt)
+        return [f"the folder {folder}"]
 
     def receipt(self, dataset: RegisteredDataset) -> dict[str, Any]:
-        try:
-            told: dict[str, Any] = json.loads((Path(dataset.location) / RECEIPT).read_bytes())
-        except FileNotFoundError:
-            raise DatasetGone(f"{dataset.location} is gone, or is on another machine") from None
-        return told
+        folder = Path(dataset.location)
+        if not folder.is_dir():
+            raise DatasetGone(f"{folder} is gone, or is on another machine")
+        return _receipt_in(folder)
 
     def _home(self, name: str) -> Path:
         if not name or name[0] == "." or name != Path(name).name or "\\" in name or "\0" in name:
@@ -104,12 +117,25 @@ class LocalStore:
         return self.root / name
 
 
-def verify(version_folder: Path) -> list[str]:
-    """What differs between a version and its receipt, in words; empty when every byte is as it was registered."""
-    told = json.loads((version_folder / RECEIPT).read_bytes())
+def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str = "") -> list[str]:
+    """What differs between a version and its receipt, in words; empty when every byte is as it was registered.
+
+    `content_hash` and `receipt_sha256` are those that were written down elsewhere when it was registered; empty: not
+    known, so the receipt is believed.
+    """
+    differences = _receipt_faults(version_folder, content_hash, receipt_sha256)
+    files, unreadable = _files_in(version_folder)
+    differences += unreadable
+    try:
+        told = _receipt_in(version_folder)
+    except ReceiptDamaged:
+        if content_hash and hash_of_files(files) != content_hash:
+            differences.append("the files are not those that were registered; which of them cannot be told")
+        return differences
     expected = {one["name"]: StoredFile(**one) for one in told["files"]}
-    present = {one.name: one for one in stored_files(version_folder)}
-    differences = [f"{name} is gone" for name in sorted(expected.keys() - present.keys())]
+    present = {one.name: one for one in files}
+    hidden = {words.partition(" ")[0] for words in unreadable}
+    differences += [f"{name} is gone" for name in sorted(expected.keys() - present.keys() - hidden)]
     differences += [f"{name} was added" for name in sorted(present.keys() - expected.keys())]
     for name in sorted(expected.keys() & present.keys()):
         before, now = expected[name], present[name]
@@ -117,9 +143,72 @@ def verify(version_folder: Path) -> list[str]:
             differences.append(f"{name} has {now.size} bytes and had {before.size}")
         elif before.sha256 != now.sha256:
             differences.append(f"{name} has other bytes than when it was registered")
-    if hash_of_files(expected.values()) != told["content_hash"]:
-        differences.append(f"{RECEIPT} contradicts itself: its content hash is not that of its list of files")
     return differences
+
+
+def _receipt_faults(folder: Path, content_hash: str, receipt_sha256: str) -> list[str]:
+    """What is wrong with the receipt itself."""
+    try:
+        told = _receipt_in(folder)
+    except ReceiptDamaged as damage:
+        return [str(damage)]
+    if receipt_sha256 and _sha256(folder / RECEIPT) != receipt_sha256:
+        return [f"{RECEIPT} has other bytes than when it was registered"]
+    faults = []
+    if hash_of_files(StoredFile(**one) for one in told["files"]) != told["content_hash"]:
+        faults.append(f"{RECEIPT} contradicts itself: its content hash is not that of its list of files")
+    if content_hash and told["content_hash"] != content_hash:
+        faults.append("its content hash is another one than when it was registered")
+    return faults
+
+
+def _receipt_in(folder: Path) -> dict[str, Any]:
+    """Raises ReceiptDamaged."""
+    try:
+        told = json.loads((folder / RECEIPT).read_bytes())
+        told["content_hash"].encode()
+        for one in told["files"]:
+            (StoredFile(**one).name + one["sha256"]).encode()
+    except FileNotFoundError:
+        raise ReceiptDamaged(f"{RECEIPT} is gone") from None
+    except OSError as error:
+        raise ReceiptDamaged(f"{RECEIPT} cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ReceiptDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
+    return dict(told)
+
+
+def _content_of(folder: Path) -> str:
+    """The content hash of a version: its receipt's if that agrees with itself, else that of the files."""
+    try:
+        told = _receipt_in(folder)
+        if hash_of_files(StoredFile(**one) for one in told["files"]) == told["content_hash"]:
+            return str(told["content_hash"])
+    except ReceiptDamaged:
+        pass
+    return hash_of_files(_files_in(folder)[0])
+
+
+def _files_in(folder: Path) -> tuple[list[StoredFile], list[str]]:
+    """Every file of a version but the receipt, hashed; and what cannot be read, in words."""
+    found, unreadable = [], []
+    for path in sorted(folder.rglob("*"), key=lambda one: one.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        if name == RECEIPT:
+            continue
+        try:
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                unreadable.append(f"{name} is a link or a device, and no file of a dataset is")
+            elif path.is_file():
+                found.append(StoredFile(name, path.stat().st_size, _sha256(path)))
+        except OSError as error:
+            unreadable.append(f"{name} cannot be read ({error.strerror})")
+    return found, unreadable
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _numbers(home: Path) -> list[int]:
@@ -129,9 +218,15 @@ def _numbers(home: Path) -> list[int]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
+def _locked(home: Path) -> Iterator[None]:
+    """With the lock in hand, half-written folders and files belong to nobody: they are removed."""
+    with (home / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        for leftover in home.glob(f"{_INCOMING}*"):
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
         yield  # closing the file gives the lock back
 
 
@@ -143,6 +238,75 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _write_version(files: Path, target: Path, *, name: str, content_hash: str, receipt: Mapping[str, Any]) -> None:
+    """The version appears by one rename. Raises ContentMismatch when the files have another hash."""
+    home = target.parent
+    incoming = home / f"{_INCOMING}{os.getpid()}"
+    with _removed_on_failure(incoming):
+        copied = _copy(files, incoming)
+        if hash_of_files(copied) != content_hash:
+            raise ContentMismatch(
+                f"the files of '{name}' are not those that were checked: write them again, then register"
+            )
+        registered: dict[str, str | int] = {"name": name, "version": int(target.name[1:]), "content_hash": content_hash}
+        _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
+        for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
+            _sync(folder)
+        incoming.rename(target)
+    _sync(home)
+
+
+def _is_at(dataset: RegisteredDataset, folder: Path) -> bool:
+    """Whether the folder is where the version was registered, or where it was moved to with all others."""
+    if Path(dataset.location).absolute() == folder.absolute():
+        return True
+    return not Path(dataset.location).is_dir() and folder.is_dir() and _content_of(folder) == dataset.content_hash
+
+
+def _put_back_all(
+    folder: Path,
+    files: Path,
+    expected: Mapping[str, StoredFile],
+    dataset: RegisteredDataset,
+    receipt: Mapping[str, Any],
+) -> list[str]:
+    put_back, present = [], {one.name: one for one in _files_in(folder)[0]}
+    for name, one in expected.items():
+        if present.get(name) != one:
+            _put_back(files / name, folder / name, folder.parent)
+            put_back.append(name)
+    if _receipt_faults(folder, dataset.content_hash, dataset.receipt_sha256):
+        incoming = folder.parent / f"{_INCOMING}{os.getpid()}"
+        _write_receipt(
+            incoming,
+            {**receipt, "written_again": True},
+            list(expected.values()),
+            name=dataset.name,
+            version=int(dataset.version),
+            content_hash=dataset.content_hash,
+        )
+        incoming.replace(folder / RECEIPT)
+        put_back.append(RECEIPT)
+    _sync(folder)
+    return put_back
+
+
+def _put_back(source: Path, target: Path, home: Path) -> None:
+    """A file of a version, in place of whatever is there, by one rename."""
+    incoming = home / f"{_INCOMING}{os.getpid()}"
+    with source.open("rb") as before, incoming.open("wb") as after:
+        shutil.copyfileobj(before, after, _CHUNK)
+        _seal(after)
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    for parent in reversed(target.relative_to(home).parents):
+        if (home / parent).is_symlink() or (home / parent).is_file():
+            (home / parent).unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    incoming.replace(target)
+    _sync(target.parent)
 
 
 def _copy(source: Path, target: Path) -> list[StoredFile]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from labelwright.domain import Image
     from labelwright.ingest import StockItem, UploadReport
+    from labelwright.ingest.stored import Difference
 
 RECEIPT = "receipt.json"
 """In a version, beside its files; never part of the content hash."""
@@ -26,6 +28,10 @@ class ContentMismatch(ValueError):
 
 class DatasetGone(LookupError):
     """The ledger knows the dataset and the store does not."""
+
+
+class ReceiptDamaged(LookupError):
+    """The receipt in the store is gone or cannot be read: the message says which."""
 
 
 class UnsafeDataset(ValueError):
@@ -43,6 +49,20 @@ class RegisteredDataset:
     content_hash: str
     parts: tuple[RegisteredDataset, ...] = ()
     """What else the store keeps of the same delivery under names of their own, one a file or folder."""
+    serial: int = field(default=0, compare=False)
+    """The store's number of the last export of this version: of all versions, the highest is the newest. 0: unknown."""
+    receipt_sha256: str = field(default="", compare=False)
+    """SHA-256 of the receipt's file; empty when it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Which version of a dataset was exported last, as its store says."""
+
+    version: int | str
+    content_hash: str
+    serial: int
+    """Grows with every export that makes another version the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +77,12 @@ class StoredFile:
 class DatasetStore(Protocol):
     """A store numbers versions itself, and gives the same content of a name one version, however often it is asked."""
 
+    @property
+    def identity(self) -> str:
+        """Which store this is, the same in every process; holds no secret."""
+
     def register(self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any]) -> RegisteredDataset:
-        """Keeps the files of a folder for good.
+        """Keeps the files of a folder for good, and makes their version the newest of its name.
 
         Raises ContentMismatch when they are not those of the hash, UnsafeDataset for a name or file it cannot take.
         """
@@ -68,8 +92,20 @@ class DatasetStore(Protocol):
     def versions(self, name: str) -> list[RegisteredDataset]:
         """Oldest first; empty when there is no such dataset."""
 
-    def verify(self, dataset: RegisteredDataset) -> list[str]:
-        """What is not as it was registered, in words; empty when all is."""
+    def newest(self, name: str) -> Newest | None:
+        """The version that was exported last; None where the store has no record of it."""
+
+    def verify(self, dataset: RegisteredDataset, *, deep: bool = False) -> list[str]:
+        """What is not as it was registered, in words; empty when all is. Images are not looked at.
+
+        A store that keeps checksums compares sizes and checksums; `deep` reads every byte.
+        """
+
+    def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
+        """Put back what is gone or changed of a registered version, from files that have its content hash.
+
+        Answers what was put back, in words. Nothing is touched when the files have another content.
+        """
 
     def receipt(self, dataset: RegisteredDataset) -> dict[str, Any]:
         """What was said of it when it was registered. Raises DatasetGone."""
@@ -116,8 +152,18 @@ class KeepsImages(Protocol):
         """Whether all of them are there, and were compared with the manifest."""
         ...
 
-    def keep_images(self, folder: str, items: Sequence[StockItem], source: ImageSource) -> UploadReport:
-        """Keeps a batch. What is there already is not sent again."""
+    def keep_images(
+        self, folder: str, items: Sequence[StockItem], source: ImageSource, *, replace: bool = False
+    ) -> UploadReport:
+        """Keeps a batch. What is there already is not sent again.
+
+        `replace`: all of them were there and compared once, so whatever else is under their names is damage, and is
+        written over with the image of the manifest.
+        """
+        ...
+
+    def compare_images(self, folder: str, images: Iterable[Image], *, deep: bool = False) -> list[Difference]:
+        """What differs between the folder and the manifest, by one paged listing (sizes and MD5s); `deep` reads all."""
         ...
 
     def seal_images(self, folder: str, images: Iterable[Image]) -> list[str]:
@@ -158,6 +204,11 @@ def stored_files(folder: Path) -> list[StoredFile]:
     # Hashing leaves Python's lock alone: several files at a time.
     with ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hash") as pool:
         return list(pool.map(hashed, paths_of(folder)))
+
+
+def next_serial(last: int) -> int:
+    """A number above the last one. It follows the clock, so that it keeps growing when a store's record is lost."""
+    return max(last + 1, int(time.time()))
 
 
 def paths_of(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,48 @@
+"""Where an image of a campaign stands, and what of it does not come into a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ImageState(StrEnum):
+    """State of one image of a campaign on its platform."""
+
+    NOT_LABELED = "not labeled"
+    DRAFT = "draft"
+    LABELED = "labeled"
+    EMPTY = "empty"
+    """A labeler looked at it and there is nothing to label: a negative example."""
+    SKIPPED = "skipped"
+    """A labeler passed it over: nothing is known about it."""
+    REJECTED = "rejected"
+    ACCEPTED = "accepted"
+    GONE = "gone from the platform"
+    """Somebody deleted it on the platform after it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedImage:
+    """An image of the campaign that is in no dataset although work on it is over."""
+
+    name: str
+    state: ImageState
+    """SKIPPED, REJECTED or GONE."""
+    detail: str = ""
+    """What the platform says about it, for people: where it was skipped or deleted."""
+    remote_id: str = ""
+    """The platform's id; empty when the image has none any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeNotice:
+    """A shape on the platform that is not in the dataset, or not as it was drawn."""
+
+    reason: str
+    """Short and the same for all shapes of a kind, so that they can be counted: "polyline", "crosses itself"."""
+    image: str
+    detail: str
+    """Which shape and where on the platform, for people."""
+    dropped: bool = True
+    """False when the shape is in the dataset in a changed form, for example cut to its image."""

@@ -1,0 +1,92 @@
+"""What commands print of a campaign's images that are not labeled: failed, cancelled, skipped, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from labelwright.printing import out, show_json
+
+if TYPE_CHECKING:
+    from labelwright.ledger import Ledger
+
+_SHOWN = 20
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Counts by state, as "2 failed on the platform, 1 skipped"; empty without any."""
+    return ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+
+
+def command_for(title: str, counts: Mapping[str, int]) -> str:
+    """The command that leads on when images failed or were cancelled; empty when none did."""
+    from labelwright.ledger.image_states import CANCELLED, FAILED
+
+    return f"labelwright failed '{title}'" if counts.get(FAILED) or counts.get(CANCELLED) else ""
+
+
+def states_as_json(ledger: Ledger, title: str) -> dict[str, Any]:
+    """Count, and name and reason of the first images, by state."""
+    listed = ledger.image_states.images(title)
+    return {
+        state: {
+            "count": count,
+            "images": [{"image": name, "reason": reason} for name, reason in listed.get(state, [])],
+        }
+        for state, count in ledger.image_states.counts([title]).get(title, {}).items()
+    }
+
+
+def show_image_states(ledger: Ledger, title: str) -> None:
+    """A table of images that are not labeled, with the reasons, and the command that leads on."""
+    counts, listed = ledger.image_states.counts([title]).get(title, {}), ledger.image_states.images(title)
+    for state, count in counts.items():
+        if listed.get(state):
+            show_images(state, listed[state], count)
+        else:
+            out.print(f"  {count:,} images {state}")
+    command = command_for(title, counts)
+    if command:
+        out.print(f"  Send failed images again: {escape(command)} --resend, or go on without them: --leave-out")
+
+
+def show_images(state: str, images: Sequence[tuple[str, str]], count: int) -> None:
+    table = Table(state, "why", box=None, header_style="bold", padding=(0, 2, 0, 2))
+    for name, reason in images[:_SHOWN]:
+        table.add_row(escape(name), escape(reason))
+    if count > len(images[:_SHOWN]):
+        table.add_row(f"... and {count - len(images[:_SHOWN]):,} more", "")
+    out.print(table)
+
+
+def show_states(states: dict[str, str], ledger: Ledger, as_json: bool) -> None:
+    """The state of each campaign that a sweep looked at, and how many of its images are not labeled and why."""
+    counts = ledger.image_states.counts(list(states))
+    if as_json:
+        show_json({title: {"state": state, "images": counts.get(title, {})} for title, state in states.items()})
+    elif not states:
+        out.print("No campaign is open.")
+    for title, state in () if as_json else states.items():
+        told = in_words(counts.get(title, {}))
+        command = command_for(title, counts.get(title, {}))
+        more = f" ({told}{': ' + command if command else ''})" if told else ""
+        out.print(f"{escape(title)}: {state}{escape(more)}")
+
+
+def show_failed(title: str, rows: Sequence[Mapping[str, str]], done: str, as_json: bool) -> None:
+    """Images that failed or were cancelled. `done` says what became of them; empty when they were only listed."""
+    if as_json:
+        show_json({"campaign": title, "failed": [dict(row) for row in rows], "done": done or None})
+        return
+    if not rows:
+        out.print(f"No image of '{escape(title)}' has failed.")
+        return
+    show_images("failed", [(row["file"], row["reason"]) for row in rows], len(rows))
+    if done:
+        out.print(f"{len(rows):,} images were {done}.")
+    else:
+        command = f"labelwright failed '{title}'"
+        out.print(f"Send them again: {escape(command)} --resend. Go on without them: {escape(command)} --leave-out")

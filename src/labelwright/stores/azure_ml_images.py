@@ -1,0 +1,161 @@
+"""The images that an Azure ML store keeps: brought in, compared with the manifest, and repaired."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+
+from labelwright.domain import Image
+from labelwright.ingest.sources import CannotRead
+from labelwright.ingest.stocktaking import StockItem
+from labelwright.ingest.stored import Difference, Finding, differences
+from labelwright.ingest.upload import CHANGED, Dropbox, UploadReport
+
+from .azure_blobs import Blobs
+from .protocol import ContentMismatch, ImageSource
+
+_READ_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class ImageFolders:
+    """Folders of images in the container. `uploads`: where the platform may keep the same images."""
+
+    blobs: Blobs
+    uploads: str
+    threads: int
+
+    def marked(self, folder: str) -> bool:
+        """Whether all images were there once, and were compared with the manifest."""
+        return self.blobs.look(f"{folder}.json") is not None
+
+    def keep(
+        self, folder: str, items: Sequence[StockItem], source: ImageSource, *, replace_wrong: bool
+    ) -> UploadReport:
+        """Bring a batch in: copied by Azure where it can, else sent. See KeepsImages."""
+        if replace_wrong:
+            return self._repair(folder, items, source)
+        left, copied = list(items), 0
+        if source.signed_url is not None:
+            copied, left = self._copied(left, partial(self._copy_in, folder, source.signed_url, source))
+        elif source.platform_folder and left and self._copy_over(folder, source, left[0]):
+            # The platform keeps this set in our container: the others will be there too.
+            copied, left = self._copied(left[1:], partial(self._copy_over, folder, source))
+            copied += 1
+        report = self._sent(folder, left, source)
+        return UploadReport(report.sent + copied, report.present, report.failed)
+
+    def compare(self, folder: str, images: Iterable[Image], *, deep: bool = False) -> Iterator[Difference]:
+        """Every difference between the folder and the manifest; names without the folder."""
+        start = f"{folder}/"
+        wrong: set[str] = set()
+        for one in differences(self._as_blobs(folder, images), self.blobs.listed(start)):
+            wrong.add(one.name)
+            yield Difference(one.finding, one.name.removeprefix(start), one.reason)
+        if deep:
+            yield from self._read_all(folder, (one for one in images if f"{start}{one.name}" not in wrong))
+
+    def seal(self, folder: str, images: Iterable[Image]) -> list[str]:
+        counted = {"images": 0, "bytes": 0}
+
+        def counting() -> Iterator[Image]:
+            for image in images:
+                counted["images"] += 1
+                counted["bytes"] += image.bytes
+                yield image
+
+        wrong = [f"{folder}/{one.name} {one.reason}" for one in self.compare(folder, counting())]
+        if not wrong:
+            self.blobs.put_text(f"{folder}.json", json.dumps(counted) + "\n")
+        return wrong
+
+    @staticmethod
+    def _as_blobs(folder: str, images: Iterable[Image]) -> Iterator[Image]:
+        return (replace(image, name=f"{folder}/{image.name}") for image in images)
+
+    def _read_all(self, folder: str, images: Iterable[Image]) -> Iterator[Difference]:
+        remaining = iter(images)
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="read") as pool:
+            while some := list(islice(remaining, _READ_AT_ONCE)):
+                digests = pool.map(self.blobs.sha256_of, [f"{folder}/{one.name}" for one in some])
+                for one, digest in zip(some, digests, strict=True):
+                    if digest != one.sha256:
+                        reason = "has other bytes than the manifest says, although its size and stored MD5 agree"
+                        yield Difference(Finding.WRONG, one.name, reason)
+
+    def _repair(self, folder: str, items: Sequence[StockItem], source: ImageSource) -> UploadReport:
+        """A look at each first: what is right stays, what is missing or wrong comes again from where it can be had."""
+
+        def one_by_one(item: StockItem) -> tuple[str, str]:
+            there = self.blobs.look(f"{folder}/{item.image.name}")
+            if there is not None and (there.bytes, there.md5_hex) == (item.image.bytes, item.image.md5):
+                return "present", ""
+            try:
+                if source.signed_url is not None:
+                    self._copy_in(folder, source.signed_url, source, item, replace_wrong=True)
+                elif not (source.platform_folder and self._copy_over(folder, source, item, replace_wrong=True)):
+                    self._send_over(folder, item, source)
+            except (ContentMismatch, CannotRead, OSError) as error:
+                return "failed", f"cannot be repaired: {error}"
+            return "sent", ""
+
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="repair") as pool:
+            found = list(pool.map(one_by_one, items))
+        failed = [(item.image.name, why) for item, (how, why) in zip(items, found, strict=True) if how == "failed"]
+        counts = [how for how, _ in found]
+        return UploadReport(counts.count("sent"), counts.count("present"), tuple(failed))
+
+    def _send_over(self, folder: str, item: StockItem, source: ImageSource) -> None:
+        image = item.image
+        with source.open(item.location) as stream:
+            data = stream.read(image.bytes + 1)
+        if len(data) != image.bytes or hashlib.sha256(data).hexdigest() != image.sha256:
+            raise ContentMismatch(CHANGED)
+        self.blobs.put_over(f"{folder}/{image.name}", data, image.bytes, bytes.fromhex(image.md5))
+
+    def _sent(self, folder: str, items: Sequence[StockItem], source: ImageSource) -> UploadReport:
+        if not items:
+            return UploadReport(sent=0, present=0)
+        moved = [StockItem(replace(one.image, name=f"{folder}/{one.image.name}"), one.location) for one in items]
+        report = Dropbox(self.blobs.engine(), threads=self.threads).upload(moved, source.open)
+        failed = tuple((name.removeprefix(f"{folder}/"), reason) for name, reason in report.failed)
+        return UploadReport(report.sent, report.present, failed)
+
+    def _copied(self, items: Sequence[StockItem], copy: Callable[[StockItem], bool]) -> tuple[int, list[StockItem]]:
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="copy") as pool:
+            done = list(pool.map(copy, items))
+        return sum(done), [item for item, one in zip(items, done, strict=True) if not one]
+
+    def _copy_in(
+        self,
+        folder: str,
+        url: Callable[[str], str],
+        source: ImageSource,
+        item: StockItem,
+        *,
+        replace_wrong: bool = False,
+    ) -> bool:
+        self.blobs.copy_in(
+            url(item.location),
+            f"{folder}/{item.image.name}",
+            etag=source.etag(item.location) if source.etag is not None else None,
+            md5_hex=item.image.md5,
+            size=item.image.bytes,
+            replace=replace_wrong,
+        )
+        return True
+
+    def _copy_over(self, folder: str, source: ImageSource, item: StockItem, *, replace_wrong: bool = False) -> bool:
+        image = item.image
+        return self.blobs.take_copy(
+            f"{self.uploads}/{source.platform_folder}/{image.name}",
+            f"{folder}/{image.name}",
+            md5_hex=image.md5,
+            size=image.bytes,
+            replace=replace_wrong,
+        )

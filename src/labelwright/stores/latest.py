@@ -1,0 +1,66 @@
+"""`latest.json` and the link `latest` in a local dataset's folder: which version was exported last."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .protocol import Newest, next_serial
+
+RECORD, LINK = "latest.json", "latest"
+
+
+def read(home: Path) -> Newest | None:
+    """None when nothing says it, or nothing that can be read."""
+    try:
+        told = json.loads((home / RECORD).read_bytes())
+        return Newest(int(told["version"]), str(told["content_hash"]), int(told["serial"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def point_to(home: Path, version: int, content_hash: str) -> int:
+    """Make a version the newest. Answers its number; the caller holds the lock of the folder.
+
+    Nothing is written when it is the newest already. A kill leaves the record as it was or as it will be, and the next
+    export puts the link right.
+    """
+    known = read(home)
+    if known is None or (known.version, known.content_hash) != (version, content_hash):
+        known = Newest(version, content_hash, next_serial(known.serial if known else 0))
+        told = {
+            "version": version,
+            "folder": f"v{version}",
+            "content_hash": content_hash,
+            "serial": known.serial,
+            "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        incoming = home / f".incoming-{os.getpid()}"
+        with incoming.open("w", encoding="utf-8") as file:
+            json.dump(told, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        incoming.replace(home / RECORD)
+    _link(home, f"v{version}")
+    return known.serial
+
+
+def link_target(home: Path) -> str | None:
+    """The folder that the link leads to; None where there is no link (some file systems have none)."""
+    try:
+        return os.readlink(home / LINK)  # noqa: PTH115 - Path.readlink gives a Path
+    except OSError:
+        return None
+
+
+def _link(home: Path, folder: str) -> None:
+    if link_target(home) == folder or ((home / LINK).is_dir() and not (home / LINK).is_symlink()):
+        return
+    incoming = home / f".incoming-{os.getpid()}"
+    with suppress(OSError):  # a share without links: the record says it
+        incoming.symlink_to(folder)
+        incoming.replace(home / LINK)

@@ -1,0 +1,185 @@
+"""Images that are skipped or deleted on the platform, labels that are deleted there, images that fail: all the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from labelwright.datasets import GateRefused
+from labelwright.domain import Annotation, Box, ImageState, State
+from labelwright.flows.campaign_export import export_campaign
+from labelwright.flows.campaign_finish import finish_campaign
+from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.flows.campaign_sweep import sweep_campaigns
+from labelwright.flows.failed_images import settle_failed_images
+from labelwright.interventions import failed_images, take_up
+from labelwright.platforms.registry import PLATFORMS
+from labelwright.settings import forget_settings
+from labelwright.tasks.platform_labels import LabelsChanged
+from labelwright.tasks.workbench import the_ledger
+from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
+
+from .conftest import make_photos, make_spec
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+BOAT = Annotation("boat", Box(1, 2, 11, 12))
+
+
+@pytest.fixture
+def kept(home, monkeypatch, tmp_path) -> Kept:
+    """A campaign of seven images that is launched."""
+    monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__URL", f"memory:{home}")
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__KEY", "good")
+    forget_settings()
+    store = STORES.setdefault(f"memory:{home}", Store())
+    make_photos(tmp_path / "photos", 7, (40, 30))
+    given = {
+        "folder": str(tmp_path / "datasets"),
+        "formats": ["csv", "coco", "jsonl", "mltable"],
+        "split": {"train": 50, "validation": 50, "test": 0},
+    }
+    spec = make_spec("river", tmp_path / "photos", tmp_path / "datasets", platform="shelf", export=given)
+    launch_campaign(spec)
+    (found,) = store.campaigns.values()
+    return found
+
+
+def ids_of(kept: Kept) -> dict[str, str]:
+    """Ids by our names."""
+    return {sent.image.name: id for id, (_, sent) in kept.images.items()}
+
+
+def label(kept: Kept, *but: str) -> None:
+    kept.labels.update({id: (BOAT,) for name, id in ids_of(kept).items() if name not in but})
+
+
+def images_in(folder: Path) -> dict[str, set[str]]:
+    """Which of the photos each file of a dataset names."""
+    names = [f"photo-{number:03}.jpg" for number in range(7)]
+    return {
+        path.relative_to(folder).as_posix(): {name for name in names if name in path.read_text(errors="replace")}
+        for path in folder.rglob("*")
+        if path.suffix in (".csv", ".json", ".jsonl") and path.name != "receipt.json"
+    }
+
+
+def receipt(folder: Path) -> dict:
+    return json.loads((folder / "receipt.json").read_text())
+
+
+def test_images_that_are_skipped_or_deleted_are_in_no_file_and_listed_with_their_reason(home, kept, tmp_path):
+    ids = ids_of(kept)
+    label(kept)
+    kept.excluded[ids["photo-001.jpg"]] = (ImageState.SKIPPED, "skipped by ann")
+    kept.excluded[ids["photo-002.jpg"]] = (ImageState.GONE, "frame 2 was deleted")  # and it has labels still
+    del kept.images[ids["photo-004.jpg"]], kept.labels[ids["photo-004.jpg"]]  # nothing is left of it
+    assert sweep_campaigns() == {"river": "exported"}
+    gone = {"photo-001.jpg", "photo-002.jpg", "photo-004.jpg"}
+    left = {f"photo-{number:03}.jpg" for number in range(7)} - gone
+    for dataset in ("images", "labels"):
+        folder = tmp_path / "datasets" / f"river_{dataset}" / "v1"
+        found = images_in(folder)
+        assert found
+        assert not set.union(*found.values()) & gone, found
+        assert set.union(*found.values()) == left
+        told = receipt(folder)
+        assert set(told["images"]["sha256"]) == left
+        assert told["images"]["count"] == told["labels"]["images"] == 4
+        assert told["labels"]["images_without_objects"] == 0
+        assert told["excluded"]["by_state"] == {"gone from the platform": 2, "skipped": 1}
+        reasons = {one["image"]: one["reason"] for one in told["excluded"]["images"]}
+        assert reasons == {
+            "photo-001.jpg": "skipped by ann",
+            "photo-002.jpg": "frame 2 was deleted",
+            "photo-004.jpg": "deleted from the shelf",
+        }
+    (listed,) = home.rglob("excluded.csv")
+    rows = list(csv.DictReader(io.StringIO(listed.read_text())))
+    assert [(row["image"], row["state"]) for row in rows] == [
+        ("photo-001.jpg", "skipped"),
+        ("photo-002.jpg", "gone from the platform"),
+        ("photo-004.jpg", "gone from the platform"),
+    ]
+    record = the_ledger().campaigns.get("river")
+    assert (record.done, record.total, record.images) == (7, 7, 7)
+    assert the_ledger().image_states.counts() == {"river": {"gone from the platform": 2, "skipped": 1}}
+    # One is restored, another one is deleted after the export: the next export is another version.
+    del kept.excluded[ids["photo-002.jpg"]]
+    kept.excluded[ids["photo-000.jpg"]] = (ImageState.GONE, "frame 0 was deleted")
+    assert {one["version"] for one in export_campaign("river")} == {"2"}
+    told = receipt(tmp_path / "datasets" / "river_labels" / "v2")
+    assert set(told["images"]["sha256"]) == left - {"photo-000.jpg"} | {"photo-002.jpg"}
+
+
+def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):
+    """The platform counts seven, its labels lack one that is still there."""
+    label(kept)
+    real = Shelf.read_labels
+
+    def cut_off(self, campaign, cursor=None):
+        page = real(self, campaign, cursor)
+        return type(page)(page.images[:-1], page.next)
+
+    monkeypatch.setattr(Shelf, "read_labels", cut_off)
+    sweep_campaigns(go_on="no")
+    with pytest.raises(GateRefused, match=r"neither skipped nor deleted(.|\n)*photo-006.jpg"):
+        finish_campaign("river")
+    assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
+
+
+def test_a_campaign_whose_images_are_all_deleted_says_so_and_goes_on_when_they_are_back(kept):
+    images = dict(kept.images)
+    label(kept)
+    kept.images.clear()
+    kept.labels.clear()
+    assert sweep_campaigns() == {"river": "needs attention"}
+    record = the_ledger().campaigns.get("river")
+    assert "nothing is left to deliver: of its 7 images 7 gone from the platform" in record.reason
+    assert "labelwright resume 'river'" in record.reason
+    kept.images.update(images)
+    label(kept)
+    take_up("river")
+    assert sweep_campaigns() == {"river": "exported"}
+
+
+def test_a_label_that_was_renamed_on_the_platform_stops_the_campaign_and_names_what_to_do(kept):
+    kept.offered = ["  BOAT ", "buoys"]  # capitals and blanks are the platform's own
+    label(kept)
+    assert sweep_campaigns(go_on="no") == {"river": "completed"}
+    with pytest.raises(LabelsChanged, match=r"label 'buoy'.*'buoys' \(renamed\?\).*labelwright resume 'river'"):
+        finish_campaign("river", export=True)
+    assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
+    kept.offered = ["boat", "buoy", "whale"]  # more than the campaign's: told, and no reason to stop
+    take_up("river")
+    assert sweep_campaigns() == {"river": "exported"}
+    kept.offered = []
+    with pytest.raises(LabelsChanged, match=r"label 'boat'; label 'buoy'"):
+        export_campaign("river")
+
+
+def test_an_image_that_fails_last_is_told_and_sent_again_or_left_out(kept):
+    ids = ids_of(kept)
+    label(kept, "photo-003.jpg", "photo-005.jpg")
+    kept.failed = {ids["photo-003.jpg"]: "403 from store.example/photo-003.jpg"}
+    assert sweep_campaigns() == {"river": "active"}, "one is still with its labelers"
+    assert the_ledger().image_states.counts() == {"river": {"failed on the platform": 1}}
+    kept.labels[ids["photo-005.jpg"]] = (BOAT,)
+    assert sweep_campaigns() == {"river": "needs attention"}
+    reason = the_ledger().campaigns.get("river").reason
+    assert "1 failed on the platform" in reason
+    assert "labelwright failed 'river' --resend" in reason
+    assert [row["reason"] for row in failed_images("river")] == ["403 from store.example/photo-003.jpg"]
+    settle_failed_images("river", send_again=True)
+    assert the_ledger().campaigns.get("river").state is State.ACTIVE
+    assert the_ledger().image_states.counts() == {}
+    kept.failed = {ids["photo-003.jpg"]: "404"}
+    assert sweep_campaigns() == {"river": "needs attention"}
+    settle_failed_images("river", leave_out=True)
+    assert the_ledger().campaigns.get("river").state is State.COMPLETED
+    assert sweep_campaigns() == {"river": "exported"}
+    assert the_ledger().campaigns.get("river").images == 6

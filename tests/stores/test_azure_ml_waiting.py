@@ -1,0 +1,92 @@
+"""What keeps SDKs from sleeping inside their calls, tried with the client that they all use and a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+import labelwright.stores
+
+PROGRAM = """
+import json, runpy, sys
+waiting = runpy.run_path(sys.argv[1])
+waiting["install"]()
+waiting["install"]()
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+session = requests.Session()
+session.trust_env = False
+session.mount("http://", HTTPAdapter(max_retries=Retry(total=2, status_forcelist=[429, 500, 503], backoff_factor=0)))
+try:
+    status = session.get(sys.argv[2]).status_code
+    print(json.dumps({"status": status, "refusal": waiting["last_refusal"]()}))
+except waiting["AskedToWait"] as wait:
+    print(json.dumps(wait.as_failure()))
+except requests.RequestException as error:
+    print(json.dumps({"error": type(error).__name__, "refusal": waiting["last_refusal"]()}))
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    class Answering(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.server.asked += 1  # type: ignore[attr-defined]
+            _, status, wait = self.path.split("/")
+            body = json.dumps({"error": {"message": "slow down"}}).encode()
+            self.send_response(int(status))
+            self.send_header("Content-Length", str(len(body)))
+            if wait:
+                self.send_header("Retry-After", wait)
+            self.end_headers()
+            self.wfile.write(body)
+
+    found = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    found.asked = 0  # type: ignore[attr-defined]
+    thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield found
+    found.shutdown()
+    found.server_close()
+    thread.join(10)
+
+
+def ask(server: ThreadingHTTPServer, path: str) -> dict[str, object]:
+    module = Path(labelwright.stores.__file__).with_name("azure_ml_waiting.py")
+    url = f"http://127.0.0.1:{server.server_port}/{path}"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(module), url], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "labelwright: the server answered" in done.stderr or "200" in path
+    told: dict[str, object] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_an_answer_that_asks_to_wait_ends_the_call_at_once(server, status):
+    assert ask(server, f"{status}/3600") == {"status": status, "words": "slow down", "retry_after": "3600"}
+    assert server.asked == 1
+
+
+def test_without_a_retry_after_the_client_repeats_as_it_likes(server):
+    told = ask(server, "503/")
+    assert (told["error"], told["refusal"]) == ("RetryError", 503)
+    assert server.asked == 3
+
+
+@pytest.mark.parametrize(("path", "refusal"), [("200/", None), ("200/3600", None), ("409/", 409), ("409/3600", 409)])
+def test_other_answers_go_through_and_the_last_refusal_is_known(server, path, refusal):
+    assert ask(server, path) == {"status": int(path[:3]), "refusal": refusal}
