@@ -95,10 +95,13 @@ def export_annotations(
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    with part.open("w+b") as file:
-        remo_at(connection).export_annotations(
-            annotation_set, file, annotation_format, full_path=full_path, coordinates=export_coordinates
-        )
-    part.replace(path)
+    try:
+        with part.open("w+b") as file:
+            remo_at(connection).export_annotations(
+                annotation_set, file, annotation_format, full_path=full_path, coordinates=export_coordinates
+            )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     log().info("wrote %s", path)
     return str(path)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -162,9 +165,12 @@ def test_clocks_that_differ_are_told(monkeypatch, answering, date, words):
 
 
 def test_a_disk_that_is_nearly_full_is_told(monkeypatch):
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("shutil.disk_usage", lambda place: usage)
-    assert of("disk", examine())[0].level is Level.WARNING
+    for free, level in ((100 << 20, Level.WARNING), (1000, Level.ERROR)):
+        usage = type("Usage", (), {"free": free})
+        monkeypatch.setattr("shutil.disk_usage", lambda place, usage=usage: usage)
+        (found,) = of("disk", examine())
+        assert found.level is level
+        assert "Make room" in found.do
 
 
 @pytest.mark.parametrize(("schema", "level"), [("3", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
@@ -340,3 +346,84 @@ def test_a_secret_file_that_is_not_there_is_told_by_the_variables_name(monkeypat
     assert last.level is Level.ERROR
     assert "LABELWRIGHT_LEDGER_URL_FILE" in last.says
     assert sys.exc_info() == (None, None, None)
+
+
+# Checks that hang
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that accepts connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def hanging(monkeypatch, silent: str) -> None:
+    """Everything that is asked over the network hangs, an identity endpoint included; one connection is well."""
+    connect(monkeypatch, f"{silent}/api/v1")
+    monkeypatch.setenv("PREFECT_API_URL", f"{silent}/api")
+    monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", f"postgresql://a:b@{silent.removeprefix('http://')}/ledger")
+    monkeypatch.setenv("LABELWRIGHT_WORKSPACES__TEAM__ACCOUNT_URL", "https://127.0.0.1:1")
+    for name in ("SUBSCRIPTION_ID", "RESOURCE_GROUP", "WORKSPACE_NAME"):
+        monkeypatch.setenv(f"LABELWRIGHT_WORKSPACES__TEAM__{name}", "x")
+    monkeypatch.setenv("IDENTITY_ENDPOINT", silent)
+    monkeypatch.setenv("IDENTITY_HEADER", "x")
+    forget_settings()
+
+
+def test_what_never_answers_is_reported_and_the_other_checks_go_on(monkeypatch, silent):
+    hanging(monkeypatch, silent)
+    # The servers of tests answer at once; only what hangs takes this long.
+    with temporary_settings({PREFECT_API_URL: f"{silent}/api"}):
+        found = examine(deadline=2)
+    late = {one.area for one in found if one.says == "did not answer within 2 seconds"}
+    assert late >= {"ledger", "prefect", "connection campaign_api", "workspace team"}
+    assert all(one.do and one.level is Level.ERROR for one in found if one.area in late)
+    assert of("stores", found)[0].level is Level.OK, "the checks after the first that hangs were not done"
+
+
+def test_a_finding_is_shown_before_the_next_check_begins(monkeypatch):
+    shown: list[Finding] = []
+    before: list[list[str]] = []
+
+    def second() -> Iterator[Finding]:
+        before.append([one.says for one in shown])
+        yield Finding("second", Level.OK, "two")
+
+    first = Finding("first", Level.OK, "one")
+    monkeypatch.setattr(doctor, "_checks", lambda given: [("first", lambda: iter([first])), ("second", second)])
+    found = examine(show=shown.append)
+    assert before[0][-1] == "one"
+    assert shown == found
+
+
+def run_doctor(*options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "labelwright", "doctor", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def test_the_command_prints_each_finding_while_later_checks_hang(monkeypatch, silent):
+    hanging(monkeypatch, silent)
+    # It would hang for an hour: what is read here was printed before that.
+    process = run_doctor("--deadline", "3600")
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert [line.split()[1] for line in lines] == ["versions:", "settings:", "disk:"]
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "Ended by SIGTERM" in errors
+
+
+def test_the_command_ends_although_its_checks_hang_with_all_of_them_in_its_json(monkeypatch, silent):
+    hanging(monkeypatch, silent)
+    out, errors = run_doctor("--deadline", "2", "--json").communicate(timeout=120)
+    assert errors == ""
+    told = json.loads(out)
+    assert told["well"] is False
+    assert {one["area"] for one in told["findings"] if "within 2 seconds" in one["says"]} >= {"ledger", "prefect"}
+    assert told["findings"][-1]["area"].startswith(("workspace", "stores"))

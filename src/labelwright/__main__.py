@@ -1,5 +1,43 @@
-"""``python -m labelwright``"""
+"""Entry of the program, ``labelwright`` or ``python -m labelwright``.
 
-from labelwright.cli import main
+Imports nothing that takes time before it listens to signals.
+"""
 
-main()
+from __future__ import annotations
+
+import sys
+
+from labelwright import interruptions
+
+
+def main() -> None:
+    """Run the command line and end the process: with an exit code and, when it failed, a sentence on standard error."""
+    interruptions.listen()
+    code: object
+    try:
+        from labelwright import streams
+
+        streams.protect()
+        from labelwright.cli import main as run
+
+        run()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException as error:  # noqa: BLE001 - while the command line itself is imported
+        code = _tell(error)
+    try:
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - it could not be written, or Ctrl+C came just now
+        code = _tell(error)
+    interruptions.end(code if isinstance(code, int) else int(code is not None))
+
+
+def _tell(error: BaseException) -> int:
+    from labelwright.failures import tell
+
+    return tell(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ import typer
 from labelwright import __version__
 from labelwright.cli_datasets import datasets
 from labelwright.cli_options import AsJson, File, Strict, Title
+from labelwright.failures import INTERRUPTED
 from labelwright.proxies import keep_loopback_direct
 
 app = typer.Typer(
@@ -37,6 +38,10 @@ def main() -> None:
         from labelwright.failures import tell
 
         sys.exit(tell(error))
+    if code == INTERRUPTED:  # Typer makes an exit code of Ctrl+C and of SIGTERM, without a word
+        from labelwright.failures import tell
+
+        sys.exit(tell(KeyboardInterrupt()))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -342,15 +347,36 @@ def receive(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    deadline: Annotated[float, typer.Option(help="Seconds that each check may take.", min=0.1)] = 60,
+    as_json: AsJson = False,
+) -> None:
     """Look whether everything that campaigns need is there and allowed, and say what to do. Changes nothing."""
-    from labelwright import printing
+    from labelwright import interruptions, printing
     from labelwright.doctor import examine, is_well
+    from labelwright.doctor_deadlines import anything_hangs
 
-    found = examine()
+    found = examine(deadline, None if as_json else printing.show_finding)
     printing.show_findings(found, as_json)
+    if anything_hangs():
+        interruptions.wait_for_no_thread()
     if not is_well(found):
         raise typer.Exit(1)
+
+
+@app.command("prepare-ledger")
+def prepare_ledger(
+    worker: Annotated[str | None, typer.Option(help="Database role of workers, to be granted its rights.")] = None,
+    receiver: Annotated[str | None, typer.Option(help="Database role of the receiver, likewise.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the ledger's tables, or bring them to this version, as their owner: others then need no right to do so."""
+    from labelwright import printing
+    from labelwright.ledger.roles import prepare
+    from labelwright.settings import settings
+
+    granted = prepare(settings().ledger_address(), worker, receiver)
+    printing.show_done("; ".join(["the ledger's tables are there", *granted]), as_json)
 
 
 @app.command()

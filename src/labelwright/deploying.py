@@ -37,9 +37,19 @@ def prefect_file() -> Path:
 
 def write_prefect_file(target: Path) -> None:
     """Copy it, for people to change. Raises CannotRun rather than overwrite what stands there."""
+    write_new(target, prefect_file().read_text(encoding="utf-8"))
+
+
+def write_new(target: Path, text: str) -> None:
+    """A file for people to change, whole or not at all. Raises CannotRun rather than overwrite what stands there."""
     try:
         with target.open("x", encoding="utf-8") as file:
-            file.write(prefect_file().read_text(encoding="utf-8"))
+            try:
+                file.write(text)
+                file.flush()
+            except BaseException:  # else the same command would find half a file, and refuse
+                target.unlink()
+                raise
     except FileExistsError:
         raise CannotRun(f"{target} exists and is not overwritten") from None
     except OSError as error:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from labelwright import __version__
 from labelwright.doctor_accounts import connections, stores
+from labelwright.doctor_deadlines import DEADLINE, findings_of
 from labelwright.doctor_ledger import ledger
 from labelwright.doctor_prefect import prefect
 from labelwright.doctor_team import dask, results
@@ -24,26 +26,46 @@ from labelwright.findings import Finding, Level
 from labelwright.masking import mask, mask_own
 from labelwright.settings import Settings, SettingsError, settings
 
+LEAST_BYTES = 16 << 20
+"""With less than this no database is written for long."""
+
 FREE_BYTES = 1 << 30
 """On the disk of the home folder: room for labels under way and for a ledger that grows."""
 
 
-def examine() -> list[Finding]:
-    """Every finding, in the order in which they matter. A look that fails in an unforeseen way is a finding too."""
-    found: list[Finding] = [*_versions()]
+def examine(deadline: float = DEADLINE, show: Callable[[Finding], None] | None = None) -> list[Finding]:
+    """Every finding, in the order in which they matter. A check that fails in an unforeseen way is a finding too.
+
+    deadline: seconds that each check may take; one that takes longer is reported as such, and the others go on.
+    show: called with each finding as soon as it is there.
+    """
+    found: list[Finding] = []
+    for one in _examined(deadline):
+        found.append(one)
+        if show is not None:
+            show(one)
+    return found
+
+
+def _examined(deadline: float) -> Iterator[Finding]:
+    yield from _versions()
     try:
         given = settings()
     except SettingsError as error:
-        return [*found, Finding("settings", Level.ERROR, str(error), "Mend it; nothing else was looked at")]
-    found.append(Finding("settings", Level.OK, f"home folder {given.home}"))
-    for look in (_disk, ledger, prefect, results, dask, connections, stores):
-        area = look.__name__.strip("_")
-        try:
-            found.extend(look(given))
-        except Exception as error:  # noqa: BLE001 - the doctor outlives every patient
-            says = f"this could not be looked at: {type(error).__name__}: {error}"
-            found.append(Finding(area, Level.ERROR, says, "Please report it"))
-    return [Finding(one.area, one.level, mask(one.says), mask_own(one.do)) for one in found]
+        yield Finding("settings", Level.ERROR, str(error), "Mend it; nothing else was looked at")
+        return
+    yield Finding("settings", Level.OK, f"home folder {given.home}")
+    for area, check in _checks(given):
+        for one in findings_of(area, check, deadline):
+            yield Finding(one.area, one.level, mask(one.says), mask_own(one.do))
+
+
+def _checks(given: Settings) -> Iterator[tuple[str, Callable[[], Iterator[Finding]]]]:
+    """What is looked at, each with its area; one connection or workspace that hangs must not hide the next one."""
+    for look in (_disk, ledger, prefect, results, dask):
+        yield look.__name__.strip("_"), partial(look, given)
+    yield from connections(given)
+    yield from stores(given)
 
 
 def as_json(found: list[Finding]) -> dict[str, Any]:
@@ -95,6 +117,10 @@ def _disk(given: Settings) -> Iterator[Finding]:
         )
         return
     free = shutil.disk_usage(place).free
+    if free < LEAST_BYTES:
+        says = f"the disk of {given.home} is full: {free // 1024} KiB are free"
+        yield Finding("disk", Level.ERROR, says, "Make room: the ledger cannot be written")
+        return
     says = f"{free / (1 << 30):.1f} GiB are free for {given.home}"
     if free < FREE_BYTES:
         yield Finding("disk", Level.WARNING, says, "Make room: campaigns under way keep their labels there")

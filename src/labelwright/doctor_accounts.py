@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from labelwright.doctor_clocks import clock
 from labelwright.findings import Finding, Level
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings
+
+Check = Callable[[], Iterator[Finding]]
 
 _NOTHING = "labelwright-doctor"
 """The name of something that is nowhere: who may be told so may read."""
@@ -15,7 +18,8 @@ _NOTHING = "labelwright-doctor"
 # Platforms
 
 
-def connections(given: Settings) -> Iterator[Finding]:
+def connections(given: Settings) -> Iterator[tuple[str, Check]]:
+    """A check for each connection, with its area."""
     from labelwright.platforms.registry import PLATFORMS
 
     named = {name: one.platform or name for name, one in given.connections.items()}
@@ -23,21 +27,28 @@ def connections(given: Settings) -> Iterator[Finding]:
         named.setdefault("campaign_api", "campaign_api")
     if not named:
         do = "Start one with: labelwright serve. Or set LABELWRIGHT_CONNECTIONS__NAME__URL, __KEY and __SECRET"
-        yield Finding("connections", Level.WARNING, f"none is configured; known platforms: {', '.join(PLATFORMS)}", do)
+        says = f"none is configured; known platforms: {', '.join(PLATFORMS)}"
+        yield "connections", lambda: iter([Finding("connections", Level.WARNING, says, do)])
     for name, platform in sorted(named.items()):
         area = f"connection {name}"
-        if platform not in PLATFORMS:
-            do = f"Set `platform` to one of: {', '.join(sorted(PLATFORMS))}"
-            yield Finding(area, Level.ERROR, f"there is no platform '{platform}'", do)
-            continue
-        try:
-            connection = given.connection(name)
-        except SettingsError as error:
-            yield Finding(area, Level.ERROR, str(error), "")
-            continue
-        yield _asked(area, platform, connection)
-        if connection.url:
-            yield from clock(area, connection.url)
+        yield area, partial(_connection, area, name, platform, given)
+
+
+def _connection(area: str, name: str, platform: str, given: Settings) -> Iterator[Finding]:
+    from labelwright.platforms.registry import PLATFORMS
+
+    if platform not in PLATFORMS:
+        do = f"Set `platform` to one of: {', '.join(sorted(PLATFORMS))}"
+        yield Finding(area, Level.ERROR, f"there is no platform '{platform}'", do)
+        return
+    try:
+        connection = given.connection(name)
+    except SettingsError as error:
+        yield Finding(area, Level.ERROR, str(error), "")
+        return
+    yield _asked(area, platform, connection)
+    if connection.url:
+        yield from clock(area, connection.url)
 
 
 def _asked(area: str, platform: str, given: ConnectionSettings) -> Finding:
@@ -70,14 +81,17 @@ def _asked(area: str, platform: str, given: ConnectionSettings) -> Finding:
 # Stores
 
 
-def stores(given: Settings) -> Iterator[Finding]:
+def stores(given: Settings) -> Iterator[tuple[str, Check]]:
     """Local folders are named by campaigns. A workspace and its container are asked for a thing that is not there."""
-    yield Finding("stores", Level.OK, "local folders need nothing; each campaign names its own")
+    says = "local folders need nothing; each campaign names its own"
+    yield "stores", lambda: iter([Finding("stores", Level.OK, says)])
     for name, workspace in sorted(given.workspaces.items()):
-        yield from _workspace(f"workspace {name}", workspace, given)
+        area = f"workspace {name}"
+        for look in _looks_at(workspace, given):
+            yield area, partial(_read, area, look)
 
 
-def _workspace(area: str, workspace: WorkspaceSettings, given: Settings) -> Iterator[Finding]:
+def _looks_at(workspace: WorkspaceSettings, given: Settings) -> tuple[Callable[[], str], Callable[[], str]]:
     from labelwright.stores.azure_blobs import account_of, open_blobs
     from labelwright.stores.azure_ml import AzureMlStore
 
@@ -92,11 +106,14 @@ def _workspace(area: str, workspace: WorkspaceSettings, given: Settings) -> Iter
         AzureMlStore(quick, engine=engine, threads=1, timeout=given.request_timeout).versions(_NOTHING)
         return f"its datasets can be listed ({engine}); registering was not tried"
 
-    for look in (container, versions):
-        yield _read(area, look)
+    return container, versions
 
 
-def _read(area: str, look: Callable[[], str]) -> Finding:
+def _read(area: str, look: Callable[[], str]) -> Iterator[Finding]:
+    yield _found(area, look)
+
+
+def _found(area: str, look: Callable[[], str]) -> Finding:
     from labelwright.platforms import AccessDenied, PlatformError, PlatformUnavailable
 
     variable = f"LABELWRIGHT_WORKSPACES__{area.removeprefix('workspace ').upper()}"

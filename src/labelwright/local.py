@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelwright import interruptions
 from labelwright.private import private_database, private_file, private_folder
 from labelwright.proxies import keep_loopback_direct, open_url
 
@@ -23,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class NotStarted(Exception):
-    """A server that did not come up: the message holds the end of its log."""
+    """A server that did not come up: the message holds the error in its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,23 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def stop(self, patience: float = 15) -> None:
-        """Ask it to end, and make it end when it does not within `patience` seconds."""
+    def stop(self, patience: float | None = None) -> None:
+        """Ask it to end, and make it end when it does not within `patience` seconds.
+
+        By default 15; 5 after Ctrl+C or SIGTERM, as whoever sent it kills us too when it takes long.
+        """
+        if patience is None:
+            patience = 15 if interruptions.received is None else 5
         if self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(patience)
-            except subprocess.TimeoutExpired:
+            except BaseException as error:  # a second Ctrl+C must not leave it running
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
 
 
 def start_service(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
@@ -189,6 +199,7 @@ def _start(
     inherited = {**os.environ, **environment}
     keep_loopback_direct(inherited)
     with private_file(log).open("ab") as output:
+        before = output.tell()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -200,16 +211,30 @@ def _start(
             umask=0o077 if private else -1,
             preexec_fn=_listen if keep else _listen_and_die_with_parent,  # noqa: PLW1509 - system calls and nothing else
         )
+    try:
+        url = _ready_within(patience, ready, process)
+    except BaseException:  # Ctrl+C too: nobody else knows of the process yet
+        Server("", process, log).stop()
+        raise
+    if url is not None:
+        return Server(url, process, log)
+    code = process.poll()
+    Server("", process, log).stop()
+    what = f"did not answer within {patience:g} seconds" if code is None else f"ended with code {code} while it started"
+    raise NotStarted(f"{name} {what}: {_why(log, before)}")
+
+
+def _ready_within(patience: float, ready: Callable[[], str | None], process: subprocess.Popen[bytes]) -> str | None:
+    """The address; None when the process ended, or `patience` seconds are over."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         url = ready()
         if process.poll() is not None:
-            raise NotStarted(f"{name} ended with code {process.returncode} while it started:\n{_tail(log)}")
+            return None
         if url is not None:
-            return Server(url, process, log)
+            return url
         time.sleep(0.1)
-    Server("", process, log).stop()
-    raise NotStarted(f"{name} did not answer within {patience:g} seconds:\n{_tail(log)}")
+    return None
 
 
 def _listen() -> None:
@@ -226,6 +251,23 @@ def _listen_and_die_with_parent() -> None:
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    return "\n".join(f"    {line}" for line in lines[-12:]) + f"\n(all of it: {log})"
+_LEAST_FREE = 1 << 20
+"""Bytes without which no server starts."""
+
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Refused|Failed)\b.*|labelwright: .*")
+
+
+def _why(log: Path, before: int) -> str:
+    """The last line of the log that names an error, or else its last one; of what was written after `before` bytes."""
+    try:
+        with log.open("rb") as file:
+            file.seek(before)
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    if not lines:
+        full = shutil.disk_usage(log.parent).free < _LEAST_FREE
+        return f"the disk is full, and its log is empty: {log}" if full else f"it said nothing (its log: {log})"
+    errors = [line for line in lines if _ERROR.fullmatch(line)]
+    last = (errors or lines)[-1].removeprefix("labelwright: ")
+    return f"{last[:500]} (all of it: {log})"

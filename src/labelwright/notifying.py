@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from labelwright.deploying import client_at_hand, packaged
+from labelwright.deploying import client_at_hand, packaged, write_new
 from labelwright.failures import CannotRun
 from labelwright.local import NotStarted
 
@@ -45,13 +45,7 @@ def write_notifications(block: str, target: Path) -> None:
     with client:
         template = packaged("notifications.yaml").read_text(encoding="utf-8")
         text = template.replace(f": {_PLACE}", f": {_id_of(client, block)}")
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise CannotRun(f"{target} exists and is not overwritten") from None
-    except OSError as error:
-        raise CannotRun(f"{target} cannot be written: {error.strerror}") from None
+    write_new(target, text)
 
 
 def _filled(block_id: str) -> dict[str, Any]:

@@ -173,17 +173,21 @@ def show_demo_end(folder: Path, service: str | None, prefect: str | None, keep: 
         out.print("  Service and Prefect are stopped. To look around in the Prefect UI: labelwright demo --keep")
 
 
+def show_finding(one: Finding) -> None:
+    """A line as soon as it is known, and what to do under it."""
+    out.print(f"{one.level.value:8} {escape(one.area)}: {escape(one.says)}")
+    if one.do:
+        out.print(f"         -> {escape(one.do)}")
+    sys.stdout.flush()
+
+
 def show_findings(found: list[Finding], as_json: bool) -> None:
-    """What the doctor saw: a line each, and what to do under those that need it."""
+    """At the doctor's end: all findings as JSON, or how many there were."""
     if as_json:
         from labelwright.doctor import as_json as told
 
         show_json(told(found))
         return
-    for one in found:
-        out.print(f"{one.level.value:8} {escape(one.area)}: {escape(one.says)}")
-        if one.do:
-            out.print(f"         -> {escape(one.do)}")
     errors = sum(one.level == "error" for one in found)
     warnings = sum(one.level == "warning" for one in found)
     out.print(f"{errors} errors, {warnings} warnings")

@@ -7,7 +7,8 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _SET_CHILD_SUBREAPER = 36
@@ -19,21 +20,57 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def reap(keep: Iterable[int] = ()) -> list[int]:
+    """Take back the exit codes of ended children that nobody waits for, so that none stays defunct. Answers their ids.
+
+    `keep`: children whose exit code somebody else asks for (`subprocess.Popen`).
+    """
+    kept, reaped = set(keep), []
+    for pid in _ended_children():
+        if pid not in kept:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+                reaped.append(pid)
+    return reaped
+
+
+def kill_all(patience: float = 10) -> None:
+    """Kill every process below this one, and take back their exit codes: none is left, and none defunct."""
+    end = time.monotonic() + patience
+    while True:
+        left = below(os.getpid())
+        send(left, signal.SIGKILL)
+        reap()
+        if not left or time.monotonic() > end:
+            return
+        time.sleep(0.02)
+
+
+def _ended_children() -> list[int]:
+    return [pid for pid, state, parent in _processes() if state == "Z" and parent == os.getpid()]
+
+
 def below(pid: int) -> list[int]:
     """Every living process that descends from this one, parents before their children."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # The name stands in brackets and may hold anything; state and parent follow.
-            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(entry.parent.name))
+    for child, state, parent in _processes():
+        if state != "Z":
+            children.setdefault(parent, []).append(child)
     found, todo = [], [pid]
     while todo:
         inner = children.get(todo.pop(0), [])
         found += inner
         todo += inner
     return found
+
+
+def _processes() -> Iterator[tuple[int, str, int]]:
+    """Id, state and parent of every process."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The name stands in brackets and may hold anything; state and parent follow.
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            yield int(entry.parent.name), state, int(parent)
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import socket
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +14,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from labelwright import printing, printing_campaigns
+from labelwright import interruptions, printing, printing_campaigns
 from labelwright.deadlines import OutOfTime, run_within
 from labelwright.domain import OPEN, State
 from labelwright.failures import CannotRun
 from labelwright.identity import NotProven, check_address
-from labelwright.local import use_prefect_of_up
-from labelwright.private import private_database, private_folder
+from labelwright.local import NotStarted, use_prefect_of_up
+from labelwright.private import private_folder
 from labelwright.proxies import keep_loopback_direct
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
@@ -48,15 +51,18 @@ def spec_for_folder(
 
 @contextlib.contextmanager
 def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
-    """The flows, with Prefect set up: the API that is configured, the given server, or Prefect's own temporary one."""
+    """The flows, with Prefect set up: the given server, the API that is configured, or one that ends with the block.
+
+    That server is started as `labelwright up` starts one, and not by Prefect: Prefect's own temporary server waits for
+    three minutes for one that has ended, writes its traceback to our output, and gets the Ctrl+C that is meant for us.
+    """
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    # With a home folder that cannot be written it warns and goes on; ours is elsewhere.
+    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")
     if server is not None:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
-    if server is None and not _configured_prefect():
-        _close_prefects_database()
     keep_loopback_direct()
     from labelwright.flows.backup_project import backup_project
     from labelwright.flows.campaign_export import export_campaign
@@ -68,7 +74,11 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
     from labelwright.flows.restore_project import restore_project
 
     _refuse_silent_prefect()
-    with contextlib.nullcontext() if server is None and _configured_prefect() else without_heartbeats():
+    with contextlib.ExitStack() as stack:
+        if server is None and not _configured_prefect():
+            server = stack.enter_context(_prefect_for_now(settings().home))
+        if server is not None:
+            stack.enter_context(without_heartbeats())
         try:
             yield SimpleNamespace(
                 backup_project=backup_project,
@@ -82,6 +92,31 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
             )
         finally:
             send_what_prefect_holds_back()
+
+
+@contextlib.contextmanager
+def _prefect_for_now(home: Path) -> Iterator[Any]:
+    """A Prefect server that ends with the block, and this process set up to talk to it. Raises NotStarted, OSError."""
+    from prefect.context import refresh_global_settings_context
+
+    from labelwright.local import start_prefect
+
+    with printing.waiting("starting Prefect") if printing.err.is_terminal else contextlib.nullcontext():
+        server = start_prefect(home)
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    try:
+        os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+        os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+        refresh_global_settings_context()
+        yield server
+    finally:
+        try:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+            refresh_global_settings_context()
+        finally:
+            server.stop()
 
 
 def without_heartbeats() -> contextlib.AbstractContextManager[Any]:
@@ -101,22 +136,9 @@ def _configured_prefect() -> str | None:
     return url
 
 
-def _close_prefects_database() -> None:
-    """Prefect's temporary server keeps the logs of our runs in Prefect's own home folder."""
-    from prefect.settings import PREFECT_HOME
-
-    home = Path(PREFECT_HOME.value())
-    with contextlib.suppress(OSError):  # Prefect itself says what is wrong with the place
-        if not home.exists():
-            private_folder(home)
-        private_database(home / "prefect.db")
-
-
 def _refuse_silent_prefect() -> None:
     """Raises NotStarted when the Prefect API that is configured does not answer: a flow would end in a traceback."""
     import httpx
-
-    from labelwright.local import NotStarted
 
     url = _configured_prefect()
     if not url:
@@ -329,11 +351,12 @@ def _storage_of(configured: ServiceSettings) -> AzureStorage | None:
 
 
 def serve_here(host: str, port: int, data_dir: Path | None) -> None:
-    """The embedded service, in the foreground. Raises CannotRun, and NotStarted where its disk or its database does
-    not take what it writes."""
-    from sqlalchemy.exc import OperationalError
+    """The embedded service, in the foreground, until Ctrl+C or SIGTERM.
 
-    from labelwright.local import NotStarted
+    Raises CannotRun, and NotStarted where its disk or its database does not take what it writes.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
     from labelwright.service.config import ServiceConfig
     from labelwright.service.engines import DatabaseRefused
     from labelwright.service.errors import Busy
@@ -343,6 +366,7 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()
+    interruptions.hang_up_as_terminate()
     os.umask(0o077)  # all that the service writes is its own
     database = "its Postgres database" if configured.database_url else f"its database {folder / 'labelwright.sqlite3'}"
     try:
@@ -365,20 +389,31 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
         )
     except (CannotListen, RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
         raise CannotRun(str(refusal)) from None
-    except (OperationalError, Busy) as error:
+    except (SQLAlchemyError, Busy) as error:
         raise NotStarted(
             f"the labeling service cannot use {database}: {getattr(error, 'orig', error)}. Nothing is lost: see to it "
             "(is the disk full or read-only?), then start it again"
         ) from None
     except OSError as error:
+        if _is_about_listening(error):
+            raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
         raise NotStarted(
             f"the labeling service cannot write {error.filename or folder}: {error.strerror or error}. Nothing is "
             "lost: see to it, then start it again, or give another --data-dir"
         ) from None
+    except KeyboardInterrupt:
+        printing.note("the labeling service is stopped")
+
+
+def _is_about_listening(error: OSError) -> bool:
+    """Whether an address cannot be listened on; else it is a file or a folder that cannot be used."""
+    if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return True
+    return error.errno == errno.EACCES and error.filename is None  # a port below 1024
 
 
 def receive_here(host: str | None, port: int | None) -> None:
-    """The receiver, in the foreground. Raises CannotRun."""
+    """The receiver, in the foreground, until Ctrl+C or SIGTERM. Raises CannotRun."""
     from labelwright.deploying import client_at_hand
     from labelwright.ledger import open_ledger
     from labelwright.receiver.run import serve
@@ -391,9 +426,14 @@ def receive_here(host: str | None, port: int | None) -> None:
     os.umask(0o077)
     private_folder(found.home)
     ledger = open_ledger(found.ledger_address())
+    interruptions.hang_up_as_terminate()
     try:
         serve(ledger, chosen, found.home / "receiver.json", printing.show_receiver)
+    except KeyboardInterrupt:
+        printing.note("the receiver is stopped")
     except OSError as error:
+        if not _is_about_listening(error):
+            raise
         raise CannotRun(
             f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}. Give another --port"
         ) from None

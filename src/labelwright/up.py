@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from labelwright import printing, processes
+from labelwright import interruptions, printing, processes
 from labelwright.deploying import POOL, deploy, knows_worker
 from labelwright.failures import CannotRun
 from labelwright.local import NotStarted, Server, start_prefect, start_receiver, start_service, start_worker
@@ -71,7 +71,7 @@ class Part:
 
 
 def run_up(prefect_port: int | None, service_port: int | None, *, as_json: bool) -> None:
-    """Start everything, tell where it is, keep it running until Ctrl+C or SIGTERM, and end it in order.
+    """Start everything, tell where it is, keep it running until Ctrl+C, SIGTERM or SIGHUP, and end it in order.
 
     A Prefect server, or a labeling service, that is configured elsewhere is used and not started. What ends by itself
     is started again. Raises CannotRun when it runs already, NotStarted when a part does not come up or stay up.
@@ -87,6 +87,8 @@ def run_up(prefect_port: int | None, service_port: int | None, *, as_json: bool)
             while True:
                 for part in parts:
                     part.mend()
+                # Runs whose worker died became our children (adopt_orphans): nobody else waits for them.
+                processes.reap(keep=[part.server.process.pid for part in parts if part.server is not None])
                 time.sleep(0.5)
         except _Asked:
             printing.note("stopping")
@@ -151,7 +153,7 @@ def _end_in_order(parts: list[Part]) -> None:
         _wait_for_the_end(process, GRACE)
         processes.send([*processes.below(process.pid), process.pid], signal.SIGKILL)
         process.wait()
-    processes.send(processes.below(os.getpid()), signal.SIGKILL)
+    processes.kill_all()
 
 
 def _wait_for_the_end(process: subprocess.Popen[bytes], patience: float, *, of_itself: bool = True) -> None:
@@ -165,7 +167,7 @@ def _wait_for_the_end(process: subprocess.Popen[bytes], patience: float, *, of_i
 
 @contextmanager
 def _asked_to_end() -> Iterator[None]:
-    """The first Ctrl+C or SIGTERM raises _Asked, later ones end whatever is slow to end."""
+    """The first Ctrl+C, SIGTERM or SIGHUP raises _Asked, later ones end whatever is slow to end."""
     asked = False
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -177,7 +179,8 @@ def _asked_to_end() -> Iterator[None]:
         raise _Asked
 
     processes.adopt_orphans()
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [one for one in interruptions.ENDING if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     except _Asked:

@@ -67,7 +67,9 @@ def names_used(text: str) -> set[str]:
     filled = " ".join(f"({one})" for one in re.findall(r"\$\{([^}]*)\}", code))
     code = re.sub(r"'[^'\n]*'", "''", code)
     found = re.findall(r"(?:[(\[,=?!]|(?<=[\w'\]]):)\s*([a-zA-Z]\w*)\b(?![\w(:])", f"{code} {filled}")
-    return set(found) - {"true", "false", "null"}
+    loops = set(re.findall(r"\[for (\w+) in ", code))
+    # `az` is where functions are that a resource of ours shares its name with.
+    return set(found) - {"true", "false", "null", "az", "for"} - loops
 
 
 def test_every_name_that_is_used_is_declared():
@@ -90,3 +92,71 @@ def test_the_worker_is_that_of_compose():
     (probe,) = container["probes"]
     port = next(one["value"] for one in container["env"] if one["name"] == "PREFECT_WORKER_WEBSERVER_PORT")
     assert str(probe["httpGet"]["port"]) == port
+
+
+def properties_of(name: str) -> dict[str, Any]:
+    return dict(RESOURCES[name]["config"]["properties"])
+
+
+def test_storage_and_secrets_are_reached_from_the_workers_subnet_only():
+    closed = {
+        name: properties_of(name)["networkAcls"]
+        for name, one in RESOURCES.items()
+        if one["type"] in ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults")
+    }
+    assert closed.keys() == {"account", "homeAccount", "vault"}
+    for name, rules in closed.items():
+        assert rules["defaultAction"] == "Deny", name
+        (subnet,) = rules["virtualNetworkRules"]
+        assert '"workersSubnet"' in json.dumps(subnet["id"]), name
+        # Azure ML is a trusted service; nobody but workers has business in their home.
+        assert rules["bypass"] == ("None" if name == "homeAccount" else "AzureServices"), name
+    # Addresses from outside only where somebody names them.
+    assert re.search(r"^param allowedAddresses array = \[\]$", TEXT, re.M)
+    assert TEXT.count("ipRules:") == 1
+    endpoints = {one["service"] for one in properties_of("workersSubnet")["serviceEndpoints"]}
+    assert endpoints == {"Microsoft.Storage", "Microsoft.KeyVault"}
+
+
+def test_blobs_have_a_private_address_in_the_network():
+    (service,) = properties_of("blobEndpoint")["privateLinkServiceConnections"]
+    assert service["properties"]["groupIds"] == ["blob"]
+    assert '"account"' in json.dumps(service["properties"]["privateLinkServiceId"])
+    assert '"endpointsSubnet"' in json.dumps(properties_of("blobEndpoint")["subnet"])
+    assert '"network"' in json.dumps(properties_of("blobNamesInNetwork")["virtualNetwork"])
+    assert '"blobNames"' in json.dumps(properties_of("blobNamesOfEndpoint"))
+
+
+def test_workers_are_in_their_subnet_and_go_out_by_named_ports_only():
+    network = properties_of("environment")["vnetConfiguration"]
+    assert '"workersSubnet"' in json.dumps(network["infrastructureSubnetId"])
+    assert network["internal"] is True
+    assert '"workersRules"' in json.dumps(properties_of("workersSubnet")["networkSecurityGroup"])
+    rules = [one["properties"] for one in properties_of("workersRules")["securityRules"]]
+    *allowed, last = sorted(rules, key=lambda one: int(one["priority"]))
+    assert (last["access"], last["destinationAddressPrefix"]) == ("Deny", "Internet")
+    for one in allowed:
+        assert one["direction"] == "Outbound"
+        ports = set(one.get("destinationPortRanges", [one.get("destinationPortRange")]))
+        within = one["destinationAddressPrefix"] == "VirtualNetwork"
+        assert within or ports <= {"80", "443", "5432", "2049", "53", "123"}, one
+
+
+def test_workers_share_their_home_folder():
+    template = properties_of("worker")["template"]
+    (volume,) = template["volumes"]
+    (container,) = template["containers"]
+    (mount,) = container["volumeMounts"]
+    assert mount["volumeName"] == volume["name"]
+    assert volume["storageType"] == "NfsAzureFile"
+    assert '"home"' in json.dumps(volume["storageName"])
+    dockerfile = (INFRA / "Dockerfile").read_text()
+    assert f"LABELWRIGHT_HOME={mount['mountPath']}/" in dockerfile
+    assert properties_of("home")["nfsAzureFile"]["accessMode"] == "ReadWrite"
+    assert properties_of("homeShare")["enabledProtocols"] == "NFS"
+
+
+def test_the_image_is_named_by_its_digest():
+    assert re.search(r"image: '\$\{imageRepository\}@\$\{imageDigest\}'", TEXT)
+    digest = "sha256:" + "0" * 64
+    assert f"@minLength({len(digest)})\n@maxLength({len(digest)})\nparam imageDigest string\n" in TEXT

@@ -178,8 +178,11 @@ def test_the_settings_of_every_container_can_be_used(services, name, monkeypatch
         monkeypatch.setenv(variable, value.replace("/run/secrets", str(tmp_path)))
     forget_settings()
     found = settings()
-    if "LABELWRIGHT_LEDGER_URL_FILE" in services[name].get("environment", {}):
-        assert found.ledger_address() == "content-of-ledger_url-that-is-long"
+    given = services[name].get("environment", {})
+    if "LABELWRIGHT_LEDGER_URL_FILE" in given:
+        secret = given["LABELWRIGHT_LEDGER_URL_FILE"].rpartition("/")[2]
+        assert found.ledger_address() == f"content-of-{secret}-that-is-long"
+    if "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__SECRET_FILE" in given:
         connection = found.connection("campaign_api")
         assert connection.secret.get_secret_value() == "content-of-admin_secret-that-is-long"
     forget_settings()
@@ -188,7 +191,11 @@ def test_the_settings_of_every_container_can_be_used(services, name, monkeypatch
 def test_a_container_reads_the_secrets_that_it_is_given_and_no_others(services, document):
     for name, one in services.items():
         text = str(one.get("environment", "")) + str(one.get("command", ""))
-        assert set(re.findall(r"/run/secrets/(\w+)", text)) == set(one.get("secrets", [])), name
+        read = set(re.findall(r"/run/secrets/(\w+)", text))
+        if name == "postgres":
+            roles = (INFRA / "postgres" / "roles.sql").read_text()
+            read |= set(re.findall(r"`cat :'secrets'/(\w+)`", roles))
+        assert read == set(one.get("secrets", [])), name
     assert {given for one in services.values() for given in one.get("secrets", [])} == set(document["secrets"])
 
 
@@ -212,7 +219,8 @@ def test_the_secrets_are_made_once_and_are_those_that_are_asked_for(tmp_path):
     assert make() == made
     assert {Path(one["file"]).name for one in DOCUMENTS["scaled"]["secrets"].values()} == made.keys()
     assert made["redis_password"] in made["redis_url"]
-    assert made["postgres_password"] in made["ledger_url"]
+    assert not [name for name, value in made.items() if name.endswith("_url") and made["postgres_password"] in value]
+    assert made["worker_password"] in made["ledger_url"]
     assert len(made["admin_secret"]) >= 16
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     ignored = subprocess.run(["git", "check-ignore", "-q", "infra/secrets/x"], cwd=INFRA.parent)
@@ -220,9 +228,11 @@ def test_the_secrets_are_made_once_and_are_those_that_are_asked_for(tmp_path):
 
 
 def test_every_database_is_made():
-    made = set(re.findall(r"CREATE DATABASE (\w+)", (INFRA / "postgres" / "databases.sql").read_text()))
-    used = set(re.findall(r"@postgres:5432/(\w+)", (INFRA / "make-secrets").read_text()))
-    assert made == used == {"prefect", "ledger", "service"}
+    roles = (INFRA / "postgres" / "roles.sql").read_text()
+    (made,) = re.findall(r"CREATE DATABASE %I .*\n\s+FROM unnest\(ARRAY\[(.*)\]\)", roles)
+    script = (INFRA / "make-secrets").read_text()
+    used = {line.split()[-1] for line in script.splitlines() if line.startswith("write_url ")}
+    assert set(re.findall(r"\w+", made)) == used == {"prefect", "ledger", "service"}
 
 
 def test_ports_are_those_that_are_listened_on_and_on_loopback_only(services):
@@ -242,7 +252,7 @@ def test_ports_are_those_that_are_listened_on_and_on_loopback_only(services):
 
 def test_everything_that_stays_up_has_a_health_check_and_waits_for_what_it_needs(services):
     for name, one in services.items():
-        assert ("healthcheck" in one) is (name not in ("deploy", "migrate")), name
+        assert ("healthcheck" in one) is (name not in ("deploy", "ledger", "migrate")), name
         # Background services listen on nothing that could be asked.
         assert one.get("healthcheck", {}).get("disable", False) is (name == "services")
         for other, how in one.get("depends_on", {}).items():
@@ -277,7 +287,7 @@ def test_ours_run_without_rights_and_write_only_where_data_is(services):
         one = services[name]
         assert one["cap_drop"] == ["ALL"]
         assert one["read_only"] is True
-        assert one["volumes"][0].endswith(":/data") if "volumes" in one else "/data" in one["tmpfs"]
+        assert one["volumes"][0].endswith(":/data") if one.get("volumes") else "/data" in str(one["tmpfs"])
     text = (INFRA / "Dockerfile").read_text()
     assert re.search(r"^USER 10001:10001$", text, re.M)
     for path in re.findall(r"LABELWRIGHT_HOME=(\S+)|PREFECT_HOME=(\S+)", text):
@@ -330,12 +340,17 @@ def test_compose_reads_it_and_lays_one_file_over_the_other_as_we_do(which, tmp_p
     shutil.copytree(INFRA, tmp_path / "infra")
     subprocess.run(["sh", tmp_path / "infra" / "make-secrets"], check=True)
     program, files = compose_program(), []
+    digest = f"sha256:{'1' * 64}"
+    pins = "".join(f"{name}=example.test/{name.lower()}@{digest}\n" for name in VARIABLES)
+    (tmp_path / "infra" / ".env").write_text(pins)
     for name in FILES[which]:
         file = tmp_path / "infra" / name
         if program == ["docker-compose"]:
             file.write_text(re.sub(r"^name: .*\n", "", file.read_text(), flags=re.M))
         files += ["--file", file]
-    said = subprocess.run([*program, *files, "--profile", "azurite", "config"], capture_output=True, text=True)
+    said = subprocess.run(
+        [*program, *files, "--profile", "azurite", "config"], capture_output=True, text=True, cwd=tmp_path / "infra"
+    )
     assert said.returncode == 0, said.stderr
     read = yaml.safe_load(said.stdout)["services"]
     ours = DOCUMENTS[which]["services"]
@@ -345,3 +360,192 @@ def test_compose_reads_it_and_lays_one_file_over_the_other_as_we_do(which, tmp_p
         assert read[name].get("environment", {}) == one.get("environment", {})
         assert {given["source"] for given in read[name].get("secrets", [])} == set(one.get("secrets", []))
         assert set(read[name].get("depends_on", {})) == set(one.get("depends_on", {}))
+
+
+VARIABLES = ("IMAGE_PYTHON", "IMAGE_POSTGRES", "IMAGE_REDIS", "IMAGE_AZURITE")
+"""What `pin-images` writes into infra/.env: an image each, by its digest."""
+
+
+def test_no_image_is_pulled_by_a_tag(services):
+    """Those of others come from variables without a default, ours is built here and never looked for elsewhere."""
+    for name, one in services.items():
+        if one["image"].startswith("labelwright:"):
+            assert one["pull_policy"] == "never", name
+        else:
+            assert re.fullmatch(r"\$\{(\w+):\?run infra/pin-images first\}", one["image"]), name
+            assert re.findall(r"\w+", one["image"])[0] in VARIABLES
+    for build in [one["build"] for one in services.values() if "build" in one]:
+        assert build["args"] == {"BASE": "${IMAGE_PYTHON:?run infra/pin-images first}"}
+    dockerfile = (INFRA / "Dockerfile").read_text()
+    assert re.search(r"^ARG BASE$", dockerfile, re.M), "the base has a default, which is a tag"
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.M)) == {"${BASE}"}
+
+
+_DOCKER = """#!/bin/sh
+# Stands in for Docker: a registry whose images have digests made of their names.
+case "$1" in
+  pull) echo "$3" >>"$PULLED" ;;
+  image) digest="$(printf '%s' "$5" | sha256sum | cut -d ' ' -f 1)"
+         case "$5" in *no-digest*) echo "$5" ;; *) echo "${5%:*}@sha256:$digest" ;; esac ;;
+esac
+"""
+
+
+def pin_images(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    if not (folder / "infra").exists():
+        shutil.copytree(INFRA, folder / "infra", ignore=shutil.ignore_patterns("secrets", ".env"))
+    docker = folder / "docker"
+    docker.write_text(_DOCKER)
+    docker.chmod(0o755)
+    environment = {**os.environ, "DOCKER": str(docker), "PULLED": str(folder / "pulled"), **more}
+    program = ["sh", folder / "infra" / "pin-images", *arguments]
+    return subprocess.run(program, capture_output=True, text=True, env=environment)
+
+
+def test_pinning_writes_every_digest_that_compose_and_kubernetes_ask_for(tmp_path):
+    said = pin_images(tmp_path, "registry.test/team/labelwright:0.1.0")
+    assert said.returncode == 0, said.stderr
+    lines = (tmp_path / "infra" / ".env").read_text().splitlines()
+    pins = dict(line.split("=", 1) for line in lines)
+    assert set(pins) == set(VARIABLES)
+    assert all(re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", pin) for pin in pins.values())
+    found = set()
+    for file in (tmp_path / "infra" / "kubernetes").iterdir():
+        found |= set(re.findall(r"[\w./-]+@sha256:[0-9a-f]{64}", file.read_text()))
+    assert {one.partition("@")[0] for one in found} == {"registry.test/team/labelwright", "redis", "prefecthq/prefect"}
+    assert not any(one.endswith("0" * 64) for one in found)
+    assert pins["IMAGE_REDIS"] in found
+    # Pinned again, to other versions, there is one digest of each all the same.
+    assert pin_images(tmp_path, "registry.test/team/labelwright:0.2.0").returncode == 0
+    for file in (tmp_path / "infra" / "kubernetes").iterdir():
+        again = set(re.findall(r"\S*labelwright@sha256:[0-9a-f]{64}", file.read_text()))
+        assert len(again) <= 1
+        assert not again & found
+
+
+def test_pinning_fails_where_a_registry_tells_no_digest(tmp_path):
+    said = pin_images(tmp_path, POSTGRES="no-digest:17")
+    assert said.returncode == 1
+    assert "no digest of no-digest:17" in said.stderr
+    assert not (tmp_path / "infra" / ".env").exists()
+
+
+def test_every_container_is_bounded_and_writes_only_where_it_must(services):
+    for name, one in services.items():
+        assert one["read_only"] is True, name
+        assert "/tmp" in one["tmpfs"], name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert re.fullmatch(r"\d+[mg]", one["mem_limit"]), name
+        assert 0 < one["pids_limit"] <= 1024, name
+
+
+TALKS = {
+    ("postgres", "prefect"),
+    ("postgres", "prefect-b"),
+    ("postgres", "services"),
+    ("postgres", "migrate"),
+    ("postgres", "service"),
+    ("postgres", "ledger"),
+    ("postgres", "worker"),
+    ("postgres", "receiver"),
+    ("prefect", "deploy"),
+    ("prefect", "worker"),
+    ("prefect", "receiver"),
+    ("prefect-b", "deploy"),
+    ("prefect-b", "worker"),
+    ("prefect-b", "receiver"),
+    ("service", "worker"),
+    ("redis", "prefect"),
+    ("redis", "prefect-b"),
+    ("redis", "services"),
+    ("azurite", "worker"),
+    ("azurite", "deploy"),
+}
+"""Who must reach whom. Every other pair that shares a network stands in `BESIDE`."""
+
+BESIDE = {
+    frozenset(pair)
+    for pair in (
+        ("ledger", "worker"),  # both are clients of one database
+        ("deploy", "worker"),  # both are clients of Prefect, and of Azurite
+        ("prefect", "prefect-b"),
+        ("prefect", "migrate"),
+        ("prefect", "services"),
+        ("prefect-b", "migrate"),
+        ("prefect-b", "services"),
+        ("services", "migrate"),
+    )
+}
+
+
+def test_parts_share_a_network_only_where_they_talk(services):
+    together = set()
+    for name, one in services.items():
+        for other, another in services.items():
+            if name < other and one["networks"].keys() & another["networks"].keys():
+                together.add(frozenset((name, other)))
+    wanted = {frozenset(pair) for pair in TALKS if set(pair) <= services.keys()}
+    if "migrate" not in services:  # only several servers keep their results in Azurite
+        wanted -= {frozenset(("azurite", "deploy"))}
+    assert wanted <= together
+    assert together - wanted <= BESIDE
+    assert frozenset(("receiver", "service")) not in together
+    assert frozenset(("receiver", "worker")) not in together
+
+
+def test_only_the_worker_and_what_results_need_reach_other_hosts(services, document):
+    networks = document["networks"]
+    masquerade = "com.docker.network.bridge.enable_ip_masquerade"
+    ways_out = {
+        name
+        for name, one in networks.items()
+        if not one.get("internal") and one.get("driver_opts", {}).get(masquerade) != "false"
+    }
+    assert ways_out == {"outside"}
+    out = {name for name, one in services.items() if one["networks"].keys() & ways_out}
+    assert out == {"worker", "azurite"} | ({"deploy"} if "migrate" in services else set())
+    assert {name for one in services.values() for name in one["networks"]} == networks.keys()
+    for name, one in services.items():  # a port cannot be published from internal networks alone
+        assert all(networks[network].get("internal") for network in one["networks"]) is ("ports" not in one) or (
+            name in out
+        )
+
+
+def test_the_receiver_holds_its_own_role_and_nothing_else(services):
+    receiver = services["receiver"]
+    assert receiver["secrets"] == ["receiver_ledger_url", "event_grid_secret"]
+    assert receiver["volumes"] == []
+    assert not [name for name in receiver["environment"] if "CONNECTIONS" in name]
+    holders = {name for name, one in services.items() if "admin_secret" in one.get("secrets", [])}
+    assert holders == {"service", "worker"}
+
+
+def test_every_part_has_a_role_of_its_own_and_nobody_but_postgres_the_superusers(services, tmp_path):
+    shutil.copy(INFRA / "make-secrets", tmp_path)
+    subprocess.run(["sh", tmp_path / "make-secrets"], check=True)
+    users = {}
+    for name, one in services.items():
+        for secret in one.get("secrets", []):
+            content = (tmp_path / "secrets" / secret).read_text()
+            if found := re.match(r"postgresql\S*://(\w+):\w+@postgres:5432/(\w+)$", content):
+                users[name] = found.groups()
+    prefect = ("prefect", "prefect")
+    wanted = {
+        "prefect": prefect,
+        "service": ("service", "service"),
+        "ledger": ("ledger", "ledger"),
+        "worker": ("ledger_worker", "ledger"),
+        "receiver": ("ledger_receiver", "ledger"),
+    }
+    several = {"prefect-b": prefect, "services": prefect, "migrate": prefect}
+    assert users == wanted | (several if "migrate" in services else {})
+    holders = {name for name, one in services.items() if "postgres_password" in one.get("secrets", [])}
+    assert holders == {"postgres"}
+    roles = (INFRA / "postgres" / "roles.sql").read_text()
+    assert {user for user, _ in users.values()} <= set(re.findall(r"^ALTER ROLE (\w+) LOGIN NOSUPERUSER", roles, re.M))
+
+
+def test_workers_share_their_home_and_nobody_else_has_it(services):
+    holders = {name for name, one in services.items() if "home:/data" in one.get("volumes", [])}
+    assert holders == {"worker"}

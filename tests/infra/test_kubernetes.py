@@ -49,7 +49,8 @@ def job() -> dict[str, Any]:
     return filled(TEMPLATE["job_configuration"]["job_manifest"])
 
 
-DEPLOYMENTS = [one for one in MANIFESTS if one["kind"] == "Deployment"]
+DEPLOYMENTS = [one for one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
+"""Everything that is applied and makes pods; a Job of a flow run is made by the template."""
 PODS = [one["spec"]["template"] for one in DEPLOYMENTS] + [job()["spec"]["template"]]
 
 
@@ -69,7 +70,7 @@ def test_what_is_wrong_is_refused_by_these_schemas():
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["metadata"]["name"])
 def test_every_command_is_one(deployment):
     for container in containers(deployment["spec"]["template"]):
-        if container["image"] != "redis:7.2":
+        if not container["image"].startswith("redis@"):
             check_command(container["command"])
 
 
@@ -119,14 +120,25 @@ def test_config_maps_that_pods_read_are_there():
 
 
 def test_every_image_of_ours_is_that_of_compose():
-    ours = {container["image"] for pod in PODS for container in containers(pod)}
-    assert ours <= {one["image"] for one in SERVICES.values()} | {"prefecthq/prefect:3.8.8-python3.11-kubernetes"}
+    ours = {container["image"].partition("@")[0] for pod in PODS for container in containers(pod)}
+    assert ours == {"labelwright", "redis", "prefecthq/prefect"}
+    # The versions that `pin-images` looks up are those of Compose and of the lock.
+    script = (INFRA / "pin-images").read_text()
+    lock = (INFRA / "requirements.lock").read_text()
+    (version,) = re.findall(r"^prefect==(\S+)", lock, re.M)
+    assert f"prefecthq/prefect:{version}-python3.11-kubernetes" in script
+
+
+def test_every_image_is_named_by_its_digest():
+    images = [container["image"] for pod in PODS for container in containers(pod)]
+    assert images
+    assert [image for image in images if not re.fullmatch(r"[\w./:-]+@sha256:[0-9a-f]{64}", image)] == []
 
 
 def test_probes_ask_the_port_that_is_listened_on():
     for one in DEPLOYMENTS:
         (container,) = one["spec"]["template"]["spec"]["containers"]
-        if one["metadata"]["name"] == "prefect-services":
+        if one["metadata"]["name"] in ("prefect-services", "ledger"):
             assert "ports" not in container
             continue
         assert {"startupProbe", "livenessProbe"} <= container.keys()
@@ -190,3 +202,123 @@ def test_prefect_takes_the_template():
     from prefect.client.schemas.actions import WorkPoolCreate
 
     WorkPoolCreate(name=POOL, type="kubernetes", base_job_template=TEMPLATE)
+
+
+# Secrets and networks
+
+
+def secrets_of(pod: dict[str, Any]) -> set[str]:
+    """Secret objects that a pod reads, from volumes and from variables."""
+    found = {volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume}
+    text = json.dumps(pod)
+    return found | set(re.findall(r'"secretKeyRef": {"name": "([\w-]+)"', text))
+
+
+def test_every_part_reads_a_secret_of_its_own():
+    read = {pod["metadata"]["labels"]["app"]: secrets_of(pod) for pod in PODS}
+    assert read == {
+        "prefect": {"prefect"},
+        "prefect-services": {"prefect"},
+        "redis": {"prefect"},
+        "service": {"service"},
+        "receiver": {"receiver"},
+        "ledger": {"ledger-owner"},
+        "worker": set(),
+        "labelwright-run": {"labelwright"},
+    }
+
+
+def test_the_receiver_knows_no_connection_and_shares_no_folder():
+    pod = of("Deployment")["receiver"]["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    assert "envFrom" not in container
+    assert not [one for one in container["env"] if "CONNECTIONS" in one["name"]]
+    assert not [volume for volume in pod["spec"]["volumes"] if "persistentVolumeClaim" in volume]
+
+
+def test_runs_share_their_home_and_several_pods_can_write_it():
+    (volume,) = [one for one in job()["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in one]
+    claim = of("PersistentVolumeClaim")[volume["persistentVolumeClaim"]["claimName"]]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_every_scratch_volume_is_bounded():
+    for pod in PODS:
+        for volume in pod["spec"]["volumes"]:
+            if "emptyDir" in volume:
+                assert volume["emptyDir"]["sizeLimit"], volume
+
+
+def policies_of(app: str) -> list[dict[str, Any]]:
+    return [
+        one["spec"]
+        for one in MANIFESTS
+        if one["kind"] == "NetworkPolicy" and one["spec"]["podSelector"] == {"matchLabels": {"app": app}}
+    ]
+
+
+def apps_in(rules: list[dict[str, Any]], side: str) -> set[tuple[str, int]]:
+    """Parts and ports that rules name."""
+    return {
+        (peer["podSelector"]["matchLabels"]["app"], port["port"])
+        for rule in rules
+        for peer in rule[side]
+        if "podSelector" in peer
+        for port in rule["ports"]
+    }
+
+
+def outside_of(app: str) -> set[int]:
+    """Ports on which a part reaches other hosts."""
+    return {
+        port["port"]
+        for spec in policies_of(app)
+        for rule in spec.get("egress", [])
+        if any("ipBlock" in peer for peer in rule["to"])
+        for port in rule["ports"]
+    }
+
+
+def test_nothing_comes_in_or_goes_out_by_default():
+    default = of("NetworkPolicy")["nothing-by-default"]["spec"]
+    assert default == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for name, one in of("NetworkPolicy").items():
+        if name != "names":
+            assert one["spec"]["policyTypes"] == ["Ingress", "Egress"], name
+        for rule in one["spec"].get("egress", []):
+            assert rule["to"], name
+            assert rule["ports"], name
+
+
+def test_every_pod_has_a_policy():
+    for pod in PODS:
+        assert policies_of(pod["metadata"]["labels"]["app"]), pod["metadata"]
+
+
+def test_both_ends_of_every_way_allow_it():
+    apps = {pod["metadata"]["labels"]["app"] for pod in PODS}
+    goes = {(app, *to) for app in apps for spec in policies_of(app) for to in apps_in(spec.get("egress", []), "to")}
+    comes = {
+        (who, app, port)
+        for app in apps
+        for spec in policies_of(app)
+        for who, port in apps_in(spec.get("ingress", []), "from")
+    }
+    assert goes == comes
+    assert ("receiver", "prefect", 4200) in goes
+    assert {to for who, to, _ in goes if who == "receiver"} == {"prefect"}
+    assert {who for who, to, _ in goes if to == "service"} == {"labelwright-run"}
+
+
+def test_only_runs_and_the_worker_reach_other_hosts_than_postgres():
+    assert outside_of("labelwright-run") == {5432, 80, 443}
+    assert outside_of("worker") == {443, 6443}
+    for app in ("prefect", "prefect-services", "service", "receiver", "ledger"):
+        assert outside_of(app) == {5432}, app
+    assert outside_of("redis") == set()
+    for app in ("labelwright-run", "worker"):  # a run that is told to fetch an address must not fetch credentials
+        rules = [rule for spec in policies_of(app) for rule in spec["egress"]]
+        wide = [rule for rule in rules if {"protocol": "TCP", "port": 443} in rule["ports"]]
+        assert wide
+        for peer in (peer for rule in wide for peer in rule["to"]):
+            assert {"169.254.0.0/16", "168.63.129.16/32"} <= set(peer["ipBlock"]["except"])

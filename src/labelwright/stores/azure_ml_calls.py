@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,17 +110,19 @@ class Calls:
         }
         program = Path(__file__).with_name(_PROGRAMS[self.engine])
         remember(*(str(one[name]) for one in questions for name in ("account_key", "sas") if one.get(name)))
-        asked = json.dumps({"workspace": workspace, "calls": list(questions)})
         try:
-            done = subprocess.run(
-                [self.python, str(program)],
-                input=asked,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                timeout=self.settings.deadline,
-                check=False,
-            )
+            # A program that is killed at its deadline removes no temporary folder, so its folder is in one of ours.
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+                asked = {"workspace": workspace, "calls": list(questions), "scratch": scratch}
+                done = subprocess.run(
+                    [self.python, str(program)],
+                    input=json.dumps(asked),
+                    capture_output=True,
+                    text=True,
+                    encoding="utf-8",
+                    timeout=self.settings.deadline,
+                    check=False,
+                )
         except subprocess.TimeoutExpired as late:
             words, status = f"it took more than {self.settings.deadline:g} seconds", _last_status(late.stderr)
             raise PlatformUnavailable(AZURE_ML, verb, status=status, words=words, advice="Try again.") from None

@@ -233,7 +233,7 @@ def main() -> None:
     # The SDK keeps what it learns of a workspace in the home folder, for everybody and for good.
     os.environ.setdefault("AZURE_CONFIG_DIR", str(Path.home() / ".azure"))
     os.environ["AZUREML_CURRENT_CLOUD"] = asked["workspace"]["cloud"]
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(dir=asked["scratch"]) as home:
         os.environ["HOME"] = home
         for last in (False, True):
             told: Json = {}

@@ -230,19 +230,31 @@ def _locked(home: Path) -> Iterator[None]:
         yield  # closing the file gives the lock back
 
 
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """On a full disk or after Ctrl+C a half-written folder only takes room."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _write_version(files: Path, target: Path, *, name: str, content_hash: str, receipt: Mapping[str, Any]) -> None:
     """The version appears by one rename. Raises ContentMismatch when the files have another hash."""
     home = target.parent
     incoming = home / f"{_INCOMING}{os.getpid()}"
-    copied = _copy(files, incoming)
-    if hash_of_files(copied) != content_hash:
-        shutil.rmtree(incoming)
-        raise ContentMismatch(f"the files of '{name}' are not those that were checked: write them again, then register")
-    registered: dict[str, str | int] = {"name": name, "version": int(target.name[1:]), "content_hash": content_hash}
-    _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
-    for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
-        _sync(folder)
-    incoming.rename(target)
+    with _removed_on_failure(incoming):
+        copied = _copy(files, incoming)
+        if hash_of_files(copied) != content_hash:
+            raise ContentMismatch(
+                f"the files of '{name}' are not those that were checked: write them again, then register"
+            )
+        registered: dict[str, str | int] = {"name": name, "version": int(target.name[1:]), "content_hash": content_hash}
+        _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
+        for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
+            _sync(folder)
+        incoming.rename(target)
     _sync(home)
 
 

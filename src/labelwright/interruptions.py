@@ -1,0 +1,107 @@
+"""Signals that end the program: SIGINT, SIGTERM and SIGHUP become exceptions, so that every cleanup runs.
+
+Imports the standard library only: it is loaded before anything that takes time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+
+TYPE_CHECKING = False  # typing itself takes milliseconds, in which Ctrl+C would show a traceback
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+received: signal.Signals | None = None
+"""The first signal that this process was told to end by; None while there was none."""
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_threads_hang = False
+_CLEANUP = 10.0
+"""Seconds that the cleanup of a process that was broken off may take."""
+
+_REDELIVERY = 0.05
+"""Seconds until an interrupt that Python swallowed is raised again."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: handled by everything that handles Ctrl+C."""
+
+
+def listen() -> None:
+    """Raise KeyboardInterrupt or Terminated in the main thread when a signal asks the program to end.
+
+    A signal that the parent told us to ignore (nohup, the background of a script) stays ignored.
+    """
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    sys.unraisablehook = _raise_again
+
+
+def hang_up_as_terminate() -> None:
+    """For servers: uvicorn ends in order on SIGINT and SIGTERM, and knows nothing of SIGHUP."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is _interrupt:
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def end(code: int) -> NoReturn:
+    """End the process with that code; everything is done and printed.
+
+    From now on a signal ends it at once and without a word. A process that a signal broke off does not wait for its
+    threads: they may be in the middle of a request.
+    """
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        os._exit(code or 128 + number)
+
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
+    if received is None and not _threads_hang:
+        sys.exit(code)
+    import threading
+
+    from labelwright import processes
+
+    # Temporary folders, connections; a handler that hangs too is left to itself.
+    cleanup = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+    cleanup.start()
+    cleanup.join(_CLEANUP)
+    processes.kill_all()
+    with suppress(Exception):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def wait_for_no_thread() -> None:
+    """A thread of this process hangs in a call: `end` must not wait for it."""
+    global _threads_hang  # noqa: PLW0603 - as `received`
+    _threads_hang = True
+
+
+def exit_code() -> int | None:
+    """128 and the number of the signal that came, as shells report it; None when none came."""
+    return None if received is None else 128 + received
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    global received  # noqa: PLW0603 - a signal reaches the process, not an object
+    received = received or signal.Signals(number)
+    raise (KeyboardInterrupt if number == signal.SIGINT else Terminated)
+
+
+def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Python prints and forgets what is raised in destructors and callbacks of imports; an interrupt is not lost so."""
+    if received is None or not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    import threading
+
+    again = threading.Timer(_REDELIVERY, os.kill, (os.getpid(), received))
+    again.daemon = True
+    again.start()

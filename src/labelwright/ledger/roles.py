@@ -1,0 +1,67 @@
+"""Rights of database roles on a ledger in Postgres: whoever owns the tables grants the others what their work needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Connection, inspect, text
+
+from . import tables as t
+from .database import Database
+from .errors import LedgerError
+
+_READ_ONLY = {t.facts.name}
+"""The version of the tables: whoever may change it makes the tables."""
+
+
+def prepare(url: str, worker: str | None = None, receiver: str | None = None) -> list[str]:
+    """Make the ledger's tables or bring them up to date, and grant the roles of workers and receiver their rights.
+
+    Answers what was granted, in words. Safe to repeat. Raises LedgerError.
+    """
+    database = Database(url)
+    try:
+        roles = {name: role for name, role in (("worker", worker), ("receiver", receiver)) if role}
+        if not roles:
+            return []
+        if database.engine.dialect.name != "postgresql":
+            raise LedgerError("only a ledger in Postgres has roles: leave --worker and --receiver out")
+        with database.write() as connection:
+            _refuse_unknown(connection, roles.values())
+            for name, role in roles.items():
+                statements = _for_worker(connection, role) if name == "worker" else _for_receiver(connection, role)
+                for statement in statements:
+                    connection.execute(text(statement))
+        return [f"{role} has the rights of a {name}" for name, role in roles.items()]
+    finally:
+        database.close()
+
+
+def _refuse_unknown(connection: Connection, roles: Iterable[str]) -> None:
+    for role in roles:
+        if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
+            raise LedgerError(f"the ledger's server knows no role '{role}': make it first, see docs/operating.md")
+
+
+def _for_worker(connection: Connection, role: str) -> Iterator[str]:
+    quoted = _quoted(connection, role)
+    yield f"GRANT USAGE ON SCHEMA public TO {quoted}"
+    for table in t.metadata.sorted_tables:
+        rights = "SELECT" if table.name in _READ_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+        yield f"GRANT {rights} ON {table.name} TO {quoted}"
+    for sequence in inspect(connection).get_sequence_names():
+        yield f"GRANT USAGE ON SEQUENCE {_quoted(connection, sequence)} TO {quoted}"
+
+
+def _for_receiver(connection: Connection, role: str) -> Iterator[str]:
+    """It writes down what came, reads what was not sent on yet, marks what was, and forgets old letters."""
+    quoted = _quoted(connection, role)
+    yield f"GRANT USAGE ON SCHEMA public TO {quoted}"
+    yield f"GRANT SELECT ON {t.facts.name} TO {quoted}"
+    yield f"GRANT SELECT, INSERT, DELETE, UPDATE ({t.inbox.c.emitted_at.name}) ON {t.inbox.name} TO {quoted}"
+    sequence = connection.scalar(text(f"SELECT pg_get_serial_sequence('{t.inbox.name}', '{t.inbox.c.number.name}')"))
+    yield f"GRANT USAGE ON SEQUENCE {sequence} TO {quoted}"
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)

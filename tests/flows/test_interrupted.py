@@ -1,0 +1,53 @@
+"""A command that a signal ends in the middle of a task, while it waits for a platform."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labelwright.ledger import Ledger
+
+from .conftest import make_photos
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_in_the_middle_of_a_task_is_a_sentence_and_says_how_to_go_on(tmp_path, prefect_server, number):
+    make_photos(tmp_path / "photos", 2)
+    file = tmp_path / "campaign.yaml"
+    file.write_text("title: river\nimages: {folder: photos}\nlabels: [boat]\nlabeler: a@b.c\n")
+    (tmp_path / "temporary").mkdir()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        silent.settimeout(120)
+        connection = "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__"
+        more = {
+            "LABELWRIGHT_HOME": str(tmp_path / "home"),
+            "TMPDIR": str(tmp_path / "temporary"),
+            f"{connection}URL": f"http://127.0.0.1:{silent.getsockname()[1]}/api/v1",
+            f"{connection}KEY": "key",
+            f"{connection}SECRET": "secret",
+        }
+        command = [sys.executable, "-m", "labelwright", "launch", str(file)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **more}
+        )
+        asked, _ = silent.accept()  # a task has asked the platform, which never answers
+        with asked:
+            process.send_signal(number)
+            out, errors = process.communicate(timeout=120)
+    assert (process.returncode, out) == (128 + number, ""), errors
+    words = "Interrupted." if number == signal.SIGINT else "Ended by SIGTERM before it was done."
+    assert errors.startswith(f"{words} Nothing is lost: run the same command again")
+    assert "labelwright status" in errors
+    assert errors.count("\n") == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
+    ledger = Ledger(f"sqlite:///{Path(more['LABELWRIGHT_HOME']) / 'ledger.db'}")
+    assert ledger.campaigns.get("river").title == "river"
+    ledger.close()
