@@ -233,7 +233,7 @@ def test_images_and_azure_keep_a_long_retry_after(value: str, seconds: float) ->
             with pytest.raises(PlatformUnavailable) as caught:
                 look()
             assert caught.value.retry_after == seconds
-            assert f"It asks to wait {seconds:.0f} seconds." in str(caught.value)
+            assert f"The server asks to wait {seconds:.0f} seconds (until " in str(caught.value)
 
 
 # Interrupted

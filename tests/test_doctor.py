@@ -173,7 +173,7 @@ def test_a_disk_that_is_nearly_full_is_told(monkeypatch):
         assert "Make room" in found.do
 
 
-@pytest.mark.parametrize(("schema", "level"), [("3", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
+@pytest.mark.parametrize(("schema", "level"), [("4", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
 def test_the_ledgers_version_is_read_and_left_as_it_is(tmp_path, schema, level):
     path = tmp_path / "home" / "ledger.db"
     path.parent.mkdir()

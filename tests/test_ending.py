@@ -159,7 +159,7 @@ def test_a_full_disk_is_told_in_a_sentence(folder, arguments):
     assert code in (1, 4)
     assert "labelwright: " in errors
     if arguments[0] in ("serve", "up", "run"):
-        assert f"the labeling service's database in {folder}/home/service" in errors
+        assert f"the labeling service cannot use its database {folder}/home/service" in errors
         assert "ledger" not in errors
 
 

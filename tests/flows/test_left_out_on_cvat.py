@@ -37,7 +37,6 @@ SHAPES: list[dict[str, Any]] = [
 COUNTS = {
     "shapes": {"crosses itself": 4, "cuboid": 2, "points": 2, "polyline": 2},
     "changed": {"cut to its image": 2},
-    "images": {},
 }
 
 

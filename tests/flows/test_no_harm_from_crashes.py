@@ -155,11 +155,13 @@ class Course:
             "campaigns": [_plain(one) for one in campaigns],
             "labels": [_plain(one) for one in objects],
             "events": [kind for _, kind in self.events()],
-            "files": {name: data for name, data in files.items() if not name.endswith("receipt.json")},
-            "receipts": {
-                name: _plain(json.loads(data)) for name, data in files.items() if name.endswith("receipt.json")
-            },
+            "files": {name: data for name, data in files.items() if not name.endswith(TIMED)},
+            "receipts": {name: _plain(json.loads(data)) for name, data in files.items() if name.endswith(TIMED)},
         }
+
+
+TIMED = ("receipt.json", "latest.json")
+"""Files of datasets that hold times."""
 
 
 def _changes(request: Request) -> bool:
@@ -168,7 +170,7 @@ def _changes(request: Request) -> bool:
 
 def _plain(told: dict[str, Any]) -> dict[str, Any]:
     """Without times and one-time secrets, which differ from run to run."""
-    volatile = ("date", "time", "dropbox_url", "access_token", "registered", "labels_csv_url")
+    volatile = ("date", "time", "dropbox_url", "access_token", "registered", "labels_csv_url", "serial")
     return {
         key: _plain(value) if isinstance(value, dict) else value
         for key, value in told.items()

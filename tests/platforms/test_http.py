@@ -242,7 +242,7 @@ def test_a_retry_after_beyond_the_patience_is_kept_and_told(status: int, value: 
         client(server.url, patience=60).call("look", "GET", "/x")
     assert len(server.requests) == 1
     assert caught.value.retry_after == pytest.approx(seconds, abs=1)
-    assert f"It asks to wait {seconds} seconds." in str(caught.value)
+    assert f"The server asks to wait {seconds} seconds (until " in str(caught.value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
