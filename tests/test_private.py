@@ -85,9 +85,14 @@ def test_a_home_that_cannot_be_closed_is_told_once_and_used(tmp_path, monkeypatc
     assert "chmod" in record.getMessage()
 
 
-def test_folders_above_that_were_missing_are_private_too(tmp_path):
+def test_folders_above_that_were_missing_are_as_the_umask_says(tmp_path):
+    """The demo's datasets are beside its home folder, and others may read them."""
+    plain = tmp_path / "plain" / "folder"
+    plain.mkdir(parents=True)
     private_folder(tmp_path / "a" / "b" / "c")
-    assert {mode for name, mode in modes(tmp_path).items() if name != "."} == {"700"}
+    found = modes(tmp_path)
+    assert found["a/b/c"] == "700"
+    assert {found["a"], found["a/b"]} == {found["plain"], found["plain/folder"]}
 
 
 def test_a_mode_that_is_narrower_already_stays(tmp_path):

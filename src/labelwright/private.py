@@ -14,15 +14,13 @@ _DATABASE_PARTS = ("", "-wal", "-shm", "-journal")
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder, and those above it that are missing, or take an existing one's rights for others away. What is
-    below it is closed with it.
+    """Make the folder, or take an existing one's rights for others away. What is below it is closed with it; folders
+    above it that are missing are made as the umask says, since datasets may be beside it.
 
     Where that is impossible (another's folder, a file system without modes) a warning says so, once.
     """
     if not folder.is_dir():
-        missing = [above for above in folder.parents if not above.exists()]
-        for above in reversed(missing):
-            above.mkdir(mode=0o700, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     _tighten(folder, 0o700)
     return folder
