@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 
 # Read when the tasks are imported: tests do not wait as long as platforms may need.
@@ -10,6 +11,11 @@ os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 for name in [name for name in os.environ if name.startswith("LABELWRIGHT_CONNECTIONS") or name == "PREFECT_API_URL"]:
     del os.environ[name]
+
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)
