@@ -156,23 +156,12 @@ def test_an_echo_of_the_login_shows_no_secret(kind: str, status: int, watch: Wat
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("kind", ["cvat", "scale"])
+@pytest.mark.parametrize("kind", ["cvat", "remo", "scale"])
 def test_an_echo_in_any_encoding_shows_no_secret(kind: str, encoding: str, watch: Watch) -> None:
     medias = ("application/json", "text/html", "text/plain")
     with fault_server(echo(403, medias[list(ENCODINGS).index(encoding) % 3], encoding)) as server:
         for work in works_of(adapter(kind, server.url)):
             watch.failing(work)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("kind", CONNECTIONS)
-def test_an_echo_of_any_status_in_any_encoding_and_medium_shows_no_secret(kind: str, status: int, watch: Watch) -> None:
-    for encoding in ENCODINGS:
-        for media in ("application/json", "text/html", "text/plain"):
-            with fault_server(echo(status, media, encoding)) as server:
-                for work in works_of(adapter(kind, server.url)):
-                    watch.failing(work)
 
 
 def logs_in_then(status: int) -> Callable[[Received, socket.socket], None]:
