@@ -118,3 +118,20 @@ def test_images_that_would_look_the_same_without_their_ending_are_sent_with_thei
     images = [image(1, "train/a.jpg"), image(2, "val/a.png"), image(3, "val/b.jpg")]
     source = CocoSource(write(images, [said(n, n) for n in (1, 2, 3)]), ["dog"])
     assert upload_names(source.images()) == {1: "train_a.jpg.jpg", 2: "val_a.png.png", 3: "b.jpg"}
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [0, 0, float("nan"), 0, 10, 10],
+        [0, 0, float("inf"), 0, 10, 10],
+        [0, 0, 1e300, 0, 10, 10],
+        [0, 0, 5, 0, 5],
+        {"size": [10, 20], "counts": [200]},
+    ],
+)
+def test_an_outline_that_cannot_be_is_left_out_and_the_objects_beside_it_stay(write, outline):
+    source = CocoSource(write([image(1)], [said(1, 1, segmentation=[outline]), said(2, 1)]), ["dog"])
+    found, left_out = source.objects(source.images()[0])
+    assert [one.id for one in found] == [2]
+    assert [text.startswith("annotation 1 of 000000000001.jpg: an outline of numbers") for text in left_out] == [True]
