@@ -49,6 +49,10 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
         words = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
         if words:
             table.add_row(LEFT_OUT.get(what, what), escape(words))
+    excluded = receipt.get("excluded", {}).get("by_state", {})
+    if excluded:
+        words = ", ".join(f"{number:,} {state}" for state, number in excluded.items())
+        table.add_row("images in no dataset", escape(words))
     out.print(table)
     files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for one in receipt.get("files", []):
