@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-from labelwright.domain import Annotation, Box, Image, LabeledImage, Size, State
+from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import ManifestEntry
 from labelwright.lineage import known_datasets, the_dataset
@@ -72,11 +72,13 @@ def make_campaign(home: Path, **export: Any) -> None:
         ledger.campaigns.move("river", state)
 
 
-def export(width: float) -> dict[str, str]:
-    """What the flow `export-campaign` does, task by task; `width` tells one set of labels from another."""
+def export(width: float, *gone: str) -> dict[str, str]:
+    """What the flow `export-campaign` does, task by task; `width` tells one set of labels from another, `gone` are
+    images that were deleted on the platform."""
     bench = Workbench("river")
     box = (Annotation("boat", Box(1, 1, 1 + width, 9)),)
-    spool_of(bench).put_page(1, [LabeledImage(name, Size(40, 30), box) for name in NAMES])
+    labeled = [LabeledImage(name, Size(40, 30), box) for name in NAMES if name not in gone]
+    spool_of(bench).put_page(1, labeled, excluded=[ExcludedImage(name, ImageState.GONE, "deleted") for name in gone])
     if bench.spec.export.store == "azure_ml":
         folder = kept_images.choose_image_folder.fn("river")
         if folder is not None:
@@ -186,6 +188,21 @@ def test_images_in_the_folder_that_are_gone_or_changed_are_told(home):
     assert deep["unchecked"] == []
 
 
+def test_an_image_that_is_in_no_dataset_need_not_lie_in_the_folder_any_more(home):
+    make_campaign(home, formats=["csv"])
+    export(10)
+    export(10, "c.jpg")
+    (home / "photos" / "c.jpg").unlink()
+    for deep in (False, True):
+        wrong = {name: [words.partition(" ")[0] for words in one["wrong"]] for name, one in verified(deep=deep).items()}
+        assert wrong == {
+            "river_images 1": ["c.jpg"],
+            "river_images 2": [],
+            "river_labels 1": ["c.jpg"],
+            "river_labels 2": [],
+        }
+
+
 def test_a_folder_of_datasets_that_was_moved_is_taken_up_where_it_is(home):
     make_campaign(home)
     export(10)
@@ -284,6 +301,22 @@ def _counting(brought: list[int]) -> Any:
         return keep(self, folder, items, source, **how)
 
     return counted
+
+
+@pytest.mark.azurite
+def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, container, monkeypatch):
+    first = export(10)
+    second = export(10, "c.jpg")
+    assert first != second
+    assert not any(one["wrong"] for one in verified(deep=True).values())
+    brought: list[int] = []
+    monkeypatch.setattr("labelwright.stores.azure_ml.AzureMlStore.keep_images", _counting(brought))
+    assert kept_images.choose_image_folder.fn("river") is None, "all are there"
+    assert export(10, "c.jpg") == second
+    assert brought == []
+    # On a machine that never read the labels the receipts alone say which images a version holds.
+    spool_of(Workbench("river")).keep_only([])
+    assert not any(one["wrong"] for one in verified().values())
 
 
 @pytest.mark.azurite
