@@ -100,6 +100,8 @@ def show_lineage(told: dict[str, Any], as_json: bool) -> None:
             "labeler": one["labeler"],
             "labels": "the delivery is not on this machine" if labels is None else counts,
         }
+        if one["excluded"]:
+            rows["labels"] = f"none: it is in no dataset since it is {one['excluded']}"
         for name, value in rows.items():
             table.add_row(name, escape(str(value)))
         for dataset in one["datasets"]:

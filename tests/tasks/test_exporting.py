@@ -14,15 +14,17 @@ from azure.storage.blob import ContainerClient
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import ManifestEntry
-from labelwright.lineage import known_datasets, the_dataset
+from labelwright.lineage import known_datasets, lineage, the_dataset
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
+from labelwright.printing_datasets import show_lineage
 from labelwright.running import verify_registered
-from labelwright.settings import forget_settings
+from labelwright.settings import forget_settings, settings
 from labelwright.spec import validate_spec
 from labelwright.stores import azure_ml_calls
 from labelwright.tasks import kept_images
 from labelwright.tasks.datasets import register_dataset, repair_dataset, verify_dataset
+from labelwright.tasks.excluded_images import report_excluded
 from labelwright.tasks.files import files_to_write, write_file
 from labelwright.tasks.labels import spool_of
 from labelwright.tasks.workbench import Workbench, the_ledger
@@ -317,6 +319,21 @@ def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, contain
     # On a machine that never read the labels the receipts alone say which images a version holds.
     spool_of(Workbench("river")).keep_only([])
     assert not any(one["wrong"] for one in verified().values())
+
+
+def test_the_lineage_of_a_deleted_image_names_no_dataset_that_lacks_it(home, capsys):
+    make_campaign(home, formats=["csv"])
+    export(10)
+    export(10, "c.jpg")
+    report_excluded(Workbench("river"), {"c.jpg": ExcludedImage("c.jpg", ImageState.GONE, "deleted")})
+    digests = {name: hashlib.sha256(name.encode() * 100).hexdigest() for name in NAMES}
+    (gone,) = lineage(the_ledger(), settings(), digests["c.jpg"])["found"]
+    assert (gone["excluded"], gone["labels"]) == ("gone from the platform: deleted", None)
+    assert [(one["name"], one["version"]) for one in gone["datasets"]] == [("river_images", "1"), ("river_labels", "1")]
+    show_lineage({"found": [gone]}, as_json=False)
+    assert "nothing here" not in capsys.readouterr().out
+    (there,) = lineage(the_ledger(), settings(), digests["a.jpg"])["found"]
+    assert (there["excluded"], there["labels"], len(there["datasets"])) == ("", {"boat": 1}, 4)
 
 
 @pytest.mark.azurite
