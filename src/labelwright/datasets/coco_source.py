@@ -31,6 +31,8 @@ class CocoObject:
     crowd: bool
     cut: bool = False
     """Whether an outline reached beyond the image, by more than a rounding, and was cut to it."""
+    box_cut: bool = False
+    """The same of the box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class CocoSource:
             outlines=tuple(tuple(part) for part in parts),
             crowd=bool(one.get("iscrowd")),
             cut=cut,
+            box_cut=bool(one.get("bbox")) and not nearly_inside(box_of(one["bbox"]), image.size),
         )
 
     def _box(self, one: dict[str, Any], size: Size) -> Box:
