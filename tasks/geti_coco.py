@@ -129,7 +129,8 @@ def check_coco_project(connection: str, project: str, job: CocoJob, left_out: li
 def _changes(image: CocoImage, objects: list[CocoObject], kind: str) -> list[str]:
     """What is not in the project as the file has it: Geti has one outline an object, and nothing beyond an image."""
     if kind == "detection":
-        return []
+        cut = [item.id for item in objects if item.box_cut]
+        return [f"annotation {number} of {image.file} reaches beyond its image and was cut to it" for number in cut]
     told = []
     for item in objects:
         name, parts = f"annotation {item.id} of {image.file}", len(item.outlines)

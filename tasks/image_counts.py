@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
-from labelwright.domain import LABELED, OPEN, ImageState
+from labelwright.domain import LABELED, OPEN, ImageState, State
 from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED, LISTED
 from labelwright.platforms.protocol import Platform, RemoteCampaign, ResendsImages
@@ -35,7 +35,9 @@ def with_deleted_images(
     if before.get(GONE) != found.gone + lacking:
         gone = deleted_on_the_platform(record, platform)
         lacking = len(gone)
-        if lacking and not found.gone:
+        # Of an exported campaign they are kept when its labels are read anew: a look that breaks off before it says so
+        # would hide them from the next one.
+        if lacking and not found.gone and record.state is not State.EXPORTED:
             listed = [(one.name, one.detail) for one in gone]
             the_ledger().image_states.record(record.title, {GONE: listed}, only=[GONE])
     return replace(found, done=found.done + lacking, total=found.total + lacking, gone=found.gone + lacking)

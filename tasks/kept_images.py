@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from prefect import task
 
@@ -50,18 +50,19 @@ def choose_image_folder(title: str) -> str | None:
     """
     bench = Workbench(title)
     keeper = _the_keeper(bench)
-    folder = keeper.image_folder(title, digest_of_images(bench))
+    images = ManifestImages(bench, excluded_names(bench))
+    folder = keeper.image_folder(title, digest_of_images(images))
     effects = bench.ledger.effects
     known = effects.find(title, STEP, _where(bench))
     if known is not None and known.outcome not in (None, folder):  # the platform dropped an image since
         effects.forget(title, STEP, _where(bench))
         known = None
     marked = keeper.has_images(folder)
-    found = keeper.compare_images(folder, ManifestImages(bench))
+    found = keeper.compare_images(folder, images)
     _refuse_surplus(folder, [one.name for one in found if one.finding is Finding.SURPLUS])
     if not found:
         if not marked:
-            keeper.seal_images(folder, ManifestImages(bench))
+            keeper.seal_images(folder, images)
         effects.forget(title, REPAIR, _where(bench))
         effects.intend(title, STEP, _where(bench))
         if known is None or known.done_at is None:
@@ -77,13 +78,14 @@ def choose_image_folder(title: str) -> str | None:
 
 
 class ManifestImages:
-    """The images of the campaign's manifest; may be gone through again and again."""
+    """Images of the campaign's manifest that are not `excluded`; may be gone through again and again."""
 
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
+    def __init__(self, bench: Workbench, excluded: Collection[str]) -> None:
+        self._bench, self._excluded = bench, excluded
 
     def __iter__(self) -> Iterator[Image]:
-        return (entry.image for entry in self._bench.ledger.manifests.entries(self._bench.title))
+        entries = self._bench.ledger.manifests.entries(self._bench.title)
+        return (entry.image for entry in entries if entry.image.name not in self._excluded)
 
 
 def _refuse_surplus(folder: str, names: list[str]) -> None:
@@ -123,9 +125,7 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
 def seal_images(title: str, folder: str) -> None:
     """Compare what the store's folder holds, sizes and MD5s, with the manifest."""
     bench = Workbench(title)
-    excluded = excluded_names(bench)
-    images = (one.image for one in bench.ledger.manifests.entries(title) if one.image.name not in excluded)
-    wrong = _the_keeper(bench).seal_images(folder, images)
+    wrong = _the_keeper(bench).seal_images(folder, ManifestImages(bench, excluded_names(bench)))
     if wrong:
         forget_batches(bench)
         words = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
@@ -163,13 +163,11 @@ def kept_url(bench: Workbench) -> Callable[[str], str] | None:
     return lambda name: keeper.image_url(folder, name)
 
 
-def digest_of_images(bench: Workbench) -> str:
+def digest_of_images(images: Iterable[Image]) -> str:
     """SHA-256 over the sorted names and hashes of the images that come into the dataset."""
-    together, excluded = hashlib.sha256(), excluded_names(bench)
-    for entry in bench.ledger.manifests.entries(bench.title):
-        if entry.image.name in excluded:
-            continue
-        together.update(f"{entry.image.sha256}  {entry.image.name}\n".encode())
+    together = hashlib.sha256()
+    for image in images:
+        together.update(f"{image.sha256}  {image.name}\n".encode())
     return together.hexdigest()
 
 

@@ -12,13 +12,16 @@ from labelwright.datasets.gate import check
 from labelwright.datasets.left_out_csv import COLUMNS, LEFT_OUT_CSV, left_out_rows, write_left_out
 from labelwright.datasets.records import StockedImage
 from labelwright.datasets.spool import Spool, SpooledLabels
-from labelwright.domain import LeftOutCounts
+from labelwright.domain import LeftOutCounts, State
 from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
+from .attention import ask_for_attention
 from .campaign_images import with_our_names
+from .campaigns import NotLabeledYet
 from .excluded_images import keep_deleted_images, report_excluded, spool_in
 from .kept_images import kept_url
+from .repairs import begin_repair, gone_from, reason_for
 from .reporting import log, publish_progress, publish_table
 from .retrying import ANEW, RETRIED
 from .workbench import Workbench
@@ -109,10 +112,17 @@ def check_labels(title: str) -> None:
     """Every image once or excluded with a reason, every shape in its image, every label in the schema, counts as the
     platform's.
 
-    Raises GateRefused with what is wrong, where, and what to do.
+    Raises GateRefused with what is wrong, where, and what to do; NotLabeledYet when a task that held images was deleted
+    on the platform before the export.
     """
     bench = Workbench(title)
     found = bench.platform.read_campaign(bench.remote_id)
+    lost = gone_from(bench.record, found)
+    if lost:  # they are sent again: a dataset without them would look whole
+        begin_repair(title, lost, bench.record.images or 0)
+        reason = reason_for(bench.record, bench.platform.name, lost)
+        ask_for_attention.fn(title, reason, State.UPLOADING)
+        raise NotLabeledYet(f"'{title}' needs attention: {reason}")
     labels = delivered(bench)
     report_excluded(bench, labels.excluded())
     # Of an image that was deleted without a trace the platform's counts know nothing: they lack it.

@@ -62,11 +62,13 @@ def refuse_changed_labels(spec: CampaignSpec, there: PlatformLabels | None) -> N
 
 
 def missing_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
-    """Labels of the schema that the platform lacks, and attributes, in words. Case and blanks make no difference."""
-    names = {_folded(name): name for name in there.names}
+    """Labels of the schema that the platform lacks, and attributes, in words. Case and blanks make no difference, but
+    a label of the platform stands for one of the schema alone."""
+    exact = set(there.names) & set(schema.names)
+    names = {_folded(name): name for name in there.names if name not in exact}
     missing = []
     for label in schema:
-        name = names.get(_folded(label.name))
+        name = label.name if label.name in exact else names.pop(_folded(label.name), None)
         if name is None:
             missing.append(f"label '{label.name}'")
         elif there.attributes is not None:
@@ -78,8 +80,9 @@ def missing_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
 
 def added_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
     """Labels of the platform that the schema does not have."""
-    ours = {_folded(label.name) for label in schema}
-    return [name for name in there.names if _folded(name) not in ours]
+    exact = set(there.names) & set(schema.names)
+    ours = {_folded(label.name) for label in schema if label.name not in exact}
+    return [name for name in there.names if name not in exact and _folded(name) not in ours]
 
 
 def _folded(name: str) -> str:

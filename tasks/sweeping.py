@@ -76,9 +76,13 @@ def publish_overview(troubles: dict[str, str]) -> None:
     records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
     left_out = ledger.left_out.of_many([record.title for record in records])
+    states = ledger.image_states.counts([record.title for record in records])
     rows = [
         _row(record, outlook_of(record, histories.get(record.title, []), moment), troubles)
-        | {"left out": left_out[record.title].short() if record.title in left_out else ""}
+        | {
+            "left out": left_out[record.title].short() if record.title in left_out else "",
+            "images not labeled": ", ".join(f"{n:,} {state}" for state, n in states.get(record.title, {}).items()),
+        }
         for record in records
     ]
     publish_table("all", "campaigns", rows, "Campaigns")

@@ -7,8 +7,9 @@ elsewhere (on the platform, in the user's folder, in a container) as far as thei
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetGone, DatasetStore, KeepsImages, ReceiptDamaged
 
 from .datasets import as_registered
+from .excluded_images import excluded_names
 from .kept_images import ManifestImages, digest_of_images
 from .stores import store_that_holds
 from .workbench import Workbench
@@ -54,7 +56,7 @@ class Verifier:
 
     def __init__(self, *, deep: bool = False) -> None:
         self._deep = deep
-        self._images: dict[tuple[str, str], Verified] = {}
+        self._images: dict[tuple[str, str, frozenset[str]], Verified] = {}
 
     def verify(self, bench: Workbench, row: Mapping[str, Any]) -> Verified:
         """A version as `Campaigns.datasets` lists it. Raises PlatformError and SettingsError when the store cannot be
@@ -76,27 +78,30 @@ class Verifier:
         return Verified([*wrong, *pointer, *images.wrong], images.unchecked, " ".join(repair))
 
     def _verify_images(self, bench: Workbench, store: DatasetStore, row: Mapping[str, Any]) -> Verified:
+        receipt = None
+        with suppress(DatasetGone, ReceiptDamaged):
+            receipt = store.receipt(as_registered(row))
+        excluded = _excluded_by(receipt or {}, bench)
         if not isinstance(store, KeepsImages):
-            key = (bench.title, "")
+            key = (bench.title, "", excluded)
             if key not in self._images:
-                self._images[key] = images_elsewhere(bench, deep=self._deep)
+                self._images[key] = images_elsewhere(bench, deep=self._deep, excluded=excluded)
             return self._images[key]
-        try:
-            folder = str(store.receipt(as_registered(row)).get("image_folder") or "")
-        except (DatasetGone, ReceiptDamaged):
+        if receipt is None:
             return Verified(unchecked=["the images: the receipt that says where they are cannot be read"])
+        folder = str(receipt.get("image_folder") or "")
         if not folder:
             return Verified(
                 unchecked=["the images: the receipt does not say where they are, the one of the images does"]
             )
-        key = (bench.title, folder)
+        key = (bench.title, folder, excluded)
         if key not in self._images:
-            self._images[key] = self._verify_kept(bench, store, folder)
+            self._images[key] = self._verify_kept(bench, store, folder, ManifestImages(bench, excluded))
         return self._images[key]
 
-    def _verify_kept(self, bench: Workbench, store: KeepsImages, folder: str) -> Verified:
-        whole = digest_of_images(bench) == folder.rpartition("/")[2]
-        found = store.compare_images(folder, ManifestImages(bench), deep=self._deep)
+    def _verify_kept(self, bench: Workbench, store: KeepsImages, folder: str, images: ManifestImages) -> Verified:
+        whole = digest_of_images(images) == folder.rpartition("/")[2]
+        found = store.compare_images(folder, images, deep=self._deep)
         wrong = [f"{one.name} {one.reason}" for one in found if whole or one.finding is not Finding.SURPLUS]
         unchecked = []
         if not whole:
@@ -108,6 +113,14 @@ class Verifier:
             f"labelwright export '{bench.title}' sends the images again from where they came from." if wrong else ""
         )
         return Verified(wrong, unchecked, repair)
+
+
+def _excluded_by(receipt: Mapping[str, Any], bench: Workbench) -> frozenset[str]:
+    """Names of the campaign's images that are not in a version, by its receipt. That lists the first of them: of more,
+    those are added that were excluded when the labels were read last."""
+    said = receipt.get("excluded") or {}
+    names = frozenset(str(one["image"]) for one in said.get("images", ()))
+    return names if said.get("count", 0) <= len(names) else names | excluded_names(bench)
 
 
 def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
@@ -125,21 +138,26 @@ def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
 # --- images that are not the store's
 
 
-def images_elsewhere(bench: Workbench, *, deep: bool) -> Verified:
-    """The images of a campaign where they lie: on a platform that serves them, else where they came from."""
+def images_elsewhere(bench: Workbench, *, deep: bool, excluded: Collection[str] = ()) -> Verified:
+    """The images of a campaign where they lie: on a platform that serves them, else where they came from. Those that
+    are `excluded` (names) are in no dataset, so nobody needs them."""
     try:
         platform = bench.platform
         if isinstance(platform, ServesImages) and isinstance(platform, KeepsImageSets):
-            return _on_platform(bench, platform, deep)
-        return _at_source(bench, deep)
+            return _on_platform(bench, platform, deep, excluded)
+        return _at_source(bench, deep, excluded)
     except (PlatformError, SourceError, ValueError) as error:
         return Verified(unchecked=[f"the images: {error}"])
 
 
-def _on_platform(bench: Workbench, platform: KeepsImageSets, deep: bool) -> Verified:
+def _entries(bench: Workbench, excluded: Collection[str]) -> Iterator[ManifestEntry]:
+    return (entry for entry in bench.ledger.manifests.entries(bench.title) if entry.image.name not in excluded)
+
+
+def _on_platform(bench: Workbench, platform: KeepsImageSets, deep: bool, excluded: Collection[str]) -> Verified:
     there = {image.id: image for image in platform.list_images(bench.image_set)}
     wrong, sound = [], []
-    for entry in bench.ledger.manifests.entries(bench.title):
+    for entry in _entries(bench, excluded):
         image = there.get(entry.remote_id or "")
         if image is None:
             wrong.append(f"{entry.image.name} is no longer on the platform")
@@ -158,16 +176,16 @@ def _on_platform(bench: Workbench, platform: KeepsImageSets, deep: bool) -> Veri
     return Verified(wrong, unchecked, repair)
 
 
-def _at_source(bench: Workbench, deep: bool) -> Verified:
+def _at_source(bench: Workbench, deep: bool, excluded: Collection[str]) -> Verified:
     images = bench.spec.images
     if deep:
-        wrong = _wrong_bytes(bench.ledger.manifests.entries(bench.title), lambda entry: _read(bench, entry), bench)
+        wrong = _wrong_bytes(_entries(bench, excluded), lambda entry: _read(bench, entry), bench)
         return Verified(wrong, [], _BY_HAND if wrong else "")
     if images.urls or images.manifest:
         return Verified(unchecked=["the images: they are at addresses of their own; --deep reads them"])
     there = {one.location: one for one in bench.source.find() if isinstance(one, Found)}
     wrong, touched = [], 0
-    for entry in bench.ledger.manifests.entries(bench.title):
+    for entry in _entries(bench, excluded):
         found = there.get(entry.location)
         if found is None:
             wrong.append(f"{entry.image.name} is gone: {entry.location}")

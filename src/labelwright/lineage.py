@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from labelwright.datasets.titles import file_stem
+from labelwright.domain import ImageState, State
 from labelwright.domain.spreadsheets import undefuse
 from labelwright.failures import CannotRun
 from labelwright.ledger import Ledger
@@ -53,6 +55,10 @@ def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     for title, entry in ledger.manifests.with_sha256(digits):
         record = ledger.campaigns.get(title)
+        excluded = _excluded(ledger, settings, title, entry.image.name)
+        held = [one for one in ledger.campaigns.datasets(title) if _holds(one, entry.image.name)]
+        if excluded and record.state is State.EXPORTED:
+            held = [one for one in held if not one["newest"]]
         found.append(
             {
                 "sha256": entry.image.sha256,
@@ -66,16 +72,35 @@ def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
                 "platform_image_set_id": record.image_set,
                 "platform_image_id": entry.remote_id,
                 "labeler": record.spec["labeler"],
-                "labels": _labels(settings, title, entry.image.name),
-                "datasets": [
-                    {key: one[key] for key in ("name", "version", "newest", "location")}
-                    for one in ledger.campaigns.datasets(title)
-                ],
+                "excluded": excluded,
+                "labels": None if excluded else _labels(settings, title, entry.image.name),
+                "datasets": [{key: one[key] for key in ("name", "version", "newest", "location")} for one in held],
             }
         )
     if not found:
         raise CannotRun(f"no campaign of this ledger has an image whose SHA-256 begins with {digits}")
     return {"sha256": digits, "found": found}
+
+
+def _excluded(ledger: Ledger, settings: Settings, title: str, name: str) -> str:
+    """Why the image is in no dataset: it was skipped, rejected or deleted. Empty when it is in one."""
+    states = (ImageState.SKIPPED, ImageState.REJECTED, ImageState.GONE)
+    listed = ledger.image_states.images(title)
+    known = [(one, state.value, reason) for state in states for one, reason in listed.get(state.value, ())]
+    path = settings.campaign_folder(file_stem(title)) / "excluded.csv"
+    if path.is_file():  # the ledger has the first thousand of each state
+        with path.open(encoding="utf-8", newline="") as file:
+            known += [(undefuse(row["image"]), row["state"], undefuse(row["reason"])) for row in csv.DictReader(file)]
+    return next((f"{state}: {reason}" if reason else state for one, state, reason in known if one == name), "")
+
+
+def _holds(dataset: Mapping[str, Any], name: str) -> bool:
+    """Whether the image is in a version: false when its receipt can be read here and lists the image as excluded."""
+    try:
+        receipt = json.loads((Path(dataset["location"]) / "receipt.json").read_text(encoding="utf-8"))
+        return all(one["image"] != name for one in receipt["excluded"]["images"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
 
 
 def _labels(settings: Settings, title: str, name: str) -> dict[str, int] | None:

@@ -49,6 +49,10 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
         words = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
         if words:
             table.add_row(LEFT_OUT.get(what, what), escape(words))
+    excluded = receipt.get("excluded", {}).get("by_state", {})
+    if excluded:
+        words = ", ".join(f"{number:,} {state}" for state, number in excluded.items())
+        table.add_row("images in no dataset", escape(words))
     out.print(table)
     files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for one in receipt.get("files", []):
@@ -96,6 +100,8 @@ def show_lineage(told: dict[str, Any], as_json: bool) -> None:
             "labeler": one["labeler"],
             "labels": "the delivery is not on this machine" if labels is None else counts,
         }
+        if one["excluded"]:
+            rows["labels"] = f"none: it is in no dataset since it is {one['excluded']}"
         for name, value in rows.items():
             table.add_row(name, escape(str(value)))
         for dataset in one["datasets"]:

@@ -7,6 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from labelwright.datasets.coco_source import CocoRefused, CocoSource, image_files, upload_names
+from labelwright.tasks.geti_coco import _changes
 
 RLE = {"counts": [105, 4, 6, 4, 81], "size": [10, 20]}
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 17, "name": "cat"}, {"id": 1, "name": "person"}]
@@ -118,3 +119,33 @@ def test_images_that_would_look_the_same_without_their_ending_are_sent_with_thei
     images = [image(1, "train/a.jpg"), image(2, "val/a.png"), image(3, "val/b.jpg")]
     source = CocoSource(write(images, [said(n, n) for n in (1, 2, 3)]), ["dog"])
     assert upload_names(source.images()) == {1: "train_a.jpg.jpg", 2: "val_a.png.png", 3: "b.jpg"}
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [0, 0, float("nan"), 0, 10, 10],
+        [0, 0, float("inf"), 0, 10, 10],
+        [0, 0, 1e300, 0, 10, 10],
+        [0, 0, 5, 0, 5],
+        {"size": [10, 20], "counts": [200]},
+    ],
+)
+def test_an_outline_that_cannot_be_is_left_out_and_the_objects_beside_it_stay(write, outline):
+    source = CocoSource(write([image(1)], [said(1, 1, segmentation=[outline]), said(2, 1)]), ["dog"])
+    found, left_out = source.objects(source.images()[0])
+    assert [one.id for one in found] == [2]
+    assert [text.startswith("annotation 1 of 000000000001.jpg: an outline of numbers") for text in left_out] == [True]
+
+
+def test_a_box_that_was_cut_to_its_image_is_listed_for_a_project_of_boxes(write):
+    boxes = [[18, 2, 5, 4], [19.5, 2, 1, 4], [2, 2, 5, 4]]
+    path = write([image(1)], [said(number, 1, bbox=box) for number, box in enumerate(boxes, 1)])
+    source = CocoSource(path, ["dog"])
+    (shown,) = source.images()
+    found, _ = source.objects(shown)
+    assert [one.box.corners for one in found] == [(18, 2, 20, 6), (19.5, 2, 20, 6), (2, 2, 7, 6)]
+    assert [one.box_cut for one in found] == [True, False, False]
+    assert _changes(shown, found, "detection") == [
+        "annotation 1 of 000000000001.jpg reaches beyond its image and was cut to it"
+    ]

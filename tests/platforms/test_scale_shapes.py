@@ -211,6 +211,7 @@ def test_annotations_may_lie_at_an_address() -> None:
         ({"type": "cuboid", "label": "boat"}, "type is 'cuboid'", "cuboid"),
         ({"type": "spline", "label": "boat"}, "type is 'spline'", "unknown type"),
         (a_box(width=0), "box is empty", "no area"),
+        (a_box(width=0, rotation=0.5), "box is empty", "no area"),
         (a_box(left=200), "outside the image", "outside its image"),
         (a_box(left=None), "left is null", "malformed"),
         (a_box(label=None), "label is null", "malformed"),

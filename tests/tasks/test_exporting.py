@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-from labelwright.domain import Annotation, Box, Image, LabeledImage, Size, State
+from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import ManifestEntry
-from labelwright.lineage import known_datasets, the_dataset
+from labelwright.lineage import known_datasets, lineage, the_dataset
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
+from labelwright.printing_datasets import show_lineage
 from labelwright.running import verify_registered
-from labelwright.settings import forget_settings
+from labelwright.settings import forget_settings, settings
 from labelwright.spec import validate_spec
 from labelwright.stores import azure_ml_calls
 from labelwright.tasks import kept_images
 from labelwright.tasks.datasets import register_dataset, repair_dataset, verify_dataset
+from labelwright.tasks.excluded_images import report_excluded
 from labelwright.tasks.files import files_to_write, write_file
 from labelwright.tasks.labels import spool_of
 from labelwright.tasks.workbench import Workbench, the_ledger
@@ -72,11 +74,13 @@ def make_campaign(home: Path, **export: Any) -> None:
         ledger.campaigns.move("river", state)
 
 
-def export(width: float) -> dict[str, str]:
-    """What the flow `export-campaign` does, task by task; `width` tells one set of labels from another."""
+def export(width: float, *gone: str) -> dict[str, str]:
+    """What the flow `export-campaign` does, task by task; `width` tells one set of labels from another, `gone` are
+    images that were deleted on the platform."""
     bench = Workbench("river")
     box = (Annotation("boat", Box(1, 1, 1 + width, 9)),)
-    spool_of(bench).put_page(1, [LabeledImage(name, Size(40, 30), box) for name in NAMES])
+    labeled = [LabeledImage(name, Size(40, 30), box) for name in NAMES if name not in gone]
+    spool_of(bench).put_page(1, labeled, excluded=[ExcludedImage(name, ImageState.GONE, "deleted") for name in gone])
     if bench.spec.export.store == "azure_ml":
         folder = kept_images.choose_image_folder.fn("river")
         if folder is not None:
@@ -186,6 +190,21 @@ def test_images_in_the_folder_that_are_gone_or_changed_are_told(home):
     assert deep["unchecked"] == []
 
 
+def test_an_image_that_is_in_no_dataset_need_not_lie_in_the_folder_any_more(home):
+    make_campaign(home, formats=["csv"])
+    export(10)
+    export(10, "c.jpg")
+    (home / "photos" / "c.jpg").unlink()
+    for deep in (False, True):
+        wrong = {name: [words.partition(" ")[0] for words in one["wrong"]] for name, one in verified(deep=deep).items()}
+        assert wrong == {
+            "river_images 1": ["c.jpg"],
+            "river_images 2": [],
+            "river_labels 1": ["c.jpg"],
+            "river_labels 2": [],
+        }
+
+
 def test_a_folder_of_datasets_that_was_moved_is_taken_up_where_it_is(home):
     make_campaign(home)
     export(10)
@@ -284,6 +303,37 @@ def _counting(brought: list[int]) -> Any:
         return keep(self, folder, items, source, **how)
 
     return counted
+
+
+@pytest.mark.azurite
+def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, container, monkeypatch):
+    first = export(10)
+    second = export(10, "c.jpg")
+    assert first != second
+    assert not any(one["wrong"] for one in verified(deep=True).values())
+    brought: list[int] = []
+    monkeypatch.setattr("labelwright.stores.azure_ml.AzureMlStore.keep_images", _counting(brought))
+    assert kept_images.choose_image_folder.fn("river") is None, "all are there"
+    assert export(10, "c.jpg") == second
+    assert brought == []
+    # On a machine that never read the labels the receipts alone say which images a version holds.
+    spool_of(Workbench("river")).keep_only([])
+    assert not any(one["wrong"] for one in verified().values())
+
+
+def test_the_lineage_of_a_deleted_image_names_no_dataset_that_lacks_it(home, capsys):
+    make_campaign(home, formats=["csv"])
+    export(10)
+    export(10, "c.jpg")
+    report_excluded(Workbench("river"), {"c.jpg": ExcludedImage("c.jpg", ImageState.GONE, "deleted")})
+    digests = {name: hashlib.sha256(name.encode() * 100).hexdigest() for name in NAMES}
+    (gone,) = lineage(the_ledger(), settings(), digests["c.jpg"])["found"]
+    assert (gone["excluded"], gone["labels"]) == ("gone from the platform: deleted", None)
+    assert [(one["name"], one["version"]) for one in gone["datasets"]] == [("river_images", "1"), ("river_labels", "1")]
+    show_lineage({"found": [gone]}, as_json=False)
+    assert "nothing here" not in capsys.readouterr().out
+    (there,) = lineage(the_ledger(), settings(), digests["a.jpg"])["found"]
+    assert (there["excluded"], there["labels"], len(there["datasets"])) == ("", {"boat": 1}, 4)
 
 
 @pytest.mark.azurite

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from labelwright import printing_campaigns
+from labelwright import printing_campaigns, printing_datasets
 from labelwright.domain import ExcludedImage, ImageState, LabeledImage, ShapeNotice, Size, State
 from labelwright.ledger import Ledger
 from labelwright.platforms.protocol import CampaignOrder, LabelsPage, RemoteState
@@ -130,8 +130,20 @@ def test_the_overview_in_prefect_has_a_column(ledger, monkeypatch):
     read()
     tables = []
     monkeypatch.setattr(sweeping, "publish_table", lambda title, name, rows, description: tables.append(rows))
+    ledger.image_states.record("river", {"skipped": [("3.jpg", "skipped by ann")]}, only=["skipped"])
     sweeping.publish_overview.fn({})
     assert tables[0][0]["left out"] == "3 shapes"
+    assert tables[0][0]["images not labeled"] == "1 skipped"
+
+
+def test_a_dataset_is_shown_with_what_its_receipt_counts(capsys):
+    dataset = dict.fromkeys(("name", "version", "location", "campaign", "content_hash", "newest_version"), "x")
+    excluded = {"count": 3, "by_state": {"gone from the platform": 1, "skipped": 2}, "images": []}
+    receipt = {"left_out": {"shapes": {"polyline": 2}, "changed": {}}, "excluded": excluded}
+    printing_datasets.show_receipt(dataset | {"newest": True}, receipt, as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "shapes left out 2 polyline" in shown
+    assert "images in no dataset 1 gone from the platform, 2 skipped" in shown
 
 
 def test_the_folder_of_the_details_is_the_campaigns(ledger):

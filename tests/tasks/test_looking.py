@@ -197,6 +197,9 @@ def complete(ledger: Ledger, store: Store, *, images: int = 2) -> Kept:
     return kept
 
 
+GONE = ImageState.GONE.value
+
+
 def states(ledger: Ledger) -> dict[str, int]:
     return ledger.image_states.counts().get("first", {})
 
@@ -276,7 +279,27 @@ def test_an_exported_campaign_that_lost_an_image_since_is_exported_anew_once(led
     assert ledger.campaigns.moves("first")[-1].why == "since its export: 1 gone from the platform"
     for state in (State.FINISHED, State.EXPORTED):
         ledger.campaigns.move("first", state)
+    # As the new export does, when it has read the labels.
+    ledger.image_states.record("first", {GONE: [("2.jpg", "deleted")]}, only=[GONE])
     assert look_at_some.fn(["first"]).states == {"first": "exported"}
+
+
+def test_a_look_that_breaks_off_does_not_hide_an_image_that_was_deleted_after_the_export(ledger, store, monkeypatch):
+    kept = complete(ledger, store)
+    for state in (State.COMPLETED, State.FINISHED, State.EXPORTED):
+        ledger.campaigns.move("first", state)
+    del kept.images["2"], kept.labels["2"]
+    move, moved = type(ledger.campaigns).move, []
+
+    def killed_once(self, *to):
+        moved.append(to)
+        if len(moved) == 1:
+            raise KeyError("the process ends here")
+        return move(self, *to)
+
+    monkeypatch.setattr(type(ledger.campaigns), "move", killed_once)
+    assert look_at_some.fn(["first"]).states == {}
+    assert look_at_some.fn(["first"]).states == {"first": "completed"}
 
 
 def test_a_label_that_is_gone_from_the_platform_is_told_while_labelers_are_at_work(ledger, store, monkeypatch):

@@ -36,6 +36,14 @@ def test_what_is_missing_and_what_was_added(names, attributes, missing, added):
     assert added_labels(SCHEMA, there) == added
 
 
+def test_labels_that_differ_in_case_alone_are_told_apart():
+    schema = LabelSchema((Label("car"), Label("Car"), Label("bus")))
+    assert missing_labels(schema, PlatformLabels(("car", "Car", "bus"))) == []
+    assert missing_labels(schema, PlatformLabels(("car", "bus"))) == ["label 'Car'"]
+    assert missing_labels(schema, PlatformLabels(("CAR", "bus"))) == ["label 'Car'"]
+    assert added_labels(schema, PlatformLabels(("car", "Car", "CAR", "bus"))) == ["CAR"]
+
+
 def spec(count: int = 2):
     document = {
         "title": "river",

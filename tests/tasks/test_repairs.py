@@ -14,6 +14,7 @@ from labelwright.settings import forget_settings
 from labelwright.spec import validate_spec
 from labelwright.tasks.campaign_images import list_missing_images
 from labelwright.tasks.campaigns import NotLabeledYet, refuse_unlabeled
+from labelwright.tasks.labels import check_labels
 from labelwright.tasks.looking import look_at_some, read_progress
 from labelwright.tasks.repairs import begin_repair, repairs_of
 from labelwright.tasks.showing import summary
@@ -104,6 +105,21 @@ def test_a_labeled_campaign_misses_images_too_and_is_not_finished(ledger: Ledger
     state = read_progress.fn("river")
     with pytest.raises(NotLabeledYet, match=r"needs attention: .*1 of 3 images are gone"):
         refuse_unlabeled("river", state)
+
+
+def test_an_export_of_a_finished_campaign_does_not_leave_out_what_was_lost_with_a_task(
+    ledger: Ledger, store: Store
+) -> None:
+    kept = store.campaigns["c1"]
+    kept.labels = dict.fromkeys(kept.images, ())
+    assert sweep() == "completed"
+    ledger.campaigns.move("river", State.FINISHED)
+    del kept.images["i1"], kept.labels["i1"]
+    with pytest.raises(NotLabeledYet, match=r"1 of 3 images are gone"):
+        check_labels.fn("river")
+    assert ledger.campaigns.get("river").state_before is State.UPLOADING
+    assert not activated(ledger)
+    assert ledger.image_states.counts() == {}
 
 
 def test_a_run_that_waits_for_labels_ends_when_images_are_gone(ledger: Ledger, store: Store) -> None:

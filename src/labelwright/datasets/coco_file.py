@@ -19,9 +19,16 @@ from typing import Any
 import numpy as np
 
 from labelwright.domain import Box, InvalidShape, Mask, Polygon, Size
+from labelwright.domain.planar import clip_ring, distinct
 
 ROUNDING = 1.0
 """Pixels that a shape may reach beyond its image without a word: models round."""
+
+FARTHEST = 1e15
+"""Pixels from the image. Beyond, doubles cannot tell neighbouring pixels apart."""
+
+_LONGEST = 1e7
+"""Pixels. pycocotools takes 80 bytes for each pixel of an outline, and crashes the process beyond some 100 million."""
 
 
 class CocoRefused(ValueError):
@@ -93,7 +100,10 @@ def segmented(segmentation: Any, size: Size) -> tuple[Polygon | Mask, bool]:
             polygon = Polygon(_corners(rings[0])).clamp(size)
             if isinstance(polygon, Polygon):
                 return polygon, not near
-    return _mask(_rasterized(rings, size)), not near
+    parts = [part for ring in rings for part in _bounded(ring, size)]
+    if not parts:
+        raise InvalidShape("it covers no pixel of its image")
+    return _mask(_rasterized(parts, size)), not near
 
 
 def ring_of(values: Any) -> list[float]:
@@ -120,18 +130,60 @@ def run_lengths(segmentation: Mapping[str, Any], size: Size) -> np.ndarray[Any, 
     said, counts = segmentation.get("size"), segmentation.get("counts")
     if said != [size.height, size.width]:
         raise InvalidShape(f"its run lengths are of {said} pixels (height, width), not {[size.height, size.width]}")
-    if isinstance(counts, list) and not (
-        all(isinstance(one, int) and one >= 0 for one in counts) and sum(counts) == size.width * size.height
-    ):
+    if isinstance(counts, str):
+        counts = _uncompressed(counts)
+    if not isinstance(counts, list):
+        raise InvalidShape("its run lengths cannot be read: they are neither a list nor a text")
+    # pycocotools leaves pixels behind the last run as they were in memory.
+    whole = all(isinstance(one, int) and one >= 0 for one in counts)
+    if not whole or sum(counts) != size.width * size.height:
         raise InvalidShape("its run lengths do not make up the image")
     try:
-        if isinstance(counts, list):
-            encoded = mask.frPyObjects(dict(segmentation), size.height, size.width)
-        else:
-            encoded = {"size": said, "counts": counts.encode() if isinstance(counts, str) else counts}
-        return np.asarray(mask.decode(encoded))
+        return np.asarray(mask.decode(mask.frPyObjects({"size": said, "counts": counts}, size.height, size.width)))
     except Exception as fault:  # noqa: BLE001 - pycocotools raises what its C code happens to
         raise InvalidShape(f"its run lengths cannot be read ({type(fault).__name__})") from None
+
+
+def _uncompressed(text: str) -> list[int]:
+    """The run lengths in COCO's compressed form: five bits a character, from the third on as differences to the last
+    but one. Raises InvalidShape for a text that breaks off."""
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise InvalidShape("its run lengths break off")
+    return counts
+
+
+def _bounded(ring: list[float], size: Size) -> list[list[float]]:
+    """The ring as it is; of one whose outline is too long for pycocotools, what lies in the image."""
+    if _is_short(ring):
+        return [ring]
+    if max(map(abs, ring)) > FARTHEST:
+        raise InvalidShape(f"a ring with a corner more than {FARTHEST:g} pixels from its image")
+    corners = distinct(zip(ring[::2], ring[1::2], strict=True))
+    try:
+        parts = [[value for corner in part for value in corner] for part in clip_ring(corners, size.width, size.height)]
+    except ValueError as fault:
+        raise InvalidShape(f"a ring that cannot be cut to its image: {fault}") from None
+    if not all(map(_is_short, parts)):
+        raise InvalidShape(f"a ring of more than {_LONGEST:,.0f} pixels' length")
+    return parts
+
+
+def _is_short(ring: list[float]) -> bool:
+    values = np.asarray(ring)
+    edges = np.abs(values.reshape(-1, 2) - np.roll(values.reshape(-1, 2), 1, axis=0))
+    return bool(np.abs(values).max() <= _LONGEST and edges.max(axis=1).sum() <= _LONGEST)
 
 
 def _rasterized(rings: Sequence[Sequence[float]], size: Size) -> np.ndarray[Any, Any]:

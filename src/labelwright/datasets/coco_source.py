@@ -15,7 +15,7 @@ from labelwright.domain import Box, InvalidShape, Size
 from labelwright.domain.geometry import bounds
 from labelwright.domain.planar import clip_ring, distinct
 
-from .coco_file import CocoFile, CocoRefused, box_of, nearly_inside, run_lengths
+from .coco_file import FARTHEST, CocoFile, CocoRefused, box_of, nearly_inside, run_lengths
 from .outlines import Loop, outlines
 
 
@@ -31,6 +31,8 @@ class CocoObject:
     crowd: bool
     cut: bool = False
     """Whether an outline reached beyond the image, by more than a rounding, and was cut to it."""
+    box_cut: bool = False
+    """The same of the box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class CocoSource:
             outlines=tuple(tuple(part) for part in parts),
             crowd=bool(one.get("iscrowd")),
             cut=cut,
+            box_cut=bool(one.get("bbox")) and not nearly_inside(box_of(one["bbox"]), image.size),
         )
 
     def _box(self, one: dict[str, Any], size: Size) -> Box:
@@ -116,6 +119,9 @@ class CocoSource:
 
 def _inside(flat: Sequence[float], size: Size) -> tuple[list[Loop], bool]:
     """What of a ring lies in the image, and whether it was cut; nothing when no area is left. Doubles are left out."""
+    pairs = isinstance(flat, list) and len(flat) % 2 == 0
+    if not pairs or not all(abs(float(value)) <= FARTHEST for value in flat):  # false for NaN
+        raise InvalidShape("an outline of numbers that are no pairs, or not within its image or near it")
     ring = distinct(zip(map(float, flat[::2]), map(float, flat[1::2]), strict=True))
     twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(ring, [*ring[1:], *ring[:1]], strict=True))
     if len(ring) < 3 or not twice:

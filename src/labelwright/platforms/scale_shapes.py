@@ -177,8 +177,9 @@ def _box(item: Fields) -> Shape:
     left, top = item.number("left"), item.number("top")
     width, height = item.number("width"), item.number("height")
     rotation = item.number("rotation") if item.has("rotation") else 0.0
+    upright = Box.from_xywh(left, top, width, height)  # one without an area is refused as such, turned or not
     if not rotation:
-        return Box.from_xywh(left, top, width, height)
+        return upright
     if item.has("vertices"):
         return _polygon(item)
     # left and top are those of the box before it was turned around its centre, clockwise as y points down.
