@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,7 +139,8 @@ def test_a_campaign_launched_by_an_earlier_version_goes_on(harness: CvatHarness)
     forget_marks(harness, job.campaign)
     task_of_a_colleague(harness, job.campaign, "colleague pilot 2026")
     assert_only_its_own(job, job.platform)
-    assert job.platform.find_campaign(job.campaign.title) is not None
+    ledger_of_before = remembering(harness, int(job.images[0].partition("/")[0]))
+    assert ledger_of_before.find_campaign(job.campaign.title) is not None
     fill(harness, job.platform, job.campaign.id, 5)
     now = job.platform.read_campaign(job.campaign.id)
     assert (now.done, now.total) == (3, 5), "its older tasks count beside those that are marked"
@@ -180,6 +182,36 @@ def test_a_project_of_the_same_name_with_tasks_of_others_is_not_taken(harness: C
     with pytest.raises(PlatformRefused, match=r"'colleague pilot 2026'.*another title.*option 'project'"):
         platform.create_campaign(order(title, harness=harness))
     assert len([task for task in harness.cvat.state.tasks.values() if task.project == number]) == 1
+
+
+@pytest.mark.parametrize("name", ["TITLE 001", "TITLE 002", "TITLE 2026", "TITLE 001.2"])
+def test_a_task_of_the_campaigns_name_that_was_in_a_shared_project_before_is_a_colleagues(
+    harness: CvatHarness, name: str
+) -> None:
+    platform, title = harness.platform(project=unique("shared")), unique("river")
+    other = platform.create_campaign(order(unique("other"), harness=harness))
+    theirs = task_of_a_colleague(harness, other, name.replace("TITLE", title))
+    assert platform.find_campaign(title) is None
+    made = platform.create_campaign(order(title, harness=harness))
+    assert (made.done, made.total) == (0, 0)
+    fill(harness, platform, made.id, 3)
+    assert platform.read_campaign(made.id).total == 3
+    assert {image.id.partition("/")[0] for image in platform.list_campaign_images(made.id)}.isdisjoint({str(theirs)})
+    platform.delete_campaign(made.id)
+    assert theirs in harness.cvat.state.tasks
+
+
+def test_a_project_of_the_same_name_with_a_task_of_the_campaigns_name_and_images_is_not_taken(
+    harness: CvatHarness,
+) -> None:
+    platform, title = harness.platform(), unique("campaign")
+    said = {"name": title, "labels": [{"name": "plastic"}, {"name": "wood"}]}
+    number = as_labeler(harness.cvat, "POST", "/api/projects", said, "requester")["id"]
+    theirs = SimpleNamespace(id=str(number))
+    task_of_a_colleague(harness, theirs, f"{title} 001")
+    assert platform.find_campaign(title) is None
+    with pytest.raises(PlatformRefused, match="holds tasks that are not the campaign's"):
+        platform.create_campaign(order(title, harness=harness))
 
 
 def test_deleting_a_campaign_leaves_a_colleagues_task_in_its_project(harness: CvatHarness) -> None:
