@@ -144,6 +144,34 @@ def test_store_and_ledger_that_disagree_about_the_newest_version_are_told_and_pu
     assert not any(one["wrong"] for one in verified().values())
 
 
+def lead_elsewhere(home: Path, target: str) -> None:
+    (home / "latest").unlink()
+    (home / "latest").symlink_to(target)
+
+
+POINTER_DAMAGE = {
+    "latest leads to v7, the newest version is in v2": lambda home: lead_elsewhere(home, "v7"),
+    "latest leads to v1, the newest version is in v2": lambda home: lead_elsewhere(home, "v1"),
+    "latest.json is gone, the link beside it leads to v2": lambda home: (home / "latest.json").unlink(),
+    "latest.json is damaged": lambda home: (home / "latest.json").write_text('{"version"'),
+}
+
+
+@pytest.mark.parametrize("words", POINTER_DAMAGE)
+def test_a_link_or_record_of_the_newest_version_that_leads_nowhere_is_found_and_put_right(home, words):
+    make_campaign(home)
+    export(10)
+    export(20)
+    POINTER_DAMAGE[words](home / "datasets" / "river_labels")
+    found = verified()["river_labels 2"]
+    assert len(found["wrong"]) == 1
+    assert words in found["wrong"][0]
+    assert "labelwright export 'river'" in found["repair"]
+    export(20)
+    assert not any(one["wrong"] for one in verified().values())
+    assert (home / "datasets" / "river_labels" / "latest").resolve().name == "v2"
+
+
 def test_damage_is_repaired_while_the_labels_still_give_the_version_and_else_said_to_stay(home):
     make_campaign(home)
     export(10)
