@@ -223,6 +223,15 @@ def test_deleting_a_campaign_leaves_a_colleagues_task_in_its_project(harness: Cv
     assert job.platform.find_campaign(job.campaign.title) is None
 
 
+def test_a_colleagues_task_does_not_stand_in_for_the_campaigns_that_were_deleted(harness: CvatHarness) -> None:
+    job = make_job(harness, done=3)
+    task_of_a_colleague(harness, job.campaign, f"{job.campaign.title} 002", 3)
+    task = int(job.images[0].partition("/")[0])
+    as_labeler(harness.cvat, "DELETE", f"/api/tasks/{task}", None, "requester")
+    now = remembering(harness, task).read_campaign(job.campaign.id)
+    assert (now.done, now.total) == (0, 0)
+
+
 def test_the_longest_title_fits_into_the_mark(harness: CvatHarness) -> None:
     title = "\N{FOX FACE}" * 200
     platform = harness.platform(project=unique("shared"))

@@ -88,7 +88,7 @@ def tasks_in(place: Place, listed: Sequence[CvatTask], recorded: Collection[int]
         begun_earlier = not begun_here and (bool(known) or not any(task.id in recorded for task in marked))
         first = min(task.id for task in marked)
         named = [task for task in named if begun_earlier and task.id < first]
-    if known and not launching:
+    if recorded and not launching:
         named = []
     return sorted((*marked, *known, *named), key=lambda task: task.id)
 
