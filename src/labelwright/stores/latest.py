@@ -58,8 +58,6 @@ def faults(home: Path) -> list[str]:
         return [f"{home / RECORD} is gone, the link beside it leads to {target}"] if target is not None else []
     if target is not None and target != f"v{newest.version}":
         return [f"the link {home / LINK} leads to {target}, the newest version is in v{newest.version}"]
-    if not (home / f"v{newest.version}").is_dir():
-        return [f"{home / RECORD} leads to v{newest.version}, which is gone"]
     return []
 
 
