@@ -94,13 +94,13 @@ def test_a_colleagues_task_is_not_the_campaigns(harness: CvatHarness, name: str)
 def test_campaigns_whose_titles_begin_alike_share_a_project(harness: CvatHarness) -> None:
     shared = unique("shared")
     platform = harness.platform(project=shared)
-    short, long = "river", "river 001"
+    counts = {"river 001": 1, "river": 3, "river 001:001.1": 2, "#labelwright=1/river:001.1": 1, "two\nlines": 2}
     made = {}
-    for title, count in ((long, 1), (short, 3)):
+    for title, count in counts.items():
         made[title] = platform.create_campaign(order(title, harness=harness))
         fill(harness, platform, made[title].id, count)
-    assert [platform.read_campaign(made[title].id).total for title in (short, long)] == [3, 1]
-    assert platform.read_batch(made[short].id, 1).state.value == "finished"
+    assert {title: platform.read_campaign(made[title].id).total for title in counts} == counts
+    assert platform.read_batch(made["river"].id, 1).state.value == "finished"
 
 
 @pytest.mark.parametrize("marked", [True, False])

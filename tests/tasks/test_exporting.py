@@ -18,7 +18,7 @@ from labelwright.lineage import known_datasets, the_dataset
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.running import verify_registered
-from labelwright.settings import forget_settings
+from labelwright.settings import SettingsError, forget_settings
 from labelwright.spec import validate_spec
 from labelwright.stores import azure_ml_calls
 from labelwright.tasks import kept_images
@@ -147,6 +147,20 @@ def test_store_and_ledger_that_disagree_about_the_newest_version_are_told_and_pu
 def lead_elsewhere(home: Path, target: str) -> None:
     (home / "latest").unlink()
     (home / "latest").symlink_to(target)
+
+
+def test_a_store_that_cannot_be_asked_does_not_hide_what_is_wrong_in_others(home):
+    make_campaign(home)
+    export(10)
+    (home / "datasets" / "river_labels" / "v1" / "river_labels.csv").unlink()
+    away = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/river_away/versions/1"
+    the_ledger().campaigns.record_dataset("river", "river_away", "1", away, "0" * 64)
+    found = verified()
+    assert found["river_labels 1"]["wrong"] == ["river_labels.csv is gone"]
+    (words,) = found["river_away 1"]["wrong"]
+    assert words.startswith("could not be compared: no Azure ML workspace ")
+    with pytest.raises(SettingsError, match="no Azure ML workspace"):
+        verify_registered("river_away", None)
 
 
 POINTER_DAMAGE = {

@@ -24,7 +24,7 @@ from .errors import NotFound, PlatformRefused
 from .protocol import LabelerProgress, RemoteCampaign, RemoteState
 
 _NUMBERED = re.compile(r"(.*) (\d{3,})(?:\.(\d+))?", re.DOTALL)
-_MARKED = re.compile(r".*#labelwright=(.*):(\d{3,})\.(\d+)", re.DOTALL)
+_MARKED = re.compile(r"[^#]*#labelwright=(.*):(\d{3,})\.(\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
