@@ -316,6 +316,27 @@ def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_repaired(ho
     assert not any(one["wrong"] for one in verified(deep=True).values())
 
 
+@pytest.mark.azurite
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_damaged_copy_of_the_newest_labels_is_found_and_made_again(home, container, damage):
+    export(10)
+    export(20)
+    path = "label_sets/river_labels.csv"
+    whole = container.download_blob(path).readall()
+    assert not any(one["wrong"] for one in verified().values())
+    if damage == "gone":
+        container.delete_blob(path)
+    else:
+        container.upload_blob(path, bytes(len(whole)), overwrite=True)
+    found = verified()
+    (name,) = [name for name, one in found.items() if one["wrong"]]
+    assert name.startswith("river_labels ")
+    assert f"{path}, the copy of the newest labels" in found[name]["wrong"][0]
+    export(20)
+    assert container.download_blob(path).readall() == whole
+    assert not any(one["wrong"] for one in verified().values())
+
+
 def _counting(brought: list[int]) -> Any:
     from labelwright.stores.azure_ml import AzureMlStore
 
