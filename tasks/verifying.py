@@ -20,6 +20,7 @@ from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import ManifestEntry
 from labelwright.platforms import PlatformError
 from labelwright.platforms.protocol import KeepsImageSets, ServesImages
+from labelwright.stores import latest
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetGone, DatasetStore, KeepsImages, ReceiptDamaged
 
@@ -124,14 +125,16 @@ def _excluded_by(receipt: Mapping[str, Any], bench: Workbench) -> frozenset[str]
 
 
 def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
-    """Whether store and ledger disagree about the newest version."""
+    """Whether store and ledger disagree about the newest version, or the link to it leads elsewhere."""
     if not row["newest"]:
         return []
+    pointer = []
     if isinstance(store, LocalStore):
-        store = LocalStore(Path(row["location"]).parent.parent)
+        home = Path(row["location"]).parent
+        store, pointer = LocalStore(home.parent), latest.faults(home)
     newest = store.newest(row["name"])
     if newest is None or newest.content_hash == row["content_hash"]:
-        return []
+        return pointer
     return [f"the store says that version {newest.version} is the newest, the ledger says {row['version']}"]
 
 

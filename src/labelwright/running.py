@@ -251,16 +251,26 @@ def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str
 
 def verify_registered(name: str | None, version: str | None, *, deep: bool = False) -> list[dict[str, Any]]:
     """Every registered version, or one of a dataset, with what is `wrong` with it, what was `unchecked`, and how to
-    `repair` it. `deep` reads every byte. Raises as `receipt_of`."""
+    `repair` it. `deep` reads every byte.
+
+    Raises as `receipt_of` for one dataset; of several, one whose store cannot be asked does not cost the others.
+    """
     from labelwright.lineage import known_datasets, the_dataset
-    from labelwright.tasks.verifying import Verifier
+    from labelwright.platforms import PlatformError
+    from labelwright.settings import SettingsError
+    from labelwright.tasks.verifying import Verified, Verifier
     from labelwright.tasks.workbench import Workbench, the_ledger
 
     ledger, verifier = the_ledger(), Verifier(deep=deep)
     wanted = known_datasets(ledger) if name is None else [the_dataset(ledger, name, version)]
     found = []
     for one in wanted:
-        checked = verifier.verify(Workbench(one["campaign"]), one)
+        try:
+            checked = verifier.verify(Workbench(one["campaign"]), one)
+        except (PlatformError, SettingsError) as error:
+            if len(wanted) == 1:
+                raise
+            checked = Verified(wrong=[f"could not be compared: {error}"])
         found.append(one | {"wrong": checked.wrong, "unchecked": checked.unchecked, "repair": checked.repair})
     return found
 

@@ -81,6 +81,14 @@ def test_a_clock_that_was_set_back_does_no_harm():
     assert not is_stalled(history((0, 0), (5, 50)), None, at(-20))
 
 
+@pytest.mark.parametrize("last", [7, 8, 10, 12])
+def test_a_clock_that_was_set_back_between_two_looks_gives_no_impossible_rate(last):
+    """Looks come from several machines, and the ledger keeps them in the order in which they were written."""
+    pace = pace_of(history((10, 0), (5, 5), (last, 7)), at(12))
+    assert pace.per_hour is not None
+    assert 0 < pace.per_hour <= 1
+
+
 def test_a_campaign_stalls_after_ten_of_its_own_gaps():
     steady = history((0, 0), (2, 10), (4, 20), (6, 30))
     deadline = at(100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,13 +94,13 @@ def test_a_colleagues_task_is_not_the_campaigns(harness: CvatHarness, name: str)
 def test_campaigns_whose_titles_begin_alike_share_a_project(harness: CvatHarness) -> None:
     shared = unique("shared")
     platform = harness.platform(project=shared)
-    short, long = "river", "river 001"
+    counts = {"river 001": 1, "river": 3, "river 001:001.1": 2, "#labelwright=1/river:001.1": 1, "two\nlines": 2}
     made = {}
-    for title, count in ((long, 1), (short, 3)):
+    for title, count in counts.items():
         made[title] = platform.create_campaign(order(title, harness=harness))
         fill(harness, platform, made[title].id, count)
-    assert [platform.read_campaign(made[title].id).total for title in (short, long)] == [3, 1]
-    assert platform.read_batch(made[short].id, 1).state.value == "finished"
+    assert {title: platform.read_campaign(made[title].id).total for title in counts} == counts
+    assert platform.read_batch(made["river"].id, 1).state.value == "finished"
 
 
 @pytest.mark.parametrize("marked", [True, False])
@@ -138,7 +139,8 @@ def test_a_campaign_launched_by_an_earlier_version_goes_on(harness: CvatHarness)
     forget_marks(harness, job.campaign)
     task_of_a_colleague(harness, job.campaign, "colleague pilot 2026")
     assert_only_its_own(job, job.platform)
-    assert job.platform.find_campaign(job.campaign.title) is not None
+    ledger_of_before = remembering(harness, int(job.images[0].partition("/")[0]))
+    assert ledger_of_before.find_campaign(job.campaign.title) is not None
     fill(harness, job.platform, job.campaign.id, 5)
     now = job.platform.read_campaign(job.campaign.id)
     assert (now.done, now.total) == (3, 5), "its older tasks count beside those that are marked"
@@ -182,6 +184,36 @@ def test_a_project_of_the_same_name_with_tasks_of_others_is_not_taken(harness: C
     assert len([task for task in harness.cvat.state.tasks.values() if task.project == number]) == 1
 
 
+@pytest.mark.parametrize("name", ["TITLE 001", "TITLE 002", "TITLE 2026", "TITLE 001.2"])
+def test_a_task_of_the_campaigns_name_that_was_in_a_shared_project_before_is_a_colleagues(
+    harness: CvatHarness, name: str
+) -> None:
+    platform, title = harness.platform(project=unique("shared")), unique("river")
+    other = platform.create_campaign(order(unique("other"), harness=harness))
+    theirs = task_of_a_colleague(harness, other, name.replace("TITLE", title))
+    assert platform.find_campaign(title) is None
+    made = platform.create_campaign(order(title, harness=harness))
+    assert (made.done, made.total) == (0, 0)
+    fill(harness, platform, made.id, 3)
+    assert platform.read_campaign(made.id).total == 3
+    assert {image.id.partition("/")[0] for image in platform.list_campaign_images(made.id)}.isdisjoint({str(theirs)})
+    platform.delete_campaign(made.id)
+    assert theirs in harness.cvat.state.tasks
+
+
+def test_a_project_of_the_same_name_with_a_task_of_the_campaigns_name_and_images_is_not_taken(
+    harness: CvatHarness,
+) -> None:
+    platform, title = harness.platform(), unique("campaign")
+    said = {"name": title, "labels": [{"name": "plastic"}, {"name": "wood"}]}
+    number = as_labeler(harness.cvat, "POST", "/api/projects", said, "requester")["id"]
+    theirs = SimpleNamespace(id=str(number))
+    task_of_a_colleague(harness, theirs, f"{title} 001")
+    assert platform.find_campaign(title) is None
+    with pytest.raises(PlatformRefused, match="holds tasks that are not the campaign's"):
+        platform.create_campaign(order(title, harness=harness))
+
+
 def test_deleting_a_campaign_leaves_a_colleagues_task_in_its_project(harness: CvatHarness) -> None:
     job = make_job(harness, active=True)
     theirs = task_of_a_colleague(harness, job.campaign, "colleague pilot 2026")
@@ -189,6 +221,15 @@ def test_deleting_a_campaign_leaves_a_colleagues_task_in_its_project(harness: Cv
     left = [task.id for task in harness.cvat.state.tasks.values() if task.project == project(job.campaign)]
     assert left == [theirs]
     assert job.platform.find_campaign(job.campaign.title) is None
+
+
+def test_a_colleagues_task_does_not_stand_in_for_the_campaigns_that_were_deleted(harness: CvatHarness) -> None:
+    job = make_job(harness, done=3)
+    task_of_a_colleague(harness, job.campaign, f"{job.campaign.title} 002", 3)
+    task = int(job.images[0].partition("/")[0])
+    as_labeler(harness.cvat, "DELETE", f"/api/tasks/{task}", None, "requester")
+    now = remembering(harness, task).read_campaign(job.campaign.id)
+    assert (now.done, now.total) == (0, 0)
 
 
 def test_the_longest_title_fits_into_the_mark(harness: CvatHarness) -> None:

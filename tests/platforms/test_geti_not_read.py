@@ -85,6 +85,21 @@ def test_one_configuration_read_that_is_refused_costs_nothing_else_and_is_report
         assert any(what in one for one in report.not_compared)
 
 
+@pytest.mark.parametrize("version", [SC, OLDER, MODERN])
+def test_a_configuration_without_auto_train_is_not_taken_for_auto_train_off(version, tmp_path):
+    """The server answers 200, with an object in which nothing is."""
+    with geti_server(version) as server:
+        client = client_of(server)
+        project = configured(client)
+        server.break_next("GET", "onfiguration", "200", times=1)
+        save(client, project, tmp_path / "backup")
+        saved = OwnBackup(tmp_path / "backup").project()
+        assert saved.auto_train is None
+        assert [what for what in saved.not_read if what.startswith("auto-train")]
+        report = differences_from_source(client, project, tmp_path / "backup")
+        assert any("auto-train" in one for one in report.not_compared)
+
+
 @pytest.mark.parametrize("version", [SC, MODERN])
 def test_settings_that_the_target_does_not_tell_are_reported_and_end_nothing(version, tmp_path):
     with geti_server(SC) as server:

@@ -9,11 +9,12 @@ import time
 from collections import Counter
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_journal import Journal
+from labelwright.platforms.geti_pictures import pixel_difference, reencoded
 from labelwright.platforms.geti_projects import NewLabel, NewTask
 from labelwright.platforms.geti_shapes import GetiProject, Unit
 
@@ -42,6 +43,26 @@ def textured(number: int, size: tuple[int, int] = (96, 64)) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+@pytest.mark.parametrize("size", [(96, 64), (64, 64)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_that_the_server_turns_upright_is_the_same_image(tmp_path, orientation, size):
+    """Half of EXIF's orientations keep width and height, and in a square image all do."""
+    exif, buffer, path = Image.Exif(), io.BytesIO(), tmp_path / "a.jpg"
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.open(io.BytesIO(textured(5, size))).save(buffer, "JPEG", quality=90, exif=exif)
+    path.write_bytes(buffer.getvalue())
+    with Image.open(path) as image:
+        upright, stored = reencoded(ImageOps.exif_transpose(image)), reencoded(image)
+        wrong = reencoded(ImageOps.mirror(ImageOps.exif_transpose(image)))
+    for content in (upright, stored):
+        found = pixel_difference(path, content)
+        assert found is not None
+        assert found.is_reencoding
+        assert found.most < 60, "the difference that is told is the one of the images as they are shown"
+    if orientation != 2:  # whose stored pixels are the mirrored ones
+        assert not pixel_difference(path, wrong).is_reencoding
 
 
 def jpegs(client: GetiClient, files: list[tuple[str, bytes]], name: str = "photos") -> GetiProject:

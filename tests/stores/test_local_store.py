@@ -113,7 +113,7 @@ def test_verify_finds_a_changed_byte_a_lost_file_and_a_new_one(tmp_path: Path) -
     (version / "extra").write_text("")
     assert verify(version) == [
         "table/MLTable is gone",
-        "extra was added",
+        "extra was added: delete it",
         "a.csv has other bytes than when it was registered",
     ]
 

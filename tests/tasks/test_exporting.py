@@ -19,7 +19,7 @@ from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.printing_datasets import show_lineage
 from labelwright.running import verify_registered
-from labelwright.settings import forget_settings, settings
+from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.spec import validate_spec
 from labelwright.stores import azure_ml_calls
 from labelwright.tasks import kept_images
@@ -146,6 +146,48 @@ def test_store_and_ledger_that_disagree_about_the_newest_version_are_told_and_pu
     assert verified()["river_labels 2"]["wrong"] == ["the store says that version 1 is the newest, the ledger says 2"]
     export(20)
     assert not any(one["wrong"] for one in verified().values())
+
+
+def lead_elsewhere(home: Path, target: str) -> None:
+    (home / "latest").unlink()
+    (home / "latest").symlink_to(target)
+
+
+def test_a_store_that_cannot_be_asked_does_not_hide_what_is_wrong_in_others(home):
+    make_campaign(home)
+    export(10)
+    (home / "datasets" / "river_labels" / "v1" / "river_labels.csv").unlink()
+    away = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/river_away/versions/1"
+    the_ledger().campaigns.record_dataset("river", "river_away", "1", away, "0" * 64)
+    found = verified()
+    assert found["river_labels 1"]["wrong"] == ["river_labels.csv is gone"]
+    (words,) = found["river_away 1"]["wrong"]
+    assert words.startswith("could not be compared: no Azure ML workspace ")
+    with pytest.raises(SettingsError, match="no Azure ML workspace"):
+        verify_registered("river_away", None)
+
+
+POINTER_DAMAGE = {
+    "latest leads to v7, the newest version is in v2": lambda home: lead_elsewhere(home, "v7"),
+    "latest leads to v1, the newest version is in v2": lambda home: lead_elsewhere(home, "v1"),
+    "latest.json is gone, the link beside it leads to v2": lambda home: (home / "latest.json").unlink(),
+    "latest.json is damaged": lambda home: (home / "latest.json").write_text('{"version"'),
+}
+
+
+@pytest.mark.parametrize("words", POINTER_DAMAGE)
+def test_a_link_or_record_of_the_newest_version_that_leads_nowhere_is_found_and_put_right(home, words):
+    make_campaign(home)
+    export(10)
+    export(20)
+    POINTER_DAMAGE[words](home / "datasets" / "river_labels")
+    found = verified()["river_labels 2"]
+    assert len(found["wrong"]) == 1
+    assert words in found["wrong"][0]
+    assert "labelwright export 'river'" in found["repair"]
+    export(20)
+    assert not any(one["wrong"] for one in verified().values())
+    assert (home / "datasets" / "river_labels" / "latest").resolve().name == "v2"
 
 
 def test_damage_is_repaired_while_the_labels_still_give_the_version_and_else_said_to_stay(home):
@@ -291,6 +333,27 @@ def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_repaired(ho
     assert brought == [3, 1], "only the batches with damage"
     assert images_in(container) == whole
     assert not any(one["wrong"] for one in verified(deep=True).values())
+
+
+@pytest.mark.azurite
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_damaged_copy_of_the_newest_labels_is_found_and_made_again(home, container, damage):
+    export(10)
+    export(20)
+    path = "label_sets/river_labels.csv"
+    whole = container.download_blob(path).readall()
+    assert not any(one["wrong"] for one in verified().values())
+    if damage == "gone":
+        container.delete_blob(path)
+    else:
+        container.upload_blob(path, bytes(len(whole)), overwrite=True)
+    found = verified()
+    (name,) = [name for name, one in found.items() if one["wrong"]]
+    assert name.startswith("river_labels ")
+    assert f"{path}, the copy of the newest labels" in found[name]["wrong"][0]
+    export(20)
+    assert container.download_blob(path).readall() == whole
+    assert not any(one["wrong"] for one in verified().values())
 
 
 def _counting(brought: list[int]) -> Any:

@@ -162,12 +162,13 @@ def _draw_tile(
 def _thumbnail(opened: Callable[[], BinaryIO], tile: int) -> tuple[Image.Image, float]:
     """The image as displayed, fitted into a tile, and how many of its pixels one pixel of the original makes."""
     with opened() as file, Image.open(file) as source:
-        turned = source.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        width, height = source.size[::-1] if turned else source.size
+        width, height = source.size
         scale = tile / max(width, height)
         # A JPEG is decoded at an eighth, a quarter or half of its size when that is enough: no full image in memory.
         source.draft("RGB", (2 * tile, 2 * tile))
         picture = ImageOps.exif_transpose(source)
+        if (picture.width > picture.height) != (width > height):  # of a TIFF Pillow gives the displayed size at once
+            width, height = height, width
         fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
         picture = _opaque(picture).resize(fitted, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return picture, scale

@@ -60,15 +60,16 @@ def _rate(history: Sequence[Progress], now: datetime) -> float | None:
     """
     begin = now - RECENT
     intervals = [(before, after) for before, after in pairwise(history) if after.at > begin and after.at > before.at]
-    gained = 0.0
+    gained, elapsed = 0.0, timedelta(0)
     for before, after in intervals:
-        share = (after.at - max(before.at, begin)) / (after.at - before.at)
-        gained += share * max(0, after.done - before.done)
+        inside = after.at - max(before.at, begin)
+        gained += inside / (after.at - before.at) * max(0, after.done - before.done)
+        elapsed += inside  # summed up: after a clock was set back, the last entry may lie before the first
     if not gained:
         return None
     usual = _median([after.at - before.at for before, after in intervals if after.done > before.done])
     quiet = max(timedelta(0), now - history[-1].at - usual)
-    return gained / ((history[-1].at - max(history[0].at, begin) + quiet) / timedelta(hours=1))
+    return gained / ((elapsed + quiet) / timedelta(hours=1))
 
 
 def last_advance(history: Sequence[Progress]) -> datetime:

@@ -14,7 +14,16 @@ from labelwright.domain import LabeledImage, LabelSchema
 
 from . import cvat_jobs, cvat_labels, cvat_predictions, cvat_webhooks, cvat_withdrawals
 from .cvat_annotations import LeftOut
-from .cvat_campaigns import Place, by_task, refuse_others_project, split_id, standing, task_name, tasks_in
+from .cvat_campaigns import (
+    Place,
+    by_task,
+    refuse_others_project,
+    split_id,
+    standing,
+    task_name,
+    tasks_in,
+    without_images_of_others,
+)
 from .cvat_client import NAME
 from .cvat_exports import Export, What
 from .cvat_imports import covered
@@ -109,7 +118,7 @@ class Cvat:
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
         place = self._find(title)
-        tasks = self._tasks(place, launching=True) if place else []
+        tasks = self._tasks_when_made(place) if place else []
         return self._standing(place, tasks) if place and tasks else None
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
@@ -120,7 +129,7 @@ class Cvat:
             place = Place(made, order.title if self.options.project else "")
         else:
             self._agree_on_labels(place.project, order.labels)
-        tasks = self._tasks(place, launching=True)
+        tasks = self._tasks_when_made(place)
         if not tasks and not place.shared:
             refuse_others_project(NAME, place, self.server.tasks_of(place.project.id))
         if order.instructions and place.project.guide is None:
@@ -359,8 +368,13 @@ class Cvat:
 
     def _tasks(self, place: Place, *, launching: bool = False) -> list[CvatTask]:
         listed = self.server.tasks_of(place.project.id)
-        ids = {int(task) for task in self._recorded(place.id) if task.isdecimal()}
-        return tasks_in(place, listed, ids, launching=launching)
+        return tasks_in(place, listed, self._recorded_tasks(place), launching=launching)
+
+    def _tasks_when_made(self, place: Place) -> list[CvatTask]:
+        return without_images_of_others(place, self._tasks(place, launching=True), self._recorded_tasks(place))
+
+    def _recorded_tasks(self, place: Place) -> set[int]:
+        return {int(task) for task in self._recorded(place.id) if task.isdecimal()}
 
     def _create_task(self, place: Place, tasks: Sequence[CvatTask], batch: int, assignee: int | None) -> CvatTask:
         """A further task of a batch, marked as the campaign's. `tasks` are those of the batch that hold images."""

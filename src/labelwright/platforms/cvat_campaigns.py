@@ -24,7 +24,7 @@ from .errors import NotFound, PlatformRefused
 from .protocol import LabelerProgress, RemoteCampaign, RemoteState
 
 _NUMBERED = re.compile(r"(.*) (\d{3,})(?:\.(\d+))?", re.DOTALL)
-_MARKED = re.compile(r".*#labelwright=(.*):(\d{3,})\.(\d+)", re.DOTALL)
+_MARKED = re.compile(r"[^#]*#labelwright=(.*):(\d{3,})\.(\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,25 @@ def tasks_in(place: Place, listed: Sequence[CvatTask], recorded: Collection[int]
     known = [task for task in listed if task.id in recorded and task not in marked]
     named = [task for task in listed if task.id not in recorded and place.named(task)]
     if marked:
-        # What an earlier version launched and this one went on with: what is unmarked was there before.
-        begun_earlier = bool(known) or not any(task.id in recorded for task in marked)
+        # What an earlier version launched and this one went on with: what is unmarked was there before. A campaign
+        # whose very first task is marked was begun by this version, and has no tasks without a mark.
+        begun_here = any(place.number_of(task) == (1, 1) for task in marked)
+        begun_earlier = not begun_here and (bool(known) or not any(task.id in recorded for task in marked))
         first = min(task.id for task in marked)
         named = [task for task in named if begun_earlier and task.id < first]
-    if known and not launching:
+    if recorded and not launching:
         named = []
     return sorted((*marked, *known, *named), key=lambda task: task.id)
+
+
+def without_images_of_others(place: Place, tasks: Sequence[CvatTask], recorded: Collection[int]) -> list[CvatTask]:
+    """Those of a campaign's tasks that may be left from making it: marked, recorded or empty. An unmarked task that
+    holds images before the campaign is made is somebody else's, even when it has the campaign's name."""
+    return [
+        task
+        for task in tasks
+        if task.id in recorded or place.number_of(task) is not None or not (task.size or task.has_data)
+    ]
 
 
 def _without_copies(place: Place, listed: Sequence[CvatTask], recorded: Collection[int]) -> list[CvatTask]:

@@ -16,6 +16,8 @@ from .geti_shapes import GetiProject
 
 _OWN = ("auto_training", *ITERATIONS)
 
+_NOT_TOLD = "could not be read: the server's configuration does not mention it"
+
 _Value = TypeVar("_Value")
 
 
@@ -36,12 +38,16 @@ def archived_parameters(client: GetiClient, project: GetiProject) -> Parameters:
     not_read: dict[str, str] = {}
     auto_trains: list[bool] = []
     iterations: dict[str, int] = {}
-    for task in project.trained:
-        if not client.dialect.patches_configuration:
-            read_auto_train = partial(client.task_auto_trains, project, task)
-            auto_trains += read_or_note(not_read, f"auto-train of '{task.title}'", read_auto_train) or []
+    reads = {
+        f"auto-train of '{task.title}'": partial(client.task_auto_trains, project, task) for task in project.trained
+    }
     if client.dialect.patches_configuration:
-        auto_trains += read_or_note(not_read, "auto-train", partial(client.auto_trains, project)) or []
+        reads = {"auto-train": partial(client.auto_trains, project)}
+    for what, read in reads.items():
+        values = read_or_note(not_read, what, read)
+        auto_trains += values or []
+        if values == [] and project.trained:
+            not_read[what] = _NOT_TOLD
     auto_train = True if any(auto_trains) else None if not_read else False
     for place, task in enumerate(project.trained):
         read_iterations = partial(client.task_iterations, project, task)

@@ -44,13 +44,16 @@ def pixel_difference(path: Path, content: bytes) -> PixelDifference | None:
     try:
         with Image.open(path) as ours, Image.open(io.BytesIO(content)) as theirs:
             lossy, shown = theirs.format in _LOSSY, theirs.convert("RGBA")
-            for one in _expected(ours):
+            for one, again in _expected(ours):
                 if one.size != shown.size:
                     continue
                 difference = _difference(one, shown, lossy=lossy)
+                same = difference.is_reencoding or (
+                    again is not None and _difference(again, shown, lossy=lossy).is_reencoding
+                )
+                if same:
+                    return replace(difference, is_reencoding=True)
                 found = found or difference
-                if difference.is_reencoding:
-                    return replace(found, is_reencoding=True)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
     return found
@@ -63,17 +66,17 @@ def reencoded(image: Image) -> bytes:
     return buffer.getvalue()
 
 
-def _expected(ours: Image) -> Iterator[Image]:
-    """What a server may show for an image: itself, or turned as its EXIF data says; each also re-encoded."""
-    from PIL import Image, ImageOps
+def _expected(ours: Image) -> Iterator[tuple[Image, Image | None]]:
+    """What a server may show for an image: itself, or turned as its EXIF data says; each with its re-encoding."""
+    from PIL import ExifTags, Image, ImageOps
 
-    turned = ImageOps.exif_transpose(ours)
-    for one in (ours, turned) if turned.size != ours.size else (ours,):
-        plain = one.convert("RGBA")
-        yield plain
+    is_turned = ours.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    for one in (ours, ImageOps.exif_transpose(ours)) if is_turned else (ours,):
+        plain, again = one.convert("RGBA"), None
         if plain.getchannel("A").getextrema() == (255, 255):  # a JPEG has no transparency: losing it is a difference
-            with Image.open(io.BytesIO(reencoded(plain))) as again:
-                yield again.convert("RGBA")
+            with Image.open(io.BytesIO(reencoded(plain))) as opened:
+                again = opened.convert("RGBA")
+        yield plain, again
 
 
 def _difference(one: Image, other: Image, *, lossy: bool) -> PixelDifference:

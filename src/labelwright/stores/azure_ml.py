@@ -172,7 +172,24 @@ class AzureMlStore:
         folder = receipt.get("image_folder")
         if folder is not None and not self.has_images(folder):
             faults.append(f"{folder} was never compared with its manifest, or its mark is gone")
-        return wrong + faults
+        return wrong + faults + self._faults_of_copies(dataset, receipt)
+
+    def _faults_of_copies(self, dataset: RegisteredDataset, receipt: Mapping[str, Any]) -> list[str]:
+        """What is wrong with `label_sets/*.csv`, where people find the labels of the version exported last."""
+        newest = azure_ml_latest.read(self._blobs, dataset.name) if receipt else None
+        if newest is None or newest.content_hash != dataset.content_hash:
+            return []
+        faults = []
+        for one in receipt["files"]:
+            if not csv_in([StoredFile(one["name"], one["size"], one["sha256"])]):
+                continue
+            path = f"label_sets/{one['name']}"
+            copy = self._blobs.look(path)
+            if copy is None:
+                faults.append(f"{path}, the copy of the newest labels, is gone")
+            elif (copy.bytes, copy.md5_hex) != (one["size"], one["md5"]):
+                faults.append(f"{path}, the copy of the newest labels, has other bytes than when it was registered")
+        return faults
 
     def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
         return azure_ml_checking.put_back(

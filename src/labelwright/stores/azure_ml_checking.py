@@ -80,7 +80,7 @@ def wrong_files(
             for (_, one), digest in zip(sound, digests, strict=True)
             if digest != one["sha256"]
         ]
-    wrong += [f"{name} was added" for name in sorted(there)]
+    wrong += [f"{name} was added: delete it" for name in sorted(there)]
     return wrong, told
 
 

@@ -49,6 +49,18 @@ def point_to(home: Path, version: int, content_hash: str) -> int:
     return known.serial
 
 
+def faults(home: Path) -> list[str]:
+    """What is wrong with record and link, in words; nothing in a folder that was filled before there were any."""
+    newest, target = read(home), link_target(home)
+    if newest is None:
+        if (home / RECORD).exists():
+            return [f"{home / RECORD} is damaged: it does not say which version is the newest"]
+        return [f"{home / RECORD} is gone, the link beside it leads to {target}"] if target is not None else []
+    if target is not None and target != f"v{newest.version}":
+        return [f"the link {home / LINK} leads to {target}, the newest version is in v{newest.version}"]
+    return []
+
+
 def link_target(home: Path) -> str | None:
     """The folder that the link leads to; None where there is no link (some file systems have none)."""
     try:

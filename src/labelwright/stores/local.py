@@ -136,7 +136,7 @@ def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str 
     present = {one.name: one for one in files}
     hidden = {words.partition(" ")[0] for words in unreadable}
     differences += [f"{name} is gone" for name in sorted(expected.keys() - present.keys() - hidden)]
-    differences += [f"{name} was added" for name in sorted(present.keys() - expected.keys())]
+    differences += [f"{name} was added: delete it" for name in sorted(present.keys() - expected.keys())]
     for name in sorted(expected.keys() & present.keys()):
         before, now = expected[name], present[name]
         if before.size != now.size:
