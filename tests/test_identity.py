@@ -15,7 +15,7 @@ import pytest
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor_accounts import connections
 from labelwright.failures import CannotRun
-from labelwright.identity import FILE, check_address, code_of, make_key
+from labelwright.identity import FILE, NotProven, check_address, code_of, make_key
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret
 from labelwright.running import needs_embedded_service
@@ -109,6 +109,26 @@ def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(h
         assert b"/identity?nonce=" in sent
         assert KEY.encode() not in sent
         assert SECRET.encode() not in sent
+
+
+def test_a_key_file_that_lost_its_content_proves_nothing(home):
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer_with_the_empty_key() -> None:
+        connection, client = listening.accept()
+        with connection:
+            nonce = connection.recv(4096).partition(b"nonce=")[2][:64].decode()
+            code = code_of(b"", nonce, connection.getsockname()[:2], client[:2])
+            connection.sendall(response(200, json.dumps({"code": code}).encode()))
+
+    remember(home, listening.getsockname()[1])
+    (home / "service" / FILE).write_text("")
+    with listening:
+        thread = threading.Thread(target=answer_with_the_empty_key, daemon=True)
+        thread.start()
+        with pytest.raises(NotProven):
+            check_address("127.0.0.1", listening.getsockname()[1], home / "service" / FILE)
+        thread.join(30)
 
 
 def test_the_url_of_a_command_and_of_the_environment_is_checked_alike(home, monkeypatch):
