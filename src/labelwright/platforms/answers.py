@@ -32,7 +32,8 @@ def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
     """
     secrets = tuple(secrets)
     # Masked before anything is taken out of it or cut: half a secret is still a secret.
-    text = mask_values(body.decode("utf-8", errors="replace"), secrets)
+    # Without zero bytes, UTF-16 reads as plain text; with blanks for them, a secret would pass as single letters.
+    text = mask_values(body.decode("utf-8", errors="replace").replace("\0", ""), secrets)
     if "json" in content_type or text.lstrip()[:1] in ("{", "["):
         with suppress(ValueError, RecursionError):
             text = _said(json.loads(text))
