@@ -323,10 +323,10 @@ def settings() -> Settings:
 def remember_secrets(value: object) -> None:
     """Mask every secret that settings, or a part of them, hold, in all that this process says."""
     if isinstance(value, SecretStr):
-        remember(value.get_secret_value())
+        remember(value.get_secret_value(), keep=True)
     elif isinstance(value, ConnectionSettings):
         key, secret = value.key, value.secret
-        remember(value.url or "")
+        remember(value.url or "", keep=True)
         remember_login(key.get_secret_value() if key else "", secret.get_secret_value() if secret else "")
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
