@@ -65,12 +65,12 @@ def credential_in_url(url: str, depth: int = 3) -> str | None:
     what is percent-encoded in them (`?next=https%3A%2F%2F...%3Fsig%3D...`), as many times as `depth`. Values are never
     repeated.
     """
+    if _user_info(url.strip()):
+        return "a user name or password before the host"
     try:
         parts = urlsplit(url.strip())
     except ValueError:
         return None
-    if "@" in parts.netloc:
-        return "a user name or password before the host"
     for text in (parts.query, parts.fragment, *parts.path.split(";")[1:]):
         for pair in re.split(r"[&;?]", text):
             name, _, value = pair.partition("=")
@@ -92,21 +92,33 @@ def _credential_within(url: str, parts: SplitResult, depth: int) -> str | None:
 
 def secrets_in_url(url: str) -> list[str]:
     """The values of a URL's user info, query and fragment that are credentials, as written and decoded."""
+    found = []
+    if user_info := _user_info(url.strip()):
+        user, colon, password = user_info.partition(":")
+        found.append(password if colon else user)
     try:
         parts: SplitResult = urlsplit(url.strip())
     except ValueError:
-        return []
-    found = []
-    user_info = parts.netloc.rpartition("@")[0]
-    if user_info:
-        user, colon, password = user_info.partition(":")
-        found.append(password if colon else user)
+        return found
     for text in (parts.query, parts.fragment):
         for pair in re.split(r"[&;]", text):
             name, _, value = pair.partition("=")
             if value and is_secret(name, value):
                 found.append(value)
     return [*found, *(unquote(one) for one in found if unquote(one) != one)]
+
+
+_NOT_ENCODED = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?!\[)([^/?#@]*:(?!\d*(?:[/?#]|$)).*)@")
+"""A password with a slash, a question mark or a hash in it, which ends the host for every reader of URLs."""
+
+
+def _user_info(url: str) -> str:
+    try:
+        known = urlsplit(url).netloc.rpartition("@")[0]
+    except ValueError:  # a bracket in a password looks like a broken IPv6 address
+        known = ""
+    found = None if known else _NOT_ENCODED.match(url)
+    return found[1] if found else known
 
 
 _URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+")
@@ -122,6 +134,9 @@ def urls_with_credentials(text: str) -> list[str]:
 
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
 _USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})[^/?#\s\"'<>\\]+@")
+_USER_INFO_NOT_ENCODED = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})(?![\[*])[^/?#@\s\"'<>\\]{1,255}:(?!\d*(?:[/?#\s]|$))[^@\s\"'<>]{1,255}@"
+)
 _PARAMETER = re.compile(
     r"(?i)(?<![\w.%-])([a-z_][\w.\-]{0,63})"
     r"(?:(=[\"']?)([^&\s\"'<>,;)]+)|(%(?:25)*3D)((?:(?!%(?:25)*26)[^&\s\"'<>,;)])+))"
@@ -147,6 +162,7 @@ def mask_shapes(text: str) -> str:
     """The text without what looks like a credential: parameters, fields, headers, cookies, tokens, user info."""
     text = _JWT.sub(HIDDEN, text)
     text = _USER_INFO.sub(rf"\1{HIDDEN}@", text)
+    text = _USER_INFO_NOT_ENCODED.sub(rf"\1{HIDDEN}@", text)
     text = _COOKIE.sub(rf"\1{HIDDEN}", text)
     text = _AUTHORIZATION.sub(_masked_unless_word, text)
     text = _SCHEME.sub(_masked_scheme, text)

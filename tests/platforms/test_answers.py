@@ -102,3 +102,21 @@ def test_a_page_in_another_encoding_hides_secrets_too(encoding: str) -> None:
     said = words("text/html", page, ["pw-31-zq"])
     assert "refused: *** for jane" in said
     assert "p w" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"),
+    [
+        ("text/html", "\u200b"),
+        ("text/html", "\u00ad"),
+        ("text/html", "&shy;"),
+        ("text/html", "&#8203;"),
+        ("text/html", "\0"),
+        ("application/json", "\u200b"),
+        ("application/json", "\\u200b"),
+    ],
+)
+def test_a_secret_with_invisible_marks_between_its_letters_is_masked(kind: str, mark: str) -> None:
+    secret = mark.join("pw-31-zq")
+    body = f"<p>refused: {secret}</p>" if kind == "text/html" else f'{{"detail": "refused: {secret}"}}'
+    assert words(kind, body.encode(), ["pw-31-zq"]) == "refused: ***"
