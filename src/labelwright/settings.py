@@ -285,10 +285,10 @@ class Settings(BaseSettings):
         try:
             admin = json.loads((self.home / "service" / "admin.json").read_text())
             address = json.loads((self.home / "service" / "service.json").read_text())["url"]
-        except (FileNotFoundError, json.JSONDecodeError):
+            url = f"{address}/api/v1"
+            found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # half written, or of another program
             return None
-        url = f"{address}/api/v1"
-        found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
         found._identity = self.home / "service" / IDENTITY_FILE
         remember_secrets(found)
         return found
