@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,8 @@ import pytest
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor_accounts import connections
 from labelwright.failures import CannotRun
-from labelwright.identity import FILE, check_address, code_of, make_key
+from labelwright.identity import FILE, NotProven, check_address, code_of, make_key
+from labelwright.local import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret
 from labelwright.running import needs_embedded_service
@@ -111,6 +113,35 @@ def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(h
         assert SECRET.encode() not in sent
 
 
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"key": "a"}', '{"key": {}, "secret": 1}'])
+def test_a_damaged_file_of_the_service_means_that_none_runs(home, content):
+    remember(home, 1)
+    for name in ("admin.json", "service.json"):
+        remember(home, 1)
+        (home / "service" / name).write_text(content)
+        assert settings().embedded_service() is None
+
+
+def test_a_key_file_that_lost_its_content_proves_nothing(home):
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer_with_the_empty_key() -> None:
+        connection, client = listening.accept()
+        with connection:
+            nonce = connection.recv(4096).partition(b"nonce=")[2][:64].decode()
+            code = code_of(b"", nonce, connection.getsockname()[:2], client[:2])
+            connection.sendall(response(200, json.dumps({"code": code}).encode()))
+
+    remember(home, listening.getsockname()[1])
+    (home / "service" / FILE).write_text("")
+    with listening:
+        thread = threading.Thread(target=answer_with_the_empty_key, daemon=True)
+        thread.start()
+        with pytest.raises(NotProven):
+            check_address("127.0.0.1", listening.getsockname()[1], home / "service" / FILE)
+        thread.join(30)
+
+
 def test_the_url_of_a_command_and_of_the_environment_is_checked_alike(home, monkeypatch):
     with stranger(HELLO) as found:
         remember(home, 1)
@@ -202,6 +233,24 @@ def test_the_doctor_and_the_demos_partner_send_a_stranger_nothing(home):
         sent = b"".join(found.received)
         assert SECRET.encode() not in sent
         assert b"labelers-key" not in sent
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_the_prefect_server_of_up_is_used_while_up_runs_and_not_whoever_has_its_port_later(home, monkeypatch):
+    import fcntl
+
+    monkeypatch.setenv("PREFECT_API_URL", "")  # so that what is set below is undone
+    monkeypatch.delenv("PREFECT_API_URL")
+    with stranger(HELLO) as found:
+        url = f"http://127.0.0.1:{found.port}"
+        (home / "up.lock").write_text(json.dumps({"process": 1, "Prefect UI": url}))
+        use_prefect_of_up(home)
+        assert "PREFECT_API_URL" not in os.environ
+        assert found.received == []
+        with (home / "up.lock").open("a+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            use_prefect_of_up(home)
+        assert os.environ["PREFECT_API_URL"] == f"{url}/api"
 
 
 def test_a_command_starts_its_own_service_beside_a_stranger_and_not_beside_an_older_one(home, capsys):

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from labelwright.credential_shapes import credential_in_url, is_secret_name
-from labelwright.masking import HIDDEN, mask, remember, remember_login
+from labelwright.masking import HIDDEN, MOST, mask, remember, remember_login
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import Secret
 
@@ -46,6 +46,23 @@ def test_a_login_is_masked_as_basic_authentication_sends_it() -> None:
     remember_login("jane", "pw-31")
     basic = base64.b64encode(b"jane:pw-31").decode()
     assert mask(f"got {basic} from jane") == f"got {HIDDEN} from jane"
+
+
+def test_the_domain_of_the_accounts_address_stays_readable() -> None:
+    remember_login("bob@river-labels.example", "CANARY-7b1f-0c44")
+    text = "https://cvat.river-labels.example/ has no labeler jane@river-labels.example"
+    assert mask(text) == text
+    assert mask("no user bob@river-labels.example") == f"no user {HIDDEN}"
+    assert mask("no user bob%40river-labels.example") == f"no user {HIDDEN}"
+
+
+def test_a_password_is_masked_however_many_cookies_and_tokens_came_after_it() -> None:
+    remember_login("jane.doe@example.com", "CANARY-7b1f-0c44")
+    for number in range(MOST + 10):
+        remember(f"{number:06}-passing-{number:06}")
+    assert "CANARY" not in mask("no jane.doe@example.com with CANARY-7b1f-0c44")
+    assert mask("000000-passing-000000") == "000000-passing-000000", "the memory for passing secrets is bounded"
+    assert mask(f"{MOST:06}-passing-{MOST:06}") == HIDDEN
 
 
 def test_a_header_a_signature_and_a_connection_string_are_masked_by_their_parts() -> None:
@@ -126,6 +143,42 @@ def test_every_error_of_a_platform_is_masked_when_it_is_made() -> None:
 def test_names_of_credentials_are_known(name: str) -> None:
     assert is_secret_name(name)
     assert credential_in_url(f"https://host/a.jpg?{name}=abc") == f"the parameter '{name}'"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host/api/picture?code=WPnVlXa0hzQqv4b7y8dfgh3487fgh34gfhQ==",
+        "https://host/a.jpg?next=https%3A%2F%2Fhost%2F%3Fsig%3Dcanary",
+        "https://host/a.jpg?next=https%253A%252F%252Fuser%253Acanary%2540host%252F",
+        "https://host/a.jpg%3Fsig%3Dcanary",
+        "https://host/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.canarycanary/a.jpg",
+        "https://host/a.jpg?key1=canary",
+        "https://bob:can/ary@host/a.jpg",
+        "https://bob:can?ary@host/a.jpg",
+        "https://bob:can#ary@host/a.jpg",
+        "https://bob:can[ary@host/a.jpg",
+        "https://host/a.jpg?rlkey=canary&dl=1",
+        "https://host/a.jpg?__gda__=canary",
+    ],
+)
+def test_credentials_are_found_in_every_part_of_a_url(url: str) -> None:
+    assert credential_in_url(url) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "it ended with exit code=403",
+        "code=AuthorizationPermissionMismatch",
+        "digest sha256:93fb0c11aa",
+        "https://host/a%20b%40c.jpg?country_code=de&code=403",
+        "monkey=3 keys=2",
+    ],
+)
+def test_codes_and_encoded_names_stay_readable(text: str) -> None:
+    assert mask(text) == text
+    assert credential_in_url(text) is None
 
 
 @pytest.mark.parametrize("name", ["author", "monkey", "page", "se", "sp", "keyword", "name", "versionId", "max_tokens"])

@@ -16,13 +16,13 @@ _WORDS = frozenset(
         "password passwd passphrase passcode pwd pass pw secret token jwt auth oauth oauth2 authorization sig "
         "signature credential credentials session sessionid sid cookie csrf xsrf csrftoken "
         "csrfmiddlewaretoken bearer policy ticket apikey accesskey hmac hdnea hdnts assertion otp jsessionid "
-        "phpsessid key sas",
+        "phpsessid key sas tkn hdntl gda",
     )
 )
 """A parameter with one of these words in its name holds a credential."""
 _PARTS = re.compile(
     r"password|passwd|secret|token(?!s$|iz)|signature|apikey|accesskey|accountkey|sharedkey|privatekey|"
-    r"credential|sessionid|awsaccess"
+    r"credential|sessionid|awsaccess|authkey|userkey|licen[cs]ekey|subscriptionkey|sharekey|resourcekey|rlkey"
 )
 """Names written together, such as AWSAccessKeyId."""
 _NOT_LAST = frozenset({"key", "auth", "pass", "session", "policy"})
@@ -38,54 +38,87 @@ def is_secret_name(name: str) -> bool:
     whole = [word for word in re.split(r"[^a-z0-9]+", plain.lower()) if word]
     if not words:
         return False
-    last = {words[-1], whole[-1]}
+    named = [word for word in words if not word.isdecimal()] or words  # key1 and key2 of an account are keys
+    last = {named[-1], whole[-1]}
     if any(word in _WORDS and (word not in _NOT_LAST or word in last) for word in (*words, *whole)):
         return True
     return _PARTS.search("".join(words)) is not None
 
 
+def is_secret(name: str, value: str) -> bool:
+    """Whether a parameter of that name and value holds a credential. `code` is a status or a country, but a long one is
+    the key of an Azure Function or an authorization code."""
+    return is_secret_name(name) or (name.lower() == "code" and _LONG_CODE.match(value) is not None)
+
+
+_LONG_CODE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s]{20}")
+"""Names of errors, such as `code=AuthorizationPermissionMismatch`, have no digits."""
+
+
 # URLs
 
 
-def credential_in_url(url: str) -> str | None:
+def credential_in_url(url: str, depth: int = 3) -> str | None:
     """What a URL holds that opens something: "a user name or password", "the parameter 'sig'"; None without any.
 
-    Looks at the user info, the query, the fragment, and parameters in the path (`;jsessionid=...`). Values are never
+    Looks at the user info, the path and its parameters (`;jsessionid=...`), the query, the fragment, and at the same of
+    what is percent-encoded in them (`?next=https%3A%2F%2F...%3Fsig%3D...`), as many times as `depth`. Values are never
     repeated.
     """
+    if _user_info(url.strip()):
+        return "a user name or password before the host"
     try:
         parts = urlsplit(url.strip())
     except ValueError:
         return None
-    if "@" in parts.netloc:
-        return "a user name or password before the host"
     for text in (parts.query, parts.fragment, *parts.path.split(";")[1:]):
         for pair in re.split(r"[&;?]", text):
             name, _, value = pair.partition("=")
-            if value and is_secret_name(name):
+            if value and is_secret(name, value):
                 return f"the parameter '{unquote(name)[:40]}'"
             if _JWT.search(unquote(value or name)):
                 return "a token"
-    return None
+    if _JWT.search(parts.path):
+        return "a token"
+    return _credential_within(url, parts, depth) if depth and "%" in url else None
+
+
+def _credential_within(url: str, parts: SplitResult, depth: int) -> str | None:
+    """What its percent-encoded parts hold."""
+    inner = [unquote(pair.partition("=")[2]) for pair in re.split(r"[&;]", f"{parts.query}&{parts.fragment}")]
+    again = [one for one in inner if "://" in one] + [unquote(url)]
+    return next(filter(None, (credential_in_url(one, depth - 1) for one in again)), None)
 
 
 def secrets_in_url(url: str) -> list[str]:
     """The values of a URL's user info, query and fragment that are credentials, as written and decoded."""
+    found = []
+    if user_info := _user_info(url.strip()):
+        user, colon, password = user_info.partition(":")
+        found.append(password if colon else user)
     try:
         parts: SplitResult = urlsplit(url.strip())
     except ValueError:
-        return []
-    found = []
-    user_info = parts.netloc.rpartition("@")[0]
-    if user_info:
-        user, colon, password = user_info.partition(":")
-        found.append(password if colon else user)
+        return found
     for text in (parts.query, parts.fragment):
         for pair in re.split(r"[&;]", text):
             name, _, value = pair.partition("=")
-            if value and is_secret_name(name):
+            if value and is_secret(name, value):
                 found.append(value)
     return [*found, *(unquote(one) for one in found if unquote(one) != one)]
+
+
+_NOT_ENCODED = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?!\[)([^/?#@]*:(?!\d*(?:[/?#]|$)).*)@")
+"""A password with a slash, a question mark or a hash in it, which ends the host for every reader of URLs."""
+
+
+def _user_info(url: str) -> str:
+    try:
+        known = urlsplit(url).netloc.rpartition("@")[0]
+    except ValueError:  # a bracket in a password looks like a broken IPv6 address
+        known = ""
+    found = None if known else _NOT_ENCODED.match(url)
+    return found[1] if found else known
 
 
 _URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+")
@@ -101,6 +134,9 @@ def urls_with_credentials(text: str) -> list[str]:
 
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
 _USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})[^/?#\s\"'<>\\]+@")
+_USER_INFO_NOT_ENCODED = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})(?![\[*])[^/?#@\s\"'<>\\]{1,255}:(?!\d*(?:[/?#\s]|$))[^@\s\"'<>]{1,255}@"
+)
 _PARAMETER = re.compile(
     r"(?i)(?<![\w.%-])([a-z_][\w.\-]{0,63})"
     r"(?:(=[\"']?)([^&\s\"'<>,;)]+)|(%(?:25)*3D)((?:(?!%(?:25)*26)[^&\s\"'<>,;)])+))"
@@ -126,16 +162,17 @@ def mask_shapes(text: str) -> str:
     """The text without what looks like a credential: parameters, fields, headers, cookies, tokens, user info."""
     text = _JWT.sub(HIDDEN, text)
     text = _USER_INFO.sub(rf"\1{HIDDEN}@", text)
+    text = _USER_INFO_NOT_ENCODED.sub(rf"\1{HIDDEN}@", text)
     text = _COOKIE.sub(rf"\1{HIDDEN}", text)
     text = _AUTHORIZATION.sub(_masked_unless_word, text)
     text = _SCHEME.sub(_masked_scheme, text)
     text = _FIELD.sub(_masked_field, text)
-    text = _AFTER_PERCENT.sub(lambda one: _masked_pair(one, one[1], one[2]), text)
-    return _PARAMETER.sub(lambda one: _masked_pair(one, one[1], one[2] or one[4]), text)
+    text = _AFTER_PERCENT.sub(lambda one: _masked_pair(one, one[1], one[2], one[3]), text)
+    return _PARAMETER.sub(lambda one: _masked_pair(one, one[1], one[2] or one[4], one[3] or one[5]), text)
 
 
-def _masked_pair(one: re.Match[str], name: str, sign: str) -> str:
-    return f"{name}{sign}{HIDDEN}" if is_secret_name(name) else one[0]
+def _masked_pair(one: re.Match[str], name: str, sign: str, value: str) -> str:
+    return f"{name}{sign}{HIDDEN}" if is_secret(name, value) else one[0]
 
 
 def _masked_field(one: re.Match[str]) -> str:
@@ -167,7 +204,7 @@ def _masked_scheme(one: re.Match[str]) -> str:
         if scheme in ("Token", "Digest", "Basic") and not sign.strip():
             keep = keep or (is_plain_word(value) and len(bare) > 3)
     else:
-        keep = is_plain_word(value)
+        keep = is_plain_word(value) or bare in ("md5", "sha1", "sha256", "sha512")
     return one[0] if keep else f"{scheme}{sign}{HIDDEN}"
 
 

@@ -24,6 +24,7 @@ PATH = "/identity"
 FILE = "identity.key"
 Address = tuple[str, int]
 
+_KEY_BYTES = 32
 _SECONDS = 10.0
 _LONGEST = 16 * 1024
 _NONCE = re.compile(r"[0-9a-f]{64}")
@@ -108,6 +109,7 @@ def check(connection: socket.socket, key_file: Path) -> None:
         code = json.loads(reply.body)["code"]
         service, client = connection.getpeername()[:2], connection.getsockname()[:2]
         genuine = hmac.compare_digest(code_of(key, nonce, service, client).encode(), str(code).encode())
+        genuine = genuine and len(key) >= _KEY_BYTES  # a file that lost its content is a key that everybody knows
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         genuine = False
     if not genuine:

@@ -17,6 +17,7 @@ import urllib.error
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from labelwright import interruptions
 from labelwright.private import private_database, private_file, private_folder
@@ -135,15 +136,32 @@ def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
 
 
 def use_prefect_of_up(home: Path) -> None:
-    """Where no Prefect server is configured, that of a `labelwright up` of this home is."""
+    """Where no Prefect server is configured, that of a `labelwright up` of this home is, while it runs: after one that
+    was killed anybody may listen on its port, and `deploy` would send the credentials of blocks there."""
     if "PREFECT_API_URL" in os.environ:
         return
     try:
-        url = str(json.loads((home / "up.lock").read_text())["Prefect UI"])
-    except (OSError, ValueError, KeyError):
+        with (home / "up.lock").open() as file:
+            url = str(json.loads(file.read())["Prefect UI"])
+            if not _is_locked(file):
+                return
+    except (OSError, ValueError, KeyError, TypeError):
         return
     if answers(f"{url}/api/health"):
         os.environ["PREFECT_API_URL"] = f"{url}/api"
+
+
+def _is_locked(file: IO[str]) -> bool:
+    """Whether another process holds the lock of the file. On Windows nobody can tell: True."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when the file is closed
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _told_port(address: Path) -> int | None:

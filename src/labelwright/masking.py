@@ -27,7 +27,8 @@ from urllib.parse import unquote
 from .credential_shapes import HIDDEN, is_plain_word, is_secret_name, mask_shapes, secrets_in_url
 
 MOST = 1000
-"""Secrets that are remembered; beyond that the one that was used least recently is forgotten."""
+"""Passing secrets (tokens, cookies, signatures) that are remembered; beyond that the one that was used least recently
+is forgotten. Those of the settings are never forgotten, however many cookies a server sets."""
 LONGEST_TEXT = 1 << 16
 """Characters of a text that are looked at; what is beyond is left out, since nobody can tell what it holds."""
 
@@ -55,11 +56,13 @@ class _Needle:
 
 
 _known: OrderedDict[str, tuple[_Needle, ...]] = OrderedDict()
+_kept: dict[str, tuple[_Needle, ...]] = {}
 _lock = threading.Lock()
 
 
-def remember(*values: str) -> None:
-    """Mask these values from now on, in every text of this process.
+def remember(*values: str, keep: bool = False, halves: bool = True) -> None:
+    """Mask these values from now on, in every text of this process; with `keep` until it ends, however many follow.
+    Without `halves` they are masked as a whole only.
 
     Headers (`Basic ...`, `Bearer ...`), signed URLs, signatures (`sv=...&sig=...`) and connection strings may be given
     as they are: what is secret in them is remembered.
@@ -67,11 +70,17 @@ def remember(*values: str) -> None:
     for value in values:
         for secret in _secrets_in(value):
             with _lock:
-                if secret in _known:
+                if secret in _kept:
+                    continue
+                if secret in _known and not keep:
                     _known.move_to_end(secret)
                     continue
-            needles = tuple(_needles(secret))
+            needles = tuple(one if halves else replace(one, halves=False) for one in _needles(secret))
             with _lock:
+                if keep:
+                    _kept[secret] = needles
+                    _known.pop(secret, None)
+                    continue
                 _known[secret] = needles
                 while len(_known) > MOST:
                     _known.popitem(last=False)
@@ -79,25 +88,26 @@ def remember(*values: str) -> None:
 
 def remember_login(user: str, password: str) -> None:
     """Mask the password, the pair as basic authentication sends it, and the user's name unless it is a plain word."""
-    remember(password)
+    remember(password, keep=True)
     if user and not is_plain_word(user):
-        remember(user)
+        remember(user, keep=True, halves=False)  # half of an address is its domain, which labelers share
     if user and password:
         pair = f"{user}:{password}"
-        remember(b64encode(pair.encode()).decode(), pair)
+        remember(b64encode(pair.encode()).decode(), pair, keep=True)
 
 
 def forget_all() -> None:
     """Remember nothing any more: for tests, which share a process."""
     with _lock:
         _known.clear()
+        _kept.clear()
 
 
 def mask_own(text: str) -> str:
     """As `mask`, for a text of ours, such as an advice: of a password that is an ordinary word it would lose words that
     it does not repeat from anybody, and so give the password away."""
     with _lock:
-        needles = [needle for group in _known.values() for needle in group if not needle.alone]
+        needles = [needle for group in _remembered() for needle in group if not needle.alone]
     return mask_shapes(_without(text, _places(text, needles)) if needles else text)
 
 
@@ -110,12 +120,18 @@ def mask_values(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without the secrets remembered and given. What looks like another one stays."""
     text = text[:LONGEST_TEXT]
     with _lock:
-        needles = [needle for group in _known.values() for needle in group]
+        needles = [needle for group in _remembered() for needle in group]
     for value in secrets:
         for secret in _secrets_in(value):
             needles += _needles(secret)
     places = _places(text, needles) if needles else []
     return _without(text, places)
+
+
+def _remembered() -> Iterator[tuple[_Needle, ...]]:
+    """Under the lock."""
+    yield from _kept.values()
+    yield from _known.values()
 
 
 class MaskLogs(logging.Filter):

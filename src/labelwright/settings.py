@@ -285,10 +285,10 @@ class Settings(BaseSettings):
         try:
             admin = json.loads((self.home / "service" / "admin.json").read_text())
             address = json.loads((self.home / "service" / "service.json").read_text())["url"]
-        except (FileNotFoundError, json.JSONDecodeError):
+            url = f"{address}/api/v1"
+            found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # half written, or of another program
             return None
-        url = f"{address}/api/v1"
-        found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
         found._identity = self.home / "service" / IDENTITY_FILE
         remember_secrets(found)
         return found
@@ -323,10 +323,10 @@ def settings() -> Settings:
 def remember_secrets(value: object) -> None:
     """Mask every secret that settings, or a part of them, hold, in all that this process says."""
     if isinstance(value, SecretStr):
-        remember(value.get_secret_value())
+        remember(value.get_secret_value(), keep=True)
     elif isinstance(value, ConnectionSettings):
         key, secret = value.key, value.secret
-        remember(value.url or "")
+        remember(value.url or "", keep=True)
         remember_login(key.get_secret_value() if key else "", secret.get_secret_value() if secret else "")
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:

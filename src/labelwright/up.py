@@ -197,8 +197,10 @@ def _only_one(lock: Path) -> Iterator[IO[str]]:
         if not _lock(file):
             file.seek(0)
             raise CannotRun(f"labelwright up runs already on {lock.parent}: {_who(file.read())}")
-        yield file
-        file.truncate(0)
+        try:
+            yield file
+        finally:
+            file.truncate(0)
 
 
 def _lock(file: IO[str]) -> bool:

@@ -321,4 +321,6 @@ def test_only_runs_and_the_worker_reach_other_hosts_than_postgres():
         wide = [rule for rule in rules if {"protocol": "TCP", "port": 443} in rule["ports"]]
         assert wide
         for peer in (peer for rule in wide for peer in rule["to"]):
-            assert {"169.254.0.0/16", "168.63.129.16/32"} <= set(peer["ipBlock"]["except"])
+            assert {"169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32", "100.100.100.200/32"} <= set(
+                peer["ipBlock"]["except"]
+            )

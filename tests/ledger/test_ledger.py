@@ -256,9 +256,12 @@ def test_a_file_that_is_no_ledger_is_a_clear_error(tmp_path):
         Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
-def test_a_wrong_url_does_not_show_its_password():
+@pytest.mark.parametrize(
+    "url", ["postgres+nothing://me:canary-secret@localhost/db", "postgres://me:canary-secret@h:p/d"]
+)
+def test_a_wrong_url_does_not_show_its_password(url):
     with pytest.raises(LedgerError) as refused:
-        Ledger("postgres+nothing://me:canary-secret@localhost/db")
+        Ledger(url)
     assert "canary-secret" not in str(refused.value)
     assert refused.value.__cause__ is None
 

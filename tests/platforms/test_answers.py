@@ -94,3 +94,29 @@ def test_secrets_are_concealed_before_words_are_cut() -> None:
 def test_signatures_user_names_and_keys_are_concealed(text: str) -> None:
     assert "CANARY" not in mask(text, ["CANARY"] if "the key" in text else [])
     assert "***" in mask(text, ["CANARY"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_page_in_another_encoding_hides_secrets_too(encoding: str) -> None:
+    page = "<html><title>No</title><body>refused: pw-31-zq for jane</body></html>".encode(encoding)
+    said = words("text/html", page, ["pw-31-zq"])
+    assert "refused: *** for jane" in said
+    assert "p w" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"),
+    [
+        ("text/html", "\u200b"),
+        ("text/html", "\u00ad"),
+        ("text/html", "&shy;"),
+        ("text/html", "&#8203;"),
+        ("text/html", "\0"),
+        ("application/json", "\u200b"),
+        ("application/json", "\\u200b"),
+    ],
+)
+def test_a_secret_with_invisible_marks_between_its_letters_is_masked(kind: str, mark: str) -> None:
+    secret = mark.join("pw-31-zq")
+    body = f"<p>refused: {secret}</p>" if kind == "text/html" else f'{{"detail": "refused: {secret}"}}'
+    assert words(kind, body.encode(), ["pw-31-zq"]) == "refused: ***"

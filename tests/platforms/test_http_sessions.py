@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from labelwright.masking import mask
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.exchanges import Unexplained
 from labelwright.platforms.http import Http
@@ -34,6 +35,13 @@ def test_cookies_are_kept_only_where_they_are_wanted():
             http.call("look", "GET", "/")
             http.call("look", "GET", "/")
             assert cookies(server) == (["Cookie: sessionid=abc"] if wanted else [])
+
+
+def test_a_cookie_is_masked_unless_it_is_a_word_of_sentences():
+    headers = [*COOKIE, "Set-Cookie: theme=highcontrast; Path=/", "Set-Cookie: sticky=q7xw-93fb0c11; Path=/"]
+    with scripted(answer(200, headers=headers)) as server:
+        client(server).call("look", "GET", "/")
+    assert mask("highcontrast images of q7xw-93fb0c11") == "highcontrast images of ***"
 
 
 def test_a_cookie_that_is_kept_gives_way_to_the_servers():

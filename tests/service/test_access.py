@@ -329,3 +329,69 @@ def test_a_pair_that_cannot_be_moved_to_its_place_is_moved_at_the_next_start(ser
     with serve(admin_key=None, admin_secret=None) as service:
         assert admin_of(data) == fresh
         assert works(service.url, fresh)
+
+
+def test_a_pair_that_counts_and_is_not_in_its_place_is_not_written_over(serve, tmp_path, monkeypatch):
+    from labelwright.service.admin_file import AdminFile
+
+    real = Path.replace
+
+    def replace(self, target):
+        if Path(target).name == "admin.json":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return real(self, target)
+
+    with serve() as service:
+        monkeypatch.setattr(Path, "replace", replace)
+        pair = service.ok("POST", "/users/admin@localhost/keys")
+        fresh = {"Authentication-Key": pair["apikey"], "Authentication-Secret": pair["apisecret"]}
+        url = f"{service.url}/api/v1/users/admin@localhost/keys"
+        again = requests.post(url, headers=fresh, timeout=30)
+        assert again.status_code == 503
+        waiting = AdminFile(tmp_path / "data").prepared()
+        assert (waiting.key, waiting.secret) == (pair["apikey"], pair["apisecret"])
+        monkeypatch.undo()
+        assert requests.post(url, headers=fresh, timeout=30).status_code < 300
+        assert works(service.url, admin_of(tmp_path / "data"))
+
+
+def test_two_rotations_at_once_do_not_mix_their_pairs(tmp_path, monkeypatch):
+    from labelwright.service.access import Access
+    from labelwright.service.admin_file import AdminFile
+    from labelwright.service.database import Database
+    from labelwright.service.run import serving
+
+    data = tmp_path / "data"
+    prepare(ServiceConfig(data))
+    database = Database(data)
+    access = Access(database)
+    real_switch, real_write, second = AdminFile.switch, database.write, []
+
+    def fails() -> None:
+        with pytest.raises(OSError, match="disk"):
+            access.rotate("admin@localhost", AdminFile(data))
+
+    @contextmanager
+    def write(**options):
+        with real_write(**options) as connection:
+            yield connection
+            if second and threading.current_thread() is second[0]:
+                raise OSError(errno.ENOSPC, "disk")
+
+    def switch(self):
+        if not second:
+            second.append(threading.Thread(target=fails))
+            second[0].start()
+            second[0].join(1)  # it waits for the first one, which is here
+        real_switch(self)
+
+    monkeypatch.setattr(database, "write", write)
+    monkeypatch.setattr(AdminFile, "switch", switch)
+    pair = access.rotate("admin@localhost", AdminFile(data))
+    assert admin_of(data) == {"key": pair.key, "secret": pair.secret}
+    second[0].join(60)
+    database.close()
+    monkeypatch.undo()
+    with serving(ServiceConfig(data)) as url:
+        assert admin_of(data) == {"key": pair.key, "secret": pair.secret}
+        assert works(url, admin_of(data))

@@ -44,7 +44,7 @@ def make_engine(url: str) -> Engine:
     """Raises LedgerError, which never shows the URL: it may hold a password."""
     try:
         given = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: of a port that is no number
         raise _unusable("it is no URL: postgresql://user:password@host/name, say") from None
     backend = given.get_backend_name()
     if backend == "sqlite":

@@ -21,6 +21,8 @@ LONGEST_WAIT = 86_400.0
 
 _NOT_TEXT = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
 _TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title>")
+_INVISIBLE = dict.fromkeys(map(ord, "\0\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+"""Zero bytes, and what pages put into long words so that these may be broken: between letters of a secret, too."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 
 
@@ -32,7 +34,8 @@ def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
     """
     secrets = tuple(secrets)
     # Masked before anything is taken out of it or cut: half a secret is still a secret.
-    text = mask_values(body.decode("utf-8", errors="replace"), secrets)
+    # Without zero bytes UTF-16 reads as plain text; with blanks in their place a secret would pass as single letters.
+    text = mask_values(body.decode("utf-8", errors="replace").translate(_INVISIBLE), secrets)
     if "json" in content_type or text.lstrip()[:1] in ("{", "["):
         with suppress(ValueError, RecursionError):
             text = _said(json.loads(text))
@@ -40,7 +43,7 @@ def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
         title = _TITLE.search(text)
         text = unescape(_NOT_TEXT.sub(" ", text))
         text = text if text.strip() or title is None else unescape(title[1])
-    return cut(_UNPRINTABLE.sub(" ", mask(text, secrets)).strip())
+    return cut(_UNPRINTABLE.sub(" ", mask(text.translate(_INVISIBLE), secrets)).strip())
 
 
 def cut(text: str, longest: int = LONGEST_WORDS) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from labelwright.credential_shapes import is_plain_word
 from labelwright.deadlines import OutOfTime, current_limit, sleep, time_limit
 from labelwright.masking import remember
 
@@ -63,7 +64,7 @@ class Http:
     ) -> None:
         self.platform = platform
         self.base_url, self._basic, host = read_address(platform, base_url)
-        remember(base_url, self._basic)
+        remember(base_url, self._basic, keep=True)
         self._headers = headers or {}
         self._timeout, self._whole, self._patience, self._largest = timeout, whole, patience, largest
         self._session = requests.Session()
@@ -370,8 +371,9 @@ _COOKIE = re.compile(r"[^=;\s]+=\"?([^;\"]{8,})")
 
 
 def _values_of(cookies: tuple[str, ...]) -> list[str]:
-    """Those long enough to open something."""
-    return [found[1] for cookie in cookies if (found := _COOKIE.match(cookie))]
+    """Those that may open something: long, and no word of a sentence, such as a language or the name of a theme."""
+    values = [found[1].strip() for cookie in cookies if (found := _COOKIE.match(cookie))]
+    return [one for one in values if not is_plain_word(one)]
 
 
 def _leave(request: requests.PreparedRequest) -> requests.PreparedRequest:

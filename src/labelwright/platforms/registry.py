@@ -78,7 +78,7 @@ class PlatformEntry:
         if missing:
             told = f"the settings hold no {' and no '.join(missing)} for it"
             raise PlatformRefused(self.name, "connect", words=told, advice="Set what is missing.")
-        remember(connection.url)  # of an address: the user and the password in it
+        remember(connection.url, keep=True)  # of an address: the user and the password in it
         remember_login(connection.key, connection.secret.value if connection.secret is not None else "")
         if connection.url:
             rates.limit(connection.url, connection.requests_per_second)

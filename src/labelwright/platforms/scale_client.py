@@ -92,7 +92,7 @@ class ScaleClient:
         storm: float = 60.0,
         threads: int = 32,
     ) -> None:
-        remember(key)
+        remember(key, keep=True)
         basic = b64encode(f"{key}:".encode()).decode()
         headers: dict[str, str | Secret] = {"Authorization": Secret(f"Basic {basic}")}
         self._pace, self._storm = pace or Pace(0), storm

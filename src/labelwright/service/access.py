@@ -57,6 +57,7 @@ class Access:
         self._process_key = secrets.token_bytes(32)
         self._verified: dict[str, tuple[str, bytes]] = {}
         self._hashing = threading.Lock()
+        self._rotating = threading.Lock()
         self._nobody = _hash(secrets.token_hex(16))
 
     def recognize(self, key: str, secret: str) -> Identity | None:
@@ -112,6 +113,11 @@ class Access:
         An admin's is written down before it counts: where `file` cannot be written the old pair stays, and OSError is
         raised.
         """
+        with self._rotating:  # else a second rotation would write its pair over one that counts and is not in place yet
+            self.recover(file)
+            return self._rotate(email, file)
+
+    def _rotate(self, email: str, file: AdminFile) -> KeyPair:
         pair, secret_hash = _fresh_pair()
         with self._database.write() as connection:
             row = connection.execute(select(users).where(users.c.email == email)).one_or_none()

@@ -6,6 +6,7 @@ one. So at every moment one of the two files holds the pair that counts, whateve
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -33,7 +34,11 @@ class AdminFile:
         return _read(self.path) == KeyPair(key, secret)
 
     def prepare(self, key: str, secret: str) -> None:
-        """Write the pair down, for the moment when it counts. Raises OSError, and then nothing has changed."""
+        """Write the pair down, for the moment when it counts. Raises OSError, and then nothing has changed: also where
+        an earlier pair, which counts, could not be moved to its place, because it is written down nowhere else."""
+        waiting = self.prepared()
+        if waiting is not None and waiting != KeyPair(key, secret):
+            raise OSError(errno.EBUSY, f"{self._next.name} cannot take the place of {self.path.name}", str(self.path))
         draft = self._next.with_suffix(".draft")
         try:
             draft.unlink(missing_ok=True)

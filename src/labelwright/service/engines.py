@@ -126,7 +126,7 @@ def postgres_engines(url: str, lock_seconds: float) -> Engines:
 def _postgres_engine(url: str, lock_seconds: float) -> Engine:
     try:
         given = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: of a port that is no number
         raise DatabaseRefused("the database URL is none: postgresql://user:password@host/name, say") from None
     if given.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise DatabaseRefused(f"the service works on SQLite and on Postgres, not on {given.drivername}")
