@@ -215,7 +215,7 @@ def _error_of_heights(points: Sequence[Corner]) -> float:
     where numbers are too small for that, by 2**-1075: in the slope that many times the width. Infinite where numbers
     are so large that they may overflow.
     """
-    xs, ys = zip(*points, strict=True)
+    xs, ys = [x for x, _ in points], [y for _, y in points]
     left, right, bottom, top = min(xs), max(xs), min(ys), max(ys)
     if max(-left, right, -bottom, top) > 1e100:
         return inf
