@@ -128,3 +128,37 @@ def test_a_crossing_among_ten_thousand_corners_is_named(shape):
     assert meet(ring, i, j)
     with pytest.raises(InvalidShape, match=rf"the edges after corners {i + 1} and {j + 1} meet"):
         Polygon(tuple(ring))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-140, 1e140])
+def test_exact_arithmetic_is_no_way_to_keep_the_check_busy(size):
+    """Fractions took four seconds for 10,000 corners whose products underflow; integers take a bounded number of steps
+    of Python."""
+    ring, lines = [(x * size, y * size) for x, y in star(3000)], 0
+
+    def count(frame, event, _argument):
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        assert meeting_edges(ring) is None
+    finally:
+        sys.settrace(before)
+    assert lines < 1_500_000  # Fractions: more than five million
+
+
+THIN = st.sampled_from([0.0, 5e-324, 1e-310, 1e-300, 1e-16, 0.1, 1 / 3, 1.0, 1 + 2**-52, 1e15, 1e99, 1e120, 1e300])
+
+
+@given(ring=rings(THIN))
+@settings(max_examples=300)
+def test_the_sweep_is_exact_where_slopes_overflow_or_underflow(ring):
+    from fractions import Fraction
+
+    exact = [(Fraction(x), Fraction(y)) for x, y in ring]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planar, "PAIRS_FOR_GEOS", -1)
+        check_against_every_pair(ring, exact)

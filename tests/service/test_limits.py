@@ -196,6 +196,24 @@ def test_a_block_list_of_very_many_elements_is_refused_before_it_is_parsed():
         block_ids(b"<a>" * 900 + b"</a>" * 900)
 
 
+def test_a_block_list_of_attributes_is_refused_before_it_is_parsed():
+    many = b" ".join(b"a%d = ''" % number for number in range(100_000))
+    with pytest.raises(BadXml, match="no attributes"):
+        block_ids(b"<BlockList " + many + b"/>")
+    ids = block_ids(b"<?xml version='1.0' encoding='utf-8'?><BlockList><Latest>QQ==</Latest></BlockList>")
+    assert ids == ["QQ=="]
+
+
+def test_a_block_list_in_another_encoding_hides_no_document_type():
+    entities = "".join(f'<!ENTITY e{number + 1} "{f"&e{number};" * 10}">' for number in range(8))
+    text = f'<!DOCTYPE a [<!ENTITY e0 "x">{entities}]><BlockList><Latest>&e8;</Latest></BlockList>'
+    for body in (text.encode("utf-16"), text.encode("utf-16-le"), text.encode("utf-16-be")):
+        with pytest.raises(BadXml, match="UTF-8"):
+            block_ids(body)
+    with pytest.raises(BadXml, match="unknown encoding"):
+        block_ids(b"<?xml version='1.0' encoding='nosuch'?><BlockList/>")
+
+
 def test_one_user_gets_half_of_the_memory_for_bodies():
     held = Held(100)
     with held.body(1) as mine, held.body(1) as mine_too, held.body(2) as others:

@@ -50,7 +50,8 @@ def server() -> Iterator[ThreadingHTTPServer]:
             self.send_response(int(status))
             self.send_header("Content-Length", str(len(body)))
             if wait:
-                self.send_header("Retry-After", wait)
+                name, _, value = wait.rpartition("=")
+                self.send_header(name or "Retry-After", value)
             self.end_headers()
             self.wfile.write(body)
 
@@ -68,7 +69,7 @@ def ask(server: ThreadingHTTPServer, path: str) -> dict[str, object]:
     module = Path(labelwright.stores.__file__).with_name("azure_ml_waiting.py")
     url = f"http://127.0.0.1:{server.server_port}/{path}"
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(module), url], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", PROGRAM, str(module), url], capture_output=True, text=True, timeout=60, check=True
     )
     assert "labelwright: the server answered" in done.stderr or "200" in path
     told: dict[str, object] = json.loads(done.stdout)
@@ -78,6 +79,19 @@ def ask(server: ThreadingHTTPServer, path: str) -> dict[str, object]:
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_an_answer_that_asks_to_wait_ends_the_call_at_once(server, status):
     assert ask(server, f"{status}/3600") == {"status": status, "words": "slow down", "retry_after": "3600"}
+    assert server.asked == 1
+
+
+@pytest.mark.parametrize("name", ["x-ms-retry-after-ms", "retry-after-ms"])
+def test_a_wait_in_milliseconds_is_one_too(server, name):
+    assert ask(server, f"429/{name}=3600000") == {"status": 429, "words": "slow down", "retry_after": "3600"}
+    assert server.asked == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 413])
+def test_a_refusal_is_not_waited_for(server, status):
+    """The SDKs repeat any refusal with a Retry-After, urllib3 a 413: they would sleep an hour inside their call."""
+    assert ask(server, f"{status}/3600") == {"status": status, "refusal": status}
     assert server.asked == 1
 
 

@@ -5,10 +5,8 @@ Shapely is imported when it is needed: most commands and runs never need it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
-from math import isfinite
+from math import inf, isfinite, nan
 from typing import Any
 
 Corner = tuple[float, float]
@@ -122,14 +120,13 @@ def meeting_edges(points: Sequence[Corner]) -> tuple[int, int] | None:
 
 def _overlapping_pairs(points: Sequence[Corner]) -> int:
     """An upper bound of the pairs of edges whose bounding boxes overlap, from one axis alone."""
-    return min(_overlaps([point[axis] for point in points]) for axis in (0, 1))
+    import numpy as np
 
-
-def _overlaps(values: Sequence[float]) -> int:
-    """How many pairs of the intervals between neighbors of a closed sequence overlap."""
-    following = [*values[1:], values[0]]
-    starts = sorted(map(min, values, following))
-    return sum(bisect_right(starts, end) for end in map(max, values, following)) - len(values) * (len(values) + 1) // 2
+    corners = np.array(points)
+    following = np.roll(corners, -1, axis=0)
+    starts, ends = np.sort(np.minimum(corners, following), axis=0), np.maximum(corners, following)
+    pairs = (int(np.searchsorted(starts[:, axis], ends[:, axis], side="right").sum()) for axis in (0, 1))
+    return min(pairs) - len(points) * (len(points) + 1) // 2
 
 
 def _sweep(points: Sequence[Corner]) -> tuple[int, int] | None:
@@ -144,33 +141,41 @@ def _sweep(points: Sequence[Corner]) -> tuple[int, int] | None:
 
     left = [min(points[edge], points[(edge + 1) % count]) for edge in range(count)]
     right = [max(points[edge], points[(edge + 1) % count]) for edge in range(count)]
-    # What the search below needs of an edge, in one look-up: its left end and the way from there to its right end.
-    lines = [(ax, ay, bx - ax, by - ay) for (ax, ay), (bx, by) in zip(left, right, strict=True)]
+    # An edge as its left end and its slope: with one multiplication it is known on which side of it a point lies.
+    lines = [(ax, ay, _slope(bx - ax, by - ay)) for (ax, ay), (bx, by) in zip(left, right, strict=True)]
+    error = _error_of_heights(points)
 
     def position(corner: int) -> tuple[int, int | None]:
         """How many active edges are below the corner, and an edge that it lies on, if any."""
-        low, high, point = 0, len(active), points[corner]
-        x, y = point
-        previous = (corner or count) - 1
+        low, high = 0, len(active)
+        x, y = points[corner]
         while low < high:
             middle = (low + high) // 2
             edge = active[middle]
-            if edge in (corner, previous):  # it ends here
-                high = middle
-                continue
-            ax, ay, dx, dy = lines[edge]
-            up, down = dx * (y - ay), dy * (x - ax)
-            turn, size = up - down, abs(up) + abs(down)
-            # As in `_side`, written out: this is where the time goes.
-            if not (1e-250 < size < 1e250 and abs(turn) > _ROUNDING * size):
-                turn = _side(left[edge], right[edge], point)
-                if turn == 0:
-                    return middle, edge
-            if turn > 0:
+            ax, ay, slope = lines[edge]
+            above = y - ay - slope * (x - ax)  # this is where the time goes
+            if above > error:
                 low = middle + 1
-            else:
+            elif above < -error or edge == corner or (edge + 1) % count == corner:  # an edge of the corner ends here
                 high = middle
+            else:
+                side = _side(left[edge], right[edge], points[corner])
+                if side == 0:
+                    return middle, edge
+                if side > 0:
+                    low = middle + 1
+                else:
+                    high = middle
         return low, None
+
+    def apart(lower: int, upper: int) -> bool:
+        """Whether an active edge surely stays below its neighbor: where the first of them ends, it still does."""
+        if right[lower] == right[upper]:  # in the corner that both share: no two corners are equal
+            return True
+        (x, y), sign, (ax, ay, slope) = (
+            (right[lower], -1, lines[upper]) if right[lower] < right[upper] else (right[upper], 1, lines[lower])
+        )
+        return sign * (y - ay - slope * (x - ax)) > error
 
     for corner in sorted(range(count), key=points.__getitem__):
         before, after = (corner or count) - 1, corner
@@ -190,9 +195,31 @@ def _sweep(points: Sequence[Corner]) -> tuple[int, int] | None:
                 starting.reverse()
         active[place : place + ending] = starting
         for above in {place, place + len(starting)}:
-            if 0 < above < len(active) and _meet(points, active[above - 1], active[above]):
-                return _ordered(active[above - 1], active[above])
+            if 0 < above < len(active):
+                lower, upper = active[above - 1], active[above]
+                if not apart(lower, upper) and _meet(points, lower, upper):
+                    return _ordered(lower, upper)
     return None
+
+
+def _slope(dx: float, dy: float) -> float:
+    """NaN for an edge that is upright, or so nearly so that its slope is no number."""
+    slope = dy / dx if dx else nan
+    return slope if isfinite(slope) else nan
+
+
+def _error_of_heights(points: Sequence[Corner]) -> float:
+    """Upper bound of the error of a corner's computed height above an edge that reaches as far to the right as it does.
+
+    Each of the six roundings of `y - ay - slope * (x - ax)` is off by at most 2**-53 of twice the ring's height, or,
+    where numbers are too small for that, by 2**-1075: in the slope that many times the width. Infinite where numbers
+    are so large that they may overflow.
+    """
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    left, right, bottom, top = min(xs), max(xs), min(ys), max(ys)
+    if max(-left, right, -bottom, top) > 1e100:
+        return inf
+    return max(1e-14 * (top - bottom), 1e-322 * (1 + right - left))
 
 
 def _equal_corners(points: Sequence[Corner]) -> tuple[int, int] | None:
@@ -254,6 +281,9 @@ def _side(a: Corner, b: Corner, c: Corner) -> int:
     size = abs(left) + abs(right)
     if 1e-250 < size < 1e250 and abs(turn) > _ROUNDING * size:
         return 1 if turn > 0 else -1
-    (ax, ay), (bx, by), (cx, cy) = (tuple(map(Fraction, point)) for point in (a, b, c))
+    # Doubles are integers over powers of two: over the largest of those, all six are integers.
+    ratios = [value.as_integer_ratio() for value in (*a, *b, *c)]
+    largest = max(below for _, below in ratios)
+    ax, ay, bx, by, cx, cy = (above * (largest // below) for above, below in ratios)
     exact = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     return (exact > 0) - (exact < 0)

@@ -9,6 +9,8 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, XMLPullParser
 from .blobs import Blob
 
 _MOST_BLOCKS = 50_000
+_MOST_ATTRIBUTES = 100
+"""Of the XML declaration, and namespaces. A million of them would take 300 MB."""
 
 
 class BadXml(ValueError):
@@ -83,8 +85,12 @@ def block_ids(body: bytes) -> list[str]:
 
     Raises BadXml. Document types are refused before anything in them is read: no entity can expand.
     """
+    if b"\0" in body:  # UTF-16, in which the checks below would not see what they look for
+        raise BadXml("a block list is in UTF-8")
     if b"<!" in body:
         raise BadXml("a block list has no document type")
+    if body.count(b'"') + body.count(b"'") > 2 * _MOST_ATTRIBUTES:  # ids in base64 have no quotes
+        raise BadXml("a block list has no attributes")
     if body.count(b"<") > 2 * (_MOST_BLOCKS + 2):  # before an element is made of each
         raise BadXml("a block list has at most 50,000 blocks")
     parser: XMLPullParser[Element] = XMLPullParser(["end"])
@@ -92,7 +98,7 @@ def block_ids(body: bytes) -> list[str]:
         parser.feed(body)
         parser.close()
         ended: list[Element] = [event[1] for event in parser.read_events()]  # type: ignore[misc]
-    except ParseError as error:
+    except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
         raise BadXml(f"the block list is not XML: {error}") from None
     if not ended or ended[-1].tag != "BlockList":
         raise BadXml("the body is not a BlockList")

@@ -2,6 +2,7 @@
 
 Both SDKs, and the identity clients under them, wait out a Retry-After by themselves, however long, and repeat the call.
 Here such an answer ends the program instead, with the server's status, words and wait: whoever counts retries decides.
+A refusal that no wait mends (a 409, a 403) is repeated by them too when it comes with a Retry-After: here without one.
 It imports nothing of Labelwright.
 """
 
@@ -16,6 +17,10 @@ STATUS_LINE = "labelwright: the server answered "
 """Written to standard error for every refusal, so that a program that was stopped at its deadline leaves it behind."""
 LAST: dict[str, int | None] = {"status": None}
 """Of the request made last: SDKs turn refusals into errors of their own that do not tell the status any more."""
+
+
+_IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+"""Headers of Azure's services that azure-core waits out as well."""
 
 
 class AskedToWait(BaseException):
@@ -46,13 +51,28 @@ def install() -> None:
         if status >= 400:
             sys.stderr.write(f"{STATUS_LINE}{status}\n")
             sys.stderr.flush()
-        wait = response.headers.get("Retry-After")
-        if wait and wait.strip() != "0" and (status in (408, 425, 429) or status >= 500):
-            raise AskedToWait(status, wait.strip(), words_in(response))
+        wait = wait_in(response.headers)
+        if wait and wait != "0" and (status in (408, 425, 429) or status >= 500):
+            raise AskedToWait(status, wait, words_in(response))
+        if status >= 400:
+            for name in ("Retry-After", *_IN_MILLISECONDS):
+                response.headers.pop(name, None)
         return response
 
     watched.watched = True  # type: ignore[attr-defined]
     HTTPConnectionPool._make_request = watched  # type: ignore[method-assign]
+
+
+def wait_in(headers: Any) -> str:
+    """What the answer says of a wait: seconds, or a date; empty when it says nothing."""
+    wait = str(headers.get("Retry-After") or "").strip()
+    for name in _IN_MILLISECONDS:
+        if not wait and headers.get(name):
+            try:
+                wait = f"{float(headers[name]) / 1000:g}"
+            except ValueError:
+                continue
+    return wait
 
 
 def last_refusal() -> int | None:
