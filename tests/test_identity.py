@@ -253,6 +253,20 @@ def test_the_prefect_server_of_up_is_used_while_up_runs_and_not_whoever_has_its_
         assert os.environ["PREFECT_API_URL"] == f"{url}/api"
 
 
+def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
+    from labelwright.up import _only_one
+
+    def fails() -> None:
+        with _only_one(home / "up.lock") as told:
+            told.write('{"Prefect UI": "http://127.0.0.1:1"}')
+            told.flush()
+            raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"):
+        fails()
+    assert (home / "up.lock").read_text() == ""
+
+
 def test_a_command_starts_its_own_service_beside_a_stranger_and_not_beside_an_older_one(home, capsys):
     spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
     with stranger(HELLO) as found:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from labelwright.domain import IllegalMove, Image, Reject, Size, State
 from labelwright.ledger import AlreadyThere, Ledger, LedgerError, ManifestEntry, UnknownCampaign
@@ -264,6 +265,13 @@ def test_a_wrong_url_does_not_show_its_password(url):
         Ledger(url)
     assert "canary-secret" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+def test_an_error_of_a_statement_does_not_repeat_what_was_to_be_written(ledger):
+    with pytest.raises(DBAPIError) as refused, ledger._database.write() as connection:
+        connection.execute(text("insert into no_such_table values (:value)"), {"value": "canary-value"})
+    assert "no_such_table" in str(refused.value)
+    assert "canary-value" not in str(refused.value)
 
 
 def test_eight_threads_write_at_once_and_nothing_is_lost_or_locked(ledger, river):

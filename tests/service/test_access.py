@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from labelwright.service import ServiceConfig
 from labelwright.service.app import prepare
@@ -395,3 +397,15 @@ def test_two_rotations_at_once_do_not_mix_their_pairs(tmp_path, monkeypatch):
     with serving(ServiceConfig(data)) as url:
         assert admin_of(data) == {"key": pair.key, "secret": pair.secret}
         assert works(url, admin_of(data))
+
+
+def test_an_error_of_the_database_does_not_repeat_keys_in_the_log(tmp_path):
+    from labelwright.service.database import Database
+
+    prepare(ServiceConfig(tmp_path / "data"))
+    database = Database(tmp_path / "data")
+    with pytest.raises(DBAPIError) as refused, database.write() as connection:
+        connection.execute(text("insert into no_such_table values (:key)"), {"key": "canary-key"})
+    database.close()
+    assert "no_such_table" in str(refused.value)
+    assert "canary-key" not in str(refused.value)

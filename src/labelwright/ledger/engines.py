@@ -55,6 +55,7 @@ def make_engine(url: str) -> Engine:
     try:
         engine = create_engine(
             given.set(drivername="postgresql+psycopg"),
+            hide_parameters=True,  # errors of statements get into logs and states; their values need not
             connect_args=more,
             pool_pre_ping=True,
             pool_size=5,
@@ -94,7 +95,7 @@ def _sqlite(url: str) -> Engine:
         with contextlib.suppress(OSError):  # SQLite itself says better what is wrong with the place
             private_database(Path(name))
     try:
-        engine = create_engine(url, connect_args=_FOR_SQLITE)
+        engine = create_engine(url, connect_args=_FOR_SQLITE, hide_parameters=True)
     except Exception as error:  # noqa: BLE001 - whatever it says may hold what was meant for another place
         raise _unusable(type(error).__name__) from None
     event.listen(engine, "connect", _be_durable)

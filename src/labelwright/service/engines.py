@@ -60,7 +60,7 @@ def _nobody_else(_work: str) -> Iterator[bool]:
 
 
 def _sqlite_engine(url: str, lock_seconds: float, *, durable: bool) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=56, pool_timeout=lock_seconds)
+    engine = create_engine(url, pool_size=8, max_overflow=56, pool_timeout=lock_seconds, hide_parameters=True)
     pragmas = (
         f"PRAGMA busy_timeout={lock_seconds * 1000:.0f}",
         "PRAGMA journal_mode=WAL",
@@ -133,6 +133,7 @@ def _postgres_engine(url: str, lock_seconds: float) -> Engine:
     try:
         engine = create_engine(
             given.set(drivername="postgresql+psycopg"),
+            hide_parameters=True,  # keys of labelers and hashes of secrets are no business of logs
             pool_size=8,
             max_overflow=24,
             pool_pre_ping=True,
