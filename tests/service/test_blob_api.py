@@ -266,6 +266,22 @@ def test_a_block_list_with_a_document_type_is_refused_unread(dropbox_url):
         assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidXmlDocument")
 
 
+def test_block_lists_that_take_more_memory_than_there_is_come_again_later(serve):
+    from labelwright.service import Limits
+
+    def send(service_url, blocks):
+        body = b"<BlockList>" + b"<Latest>QQ==</Latest>" * blocks + b"</BlockList>"
+        return requests.put(service_url, data=body, timeout=60)
+
+    with serve(limits=Limits(bodies_bytes=1000)) as service:
+        url = service.image_set()["dropbox_url"].replace("?", "/a?") + "&comp=blocklist"
+        answer = send(url, 50)
+        assert (answer.status_code, answer.headers["x-ms-error-code"]) == (503, "ServerBusy")
+        assert int(answer.headers["Retry-After"]) > 0
+        for _ in range(3):  # nothing stays counted
+            assert send(url, 10).headers["x-ms-error-code"] == "InvalidBlockList"
+
+
 def test_a_blob_beyond_the_limit_is_refused_in_one_piece_and_in_blocks(serve):
     from labelwright.service import Limits
 

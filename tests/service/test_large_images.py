@@ -193,6 +193,26 @@ def test_an_image_beyond_the_memory_for_pixels_is_left_out_with_what_to_do(tmp_p
         look(path, 10**9, Memory(10_000))
 
 
+@pytest.mark.parametrize(("mode", "extra"), [("RGB", 3), ("I;16", 2), ("F", 4)])
+def test_a_tiff_in_one_strip_is_counted_with_the_copy_of_libtiff(tmp_path, mode, extra):
+    path, width, height = tmp_path / "a.tiff", 4500, 4000
+    Image.new(mode, (width, height)).save(path, compression="tiff_deflate", strip_size=1 << 30)
+    with Image.open(path) as image:
+        assert bands_of(image, path) is None
+        assert decoding.bytes_to_decode(image) == decoding.pixel_bytes(image) + extra * width * height
+
+
+def test_a_large_ppm_that_is_read_in_python_is_left_out(tmp_path, everything_is_large):
+    """Text and 16 bits took three seconds of CPU for a million pixels."""
+    memory = Memory(1 << 30)
+    for name, content in (("text", b"P3 2 1 255\n1 2 3 4 5 6\n"), ("deep", b"P6 2 1 65535\n" + bytes(12))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(NotAnImage, match="save it as a PNG"):
+            look(tmp_path / name, 100, memory)
+    (tmp_path / "plain").write_bytes(b"P6 2 1 255\n" + bytes(6))
+    assert look(tmp_path / "plain", 100, memory).width == 2
+
+
 def test_a_lack_of_memory_is_told_as_one(tmp_path, monkeypatch):
     path = tmp_path / "a.bmp"
     photo().save(path)

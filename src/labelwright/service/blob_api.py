@@ -31,7 +31,7 @@ from .blob_requests import (
 )
 from .blob_xml import BadXml, block_ids, error_xml, list_blobs_xml, list_blocks_xml
 from .blobs import Blob, BlobRefused, Blobs, Incoming, pieces
-from .bodies import Body, ClientGone
+from .bodies import Body, ClientGone, Held, HeldBody, Overfull
 from .config import Limits
 from .errors import DATABASE_ERRORS, RETRY_AFTER, Busy, database_busy
 from .sas import SignatureRefused, Signer
@@ -56,6 +56,7 @@ class BlobApi:
         self._signer = signer
         self._limits = limits
         self._threads = ThreadPoolExecutor(8, "blobs")
+        self._held = Held(limits.bodies_bytes)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -188,7 +189,11 @@ class BlobApi:
     async def _put_block_list(self, call: Call) -> Answer:
         name, metadata, md5 = blob_name(call), given_metadata(call), given_md5(call, "x-ms-blob-content-md5")
         try:
-            wanted = block_ids(await _small_body(call.body, 8 * 1024**2))
+            with self._held.body(call.container) as held:
+                wanted = block_ids(await _small_body(call.body, held, 8 * 1024**2))
+        except Overfull:
+            words = "The service holds as many block lists as it has memory for: try again."
+            raise BlobRefused(503, "ServerBusy", words) from None
         except BadXml as error:
             raise BlobRefused(400, "InvalidXmlDocument", str(error)) from None
 
@@ -301,10 +306,13 @@ def _check_md5(md5: str, given: Sequence[str | None]) -> None:
         raise BlobRefused(400, "Md5Mismatch", "The MD5 given is not that of the bytes that came.")
 
 
-async def _small_body(body: Body, largest: int) -> bytes:
+async def _small_body(body: Body, held: HeldBody, largest: int) -> bytes:
+    """The whole body. Raises Overfull when others take all the memory for them."""
     read = bytearray()
     while body.more:
-        read += await body.chunk()
+        chunk = await body.chunk()
+        held.add(len(chunk))
+        read += chunk
         _check_length(len(read), largest)
     return bytes(read)
 

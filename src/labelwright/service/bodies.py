@@ -58,7 +58,7 @@ class Held:
         self._bodies: set[HeldBody] = set()
 
     @contextmanager
-    def body(self, user: int) -> Iterator[HeldBody]:
+    def body(self, user: int | str) -> Iterator[HeldBody]:
         """Count a body until the block ends."""
         counted = HeldBody(self, user)
         self._bodies.add(counted)
@@ -67,7 +67,7 @@ class Held:
         finally:
             self._bodies.discard(counted)
 
-    def has_room(self, user: int, size: int) -> bool:
+    def has_room(self, user: int | str, size: int) -> bool:
         """Whether `size` more bytes fit. Half of the memory is one user's at most: another one always gets through."""
         total = sum(body.size for body in self._bodies)
         held = sum(body.size for body in self._bodies if body.user == user)
@@ -77,7 +77,7 @@ class Held:
 class HeldBody:
     """The bytes of one body."""
 
-    def __init__(self, held: Held, user: int) -> None:
+    def __init__(self, held: Held, user: int | str) -> None:
         self._held, self.user, self.size = held, user, 0
 
     def add(self, size: int) -> None:

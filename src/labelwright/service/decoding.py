@@ -79,15 +79,20 @@ def decode(image: Pillow.Image, path: Path, memory: Memory) -> None:
             for _ in bands:
                 pass
         return
-    with memory.taken(_needed(image)):
+    if size > LARGE and image.format == "PPM" and getattr(image, "tile", [("raw",)])[0][0] != "raw":
+        # Pillow reads these in Python, three seconds for a million pixels, while nothing else gets on.
+        raise TooMuchMemory("a PPM in text, or of more than 8 bits, takes too long at this size: save it as a PNG")
+    with memory.taken(bytes_to_decode(image)):
         if size > LARGE and isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft(image.mode, (1, 1))
         image.load()
 
 
-def _needed(image: Pillow.Image) -> int:
-    """Bytes of memory that decoding takes."""
+def bytes_to_decode(image: Pillow.Image) -> int:
+    """Bytes of memory that decoding takes, the pixels included."""
     size = pixel_bytes(image)
+    if isinstance(image, TiffImageFile) and size > LARGE:
+        return size + tiff_parts.largest_part(image)
     if image.format == "WEBP":
         return image.width * image.height * _WEBP
     if size <= LARGE or not isinstance(image, JpegImagePlugin.JpegImageFile):

@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from . import tiff_parts
 from .config import ServiceConfig
-from .decoding import BAND, Memory, pixel_bytes
+from .decoding import BAND, Memory, bytes_to_decode
 from .png_stream import WRITABLE, PngWriter
 
 _ORIENTATION = 0x0112
@@ -89,8 +89,8 @@ class Pictures:
                 return
             orientation = image.getexif().get(_ORIENTATION, 1)
             # Turning and converting make a second image while the first one is there.
-            copies = 1 if orientation == 1 and image.mode in WRITABLE else 2
-            with self._memory.taken(copies * pixel_bytes(image)):
+            copies = 0 if orientation == 1 and image.mode in WRITABLE else 1
+            with self._memory.taken(bytes_to_decode(image) + copies * 4 * image.width * image.height):
                 upright = image if orientation == 1 else ImageOps.exif_transpose(image)
                 shown = _shown(upright)
                 with PngWriter(file, shown.mode, shown.size) as png:

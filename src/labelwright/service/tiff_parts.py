@@ -35,6 +35,18 @@ def orientation_of(image: TiffImageFile) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
+def largest_part(image: TiffImageFile) -> int:
+    """Bytes of a strip or tile when it is decompressed: a copy that libtiff keeps beside Pillow's pixels."""
+    tags: Any = image.tag_v2
+    width, height = stored_size(image)
+    if tags.get(_COMPRESSION, 1) == 1:
+        return 0
+    across, down = width, min(tags.get(_STRIP_ROWS, height), height)
+    if _TILES in tags:
+        across, down = tags[_TILE_WIDTH], tags[_TILE_HEIGHT]
+    return int(-(-across * sum(tags.get(_BITS, (1,))) // 8) * down)
+
+
 def bands_of(image: TiffImageFile, path: Path, *, from_bottom: bool = False) -> Iterator[Pillow.Image] | None:
     """The image as stored (not turned upright) in bands of its full width, from the top (or from the bottom, each band
     itself the right way up), each of at most MOST_PIXELS;
