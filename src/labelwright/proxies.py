@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import urllib.request
 from collections.abc import MutableMapping
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -48,6 +47,8 @@ def keep_loopback_direct(environment: MutableMapping[str, str] = os.environ) -> 
 
 def open_url(url: str, timeout: float) -> Any:
     """As urllib.request.urlopen, this machine without a proxy whatever the environment says."""
+    import urllib.request  # with it come http.client and ssl, and every command imports this module
+
     if is_loopback(urlsplit(url).hostname or ""):
         return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=timeout)
     return urllib.request.urlopen(url, timeout=timeout)  # noqa: S310 - callers name http addresses

@@ -11,7 +11,6 @@ import http.client
 import io
 import ipaddress
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,9 +85,6 @@ class TimedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self._reader.deadline = self._phases.whole
-
-
-Resolve = Callable[..., list[Any]]
 
 
 def resolve(host: str, port: int, seconds: float) -> list[Any]:
