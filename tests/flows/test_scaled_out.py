@@ -99,7 +99,7 @@ def until(so: Callable[[], Any], what: Callable[[], str], process: subprocess.Po
         try:
             if found := so():
                 return found
-        except requests.ConnectionError:
+        except requests.RequestException:
             pass
         if process is not None and process.poll() is not None:
             break

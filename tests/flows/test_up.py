@@ -64,7 +64,7 @@ def wait_until(so: Callable[[], Any], what: str, patience: float = 240) -> Any:
     while time.monotonic() < end:
         try:
             found = so()
-        except requests.ConnectionError:
+        except requests.RequestException:
             found = None
         if found:
             return found

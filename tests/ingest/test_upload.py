@@ -31,6 +31,7 @@ from labelwright.ingest import (
     take_stock,
 )
 from labelwright.ingest.obstore_engine import ObstoreMissing
+from labelwright.ingest.signatures import Renewable
 from labelwright.ingest.sources import CannotRead, SourceError
 from labelwright.platforms.errors import NotFound, PlatformUnavailable
 
@@ -531,6 +532,45 @@ def test_a_new_signature_that_is_refused_too_is_the_end(failing: Callable[..., s
     with pytest.raises(DropboxExpired):
         list(open_dropbox(signatures.url, renew=signatures.renew).read_back())
     assert signatures.asked == 2
+
+
+def test_a_refused_new_signature_is_not_replaced_by_whoever_comes_later() -> None:
+    renewals: list[int] = []
+
+    def renew() -> int:
+        renewals.append(len(renewals) + 1)
+        return renewals[-1]
+
+    def refuse(_: int) -> None:
+        raise DropboxExpired("Azure Blob", "put a file", status=403)
+
+    client = Renewable(0, renew)
+
+    def refuse_in_between(number: int) -> None:
+        if number == 1:  # another thread begins with the new signature before this one is refused
+            with pytest.raises(DropboxExpired):
+                client.use(refuse)
+        refuse(number)
+
+    with pytest.raises(DropboxExpired):
+        client.use(refuse_in_between)
+    assert renewals == [1]
+
+
+def test_a_signature_that_worked_is_renewed_each_time_it_runs_out() -> None:
+    valid = 0
+
+    def renew() -> int:
+        return valid
+
+    def call(number: int) -> int:
+        if number != valid:
+            raise DropboxExpired("Azure Blob", "put a file", status=403)
+        return number
+
+    client = Renewable(0, renew)
+    for valid in (0, 1, 2):
+        assert client.use(call) == valid
 
 
 def test_a_signature_of_a_real_store_is_renewed(store: Store, engine: Any) -> None:

@@ -310,7 +310,7 @@ def test_an_image_that_kills_the_process_is_left_out_with_a_reason(serve, make, 
                 caller("PUT", where, {"new_status": "finished"})
                 while (told := caller.get(where))["status"] != "finished":
                     time.sleep(0.05)
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
                 assert process.wait(GUARD) == 9
                 deaths += 1
                 continue

@@ -21,27 +21,29 @@ class Renewable(Generic[_C]):
 
     def __init__(self, client: _C, renew: Callable[[], _C] | None) -> None:
         self._client, self._renew = client, renew
+        self._may_be_renewed = renew is not None
         self._lock = threading.Lock()
 
     def use(self, call: Callable[[_C], _T]) -> _T:
         """Call with the client, and once more with a new one when its signature is refused. Raises DropboxExpired."""
         client = self._client
         try:
-            return call(client)
+            result = call(client)
         except DropboxExpired:
-            if self._renew is None:
+            client = self._renewed(client)
+            if client is None:
                 raise
-        renewed = self._renewed(client)
-        try:
-            return call(renewed)
-        except DropboxExpired:
-            if renewed is self._client:
-                self._renew = None
-            raise
+            result = call(client)
+        if client is self._client:
+            self._may_be_renewed = self._renew is not None  # it was accepted, so it may run out later
+        return result
 
-    def _renewed(self, refused: _C) -> _C:
+    def _renewed(self, refused: _C) -> _C | None:
+        """Another client than the refused one; None if there is none to be had."""
         with self._lock:
             # Of many threads that are refused at once only the first asks for a new signature.
-            if self._client is refused and self._renew is not None:
-                self._client = self._renew()
+            if self._client is refused:
+                if self._renew is None or not self._may_be_renewed:
+                    return None
+                self._client, self._may_be_renewed = self._renew(), False
             return self._client
