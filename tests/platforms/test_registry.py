@@ -9,7 +9,7 @@ import pydantic
 import pytest
 
 from labelwright.platforms import protocol
-from labelwright.platforms.campaign_api import CampaignApi
+from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection, abilities, capabilities, protocols

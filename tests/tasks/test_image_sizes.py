@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from labelwright.domain import Size, State
-from labelwright.platforms.campaign_api import CampaignApi
+from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.protocol import RemoteImage
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.service import ServiceConfig

@@ -93,7 +93,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
         PlatformEntry(
             name="campaign_api",
             says="the labeling-campaign REST API, which `labelwright serve` speaks",
-            module=f"{_HERE}.campaign_api",
+            module=f"{_HERE}.campaign_api.adapter",
             adapter_name="CampaignApi",
             needs=(Credential.URL, Credential.KEY, Credential.SECRET),
         ),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from labelwright.domain import Annotation, Box, Label, LabeledImage, LabelSchema, Polygon, Size
-from labelwright.platforms.campaign_api import CampaignApi
+from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
     CampaignOrder,
@@ -21,8 +21,7 @@ from labelwright.platforms.protocol import (
     Secret,
     SetState,
 )
-
-from .scripted import Scripted, answer, scripted
+from tests.platforms.scripted import Scripted, answer, scripted
 
 CAMPAIGN: dict[str, Any] = {
     "campaign_id": 3,

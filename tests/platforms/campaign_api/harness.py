@@ -13,12 +13,11 @@ import requests
 from PIL import Image
 
 from labelwright.domain import Annotation, Polygon
-from labelwright.platforms.campaign_api import CampaignApi
+from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import AccessDenied
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, RemoteImage, Secret, SetState
-
-from .contract import Harness, unique
-from .proxy import FaultProxy
+from tests.platforms.contract import Harness, unique
+from tests.platforms.proxy import FaultProxy
 
 API = "/api/v1"
 

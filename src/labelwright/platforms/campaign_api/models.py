@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Size
 from labelwright.domain.planar import distinct
-
-from .fields import Fields
-from .protocol import (
+from labelwright.platforms.fields import Fields
+from labelwright.platforms.protocol import (
     LabelerAccess,
     PlatformLabels,
     RemoteCampaign,
@@ -19,7 +18,7 @@ from .protocol import (
     Secret,
     SetState,
 )
-from .shape_notices import ShapeNotices
+from labelwright.platforms.shape_notices import ShapeNotices
 
 _State = TypeVar("_State", RemoteState, SetState)
 

@@ -19,12 +19,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from labelwright.masking import remember_login
-
-from .campaign_api_shapes import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at
-from .errors import NotFound, PlatformRefused
-from .fields import Fields
-from .http import Http
-from .protocol import (
+from labelwright.platforms.errors import NotFound, PlatformRefused
+from labelwright.platforms.fields import Fields
+from labelwright.platforms.http import Http
+from labelwright.platforms.protocol import (
     CampaignOrder,
     LabelerAccess,
     LabelsPage,
@@ -36,11 +34,13 @@ from .protocol import (
     Secret,
     SetState,
 )
-from .proven import ProvenAdapter
-from .shape_notices import ShapeNotices
+from labelwright.platforms.proven import ProvenAdapter
+from labelwright.platforms.shape_notices import ShapeNotices
+
+from .models import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at
 
 if TYPE_CHECKING:
-    from .registry import Connection
+    from labelwright.platforms.registry import Connection
 
 _Found = TypeVar("_Found", RemoteCampaign, RemoteImageSet)
 

@@ -12,11 +12,11 @@ import pytest
 from labelwright.platforms import NotFound
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
+from tests.platforms.contract import PlatformContract
+from tests.platforms.contract_faults import FaultContract
+from tests.platforms.proxy import FaultProxy
 
-from .campaign_api_harness import CampaignApiHarness, _picture
-from .contract import PlatformContract
-from .contract_faults import FaultContract
-from .proxy import FaultProxy
+from .harness import CampaignApiHarness, _picture
 
 KEY, SECRET = "the-admins-key-of-this-test", "the-admins-secret-of-this-test"
 
