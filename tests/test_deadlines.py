@@ -15,7 +15,7 @@ from labelwright.deadlines import Deadline, OutOfTime, current_limit, run_within
 from labelwright.ingest.sources import CannotRead
 from labelwright.ingest.urls import UrlFetcher
 from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.http import Http
+from labelwright.platforms.http.client import Http
 
 from .fault_server import DRIPS, Received, drip, fault_server, page, redirect, refuse, response, silent, truncate
 

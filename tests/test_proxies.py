@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from labelwright.local import answers
-from labelwright.platforms.http import Http
+from labelwright.platforms.http.client import Http
 from labelwright.proxies import is_loopback, keep_loopback_direct
 
 from .fault_server import Received, fault_server, page, response

@@ -17,7 +17,7 @@ from labelwright.platforms.cvat_shapes import (
     project_from,
     task_from,
 )
-from labelwright.platforms.fields import Fields
+from labelwright.platforms.http.json_fields import Fields
 
 from .test_cvat_replay import recorded
 

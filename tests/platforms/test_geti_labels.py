@@ -21,7 +21,6 @@ from labelwright.domain import (
     WholeImage,
 )
 from labelwright.platforms.errors import PlatformRefused
-from labelwright.platforms.fields import Fields
 from labelwright.platforms.geti_labels import (
     annotations_for,
     domain_shape,
@@ -44,6 +43,7 @@ from labelwright.platforms.geti_shapes import (
     Unit,
     scene_from,
 )
+from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.shape_notices import ShapeNotices
 
 SIZE = Size(640, 480)

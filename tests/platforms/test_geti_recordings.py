@@ -9,7 +9,6 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from labelwright.platforms.fields import Fields
 from labelwright.platforms.geti_client import GetiClient
 from labelwright.platforms.geti_configuration import auto_train_body
 from labelwright.platforms.geti_dialects import SonomaCreek
@@ -17,6 +16,7 @@ from labelwright.platforms.geti_pictures import pixel_difference, reencoded
 from labelwright.platforms.geti_projects import NewLabel, NewTask
 from labelwright.platforms.geti_session import GetiSession
 from labelwright.platforms.geti_shapes import GetiProject, Unit, scene_from
+from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import Secret
 
 from .geti_replay import RECORDINGS, Replay, replaying

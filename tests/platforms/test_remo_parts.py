@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from labelwright.domain import Box, Polygon, Size
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
-from labelwright.platforms.fields import Fields
-from labelwright.platforms.multipart import Form, FormFile
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.http.multipart import Form, FormFile
 from labelwright.platforms.protocol import RemoteImage
 from labelwright.platforms.remo_labels import Reading, objects_of
 from labelwright.platforms.remo_names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name

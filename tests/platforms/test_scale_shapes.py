@@ -9,7 +9,7 @@ import pytest
 
 from labelwright.domain import Attribute, Box, Geometry, Label, LabelSchema, Polygon, Size, WholeImage
 from labelwright.platforms.errors import PlatformRefused
-from labelwright.platforms.fields import Fields
+from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import CampaignOrder
 from labelwright.platforms.scale_order import Shapes, order_from, order_in
 from labelwright.platforms.scale_shapes import Counts, counts_from, failed_from, image_name, labeled_from

@@ -14,7 +14,7 @@ from labelwright.domain import Annotation, Box, State, Work
 from labelwright.interventions import take_up
 from labelwright.ledger import Ledger
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.logins import forget_logins
+from labelwright.platforms.http.logins import forget_logins
 from labelwright.settings import forget_settings
 from labelwright.spec import CampaignSpec, validate_spec
 from labelwright.tasks.campaign_images import list_missing_images, send_images, wait_for_batch

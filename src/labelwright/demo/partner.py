@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from labelwright.platforms.http.proven import ProvenAdapter
 from labelwright.platforms.protocol import LabelerAccess
-from labelwright.platforms.proven import ProvenAdapter
 from labelwright.proxies import is_loopback
 
 from .photographs import drawn_labels, photo_folder

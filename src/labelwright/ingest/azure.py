@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from labelwright.masking import remember
-from labelwright.platforms.addresses import is_loopback
-from labelwright.platforms.answers import cut_masked
-from labelwright.platforms.answers import retry_after as retry_after_in
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.http.addresses import is_loopback
+from labelwright.platforms.http.error_messages import cut_masked
+from labelwright.platforms.http.error_messages import retry_after as retry_after_in
 from labelwright.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def container_client(
     from azure.core.pipeline.transport import RequestsTransport
     from azure.storage.blob import ContainerClient
 
-    from labelwright.platforms.connections import TimedAdapter
+    from labelwright.platforms.http.connections import TimedAdapter
 
     plain, _, query = container_url.partition("?")
     remember(query, *_secrets_of(sas), *_secrets_of(credential))

@@ -17,8 +17,8 @@ from labelwright.credential_shapes import credential_in_url, secrets_in_url
 from labelwright.deadlines import Deadline, current_limit
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.masking import mask
-from labelwright.platforms.answers import retry_after
 from labelwright.platforms.errors import PlatformUnavailable
+from labelwright.platforms.http.error_messages import retry_after
 from labelwright.platforms.protocol import Secret
 from labelwright.timed_sockets import Phases, TimedResponse, connect, resolve
 

@@ -33,7 +33,7 @@ from .cvat_schema import differences, labels_for, missing_from
 from .cvat_server import Server
 from .cvat_shapes import CvatJob, CvatProject, CvatTask, DoneMeans, JobState, Stage
 from .errors import NotFound, PlatformRefused
-from .logins import Login, shared_login
+from .http.logins import Login, shared_login
 from .protocol import (
     CampaignOrder,
     ImageToSend,

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from labelwright.masking import remember_login
 
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .exchanges import Reply, Wanted
-from .fields import Fields
-from .http import Http
-from .logins import Login
+from .http.client import Http
+from .http.json_fields import Fields
+from .http.logins import Login
+from .http.messages import Reply, Wanted
 from .protocol import Secret
 
 NAME = "cvat"

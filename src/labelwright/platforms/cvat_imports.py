@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from .answers import cut_masked
 from .cvat_client import Client
 from .cvat_names import name_of
 from .cvat_shapes import CvatJob, CvatTask
 from .errors import NotFound, PlatformRefused
-from .fields import Fields
+from .http.error_messages import cut_masked
+from .http.json_fields import Fields
 from .protocol import RemoteBatch, SetState
 
 _STATES = {

@@ -9,7 +9,7 @@ from typing import Any
 from labelwright.domain import Attribute, Geometry, Label, LabelSchema
 
 from .errors import PlatformRefused
-from .fields import Fields
+from .http.json_fields import Fields
 
 TYPES = {Geometry.BOX: "rectangle", Geometry.POLYGON: "polygon", Geometry.IMAGE: "tag", Geometry.ANY: "any"}
 """CVAT accepts a type that it does not know without a word; these are known."""

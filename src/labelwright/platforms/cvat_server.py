@@ -14,7 +14,7 @@ from .cvat_schema import CvatLabels, label_from
 from .cvat_shapes import UNTOLD, CvatFrames, CvatProject, CvatTask, frames_from, project_from, task_from
 from .cvat_uploads import File, Uploads, upload
 from .errors import NotFound, PlatformRefused
-from .logins import Login
+from .http.logins import Login
 from .protocol import ImageToSend, RemoteBatch, Secret, SetState
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .fields import Fields
+from .http.json_fields import Fields
 
 
 class Stage(StrEnum):

@@ -20,7 +20,7 @@ from urllib3.filepost import encode_multipart_formdata
 from . import batches
 from .cvat_client import NAME, Client, json_of
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
-from .exchanges import Reply
+from .http.messages import Reply
 
 FILES_A_REQUEST = 100
 LARGEST_PART = 64 << 20

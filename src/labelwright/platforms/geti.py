@@ -23,7 +23,7 @@ from .geti_labels import kind_for, labeled_from, own_name, sent_name, tasks_for
 from .geti_projects import CannotBe, NewTask, normal_kind
 from .geti_session import NAME, GetiSession
 from .geti_shapes import GetiMedium, GetiProject
-from .logins import shared_login
+from .http.logins import shared_login
 from .protocol import (
     CampaignOrder,
     ImageToSend,

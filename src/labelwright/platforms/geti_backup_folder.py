@@ -15,8 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .exchanges import Sink
-from .fields import Fields
 from .geti_archive import (
     READ,
     ArchivedMedium,
@@ -29,6 +27,8 @@ from .geti_archive import (
 )
 from .geti_session import NAME
 from .geti_shapes import GetiLabel, Unit, shape_from
+from .http.json_fields import Fields
+from .http.messages import Sink
 
 FORMAT = 1
 PROJECT, MEDIA, COMPLETE = "project.json", "media", "complete.json"

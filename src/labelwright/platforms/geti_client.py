@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import NotFound, PlatformRefused, PlatformUnavailable
-from .fields import Fields
 from .geti_media import GetiMedia
 from .geti_projects import CannotBe, NewTask, check, project_body
 from .geti_session import NAME
 from .geti_settings import GetiSettings
 from .geti_shapes import GetiProject, Unit, project_from
+from .http.json_fields import Fields
 
 
 class GetiClient(GetiSettings, GetiMedia):

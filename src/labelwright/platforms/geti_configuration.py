@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .fields import Fields
+from .http.json_fields import Fields
 
 ITERATIONS = ("num_iters", "max_num_epochs", "max_epochs")
 """Names of the parameter that says how long is trained: the first that is there counts."""

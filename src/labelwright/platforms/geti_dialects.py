@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .errors import AccessDenied, NotFound, PlatformRefused
-from .fields import Fields
 from .geti_session import NAME, GetiSession
 from .geti_shapes import GetiProject, Unit, datasets_from, project_from
+from .http.json_fields import Fields
 
 SC_API, GETI_API = "/api/v1.0", "/api/v1"
 _VERSION = re.compile(r"\s*v?(\d+)\.(\d+)")

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from .errors import NotFound, PlatformRefused
-from .exchanges import Sink
-from .fields import Fields
 from .geti_dialects import Page
 from .geti_reached import GetiReached
 from .geti_session import NAME
 from .geti_shapes import GetiAnnotation, GetiMedium, GetiProject, GetiScene, Unit, medium_from, scene_from
 from .geti_stream import objects
-from .multipart import Form, FormFile
+from .http.json_fields import Fields
+from .http.messages import Sink
+from .http.multipart import Form, FormFile
 
 
 class GetiMedia(GetiReached):

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .errors import PlatformRefused
-from .fields import Fields
 from .geti_client import GetiClient
 from .geti_configuration import ITERATIONS, keyed, parameters
 from .geti_session import NAME
 from .geti_shapes import GetiProject
+from .http.json_fields import Fields
 
 _OWN = ("auto_training", *ITERATIONS)
 

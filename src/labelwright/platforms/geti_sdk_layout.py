@@ -19,7 +19,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .fields import Fields
 from .geti_archive import (
     READ,
     ArchivedMedium,
@@ -33,6 +32,7 @@ from .geti_archive import (
 from .geti_backup_folder import PROJECT, hash_of
 from .geti_session import NAME
 from .geti_shapes import TRAINS_NOT, GetiLabel, GetiShape, Unit, shape_from
+from .http.json_fields import Fields
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif"})
 _VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"})

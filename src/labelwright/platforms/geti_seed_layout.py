@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .fields import Fields
 from .geti_archive import (
     ArchivedMedium,
     ArchivedProject,
@@ -27,6 +26,7 @@ from .geti_projects import CannotBe, normal_kind
 from .geti_sdk_layout import GetiSdkBackup, is_sdk_folder
 from .geti_session import NAME
 from .geti_shapes import GetiLabel, Unit, shape_from
+from .http.json_fields import Fields
 
 INFO = "project_info.json"
 _EMPTY = frozenset({"no object", "empty", "no class", "empty label"})

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from labelwright.masking import remember_login
 
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from .exchanges import Answer, Sink, Upload, Wanted
-from .http import Http
-from .logins import Login
-from .multipart import UrlForm
+from .http.client import Http
+from .http.logins import Login
+from .http.messages import Answer, Sink, Upload, Wanted
+from .http.multipart import UrlForm
 from .protocol import Secret
 
 NAME = "geti"

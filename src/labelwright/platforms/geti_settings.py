@@ -10,11 +10,11 @@ from typing import Any
 
 from . import geti_configuration as configuration
 from .errors import NotFound, PlatformRefused
-from .fields import Fields
 from .geti_configuration import OutOfBounds, Parameter
 from .geti_reached import GetiReached
 from .geti_session import NAME
 from .geti_shapes import GetiProject, GetiTask
+from .http.json_fields import Fields
 
 _MANIFEST = ("model_manifest_id", "model_template_id", "id")
 

@@ -13,7 +13,7 @@ from math import nextafter
 from typing import Any
 
 from .errors import PlatformRefused
-from .fields import Fields
+from .http.json_fields import Fields
 
 _ROUNDING = 1e-6
 """Of a pixel."""

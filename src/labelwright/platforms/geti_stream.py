@@ -8,8 +8,8 @@ from json import JSONDecoder
 from typing import Any
 
 from .errors import PlatformUnavailable
-from .fields import Fields
 from .geti_session import NAME
+from .http.json_fields import Fields
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _DECODER = JSONDecoder()

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from labelwright.masking import remember, remember_login
 
-from . import protocol, rates
+from . import protocol
 from .errors import PlatformRefused
+from .http import rate_limit as rates
 from .protocol import Platform, Secret
 
 

@@ -33,7 +33,7 @@ from labelwright.domain import (
 from labelwright.domain.planar import distinct
 
 from .errors import NotFound, PlatformUnavailable
-from .fields import Fields
+from .http.json_fields import Fields
 from .protocol import RemoteImage
 from .remo_calls import RemoCalls, if_known
 from .remo_names import Spelling, our_name

@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 from labelwright.masking import remember_login
 
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from .exchanges import Unexplained, Upload, Wanted
-from .fields import Fields
-from .http import Http
-from .logins import Login, shared_login
+from .http.client import Http
+from .http.json_fields import Fields
+from .http.logins import Login, shared_login
+from .http.messages import Unexplained, Upload, Wanted
 from .protocol import Secret
 
 NAME = "remo"

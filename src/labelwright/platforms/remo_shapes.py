@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .fields import Fields
+from .http.json_fields import Fields
 from .protocol import RemoteImage
 
 

@@ -24,7 +24,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from . import batches
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .multipart import Form, FormFile
+from .http.multipart import Form, FormFile
 from .remo_names import ENDINGS
 from .remo_session import NAME, RemoSession
 from .remo_shapes import RemoUpload, Task, dataset_from, upload_from

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from .multipart import FormFile
+from .http.multipart import FormFile
 from .protocol import ImageToSend
 from .remo_names import FORMATS, LONGEST, file_name
 

@@ -21,8 +21,8 @@ from labelwright.domain import LabeledImage
 from . import scale_looks
 from .batches import for_each
 from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .fields import Fields
-from .http import Http
+from .http.client import Http
+from .http.json_fields import Fields
 from .protocol import (
     Bill,
     CampaignOrder,

@@ -20,9 +20,9 @@ from urllib.parse import quote
 from labelwright.masking import remember
 
 from .errors import PlatformError, PlatformRefused
-from .fields import Fields
-from .http import Http
-from .multipart import Form, FormFile
+from .http.client import Http
+from .http.json_fields import Fields
+from .http.multipart import Form, FormFile
 from .protocol import Secret
 from .scale_errors import TooManyRequests, told_apart
 from .scale_pace import Pace

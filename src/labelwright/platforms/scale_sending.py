@@ -12,7 +12,7 @@ from labelwright.domain import Image
 
 from .batches import for_each
 from .errors import PlatformError, PlatformRefused, PlatformUnavailable
-from .fields import Fields
+from .http.json_fields import Fields
 from .protocol import ImageToSend
 from .scale_attachments import STORED, attachments_in, same_attachments, shown
 from .scale_client import ScaleClient

@@ -14,8 +14,8 @@ from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Poly
 from labelwright.domain.geometry import ellipse
 from labelwright.domain.planar import distinct
 
-from .answers import cut_masked
-from .fields import Fields
+from .http.error_messages import cut_masked
+from .http.json_fields import Fields
 from .protocol import FailedImage
 from .shape_notices import ShapeNotices
 

@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from labelwright.masking import remember_login
 from labelwright.platforms.errors import NotFound, PlatformRefused
-from labelwright.platforms.fields import Fields
-from labelwright.platforms.http import Http
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.http.proven import ProvenAdapter
 from labelwright.platforms.protocol import (
     CampaignOrder,
     LabelerAccess,
@@ -34,7 +35,6 @@ from labelwright.platforms.protocol import (
     Secret,
     SetState,
 )
-from labelwright.platforms.proven import ProvenAdapter
 from labelwright.platforms.shape_notices import ShapeNotices
 
 from .models import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Size
 from labelwright.domain.planar import distinct
-from labelwright.platforms.fields import Fields
+from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import (
     LabelerAccess,
     PlatformLabels,

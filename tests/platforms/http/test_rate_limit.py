@@ -8,12 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelwright.platforms import rates
-from labelwright.platforms.http import Http
+from labelwright.platforms.http import rate_limit as rates
+from labelwright.platforms.http.client import Http
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-
-from .scripted import answer, scripted
+from tests.platforms.scripted import answer, scripted
 
 URL = "http://rates.example:8080/api/v1"
 

@@ -9,9 +9,9 @@ import requests
 from urllib3.connectionpool import HTTPConnectionPool
 
 from labelwright.identity import NotProven, check
+from labelwright.platforms.errors import PlatformRefused
 
 from .connections import TimedAdapter, TimedConnection
-from .errors import PlatformRefused
 
 
 class ProvenAdapter(TimedAdapter):

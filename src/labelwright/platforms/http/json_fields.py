@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from .answers import cut_masked
-from .errors import PlatformRefused
+from labelwright.platforms.errors import PlatformRefused
+
+from .error_messages import cut_masked
 
 _LARGEST = 2**1023
 _ADVICE = "Is this the platform and the version that the settings name?"

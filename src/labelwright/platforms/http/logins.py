@@ -13,8 +13,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from .errors import AccessDenied
-from .protocol import Secret
+from labelwright.platforms.errors import AccessDenied
+from labelwright.platforms.protocol import Secret
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import requests.exceptions as r
 import urllib3.exceptions as u
 
-from .errors import PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
 
 _Meaning = tuple[type[PlatformError], str]
 _AGAIN, _NEVER = PlatformUnavailable, PlatformRefused

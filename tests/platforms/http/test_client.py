@@ -23,12 +23,11 @@ import urllib3.exceptions
 from requests.adapters import BaseAdapter
 
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.http import Http
-from labelwright.platforms.lower import LOWER, meaning
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.transport_errors import LOWER, meaning
 from labelwright.platforms.protocol import Secret
-
-from .proxy import FaultProxy
-from .scripted import answer, scripted
+from tests.platforms.proxy import FaultProxy
+from tests.platforms.scripted import answer, scripted
 
 CANARY = "CANARY-7b1f"
 KEYS = {"Authentication-Key": "KEY-" + CANARY, "Authentication-Secret": Secret(CANARY)}

@@ -7,10 +7,9 @@ import io
 import pytest
 
 from labelwright.platforms.errors import PlatformUnavailable
-from labelwright.platforms.http import Http
-from labelwright.platforms.multipart import Form, FormFile, UrlForm
-
-from .scripted import answer, scripted
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.multipart import Form, FormFile, UrlForm
+from tests.platforms.scripted import answer, scripted
 
 
 def whole(form) -> bytes:

@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 
 from labelwright.platforms import AccessDenied
-from labelwright.platforms.logins import Login, forget_logins, shared_login
+from labelwright.platforms.http.logins import Login, forget_logins, shared_login
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-
-from .cvat_standin import StandIn
-from .geti_server import PASSWORD as GETI_PASSWORD
-from .geti_server import SC, USER, geti_server
-from .remo_server import EMAIL, RemoServer
-from .remo_server import PASSWORD as REMO_PASSWORD
+from tests.platforms.cvat_standin import StandIn
+from tests.platforms.geti_server import PASSWORD as GETI_PASSWORD
+from tests.platforms.geti_server import SC, USER, geti_server
+from tests.platforms.remo_server import EMAIL, RemoServer
+from tests.platforms.remo_server import PASSWORD as REMO_PASSWORD
 
 THREADS = 8
 

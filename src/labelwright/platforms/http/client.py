@@ -16,14 +16,15 @@ import requests
 from labelwright.credential_shapes import is_plain_word
 from labelwright.deadlines import OutOfTime, current_limit, sleep, time_limit
 from labelwright.masking import remember
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.protocol import Secret
 
-from . import answers, rates
+from . import error_messages as answers
+from . import rate_limit as rates
 from .addresses import is_loopback, read_address
 from .connections import TimedAdapter
-from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from .exchanges import Answer, Body, Params, Reply, Request, Sink, Unexplained, Upload, Wanted, described, opened
-from .lower import CATCHABLE, meaning
-from .protocol import Secret
+from .messages import Answer, Body, Params, Reply, Request, Sink, Unexplained, Upload, Wanted, described, opened
+from .transport_errors import CATCHABLE, meaning
 
 Headers = Mapping[str, "str | Secret"]
 Explain = Callable[[Unexplained], PlatformError | None]

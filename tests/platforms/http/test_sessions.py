@@ -11,11 +11,10 @@ import pytest
 
 from labelwright.masking import mask
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.exchanges import Unexplained
-from labelwright.platforms.http import Http
-from labelwright.platforms.multipart import Form, FormFile
-
-from .scripted import Scripted, answer, scripted
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.messages import Unexplained
+from labelwright.platforms.http.multipart import Form, FormFile
+from tests.platforms.scripted import Scripted, answer, scripted
 
 COOKIE = ["Content-Type: application/json", "Set-Cookie: sessionid=abc; Path=/"]
 

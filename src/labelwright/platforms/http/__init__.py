@@ -1,0 +1,1 @@
+"""HTTP client for platforms: deadlines, rate limits, error messages, JSON fields."""
