@@ -15,9 +15,9 @@ from prefect import task
 
 from labelwright.ingest import FolderSource
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
-from labelwright.platforms.cvat import NAME, Cvat
-from labelwright.platforms.cvat_jobs import assign, jobs_of
-from labelwright.platforms.cvat_shapes import CvatTask, JobState, Stage
+from labelwright.platforms.cvat.adapter import NAME, Cvat
+from labelwright.platforms.cvat.jobs import assign, jobs_of
+from labelwright.platforms.cvat.models import CvatTask, JobState, Stage
 from labelwright.platforms.protocol import ImageToSend, SetState
 
 from .cvat_folders import read_image

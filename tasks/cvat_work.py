@@ -8,8 +8,8 @@ from zipfile import is_zipfile
 from prefect import task
 
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
-from labelwright.platforms.cvat import NAME, Cvat
-from labelwright.platforms.cvat_exports import What
+from labelwright.platforms.cvat.adapter import NAME, Cvat
+from labelwright.platforms.cvat.exports import What
 
 from .cvat_calls import cvat_of
 from .reporting import log, publish_table

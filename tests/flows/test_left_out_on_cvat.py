@@ -17,8 +17,8 @@ from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.settings import forget_settings
 from labelwright.tasks.workbench import Workbench, the_ledger
-from tests.platforms.cvat_harness import as_labeler
-from tests.platforms.cvat_standin import StandIn
+from tests.platforms.cvat.harness import as_labeler
+from tests.platforms.cvat.standin import StandIn
 
 from .conftest import make_photos, make_spec
 

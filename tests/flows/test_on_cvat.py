@@ -26,8 +26,8 @@ from labelwright.tasks import cvat_calls, cvat_work
 from labelwright.tasks.cvat_folders import of_camera
 from labelwright.tasks.predictions import PredictionsUnusable
 from labelwright.tasks.workbench import the_ledger
-from tests.platforms.cvat_harness import as_labeler, label_images, proxied
-from tests.platforms.cvat_standin import Answer, StandIn
+from tests.platforms.cvat.harness import as_labeler, label_images, proxied
+from tests.platforms.cvat.standin import Answer, StandIn
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from .conftest import make_photos, make_spec

@@ -17,8 +17,8 @@ from labelwright.platforms.protocol import SetState
 from labelwright.settings import Settings
 
 from .contract import order, to_send, wait_for_batch
-from .cvat_harness import CvatHarness, proxied
-from .cvat_standin import StandIn
+from .cvat.harness import CvatHarness, proxied
+from .cvat.standin import StandIn
 from .proxy import Fault, FaultProxy, Rule
 from .remo_harness import RemoHarness, at_stand_in
 from .scale_harness import ScaleHarness

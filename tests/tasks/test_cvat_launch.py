@@ -23,8 +23,8 @@ from labelwright.tasks.looking import look_at_some
 from labelwright.tasks.planning import FilesLeftOut, check_images, write_down_campaign
 from labelwright.tasks.repairs import STEP
 from labelwright.tasks.workbench import the_ledger
-from tests.platforms.cvat_harness import as_labeler, label_images
-from tests.platforms.cvat_standin import StandIn
+from tests.platforms.cvat.harness import as_labeler, label_images
+from tests.platforms.cvat.standin import StandIn
 
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
 ROUNDS = 3

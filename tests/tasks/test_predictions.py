@@ -24,7 +24,7 @@ from labelwright.domain import (
     WholeImage,
 )
 from labelwright.ledger import Ledger, ManifestEntry
-from labelwright.platforms.cvat_masks import decoded, encoded
+from labelwright.platforms.cvat.masks import decoded, encoded
 from labelwright.platforms.remo import Remo
 from labelwright.tasks import predictions
 from labelwright.tasks.predictions import PredictionsUnusable, read_predictions

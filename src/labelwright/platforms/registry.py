@@ -108,7 +108,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
         PlatformEntry(
             name="cvat",
             says="CVAT, from 2.15 to the newest",
-            module=f"{_HERE}.cvat",
+            module=f"{_HERE}.cvat.adapter",
             adapter_name="Cvat",
             needs=(Credential.URL,),
             webhook_header="x-signature-256",

@@ -1,0 +1,22 @@
+"""The adapter of CVAT keeps the contract, against the stand-in in both dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.platforms.contract import PlatformContract
+
+from .harness import CvatHarness, proxied
+from .standin import StandIn
+
+
+@pytest.fixture(scope="module", params=["2.15", "requests"])
+def harness(request: pytest.FixtureRequest) -> Iterator[CvatHarness]:
+    with StandIn(request.param) as cvat, proxied(cvat) as proxy:
+        yield CvatHarness(cvat, proxy)
+
+
+class TestContract(PlatformContract):
+    """On a good network."""
