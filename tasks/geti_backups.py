@@ -9,11 +9,13 @@ from typing import Any
 
 from prefect import task
 
-from labelwright.platforms import PlatformRefused, geti_backup, geti_restore
-from labelwright.platforms.geti_backup_folder import OwnBackup
-from labelwright.platforms.geti_compare import Report
-from labelwright.platforms.geti_journal import Journal
-from labelwright.platforms.geti_seed_layout import open_backup
+from labelwright.platforms import PlatformRefused
+from labelwright.platforms.geti.backup import restore as geti_restore
+from labelwright.platforms.geti.backup import save as geti_backup
+from labelwright.platforms.geti.backup.compare import Report
+from labelwright.platforms.geti.backup.folder import OwnBackup
+from labelwright.platforms.geti.backup.journal import Journal
+from labelwright.platforms.geti.backup.legacy_layout import open_backup
 from labelwright.private import private_folder
 from labelwright.settings import settings
 

@@ -9,13 +9,14 @@ from typing import Any
 from prefect import task
 
 from labelwright.domain import LabeledImage
-from labelwright.platforms import NotFound, PlatformRefused, geti_backup
+from labelwright.platforms import NotFound, PlatformRefused
 from labelwright.platforms.batches import for_each
-from labelwright.platforms.geti import Geti
-from labelwright.platforms.geti_client import GetiClient
-from labelwright.platforms.geti_labels import annotations_for
-from labelwright.platforms.geti_projects import NewLabel, NewTask, normal_kind
-from labelwright.platforms.geti_shapes import GetiMedium
+from labelwright.platforms.geti.adapter import Geti
+from labelwright.platforms.geti.backup import save as geti_backup
+from labelwright.platforms.geti.client import GetiClient
+from labelwright.platforms.geti.labels import annotations_for
+from labelwright.platforms.geti.models import GetiMedium
+from labelwright.platforms.geti.projects import NewLabel, NewTask, normal_kind
 from labelwright.platforms.protocol import LabelsPage
 
 from .reporting import log

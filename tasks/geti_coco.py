@@ -20,9 +20,9 @@ from labelwright.datasets.coco_source import (
 from labelwright.domain import Box
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.batches import for_each
-from labelwright.platforms.geti_client import GetiClient
-from labelwright.platforms.geti_labels import geti_shape
-from labelwright.platforms.geti_shapes import GetiAnnotation, GetiMedium, GetiProject, GetiShape, Unit
+from labelwright.platforms.geti.client import GetiClient
+from labelwright.platforms.geti.labels import geti_shape
+from labelwright.platforms.geti.models import GetiAnnotation, GetiMedium, GetiProject, GetiShape, Unit
 
 from .geti_calls import client_at
 from .reporting import log, publish_progress, publish_table

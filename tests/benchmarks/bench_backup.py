@@ -23,14 +23,15 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from labelwright.platforms import geti_backup, geti_restore
-from labelwright.platforms.geti_backup_folder import OwnBackup
-from labelwright.platforms.geti_client import GetiClient
-from labelwright.platforms.geti_journal import Journal
-from labelwright.platforms.geti_session import GetiSession
+from labelwright.platforms.geti.backup import restore as geti_restore
+from labelwright.platforms.geti.backup import save as geti_backup
+from labelwright.platforms.geti.backup.folder import OwnBackup
+from labelwright.platforms.geti.backup.journal import Journal
+from labelwright.platforms.geti.client import GetiClient
+from labelwright.platforms.geti.session import GetiSession
 from tests.benchmarks.bench_export import peak_megabytes
-from tests.platforms.geti_harness import credential
-from tests.platforms.geti_server import GetiServer
+from tests.platforms.geti.harness import credential
+from tests.platforms.geti.server import GetiServer
 
 AIM_GROWTH = 15.0
 """Megabytes that nine tenths of the images more may cost."""

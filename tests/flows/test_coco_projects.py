@@ -11,10 +11,10 @@ from labelwright.datasets.coco_source import CocoRefused
 from labelwright.flows.coco_project_detection import coco_project_detection
 from labelwright.flows.coco_project_pipeline import coco_project_pipeline
 from labelwright.flows.coco_project_segmentation import coco_project_segmentation
-from labelwright.platforms.geti_shapes import Unit
+from labelwright.platforms.geti.models import Unit
 from labelwright.settings import forget_settings
 from labelwright.tasks.geti_calls import client_at
-from tests.platforms.geti_server import PASSWORD, SC, TOKEN, USER, geti_server
+from tests.platforms.geti.server import PASSWORD, SC, TOKEN, USER, geti_server
 
 RLE = {"counts": [40 * 30 + 10, 4, 36, 4, 40 * 50 - 40 * 30 - 54], "size": [40, 50]}
 

@@ -34,11 +34,11 @@ from labelwright.tasks.geti_calls import (
     upload_geti_file,
 )
 from tests.platforms.contract import unique
-from tests.platforms.geti_harness import GetiHarness
-from tests.platforms.geti_server import PASSWORD, SC, TOKEN, USER, geti_server, reencoded_as_recorded
+from tests.platforms.geti.harness import GetiHarness
+from tests.platforms.geti.server import PASSWORD, SC, TOKEN, USER, geti_server, reencoded_as_recorded
+from tests.platforms.geti.test_backup import chain_project
+from tests.platforms.geti.test_batches import flaky
 from tests.platforms.proxy import FaultProxy
-from tests.platforms.test_geti_backup import chain_project
-from tests.platforms.test_geti_batches import flaky
 
 from .conftest import make_photos, make_spec
 

@@ -124,7 +124,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
         PlatformEntry(
             name="geti",
             says="Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project",
-            module=f"{_HERE}.geti",
+            module=f"{_HERE}.geti.adapter",
             adapter_name="Geti",
             needs=(Credential.URL,),
         ),

@@ -17,8 +17,8 @@ from labelwright.platforms.http.logins import Login, forget_logins, shared_login
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
 from tests.platforms.cvat.standin import StandIn
-from tests.platforms.geti_server import PASSWORD as GETI_PASSWORD
-from tests.platforms.geti_server import SC, USER, geti_server
+from tests.platforms.geti.server import PASSWORD as GETI_PASSWORD
+from tests.platforms.geti.server import SC, USER, geti_server
 from tests.platforms.remo_server import EMAIL, RemoServer
 from tests.platforms.remo_server import PASSWORD as REMO_PASSWORD
 

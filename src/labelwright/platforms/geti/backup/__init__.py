@@ -1,0 +1,1 @@
+"""Backup of a Geti project, its comparison and its restore."""

@@ -1,0 +1,66 @@
+"""What the contract suite needs to know of Geti: how a labeler speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from labelwright.domain import Annotation, Box, LabeledImage, Size
+from labelwright.platforms.geti.adapter import Geti, Options
+from labelwright.platforms.geti.client import GetiClient
+from labelwright.platforms.geti.labels import annotations_for
+from labelwright.platforms.geti.session import GetiSession
+from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
+from tests.platforms.contract import POLYGON, Harness
+from tests.platforms.proxy import FaultProxy
+
+from .server import PASSWORD, TOKEN, USER, GetiServer
+
+
+def credential(server: GetiServer) -> tuple[str, Secret]:
+    return ("", Secret(TOKEN)) if server.modern else (USER, Secret(PASSWORD))
+
+
+class GetiHarness(Harness):
+    """Speaks to the stand-in through `proxy`; labels go to it directly."""
+
+    expected = frozenset(
+        {
+            "Platform",
+            "FindsDeletedImages",
+            "ListsLabels",
+            "TakesImages",
+            "WithdrawsImages",
+            "FinishesCampaigns",
+            "DeletesCampaigns",
+        }
+    )
+    nowhere = "0" * 24
+    tells_in_the_order_of_images = False  # several are sent at a time
+
+    def __init__(self, proxy: FaultProxy, server: GetiServer) -> None:
+        self.proxy = proxy
+        self.server = server
+        if server.modern:  # it tells whole pixels
+            self.seen = (Annotation("plastic", Box(1, 2, 11, 12), 0.5), POLYGON)
+        self._labeler = GetiClient(GetiSession(server.url, *credential(server)))
+
+    def _connect(self, user: str, secret: Secret, *, hasty: bool = False, small_pages: bool = False) -> Geti:
+        timeout = (5.0, 0.35 if hasty else 20.0)
+        session = GetiSession(self.proxy.url, user, secret, timeout=timeout, patience=2)
+        return Geti(session, Options(page_size=2 if small_pages else None, auto_train_at_finish=True, threads=2))
+
+    def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Geti:
+        return self._connect(*credential(self.server), hasty=hasty, small_pages=small_pages)
+
+    def stranger(self) -> Geti:
+        return self._connect(credential(self.server)[0], Secret("wrong"))
+
+    def label(
+        self, campaign: RemoteCampaign, access: LabelerAccess | None, objects: Mapping[str, Sequence[Annotation]]
+    ) -> None:
+        project = self._labeler.project(campaign.id)
+        media = {medium.id: medium for medium in self._labeler.media(project)}
+        for image, seen in objects.items():
+            medium = media[image]
+            said = LabeledImage(medium.name, Size(medium.width, medium.height), tuple(seen))
+            self._labeler.annotate(project, medium, annotations_for(project, said, self._labeler.unit))

@@ -1,0 +1,95 @@
+"""The vendor's own client, unchanged, judges the stand-in of Geti 2.x: if it works there, what our adapter is tested
+against is what that client is used to."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from labelwright.platforms.geti.backup.journal import Journal
+from labelwright.platforms.geti.client import GetiClient
+from labelwright.platforms.geti.models import GetiAnnotation
+from labelwright.platforms.geti.projects import NewLabel, NewTask
+from labelwright.platforms.geti.session import GetiSession
+from labelwright.platforms.protocol import Secret
+
+from .sdk_environment import interpreter
+from .server import TOKEN, geti_server
+from .test_backup import box, bring_back, differences_from_backup, nothing, outline, photo
+
+JUDGE = Path(__file__).with_name("sdk_judge.py")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.mark.sdk
+def test_the_vendors_client_works_on_the_stand_in_and_reads_what_we_wrote(certificate, tmp_path, monkeypatch):
+    python = interpreter()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with geti_server("2.12.1", certificate=certificate) as server:
+        client = GetiClient(GetiSession(server.url, "", Secret(TOKEN)))
+        tasks = [NewTask("detection", (NewLabel("dog"),)), NewTask("segmentation", (NewLabel("dog shape"),))]
+        ours = client.create_project("ours", tasks)
+        media = [client.upload(ours, f"photo {n}.jpg", lambda n=n: io.BytesIO(photo(2 * n + 1))) for n in range(3)]
+        detection, segmentation = ours.trained
+        client.annotate(ours, media[0], [box(client, detection.labels[0]), outline(client, segmentation.labels[0])])
+        client.annotate(ours, media[1], [nothing(client, detection)])
+        command = [str(python), str(JUDGE), server.url, TOKEN, str(tmp_path), "ours"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert answer.returncode == 0, answer.stderr[-3000:]
+        found = json.loads(answer.stdout.splitlines()[-1])
+        said = {
+            "photo 0": [["dog", "Rectangle"], ["dog shape", "Polygon"]],
+            "photo 1": [["No object", "Rectangle"]],
+            "photo 2": None,
+        }
+        assert found["ours"] == said
+        assert found["copy"] == said
+        assert "detection_to_classification" in found["kinds"]
+        # and we read what it wrote
+        theirs = client.project(found["made"])
+        scenes = [client.scene(theirs, medium) for medium in client.media(theirs)]
+        assert [len(scene.annotations) for scene in scenes if scene is not None] == [2, 1]
+        assert all(isinstance(one, GetiAnnotation) for scene in scenes if scene for one in scene.annotations)
+        assert client.auto_train(theirs) is False
+        copy = client.project(found["copy id"])
+        assert sorted(medium.name for medium in client.media(copy)) == ["photo 0", "photo 1", "photo 2"]
+        # and the folder that it wrote of our project is restored by us
+        journal = Journal(tmp_path / "journal")
+        restored = bring_back(client, tmp_path / "copy", "restored", journal)
+        assert differences_from_backup(client, tmp_path / "copy", restored, journal).differences == []
+        again = client.project(restored)
+        scenes = [client.scene(again, medium) for medium in client.media(again)]
+        assert sorted(len(scene.annotations) for scene in scenes if scene is not None) == [1, 2]

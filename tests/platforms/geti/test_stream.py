@@ -1,0 +1,55 @@
+"""Long answers, object by object, as json.loads would read them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
+from labelwright.platforms.geti.stream import objects
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def read(body: bytes):
+    found, answer = [], objects("list", body, "media")
+    while True:
+        try:
+            found.append(next(answer).json)
+        except StopIteration as end:
+            return found, end.value.json
+
+
+@given(
+    st.lists(st.dictionaries(st.text(), json_values, max_size=3), max_size=4),
+    st.dictionaries(st.text().filter(lambda key: key != "media"), json_values, max_size=3),
+    st.booleans(),
+    st.sampled_from([None, 2]),
+)
+def test_every_object_and_the_other_members_are_read_in_whatever_order(media, others, first, indent):
+    whole = {"media": media, **others} if first else {**others, "media": media}
+    assert read(json.dumps(whole, indent=indent).encode()) == (media, others)
+
+
+@given(st.integers(0, 60))
+def test_an_answer_that_breaks_off_is_asked_for_again(length):
+    whole = json.dumps({"media": [{"id": "a", "n": [1, 2]}, {"id": "b"}], "media_count": {"images": 2}}).encode()
+    with pytest.raises(PlatformUnavailable):
+        read(whole[: min(length, len(whole) - 1)])
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"nonsense", b'{"media": [{"id": 1} {"id": 2}]}', b"\xff"])
+def test_what_is_no_such_object_is_asked_for_again(body):
+    with pytest.raises(PlatformUnavailable):
+        read(body)
+
+
+@pytest.mark.parametrize(("body", "told"), [(b"{}", "media is missing"), (b'{"media": 3}', "not a list")])
+def test_a_list_that_is_not_there_is_told(body, told):
+    with pytest.raises(PlatformRefused, match=told):
+        read(body)
