@@ -7,8 +7,8 @@ from pathlib import Path
 from prefect import task
 
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.remo_calls import Coordinates, ExportFormat
-from labelwright.platforms.remo_shapes import RemoAnnotationSet, RemoNamed, Task
+from labelwright.platforms.remo.calls import Coordinates, ExportFormat
+from labelwright.platforms.remo.models import RemoAnnotationSet, RemoNamed, Task
 
 from .remo_connection import remo_at
 from .reporting import log

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.remo import Remo
+from labelwright.platforms.remo.adapter import Remo
 
 from .workbench import reach
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from prefect import task
 
-from labelwright.platforms.remo_shapes import RemoDataset, RemoFolder, RemoImage
+from labelwright.platforms.remo.models import RemoDataset, RemoFolder, RemoImage
 
 from .remo_connection import remo_at
 from .reporting import log

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect import task
 
-from labelwright.platforms.remo_shapes import ImageStatus, RemoNamed
+from labelwright.platforms.remo.models import ImageStatus, RemoNamed
 
 from .remo_connection import remo_at
 from .retrying import RETRIED

@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect import task
 
 from labelwright.ingest.urls import MAX_BYTES, UrlFetcher
-from labelwright.platforms.remo_shapes import RemoUpload, Task
+from labelwright.platforms.remo.models import RemoUpload, Task
 
 from .remo_connection import remo_at
 from .reporting import log

@@ -23,8 +23,8 @@ from labelwright.settings import forget_settings
 from labelwright.tasks.campaigns import NotLabeledYet
 from labelwright.tasks.workbench import the_ledger
 from tests.platforms.proxy import Fault, FaultProxy, Rule
-from tests.platforms.remo_harness import Labeler
-from tests.platforms.remo_server import EMAIL, PASSWORD, RemoServer
+from tests.platforms.remo.harness import Labeler
+from tests.platforms.remo.server import EMAIL, PASSWORD, RemoServer
 
 from .conftest import make_photos, make_spec
 

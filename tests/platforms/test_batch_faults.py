@@ -20,7 +20,7 @@ from .contract import order, to_send, wait_for_batch
 from .cvat.harness import CvatHarness, proxied
 from .cvat.standin import StandIn
 from .proxy import Fault, FaultProxy, Rule
-from .remo_harness import RemoHarness, at_stand_in
+from .remo.harness import RemoHarness, at_stand_in
 from .scale_harness import ScaleHarness
 from .scale_server import ScaleServer
 

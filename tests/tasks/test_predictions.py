@@ -25,7 +25,7 @@ from labelwright.domain import (
 )
 from labelwright.ledger import Ledger, ManifestEntry
 from labelwright.platforms.cvat.masks import decoded, encoded
-from labelwright.platforms.remo import Remo
+from labelwright.platforms.remo.adapter import Remo
 from labelwright.tasks import predictions
 from labelwright.tasks.predictions import PredictionsUnusable, read_predictions
 

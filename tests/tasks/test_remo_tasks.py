@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.remo_shapes import ImageStatus, RemoFolder, RemoUpload, Task
+from labelwright.platforms.remo.models import ImageStatus, RemoFolder, RemoUpload, Task
 from labelwright.settings import forget_settings
 from labelwright.tasks import remo_annotation_sets as sets
 from labelwright.tasks import remo_datasets as datasets
 from labelwright.tasks import remo_images as images
 from labelwright.tasks import remo_uploads as uploads
 from tests.platforms.contract import picture
-from tests.platforms.remo_server import EMAIL, PASSWORD, RemoServer
+from tests.platforms.remo.server import EMAIL, PASSWORD, RemoServer
 
 REMO = "our_remo"
 

@@ -101,7 +101,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
         PlatformEntry(
             name="remo",
             says="Remo, 0.3 and 0.6, on a server of your own",
-            module=f"{_HERE}.remo",
+            module=f"{_HERE}.remo.adapter",
             adapter_name="Remo",
             needs=(Credential.URL, Credential.SECRET),
         ),

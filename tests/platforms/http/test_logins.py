@@ -19,8 +19,8 @@ from labelwright.platforms.registry import PLATFORMS, Connection
 from tests.platforms.cvat.standin import StandIn
 from tests.platforms.geti.server import PASSWORD as GETI_PASSWORD
 from tests.platforms.geti.server import SC, USER, geti_server
-from tests.platforms.remo_server import EMAIL, RemoServer
-from tests.platforms.remo_server import PASSWORD as REMO_PASSWORD
+from tests.platforms.remo.server import EMAIL, RemoServer
+from tests.platforms.remo.server import PASSWORD as REMO_PASSWORD
 
 THREADS = 8
 

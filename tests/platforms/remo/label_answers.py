@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from .remo_routes import Answer, Asked, ServerError, annotation_set, number, open_dataset, paged, picture_of, route
-from .remo_shown import (
-    note_saved,
-)
-from .remo_world import (
-    STATUS,
-    STATUS_NAMES,
-    Set,
-    World,
-    class_name,
-)
+from .routes import Answer, Asked, ServerError, annotation_set, number, open_dataset, paged, picture_of, route
+from .shown import note_saved
+from .world import STATUS, STATUS_NAMES, Set, World, class_name
 
 
 @route("GET", "/api/common-class/")

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote
 
-from .errors import PlatformRefused
+from labelwright.platforms.errors import PlatformRefused
 
 ENDINGS = (".jpeg", ".png", ".jpg", ".tiff", ".tif")
 FORMATS = {"JPEG": "jpg", "PNG": "png", "TIFF": "tif"}

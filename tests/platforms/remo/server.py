@@ -20,9 +20,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import remo_dataset_answers, remo_label_answers, remo_set_answers, remo_upload_answers
-from .remo_routes import Answer, Asked, ServerError, answer, knows
-from .remo_world import World
+from . import (
+    dataset_answers as remo_dataset_answers,
+)
+from . import (
+    label_answers as remo_label_answers,
+)
+from . import (
+    set_answers as remo_set_answers,
+)
+from . import (
+    upload_answers as remo_upload_answers,
+)
+from .routes import Answer, Asked, ServerError, answer, knows
+from .world import World
 
 ANSWERS = (remo_dataset_answers, remo_label_answers, remo_set_answers, remo_upload_answers)
 """Importing them fills the table of routes."""

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from .remo_exports import export
-from .remo_routes import Answer, Asked, ServerError, annotation_set, number, open_dataset, paged, route
-from .remo_shown import (
-    annotation_set_in_full,
-    annotation_set_listed,
-    gallery_image,
-    image_of_set,
-)
-from .remo_world import (
-    TASKS,
-    World,
-    class_name,
-    task_number,
-)
+from .exports import export
+from .routes import Answer, Asked, ServerError, annotation_set, number, open_dataset, paged, route
+from .shown import annotation_set_in_full, annotation_set_listed, gallery_image, image_of_set
+from .world import TASKS, World, class_name, task_number
 
 
 @route("POST", "/api/v1/ui/annotation-sets/")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from .remo_world import Dataset, Picture, Set, World
+from .world import Dataset, Picture, Set, World
 
 NOT_FOUND = {"detail": "Not found."}
 

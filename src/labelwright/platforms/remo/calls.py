@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
-from .errors import NotFound, PlatformRefused, PlatformUnavailable
-from .remo_session import NAME, RemoSession
-from .remo_shapes import (
+from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
+
+from .models import (
     TASK_NUMBERS,
     ImageStatus,
     RemoAnnotationSet,
@@ -29,6 +29,7 @@ from .remo_shapes import (
     image_from,
     named_from,
 )
+from .session import NAME, RemoSession
 
 SETS = "/api/v1/ui/annotation-sets"
 DATASETS = "/api/v1/ui/datasets"

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
-from . import batches
-from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .http.multipart import Form, FormFile
-from .remo_names import ENDINGS
-from .remo_session import NAME, RemoSession
-from .remo_shapes import RemoUpload, Task, dataset_from, upload_from
+from labelwright.platforms import batches
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.http.multipart import Form, FormFile
+
+from .models import RemoUpload, Task, dataset_from, upload_from
+from .names import ENDINGS
+from .session import NAME, RemoSession
 
 UPLOADS = "/api/v1/ui/uploads"
 FILES_A_REQUEST = 50

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .http.json_fields import Fields
-from .protocol import RemoteImage
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.protocol import RemoteImage
 
 
 class Task(StrEnum):

@@ -7,21 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from .remo_routes import Answer, Asked, ServerError, number, open_dataset, paged, route
-from .remo_shown import (
-    contents,
-    dataset_made,
-    dataset_shown,
-    folder_shown,
-    image_in_full,
-    image_of_sdk,
-)
-from .remo_world import (
-    TASKS,
-    TOOLS,
-    Picture,
-    World,
-)
+from .routes import Answer, Asked, ServerError, number, open_dataset, paged, route
+from .shown import contents, dataset_made, dataset_shown, folder_shown, image_in_full, image_of_sdk
+from .world import TASKS, TOOLS, Picture, World
 
 
 @route("POST", "/api/dataset/")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .contract_faults import FaultContract
-from .remo_harness import RemoHarness, at_stand_in
+from tests.platforms.contract_faults import FaultContract
+
+from .harness import RemoHarness, at_stand_in
 
 GENERATIONS = [pytest.param(False, marks=pytest.mark.slow), True]
 

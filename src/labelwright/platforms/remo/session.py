@@ -17,13 +17,12 @@ from hashlib import sha256
 from typing import Any, BinaryIO
 
 from labelwright.masking import remember_login
-
-from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from .http.client import Http
-from .http.json_fields import Fields
-from .http.logins import Login, shared_login
-from .http.messages import Unexplained, Upload, Wanted
-from .protocol import Secret
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.http.logins import Login, shared_login
+from labelwright.platforms.http.messages import Unexplained, Upload, Wanted
+from labelwright.platforms.protocol import Secret
 
 NAME = "remo"
 

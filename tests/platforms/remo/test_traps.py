@@ -34,15 +34,15 @@ from labelwright.domain import (
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import CampaignOrder, ImageToSend, RemoteCampaign, RemoteState, Secret, SetState
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.platforms.remo import Remo
-from labelwright.platforms.remo_names import our_name
-from labelwright.platforms.remo_session import RemoSession
-from labelwright.platforms.remo_shapes import ImageStatus, RemoFolder, Task
+from labelwright.platforms.remo.adapter import Remo
+from labelwright.platforms.remo.models import ImageStatus, RemoFolder, Task
+from labelwright.platforms.remo.names import our_name
+from labelwright.platforms.remo.session import RemoSession
+from tests.platforms.contract import all_labels, picture, to_send, unique, wait_for_batch
+from tests.platforms.proxy import Fault, FaultProxy, Rule
 
-from .contract import all_labels, picture, to_send, unique, wait_for_batch
-from .proxy import Fault, FaultProxy, Rule
-from .remo_harness import Labeler
-from .remo_server import EMAIL, PASSWORD, RemoServer
+from .harness import Labeler
+from .server import EMAIL, PASSWORD, RemoServer
 
 BOATS = LabelSchema((Label("sailing Boat"), Label("buoy")))
 

@@ -17,9 +17,8 @@ from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.multipart import Form, FormFile
 from labelwright.platforms.protocol import RemoteImage
-from labelwright.platforms.remo_labels import Reading, objects_of
-from labelwright.platforms.remo_names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
-from labelwright.platforms.remo_shapes import (
+from labelwright.platforms.remo.labels import Reading, objects_of
+from labelwright.platforms.remo.models import (
     RemoClassCount,
     annotation_set_from,
     content_from,
@@ -28,9 +27,10 @@ from labelwright.platforms.remo_shapes import (
     named_from,
     upload_from,
 )
+from labelwright.platforms.remo.names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
 from labelwright.platforms.shape_notices import ShapeNotices
 
-from .remo_server import read_form
+from .server import read_form
 
 NAMES = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), min_size=1, max_size=60)
 
@@ -79,7 +79,7 @@ def test_a_form_is_read_as_it_was_written(fields, data):
 
 
 def listed(text: str, monkeypatch: Any, chunk: int) -> list[Any]:
-    monkeypatch.setattr("labelwright.platforms.remo_labels._CHUNK", chunk)
+    monkeypatch.setattr("labelwright.platforms.remo.labels._CHUNK", chunk)
     return [item for item, _ in objects_of(io.BytesIO(text.encode()), "read")]
 
 
@@ -223,7 +223,7 @@ def test_an_upload_tells_what_was_left_out_and_why():
     assert (found.added, found.words, found.over, found.running) == (1, "disk full", True, False)
 
 
-TRAFFIC = Path(__file__).with_name("remo_traffic")
+TRAFFIC = Path(__file__).with_name("traffic")
 
 
 def recorded(path: str) -> list[dict[str, Any]]:

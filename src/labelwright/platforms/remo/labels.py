@@ -31,15 +31,15 @@ from labelwright.domain import (
     WholeImage,
 )
 from labelwright.domain.planar import distinct
+from labelwright.platforms.errors import NotFound, PlatformUnavailable
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.protocol import RemoteImage
+from labelwright.platforms.shape_notices import ShapeNotices
 
-from .errors import NotFound, PlatformUnavailable
-from .http.json_fields import Fields
-from .protocol import RemoteImage
-from .remo_calls import RemoCalls, if_known
-from .remo_names import Spelling, our_name
-from .remo_session import NAME
-from .remo_shapes import ImageStatus, image_from
-from .shape_notices import ShapeNotices
+from .calls import RemoCalls, if_known
+from .models import ImageStatus, image_from
+from .names import Spelling, our_name
+from .session import NAME
 
 _LOOKED_AT = (ImageStatus.DONE, ImageStatus.SKIPPED)
 _UNKNOWN = "skipped or done"

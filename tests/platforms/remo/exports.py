@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from .remo_world import TASKS, Note, Picture, Set, World
+from .world import TASKS, Note, Picture, Set, World
 
 COCO = {"dog": 18, "cat": 17, "horse": 19, "sheep": 20, "cow": 21, "zebra": 24}
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .contract import PlatformContract
-from .remo_harness import RemoHarness, at_stand_in
+from tests.platforms.contract import PlatformContract
+
+from .harness import RemoHarness, at_stand_in
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["0.3.29", "0.6.1"])

@@ -25,10 +25,9 @@ from labelwright.domain import (
     Polygon,
     Shape,
 )
-
-from .batches import for_each
-from .errors import NotFound, PlatformRefused
-from .protocol import (
+from labelwright.platforms.batches import for_each
+from labelwright.platforms.errors import NotFound, PlatformRefused
+from labelwright.platforms.protocol import (
     CampaignOrder,
     ImageToSend,
     LabelsPage,
@@ -40,17 +39,18 @@ from .protocol import (
     Secret,
     SetState,
 )
-from .remo_calls import RemoCalls
-from .remo_labels import Reading, read
-from .remo_names import Spelling, class_name, file_name, our_name, refuse_what_looks_alike
-from .remo_session import NAME, RemoSession, shared_session
-from .remo_shapes import ImageStatus, RemoAnnotationSet, RemoDataset, RemoUpload, Task
-from .remo_uploads import RemoUploads
-from .remo_upright import to_upload, why_not
-from .shape_notices import ShapeNotices
+from labelwright.platforms.shape_notices import ShapeNotices
+
+from .calls import RemoCalls
+from .exif_orientation import to_upload, why_not
+from .labels import Reading, read
+from .models import ImageStatus, RemoAnnotationSet, RemoDataset, RemoUpload, Task
+from .names import Spelling, class_name, file_name, our_name, refuse_what_looks_alike
+from .session import NAME, RemoSession, shared_session
+from .uploads import RemoUploads
 
 if TYPE_CHECKING:
-    from .registry import Connection
+    from labelwright.platforms.registry import Connection
 
 NOT_OPEN = " (not open yet)"
 """What the annotation set's name ends with until the campaign is activated."""

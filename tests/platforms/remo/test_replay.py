@@ -12,11 +12,12 @@ import pytest
 import requests
 from PIL import Image
 
-from .contract import picture as small_picture
-from .remo_server import EMAIL, RemoServer
-from .remo_world import Upload
+from tests.platforms.contract import picture as small_picture
 
-TRAFFIC = Path(__file__).parent / "remo_traffic"
+from .server import EMAIL, RemoServer
+from .world import Upload
+
+TRAFFIC = Path(__file__).parent / "traffic"
 VERSIONS = ("0.3.29", "0.6.1")
 RECORDED = {
     (name, version): json.loads((TRAFFIC / f"{name}-{version}.json").read_text(encoding="utf-8"))

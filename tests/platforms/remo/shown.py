@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .remo_world import STATUS_NAMES, TASKS, TOOLS, Dataset, Folder, Note, Picture, Set, Upload, World
+from .world import STATUS_NAMES, TASKS, TOOLS, Dataset, Folder, Note, Picture, Set, Upload, World
 
 Shown = dict[str, Any]
 

@@ -13,9 +13,10 @@ from typing import BinaryIO
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from .http.multipart import FormFile
-from .protocol import ImageToSend
-from .remo_names import FORMATS, LONGEST, file_name
+from labelwright.platforms.http.multipart import FormFile
+from labelwright.platforms.protocol import ImageToSend
+
+from .names import FORMATS, LONGEST, file_name
 
 _ORIENTATION = 0x0112
 

@@ -5,17 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from .remo_routes import Answer, Asked, ServerError, number, route
-from .remo_shown import (
-    upload_shown,
-)
-from .remo_world import (
-    TASKS,
-    Dataset,
-    Upload,
-    World,
-    task_number,
-)
+from .routes import Answer, Asked, ServerError, number, route
+from .shown import upload_shown
+from .world import TASKS, Dataset, Upload, World, task_number
 
 _NO_PAGE = {"count": 0, "next": None, "previous": None, "results": []}
 

@@ -10,12 +10,12 @@ import requests
 
 from labelwright.domain import Annotation, Box, Polygon
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
-from labelwright.platforms.remo import Remo
-from labelwright.platforms.remo_session import shared_session
+from labelwright.platforms.remo.adapter import Remo
+from labelwright.platforms.remo.session import shared_session
+from tests.platforms.contract import LABELS, Harness
+from tests.platforms.proxy import FaultProxy
 
-from .contract import LABELS, Harness
-from .proxy import FaultProxy
-from .remo_server import EMAIL, PASSWORD, RemoServer
+from .server import EMAIL, PASSWORD, RemoServer
 
 
 class Labeler:
