@@ -15,10 +15,10 @@ from prefect import task
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import Secret
-from labelwright.platforms.scale import Scale
-from labelwright.platforms.scale_attachments import same_attachments, shown
-from labelwright.platforms.scale_client import Json, Page, ScaleClient
-from labelwright.platforms.scale_errors import Duplicate, InvalidRequest
+from labelwright.platforms.scale.adapter import Scale
+from labelwright.platforms.scale.attachments import same_attachments, shown
+from labelwright.platforms.scale.client import Json, Page, ScaleClient
+from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
 
 from .reporting import log
 from .retrying import ANEW, RETRIED

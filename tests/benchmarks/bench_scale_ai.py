@@ -26,7 +26,7 @@ BATCH = 500
 @contextmanager
 def serving() -> Iterator[str]:
     """The stand-in in a process of its own; answers its URL."""
-    command = [sys.executable, "-m", "tests.platforms.scale_server", "--port", "0"]
+    command = [sys.executable, "-m", "tests.platforms.scale.server", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -39,7 +39,7 @@ def adapter(url: str, title: str, count: int, rate: float = 0) -> dict[str, floa
     """Make, list and read a campaign in batches of 500, as the tasks do. Answers seconds."""
     from labelwright.domain import Image, Label, LabelSchema, Size
     from labelwright.platforms.protocol import CampaignOrder, ImageToSend, Secret
-    from labelwright.platforms.scale import Options, Scale
+    from labelwright.platforms.scale.adapter import Options, Scale
 
     given = {"requests_per_second": rate, "threads": THREADS, "watch_days": 0}
     scale = Scale(url, "test_bench", None, Options.model_validate(given))

@@ -21,8 +21,8 @@ from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.failed_images import count_reviews
 from labelwright.tasks.workbench import the_ledger
-from tests.platforms.scale_harness import HASTE
-from tests.platforms.scale_server import ScaleServer
+from tests.platforms.scale.harness import HASTE
+from tests.platforms.scale.server import ScaleServer
 
 from .conftest import make_photos, make_spec
 

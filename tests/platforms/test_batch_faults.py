@@ -21,8 +21,8 @@ from .cvat.harness import CvatHarness, proxied
 from .cvat.standin import StandIn
 from .proxy import Fault, FaultProxy, Rule
 from .remo.harness import RemoHarness, at_stand_in
-from .scale_harness import ScaleHarness
-from .scale_server import ScaleServer
+from .scale.harness import ScaleHarness
+from .scale.server import ScaleServer
 
 NAMES = [f"photo-{number:03}.png" for number in range(400)]
 TRIES = 1 + len(Settings().retry_delays)

@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from labelwright.platforms.protocol import RemoteState
-from labelwright.platforms.scale import Options, Scale
+from labelwright.platforms.scale.adapter import Options, Scale
 from labelwright.receiver import webhooks
 from labelwright.settings import forget_settings
 from tests.platforms.contract import NAMES, order, to_send
-from tests.platforms.scale_harness import HASTE
-from tests.platforms.scale_server import ScaleServer
+from tests.platforms.scale.harness import HASTE
+from tests.platforms.scale.server import ScaleServer
 
 
 @pytest.fixture

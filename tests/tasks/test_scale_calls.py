@@ -10,11 +10,11 @@ import pytest
 from prefect import Task
 
 from labelwright.platforms import NotFound, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.scale_errors import Duplicate, InvalidRequest
+from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
 from labelwright.settings import forget_settings
 from labelwright.tasks import scale_calls
-from tests.platforms.scale_server import ScaleServer
-from tests.platforms.scale_world import World
+from tests.platforms.scale.server import ScaleServer
+from tests.platforms.scale.world import World
 
 BOXES: dict[str, Any] = {
     "attachment": "https://s.example.com/a.jpg",

@@ -116,7 +116,7 @@ PLATFORMS: dict[str, PlatformEntry] = {
         PlatformEntry(
             name="scale",
             says="Scale AI",
-            module=f"{_HERE}.scale",
+            module=f"{_HERE}.scale.adapter",
             adapter_name="Scale",
             needs=(Credential.URL, Credential.KEY),
             webhook_header="scale-callback-auth",

@@ -12,11 +12,11 @@ import pytest
 from labelwright.platforms.errors import AccessDenied, PlatformRefused
 from labelwright.platforms.protocol import RemoteState, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.platforms.scale import Options, Scale
+from labelwright.platforms.scale.adapter import Options, Scale
+from tests.platforms.contract import NAMES, order, to_send, unique
 
-from .contract import NAMES, order, to_send, unique
-from .scale_harness import CALLBACK_KEY, HASTE
-from .scale_server import ScaleServer
+from .harness import CALLBACK_KEY, HASTE
+from .server import ScaleServer
 
 RIGHT = {"scale-callback-auth": CALLBACK_KEY, "content-type": "application/json"}
 

@@ -21,8 +21,8 @@ from PIL import Image
 
 from tests.sdk_environments import alone, python_with, run
 
-from . import scale_judge
-from .scale_server import ScaleServer
+from . import judge as scale_judge
+from .server import ScaleServer
 
 pytestmark = pytest.mark.sdk
 SDK = "scaleapi==2.18.4"
@@ -125,7 +125,7 @@ def test_the_judge_can_condemn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_scaleapi_is_no_dependency_of_ours() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     assert "scaleapi" not in (root / "pyproject.toml").read_text(encoding="utf-8")
     imports = [
         path

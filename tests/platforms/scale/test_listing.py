@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from labelwright.platforms.errors import PlatformRefused
-from labelwright.platforms.scale_client import ScaleClient
-from labelwright.platforms.scale_listing import TaskListing
-from labelwright.platforms.scale_pace import Pace, pace_for
-from labelwright.platforms.scale_windows import Window, cut_up
+from labelwright.platforms.scale.client import ScaleClient
+from labelwright.platforms.scale.listing import TaskListing
+from labelwright.platforms.scale.pace import Pace, pace_for
+from labelwright.platforms.scale.time_ranges import Window, cut_up
 
-from .scale_server import ScaleServer
+from .server import ScaleServer
 
 START = datetime(2026, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 COUNT = 730

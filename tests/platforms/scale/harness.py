@@ -7,11 +7,11 @@ from typing import Any
 
 from labelwright.domain import Annotation, Box, Polygon
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
-from labelwright.platforms.scale import Options, Scale
+from labelwright.platforms.scale.adapter import Options, Scale
+from tests.platforms.contract import Harness
+from tests.platforms.proxy import FaultProxy
 
-from .contract import Harness
-from .proxy import FaultProxy
-from .scale_server import ScaleServer
+from .server import ScaleServer
 
 KEY, CALLBACK_KEY = "live_key_of_this_test", "callback-key-of-this-test"
 HASTE = {"back_off_seconds": 0.01, "patience_seconds": 2.0, "requests_per_second": 0.0, "storm_seconds": 0.0}

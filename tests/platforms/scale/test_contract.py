@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from .contract import PlatformContract
-from .contract_faults import FaultContract
-from .proxy import FaultProxy
-from .scale_harness import ScaleHarness
-from .scale_server import ScaleServer
+from tests.platforms.contract import PlatformContract
+from tests.platforms.contract_faults import FaultContract
+from tests.platforms.proxy import FaultProxy
+
+from .harness import ScaleHarness
+from .server import ScaleServer
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
     python scale_judge.py URL [CA]      one line of JSON for each case: its name, and what went wrong (null: nothing)
 
-Each case is a function of a Judge. tests/platforms/test_scale_sdk.py runs them.
+Each case is a function of a Judge. tests/platforms/scale/test_sdk.py runs them.
 """
 
 from __future__ import annotations

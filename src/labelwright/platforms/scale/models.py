@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
 from labelwright.domain.geometry import ellipse
 from labelwright.domain.planar import distinct
-
-from .http.error_messages import cut_masked
-from .http.json_fields import Fields
-from .protocol import FailedImage
-from .shape_notices import ShapeNotices
+from labelwright.platforms.http.error_messages import cut_masked
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.protocol import FailedImage
+from labelwright.platforms.shape_notices import ShapeNotices
 
 NAME = "scale"
 FILE, WIDTH, HEIGHT, CAMPAIGN, SHA256 = "file", "width", "height", "campaign", "sha256"

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from .errors import AccessDenied, PlatformRefused
-from .protocol import Secret, WebhookNote
+from labelwright.platforms.errors import AccessDenied, PlatformRefused
+from labelwright.platforms.protocol import Secret, WebhookNote
 
 NAME = "scale"
 HEADER = "scale-callback-auth"

@@ -16,7 +16,7 @@ Status and words are Scale's own: `{"status_code": 409, "error": "..."}`.
 
 from __future__ import annotations
 
-from .errors import PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
 
 
 class TooManyRequests(PlatformUnavailable):

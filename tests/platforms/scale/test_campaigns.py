@@ -12,13 +12,13 @@ from labelwright.domain import Annotation, Box, Geometry, Image, Label, LabelSch
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, RemoteState, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.platforms.scale import Options, Scale, mode_of
-from labelwright.platforms.scale_errors import Duplicate, InvalidRequest, NotEnabled
+from labelwright.platforms.scale.adapter import Options, Scale, mode_of
+from labelwright.platforms.scale.errors import Duplicate, InvalidRequest, NotEnabled
+from tests.platforms.contract import NAMES, all_labels, order, to_send, unique
 
-from .contract import NAMES, all_labels, order, to_send, unique
-from .scale_harness import HASTE, drawn
-from .scale_server import ScaleServer
-from .scale_world import World, bad
+from .harness import HASTE, drawn
+from .server import ScaleServer
+from .world import World, bad
 
 BOX = Annotation("plastic", Box(1, 2.5, 11, 12))
 THREE = [to_send(name) for name in NAMES[:3]]

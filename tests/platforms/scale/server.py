@@ -4,7 +4,7 @@
         client = scaleapi.ScaleClient("test_key", api_instance_url=server.url)
         server.live.complete(task, {"annotations": []})
 
-Run as a program it serves until it is interrupted: `python -m tests.platforms.scale_server --port 8751 [--tls]`.
+Run as a program it serves until it is interrupted: `python -m tests.platforms.scale.server --port 8751 [--tls]`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from .scale_world import Answer, Json, World, bad
+from .world import Answer, Json, World, bad
 
 V1 = "/v1"
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelwright.domain import Geometry, Label, LabelSchema
-
-from .errors import PlatformRefused
-from .protocol import CampaignOrder
+from labelwright.platforms.errors import PlatformRefused
+from labelwright.platforms.protocol import CampaignOrder
 
 NAME = "scale"
 KEY = "labelwright"

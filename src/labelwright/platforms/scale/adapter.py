@@ -17,13 +17,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from labelwright.domain import LabeledImage
-
-from . import scale_looks
-from .batches import for_each
-from .errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from .http.client import Http
-from .http.json_fields import Fields
-from .protocol import (
+from labelwright.platforms.batches import for_each
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.protocol import (
     Bill,
     CampaignOrder,
     FailedImage,
@@ -38,13 +36,13 @@ from .protocol import (
     SetState,
     WebhookNote,
 )
-from .scale_client import Json, ScaleClient
-from .scale_errors import Duplicate, InvalidRequest
-from .scale_listing import TaskListing
-from .scale_order import ACTIVATED, KEY, SETTLED, Shapes, TaskOrder, order_from, order_in
-from .scale_pace import pace_for
-from .scale_sending import Attachments, Sender
-from .scale_shapes import (
+from labelwright.platforms.shape_notices import ShapeNotices
+
+from . import looks as scale_looks
+from .client import Json, ScaleClient
+from .errors import Duplicate, InvalidRequest
+from .listing import TaskListing
+from .models import (
     CANCELLED,
     DEAD,
     ERROR,
@@ -59,11 +57,13 @@ from .scale_shapes import (
     labeled_from,
     status_of,
 )
-from .scale_webhooks import note_from
-from .shape_notices import ShapeNotices
+from .order import ACTIVATED, KEY, SETTLED, Shapes, TaskOrder, order_from, order_in
+from .pace import pace_for
+from .sending import Attachments, Sender
+from .webhooks import note_from
 
 if TYPE_CHECKING:
-    from .registry import Connection
+    from labelwright.platforms.registry import Connection
 
 NAME = "scale"
 REVIEWS = ("pending", "accepted", "fixed", "rejected", "commented")

@@ -11,8 +11,8 @@ import pytest
 
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import Secret
-from labelwright.platforms.scale_client import ScaleClient, utc
-from labelwright.platforms.scale_errors import (
+from labelwright.platforms.scale.client import ScaleClient, utc
+from labelwright.platforms.scale.errors import (
     Duplicate,
     InternalError,
     InvalidRequest,
@@ -21,10 +21,10 @@ from labelwright.platforms.scale_errors import (
     TimedOut,
     TooManyRequests,
 )
-from labelwright.platforms.scale_pace import Pace
+from labelwright.platforms.scale.pace import Pace
+from tests.platforms.contract import unique
 
-from .contract import unique
-from .scale_server import ScaleServer
+from .server import ScaleServer
 
 BOXES = {"attachment": "https://store.example.com/a.jpg", "geometries": {"box": {"objects_to_annotate": ["boat"]}}}
 IMAGES = "imageannotation"

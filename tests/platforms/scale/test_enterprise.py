@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from .contract import PlatformContract
-from .proxy import FaultProxy
-from .scale_harness import ScaleHarness
-from .scale_server import ScaleServer
+from tests.platforms.contract import PlatformContract
+from tests.platforms.proxy import FaultProxy
+
+from .harness import ScaleHarness
+from .server import ScaleServer
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from labelwright.deadlines import carry_limit
+from labelwright.platforms.batches import for_each
+from labelwright.platforms.errors import PlatformRefused
 
-from .batches import for_each
-from .errors import PlatformRefused
-from .scale_client import MOST, Json, Page, ScaleClient
-from .scale_errors import InternalError, InvalidRequest
-from .scale_shapes import created_at
-from .scale_windows import Window, cut_up
+from .client import MOST, Json, Page, ScaleClient
+from .errors import InternalError, InvalidRequest
+from .models import created_at
+from .time_ranges import Window, cut_up
 
 NAME = "scale"
 _TOKEN, _WINDOWS = "t:", "w:"

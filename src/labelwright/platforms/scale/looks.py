@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from labelwright.deadlines import carry_limit
+from labelwright.platforms.errors import NotFound
+from labelwright.platforms.protocol import PlatformLabels
 
-from .errors import NotFound
-from .protocol import PlatformLabels
-from .scale_client import MOST, ScaleClient
-from .scale_order import order_in
+from .client import MOST, ScaleClient
+from .order import order_in
 
 
 def gone_from(client: ScaleClient, campaign: str, tasks: Sequence[str], threads: int) -> dict[str, str]:

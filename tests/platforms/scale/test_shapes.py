@@ -11,8 +11,8 @@ from labelwright.domain import Attribute, Box, Geometry, Label, LabelSchema, Pol
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import CampaignOrder
-from labelwright.platforms.scale_order import Shapes, order_from, order_in
-from labelwright.platforms.scale_shapes import Counts, counts_from, failed_from, image_name, labeled_from
+from labelwright.platforms.scale.models import Counts, counts_from, failed_from, image_name, labeled_from
+from labelwright.platforms.scale.order import Shapes, order_from, order_in
 from labelwright.platforms.shape_notices import ShapeNotices
 
 METADATA = {"file": "sub/a.jpg", "campaign": "river", "width": 100, "height": 80}

@@ -18,14 +18,14 @@ from typing import Any
 from urllib.parse import quote
 
 from labelwright.masking import remember
+from labelwright.platforms.errors import PlatformError, PlatformRefused
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.http.multipart import Form, FormFile
+from labelwright.platforms.protocol import Secret
 
-from .errors import PlatformError, PlatformRefused
-from .http.client import Http
-from .http.json_fields import Fields
-from .http.multipart import Form, FormFile
-from .protocol import Secret
-from .scale_errors import TooManyRequests, told_apart
-from .scale_pace import Pace
+from .errors import TooManyRequests, told_apart
+from .pace import Pace
 
 _log = logging.getLogger(__name__)
 

@@ -9,16 +9,16 @@ from hashlib import sha256
 from typing import Literal
 
 from labelwright.domain import Image
+from labelwright.platforms.batches import for_each
+from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.protocol import ImageToSend
 
-from .batches import for_each
-from .errors import PlatformError, PlatformRefused, PlatformUnavailable
-from .http.json_fields import Fields
-from .protocol import ImageToSend
-from .scale_attachments import STORED, attachments_in, same_attachments, shown
-from .scale_client import ScaleClient
-from .scale_errors import Duplicate
-from .scale_order import TaskOrder
-from .scale_shapes import CAMPAIGN, DEAD, FILE, HEIGHT, SHA256, WIDTH, status_of, unique_id
+from .attachments import STORED, attachments_in, same_attachments, shown
+from .client import ScaleClient
+from .errors import Duplicate
+from .models import CAMPAIGN, DEAD, FILE, HEIGHT, SHA256, WIDTH, status_of, unique_id
+from .order import TaskOrder
 
 NAME = "scale"
 MEDIA_TYPES = {
