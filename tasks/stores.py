@@ -8,7 +8,7 @@ from pathlib import Path
 from labelwright.blocks import workspace_in_block
 from labelwright.settings import Settings, SettingsError, WorkspaceSettings
 from labelwright.spec import BLOCK, ExportTo
-from labelwright.stores.azure_ml import AzureMlStore
+from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetStore
 

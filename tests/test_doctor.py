@@ -221,7 +221,7 @@ def test_the_command_ends_with_1_when_something_is_wrong(monkeypatch, capsys, we
 
 
 def test_a_workspace_is_asked_for_something_that_is_not_there(monkeypatch, answering):
-    from labelwright.stores.azure_ml_calls import Calls
+    from labelwright.stores.azure_ml.sdk_process import Calls
 
     asked = []
     monkeypatch.setattr(Calls, "ask", lambda self, verb, questions: asked.append(questions[0]["verb"]) or [[]])

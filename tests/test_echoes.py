@@ -201,7 +201,7 @@ def test_an_echo_of_a_token_or_a_cookie_that_a_login_gave_shows_none(kind: str, 
 def test_an_echo_of_a_signature_or_a_key_of_azure_shows_none(status: int, watch: Watch) -> None:
     from labelwright.ingest.container import ContainerSource
     from labelwright.ingest.upload import open_dropbox
-    from labelwright.stores.azure_blobs import account_of, open_blobs
+    from labelwright.stores.azure_ml.blobs import account_of, open_blobs
 
     sas = "sv=2024&sp=rl&sig=CANARY7w1f%2B0q44%3D"
     key = base64.b64encode(b"canary-account-key-0q44").decode()
@@ -242,7 +242,7 @@ def test_an_echo_of_an_images_url_shows_no_credential(status: int, watch: Watch)
 
 
 def test_what_the_program_of_azure_ml_repeats_is_masked_before_it_is_cut(watch: Watch, tmp_path) -> None:
-    from labelwright.stores.azure_ml_calls import Calls
+    from labelwright.stores.azure_ml.sdk_process import Calls
 
     secret = base64.b64encode(b"canary-account-key-0q44").decode()
     python = tmp_path / "python"

@@ -92,8 +92,8 @@ def stores(given: Settings) -> Iterator[tuple[str, Check]]:
 
 
 def _looks_at(workspace: WorkspaceSettings, given: Settings) -> tuple[Callable[[], str], Callable[[], str]]:
-    from labelwright.stores.azure_blobs import account_of, open_blobs
-    from labelwright.stores.azure_ml import AzureMlStore
+    from .stores.azure_ml.blobs import account_of, open_blobs
+    from .stores.azure_ml.store import AzureMlStore
 
     def container() -> str:
         open_blobs(account_of(workspace), threads=1, timeout=given.request_timeout).look(_NOTHING)

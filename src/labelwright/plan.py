@@ -76,7 +76,7 @@ def _exported(spec: CampaignSpec) -> list[str]:
     if spec.export.store == "local":
         name = file_stem(spec.title)
         return [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
-    from labelwright.stores.azure_ml_names import asset_name
+    from .stores.azure_ml.names import asset_name
 
     where = f"Azure ML workspace '{spec.export.workspace}' by {spec.export.engine}"
     return [f"{where}: {asset_name(spec.title, ending)}" for ending in ("_images", "_labels")]

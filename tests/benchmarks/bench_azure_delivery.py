@@ -29,8 +29,8 @@ from azure.storage.blob import ContainerClient
 from labelwright.datasets import Spool, write_many
 from labelwright.ingest.azure import container_client
 from labelwright.settings import WorkspaceSettings
-from labelwright.stores.azure_blobs import account_of
-from labelwright.stores.azure_ml import AzureMlStore
+from labelwright.stores.azure_ml.blobs import account_of
+from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.protocol import content_hash, paths_of
 
 HERE = Path(__file__).resolve().parent

@@ -22,7 +22,7 @@ from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.workbench import the_ledger
 from tests.stores.azure import Azure, azure_at_hand, python_of, workspace
-from tests.stores.azure_ml_stand_in import LONG, Fault
+from tests.stores.azure_ml.stand_in import LONG, Fault
 
 from . import partner
 from .conftest import make_photos, make_spec

@@ -16,11 +16,11 @@ from azure.storage.blob import ContainerClient
 from labelwright.settings import forget_settings
 from tests.ingest.stores import Azurite
 
-from .azure_ml_stand_in import GROUP, SUBSCRIPTION, WORKSPACE, AzureMl, azure_ml_at_hand
+from .azure_ml.stand_in import GROUP, SUBSCRIPTION, WORKSPACE, AzureMl, azure_ml_at_hand
 
 ADVICE = (
     "The environment of the Azure ML SDK {engine} is not there. Make it with `python -m "
-    "labelwright.stores.azure_ml_environment {engine} FOLDER{more}` and set LABELWRIGHT_AZUREML_{upper} to the Python "
+    "labelwright.stores.azure_ml.environment {engine} FOLDER{more}` and set LABELWRIGHT_AZUREML_{upper} to the Python "
     "that it prints."
 )
 

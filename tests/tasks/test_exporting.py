@@ -21,7 +21,7 @@ from labelwright.printing_datasets import show_lineage
 from labelwright.running import verify_registered
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.spec import validate_spec
-from labelwright.stores import azure_ml_calls
+from labelwright.stores.azure_ml import sdk_process as azure_ml_calls
 from labelwright.tasks import kept_images
 from labelwright.tasks.datasets import register_dataset, repair_dataset, verify_dataset
 from labelwright.tasks.excluded_images import report_excluded
@@ -328,7 +328,7 @@ def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_repaired(ho
         assert "labelwright export 'river' sends the images again" in one["repair"]
 
     brought: list[int] = []
-    monkeypatch.setattr("labelwright.stores.azure_ml.AzureMlStore.keep_images", _counting(brought))
+    monkeypatch.setattr("labelwright.stores.azure_ml.store.AzureMlStore.keep_images", _counting(brought))
     export(10)
     assert brought == [3, 1], "only the batches with damage"
     assert images_in(container) == whole
@@ -357,7 +357,7 @@ def test_a_damaged_copy_of_the_newest_labels_is_found_and_made_again(home, conta
 
 
 def _counting(brought: list[int]) -> Any:
-    from labelwright.stores.azure_ml import AzureMlStore
+    from labelwright.stores.azure_ml.store import AzureMlStore
 
     keep = AzureMlStore.keep_images
 
@@ -375,7 +375,7 @@ def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, contain
     assert first != second
     assert not any(one["wrong"] for one in verified(deep=True).values())
     brought: list[int] = []
-    monkeypatch.setattr("labelwright.stores.azure_ml.AzureMlStore.keep_images", _counting(brought))
+    monkeypatch.setattr("labelwright.stores.azure_ml.store.AzureMlStore.keep_images", _counting(brought))
     assert kept_images.choose_image_folder.fn("river") is None, "all are there"
     assert export(10, "c.jpg") == second
     assert brought == []

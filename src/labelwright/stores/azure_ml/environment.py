@@ -1,6 +1,6 @@
 """Makes an environment for one engine of the Azure ML store, where it cannot be part of this one.
 
-    python -m labelwright.stores.azure_ml_environment v1 FOLDER [PACKAGE ...]
+    python -m labelwright.stores.azure_ml.environment v1 FOLDER [PACKAGE ...]
 
 Prints the Python to name in the workspace's settings (`python_v1`, `python_v2`). What is there already stays. Packages
 come from wherever pip is told to get them.

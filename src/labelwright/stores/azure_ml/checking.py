@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .azure_blobs import Blobs
-from .azure_ml_deliveries import delivery_path, measured
-from .protocol import RECEIPT, ReceiptDamaged, StoredFile, hash_of_files
+from labelwright.stores.protocol import RECEIPT, ReceiptDamaged, StoredFile, hash_of_files
+
+from .blobs import Blobs
+from .deliveries import delivery_path, measured
 
 
 def receipt_text(

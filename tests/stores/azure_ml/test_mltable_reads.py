@@ -11,9 +11,9 @@ import pytest
 from labelwright.datasets import Spool, StockedImage, write_many
 from labelwright.datasets.split import Split
 from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Polygon, Size
+from tests.stores.azure import python_of
 
-from .azure import python_of
-from .azure_ml_stand_in import LONG
+from .stand_in import LONG
 
 pytestmark = pytest.mark.azureml
 

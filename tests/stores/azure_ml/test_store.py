@@ -13,11 +13,11 @@ import pytest
 from labelwright.ingest import ContainerSource
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
-from labelwright.stores.azure_ml import AzureMlStore
+from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.protocol import ContentMismatch, RegisteredDataset, content_hash
+from tests.stores.azure import Azure, azure_at_hand, python_of
 
-from .azure import Azure, azure_at_hand, python_of
-from .azure_ml_stand_in import GROUP, SUBSCRIPTION, WORKSPACE, Fault
+from .stand_in import GROUP, SUBSCRIPTION, WORKSPACE, Fault
 
 pytestmark = pytest.mark.azureml
 ENGINES = ["sdk_v2", "sdk_v1"]
@@ -163,7 +163,7 @@ def test_a_right_that_is_missing_is_said_with_the_role_to_ask_for(azure, tmp_pat
 
 def test_a_short_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path, monkeypatch):
     waited: list[float] = []
-    monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", waited.append)
+    monkeypatch.setattr("labelwright.stores.azure_ml.sdk_process.sleep", waited.append)
     azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 429, headers={"Retry-After": "7"})]
     with pytest.raises(PlatformUnavailable) as caught:
         register(store_of(azure), files_in(tmp_path / "files"))
@@ -238,7 +238,7 @@ def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure,
         content_hash=content_hash(tmp_path / "files"),
         receipt={"campaign": {"title": title}},
     )
-    from labelwright.stores.azure_ml_names import title_of_asset
+    from labelwright.stores.azure_ml.names import title_of_asset
 
     assert title_of_asset(found.name) == f"{title}_labels"
     assert azure.ml.versions[found.name][str(found.version)]["tags"]["campaign"] == title

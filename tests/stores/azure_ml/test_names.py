@@ -13,9 +13,9 @@ from hypothesis import strategies as some
 
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.settings import SettingsError, WorkspaceSettings
-from labelwright.stores.azure_blobs import account_of
-from labelwright.stores.azure_ml_calls import Calls, place_of
-from labelwright.stores.azure_ml_names import asset_name, blob_path, title_of_asset
+from labelwright.stores.azure_ml.blobs import account_of
+from labelwright.stores.azure_ml.names import asset_name, blob_path, title_of_asset
+from labelwright.stores.azure_ml.sdk_process import Calls, place_of
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 KEY = "c2VjcmV0"
@@ -133,7 +133,7 @@ def test_every_status_is_one_of_our_errors(tmp_path, status, kind):
 
 
 def test_a_long_retry_after_is_left_to_the_caller(tmp_path, monkeypatch):
-    monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("labelwright.stores.azure_ml.sdk_process.sleep", lambda _: pytest.fail("waited"))
     with pytest.raises(PlatformUnavailable) as caught:
         calls(tmp_path, failing(429, "3600")).ask("look", [])
     assert caught.value.retry_after == 3600
@@ -142,7 +142,7 @@ def test_a_long_retry_after_is_left_to_the_caller(tmp_path, monkeypatch):
 
 def test_a_short_retry_after_is_waited_out_once(tmp_path, monkeypatch):
     waited: list[float] = []
-    monkeypatch.setattr("labelwright.stores.azure_ml_calls.sleep", waited.append)
+    monkeypatch.setattr("labelwright.stores.azure_ml.sdk_process.sleep", waited.append)
     with pytest.raises(PlatformUnavailable) as caught:
         calls(tmp_path, failing(503, "7")).ask("look", [])
     assert waited == [7.0]

@@ -19,7 +19,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_WAITING = runpy.run_path(str(Path(__file__).with_name("azure_ml_waiting.py")))
+_WAITING = runpy.run_path(str(Path(__file__).with_name("waiting.py")))
 """By its path: this program imports nothing of Labelwright."""
 _MOST = 10_000
 """Characters of an error that are passed on: whoever asked masks its secrets first, and cuts it then."""

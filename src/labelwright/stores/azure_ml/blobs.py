@@ -20,9 +20,9 @@ from labelwright.ingest.azure import WITH_METADATA, container_client, is_folder,
 from labelwright.ingest.azure_engine import TAKEN, AzureEngine
 from labelwright.ingest.stored import StoredFile
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformUnavailable
+from labelwright.stores.protocol import ContentMismatch
 
-from .azure_account import Account, account_of
-from .protocol import ContentMismatch
+from .account import Account, account_of
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient

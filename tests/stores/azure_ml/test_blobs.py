@@ -16,8 +16,8 @@ from labelwright.domain import Image, Size
 from labelwright.ingest import StockItem
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
-from labelwright.stores.azure_blobs import Blobs, account_of, md5_of, open_blobs
-from labelwright.stores.azure_ml import AzureMlStore
+from labelwright.stores.azure_ml.blobs import Blobs, account_of, md5_of, open_blobs
+from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.protocol import ContentMismatch, ImageSource
 from tests.ingest.stores import Azurite
 
@@ -145,7 +145,7 @@ def test_a_copy_that_azure_is_slow_about_is_waited_for_and_a_failed_one_is_remov
         def delete_blob(self) -> None:
             seen.append("deleted")
 
-    monkeypatch.setattr("labelwright.stores.azure_blobs.time.sleep", lambda seconds: seen.append("slept"))
+    monkeypatch.setattr("labelwright.stores.azure_ml.blobs.time.sleep", lambda seconds: seen.append("slept"))
     monkeypatch.setattr(blobs, "_client", SimpleNamespace(get_blob_client=lambda path: Slow()))
     with pytest.raises(PlatformUnavailable, match="it is failed"):
         blobs._await("x")
@@ -344,7 +344,7 @@ def test_a_damaged_image_is_copied_again_from_the_platforms_folder_and_from_anot
 
 
 def test_the_newest_version_is_that_of_the_highest_number_whoever_writes_last(blobs):
-    from labelwright.stores import azure_ml_latest as latest
+    from labelwright.stores.azure_ml import latest as latest
     from labelwright.stores.protocol import Newest
 
     assert latest.read(blobs, "river_labels") is None
@@ -365,7 +365,7 @@ def test_the_newest_version_is_that_of_the_highest_number_whoever_writes_last(bl
 def test_two_that_reserve_at_once_get_two_numbers(azurite, blobs):
     from concurrent.futures import ThreadPoolExecutor
 
-    from labelwright.stores import azure_ml_latest as latest
+    from labelwright.stores.azure_ml import latest as latest
 
     with ThreadPoolExecutor(4) as pool:
         numbers = list(pool.map(lambda letter: latest.reserve(blobs_of(azurite), "x", letter * 64), "abcd"))

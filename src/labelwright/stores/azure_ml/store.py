@@ -30,14 +30,7 @@ from labelwright.ingest.stored import Difference
 from labelwright.ingest.upload import UploadReport
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
-
-from . import azure_ml_checking, azure_ml_latest
-from .azure_blobs import Blobs, account_of, md5_of, open_blobs
-from .azure_ml_calls import AZURE_ML, Calls, place_of
-from .azure_ml_deliveries import Asset, asset_of, assets_in, csv_in, delivery_path, measured
-from .azure_ml_images import ImageFolders
-from .azure_ml_names import asset_name
-from .protocol import (
+from labelwright.stores.protocol import (
     RECEIPT,
     ContentMismatch,
     DatasetGone,
@@ -48,6 +41,14 @@ from .protocol import (
     UnsafeDataset,
     hash_of_files,
 )
+
+from . import checking as azure_ml_checking
+from . import latest as azure_ml_latest
+from .blobs import Blobs, account_of, md5_of, open_blobs
+from .deliveries import Asset, asset_of, assets_in, csv_in, delivery_path, measured
+from .images import ImageFolders
+from .names import asset_name
+from .sdk_process import AZURE_ML, Calls, place_of
 
 EXPORT_TAG = "labelwright_export"
 """Tag of a version of SDK v2: the number of the last export that had its content. The highest is the newest."""

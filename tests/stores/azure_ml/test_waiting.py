@@ -66,7 +66,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 def ask(server: ThreadingHTTPServer, path: str) -> dict[str, object]:
-    module = Path(labelwright.stores.__file__).with_name("azure_ml_waiting.py")
+    module = Path(labelwright.stores.__file__).parent / "azure_ml" / "waiting.py"
     url = f"http://127.0.0.1:{server.server_port}/{path}"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(module), url], capture_output=True, text=True, timeout=60, check=True

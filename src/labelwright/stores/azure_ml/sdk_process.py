@@ -1,7 +1,7 @@
 """Questions to Azure ML, asked by a program of its own: the SDK's, in the Python that has the SDK.
 
 azureml-core (v1) with azureml-dataprep cannot be installed beside Prefect, and Microsoft advises against both SDKs in
-one environment. So neither is ever imported here: `azure_ml_v2.py` and `azure_ml_v1.py` are run by the Python that the
+one environment. So neither is ever imported here: `sdk_v2.py` and `sdk_v1.py` are run by the Python that the
 settings name (by default this one), get their question as JSON on standard input, and answer as JSON. Such a program
 can also be stopped at a deadline, which a call inside of an SDK cannot.
 """
@@ -35,9 +35,9 @@ _AUTHORITIES = {
     "AzureChinaCloud": ("https://login.chinacloudapi.cn", "https://ml.azure.cn/"),
     "AzureUSGovernment": ("https://login.microsoftonline.us", "https://ml.azure.us/"),
 }
-_PROGRAMS = {"sdk_v1": "azure_ml_v1.py", "sdk_v2": "azure_ml_v2.py"}
+_PROGRAMS = {"sdk_v1": "sdk_v1.py", "sdk_v2": "sdk_v2.py"}
 _ADVICE = {
-    "sdk_v1": "make an environment with `python -m labelwright.stores.azure_ml_environment v1 FOLDER` and name its "
+    "sdk_v1": "make an environment with `python -m labelwright.stores.azure_ml.environment v1 FOLDER` and name its "
     "Python in the workspace's python_v1",
     "sdk_v2": "pip install 'labelwright[azureml-v2]', or name a Python that has azure-ai-ml in the workspace's "
     "python_v2",

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labelwright.platforms.errors import PlatformUnavailable
+from labelwright.stores.protocol import Newest, next_serial
 
-from .azure_blobs import BLOBS, Blobs
-from .protocol import Newest, next_serial
+from .blobs import BLOBS, Blobs
 
 _TRIES = 20
 

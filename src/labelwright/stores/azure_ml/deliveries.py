@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelwright.datasets.titles import title_of
+from labelwright.stores.protocol import HASHED_AT_ONCE, StoredFile, UnsafeDataset, paths_of
 
-from .azure_ml_names import asset_name, blob_path
-from .protocol import HASHED_AT_ONCE, StoredFile, UnsafeDataset, paths_of
+from .names import asset_name, blob_path
 
 _TABLE = re.compile(r"_(detection|segmentation|classification)(?:_(train|validation|test))?_mltable/MLTable$")
 _TASKS = ("detection", "segmentation", "classification")

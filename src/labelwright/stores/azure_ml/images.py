@@ -15,9 +15,9 @@ from labelwright.ingest.sources import CannotRead
 from labelwright.ingest.stocktaking import StockItem
 from labelwright.ingest.stored import Difference, Finding, differences
 from labelwright.ingest.upload import CHANGED, Dropbox, UploadReport
+from labelwright.stores.protocol import ContentMismatch, ImageSource
 
-from .azure_blobs import Blobs
-from .protocol import ContentMismatch, ImageSource
+from .blobs import Blobs
 
 _READ_AT_ONCE = 1000
 
