@@ -9,11 +9,11 @@ from typing import Any, BinaryIO
 from prefect import task
 
 from labelwright import __version__
-from labelwright.datasets.contact_sheet import draw_contact_sheet
-from labelwright.datasets.label_chart import draw_label_chart
+from labelwright.datasets.names import file_stem
+from labelwright.datasets.preview.contact_sheet import draw_contact_sheet
+from labelwright.datasets.preview.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import Statistics, count
-from labelwright.datasets.titles import file_stem
 from labelwright.domain import Annotation
 from labelwright.ledger import LedgerError
 from labelwright.platforms import PlatformRefused

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from prefect import task
 
-from labelwright.datasets.excluded_csv import FILE, write_excluded
-from labelwright.datasets.spool import Spool
+from labelwright.datasets.spool.spool import Spool
+from labelwright.datasets.writers.excluded_csv import FILE, write_excluded
 from labelwright.domain import ExcludedImage, ImageState
 from labelwright.ledger import CampaignRecord, stretches
 from labelwright.platforms.protocol import FindsDeletedImages, Platform

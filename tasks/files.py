@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prefect import task
 
-from labelwright.datasets import formats
-from labelwright.datasets.split import Split
+from labelwright.datasets.splits import Split
+from labelwright.datasets.writers import registry as formats
 
 from .labels import delivered
 from .reporting import log

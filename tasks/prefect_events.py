@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.context import FlowRunContext
 
-from labelwright.datasets.titles import file_stem
+from labelwright.datasets.names import file_stem
 from labelwright.ledger import Event
 from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from labelwright.blocks import connection_in_block, with_signature
-from labelwright.datasets.titles import file_stem
+from labelwright.datasets.names import file_stem
 from labelwright.ingest import Source
 from labelwright.ingest.opening import open_source
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger

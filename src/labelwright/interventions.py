@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from labelwright.datasets.titles import file_stem
 from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
 from labelwright.failures import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
 from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns, ResendsImages
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec, stored_spec
+
+from .datasets.names import file_stem
 
 
 def take_up(title: str) -> tuple[CampaignSpec, Work | None]:

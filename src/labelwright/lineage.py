@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from labelwright.datasets.titles import file_stem
 from labelwright.domain import ImageState, State
 from labelwright.domain.spreadsheets import undefuse
 from labelwright.failures import CannotRun
 from labelwright.ledger import Ledger
 from labelwright.settings import Settings
+
+from .datasets.names import file_stem
 
 SHORTEST = 6
 """Digits of a SHA-256 that are looked for."""

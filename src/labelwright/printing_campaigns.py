@@ -174,9 +174,10 @@ def _show_labels(locations: list[Path]) -> None:
 
 def _show_left_out(title: str, counts: LeftOutCounts) -> None:
     """Shapes that are dropped or changed, by reason, and where each of them is listed."""
-    from labelwright.datasets.left_out_csv import LEFT_OUT_CSV
-    from labelwright.datasets.titles import file_stem
     from labelwright.settings import settings
+
+    from .datasets.names import file_stem
+    from .datasets.writers.left_out_csv import LEFT_OUT_CSV
 
     for sentence in counts.sentences():
         out.print(f"  {escape(sentence)}")

@@ -25,7 +25,7 @@ from labelwright.campaign_yaml import SpecError, line_of, parse_document
 from labelwright.credential_shapes import credential_in_url, urls_with_credentials
 
 if TYPE_CHECKING:
-    from labelwright.datasets.split import Split
+    from .datasets.splits import Split
 
 
 BLOCK = "block:"
@@ -169,7 +169,7 @@ class SplitInto(_Group):
         return self
 
     def as_split(self) -> Split:
-        from labelwright.datasets.split import Split
+        from .datasets.splits import Split
 
         return Split(self.train, self.validation, self.test)
 

@@ -10,8 +10,8 @@ from typing import BinaryIO
 import pytest
 from PIL import Image, ImageColor, ImageOps
 
-from labelwright.datasets import contact_sheet
-from labelwright.datasets.contact_sheet import (
+from labelwright.datasets.preview import contact_sheet
+from labelwright.datasets.preview.contact_sheet import (
     CAPTION,
     GAP,
     MARGIN,

@@ -34,9 +34,9 @@ from labelwright.datasets import (
     write_file,
     write_many,
 )
-from labelwright.datasets.automl import growing_fractions, lasting_url
-from labelwright.datasets.excluded_csv import write_excluded
-from labelwright.datasets.formats import split_formats
+from labelwright.datasets.writers.automl import growing_fractions, lasting_url
+from labelwright.datasets.writers.excluded_csv import write_excluded
+from labelwright.datasets.writers.registry import split_formats
 from labelwright.domain import (
     Annotation,
     Box,

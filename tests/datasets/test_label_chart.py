@@ -2,8 +2,8 @@
 
 from PIL import Image
 
-from labelwright.datasets.contact_sheet import label_colors
-from labelwright.datasets.label_chart import MOST, draw_label_chart
+from labelwright.datasets.preview.contact_sheet import label_colors
+from labelwright.datasets.preview.label_chart import MOST, draw_label_chart
 from labelwright.domain import Label, LabelSchema
 
 SCHEMA = LabelSchema((Label("boat"), Label("buoy"), Label("дно")))

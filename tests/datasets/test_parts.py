@@ -16,10 +16,10 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from labelwright.datasets import Spool, StockedImage
-from labelwright.datasets.contact_sheet import draw_contact_sheet, tile_corner
-from labelwright.datasets.formats import write_many
-from labelwright.datasets.gate import GateRefused, check
+from labelwright.datasets.preview.contact_sheet import draw_contact_sheet, tile_corner
 from labelwright.datasets.statistics import Statistics
+from labelwright.datasets.validation import GateRefused, check
+from labelwright.datasets.writers.registry import write_many
 from labelwright.domain import (
     Annotation,
     Box,

@@ -7,7 +7,7 @@ import json
 import pytest
 from PIL import Image
 
-from labelwright.datasets.coco_source import CocoRefused
+from labelwright.datasets.readers.coco import CocoRefused
 from labelwright.flows.coco_project_detection import coco_project_detection
 from labelwright.flows.coco_project_pipeline import coco_project_pipeline
 from labelwright.flows.coco_project_segmentation import coco_project_segmentation

@@ -2,16 +2,26 @@
 
 from labelwright.domain.spreadsheets import defuse, undefuse
 
-from .formats import FORMATS, JSONL, MLTABLE, Format, NotDelivered, UnknownFormat, Writer, write_file, write_many
-from .gate import Finding, GatePassed, GateRefused, check
-from .page import SpoolDamaged
-from .reading import read_labels_csv
+from .names import file_stem, title_of
+from .readers.labels_csv import read_labels_csv
 from .receipts import dataset_receipt
-from .records import Batch, Delivered, Stock, StockedImage
-from .split import Split
-from .spool import Spool, SpooledLabels
+from .splits import Split
+from .spool.batch import Batch, Delivered, Stock, StockedImage
+from .spool.page_file import SpoolDamaged
+from .spool.spool import Spool, SpooledLabels
 from .statistics import Statistics, count
-from .titles import file_stem, title_of
+from .validation import Finding, GatePassed, GateRefused, check
+from .writers.registry import (
+    FORMATS,
+    JSONL,
+    MLTABLE,
+    Format,
+    NotDelivered,
+    UnknownFormat,
+    Writer,
+    write_file,
+    write_many,
+)
 
 __all__ = [
     "FORMATS",

@@ -10,7 +10,7 @@ from typing import Any
 
 from labelwright.domain import ExcludedImage, LeftOutCounts
 
-from .records import StockedImage
+from .spool.batch import StockedImage
 from .statistics import Statistics
 
 _LISTED = 1000

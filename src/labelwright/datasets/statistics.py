@@ -9,7 +9,7 @@ import numpy as np
 
 from labelwright.domain import LabelSchema
 
-from .records import Batch, Delivered
+from .spool.batch import Batch, Delivered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

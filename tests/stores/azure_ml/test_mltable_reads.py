@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from labelwright.datasets import Spool, StockedImage, write_many
-from labelwright.datasets.split import Split
+from labelwright.datasets.splits import Split
 from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Polygon, Size
 from tests.stores.azure import python_of
 

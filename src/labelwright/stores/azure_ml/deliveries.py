@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelwright.datasets.titles import title_of
+from labelwright.datasets.names import title_of
 from labelwright.stores.protocol import HASHED_AT_ONCE, StoredFile, UnsafeDataset, paths_of
 
 from .names import asset_name, blob_path

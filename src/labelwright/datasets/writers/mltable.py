@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .atomic import whole_file
+from labelwright.datasets.files import whole_file
 
 LINES_FILE = "labels.jsonl"
 

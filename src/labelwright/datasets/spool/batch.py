@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from labelwright.domain import ExcludedImage, Size
 
-from .splice import numbers
+from .columns import numbers
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,17 +11,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
+from labelwright.datasets.files import whole_file
+from labelwright.datasets.names import file_stem
+from labelwright.datasets.splits import OnlyPart, Split, SplitCsv
+from labelwright.datasets.spool.batch import Batch, Delivered
 from labelwright.domain import Geometry, LabelSchema
 
-from .atomic import whole_file
 from .automl import Classification, Detection, Segmentation
 from .coco import Coco
-from .csv_labels import LabelsCsv
-from .images_manifest import ImagesCsv
+from .images_csv import ImagesCsv
+from .labels_csv import LabelsCsv
 from .mltable import LINES_FILE, complete_folder
-from .records import Batch, Delivered
-from .split import OnlyPart, Split, SplitCsv
-from .titles import file_stem
 
 
 class Writer(Protocol):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from labelwright.datasets.files import whole_file
 from labelwright.domain import ShapeNotice
 
-from .atomic import whole_file
-from .defusing import cell
+from .spreadsheet_safety import cell
 
 LEFT_OUT_CSV = "left-out.csv"
 """Its name in the campaign's folder."""

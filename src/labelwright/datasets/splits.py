@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .defusing import cell
-from .records import Batch
+from .spool.batch import Batch
+from .writers.spreadsheet_safety import cell
 
 if TYPE_CHECKING:
-    from .formats import Writer
+    from .writers.registry import Writer
 
 PARTS = ("train", "validation", "test")
 _STEPS = 10_000

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelwright.datasets.outlines import Loop, outlines
 from labelwright.domain import Box, InvalidShape, Size
 from labelwright.domain.geometry import bounds
 from labelwright.domain.planar import clip_ring, distinct
 
 from .coco_file import FARTHEST, CocoFile, CocoRefused, box_of, nearly_inside, run_lengths
-from .outlines import Loop, outlines
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from labelwright.domain import Geometry, LabelSchema
 
-from .records import Batch, Delivered, StockedImage
+from .spool.batch import Batch, Delivered, StockedImage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

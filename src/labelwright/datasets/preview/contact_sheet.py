@@ -13,9 +13,8 @@ from uuid import uuid4
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
+from labelwright.datasets.masks import polygons_of
 from labelwright.domain import Annotation, Box, LabelSchema, Mask, MultiPolygon, Polygon, WholeImage
-
-from .pixels import polygons_of
 
 Entry = tuple[str, Callable[[], BinaryIO], Sequence[Annotation]]
 """File name, a function that opens its bytes, and what was seen in it (empty: looked at, nothing here)."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from labelwright.datasets import MLTABLE, Spool, SpooledLabels, UnknownFormat, write_many
-from labelwright.datasets.formats import split_formats
-from labelwright.datasets.split import PARTS, Split
+from labelwright.datasets.splits import PARTS, Split
+from labelwright.datasets.writers.registry import split_formats
 
 from .samples import SCHEMA, STOCK, delivered
 

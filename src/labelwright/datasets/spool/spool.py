@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
+from labelwright.datasets.files import whole_file
 from labelwright.domain import ExcludedImage, LabeledImage, ShapeNotice
 
-from .atomic import whole_file
-from .page import (
+from .batch import Batch, Drawing, Stock, StockedImage, Tag
+from .page_file import (
     COLUMNS,
     OBJECT,
     Page,
@@ -27,10 +28,9 @@ from .page import (
     read_index,
     shape_notices,
 )
-from .records import Batch, Drawing, Stock, StockedImage, Tag
 
 if TYPE_CHECKING:
-    from .records import Codes, Floats
+    from .batch import Codes, Floats
 
 _PAGE = re.compile(r"page-(\d{6,})\.labels")
 _OPEN_PAGES = 64

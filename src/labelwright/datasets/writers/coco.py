@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from labelwright.datasets.masks import coco_runs
+from labelwright.datasets.spool.batch import Batch, Tag
+from labelwright.datasets.spool.columns import numbers, picked, rows, splice, spread
 from labelwright.domain import LabelSchema
-
-from .pixels import coco_runs
-from .records import Batch, Tag
-from .splice import numbers, picked, rows, splice, spread
 
 _NO_POLYGON = b',"iscrowd":0,"segmentation":[],"bbox":['
 

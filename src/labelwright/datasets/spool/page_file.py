@@ -39,7 +39,7 @@ from labelwright.domain import (
     WholeImage,
 )
 
-from .records import Drawing
+from .batch import Drawing
 
 _FOOTER = 21  # 20 digits and a line feed
 COLUMNS = 6

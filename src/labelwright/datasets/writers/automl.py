@@ -23,14 +23,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import numpy as np
 import orjson
 
+from labelwright.datasets.masks import polygons_of
+from labelwright.datasets.spool.batch import Batch, Drawing, StockedImage
+from labelwright.datasets.spool.columns import lists, numbers, picked, splice
 from labelwright.domain import Geometry, LabelSchema, Size
 
-from .pixels import polygons_of
-from .records import Batch, Drawing, StockedImage
-from .splice import lists, numbers, picked, splice
-
 if TYPE_CHECKING:
-    from .records import Floats
+    from labelwright.datasets.spool.batch import Floats
 
 _DIGITS = 7
 _STEPS = 10**_DIGITS

@@ -14,7 +14,7 @@ from pycocotools import mask as judge
 from pycocotools.coco import COCO
 
 from labelwright.datasets import Spool, StockedImage, check, write_many
-from labelwright.datasets.pixels import coco_runs, polygons_of
+from labelwright.datasets.masks import coco_runs, polygons_of
 from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Mask, Size
 
 BITS = st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=6).filter(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from labelwright.datasets.files import whole_file
 from labelwright.domain import ExcludedImage
 
-from .atomic import whole_file
-from .defusing import cell
+from .spreadsheet_safety import cell
 
 FILE = "excluded.csv"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labelwright.datasets.spool.batch import Batch
+
 from .automl import lasting_url
-from .defusing import cell
-from .records import Batch
+from .spreadsheet_safety import cell
 
 COLUMNS = ("image_id", "file_name", "url", "sha256", "width", "height", "platform_image_id")
 

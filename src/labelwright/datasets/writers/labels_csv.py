@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import orjson
 
+from labelwright.datasets.spool.batch import Batch, Drawing, Tag
+from labelwright.datasets.spool.columns import picked, rows, splice
 from labelwright.domain.spreadsheets import LABEL_COLUMNS
 
-from .defusing import cell, cells
-from .records import Batch, Drawing, Tag
-from .splice import picked, rows, splice
+from .spreadsheet_safety import cell, cells
 
 _NOTHING = b",,,,,,\r\n"
 

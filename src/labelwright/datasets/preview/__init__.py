@@ -1,0 +1,1 @@
+"""Pictures of a dataset: contact sheet and label chart."""

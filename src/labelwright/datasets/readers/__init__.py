@@ -1,0 +1,1 @@
+"""Readers of labels that people bring or a dataset holds."""

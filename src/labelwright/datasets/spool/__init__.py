@@ -1,0 +1,1 @@
+"""A campaign's labels on disk, page by page, between download and export."""
