@@ -10,9 +10,9 @@ from typing import BinaryIO, TypeVar
 
 from prefect import task
 
+from labelwright.campaigns.image_source import shared_url
 from labelwright.domain import ExcludedImage, LabeledImage, Reject, State
 from labelwright.ingest import CannotRead, Source
-from labelwright.ingest.opening import shared_url
 from labelwright.ledger import ManifestEntry, stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages

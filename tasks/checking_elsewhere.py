@@ -8,8 +8,8 @@ from typing import Any
 
 from prefect import task
 
+from labelwright.campaigns.image_source import limits_of
 from labelwright.ingest import Checked, Elsewhere, Found, check_files
-from labelwright.ingest.opening import limits_of
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError
 

@@ -10,7 +10,7 @@ from prefect import task
 
 from labelwright.domain import Image, Reject
 from labelwright.ingest import FolderSource, Found, SourceError
-from labelwright.ingest.checking import check_image
+from labelwright.ingest.checks.decode import check_image
 from labelwright.platforms import PlatformRefused
 
 from .reporting import log

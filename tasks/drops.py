@@ -12,9 +12,9 @@ from prefect import task
 from prefect.deployments import run_deployment
 
 from labelwright.campaign_yaml import SpecError
+from labelwright.campaigns.image_source import open_container
 from labelwright.drops import LARGEST, dropped_spec
-from labelwright.ingest.opening import open_container
-from labelwright.ingest.sources import CannotRead
+from labelwright.ingest.sources.local import CannotRead
 from labelwright.ledger import CampaignBusy, LeaseLost, Letter
 from labelwright.settings import SettingsError, settings
 from labelwright.spec import CampaignSpec

@@ -8,12 +8,12 @@ from typing import Any
 
 from prefect import task
 
+from labelwright.campaigns.image_source import address_of
 from labelwright.datasets.spool.batch import StockedImage
 from labelwright.datasets.spool.spool import Spool, SpooledLabels
 from labelwright.datasets.validation import check
 from labelwright.datasets.writers.left_out_csv import COLUMNS, LEFT_OUT_CSV, left_out_rows, write_left_out
 from labelwright.domain import LeftOutCounts, State
-from labelwright.ingest.opening import address_of
 from labelwright.platforms.protocol import ServesImages
 
 from .attention import ask_for_attention

@@ -6,9 +6,9 @@ from typing import Any
 
 from prefect import task
 
+from labelwright.campaigns.image_source import limits_of, stamp_of
 from labelwright.domain import Image, Reject, State
 from labelwright.ingest import Found, StockItem, take_stock, write_rejects
-from labelwright.ingest.opening import limits_of, stamp_of
 from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec

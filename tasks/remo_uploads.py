@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefect import task
 
-from labelwright.ingest.urls import MAX_BYTES, UrlFetcher
+from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
 from labelwright.platforms.remo.models import RemoUpload, Task
 
 from .remo_connection import remo_at

@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+from labelwright.campaigns.image_source import stamp_of
 from labelwright.ingest import CannotRead, Finding, Found, SourceError
-from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import ManifestEntry
 from labelwright.platforms import PlatformError
 from labelwright.platforms.protocol import KeepsImageSets, ServesImages

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from labelwright.blocks import connection_in_block, with_signature
+from labelwright.campaigns.image_source import open_source
 from labelwright.datasets.names import file_stem
 from labelwright.ingest import Source
-from labelwright.ingest.opening import open_source
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret

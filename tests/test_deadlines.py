@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 
 from labelwright.deadlines import Deadline, OutOfTime, current_limit, run_within, sleep, time_limit
-from labelwright.ingest.sources import CannotRead
-from labelwright.ingest.urls import UrlFetcher
+from labelwright.ingest.sources.local import CannotRead
+from labelwright.ingest.sources.urls import UrlFetcher
 from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 
@@ -207,8 +207,8 @@ def test_redirects_share_the_deadline_of_one_image() -> None:
 
 @pytest.mark.parametrize("what", DRIPS)
 def test_an_azure_container_that_drips_is_cut_off(what: str) -> None:
-    from labelwright.ingest.azure import container_client
-    from labelwright.ingest.container import ContainerSource
+    from labelwright.ingest.sources.azure_container import ContainerSource
+    from labelwright.ingest.upload.azure_client import container_client
 
     source = ContainerSource("http://127.0.0.1:9/account/box", sas="sv=1&sig=abc", timeout=0.1)
     with fault_server(drip(what)) as server, no_hang():
@@ -222,7 +222,7 @@ def test_an_azure_container_that_drips_is_cut_off(what: str) -> None:
 
 @pytest.mark.parametrize(("value", "seconds"), [("3600", 3600.0), ("9" * 30, 86400.0)])
 def test_images_and_azure_keep_a_long_retry_after(value: str, seconds: float) -> None:
-    from labelwright.ingest.container import ContainerSource
+    from labelwright.ingest.sources.azure_container import ContainerSource
 
     with fault_server(refuse(429, value)) as server:
         source = ContainerSource(f"{server.url}/account/box", sas="sv=1&sig=abcdefgh", timeout=5)
@@ -245,9 +245,9 @@ class Interrupted(BaseException):
 
 @pytest.mark.parametrize("what", ["nothing at all", "a body"])
 def test_interrupted_checks_of_images_do_not_wait_for_a_server_that_drips(what: str) -> None:
-    from labelwright.ingest.checking import Limits
-    from labelwright.ingest.stocktaking import take_stock
-    from labelwright.ingest.urls import UrlSource
+    from labelwright.ingest.checks.decode import Limits
+    from labelwright.ingest.checks.inventory import take_stock
+    from labelwright.ingest.sources.urls import UrlSource
 
     with fault_server(drip(what)) as server:
         source = UrlSource([f"{server.url}/{n}.jpg" for n in range(4)], allow_private=True, timeout=HANGS)

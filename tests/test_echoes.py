@@ -199,8 +199,8 @@ def test_an_echo_of_a_token_or_a_cookie_that_a_login_gave_shows_none(kind: str, 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_an_echo_of_a_signature_or_a_key_of_azure_shows_none(status: int, watch: Watch) -> None:
-    from labelwright.ingest.container import ContainerSource
-    from labelwright.ingest.upload import open_dropbox
+    from labelwright.ingest.sources.azure_container import ContainerSource
+    from labelwright.ingest.upload.dropbox import open_dropbox
     from labelwright.stores.azure_ml.blobs import account_of, open_blobs
 
     sas = "sv=2024&sp=rl&sig=CANARY7w1f%2B0q44%3D"
@@ -230,7 +230,7 @@ def test_an_echo_of_a_signature_or_a_key_of_azure_shows_none(status: int, watch:
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_an_echo_of_an_images_url_shows_no_credential(status: int, watch: Watch) -> None:
-    from labelwright.ingest.urls import UrlSource
+    from labelwright.ingest.sources.urls import UrlSource
 
     with fault_server(echo(status, "text/html")) as server:
         host = server.url.partition("//")[2]

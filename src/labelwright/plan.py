@@ -8,12 +8,12 @@ from typing import Any
 
 from labelwright.billing import TooManyTasks, bill_of, in_words, refuse_over_limit
 from labelwright.ingest import StockItem, take_stock
-from labelwright.ingest.opening import limits_of, open_source
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS, abilities
 from labelwright.settings import Settings, SettingsError
 from labelwright.spec import CampaignSpec
 
+from .campaigns.image_source import limits_of, open_source
 from .datasets.names import file_stem
 
 

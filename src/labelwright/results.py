@@ -67,7 +67,7 @@ def _asked(given: ResultsSettings, question: Any) -> bool:
     from azure.core.exceptions import AzureError
     from azure.storage.blob import ContainerClient
 
-    from labelwright.ingest.azure import machine_identity
+    from .ingest.upload.azure_client import machine_identity
 
     # Said once and soon: whoever deploys is waiting.
     few: dict[str, Any] = {"retry_total": 1, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}

@@ -27,7 +27,7 @@ from typing import Any
 from azure.storage.blob import ContainerClient
 
 from labelwright.datasets import Spool, write_many
-from labelwright.ingest.azure import container_client
+from labelwright.ingest.upload.azure_client import container_client
 from labelwright.settings import WorkspaceSettings
 from labelwright.stores.azure_ml.blobs import account_of
 from labelwright.stores.azure_ml.store import AzureMlStore

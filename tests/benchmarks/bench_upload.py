@@ -33,7 +33,7 @@ from PIL import Image as Pillow
 from PIL import ImageFilter
 
 from labelwright.ingest import FolderSource, StockItem, compare, open_dropbox, take_stock
-from labelwright.ingest.azure import container_client
+from labelwright.ingest.upload.azure_client import container_client
 
 BATCH = 500
 Way = Callable[[Path, str, int], None]

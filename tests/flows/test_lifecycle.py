@@ -279,7 +279,8 @@ def test_faults_on_the_way_are_retried_and_nothing_is_doubled(river, service, mo
 
 def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
     """The signature that the first answer held is made to look used up: the store refuses the first upload."""
-    from labelwright.ingest import DropboxExpired, upload
+    from labelwright.ingest import DropboxExpired
+    from labelwright.ingest.upload import dropbox as upload
 
     tried = []
     real = upload.Dropbox.upload

@@ -121,7 +121,7 @@ def test_whatever_goes_wrong_on_the_way_no_task_is_made_twice(scale, tmp_path):
 
 
 def test_images_with_addresses_are_fetched_by_scale_itself(scale, tmp_path, monkeypatch):
-    from labelwright.ingest.urls import UrlFetcher
+    from labelwright.ingest.sources.urls import UrlFetcher
 
     folder = tmp_path / "photos"
     names = make_photos(folder, 2, (40, 30))

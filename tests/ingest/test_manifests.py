@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest.manifests import ManifestSource
-from labelwright.ingest.sources import Found, SourceError
+from labelwright.ingest.sources.local import Found, SourceError
+from labelwright.ingest.sources.manifest import ManifestSource
 
 
 def read(path: Path, text: str | bytes) -> list[Found | Reject]:

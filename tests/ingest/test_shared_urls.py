@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from labelwright.ingest.azure import translated
-from labelwright.ingest.container import ContainerSource
-from labelwright.ingest.manifests import ManifestSource
-from labelwright.ingest.opening import addresses_to_copy, open_source, shared_url
-from labelwright.ingest.sources import FolderSource, SharesUrls
-from labelwright.ingest.stocktaking import StockItem, take_stock
-from labelwright.ingest.urls import UrlFetcher, UrlSource
+from labelwright.campaigns.image_source import addresses_to_copy, open_source, shared_url
+from labelwright.ingest.checks.inventory import StockItem, take_stock
+from labelwright.ingest.sources.azure_container import ContainerSource
+from labelwright.ingest.sources.local import FolderSource, SharesUrls
+from labelwright.ingest.sources.manifest import ManifestSource
+from labelwright.ingest.sources.urls import UrlFetcher, UrlSource
+from labelwright.ingest.upload.azure_client import translated
 from labelwright.platforms.errors import AccessDenied
 from labelwright.settings import Settings
 from labelwright.spec import ImagesFrom

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest.sources import CannotRead, FilesSource, FolderSource, Found, SourceError
+from labelwright.ingest.sources.local import CannotRead, FilesSource, FolderSource, Found, SourceError
 
 
 def names(source: FolderSource | FilesSource) -> list[str]:

@@ -30,9 +30,9 @@ from labelwright.ingest import (
     open_dropbox,
     take_stock,
 )
-from labelwright.ingest.obstore_engine import ObstoreMissing
-from labelwright.ingest.signatures import Renewable
-from labelwright.ingest.sources import CannotRead, SourceError
+from labelwright.ingest.sources.local import CannotRead, SourceError
+from labelwright.ingest.upload.obstore_engine import ObstoreMissing
+from labelwright.ingest.upload.renewal import Renewable
 from labelwright.platforms.errors import NotFound, PlatformUnavailable
 
 from .conftest import MakeImage

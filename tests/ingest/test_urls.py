@@ -14,9 +14,9 @@ import pytest
 
 from labelwright.domain import Reject
 from labelwright.ingest import CannotRead, Found, StockItem, UrlSource, take_stock
-from labelwright.ingest.addresses import is_public
-from labelwright.ingest.sources import SourceError
-from labelwright.ingest.urls import MAX_BYTES, UrlFetcher
+from labelwright.ingest.sources.local import SourceError
+from labelwright.ingest.sources.public_addresses import is_public
+from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
 from labelwright.platforms.errors import PlatformUnavailable
 
 from .conftest import picture
@@ -118,7 +118,7 @@ def test_a_private_address_is_refused_unless_it_is_allowed(host: str) -> None:
 def test_a_redirect_into_the_private_network_is_refused(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     port = site.rpartition(":")[2]
     pretend(monkeypatch, {"public.example": "127.0.0.1", "inside.example": "10.0.0.7"})
-    monkeypatch.setattr("labelwright.ingest.urls.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("labelwright.ingest.sources.urls.is_public", lambda address: address == "127.0.0.1")
     assert fetch(f"http://public.example:{port}/a.jpg", allow_private=False) == JPEG
     with pytest.raises(CannotRead, match=r"'inside\.example' is in a private network"):
         fetch(f"http://public.example:{port}/to/http://inside.example/a.jpg", allow_private=False)
@@ -144,7 +144,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, hosts: dict[str, str], *later: str)
 
 def test_the_address_that_was_checked_is_connected_to(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = pretend(monkeypatch, {"rebinding.example": "127.0.0.1"}, "10.0.0.1")
-    monkeypatch.setattr("labelwright.ingest.urls.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("labelwright.ingest.sources.urls.is_public", lambda address: address == "127.0.0.1")
     port = site.rpartition(":")[2]
     assert fetch(f"http://rebinding.example:{port}/a.jpg", allow_private=False) == JPEG
     assert asked == ["rebinding.example"]

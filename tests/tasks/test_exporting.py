@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
+from labelwright.campaigns.image_source import stamp_of
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
-from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import ManifestEntry
 from labelwright.lineage import known_datasets, lineage, the_dataset
 from labelwright.platforms import PlatformRefused

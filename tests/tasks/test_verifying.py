@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from labelwright.campaigns.image_source import stamp_of
 from labelwright.domain import Image, Size
 from labelwright.ingest import CannotRead, FolderSource
-from labelwright.ingest.opening import stamp_of
 from labelwright.ledger import Ledger, ManifestEntry
 from labelwright.platforms import PlatformUnavailable
 from labelwright.platforms.protocol import RemoteImage

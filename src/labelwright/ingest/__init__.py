@@ -1,15 +1,15 @@
 """Find, check, hash and upload images."""
 
-from .azure import DropboxExpired
-from .checking import Limits, check_image
-from .container import ContainerSource
-from .listings import write_manifest, write_rejects
-from .manifests import ManifestSource
-from .sources import CannotRead, FilesSource, FolderSource, Found, Source, SourceError
-from .stocktaking import Checked, Elsewhere, StockItem, check_files, take_stock
-from .stored import Difference, Differences, Finding, StoredFile, compare, differences
-from .upload import Dropbox, UploadReport, open_dropbox
-from .urls import UrlSource
+from .checks.decode import Limits, check_image
+from .checks.inventory import Checked, Elsewhere, StockItem, check_files, take_stock
+from .checks.listings import write_manifest, write_rejects
+from .sources.azure_container import ContainerSource
+from .sources.local import CannotRead, FilesSource, FolderSource, Found, Source, SourceError
+from .sources.manifest import ManifestSource
+from .sources.urls import UrlSource
+from .upload.azure_client import DropboxExpired
+from .upload.dropbox import Dropbox, UploadReport, open_dropbox
+from .upload.verify import Difference, Differences, Finding, StoredFile, compare, differences
 
 __all__ = [
     "CannotRead",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from labelwright.domain import Image
     from labelwright.ingest import StockItem, UploadReport
-    from labelwright.ingest.stored import Difference
+    from labelwright.ingest.upload.verify import Difference
 
 RECEIPT = "receipt.json"
 """In a version, beside its files; never part of the content hash."""

@@ -16,9 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from labelwright.ingest.azure import WITH_METADATA, container_client, is_folder, machine_identity, translated
-from labelwright.ingest.azure_engine import TAKEN, AzureEngine
-from labelwright.ingest.stored import StoredFile
+from labelwright.ingest.upload.azure_client import (
+    WITH_METADATA,
+    container_client,
+    is_folder,
+    machine_identity,
+    translated,
+)
+from labelwright.ingest.upload.azure_engine import TAKEN, AzureEngine
+from labelwright.ingest.upload.verify import StoredFile
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.stores.protocol import ContentMismatch
 

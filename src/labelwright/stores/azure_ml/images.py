@@ -11,10 +11,10 @@ from functools import partial
 from itertools import islice
 
 from labelwright.domain import Image
-from labelwright.ingest.sources import CannotRead
-from labelwright.ingest.stocktaking import StockItem
-from labelwright.ingest.stored import Difference, Finding, differences
-from labelwright.ingest.upload import CHANGED, Dropbox, UploadReport
+from labelwright.ingest.checks.inventory import StockItem
+from labelwright.ingest.sources.local import CannotRead
+from labelwright.ingest.upload.dropbox import CHANGED, Dropbox, UploadReport
+from labelwright.ingest.upload.verify import Difference, Finding, differences
 from labelwright.stores.protocol import ContentMismatch, ImageSource
 
 from .blobs import Blobs

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from labelwright.ingest.azure import seconds_in
+from labelwright.ingest.upload.azure_client import seconds_in
 from labelwright.masking import mask, remember
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.settings import SettingsError, WorkspaceSettings

@@ -25,9 +25,9 @@ from typing import Any
 from urllib.parse import quote
 
 from labelwright.domain import Image
-from labelwright.ingest.stocktaking import StockItem
-from labelwright.ingest.stored import Difference
-from labelwright.ingest.upload import UploadReport
+from labelwright.ingest.checks.inventory import StockItem
+from labelwright.ingest.upload.dropbox import UploadReport
+from labelwright.ingest.upload.verify import Difference
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
 from labelwright.stores.protocol import (

@@ -15,10 +15,10 @@ from urllib.parse import unquote, urlsplit
 from labelwright.domain import Image
 from labelwright.platforms.errors import PlatformError
 
-from .azure import IMAGE_STORE, for_status
+from .azure_client import IMAGE_STORE, for_status
 from .azure_engine import TAKEN, AzureEngine, content_type
-from .signatures import Renewable
-from .stored import StoredFile
+from .renewal import Renewable
+from .verify import StoredFile
 
 _VERB = "keep an image"
 _STATUS = re.compile(r"status code: (\d{3})")

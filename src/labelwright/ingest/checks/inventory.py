@@ -11,11 +11,11 @@ from typing import Protocol
 
 from labelwright.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.domain import Image, Reject
+from labelwright.ingest.sources.local import CannotRead, Found, Source
 from labelwright.platforms.errors import PlatformUnavailable
 
-from .checking import STANDARD, Limits, check_image, too_large
-from .seen import Seen
-from .sources import CannotRead, Found, Source
+from .decode import STANDARD, Limits, check_image, too_large
+from .duplicates import Seen
 
 _LOOK_AHEAD = 8  # files a thread, so that one large image does not stop the others
 

@@ -16,15 +16,15 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from labelwright.credential_shapes import credential_in_url, secrets_in_url
 from labelwright.deadlines import Deadline, current_limit
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.ingest.checks.duplicates import Seen
 from labelwright.masking import mask
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.http.error_messages import retry_after
 from labelwright.platforms.protocol import Secret
 from labelwright.timed_sockets import Phases, TimedResponse, connect, resolve
 
-from .addresses import is_public
-from .seen import Seen
-from .sources import CannotRead, Found, SourceError, printable
+from .local import CannotRead, Found, SourceError, printable
+from .public_addresses import is_public
 
 MAX_BYTES = 128 * 1024 * 1024
 _REDIRECTS = 5

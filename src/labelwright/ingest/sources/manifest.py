@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.ingest.checks.duplicates import Seen
 from labelwright.platforms.protocol import Secret
 
-from .seen import Seen
-from .sources import CannotRead, Found, SourceError, found_file, printable
+from .local import CannotRead, Found, SourceError, found_file, printable
 from .urls import MAX_BYTES, UrlBook, UrlFetcher, name_from_url
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from labelwright.domain import Reject
 from labelwright.domain.spreadsheets import defuse
 
-from .stocktaking import StockItem
+from .inventory import StockItem
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:

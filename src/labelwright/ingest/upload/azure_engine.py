@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from labelwright.domain import Image
 from labelwright.platforms.errors import PlatformError
 
-from .azure import IMAGE_STORE, WITH_METADATA, is_folder, translated
-from .signatures import Renewable
-from .stored import StoredFile
+from .azure_client import IMAGE_STORE, WITH_METADATA, is_folder, translated
+from .renewal import Renewable
+from .verify import StoredFile
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from labelwright.ingest.checks.decode import Limits
+from labelwright.ingest.sources.azure_container import ContainerSource
+from labelwright.ingest.sources.local import FilesSource, FolderSource, Found, SharesUrls, Source
+from labelwright.ingest.sources.manifest import ManifestSource
+from labelwright.ingest.sources.urls import UrlSource
 from labelwright.platforms.protocol import Secret
 from labelwright.settings import Settings
 from labelwright.spec import ImagesFrom
-
-from .checking import Limits
-from .container import ContainerSource
-from .manifests import ManifestSource
-from .sources import FilesSource, FolderSource, Found, SharesUrls, Source
-from .urls import UrlSource
 
 _COPIED_WITHIN = 2 * 3600.0
 """Seconds."""

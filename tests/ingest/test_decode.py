@@ -11,8 +11,8 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 
 from labelwright.domain import Image, Reject, Size
-from labelwright.ingest.checking import Limits, check_image
-from labelwright.ingest.sources import Found
+from labelwright.ingest.checks.decode import Limits, check_image
+from labelwright.ingest.sources.local import Found
 
 from .conftest import picture
 

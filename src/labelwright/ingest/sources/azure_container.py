@@ -10,12 +10,18 @@ from urllib.parse import quote
 
 from labelwright.deadlines import time_limit
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.ingest.upload.azure_client import (
+    WITH_METADATA,
+    container_client,
+    is_folder,
+    machine_identity,
+    translated,
+)
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import Secret
 
-from .azure import WITH_METADATA, container_client, is_folder, machine_identity, translated
+from .local import CannotRead, Found, SourceError, is_litter, printable
 from .patterns import Patterns
-from .sources import CannotRead, Found, SourceError, is_litter, printable
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

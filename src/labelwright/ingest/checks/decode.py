@@ -23,8 +23,7 @@ from PIL import (  # the readers by name: Pillow's own way to find them imports 
 from PIL import Image as Pillow
 
 from labelwright.domain import Image, Reject, Size
-
-from .sources import Found
+from labelwright.ingest.sources.local import Found
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import pytest
 
 from labelwright.domain import Image, Reject, Size
 from labelwright.ingest import Checked, FilesSource, FolderSource, Found, Limits, StockItem, check_files, take_stock
-from labelwright.ingest.listings import write_manifest, write_rejects
-from labelwright.ingest.seen import Seen
+from labelwright.ingest.checks.duplicates import Seen
+from labelwright.ingest.checks.listings import write_manifest, write_rejects
 from labelwright.platforms.errors import AccessDenied, PlatformUnavailable
 from tests.alone import alone
 

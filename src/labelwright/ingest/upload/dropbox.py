@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from labelwright.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.domain import Image
+from labelwright.ingest.checks.inventory import StockItem, why_unreadable
+from labelwright.ingest.sources.local import CannotRead
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 
-from .azure import IMAGE_STORE
-from .sources import CannotRead
-from .stocktaking import StockItem, why_unreadable
-from .stored import StoredFile, why_wrong
+from .azure_client import IMAGE_STORE
+from .verify import StoredFile, why_wrong
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -153,7 +153,7 @@ def open_dropbox(
     `labelwright[obstore]`) costs a fraction of the processor; a single put there is verified by `read_back`, since it
     sends no checksum, where "azure" has the store verify each file as it arrives.
     """
-    from .azure import container_client
+    from .azure_client import container_client
     from .azure_engine import AzureEngine
 
     def client(url: str) -> ContainerClient:

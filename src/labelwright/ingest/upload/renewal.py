@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from .azure import DropboxExpired
+from .azure_client import DropboxExpired
 
 _C = TypeVar("_C")
 _T = TypeVar("_T")

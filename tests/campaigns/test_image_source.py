@@ -2,7 +2,7 @@
 
 import pytest
 
-from labelwright.ingest.opening import address_of
+from labelwright.campaigns.image_source import address_of
 from labelwright.spec import ImagesFrom
 
 

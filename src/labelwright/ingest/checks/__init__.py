@@ -1,0 +1,1 @@
+"""Checks of images before they are uploaded."""

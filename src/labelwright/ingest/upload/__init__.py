@@ -1,0 +1,1 @@
+"""Upload into a container by a signed URL."""
