@@ -369,10 +369,11 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
 
     from labelwright.service.config import ServiceConfig
     from labelwright.service.engines import DatabaseRefused
-    from labelwright.service.errors import Busy
     from labelwright.service.migrations import SchemaRefused
     from labelwright.service.run import CannotListen, RefusesToListen, serve
-    from labelwright.service.storage import StorageRefused
+
+    from .service.api.errors import Busy
+    from .service.storage.protocol import StorageRefused
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()

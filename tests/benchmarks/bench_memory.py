@@ -62,7 +62,7 @@ def peak(pid: int) -> int:
 def png_of(side: int, folder: Path) -> Path:
     from PIL import Image
 
-    from labelwright.service.png_stream import PngWriter
+    from labelwright.service.imaging.png_stream import PngWriter
 
     path = folder / "large.png"
     with path.open("wb") as file, PngWriter(file, "RGB", (side, side)) as png:

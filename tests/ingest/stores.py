@@ -104,8 +104,8 @@ class Service:
 
     def __init__(self, folder: Path, *, own_process: bool = False) -> None:
         from labelwright.service import ServiceConfig
+        from labelwright.service.blobs.sas import Signer
         from labelwright.service.run import serving
-        from labelwright.service.sas import Signer
 
         self._stack = ExitStack()
         self._folder = folder

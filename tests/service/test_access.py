@@ -28,7 +28,7 @@ FOR_LABELERS = {
     ("GET", "/api/v1/images/{image}"),
     ("GET", "/api/v1/campaigns/{campaign}/images"),
     ("PUT", "/api/v1/campaigns/{campaign}/objects"),
-    # For the labeling page; tests/service/test_labeler_api.py tries them on another's campaign.
+    # For the labeling page; tests/service/api/test_labeling.py tries them on another's campaign.
     ("GET", LABELING),
     ("GET", LABELING + "/{campaign}"),
     ("GET", LABELING + "/{campaign}/images/{image}"),

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from labelwright.service import Limits, ServiceConfig, decoding, images, tiff_parts
-from labelwright.service.decoding import Memory, TooMuchMemory
+from labelwright.service import Limits, ServiceConfig, images
 from labelwright.service.images import NotAnImage, look
-from labelwright.service.pictures import Pictures
-from labelwright.service.png_stream import BrokenPng, PngWriter, check_png
-from labelwright.service.tiff_parts import bands_of
+from labelwright.service.imaging import decoding, tiff_parts
+from labelwright.service.imaging.decoding import Memory, TooMuchMemory
+from labelwright.service.imaging.pictures import Pictures
+from labelwright.service.imaging.png_stream import BrokenPng, PngWriter, check_png
+from labelwright.service.imaging.tiff_parts import bands_of
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import requests
 from azure.storage.blob import ContainerClient
 
 from labelwright.service import Limits, objects
-from labelwright.service.blob_xml import BadXml, block_ids
+from labelwright.service.blobs.xml import BadXml, block_ids
 from labelwright.service.bodies import Held, HeldBody, Overfull
 from labelwright.service.objects import Objects
 

@@ -212,7 +212,7 @@ def test_sealing_goes_on_after_the_service_was_killed(azurite, account, make, tm
 @pytest.mark.parametrize("step", ["copied", "deleted"])
 def test_sealing_goes_on_from_between_any_two_steps(serve, account, make, monkeypatch, step):
     """Killed after the copies and before their rows, or after the dropbox went and before the set was finished."""
-    from labelwright.service.azure_storage import AzureStore
+    from labelwright.service.storage.azure import AzureStore
 
     monkeypatch.setattr("labelwright.service.sealing.RETRY_SECONDS", 0.05)
     broken, real_enter, real_delete = [], AzureStore.enter, AzureStore.delete_dropbox
@@ -276,7 +276,7 @@ def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, m
 
 
 def test_a_kept_file_can_be_read_and_a_missing_one_is_missing(azurite, account, tmp_path):
-    from labelwright.service.azure_storage import AzureStore
+    from labelwright.service.storage.azure import AzureStore
 
     given = AzureStorage(connection_string=azurite.connection_string)
     store = AzureStore(config_of(tmp_path, storage=given, main_container="kept"), given)

@@ -18,9 +18,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from .admin_file import AdminFile, KeyPair
+from .api.errors import Invalid, Unknown
 from .config import ServiceConfig
 from .database import Database, answers, now, users
-from .errors import Invalid, Unknown
 
 ADMIN, LABELER = "admin", "labeler"
 

@@ -13,25 +13,25 @@ from labelwright.private import private_folder
 
 from .access import Access
 from .admin_file import KeyPair
-from .blob_api import BlobApi
+from .api.campaigns import Parts, health, identity, routes
+from .api.errors import answer_errors
+from .api.labeling import mount_labeler_api
+from .api.pages import mount_pages
+from .blobs.app import BlobApi
 from .campaigns import Campaigns
 from .config import API, ServiceConfig
-from .data_directory import DataDirectory
 from .database import Database
-from .decoding import Memory
-from .errors import answer_errors
-from .gate import Gate
-from .heavy import Heavy
 from .idempotency import Answers
 from .image_sets import ImageSets
-from .labeler_api import mount_labeler_api
+from .imaging.decoding import Memory
+from .imaging.heavy import Heavy
+from .imaging.pictures import Pictures
 from .labels_csv import Finishing
+from .middleware import Gate
 from .objects import Objects
-from .pages import mount_pages
-from .pictures import Pictures
-from .routes import Parts, health, identity, routes
 from .sealing import Sealer
-from .storage import Storage
+from .storage.local import DataDirectory
+from .storage.protocol import Storage
 
 
 def prepare(config: ServiceConfig) -> KeyPair:
@@ -104,7 +104,7 @@ def _storage(config: ServiceConfig, database: Database) -> tuple[Storage, BlobAp
         own = DataDirectory(config, database)
         own.open()
         return own, BlobApi(own.blobs, own.signer, config.limits)
-    from .azure_storage import AzureStore  # two seconds of import
+    from .storage.azure import AzureStore  # two seconds of import
 
     azure = AzureStore(config, config.storage)
     azure.open()

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from labelwright.domain import InvalidSchema, Label, LabelSchema
 
 from .access import Access, Identity
+from .api.errors import Conflict, Invalid, Unknown
+from .api.pagination import Page
 from .database import Database, campaign_images, campaigns, images, is_text, now
-from .errors import Conflict, Invalid, Unknown
-from .pagination import Page
 
 MOVES = {
     "created": frozenset({"active"}),

@@ -29,8 +29,8 @@ from sqlalchemy import (
 
 from labelwright.private import private_database
 
+from .api.errors import Busy
 from .engines import Engines, postgres_engines, sqlite_engines
-from .errors import Busy
 from .migrations import migrate
 
 metadata = MetaData()

@@ -18,8 +18,8 @@ from cryptography.fernet import Fernet  # azure-storage-blob brings it
 from sqlalchemy import and_, delete, insert, select
 
 from .access import Identity
+from .api.errors import Invalid
 from .database import Database, answers, now, timestamp
-from .errors import Invalid
 
 KEPT = timedelta(days=1)
 KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
 
 from .access import Identity
+from .api.errors import Conflict, Unknown
+from .api.pagination import Page
 from .config import ServiceConfig
 from .database import Database, campaign_images, campaigns, image_sets, images, is_text, now, rejects
-from .errors import Conflict, Unknown
-from .pagination import Page
-from .storage import Storage
+from .storage.protocol import Storage
 
 _ATTEMPTS = 20
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")

@@ -12,8 +12,8 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from . import tiff_parts
-from .decoding import Memory, TooMuchMemory, decode
+from .imaging import tiff_parts
+from .imaging.decoding import Memory, TooMuchMemory, decode
 
 CONTENT_TYPES = {
     "JPEG": "image/jpeg",

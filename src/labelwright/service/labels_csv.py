@@ -17,12 +17,12 @@ from sqlalchemy import Connection, select
 
 from labelwright.domain.spreadsheets import LABEL_COLUMNS, defuse
 
-from .blobs import Incoming
+from .blobs.store import Incoming
 from .campaigns import check_move, enter_state, found
 from .database import Database, campaigns
 from .image_sets import folder_name
 from .objects import labeled
-from .storage import Storage
+from .storage.protocol import Storage
 
 _PAGE = 2_000
 

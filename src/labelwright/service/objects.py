@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, 
 from labelwright.domain import Box, Polygon, Size
 
 from .access import Identity
+from .api.errors import Conflict, Invalid
+from .api.pagination import Page
 from .campaigns import enter_state, found
 from .config import Limits
 from .database import Database, campaign_images, campaigns, images, now
-from .errors import Conflict, Invalid
-from .pagination import Page
 
 _SIDES = ("xmin", "xmax", "ymin", "ymax")
 _AGREE = 1.0

@@ -21,13 +21,13 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from labelwright.domain import UnsafeName, safe_name
 
-from .blobs import Blob
+from .blobs.store import Blob
 from .config import ServiceConfig
 from .database import Database, image_sets, images, now, rejects
-from .decoding import Memory
 from .image_sets import folder_name
 from .images import CONTENT_TYPES, NotAnImage, Seen, look
-from .storage import Copy, Storage
+from .imaging.decoding import Memory
+from .storage.protocol import Copy, Storage
 from .under_way import UnderWay
 
 log = logging.getLogger("labelwright.service.sealing")

@@ -17,7 +17,11 @@ from typing import Any, BinaryIO, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
-from .blob_requests import (
+from labelwright.service.api.errors import DATABASE_ERRORS, RETRY_AFTER, Busy, database_busy
+from labelwright.service.bodies import Body, ClientGone, Held, HeldBody, Overfull
+from labelwright.service.config import Limits
+
+from .requests import (
     UNNAMABLE,
     Answer,
     Call,
@@ -29,14 +33,11 @@ from .blob_requests import (
     header_of,
     taken_apart,
 )
-from .blob_xml import BadXml, block_ids, error_xml, list_blobs_xml, list_blocks_xml
-from .blobs import Blob, BlobRefused, Blobs, Incoming, pieces
-from .bodies import Body, ClientGone, Held, HeldBody, Overfull
-from .config import Limits
-from .errors import DATABASE_ERRORS, RETRY_AFTER, Busy, database_busy
 from .sas import SignatureRefused, Signer
+from .store import Blob, BlobRefused, Blobs, Incoming, pieces
+from .xml import BadXml, block_ids, error_xml, list_blobs_xml, list_blocks_xml
 
-log = logging.getLogger("labelwright.service.blobs")
+log = logging.getLogger("labelwright.service.blobs.store")
 
 T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
 
-from .database import Database, blobs, blocks, containers
+from labelwright.service.database import Database, blobs, blocks, containers
 
 
 class BlobRefused(Exception):

@@ -20,11 +20,12 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.storage.blob import BlobClient, BlobServiceClient, ContentSettings
 from sqlalchemy import Connection
 
-from .azure_signatures import Signatures, open_account
-from .blobs import Blob, Incoming
-from .config import DROPBOX_RIGHTS, AzureStorage, ServiceConfig
-from .sas import Signer
-from .storage import Copy, StorageDown
+from labelwright.service.blobs.sas import Signer
+from labelwright.service.blobs.store import Blob, Incoming
+from labelwright.service.config import DROPBOX_RIGHTS, AzureStorage, ServiceConfig
+
+from .azure_sas import Signatures, open_account
+from .protocol import Copy, StorageDown
 
 _DAY = 86_400
 

@@ -15,8 +15,9 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
+from labelwright.service.config import ServiceConfig
+
 from . import tiff_parts
-from .config import ServiceConfig
 from .decoding import BAND, Memory, bytes_to_decode
 from .png_stream import WRITABLE, PngWriter
 

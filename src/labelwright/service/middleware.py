@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .access import Access, Identity
-from .blob_api import BlobApi
+from .api.errors import DATABASE_ERRORS, Invalid, ServiceError, TooLarge, database_busy, error_response
+from .blobs.app import BlobApi
 from .bodies import PATIENCE, Body, ClientGone, Held, HeldBody, Overfull, fault_of_json
 from .config import API, BLOB, Limits
-from .errors import DATABASE_ERRORS, Invalid, ServiceError, TooLarge, database_busy, error_response
 from .idempotency import KEY, Answers, fingerprint_of
 
 OPEN = frozenset({f"{API}/health", f"{API}/openapi.json"})

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from .blobs import Blob, Incoming
-from .errors import ServiceError
+from labelwright.service.api.errors import ServiceError
+from labelwright.service.blobs.store import Blob, Incoming
 
 
 class StorageDown(ServiceError):

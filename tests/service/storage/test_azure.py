@@ -11,9 +11,9 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.storage.blob import UserDelegationKey
 
 from labelwright.service import AzureStorage, ServiceConfig
-from labelwright.service.azure_signatures import LentKey, Signatures, open_account
-from labelwright.service.azure_storage import AzureStore, CopyFailed, await_copy
-from labelwright.service.storage import StorageDown, StorageRefused
+from labelwright.service.storage.azure import AzureStore, CopyFailed, await_copy
+from labelwright.service.storage.azure_sas import LentKey, Signatures, open_account
+from labelwright.service.storage.protocol import StorageDown, StorageRefused
 
 STRING = "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"
 

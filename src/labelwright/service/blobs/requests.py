@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.types import Scope
 
-from .blobs import Blob, BlobRefused, Condition
-from .bodies import Body
-from .config import BLOB
+from labelwright.service.bodies import Body
+from labelwright.service.config import BLOB
+
+from .store import Blob, BlobRefused, Condition
 
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 # XML 1.0, in which names are listed, has no way to write these.

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
-from .access import Identity
-from .bodies import ClientGone
-from .errors import Busy
+from labelwright.service.access import Identity
+from labelwright.service.api.errors import Busy
+from labelwright.service.bodies import ClientGone
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labelwright.service import ServiceConfig
-from labelwright.service.data_directory import DataDirectory
 from labelwright.service.database import Database
+from labelwright.service.storage.local import DataDirectory
 
 
 def test_a_kept_file_can_be_read_and_a_missing_one_is_missing(tmp_path):

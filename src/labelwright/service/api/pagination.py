@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .config import Limits
+from labelwright.service.config import Limits
+
 from .errors import Invalid
 
 _FAR = 2**31 - 1

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element, ParseError, SubElement, XMLPullParser, tostring
 
-from .blobs import Blob
+from .store import Blob
 
 _MOST_BLOCKS = 50_000
 _MOST_ATTRIBUTES = 100

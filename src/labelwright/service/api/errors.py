@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Match
 
-from .bodies import ClientGone
+from labelwright.service.bodies import ClientGone
 
 log = logging.getLogger("labelwright.service")
 

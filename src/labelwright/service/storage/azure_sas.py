@@ -9,8 +9,9 @@ from typing import Any
 
 from azure.storage.blob import BlobServiceClient, LinearRetry, generate_blob_sas, generate_container_sas
 
-from .config import AzureStorage
-from .storage import StorageRefused
+from labelwright.service.config import AzureStorage
+
+from .protocol import StorageRefused
 
 _LOAN = timedelta(days=7) - timedelta(minutes=5)
 """For how long Azure lends a key at most, with room for clocks that differ."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .access import EMAIL
+from labelwright.service.access import EMAIL
 
 
 def _printable(text: str) -> str:

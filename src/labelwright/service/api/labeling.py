@@ -22,14 +22,15 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, Row, and_, select
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
+from labelwright.service.access import Identity
+from labelwright.service.campaigns import found, told
+from labelwright.service.database import Database, campaign_images, campaigns, images, users
+from labelwright.service.imaging.decoding import TooMuchMemory
+
 from . import models
-from .access import Identity
-from .campaigns import found, told
-from .database import Database, campaign_images, campaigns, images, users
-from .decoding import TooMuchMemory
+from .campaigns import Anyone, Id, Number, Parts, PerPage, _errors
 from .errors import Invalid, ServiceError, Unknown
 from .pagination import page_of
-from .routes import Anyone, Id, Number, Parts, PerPage, _errors
 
 BROWSERS_SHOW = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})
 """All other formats are shown as PNG."""

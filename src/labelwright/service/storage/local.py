@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from .blobs import Blob, BlobRefused, Blobs, Incoming, copied, fresh_blob
-from .config import BLOB, DROPBOX_RIGHTS, ServiceConfig
-from .database import Database
-from .sas import Signer
-from .storage import Copy
+from labelwright.service.blobs.sas import Signer
+from labelwright.service.blobs.store import Blob, BlobRefused, Blobs, Incoming, copied, fresh_blob
+from labelwright.service.config import BLOB, DROPBOX_RIGHTS, ServiceConfig
+from labelwright.service.database import Database
+
+from .protocol import Copy
 
 log = logging.getLogger("labelwright.service")
 

@@ -15,21 +15,21 @@ from fastapi.security import APIKeyHeader
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from labelwright.identity import PATH, code_of, is_nonce, make_key
+from labelwright.service.access import EMAIL, Access, Identity, checked_email
+from labelwright.service.admin_file import AdminFile
+from labelwright.service.campaigns import Campaigns, Order
+from labelwright.service.config import ServiceConfig
+from labelwright.service.idempotency import KEY
+from labelwright.service.image_sets import ImageSets
+from labelwright.service.imaging.heavy import Heavy
+from labelwright.service.imaging.pictures import Pictures
+from labelwright.service.labels_csv import Finishing, csv_name
+from labelwright.service.objects import Objects
+from labelwright.service.storage.protocol import Storage
 
 from . import models
-from .access import EMAIL, Access, Identity, checked_email
-from .admin_file import AdminFile
-from .campaigns import Campaigns, Order
-from .config import ServiceConfig
 from .errors import Busy, Invalid, ServiceError
-from .heavy import Heavy
-from .idempotency import KEY
-from .image_sets import ImageSets
-from .labels_csv import Finishing, csv_name
-from .objects import Objects
 from .pagination import Page, page_of
-from .pictures import Pictures
-from .storage import Storage
 
 log = logging.getLogger("labelwright.service")
 

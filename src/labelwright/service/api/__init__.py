@@ -1,0 +1,1 @@
+"""Routes of the labeling-campaign API and of the labeling page."""

@@ -1,0 +1,1 @@
+"""Blob storage with the part of Azure's API that uploads need."""

@@ -1,0 +1,1 @@
+"""Decoding of images and their renditions for labelers, within bounds of memory."""

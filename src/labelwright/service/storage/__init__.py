@@ -1,0 +1,1 @@
+"""Where the service keeps images: a folder or Azure Blob."""
