@@ -4,9 +4,16 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.geti_backups import begin_backup, compare_backup, end_backup, not_saved, save_pages, told
-from labelwright.tasks.geti_calls import geti_project_id
-from labelwright.tasks.working import seen_at_work
+from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.platforms.geti import geti_project_id
+from labelwright.tasks.platforms.geti_backup import (
+    begin_backup,
+    compare_backup,
+    end_backup,
+    not_saved,
+    save_pages,
+    told,
+)
 
 
 @flow(name="backup-project", flow_run_name="back up {project}")

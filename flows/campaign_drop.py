@@ -3,8 +3,8 @@
 from prefect import flow
 
 from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.tasks.drops import drop_lease, launched_before, note_launched, read_dropped_campaign, settling
-from labelwright.tasks.working import at_work
+from labelwright.tasks.campaign.drops import drop_lease, launched_before, note_launched, read_dropped_campaign, settling
+from labelwright.tasks.leases import at_work
 
 
 @flow(name="launch-from-drop", flow_run_name="launch from {blob}")

@@ -4,14 +4,20 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.campaigns import mark_exported
-from labelwright.tasks.datasets import draw_labels, register_dataset, repair_dataset, send_all_files, verify_dataset
-from labelwright.tasks.files import files_to_write, write_file
-from labelwright.tasks.kept_images import keep_all_images
-from labelwright.tasks.labels import check_labels, read_all_labels
-from labelwright.tasks.platform_labels import check_platform_labels
-from labelwright.tasks.showing import show_campaign
-from labelwright.tasks.working import at_work_on
+from labelwright.tasks.campaign.labels import check_labels, read_all_labels
+from labelwright.tasks.campaign.lifecycle import mark_exported
+from labelwright.tasks.campaign.platform_labels import check_platform_labels
+from labelwright.tasks.campaign.summary import show_campaign
+from labelwright.tasks.export.files import files_to_write, write_file
+from labelwright.tasks.export.images import keep_all_images
+from labelwright.tasks.export.registration import (
+    draw_labels,
+    register_dataset,
+    repair_dataset,
+    send_all_files,
+    verify_dataset,
+)
+from labelwright.tasks.leases import at_work_on
 
 
 @flow(name="export-campaign", flow_run_name="export {title}")

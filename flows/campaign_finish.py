@@ -3,11 +3,11 @@
 from prefect import flow
 
 from labelwright.flows.campaign_export import export_campaign
-from labelwright.tasks.campaigns import close_campaign, refuse_unlabeled
-from labelwright.tasks.labels import check_labels, read_all_labels
-from labelwright.tasks.looking import read_progress
-from labelwright.tasks.platform_labels import check_platform_labels
-from labelwright.tasks.working import at_work, at_work_on, finishing_lease
+from labelwright.tasks.campaign.labels import check_labels, read_all_labels
+from labelwright.tasks.campaign.lifecycle import close_campaign, refuse_unlabeled
+from labelwright.tasks.campaign.platform_labels import check_platform_labels
+from labelwright.tasks.leases import at_work, at_work_on, finishing_lease
+from labelwright.tasks.sweep.progress import read_progress
 
 
 @flow(name="finish-campaign", flow_run_name="finish {title}")

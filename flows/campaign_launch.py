@@ -3,17 +3,9 @@
 from prefect import flow
 
 from labelwright.spec import CampaignSpec
-from labelwright.tasks.billing import bills_tasks, tell_bill
-from labelwright.tasks.campaign_images import (
-    keeps_image_sets,
-    list_missing_images,
-    refuse_missing_batches,
-    send_images,
-    wait_for_batch,
-)
-from labelwright.tasks.campaigns import activate_campaign, add_images, create_campaign, stretches_to_add
-from labelwright.tasks.credentials import Credentials, with_credentials
-from labelwright.tasks.image_sets import (
+from labelwright.tasks.campaign.billing import bills_tasks, tell_bill
+from labelwright.tasks.campaign.checking import check_images, write_down_campaign
+from labelwright.tasks.campaign.image_sets import (
     create_image_set,
     find_missing_images,
     match_images,
@@ -22,9 +14,17 @@ from labelwright.tasks.image_sets import (
     upload_batch,
     wait_for_image_set,
 )
-from labelwright.tasks.planning import check_images, write_down_campaign
-from labelwright.tasks.showing import show_campaign
-from labelwright.tasks.working import at_work_on
+from labelwright.tasks.campaign.images import (
+    keeps_image_sets,
+    list_missing_images,
+    refuse_missing_batches,
+    send_images,
+    wait_for_batch,
+)
+from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, stretches_to_add
+from labelwright.tasks.campaign.summary import show_campaign
+from labelwright.tasks.credentials import Credentials, with_credentials
+from labelwright.tasks.leases import at_work_on
 
 ROUNDS = 3
 """How often is looked, within one run, whether images went missing on the way."""

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
-from labelwright.tasks.predictions import put_predictions
-from labelwright.tasks.working import seen_at_work
+from labelwright.tasks.campaign.predictions import put_predictions
+from labelwright.tasks.leases import seen_at_work
 
 
 @flow(name="predict-campaign", flow_run_name="predictions for {title}")

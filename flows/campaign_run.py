@@ -10,8 +10,8 @@ from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.spec import CampaignSpec
 from labelwright.tasks.credentials import Credentials, with_credentials
-from labelwright.tasks.sweeping import wait_for_labels
-from labelwright.tasks.working import at_work, waiting_lease
+from labelwright.tasks.leases import at_work, waiting_lease
+from labelwright.tasks.sweep.overview import wait_for_labels
 
 
 @flow(name="run-campaign", flow_run_name="run {campaign.title}")

@@ -8,14 +8,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from labelwright.domain import Work
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.tasks.dead_runs import free_dead_runs
-from labelwright.tasks.drops import lost_drops, start_drop
-from labelwright.tasks.looking import look_at_all
-from labelwright.tasks.prefect_events import send_events
-from labelwright.tasks.starting import Due, due_work, note_begun, start_run
-from labelwright.tasks.sweeping import note_failure, publish_overview, refuse_denied, tell_standstills
-from labelwright.tasks.workbench import states_of, the_spec
-from labelwright.tasks.working import at_work
+from labelwright.tasks.campaign.drops import lost_drops, start_drop
+from labelwright.tasks.context import states_of, the_spec
+from labelwright.tasks.events import send_events
+from labelwright.tasks.leases import at_work
+from labelwright.tasks.sweep.dead_runs import free_dead_runs
+from labelwright.tasks.sweep.overview import note_failure, publish_overview, refuse_denied, tell_standstills
+from labelwright.tasks.sweep.progress import look_at_all
+from labelwright.tasks.sweep.restarts import Due, due_work, note_begun, start_run
 
 LOOKERS: Any = ThreadPoolTaskRunner(max_workers=64)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.geti_calls import create_geti_project, set_geti_auto_train
-from labelwright.tasks.geti_coco import CocoJob, check_coco, check_coco_project, coco_labels, send_coco_images
-from labelwright.tasks.working import seen_at_work
+from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.platforms.geti import create_geti_project, set_geti_auto_train
+from labelwright.tasks.platforms.geti_coco import CocoJob, check_coco, check_coco_project, coco_labels, send_coco_images
 
 KIND = "detection -> segmentation"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.cvat_calls import log_in, read_project, upload_images, wait_for_import
-from labelwright.tasks.cvat_folders import find_recordings
-from labelwright.tasks.working import seen_at_work
+from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.platforms.cvat import log_in, read_project, upload_images, wait_for_import
+from labelwright.tasks.platforms.cvat_folders import find_recordings
 
 
 @flow(name="cvat-tasks-from-folders", flow_run_name="CVAT tasks from {path}")

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
-from labelwright.tasks.cvat_work import request_review, settle_review
-from labelwright.tasks.working import seen_at_work
+from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.platforms.cvat_review import request_review, settle_review
 
 
 @flow(name="cvat-review-campaign", flow_run_name="review {title}")

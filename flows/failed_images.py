@@ -2,14 +2,14 @@
 
 from prefect import flow
 
-from labelwright.tasks.failed_images import (
+from labelwright.tasks.campaign.failed_images import (
     in_batches,
     leave_failed_out,
     list_failed_images,
     send_failed_again,
     take_up_again,
 )
-from labelwright.tasks.working import at_work_on
+from labelwright.tasks.leases import at_work_on
 
 
 @flow(name="settle-failed-images", flow_run_name="failed images of {title}")

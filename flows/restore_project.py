@@ -4,7 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.geti_backups import (
+from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.platforms.geti_backup import (
     begin_restore,
     compare_restored,
     end_restore,
@@ -13,7 +14,6 @@ from labelwright.tasks.geti_backups import (
     restore_pages,
     told,
 )
-from labelwright.tasks.working import seen_at_work
 
 
 @flow(name="restore-project", flow_run_name="restore {folder}")

@@ -14,9 +14,9 @@ from labelwright.ledger import CampaignBusy, LeaseLost, LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
 
+from .context import the_ledger
 from .reporting import log
-from .retrying import ANEW
-from .workbench import the_ledger
+from .retries import ANEW
 
 REFUSALS = (
     PlatformRefused,

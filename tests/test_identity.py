@@ -24,7 +24,7 @@ from labelwright.running import needs_embedded_service
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.workbench import reach
+from labelwright.tasks.context import reach
 
 KEY, SECRET = "the-admins-key", "canary-of-the-admin"
 

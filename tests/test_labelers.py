@@ -70,7 +70,7 @@ def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
 
     from labelwright import running
     from labelwright.failures import CannotRun
-    from labelwright.tasks import workbench
+    from labelwright.tasks import context as workbench
 
     rotated = []
     platform = SimpleNamespace(name="it", rotate_labeler_key=rotated.append)

@@ -165,9 +165,9 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (ReceiptDamaged, FAILED),
     ]
     found += _of_libraries()
-    if "labelwright.tasks.sweeping" in sys.modules:
-        from labelwright.tasks.campaigns import NotLabeledYet
-        from labelwright.tasks.sweeping import LabelsLate
+    if "labelwright.tasks.sweep.overview" in sys.modules:
+        from .tasks.campaign.lifecycle import NotLabeledYet
+        from .tasks.sweep.overview import LabelsLate
 
         found += [(NotLabeledYet, EARLY), (LabelsLate, EARLY)]
     return found

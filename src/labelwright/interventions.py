@@ -111,6 +111,6 @@ def _holding(title: str) -> Iterator[tuple[Ledger, CampaignRecord]]:
 
 
 def _platform(record: CampaignRecord) -> Platform:
-    from labelwright.tasks.workbench import platform_for
+    from .tasks.context import platform_for
 
     return platform_for(stored_spec(record.spec))

@@ -84,7 +84,7 @@ def _exported(spec: CampaignSpec) -> list[str]:
 
 
 def _tell_bill(plan: Plan, spec: CampaignSpec) -> None:
-    from labelwright.tasks.workbench import credentials_of, platform_for
+    from .tasks.context import credentials_of, platform_for
 
     try:
         platform = platform_for(spec)

@@ -242,8 +242,9 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
 def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the ledger knows of a registered version, and its receipt. Raises CannotRun, DatasetGone, PlatformError."""
     from labelwright.lineage import the_dataset
-    from labelwright.tasks import datasets
-    from labelwright.tasks.workbench import Workbench, the_ledger
+
+    from .tasks.context import Workbench, the_ledger
+    from .tasks.export import registration as datasets
 
     found = the_dataset(the_ledger(), name, version)
     return found, datasets.receipt_of(Workbench(found["campaign"]), found["name"], found["version"])
@@ -258,8 +259,9 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
     from labelwright.lineage import known_datasets, the_dataset
     from labelwright.platforms import PlatformError
     from labelwright.settings import SettingsError
-    from labelwright.tasks.verifying import Verified, Verifier
-    from labelwright.tasks.workbench import Workbench, the_ledger
+
+    from .tasks.context import Workbench, the_ledger
+    from .tasks.export.verification import Verified, Verifier
 
     ledger, verifier = the_ledger(), Verifier(deep=deep)
     wanted = known_datasets(ledger) if name is None else [the_dataset(ledger, name, version)]
@@ -334,7 +336,8 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
     """Have the platform make a new key for the campaign's labeler, and keep it. Raises CannotRun, PlatformError."""
     from labelwright.labelers import LabelerKeys
     from labelwright.platforms.protocol import RotatesLabelerKeys
-    from labelwright.tasks.workbench import platform_for
+
+    from .tasks.context import platform_for
 
     platform = platform_for(spec)
     if not isinstance(platform, RotatesLabelerKeys):

@@ -41,7 +41,7 @@ def make_campaigns(url: str, headers: dict[str, str], count: int, home: Path) ->
         return answer.json() if answer.content else None
 
     from labelwright.platforms.protocol import CampaignOrder, SetState
-    from labelwright.tasks.workbench import platform_for
+    from labelwright.tasks.context import platform_for
 
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")

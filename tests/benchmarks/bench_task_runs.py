@@ -28,7 +28,7 @@ def count_task_runs(title: str, count: int, home: Path) -> int:
     from labelwright.labelers import LabelerKeys
     from labelwright.settings import settings
     from labelwright.spec import validate_spec
-    from labelwright.tasks.workbench import the_ledger
+    from labelwright.tasks.context import the_ledger
 
     make_images(home / title, count)
     spec = validate_spec(

@@ -7,7 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from labelwright.datasets.readers.coco import CocoRefused, CocoSource, image_files, upload_names
-from labelwright.tasks.geti_coco import _changes
+from labelwright.tasks.platforms.geti_coco import _changes
 
 RLE = {"counts": [105, 4, 6, 4, 81], "size": [10, 20]}
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 17, "name": "cat"}, {"id": 1, "name": "person"}]

@@ -20,7 +20,7 @@ from labelwright.flows.campaign_sweep import sweep_campaigns
 from labelwright.labelers import LabelerKeys
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.context import the_ledger
 from tests.stores.azure import Azure, azure_at_hand, python_of, workspace
 from tests.stores.azure_ml.stand_in import LONG, Fault
 

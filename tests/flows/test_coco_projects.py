@@ -13,7 +13,7 @@ from labelwright.flows.coco_project_pipeline import coco_project_pipeline
 from labelwright.flows.coco_project_segmentation import coco_project_segmentation
 from labelwright.platforms.geti.models import Unit
 from labelwright.settings import forget_settings
-from labelwright.tasks.geti_calls import client_at
+from labelwright.tasks.platforms.geti import client_at
 from tests.platforms.geti.server import PASSWORD, SC, TOKEN, USER, geti_server
 
 RLE = {"counts": [40 * 30 + 10, 4, 36, 4, 40 * 50 - 40 * 30 - 54], "size": [40, 50]}

@@ -16,7 +16,7 @@ from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.local import Server, free_port, start_service
 from labelwright.platforms import AccessDenied
 from labelwright.settings import SettingsError, forget_settings, settings
-from labelwright.tasks.workbench import Workbench, credentials_of, reach, the_ledger
+from labelwright.tasks.context import Workbench, credentials_of, reach, the_ledger
 
 from . import prefect_api
 from .conftest import make_photos, make_spec

@@ -24,7 +24,7 @@ from labelwright.deploying import deploy, write_prefect_file
 from labelwright.failures import CannotRun
 from labelwright.receiver.telling import send_to_prefect
 from labelwright.settings import forget_settings
-from labelwright.tasks.dead_runs import free_dead_runs
+from labelwright.tasks.sweep.dead_runs import free_dead_runs
 
 from .conftest import make_photos, make_spec
 from .prefect_api import ask, get, post, runs_of

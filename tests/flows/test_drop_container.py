@@ -11,7 +11,7 @@ from labelwright.campaign_yaml import SpecError
 from labelwright.domain import State
 from labelwright.flows.campaign_drop import launch_from_drop
 from labelwright.settings import forget_settings
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.context import the_ledger
 from tests.ingest.conftest import picture
 from tests.ingest.stores import Azurite
 

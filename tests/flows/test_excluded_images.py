@@ -19,8 +19,8 @@ from labelwright.flows.failed_images import settle_failed_images
 from labelwright.interventions import failed_images, take_up
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.platform_labels import LabelsChanged
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.campaign.platform_labels import LabelsChanged
+from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
 from .conftest import make_photos, make_spec

@@ -14,9 +14,9 @@ from labelwright.flows.campaign_sweep import sweep_campaigns
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign_images import ImageChanged
-from labelwright.tasks.planning import FilesLeftOut
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.campaign.checking import FilesLeftOut
+from labelwright.tasks.campaign.images import ImageChanged
+from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store, lose_the_answer_once
 
 from .conftest import make_photos, make_spec

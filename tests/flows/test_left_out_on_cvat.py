@@ -16,7 +16,7 @@ from labelwright.flows.campaign_export import export_campaign
 from labelwright.flows.campaign_finish import finish_campaign
 from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.settings import forget_settings
-from labelwright.tasks.workbench import Workbench, the_ledger
+from labelwright.tasks.context import Workbench, the_ledger
 from tests.platforms.cvat.harness import as_labeler
 from tests.platforms.cvat.standin import StandIn
 

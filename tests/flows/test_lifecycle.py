@@ -34,11 +34,11 @@ from labelwright.ledger import AlreadyThere, Ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.running import send_what_prefect_holds_back
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.campaigns import NotLabeledYet
-from labelwright.tasks.planning import CampaignChanged, FilesLeftOut
+from labelwright.tasks.campaign.checking import CampaignChanged, FilesLeftOut
+from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import artifact_key
-from labelwright.tasks.sweeping import LabelsLate
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.sweep.overview import LabelsLate
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from . import partner
@@ -298,7 +298,7 @@ def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
 
 
 def test_an_image_that_changes_while_it_is_on_its_way_is_never_sent_as_something_else(river, tmp_path, monkeypatch):
-    from labelwright.tasks import image_sets
+    from labelwright.tasks.campaign import image_sets
 
     real = image_sets.open_dropbox
 

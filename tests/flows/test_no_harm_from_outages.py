@@ -23,8 +23,8 @@ from labelwright.local import Server, free_port, start_prefect
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.tasks import reporting
-from labelwright.tasks.starting import due_work
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.context import the_ledger
+from labelwright.tasks.sweep.restarts import due_work
 from tests.platforms.proxy import FaultProxy, Request
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
@@ -105,7 +105,7 @@ def test_a_prefect_that_shows_nothing_holds_up_no_work(home, store, river, monke
 
     for name in ("create_progress_artifact", "create_table_artifact"):
         monkeypatch.setattr(reporting, name, away)
-    monkeypatch.setattr("labelwright.tasks.showing.create_markdown_artifact", away)
+    monkeypatch.setattr("labelwright.tasks.campaign.summary.create_markdown_artifact", away)
     launch_campaign(river)
     label_all(home, store)
     assert sweep_campaigns() == {"river": "exported"}

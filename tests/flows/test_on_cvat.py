@@ -22,10 +22,11 @@ from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.receiver.answers import Refused
 from labelwright.receiver.webhooks import opener, take_webhook
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks import cvat_calls, cvat_work
-from labelwright.tasks.cvat_folders import of_camera
-from labelwright.tasks.predictions import PredictionsUnusable
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.campaign.predictions import PredictionsUnusable
+from labelwright.tasks.context import the_ledger
+from labelwright.tasks.platforms import cvat as cvat_calls
+from labelwright.tasks.platforms import cvat_review as cvat_work
+from labelwright.tasks.platforms.cvat_folders import of_camera
 from tests.platforms.cvat.harness import as_labeler, label_images, proxied
 from tests.platforms.cvat.standin import Answer, StandIn
 from tests.platforms.proxy import Fault, FaultProxy, Rule

@@ -17,9 +17,9 @@ from labelwright.ledger import open_ledger
 from labelwright.local import LOOPBACK
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError, forget_settings, settings
-from labelwright.tasks.checking_elsewhere import the_cluster
-from labelwright.tasks.planning import check_images, write_down_campaign
-from labelwright.tasks.workbench import Workbench
+from labelwright.tasks.campaign.checking import check_images, write_down_campaign
+from labelwright.tasks.campaign.dask import the_cluster
+from labelwright.tasks.context import Workbench
 
 from .conftest import make_photos, make_spec
 

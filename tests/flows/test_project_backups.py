@@ -17,8 +17,7 @@ from labelwright.flows.campaign_run import run_campaign
 from labelwright.flows.restore_project import restore_project
 from labelwright.ledger import open_ledger
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.geti_backups import NotTheSame
-from labelwright.tasks.geti_calls import (
+from labelwright.tasks.platforms.geti import (
     annotate_geti_image,
     cancel_geti_job,
     check_geti,
@@ -33,6 +32,7 @@ from labelwright.tasks.geti_calls import (
     set_geti_iterations,
     upload_geti_file,
 )
+from labelwright.tasks.platforms.geti_backup import NotTheSame
 from tests.platforms.contract import unique
 from tests.platforms.geti.harness import GetiHarness
 from tests.platforms.geti.server import PASSWORD, SC, TOKEN, USER, geti_server, reencoded_as_recorded

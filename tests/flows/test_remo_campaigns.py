@@ -20,8 +20,8 @@ from labelwright.flows.campaign_run import run_campaign
 from labelwright.flows.campaign_sweep import sweep_campaigns
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaigns import NotLabeledYet
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+from labelwright.tasks.context import the_ledger
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 from tests.platforms.remo.harness import Labeler
 from tests.platforms.remo.server import EMAIL, PASSWORD, RemoServer

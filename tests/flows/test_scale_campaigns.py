@@ -19,8 +19,8 @@ from labelwright.flows.failed_images import settle_failed_images
 from labelwright.plan import make_plan
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.failed_images import count_reviews
-from labelwright.tasks.workbench import the_ledger
+from labelwright.tasks.campaign.failed_images import count_reviews
+from labelwright.tasks.context import the_ledger
 from tests.platforms.scale.harness import HASTE
 from tests.platforms.scale.server import ScaleServer
 

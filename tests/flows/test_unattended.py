@@ -32,13 +32,14 @@ from labelwright.ledger.leases import Leases
 from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks import dead_runs, starting
-from labelwright.tasks.dead_runs import free_dead_runs
-from labelwright.tasks.drops import lost_drops, start_drop
-from labelwright.tasks.prefect_events import resource_of, send_events
-from labelwright.tasks.starting import due_work, note_begun
-from labelwright.tasks.workbench import the_ledger
-from labelwright.tasks.working import finishing_lease
+from labelwright.tasks.campaign.drops import lost_drops, start_drop
+from labelwright.tasks.context import the_ledger
+from labelwright.tasks.events import resource_of, send_events
+from labelwright.tasks.leases import finishing_lease
+from labelwright.tasks.sweep import dead_runs
+from labelwright.tasks.sweep import restarts as starting
+from labelwright.tasks.sweep.dead_runs import free_dead_runs
+from labelwright.tasks.sweep.restarts import due_work, note_begun
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
 from .conftest import make_photos, make_spec

@@ -6,7 +6,7 @@ import pytest
 
 from labelwright.blocks import AzureMlWorkspace
 from labelwright.settings import SettingsError, WorkspaceSettings, forget_settings, settings
-from labelwright.tasks.stores import open_store, workspace_named
+from labelwright.tasks.export.stores import open_store, workspace_named
 
 from .conftest import make_spec
 

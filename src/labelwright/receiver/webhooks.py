@@ -13,7 +13,7 @@ from labelwright.platforms.protocol import OpensWebhooks
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError
 from labelwright.spec import BLOCK
-from labelwright.tasks.workbench import reach
+from labelwright.tasks.context import reach
 
 from .answers import Refused
 

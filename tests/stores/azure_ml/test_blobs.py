@@ -344,7 +344,7 @@ def test_a_damaged_image_is_copied_again_from_the_platforms_folder_and_from_anot
 
 
 def test_the_newest_version_is_that_of_the_highest_number_whoever_writes_last(blobs):
-    from labelwright.stores.azure_ml import latest as latest
+    from labelwright.stores.azure_ml import latest
     from labelwright.stores.protocol import Newest
 
     assert latest.read(blobs, "river_labels") is None
@@ -365,7 +365,7 @@ def test_the_newest_version_is_that_of_the_highest_number_whoever_writes_last(bl
 def test_two_that_reserve_at_once_get_two_numbers(azurite, blobs):
     from concurrent.futures import ThreadPoolExecutor
 
-    from labelwright.stores.azure_ml import latest as latest
+    from labelwright.stores.azure_ml import latest
 
     with ThreadPoolExecutor(4) as pool:
         numbers = list(pool.map(lambda letter: latest.reserve(blobs_of(azurite), "x", letter * 64), "abcd"))

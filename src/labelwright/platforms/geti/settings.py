@@ -11,7 +11,7 @@ from typing import Any
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.http.json_fields import Fields
 
-from . import configuration as configuration
+from . import configuration
 from .configuration import OutOfBounds, Parameter
 from .models import GetiProject, GetiTask
 from .paths import GetiReached

@@ -1,0 +1,1 @@
+"""Tasks of a campaign's images, labels and life."""

@@ -1,0 +1,87 @@
+"""Images of one campaign checked by a Dask cluster: where one machine would decode and hash for days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect import task
+
+from labelwright.campaigns.image_source import limits_of
+from labelwright.ingest import Checked, Elsewhere, Found, check_files
+from labelwright.platforms import PlatformUnavailable
+from labelwright.settings import SettingsError
+from labelwright.tasks.context import Workbench
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import ANEW
+
+_AHEAD = 200
+"""Batches under way: a hundred thousand files, some 20 MB of names here, and enough for hundreds of cores."""
+
+
+@task(task_run_name="check images of {title} from {files[0].name}", **ANEW)
+def check_batch(title: str, files: list[Found]) -> list[Checked]:
+    """On a machine of the cluster, which has the ledger's address and the images' credentials in settings of its own.
+
+    Files that may be readable later are told, not raised: whoever takes stock decides.
+    """
+    bench = Workbench(title)
+    return check_files(bench.source, files, limits_of(bench.spec.images))
+
+
+class _Cluster:
+    """What `take_stock` hands whole batches to; it connects at the first one."""
+
+    ahead = _AHEAD
+
+    def __init__(self, title: str, batch: int, runner: Any, address: str) -> None:
+        self._title, self.batch, self._runner, self._address = title, batch, runner, address
+
+    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
+        with self._told():
+            future = self._runner.submit(check_batch, {"title": self._title, "files": files})
+
+        def results() -> list[Checked]:
+            with self._told():
+                return list(future.result())
+
+        return results
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A cluster that is away, or whose machines die, may be there at the next try: checks have no effects."""
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm.core import CommClosedError
+
+        try:
+            yield
+        except (CancelledError, KilledWorker, CommClosedError, TimeoutError, OSError) as error:
+            raise PlatformUnavailable(
+                "Dask",
+                "check images",
+                words=f"the cluster at {self._address} did not do it: {type(error).__name__}",
+                advice="Look at its scheduler and workers, or take LABELWRIGHT_DASK_SCHEDULER out of the settings.",
+            ) from error
+
+
+@contextmanager
+def the_cluster(bench: Workbench) -> Iterator[Elsewhere | None]:
+    """The cluster of the settings, for as long as a campaign's images are checked; None where there is none.
+
+    Raises SettingsError.
+    """
+    address = bench.settings.dask_scheduler
+    if address is None:
+        yield None
+        return
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner
+    except ImportError:
+        raise SettingsError(
+            "a Dask cluster needs one more package: pip install 'labelwright[dask]', here and on every machine of the "
+            "cluster. Or take LABELWRIGHT_DASK_SCHEDULER out of the settings"
+        ) from None
+    log().info("images of %s are checked by the Dask cluster at %s", bench.title, address)
+    with DaskTaskRunner(address=address, client_kwargs={"set_as_default": False}) as runner:
+        yield _Cluster(bench.title, bench.settings.batch_size, runner, address)

@@ -1,0 +1,109 @@
+"""Campaigns that were dropped into a container, with their images beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from math import log2
+from typing import Any
+
+from prefect import task
+from prefect.deployments import run_deployment
+
+from labelwright.campaign_yaml import SpecError
+from labelwright.campaigns.image_source import open_container
+from labelwright.drops import LARGEST, dropped_spec
+from labelwright.ingest.sources.local import CannotRead
+from labelwright.ledger import CampaignBusy, LeaseLost, Letter
+from labelwright.settings import SettingsError, settings
+from labelwright.spec import CampaignSpec
+from labelwright.tasks.attention import REFUSALS
+from labelwright.tasks.context import the_ledger
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import ANEW, RETRIED
+
+TRIED_FOR = timedelta(days=7)
+"""How long a campaign file that came of nothing is tried again."""
+
+
+@task(task_run_name="read {blob}", **RETRIED)
+def read_dropped_campaign(blob: str) -> CampaignSpec:
+    """Read the campaign file from the drop container. Raises SpecError, SettingsError, CannotRead."""
+    found = settings()
+    container = found.receiver.drop_container if found.receiver else None
+    if not container:
+        raise SettingsError("no drop container is known. Set LABELWRIGHT_RECEIVER__DROP_CONTAINER to its URL")
+    source = open_container(container, found, threads=1, max_bytes=LARGEST)
+    with source.open(blob) as file:
+        content = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SpecError(f"{blob} is not text in UTF-8") from None
+    log().info("read %s", blob)
+    return dropped_spec(text, blob, container)
+
+
+@task(task_run_name="note {campaign} as launched from {blob}", **ANEW)
+def note_launched(blob: str, etag: str, campaign: str) -> None:
+    """From now on this version of the file launches nothing any more."""
+    the_ledger().inbox.record_launch(blob, etag, campaign)
+
+
+def launched_before(blob: str, etag: str) -> str | None:
+    """The campaign that this version of the file was launched as."""
+    title = the_ledger().inbox.launched_from(blob, etag)
+    if title is not None:
+        log().info("%s was launched before, as %s", blob, title)
+    return title
+
+
+@contextmanager
+def settling(blob: str, etag: str, title: str | None = None) -> Iterator[None]:
+    """Note a refusal, so that nobody but a person tries this version again; what may pass by itself leaves no note.
+
+    title: its campaign, once it was read. What the ledger knows of is taken up as a campaign, not from its file.
+    """
+    inbox = the_ledger().inbox
+    try:
+        yield
+    except (CampaignBusy, LeaseLost):
+        raise
+    except (*REFUSALS, SpecError, SettingsError, CannotRead):
+        inbox.record_refusal(blob, etag)
+        raise
+    except Exception:
+        if title is not None and the_ledger().campaigns.find(title) is not None:
+            inbox.record_launch(blob, etag, title)
+        raise
+
+
+def drop_lease(blob: str) -> str:
+    """The name of the lease of a run that launches from a campaign file."""
+    return f"drop {blob}"
+
+
+def lost_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
+    """Campaign files whose event came of nothing, since Prefect may lose events and runs may die; each with the number
+    of this try. They are tried whenever the time since their event has doubled, for a week."""
+    ledger, moment = the_ledger(), moment or datetime.now(UTC)
+    first = timedelta(minutes=settings().event_minutes)
+    return [
+        (letter, int(log2((moment - letter.emitted_at) / first)) + 1)
+        for letter in ledger.inbox.lost_drops(moment - first, moment - TRIED_FOR)
+        if letter.emitted_at is not None and not ledger.leases.in_hands(drop_lease(str(letter.payload["blob"])))
+    ]
+
+
+@task(task_run_name="start the launch from {letter.payload[blob]}", **RETRIED)
+def start_drop(letter: Letter, attempt: int) -> str:
+    """Create the flow run that the event did not start, or that died. Answers its id. Said again it is the same run."""
+    run: Any = run_deployment(
+        "launch-from-drop/launch-from-drop",
+        parameters={"blob": letter.payload["blob"], "etag": letter.payload["etag"]},
+        idempotency_key=f"drop {letter.id} {attempt}",
+        timeout=0,
+        as_subflow=False,
+    )
+    return str(run.id)

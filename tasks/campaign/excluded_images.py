@@ -1,0 +1,94 @@
+"""Images of a campaign that come into no dataset: skipped, rejected or deleted on the platform."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from prefect import task
+
+from labelwright.datasets.spool.spool import Spool
+from labelwright.datasets.writers.excluded_csv import FILE, write_excluded
+from labelwright.domain import ExcludedImage, ImageState
+from labelwright.ledger import CampaignRecord, stretches
+from labelwright.platforms.protocol import FindsDeletedImages, Platform
+from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.reporting import log, publish_table
+from labelwright.tasks.retries import RETRIED
+
+_AT_ONCE = 2000
+_SHOWN = 500
+_LOGGED = 20
+
+
+def deleted_on_the_platform(
+    record: CampaignRecord, platform: Platform, delivered: Collection[str] = ()
+) -> list[ExcludedImage]:
+    """Images of the manifest that are no longer on the platform, besides those that were `delivered` (names).
+
+    The platform is asked for the images that it did not deliver, so labels that were cut off delete nothing here.
+    """
+    if not isinstance(platform, FindsDeletedImages) or record.remote_id is None:
+        return []
+    entries = the_ledger().manifests.entries(record.title)
+    missing = (entry for entry in entries if entry.image.name not in delivered)
+    gone: list[ExcludedImage] = []
+    for some in stretches((entry for entry in missing if entry.remote_id), _AT_ONCE):
+        details = platform.deleted_images(record.remote_id, [entry.remote_id or "" for entry in some])
+        for entry in some:
+            detail = details.get(entry.remote_id or "")
+            if detail is not None:
+                gone.append(ExcludedImage(entry.image.name, ImageState.GONE, detail, entry.remote_id or ""))
+    return gone
+
+
+@task(task_run_name="look for deleted images of {title}", **RETRIED)
+def keep_deleted_images(title: str, number: int) -> bool:
+    """Compare the pages of labels with the manifest, and keep what was deleted on the platform as one more page, of
+    this number. Returns whether there is such a page."""
+    bench = Workbench(title)
+    spool = spool_in(bench)
+    accounted = {name for page in range(1, number) for name in spool.names(page)}
+    gone = deleted_on_the_platform(bench.record, bench.platform, accounted)
+    if gone:
+        spool.put_page(number, (), excluded=gone)
+    return bool(gone)
+
+
+def spool_in(bench: Workbench) -> Spool:
+    """The pages of labels on this machine."""
+    return Spool(bench.folder / "labels")
+
+
+def excluded_names(bench: Workbench) -> frozenset[str]:
+    """Names of the images that were excluded when the labels were read last."""
+    return frozenset(one.name for one in spool_in(bench).excluded())
+
+
+def report_excluded(bench: Workbench, excluded: Mapping[str, ExcludedImage]) -> None:
+    """Say which images are in no dataset, and why: in the log, in `excluded.csv` beside the campaign's files, as a
+    table in Prefect, and in the ledger."""
+    title, images = bench.title, list(excluded.values())
+    write_excluded(bench.folder / FILE, images)
+    bench.ledger.image_states.record(title, states_of_images(images), only=EXCLUDED)
+    if not images:
+        return
+    counts = Counter(one.state.value for one in images)
+    every = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
+    log().warning("%s: in no dataset are %s; %s lists them", title, every, bench.folder / FILE)
+    for one in images[:_LOGGED]:
+        log().warning("%s: %s is %s: %s", title, one.name, one.state.value, one.detail or "the platform says no more")
+    rows = [{"image": one.name, "state": one.state.value, "reason": one.detail} for one in images[:_SHOWN]]
+    publish_table(title, "excluded", rows, f"{len(images):,} images of {title} are in no dataset: {every}")
+
+
+EXCLUDED = (ImageState.SKIPPED.value, ImageState.REJECTED.value, ImageState.GONE.value)
+"""States in the ledger that come from reading labels."""
+
+
+def states_of_images(images: Iterable[ExcludedImage]) -> dict[str, list[tuple[str, str]]]:
+    """Name and reason of each image, by its state."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in images:
+        found.setdefault(one.state.value, []).append((one.name, one.detail))
+    return found

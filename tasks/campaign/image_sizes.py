@@ -1,0 +1,116 @@
+"""Image sizes that a platform sees differently: noticed at launch, before anybody labels in vain.
+
+Labels are measured in pixels of the image as displayed. A platform that sees another size shows the image turned (it
+does not follow EXIF's orientation in that format), scaled, or another frame of it: labels drawn there would not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from labelwright.domain import Reject, Size
+from labelwright.platforms import PlatformRefused
+from labelwright.platforms.protocol import RemoteImage, WithdrawsImages
+from labelwright.tasks.context import Workbench
+from labelwright.tasks.reporting import log
+
+from .checking import FilesLeftOut, report_rejects
+
+_SHOWN = 20
+_ADVICE = "Save these files upright, as JPEG or PNG, and launch them under another title."
+
+
+class SizesDiffer(PlatformRefused):
+    """The platform sees images in another size than they have, and they cannot be left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """An image that the platform sees in another size."""
+
+    id: str
+    """The platform's."""
+    name: str
+    reason: str
+
+
+def misfits(platform: str, images: Sequence[RemoteImage], sizes: Mapping[str, Size]) -> list[Misfit]:
+    """Those of the images whose size differs from the manifest's (`sizes`, by name). Platforms that do not tell a size
+    give 0."""
+    return [
+        Misfit(image.id, image.name, _reason(platform, image, size))
+        for image in images
+        if (size := sizes.get(image.name)) is not None
+        and image.width > 0
+        and image.height > 0
+        and (image.width, image.height) != (size.width, size.height)
+    ]
+
+
+def _reason(platform: str, image: RemoteImage, size: Size) -> str:
+    turned = (image.width, image.height) == (size.height, size.width)
+    why = "it does not turn the image as its EXIF orientation says, and" if turned else "so"
+    seen = f"{image.width} x {image.height}"
+    return f"{platform} sees {seen} pixels, it has {size.width} x {size.height}: {why} labels drawn there would not fit"
+
+
+def is_launched(bench: Workbench) -> bool:
+    """Whether labelers were let into the campaign."""
+    activated = bench.ledger.effects.find(bench.title, "activate")
+    return activated is not None and activated.done_at is not None
+
+
+def leave_out(bench: Workbench, found: Sequence[Misfit]) -> bool:
+    """Take the images out of a campaign that is being launched, and out of the manifest, with their reasons.
+
+    Returns whether anything was taken out: the platform may have taken others out along with them, so what it holds is
+    to be listed again. Of a campaign that was launched before nothing is taken out: it is logged.
+    Raises SizesDiffer where the platform can take nothing out, FilesLeftOut (strict, or no image is left).
+    """
+    if not found:
+        return False
+    if is_launched(bench):
+        warn(bench, found)
+        return False
+    if not isinstance(bench.platform, WithdrawsImages):
+        refuse(bench, found)
+    # The platform first: what is in the campaign and not in the manifest would count as somebody else's image.
+    bench.platform_that(WithdrawsImages).withdraw_images(bench.remote_id, [one.id for one in found])
+    drop(bench, found)
+    return True
+
+
+def drop(bench: Workbench, found: Sequence[Misfit]) -> None:
+    """They leave the manifest and are listed among the rejects. Raises FilesLeftOut (strict, or no image is left)."""
+    warn(bench, found)
+    for one in found:
+        bench.ledger.manifests.drop(bench.title, Reject(one.name, one.reason))
+    report_rejects(bench)
+    if bench.spec.images.strict:
+        raise FilesLeftOut(
+            f"{len(found)} images have another size on the platform and the campaign is strict: {in_words(found)}"
+        )
+    if not bench.record.images:
+        raise FilesLeftOut(f"no image is left, each has another size on the platform: {in_words(found)}")
+
+
+def refuse(bench: Workbench, found: Sequence[Misfit]) -> None:
+    """Raises SizesDiffer with the list."""
+    raise SizesDiffer(
+        bench.platform.name,
+        "show images in their size",
+        words=f"{len(found)} images have another size there: {in_words(found)}",
+        advice=_ADVICE,
+    )
+
+
+def warn(bench: Workbench, found: Sequence[Misfit]) -> None:
+    for one in found[:_SHOWN]:
+        log().warning("%s: %s: %s", bench.title, one.name, one.reason)
+    if len(found) > _SHOWN:
+        log().warning("%s: %d more images have another size on the platform", bench.title, len(found) - _SHOWN)
+
+
+def in_words(found: Sequence[Misfit]) -> str:
+    return "; ".join(f"{one.name}: {one.reason}" for one in found[:_SHOWN])

@@ -1,0 +1,148 @@
+"""A campaign on its platform: created, filled, activated, looked at, finished."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from labelwright.domain import LABELED, OPEN, State
+from labelwright.labelers import LabelerKeys
+from labelwright.platforms.protocol import (
+    CampaignOrder,
+    FinishesCampaigns,
+    KeepsImageSets,
+    LabelerAccess,
+    RecoversAccess,
+    RemoteState,
+    RotatesLabelerKeys,
+)
+from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import RETRIED
+
+from .image_sizes import is_launched
+
+IMAGES_A_CALL = 10_000
+"""Ids a task run; the adapter cuts them into requests."""
+
+
+class NotLabeledYet(Exception):
+    """A campaign cannot be finished before every image is labeled."""
+
+
+@task(task_run_name="create campaign {title}", **RETRIED)
+def create_campaign(title: str) -> str:
+    """Answers the platform's id of the campaign. The labeler's key goes into a file that only its owner can read."""
+    bench = Workbench(title)
+    platform, spec, keys = bench.platform, bench.spec, LabelerKeys(bench.settings.home)
+    connection = spec.connection_name
+    order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
+
+    def look() -> str | None:
+        found = platform.find_campaign(title)
+        if found is None:
+            return None
+        if keys.find(connection, spec.labeler) is None and isinstance(platform, RecoversAccess):
+            keep(platform.recover_access(order))
+        return found.id
+
+    def create() -> str:
+        made = platform.create_campaign(order)
+        keep(made.access)
+        return made.id
+
+    def keep(access: LabelerAccess | None) -> None:
+        if access is not None:
+            keys.keep(connection, access)
+        elif isinstance(platform, RotatesLabelerKeys):
+            log().warning("the key of %s is not known: labelwright labeler-key '%s' --rotate", spec.labeler, title)
+
+    fills_later = not isinstance(platform, KeepsImageSets)
+    if fills_later and bench.record.state is State.PLANNED:
+        bench.ledger.campaigns.move(title, State.UPLOADING)
+    log().info("create campaign %s", title)
+    remote = bench.ledger.effects.once(title, "create campaign", create, look=look, what="the campaign")
+    bench.ledger.campaigns.record_remote_campaign(title, remote)
+    if not fills_later and bench.record.state is State.UPLOADING:
+        bench.ledger.campaigns.move(title, State.CREATED)
+    return remote
+
+
+@task(task_run_name="add images {first}-{last} to {title}", **RETRIED)
+def add_images(title: str, first: int, last: int) -> None:
+    """Put the images at positions first to last (both counted, from 1) into the campaign."""
+    bench = Workbench(title)
+
+    def add() -> str:
+        ids = bench.ledger.manifests.remote_ids(title, first, last)
+        bench.platform_that(KeepsImageSets).add_images(bench.remote_id, ids)
+        return "added"
+
+    log().info("add images %d to %d to %s", first, last, title)
+    # Adding twice does no harm on any platform: there is nothing to look for.
+    bench.ledger.effects.once(title, "add images", add, look=lambda: None, item=f"{first}-{last}")
+
+
+@task(task_run_name="activate {title}", **RETRIED)
+def activate_campaign(title: str) -> None:
+    """Let the labelers work."""
+    bench = Workbench(title)
+
+    def activate() -> str:
+        bench.platform.activate_campaign(bench.remote_id)
+        return "active"
+
+    if is_launched(bench) and bench.record.state in OPEN:
+        found = bench.platform.read_campaign(bench.remote_id)
+        if found.state is RemoteState.CREATED and found.total:
+            log().warning("%s: labelers cannot work on all of it any more; it is activated again", title)
+            bench.ledger.effects.forget(title, "activate")
+    log().info("activate %s", title)
+    # Said to an active campaign it does nothing, while one may look active that was never said to be: where work
+    # begins with the first image, or is done as soon as that is there.
+    bench.ledger.effects.once(title, "activate", activate, look=lambda: None)
+    if bench.record.state is State.CREATED:
+        bench.ledger.campaigns.move(title, State.ACTIVE)
+
+
+@task(task_run_name="finish {title}", **RETRIED)
+def close_campaign(title: str) -> None:
+    """Close the campaign on its platform, where that can be said."""
+    bench = Workbench(title)
+    platform, remote = bench.platform, bench.remote_id
+    if isinstance(platform, FinishesCampaigns):
+        closing = platform
+
+        def look() -> str | None:
+            return "finished" if bench.platform.read_campaign(remote).state is RemoteState.FINISHED else None
+
+        def finish() -> str:
+            closing.finish_campaign(remote)
+            return "finished"
+
+        log().info("finish %s", title)
+        bench.ledger.effects.once(title, "finish", finish, look=look, adopt=True)
+    if bench.record.state is State.COMPLETED:
+        bench.ledger.campaigns.move(title, State.FINISHED)
+
+
+def stretches_to_add(title: str) -> list[tuple[int, int]]:
+    """Positions of images, first and last, one pair a call."""
+    last = Workbench(title).ledger.manifests.last_position(title)
+    return [(first, min(first + IMAGES_A_CALL - 1, last)) for first in range(1, last + 1, IMAGES_A_CALL)]
+
+
+def refuse_unlabeled(title: str, state: State) -> None:
+    """Raises NotLabeledYet while images wait for their labels."""
+    if state not in LABELED:
+        record = the_ledger().campaigns.get(title)
+        if record.state is State.NEEDS_ATTENTION:
+            raise NotLabeledYet(f"'{title}' needs attention: {record.reason}")
+        raise NotLabeledYet(
+            f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. "
+            f"{record.reason or 'Finish it when all are'}"
+        )
+
+
+def mark_exported(title: str) -> None:
+    """Its datasets are registered."""
+    the_ledger().campaigns.move(title, State.EXPORTED)

@@ -1,0 +1,95 @@
+"""Labels on the platform compared with the campaign's: a label that somebody deleted took its shapes along."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from prefect import task
+
+from labelwright.domain import LabelSchema
+from labelwright.platforms import PlatformRefused
+from labelwright.platforms.protocol import ListsLabels, PlatformLabels
+from labelwright.spec import CampaignSpec
+from labelwright.tasks.context import Workbench
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import RETRIED
+
+_NAMED = 10
+
+
+class LabelsChanged(PlatformRefused):
+    """Labels of the campaign are no longer on its platform: what was drawn with them may be gone."""
+
+
+@task(task_run_name="compare the labels of {title} with its platform's", **RETRIED)
+def check_platform_labels(title: str) -> None:
+    """Compare the labels that the platform offers with the campaign's, where the platform tells them.
+
+    Labels that were added there are told. Raises LabelsChanged for those that were deleted or renamed.
+    """
+    bench = Workbench(title)
+    if not isinstance(bench.platform, ListsLabels):
+        return
+    there = bench.platform.list_labels(bench.remote_id)
+    if there is not None and not there.shared and (added := added_labels(bench.spec.schema_of_labels(), there)):
+        log().warning("%s: the platform has labels that the campaign has not: %s", title, _quoted(added))
+    refuse_changed_labels(bench.spec, there)
+
+
+def refuse_changed_labels(spec: CampaignSpec, there: PlatformLabels | None) -> None:
+    """Raises LabelsChanged when the platform lacks labels of the campaign, or attributes of them."""
+    if there is None:
+        return
+    schema = spec.schema_of_labels()
+    missing = missing_labels(schema, there)
+    if not missing:
+        return
+    added = [] if there.shared else added_labels(schema, there)
+    words = f"missing there: {'; '.join(missing[:_NAMED])}"
+    if len(missing) > _NAMED:
+        words += f" and {len(missing) - _NAMED} more"
+    if added:
+        words += f". There and not in the campaign: {_quoted(added)} (renamed?)"
+    raise LabelsChanged(
+        spec.platform,
+        f"offer the labels of '{spec.title}'",
+        words=words,
+        advice="What was drawn with a deleted label is gone from the platform. Give the platform its labels back under "
+        f"their names, have what is missing drawn again, then: labelwright resume '{spec.title}'",
+    )
+
+
+def missing_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
+    """Labels of the schema that the platform lacks, and attributes, in words. Case and blanks make no difference, but
+    a label of the platform stands for one of the schema alone."""
+    exact = set(there.names) & set(schema.names)
+    names = {_folded(name): name for name in there.names if name not in exact}
+    missing = []
+    for label in schema:
+        name = label.name if label.name in exact else names.pop(_folded(label.name), None)
+        if name is None:
+            missing.append(f"label '{label.name}'")
+        elif there.attributes is not None:
+            known = {_folded(attribute) for attribute in there.attributes.get(name, ())}
+            lost = [one.name for one in label.attributes if _folded(one.name) not in known]
+            missing += [f"attribute '{one}' of label '{label.name}'" for one in lost]
+    return missing
+
+
+def added_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
+    """Labels of the platform that the schema does not have."""
+    exact = set(there.names) & set(schema.names)
+    ours = {_folded(label.name) for label in schema if label.name not in exact}
+    return [name for name in there.names if name not in exact and _folded(name) not in ours]
+
+
+def _folded(name: str) -> str:
+    """Platforms change capitals and blanks; a label that is used under another spelling is refused by the gate."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+
+def _quoted(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return ", ".join(f"'{name}'" for name in listed[:_NAMED]) + more

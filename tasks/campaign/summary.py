@@ -1,0 +1,149 @@
+"""A campaign at one glance in the Prefect UI: how far it is, who works on it, where its pages and datasets are."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PIL import Image
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from labelwright.domain import LEFT_OUT, OPEN, LeftOutCounts
+from labelwright.ledger import CampaignRecord
+from labelwright.ledger.image_states import CANCELLED, FAILED
+from labelwright.outlook import LabelerOutlook, Outlook, in_words, labelers_of, outlook_of
+from labelwright.platforms.protocol import Platform, ShowsCampaigns
+from labelwright.tasks.context import Workbench
+from labelwright.tasks.export.registration import CHART, CONTACT_SHEET
+from labelwright.tasks.reporting import artifact_key, in_a_run, publish
+from labelwright.tasks.retries import ANEW
+
+from .repairs import repairs_of
+
+_BLOCKS = 30
+_WIDEST = 900
+
+
+@task(task_run_name="show {title}", **ANEW)
+def show_campaign(title: str) -> None:
+    """Publish the campaign's page, with pictures of its labels once there are any."""
+    publish_summary(title)
+
+
+def publish_summary(title: str, platform: Platform | None = None) -> None:
+    """One markdown artifact a campaign, under a stable key."""
+    if not in_a_run():
+        return
+    bench = Workbench(title)
+    record, moment = bench.record, datetime.now(UTC)
+    outlook = outlook_of(record, bench.ledger.campaigns.progress(title), moment)
+    pages = dict(_pages(bench, record, platform or bench.platform))
+    datasets = [
+        (one["name"], one["version"], one["location"]) for one in newest(bench.ledger.campaigns.datasets(title))
+    ]
+    pictures = [_embedded(path) for path in (bench.folder / CONTACT_SHEET, bench.folder / CHART) if path.is_file()]
+    states = bench.ledger.image_states.counts([title]).get(title, {})
+    labelers, notes = labelers_of(bench.ledger, record, moment), repairs_of(title)
+    left_out = bench.ledger.left_out.find(title)
+    text = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
+    key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
+    publish(create_markdown_artifact, markdown=text, key=key, description=description)
+
+
+def _pages(bench: Workbench, record: CampaignRecord, platform: Platform) -> Iterable[tuple[str, str]]:
+    if record.remote_id is not None and isinstance(platform, ShowsCampaigns):
+        yield "the campaign on its platform", platform.campaign_page(record.remote_id)
+    elif (host := bench.settings.labeling_page_host()) and bench.spec.connection_name == "campaign_api":
+        yield "the labeling page", f"{host}/"
+
+
+def newest(datasets: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Of each name the version that was exported last."""
+    return list({one["name"]: one for one in datasets if one.get("newest", True)}.values())
+
+
+def summary(
+    record: CampaignRecord,
+    outlook: Outlook,
+    labelers: list[LabelerOutlook],
+    pages: dict[str, str],
+    datasets: list[tuple[str, str, str]],
+    pictures: list[str],
+    left_out: LeftOutCounts | None = None,
+    *,
+    image_states: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+) -> str:
+    """The page as markdown. `pictures` are data URLs; `image_states` says how many images are not labeled, by state;
+    `notes` are further sentences."""
+    lines = [f"# {_plain(record.title)}", "", f"**{record.state.value}**"]
+    if record.reason:
+        lines += ["", f"> {_plain(record.reason)}", "", f"When that is mended: `labelwright resume '{record.title}'`"]
+    if outlook.trouble:
+        lines += ["", f"**{outlook.trouble}**"]
+    lines += [line for note in notes for line in ("", f"> {_plain(note)}")]
+    if record.total:
+        lines += ["", f"`{_bar(record.done, record.total)}` {record.done:,} of {record.total:,} images labeled"]
+    lines += _lines_of(image_states or {}, record.title)
+    facts = []
+    if record.state in OPEN:
+        if outlook.pace.per_hour:
+            facts.append(("pace", f"{outlook.pace.per_hour:.1f} images an hour"))
+        if outlook.pace.expected_end:
+            facts.append(("expected end", f"{outlook.pace.expected_end:%Y-%m-%d %H:%M} UTC"))
+    if outlook.deadline:
+        facts.append(("deadline", f"{outlook.deadline:%Y-%m-%d %H:%M} UTC"))
+    facts.append(("platform", _plain(str(record.spec.get("connection") or record.spec.get("platform")))))
+    lines += ["", *(f"- {name}: {value}" for name, value in facts)]
+    if record.state in OPEN and labelers:
+        lines += ["", "| labeler | labeled | left |", "|---|---|---|"]
+        lines += [
+            f"| {_plain(one.name)} | {one.done:,} of {one.total:,} | {in_words(one.remaining)} |" for one in labelers
+        ]
+    if left_out is not None and left_out.rows():
+        lines += ["", "| not in the dataset, or changed | reason | number |", "|---|---|---|"]
+        lines += [f"| {LEFT_OUT[kind]} | {_plain(reason)} | {number:,} |" for kind, reason, number in left_out.rows()]
+    if pages:
+        lines += ["", *(f"- [{_plain(name)}]({url})" for name, url in pages.items())]
+    if datasets:
+        lines += ["", "| dataset | version | where |", "|---|---|---|"]
+        lines += [f"| {_plain(name)} | {version} | `{location}` |" for name, version, location in datasets]
+    for picture in pictures:
+        lines += ["", f"![]({picture})"]
+    return "\n".join(lines) + "\n"
+
+
+def _lines_of(image_states: Mapping[str, int], title: str) -> list[str]:
+    """A table of images that are not labeled, and what to do with those that failed."""
+    if not image_states:
+        return []
+    lines = ["", "| images that are not labeled | |", "|---|---|"]
+    lines += [f"| {_plain(state)} | {count:,} |" for state, count in image_states.items()]
+    if image_states.get(FAILED) or image_states.get(CANCELLED):
+        command = f"labelwright failed '{title}'"
+        lines += ["", f"Why: `{command}`. Send them again: `{command} --resend`, or leave them out: `--leave-out`"]
+    return lines
+
+
+def _bar(done: int, total: int) -> str:
+    full = _BLOCKS * done // total
+    return "█" * full + "░" * (_BLOCKS - full)
+
+
+def _plain(text: str) -> str:
+    """Text that markdown takes for nothing but text."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>#|!" else letter for letter in " ".join(text.split()))
+
+
+def _embedded(picture: Path) -> str:
+    """A picture as a data URL, small enough for the UI: no server has to serve it."""
+    buffer = io.BytesIO()
+    with Image.open(picture) as opened:
+        fitted = opened.convert("RGB")
+        fitted.thumbnail((_WIDEST, 20_000))
+        fitted.save(buffer, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,1 @@
+"""Tasks that write, register and verify datasets."""

@@ -1,0 +1,208 @@
+"""Datasets: registered in a store under a version that never changes, and shown to people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, BinaryIO
+
+from prefect import task
+
+from labelwright import __version__
+from labelwright.datasets.names import file_stem
+from labelwright.datasets.preview.contact_sheet import draw_contact_sheet
+from labelwright.datasets.preview.label_chart import draw_label_chart
+from labelwright.datasets.receipts import dataset_receipt
+from labelwright.datasets.statistics import Statistics, count
+from labelwright.domain import Annotation
+from labelwright.ledger import LedgerError
+from labelwright.platforms import PlatformRefused
+from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
+from labelwright.tasks.campaign.labels import delivered, spool_of
+from labelwright.tasks.context import Workbench
+from labelwright.tasks.reporting import log, publish_table
+from labelwright.tasks.retries import ANEW, RETRIED
+
+from .files import IMAGES, LABELS, delivery_folder
+from .images import kept_folder
+from .stores import open_store, store_kind, store_that_holds
+
+SHOWN = 60
+"""Images on a contact sheet."""
+
+CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
+"""Pictures in the campaign's folder."""
+
+
+class DatasetDamaged(PlatformRefused):
+    """What the store holds is not what was registered."""
+
+
+def send_all_files(title: str) -> None:
+    """Send the files of both datasets to a store that is elsewhere, each by a task of its own."""
+    bench = Workbench(title)
+    if not isinstance(open_store(bench.spec.export, bench.settings), TakesFiles):
+        return
+    for dataset in (IMAGES, LABELS):
+        folder = delivery_folder(bench, dataset)
+        digest = content_hash(folder)
+        for path in paths_of(folder):
+            send_file(title, dataset, path.relative_to(folder).as_posix(), digest)
+
+
+@task(task_run_name="send {file} of {title}", **RETRIED)
+def send_file(title: str, dataset: str, file: str, content_hash: str) -> bool:
+    """Answers whether it was sent; False when the store has it already."""
+    bench = Workbench(title)
+    store = open_store(bench.spec.export, bench.settings)
+    if not isinstance(store, TakesFiles):
+        raise PlatformRefused(bench.spec.export.store, "take a file", words="this store takes whole datasets only")
+    folder = delivery_folder(bench, dataset)
+    sent = store.send(dataset_name(title, dataset), folder, file, content_hash=content_hash)
+    log().info("%s of %s %s", file, title, "was sent" if sent else "was there")
+    return sent
+
+
+@task(task_run_name="repair {dataset} of {title}", **RETRIED)
+def repair_dataset(title: str, dataset: str) -> list[str]:
+    """Put back the files of a registered version that are gone or changed in the store, if what was written now has
+    that version's content. Answers what was put back."""
+    bench = Workbench(title)
+    files, digest = delivery_folder(bench, dataset), content_hash(delivery_folder(bench, dataset))
+    store = open_store(bench.spec.export, bench.settings)
+    here = store_kind("", bench.spec.export)
+    known = [
+        one
+        for one in bench.ledger.campaigns.datasets(title)
+        if one["content_hash"] == digest and store_kind(one["location"], bench.spec.export) == here
+    ]
+    if not known:
+        return []
+    version = as_registered(min(known, key=lambda one: len(one["name"])))  # parts have longer names
+    if not store.verify(version):
+        return []
+    repaired = store.repair(version, files, _receipt(bench, _statistics(bench)))
+    if repaired:
+        log().warning("%s version %s was damaged; put back: %s", version.name, version.version, ", ".join(repaired))
+        rows = [{"put back": one} for one in repaired[:500]]
+        publish_table(title, f"repaired-{dataset}", rows, f"Put back in {version.name} version {version.version}")
+    return repaired
+
+
+@task(task_run_name="register {dataset} of {title}", **RETRIED)
+def register_dataset(title: str, dataset: str) -> dict[str, Any]:
+    """Register what was written. Answers name, version and location: as before when nothing changed."""
+    bench = Workbench(title)
+    files, name = delivery_folder(bench, dataset), dataset_name(title, dataset)
+    store, folder = open_store(bench.spec.export, bench.settings), kept_folder(bench)
+    digest, statistics = content_hash(files), _statistics(bench)
+    receipt = _receipt(bench, statistics)
+    if dataset == IMAGES and folder is not None and isinstance(store, KeepsImages):
+        registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)
+    else:
+        registered = store.register(name, files, content_hash=digest, receipt=receipt)
+    for one in (registered, *registered.parts):
+        bench.ledger.campaigns.record_dataset(
+            title,
+            one.name,
+            str(one.version),
+            one.location,
+            digest,
+            store=store.identity,
+            serial=one.serial,
+            receipt_sha256=one.receipt_sha256,
+        )
+        log().info("%s is %s version %s", one.name, "registered as" if one.created else "still", one.version)
+    publish_table(title, "labels", statistics.to_table(), f"Labels of {title}")
+    return {"name": registered.name, "version": str(registered.version), "location": registered.location}
+
+
+def _statistics(bench: Workbench) -> Statistics:
+    return count(delivered(bench), bench.spec.schema_of_labels())
+
+
+def _receipt(bench: Workbench, statistics: Statistics) -> dict[str, Any]:
+    """Receipt of a delivery; where the store keeps the images, with their folder."""
+    folder, labels = kept_folder(bench), delivered(bench)
+    receipt = dataset_receipt(
+        campaign={"title": bench.title, "id": bench.remote_id, "image_set": bench.record.image_set},
+        platform=bench.spec.platform,
+        stock=labels.images(),
+        excluded=labels.excluded().values(),
+        statistics=statistics,
+        code_version=__version__,
+        left_out=bench.ledger.left_out.find(bench.title),
+    )
+    return receipt if folder is None else receipt | {"image_folder": folder}
+
+
+@task(task_run_name="verify {name} of {title}", **RETRIED)
+def verify_dataset(title: str, name: str, version: str) -> None:
+    """Read a registered version back and compare it with what was registered. Raises DatasetDamaged.
+
+    Images are not compared once more: the export did it before it registered them.
+    """
+    bench = Workbench(title)
+    wrong = differences_of(bench, name, version)
+    if wrong:
+        words = f"{name} version {version}: {'; '.join(wrong[:5])}"
+        raise DatasetDamaged(bench.spec.export.store, "verify a dataset", words=words)
+    log().info("%s version %s is as it was registered", name, version)
+
+
+def differences_of(bench: Workbench, name: str, version: str, *, deep: bool = False) -> list[str]:
+    """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
+    told = registered_version(bench, name, version)
+    return store_that_holds(told.location, bench.spec.export, bench.settings).verify(told, deep=deep)
+
+
+def receipt_of(bench: Workbench, name: str, version: str) -> dict[str, Any]:
+    """What was said of a version when it was registered. Raises DatasetGone, LedgerError."""
+    told = registered_version(bench, name, version)
+    return store_that_holds(told.location, bench.spec.export, bench.settings).receipt(told)
+
+
+def registered_version(bench: Workbench, name: str, version: str) -> RegisteredDataset:
+    for one in bench.ledger.campaigns.datasets(bench.title):
+        if (one["name"], one["version"]) == (name, version):
+            return as_registered(one)
+    raise LedgerError(f"no version {version} of {name} was registered for '{bench.title}'")
+
+
+def as_registered(row: Mapping[str, Any]) -> RegisteredDataset:
+    """A version as the ledger has it."""
+    return RegisteredDataset(
+        row["name"],
+        row["version"],
+        row["location"],
+        False,
+        row["content_hash"],
+        receipt_sha256=row["receipt_sha256"],
+    )
+
+
+def dataset_name(title: str, dataset: str) -> str:
+    return f"{file_stem(title)}_{dataset}"
+
+
+@task(task_run_name="draw the labels of {title}", **ANEW)
+def draw_labels(title: str) -> str:
+    """A contact sheet of the first images with their labels drawn in, and a bar for each label. Answers its path."""
+    bench = Workbench(title)
+    target, schema = bench.folder / CONTACT_SHEET, bench.spec.schema_of_labels()
+    draw_contact_sheet(_pictures(bench), schema, target, most=SHOWN)
+    counted = count(delivered(bench), schema)
+    draw_label_chart(counted.labels, schema, counted.images_without_objects, bench.folder / CHART)
+    return str(target)
+
+
+def _pictures(bench: Workbench) -> Iterator[tuple[str, Callable[[], BinaryIO], tuple[Annotation, ...]]]:
+    source = bench.source
+
+    def opener(location: str) -> Callable[[], BinaryIO]:
+        return lambda: source.open(location)
+
+    for image in islice(spool_of(bench).images(), SHOWN + 1):
+        entry = bench.ledger.manifests.find(bench.title, image.name)
+        if entry is not None:
+            yield image.name, opener(entry.location), image.annotations

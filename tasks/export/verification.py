@@ -1,0 +1,242 @@
+"""Registered datasets compared with what was registered: files, images, and which version is the newest.
+
+The store compares its files. Images that the store keeps are compared with the manifest by one listing; images that lie
+elsewhere (on the platform, in the user's folder, in a container) as far as their place says anything about them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+from labelwright.campaigns.image_source import stamp_of
+from labelwright.ingest import CannotRead, Finding, Found, SourceError
+from labelwright.ledger import ManifestEntry
+from labelwright.platforms import PlatformError
+from labelwright.platforms.protocol import KeepsImageSets, ServesImages
+from labelwright.stores import latest
+from labelwright.stores.local import LocalStore
+from labelwright.stores.protocol import DatasetGone, DatasetStore, KeepsImages, ReceiptDamaged
+from labelwright.tasks.campaign.excluded_images import excluded_names
+from labelwright.tasks.context import Workbench
+
+from .images import ManifestImages, digest_of_images
+from .registration import as_registered
+from .stores import store_that_holds
+
+_READ_AT_ONCE = 1000
+
+
+@runtime_checkable
+class ReadsImages(Protocol):
+    """Platforms that send the bytes of an image back."""
+
+    def read_image(self, image: str) -> str:
+        """Reads an image by the platform's id. Answers the SHA-256 of its bytes."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What became of a comparison; all of it sentences."""
+
+    wrong: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    """What was not compared, and why."""
+    repair: str = ""
+    """What to do about what is wrong."""
+
+
+class Verifier:
+    """Compares registered versions. Images that several versions refer to are compared once."""
+
+    def __init__(self, *, deep: bool = False) -> None:
+        self._deep = deep
+        self._images: dict[tuple[str, str, frozenset[str]], Verified] = {}
+
+    def verify(self, bench: Workbench, row: Mapping[str, Any]) -> Verified:
+        """A version as `Campaigns.datasets` lists it. Raises PlatformError and SettingsError when the store cannot be
+        asked."""
+        dataset = as_registered(row)
+        store = store_that_holds(dataset.location, bench.spec.export, bench.settings)
+        wrong = store.verify(dataset, deep=self._deep)
+        pointer = _pointer_fault(store, row)
+        images = self._verify_images(bench, store, row)
+        command = f"labelwright export '{bench.title}'"
+        repair = []
+        if wrong or pointer:
+            repair.append(
+                f"{command} writes the files again if the labels on the platform are still those of this version; if "
+                "they have changed, this version cannot be repaired and the export registers another one."
+            )
+        if images.repair:
+            repair.append(images.repair)
+        return Verified([*wrong, *pointer, *images.wrong], images.unchecked, " ".join(repair))
+
+    def _verify_images(self, bench: Workbench, store: DatasetStore, row: Mapping[str, Any]) -> Verified:
+        receipt = None
+        with suppress(DatasetGone, ReceiptDamaged):
+            receipt = store.receipt(as_registered(row))
+        excluded = _excluded_by(receipt or {}, bench)
+        if not isinstance(store, KeepsImages):
+            key = (bench.title, "", excluded)
+            if key not in self._images:
+                self._images[key] = images_elsewhere(bench, deep=self._deep, excluded=excluded)
+            return self._images[key]
+        if receipt is None:
+            return Verified(unchecked=["the images: the receipt that says where they are cannot be read"])
+        folder = str(receipt.get("image_folder") or "")
+        if not folder:
+            return Verified(
+                unchecked=["the images: the receipt does not say where they are, the one of the images does"]
+            )
+        key = (bench.title, folder, excluded)
+        if key not in self._images:
+            self._images[key] = self._verify_kept(bench, store, folder, ManifestImages(bench, excluded))
+        return self._images[key]
+
+    def _verify_kept(self, bench: Workbench, store: KeepsImages, folder: str, images: ManifestImages) -> Verified:
+        whole = digest_of_images(images) == folder.rpartition("/")[2]
+        found = store.compare_images(folder, images, deep=self._deep)
+        wrong = [f"{one.name} {one.reason}" for one in found if whole or one.finding is not Finding.SURPLUS]
+        unchecked = []
+        if not whole:
+            left = sum(one.finding is Finding.SURPLUS for one in found)
+            unchecked = [f"{left} images in {folder} that left the campaign after this version was registered"]
+        if not self._deep:
+            unchecked.append("the images' bytes: sizes and stored MD5s were compared; --deep reads them")
+        repair = (
+            f"labelwright export '{bench.title}' sends the images again from where they came from." if wrong else ""
+        )
+        return Verified(wrong, unchecked, repair)
+
+
+def _excluded_by(receipt: Mapping[str, Any], bench: Workbench) -> frozenset[str]:
+    """Names of the campaign's images that are not in a version, by its receipt. That lists the first of them: of more,
+    those are added that were excluded when the labels were read last."""
+    said = receipt.get("excluded") or {}
+    names = frozenset(str(one["image"]) for one in said.get("images", ()))
+    return names if said.get("count", 0) <= len(names) else names | excluded_names(bench)
+
+
+def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
+    """Whether store and ledger disagree about the newest version, or the link to it leads elsewhere."""
+    if not row["newest"]:
+        return []
+    pointer = []
+    if isinstance(store, LocalStore):
+        home = Path(row["location"]).parent
+        store, pointer = LocalStore(home.parent), latest.faults(home)
+    newest = store.newest(row["name"])
+    if newest is None or newest.content_hash == row["content_hash"]:
+        return pointer
+    return [f"the store says that version {newest.version} is the newest, the ledger says {row['version']}"]
+
+
+# --- images that are not the store's
+
+
+def images_elsewhere(bench: Workbench, *, deep: bool, excluded: Collection[str] = ()) -> Verified:
+    """The images of a campaign where they lie: on a platform that serves them, else where they came from. Those that
+    are `excluded` (names) are in no dataset, so nobody needs them."""
+    try:
+        platform = bench.platform
+        if isinstance(platform, ServesImages) and isinstance(platform, KeepsImageSets):
+            return _on_platform(bench, platform, deep, excluded)
+        return _at_source(bench, deep, excluded)
+    except (PlatformError, SourceError, ValueError) as error:
+        return Verified(unchecked=[f"the images: {error}"])
+
+
+def _entries(bench: Workbench, excluded: Collection[str]) -> Iterator[ManifestEntry]:
+    return (entry for entry in bench.ledger.manifests.entries(bench.title) if entry.image.name not in excluded)
+
+
+def _on_platform(bench: Workbench, platform: KeepsImageSets, deep: bool, excluded: Collection[str]) -> Verified:
+    there = {image.id: image for image in platform.list_images(bench.image_set)}
+    wrong, sound = [], []
+    for entry in _entries(bench, excluded):
+        image = there.get(entry.remote_id or "")
+        if image is None:
+            wrong.append(f"{entry.image.name} is no longer on the platform")
+        elif image.bytes is not None and image.bytes != entry.image.bytes:
+            wrong.append(f"{entry.image.name} has {image.bytes:,} bytes on the platform and had {entry.image.bytes:,}")
+        else:
+            sound.append(entry)
+    unchecked = ["the images' bytes: names and sizes on the platform were compared; --deep reads them"]
+    if deep and isinstance(platform, ReadsImages):
+        reading = platform
+        wrong += _wrong_bytes(sound, lambda entry: reading.read_image(entry.remote_id or ""), bench)
+        unchecked = []
+    elif deep:
+        unchecked = ["the images' bytes: this platform does not send images back"]
+    repair = "The images are the platform's: restore them there from its backup." if wrong else ""
+    return Verified(wrong, unchecked, repair)
+
+
+def _at_source(bench: Workbench, deep: bool, excluded: Collection[str]) -> Verified:
+    images = bench.spec.images
+    if deep:
+        wrong = _wrong_bytes(_entries(bench, excluded), lambda entry: _read(bench, entry), bench)
+        return Verified(wrong, [], _BY_HAND if wrong else "")
+    if images.urls or images.manifest:
+        return Verified(unchecked=["the images: they are at addresses of their own; --deep reads them"])
+    there = {one.location: one for one in bench.source.find() if isinstance(one, Found)}
+    wrong, touched = [], 0
+    for entry in _entries(bench, excluded):
+        found = there.get(entry.location)
+        if found is None:
+            wrong.append(f"{entry.image.name} is gone: {entry.location}")
+        elif found.bytes is not None and found.bytes != entry.image.bytes:
+            wrong.append(
+                f"{entry.image.name} has {found.bytes:,} bytes and had {entry.image.bytes:,}: {entry.location}"
+            )
+        else:
+            touched += entry.stamp is not None and stamp_of(found) != entry.stamp
+    unchecked = ["the images' bytes: their sizes were compared; --deep reads them"]
+    if touched:
+        unchecked = [f"{unchecked[0]} ({touched} of them were written to since they were checked)"]
+    return Verified(wrong, unchecked, _BY_HAND if wrong else "")
+
+
+_BY_HAND = (
+    "The images lie where the campaign took them from, and there is no copy of them: put the same files back there."
+)
+
+
+def _read(bench: Workbench, entry: ManifestEntry) -> str:
+    with bench.source.open(entry.location) as stream:
+        return sha256_of(stream)
+
+
+def sha256_of(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _wrong_bytes(
+    entries: Iterator[ManifestEntry] | list[ManifestEntry], read: Callable[[ManifestEntry], str], bench: Workbench
+) -> list[str]:
+    """Reads every image, several at a time. `read` answers the SHA-256 of one."""
+
+    def look(entry: ManifestEntry) -> str:
+        try:
+            digest = read(entry)
+        except (CannotRead, OSError) as error:
+            return f"{entry.image.name} cannot be read: {getattr(error, 'strerror', None) or error}"
+        except PlatformError as error:
+            return f"{entry.image.name} cannot be read: {error}"
+        return "" if digest == entry.image.sha256 else f"{entry.image.name} has other bytes than when it was checked"
+
+    remaining, wrong = iter(entries), []
+    with ThreadPoolExecutor(bench.settings.upload_threads, thread_name_prefix="read") as pool:
+        while some := list(islice(remaining, _READ_AT_ONCE)):
+            wrong += [words for words in pool.map(look, some) if words]
+    return wrong

@@ -1,0 +1,1 @@
+"""Tasks for calls that only one platform has."""

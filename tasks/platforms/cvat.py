@@ -1,0 +1,175 @@
+"""Calls to a CVAT server, each a task: login, projects, tasks, images, jobs. They take the name of a connection.
+
+Nothing here needs a campaign: these are the calls of scripts that make tasks by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import task
+
+from labelwright.ingest import FolderSource
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.platforms.cvat.adapter import NAME, Cvat
+from labelwright.platforms.cvat.jobs import assign, jobs_of
+from labelwright.platforms.cvat.models import CvatTask, JobState, Stage
+from labelwright.platforms.protocol import ImageToSend, SetState
+from labelwright.tasks.context import reach
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import RETRIED
+
+from .cvat_folders import read_image
+
+
+def cvat_of(connection: str, **options: Any) -> Cvat:
+    """The server that the settings name. Options are the adapter's; empty ones are left at their defaults.
+
+    Raises SettingsError, PlatformRefused.
+    """
+    given = {name: value for name, value in options.items() if value not in ("", None)}
+    _, cvat = reach(connection, NAME, given)
+    return cast("Cvat", cvat)
+
+
+@task(task_run_name="log in to {connection}", **RETRIED)
+def log_in(connection: str = NAME, organization: str = "") -> str:
+    """Answers what was reached and as whom. The token stays in this task: each one logs in by itself."""
+    told = cvat_of(connection, organization=organization).check()
+    log().info("%s", told)
+    return told
+
+
+@task(task_run_name="read project {project}", **RETRIED)
+def read_project(project: int | str, connection: str = NAME, organization: str = "") -> dict[str, Any]:
+    """A project's details by its id or its name: id, name, labels, and how many tasks it has."""
+    server = cvat_of(connection, organization=organization).server
+    found = server.project(project) if isinstance(project, int) else server.find_project(project)
+    if (
+        found is None and isinstance(project, str) and project.isdecimal()
+    ):  # an id, as a form or a command line gives it
+        found = server.project(int(project))
+    if found is None:
+        told = f"there is no project '{project}'"
+        raise PlatformRefused(NAME, "read the project", words=told, advice="Create it first, or name its organization.")
+    labels = [label.name for label in server.labels(found.id).labels]
+    return {**asdict(found), "labels": labels, "tasks": len(server.tasks_of(found.id))}
+
+
+@task(task_run_name="create task {name}", **RETRIED)
+def create_task(
+    project: int,
+    name: str,
+    segment_size: int = 0,
+    subset: str = "",
+    connection: str = NAME,
+    organization: str = "",
+) -> int:
+    """An empty task in a project, or the one of that name that is there already. Answers its id.
+
+    segment_size: images a job; 0 puts all into one.
+    """
+    server = cvat_of(connection, organization=organization, segment_size=segment_size, subset=subset).server
+    there = server.tasks_of(project, name)
+    log().info("%s task %s in project %d", "find" if there else "create", name, project)
+    return there[0].id if there else server.create_task(name, project).id
+
+
+@task(task_run_name="read task {number}", **RETRIED)
+def read_task(number: int, connection: str = NAME, organization: str = "") -> dict[str, Any]:
+    """A task's details: id, name, project, and how many images and jobs it has."""
+    return asdict(cvat_of(connection, organization=organization).server.task(number))
+
+
+@task(task_run_name="upload images of {name}", **RETRIED)
+def upload_images(
+    project: int,
+    name: str,
+    folder: str,
+    files: list[str],
+    segment_size: int = 0,
+    subset: str = "",
+    connection: str = NAME,
+    organization: str = "",
+) -> int | None:
+    """Send files of a folder into the task of that name, making it if it is not there.
+
+    What it holds already is not sent again; a failed import is deleted and made anew; what a task that is filled lacks
+    goes into a further one. Answers the task that was filled; None when nothing was lacking or an import is under way.
+    """
+    server = cvat_of(connection, organization=organization, segment_size=segment_size, subset=subset).server
+    source = FolderSource(folder)
+    images = [_to_send(source, folder, file) for file in files]
+
+    def create(number: int) -> CvatTask:
+        return server.create_task(name if number == 1 else f"{name} #{number}", project)
+
+    log().info("upload what task %s lacks of %d images", name, len(files))
+    filled = server.fill(_called(server.tasks_of(project), name), images, create)
+    return filled.id if filled else None
+
+
+@task(task_run_name="wait for task {name}", **RETRIED)
+def wait_for_import(
+    project: int, name: str, seconds: float = 3600, connection: str = NAME, organization: str = ""
+) -> list[int]:
+    """Until the images of the tasks of that name are in, verified by sizes and jobs. Answers the tasks' ids.
+
+    Raises PlatformRefused with the server's words when the import failed: run again, and the task is made anew.
+    PlatformUnavailable at the deadline.
+    """
+    server = cvat_of(connection, organization=organization).server
+    ends, pause = time.monotonic() + seconds, 0.2
+    while True:
+        ours = _called(server.tasks_of(project), name)
+        found = [server.read_import(one) for one in ours]
+        bad = [one for one in found if one.state in (SetState.FAILED, SetState.CREATED)]
+        if bad or not found:
+            words = (bad[0].words if bad else "") or "nothing was imported"
+            raise PlatformRefused(NAME, f"import task {name}", words=words, advice="Run again to make it anew.")
+        if all(one.state is SetState.FINISHED for one in found):
+            return [one.id for one in ours]
+        if time.monotonic() > ends:
+            raise PlatformUnavailable(NAME, f"import task {name}", words="it is still at it", advice="Wait on.")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 10)
+
+
+@task(task_run_name="delete task {number}", **RETRIED)
+def delete_task(number: int, connection: str = NAME, organization: str = "") -> None:
+    """With its images, jobs and annotations. Of one that is gone it does nothing."""
+    cvat_of(connection, organization=organization).server.delete_task(number)
+
+
+@task(task_run_name="list the jobs of task {number}", **RETRIED)
+def list_jobs(number: int, connection: str = NAME, organization: str = "") -> list[dict[str, Any]]:
+    """Of each job: id, first and last frame, stage, state, and who works on it."""
+    return [asdict(job) for job in jobs_of(cvat_of(connection, organization=organization).server.client, task=number)]
+
+
+@task(task_run_name="assign job {job} to {user}", **RETRIED)
+def assign_job(job: int, user: str, connection: str = NAME, organization: str = "") -> None:
+    """user: name or e-mail address; "" for nobody."""
+    server = cvat_of(connection, organization=organization).server
+    assign(server.client, job, server.people.id(user) if user else None)
+
+
+@task(task_run_name="put job {job} into {stage}", **RETRIED)
+def move_job(job: int, stage: str, state: str = "", connection: str = NAME, organization: str = "") -> None:
+    """stage: annotation, validation or acceptance. state: new, in progress, completed or rejected; "" keeps its own."""
+    cvat = cvat_of(connection, organization=organization)
+    cvat.move_job(job, Stage(stage), JobState(state) if state else None)
+
+
+def _called(tasks: list[CvatTask], name: str) -> list[CvatTask]:
+    """Those of that name, and the further ones ("NAME #2") that hold what it lacked."""
+    return [one for one in tasks if re.fullmatch(rf"{re.escape(name)}(?: #\d+)?", one.name)]
+
+
+def _to_send(source: FolderSource, folder: str, file: str) -> ImageToSend:
+    image = read_image(folder, file)
+    return ImageToSend(image, lambda: source.open(str(Path(folder) / file)))

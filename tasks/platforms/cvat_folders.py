@@ -1,0 +1,105 @@
+"""Folders of recordings: which there are, which of their images belong to a camera, and which can be sent."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from labelwright.domain import Image, Reject
+from labelwright.ingest import FolderSource, Found, SourceError
+from labelwright.ingest.checks.decode import check_image
+from labelwright.platforms import PlatformRefused
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import ANEW
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A folder with images of one recording. `files` are relative to it, in the order of their numbers."""
+
+    name: str
+    folder: str
+    files: list[str]
+    left_out: list[tuple[str, str]]
+    """File and reason: it is no image, or a damaged one, which CVAT would import without a word."""
+
+
+@task(task_run_name="look for recordings in {path}", **ANEW)
+def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> list[Recording]:
+    """One recording for each folder in `path` that holds images of the camera; every image is opened and checked.
+
+    camera: a namespace, as "front" or "/rig/front". Images are its own whose path in the recording leads through a
+    folder of that name, or whose name begins with it. at_most: the first so many of each recording.
+    Raises PlatformRefused when there is no such folder, or nothing in it.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise PlatformRefused("cvat", "find recordings", words=f"{path} is no folder")
+    recordings = []
+    for folder in sorted(one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")):
+        recording = _recording(folder, camera, at_most)
+        log().info("recording %s: %d images, %d left out", folder.name, len(recording.files), len(recording.left_out))
+        for name, reason in recording.left_out:
+            log().warning("%s/%s is left out: %s", folder.name, name, reason)
+        if recording.files:
+            recordings.append(recording)
+    if not recordings:
+        of = f" of camera '{camera}'" if camera else ""
+        raise PlatformRefused("cvat", "find recordings", words=f"no folder in {path} holds images{of}")
+    return recordings
+
+
+def _recording(folder: Path, camera: str, at_most: int | None) -> Recording:
+    files: list[str] = []
+    left_out: list[tuple[str, str]] = []
+    for one in sorted(_files(folder, camera), key=lambda one: natural(one.name)):
+        if at_most is not None and len(files) >= at_most:
+            break
+        looked_at = _look(one)
+        if isinstance(looked_at, Reject):
+            left_out.append((looked_at.name, looked_at.reason))
+        else:
+            files.append(looked_at.name)
+    return Recording(folder.name, str(folder), files, left_out)
+
+
+def _files(folder: Path, camera: str) -> list[Found | Reject]:
+    try:
+        return [one for one in FolderSource(folder).find() if of_camera(one.name, camera)]
+    except SourceError:  # an empty one
+        return []
+
+
+def _look(found: Found | Reject) -> Image | Reject:
+    if isinstance(found, Reject):
+        return found
+    with Path(found.location).open("rb") as file:
+        return check_image(found, file)
+
+
+def read_image(folder: str, file: str) -> Image:
+    """Size and hashes of an image. Raises PlatformRefused when it is none (any more)."""
+    path = Path(folder) / file
+    found = _look(Found(file, str(path)))
+    if isinstance(found, Reject):
+        raise PlatformRefused("cvat", "send an image", words=f"{path}: {found.reason}")
+    return found
+
+
+def of_camera(name: str, camera: str) -> bool:
+    """Whether an image (its path in the recording) belongs to a camera's namespace; all belong to ""."""
+    space = camera.strip("/")
+    if not space:
+        return True
+    if f"/{space}/" in f"/{name}":
+        return True
+    flat = re.escape(space.replace("/", "_"))
+    return re.match(rf"{flat}(?![A-Za-z0-9])", name.rpartition("/")[2]) is not None
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorts frame_9 before frame_10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,0 +1,102 @@
+"""What CVAT alone can do with a campaign: reviews, webhooks, its own exports, malformed shapes. Each call a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import is_zipfile
+
+from prefect import task
+
+from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.platforms.cvat.adapter import NAME, Cvat
+from labelwright.platforms.cvat.exports import What
+from labelwright.tasks.context import Workbench
+from labelwright.tasks.reporting import log, publish_table
+from labelwright.tasks.retries import RETRIED
+
+from .cvat import cvat_of
+
+
+def _of(title: str) -> tuple[Cvat, str]:
+    """The adapter with the campaign's options, and its id there."""
+    bench = Workbench(title)
+    if not isinstance(bench.platform, Cvat):
+        raise PlatformRefused(bench.platform.name, "do what CVAT does", words=f"'{title}' is not on CVAT")
+    return bench.platform, bench.remote_id
+
+
+@task(task_run_name="ask for reviews of {title}", **RETRIED)
+def request_review(title: str) -> int:
+    """Jobs that labelers completed go to the campaign's reviewers. Answers how many went."""
+    cvat, campaign = _of(title)
+    went = cvat.request_review(campaign)
+    log().info("%d jobs of %s go to review", went, title)
+    return went
+
+
+@task(task_run_name="settle reviews of {title}", **RETRIED)
+def settle_review(title: str) -> tuple[int, int]:
+    """Jobs that reviewers completed are accepted, rejected ones go back to labelers. Answers how many of each."""
+    cvat, campaign = _of(title)
+    accepted, rejected = cvat.settle_review(campaign)
+    log().info("%s: %d jobs accepted, %d given back", title, accepted, rejected)
+    return accepted, rejected
+
+
+@task(task_run_name="create webhook of {title}", **RETRIED)
+def create_webhook(title: str, target: str) -> int:
+    """Have CVAT tell `target` when jobs change. Answers the webhook's id: the same when it was there already."""
+    cvat, campaign = _of(title)
+    log().info("%s tells %s of its changes", title, target)
+    return cvat.put_webhook(campaign, target)
+
+
+@task(task_run_name="find malformed shapes of {title}", **RETRIED)
+def find_malformed_shapes(title: str) -> list[str]:
+    """Shapes that can be none: each blocks CVAT's own exports of its task. Answers them in words, with their places."""
+    cvat, campaign = _of(title)
+    found = [str(one) for one in cvat.malformed(campaign)]
+    for one in found:
+        log().warning("%s", one)
+    if found:
+        publish_table(title, "malformed", [{"shape": one} for one in found[:500]], f"Malformed shapes of {title}")
+    return found
+
+
+@task(task_run_name="remove malformed shapes of {title}", **RETRIED)
+def remove_malformed_shapes(title: str) -> list[str]:
+    """Take them out of CVAT, so that it can export again. Answers what was removed, in words."""
+    cvat, campaign = _of(title)
+    return cvat.remove_malformed(campaign)
+
+
+@task(task_run_name="export {what} {number} from CVAT", **RETRIED)
+def export_from_server(
+    what: What,
+    number: int,
+    file: str,
+    form: str = "COCO 1.0",
+    images: bool = False,
+    seconds: float = 3600,
+    connection: str = NAME,
+    organization: str = "",
+) -> str:
+    """CVAT's own export of tasks, projects or jobs, as a zip. Answers the file.
+
+    form: one of the server's formats. The file is there when it is whole; one that was there is replaced.
+    """
+    target = Path(file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    under_way = target.with_name(f"{target.name}.part")
+    cvat = cvat_of(connection, organization=organization)
+    log().info("export %s %d as %s", what, number, form)
+    try:
+        with under_way.open("wb") as part:
+            cvat.export(what, number, form, part, images=images, deadline=seconds)
+        if not is_zipfile(under_way):
+            told = "what came is no zip: it broke off, or is another one's answer"
+            raise PlatformUnavailable(NAME, f"export {what} {number}", words=told, advice="Try again.")
+        under_way.replace(target)
+    finally:
+        under_way.unlink(missing_ok=True)
+    return str(target)

@@ -1,0 +1,1 @@
+"""Tasks for Remo's own calls."""

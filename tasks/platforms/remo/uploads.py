@@ -1,0 +1,96 @@
+"""Files into Remo's datasets, a call a task. `connection` is the name of a connection in the settings.
+
+Files are known by their names within a dataset: a task that is run again skips what is there already. Whether all came
+in is told by listing the dataset. What a task is given is shown to everybody: no URLs that hold a signature.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+
+from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
+from labelwright.platforms.remo.models import RemoUpload, Task
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import ANEW, RETRIED
+
+from .connection import remo_at
+
+
+@task(task_run_name="upload files into dataset {dataset}", **RETRIED)
+def upload_files(
+    connection: str,
+    dataset: str,
+    paths: list[str],
+    annotation_set: str | None = None,
+    annotation_task: Task | None = None,
+    folder: str | None = None,
+) -> RemoUpload:
+    """Send images, annotation files or archives that lie on this machine."""
+    log().info("upload %d files into dataset %s", len(paths), dataset)
+    files = list(map(Path, paths))
+    return remo_at(connection).upload_files(
+        dataset, files, annotation_set=annotation_set, task=annotation_task, folder=folder
+    )
+
+
+@task(task_run_name="link files into dataset {dataset}", **RETRIED)
+def link_files(
+    connection: str,
+    dataset: str,
+    paths: list[str],
+    annotation_set: str | None = None,
+    annotation_task: Task | None = None,
+    folder: str | None = None,
+) -> RemoUpload:
+    """Take in files and folders that lie on Remo's own machine, without copying them."""
+    log().info("link %d files into dataset %s", len(paths), dataset)
+    return remo_at(connection).link_files(
+        dataset, paths, annotation_set=annotation_set, task=annotation_task, folder=folder
+    )
+
+
+@task(task_run_name="upload from URLs into dataset {dataset}", **RETRIED)
+def upload_urls(
+    connection: str,
+    dataset: str,
+    urls: list[str],
+    annotation_set: str | None = None,
+    annotation_task: Task | None = None,
+    folder: str | None = None,
+    allow_private_addresses: bool = False,
+) -> RemoUpload:
+    """Archives and annotation files are fetched by Remo; images are fetched here and sent, since Remo would lose their
+    names. Addresses of private networks are not fetched from unless that is allowed."""
+    log().info("upload from %d URLs into dataset %s", len(urls), dataset)
+    fetcher = UrlFetcher(MAX_BYTES, allow_private_addresses, 30.0)
+    return remo_at(connection).upload_urls(
+        dataset, urls, annotation_set=annotation_set, task=annotation_task, folder=folder, fetch=fetcher.fetch
+    )
+
+
+@task(task_run_name="open an upload into dataset {dataset}", **ANEW)
+def start_upload(connection: str, dataset: str) -> RemoUpload:
+    """An empty session (0.4.25 and later). Not tried again by itself: each try would open another one."""
+    return remo_at(connection).start_upload(dataset)
+
+
+@task(task_run_name="complete upload {upload}", **RETRIED)
+def complete_upload(connection: str, upload: str) -> None:
+    """Everything was sent: let the server work it off."""
+    remo_at(connection).complete_upload(upload)
+
+
+@task(task_run_name="read upload {upload}", **RETRIED)
+def read_upload(connection: str, upload: str) -> RemoUpload:
+    """How far the server is."""
+    return remo_at(connection).read_upload(upload)
+
+
+@task(task_run_name="wait for upload {upload}", **RETRIED)
+def wait_for_upload(connection: str, upload: str, seconds: float = 3600) -> RemoUpload:
+    """Until the server has worked it off. Raises PlatformUnavailable at the deadline."""
+    found = remo_at(connection).wait_for_upload(upload, seconds)
+    log().info("upload %s is %s: %d added, %d left out", upload, found.state, found.added, len(found.left_out))
+    return found

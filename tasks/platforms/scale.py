@@ -1,0 +1,264 @@
+"""Every call of Scale's REST API as a task of its own, for flows that go beyond campaigns.
+
+`connection` is the name of the credentials in the settings. Answers are Scale's own JSON. Errors are those of
+`platforms.errors` and `platforms.scale_errors`; what may pass by itself is tried again, and Prefect shows each try.
+That makes no task twice: there is none without a unique_id.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import task
+
+from labelwright.platforms import PlatformRefused
+from labelwright.platforms.batches import for_each
+from labelwright.platforms.protocol import Secret
+from labelwright.platforms.scale.adapter import Scale
+from labelwright.platforms.scale.attachments import same_attachments, shown
+from labelwright.platforms.scale.client import Json, Page, ScaleClient
+from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
+from labelwright.tasks.context import reach
+from labelwright.tasks.reporting import log
+from labelwright.tasks.retries import ANEW, RETRIED
+
+HERE = "scale"
+"""The connection that is meant when none is named."""
+
+
+def account(connection: str = HERE) -> ScaleClient:
+    """The account of a connection. Raises SettingsError, PlatformRefused when the connection is one to elsewhere."""
+    platform, reached = reach(connection)
+    if platform != Scale.name:
+        raise PlatformRefused(Scale.name, "connect", words=f"connection '{connection}' leads to {platform}")
+    return cast("Scale", reached).client
+
+
+# Tasks
+
+
+@task(task_run_name="create {type} task {unique_id}", **RETRIED)
+def create_task(type: str, unique_id: str, params: Json, connection: str = HERE) -> Json:
+    """Make a task of any type, or answer the one that an earlier try made: it bears the unique_id, is of the same type
+    and batch (or project), and shows the same attachment (signatures in addresses aside). Raises Duplicate when another
+    one bears it."""
+    scale = account(connection)
+    log().info("create %s task %s", type, unique_id)
+    try:
+        return scale.create_task(type, unique_id=unique_id, **params)
+    except Duplicate as duplicate:
+        for found in scale.tasks(unique_id=unique_id, limit=1).docs:
+            same = {"type": type} | {name: params[name] for name in ("batch", "project") if name in params}
+            if found.get("unique_id") not in (None, unique_id):
+                continue  # the server did not heed the filter
+            if not all(found.get(name) == value for name, value in same.items()):
+                continue
+            if not same_attachments(params, found.get("params")):
+                raise Duplicate(
+                    Scale.name,
+                    duplicate.verb,
+                    status=409,
+                    words=f"task {found.get('task_id')} bears that unique_id and shows {shown(found.get('params'))}, "
+                    f"not {shown(params)}",
+                    advice="Give the task another unique_id, or clear that of the other task.",
+                ) from None
+            return found
+        raise duplicate from None
+
+
+@task(task_run_name="fetch task {task_id}", **RETRIED)
+def fetch_task(task_id: str, connection: str = HERE) -> Json:
+    return account(connection).fetch_task(task_id)
+
+
+@task(task_run_name="list tasks", **RETRIED)
+def list_tasks(filters: Json | None = None, connection: str = HERE) -> Json:
+    """One page: `docs`, `total`, and `next_token` for the following call; it is None on the last page."""
+    return _as_json(account(connection).tasks(**(filters or {})), "next_token")
+
+
+@task(task_run_name="cancel task {task_id}", **RETRIED)
+def cancel_task(task_id: str, clear_unique_id: bool = False, connection: str = HERE) -> Json:
+    """Only while nobody has begun. Said twice it answers the cancelled task."""
+    log().info("cancel task %s", task_id)
+    return account(connection).cancel_task(task_id, clear_unique_id=clear_unique_id)
+
+
+@task(task_run_name="set unique_id of task {task_id}", **RETRIED)
+def set_unique_id(task_id: str, unique_id: str, connection: str = HERE) -> Json:
+    return account(connection).set_unique_id(task_id, unique_id)
+
+
+@task(task_run_name="clear unique_id of task {task_id}", **RETRIED)
+def clear_unique_id(task_id: str, connection: str = HERE) -> Json:
+    return account(connection).clear_unique_id(task_id)
+
+
+@task(task_run_name="set metadata of task {task_id}", **RETRIED)
+def set_task_metadata(task_id: str, metadata: Json, connection: str = HERE) -> Json:
+    return account(connection).set_task_metadata(task_id, metadata)
+
+
+@task(task_run_name="set tags of task {task_id}", **RETRIED)
+def set_tags(task_id: str, tags: list[str], connection: str = HERE) -> Json:
+    return account(connection).set_tags(task_id, tags)
+
+
+@task(task_run_name="add tags to task {task_id}", **RETRIED)
+def add_tags(task_id: str, tags: list[str], connection: str = HERE) -> Json:
+    return account(connection).add_tags(task_id, tags)
+
+
+@task(task_run_name="take tags off task {task_id}", **RETRIED)
+def remove_tags(task_id: str, tags: list[str], connection: str = HERE) -> Json:
+    return account(connection).remove_tags(task_id, tags)
+
+
+@task(task_run_name="audit task {task_id}", **RETRIED)
+def audit_task(task_id: str, accepted: bool, comments: str | None = None, connection: str = HERE) -> None:
+    """Say as the customer whether the work is accepted."""
+    account(connection).audit_task(task_id, accepted=accepted, comments=comments)
+
+
+# Batches
+
+
+@task(task_run_name="create batch {name}", **RETRIED)
+def create_batch(name: str, project: str, more: Json | None = None, connection: str = HERE) -> Json:
+    """Make a batch, or answer the one of that name when it belongs to the same project, as after a lost answer.
+
+    more: callback, metadata, calibration_batch, self_label_batch. Raises Duplicate for a batch of another project.
+    """
+    scale = account(connection)
+    log().info("create batch %s", name)
+    try:
+        return scale.create_batch(name, project, **(more or {}))
+    except Duplicate as duplicate:
+        found = scale.get_batch(name)
+        if found.get("project") != project:
+            raise duplicate from None
+        return found
+
+
+@task(task_run_name="finalize batch {name}", **RETRIED)
+def finalize_batch(name: str, connection: str = HERE) -> Json:
+    """Let its tasks be worked on. Said twice it does nothing."""
+    log().info("finalize batch %s", name)
+    return account(connection).finalize_batch(name)
+
+
+@task(task_run_name="read status of batch {name}", **RETRIED)
+def batch_status(name: str, connection: str = HERE) -> Json:
+    """Counts of its tasks by status; those that are zero are left out."""
+    return account(connection).batch_status(name)
+
+
+@task(task_run_name="read batch {name}", **RETRIED)
+def get_batch(name: str, connection: str = HERE) -> Json:
+    return account(connection).get_batch(name)
+
+
+@task(task_run_name="list batches", **RETRIED)
+def list_batches(filters: Json | None = None, connection: str = HERE) -> Json:
+    """One page: `docs`, `total`, and `offset` for the following call; it is None on the last page."""
+    page = _as_json(account(connection).list_batches(**(filters or {})), "offset")
+    return page | {"offset": int(page["offset"]) if page["offset"] is not None else None}
+
+
+@task(task_run_name="list all batches", **RETRIED)
+def list_all_batches(filters: Json | None = None, connection: str = HERE) -> list[Json]:
+    """Every batch that the filters leave, to the end."""
+    return list(account(connection).all_batches(**(filters or {})))
+
+
+@task(task_run_name="cancel what waits in batch {name}", **RETRIED)
+def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
+    """Cancel every task of a batch that nobody has begun, so that it is not billed; those at work are finished.
+
+    For campaigns that are given up: Scale deletes no batch. Answers how many were cancelled, and how many were not.
+    """
+    scale = account(connection)
+    log().info("cancel what waits in batch %s", name)
+    ids = [str(found["task_id"]) for found in scale.all_tasks(batch=name, status="pending")]
+
+    def cancel(task_id: str) -> bool:
+        try:
+            scale.cancel_task(task_id)
+        except InvalidRequest:  # begun, or completed in between
+            return False
+        return True
+
+    cancelled = sum(for_each(cancel, ids, 8))
+    return {"cancelled": cancelled, "left": len(ids) - cancelled}
+
+
+@task(task_run_name="set metadata of batch {name}", **RETRIED)
+def set_batch_metadata(name: str, metadata: Json, connection: str = HERE) -> Json:
+    return account(connection).set_batch_metadata(name, metadata)
+
+
+# Projects
+
+
+@task(task_run_name="create project {name}", **RETRIED)
+def create_project(
+    name: str, type: str, params: Json | None = None, more: Json | None = None, connection: str = HERE
+) -> Json:
+    """Make a project, or answer the one of that name when it is of the same type, as after a lost answer.
+
+    more: rapid, studio, dataset. Raises Duplicate for a project of another type.
+    """
+    scale = account(connection)
+    log().info("create project %s", name)
+    try:
+        return scale.create_project(name, type, params, **(more or {}))
+    except Duplicate as duplicate:
+        found = scale.get_project(name)
+        if found.get("type") != type:
+            raise duplicate from None
+        return found
+
+
+@task(task_run_name="read project {name}", **RETRIED)
+def get_project(name: str, connection: str = HERE) -> Json:
+    return account(connection).get_project(name)
+
+
+@task(task_run_name="list projects", **RETRIED)
+def list_projects(archived: bool | None = None, connection: str = HERE) -> list[Json]:
+    return account(connection).projects(archived=archived)
+
+
+@task(task_run_name="update project {name}", **ANEW)
+def update_project(name: str, params: Json, patch: bool = True, connection: str = HERE) -> Json:
+    """A new version of its parameters. Without `patch` all that are not named here are dropped.
+
+    Not tried again by itself: each time makes one more version.
+    """
+    log().info("update project %s", name)
+    return account(connection).update_project(name, patch=patch, **params)
+
+
+# Files
+
+
+@task(task_run_name="upload {path}", **RETRIED)
+def upload_file(
+    path: str, media_type: str, reference_id: str, fields: Json | None = None, connection: str = HERE
+) -> Json:
+    """Put a file of this machine into Scale's own store; answers `id` and `attachment_url`. A reference that is taken
+    raises Duplicate."""
+    file = Path(path)
+    given: dict[str, Any] = {"reference_id": reference_id, **(fields or {})}
+    return account(connection).upload_file(file.read_bytes(), file.name, media_type=media_type, **given)
+
+
+@task(task_run_name="import a file", **RETRIED)
+def import_file(url: str, fields: Json | None = None, connection: str = HERE) -> Json:
+    """Let Scale copy a file from an address. Task runs show their parameters: give no signed one."""
+    return account(connection).import_file(Secret(url), **(fields or {}))
+
+
+def _as_json(page: Page, following: str) -> Json:
+    return {"docs": page.docs, "total": page.total, following: page.next}

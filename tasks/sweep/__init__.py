@@ -1,0 +1,1 @@
+"""Tasks of a sweep over all open campaigns."""

@@ -1,0 +1,241 @@
+"""A COCO file of predictions: an annotation becomes one object as pycocotools reads it, or is listed with a reason."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from labelwright.domain import (
+    Box,
+    Geometry,
+    Image,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Mask,
+    Polygon,
+    Size,
+    WholeImage,
+)
+from labelwright.ledger import Ledger, ManifestEntry
+from labelwright.platforms.cvat.masks import decoded, encoded
+from labelwright.platforms.remo.adapter import Remo
+from labelwright.tasks.campaign import predictions
+from labelwright.tasks.campaign.predictions import PredictionsUnusable, read_predictions
+
+SIZES = {"a.jpg": Size(40, 30), "b.jpg": Size(40, 30)}
+ANY = LabelSchema((Label("boat", Geometry.ANY),))
+TWO_RINGS = [[2, 2, 10, 2, 10, 8, 2, 8], [20.5, 10, 30, 10, 30, 20.25, 20.5, 20]]
+BOWTIE = [[2, 2, 12, 12, 12, 2, 2, 12]]
+
+
+def pixels(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    bits = np.zeros((30, 40), dtype=np.uint8, order="F")
+    for left, top, right, bottom in boxes:
+        bits[top:bottom, left:right] = 1
+    return bits
+
+
+def compressed(bits: np.ndarray) -> dict[str, Any]:
+    told = coco_mask.encode(np.asfortranarray(bits))
+    return {"size": list(told["size"]), "counts": told["counts"].decode()}
+
+
+def uncompressed(bits: np.ndarray) -> dict[str, Any]:
+    flat = bits.flatten(order="F")
+    borders = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0))
+    return {"size": [30, 40], "counts": np.diff(np.r_[0, borders, flat.size]).tolist()}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(*annotations: dict[str, Any], images: list[dict[str, Any]] | None = None):
+        path = tmp_path / "predictions.json"
+        said = [{"image_id": 1, "category_id": 7, **one} for one in annotations]
+        told = images or [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}]
+        categories = [{"id": 7, "name": "boat"}, {"id": 8, "name": "whale"}]
+        path.write_text(json.dumps({"images": told, "annotations": said, "categories": categories}))
+        return path
+
+    return write
+
+
+def bits_of(mask: Mask) -> np.ndarray:
+    bits = np.zeros((30, 40), dtype=np.uint8)
+    for y, start, end in mask.runs:
+        bits[y, start:end] = 1
+    return bits
+
+
+HOLE = pixels((5, 5, 25, 25)) - pixels((10, 10, 15, 15))
+MASKS = {
+    "two rings": {"segmentation": TWO_RINGS},
+    "a ring that crosses itself": {"segmentation": BOWTIE},
+    "compressed": {"segmentation": compressed(HOLE)},
+    "uncompressed": {"segmentation": uncompressed(HOLE)},
+    "a crowd": {"segmentation": uncompressed(pixels((1, 1, 4, 4), (30, 20, 39, 30))), "iscrowd": 1},
+    "a bbox too": {"segmentation": compressed(HOLE), "bbox": [5, 5, 20, 20]},
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_an_object_is_one_object_with_the_pixels_of_pycocotools(write, kind):
+    path = write({"id": 3, "score": 0.5, **MASKS[kind]})
+    found = read_predictions(path, ANY, SIZES)
+    assert (found.left_out, found.changed) == ([], [])
+    (one,) = found.by_image["a.jpg"]
+    assert (one.label, one.confidence) == ("boat", 0.5)
+    assert isinstance(one.shape, Mask)
+    judge = COCO(str(path))
+    assert (bits_of(one.shape) == judge.annToMask(judge.anns[3])).all()
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_cvat_is_told_the_same_pixels(write, kind):
+    path = write({"id": 3, **MASKS[kind]})
+    (one,) = read_predictions(path, ANY, SIZES).by_image["a.jpg"]
+    bits, left, top = decoded(encoded(one.shape))
+    whole = np.zeros((30, 40), dtype=np.uint8)
+    whole[top : top + bits.shape[0], left : left + bits.shape[1]] = bits
+    judge = COCO(str(path))
+    assert (whole == judge.annToMask(judge.anns[3])).all()
+
+
+class Taking:
+    """A platform that takes predictions."""
+
+    def __init__(self) -> None:
+        self.put: list[LabeledImage] = []
+
+    def put_predictions(self, campaign: str, images: list[LabeledImage]) -> None:
+        assert campaign == "c1"
+        self.put += images
+
+
+def test_a_campaign_gets_what_can_be_put_and_the_rest_is_counted_by_reason(write, tmp_path, monkeypatch, caplog):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger.campaigns.add("river", {})
+    mark = ledger.manifests.begin("river")
+    for name, size in SIZES.items():
+        image = Image(name, size, 5, "a" * 64, "a" * 32, "JPEG")
+        ledger.manifests.add("river", mark, [ManifestEntry(image, name, remote_id=f"id-{name}")])
+    ledger.manifests.complete("river", mark)
+    platform = Taking()
+    bench = SimpleNamespace(
+        ledger=ledger,
+        remote_id="c1",
+        spec=SimpleNamespace(schema_of_labels=lambda: ANY),
+        platform_that=lambda protocol: platform,
+    )
+    monkeypatch.setattr(predictions, "Workbench", lambda title: bench)
+    whale = {"category_id": 8, "bbox": [1, 2, 3, 4]}
+    path = write({"segmentation": TWO_RINGS}, {"bbox": [1, 2, 3, 4]}, whale, whale)
+    with caplog.at_level("WARNING"):
+        assert predictions.put_predictions.fn("river", str(path)) == 1
+    (image,) = platform.put
+    assert [type(one.shape) for one in image.annotations] == [Mask, Box], "an object of two rings is one object"
+    assert "2 predictions for river were left out: the campaign has no label 'whale'" in caplog.text
+    ledger.close()
+
+
+def test_one_ring_is_a_polygon_and_an_annotation_without_a_segmentation_its_box(write):
+    ring = [2, 2, 10.5, 2, 10.5, 8]
+    path = write({"segmentation": [ring]}, {"bbox": [1, 2, 3, 4]}, {"bbox": [1, 2, 3, 4], "segmentation": []})
+    found = read_predictions(path, ANY, SIZES)
+    assert [one.shape for one in found.by_image["a.jpg"]] == [
+        Polygon(((2, 2), (10.5, 2), (10.5, 8))),
+        Box(1, 2, 4, 6),
+        Box(1, 2, 4, 6),
+    ]
+    assert (found.left_out, found.changed) == ([], [])
+
+
+LEFT_OUT = {
+    "has no label 'whale'": {"category_id": 8, "bbox": [1, 2, 3, 4]},
+    "its category is not in the file": {"category_id": 9, "bbox": [1, 2, 3, 4]},
+    "its image is not in the file": {"image_id": 5, "bbox": [1, 2, 3, 4]},
+    "neither a segmentation nor a bbox": {},
+    "outside the image": {"bbox": [100, 100, 5, 5]},
+    "box is empty": {"bbox": [1, 2, 0, 4]},
+    "is not four numbers": {"bbox": [1, 2, "x", 4]},
+    "bbox is not four": {"bbox": [1, 2, 3]},
+    "a ring of 4 numbers": {"segmentation": [[1, 1, 2, 2]], "bbox": [1, 1, 1, 1]},
+    "no number": {"segmentation": [[1, 1, 2, 2, None, 3]]},
+    "covers no pixel": {"segmentation": [[100, 100, 120, 100, 120, 120]]},
+    "are of [10, 20] pixels": {"segmentation": {"size": [10, 20], "counts": [200]}},
+    "do not make up the image": {"segmentation": {"size": [30, 40], "counts": [5, 5]}},
+    "run lengths cannot be read": {"segmentation": {"size": [30, 40], "counts": None}},
+    "neither rings nor run lengths": {"segmentation": "polygon"},
+    "score is 1.5": {"bbox": [1, 2, 3, 4], "score": 1.5},
+}
+
+
+@pytest.mark.parametrize("words", LEFT_OUT)
+def test_what_cannot_be_put_is_listed_with_its_reason_and_the_rest_is_put(write, words):
+    found = read_predictions(write(LEFT_OUT[words], {"bbox": [1, 2, 3, 4]}), ANY, SIZES)
+    ((name, reason),) = found.left_out
+    assert name.startswith("annotation ")
+    assert words in reason
+    assert [one.shape for one in found.by_image["a.jpg"]] == [Box(1, 2, 4, 6)]
+
+
+def test_images_that_are_not_the_campaigns_or_have_another_size_are_listed(write):
+    images = [
+        {"id": 1, "file_name": "other.jpg", "width": 40, "height": 30},
+        {"id": 2, "file_name": "a.jpg", "width": 640, "height": 640},
+        {"id": 3, "file_name": "b.jpg"},
+    ]
+    said = [{"image_id": number, "bbox": [1, 2, 3, 4]} for number in (1, 2, 3)]
+    found = read_predictions(write(*said, images=images), ANY, SIZES)
+    assert [reason for _, reason in found.left_out] == [
+        "its image is not in the campaign",
+        "the file says 640 x 640 pixels, the image has 40 x 30",
+    ]
+    assert list(found.by_image) == ["b.jpg"]
+
+
+def test_what_reaches_beyond_the_image_is_cut_and_said_so(write):
+    slightly, far = {"bbox": [-0.5, 2, 3, 4]}, {"bbox": [35, 25, 50, 50]}
+    found = read_predictions(write(slightly, far), ANY, SIZES)
+    assert [one.shape for one in found.by_image["a.jpg"]] == [Box(0, 2, 2.5, 6), Box(35, 25, 40, 30)]
+    assert [reason for _, reason in found.changed] == ["it reached beyond its image and was cut to it"]
+
+
+def test_the_campaigns_way_of_drawing_holds_and_every_change_is_listed(write):
+    path = write({"segmentation": TWO_RINGS, "bbox": [2, 2, 28, 18.25]}, {"bbox": [1, 2, 3, 4]}, {})
+    boxes = read_predictions(path, LabelSchema((Label("boat", Geometry.BOX),)), SIZES)
+    assert [one.shape for one in boxes.by_image["a.jpg"]] == [Box(2, 2, 30, 20.25), Box(1, 2, 4, 6)]
+    assert [reason for _, reason in boxes.changed] == ["its box alone was put: the campaign draws 'boat' as boxes"]
+    polygons = read_predictions(path, LabelSchema((Label("boat", Geometry.POLYGON),)), SIZES)
+    assert [type(one.shape) for one in polygons.by_image["a.jpg"]] == [Mask]
+    assert "it has a box only" in polygons.left_out[0][1]
+    whole = read_predictions(path, LabelSchema((Label("boat", Geometry.IMAGE),)), SIZES)
+    assert [one.shape for one in whole.by_image["a.jpg"]] == [WholeImage()]
+    assert len(whole.left_out) == 2
+
+
+def test_a_shape_that_the_platform_cannot_show_is_left_out_and_not_changed(write):
+    remo = Remo.__new__(Remo)
+    found = read_predictions(write({"segmentation": TWO_RINGS}, {"segmentation": [TWO_RINGS[0]]}), ANY, SIZES, remo)
+    assert [reason for _, reason in found.left_out] == [
+        "an object of several parts or with holes is no shape of Remo's"
+    ]
+    assert [type(one.shape) for one in found.by_image["a.jpg"]] == [Polygon]
+
+
+@pytest.mark.parametrize(
+    "text", ["no JSON", "[]", '{"images": []}', '{"images": [1], "annotations": [], "categories": []}']
+)
+def test_a_file_that_is_no_coco_is_refused_in_a_sentence(tmp_path, text):
+    path = tmp_path / "predictions.json"
+    path.write_text(text)
+    with pytest.raises(PredictionsUnusable, match=r"predictions\.json"):
+        read_predictions(path, ANY, SIZES)
+    with pytest.raises(PredictionsUnusable, match="no such file"):
+        read_predictions(tmp_path / "nowhere.json", ANY, SIZES)
