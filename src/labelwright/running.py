@@ -64,14 +64,14 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
     keep_loopback_direct()
-    from labelwright.flows.backup_project import backup_project
-    from labelwright.flows.campaign_export import export_campaign
-    from labelwright.flows.campaign_finish import finish_campaign
-    from labelwright.flows.campaign_launch import launch_campaign
-    from labelwright.flows.campaign_run import run_campaign
-    from labelwright.flows.campaign_sweep import sweep_campaigns
-    from labelwright.flows.failed_images import settle_failed_images
-    from labelwright.flows.restore_project import restore_project
+    from .flows.export_campaign import export_campaign
+    from .flows.finish_campaign import finish_campaign
+    from .flows.launch_campaign import launch_campaign
+    from .flows.platforms.geti_backup import backup_project
+    from .flows.platforms.geti_restore import restore_project
+    from .flows.run_campaign import run_campaign
+    from .flows.settle_failed_images import settle_failed_images
+    from .flows.sweep_campaigns import sweep_campaigns
 
     _refuse_silent_prefect()
     with contextlib.ExitStack() as stack:

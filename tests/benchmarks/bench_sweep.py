@@ -112,7 +112,7 @@ def main() -> None:
 
 def measure(count: int, sweeps: int, home: Path) -> None:
     from labelwright.domain import State
-    from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.flows.sweep_campaigns import sweep_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.running import send_what_prefect_holds_back
     from labelwright.settings import settings

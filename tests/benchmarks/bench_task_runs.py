@@ -41,8 +41,8 @@ def count_task_runs(title: str, count: int, home: Path) -> int:
         },
         "bench",
     )
-    from labelwright.flows.campaign_launch import launch_campaign
-    from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.flows.launch_campaign import launch_campaign
+    from labelwright.flows.sweep_campaigns import sweep_campaigns
 
     with get_client(sync_client=True) as client:
         before = client._client.post("/task_runs/count", json={}).json()

@@ -19,7 +19,7 @@ from typing import Any
 # The fork server imports what is slow once; every worker starts with it in a tenth of a second.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["labelwright.flows.campaign_run", "labelwright.flows.campaign_sweep", "azure.storage.blob"]
+    ["labelwright.flows.run_campaign", "labelwright.flows.sweep_campaigns", "azure.storage.blob"]
 )
 
 
@@ -77,10 +77,10 @@ def worker(
     renames, commits = Counter("rename", moment, kill_myself), Counter("commit", moment, kill_myself)
     _watch_renames(renames)
     _watch_commits(commits)
-    from labelwright.flows.campaign_export import export_campaign
-    from labelwright.flows.campaign_finish import finish_campaign
-    from labelwright.flows.campaign_launch import launch_campaign
-    from labelwright.flows.campaign_sweep import sweep_campaigns
+    from labelwright.flows.export_campaign import export_campaign
+    from labelwright.flows.finish_campaign import finish_campaign
+    from labelwright.flows.launch_campaign import launch_campaign
+    from labelwright.flows.sweep_campaigns import sweep_campaigns
     from labelwright.running import without_heartbeats
     from labelwright.spec import CampaignSpec
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from labelwright.datasets.readers.coco import CocoRefused
-from labelwright.flows.coco_project_detection import coco_project_detection
-from labelwright.flows.coco_project_pipeline import coco_project_pipeline
-from labelwright.flows.coco_project_segmentation import coco_project_segmentation
+from labelwright.flows.platforms.geti_coco_detection import coco_project_detection
+from labelwright.flows.platforms.geti_coco_pipeline import coco_project_pipeline
+from labelwright.flows.platforms.geti_coco_segmentation import coco_project_segmentation
 from labelwright.platforms.geti.models import Unit
 from labelwright.settings import forget_settings
 from labelwright.tasks.platforms.geti import client_at

@@ -9,7 +9,7 @@ from azure.storage.blob import ContainerClient
 
 from labelwright.campaign_yaml import SpecError
 from labelwright.domain import State
-from labelwright.flows.campaign_drop import launch_from_drop
+from labelwright.flows.launch_from_drop import launch_from_drop
 from labelwright.settings import forget_settings
 from labelwright.tasks.context import the_ledger
 from tests.ingest.conftest import picture

@@ -11,11 +11,11 @@ import pytest
 
 from labelwright.datasets import GateRefused
 from labelwright.domain import Annotation, Box, ImageState, State
-from labelwright.flows.campaign_export import export_campaign
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_sweep import sweep_campaigns
-from labelwright.flows.failed_images import settle_failed_images
+from labelwright.flows.export_campaign import export_campaign
+from labelwright.flows.finish_campaign import finish_campaign
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.settle_failed_images import settle_failed_images
+from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.interventions import failed_images, take_up
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from labelwright.domain import Annotation, Box, State
-from labelwright.flows.campaign_export import export_campaign
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_sweep import sweep_campaigns
+from labelwright.flows.export_campaign import export_campaign
+from labelwright.flows.finish_campaign import finish_campaign
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings

@@ -12,9 +12,9 @@ import pytest
 from pycocotools.coco import COCO
 
 from labelwright import printing_campaigns
-from labelwright.flows.campaign_export import export_campaign
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
+from labelwright.flows.export_campaign import export_campaign
+from labelwright.flows.finish_campaign import finish_campaign
+from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.settings import forget_settings
 from labelwright.tasks.context import Workbench, the_ledger
 from tests.platforms.cvat.harness import as_labeler

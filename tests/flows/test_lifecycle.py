@@ -24,11 +24,11 @@ from pycocotools.coco import COCO
 from labelwright.cli import main
 from labelwright.datasets import GateRefused, read_labels_csv
 from labelwright.domain import State
-from labelwright.flows.campaign_export import export_campaign
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_run import run_campaign
-from labelwright.flows.campaign_sweep import sweep_campaigns
+from labelwright.flows.export_campaign import export_campaign
+from labelwright.flows.finish_campaign import finish_campaign
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.run_campaign import run_campaign
+from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.labelers import LabelerKeys
 from labelwright.ledger import AlreadyThere, Ledger
 from labelwright.platforms import PlatformRefused

@@ -16,8 +16,8 @@ from sqlalchemy import event, update
 from sqlalchemy.exc import OperationalError
 
 from labelwright.domain import Annotation, Box, State
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_sweep import sweep_campaigns
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.ledger import tables as t
 from labelwright.local import Server, free_port, start_prefect
 from labelwright.platforms.registry import PLATFORMS

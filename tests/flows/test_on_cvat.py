@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from labelwright.domain import Annotation, Box, State
-from labelwright.flows.campaign_export import export_campaign
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_predictions import predict_campaign
-from labelwright.flows.campaign_run import run_campaign
-from labelwright.flows.campaign_sweep import sweep_campaigns
-from labelwright.flows.cvat_folders import cvat_tasks_from_folders
-from labelwright.flows.cvat_review import cvat_review_campaign
+from labelwright.flows.export_campaign import export_campaign
+from labelwright.flows.finish_campaign import finish_campaign
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.platforms.cvat_folders import cvat_tasks_from_folders
+from labelwright.flows.platforms.cvat_review import cvat_review_campaign
+from labelwright.flows.predict_campaign import predict_campaign
+from labelwright.flows.run_campaign import run_campaign
+from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.receiver.answers import Refused
 from labelwright.receiver.webhooks import opener, take_webhook

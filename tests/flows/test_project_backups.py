@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Annotation, Box, LabeledImage, Polygon, Size
-from labelwright.flows.backup_project import backup_project
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_run import run_campaign
-from labelwright.flows.restore_project import restore_project
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.platforms.geti_backup import backup_project
+from labelwright.flows.platforms.geti_restore import restore_project
+from labelwright.flows.run_campaign import run_campaign
 from labelwright.ledger import open_ledger
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.platforms.geti import (

@@ -11,11 +11,11 @@ import pytest
 from labelwright import printing
 from labelwright.billing import TooManyTasks
 from labelwright.domain import State
-from labelwright.flows.campaign_export import export_campaign
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_run import run_campaign
-from labelwright.flows.campaign_sweep import sweep_campaigns
-from labelwright.flows.failed_images import settle_failed_images
+from labelwright.flows.export_campaign import export_campaign
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.run_campaign import run_campaign
+from labelwright.flows.settle_failed_images import settle_failed_images
+from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.plan import make_plan
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings

@@ -21,11 +21,12 @@ from prefect.states import Crashed, Running
 from sqlalchemy import update
 
 from labelwright.domain import Annotation, Box, State
-from labelwright.flows import campaign_export, campaign_predictions
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
-from labelwright.flows.campaign_predictions import predict_campaign
-from labelwright.flows.campaign_sweep import sweep_campaigns
+from labelwright.flows import export_campaign as campaign_export
+from labelwright.flows import predict_campaign as campaign_predictions
+from labelwright.flows.finish_campaign import finish_campaign
+from labelwright.flows.launch_campaign import launch_campaign
+from labelwright.flows.predict_campaign import predict_campaign
+from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.ledger import DROPS, CampaignBusy, campaign_lease, drop_key
 from labelwright.ledger import tables as t
 from labelwright.ledger.leases import Leases

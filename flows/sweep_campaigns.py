@@ -6,8 +6,6 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from labelwright.domain import Work
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.tasks.campaign.drops import lost_drops, start_drop
 from labelwright.tasks.context import states_of, the_spec
 from labelwright.tasks.events import send_events
@@ -16,6 +14,9 @@ from labelwright.tasks.sweep.dead_runs import free_dead_runs
 from labelwright.tasks.sweep.overview import note_failure, publish_overview, refuse_denied, tell_standstills
 from labelwright.tasks.sweep.progress import look_at_all
 from labelwright.tasks.sweep.restarts import Due, due_work, note_begun, start_run
+
+from .finish_campaign import finish_campaign
+from .launch_campaign import launch_campaign
 
 LOOKERS: Any = ThreadPoolTaskRunner(max_workers=64)
 

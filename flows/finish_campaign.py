@@ -2,12 +2,13 @@
 
 from prefect import flow
 
-from labelwright.flows.campaign_export import export_campaign
 from labelwright.tasks.campaign.labels import check_labels, read_all_labels
 from labelwright.tasks.campaign.lifecycle import close_campaign, refuse_unlabeled
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
 from labelwright.tasks.leases import at_work, at_work_on, finishing_lease
 from labelwright.tasks.sweep.progress import read_progress
+
+from .export_campaign import export_campaign
 
 
 @flow(name="finish-campaign", flow_run_name="finish {title}")

@@ -2,9 +2,10 @@
 
 from prefect import flow
 
-from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.tasks.campaign.drops import drop_lease, launched_before, note_launched, read_dropped_campaign, settling
 from labelwright.tasks.leases import at_work
+
+from .launch_campaign import launch_campaign
 
 
 @flow(name="launch-from-drop", flow_run_name="launch from {blob}")

@@ -5,13 +5,14 @@ from typing import Any
 from prefect import flow
 
 from labelwright.domain import State
-from labelwright.flows.campaign_export import export_campaign
-from labelwright.flows.campaign_finish import finish_campaign
-from labelwright.flows.campaign_launch import launch_campaign
 from labelwright.spec import CampaignSpec
 from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import at_work, waiting_lease
 from labelwright.tasks.sweep.overview import wait_for_labels
+
+from .export_campaign import export_campaign
+from .finish_campaign import finish_campaign
+from .launch_campaign import launch_campaign
 
 
 @flow(name="run-campaign", flow_run_name="run {campaign.title}")

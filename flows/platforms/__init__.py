@@ -1,0 +1,1 @@
+"""Flows that only one platform has."""
