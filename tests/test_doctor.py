@@ -16,7 +16,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelwright import doctor
-from labelwright.cli import app
+from labelwright.cli.main import app
 from labelwright.doctor import examine
 from labelwright.findings import Finding, Level
 from labelwright.ledger import Ledger

@@ -21,8 +21,8 @@ from urllib.parse import unquote, unquote_plus
 
 import pytest
 
+from labelwright.cli.exit_codes import tell
 from labelwright.domain import Image, Size, State
-from labelwright.failures import tell
 from labelwright.ledger import Ledger
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import CampaignOrder, Secret

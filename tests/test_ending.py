@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from labelwright import failures, processes, streams
+from labelwright import processes, streams
+from labelwright.cli import exit_codes as failures
 from labelwright.local import NotStarted, _start
 
 PRINTING = [
@@ -270,8 +271,8 @@ main()
 @pytest.mark.parametrize(
     ("module", "number"),
     [
-        *((name, signal.SIGINT) for name in ("labelwright.cli", "typer", "pydantic", "sqlalchemy")),
-        ("labelwright.cli", signal.SIGTERM),
+        *((name, signal.SIGINT) for name in ("labelwright.cli.main", "typer", "pydantic", "sqlalchemy")),
+        ("labelwright.cli.main", signal.SIGTERM),
         ("labelwright.ledger", signal.SIGTERM),
         ("pydantic", signal.SIGHUP),
     ],

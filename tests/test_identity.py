@@ -13,14 +13,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.cli.running import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor_accounts import connections
-from labelwright.failures import CannotRun
 from labelwright.identity import FILE, NotProven, check_address, code_of, make_key
 from labelwright.local import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret
-from labelwright.running import needs_embedded_service
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings, settings

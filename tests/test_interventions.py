@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelwright import interventions, printing_campaigns, printing_images
+from labelwright import interventions
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.cli.output import campaigns as printing_campaigns
+from labelwright.cli.output import images as printing_images
 from labelwright.domain import State, Work
-from labelwright.failures import CannotRun
 from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_lease, open_ledger
 from labelwright.ledger.leases import Leases
 from labelwright.platforms.protocol import CampaignOrder, RemoteState

@@ -68,8 +68,8 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(key
 def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from labelwright import running
-    from labelwright.failures import CannotRun
+    from labelwright.cli import running
+    from labelwright.cli.exit_codes import CannotRun
     from labelwright.tasks import context as workbench
 
     rotated = []

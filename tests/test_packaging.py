@@ -41,7 +41,7 @@ def test_the_lock_holds_every_dependency_and_names_no_index():
     assert "://" not in lock
 
 
-@pytest.mark.parametrize("module", ["labelwright", "labelwright.cli", "labelwright.spec", "labelwright.domain"])
+@pytest.mark.parametrize("module", ["labelwright", "labelwright.cli.main", "labelwright.spec", "labelwright.domain"])
 def test_the_core_starts_without_what_is_heavy(module):
     heavy = ["prefect", "azure", "azureml", "pandas", "pycocotools", "fastapi", "sqlalchemy", "PIL", "numpy"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
@@ -52,7 +52,7 @@ def test_the_core_starts_without_what_is_heavy(module):
 def test_help_reads_and_imports_nothing_heavy():
     code = (
         "import sys; sys.argv = ['labelwright', '--help']\n"
-        "from labelwright.cli import main\n"
+        "from labelwright.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = ('prefect', 'azure', 'pandas', 'sqlalchemy', 'fastapi', 'PIL')\n"

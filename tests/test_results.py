@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from labelwright.failures import CannotRun
+from labelwright.cli.exit_codes import CannotRun
 from labelwright.results import keep_results_in_blob
 from labelwright.settings import ResultsSettings, SettingsError
 

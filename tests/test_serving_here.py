@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from labelwright.failures import CannotRun, exit_code
+from labelwright.cli.exit_codes import CannotRun, exit_code
+from labelwright.cli.running import serve_here
 from labelwright.local import NotStarted
-from labelwright.running import serve_here
 from labelwright.service import run
 from labelwright.settings import forget_settings
 

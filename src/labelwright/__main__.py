@@ -18,7 +18,7 @@ def main() -> None:
         from labelwright import streams
 
         streams.protect()
-        from labelwright.cli import main as run
+        from .cli.main import main as run
 
         run()
         code = 0
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _tell(error: BaseException) -> int:
-    from labelwright.failures import tell
+    from .cli.exit_codes import tell
 
     return tell(error)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from labelwright import __version__
-from labelwright.failures import CannotRun
 from labelwright.local import NotStarted, use_prefect_of_up
 from labelwright.settings import settings
+
+from .cli.exit_codes import CannotRun
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -15,7 +15,8 @@ def prefect(given: Settings) -> Iterator[Finding]:
     from labelwright.deploying import POOL, client_at_hand, prefect_file
     from labelwright.deploying import _deployments_in as deployments_in
     from labelwright.deploying import _full_name as full_name
-    from labelwright.failures import CannotRun
+
+    from .cli.exit_codes import CannotRun
 
     try:
         client = client_at_hand()

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
-from labelwright.failures import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
 from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns, ResendsImages
 from labelwright.settings import settings
 from labelwright.spec import CampaignSpec, stored_spec
 
+from .cli.exit_codes import CannotRun
 from .datasets.names import file_stem
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from labelwright.domain import ImageState, State
 from labelwright.domain.spreadsheets import undefuse
-from labelwright.failures import CannotRun
 from labelwright.ledger import Ledger
 from labelwright.settings import Settings
 
+from .cli.exit_codes import CannotRun
 from .datasets.names import file_stem
 
 SHORTEST = 6

@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from labelwright.deploying import client_at_hand, packaged, write_new
-from labelwright.failures import CannotRun
 from labelwright.local import NotStarted
+
+from .cli.exit_codes import CannotRun
 
 _PLACE = "BLOCK"
 

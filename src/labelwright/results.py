@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from labelwright.deadlines import OutOfTime, run_within
-from labelwright.failures import CannotRun
 from labelwright.settings import ResultsSettings, SettingsError
+
+from .cli.exit_codes import CannotRun
 
 _LONGEST = 120.0
 """Seconds: the client waits for the next byte only."""

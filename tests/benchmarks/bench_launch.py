@@ -93,8 +93,8 @@ def sizes(home: Path) -> dict[str, float]:
 
 
 def bench(counts: list[int], home: Path, service: int) -> None:
+    from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.flows.launch_campaign import launch_campaign
-    from labelwright.running import send_what_prefect_holds_back
     from labelwright.spec import validate_spec
 
     calls = watch_prefect_calls()

@@ -175,8 +175,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="*", default=[10_000, 30_000, 100_000])
     parser.add_argument("--rate", type=float, default=20, help="requests a second and connection")
     arguments = parser.parse_args()
+    from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.local import start_prefect
-    from labelwright.running import send_what_prefect_holds_back
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -111,10 +111,10 @@ def main() -> None:
 
 
 def measure(count: int, sweeps: int, home: Path) -> None:
+    from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.domain import State
     from labelwright.flows.sweep_campaigns import sweep_campaigns
     from labelwright.ledger import open_ledger
-    from labelwright.running import send_what_prefect_holds_back
     from labelwright.settings import settings
 
     found = settings().connection("campaign_api")

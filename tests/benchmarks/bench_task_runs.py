@@ -75,7 +75,7 @@ def main() -> None:
             calls.clear()
             runs.append(count_task_runs(f"bench-{size}", size, home))
             asked.append(len(calls))
-        from labelwright.running import send_what_prefect_holds_back
+        from labelwright.cli.running import send_what_prefect_holds_back
 
         send_what_prefect_holds_back()
     an_image = (runs[1] - runs[0]) / (SIZES[1] - SIZES[0])

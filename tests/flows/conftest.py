@@ -17,8 +17,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from labelwright.cli.running import send_what_prefect_holds_back
 from labelwright.local import Server, free_port, start_prefect, start_service
-from labelwright.running import send_what_prefect_holds_back
 from labelwright.settings import forget_settings
 from labelwright.spec import CampaignSpec, validate_spec
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from labelwright import printing_campaigns
+from labelwright.cli.output import campaigns as printing_campaigns
 from labelwright.flows.export_campaign import export_campaign
 from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign

@@ -21,7 +21,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.settings import PREFECT_RESULTS_PERSIST_BY_DEFAULT, temporary_settings
 from pycocotools.coco import COCO
 
-from labelwright.cli import main
+from labelwright.cli.main import main
+from labelwright.cli.running import send_what_prefect_holds_back
 from labelwright.datasets import GateRefused, read_labels_csv
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
@@ -32,7 +33,6 @@ from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.labelers import LabelerKeys
 from labelwright.ledger import AlreadyThere, Ledger
 from labelwright.platforms import PlatformRefused
-from labelwright.running import send_what_prefect_holds_back
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaign.checking import CampaignChanged, FilesLeftOut
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet

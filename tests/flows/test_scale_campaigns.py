@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from labelwright import printing
 from labelwright.billing import TooManyTasks
+from labelwright.cli.output import console as printing
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
 from labelwright.flows.launch_campaign import launch_campaign

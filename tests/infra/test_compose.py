@@ -18,7 +18,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from labelwright.cli import app
+from labelwright.cli.main import app
 from labelwright.deploying import POOL
 from labelwright.settings import Settings, forget_settings, settings
 

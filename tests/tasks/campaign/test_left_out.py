@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from labelwright import printing_campaigns, printing_datasets
+from labelwright.cli.output import campaigns as printing_campaigns
+from labelwright.cli.output import datasets as printing_datasets
 from labelwright.domain import ExcludedImage, ImageState, LabeledImage, ShapeNotice, Size, State
 from labelwright.ledger import Ledger
 from labelwright.platforms.protocol import CampaignOrder, LabelsPage, RemoteState

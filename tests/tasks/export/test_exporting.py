@@ -12,13 +12,13 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from labelwright.campaigns.image_source import stamp_of
+from labelwright.cli.output.datasets import show_lineage
+from labelwright.cli.running import verify_registered
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ledger import ManifestEntry
 from labelwright.lineage import known_datasets, lineage, the_dataset
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
-from labelwright.printing_datasets import show_lineage
-from labelwright.running import verify_registered
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.spec import validate_spec
 from labelwright.stores.azure_ml import sdk_process as azure_ml_calls

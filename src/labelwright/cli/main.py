@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from labelwright import __version__
-from labelwright.cli_datasets import datasets
-from labelwright.cli_options import AsJson, File, Strict, Title
-from labelwright.failures import INTERRUPTED
 from labelwright.proxies import keep_loopback_direct
+
+from .datasets import datasets
+from .exit_codes import INTERRUPTED
+from .options import AsJson, File, Strict, Title
 
 app = typer.Typer(
     name="labelwright",
@@ -35,11 +36,11 @@ def main() -> None:
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the last place where it can be told well
-        from labelwright.failures import tell
+        from .exit_codes import tell
 
         sys.exit(tell(error))
     if code == INTERRUPTED:  # Typer makes an exit code of Ctrl+C and of SIGTERM, without a word
-        from labelwright.failures import tell
+        from .exit_codes import tell
 
         sys.exit(tell(KeyboardInterrupt()))
     sys.exit(code if isinstance(code, int) else 0)
@@ -66,10 +67,12 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what would be uploaded, created and exported. Does nothing."""
-    from labelwright import printing, printing_campaigns
     from labelwright.plan import make_plan
     from labelwright.settings import settings
     from labelwright.spec import load_spec
+
+    from .output import campaigns as printing_campaigns
+    from .output import console as printing
 
     spec = load_spec(file)
     with printing.counting("checking images") as count:
@@ -94,9 +97,11 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Look once at every open campaign; finish and export what is completely labeled."""
-    from labelwright import printing_campaigns, printing_images
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
+
+    from .output import campaigns as printing_campaigns
+    from .output import images as printing_images
 
     states = _in_prefect(
         lambda flows: flows.sweep_campaigns(go_on="here" if finish else "no"), None, as_json, silent=True
@@ -126,7 +131,9 @@ def failed(
     as_json: AsJson = False,
 ) -> None:
     """List images that the platform could not have labeled, with the reasons; send them again, or leave them out."""
-    from labelwright import interventions, printing_images
+    from labelwright import interventions
+
+    from .output import images as printing_images
 
     if resend and leave_out:
         raise typer.BadParameter("failed images are sent again (--resend) or left out (--leave-out), not both")
@@ -161,8 +168,9 @@ def run(
 
     Starts the embedded labeling service and Prefect's server when none is configured. Run again, it goes on.
     """
-    from labelwright.running import run_here, spec_for_folder
     from labelwright.spec import load_spec
+
+    from .running import run_here, spec_for_folder
 
     if source.is_dir():
         spec = spec_for_folder(source, title, labels, labeler, geometry, instructions, output, strict)
@@ -178,7 +186,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Label real photographs from beginning to end on this machine, and show what came out."""
-    from labelwright.running import run_demo
+    from .running import run_demo
 
     run_demo(folder.resolve(), keep=keep, as_json=as_json)
 
@@ -189,9 +197,10 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """What the ledger knows: every campaign, or one with its effects, rejects and datasets."""
-    from labelwright import printing_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
+
+    from .output import campaigns as printing_campaigns
 
     ledger = open_ledger(settings().ledger_address())
     if title is None:
@@ -222,7 +231,9 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Give a campaign up. Nothing more is done with it."""
-    from labelwright import interventions, printing
+    from labelwright import interventions
+
+    from .output import console as printing
 
     printing.show_done(f"'{title}' is cancelled; {interventions.cancel(title, delete=delete)}", as_json)
 
@@ -230,7 +241,9 @@ def cancel(
 @app.command()
 def reopen(title: Title, as_json: AsJson = False) -> None:
     """Give a labeled campaign back to its labelers. It is finished and exported anew when they are done."""
-    from labelwright import interventions, printing
+    from labelwright import interventions
+
+    from .output import console as printing
 
     interventions.reopen(title)
     printing.show_done(f"'{title}' is with its labelers again", as_json)
@@ -243,7 +256,9 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Take a campaign out of the ledger. Platform and datasets are left as they are."""
-    from labelwright import interventions, printing
+    from labelwright import interventions
+
+    from .output import console as printing
 
     interventions.forget(title, force=force)
     printing.show_done(f"'{title}' is forgotten; its platform and its datasets are left as they are", as_json)
@@ -256,16 +271,17 @@ def labeler_key(
     as_json: AsJson = False,
 ) -> None:
     """Print the labeler's key, and the link to the labeling page that holds it. Hand it over on a safe way."""
-    from labelwright import printing_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
     from labelwright.spec import stored_spec
+
+    from .output import campaigns as printing_campaigns
 
     found = settings()
     record = open_ledger(found.ledger_address()).campaigns.get(title)
     spec = stored_spec(record.spec)
     if rotate:
-        from labelwright.running import rotate_labeler_key
+        from .running import rotate_labeler_key
 
         rotate_labeler_key(spec)
     printing_campaigns.show_labeler_key(found, spec, record.remote_id, as_json)
@@ -278,7 +294,7 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="[default: service in the home folder]")] = None,
 ) -> None:
     """Run the embedded labeling service."""
-    from labelwright.running import serve_here
+    from .running import serve_here
 
     serve_here(host, port, data_dir)
 
@@ -292,7 +308,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Save a project of Sonoma Creek or Geti into a folder. Run again, it does only what is missing."""
-    from labelwright import printing
+    from .output import console as printing
 
     place = str(folder.resolve())
     found = _in_prefect(lambda flows: flows.backup_project(project, place, connection, verify), None, as_json)
@@ -311,7 +327,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Make a new project of a backup, on any Sonoma Creek or Geti. Run again, it does only what is missing."""
-    from labelwright import printing
+    from .output import console as printing
 
     place = str(folder.resolve())
     found = _in_prefect(lambda flows: flows.restore_project(place, name, connection, auto_train, verify), None, as_json)
@@ -341,7 +357,7 @@ def receive(
     port: Annotated[int | None, typer.Option(help="0 takes a free one. [default: 8090]", min=0, max=65535)] = None,
 ) -> None:
     """Take platforms' webhooks and Azure Event Grid's notes about new blobs, and tell Prefect of them."""
-    from labelwright.running import receive_here
+    from .running import receive_here
 
     receive_here(host, port)
 
@@ -352,9 +368,11 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Look whether everything that campaigns need is there and allowed, and say what to do. Changes nothing."""
-    from labelwright import interruptions, printing
+    from labelwright import interruptions
     from labelwright.doctor import examine, is_well
     from labelwright.doctor_deadlines import anything_hangs
+
+    from .output import console as printing
 
     found = examine(deadline, None if as_json else printing.show_finding)
     printing.show_findings(found, as_json)
@@ -371,9 +389,10 @@ def prepare_ledger(
     as_json: AsJson = False,
 ) -> None:
     """Make the ledger's tables, or bring them to this version, as their owner: others then need no right to do so."""
-    from labelwright import printing
     from labelwright.ledger.roles import prepare
     from labelwright.settings import settings
+
+    from .output import console as printing
 
     granted = prepare(settings().ledger_address(), worker, receiver)
     printing.show_done("; ".join(["the ledger's tables are there", *granted]), as_json)
@@ -382,8 +401,9 @@ def prepare_ledger(
 @app.command()
 def blocks(as_json: AsJson = False) -> None:
     """Register the blocks that hold credentials, one a platform and store, with the configured Prefect server."""
-    from labelwright import printing
     from labelwright.blocks import register_blocks
+
+    from .output import console as printing
 
     printing.show_deployed(register_blocks(), as_json)
 
@@ -395,8 +415,9 @@ def notify(
     as_json: AsJson = False,
 ) -> None:
     """Have people told of campaigns that stall, are overdue, fail or are finished: Slack, Teams, e-mail."""
-    from labelwright import printing
     from labelwright.notifying import register_notifications, write_notifications
+
+    from .output import console as printing
 
     if write is not None:
         write_notifications(block, write)
@@ -417,9 +438,10 @@ def deploy(
     as_json: AsJson = False,
 ) -> None:
     """Register one deployment a flow with the Prefect server that is configured."""
-    from labelwright import printing
     from labelwright.deploying import deploy as register
     from labelwright.deploying import write_prefect_file
+
+    from .output import console as printing
 
     if write is not None:
         write_prefect_file(write)
@@ -429,8 +451,9 @@ def deploy(
 
 def _in_prefect(work: Callable[[Any], Any], title: str | None, as_json: bool, *, silent: bool = False) -> Any:
     """Run a flow where Prefect is configured, or on a server of our own for as long as it takes."""
-    from labelwright import printing, printing_campaigns
-    from labelwright.running import prefect_at_hand
+    from .output import campaigns as printing_campaigns
+    from .output import console as printing
+    from .running import prefect_at_hand
 
     with prefect_at_hand() as flows, printing.progress():
         answer = work(flows)

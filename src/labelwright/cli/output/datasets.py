@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from labelwright.domain import LEFT_OUT
-from labelwright.printing import out, show_json
+
+from .console import out, show_json
 
 
 def show_datasets(found: list[dict[str, Any]], as_json: bool) -> None:

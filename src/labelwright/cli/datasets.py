@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from labelwright.cli_options import AsJson
+from .options import AsJson
 
 datasets = typer.Typer(
     help="What was registered: show it, verify it, and follow an image to its labels.", no_args_is_help=True
@@ -24,10 +24,11 @@ def datasets_list(
     as_json: AsJson = False,
 ) -> None:
     """Every registered version that the ledger knows."""
-    from labelwright import printing_datasets
     from labelwright.ledger import open_ledger
     from labelwright.lineage import known_datasets
     from labelwright.settings import settings
+
+    from .output import datasets as printing_datasets
 
     printing_datasets.show_datasets(known_datasets(open_ledger(settings().ledger_address()), title), as_json)
 
@@ -35,8 +36,8 @@ def datasets_list(
 @datasets.command("show")
 def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = False) -> None:
     """One version and its receipt: campaign, platform, counts, files and their hashes."""
-    from labelwright import printing_datasets
-    from labelwright.running import receipt_of
+    from .output import datasets as printing_datasets
+    from .running import receipt_of
 
     printing_datasets.show_receipt(*receipt_of(dataset, version), as_json)
 
@@ -49,8 +50,8 @@ def datasets_verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare every file and image with what was registered. Exit code 1 when anything differs; says how to repair."""
-    from labelwright import printing_datasets
-    from labelwright.running import verify_registered
+    from .output import datasets as printing_datasets
+    from .running import verify_registered
 
     found = verify_registered(dataset, version, deep=deep)
     printing_datasets.show_verified(found, as_json)
@@ -64,10 +65,11 @@ def datasets_lineage(
     as_json: AsJson = False,
 ) -> None:
     """An image's campaign, platform, labels and datasets."""
-    from labelwright import printing_datasets
     from labelwright.ledger import open_ledger
     from labelwright.lineage import lineage
     from labelwright.settings import settings
+
+    from .output import datasets as printing_datasets
 
     found = settings()
     printing_datasets.show_lineage(lineage(open_ledger(found.ledger_address()), found, sha256), as_json)

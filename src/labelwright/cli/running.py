@@ -14,16 +14,19 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from labelwright import interruptions, printing, printing_campaigns
+from labelwright import interruptions
 from labelwright.deadlines import OutOfTime, run_within
 from labelwright.domain import OPEN, State
-from labelwright.failures import CannotRun
 from labelwright.identity import NotProven, check_address
 from labelwright.local import NotStarted, use_prefect_of_up
 from labelwright.private import private_folder
 from labelwright.proxies import keep_loopback_direct
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 from labelwright.spec import CampaignSpec, validate_spec
+
+from .exit_codes import CannotRun
+from .output import campaigns as printing_campaigns
+from .output import console as printing
 
 if TYPE_CHECKING:
     from labelwright.service.config import AzureStorage
@@ -64,14 +67,14 @@ def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     use_prefect_of_up(settings().home)
     keep_loopback_direct()
-    from .flows.export_campaign import export_campaign
-    from .flows.finish_campaign import finish_campaign
-    from .flows.launch_campaign import launch_campaign
-    from .flows.platforms.geti_backup import backup_project
-    from .flows.platforms.geti_restore import restore_project
-    from .flows.run_campaign import run_campaign
-    from .flows.settle_failed_images import settle_failed_images
-    from .flows.sweep_campaigns import sweep_campaigns
+    from labelwright.flows.export_campaign import export_campaign
+    from labelwright.flows.finish_campaign import finish_campaign
+    from labelwright.flows.launch_campaign import launch_campaign
+    from labelwright.flows.platforms.geti_backup import backup_project
+    from labelwright.flows.platforms.geti_restore import restore_project
+    from labelwright.flows.run_campaign import run_campaign
+    from labelwright.flows.settle_failed_images import settle_failed_images
+    from labelwright.flows.sweep_campaigns import sweep_campaigns
 
     _refuse_silent_prefect()
     with contextlib.ExitStack() as stack:
@@ -242,9 +245,8 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
 def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the ledger knows of a registered version, and its receipt. Raises CannotRun, DatasetGone, PlatformError."""
     from labelwright.lineage import the_dataset
-
-    from .tasks.context import Workbench, the_ledger
-    from .tasks.export import registration as datasets
+    from labelwright.tasks.context import Workbench, the_ledger
+    from labelwright.tasks.export import registration as datasets
 
     found = the_dataset(the_ledger(), name, version)
     return found, datasets.receipt_of(Workbench(found["campaign"]), found["name"], found["version"])
@@ -259,9 +261,8 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
     from labelwright.lineage import known_datasets, the_dataset
     from labelwright.platforms import PlatformError
     from labelwright.settings import SettingsError
-
-    from .tasks.context import Workbench, the_ledger
-    from .tasks.export.verification import Verified, Verifier
+    from labelwright.tasks.context import Workbench, the_ledger
+    from labelwright.tasks.export.verification import Verified, Verifier
 
     ledger, verifier = the_ledger(), Verifier(deep=deep)
     wanted = known_datasets(ledger) if name is None else [the_dataset(ledger, name, version)]
@@ -336,8 +337,7 @@ def rotate_labeler_key(spec: CampaignSpec) -> None:
     """Have the platform make a new key for the campaign's labeler, and keep it. Raises CannotRun, PlatformError."""
     from labelwright.labelers import LabelerKeys
     from labelwright.platforms.protocol import RotatesLabelerKeys
-
-    from .tasks.context import platform_for
+    from labelwright.tasks.context import platform_for
 
     platform = platform_for(spec)
     if not isinstance(platform, RotatesLabelerKeys):
@@ -370,13 +370,12 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from labelwright.service.api.errors import Busy
     from labelwright.service.config import ServiceConfig
     from labelwright.service.engines import DatabaseRefused
     from labelwright.service.migrations import SchemaRefused
     from labelwright.service.run import CannotListen, RefusesToListen, serve
-
-    from .service.api.errors import Busy
-    from .service.storage.protocol import StorageRefused
+    from labelwright.service.storage.protocol import StorageRefused
 
     found = settings()
     configured, folder = found.service, (data_dir or found.home / "service").resolve()

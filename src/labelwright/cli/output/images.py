@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from labelwright.printing import out, show_json
+from .console import out, show_json
 
 if TYPE_CHECKING:
     from labelwright.ledger import Ledger

@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from labelwright.domain import OPEN, LeftOutCounts
-from labelwright.printing import err, out, show_json
-from labelwright.printing_images import in_words, show_image_states, states_as_json
+
+from .console import err, out, show_json
+from .images import in_words, show_image_states, states_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -174,10 +175,9 @@ def _show_labels(locations: list[Path]) -> None:
 
 def _show_left_out(title: str, counts: LeftOutCounts) -> None:
     """Shapes that are dropped or changed, by reason, and where each of them is listed."""
+    from labelwright.datasets.names import file_stem
+    from labelwright.datasets.writers.left_out_csv import LEFT_OUT_CSV
     from labelwright.settings import settings
-
-    from .datasets.names import file_stem
-    from .datasets.writers.left_out_csv import LEFT_OUT_CSV
 
     for sentence in counts.sentences():
         out.print(f"  {escape(sentence)}")
@@ -231,7 +231,7 @@ def _show_rejects(rejects: list[tuple[str, str]]) -> None:
 
 
 def show_labeler_key(settings: Settings, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:
-    from labelwright.failures import CannotRun
+    from labelwright.cli.exit_codes import CannotRun
     from labelwright.labelers import LabelerKeys
 
     found = LabelerKeys(settings.home).find(spec.connection_name, spec.labeler)

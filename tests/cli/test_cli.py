@@ -162,7 +162,7 @@ def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
 def test_a_ledger_that_cannot_be_written_is_told_in_a_sentence(capsys):
     from sqlalchemy.exc import OperationalError
 
-    from labelwright.failures import tell
+    from labelwright.cli.exit_codes import tell
 
     assert tell(OperationalError("INSERT", {}, Exception("database or disk is full"))) == 4
     told = capsys.readouterr().err

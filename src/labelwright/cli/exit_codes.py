@@ -166,8 +166,8 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     ]
     found += _of_libraries()
     if "labelwright.tasks.sweep.overview" in sys.modules:
-        from .tasks.campaign.lifecycle import NotLabeledYet
-        from .tasks.sweep.overview import LabelsLate
+        from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+        from labelwright.tasks.sweep.overview import LabelsLate
 
         found += [(NotLabeledYet, EARLY), (LabelsLate, EARLY)]
     return found
