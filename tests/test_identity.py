@@ -16,7 +16,7 @@ import pytest
 from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.running import needs_embedded_service
 from labelwright.demo.partner import label_campaign
-from labelwright.doctor_accounts import connections
+from labelwright.doctor.connections import connections
 from labelwright.identity import FILE, NotProven, check_address, code_of, make_key
 from labelwright.local import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable

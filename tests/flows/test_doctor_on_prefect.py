@@ -8,8 +8,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from labelwright.deploying import deploy
-from labelwright.doctor import examine
-from labelwright.findings import Finding, Level
+from labelwright.doctor.findings import Finding, Level
+from labelwright.doctor.report import examine
 from labelwright.local import free_port, start_prefect
 
 

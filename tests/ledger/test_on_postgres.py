@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from labelwright import doctor_ledger
+from labelwright.doctor import ledger as doctor_ledger
+from labelwright.doctor.findings import Finding, Level
 from labelwright.domain import Image, Reject, Size, State
-from labelwright.findings import Finding, Level
 from labelwright.ledger import Ledger, LedgerError, ManifestEntry
 from labelwright.settings import forget_settings, settings
 

@@ -369,8 +369,8 @@ def doctor(
 ) -> None:
     """Look whether everything that campaigns need is there and allowed, and say what to do. Changes nothing."""
     from labelwright import interruptions
-    from labelwright.doctor import examine, is_well
-    from labelwright.doctor_deadlines import anything_hangs
+    from labelwright.doctor.deadlines import anything_hangs
+    from labelwright.doctor.report import examine, is_well
 
     from .output import console as printing
 

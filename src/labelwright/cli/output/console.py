@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from labelwright.findings import Finding
+    from labelwright.doctor.findings import Finding
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -184,7 +184,7 @@ def show_finding(one: Finding) -> None:
 def show_findings(found: list[Finding], as_json: bool) -> None:
     """At the doctor's end: all findings as JSON, or how many there were."""
     if as_json:
-        from labelwright.doctor import as_json as told
+        from labelwright.doctor.report import as_json as told
 
         show_json(told(found))
         return

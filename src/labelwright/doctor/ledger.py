@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from labelwright.doctor_clocks import SKEW
-from labelwright.findings import Finding, Level
 from labelwright.settings import Settings
+
+from .clocks import SKEW
+from .findings import Finding, Level
 
 
 def ledger(given: Settings) -> Iterator[Finding]:

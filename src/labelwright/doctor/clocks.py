@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from labelwright.findings import Finding, Level
+from .findings import Finding, Level
 
 SKEW = 30.0
 """Seconds that two clocks may differ: a lease lives for 90."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from labelwright.findings import Finding, Level
+from .findings import Finding, Level
 
 DEADLINE = 60.0
 """Seconds that one check may take."""

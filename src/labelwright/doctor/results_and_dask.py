@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
-from labelwright.findings import Finding, Level
 from labelwright.settings import Settings, SettingsError
+
+from .findings import Finding, Level
 
 _TIMEOUT = 5.0
 
@@ -17,9 +18,8 @@ def results(given: Settings) -> Iterator[Finding]:
     """Where runs keep their results, when that is told to whoever deploys or to the workers."""
     from prefect.settings import get_current_settings
 
+    from labelwright.cli.exit_codes import CannotRun
     from labelwright.results import BLOCK, can_read_results
-
-    from .cli.exit_codes import CannotRun
 
     told = get_current_settings().results.default_storage_block
     if given.results is not None:
@@ -45,7 +45,7 @@ def _block(told: str) -> Finding:
     """The block that Prefect is told to keep results in."""
     from httpx import HTTPError
 
-    from .cli.exit_codes import CannotRun
+    from labelwright.cli.exit_codes import CannotRun
 
     do = "labelwright deploy, with LABELWRIGHT_RESULTS__... set; or take PREFECT_DEFAULT_RESULT_STORAGE_BLOCK away"
     kind, _, name = told.partition("/")

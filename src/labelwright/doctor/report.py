@@ -17,14 +17,15 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from labelwright import __version__
-from labelwright.doctor_accounts import connections, stores
-from labelwright.doctor_deadlines import DEADLINE, findings_of
-from labelwright.doctor_ledger import ledger
-from labelwright.doctor_prefect import prefect
-from labelwright.doctor_team import dask, results
-from labelwright.findings import Finding, Level
 from labelwright.masking import mask, mask_own
 from labelwright.settings import Settings, SettingsError, settings
+
+from .connections import connections, stores
+from .deadlines import DEADLINE, findings_of
+from .findings import Finding, Level
+from .ledger import ledger
+from .prefect import prefect
+from .results_and_dask import dask, results
 
 LEAST_BYTES = 16 << 20
 """With less than this no database is written for long."""

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from labelwright import __version__
-from labelwright.doctor_clocks import clock, plain
-from labelwright.findings import Finding, Level
 from labelwright.settings import Settings
+
+from .clocks import clock, plain
+from .findings import Finding, Level
 
 
 def prefect(given: Settings) -> Iterator[Finding]:
+    from labelwright.cli.exit_codes import CannotRun
     from labelwright.deploying import POOL, client_at_hand, prefect_file
     from labelwright.deploying import _deployments_in as deployments_in
     from labelwright.deploying import _full_name as full_name
-
-    from .cli.exit_codes import CannotRun
 
     try:
         client = client_at_hand()

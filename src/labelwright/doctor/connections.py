@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from labelwright.doctor_clocks import clock
-from labelwright.findings import Finding, Level
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings
+
+from .clocks import clock
+from .findings import Finding, Level
 
 Check = Callable[[], Iterator[Finding]]
 
@@ -92,8 +93,8 @@ def stores(given: Settings) -> Iterator[tuple[str, Check]]:
 
 
 def _looks_at(workspace: WorkspaceSettings, given: Settings) -> tuple[Callable[[], str], Callable[[], str]]:
-    from .stores.azure_ml.blobs import account_of, open_blobs
-    from .stores.azure_ml.store import AzureMlStore
+    from labelwright.stores.azure_ml.blobs import account_of, open_blobs
+    from labelwright.stores.azure_ml.store import AzureMlStore
 
     def container() -> str:
         open_blobs(account_of(workspace), threads=1, timeout=given.request_timeout).look(_NOTHING)

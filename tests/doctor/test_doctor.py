@@ -15,10 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from labelwright import doctor
 from labelwright.cli.main import app
-from labelwright.doctor import examine
-from labelwright.findings import Finding, Level
+from labelwright.doctor import report as doctor
+from labelwright.doctor.findings import Finding, Level
+from labelwright.doctor.report import examine
 from labelwright.ledger import Ledger
 from labelwright.settings import forget_settings, settings
 
@@ -309,7 +309,7 @@ def test_a_dask_cluster_is_knocked_at(monkeypatch, answering):
 def test_a_package_that_is_missing_for_what_is_configured_is_told(monkeypatch, package, area):
     from prefect.settings import PREFECT_DEFAULT_RESULT_STORAGE_BLOCK
 
-    from labelwright import doctor_team
+    from labelwright.doctor import results_and_dask as doctor_team
 
     def version(name: str) -> str:
         if name == package:
