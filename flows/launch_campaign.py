@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from labelwright.spec import CampaignSpec
+from labelwright.campaigns.spec import CampaignSpec
 from labelwright.tasks.campaign.billing import bills_tasks, tell_bill
 from labelwright.tasks.campaign.checking import check_images, write_down_campaign
 from labelwright.tasks.campaign.image_sets import (

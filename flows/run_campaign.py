@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
+from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import State
-from labelwright.spec import CampaignSpec
 from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import at_work, waiting_lease
 from labelwright.tasks.sweep.overview import wait_for_labels

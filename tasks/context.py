@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from labelwright.blocks import connection_in_block, with_signature
 from labelwright.campaigns.image_source import open_source
+from labelwright.campaigns.spec import BLOCK, CampaignSpec, stored_spec
 from labelwright.datasets.names import file_stem
 from labelwright.ingest import Source
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
@@ -17,7 +18,6 @@ from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
 from labelwright.private import private_folder
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
-from labelwright.spec import BLOCK, CampaignSpec, stored_spec
 
 _Verb = TypeVar("_Verb")
 

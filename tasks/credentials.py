@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from labelwright.blocks import Credentials, PlatformCredentials, name_of
+from labelwright.campaigns.spec import CampaignSpec
 from labelwright.settings import SettingsError
-from labelwright.spec import CampaignSpec
 
 __all__ = ["Credentials", "with_credentials"]
 

@@ -21,6 +21,7 @@ from urllib.parse import unquote, unquote_plus
 
 import pytest
 
+from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.exit_codes import tell
 from labelwright.domain import Image, Size, State
 from labelwright.ledger import Ledger
@@ -28,7 +29,6 @@ from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import CampaignOrder, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
 from labelwright.settings import WorkspaceSettings
-from labelwright.spec import validate_spec
 
 from .fault_server import ENCODINGS, Received, echo, fault_server, response
 

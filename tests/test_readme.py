@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from labelwright.campaigns.spec import parse_spec
 from labelwright.platforms.registry import capabilities
 from labelwright.settings import Settings
-from labelwright.spec import parse_spec
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -18,7 +18,8 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError
 from labelwright.local import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, remember_secrets
-from labelwright.spec import BLOCK, ImagesFrom
+
+from .campaigns.spec import BLOCK, ImagesFrom
 
 
 def _only_by_reference(schema: dict[str, Any], model: type[Any]) -> None:

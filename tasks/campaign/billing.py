@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from labelwright.billing import bill_of, in_words, refuse_over_limit
+from labelwright.campaigns.billing import bill_of, in_words, refuse_over_limit
 from labelwright.platforms.protocol import BillsTasks
 from labelwright.tasks.context import Workbench, credentials_of
 from labelwright.tasks.reporting import announce, publish_table

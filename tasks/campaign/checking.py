@@ -7,11 +7,11 @@ from typing import Any
 from prefect import task
 
 from labelwright.campaigns.image_source import limits_of, stamp_of
+from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import Image, Reject, State
 from labelwright.ingest import Found, StockItem, take_stock, write_rejects
 from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.settings import settings
-from labelwright.spec import CampaignSpec
 from labelwright.tasks.context import Workbench, the_ledger
 from labelwright.tasks.reporting import log, publish_progress, publish_table, report_progress
 from labelwright.tasks.retries import ANEW, RETRIED

@@ -11,13 +11,13 @@ from typing import Any
 from prefect import task
 from prefect.deployments import run_deployment
 
-from labelwright.campaign_yaml import SpecError
+from labelwright.campaigns.drops import LARGEST, dropped_spec
 from labelwright.campaigns.image_source import open_container
-from labelwright.drops import LARGEST, dropped_spec
+from labelwright.campaigns.spec import CampaignSpec
+from labelwright.campaigns.yaml_loader import SpecError
 from labelwright.ingest.sources.local import CannotRead
 from labelwright.ledger import CampaignBusy, LeaseLost, Letter
 from labelwright.settings import SettingsError, settings
-from labelwright.spec import CampaignSpec
 from labelwright.tasks.attention import REFUSALS
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log

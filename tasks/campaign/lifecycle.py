@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefect import task
 
+from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.domain import LABELED, OPEN, State
-from labelwright.labelers import LabelerKeys
 from labelwright.platforms.protocol import (
     CampaignOrder,
     FinishesCampaigns,

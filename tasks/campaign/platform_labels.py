@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from prefect import task
 
+from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import LabelSchema
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import ListsLabels, PlatformLabels
-from labelwright.spec import CampaignSpec
 from labelwright.tasks.context import Workbench
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRIED

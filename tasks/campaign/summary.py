@@ -12,10 +12,10 @@ from PIL import Image
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from labelwright.campaigns.outlook import LabelerOutlook, Outlook, in_words, labelers_of, outlook_of
 from labelwright.domain import LEFT_OUT, OPEN, LeftOutCounts
 from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED
-from labelwright.outlook import LabelerOutlook, Outlook, in_words, labelers_of, outlook_of
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 from labelwright.tasks.context import Workbench
 from labelwright.tasks.export.registration import CHART, CONTACT_SHEET

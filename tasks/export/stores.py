@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labelwright.blocks import workspace_in_block
+from labelwright.campaigns.spec import BLOCK, ExportTo
 from labelwright.settings import Settings, SettingsError, WorkspaceSettings
-from labelwright.spec import BLOCK, ExportTo
 from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetStore

@@ -10,11 +10,11 @@ from typing import Any
 
 from prefect import task
 
+from labelwright.campaigns.outlook import Outlook, outlook_of
+from labelwright.campaigns.spec import stored_spec
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord
-from labelwright.outlook import Outlook, outlook_of
 from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
-from labelwright.spec import stored_spec
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import ANEW

@@ -12,15 +12,15 @@ from prefect import task
 from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
+from labelwright.campaigns.outlook import outlook_of
+from labelwright.campaigns.spec import stored_spec
 from labelwright.deadlines import Deadline, time_limit
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord, LedgerError, campaign_lease
-from labelwright.outlook import outlook_of
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.platforms.protocol import Platform, RecallsImages, RemoteCampaign, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
-from labelwright.spec import stored_spec
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign.image_counts import (
     counts_of,

@@ -31,7 +31,7 @@ def seconds(title: str, folder: Path, home: Path) -> float:
     """For a stocktaking of the folder, into the ledger."""
     from prefect import flow
 
-    from labelwright.spec import validate_spec
+    from labelwright.campaigns.spec import validate_spec
     from labelwright.tasks.campaign.checking import check_images, write_down_campaign
 
     document = {

@@ -93,9 +93,9 @@ def sizes(home: Path) -> dict[str, float]:
 
 
 def bench(counts: list[int], home: Path, service: int) -> None:
+    from labelwright.campaigns.spec import validate_spec
     from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.flows.launch_campaign import launch_campaign
-    from labelwright.spec import validate_spec
 
     calls = watch_prefect_calls()
     steps = " ".join(f"{step:>8}" for step in STEPS)

@@ -105,11 +105,11 @@ def bench_images(counts: list[int], home: Path) -> None:
 
 
 def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
+    from labelwright.campaigns.spec import validate_spec
     from labelwright.domain import State
     from labelwright.flows.sweep_campaigns import sweep_campaigns
     from labelwright.ledger import open_ledger
     from labelwright.settings import forget_settings, settings
-    from labelwright.spec import validate_spec
 
     servers = [StandIn() for _ in range(PLATFORMS)]
     for number, server in enumerate(servers):

@@ -30,10 +30,10 @@ def resident(process: int | str = "self") -> float:
 
 def make_campaigns(url: str, headers: dict[str, str], count: int, home: Path) -> None:
     """Open campaigns of one image on the service, and in the ledger as if we had launched them."""
+    from labelwright.campaigns.spec import validate_spec
     from labelwright.domain import State
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
-    from labelwright.spec import validate_spec
 
     def ask(method: str, path: str, body: object = None) -> object:
         answer = requests.request(method, f"{url}{path}", json=body, headers=headers, timeout=60)

@@ -25,9 +25,9 @@ def count_task_runs(title: str, count: int, home: Path) -> int:
     import requests
     from prefect.client.orchestration import get_client
 
-    from labelwright.labelers import LabelerKeys
+    from labelwright.campaigns.labeler_keys import LabelerKeys
+    from labelwright.campaigns.spec import validate_spec
     from labelwright.settings import settings
-    from labelwright.spec import validate_spec
     from labelwright.tasks.context import the_ledger
 
     make_images(home / title, count)

@@ -97,7 +97,7 @@ def measure(finish_by: str) -> None:
 
 
 def label(home: Path, ledger: Any, title: str) -> None:
-    from labelwright.labelers import LabelerKeys
+    from labelwright.campaigns.labeler_keys import LabelerKeys
 
     access = LabelerKeys(home).find("campaign_api", "bench@example.com")
     assert access is not None

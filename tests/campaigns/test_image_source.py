@@ -3,7 +3,7 @@
 import pytest
 
 from labelwright.campaigns.image_source import address_of
-from labelwright.spec import ImagesFrom
+from labelwright.campaigns.spec import ImagesFrom
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.cli.running import send_what_prefect_holds_back
 from labelwright.local import Server, free_port, start_prefect, start_service
 from labelwright.settings import forget_settings
-from labelwright.spec import CampaignSpec, validate_spec
 
 
 @pytest.fixture(scope="session")

@@ -77,12 +77,12 @@ def worker(
     renames, commits = Counter("rename", moment, kill_myself), Counter("commit", moment, kill_myself)
     _watch_renames(renames)
     _watch_commits(commits)
+    from labelwright.campaigns.spec import CampaignSpec
     from labelwright.cli.running import without_heartbeats
     from labelwright.flows.export_campaign import export_campaign
     from labelwright.flows.finish_campaign import finish_campaign
     from labelwright.flows.launch_campaign import launch_campaign
     from labelwright.flows.sweep_campaigns import sweep_campaigns
-    from labelwright.spec import CampaignSpec
 
     flows: dict[str, Callable[..., Any]] = {
         "launch": lambda spec: launch_campaign(CampaignSpec.model_validate(spec)),

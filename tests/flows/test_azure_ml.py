@@ -13,11 +13,11 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import TaskRunSort
 
+from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
-from labelwright.labelers import LabelerKeys
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.context import the_ledger

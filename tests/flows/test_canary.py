@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from labelwright.labelers import LabelerKeys
+from labelwright.campaigns.labeler_keys import LabelerKeys
 from tests.ingest.conftest import picture
 from tests.ingest.stores import Azurite
 from tests.receiver.test_receiving import created

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from azure.storage.blob import ContainerClient
 
-from labelwright.campaign_yaml import SpecError
+from labelwright.campaigns.yaml_loader import SpecError
 from labelwright.domain import State
 from labelwright.flows.launch_from_drop import launch_from_drop
 from labelwright.settings import forget_settings

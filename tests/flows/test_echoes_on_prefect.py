@@ -100,8 +100,8 @@ def test_a_sweep_that_is_told_to_end_does_not_wait_for_a_server_that_drips(prefe
     home = tmp_path / "home"
     with fault_server(drip("a header")) as server:
         given = environment(home, server, prefect_server.url)
+        from labelwright.campaigns.spec import load_spec
         from labelwright.domain import State
-        from labelwright.spec import load_spec
 
         ledger = open_ledger(f"sqlite:///{home / 'ledger.db'}") if home.mkdir() is None else None
         assert ledger is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from labelwright.campaigns.interventions import failed_images, take_up
 from labelwright.datasets import GateRefused
 from labelwright.domain import Annotation, Box, ImageState, State
 from labelwright.flows.export_campaign import export_campaign
@@ -16,7 +17,6 @@ from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.settle_failed_images import settle_failed_images
 from labelwright.flows.sweep_campaigns import sweep_campaigns
-from labelwright.interventions import failed_images, take_up
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.platform_labels import LabelsChanged

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from labelwright.blocks import block_type
+from labelwright.campaigns.spec import CampaignSpec
 from labelwright.local import Server
-from labelwright.spec import CampaignSpec
 from tests.service.page.chromium import Browser, chromedriver
 
 from . import prefect_api

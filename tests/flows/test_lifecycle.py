@@ -21,6 +21,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.settings import PREFECT_RESULTS_PERSIST_BY_DEFAULT, temporary_settings
 from pycocotools.coco import COCO
 
+from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.cli.main import main
 from labelwright.cli.running import send_what_prefect_holds_back
 from labelwright.datasets import GateRefused, read_labels_csv
@@ -30,7 +31,6 @@ from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
-from labelwright.labelers import LabelerKeys
 from labelwright.ledger import AlreadyThere, Ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from labelwright.labelers import LabelerKeys
+from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.ledger import Ledger
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving

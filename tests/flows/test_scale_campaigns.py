@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from labelwright.billing import TooManyTasks
+from labelwright.campaigns.billing import TooManyTasks
+from labelwright.campaigns.plan import make_plan
 from labelwright.cli.output import console as printing
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
@@ -16,7 +17,6 @@ from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.settle_failed_images import settle_failed_images
 from labelwright.flows.sweep_campaigns import sweep_campaigns
-from labelwright.plan import make_plan
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaign.failed_images import count_reviews

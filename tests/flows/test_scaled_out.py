@@ -21,7 +21,7 @@ import requests
 import yaml
 from azure.storage.blob import ContainerClient
 
-from labelwright.labelers import LabelerKeys
+from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.ledger import Ledger
 from labelwright.local import LOOPBACK, Server, answers, free_port
 from labelwright.results import BLOCK

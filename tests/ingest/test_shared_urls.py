@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from labelwright.campaigns.image_source import addresses_to_copy, open_source, shared_url
+from labelwright.campaigns.spec import ImagesFrom
 from labelwright.ingest.checks.inventory import StockItem, take_stock
 from labelwright.ingest.sources.azure_container import ContainerSource
 from labelwright.ingest.sources.local import FolderSource, SharesUrls
@@ -20,7 +21,6 @@ from labelwright.ingest.sources.urls import UrlFetcher, UrlSource
 from labelwright.ingest.upload.azure_client import translated
 from labelwright.platforms.errors import AccessDenied
 from labelwright.settings import Settings
-from labelwright.spec import ImagesFrom
 
 from .conftest import picture
 from .stores import _KEY, Azurite

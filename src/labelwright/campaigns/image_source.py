@@ -14,7 +14,8 @@ from labelwright.ingest.sources.manifest import ManifestSource
 from labelwright.ingest.sources.urls import UrlSource
 from labelwright.platforms.protocol import Secret
 from labelwright.settings import Settings
-from labelwright.spec import ImagesFrom
+
+from .spec import ImagesFrom
 
 _COPIED_WITHIN = 2 * 3600.0
 """Seconds."""

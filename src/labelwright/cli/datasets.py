@@ -24,8 +24,8 @@ def datasets_list(
     as_json: AsJson = False,
 ) -> None:
     """Every registered version that the ledger knows."""
+    from labelwright.campaigns.lineage import known_datasets
     from labelwright.ledger import open_ledger
-    from labelwright.lineage import known_datasets
     from labelwright.settings import settings
 
     from .output import datasets as printing_datasets
@@ -65,8 +65,8 @@ def datasets_lineage(
     as_json: AsJson = False,
 ) -> None:
     """An image's campaign, platform, labels and datasets."""
+    from labelwright.campaigns.lineage import lineage
     from labelwright.ledger import open_ledger
-    from labelwright.lineage import lineage
     from labelwright.settings import settings
 
     from .output import datasets as printing_datasets

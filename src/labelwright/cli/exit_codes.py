@@ -138,7 +138,7 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def _foreseen() -> list[tuple[type[BaseException], int]]:
-    from labelwright.campaign_yaml import SpecError
+    from labelwright.campaigns.yaml_loader import SpecError
     from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError

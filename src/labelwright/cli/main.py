@@ -67,9 +67,9 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what would be uploaded, created and exported. Does nothing."""
-    from labelwright.plan import make_plan
+    from labelwright.campaigns.plan import make_plan
+    from labelwright.campaigns.spec import load_spec
     from labelwright.settings import settings
-    from labelwright.spec import load_spec
 
     from .output import campaigns as printing_campaigns
     from .output import console as printing
@@ -85,7 +85,7 @@ def plan(
 @app.command()
 def launch(file: File, as_json: AsJson = False) -> None:
     """Check and upload the images, create the campaign and activate it. Run again, it does only what is missing."""
-    from labelwright.spec import load_spec
+    from labelwright.campaigns.spec import load_spec
 
     spec = load_spec(file)
     _in_prefect(lambda flows: flows.launch_campaign(spec), spec.title, as_json)
@@ -131,7 +131,7 @@ def failed(
     as_json: AsJson = False,
 ) -> None:
     """List images that the platform could not have labeled, with the reasons; send them again, or leave them out."""
-    from labelwright import interventions
+    from labelwright.campaigns import interventions
 
     from .output import images as printing_images
 
@@ -168,7 +168,7 @@ def run(
 
     Starts the embedded labeling service and Prefect's server when none is configured. Run again, it goes on.
     """
-    from labelwright.spec import load_spec
+    from labelwright.campaigns.spec import load_spec
 
     from .running import run_here, spec_for_folder
 
@@ -212,8 +212,8 @@ def status(
 @app.command()
 def resume(title: Title, as_json: AsJson = False) -> None:
     """Take up a campaign that needed attention, or whose run broke off, and do what it waits for."""
+    from labelwright.campaigns.interventions import take_up
     from labelwright.domain import Work
-    from labelwright.interventions import take_up
 
     spec, due = take_up(title)
     if due is Work.LAUNCH:
@@ -231,7 +231,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Give a campaign up. Nothing more is done with it."""
-    from labelwright import interventions
+    from labelwright.campaigns import interventions
 
     from .output import console as printing
 
@@ -241,7 +241,7 @@ def cancel(
 @app.command()
 def reopen(title: Title, as_json: AsJson = False) -> None:
     """Give a labeled campaign back to its labelers. It is finished and exported anew when they are done."""
-    from labelwright import interventions
+    from labelwright.campaigns import interventions
 
     from .output import console as printing
 
@@ -256,7 +256,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Take a campaign out of the ledger. Platform and datasets are left as they are."""
-    from labelwright import interventions
+    from labelwright.campaigns import interventions
 
     from .output import console as printing
 
@@ -271,9 +271,9 @@ def labeler_key(
     as_json: AsJson = False,
 ) -> None:
     """Print the labeler's key, and the link to the labeling page that holds it. Hand it over on a safe way."""
+    from labelwright.campaigns.spec import stored_spec
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
-    from labelwright.spec import stored_spec
 
     from .output import campaigns as printing_campaigns
 

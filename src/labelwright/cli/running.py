@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from labelwright import interruptions
+from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.deadlines import OutOfTime, run_within
 from labelwright.domain import OPEN, State
 from labelwright.identity import NotProven, check_address
@@ -22,7 +23,6 @@ from labelwright.local import NotStarted, use_prefect_of_up
 from labelwright.private import private_folder
 from labelwright.proxies import keep_loopback_direct
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
-from labelwright.spec import CampaignSpec, validate_spec
 
 from .exit_codes import CannotRun
 from .output import campaigns as printing_campaigns
@@ -244,7 +244,7 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
 
 def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the ledger knows of a registered version, and its receipt. Raises CannotRun, DatasetGone, PlatformError."""
-    from labelwright.lineage import the_dataset
+    from labelwright.campaigns.lineage import the_dataset
     from labelwright.tasks.context import Workbench, the_ledger
     from labelwright.tasks.export import registration as datasets
 
@@ -258,7 +258,7 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
 
     Raises as `receipt_of` for one dataset; of several, one whose store cannot be asked does not cost the others.
     """
-    from labelwright.lineage import known_datasets, the_dataset
+    from labelwright.campaigns.lineage import known_datasets, the_dataset
     from labelwright.platforms import PlatformError
     from labelwright.settings import SettingsError
     from labelwright.tasks.context import Workbench, the_ledger
@@ -298,8 +298,8 @@ def demo_spec(folder: Path) -> CampaignSpec:
 
 def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
     """Everything from photographs to datasets, with a scripted labeling partner. Raises what a real campaign would."""
+    from labelwright.campaigns.labeler_keys import LabelerKeys
     from labelwright.demo.partner import label_campaign
-    from labelwright.labelers import LabelerKeys
     from labelwright.ledger import open_ledger
 
     os.environ["LABELWRIGHT_HOME"] = str(folder / "home")
@@ -335,7 +335,7 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
 
 def rotate_labeler_key(spec: CampaignSpec) -> None:
     """Have the platform make a new key for the campaign's labeler, and keep it. Raises CannotRun, PlatformError."""
-    from labelwright.labelers import LabelerKeys
+    from labelwright.campaigns.labeler_keys import LabelerKeys
     from labelwright.platforms.protocol import RotatesLabelerKeys
     from labelwright.tasks.context import platform_for
 

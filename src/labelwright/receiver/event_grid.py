@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from labelwright.drops import folder_of
+from labelwright.campaigns.drops import folder_of
 from labelwright.ledger import DROPS, Ledger, drop_key
 from labelwright.settings import ReceiverSettings
 

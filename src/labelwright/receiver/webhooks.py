@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 
+from labelwright.campaigns.spec import BLOCK
 from labelwright.ledger import Ledger
 from labelwright.platforms import AccessDenied, PlatformRefused
 from labelwright.platforms.protocol import OpensWebhooks
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError
-from labelwright.spec import BLOCK
 from labelwright.tasks.context import reach
 
 from .answers import Refused

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from labelwright.campaign_yaml import SpecError
+from labelwright.campaigns.yaml_loader import SpecError
 from labelwright.ledger import DROPS, CampaignBusy, drop_key
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import PlatformRefused, PlatformUnavailable

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.domain import Size, State
 from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.protocol import RemoteImage
@@ -18,7 +19,6 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings
-from labelwright.spec import CampaignSpec, validate_spec
 from labelwright.tasks.campaign import image_sets
 from labelwright.tasks.campaign import images as campaign_images
 from labelwright.tasks.campaign import lifecycle as campaigns

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.output import campaigns as printing_campaigns
 from labelwright.cli.output import datasets as printing_datasets
 from labelwright.domain import ExcludedImage, ImageState, LabeledImage, ShapeNotice, Size, State
@@ -14,7 +15,6 @@ from labelwright.ledger import Ledger
 from labelwright.platforms.protocol import CampaignOrder, LabelsPage, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings, settings
-from labelwright.spec import validate_spec
 from labelwright.tasks.campaign import labels
 from labelwright.tasks.context import Workbench, the_ledger
 from labelwright.tasks.sweep import overview as sweeping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import Attribute, Geometry, Label, LabelSchema
 from labelwright.platforms.protocol import PlatformLabels
-from labelwright.spec import validate_spec
 from labelwright.tasks.campaign.platform_labels import (
     LabelsChanged,
     added_labels,

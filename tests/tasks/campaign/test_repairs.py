@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from labelwright.campaigns.outlook import outlook_of
+from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import Image, Size, State
 from labelwright.ledger import Ledger, ManifestEntry, campaign_lease
-from labelwright.outlook import outlook_of
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.spec import validate_spec
 from labelwright.tasks.campaign.images import list_missing_images
 from labelwright.tasks.campaign.labels import check_labels
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet, refuse_unlabeled

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from labelwright.campaigns.outlook import LabelerOutlook, in_words, outlook_of
 from labelwright.domain import LeftOutCounts, Progress, State
 from labelwright.ledger import CampaignRecord
-from labelwright.outlook import LabelerOutlook, in_words, outlook_of
 from labelwright.tasks.campaign.summary import newest, summary
 
 START = datetime(2026, 11, 2, 8, tzinfo=UTC)

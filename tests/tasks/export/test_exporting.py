@@ -12,15 +12,15 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from labelwright.campaigns.image_source import stamp_of
+from labelwright.campaigns.lineage import known_datasets, lineage, the_dataset
+from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.output.datasets import show_lineage
 from labelwright.cli.running import verify_registered
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ledger import ManifestEntry
-from labelwright.lineage import known_datasets, lineage, the_dataset
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError, forget_settings, settings
-from labelwright.spec import validate_spec
 from labelwright.stores.azure_ml import sdk_process as azure_ml_calls
 from labelwright.tasks.campaign.excluded_images import report_excluded
 from labelwright.tasks.campaign.labels import spool_of

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import pytest
 
 from labelwright.campaigns.image_source import stamp_of
+from labelwright.campaigns.spec import ImagesFrom
 from labelwright.domain import Image, Size
 from labelwright.ingest import CannotRead, FolderSource
 from labelwright.ledger import Ledger, ManifestEntry
 from labelwright.platforms import PlatformUnavailable
 from labelwright.platforms.protocol import RemoteImage
-from labelwright.spec import ImagesFrom
 from labelwright.tasks.export.verification import images_elsewhere
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg"]

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from labelwright.campaigns.interventions import take_up
+from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.domain import Annotation, Box, State, Work
-from labelwright.interventions import take_up
 from labelwright.ledger import Ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.http.logins import forget_logins
 from labelwright.settings import forget_settings
-from labelwright.spec import CampaignSpec, validate_spec
 from labelwright.tasks.campaign.checking import FilesLeftOut, check_images, write_down_campaign
 from labelwright.tasks.campaign.images import list_missing_images, send_images, wait_for_batch
 from labelwright.tasks.campaign.lifecycle import activate_campaign, create_campaign

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import State
 from labelwright.settings import forget_settings
-from labelwright.spec import validate_spec
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.sweep import progress as looking
 from tests.fault_server import DRIPS, Received, drip, fault_server, response

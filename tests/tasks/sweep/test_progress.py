@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import Image, ImageState, Size, State
 from labelwright.ledger import Ledger, ManifestEntry, UnknownCampaign
 from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.protocol import CampaignOrder, PlatformLabels, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.spec import validate_spec
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.leases import at_work_on
 from labelwright.tasks.sweep import progress as looking

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from labelwright.campaigns.plan import Plan
+    from labelwright.campaigns.spec import CampaignSpec
     from labelwright.ledger import CampaignRecord, Ledger
-    from labelwright.plan import Plan
     from labelwright.settings import Settings
-    from labelwright.spec import CampaignSpec
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:
@@ -47,7 +47,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
 
 
 def show_campaigns(ledger: Ledger, as_json: bool) -> None:
-    from labelwright.outlook import outlook_of
+    from labelwright.campaigns.outlook import outlook_of
 
     records = ledger.campaigns.all()
     histories = ledger.campaigns.histories([record.title for record in records])
@@ -91,9 +91,9 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
 
 
 def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
+    from labelwright.campaigns.outlook import in_words as span_in_words
+    from labelwright.campaigns.outlook import labelers_of, outlook_of
     from labelwright.ledger import campaign_lease
-    from labelwright.outlook import in_words as span_in_words
-    from labelwright.outlook import labelers_of, outlook_of
 
     record = ledger.campaigns.get(title)
     datasets, rejects = ledger.campaigns.datasets(title), ledger.manifests.rejects(title)
@@ -231,8 +231,8 @@ def _show_rejects(rejects: list[tuple[str, str]]) -> None:
 
 
 def show_labeler_key(settings: Settings, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:
+    from labelwright.campaigns.labeler_keys import LabelerKeys
     from labelwright.cli.exit_codes import CannotRun
-    from labelwright.labelers import LabelerKeys
 
     found = LabelerKeys(settings.home).find(spec.connection_name, spec.labeler)
     if found is None:
@@ -255,7 +255,7 @@ def show_labeler_key(settings: Settings, spec: CampaignSpec, campaign: str | Non
 
 def _link(settings: Settings, spec: CampaignSpec, campaign: str | None) -> str | None:
     """The labeling page with the labeler's key in it, when the embedded service is the platform."""
-    from labelwright.labelers import LabelerKeys, labeling_link
+    from labelwright.campaigns.labeler_keys import LabelerKeys, labeling_link
 
     connection = spec.connection_name
     host = settings.labeling_page_host() if connection == "campaign_api" else None

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from labelwright.billing import TooManyTasks, bill_of, in_words, refuse_over_limit
+from labelwright.datasets.names import file_stem
 from labelwright.ingest import StockItem, take_stock
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS, abilities
 from labelwright.settings import Settings, SettingsError
-from labelwright.spec import CampaignSpec
 
-from .campaigns.image_source import limits_of, open_source
-from .datasets.names import file_stem
+from .billing import TooManyTasks, bill_of, in_words, refuse_over_limit
+from .image_source import limits_of, open_source
+from .spec import CampaignSpec
 
 
 @dataclass(slots=True)
@@ -77,14 +77,14 @@ def _exported(spec: CampaignSpec) -> list[str]:
     if spec.export.store == "local":
         name = file_stem(spec.title)
         return [f"{spec.export.folder}/{name}_images", f"{spec.export.folder}/{name}_labels"]
-    from .stores.azure_ml.names import asset_name
+    from labelwright.stores.azure_ml.names import asset_name
 
     where = f"Azure ML workspace '{spec.export.workspace}' by {spec.export.engine}"
     return [f"{where}: {asset_name(spec.title, ending)}" for ending in ("_images", "_labels")]
 
 
 def _tell_bill(plan: Plan, spec: CampaignSpec) -> None:
-    from .tasks.context import credentials_of, platform_for
+    from labelwright.tasks.context import credentials_of, platform_for
 
     try:
         platform = platform_for(spec)

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from labelwright.labelers import LabelerKeys, labeling_link
+from labelwright.campaigns.labeler_keys import LabelerKeys, labeling_link
 from labelwright.platforms.protocol import LabelerAccess, Secret
 
 
@@ -52,7 +52,7 @@ def test_a_link_holds_the_key_in_its_fragment_and_hides_itself():
 
 
 def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(keys, monkeypatch):
-    from labelwright import labelers
+    from labelwright.campaigns import labeler_keys as labelers
 
     keys.check_writable("campaign_api", "ann@example.com")
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.datasets.names import file_stem
 from labelwright.domain import ImageState, State
 from labelwright.domain.spreadsheets import undefuse
 from labelwright.ledger import Ledger
 from labelwright.settings import Settings
-
-from .cli.exit_codes import CannotRun
-from .datasets.names import file_stem
 
 SHORTEST = 6
 """Digits of a SHA-256 that are looked for."""

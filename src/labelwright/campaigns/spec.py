@@ -21,11 +21,12 @@ from pydantic import (
 )
 
 from labelwright import domain
-from labelwright.campaign_yaml import SpecError, line_of, parse_document
 from labelwright.credential_shapes import credential_in_url, urls_with_credentials
 
+from .yaml_loader import SpecError, line_of, parse_document
+
 if TYPE_CHECKING:
-    from .datasets.splits import Split
+    from labelwright.datasets.splits import Split
 
 
 BLOCK = "block:"
@@ -169,7 +170,7 @@ class SplitInto(_Group):
         return self
 
     def as_split(self) -> Split:
-        from .datasets.splits import Split
+        from labelwright.datasets.splits import Split
 
         return Split(self.train, self.validation, self.test)
 

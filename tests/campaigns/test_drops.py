@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from labelwright.campaign_yaml import SpecError
-from labelwright.drops import dropped_spec, folder_of
+from labelwright.campaigns.drops import dropped_spec, folder_of
+from labelwright.campaigns.yaml_loader import SpecError
 
 CONTAINER = "https://photos.blob.core.windows.net/drop"
 WHOLE = "title: river\nlabels: [boat]\nlabeler: a@b.c\n"

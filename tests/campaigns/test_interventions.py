@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelwright import interventions
+from labelwright.campaigns import interventions
+from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.output import campaigns as printing_campaigns
 from labelwright.cli.output import images as printing_images
@@ -17,7 +18,6 @@ from labelwright.ledger.leases import Leases
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings, settings
-from labelwright.spec import validate_spec
 from tests.platforms import shelf
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from labelwright.campaign_yaml import SpecError, parse_document
-from labelwright.spec import CampaignSpec, validate_spec
+from .spec import CampaignSpec, validate_spec
+from .yaml_loader import SpecError, parse_document
 
 CAMPAIGN_FILE = "campaign.yaml"
 LARGEST = 1_000_000

@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.datasets.names import file_stem
 from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
 from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns, ResendsImages
 from labelwright.settings import settings
-from labelwright.spec import CampaignSpec, stored_spec
 
-from .cli.exit_codes import CannotRun
-from .datasets.names import file_stem
+from .spec import CampaignSpec, stored_spec
 
 
 def take_up(title: str) -> tuple[CampaignSpec, Work | None]:
@@ -111,6 +111,6 @@ def _holding(title: str) -> Iterator[tuple[Ledger, CampaignRecord]]:
 
 
 def _platform(record: CampaignRecord) -> Platform:
-    from .tasks.context import platform_for
+    from labelwright.tasks.context import platform_for
 
     return platform_for(stored_spec(record.spec))

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from labelwright.campaign_yaml import SpecError, parse_document
+from labelwright.campaigns.spec import CampaignSpec, load_spec, parse_spec, stored_spec
+from labelwright.campaigns.yaml_loader import SpecError, parse_document
 from labelwright.domain import Geometry
-from labelwright.spec import CampaignSpec, load_spec, parse_spec, stored_spec
 
 WHOLE = """\
 title: river-2026
