@@ -11,7 +11,7 @@ from labelwright.masking import HIDDEN, MOST, mask, remember, remember_login
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import Secret
 
-from .fault_server import ENCODINGS
+from .network.fault_server import ENCODINGS
 
 SECRETS = [
     "CANARY-7b1f-0c44",

@@ -21,7 +21,8 @@ from typing import IO
 
 from labelwright import interruptions
 from labelwright.private import private_database, private_file, private_folder
-from labelwright.proxies import keep_loopback_direct, open_url
+
+from .network.proxies import keep_loopback_direct, open_url
 
 LOOPBACK = "127.0.0.1"
 

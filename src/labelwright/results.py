@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from labelwright.deadlines import OutOfTime, run_within
 from labelwright.settings import ResultsSettings, SettingsError
 
 from .cli.exit_codes import CannotRun
+from .network.deadlines import OutOfTime, run_within
 
 _LONGEST = 120.0
 """Seconds: the client waits for the next byte only."""

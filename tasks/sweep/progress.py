@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.campaigns.outlook import outlook_of
 from labelwright.campaigns.spec import stored_spec
-from labelwright.deadlines import Deadline, time_limit
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord, LedgerError, campaign_lease
+from labelwright.network.deadlines import Deadline, time_limit
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.platforms.protocol import Platform, RecallsImages, RemoteCampaign, RemoteState
 from labelwright.platforms.registry import PLATFORMS

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from labelwright.ledger import open_ledger
-from tests.fault_server import drip, echo, fault_server
+from tests.network.fault_server import drip, echo, fault_server
 from tests.test_echoes import CONNECTIONS, traces
 
 from .conftest import make_photos

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from labelwright.json_depth import depth_of
+from labelwright.network.json_depth import depth_of
 from labelwright.receiver import app
 
 GUARD = 60

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from labelwright import __version__
-from labelwright.proxies import keep_loopback_direct
+from labelwright.network.proxies import keep_loopback_direct
 
 from .datasets import datasets
 from .exit_codes import INTERRUPTED

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import requests
 
+from labelwright.network.proxies import is_loopback
 from labelwright.platforms.http.proven import ProvenAdapter
 from labelwright.platforms.protocol import LabelerAccess
-from labelwright.proxies import is_loopback
 
 from .photographs import drawn_labels, photo_folder
 

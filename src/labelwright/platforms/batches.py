@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from labelwright.deadlines import carry_limit
+from labelwright.network.deadlines import carry_limit
 
 from .errors import PlatformUnavailable
 

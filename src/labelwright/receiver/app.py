@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from labelwright.json_depth import depth_of
 from labelwright.ledger import Ledger, LedgerError
+from labelwright.network.json_depth import depth_of
 from labelwright.settings import ReceiverSettings
 
 from . import event_grid

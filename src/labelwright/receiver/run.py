@@ -11,7 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from labelwright.ledger import Ledger
-from labelwright.listening import Patience, protocol_with
+from labelwright.network.listening import Patience, protocol_with
 from labelwright.settings import ReceiverSettings
 
 from .app import create_app

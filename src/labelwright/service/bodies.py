@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from starlette.types import Message, Receive
 
-from labelwright.json_depth import depth_of
+from labelwright.network.json_depth import depth_of
 
 from .config import Limits
 

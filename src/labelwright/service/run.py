@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from labelwright.listening import Patience, protocol_with
+from labelwright.network.listening import Patience, protocol_with
 
 from .app import create_app
 from .config import ServiceConfig

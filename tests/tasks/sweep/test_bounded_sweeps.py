@@ -17,7 +17,7 @@ from labelwright.domain import State
 from labelwright.settings import forget_settings
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.sweep import progress as looking
-from tests.fault_server import DRIPS, Received, drip, fault_server, response
+from tests.network.fault_server import DRIPS, Received, drip, fault_server, response
 
 HANGS = 60.0
 

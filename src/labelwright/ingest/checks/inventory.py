@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from labelwright.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.domain import Image, Reject
 from labelwright.ingest.sources.local import CannotRead, Found, Source
+from labelwright.network.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.platforms.errors import PlatformUnavailable
 
 from .decode import STANDARD, Limits, check_image, too_large

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
-from labelwright.deadlines import time_limit
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.ingest.upload.azure_client import (
     WITH_METADATA,
@@ -17,6 +16,7 @@ from labelwright.ingest.upload.azure_client import (
     machine_identity,
     translated,
 )
+from labelwright.network.deadlines import time_limit
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import Secret
 

@@ -9,10 +9,10 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_co
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
-from labelwright.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.domain import Image
 from labelwright.ingest.checks.inventory import StockItem, why_unreadable
 from labelwright.ingest.sources.local import CannotRead
+from labelwright.network.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 
 from .azure_client import IMAGE_STORE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from base64 import b64encode
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from labelwright.network.proxies import is_loopback
 from labelwright.platforms.errors import PlatformRefused
-from labelwright.proxies import is_loopback
 
 __all__ = ["is_loopback", "read_address"]
 

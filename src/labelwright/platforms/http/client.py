@@ -14,8 +14,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from labelwright.credential_shapes import is_plain_word
-from labelwright.deadlines import OutOfTime, current_limit, sleep, time_limit
 from labelwright.masking import remember
+from labelwright.network.deadlines import OutOfTime, current_limit, sleep, time_limit
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import Secret
 

@@ -1,4 +1,4 @@
-"""Connections of requests and urllib3 that keep the deadlines of `labelwright.timed_sockets`."""
+"""Connections of requests and urllib3 that keep the deadlines of `labelwright.network.timed_sockets`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from labelwright.deadlines import FOR_EVER, Deadline, OutOfTime, current_limit
 from labelwright.masking import mask_logs_of
-from labelwright.timed_sockets import Phases, TimedResponse, connect, resolve
+from labelwright.network.deadlines import FOR_EVER, Deadline, OutOfTime, current_limit
+from labelwright.network.timed_sockets import Phases, TimedResponse, connect, resolve
 
 _phases: ContextVar[Phases | None] = ContextVar("phases", default=None)
 _PIECE = 1 << 16

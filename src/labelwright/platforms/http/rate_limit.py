@@ -6,7 +6,7 @@ import time
 from threading import Lock
 from urllib.parse import urlsplit
 
-from labelwright.deadlines import sleep
+from labelwright.network.deadlines import sleep
 
 
 class Rate:

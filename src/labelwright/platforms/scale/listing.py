@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from labelwright.deadlines import carry_limit
+from labelwright.network.deadlines import carry_limit
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.errors import PlatformRefused
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from labelwright.deadlines import carry_limit
+from labelwright.network.deadlines import carry_limit
 from labelwright.platforms.errors import NotFound
 from labelwright.platforms.protocol import PlatformLabels
 

@@ -11,9 +11,9 @@ from functools import partial
 
 import pytest
 
-from labelwright.deadlines import Deadline, OutOfTime, current_limit, run_within, sleep, time_limit
 from labelwright.ingest.sources.local import CannotRead
 from labelwright.ingest.sources.urls import UrlFetcher
+from labelwright.network.deadlines import Deadline, OutOfTime, current_limit, run_within, sleep, time_limit
 from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import uvicorn
 
-from labelwright.listening import Patience, protocol_with
+from labelwright.network.listening import Patience, protocol_with
 
 GUARD = 30.0
 """Seconds after which a test fails that would hang."""

@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from labelwright.local import answers
+from labelwright.network.proxies import is_loopback, keep_loopback_direct
 from labelwright.platforms.http.client import Http
-from labelwright.proxies import is_loopback, keep_loopback_direct
 
 from .fault_server import Received, fault_server, page, response
 

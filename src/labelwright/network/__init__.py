@@ -1,0 +1,1 @@
+"""Deadlines, sockets, proxies and listening ports."""
