@@ -16,7 +16,7 @@ from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.private import private_folder
+from labelwright.security.private_files import private_folder
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
 
 _Verb = TypeVar("_Verb")

@@ -34,6 +34,6 @@ def no_batch_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_secrets_of_other_tests():
     """What a test's connections hold is masked in its own messages only."""
     yield
-    from labelwright.masking import forget_all
+    from labelwright.security.masking import forget_all
 
     forget_all()

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO
 
 from labelwright import interruptions
-from labelwright.private import private_database, private_file, private_folder
 
 from .network.proxies import keep_loopback_direct, open_url
+from .security.private_files import private_database, private_file, private_folder
 
 LOOPBACK = "127.0.0.1"
 

@@ -26,10 +26,10 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NotParsed
 
-from labelwright.credential_shapes import credential_in_url
-from labelwright.identity import FILE as IDENTITY_FILE
-from labelwright.masking import remember, remember_login
-from labelwright.private import private_folder
+from .security.credential_shapes import credential_in_url
+from .security.identity import FILE as IDENTITY_FILE
+from .security.masking import remember, remember_login
+from .security.private_files import private_folder
 
 
 class SettingsError(ValueError):

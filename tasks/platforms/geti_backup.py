@@ -16,7 +16,7 @@ from labelwright.platforms.geti.backup.compare import Report
 from labelwright.platforms.geti.backup.folder import OwnBackup
 from labelwright.platforms.geti.backup.journal import Journal
 from labelwright.platforms.geti.backup.legacy_layout import open_backup
-from labelwright.private import private_folder
+from labelwright.security.private_files import private_folder
 from labelwright.settings import settings
 from labelwright.tasks.reporting import log, publish_progress, publish_table
 from labelwright.tasks.retries import RETRIED

@@ -15,7 +15,7 @@ import yaml
 
 from labelwright.ledger import open_ledger
 from tests.network.fault_server import drip, echo, fault_server
-from tests.test_echoes import CONNECTIONS, traces
+from tests.security.test_echoes import CONNECTIONS, traces
 
 from .conftest import make_photos
 

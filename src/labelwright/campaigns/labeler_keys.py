@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from labelwright.platforms.protocol import LabelerAccess, Secret
-from labelwright.private import private_folder
+from labelwright.security.private_files import private_folder
 
 
 def labeling_link(service: str, access: LabelerAccess, campaign: str | None) -> Secret | None:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from labelwright import domain
-from labelwright.credential_shapes import credential_in_url, urls_with_credentials
+from labelwright.security.credential_shapes import credential_in_url, urls_with_credentials
 
 from .yaml_loader import SpecError, line_of, parse_document
 

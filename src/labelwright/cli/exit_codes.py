@@ -13,7 +13,7 @@ import tempfile
 import traceback
 
 from labelwright import interruptions
-from labelwright.masking import mask
+from labelwright.security.masking import mask
 from labelwright.streams import OutputLost, discard
 
 FAILED, MISUSED, EARLY, UNAVAILABLE, INTERRUPTED, NO_READER = 1, 2, 3, 4, 130, 141

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from labelwright import interruptions
 from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.domain import OPEN, State
-from labelwright.identity import NotProven, check_address
 from labelwright.local import NotStarted, use_prefect_of_up
 from labelwright.network.deadlines import OutOfTime, run_within
 from labelwright.network.proxies import keep_loopback_direct
-from labelwright.private import private_folder
+from labelwright.security.identity import NotProven, check_address
+from labelwright.security.private_files import private_folder
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 
 from .exit_codes import CannotRun

@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from labelwright import __version__
-from labelwright.masking import mask, mask_own
+from labelwright.security.masking import mask, mask_own
 from labelwright.settings import Settings, SettingsError, settings
 
 from .connections import connections, stores

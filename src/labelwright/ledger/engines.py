@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
-from labelwright.private import private_database
+from labelwright.security.private_files import private_database
 
 from .errors import LedgerError
 

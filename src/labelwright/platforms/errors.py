@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from labelwright.masking import mask, mask_own
+from labelwright.security.masking import mask, mask_own
 
 _LONGEST = 365 * 86_400.0
 

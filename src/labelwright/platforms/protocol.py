@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.domain import ExcludedImage, Image, LabeledImage, LabelSchema, ShapeNotice
-from labelwright.masking import mask, remember
+from labelwright.security.masking import mask, remember
 
 
 class RemoteState(StrEnum):

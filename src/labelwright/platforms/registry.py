@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from labelwright.masking import remember, remember_login
+from labelwright.security.masking import remember, remember_login
 
 from . import protocol
 from .errors import PlatformRefused

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
-from labelwright.private import private_folder
+from labelwright.security.private_files import private_folder
 
 from .access import Access
 from .admin_file import KeyPair

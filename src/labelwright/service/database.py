@@ -27,7 +27,7 @@ from sqlalchemy import (
     false,
 )
 
-from labelwright.private import private_database
+from labelwright.security.private_files import private_database
 
 from .api.errors import Busy
 from .engines import Engines, postgres_engines, sqlite_engines

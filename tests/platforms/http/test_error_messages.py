@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from labelwright.masking import mask
 from labelwright.platforms.http.error_messages import LONGEST_WAIT, retry_after, words
+from labelwright.security.masking import mask
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

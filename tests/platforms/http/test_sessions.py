@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from labelwright.masking import mask
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.messages import Unexplained
 from labelwright.platforms.http.multipart import Form, FormFile
+from labelwright.security.masking import mask
 from tests.platforms.scripted import Scripted, answer, scripted
 
 COOKIE = ["Content-Type: application/json", "Set-Cookie: sessionid=abc; Path=/"]

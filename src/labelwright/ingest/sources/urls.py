@@ -13,15 +13,15 @@ from functools import partial
 from typing import IO, Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from labelwright.credential_shapes import credential_in_url, secrets_in_url
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.ingest.checks.duplicates import Seen
-from labelwright.masking import mask
 from labelwright.network.deadlines import Deadline, current_limit
 from labelwright.network.timed_sockets import Phases, TimedResponse, connect, resolve
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.http.error_messages import retry_after
 from labelwright.platforms.protocol import Secret
+from labelwright.security.credential_shapes import credential_in_url, secrets_in_url
+from labelwright.security.masking import mask
 
 from .local import CannotRead, Found, SourceError, printable
 from .public_addresses import is_public

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from labelwright.masking import remember
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.addresses import is_loopback
 from labelwright.platforms.http.error_messages import cut_masked
 from labelwright.platforms.http.error_messages import retry_after as retry_after_in
+from labelwright.security.masking import remember
 from labelwright.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelwright.masking import remember_login
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
@@ -36,6 +35,7 @@ from labelwright.platforms.protocol import (
     SetState,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
+from labelwright.security.masking import remember_login
 
 from .models import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at
 

@@ -15,13 +15,13 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from labelwright.masking import remember_login
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login
 from labelwright.platforms.http.messages import Reply, Wanted
 from labelwright.platforms.protocol import Secret
+from labelwright.security.masking import remember_login
 
 NAME = "cvat"
 ACCEPT = "application/vnd.cvat+json"

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from labelwright.masking import remember_login
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.logins import Login
 from labelwright.platforms.http.messages import Answer, Sink, Upload, Wanted
 from labelwright.platforms.http.multipart import UrlForm
 from labelwright.platforms.protocol import Secret
+from labelwright.security.masking import remember_login
 
 NAME = "geti"
 LOGIN_PAGE = "/user/login"

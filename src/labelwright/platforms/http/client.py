@@ -13,11 +13,11 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from labelwright.credential_shapes import is_plain_word
-from labelwright.masking import remember
 from labelwright.network.deadlines import OutOfTime, current_limit, sleep, time_limit
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import Secret
+from labelwright.security.credential_shapes import is_plain_word
+from labelwright.security.masking import remember
 
 from . import error_messages as answers
 from . import rate_limit as rates

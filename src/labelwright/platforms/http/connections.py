@@ -13,9 +13,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from labelwright.masking import mask_logs_of
 from labelwright.network.deadlines import FOR_EVER, Deadline, OutOfTime, current_limit
 from labelwright.network.timed_sockets import Phases, TimedResponse, connect, resolve
+from labelwright.security.masking import mask_logs_of
 
 _phases: ContextVar[Phases | None] = ContextVar("phases", default=None)
 _PIECE = 1 << 16

@@ -12,8 +12,8 @@ from html import unescape
 from math import isfinite
 from typing import Any
 
-from labelwright.credential_shapes import HIDDEN, is_plain_word, is_secret_name
-from labelwright.masking import mask, mask_values
+from labelwright.security.credential_shapes import HIDDEN, is_plain_word, is_secret_name
+from labelwright.security.masking import mask, mask_values
 
 LONGEST_WORDS = 500
 LONGEST_WAIT = 86_400.0

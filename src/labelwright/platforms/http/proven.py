@@ -8,8 +8,8 @@ from typing import Any
 import requests
 from urllib3.connectionpool import HTTPConnectionPool
 
-from labelwright.identity import NotProven, check
 from labelwright.platforms.errors import PlatformRefused
+from labelwright.security.identity import NotProven, check
 
 from .connections import TimedAdapter, TimedConnection
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, BinaryIO
 
-from labelwright.masking import remember_login
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login, shared_login
 from labelwright.platforms.http.messages import Unexplained, Upload, Wanted
 from labelwright.platforms.protocol import Secret
+from labelwright.security.masking import remember_login
 
 NAME = "remo"
 

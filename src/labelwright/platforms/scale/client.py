@@ -17,12 +17,12 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
-from labelwright.masking import remember
 from labelwright.platforms.errors import PlatformError, PlatformRefused
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.multipart import Form, FormFile
 from labelwright.platforms.protocol import Secret
+from labelwright.security.masking import remember
 
 from .errors import TooManyRequests, told_apart
 from .pace import Pace

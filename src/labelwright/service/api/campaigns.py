@@ -14,7 +14,7 @@ from fastapi import Path as PathParameter
 from fastapi.security import APIKeyHeader
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from labelwright.identity import PATH, code_of, is_nonce, make_key
+from labelwright.security.identity import PATH, code_of, is_nonce, make_key
 from labelwright.service.access import EMAIL, Access, Identity, checked_email
 from labelwright.service.admin_file import AdminFile
 from labelwright.service.campaigns import Campaigns, Order
@@ -136,7 +136,7 @@ def health() -> APIRouter:
 
 
 def identity(config: ServiceConfig) -> APIRouter:
-    """Where the service proves to programs of its own machine who it is: see `labelwright.identity`."""
+    """Where the service proves to programs of its own machine who it is: see `labelwright.security.identity`."""
     router, key = APIRouter(), make_key(config.data_dir)
 
     @router.get(PATH, include_in_schema=False)

@@ -20,8 +20,8 @@ from time import sleep
 from typing import Any
 
 from labelwright.ingest.upload.azure_client import seconds_in
-from labelwright.masking import mask, remember
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.security.masking import mask, remember
 from labelwright.settings import SettingsError, WorkspaceSettings
 
 AZURE_ML = "Azure ML"

@@ -17,10 +17,10 @@ from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.running import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor.connections import connections
-from labelwright.identity import FILE, NotProven, check_address, code_of, make_key
 from labelwright.local import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret
+from labelwright.security.identity import FILE, NotProven, check_address, code_of, make_key
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings, settings
@@ -286,7 +286,7 @@ def test_a_command_uses_the_service_that_runs(home, service):
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
 def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_again(home, monkeypatch, answer):
-    monkeypatch.setattr("labelwright.identity._SECONDS", 0.3)
+    monkeypatch.setattr("labelwright.security.identity._SECONDS", 0.3)
     make_key(home)
     with stranger(answer) as found:
         with pytest.raises(ConnectionResetError):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from labelwright import local, private
+from labelwright import local
 from labelwright.ledger import Ledger
-from labelwright.private import private_database, private_folder
+from labelwright.security import private_files as private
+from labelwright.security.private_files import private_database, private_folder
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import Settings

@@ -6,12 +6,11 @@ import base64
 
 import pytest
 
-from labelwright.credential_shapes import credential_in_url, is_secret_name
-from labelwright.masking import HIDDEN, MOST, mask, remember, remember_login
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import Secret
-
-from .network.fault_server import ENCODINGS
+from labelwright.security.credential_shapes import credential_in_url, is_secret_name
+from labelwright.security.masking import HIDDEN, MOST, mask, remember, remember_login
+from tests.network.fault_server import ENCODINGS
 
 SECRETS = [
     "CANARY-7b1f-0c44",

@@ -29,8 +29,7 @@ from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import CampaignOrder, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
 from labelwright.settings import WorkspaceSettings
-
-from .network.fault_server import ENCODINGS, Received, echo, fault_server, response
+from tests.network.fault_server import ENCODINGS, Received, echo, fault_server, response
 
 STATUSES = [302, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504]
 USER, PASSWORD, TOKEN = "canary.user.71", 'CANARY-7b"1f&0c/44 é+x', "canarytoken0q44e1aa93"

@@ -1,6 +1,6 @@
 """Recognize credentials by their shape: names of parameters and fields, URLs, tokens in text.
 
-Nothing here knows a secret's value; `labelwright.masking` does.
+Nothing here knows a secret's value; `labelwright.security.masking` does.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `remember` takes the secrets that this process uses: credentials of connections, tokens that a login gave, signatures.
 `mask` replaces them, wherever a text holds them: as they are, percent-encoded (also twice), with JSON or HTML escapes,
 in base64 (also inside of `user:password`), in hexadecimal digits, in other letter case, cut off or broken by a line
-end. Credentials that nobody remembered are found by their shape (`labelwright.credential_shapes`).
+end. Credentials that nobody remembered are found by their shape (`labelwright.security.credential_shapes`).
 
 Every error of a platform or store passes through here when it is made (`labelwright.platforms.errors`), and every
 failure that the command line prints.
