@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from labelwright import interruptions
+from .local import interruptions
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     interruptions.listen()
     code: object
     try:
-        from labelwright import streams
+        from .local import streams
 
         streams.protect()
         from .cli.main import main as run

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
-from labelwright.local import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, remember_secrets
 
 from .campaigns.spec import BLOCK, ImagesFrom
+from .local.servers import NotStarted
 
 
 def _only_by_reference(schema: dict[str, Any], model: type[Any]) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from labelwright import __version__
-from labelwright.local import NotStarted, use_prefect_of_up
 from labelwright.settings import settings
 
 from .cli.exit_codes import CannotRun
+from .local.servers import NotStarted, use_prefect_of_up
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

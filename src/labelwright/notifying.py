@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from labelwright.deploying import client_at_hand, packaged, write_new
-from labelwright.local import NotStarted
 
 from .cli.exit_codes import CannotRun
+from .local.servers import NotStarted
 
 _PLACE = "BLOCK"
 

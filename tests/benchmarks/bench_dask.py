@@ -60,7 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     from distributed import LocalCluster
 
-    from labelwright.local import LOOPBACK, start_prefect
+    from labelwright.local.servers import LOOPBACK, start_prefect
     from labelwright.settings import forget_settings
 
     with tempfile.TemporaryDirectory() as folder:

@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20, help="requests a second and connection")
     arguments = parser.parse_args()
     from labelwright.cli.running import send_what_prefect_holds_back
-    from labelwright.local import start_prefect
+    from labelwright.local.servers import start_prefect
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -65,7 +65,7 @@ def wait_until(so: Any, patience: float = 240) -> Any:
 
 def measure(finish_by: str) -> None:
     from labelwright.ledger import Ledger
-    from labelwright.local import free_port
+    from labelwright.local.servers import free_port
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"

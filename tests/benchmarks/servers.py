@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labelwright.local import Server
+    from labelwright.local.servers import Server
 
 
 @contextmanager
 def servers() -> Iterator[tuple[Path, Server]]:
     """Start both and use them in this process while the block lasts. Gives the home folder and the service."""
-    from labelwright.local import start_prefect, start_service
+    from labelwright.local.servers import start_prefect, start_service
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -19,7 +19,7 @@ from prefect.settings import (
 
 from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.cli.running import send_what_prefect_holds_back
-from labelwright.local import Server, free_port, start_prefect, start_service
+from labelwright.local.servers import Server, free_port, start_prefect, start_service
 from labelwright.settings import forget_settings
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from labelwright.blocks import ImageContainerCredentials, block_type, register_blocks
 from labelwright.domain import State
 from labelwright.flows.launch_campaign import launch_campaign
-from labelwright.local import Server, free_port, start_service
+from labelwright.local.servers import Server, free_port, start_service
 from labelwright.platforms import AccessDenied
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.context import Workbench, credentials_of, reach, the_ledger

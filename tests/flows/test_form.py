@@ -11,7 +11,7 @@ import pytest
 
 from labelwright.blocks import block_type
 from labelwright.campaigns.spec import CampaignSpec
-from labelwright.local import Server
+from labelwright.local.servers import Server
 from tests.service.page.chromium import Browser, chromedriver
 
 from . import prefect_api

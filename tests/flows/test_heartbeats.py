@@ -8,7 +8,7 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from labelwright.cli.running import prefect_at_hand
-from labelwright.local import Server
+from labelwright.local.servers import Server
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from labelwright.domain import Annotation, Box, State
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.ledger import tables as t
-from labelwright.local import Server, free_port, start_prefect
+from labelwright.local.servers import Server, free_port, start_prefect
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.tasks import reporting

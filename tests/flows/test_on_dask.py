@@ -14,7 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterName
 
 from labelwright.ledger import open_ledger
-from labelwright.local import LOOPBACK
+from labelwright.local.servers import LOOPBACK
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.campaign.checking import check_images, write_down_campaign

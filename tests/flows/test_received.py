@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from labelwright.local import Server, start_receiver
+from labelwright.local.servers import Server, start_receiver
 from labelwright.settings import forget_settings
 from tests.receiver.conftest import DROP, SECRET
 from tests.receiver.test_receiving import created

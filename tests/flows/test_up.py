@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import requests
 
-from labelwright import processes, up
-from labelwright.local import NotStarted, Server, free_port
+from labelwright.local import processes, up
+from labelwright.local.servers import NotStarted, Server, free_port
 
 from . import prefect_api
 from .conftest import make_photos, make_spec

@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from labelwright.local import LOOPBACK, free_port
+from labelwright.local.servers import LOOPBACK, free_port
 
 ADVICE = (
     "Redis is not installed here. Install its server (Debian: apt-get install redis-server), or set LABELWRIGHT_REDIS"

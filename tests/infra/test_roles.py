@@ -18,7 +18,7 @@ from psycopg.errors import InsufficientPrivilege, OperationalError
 from labelwright.domain import Image, Reject, Size, State
 from labelwright.ledger import Ledger, LedgerError, ManifestEntry, campaign_lease
 from labelwright.ledger.roles import prepare
-from labelwright.local import free_port
+from labelwright.local.servers import free_port
 from labelwright.settings import forget_settings
 from tests.service.postgres import Postgres, programs
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import requests
 
-from labelwright.local import answers
+from labelwright.local.servers import answers
 from labelwright.network.proxies import is_loopback, keep_loopback_direct
 from labelwright.platforms.http.client import Http
 

@@ -17,7 +17,7 @@ from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.running import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor.connections import connections
-from labelwright.local import use_prefect_of_up
+from labelwright.local.servers import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret
 from labelwright.security.identity import FILE, NotProven, check_address, code_of, make_key
@@ -254,7 +254,7 @@ def test_the_prefect_server_of_up_is_used_while_up_runs_and_not_whoever_has_its_
 
 
 def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
-    from labelwright.up import _only_one
+    from labelwright.local.up import _only_one
 
     def fails() -> None:
         with _only_one(home / "up.lock") as told:

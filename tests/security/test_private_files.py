@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from labelwright import local
 from labelwright.ledger import Ledger
+from labelwright.local import servers as local
 from labelwright.security import private_files as private
 from labelwright.security.private_files import private_database, private_folder
 from labelwright.service import ServiceConfig

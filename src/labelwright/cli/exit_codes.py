@@ -12,9 +12,9 @@ import sys
 import tempfile
 import traceback
 
-from labelwright import interruptions
+from labelwright.local import interruptions
+from labelwright.local.streams import OutputLost, discard
 from labelwright.security.masking import mask
-from labelwright.streams import OutputLost, discard
 
 FAILED, MISUSED, EARLY, UNAVAILABLE, INTERRUPTED, NO_READER = 1, 2, 3, 4, 130, 141
 
@@ -142,7 +142,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
-    from labelwright.local import NotStarted
+    from labelwright.local.servers import NotStarted
     from labelwright.platforms import PlatformError, PlatformUnavailable
     from labelwright.settings import SettingsError
     from labelwright.stores.protocol import ContentMismatch, DatasetGone, ReceiptDamaged, UnsafeDataset

@@ -346,7 +346,7 @@ def up(
 
     What is configured elsewhere (PREFECT_API_URL, another labeling service) is used and not started.
     """
-    from labelwright.up import run_up
+    from labelwright.local.up import run_up
 
     run_up(prefect_port, service_port, as_json=as_json)
 
@@ -368,9 +368,9 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Look whether everything that campaigns need is there and allowed, and say what to do. Changes nothing."""
-    from labelwright import interruptions
     from labelwright.doctor.deadlines import anything_hangs
     from labelwright.doctor.report import examine, is_well
+    from labelwright.local import interruptions
 
     from .output import console as printing
 

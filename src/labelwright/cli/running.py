@@ -14,10 +14,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from labelwright import interruptions
 from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.domain import OPEN, State
-from labelwright.local import NotStarted, use_prefect_of_up
+from labelwright.local import interruptions
+from labelwright.local.servers import NotStarted, use_prefect_of_up
 from labelwright.network.deadlines import OutOfTime, run_within
 from labelwright.network.proxies import keep_loopback_direct
 from labelwright.security.identity import NotProven, check_address
@@ -102,7 +102,7 @@ def _prefect_for_now(home: Path) -> Iterator[Any]:
     """A Prefect server that ends with the block, and this process set up to talk to it. Raises NotStarted, OSError."""
     from prefect.context import refresh_global_settings_context
 
-    from labelwright.local import start_prefect
+    from labelwright.local.servers import start_prefect
 
     with printing.waiting("starting Prefect") if printing.err.is_terminal else contextlib.nullcontext():
         server = start_prefect(home)
@@ -171,7 +171,7 @@ def servers_at_hand(spec: CampaignSpec, *, keep: bool) -> Iterator[tuple[str | N
     Answers the service's address (None: a platform elsewhere) and the Prefect server (None: one elsewhere).
     They are stopped at the end unless they are to be kept and all went well.
     """
-    from labelwright.local import start_prefect, start_service
+    from labelwright.local.servers import start_prefect, start_service
 
     home, started = settings().home, []
     service = prefect = None

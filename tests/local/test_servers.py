@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from labelwright.cli.exit_codes import CannotRun, exit_code
 from labelwright.cli.running import serve_here
-from labelwright.local import NotStarted
+from labelwright.local.servers import NotStarted
 from labelwright.service import run
 from labelwright.settings import forget_settings
 

@@ -66,7 +66,7 @@ def end(code: int) -> NoReturn:
         sys.exit(code)
     import threading
 
-    from labelwright import processes
+    from . import processes
 
     # Temporary folders, connections; a handler that hangs too is left to itself.
     cleanup = threading.Thread(target=atexit._run_exitfuncs, daemon=True)

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from labelwright import processes, streams
 from labelwright.cli import exit_codes as failures
-from labelwright.local import NotStarted, _start
+from labelwright.local import processes, streams
+from labelwright.local.servers import NotStarted, _start
 
 PRINTING = [
     ["--help"],

@@ -15,14 +15,14 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.cli.output import console as printing
 from labelwright.deploying import POOL, deploy, knows_worker
-from labelwright.local import NotStarted, Server, start_prefect, start_receiver, start_service, start_worker
+from labelwright.security.private_files import private_file, private_folder
 from labelwright.settings import Settings, forget_settings, settings
 
 from . import interruptions, processes
-from .cli.exit_codes import CannotRun
-from .cli.output import console as printing
-from .security.private_files import private_file, private_folder
+from .servers import NotStarted, Server, start_prefect, start_receiver, start_service, start_worker
 
 RESTARTS, WITHIN = 3, 600
 """A part that ended by itself is started again, unless it ended more often than this within so many seconds."""

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from labelwright import interruptions
+from labelwright.network.proxies import keep_loopback_direct, open_url
+from labelwright.security.private_files import private_database, private_file, private_folder
 
-from .network.proxies import keep_loopback_direct, open_url
-from .security.private_files import private_database, private_file, private_folder
+from . import interruptions
 
 LOOPBACK = "127.0.0.1"
 
