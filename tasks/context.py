@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from labelwright.blocks import connection_in_block, with_signature
 from labelwright.campaigns.image_source import open_source
 from labelwright.campaigns.spec import BLOCK, CampaignSpec, stored_spec
 from labelwright.datasets.names import file_stem
@@ -16,6 +15,7 @@ from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
+from labelwright.prefect_integration.blocks import connection_in_block, with_signature
 from labelwright.security.private_files import private_folder
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from labelwright.blocks import Credentials, PlatformCredentials, name_of
 from labelwright.campaigns.spec import CampaignSpec
+from labelwright.prefect_integration.blocks import Credentials, PlatformCredentials, name_of
 from labelwright.settings import SettingsError
 
 __all__ = ["Credentials", "with_credentials"]

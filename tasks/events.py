@@ -9,7 +9,7 @@ from prefect.context import FlowRunContext
 
 from labelwright.datasets.names import file_stem
 from labelwright.ledger import Event
-from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
+from labelwright.prefect_integration.events import NeverTaken, NotSent, send_to_prefect
 
 from .context import the_ledger
 from .reporting import log

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from prefect import task
 
-from labelwright.blocks import with_signature
 from labelwright.campaigns.image_source import addresses_to_copy, version_in
 from labelwright.domain import Image
 from labelwright.ingest import StockItem
 from labelwright.ingest.upload.verify import Finding
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.prefect_integration.blocks import with_signature
 from labelwright.stores.protocol import ImageSource, KeepsImages
 from labelwright.tasks.campaign.excluded_images import excluded_names
 from labelwright.tasks.context import Workbench

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from labelwright.blocks import workspace_in_block
 from labelwright.campaigns.spec import BLOCK, ExportTo
+from labelwright.prefect_integration.blocks import workspace_in_block
 from labelwright.settings import Settings, SettingsError, WorkspaceSettings
 from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.local import LocalStore

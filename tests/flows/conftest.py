@@ -48,7 +48,7 @@ def prefect_server(tmp_path_factory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def deployed(prefect_server, tmp_path_factory) -> list[str]:
     """The deployments, as they are by default, and the blocks; a test that deploys otherwise puts them back."""
-    from labelwright.deploying import deploy
+    from labelwright.prefect_integration.deployments import deploy
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABELWRIGHT_HOME", str(tmp_path_factory.mktemp("deployed")))

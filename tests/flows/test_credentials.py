@@ -10,11 +10,11 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from labelwright.blocks import ImageContainerCredentials, block_type, register_blocks
 from labelwright.domain import State
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.local.servers import Server, free_port, start_service
 from labelwright.platforms import AccessDenied
+from labelwright.prefect_integration.blocks import ImageContainerCredentials, block_type, register_blocks
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.context import Workbench, credentials_of, reach, the_ledger
 
@@ -168,8 +168,8 @@ def test_a_container_has_a_signature_of_its_own(tmp_path, monkeypatch):
 
 def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():
     """Prefect shows what its schema does not call secret."""
-    from labelwright.blocks import _made_for
     from labelwright.platforms.registry import Credential, PlatformEntry
+    from labelwright.prefect_integration.blocks import _made_for
 
     kind = _made_for(PlatformEntry("lean", "leaner", "nowhere", "Lean", (Credential.URL,)))
     assert kind.model_json_schema()["required"] == ["url"]

@@ -21,7 +21,7 @@ from prefect.states import Cancelled, Pending, Running
 
 from labelwright import __version__
 from labelwright.cli.exit_codes import CannotRun
-from labelwright.deploying import deploy, write_prefect_file
+from labelwright.prefect_integration.deployments import deploy, write_prefect_file
 from labelwright.receiver.telling import send_to_prefect
 from labelwright.settings import forget_settings
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
@@ -283,7 +283,7 @@ def test_an_installed_wheel_deploys_and_its_worker_runs_what_it_deployed(tmp_pat
         assert said.returncode == 0, said.stdout + said.stderr
         return said.stdout
 
-    where = "import labelwright.deploying as d, labelwright; print(labelwright.__file__, d.prefect_file())"
+    where = "import labelwright.prefect_integration.deployments as d, labelwright; print(labelwright.__file__, d.prefect_file())"
     told = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, env=environment, cwd=elsewhere)
     assert told.stdout.count(str(site)) == 2, told.stdout + told.stderr
     assert "launch-campaign/launch-campaign" in run("labelwright", "deploy")

@@ -7,10 +7,10 @@ import os
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from labelwright.deploying import deploy
 from labelwright.doctor.findings import Finding, Level
 from labelwright.doctor.report import examine
 from labelwright.local.servers import free_port, start_prefect
+from labelwright.prefect_integration.deployments import deploy
 
 
 def of_prefect() -> list[Finding]:

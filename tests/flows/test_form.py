@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from labelwright.blocks import block_type
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.local.servers import Server
+from labelwright.prefect_integration.blocks import block_type
 from tests.service.page.chromium import Browser, chromedriver
 
 from . import prefect_api

@@ -19,7 +19,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Failed
 
 from labelwright.cli.exit_codes import CannotRun
-from labelwright.notifying import register_notifications, write_notifications
+from labelwright.prefect_integration.automations import register_notifications, write_notifications
 from labelwright.receiver.telling import send_to_prefect
 
 from . import prefect_api

@@ -24,7 +24,7 @@ from azure.storage.blob import ContainerClient
 from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.ledger import Ledger
 from labelwright.local.servers import LOOPBACK, Server, answers, free_port
-from labelwright.results import BLOCK
+from labelwright.prefect_integration.result_storage import BLOCK
 from tests.infra.redis import Redis
 from tests.ingest.stores import Azurite
 from tests.service.postgres import Postgres

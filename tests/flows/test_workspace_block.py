@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelwright.blocks import AzureMlWorkspace
+from labelwright.prefect_integration.blocks import AzureMlWorkspace
 from labelwright.settings import SettingsError, WorkspaceSettings, forget_settings, settings
 from labelwright.tasks.export.stores import open_store, workspace_named
 

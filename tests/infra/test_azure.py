@@ -8,7 +8,7 @@ from typing import Any
 
 from pycep import BicepParser
 
-from labelwright.deploying import POOL
+from labelwright.prefect_integration.deployments import POOL
 from labelwright.settings import Settings
 
 from .test_compose import INFRA, check_command

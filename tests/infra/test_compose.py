@@ -19,7 +19,7 @@ import yaml
 from typer.main import get_command
 
 from labelwright.cli.main import app
-from labelwright.deploying import POOL
+from labelwright.prefect_integration.deployments import POOL
 from labelwright.settings import Settings, forget_settings, settings
 
 from .compose import DOCUMENTS, FILES, INFRA, OURS
@@ -133,7 +133,7 @@ def test_servers_share_all_that_prefect_can_share(name):
 
 
 def test_results_are_kept_in_the_block_that_deploying_saves():
-    from labelwright.results import BLOCK
+    from labelwright.prefect_integration.result_storage import BLOCK
 
     scaled = DOCUMENTS["scaled"]["services"]
     assert scaled["worker"]["environment"]["PREFECT_DEFAULT_RESULT_STORAGE_BLOCK"] == BLOCK

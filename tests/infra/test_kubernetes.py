@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from labelwright.deploying import POOL
+from labelwright.prefect_integration.deployments import POOL
 
 from .compose import DOCUMENTS, INFRA
 from .test_compose import check_command

@@ -274,7 +274,7 @@ def test_interrupted_checks_of_images_do_not_wait_for_a_server_that_drips(what: 
 def test_prefect_that_never_answers_is_not_waited_for(monkeypatch) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from labelwright import telling_prefect
+    from labelwright.prefect_integration import events as telling_prefect
 
     monkeypatch.setattr(telling_prefect, "_LONGEST", 0.5)
     event = {

@@ -50,7 +50,7 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     plan = Plan(spec.title, spec.platform, spec.labeler, [label.name for label in spec.labels], deadline)
     largest = (0, "")
     if spec.images.credentials:
-        from labelwright.blocks import with_signature
+        from labelwright.prefect_integration.blocks import with_signature
 
         settings = with_signature(settings, spec.images)
     for number, item in enumerate(take_stock(open_source(spec.images, settings), limits_of(spec.images)), 1):

@@ -401,7 +401,7 @@ def prepare_ledger(
 @app.command()
 def blocks(as_json: AsJson = False) -> None:
     """Register the blocks that hold credentials, one a platform and store, with the configured Prefect server."""
-    from labelwright.blocks import register_blocks
+    from labelwright.prefect_integration.blocks import register_blocks
 
     from .output import console as printing
 
@@ -415,7 +415,7 @@ def notify(
     as_json: AsJson = False,
 ) -> None:
     """Have people told of campaigns that stall, are overdue, fail or are finished: Slack, Teams, e-mail."""
-    from labelwright.notifying import register_notifications, write_notifications
+    from labelwright.prefect_integration.automations import register_notifications, write_notifications
 
     from .output import console as printing
 
@@ -438,8 +438,8 @@ def deploy(
     as_json: AsJson = False,
 ) -> None:
     """Register one deployment a flow with the Prefect server that is configured."""
-    from labelwright.deploying import deploy as register
-    from labelwright.deploying import write_prefect_file
+    from labelwright.prefect_integration.deployments import deploy as register
+    from labelwright.prefect_integration.deployments import write_prefect_file
 
     from .output import console as printing
 

@@ -427,8 +427,8 @@ def _is_about_listening(error: OSError) -> bool:
 
 def receive_here(host: str | None, port: int | None) -> None:
     """The receiver, in the foreground, until Ctrl+C or SIGTERM. Raises CannotRun."""
-    from labelwright.deploying import client_at_hand
     from labelwright.ledger import open_ledger
+    from labelwright.prefect_integration.deployments import client_at_hand
     from labelwright.receiver.run import serve
 
     client_at_hand()

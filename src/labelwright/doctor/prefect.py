@@ -14,9 +14,9 @@ from .findings import Finding, Level
 
 def prefect(given: Settings) -> Iterator[Finding]:
     from labelwright.cli.exit_codes import CannotRun
-    from labelwright.deploying import POOL, client_at_hand, prefect_file
-    from labelwright.deploying import _deployments_in as deployments_in
-    from labelwright.deploying import _full_name as full_name
+    from labelwright.prefect_integration.deployments import POOL, client_at_hand, prefect_file
+    from labelwright.prefect_integration.deployments import _deployments_in as deployments_in
+    from labelwright.prefect_integration.deployments import _full_name as full_name
 
     try:
         client = client_at_hand()

@@ -19,7 +19,7 @@ def results(given: Settings) -> Iterator[Finding]:
     from prefect.settings import get_current_settings
 
     from labelwright.cli.exit_codes import CannotRun
-    from labelwright.results import BLOCK, can_read_results
+    from labelwright.prefect_integration.result_storage import BLOCK, can_read_results
 
     told = get_current_settings().results.default_storage_block
     if given.results is not None:
@@ -67,7 +67,7 @@ def _is_saved(kind: str, name: str) -> bool:
     """Whether the Prefect server has the block. Raises HTTPError, RuntimeError, CannotRun."""
     from prefect.exceptions import ObjectNotFound
 
-    from labelwright.deploying import client_at_hand
+    from labelwright.prefect_integration.deployments import client_at_hand
 
     try:
         with client_at_hand() as client:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.output import console as printing
-from labelwright.deploying import POOL, deploy, knows_worker
+from labelwright.prefect_integration.deployments import POOL, deploy, knows_worker
 from labelwright.security.private_files import private_file, private_folder
 from labelwright.settings import Settings, forget_settings, settings
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.ledger import Ledger, LedgerError, Letter
-from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
+from labelwright.prefect_integration.events import NeverTaken, NotSent, send_to_prefect
 
 from .webhooks import EVENT as WEBHOOK
 

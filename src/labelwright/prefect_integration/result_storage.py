@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.network.deadlines import OutOfTime, run_within
 from labelwright.settings import ResultsSettings, SettingsError
-
-from .cli.exit_codes import CannotRun
-from .network.deadlines import OutOfTime, run_within
 
 _LONGEST = 120.0
 """Seconds: the client waits for the next byte only."""
@@ -68,7 +67,7 @@ def _asked(given: ResultsSettings, question: Any) -> bool:
     from azure.core.exceptions import AzureError
     from azure.storage.blob import ContainerClient
 
-    from .ingest.upload.azure_client import machine_identity
+    from labelwright.ingest.upload.azure_client import machine_identity
 
     # Said once and soon: whoever deploys is waiting.
     few: dict[str, Any] = {"retry_total": 1, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}

@@ -10,7 +10,7 @@ from prefect import Flow
 
 from labelwright.tasks.sweep.dead_runs import FLOWS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
 

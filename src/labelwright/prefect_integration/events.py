@@ -7,7 +7,7 @@ from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
-from .network.deadlines import OutOfTime, run_within
+from labelwright.network.deadlines import OutOfTime, run_within
 
 
 class NotSent(Exception):

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from labelwright.deploying import client_at_hand, packaged, write_new
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.local.servers import NotStarted
 
-from .cli.exit_codes import CannotRun
-from .local.servers import NotStarted
+from .deployments import client_at_hand, packaged, write_new
 
 _PLACE = "BLOCK"
 

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
+from labelwright.campaigns.spec import BLOCK, ImagesFrom
+from labelwright.local.servers import NotStarted
 from labelwright.platforms.registry import PLATFORMS, PlatformEntry
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, remember_secrets
-
-from .campaigns.spec import BLOCK, ImagesFrom
-from .local.servers import NotStarted
 
 
 def _only_by_reference(schema: dict[str, Any], model: type[Any]) -> None:
@@ -130,7 +129,7 @@ def register_blocks() -> list[str]:
     """
     from httpx import HTTPError
 
-    from labelwright.deploying import client_at_hand
+    from .deployments import client_at_hand
 
     client_at_hand()
     kinds: list[type[Block]] = [*(block_type(name) for name in PLATFORMS), ImageContainerCredentials, AzureMlWorkspace]

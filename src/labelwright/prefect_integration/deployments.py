@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from labelwright import __version__
+from labelwright.cli.exit_codes import CannotRun
+from labelwright.local.servers import NotStarted, use_prefect_of_up
 from labelwright.settings import settings
-
-from .cli.exit_codes import CannotRun
-from .local.servers import NotStarted, use_prefect_of_up
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -69,7 +68,7 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     FLOW/DEPLOYMENT. Where the settings name a container for results, its block is saved too. Raises CannotRun,
     NotStarted, SettingsError.
     """
-    from labelwright.blocks import register_blocks
+    from .blocks import register_blocks
 
     file = file or prefect_file()
     client = client_at_hand()
@@ -83,7 +82,7 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     register_blocks()  # the form of launch-campaign offers them
     results = settings().results
     if results is not None:
-        from labelwright.results import keep_results_in_blob
+        from .result_storage import keep_results_in_blob
 
         keep_results_in_blob(results)
     return names

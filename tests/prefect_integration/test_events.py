@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from labelwright.telling_prefect import NeverTaken, NotSent, send_to_prefect
+from labelwright.prefect_integration.events import NeverTaken, NotSent, send_to_prefect
 
 
 def event(**more: object) -> dict[str, object]:

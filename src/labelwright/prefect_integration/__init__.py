@@ -1,0 +1,1 @@
+"""Prefect blocks, deployments, automations, events and result storage."""
