@@ -37,10 +37,10 @@ lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# mypy does not know that flows/ and tasks/ are installed inside the package: it is shown the package as installed.
+# flows/, tasks/ and deployments/ are installed inside the package: links show mypy the package as it is installed.
 types: $(VENV)/installed
-	rm -rf build/typed && mkdir -p build/typed
-	cp -r src/labelwright build/typed/ && cp -r flows tasks build/typed/labelwright/
+	rm -rf build/typed && mkdir -p build/typed/labelwright
+	ln -s $(CURDIR)/src/labelwright/* $(CURDIR)/flows $(CURDIR)/tasks $(CURDIR)/deployments build/typed/labelwright/
 	MYPYPATH=build/typed $(BIN)/mypy -p labelwright
 
 # The lock names no index: it holds for whichever one you use.

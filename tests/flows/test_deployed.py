@@ -283,7 +283,10 @@ def test_an_installed_wheel_deploys_and_its_worker_runs_what_it_deployed(tmp_pat
         assert said.returncode == 0, said.stdout + said.stderr
         return said.stdout
 
-    where = "import labelwright.prefect_integration.deployments as d, labelwright; print(labelwright.__file__, d.prefect_file())"
+    where = (
+        "import labelwright.prefect_integration.deployments as d, labelwright;"
+        "print(labelwright.__file__, d.prefect_file())"
+    )
     told = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, env=environment, cwd=elsewhere)
     assert told.stdout.count(str(site)) == 2, told.stdout + told.stderr
     assert "launch-campaign/launch-campaign" in run("labelwright", "deploy")

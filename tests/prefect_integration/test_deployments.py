@@ -21,7 +21,7 @@ def flow_of(entrypoint: str) -> Flow:
 
 def test_every_flow_has_one_deployment_of_its_name():
     assert {one["name"] for one in DEPLOYMENTS} == {flow_of(one["entrypoint"]).name for one in DEPLOYMENTS}
-    files = {path.stem for path in (ROOT / "flows").glob("*_*.py") if path.stem != "__init__"}
+    files = {path.stem for path in (ROOT / "flows").rglob("*_*.py") if path.stem != "__init__"}
     assert {one["entrypoint"].split(".")[-2] for one in DEPLOYMENTS} == files
 
 

@@ -30,9 +30,10 @@ class Renewable(Generic[_C]):
         try:
             result = call(client)
         except DropboxExpired:
-            client = self._renewed(client)
-            if client is None:
+            renewed = self._renewed(client)
+            if renewed is None:
                 raise
+            client = renewed
             result = call(client)
         if client is self._client:
             self._may_be_renewed = self._renew is not None  # it was accepted, so it may run out later

@@ -1,4 +1,4 @@
-"""Keeps SDKs from sleeping inside their calls: loaded by the programs `azure_ml_v1.py` and `azure_ml_v2.py`.
+"""Keeps SDKs from sleeping inside their calls: loaded by the programs `sdk_v1.py` and `sdk_v2.py`.
 
 Both SDKs, and the identity clients under them, wait out a Retry-After by themselves, however long, and repeat the call.
 Here such an answer ends the program instead, with the server's status, words and wait: whoever counts retries decides.
