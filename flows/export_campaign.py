@@ -17,7 +17,7 @@ from labelwright.tasks.export.registration import (
     send_all_files,
     verify_dataset,
 )
-from labelwright.tasks.leases import at_work_on
+from labelwright.tasks.leases import campaign_lock
 
 
 @flow(name="export-campaign", flow_run_name="export {title}")
@@ -27,7 +27,7 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
 
     Answers name, version and location of each dataset: the same as before when nothing changed.
     """
-    with at_work_on(title, "export"):
+    with campaign_lock(title, "export"):
         check_platform_labels(title)
         read_all_labels(title)
         check_labels(title)

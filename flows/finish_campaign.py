@@ -5,7 +5,7 @@ from prefect import flow
 from labelwright.tasks.campaign.labels import check_labels, read_all_labels
 from labelwright.tasks.campaign.lifecycle import close_campaign, refuse_unlabeled
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
-from labelwright.tasks.leases import at_work, at_work_on, finishing_lease
+from labelwright.tasks.leases import campaign_lock, finishing_lease, named_lock
 from labelwright.tasks.sweep.progress import read_progress
 
 from .export_campaign import export_campaign
@@ -18,8 +18,8 @@ def finish_campaign(title: str, export: bool = False) -> None:
     export: also write the files and register the datasets.
     Raises GateRefused with what is wrong with the labels; the campaign then needs attention.
     """
-    with at_work(finishing_lease(title)):
-        with at_work_on(title, "finish"):
+    with named_lock(finishing_lease(title)):
+        with campaign_lock(title, "finish"):
             refuse_unlabeled(title, read_progress(title))
             check_platform_labels(title)
             read_all_labels(title)

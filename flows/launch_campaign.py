@@ -24,7 +24,7 @@ from labelwright.tasks.campaign.images import (
 from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, stretches_to_add
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.credentials import Credentials, with_credentials
-from labelwright.tasks.leases import at_work_on
+from labelwright.tasks.leases import campaign_lock
 
 ROUNDS = 3
 """How often is looked, within one run, whether images went missing on the way."""
@@ -38,7 +38,7 @@ def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = No
     Answers the campaign's title.
     """
     campaign = with_credentials(campaign, credentials)
-    with at_work_on(campaign.title, "launch"):
+    with campaign_lock(campaign.title, "launch"):
         title = write_down_campaign(campaign)
         check_images(title)
         if bills_tasks(title):
@@ -74,14 +74,14 @@ def make_image_set(title: str) -> None:
 
 def fill_campaign(title: str) -> None:
     """Images go into the campaign itself, batch by batch, until every one is there."""
-    words = ""
+    message = ""
     batches = list_missing_images(title)
     for _ in range(ROUNDS):
         for batch in batches:
             send_images(title, batch)
         for batch in batches:
-            words = wait_for_batch(title, batch) or words
+            message = wait_for_batch(title, batch) or message
         batches = list_missing_images(title) if batches else []
         if not batches:
             return
-    refuse_missing_batches(title, batches, words)
+    refuse_missing_batches(title, batches, message)

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from labelwright.tasks.campaign.drops import drop_lease, launched_before, note_launched, read_dropped_campaign, settling
-from labelwright.tasks.leases import at_work
+from labelwright.tasks.leases import named_lock
 
 from .launch_campaign import launch_campaign
 
@@ -14,7 +14,7 @@ def launch_from_drop(blob: str, etag: str) -> str:
 
     Answers the campaign's title.
     """
-    with at_work(drop_lease(blob)):
+    with named_lock(drop_lease(blob)):
         known = launched_before(blob, etag)
         if known is not None:
             return known

@@ -3,11 +3,11 @@
 from prefect import flow
 
 from labelwright.tasks.campaign.predictions import put_predictions
-from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.leases import with_run_lease
 
 
 @flow(name="predict-campaign", flow_run_name="predictions for {title}")
-@seen_at_work
+@with_run_lease
 def predict_campaign(title: str, coco: str) -> int:
     """Put the objects of a COCO file onto the campaign's images, in place of earlier predictions.
 

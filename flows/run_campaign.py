@@ -7,7 +7,7 @@ from prefect import flow
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import State
 from labelwright.tasks.credentials import Credentials, with_credentials
-from labelwright.tasks.leases import at_work, waiting_lease
+from labelwright.tasks.leases import named_lock, waiting_lease
 from labelwright.tasks.sweep.overview import wait_for_labels
 
 from .export_campaign import export_campaign
@@ -26,7 +26,7 @@ def run_campaign(
     Answers the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
     """
     campaign = with_credentials(campaign, credentials)
-    with at_work(waiting_lease(campaign.title)):
+    with named_lock(waiting_lease(campaign.title)):
         title = launch_campaign(campaign)
         if wait_for_labels(title, wait_hours, look_every) is State.COMPLETED:
             finish_campaign(title)

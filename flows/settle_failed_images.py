@@ -9,7 +9,7 @@ from labelwright.tasks.campaign.failed_images import (
     send_failed_again,
     take_up_again,
 )
-from labelwright.tasks.leases import at_work_on
+from labelwright.tasks.leases import campaign_lock
 
 
 @flow(name="settle-failed-images", flow_run_name="failed images of {title}")
@@ -23,7 +23,7 @@ def settle_failed_images(title: str, send_again: bool = False, leave_out: bool =
     """
     if send_again and leave_out:
         raise ValueError("failed images are sent again or left out, not both")
-    with at_work_on(title, "settle failed images"):
+    with campaign_lock(title, "settle failed images"):
         failed = list_failed_images(title)
         if send_again:
             for names in in_batches(title, failed):

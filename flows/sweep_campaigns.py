@@ -9,10 +9,10 @@ from labelwright.domain import Work
 from labelwright.tasks.campaign.drops import lost_drops, start_drop
 from labelwright.tasks.context import states_of, the_spec
 from labelwright.tasks.events import send_events
-from labelwright.tasks.leases import at_work
+from labelwright.tasks.leases import named_lock
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
-from labelwright.tasks.sweep.overview import note_failure, publish_overview, refuse_denied, tell_standstills
-from labelwright.tasks.sweep.progress import look_at_all
+from labelwright.tasks.sweep.overview import emit_stalled_events, note_failure, publish_overview, refuse_denied
+from labelwright.tasks.sweep.progress import refresh_all
 from labelwright.tasks.sweep.restarts import Due, due_work, note_begun, start_run
 
 from .finish_campaign import finish_campaign
@@ -28,10 +28,10 @@ def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[st
     go_on: how campaigns go on that are completely labeled, or whose launch broke off: within this run, by flow runs of
     their own (which needs the deployments and a worker), or not at all.
     """
-    with at_work("sweep"):
+    with named_lock("sweep"):
         free_dead_runs()
-        states, troubles, denied = look_at_all()
-        tell_standstills()
+        states, troubles, denied = refresh_all()
+        emit_stalled_events()
         send_events()
         due = due_work() if go_on != "no" else []
         for one in due:

@@ -16,7 +16,7 @@ from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
 
 from .context import the_ledger
 from .reporting import log
-from .retries import ANEW
+from .retries import UNCACHED
 
 REFUSALS = (
     PlatformRefused,
@@ -31,7 +31,7 @@ REFUSALS = (
 """Failures that trying again does not mend."""
 
 
-@task(task_run_name="ask for attention to {title}", **ANEW)
+@task(task_run_name="ask for attention to {title}", **UNCACHED)
 def ask_for_attention(title: str, reason: str, back_to: State | None = None) -> None:
     """Write down that the campaign needs a person, and why.
 

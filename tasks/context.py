@@ -22,7 +22,7 @@ from labelwright.settings import ConnectionSettings, Settings, SettingsError, se
 _Verb = TypeVar("_Verb")
 
 
-class Workbench:
+class CampaignContext:
     """One campaign, and all that is needed to work on it. Made anew by every task: it holds credentials."""
 
     def __init__(self, title: str) -> None:
@@ -62,10 +62,10 @@ class Workbench:
     def platform(self) -> Platform:
         return platform_for(self.spec)
 
-    def platform_that(self, verb: type[_Verb]) -> _Verb:
+    def require_capability(self, operation: type[_Verb]) -> _Verb:
         """The platform as one that has the verbs of a protocol. Raises PlatformRefused when it has not."""
-        if not isinstance(self.platform, verb):
-            raise PlatformRefused(self.platform.name, verb.__name__, words="this platform has no such verb")
+        if not isinstance(self.platform, operation):
+            raise PlatformRefused(self.platform.name, operation.__name__, message="this platform has no such verb")
         return self.platform
 
     @property
@@ -92,7 +92,7 @@ def the_ledger() -> Ledger:
 def platform_for(spec: CampaignSpec) -> Platform:
     """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
     names = spec.schema_of_labels().names
-    return reach(spec.connection_name, spec.platform, spec.options, names, spec.labeler)[1]
+    return connect_platform(spec.connection_name, spec.platform, spec.options, names, spec.labeler)[1]
 
 
 def credentials_of(connection: str, platform: str | None = None) -> ConnectionSettings:
@@ -102,7 +102,7 @@ def credentials_of(connection: str, platform: str | None = None) -> ConnectionSe
     return settings().connection(connection)
 
 
-def reach(
+def connect_platform(
     connection: str,
     platform: str | None = None,
     options: Mapping[str, Any] | None = None,

@@ -16,14 +16,14 @@ from .attention import asking_for_attention
 from .context import the_ledger
 from .events import send_events
 from .reporting import log
-from .sweep.dead_runs import bury
+from .sweep.dead_runs import mark_runs_crashed
 
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")
 
 
 @contextmanager
-def at_work_on(title: str, doing: str) -> Iterator[None]:
+def campaign_lock(title: str, doing: str) -> Iterator[None]:
     """Hold the campaign while the flow works on it; at the end tell what happened.
 
     Raises CampaignBusy when another run is at it. A run that died is marked, and this one goes on in its place.
@@ -47,7 +47,7 @@ def keeping_waits(title: str) -> Iterator[None]:
 
 
 @contextmanager
-def at_work(name: str) -> Iterator[None]:
+def named_lock(name: str) -> Iterator[None]:
     """Hold a name of its own: sweeps, and runs that wait for labels."""
     try:
         with _holding(name, name):
@@ -56,7 +56,7 @@ def at_work(name: str) -> Iterator[None]:
         send_events()
 
 
-def seen_at_work(work: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
+def with_run_lease(work: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
     """For flows that keep nobody away: a lease of the run itself, by which a sweep tells the living from the dead."""
 
     @wraps(work)
@@ -64,7 +64,7 @@ def seen_at_work(work: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
             return work(*given, **named)
-        with at_work(f"flow run {context.flow_run.id}"):
+        with named_lock(f"flow run {context.flow_run.id}"):
             return work(*given, **named)
 
     return at_it
@@ -76,7 +76,7 @@ def _holding(name: str, doing: str) -> Iterator[None]:
     run = context.flow_run if context else None
     holder = f"the run '{run.name}' ({run.id})" if run else f"{doing} on this machine"
     with leases.held(name, holder, str(run.id) if run else None, on_trouble=log().warning):
-        bury(leases.taken_over())
+        mark_runs_crashed(leases.taken_over())
         yield
 
 

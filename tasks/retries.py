@@ -14,7 +14,7 @@ from labelwright.settings import settings
 from .reporting import log
 
 
-def worth_retrying(_task: Any, _task_run: Any, state: Any) -> bool:
+def is_transient(_task: Any, _task_run: Any, state: Any) -> bool:
     """Whether the failure may pass by itself: a platform that did not answer, a ledger that was busy.
 
     Where the server says how long it wants to be left alone (Retry-After), that time is waited out here, before Prefect
@@ -39,15 +39,15 @@ def hold(seconds: float) -> None:
     time.sleep(seconds)
 
 
-ANEW: dict[str, Any] = {"cache_policy": NO_CACHE}
+UNCACHED: dict[str, Any] = {"cache_policy": NO_CACHE}
 """What every task is decorated with: the ledger says what was done, so nothing that Prefect keeps is an answer. By
 default it is one as soon as results are kept: a second look for missing images, in the same run, would see those that
 were missing at the first."""
 
-RETRIED: dict[str, Any] = ANEW | {
+RETRY_POLICY: dict[str, Any] = UNCACHED | {
     "retries": len(settings().retry_delays),
     "retry_delay_seconds": settings().retry_delays,
     "retry_jitter_factor": 0.2,
-    "retry_condition_fn": worth_retrying,
+    "retry_condition_fn": is_transient,
 }
 """What a task that calls a platform or a store is decorated with."""

@@ -4,13 +4,13 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.leases import with_run_lease
 from labelwright.tasks.platforms.cvat import log_in, read_project, upload_images, wait_for_import
 from labelwright.tasks.platforms.cvat_folders import find_recordings
 
 
 @flow(name="cvat-tasks-from-folders", flow_run_name="CVAT tasks from {path}")
-@seen_at_work
+@with_run_lease
 def cvat_tasks_from_folders(
     path: str,
     project: int | str,

@@ -2,12 +2,12 @@
 
 from prefect import flow
 
-from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.leases import with_run_lease
 from labelwright.tasks.platforms.cvat_review import request_review, settle_review
 
 
 @flow(name="cvat-review-campaign", flow_run_name="review {title}")
-@seen_at_work
+@with_run_lease
 def cvat_review_campaign(title: str) -> dict[str, int]:
     """Accept what reviewers approved, give back what they rejected, and hand them what labelers completed since.
 

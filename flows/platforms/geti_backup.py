@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.leases import with_run_lease
 from labelwright.tasks.platforms.geti import geti_project_id
 from labelwright.tasks.platforms.geti_backup import (
     begin_backup,
@@ -17,7 +17,7 @@ from labelwright.tasks.platforms.geti_backup import (
 
 
 @flow(name="backup-project", flow_run_name="back up {project}")
-@seen_at_work
+@with_run_lease
 def backup_project(project: str, folder: str, connection: str = "geti", verify: bool = True) -> dict[str, Any]:
     """Save a project with its labels, configuration, media and annotations. Run again, it does only what is missing.
 

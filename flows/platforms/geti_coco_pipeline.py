@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.leases import with_run_lease
 from labelwright.tasks.platforms.geti import create_geti_project, set_geti_auto_train
 from labelwright.tasks.platforms.geti_coco import CocoJob, check_coco, check_coco_project, coco_labels, send_coco_images
 
@@ -12,7 +12,7 @@ KIND = "detection -> segmentation"
 
 
 @flow(name="coco-project-pipeline", flow_run_name="{project} from {annotations}")
-@seen_at_work
+@with_run_lease
 def coco_project_pipeline(
     annotations: str,
     images: str,

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.leases import seen_at_work
+from labelwright.tasks.leases import with_run_lease
 from labelwright.tasks.platforms.geti_backup import (
     begin_restore,
     compare_restored,
@@ -17,7 +17,7 @@ from labelwright.tasks.platforms.geti_backup import (
 
 
 @flow(name="restore-project", flow_run_name="restore {folder}")
-@seen_at_work
+@with_run_lease
 def restore_project(
     folder: str,
     name: str | None = None,

@@ -9,12 +9,12 @@ from prefect import task
 from labelwright.campaigns.image_source import limits_of, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import Found, StockItem, take_stock, write_rejects
+from labelwright.ingest import Found, InventoryItem, build_inventory, write_rejects
 from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.settings import settings
-from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_progress, publish_table, report_progress
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .dask import the_cluster
 
@@ -30,7 +30,7 @@ class FilesLeftOut(LedgerError):
     """Strict, and not every file could be taken."""
 
 
-@task(task_run_name="write down {campaign.title}", **ANEW)
+@task(task_run_name="write down {campaign.title}", **UNCACHED)
 def write_down_campaign(campaign: CampaignSpec) -> str:
     """Put the campaign into the ledger, or take up the one that is there. Answers its title.
 
@@ -54,18 +54,18 @@ def write_down_campaign(campaign: CampaignSpec) -> str:
     return title
 
 
-@task(task_run_name="check the images of {title}", **RETRIED)
+@task(task_run_name="check the images of {title}", **RETRY_POLICY)
 def check_images(title: str) -> int:
     """Open, decode and hash every image, and write the manifest. Answers how many images it holds.
 
     A pass that was interrupted is taken up again: files that were not touched since are not read a second time.
     Raises FilesLeftOut (strict), SourceError.
     """
-    bench = Workbench(title)
-    known = bench.record.images
+    context = CampaignContext(title)
+    known = context.record.images
     if known is not None:
         return known
-    ledger, images = bench.ledger, bench.spec.images
+    ledger, images = context.ledger, context.spec.images
     mark = ledger.manifests.begin(title)
 
     stamps: dict[str, str | None] = {}  # of files on their way through the checks
@@ -78,10 +78,10 @@ def check_images(title: str) -> int:
     entries: list[ManifestEntry] = []
     rejects: list[Reject] = []
     seen = 0
-    with the_cluster(bench) as cluster:
-        for item in take_stock(bench.source, limits_of(images), known=checked_before, elsewhere=cluster):
+    with the_cluster(context) as cluster:
+        for item in build_inventory(context.source, limits_of(images), known=checked_before, elsewhere=cluster):
             seen += 1
-            if isinstance(item, StockItem):
+            if isinstance(item, InventoryItem):
                 entries.append(ManifestEntry(item.image, item.location, stamp=stamps.pop(item.location, None)))
             else:
                 rejects.append(item)
@@ -91,27 +91,27 @@ def check_images(title: str) -> int:
                 report_progress(title, "checking images", seen, 0)
     ledger.manifests.add(title, mark, entries, rejects)
     report_progress(title, "checking images", seen, seen)
-    left_out = report_rejects(bench)
+    left_out = report_rejects(context)
     if left_out and images.strict:
         raise FilesLeftOut(
-            f"{left_out} files cannot be taken and the campaign is strict: see {bench.folder / 'rejects.csv'}"
+            f"{left_out} files cannot be taken and the campaign is strict: see {context.folder / 'rejects.csv'}"
         )
     count = ledger.manifests.complete(title, mark)
     if not count:
         ledger.manifests.reopen_empty(title)
         raise FilesLeftOut(
-            f"no image could be taken, {left_out} files were left out: see {bench.folder / 'rejects.csv'}"
+            f"no image could be taken, {left_out} files were left out: see {context.folder / 'rejects.csv'}"
         )
     log().info("%s has %d images, %d files were left out", title, count, left_out)
     publish_progress(title, "checking images", count, count)
     return count
 
 
-def report_rejects(bench: Workbench) -> int:
+def report_rejects(context: CampaignContext) -> int:
     """Write rejects.csv and the table in the Prefect UI. Answers how many files were left out."""
-    rejects = bench.ledger.manifests.rejects(bench.title)
-    write_rejects(bench.folder / "rejects.csv", rejects)
+    rejects = context.ledger.manifests.rejects(context.title)
+    write_rejects(context.folder / "rejects.csv", rejects)
     if rejects:
         rows: list[dict[str, Any]] = [{"file": one.name, "reason": one.reason} for one in rejects[:500]]
-        publish_table(bench.title, "rejects", rows, f"{len(rejects)} files were left out of {bench.title}")
+        publish_table(context.title, "rejects", rows, f"{len(rejects)} files were left out of {context.title}")
     return len(rejects)

@@ -12,22 +12,22 @@ from labelwright.campaigns.image_source import limits_of
 from labelwright.ingest import Checked, Elsewhere, Found, check_files
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import ANEW
+from labelwright.tasks.retries import UNCACHED
 
 _AHEAD = 200
 """Batches under way: a hundred thousand files, some 20 MB of names here, and enough for hundreds of cores."""
 
 
-@task(task_run_name="check images of {title} from {files[0].name}", **ANEW)
+@task(task_run_name="check images of {title} from {files[0].name}", **UNCACHED)
 def check_batch(title: str, files: list[Found]) -> list[Checked]:
     """On a machine of the cluster, which has the ledger's address and the images' credentials in settings of its own.
 
     Files that may be readable later are told, not raised: whoever takes stock decides.
     """
-    bench = Workbench(title)
-    return check_files(bench.source, files, limits_of(bench.spec.images))
+    context = CampaignContext(title)
+    return check_files(context.source, files, limits_of(context.spec.images))
 
 
 class _Cluster:
@@ -60,18 +60,18 @@ class _Cluster:
             raise PlatformUnavailable(
                 "Dask",
                 "check images",
-                words=f"the cluster at {self._address} did not do it: {type(error).__name__}",
+                message=f"the cluster at {self._address} did not do it: {type(error).__name__}",
                 advice="Look at its scheduler and workers, or take LABELWRIGHT_DASK_SCHEDULER out of the settings.",
             ) from error
 
 
 @contextmanager
-def the_cluster(bench: Workbench) -> Iterator[Elsewhere | None]:
+def the_cluster(context: CampaignContext) -> Iterator[Elsewhere | None]:
     """The cluster of the settings, for as long as a campaign's images are checked; None where there is none.
 
     Raises SettingsError.
     """
-    address = bench.settings.dask_scheduler
+    address = context.settings.dask_scheduler
     if address is None:
         yield None
         return
@@ -82,6 +82,6 @@ def the_cluster(bench: Workbench) -> Iterator[Elsewhere | None]:
             "a Dask cluster needs one more package: pip install 'labelwright[dask]', here and on every machine of the "
             "cluster. Or take LABELWRIGHT_DASK_SCHEDULER out of the settings"
         ) from None
-    log().info("images of %s are checked by the Dask cluster at %s", bench.title, address)
+    log().info("images of %s are checked by the Dask cluster at %s", context.title, address)
     with DaskTaskRunner(address=address, client_kwargs={"set_as_default": False}) as runner:
-        yield _Cluster(bench.title, bench.settings.batch_size, runner, address)
+        yield _Cluster(context.title, context.settings.batch_size, runner, address)

@@ -21,13 +21,13 @@ from labelwright.settings import SettingsError, settings
 from labelwright.tasks.attention import REFUSALS
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 TRIED_FOR = timedelta(days=7)
 """How long a campaign file that came of nothing is tried again."""
 
 
-@task(task_run_name="read {blob}", **RETRIED)
+@task(task_run_name="read {blob}", **RETRY_POLICY)
 def read_dropped_campaign(blob: str) -> CampaignSpec:
     """Read the campaign file from the drop container. Raises SpecError, SettingsError, CannotRead."""
     found = settings()
@@ -45,7 +45,7 @@ def read_dropped_campaign(blob: str) -> CampaignSpec:
     return dropped_spec(text, blob, container)
 
 
-@task(task_run_name="note {campaign} as launched from {blob}", **ANEW)
+@task(task_run_name="note {campaign} as launched from {blob}", **UNCACHED)
 def note_launched(blob: str, etag: str, campaign: str) -> None:
     """From now on this version of the file launches nothing any more."""
     the_ledger().inbox.record_launch(blob, etag, campaign)
@@ -96,7 +96,7 @@ def lost_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
     ]
 
 
-@task(task_run_name="start the launch from {letter.payload[blob]}", **RETRIED)
+@task(task_run_name="start the launch from {letter.payload[blob]}", **RETRY_POLICY)
 def start_drop(letter: Letter, attempt: int) -> str:
     """Create the flow run that the event did not start, or that died. Answers its id. Said again it is the same run."""
     run: Any = run_deployment(

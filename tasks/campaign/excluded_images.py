@@ -12,9 +12,9 @@ from labelwright.datasets.writers.excluded_csv import FILE, write_excluded
 from labelwright.domain import ExcludedImage, ImageState
 from labelwright.ledger import CampaignRecord, stretches
 from labelwright.platforms.protocol import FindsDeletedImages, Platform
-from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_table
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 _AT_ONCE = 2000
 _SHOWN = 500
@@ -42,40 +42,40 @@ def deleted_on_the_platform(
     return gone
 
 
-@task(task_run_name="look for deleted images of {title}", **RETRIED)
+@task(task_run_name="look for deleted images of {title}", **RETRY_POLICY)
 def keep_deleted_images(title: str, number: int) -> bool:
     """Compare the pages of labels with the manifest, and keep what was deleted on the platform as one more page, of
     this number. Returns whether there is such a page."""
-    bench = Workbench(title)
-    spool = spool_in(bench)
+    context = CampaignContext(title)
+    spool = spool_in(context)
     accounted = {name for page in range(1, number) for name in spool.names(page)}
-    gone = deleted_on_the_platform(bench.record, bench.platform, accounted)
+    gone = deleted_on_the_platform(context.record, context.platform, accounted)
     if gone:
         spool.put_page(number, (), excluded=gone)
     return bool(gone)
 
 
-def spool_in(bench: Workbench) -> Spool:
+def spool_in(context: CampaignContext) -> Spool:
     """The pages of labels on this machine."""
-    return Spool(bench.folder / "labels")
+    return Spool(context.folder / "labels")
 
 
-def excluded_names(bench: Workbench) -> frozenset[str]:
+def excluded_names(context: CampaignContext) -> frozenset[str]:
     """Names of the images that were excluded when the labels were read last."""
-    return frozenset(one.name for one in spool_in(bench).excluded())
+    return frozenset(one.name for one in spool_in(context).excluded())
 
 
-def report_excluded(bench: Workbench, excluded: Mapping[str, ExcludedImage]) -> None:
+def report_excluded(context: CampaignContext, excluded: Mapping[str, ExcludedImage]) -> None:
     """Say which images are in no dataset, and why: in the log, in `excluded.csv` beside the campaign's files, as a
     table in Prefect, and in the ledger."""
-    title, images = bench.title, list(excluded.values())
-    write_excluded(bench.folder / FILE, images)
-    bench.ledger.image_states.record(title, states_of_images(images), only=EXCLUDED)
+    title, images = context.title, list(excluded.values())
+    write_excluded(context.folder / FILE, images)
+    context.ledger.image_states.record(title, states_of_images(images), only=EXCLUDED)
     if not images:
         return
     counts = Counter(one.state.value for one in images)
     every = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
-    log().warning("%s: in no dataset are %s; %s lists them", title, every, bench.folder / FILE)
+    log().warning("%s: in no dataset are %s; %s lists them", title, every, context.folder / FILE)
     for one in images[:_LOGGED]:
         log().warning("%s: %s is %s: %s", title, one.name, one.state.value, one.detail or "the platform says no more")
     rows = [{"image": one.name, "state": one.state.value, "reason": one.detail} for one in images[:_SHOWN]]

@@ -77,18 +77,18 @@ def why_it_cannot_go_on(record: CampaignRecord, found: RemoteCampaign) -> str:
     title, stuck = record.title, found.failed + found.cancelled
     if stuck and found.done + stuck >= found.total:
         kinds = ((found.failed, "failed"), (found.cancelled, "cancelled"))
-        words = " and ".join(f"{count:,} {kind}" for count, kind in kinds if count)
+        message = " and ".join(f"{count:,} {kind}" for count, kind in kinds if count)
         return (
-            f"of its {found.total:,} images {found.done:,} are labeled and the others will not be: {words} on the "
+            f"of its {found.total:,} images {found.done:,} are labeled and the others will not be: {message} on the "
             f"platform. List them with their reasons: labelwright failed '{title}'. Send them again: labelwright "
             f"failed '{title}' --resend. Go on without them: labelwright failed '{title}' --leave-out"
         )
     excluded = found.skipped + found.gone
     if excluded and excluded >= found.total and excluded == (record.images or 0):
         kinds = ((found.gone, GONE), (found.skipped, SKIPPED))
-        words = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
+        message = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
         return (
-            f"nothing is left to deliver: of its {excluded:,} images {words}. Put images back on the platform and "
+            f"nothing is left to deliver: of its {excluded:,} images {message}. Put images back on the platform and "
             f"have them labeled, then: labelwright resume '{title}'. Or give it up: labelwright cancel '{title}'"
         )
     return ""

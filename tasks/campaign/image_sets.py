@@ -9,13 +9,13 @@ from typing import Literal
 from prefect import task
 
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import Dropbox, DropboxExpired, Finding, StockItem, UploadReport, differences, open_dropbox
+from labelwright.ingest import Dropbox, DropboxExpired, Finding, InventoryItem, UploadReport, differences, open_dropbox
 from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress, report_progress
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .checking import FilesLeftOut, report_rejects
 from .image_sizes import Misfit, drop, is_launched, misfits, refuse, warn
@@ -25,39 +25,39 @@ class UploadFailed(PlatformRefused):
     """Files that could not be sent, each with its reason."""
 
 
-@task(task_run_name="create image set of {title}", **RETRIED)
+@task(task_run_name="create image set of {title}", **RETRY_POLICY)
 def create_image_set(title: str) -> str:
     """Answers the platform's id of the set."""
-    bench = Workbench(title)
-    platform = bench.platform_that(KeepsImageSets)
-    if bench.record.state is State.PLANNED:
-        bench.ledger.campaigns.move(title, State.UPLOADING)
+    context = CampaignContext(title)
+    platform = context.require_capability(KeepsImageSets)
+    if context.record.state is State.PLANNED:
+        context.ledger.campaigns.move(title, State.UPLOADING)
 
     def look() -> str | None:
         found = platform.find_image_set(title)
         return None if found is None else found.id
 
     def create() -> str:
-        return platform.create_image_set(title, dict(bench.spec.metadata)).id
+        return platform.create_image_set(title, dict(context.spec.metadata)).id
 
     log().info("create image set %s", title)
-    image_set = bench.ledger.effects.once(title, "create image set", create, look=look, what="the image set")
-    bench.ledger.campaigns.record_image_set(title, image_set)
+    image_set = context.ledger.effects.once(title, "create image set", create, look=look, what="the image set")
+    context.ledger.campaigns.record_image_set(title, image_set)
     return image_set
 
 
-@task(task_run_name="look for missing images of {title}", **RETRIED)
+@task(task_run_name="look for missing images of {title}", **RETRY_POLICY)
 def find_missing_images(title: str) -> list[int]:
     """Compare what the dropbox holds, sizes and MD5s, with the manifest. Answers the batches that lack images.
 
     Nothing is missing from a set that is sealed. Raises UploadFailed for files in the dropbox that differ from ours.
     """
-    bench = Workbench(title)
-    platform = bench.platform_that(KeepsImageSets)
-    if platform.read_image_set(bench.image_set).state is not SetState.CREATED:
+    context = CampaignContext(title)
+    platform = context.require_capability(KeepsImageSets)
+    if platform.read_image_set(context.image_set).state is not SetState.CREATED:
         return []
-    dropbox = _dropbox(bench)
-    manifests, size = bench.ledger.manifests, bench.settings.batch_size
+    dropbox = _dropbox(context)
+    manifests, size = context.ledger.manifests, context.settings.batch_size
     found = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
     missing, odd = 0, []
     batches: set[int] = set()
@@ -72,28 +72,28 @@ def find_missing_images(title: str) -> list[int]:
         odd += [f"{one.name} {one.reason}" for one in some if one.finding is not Finding.MISSING]
     if odd:
         raise UploadFailed(
-            bench.platform.name,
+            context.platform.name,
             "hold the images as they are",
-            words=f"{len(odd)} files in the dropbox are not ours: {'; '.join(odd[:5])}",
+            message=f"{len(odd)} files in the dropbox are not ours: {'; '.join(odd[:5])}",
             advice="Remove them from the dropbox and run again.",
         )
     log().info("%s lacks %d images, in %d batches", title, missing, len(batches))
     return sorted(batches)
 
 
-@task(task_run_name="upload-batch-{batch:03d} of {title}", **RETRIED)
+@task(task_run_name="upload-batch-{batch:03d} of {title}", **RETRY_POLICY)
 def upload_batch(title: str, batch: int) -> int:
     """Send the images of a batch (numbered from 1) that are not there yet. Answers how many it sent.
 
     Raises UploadFailed with the reason of each file.
     """
-    bench = Workbench(title)
-    size, total = bench.settings.batch_size, bench.record.images or 0
-    entries = bench.ledger.manifests.not_stored(title, (batch - 1) * size + 1, batch * size)
+    context = CampaignContext(title)
+    size, total = context.settings.batch_size, context.record.images or 0
+    entries = context.ledger.manifests.not_stored(title, (batch - 1) * size + 1, batch * size)
     if not entries:
         return 0
     log().info("upload %d images of %s", len(entries), title)
-    sent_before = bench.ledger.manifests.count_stored(title)
+    sent_before = context.ledger.manifests.count_stored(title)
     done: list[str] = []
 
     def note(image: Image) -> None:
@@ -101,37 +101,37 @@ def upload_batch(title: str, batch: int) -> int:
         report_progress(title, "uploading", sent_before + len(done), total)
 
     try:
-        report = _send(bench, [StockItem(entry.image, entry.location) for entry in entries], note)
+        report = _send(context, [InventoryItem(entry.image, entry.location) for entry in entries], note)
     finally:
-        bench.ledger.manifests.mark_stored(title, list(done))
+        context.ledger.manifests.mark_stored(title, list(done))
     if report.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
-        raise UploadFailed("image store", "take images", words=f"{len(report.failed)} were not sent: {reasons}")
-    publish_progress(title, "uploading", bench.ledger.manifests.count_stored(title), total)
+        raise UploadFailed("image store", "take images", message=f"{len(report.failed)} were not sent: {reasons}")
+    publish_progress(title, "uploading", context.ledger.manifests.count_stored(title), total)
     return report.sent
 
 
-def _send(bench: Workbench, items: list[StockItem], note: Callable[[Image], None]) -> UploadReport:
+def _send(context: CampaignContext, items: list[InventoryItem], note: Callable[[Image], None]) -> UploadReport:
     def send() -> UploadReport:
-        return _dropbox(bench, bench.settings.upload_engine).upload(items, bench.source.open, note)
+        return _dropbox(context, context.settings.upload_engine).upload(items, context.source.open, note)
 
     try:
         return send()
     except DropboxExpired:  # the new signature was refused too: once more from the start
-        log().info("the dropbox of %s refused its new signature too; trying once more", bench.title)
+        log().info("the dropbox of %s refused its new signature too; trying once more", context.title)
         return send()
 
 
-def _dropbox(bench: Workbench, engine: Literal["azure", "obstore"] = "azure") -> Dropbox:
+def _dropbox(context: CampaignContext, engine: Literal["azure", "obstore"] = "azure") -> Dropbox:
     """The image set's dropbox. A signature that runs out while it is in use is replaced by a new one."""
-    platform, image_set, title = bench.platform_that(KeepsImageSets), bench.image_set, bench.title
+    platform, image_set, title = context.require_capability(KeepsImageSets), context.image_set, context.title
     logger = log()  # of this task: uploads call from threads of their own
 
     def renew() -> str:
         logger.info("the signature of the dropbox of %s was refused; asking for a new one", title)
         return platform.dropbox(image_set).value
 
-    url, threads = platform.dropbox(image_set).value, bench.settings.upload_threads
+    url, threads = platform.dropbox(image_set).value, context.settings.upload_threads
     return open_dropbox(url, threads=threads, engine=engine, renew=renew)
 
 
@@ -140,16 +140,16 @@ def refuse_missing(title: str) -> None:
     raise UploadFailed(
         "image store",
         "keep every image",
-        words=f"images of '{title}' are still missing after they were sent",
+        message=f"images of '{title}' are still missing after they were sent",
         advice="Look at the store's log, then run again.",
     )
 
 
-@task(task_run_name="seal image set of {title}", **RETRIED)
+@task(task_run_name="seal image set of {title}", **RETRY_POLICY)
 def seal_image_set(title: str) -> None:
     """Every image is there: tell the platform to take them in."""
-    bench = Workbench(title)
-    platform, image_set = bench.platform_that(KeepsImageSets), bench.image_set
+    context = CampaignContext(title)
+    platform, image_set = context.require_capability(KeepsImageSets), context.image_set
 
     def look() -> str | None:
         return None if platform.read_image_set(image_set).state is SetState.CREATED else "sealed"
@@ -159,67 +159,70 @@ def seal_image_set(title: str) -> None:
         return "sealed"
 
     log().info("seal image set %s", title)
-    bench.ledger.effects.once(title, "seal image set", seal, look=look, adopt=True)
+    context.ledger.effects.once(title, "seal image set", seal, look=look, adopt=True)
 
 
-@task(task_run_name="wait for image set of {title}", **RETRIED)
+@task(task_run_name="wait for image set of {title}", **RETRY_POLICY)
 def wait_for_image_set(title: str) -> None:
     """Until the platform has taken in every image. Raises PlatformUnavailable at the deadline: run again to wait on."""
-    bench = Workbench(title)
-    platform = bench.platform_that(KeepsImageSets)
-    end, pause = time.monotonic() + bench.settings.sealing_deadline, 0.2
+    context = CampaignContext(title)
+    platform = context.require_capability(KeepsImageSets)
+    end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
     while True:
-        found = platform.read_image_set(bench.image_set)
+        found = platform.read_image_set(context.image_set)
         if found.state is SetState.FINISHED:
             return
         if found.state is not SetState.FINISHING:
             raise PlatformRefused(
-                bench.platform.name, "take in the image set", words=f"it says that the set is {found.state.value}"
+                context.platform.name, "take in the image set", message=f"it says that the set is {found.state.value}"
             )
         if time.monotonic() > end:
             raise PlatformUnavailable(
-                bench.platform.name, "take in the image set", words="it is still at it", advice="Run again to wait on."
+                context.platform.name,
+                "take in the image set",
+                message="it is still at it",
+                advice="Run again to wait on.",
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 15)
 
 
-@task(task_run_name="match images of {title}", **RETRIED)
+@task(task_run_name="match images of {title}", **RETRY_POLICY)
 def match_images(title: str) -> int:
     """Learn what the platform calls each image, and which ones it left out. Answers how many images the campaign has.
 
     Raises FilesLeftOut (strict), PlatformRefused when an image is neither there nor left out with a reason.
     """
-    bench = Workbench(title)
-    platform, manifests = bench.platform_that(KeepsImageSets), bench.ledger.manifests
+    context = CampaignContext(title)
+    platform, manifests = context.require_capability(KeepsImageSets), context.ledger.manifests
 
     found: list[Misfit] = []
-    for some in stretches(platform.list_images(bench.image_set), 2000):
+    for some in stretches(platform.list_images(context.image_set), 2000):
         manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
-        found += misfits(bench.platform.name, some, manifests.sizes_of(title, [image.name for image in some]))
+        found += misfits(context.platform.name, some, manifests.sizes_of(title, [image.name for image in some]))
     if found:
-        _leave_misfits_out(bench, found)
-    rejected = platform.read_image_set(bench.image_set).rejected
+        _leave_misfits_out(context, found)
+    rejected = platform.read_image_set(context.image_set).rejected
     for name, reason in rejected:
         manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
-    if rejected and report_rejects(bench) and bench.spec.images.strict:
+    if rejected and report_rejects(context) and context.spec.images.strict:
         raise FilesLeftOut(f"the platform left out {len(rejected)} images and the campaign is strict")
     lost = manifests.without_remote_id(title)
     if lost:
         raise PlatformRefused(
-            bench.platform.name,
+            context.platform.name,
             "take in every image",
-            words=f"these are not in the image set: {', '.join(lost[:5])}",
+            message=f"these are not in the image set: {', '.join(lost[:5])}",
             advice="Ask the platform's operator; the images are still where they came from.",
         )
-    return bench.record.images or 0
+    return context.record.images or 0
 
 
-def _leave_misfits_out(bench: Workbench, found: list[Misfit]) -> None:
+def _leave_misfits_out(context: CampaignContext, found: list[Misfit]) -> None:
     """Images of another size stay in the set and do not come into the campaign. Raises SizesDiffer, FilesLeftOut."""
-    if is_launched(bench):
-        warn(bench, found)
-    elif any(one.step == "add images" for one in bench.ledger.effects.all(bench.title)):
-        refuse(bench, found)
+    if is_launched(context):
+        warn(context, found)
+    elif any(one.step == "add images" for one in context.ledger.effects.all(context.title)):
+        refuse(context, found)
     else:
-        drop(bench, found)
+        drop(context, found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from labelwright.domain import Reject, Size
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import RemoteImage, WithdrawsImages
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 
 from .checking import FilesLeftOut, report_rejects
@@ -55,13 +55,13 @@ def _reason(platform: str, image: RemoteImage, size: Size) -> str:
     return f"{platform} sees {seen} pixels, it has {size.width} x {size.height}: {why} labels drawn there would not fit"
 
 
-def is_launched(bench: Workbench) -> bool:
+def is_launched(context: CampaignContext) -> bool:
     """Whether labelers were let into the campaign."""
-    activated = bench.ledger.effects.find(bench.title, "activate")
+    activated = context.ledger.effects.find(context.title, "activate")
     return activated is not None and activated.done_at is not None
 
 
-def leave_out(bench: Workbench, found: Sequence[Misfit]) -> bool:
+def leave_out(context: CampaignContext, found: Sequence[Misfit]) -> bool:
     """Take the images out of a campaign that is being launched, and out of the manifest, with their reasons.
 
     Returns whether anything was taken out: the platform may have taken others out along with them, so what it holds is
@@ -70,46 +70,46 @@ def leave_out(bench: Workbench, found: Sequence[Misfit]) -> bool:
     """
     if not found:
         return False
-    if is_launched(bench):
-        warn(bench, found)
+    if is_launched(context):
+        warn(context, found)
         return False
-    if not isinstance(bench.platform, WithdrawsImages):
-        refuse(bench, found)
+    if not isinstance(context.platform, WithdrawsImages):
+        refuse(context, found)
     # The platform first: what is in the campaign and not in the manifest would count as somebody else's image.
-    bench.platform_that(WithdrawsImages).withdraw_images(bench.remote_id, [one.id for one in found])
-    drop(bench, found)
+    context.require_capability(WithdrawsImages).withdraw_images(context.remote_id, [one.id for one in found])
+    drop(context, found)
     return True
 
 
-def drop(bench: Workbench, found: Sequence[Misfit]) -> None:
+def drop(context: CampaignContext, found: Sequence[Misfit]) -> None:
     """They leave the manifest and are listed among the rejects. Raises FilesLeftOut (strict, or no image is left)."""
-    warn(bench, found)
+    warn(context, found)
     for one in found:
-        bench.ledger.manifests.drop(bench.title, Reject(one.name, one.reason))
-    report_rejects(bench)
-    if bench.spec.images.strict:
+        context.ledger.manifests.drop(context.title, Reject(one.name, one.reason))
+    report_rejects(context)
+    if context.spec.images.strict:
         raise FilesLeftOut(
             f"{len(found)} images have another size on the platform and the campaign is strict: {in_words(found)}"
         )
-    if not bench.record.images:
+    if not context.record.images:
         raise FilesLeftOut(f"no image is left, each has another size on the platform: {in_words(found)}")
 
 
-def refuse(bench: Workbench, found: Sequence[Misfit]) -> None:
+def refuse(context: CampaignContext, found: Sequence[Misfit]) -> None:
     """Raises SizesDiffer with the list."""
     raise SizesDiffer(
-        bench.platform.name,
+        context.platform.name,
         "show images in their size",
-        words=f"{len(found)} images have another size there: {in_words(found)}",
+        message=f"{len(found)} images have another size there: {in_words(found)}",
         advice=_ADVICE,
     )
 
 
-def warn(bench: Workbench, found: Sequence[Misfit]) -> None:
+def warn(context: CampaignContext, found: Sequence[Misfit]) -> None:
     for one in found[:_SHOWN]:
-        log().warning("%s: %s: %s", bench.title, one.name, one.reason)
+        log().warning("%s: %s: %s", context.title, one.name, one.reason)
     if len(found) > _SHOWN:
-        log().warning("%s: %d more images have another size on the platform", bench.title, len(found) - _SHOWN)
+        log().warning("%s: %d more images have another size on the platform", context.title, len(found) - _SHOWN)
 
 
 def in_words(found: Sequence[Misfit]) -> str:

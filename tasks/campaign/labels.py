@@ -16,10 +16,10 @@ from labelwright.datasets.writers.left_out_csv import COLUMNS, LEFT_OUT_CSV, lef
 from labelwright.domain import LeftOutCounts, State
 from labelwright.platforms.protocol import ServesImages
 from labelwright.tasks.attention import ask_for_attention
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.export.images import kept_url
 from labelwright.tasks.reporting import log, publish_progress, publish_table
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .excluded_images import keep_deleted_images, report_excluded, spool_in
 from .images import with_our_names
@@ -30,16 +30,16 @@ SHOWN = 500
 """Rows of the table of what is left out."""
 
 
-class Stock:
+class ManifestImages:
     """The campaign's images as a dataset refers to them, in the manifest's order; read from the ledger each time."""
 
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
+    def __init__(self, context: CampaignContext) -> None:
+        self._bench = context
 
     def __iter__(self) -> Iterator[StockedImage]:
-        bench, platform, images = self._bench, self._bench.platform, self._bench.spec.images
-        serving, kept = platform if isinstance(platform, ServesImages) else None, kept_url(bench)
-        for position, entry in enumerate(bench.ledger.manifests.entries(bench.title), 1):
+        context, platform, images = self._bench, self._bench.platform, self._bench.spec.images
+        serving, kept = platform if isinstance(platform, ServesImages) else None, kept_url(context)
+        for position, entry in enumerate(context.ledger.manifests.entries(context.title), 1):
             remote = entry.remote_id or ""
             if kept is not None:
                 url = kept(entry.image.name)
@@ -50,38 +50,38 @@ class Stock:
             yield StockedImage(position, entry.image.name, entry.image.size, entry.image.sha256, url, remote)
 
 
-def spool_of(bench: Workbench) -> Spool:
-    return spool_in(bench)
+def spool_of(context: CampaignContext) -> Spool:
+    return spool_in(context)
 
 
-def delivered(bench: Workbench) -> SpooledLabels:
+def delivered(context: CampaignContext) -> SpooledLabels:
     """The labels that were read, brought together with the manifest."""
-    return spool_of(bench).delivered(Stock(bench))
+    return spool_of(context).delivered(ManifestImages(context))
 
 
-@task(task_run_name="read-labels-page-{number:04d} of {title}", **RETRIED)
+@task(task_run_name="read-labels-page-{number:04d} of {title}", **RETRY_POLICY)
 def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
-    bench = Workbench(title)
-    page = bench.platform.read_labels(bench.remote_id, cursor)
-    images, excluded = with_our_names(bench, page.images), with_our_names(bench, page.excluded)
-    count = spool_of(bench).put_page(number, images, left_out=page.left_out, excluded=excluded)
+    context = CampaignContext(title)
+    page = context.platform.read_labels(context.remote_id, cursor)
+    images, excluded = with_our_names(context, page.images), with_our_names(context, page.excluded)
+    count = spool_of(context).put_page(number, images, left_out=page.left_out, excluded=excluded)
     log().info("page %d of the labels of %s holds %d images, %d are excluded", number, title, count, len(excluded))
     return page.next
 
 
-@task(task_run_name="count what is left out of {title}", **RETRIED)
+@task(task_run_name="count what is left out of {title}", **RETRY_POLICY)
 def record_left_out(title: str) -> dict[str, dict[str, int]]:
     """Count the shapes that are dropped or changed in the labels that were read, by reason, in the ledger.
 
     The details are in `left-out.csv` in the campaign's folder; the first ones are a table in the Prefect UI. Returns
     the counts.
     """
-    bench = Workbench(title)
-    spool = spool_of(bench)
+    context = CampaignContext(title)
+    spool = spool_of(context)
     counts = LeftOutCounts.of(spool.left_out())
-    bench.ledger.left_out.record(title, counts)
-    path = bench.folder / LEFT_OUT_CSV
+    context.ledger.left_out.record(title, counts)
+    path = context.folder / LEFT_OUT_CSV
     write_left_out(path, left_out_rows(spool.left_out()))
     for sentence in counts.sentences():
         log().warning("%s: %s. Details: %s", title, sentence, path)
@@ -102,12 +102,12 @@ def read_all_labels(title: str) -> int:
         number += 1
         cursor = read_labels_page(title, number, cursor)
     number += keep_deleted_images(title, number + 1)
-    spool_of(Workbench(title)).keep_only(range(1, number + 1))
+    spool_of(CampaignContext(title)).keep_only(range(1, number + 1))
     record_left_out(title)
     return number
 
 
-@task(task_run_name="check the labels of {title}", **ANEW)
+@task(task_run_name="check the labels of {title}", **UNCACHED)
 def check_labels(title: str) -> None:
     """Every image once or excluded with a reason, every shape in its image, every label in the schema, counts as the
     platform's.
@@ -115,17 +115,17 @@ def check_labels(title: str) -> None:
     Raises GateRefused with what is wrong, where, and what to do; NotLabeledYet when a task that held images was deleted
     on the platform before the export.
     """
-    bench = Workbench(title)
-    found = bench.platform.read_campaign(bench.remote_id)
-    lost = gone_from(bench.record, found)
+    context = CampaignContext(title)
+    found = context.platform.read_campaign(context.remote_id)
+    lost = gone_from(context.record, found)
     if lost:  # they are sent again: a dataset without them would look whole
-        begin_repair(title, lost, bench.record.images or 0)
-        reason = reason_for(bench.record, bench.platform.name, lost)
+        begin_repair(title, lost, context.record.images or 0)
+        reason = reason_for(context.record, context.platform.name, lost)
         ask_for_attention.fn(title, reason, State.UPLOADING)
         raise NotLabeledYet(f"'{title}' needs attention: {reason}")
-    labels = delivered(bench)
-    report_excluded(bench, labels.excluded())
+    labels = delivered(context)
+    report_excluded(context, labels.excluded())
     # Of an image that was deleted without a trace the platform's counts know nothing: they lack it.
-    gone = max(0, (bench.record.images or 0) - found.total)
-    check(labels, bench.spec.schema_of_labels(), expected_done=found.done + gone)
+    gone = max(0, (context.record.images or 0) - found.total)
+    check(labels, context.spec.schema_of_labels(), expected_done=found.done + gone)
     publish_progress(title, "checking labels", found.done, found.total)

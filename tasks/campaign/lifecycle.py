@@ -15,9 +15,9 @@ from labelwright.platforms.protocol import (
     RemoteState,
     RotatesLabelerKeys,
 )
-from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .image_sizes import is_launched
 
@@ -29,11 +29,11 @@ class NotLabeledYet(Exception):
     """A campaign cannot be finished before every image is labeled."""
 
 
-@task(task_run_name="create campaign {title}", **RETRIED)
+@task(task_run_name="create campaign {title}", **RETRY_POLICY)
 def create_campaign(title: str) -> str:
     """Answers the platform's id of the campaign. The labeler's key goes into a file that only its owner can read."""
-    bench = Workbench(title)
-    platform, spec, keys = bench.platform, bench.spec, LabelerKeys(bench.settings.home)
+    context = CampaignContext(title)
+    platform, spec, keys = context.platform, context.spec, LabelerKeys(context.settings.home)
     connection = spec.connection_name
     order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
 
@@ -57,77 +57,77 @@ def create_campaign(title: str) -> str:
             log().warning("the key of %s is not known: labelwright labeler-key '%s' --rotate", spec.labeler, title)
 
     fills_later = not isinstance(platform, KeepsImageSets)
-    if fills_later and bench.record.state is State.PLANNED:
-        bench.ledger.campaigns.move(title, State.UPLOADING)
+    if fills_later and context.record.state is State.PLANNED:
+        context.ledger.campaigns.move(title, State.UPLOADING)
     log().info("create campaign %s", title)
-    remote = bench.ledger.effects.once(title, "create campaign", create, look=look, what="the campaign")
-    bench.ledger.campaigns.record_remote_campaign(title, remote)
-    if not fills_later and bench.record.state is State.UPLOADING:
-        bench.ledger.campaigns.move(title, State.CREATED)
+    remote = context.ledger.effects.once(title, "create campaign", create, look=look, what="the campaign")
+    context.ledger.campaigns.record_remote_campaign(title, remote)
+    if not fills_later and context.record.state is State.UPLOADING:
+        context.ledger.campaigns.move(title, State.CREATED)
     return remote
 
 
-@task(task_run_name="add images {first}-{last} to {title}", **RETRIED)
+@task(task_run_name="add images {first}-{last} to {title}", **RETRY_POLICY)
 def add_images(title: str, first: int, last: int) -> None:
     """Put the images at positions first to last (both counted, from 1) into the campaign."""
-    bench = Workbench(title)
+    context = CampaignContext(title)
 
     def add() -> str:
-        ids = bench.ledger.manifests.remote_ids(title, first, last)
-        bench.platform_that(KeepsImageSets).add_images(bench.remote_id, ids)
+        ids = context.ledger.manifests.remote_ids(title, first, last)
+        context.require_capability(KeepsImageSets).add_images(context.remote_id, ids)
         return "added"
 
     log().info("add images %d to %d to %s", first, last, title)
     # Adding twice does no harm on any platform: there is nothing to look for.
-    bench.ledger.effects.once(title, "add images", add, look=lambda: None, item=f"{first}-{last}")
+    context.ledger.effects.once(title, "add images", add, look=lambda: None, item=f"{first}-{last}")
 
 
-@task(task_run_name="activate {title}", **RETRIED)
+@task(task_run_name="activate {title}", **RETRY_POLICY)
 def activate_campaign(title: str) -> None:
     """Let the labelers work."""
-    bench = Workbench(title)
+    context = CampaignContext(title)
 
     def activate() -> str:
-        bench.platform.activate_campaign(bench.remote_id)
+        context.platform.activate_campaign(context.remote_id)
         return "active"
 
-    if is_launched(bench) and bench.record.state in OPEN:
-        found = bench.platform.read_campaign(bench.remote_id)
+    if is_launched(context) and context.record.state in OPEN:
+        found = context.platform.read_campaign(context.remote_id)
         if found.state is RemoteState.CREATED and found.total:
             log().warning("%s: labelers cannot work on all of it any more; it is activated again", title)
-            bench.ledger.effects.forget(title, "activate")
+            context.ledger.effects.forget(title, "activate")
     log().info("activate %s", title)
     # Said to an active campaign it does nothing, while one may look active that was never said to be: where work
     # begins with the first image, or is done as soon as that is there.
-    bench.ledger.effects.once(title, "activate", activate, look=lambda: None)
-    if bench.record.state is State.CREATED:
-        bench.ledger.campaigns.move(title, State.ACTIVE)
+    context.ledger.effects.once(title, "activate", activate, look=lambda: None)
+    if context.record.state is State.CREATED:
+        context.ledger.campaigns.move(title, State.ACTIVE)
 
 
-@task(task_run_name="finish {title}", **RETRIED)
+@task(task_run_name="finish {title}", **RETRY_POLICY)
 def close_campaign(title: str) -> None:
     """Close the campaign on its platform, where that can be said."""
-    bench = Workbench(title)
-    platform, remote = bench.platform, bench.remote_id
+    context = CampaignContext(title)
+    platform, remote = context.platform, context.remote_id
     if isinstance(platform, FinishesCampaigns):
         closing = platform
 
         def look() -> str | None:
-            return "finished" if bench.platform.read_campaign(remote).state is RemoteState.FINISHED else None
+            return "finished" if context.platform.read_campaign(remote).state is RemoteState.FINISHED else None
 
         def finish() -> str:
             closing.finish_campaign(remote)
             return "finished"
 
         log().info("finish %s", title)
-        bench.ledger.effects.once(title, "finish", finish, look=look, adopt=True)
-    if bench.record.state is State.COMPLETED:
-        bench.ledger.campaigns.move(title, State.FINISHED)
+        context.ledger.effects.once(title, "finish", finish, look=look, adopt=True)
+    if context.record.state is State.COMPLETED:
+        context.ledger.campaigns.move(title, State.FINISHED)
 
 
 def stretches_to_add(title: str) -> list[tuple[int, int]]:
     """Positions of images, first and last, one pair a call."""
-    last = Workbench(title).ledger.manifests.last_position(title)
+    last = CampaignContext(title).ledger.manifests.last_position(title)
     return [(first, min(first + IMAGES_A_CALL - 1, last)) for first in range(1, last + 1, IMAGES_A_CALL)]
 
 

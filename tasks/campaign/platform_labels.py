@@ -11,9 +11,9 @@ from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import LabelSchema
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import ListsLabels, PlatformLabels
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 _NAMED = 10
 
@@ -22,19 +22,19 @@ class LabelsChanged(PlatformRefused):
     """Labels of the campaign are no longer on its platform: what was drawn with them may be gone."""
 
 
-@task(task_run_name="compare the labels of {title} with its platform's", **RETRIED)
+@task(task_run_name="compare the labels of {title} with its platform's", **RETRY_POLICY)
 def check_platform_labels(title: str) -> None:
     """Compare the labels that the platform offers with the campaign's, where the platform tells them.
 
     Labels that were added there are told. Raises LabelsChanged for those that were deleted or renamed.
     """
-    bench = Workbench(title)
-    if not isinstance(bench.platform, ListsLabels):
+    context = CampaignContext(title)
+    if not isinstance(context.platform, ListsLabels):
         return
-    there = bench.platform.list_labels(bench.remote_id)
-    if there is not None and not there.shared and (added := added_labels(bench.spec.schema_of_labels(), there)):
+    there = context.platform.list_labels(context.remote_id)
+    if there is not None and not there.shared and (added := added_labels(context.spec.schema_of_labels(), there)):
         log().warning("%s: the platform has labels that the campaign has not: %s", title, _quoted(added))
-    refuse_changed_labels(bench.spec, there)
+    refuse_changed_labels(context.spec, there)
 
 
 def refuse_changed_labels(spec: CampaignSpec, there: PlatformLabels | None) -> None:
@@ -46,15 +46,15 @@ def refuse_changed_labels(spec: CampaignSpec, there: PlatformLabels | None) -> N
     if not missing:
         return
     added = [] if there.shared else added_labels(schema, there)
-    words = f"missing there: {'; '.join(missing[:_NAMED])}"
+    message = f"missing there: {'; '.join(missing[:_NAMED])}"
     if len(missing) > _NAMED:
-        words += f" and {len(missing) - _NAMED} more"
+        message += f" and {len(missing) - _NAMED} more"
     if added:
-        words += f". There and not in the campaign: {_quoted(added)} (renamed?)"
+        message += f". There and not in the campaign: {_quoted(added)} (renamed?)"
     raise LabelsChanged(
         spec.platform,
         f"offer the labels of '{spec.title}'",
-        words=words,
+        message=message,
         advice="What was drawn with a deleted label is gone from the platform. Give the platform its labels back under "
         f"their names, have what is missing drawn again, then: labelwright resume '{spec.title}'",
     )

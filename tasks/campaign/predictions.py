@@ -25,9 +25,9 @@ from labelwright.domain import (
 from labelwright.ledger import ManifestEntry, stretches
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import TakesPredictions
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 IMAGES_A_CALL = 200
 _LISTED = 500
@@ -56,7 +56,7 @@ class Predictions:
     """Which annotation is put otherwise than the file says, and how."""
 
 
-@task(task_run_name="put predictions into {title}", **RETRIED)
+@task(task_run_name="put predictions into {title}", **RETRY_POLICY)
 def put_predictions(title: str, coco: str) -> int:
     """Put the objects of a COCO file (`file_name` is our name of an image, `score` how sure the model is) onto the
     campaign's images, in place of earlier predictions. Answers how many images bear some.
@@ -64,10 +64,10 @@ def put_predictions(title: str, coco: str) -> int:
     What cannot be put is left out and listed with its reason, in the log and in a table.
     Raises PredictionsUnusable, PlatformRefused when the platform takes none or people have begun.
     """
-    bench = Workbench(title)
-    platform = bench.platform_that(TakesPredictions)
-    sizes = {entry.image.name: entry.image.size for entry in bench.ledger.manifests.entries(title)}
-    predicted = read_predictions(Path(coco), bench.spec.schema_of_labels(), sizes, platform)
+    context = CampaignContext(title)
+    platform = context.require_capability(TakesPredictions)
+    sizes = {entry.image.name: entry.image.size for entry in context.ledger.manifests.entries(title)}
+    predicted = read_predictions(Path(coco), context.spec.schema_of_labels(), sizes, platform)
     tell_of(title, predicted)
 
     def put(entries: list[ManifestEntry]) -> int:
@@ -79,10 +79,10 @@ def put_predictions(title: str, coco: str) -> int:
             if entry.image.name in predicted.by_image
         ]
         if images:
-            platform.put_predictions(bench.remote_id, images)
+            platform.put_predictions(context.remote_id, images)
         return len(images)
 
-    total = sum(for_each(put, stretches(bench.ledger.manifests.entries(title), IMAGES_A_CALL), 1))
+    total = sum(for_each(put, stretches(context.ledger.manifests.entries(title), IMAGES_A_CALL), 1))
     log().info("%d images of %s bear predictions", total, title)
     return total
 
@@ -118,8 +118,8 @@ def read_predictions(
     except CocoRefused as refused:
         raise PredictionsUnusable(str(refused)) from None
     except (KeyError, TypeError, ValueError) as fault_in_file:
-        words = f"{coco} is no COCO file that can be used: {type(fault_in_file).__name__}: {fault_in_file}"
-        raise PredictionsUnusable(words) from None
+        message = f"{coco} is no COCO file that can be used: {type(fault_in_file).__name__}: {fault_in_file}"
+        raise PredictionsUnusable(message) from None
     return found
 
 

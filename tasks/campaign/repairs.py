@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from labelwright.domain import OPEN, State
 from labelwright.ledger import CampaignRecord
 from labelwright.platforms.protocol import RemoteCampaign
-from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_table
 
 from .image_sizes import is_launched
@@ -52,28 +52,28 @@ def reason_for(record: CampaignRecord, platform: str, gone: int) -> str:
 def begin_repair(title: str, gone: int, images: int) -> None:
     """Keep in the ledger what happened, and have images and labelers put into the campaign again by the next launch."""
     effects, moment = the_ledger().effects, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-    words = f"{gone:,} of {images:,} images were gone; labels on them there are lost, and they are sent again"
+    message = f"{gone:,} of {images:,} images were gone; labels on them there are lost, and they are sent again"
     effects.intend(title, STEP, moment)
-    effects.settle(title, STEP, moment, words)
+    effects.settle(title, STEP, moment, message)
     # Said twice neither does harm on any platform.
     for one in effects.all(title):
         if one.step in ("activate", "add images"):
             effects.forget(title, one.step, one.item)
 
 
-def note_gone(bench: Workbench) -> None:
+def note_gone(context: CampaignContext) -> None:
     """After the platform's images were listed: report those that were there before, and begin the repair of a campaign
     whose labelers are at work."""
-    title = bench.title
-    names, count = bench.ledger.manifests.gone(title, _ROWS)
+    title = context.title
+    names, count = context.ledger.manifests.gone(title, _ROWS)
     if not count:
         return
     shown = ", ".join(names[:_SHOWN])
     log().warning("%s: %d images were on the platform and are gone: %s", title, count, shown)
     publish_table(title, "gone", [{"file": name} for name in names], f"{count} images of {title} were gone")
-    if is_launched(bench):
+    if is_launched(context):
         log().warning("%s: labels that were drawn on them there are lost; they are sent again", title)
-        begin_repair(title, count, bench.record.images or 0)
+        begin_repair(title, count, context.record.images or 0)
 
 
 def repairs_of(title: str) -> list[str]:

@@ -17,10 +17,10 @@ from labelwright.domain import LEFT_OUT, OPEN, LeftOutCounts
 from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.export.registration import CHART, CONTACT_SHEET
 from labelwright.tasks.reporting import artifact_key, in_a_run, publish
-from labelwright.tasks.retries import ANEW
+from labelwright.tasks.retries import UNCACHED
 
 from .repairs import repairs_of
 
@@ -28,7 +28,7 @@ _BLOCKS = 30
 _WIDEST = 900
 
 
-@task(task_run_name="show {title}", **ANEW)
+@task(task_run_name="show {title}", **UNCACHED)
 def show_campaign(title: str) -> None:
     """Publish the campaign's page, with pictures of its labels once there are any."""
     publish_summary(title)
@@ -38,26 +38,26 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
     """One markdown artifact a campaign, under a stable key."""
     if not in_a_run():
         return
-    bench = Workbench(title)
-    record, moment = bench.record, datetime.now(UTC)
-    outlook = outlook_of(record, bench.ledger.campaigns.progress(title), moment)
-    pages = dict(_pages(bench, record, platform or bench.platform))
+    context = CampaignContext(title)
+    record, moment = context.record, datetime.now(UTC)
+    outlook = outlook_of(record, context.ledger.campaigns.progress(title), moment)
+    pages = dict(_pages(context, record, platform or context.platform))
     datasets = [
-        (one["name"], one["version"], one["location"]) for one in newest(bench.ledger.campaigns.datasets(title))
+        (one["name"], one["version"], one["location"]) for one in newest(context.ledger.campaigns.datasets(title))
     ]
-    pictures = [_embedded(path) for path in (bench.folder / CONTACT_SHEET, bench.folder / CHART) if path.is_file()]
-    states = bench.ledger.image_states.counts([title]).get(title, {})
-    labelers, notes = labelers_of(bench.ledger, record, moment), repairs_of(title)
-    left_out = bench.ledger.left_out.find(title)
+    pictures = [_embedded(path) for path in (context.folder / CONTACT_SHEET, context.folder / CHART) if path.is_file()]
+    states = context.ledger.image_states.counts([title]).get(title, {})
+    labelers, notes = labelers_of(context.ledger, record, moment), repairs_of(title)
+    left_out = context.ledger.left_out.find(title)
     text = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
     publish(create_markdown_artifact, markdown=text, key=key, description=description)
 
 
-def _pages(bench: Workbench, record: CampaignRecord, platform: Platform) -> Iterable[tuple[str, str]]:
+def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform) -> Iterable[tuple[str, str]]:
     if record.remote_id is not None and isinstance(platform, ShowsCampaigns):
         yield "the campaign on its platform", platform.campaign_page(record.remote_id)
-    elif (host := bench.settings.labeling_page_host()) and bench.spec.connection_name == "campaign_api":
+    elif (host := context.settings.labeling_page_host()) and context.spec.connection_name == "campaign_api":
         yield "the labeling page", f"{host}/"
 
 

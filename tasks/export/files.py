@@ -10,9 +10,9 @@ from prefect import task
 from labelwright.datasets.splits import Split
 from labelwright.datasets.writers import registry as formats
 from labelwright.tasks.campaign.labels import delivered
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 IMAGES, LABELS = "images", "labels"
 """The two datasets of a campaign."""
@@ -21,32 +21,32 @@ FILES = {"csv": ("csv",), "coco": ("coco",), "jsonl": formats.JSONL, "mltable": 
 """What a campaign file calls a format, and the files that it stands for."""
 
 
-def delivery_folder(bench: Workbench, dataset: str) -> Path:
-    return bench.folder / "delivery" / dataset
+def delivery_folder(context: CampaignContext, dataset: str) -> Path:
+    return context.folder / "delivery" / dataset
 
 
 def files_to_write(title: str) -> list[tuple[str, str]]:
     """Pairs of dataset and file, in an empty folder: what an earlier export wrote is written anew."""
-    bench = Workbench(title)
-    shutil.rmtree(bench.folder / "delivery", ignore_errors=True)
-    schema, split = bench.spec.schema_of_labels(), _split(bench)
-    wanted = [name for group in bench.spec.export.formats for name in FILES[group]]
+    context = CampaignContext(title)
+    shutil.rmtree(context.folder / "delivery", ignore_errors=True)
+    schema, split = context.spec.schema_of_labels(), _split(context)
+    wanted = [name for group in context.spec.export.formats for name in FILES[group]]
     if split is not None:
         wanted += formats.split_formats(split)
     suiting = [name for name in wanted if formats.format_named(name, split).suits(schema)]
     return [(IMAGES, "images"), *((LABELS, name) for name in suiting)]
 
 
-@task(task_run_name="write {file} of {title}", **RETRIED)
+@task(task_run_name="write {file} of {title}", **RETRY_POLICY)
 def write_file(title: str, dataset: str, file: str) -> str | None:
     """Write one file of a dataset. Answers its path."""
-    bench = Workbench(title)
-    schema, folder = bench.spec.schema_of_labels(), delivery_folder(bench, dataset)
-    path = formats.write_file(file, delivered(bench), schema, title=title, folder=folder, split=_split(bench))
+    context = CampaignContext(title)
+    schema, folder = context.spec.schema_of_labels(), delivery_folder(context, dataset)
+    path = formats.write_file(file, delivered(context), schema, title=title, folder=folder, split=_split(context))
     log().info("wrote %s", path)
     return str(path) if path else None
 
 
-def _split(bench: Workbench) -> Split | None:
-    wanted = bench.spec.export.split
+def _split(context: CampaignContext) -> Split | None:
+    wanted = context.spec.export.split
     return wanted.as_split() if wanted is not None else None

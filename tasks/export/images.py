@@ -10,15 +10,15 @@ from prefect import task
 
 from labelwright.campaigns.image_source import addresses_to_copy, version_in
 from labelwright.domain import Image
-from labelwright.ingest import StockItem
+from labelwright.ingest import InventoryItem
 from labelwright.ingest.upload.verify import Finding
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.prefect_integration.blocks import with_signature
 from labelwright.stores.protocol import ImageSource, KeepsImages
 from labelwright.tasks.campaign.excluded_images import excluded_names
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .stores import open_store
 
@@ -31,16 +31,19 @@ class ImagesNotKept(PlatformRefused):
 
 def keep_all_images(title: str) -> None:
     """Bring every image into the store, batch by batch, and have the whole compared with the manifest."""
-    folder = choose_image_folder(title) if _keeper(Workbench(title)) is not None else None
+    folder = choose_image_folder(title) if _keeper(CampaignContext(title)) is not None else None
     if folder is None:
         return
-    last, size = Workbench(title).ledger.manifests.last_position(title), Workbench(title).settings.batch_size
+    last, size = (
+        CampaignContext(title).ledger.manifests.last_position(title),
+        CampaignContext(title).settings.batch_size,
+    )
     for first in range(1, last + 1, size):
         keep_images(title, folder, first, min(first + size - 1, last))
     seal_images(title, folder)
 
 
-@task(task_run_name="choose where the images of {title} are kept", **RETRIED)
+@task(task_run_name="choose where the images of {title} are kept", **RETRY_POLICY)
 def choose_image_folder(title: str) -> str | None:
     """Answers the folder that lacks images, None when all are there as the manifest says.
 
@@ -48,14 +51,14 @@ def choose_image_folder(title: str) -> str | None:
     have been damaged since, and then only the batches with damage are brought again. Raises ImagesNotKept for files in
     it that are no images of the campaign: they are not ours to delete.
     """
-    bench = Workbench(title)
-    keeper = _the_keeper(bench)
-    images = ManifestImages(bench, excluded_names(bench))
+    context = CampaignContext(title)
+    keeper = _the_keeper(context)
+    images = ManifestImages(context, excluded_names(context))
     folder = keeper.image_folder(title, digest_of_images(images))
-    effects = bench.ledger.effects
-    known = effects.find(title, STEP, _where(bench))
+    effects = context.ledger.effects
+    known = effects.find(title, STEP, _where(context))
     if known is not None and known.outcome not in (None, folder):  # the platform dropped an image since
-        effects.forget(title, STEP, _where(bench))
+        effects.forget(title, STEP, _where(context))
         known = None
     marked = keeper.has_images(folder)
     found = keeper.compare_images(folder, images)
@@ -63,25 +66,25 @@ def choose_image_folder(title: str) -> str | None:
     if not found:
         if not marked:
             keeper.seal_images(folder, images)
-        effects.forget(title, REPAIR, _where(bench))
-        effects.intend(title, STEP, _where(bench))
+        effects.forget(title, REPAIR, _where(context))
+        effects.intend(title, STEP, _where(context))
         if known is None or known.done_at is None:
-            effects.settle(title, STEP, _where(bench), folder)
+            effects.settle(title, STEP, _where(context), folder)
         return None
     if marked or (known is not None and known.done_at is not None):  # they were there, and are no longer
         log().warning("%d images of %s are gone or changed in the store: bringing them again", len(found), title)
-        effects.intend(title, REPAIR, _where(bench))
-        effects.forget(title, STEP, _where(bench))
-    forget_batches(bench, [one.name for one in found])
-    effects.intend(title, STEP, _where(bench))
+        effects.intend(title, REPAIR, _where(context))
+        effects.forget(title, STEP, _where(context))
+    forget_batches(context, [one.name for one in found])
+    effects.intend(title, STEP, _where(context))
     return folder
 
 
 class ManifestImages:
     """Images of the campaign's manifest that are not `excluded`; may be gone through again and again."""
 
-    def __init__(self, bench: Workbench, excluded: Collection[str]) -> None:
-        self._bench, self._excluded = bench, excluded
+    def __init__(self, context: CampaignContext, excluded: Collection[str]) -> None:
+        self._bench, self._excluded = context, excluded
 
     def __iter__(self) -> Iterator[Image]:
         entries = self._bench.ledger.manifests.entries(self._bench.title)
@@ -91,75 +94,75 @@ class ManifestImages:
 def _refuse_surplus(folder: str, names: list[str]) -> None:
     if names:
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        words = f"{folder} has {len(names)} files that are no images of the campaign: {shown}"
-        raise ImagesNotKept("the store", "keep images", words=words, advice="Remove them, then export again.")
+        message = f"{folder} has {len(names)} files that are no images of the campaign: {shown}"
+        raise ImagesNotKept("the store", "keep images", message=message, advice="Remove them, then export again.")
 
 
-@task(task_run_name="keep images {first}-{last} of {title}", **RETRIED)
+@task(task_run_name="keep images {first}-{last} of {title}", **RETRY_POLICY)
 def keep_images(title: str, folder: str, first: int, last: int) -> None:
     """Bring the images at positions first to last (both counted, from 1) into the store's folder.
 
     Raises ImagesNotKept for files that changed since they were checked, or that the store refuses.
     """
-    bench = Workbench(title)
-    item = f"{_where(bench)} {folder[-12:]} {first}-{last}"
-    known = bench.ledger.effects.find(title, BATCH, item)
+    context = CampaignContext(title)
+    item = f"{_where(context)} {folder[-12:]} {first}-{last}"
+    known = context.ledger.effects.find(title, BATCH, item)
     if known is not None and known.done_at is not None:
         return
-    bench.ledger.effects.intend(title, BATCH, item)
-    excluded = excluded_names(bench)
-    entries = [one for one in bench.ledger.manifests.between(title, first, last) if one.image.name not in excluded]
+    context.ledger.effects.intend(title, BATCH, item)
+    excluded = excluded_names(context)
+    entries = [one for one in context.ledger.manifests.between(title, first, last) if one.image.name not in excluded]
     stamps = {entry.location: entry.stamp for entry in entries}
-    items = [StockItem(entry.image, entry.location) for entry in entries]
-    repairing = bench.ledger.effects.find(title, REPAIR, _where(bench)) is not None
-    report = _the_keeper(bench).keep_images(folder, items, _image_source(bench, stamps), replace=repairing)
+    items = [InventoryItem(entry.image, entry.location) for entry in entries]
+    repairing = context.ledger.effects.find(title, REPAIR, _where(context)) is not None
+    report = _the_keeper(context).keep_images(folder, items, _image_source(context, stamps), replace=repairing)
     if report.failed:
         some = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
-        raise ImagesNotKept("the store", "keep images", words=f"{len(report.failed)} were not taken: {some}")
-    bench.ledger.effects.settle(title, BATCH, item, f"{report.sent} sent, {report.present} there")
+        raise ImagesNotKept("the store", "keep images", message=f"{len(report.failed)} were not taken: {some}")
+    context.ledger.effects.settle(title, BATCH, item, f"{report.sent} sent, {report.present} there")
     log().info("images %d to %d of %s: %d sent, %d were there", first, last, title, report.sent, report.present)
-    publish_progress(title, "keeping images", last, bench.record.images or last)
+    publish_progress(title, "keeping images", last, context.record.images or last)
 
 
-@task(task_run_name="compare the kept images of {title}", **RETRIED)
+@task(task_run_name="compare the kept images of {title}", **RETRY_POLICY)
 def seal_images(title: str, folder: str) -> None:
     """Compare what the store's folder holds, sizes and MD5s, with the manifest."""
-    bench = Workbench(title)
-    wrong = _the_keeper(bench).seal_images(folder, ManifestImages(bench, excluded_names(bench)))
+    context = CampaignContext(title)
+    wrong = _the_keeper(context).seal_images(folder, ManifestImages(context, excluded_names(context)))
     if wrong:
-        forget_batches(bench)
-        words = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
-        raise PlatformUnavailable("the store", "keep images", words=words, advice="Export again.")
-    bench.ledger.effects.settle(title, STEP, _where(bench), folder)
-    bench.ledger.effects.forget(title, REPAIR, _where(bench))
+        forget_batches(context)
+        message = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
+        raise PlatformUnavailable("the store", "keep images", message=message, advice="Export again.")
+    context.ledger.effects.settle(title, STEP, _where(context), folder)
+    context.ledger.effects.forget(title, REPAIR, _where(context))
     log().info("all images of %s are in %s", title, folder)
 
 
-def forget_batches(bench: Workbench, names: Iterable[str] | None = None) -> None:
+def forget_batches(context: CampaignContext, names: Iterable[str] | None = None) -> None:
     """Batches that were brought into the store and are not whole there: the next run brings them again.
 
     Those in which one of the named images is; without names all of them.
     """
-    places = None if names is None else sorted(bench.ledger.manifests.positions(bench.title, names))
-    for effect in bench.ledger.effects.all(bench.title):
-        if effect.step == BATCH and effect.item.startswith(f"{_where(bench)} "):
+    places = None if names is None else sorted(context.ledger.manifests.positions(context.title, names))
+    for effect in context.ledger.effects.all(context.title):
+        if effect.step == BATCH and effect.item.startswith(f"{_where(context)} "):
             first, last = (int(one) for one in effect.item.rpartition(" ")[2].split("-"))
             if places is None or bisect_left(places, first) < bisect_right(places, last):
-                bench.ledger.effects.forget(bench.title, BATCH, effect.item)
+                context.ledger.effects.forget(context.title, BATCH, effect.item)
 
 
-def kept_folder(bench: Workbench) -> str | None:
+def kept_folder(context: CampaignContext) -> str | None:
     """Where the store of the campaign keeps its images; None when it keeps none, or does not keep all of them yet."""
-    known = bench.ledger.effects.find(bench.title, STEP, _where(bench))
+    known = context.ledger.effects.find(context.title, STEP, _where(context))
     return known.outcome if known is not None and known.done_at is not None else None
 
 
-def kept_url(bench: Workbench) -> Callable[[str], str] | None:
+def kept_url(context: CampaignContext) -> Callable[[str], str] | None:
     """The address of an image by its name, in a store that keeps it."""
-    folder = kept_folder(bench)
+    folder = kept_folder(context)
     if folder is None:
         return None
-    keeper = _the_keeper(bench)
+    keeper = _the_keeper(context)
     return lambda name: keeper.image_url(folder, name)
 
 
@@ -171,25 +174,29 @@ def digest_of_images(images: Iterable[Image]) -> str:
     return together.hexdigest()
 
 
-def _where(bench: Workbench) -> str:
-    return f"{bench.spec.export.store} {bench.spec.export.workspace}"
+def _where(context: CampaignContext) -> str:
+    return f"{context.spec.export.store} {context.spec.export.workspace}"
 
 
-def _keeper(bench: Workbench) -> KeepsImages | None:
-    store = open_store(bench.spec.export, bench.settings)
+def _keeper(context: CampaignContext) -> KeepsImages | None:
+    store = open_store(context.spec.export, context.settings)
     return store if isinstance(store, KeepsImages) else None
 
 
-def _the_keeper(bench: Workbench) -> KeepsImages:
-    keeper = _keeper(bench)
+def _the_keeper(context: CampaignContext) -> KeepsImages:
+    keeper = _keeper(context)
     if keeper is None:
-        raise PlatformRefused(bench.spec.export.store, "keep images", words="this store keeps no images")
+        raise PlatformRefused(context.spec.export.store, "keep images", message="this store keeps no images")
     return keeper
 
 
-def _image_source(bench: Workbench, stamps: dict[str, str | None]) -> ImageSource:
-    images, settings, source = bench.spec.images, with_signature(bench.settings, bench.spec.images), bench.source
+def _image_source(context: CampaignContext, stamps: dict[str, str | None]) -> ImageSource:
+    images, settings, source = (
+        context.spec.images,
+        with_signature(context.settings, context.spec.images),
+        context.source,
+    )
     address = addresses_to_copy(images, source, settings) if images.container is not None else None
     if address is None:
-        return ImageSource(source.open, platform_folder=bench.title)
+        return ImageSource(source.open, platform_folder=context.title)
     return ImageSource(source.open, signed_url=address, etag=lambda location: version_in(stamps.get(location)))

@@ -19,9 +19,9 @@ from labelwright.ledger import LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
 from labelwright.tasks.campaign.labels import delivered, spool_of
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .files import IMAGES, LABELS, delivery_folder
 from .images import kept_folder
@@ -40,48 +40,48 @@ class DatasetDamaged(PlatformRefused):
 
 def send_all_files(title: str) -> None:
     """Send the files of both datasets to a store that is elsewhere, each by a task of its own."""
-    bench = Workbench(title)
-    if not isinstance(open_store(bench.spec.export, bench.settings), TakesFiles):
+    context = CampaignContext(title)
+    if not isinstance(open_store(context.spec.export, context.settings), TakesFiles):
         return
     for dataset in (IMAGES, LABELS):
-        folder = delivery_folder(bench, dataset)
+        folder = delivery_folder(context, dataset)
         digest = content_hash(folder)
         for path in paths_of(folder):
             send_file(title, dataset, path.relative_to(folder).as_posix(), digest)
 
 
-@task(task_run_name="send {file} of {title}", **RETRIED)
+@task(task_run_name="send {file} of {title}", **RETRY_POLICY)
 def send_file(title: str, dataset: str, file: str, content_hash: str) -> bool:
     """Answers whether it was sent; False when the store has it already."""
-    bench = Workbench(title)
-    store = open_store(bench.spec.export, bench.settings)
+    context = CampaignContext(title)
+    store = open_store(context.spec.export, context.settings)
     if not isinstance(store, TakesFiles):
-        raise PlatformRefused(bench.spec.export.store, "take a file", words="this store takes whole datasets only")
-    folder = delivery_folder(bench, dataset)
+        raise PlatformRefused(context.spec.export.store, "take a file", message="this store takes whole datasets only")
+    folder = delivery_folder(context, dataset)
     sent = store.send(dataset_name(title, dataset), folder, file, content_hash=content_hash)
     log().info("%s of %s %s", file, title, "was sent" if sent else "was there")
     return sent
 
 
-@task(task_run_name="repair {dataset} of {title}", **RETRIED)
+@task(task_run_name="repair {dataset} of {title}", **RETRY_POLICY)
 def repair_dataset(title: str, dataset: str) -> list[str]:
     """Put back the files of a registered version that are gone or changed in the store, if what was written now has
     that version's content. Answers what was put back."""
-    bench = Workbench(title)
-    files, digest = delivery_folder(bench, dataset), content_hash(delivery_folder(bench, dataset))
-    store = open_store(bench.spec.export, bench.settings)
-    here = store_kind("", bench.spec.export)
+    context = CampaignContext(title)
+    files, digest = delivery_folder(context, dataset), content_hash(delivery_folder(context, dataset))
+    store = open_store(context.spec.export, context.settings)
+    here = store_kind("", context.spec.export)
     known = [
         one
-        for one in bench.ledger.campaigns.datasets(title)
-        if one["content_hash"] == digest and store_kind(one["location"], bench.spec.export) == here
+        for one in context.ledger.campaigns.datasets(title)
+        if one["content_hash"] == digest and store_kind(one["location"], context.spec.export) == here
     ]
     if not known:
         return []
     version = as_registered(min(known, key=lambda one: len(one["name"])))  # parts have longer names
     if not store.verify(version):
         return []
-    repaired = store.repair(version, files, _receipt(bench, _statistics(bench)))
+    repaired = store.repair(version, files, _receipt(context, _statistics(context)))
     if repaired:
         log().warning("%s version %s was damaged; put back: %s", version.name, version.version, ", ".join(repaired))
         rows = [{"put back": one} for one in repaired[:500]]
@@ -89,20 +89,20 @@ def repair_dataset(title: str, dataset: str) -> list[str]:
     return repaired
 
 
-@task(task_run_name="register {dataset} of {title}", **RETRIED)
+@task(task_run_name="register {dataset} of {title}", **RETRY_POLICY)
 def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     """Register what was written. Answers name, version and location: as before when nothing changed."""
-    bench = Workbench(title)
-    files, name = delivery_folder(bench, dataset), dataset_name(title, dataset)
-    store, folder = open_store(bench.spec.export, bench.settings), kept_folder(bench)
-    digest, statistics = content_hash(files), _statistics(bench)
-    receipt = _receipt(bench, statistics)
+    context = CampaignContext(title)
+    files, name = delivery_folder(context, dataset), dataset_name(title, dataset)
+    store, folder = open_store(context.spec.export, context.settings), kept_folder(context)
+    digest, statistics = content_hash(files), _statistics(context)
+    receipt = _receipt(context, statistics)
     if dataset == IMAGES and folder is not None and isinstance(store, KeepsImages):
         registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)
     else:
         registered = store.register(name, files, content_hash=digest, receipt=receipt)
     for one in (registered, *registered.parts):
-        bench.ledger.campaigns.record_dataset(
+        context.ledger.campaigns.record_dataset(
             title,
             one.name,
             str(one.version),
@@ -117,56 +117,56 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     return {"name": registered.name, "version": str(registered.version), "location": registered.location}
 
 
-def _statistics(bench: Workbench) -> Statistics:
-    return count(delivered(bench), bench.spec.schema_of_labels())
+def _statistics(context: CampaignContext) -> Statistics:
+    return count(delivered(context), context.spec.schema_of_labels())
 
 
-def _receipt(bench: Workbench, statistics: Statistics) -> dict[str, Any]:
+def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]:
     """Receipt of a delivery; where the store keeps the images, with their folder."""
-    folder, labels = kept_folder(bench), delivered(bench)
+    folder, labels = kept_folder(context), delivered(context)
     receipt = dataset_receipt(
-        campaign={"title": bench.title, "id": bench.remote_id, "image_set": bench.record.image_set},
-        platform=bench.spec.platform,
+        campaign={"title": context.title, "id": context.remote_id, "image_set": context.record.image_set},
+        platform=context.spec.platform,
         stock=labels.images(),
         excluded=labels.excluded().values(),
         statistics=statistics,
         code_version=__version__,
-        left_out=bench.ledger.left_out.find(bench.title),
+        left_out=context.ledger.left_out.find(context.title),
     )
     return receipt if folder is None else receipt | {"image_folder": folder}
 
 
-@task(task_run_name="verify {name} of {title}", **RETRIED)
+@task(task_run_name="verify {name} of {title}", **RETRY_POLICY)
 def verify_dataset(title: str, name: str, version: str) -> None:
     """Read a registered version back and compare it with what was registered. Raises DatasetDamaged.
 
     Images are not compared once more: the export did it before it registered them.
     """
-    bench = Workbench(title)
-    wrong = differences_of(bench, name, version)
+    context = CampaignContext(title)
+    wrong = differences_of(context, name, version)
     if wrong:
-        words = f"{name} version {version}: {'; '.join(wrong[:5])}"
-        raise DatasetDamaged(bench.spec.export.store, "verify a dataset", words=words)
+        message = f"{name} version {version}: {'; '.join(wrong[:5])}"
+        raise DatasetDamaged(context.spec.export.store, "verify a dataset", message=message)
     log().info("%s version %s is as it was registered", name, version)
 
 
-def differences_of(bench: Workbench, name: str, version: str, *, deep: bool = False) -> list[str]:
+def differences_of(context: CampaignContext, name: str, version: str, *, deep: bool = False) -> list[str]:
     """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
-    told = registered_version(bench, name, version)
-    return store_that_holds(told.location, bench.spec.export, bench.settings).verify(told, deep=deep)
+    told = registered_version(context, name, version)
+    return store_that_holds(told.location, context.spec.export, context.settings).verify(told, deep=deep)
 
 
-def receipt_of(bench: Workbench, name: str, version: str) -> dict[str, Any]:
+def receipt_of(context: CampaignContext, name: str, version: str) -> dict[str, Any]:
     """What was said of a version when it was registered. Raises DatasetGone, LedgerError."""
-    told = registered_version(bench, name, version)
-    return store_that_holds(told.location, bench.spec.export, bench.settings).receipt(told)
+    told = registered_version(context, name, version)
+    return store_that_holds(told.location, context.spec.export, context.settings).receipt(told)
 
 
-def registered_version(bench: Workbench, name: str, version: str) -> RegisteredDataset:
-    for one in bench.ledger.campaigns.datasets(bench.title):
+def registered_version(context: CampaignContext, name: str, version: str) -> RegisteredDataset:
+    for one in context.ledger.campaigns.datasets(context.title):
         if (one["name"], one["version"]) == (name, version):
             return as_registered(one)
-    raise LedgerError(f"no version {version} of {name} was registered for '{bench.title}'")
+    raise LedgerError(f"no version {version} of {name} was registered for '{context.title}'")
 
 
 def as_registered(row: Mapping[str, Any]) -> RegisteredDataset:
@@ -185,24 +185,24 @@ def dataset_name(title: str, dataset: str) -> str:
     return f"{file_stem(title)}_{dataset}"
 
 
-@task(task_run_name="draw the labels of {title}", **ANEW)
+@task(task_run_name="draw the labels of {title}", **UNCACHED)
 def draw_labels(title: str) -> str:
     """A contact sheet of the first images with their labels drawn in, and a bar for each label. Answers its path."""
-    bench = Workbench(title)
-    target, schema = bench.folder / CONTACT_SHEET, bench.spec.schema_of_labels()
-    draw_contact_sheet(_pictures(bench), schema, target, most=SHOWN)
-    counted = count(delivered(bench), schema)
-    draw_label_chart(counted.labels, schema, counted.images_without_objects, bench.folder / CHART)
+    context = CampaignContext(title)
+    target, schema = context.folder / CONTACT_SHEET, context.spec.schema_of_labels()
+    draw_contact_sheet(_pictures(context), schema, target, most=SHOWN)
+    counted = count(delivered(context), schema)
+    draw_label_chart(counted.labels, schema, counted.images_without_objects, context.folder / CHART)
     return str(target)
 
 
-def _pictures(bench: Workbench) -> Iterator[tuple[str, Callable[[], BinaryIO], tuple[Annotation, ...]]]:
-    source = bench.source
+def _pictures(context: CampaignContext) -> Iterator[tuple[str, Callable[[], BinaryIO], tuple[Annotation, ...]]]:
+    source = context.source
 
     def opener(location: str) -> Callable[[], BinaryIO]:
         return lambda: source.open(location)
 
-    for image in islice(spool_of(bench).images(), SHOWN + 1):
-        entry = bench.ledger.manifests.find(bench.title, image.name)
+    for image in islice(spool_of(context).images(), SHOWN + 1):
+        entry = context.ledger.manifests.find(context.title, image.name)
         if entry is not None:
             yield image.name, opener(entry.location), image.annotations

@@ -24,7 +24,7 @@ from labelwright.stores import latest
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetGone, DatasetStore, KeepsImages, ReceiptDamaged
 from labelwright.tasks.campaign.excluded_images import excluded_names
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 
 from .images import ManifestImages, digest_of_images
 from .registration import as_registered
@@ -59,15 +59,15 @@ class Verifier:
         self._deep = deep
         self._images: dict[tuple[str, str, frozenset[str]], Verified] = {}
 
-    def verify(self, bench: Workbench, row: Mapping[str, Any]) -> Verified:
+    def verify(self, context: CampaignContext, row: Mapping[str, Any]) -> Verified:
         """A version as `Campaigns.datasets` lists it. Raises PlatformError and SettingsError when the store cannot be
         asked."""
         dataset = as_registered(row)
-        store = store_that_holds(dataset.location, bench.spec.export, bench.settings)
+        store = store_that_holds(dataset.location, context.spec.export, context.settings)
         wrong = store.verify(dataset, deep=self._deep)
         pointer = _pointer_fault(store, row)
-        images = self._verify_images(bench, store, row)
-        command = f"labelwright export '{bench.title}'"
+        images = self._verify_images(context, store, row)
+        command = f"labelwright export '{context.title}'"
         repair = []
         if wrong or pointer:
             repair.append(
@@ -78,15 +78,15 @@ class Verifier:
             repair.append(images.repair)
         return Verified([*wrong, *pointer, *images.wrong], images.unchecked, " ".join(repair))
 
-    def _verify_images(self, bench: Workbench, store: DatasetStore, row: Mapping[str, Any]) -> Verified:
+    def _verify_images(self, context: CampaignContext, store: DatasetStore, row: Mapping[str, Any]) -> Verified:
         receipt = None
         with suppress(DatasetGone, ReceiptDamaged):
             receipt = store.receipt(as_registered(row))
-        excluded = _excluded_by(receipt or {}, bench)
+        excluded = _excluded_by(receipt or {}, context)
         if not isinstance(store, KeepsImages):
-            key = (bench.title, "", excluded)
+            key = (context.title, "", excluded)
             if key not in self._images:
-                self._images[key] = images_elsewhere(bench, deep=self._deep, excluded=excluded)
+                self._images[key] = images_elsewhere(context, deep=self._deep, excluded=excluded)
             return self._images[key]
         if receipt is None:
             return Verified(unchecked=["the images: the receipt that says where they are cannot be read"])
@@ -95,12 +95,14 @@ class Verifier:
             return Verified(
                 unchecked=["the images: the receipt does not say where they are, the one of the images does"]
             )
-        key = (bench.title, folder, excluded)
+        key = (context.title, folder, excluded)
         if key not in self._images:
-            self._images[key] = self._verify_kept(bench, store, folder, ManifestImages(bench, excluded))
+            self._images[key] = self._verify_kept(context, store, folder, ManifestImages(context, excluded))
         return self._images[key]
 
-    def _verify_kept(self, bench: Workbench, store: KeepsImages, folder: str, images: ManifestImages) -> Verified:
+    def _verify_kept(
+        self, context: CampaignContext, store: KeepsImages, folder: str, images: ManifestImages
+    ) -> Verified:
         whole = digest_of_images(images) == folder.rpartition("/")[2]
         found = store.compare_images(folder, images, deep=self._deep)
         wrong = [f"{one.name} {one.reason}" for one in found if whole or one.finding is not Finding.SURPLUS]
@@ -111,17 +113,17 @@ class Verifier:
         if not self._deep:
             unchecked.append("the images' bytes: sizes and stored MD5s were compared; --deep reads them")
         repair = (
-            f"labelwright export '{bench.title}' sends the images again from where they came from." if wrong else ""
+            f"labelwright export '{context.title}' sends the images again from where they came from." if wrong else ""
         )
         return Verified(wrong, unchecked, repair)
 
 
-def _excluded_by(receipt: Mapping[str, Any], bench: Workbench) -> frozenset[str]:
+def _excluded_by(receipt: Mapping[str, Any], context: CampaignContext) -> frozenset[str]:
     """Names of the campaign's images that are not in a version, by its receipt. That lists the first of them: of more,
     those are added that were excluded when the labels were read last."""
     said = receipt.get("excluded") or {}
     names = frozenset(str(one["image"]) for one in said.get("images", ()))
-    return names if said.get("count", 0) <= len(names) else names | excluded_names(bench)
+    return names if said.get("count", 0) <= len(names) else names | excluded_names(context)
 
 
 def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
@@ -141,26 +143,26 @@ def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
 # --- images that are not the store's
 
 
-def images_elsewhere(bench: Workbench, *, deep: bool, excluded: Collection[str] = ()) -> Verified:
+def images_elsewhere(context: CampaignContext, *, deep: bool, excluded: Collection[str] = ()) -> Verified:
     """The images of a campaign where they lie: on a platform that serves them, else where they came from. Those that
     are `excluded` (names) are in no dataset, so nobody needs them."""
     try:
-        platform = bench.platform
+        platform = context.platform
         if isinstance(platform, ServesImages) and isinstance(platform, KeepsImageSets):
-            return _on_platform(bench, platform, deep, excluded)
-        return _at_source(bench, deep, excluded)
+            return _on_platform(context, platform, deep, excluded)
+        return _at_source(context, deep, excluded)
     except (PlatformError, SourceError, ValueError) as error:
         return Verified(unchecked=[f"the images: {error}"])
 
 
-def _entries(bench: Workbench, excluded: Collection[str]) -> Iterator[ManifestEntry]:
-    return (entry for entry in bench.ledger.manifests.entries(bench.title) if entry.image.name not in excluded)
+def _entries(context: CampaignContext, excluded: Collection[str]) -> Iterator[ManifestEntry]:
+    return (entry for entry in context.ledger.manifests.entries(context.title) if entry.image.name not in excluded)
 
 
-def _on_platform(bench: Workbench, platform: KeepsImageSets, deep: bool, excluded: Collection[str]) -> Verified:
-    there = {image.id: image for image in platform.list_images(bench.image_set)}
+def _on_platform(context: CampaignContext, platform: KeepsImageSets, deep: bool, excluded: Collection[str]) -> Verified:
+    there = {image.id: image for image in platform.list_images(context.image_set)}
     wrong, sound = [], []
-    for entry in _entries(bench, excluded):
+    for entry in _entries(context, excluded):
         image = there.get(entry.remote_id or "")
         if image is None:
             wrong.append(f"{entry.image.name} is no longer on the platform")
@@ -171,7 +173,7 @@ def _on_platform(bench: Workbench, platform: KeepsImageSets, deep: bool, exclude
     unchecked = ["the images' bytes: names and sizes on the platform were compared; --deep reads them"]
     if deep and isinstance(platform, ReadsImages):
         reading = platform
-        wrong += _wrong_bytes(sound, lambda entry: reading.read_image(entry.remote_id or ""), bench)
+        wrong += _wrong_bytes(sound, lambda entry: reading.read_image(entry.remote_id or ""), context)
         unchecked = []
     elif deep:
         unchecked = ["the images' bytes: this platform does not send images back"]
@@ -179,16 +181,16 @@ def _on_platform(bench: Workbench, platform: KeepsImageSets, deep: bool, exclude
     return Verified(wrong, unchecked, repair)
 
 
-def _at_source(bench: Workbench, deep: bool, excluded: Collection[str]) -> Verified:
-    images = bench.spec.images
+def _at_source(context: CampaignContext, deep: bool, excluded: Collection[str]) -> Verified:
+    images = context.spec.images
     if deep:
-        wrong = _wrong_bytes(_entries(bench, excluded), lambda entry: _read(bench, entry), bench)
+        wrong = _wrong_bytes(_entries(context, excluded), lambda entry: _read(context, entry), context)
         return Verified(wrong, [], _BY_HAND if wrong else "")
     if images.urls or images.manifest:
         return Verified(unchecked=["the images: they are at addresses of their own; --deep reads them"])
-    there = {one.location: one for one in bench.source.find() if isinstance(one, Found)}
+    there = {one.location: one for one in context.source.find() if isinstance(one, Found)}
     wrong, touched = [], 0
-    for entry in _entries(bench, excluded):
+    for entry in _entries(context, excluded):
         found = there.get(entry.location)
         if found is None:
             wrong.append(f"{entry.image.name} is gone: {entry.location}")
@@ -209,8 +211,8 @@ _BY_HAND = (
 )
 
 
-def _read(bench: Workbench, entry: ManifestEntry) -> str:
-    with bench.source.open(entry.location) as stream:
+def _read(context: CampaignContext, entry: ManifestEntry) -> str:
+    with context.source.open(entry.location) as stream:
         return sha256_of(stream)
 
 
@@ -222,7 +224,9 @@ def sha256_of(stream: BinaryIO) -> str:
 
 
 def _wrong_bytes(
-    entries: Iterator[ManifestEntry] | list[ManifestEntry], read: Callable[[ManifestEntry], str], bench: Workbench
+    entries: Iterator[ManifestEntry] | list[ManifestEntry],
+    read: Callable[[ManifestEntry], str],
+    context: CampaignContext,
 ) -> list[str]:
     """Reads every image, several at a time. `read` answers the SHA-256 of one."""
 
@@ -236,7 +240,7 @@ def _wrong_bytes(
         return "" if digest == entry.image.sha256 else f"{entry.image.name} has other bytes than when it was checked"
 
     remaining, wrong = iter(entries), []
-    with ThreadPoolExecutor(bench.settings.upload_threads, thread_name_prefix="read") as pool:
+    with ThreadPoolExecutor(context.settings.upload_threads, thread_name_prefix="read") as pool:
         while some := list(islice(remaining, _READ_AT_ONCE)):
-            wrong += [words for words in pool.map(look, some) if words]
+            wrong += [message for message in pool.map(look, some) if message]
     return wrong

@@ -19,9 +19,9 @@ from labelwright.platforms.cvat.adapter import NAME, Cvat
 from labelwright.platforms.cvat.jobs import assign, jobs_of
 from labelwright.platforms.cvat.models import CvatTask, JobState, Stage
 from labelwright.platforms.protocol import ImageToSend, SetState
-from labelwright.tasks.context import reach
+from labelwright.tasks.context import connect_platform
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .cvat_folders import read_image
 
@@ -32,11 +32,11 @@ def cvat_of(connection: str, **options: Any) -> Cvat:
     Raises SettingsError, PlatformRefused.
     """
     given = {name: value for name, value in options.items() if value not in ("", None)}
-    _, cvat = reach(connection, NAME, given)
+    _, cvat = connect_platform(connection, NAME, given)
     return cast("Cvat", cvat)
 
 
-@task(task_run_name="log in to {connection}", **RETRIED)
+@task(task_run_name="log in to {connection}", **RETRY_POLICY)
 def log_in(connection: str = NAME, organization: str = "") -> str:
     """Answers what was reached and as whom. The token stays in this task: each one logs in by itself."""
     told = cvat_of(connection, organization=organization).check()
@@ -44,7 +44,7 @@ def log_in(connection: str = NAME, organization: str = "") -> str:
     return told
 
 
-@task(task_run_name="read project {project}", **RETRIED)
+@task(task_run_name="read project {project}", **RETRY_POLICY)
 def read_project(project: int | str, connection: str = NAME, organization: str = "") -> dict[str, Any]:
     """A project's details by its id or its name: id, name, labels, and how many tasks it has."""
     server = cvat_of(connection, organization=organization).server
@@ -55,12 +55,14 @@ def read_project(project: int | str, connection: str = NAME, organization: str =
         found = server.project(int(project))
     if found is None:
         told = f"there is no project '{project}'"
-        raise PlatformRefused(NAME, "read the project", words=told, advice="Create it first, or name its organization.")
+        raise PlatformRefused(
+            NAME, "read the project", message=told, advice="Create it first, or name its organization."
+        )
     labels = [label.name for label in server.labels(found.id).labels]
     return {**asdict(found), "labels": labels, "tasks": len(server.tasks_of(found.id))}
 
 
-@task(task_run_name="create task {name}", **RETRIED)
+@task(task_run_name="create task {name}", **RETRY_POLICY)
 def create_task(
     project: int,
     name: str,
@@ -79,13 +81,13 @@ def create_task(
     return there[0].id if there else server.create_task(name, project).id
 
 
-@task(task_run_name="read task {number}", **RETRIED)
+@task(task_run_name="read task {number}", **RETRY_POLICY)
 def read_task(number: int, connection: str = NAME, organization: str = "") -> dict[str, Any]:
     """A task's details: id, name, project, and how many images and jobs it has."""
     return asdict(cvat_of(connection, organization=organization).server.task(number))
 
 
-@task(task_run_name="upload images of {name}", **RETRIED)
+@task(task_run_name="upload images of {name}", **RETRY_POLICY)
 def upload_images(
     project: int,
     name: str,
@@ -113,7 +115,7 @@ def upload_images(
     return filled.id if filled else None
 
 
-@task(task_run_name="wait for task {name}", **RETRIED)
+@task(task_run_name="wait for task {name}", **RETRY_POLICY)
 def wait_for_import(
     project: int, name: str, seconds: float = 3600, connection: str = NAME, organization: str = ""
 ) -> list[int]:
@@ -129,36 +131,36 @@ def wait_for_import(
         found = [server.read_import(one) for one in ours]
         bad = [one for one in found if one.state in (SetState.FAILED, SetState.CREATED)]
         if bad or not found:
-            words = (bad[0].words if bad else "") or "nothing was imported"
-            raise PlatformRefused(NAME, f"import task {name}", words=words, advice="Run again to make it anew.")
+            message = (bad[0].message if bad else "") or "nothing was imported"
+            raise PlatformRefused(NAME, f"import task {name}", message=message, advice="Run again to make it anew.")
         if all(one.state is SetState.FINISHED for one in found):
             return [one.id for one in ours]
         if time.monotonic() > ends:
-            raise PlatformUnavailable(NAME, f"import task {name}", words="it is still at it", advice="Wait on.")
+            raise PlatformUnavailable(NAME, f"import task {name}", message="it is still at it", advice="Wait on.")
         time.sleep(pause)
         pause = min(pause * 1.5, 10)
 
 
-@task(task_run_name="delete task {number}", **RETRIED)
+@task(task_run_name="delete task {number}", **RETRY_POLICY)
 def delete_task(number: int, connection: str = NAME, organization: str = "") -> None:
     """With its images, jobs and annotations. Of one that is gone it does nothing."""
     cvat_of(connection, organization=organization).server.delete_task(number)
 
 
-@task(task_run_name="list the jobs of task {number}", **RETRIED)
+@task(task_run_name="list the jobs of task {number}", **RETRY_POLICY)
 def list_jobs(number: int, connection: str = NAME, organization: str = "") -> list[dict[str, Any]]:
     """Of each job: id, first and last frame, stage, state, and who works on it."""
     return [asdict(job) for job in jobs_of(cvat_of(connection, organization=organization).server.client, task=number)]
 
 
-@task(task_run_name="assign job {job} to {user}", **RETRIED)
+@task(task_run_name="assign job {job} to {user}", **RETRY_POLICY)
 def assign_job(job: int, user: str, connection: str = NAME, organization: str = "") -> None:
     """user: name or e-mail address; "" for nobody."""
     server = cvat_of(connection, organization=organization).server
     assign(server.client, job, server.people.id(user) if user else None)
 
 
-@task(task_run_name="put job {job} into {stage}", **RETRIED)
+@task(task_run_name="put job {job} into {stage}", **RETRY_POLICY)
 def move_job(job: int, stage: str, state: str = "", connection: str = NAME, organization: str = "") -> None:
     """stage: annotation, validation or acceptance. state: new, in progress, completed or rejected; "" keeps its own."""
     cvat = cvat_of(connection, organization=organization)

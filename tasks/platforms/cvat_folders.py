@@ -13,7 +13,7 @@ from labelwright.ingest import FolderSource, Found, SourceError
 from labelwright.ingest.checks.decode import check_image
 from labelwright.platforms import PlatformRefused
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import ANEW
+from labelwright.tasks.retries import UNCACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Recording:
     """File and reason: it is no image, or a damaged one, which CVAT would import without a word."""
 
 
-@task(task_run_name="look for recordings in {path}", **ANEW)
+@task(task_run_name="look for recordings in {path}", **UNCACHED)
 def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> list[Recording]:
     """One recording for each folder in `path` that holds images of the camera; every image is opened and checked.
 
@@ -37,7 +37,7 @@ def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> 
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise PlatformRefused("cvat", "find recordings", words=f"{path} is no folder")
+        raise PlatformRefused("cvat", "find recordings", message=f"{path} is no folder")
     recordings = []
     for folder in sorted(one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")):
         recording = _recording(folder, camera, at_most)
@@ -48,7 +48,7 @@ def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> 
             recordings.append(recording)
     if not recordings:
         of = f" of camera '{camera}'" if camera else ""
-        raise PlatformRefused("cvat", "find recordings", words=f"no folder in {path} holds images{of}")
+        raise PlatformRefused("cvat", "find recordings", message=f"no folder in {path} holds images{of}")
     return recordings
 
 
@@ -85,7 +85,7 @@ def read_image(folder: str, file: str) -> Image:
     path = Path(folder) / file
     found = _look(Found(file, str(path)))
     if isinstance(found, Reject):
-        raise PlatformRefused("cvat", "send an image", words=f"{path}: {found.reason}")
+        raise PlatformRefused("cvat", "send an image", message=f"{path}: {found.reason}")
     return found
 
 

@@ -10,22 +10,22 @@ from prefect import task
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat.adapter import NAME, Cvat
 from labelwright.platforms.cvat.exports import What
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .cvat import cvat_of
 
 
 def _of(title: str) -> tuple[Cvat, str]:
     """The adapter with the campaign's options, and its id there."""
-    bench = Workbench(title)
-    if not isinstance(bench.platform, Cvat):
-        raise PlatformRefused(bench.platform.name, "do what CVAT does", words=f"'{title}' is not on CVAT")
-    return bench.platform, bench.remote_id
+    context = CampaignContext(title)
+    if not isinstance(context.platform, Cvat):
+        raise PlatformRefused(context.platform.name, "do what CVAT does", message=f"'{title}' is not on CVAT")
+    return context.platform, context.remote_id
 
 
-@task(task_run_name="ask for reviews of {title}", **RETRIED)
+@task(task_run_name="ask for reviews of {title}", **RETRY_POLICY)
 def request_review(title: str) -> int:
     """Jobs that labelers completed go to the campaign's reviewers. Answers how many went."""
     cvat, campaign = _of(title)
@@ -34,7 +34,7 @@ def request_review(title: str) -> int:
     return went
 
 
-@task(task_run_name="settle reviews of {title}", **RETRIED)
+@task(task_run_name="settle reviews of {title}", **RETRY_POLICY)
 def settle_review(title: str) -> tuple[int, int]:
     """Jobs that reviewers completed are accepted, rejected ones go back to labelers. Answers how many of each."""
     cvat, campaign = _of(title)
@@ -43,7 +43,7 @@ def settle_review(title: str) -> tuple[int, int]:
     return accepted, rejected
 
 
-@task(task_run_name="create webhook of {title}", **RETRIED)
+@task(task_run_name="create webhook of {title}", **RETRY_POLICY)
 def create_webhook(title: str, target: str) -> int:
     """Have CVAT tell `target` when jobs change. Answers the webhook's id: the same when it was there already."""
     cvat, campaign = _of(title)
@@ -51,7 +51,7 @@ def create_webhook(title: str, target: str) -> int:
     return cvat.put_webhook(campaign, target)
 
 
-@task(task_run_name="find malformed shapes of {title}", **RETRIED)
+@task(task_run_name="find malformed shapes of {title}", **RETRY_POLICY)
 def find_malformed_shapes(title: str) -> list[str]:
     """Shapes that can be none: each blocks CVAT's own exports of its task. Answers them in words, with their places."""
     cvat, campaign = _of(title)
@@ -63,14 +63,14 @@ def find_malformed_shapes(title: str) -> list[str]:
     return found
 
 
-@task(task_run_name="remove malformed shapes of {title}", **RETRIED)
+@task(task_run_name="remove malformed shapes of {title}", **RETRY_POLICY)
 def remove_malformed_shapes(title: str) -> list[str]:
     """Take them out of CVAT, so that it can export again. Answers what was removed, in words."""
     cvat, campaign = _of(title)
     return cvat.remove_malformed(campaign)
 
 
-@task(task_run_name="export {what} {number} from CVAT", **RETRIED)
+@task(task_run_name="export {what} {number} from CVAT", **RETRY_POLICY)
 def export_from_server(
     what: What,
     number: int,
@@ -95,7 +95,7 @@ def export_from_server(
             cvat.export(what, number, form, part, images=images, deadline=seconds)
         if not is_zipfile(under_way):
             told = "what came is no zip: it broke off, or is another one's answer"
-            raise PlatformUnavailable(NAME, f"export {what} {number}", words=told, advice="Try again.")
+            raise PlatformUnavailable(NAME, f"export {what} {number}", message=told, advice="Try again.")
         under_way.replace(target)
     finally:
         under_way.unlink(missing_ok=True)

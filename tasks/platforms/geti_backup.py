@@ -19,7 +19,7 @@ from labelwright.platforms.geti.backup.legacy_layout import open_backup
 from labelwright.security.private_files import private_folder
 from labelwright.settings import settings
 from labelwright.tasks.reporting import log, publish_progress, publish_table
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .geti import client_at, geti_at
 
@@ -34,7 +34,7 @@ class NotTheSame(PlatformRefused):
 # Backup
 
 
-@task(task_run_name="write down project {project}", **RETRIED)
+@task(task_run_name="write down project {project}", **RETRY_POLICY)
 def begin_backup(connection: str, project: str, folder: str) -> list[tuple[str, str]]:
     """Answers what is to be saved: pairs of dataset and kind of media. Raises BackupRefused."""
     log().info("back up project %s into %s", project, folder)
@@ -46,7 +46,7 @@ def begin_backup(connection: str, project: str, folder: str) -> list[tuple[str, 
     return kinds
 
 
-@task(task_run_name="save page {number} of {project}", **RETRIED)
+@task(task_run_name="save page {number} of {project}", **RETRY_POLICY)
 def save_page(
     connection: str, project: str, folder: str, dataset: str, kind: str, number: int, cursor: str
 ) -> tuple[int, str]:
@@ -69,19 +69,19 @@ def save_pages(connection: str, project: str, folder: str, kinds: list[tuple[str
     return pages
 
 
-@task(task_run_name="end the backup in {folder}", **RETRIED)
+@task(task_run_name="end the backup in {folder}", **RETRY_POLICY)
 def end_backup(folder: str, pages: int) -> dict[str, int]:
     """Answers the counts."""
     return geti_backup.end(Path(folder), pages)
 
 
-@task(task_run_name="compare page {page} with {project}", **RETRIED)
+@task(task_run_name="compare page {page} with {project}", **RETRY_POLICY)
 def compare_saved_page(connection: str, project: str, folder: str, page: str) -> Report:
     adapter = geti_at(connection)
     return geti_backup.compare_saved_page(adapter.client, project, Path(folder), page, adapter.options.threads)
 
 
-@task(task_run_name="compare {folder} with {project}", **RETRIED)
+@task(task_run_name="compare {folder} with {project}", **RETRY_POLICY)
 def compare_saved_project(connection: str, project: str, folder: str) -> Report:
     return geti_backup.compare_saved_project(client_at(connection), project, Path(folder))
 
@@ -119,7 +119,7 @@ def journal_of(connection: str, name: str, folder: str) -> Journal:
     return Journal(settings().home / "restores" / f"{plain}-{key}")
 
 
-@task(task_run_name="create {name} for {folder}", **RETRIED)
+@task(task_run_name="create {name} for {folder}", **RETRY_POLICY)
 def begin_restore(connection: str, folder: str, name: str) -> tuple[str, list[str]]:
     """Answers the new project's id, and the pages to restore. Raises BackupRefused, PlatformRefused."""
     backup = open_backup(Path(folder))
@@ -128,7 +128,7 @@ def begin_restore(connection: str, folder: str, name: str) -> tuple[str, list[st
     return geti_restore.begin(client_at(connection), backup, name, journal), list(backup.pages())
 
 
-@task(task_run_name="restore page {page} of {name}", **RETRIED)
+@task(task_run_name="restore page {page} of {name}", **RETRY_POLICY)
 def restore_page(connection: str, folder: str, name: str, project: str, page: str) -> int:
     """Answers how many media it has."""
     adapter, backup = geti_at(connection), open_backup(Path(folder))
@@ -144,19 +144,19 @@ def restore_pages(connection: str, folder: str, name: str, project: str, pages: 
     return media
 
 
-@task(task_run_name="configure {project}", **RETRIED)
+@task(task_run_name="configure {project}", **RETRY_POLICY)
 def end_restore(connection: str, folder: str, project: str, auto_train: bool | None) -> None:
     geti_restore.end(client_at(connection), open_backup(Path(folder)), project, auto_train)
 
 
-@task(task_run_name="compare page {page} with {name}", **RETRIED)
+@task(task_run_name="compare page {page} with {name}", **RETRY_POLICY)
 def compare_restored_page(connection: str, folder: str, name: str, project: str, page: str) -> Report:
     adapter, backup = geti_at(connection), open_backup(Path(folder))
     journal = journal_of(connection, name, folder)
     return geti_restore.compare_page(adapter.client, backup, page, project, journal, adapter.options.threads)
 
 
-@task(task_run_name="compare {name} with {folder}", **RETRIED)
+@task(task_run_name="compare {name} with {folder}", **RETRY_POLICY)
 def compare_restored_project(connection: str, folder: str, name: str, project: str, auto_train: bool | None) -> Report:
     journal = journal_of(connection, name, folder)
     return geti_restore.compare_project(client_at(connection), open_backup(Path(folder)), project, journal, auto_train)
@@ -194,10 +194,10 @@ def told(what: str, report: Report) -> dict[str, Any]:
     for difference in report.differences:
         log().error("%s: %s", what, difference)
     publish_table(what, "differences", [{"difference": one} for one in report.differences[:500]], f"{what} differs")
-    words = f"{len(report.differences)} differences:\n{_bullets(report.differences)}"
+    message = f"{len(report.differences)} differences:\n{_bullets(report.differences)}"
     if report.not_compared:
-        words += f"\nand {len(report.not_compared)} things could not be compared:\n{_bullets(report.not_compared)}"
-    raise NotTheSame("geti", f"compare the {what}", status=200, words=words)
+        message += f"\nand {len(report.not_compared)} things could not be compared:\n{_bullets(report.not_compared)}"
+    raise NotTheSame("geti", f"compare the {what}", status=200, message=message)
 
 
 def _summary_of_reencoded(report: Report) -> list[str]:

@@ -17,7 +17,7 @@ from labelwright.platforms.geti.client import GetiClient
 from labelwright.platforms.geti.labels import geti_shape
 from labelwright.platforms.geti.models import GetiAnnotation, GetiMedium, GetiProject, GetiShape, Unit
 from labelwright.tasks.reporting import log, publish_progress, publish_table
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .geti import client_at
 
@@ -42,7 +42,7 @@ def coco_labels(categories: list[str], kind: str) -> list[list[str]]:
     return [*names, [f"{name}{SHAPE}" for name in categories]] if " -> " in kind else names
 
 
-@task(task_run_name="check {job.annotations}", **ANEW)
+@task(task_run_name="check {job.annotations}", **UNCACHED)
 def check_coco(job: CocoJob) -> list[tuple[int, int]]:
     """Read the annotation file and look for every image. Answers stretches of images: first and last, from 1.
 
@@ -56,7 +56,7 @@ def check_coco(job: CocoJob) -> list[tuple[int, int]]:
     return [(first, min(first + IMAGES_A_TASK - 1, len(images))) for first in range(1, len(images) + 1, IMAGES_A_TASK)]
 
 
-@task(task_run_name="send images {first}-{last} to {project}", **RETRIED)
+@task(task_run_name="send images {first}-{last} to {project}", **RETRY_POLICY)
 def send_coco_images(connection: str, project: str, job: CocoJob, first: int, last: int) -> tuple[int, list[str]]:
     """Send the images of a stretch that are not there yet, and annotate those that are not annotated.
 
@@ -90,7 +90,7 @@ def send_coco_images(connection: str, project: str, job: CocoJob, first: int, la
             except PlatformRefused as refused:
                 if refused.status != 400:
                     raise
-                return 0, [*left_out, f"{one.file}: the server refuses its annotations: {refused.words}"]
+                return 0, [*left_out, f"{one.file}: the server refuses its annotations: {refused.message}"]
         return len(objects), left_out
 
     answers = for_each(send, images[first - 1 : last], 8, before_retry=look_again)
@@ -98,7 +98,7 @@ def send_coco_images(connection: str, project: str, job: CocoJob, first: int, la
     return sum(number for number, _ in answers), [fault for _, faults in answers for fault in faults]
 
 
-@task(task_run_name="compare {project} with {job.annotations}", **RETRIED)
+@task(task_run_name="compare {project} with {job.annotations}", **RETRY_POLICY)
 def check_coco_project(connection: str, project: str, job: CocoJob, left_out: list[str]) -> dict[str, int]:
     """Count what is there. Raises PlatformRefused when images are missing."""
     client = client_at(connection)
@@ -111,7 +111,7 @@ def check_coco_project(connection: str, project: str, job: CocoJob, left_out: li
         next(numbers)
     if wanted:
         raise PlatformRefused(
-            "geti", "take in every image", words=f"{len(wanted)} are missing: {', '.join(sorted(wanted)[:5])}"
+            "geti", "take in every image", message=f"{len(wanted)} are missing: {', '.join(sorted(wanted)[:5])}"
         )
     if left_out:
         publish_table(made.name, "left-out", [{"what": one} for one in left_out[:500]], "Left out of the project")

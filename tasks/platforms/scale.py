@@ -19,9 +19,9 @@ from labelwright.platforms.scale.adapter import Scale
 from labelwright.platforms.scale.attachments import same_attachments, shown
 from labelwright.platforms.scale.client import Json, Page, ScaleClient
 from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
-from labelwright.tasks.context import reach
+from labelwright.tasks.context import connect_platform
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 HERE = "scale"
 """The connection that is meant when none is named."""
@@ -29,16 +29,16 @@ HERE = "scale"
 
 def account(connection: str = HERE) -> ScaleClient:
     """The account of a connection. Raises SettingsError, PlatformRefused when the connection is one to elsewhere."""
-    platform, reached = reach(connection)
+    platform, reached = connect_platform(connection)
     if platform != Scale.name:
-        raise PlatformRefused(Scale.name, "connect", words=f"connection '{connection}' leads to {platform}")
+        raise PlatformRefused(Scale.name, "connect", message=f"connection '{connection}' leads to {platform}")
     return cast("Scale", reached).client
 
 
 # Tasks
 
 
-@task(task_run_name="create {type} task {unique_id}", **RETRIED)
+@task(task_run_name="create {type} task {unique_id}", **RETRY_POLICY)
 def create_task(type: str, unique_id: str, params: Json, connection: str = HERE) -> Json:
     """Make a task of any type, or answer the one that an earlier try made: it bears the unique_id, is of the same type
     and batch (or project), and shows the same attachment (signatures in addresses aside). Raises Duplicate when another
@@ -57,9 +57,9 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
             if not same_attachments(params, found.get("params")):
                 raise Duplicate(
                     Scale.name,
-                    duplicate.verb,
+                    duplicate.operation,
                     status=409,
-                    words=f"task {found.get('task_id')} bears that unique_id and shows {shown(found.get('params'))}, "
+                    message=f"task {found.get('task_id')} bears that unique_id and shows {shown(found.get('params'))}, "
                     f"not {shown(params)}",
                     advice="Give the task another unique_id, or clear that of the other task.",
                 ) from None
@@ -67,55 +67,55 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
         raise duplicate from None
 
 
-@task(task_run_name="fetch task {task_id}", **RETRIED)
+@task(task_run_name="fetch task {task_id}", **RETRY_POLICY)
 def fetch_task(task_id: str, connection: str = HERE) -> Json:
     return account(connection).fetch_task(task_id)
 
 
-@task(task_run_name="list tasks", **RETRIED)
+@task(task_run_name="list tasks", **RETRY_POLICY)
 def list_tasks(filters: Json | None = None, connection: str = HERE) -> Json:
     """One page: `docs`, `total`, and `next_token` for the following call; it is None on the last page."""
     return _as_json(account(connection).tasks(**(filters or {})), "next_token")
 
 
-@task(task_run_name="cancel task {task_id}", **RETRIED)
+@task(task_run_name="cancel task {task_id}", **RETRY_POLICY)
 def cancel_task(task_id: str, clear_unique_id: bool = False, connection: str = HERE) -> Json:
     """Only while nobody has begun. Said twice it answers the cancelled task."""
     log().info("cancel task %s", task_id)
     return account(connection).cancel_task(task_id, clear_unique_id=clear_unique_id)
 
 
-@task(task_run_name="set unique_id of task {task_id}", **RETRIED)
+@task(task_run_name="set unique_id of task {task_id}", **RETRY_POLICY)
 def set_unique_id(task_id: str, unique_id: str, connection: str = HERE) -> Json:
     return account(connection).set_unique_id(task_id, unique_id)
 
 
-@task(task_run_name="clear unique_id of task {task_id}", **RETRIED)
+@task(task_run_name="clear unique_id of task {task_id}", **RETRY_POLICY)
 def clear_unique_id(task_id: str, connection: str = HERE) -> Json:
     return account(connection).clear_unique_id(task_id)
 
 
-@task(task_run_name="set metadata of task {task_id}", **RETRIED)
+@task(task_run_name="set metadata of task {task_id}", **RETRY_POLICY)
 def set_task_metadata(task_id: str, metadata: Json, connection: str = HERE) -> Json:
     return account(connection).set_task_metadata(task_id, metadata)
 
 
-@task(task_run_name="set tags of task {task_id}", **RETRIED)
+@task(task_run_name="set tags of task {task_id}", **RETRY_POLICY)
 def set_tags(task_id: str, tags: list[str], connection: str = HERE) -> Json:
     return account(connection).set_tags(task_id, tags)
 
 
-@task(task_run_name="add tags to task {task_id}", **RETRIED)
+@task(task_run_name="add tags to task {task_id}", **RETRY_POLICY)
 def add_tags(task_id: str, tags: list[str], connection: str = HERE) -> Json:
     return account(connection).add_tags(task_id, tags)
 
 
-@task(task_run_name="take tags off task {task_id}", **RETRIED)
+@task(task_run_name="take tags off task {task_id}", **RETRY_POLICY)
 def remove_tags(task_id: str, tags: list[str], connection: str = HERE) -> Json:
     return account(connection).remove_tags(task_id, tags)
 
 
-@task(task_run_name="audit task {task_id}", **RETRIED)
+@task(task_run_name="audit task {task_id}", **RETRY_POLICY)
 def audit_task(task_id: str, accepted: bool, comments: str | None = None, connection: str = HERE) -> None:
     """Say as the customer whether the work is accepted."""
     account(connection).audit_task(task_id, accepted=accepted, comments=comments)
@@ -124,7 +124,7 @@ def audit_task(task_id: str, accepted: bool, comments: str | None = None, connec
 # Batches
 
 
-@task(task_run_name="create batch {name}", **RETRIED)
+@task(task_run_name="create batch {name}", **RETRY_POLICY)
 def create_batch(name: str, project: str, more: Json | None = None, connection: str = HERE) -> Json:
     """Make a batch, or answer the one of that name when it belongs to the same project, as after a lost answer.
 
@@ -141,38 +141,38 @@ def create_batch(name: str, project: str, more: Json | None = None, connection: 
         return found
 
 
-@task(task_run_name="finalize batch {name}", **RETRIED)
+@task(task_run_name="finalize batch {name}", **RETRY_POLICY)
 def finalize_batch(name: str, connection: str = HERE) -> Json:
     """Let its tasks be worked on. Said twice it does nothing."""
     log().info("finalize batch %s", name)
     return account(connection).finalize_batch(name)
 
 
-@task(task_run_name="read status of batch {name}", **RETRIED)
+@task(task_run_name="read status of batch {name}", **RETRY_POLICY)
 def batch_status(name: str, connection: str = HERE) -> Json:
     """Counts of its tasks by status; those that are zero are left out."""
     return account(connection).batch_status(name)
 
 
-@task(task_run_name="read batch {name}", **RETRIED)
+@task(task_run_name="read batch {name}", **RETRY_POLICY)
 def get_batch(name: str, connection: str = HERE) -> Json:
     return account(connection).get_batch(name)
 
 
-@task(task_run_name="list batches", **RETRIED)
+@task(task_run_name="list batches", **RETRY_POLICY)
 def list_batches(filters: Json | None = None, connection: str = HERE) -> Json:
     """One page: `docs`, `total`, and `offset` for the following call; it is None on the last page."""
     page = _as_json(account(connection).list_batches(**(filters or {})), "offset")
     return page | {"offset": int(page["offset"]) if page["offset"] is not None else None}
 
 
-@task(task_run_name="list all batches", **RETRIED)
+@task(task_run_name="list all batches", **RETRY_POLICY)
 def list_all_batches(filters: Json | None = None, connection: str = HERE) -> list[Json]:
     """Every batch that the filters leave, to the end."""
     return list(account(connection).all_batches(**(filters or {})))
 
 
-@task(task_run_name="cancel what waits in batch {name}", **RETRIED)
+@task(task_run_name="cancel what waits in batch {name}", **RETRY_POLICY)
 def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
     """Cancel every task of a batch that nobody has begun, so that it is not billed; those at work are finished.
 
@@ -193,7 +193,7 @@ def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
     return {"cancelled": cancelled, "left": len(ids) - cancelled}
 
 
-@task(task_run_name="set metadata of batch {name}", **RETRIED)
+@task(task_run_name="set metadata of batch {name}", **RETRY_POLICY)
 def set_batch_metadata(name: str, metadata: Json, connection: str = HERE) -> Json:
     return account(connection).set_batch_metadata(name, metadata)
 
@@ -201,7 +201,7 @@ def set_batch_metadata(name: str, metadata: Json, connection: str = HERE) -> Jso
 # Projects
 
 
-@task(task_run_name="create project {name}", **RETRIED)
+@task(task_run_name="create project {name}", **RETRY_POLICY)
 def create_project(
     name: str, type: str, params: Json | None = None, more: Json | None = None, connection: str = HERE
 ) -> Json:
@@ -220,17 +220,17 @@ def create_project(
         return found
 
 
-@task(task_run_name="read project {name}", **RETRIED)
+@task(task_run_name="read project {name}", **RETRY_POLICY)
 def get_project(name: str, connection: str = HERE) -> Json:
     return account(connection).get_project(name)
 
 
-@task(task_run_name="list projects", **RETRIED)
+@task(task_run_name="list projects", **RETRY_POLICY)
 def list_projects(archived: bool | None = None, connection: str = HERE) -> list[Json]:
     return account(connection).projects(archived=archived)
 
 
-@task(task_run_name="update project {name}", **ANEW)
+@task(task_run_name="update project {name}", **UNCACHED)
 def update_project(name: str, params: Json, patch: bool = True, connection: str = HERE) -> Json:
     """A new version of its parameters. Without `patch` all that are not named here are dropped.
 
@@ -243,7 +243,7 @@ def update_project(name: str, params: Json, patch: bool = True, connection: str 
 # Files
 
 
-@task(task_run_name="upload {path}", **RETRIED)
+@task(task_run_name="upload {path}", **RETRY_POLICY)
 def upload_file(
     path: str, media_type: str, reference_id: str, fields: Json | None = None, connection: str = HERE
 ) -> Json:
@@ -254,7 +254,7 @@ def upload_file(
     return account(connection).upload_file(file.read_bytes(), file.name, media_type=media_type, **given)
 
 
-@task(task_run_name="import a file", **RETRIED)
+@task(task_run_name="import a file", **RETRY_POLICY)
 def import_file(url: str, fields: Json | None = None, connection: str = HERE) -> Json:
     """Let Scale copy a file from an address. Task runs show their parameters: give no signed one."""
     return account(connection).import_file(Secret(url), **(fields or {}))

@@ -26,7 +26,7 @@ from labelwright.ledger import Lease, Ledger
 from labelwright.settings import settings
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 FLOWS = [
     "backup-project",
@@ -51,7 +51,7 @@ _STARTED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 _PAGE = 200
 
 
-@task(task_run_name="look for dead runs", **RETRIED)
+@task(task_run_name="look for dead runs", **RETRY_POLICY)
 def free_dead_runs() -> list[str]:
     """Mark runs as crashed whose process is gone. Answers their ids; their campaigns are free to be taken up again."""
     ledger = the_ledger()
@@ -70,7 +70,7 @@ def free_dead_runs() -> list[str]:
     return marked
 
 
-def bury(dead: Iterable[Lease]) -> None:
+def mark_runs_crashed(dead: Iterable[Lease]) -> None:
     """Mark the runs of leases that were taken over. What cannot be marked now is found by the sweep."""
     dead = list(dead)
     if dead:

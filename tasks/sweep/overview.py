@@ -17,7 +17,7 @@ from labelwright.ledger import CampaignRecord
 from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log, publish_table
-from labelwright.tasks.retries import ANEW
+from labelwright.tasks.retries import UNCACHED
 
 from .progress import read_progress
 
@@ -45,13 +45,13 @@ def refuse_denied(troubles: dict[str, str], denied: bool) -> None:
         raise AccessDenied(
             "the sweep",
             "look at every campaign",
-            words=f"{len(troubles)} could not be looked at, '{title}' among them: {why}",
+            message=f"{len(troubles)} could not be looked at, '{title}' among them: {why}",
             advice="Mend the connection's credentials; the next sweep looks again.",
         )
 
 
-@task(task_run_name="judge the pace of all campaigns", **ANEW)
-def tell_standstills() -> None:
+@task(task_run_name="judge the pace of all campaigns", **UNCACHED)
+def emit_stalled_events() -> None:
     """Tell of campaigns that stall or are late, once for each time that they do."""
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = ledger.campaigns.all(OPEN)
@@ -69,7 +69,7 @@ def tell_standstills() -> None:
                 log().warning("%s is overdue since %s", record.title, due)
 
 
-@task(task_run_name="overview of all campaigns", **ANEW)
+@task(task_run_name="overview of all campaigns", **UNCACHED)
 def publish_overview(troubles: dict[str, str]) -> None:
     """One table of all campaigns in the Prefect UI, those that need somebody first."""
     ledger, moment = the_ledger(), datetime.now(UTC)
@@ -104,7 +104,7 @@ def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> 
     }
 
 
-@task(task_run_name="wait for the labels of {title}", **ANEW)
+@task(task_run_name="wait for the labels of {title}", **UNCACHED)
 def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
     """Until every image is labeled. Answers the campaign's state.
 
@@ -125,7 +125,7 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
             return state
         if state in (State.NEEDS_ATTENTION, State.CANCELLED):
             why = the_ledger().campaigns.get(title).reason or "somebody gave it up"
-            raise PlatformRefused(spec.platform, f"label '{title}'", words=f"it is {state.value}: {why}")
+            raise PlatformRefused(spec.platform, f"label '{title}'", message=f"it is {state.value}: {why}")
         if time.monotonic() >= end:
             record = the_ledger().campaigns.get(title)
             due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""

@@ -32,10 +32,10 @@ from labelwright.tasks.campaign.image_counts import (
 from labelwright.tasks.campaign.platform_labels import LabelsChanged, refuse_changed_labels
 from labelwright.tasks.campaign.repairs import begin_repair, gone_from, reason_for
 from labelwright.tasks.campaign.summary import publish_summary
-from labelwright.tasks.context import Workbench, know, platform_for, the_ledger
+from labelwright.tasks.context import CampaignContext, know, platform_for, the_ledger
 from labelwright.tasks.leases import connection_of, connection_wait
 from labelwright.tasks.reporting import log, publish_progress
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 LOOK_TASKS = 100
 """Up to so many campaigns each look is a task run of its own."""
@@ -47,18 +47,18 @@ GIVE_UP_AFTER = 3
 """Campaigns of one connection that fail one after the other before the rest waits for the next sweep."""
 
 
-@task(task_run_name="read progress of {title}", **RETRIED)
+@task(task_run_name="read progress of {title}", **RETRY_POLICY)
 def read_progress(title: str) -> State:
     """Look once: write progress and state into the ledger. Answers the state.
 
     A platform's word that all is done counts only when it counts every image as done.
     """
-    bench = Workbench(title)
-    record = bench.record
+    context = CampaignContext(title)
+    record = context.record
     if record.state not in OPEN | LABELED or record.remote_id is None:
         return record.state
     with time_limit(settings().look_deadline):
-        return look(record, bench.platform)[0]
+        return look(record, context.platform)[0]
 
 
 def look(record: CampaignRecord, platform: Platform, busy: Callable[[], bool] = lambda: False) -> tuple[State, bool]:
@@ -79,8 +79,8 @@ def look(record: CampaignRecord, platform: Platform, busy: Callable[[], bool] = 
     since_export = excluded_since(found, counts) if record.state is State.EXPORTED else ""
     recounted = note_image_counts(record, found, platform, counts)
     if found.failed or found.cancelled:
-        words = "%s: %d images failed, %d were cancelled: labelwright failed '%s' lists them and sends them again"
-        (log().warning if recounted else log().debug)(words, title, found.failed, found.cancelled, title)
+        message = "%s: %d images failed, %d were cancelled: labelwright failed '%s' lists them and sends them again"
+        (log().warning if recounted else log().debug)(message, title, found.failed, found.cancelled, title)
     changed = not same and ledger.campaigns.record_look(title, found.done, found.total, labelers)
     if changed:
         outlook = outlook_of(ledger.campaigns.get(title), ledger.campaigns.progress(title))
@@ -130,11 +130,11 @@ def _warn_of_setbacks(record: CampaignRecord, found: RemoteCampaign) -> None:
     if record.state not in OPEN or record.looked_at is None:
         return
     if found.done < record.done:
-        words = "%s: %d images are labeled, %d were at the last look: labels are gone, or were given back"
-        log().warning(words, record.title, found.done, record.done)
+        message = "%s: %d images are labeled, %d were at the last look: labels are gone, or were given back"
+        log().warning(message, record.title, found.done, record.done)
     if found.state is RemoteState.CREATED and found.total and (found.done, found.total) != (record.done, record.total):
-        words = "%s: labelers cannot work on all of it on the platform; launch it again to activate it"
-        log().warning(words, record.title)
+        message = "%s: labelers cannot work on all of it on the platform; launch it again to activate it"
+        log().warning(message, record.title)
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,13 @@ class Looks:
     """Whether it does not know the credential at all: nobody need ask for the others."""
 
 
-@task(task_run_name="look at {titles[0]}", **ANEW)
+@task(task_run_name="look at {titles[0]}", **UNCACHED)
 def look_at_one(titles: list[str]) -> Looks:
     """Look once at a campaign."""
     return _look_at(titles)
 
 
-@task(task_run_name="look at {titles[0]} and more", **ANEW)
+@task(task_run_name="look at {titles[0]} and more", **UNCACHED)
 def look_at_some(titles: list[str]) -> Looks:
     """Look once at each of some campaigns, which share a connection."""
     return _look_at(titles)
@@ -246,7 +246,7 @@ def _is_watched(record: CampaignRecord) -> bool:
     return datetime.now(UTC) - exported < timedelta(days=days)
 
 
-def look_at_all() -> tuple[dict[str, State], dict[str, str], bool]:
+def refresh_all() -> tuple[dict[str, State], dict[str, str], bool]:
     """Look at every open campaign, few at once on each connection.
 
     Answers the states, what could not be looked at and why, and whether a credential was refused. A connection whose

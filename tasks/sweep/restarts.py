@@ -20,7 +20,7 @@ from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.leases import campaign_wait, connection_of, connection_wait, finishing_lease, waiting_lease
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def note_begun(due: Due, outcome: str = "here") -> None:
     effects.settle(due.title, _step(due.work), due.attempt, outcome)
 
 
-@task(task_run_name="start the {due.work.value} run of {due.title}", **RETRIED)
+@task(task_run_name="start the {due.work.value} run of {due.title}", **RETRY_POLICY)
 def start_run(due: Due) -> str:
     """Create the flow run on its deployment; a worker takes it. Answers its id. Said again it is the same run."""
     ledger = the_ledger()

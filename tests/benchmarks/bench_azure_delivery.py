@@ -57,7 +57,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def write(spool: Path, export: Any, images: int, out: Path) -> None:
-    labels = Spool(spool).delivered(export.Stock(images))
+    labels = Spool(spool).delivered(export.ManifestImages(images))
     write_many(FORMATS, labels, export.SCHEMA, title="bench", folder=out / "labels")
     write_many(["images"], labels, export.SCHEMA, title="bench", folder=out / "images")
 
@@ -137,11 +137,11 @@ def main() -> None:
         "bare": "the same bytes by the bare client",
         "again": "a second run, which finds all there",
     }
-    for name, words in names.items():
+    for name, message in names.items():
         wall, cpu = best[name]
         middle = statistics.median(one for one, _ in times[name])
         ratio = wall / best["bare"][0]
-        print(f"{words:40}{wall:7.2f} s (median {middle:.2f})  CPU {cpu:6.2f} s  {ratio:5.2f} x the bare client")
+        print(f"{message:40}{wall:7.2f} s (median {middle:.2f})  CPU {cpu:6.2f} s  {ratio:5.2f} x the bare client")
     print(f"requests of ours: {', '.join(f'{count} {kind}' for kind, count in sorted(calls.items()))}")
     ratio = best["send"][0] / best["bare"][0]
     print(

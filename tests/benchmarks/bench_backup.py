@@ -101,7 +101,7 @@ def work(job: str, url: str, version: str, project: str, folder: Path, threads: 
             handled += geti_restore.restore_page(client, backup, page, made, journal, threads)
         geti_restore.end(client, backup, made)
     elif job == "nothing":
-        client.reach()
+        client.connect_platform()
     print(json.dumps([time.perf_counter() - start, peak_megabytes(), handled]))
 
 

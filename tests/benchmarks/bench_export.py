@@ -31,7 +31,7 @@ SIZE = Size(1920, 1080)
 AIM_RATIO, AIM_MEGABYTES = 6.0, 400.0
 
 
-class Stock:
+class ManifestImages:
     """A manifest that is made while it is read, as one from a file or a database would be."""
 
     def __init__(self, images: int) -> None:
@@ -45,7 +45,7 @@ class Stock:
 
 def labels(images: int, boxes: int) -> Iterator[LabeledImage]:
     chance = random.Random(20261122)
-    for image in Stock(images):
+    for image in ManifestImages(images):
         annotations = []
         for _ in range(boxes):
             x, y = round(chance.uniform(0, 1800), 2), round(chance.uniform(0, 1000), 2)
@@ -68,21 +68,23 @@ def child(work: str, spool: Path, out: Path, images: int) -> None:
     """One job in this process: prints its seconds and the peak in MB, this process and its children."""
     jobs: dict[str, Callable[[], object]] = {
         "nothing": lambda: None,
-        "export": lambda: write_many(FILES, Spool(spool).delivered(Stock(images)), SCHEMA, title="bench", folder=out),
+        "export": lambda: write_many(
+            FILES, Spool(spool).delivered(ManifestImages(images)), SCHEMA, title="bench", folder=out
+        ),
         "export + statistics": lambda: write_many(
             FILES,
-            Spool(spool).delivered(Stock(images)),
+            Spool(spool).delivered(ManifestImages(images)),
             SCHEMA,
             title="bench",
             folder=out,
             watchers=[Statistics(SCHEMA)],
         ),
-        "gate": lambda: check(Spool(spool).delivered(Stock(images)), SCHEMA, expected_done=images),
-        "statistics": lambda: count(Spool(spool).delivered(Stock(images)), SCHEMA),
-        "manifest made and read": lambda: [None for _ in Stock(images)],
+        "gate": lambda: check(Spool(spool).delivered(ManifestImages(images)), SCHEMA, expected_done=images),
+        "statistics": lambda: count(Spool(spool).delivered(ManifestImages(images)), SCHEMA),
+        "manifest made and read": lambda: [None for _ in ManifestImages(images)],
         **{
             f"only {name}": lambda name=name: write_many(
-                [name], Spool(spool).delivered(Stock(images)), SCHEMA, title="bench", folder=out
+                [name], Spool(spool).delivered(ManifestImages(images)), SCHEMA, title="bench", folder=out
             )
             for name in FILES
         },

@@ -92,7 +92,7 @@ def sizes(home: Path) -> dict[str, float]:
     return {name: sum(path.stat().st_size for path in home.glob(glob)) / 1e6 for name, glob in places.items()}
 
 
-def bench(counts: list[int], home: Path, service: int) -> None:
+def context(counts: list[int], home: Path, service: int) -> None:
     from labelwright.campaigns.spec import validate_spec
     from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.flows.launch_campaign import launch_campaign
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="*", default=[1000, 10_000, 100_000])
     arguments = parser.parse_args()
     with servers() as (home, service):
-        bench(arguments.images, home, service.process.pid)
+        context(arguments.images, home, service.process.pid)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from typing import Any
 from PIL import Image as Pillow
 from PIL import ImageFilter
 
-from labelwright.ingest import FolderSource, StockItem, compare, open_dropbox, take_stock
+from labelwright.ingest import FolderSource, InventoryItem, build_inventory, compare, open_dropbox
 from labelwright.ingest.upload.azure_client import container_client
 
 BATCH = 500
@@ -66,7 +66,7 @@ def bare(folder: Path, url: str, threads: int) -> None:
 def in_turn(engine: Any) -> Way:
     def run(folder: Path, url: str, threads: int) -> None:
         source, box = FolderSource(folder), open_dropbox(url, threads=threads, engine=engine)
-        items = [item for item in take_stock(source) if isinstance(item, StockItem)]
+        items = [item for item in build_inventory(source) if isinstance(item, InventoryItem)]
         for at in range(0, len(items), BATCH):
             box.upload(items[at : at + BATCH], source.open)
         assert not compare((item.image for item in items), box.read_back())
@@ -77,8 +77,8 @@ def in_turn(engine: Any) -> Way:
 def overlapped(engine: Any) -> Way:
     def run(folder: Path, url: str, threads: int) -> None:
         source, box = FolderSource(folder), open_dropbox(url, threads=threads, engine=engine)
-        stock = (item for item in take_stock(source) if isinstance(item, StockItem))
-        sent: list[StockItem] = []
+        stock = (item for item in build_inventory(source) if isinstance(item, InventoryItem))
+        sent: list[InventoryItem] = []
         with ThreadPoolExecutor(1) as sender:
             uploads = []
             while batch := list(islice(stock, BATCH // 4)):
@@ -92,7 +92,7 @@ def overlapped(engine: Any) -> Way:
 
 
 def checks_only(folder: Path, url: str, threads: int) -> None:
-    for _ in take_stock(FolderSource(folder)):
+    for _ in build_inventory(FolderSource(folder)):
         pass
 
 

@@ -23,7 +23,7 @@ def test_the_file_may_say_which_of_them():
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("images: {folder: /etc}", "images.folder: the images of a dropped campaign are those beside its file"),
         ("images: {urls: ['http://10.0.0.1/a.jpg']}", "images.urls"),
@@ -36,10 +36,10 @@ def test_the_file_may_say_which_of_them():
         ("tilte: x", "did you mean 'title'?"),
     ],
 )
-def test_it_reaches_for_nothing_else(text, words):
+def test_it_reaches_for_nothing_else(text, message):
     with pytest.raises(SpecError) as refused:
         dropped_spec(WHOLE + text, "river/campaign.yaml", CONTAINER)
-    assert words in str(refused.value)
+    assert message in str(refused.value)
     assert "river/campaign.yaml" in str(refused.value)
 
 

@@ -55,7 +55,7 @@ def test_labels_may_be_names_alone():
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (("labeler:", "labeller:"), "line 16: unknown key 'labeller'; did you mean 'labeler'?"),
         (("  include:", "  includes:"), "line 5: unknown key 'images.includes'; did you mean 'include'?"),
@@ -76,11 +76,11 @@ def test_labels_may_be_names_alone():
         (("images:\n  folder: ./photos\n", "images:\n"), "given: none of them"),
     ],
 )
-def test_a_fault_is_told_with_its_line_and_what_was_meant(change, words):
+def test_a_fault_is_told_with_its_line_and_what_was_meant(change, message):
     assert change[0] in WHOLE
     with pytest.raises(SpecError) as refused:
         parse_spec(WHOLE.replace(*change, 1), "campaign.yaml")
-    assert words in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_every_fault_is_told_at_once():
@@ -179,7 +179,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (BOMB, "line 7: with all that its aliases stand for this is more than 1000000 values"),
         ("labels: &all [boat, *all]\n", "line 1: this holds itself, by an alias"),
@@ -192,10 +192,10 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (f"title: {'1' * 5000}\n", "is no int"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_with_its_line_and_does_no_harm(text, words):
+def test_a_file_that_cannot_be_read_is_told_with_its_line_and_does_no_harm(text, message):
     with pytest.raises(SpecError) as refused:
         parse_document(text, "campaign.yaml")
-    assert words in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_aliases_save_writing():
@@ -218,7 +218,7 @@ def test_a_specification_survives_json():
 
 
 @pytest.mark.parametrize(
-    ("export", "words"),
+    ("export", "message"),
     [
         ("{store: azure_ml, formats: [csv]}", "sdk_v2 needs the formats mltable"),
         ("{store: azure_ml, engine: sdk_v1, formats: [coco]}", "sdk_v1 needs the formats csv"),
@@ -228,6 +228,6 @@ def test_a_specification_survives_json():
         ("{store: azure, workspace: team}", "export.store"),
     ],
 )
-def test_a_store_that_cannot_be_registered_in_is_told_with_its_line(export, words):
-    with pytest.raises(SpecError, match=re.escape(words)):
+def test_a_store_that_cannot_be_registered_in_is_told_with_its_line(export, message):
+    with pytest.raises(SpecError, match=re.escape(message)):
         parse_spec(f"title: t\nimages: {{folder: a}}\nlabels: [boat]\nlabeler: a@b.c\nexport: {export}\n")

@@ -39,7 +39,7 @@ def campaign(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "message"),
     [
         (["plan", "nothing.yaml"], 2, "there is no such file"),
         (["plan"], 2, "Missing argument"),
@@ -60,9 +60,9 @@ def campaign(tmp_path) -> Path:
         (["frobnicate"], 2, "No such command"),
     ],
 )
-def test_a_mistake_is_told_in_a_sentence(labelwright, arguments, code, words):
+def test_a_mistake_is_told_in_a_sentence(labelwright, arguments, code, message):
     answer = labelwright(*arguments)
-    assert (answer.returncode, words in answer.stderr) == (code, True), answer.stderr
+    assert (answer.returncode, message in answer.stderr) == (code, True), answer.stderr
     assert "Traceback" not in answer.stderr
     assert answer.stdout == ""
 

@@ -43,7 +43,7 @@ def test_shares_that_are_not_percentages_are_refused(shares):
         Split(*shares)
 
 
-def spread(folder: Path) -> SpooledLabels:
+def repeat_by_count(folder: Path) -> SpooledLabels:
     """The sample, whose images have hashes as real ones have."""
     delivered(folder)
     return Spool(folder).delivered(SPREAD)
@@ -56,7 +56,7 @@ def test_every_line_is_in_one_part_as_it_is_in_the_whole(tmp_path):
     split = Split(40, 30, 30)
     assert {split.part_of(image.sha256) for image in SPREAD} == set(PARTS)
     formats = [*MLTABLE, *split_formats(split)]
-    written = write_many(formats, spread(tmp_path / "spool"), SCHEMA, title="t", folder=tmp_path, split=split)
+    written = write_many(formats, repeat_by_count(tmp_path / "spool"), SCHEMA, title="t", folder=tmp_path, split=split)
     for table in MLTABLE:
         whole = [json.loads(line) for line in written[table].read_text().splitlines()]
         by_part = {

@@ -154,13 +154,13 @@ def test_every_platform_can_be_asked(monkeypatch, answering):
 
 
 @pytest.mark.parametrize(
-    ("date", "words"), [("Mon, 01 Jan 2024 00:00:00 GMT", "ahead of"), ("Fri, 01 Jan 2100 00:00:00 GMT", "behind")]
+    ("date", "message"), [("Mon, 01 Jan 2024 00:00:00 GMT", "ahead of"), ("Fri, 01 Jan 2100 00:00:00 GMT", "behind")]
 )
-def test_clocks_that_differ_are_told(monkeypatch, answering, date, words):
+def test_clocks_that_differ_are_told(monkeypatch, answering, date, message):
     connect(monkeypatch, answering(401, {}, date).url)
     clock = of("connection campaign_api", examine())[-1]
     assert clock.level is Level.ERROR
-    assert words in clock.says
+    assert message in clock.says
     assert "NTP" in clock.do
 
 
@@ -224,7 +224,9 @@ def test_a_workspace_is_asked_for_something_that_is_not_there(monkeypatch, answe
     from labelwright.stores.azure_ml.sdk_process import Calls
 
     asked = []
-    monkeypatch.setattr(Calls, "ask", lambda self, verb, questions: asked.append(questions[0]["verb"]) or [[]])
+    monkeypatch.setattr(
+        Calls, "ask", lambda self, operation, questions: asked.append(questions[0]["operation"]) or [[]]
+    )
     for part, value in (("SUBSCRIPTION_ID", "s"), ("RESOURCE_GROUP", "g"), ("WORKSPACE_NAME", "w"), ("SAS", CANARY)):
         monkeypatch.setenv(f"LABELWRIGHT_WORKSPACES__OURS__{part}", value)
     monkeypatch.setenv("LABELWRIGHT_WORKSPACES__OURS__ACCOUNT_URL", f"{answering(403, {}).url}/account")
@@ -249,18 +251,18 @@ def results_at(monkeypatch, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "level", "words", "do"),
+    ("status", "level", "message", "do"),
     [
         (200, Level.OK, "can be read", ""),
         (404, Level.ERROR, "is not there", "labelwright deploy"),
         (403, Level.ERROR, "HTTP 403", "LABELWRIGHT_RESULTS__"),
     ],
 )
-def test_the_container_of_results_is_asked_for(monkeypatch, answering, status, level, words, do):
+def test_the_container_of_results_is_asked_for(monkeypatch, answering, status, level, message, do):
     results_at(monkeypatch, answering(status, {}).url)
     found = of("results", examine())
     assert found[0].level is level
-    assert words in found[0].says
+    assert message in found[0].says
     assert do in found[0].do
     assert CANARY not in repr(found)
     if level is Level.OK:
@@ -279,9 +281,10 @@ def test_a_place_for_results_that_cannot_be_used_is_told(monkeypatch, given):
 
 
 @pytest.mark.parametrize(
-    ("status", "level", "words"), [(404, Level.ERROR, "every run would fail"), (500, Level.ERROR, "could not be asked")]
+    ("status", "level", "message"),
+    [(404, Level.ERROR, "every run would fail"), (500, Level.ERROR, "could not be asked")],
 )
-def test_a_block_for_results_that_is_not_there_is_told(monkeypatch, answering, status, level, words):
+def test_a_block_for_results_that_is_not_there_is_told(monkeypatch, answering, status, level, message):
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_DEFAULT_RESULT_STORAGE_BLOCK
 
     url = f"{answering(status, {'detail': 'no'}).url}/api"
@@ -291,7 +294,7 @@ def test_a_block_for_results_that_is_not_there_is_told(monkeypatch, answering, s
     with temporary_settings(told):
         (finding,) = of("results", examine())
     assert finding.level is level
-    assert words in finding.says
+    assert message in finding.says
     assert "labelwright deploy" in finding.do
 
 

@@ -12,7 +12,7 @@ numbers = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 
 
 @pytest.mark.parametrize(
-    ("corners", "words"),
+    ("corners", "message"),
     [
         ((math.nan, 0, 1, 1), "xmin is not a number"),
         ((0, 0, 1, math.nan), "ymax is not a number"),
@@ -24,8 +24,8 @@ numbers = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
         ((0, 2, 3, 2), "empty: ymin and ymax are both 2"),
     ],
 )
-def test_a_box_that_cannot_be_says_why(corners, words):
-    with pytest.raises(InvalidShape, match=words):
+def test_a_box_that_cannot_be_says_why(corners, message):
+    with pytest.raises(InvalidShape, match=message):
         Box(*corners)
 
 
@@ -59,7 +59,7 @@ def test_clamping_twice_changes_nothing_more(a, b, c, d):
 
 
 @pytest.mark.parametrize(
-    ("points", "words"),
+    ("points", "message"),
     [
         ([(0, 0), (10, 10)], "needs 3"),
         ([(0, 0), (10, 10), (0, 0)], "needs 3"),
@@ -72,8 +72,8 @@ def test_clamping_twice_changes_nothing_more(a, b, c, d):
         ([(0, 0), (10, 0), (4, 0), (5, 5)], "crosses itself"),
     ],
 )
-def test_a_polygon_that_cannot_be_says_why(points, words):
-    with pytest.raises(InvalidShape, match=words):
+def test_a_polygon_that_cannot_be_says_why(points, message):
+    with pytest.raises(InvalidShape, match=message):
         Polygon(tuple(points))
 
 

@@ -20,7 +20,7 @@ from labelwright.domain import (
 
 
 @pytest.mark.parametrize(
-    ("labels", "words"),
+    ("labels", "message"),
     [
         ([], "at least one"),
         ([Label("cat"), Label("cat")], "'cat' stands in the schema twice"),
@@ -28,8 +28,8 @@ from labelwright.domain import (
         ([Label("a", parent="b"), Label("b", parent="a")], "'a' is its own ancestor"),
     ],
 )
-def test_a_schema_that_contradicts_itself_names_the_label(labels, words):
-    with pytest.raises(InvalidSchema, match=words):
+def test_a_schema_that_contradicts_itself_names_the_label(labels, message):
+    with pytest.raises(InvalidSchema, match=message):
         LabelSchema(tuple(labels))
 
 

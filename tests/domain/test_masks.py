@@ -18,7 +18,7 @@ def test_a_mask_goes_into_numbers_and_back():
 
 
 @pytest.mark.parametrize(
-    ("runs", "words"),
+    ("runs", "message"),
     [
         ((), "mask is empty"),
         (((0, 3, 3),), "run of row 0 is empty, from 3 to 3"),
@@ -27,8 +27,8 @@ def test_a_mask_goes_into_numbers_and_back():
         (((0, 0, 2), (0, 2, 4)), "row 0 from 2 is not behind"),
     ],
 )
-def test_a_mask_that_cannot_be_says_why(runs, words):
-    with pytest.raises(InvalidShape, match=words):
+def test_a_mask_that_cannot_be_says_why(runs, message):
+    with pytest.raises(InvalidShape, match=message):
         Mask(runs)
 
 

@@ -21,7 +21,7 @@ def between(p, a, b):
     return min(a[0], b[0]) <= p[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= p[1] <= max(a[1], b[1])
 
 
-def meet(points, i, j):
+def detect_api_version(points, i, j):
     """Whether edges i < j share a point that is not a corner of both, by exact arithmetic on integers."""
     count = len(points)
     a, b = points[i], points[(i + 1) % count]
@@ -45,7 +45,7 @@ def rings(coordinate):
 
 def check_against_every_pair(ring, exact):
     count = len(ring)
-    expected = {(i, j) for i in range(count) for j in range(i + 1, count) if meet(exact, i, j)}
+    expected = {(i, j) for i in range(count) for j in range(i + 1, count) if detect_api_version(exact, i, j)}
     found = meeting_edges(ring)
     assert (found is None) == (not expected)
     assert found is None or found in expected
@@ -125,7 +125,7 @@ def test_a_crossing_among_ten_thousand_corners_is_named(shape):
     ring = shape(10_000)
     ring[4000], ring[4003] = ring[4003], ring[4000]
     i, j = meeting_edges(ring)
-    assert meet(ring, i, j)
+    assert detect_api_version(ring, i, j)
     with pytest.raises(InvalidShape, match=rf"the edges after corners {i + 1} and {j + 1} meet"):
         Polygon(tuple(ring))
 

@@ -73,8 +73,8 @@ def export_river(tmp_path: Path, engine: str, **export: object) -> None:
     assert sweep_campaigns() == {"river": "exported"}
 
 
-def command(*words: str) -> int:
-    return subprocess.run([sys.executable, "-m", "labelwright", *words], check=False, timeout=120).returncode
+def command(*message: str) -> int:
+    return subprocess.run([sys.executable, "-m", "labelwright", *message], check=False, timeout=120).returncode
 
 
 @pytest.mark.parametrize("engine", ENGINES)

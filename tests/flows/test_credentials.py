@@ -16,7 +16,7 @@ from labelwright.local.servers import Server, free_port, start_service
 from labelwright.platforms import AccessDenied
 from labelwright.prefect_integration.blocks import ImageContainerCredentials, block_type, register_blocks
 from labelwright.settings import SettingsError, forget_settings, settings
-from labelwright.tasks.context import Workbench, credentials_of, reach, the_ledger
+from labelwright.tasks.context import CampaignContext, connect_platform, credentials_of, the_ledger
 
 from . import prefect_api
 from .conftest import make_photos, make_spec
@@ -124,10 +124,10 @@ def save_somewhere() -> str:
 def test_what_is_wrong_with_credentials_is_told_without_them(photos, tmp_path):
     save_somewhere()
     with pytest.raises(SettingsError, match="there is no block 'nobody' of type labelwright-campaign-api"):
-        reach("block:nobody", "campaign_api")
-    assert reach("block:somewhere")[0] == "campaign_api", "as a webhook's address names it"
+        connect_platform("block:nobody", "campaign_api")
+    assert connect_platform("block:somewhere")[0] == "campaign_api", "as a webhook's address names it"
     with pytest.raises(SettingsError, match="there is no block 'nobody'"):
-        reach("block:nobody")
+        connect_platform("block:nobody")
     found = credentials_of("block:somewhere")
     assert found.platform == "campaign_api"
     assert CANARY not in repr(found) + str(found)
@@ -156,14 +156,14 @@ def test_a_container_has_a_signature_of_its_own(tmp_path, monkeypatch):
         images={"container": "https://photos.blob.core.windows.net/theirs", "credentials": "block:their-photos"},
     )
     the_ledger().campaigns.add("container", spec.model_dump(mode="json"))
-    bench = Workbench("container")
-    assert bench.source._sas == CANARY
-    assert bench.source._key is None, "the settings' key signs for another account"
-    assert CANARY not in repr(bench.source)
+    context = CampaignContext("container")
+    assert context.source._sas == CANARY
+    assert context.source._key is None, "the settings' key signs for another account"
+    assert CANARY not in repr(context.source)
     assert settings().container_sas is None
-    assert bench.settings.container_sas is None
+    assert context.settings.container_sas is None
     ImageContainerCredentials(sas=SecretStr(CANARY), key=SecretStr("theirs")).save("their-photos", overwrite=True)
-    assert Workbench("container").source._key == "theirs"
+    assert CampaignContext("container").source._key == "theirs"
 
 
 def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():

@@ -190,7 +190,7 @@ def spec_with(tmp_path: Path, **changes: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"platform": "campain_api"}, "'campain_api' is not one of ['campaign_api'"),
         ({"labeler": "nobody"}, "field 'campaign.labeler'"),
@@ -203,11 +203,11 @@ def spec_with(tmp_path: Path, **changes: object) -> dict[str, Any]:
         ({"labels": []}, "campaign.labels"),
     ],
 )
-def test_what_the_form_cannot_take_is_refused_before_a_run_is_made(deployed, tmp_path, changes, words):
+def test_what_the_form_cannot_take_is_refused_before_a_run_is_made(deployed, tmp_path, changes, message):
     before = len(parameters_of("launch-campaign"))
     answer = start("launch-campaign", {"campaign": spec_with(tmp_path, **changes)})
     assert answer.status_code == 409
-    assert words in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert len(parameters_of("launch-campaign")) == before
 
 

@@ -81,9 +81,9 @@ class Form:
             self._browser.wait(lambda: self._click("Close") or not self._shown(BUSY), f"'{BUSY}' is gone", 90)
         raise AssertionError("no run could be made:\n" + "\n".join(self._browser.log()[-8:]))
 
-    def _shown(self, *words: str) -> str | None:
+    def _shown(self, *message: str) -> str | None:
         text = self._browser.js("return document.body.innerText")
-        return next((one for one in words if one in text), None)
+        return next((one for one in message if one in text), None)
 
     def _click(self, button: str) -> None:
         self._browser.js(

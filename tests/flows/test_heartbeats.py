@@ -7,7 +7,7 @@ import os
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from labelwright.cli.running import prefect_at_hand
+from labelwright.cli.running import prefect_runtime
 from labelwright.local.servers import Server
 
 
@@ -23,7 +23,7 @@ def frequency(prefect_server: Server, home, monkeypatch):
         monkeypatch.setenv(name, os.environ.get(name, value))  # what the command sets is not left to other tests
 
     def within(server: Server | None) -> int | None:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}), prefect_at_hand(server):
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}), prefect_runtime(server):
             return PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()
 
     return within

@@ -43,8 +43,8 @@ def test_a_signal_in_the_middle_of_a_task_is_a_sentence_and_says_how_to_go_on(tm
             process.send_signal(number)
             out, errors = process.communicate(timeout=120)
     assert (process.returncode, out) == (128 + number, ""), errors
-    words = "Interrupted." if number == signal.SIGINT else "Ended by SIGTERM before it was done."
-    assert errors.startswith(f"{words} Nothing is lost: run the same command again")
+    message = "Interrupted." if number == signal.SIGINT else "Ended by SIGTERM before it was done."
+    assert errors.startswith(f"{message} Nothing is lost: run the same command again")
     assert "labelwright status" in errors
     assert errors.count("\n") == 1
     assert list((tmp_path / "temporary").iterdir()) == []

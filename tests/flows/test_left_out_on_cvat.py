@@ -16,7 +16,7 @@ from labelwright.flows.export_campaign import export_campaign
 from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.settings import forget_settings
-from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.context import CampaignContext, the_ledger
 from tests.platforms.cvat.harness import as_labeler
 from tests.platforms.cvat.standin import StandIn
 
@@ -78,7 +78,7 @@ def test_everything_left_out_is_counted_everywhere_and_the_rest_is_exact(cvat, t
     folder = tmp_path / "datasets" / "river_labels" / "v1"
     assert json.loads((folder / "receipt.json").read_text())["left_out"] == COUNTS
     assert [one["version"] for one in datasets] == ["1", "1"]
-    with (Workbench("river").folder / "left-out.csv").open(newline="", encoding="utf-8") as file:
+    with (CampaignContext("river").folder / "left-out.csv").open(newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 12
 
     coco = COCO(str(folder / "river_coco.json"))

@@ -529,11 +529,11 @@ def _is_photo(path: Path, tmp_path: Path) -> bool:
     return path.is_file() and path.read_bytes() == (tmp_path / "photos" / "photo-000.jpg").read_bytes()
 
 
-def command(capsys, *words: str, code: int = 0) -> str:
+def command(capsys, *message: str, code: int = 0) -> str:
     """What `labelwright WORDS` prints, in this process."""
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["labelwright", *words])
+        patch.setattr(sys, "argv", ["labelwright", *message])
         with pytest.raises(SystemExit) as caught:
             main()
     printed = capsys.readouterr()

@@ -175,7 +175,9 @@ def test_prefects_own_command_takes_what_is_written(mailbox, tmp_path):
         write_notifications("custom-webhook/mailbox", target)
 
 
-@pytest.mark.parametrize(("block", "words"), [("mailbox", "TYPE/NAME"), ("slack-webhook/nobody", "there is no block")])
-def test_a_block_that_is_not_there_is_told(block, words):
-    with pytest.raises(CannotRun, match=words):
+@pytest.mark.parametrize(
+    ("block", "message"), [("mailbox", "TYPE/NAME"), ("slack-webhook/nobody", "there is no block")]
+)
+def test_a_block_that_is_not_there_is_told(block, message):
+    with pytest.raises(CannotRun, match=message):
         register_notifications(block)

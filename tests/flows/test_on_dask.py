@@ -19,7 +19,7 @@ from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.campaign.checking import check_images, write_down_campaign
 from labelwright.tasks.campaign.dask import the_cluster
-from labelwright.tasks.context import Workbench
+from labelwright.tasks.context import CampaignContext
 
 from .conftest import make_photos, make_spec
 
@@ -98,7 +98,7 @@ def test_a_cluster_that_is_away_is_told_and_may_be_there_at_the_next_try(home, m
     forget_settings()
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
-        the_cluster(Workbench("river")) as cluster,
+        the_cluster(CampaignContext("river")) as cluster,
         pytest.raises(PlatformUnavailable, match="LABELWRIGHT_DASK_SCHEDULER"),
     ):
         cluster.check([])
@@ -110,10 +110,13 @@ def test_without_the_package_its_name_is_told(home, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_DASK_SCHEDULER", f"tcp://{LOOPBACK}:1")
     forget_settings()
     monkeypatch.setitem(sys.modules, "prefect_dask.task_runners", None)
-    with pytest.raises(SettingsError, match=r"pip install 'labelwright\[dask\]'"), the_cluster(Workbench("river")):
+    with (
+        pytest.raises(SettingsError, match=r"pip install 'labelwright\[dask\]'"),
+        the_cluster(CampaignContext("river")),
+    ):
         pass
 
 
 def test_without_a_cluster_there_is_none(home):
-    with the_cluster(Workbench("river")) as cluster:
+    with the_cluster(CampaignContext("river")) as cluster:
         assert cluster is None

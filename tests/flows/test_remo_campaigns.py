@@ -37,13 +37,13 @@ LABELS = [{"name": "sailing Boat"}, "buoy"]
 def server(request, home, monkeypatch) -> Iterator[RemoServer]:
     with RemoServer(modern=request.param) as server:
         server.world.looks_until_done = 1
-        reach(server.url, monkeypatch)
+        connect_platform(server.url, monkeypatch)
         monkeypatch.setenv("LABELWRIGHT_BATCH_SIZE", "3")
         forget_settings()
         yield server
 
 
-def reach(url: str, monkeypatch) -> None:
+def connect_platform(url: str, monkeypatch) -> None:
     for name, value in {"URL": url, "KEY": EMAIL, "SECRET": PASSWORD}.items():
         monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__REMO__{name}", value)
     forget_settings()
@@ -170,11 +170,11 @@ def test_images_that_remo_does_not_take_are_listed_and_the_rest_goes_on(server, 
 @pytest.mark.slow
 def test_a_launch_whose_answers_are_lost_ends_as_on_a_good_network(server, river, monkeypatch):
     with FaultProxy(("127.0.0.1", server.port)) as proxy:
-        reach(proxy.url.replace("127.0.0.1", "localhost"), monkeypatch)
+        connect_platform(proxy.url.replace("127.0.0.1", "localhost"), monkeypatch)
         proxy.add(Rule(Fault.LOSE_ANSWER, method="POST|PUT", path="/(upload|dataset|annotation-sets)/", every=2))
         launch_campaign(river)
         assert [one for one in proxy.requests if one.fault]
-    reach(server.url, monkeypatch)
+    connect_platform(server.url, monkeypatch)
     assert [(one.name, len(one.pictures)) for one in server.world.datasets.values()] == [("river", 7)]
     assert [one.name for one in server.world.sets.values()] == ["river"]
     label(server)

@@ -221,7 +221,7 @@ class Away(Shelf):
 
     def read_campaign(self, campaign):
         type(self).looks += 1
-        raise PlatformUnavailable("shelf", "read the campaign", words="no answer")
+        raise PlatformUnavailable("shelf", "read the campaign", message="no answer")
 
 
 def test_an_outage_of_one_platform_delays_only_its_own_campaigns(home, shelves, spec_of, monkeypatch):
@@ -360,7 +360,7 @@ def test_a_launch_that_broke_off_is_taken_up_by_the_sweep(home, shelves, spec_of
     store, spec = shelves["north"], spec_of("broken off")
 
     def break_off(batch: int, name: str) -> None:
-        raise PlatformUnavailable("shelf", "send images", words="the night")
+        raise PlatformUnavailable("shelf", "send images", message="the night")
 
     store.take = break_off
     with pytest.raises(PlatformUnavailable):
@@ -378,7 +378,7 @@ def test_work_that_never_comes_to_its_end_asks_for_attention(home, shelves, spec
     store = shelves["north"]
 
     def break_off(batch: int, name: str) -> None:
-        raise PlatformUnavailable("shelf", "send images", words="the night")
+        raise PlatformUnavailable("shelf", "send images", message="the night")
 
     store.take = break_off
     with pytest.raises(PlatformUnavailable):

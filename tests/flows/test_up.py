@@ -197,9 +197,9 @@ def test_a_killed_up_takes_everything_with_it(tmp_path):
 
 
 def _is(pid: int, name: str) -> bool:
-    words = {"worker": "worker\0start", "prefect": "server\0start", "service": "labelwright\0serve"}[name]
+    message = {"worker": "worker\0start", "prefect": "server\0start", "service": "labelwright\0serve"}[name]
     try:
-        return words in Path(f"/proc/{pid}/cmdline").read_text()
+        return message in Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return False
 

@@ -39,7 +39,7 @@ def services(document) -> dict[str, Any]:
     return document["services"]
 
 
-def words(command: list[str]) -> list[str]:
+def message(command: list[str]) -> list[str]:
     """What the container runs, without the shell around it."""
     if command[:2] == ["sh", "-c"]:
         return command[2].rpartition("exec ")[2].split()
@@ -48,7 +48,7 @@ def words(command: list[str]) -> list[str]:
 
 def check_command(command: list[str]) -> None:
     """Every subcommand and option is known to the program itself."""
-    program, *rest = words(command)
+    program, *rest = message(command)
     if program == "labelwright":
         found: Any = get_command(app).commands[rest[0]]
         found.make_parser(found.context_class(found)).parse_args(rest[1:])

@@ -12,7 +12,16 @@ from typing import BinaryIO
 import pytest
 
 from labelwright.domain import Image, Reject, Size
-from labelwright.ingest import Checked, FilesSource, FolderSource, Found, Limits, StockItem, check_files, take_stock
+from labelwright.ingest import (
+    Checked,
+    FilesSource,
+    FolderSource,
+    Found,
+    InventoryItem,
+    Limits,
+    build_inventory,
+    check_files,
+)
 from labelwright.ingest.checks.duplicates import Seen
 from labelwright.ingest.checks.listings import write_manifest, write_rejects
 from labelwright.platforms.errors import AccessDenied, PlatformUnavailable
@@ -32,9 +41,9 @@ def test_a_mixed_folder_comes_out_as_a_user_would_expect(make_image: MakeImage, 
     make_image("phone.jpg", seed=3, orientation=6)
     make_image("Река и 🦊.jpg", seed=4)
 
-    results = list(take_stock(FolderSource(images), Limits(max_bytes=90_000)))
+    results = list(build_inventory(FolderSource(images), Limits(max_bytes=90_000)))
 
-    assert [(one.image.name, one.image.size) for one in results if isinstance(one, StockItem)] == [
+    assert [(one.image.name, one.image.size) for one in results if isinstance(one, InventoryItem)] == [
         ("a.jpg", Size(40, 30)),
         ("b/a.jpg", Size(40, 30)),
         ("phone.jpg", Size(30, 40)),
@@ -52,10 +61,10 @@ def test_a_mixed_folder_comes_out_as_a_user_would_expect(make_image: MakeImage, 
 def test_the_order_is_the_sources_whatever_finishes_first(make_image: MakeImage, images: Path) -> None:
     for number in range(60):
         make_image(f"{number:03}.png", kind="PNG", width=300 if number % 7 == 0 else 10, height=300)
-    one = list(take_stock(FolderSource(images), threads=1))
-    many = list(take_stock(FolderSource(images), threads=16))
+    one = list(build_inventory(FolderSource(images), threads=1))
+    many = list(build_inventory(FolderSource(images), threads=16))
     assert one == many
-    assert [item.image.name for item in many if isinstance(item, StockItem)] == [f"{n:03}.png" for n in range(60)]
+    assert [item.image.name for item in many if isinstance(item, InventoryItem)] == [f"{n:03}.png" for n in range(60)]
 
 
 class Others:
@@ -81,12 +90,15 @@ def test_whoever_checks_the_stock_is_the_same(make_image: MakeImage, images: Pat
         make_image(f"{number:03}.png", b"words" if number % 2 else b"")
     (images / "gone.png").symlink_to(images / "nowhere.png")
     source, limits = FolderSource(images), Limits()
-    wanted = list(take_stock(source, limits))
-    told = {item.image.name: item.image for item in wanted if isinstance(item, StockItem)}
+    wanted = list(build_inventory(source, limits))
+    told = {item.image.name: item.image for item in wanted if isinstance(item, InventoryItem)}
     remembered = {"none": {}, "some": dict(list(told.items())[::3]), "nearly all": dict(list(told.items())[1:])}[known]
     others = Others(source, limits, batch)
 
-    assert list(take_stock(source, limits, known=lambda found: remembered.get(found.name), elsewhere=others)) == wanted
+    assert (
+        list(build_inventory(source, limits, known=lambda found: remembered.get(found.name), elsewhere=others))
+        == wanted
+    )
 
     left = len(list(source.find())) - len(remembered)
     assert sum(others.handed) <= left
@@ -104,21 +116,21 @@ def test_what_may_be_readable_later_is_told_by_others_too(make_image: MakeImage,
     class Failing(FolderSource):
         def open(self, location: str) -> BinaryIO:
             if location.endswith("4.png"):
-                raise PlatformUnavailable("web", "give an image", status=503, words="busy")
+                raise PlatformUnavailable("web", "give an image", status=503, message="busy")
             return super().open(location)
 
     source = Failing(images)
-    seen: list[StockItem | Reject] = []
+    seen: list[InventoryItem | Reject] = []
     with pytest.raises(PlatformUnavailable, match="1 files could not be fetched, the first: busy"):
-        seen.extend(take_stock(source, elsewhere=Others(source, Limits(), 2)))
+        seen.extend(build_inventory(source, elsewhere=Others(source, Limits(), 2)))
     assert len(seen) == 5
 
 
 def test_composed_and_decomposed_names_are_one_name(make_image: MakeImage, images: Path) -> None:
     make_image("\u00e9.jpg")
     make_image("e\u0301.jpg")
-    first, second = take_stock(FolderSource(images))
-    assert isinstance(first, StockItem)
+    first, second = build_inventory(FolderSource(images))
+    assert isinstance(first, InventoryItem)
     assert isinstance(second, Reject)
     assert "two files have this name" in second.reason
 
@@ -126,19 +138,19 @@ def test_composed_and_decomposed_names_are_one_name(make_image: MakeImage, image
 def test_names_that_differ_in_case_are_two_names(make_image: MakeImage, images: Path) -> None:
     make_image("a.jpg")
     make_image("A.jpg")
-    assert all(isinstance(one, StockItem) for one in take_stock(FolderSource(images)))
+    assert all(isinstance(one, InventoryItem) for one in build_inventory(FolderSource(images)))
 
 
 def test_a_broken_file_does_not_keep_its_name_from_a_good_one(make_image: MakeImage) -> None:
-    results = list(take_stock(FilesSource([make_image("x/a.jpg", b""), make_image("b.jpg")])))
-    assert [type(one) for one in results] == [Reject, StockItem]
+    results = list(build_inventory(FilesSource([make_image("x/a.jpg", b""), make_image("b.jpg")])))
+    assert [type(one) for one in results] == [Reject, InventoryItem]
 
 
 def test_what_is_known_is_not_opened_again(make_image: MakeImage, images: Path) -> None:
     make_image("a.jpg")
     make_image("b.jpg")
-    (a, b) = take_stock(FolderSource(images))
-    assert isinstance(a, StockItem)
+    (a, b) = build_inventory(FolderSource(images))
+    assert isinstance(a, InventoryItem)
 
     class Watched(FolderSource):
         opened: list[str] = []  # noqa: RUF012
@@ -147,7 +159,7 @@ def test_what_is_known_is_not_opened_again(make_image: MakeImage, images: Path) 
             self.opened.append(Path(location).name)
             return super().open(location)
 
-    again = list(take_stock(Watched(images), known=lambda found: a.image if found.name == "a.jpg" else None))
+    again = list(build_inventory(Watched(images), known=lambda found: a.image if found.name == "a.jpg" else None))
     assert again == [a, b]
     assert Watched.opened == ["b.jpg"]
 
@@ -162,10 +174,10 @@ def test_an_unreadable_file_is_a_reject_and_the_rest_goes_on(make_image: MakeIma
                 raise PermissionError(13, "Permission denied")
             return super().open(location)
 
-    first, second = take_stock(Refusing(images))
+    first, second = build_inventory(Refusing(images))
     assert isinstance(first, Reject)
     assert "right to read" in first.reason
-    assert isinstance(second, StockItem)
+    assert isinstance(second, InventoryItem)
 
 
 class Remote:
@@ -184,25 +196,25 @@ class Remote:
 
 
 def test_a_server_that_may_answer_later_is_told_after_the_rest() -> None:
-    failure = PlatformUnavailable("image source", "send an image", status=503, words="b", retry_after=7)
+    failure = PlatformUnavailable("image source", "send an image", status=503, message="b", retry_after=7)
     with pytest.raises(PlatformUnavailable, match="1 files could not be fetched") as caught:
-        list(take_stock(Remote(failure)))
+        list(build_inventory(Remote(failure)))
     assert caught.value.retry_after == 7
 
 
 def test_what_came_before_the_failure_was_handed_out_and_a_last_attempt_gives_up() -> None:
-    failure = PlatformUnavailable("image source", "send an image", status=503, words="b")
-    came: list[StockItem | Reject] = []
+    failure = PlatformUnavailable("image source", "send an image", status=503, message="b")
+    came: list[InventoryItem | Reject] = []
     with pytest.raises(PlatformUnavailable):
-        came.extend(take_stock(Remote(failure)))
-    assert [item.image.name for item in came if isinstance(item, StockItem)] == ["a.jpg", "c.jpg"]
-    last = list(take_stock(Remote(failure), give_up=True))
-    assert [type(one) for one in last] == [StockItem, Reject, StockItem]
+        came.extend(build_inventory(Remote(failure)))
+    assert [item.image.name for item in came if isinstance(item, InventoryItem)] == ["a.jpg", "c.jpg"]
+    last = list(build_inventory(Remote(failure), give_up=True))
+    assert [type(one) for one in last] == [InventoryItem, Reject, InventoryItem]
 
 
 def test_a_refused_credential_stops_at_once() -> None:
     with pytest.raises(AccessDenied):
-        list(take_stock(Remote(AccessDenied("image container", "send an image", status=403))))
+        list(build_inventory(Remote(AccessDenied("image container", "send an image", status=403))))
 
 
 def test_stopping_early_leaves_no_threads(make_image: MakeImage, images: Path) -> None:
@@ -210,7 +222,7 @@ def test_stopping_early_leaves_no_threads(make_image: MakeImage, images: Path) -
         make_image(f"{number}.jpg")
     import threading
 
-    stock = take_stock(FolderSource(images), threads=3)
+    stock = build_inventory(FolderSource(images), threads=3)
     next(stock)
     stock.close()  # type: ignore[attr-defined]
     deadline = time.monotonic() + 60
@@ -234,7 +246,7 @@ def peak_of_taking_stock(count: int) -> int:
     def peak(count: int) -> int:
         tracemalloc.start()
         try:
-            assert sum(isinstance(item, StockItem) for item in take_stock(Many(count), threads=4)) == count
+            assert sum(isinstance(item, InventoryItem) for item in build_inventory(Many(count), threads=4)) == count
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -264,7 +276,7 @@ def test_rejects_are_written_so_that_no_spreadsheet_runs_them(tmp_path: Path) ->
 
 def test_a_manifest_lists_what_was_taken(tmp_path: Path) -> None:
     image = Image("a.jpg", Size(3, 2), 5, "s" * 64, "m" * 32, "PNG")
-    assert write_manifest(tmp_path / "manifest.csv", [StockItem(image, "/there/a.jpg")]) == 1
+    assert write_manifest(tmp_path / "manifest.csv", [InventoryItem(image, "/there/a.jpg")]) == 1
     assert (tmp_path / "manifest.csv").read_text("utf-8-sig").splitlines() == [
         "name,location,bytes,width,height,format,sha256,md5",
         f"a.jpg,/there/a.jpg,5,3,2,PNG,{'s' * 64},{'m' * 32}",

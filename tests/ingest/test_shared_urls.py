@@ -13,7 +13,7 @@ import requests
 
 from labelwright.campaigns.image_source import addresses_to_copy, open_source, shared_url
 from labelwright.campaigns.spec import ImagesFrom
-from labelwright.ingest.checks.inventory import StockItem, take_stock
+from labelwright.ingest.checks.inventory import InventoryItem, build_inventory
 from labelwright.ingest.sources.azure_container import ContainerSource
 from labelwright.ingest.sources.local import FolderSource, SharesUrls
 from labelwright.ingest.sources.manifest import ManifestSource
@@ -64,7 +64,8 @@ def test_threads_that_open_a_manifests_urls_while_it_is_read_find_every_signatur
     manifest.write_text("\n".join(["url", *(f"https://s.example.com/{one}.jpg?sig=1" for one in range(8))]))
     for _ in range(20):
         assert all(
-            isinstance(item, StockItem) or "exactly" in item.reason for item in take_stock(ManifestSource(manifest))
+            isinstance(item, InventoryItem) or "exactly" in item.reason
+            for item in build_inventory(ManifestSource(manifest))
         )
     assert all(url.endswith("?sig=1") for url in asked)
 

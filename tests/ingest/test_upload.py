@@ -23,12 +23,12 @@ from labelwright.ingest import (
     ContainerSource,
     DropboxExpired,
     FolderSource,
-    StockItem,
+    InventoryItem,
     StoredFile,
     UploadReport,
+    build_inventory,
     compare,
     open_dropbox,
-    take_stock,
 )
 from labelwright.ingest.sources.local import CannotRead, SourceError
 from labelwright.ingest.upload.obstore_engine import ObstoreMissing
@@ -57,9 +57,9 @@ def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def item(name: str, data: bytes) -> StockItem:
+def item(name: str, data: bytes) -> InventoryItem:
     md5, sha256 = hashlib.md5(data).hexdigest(), hashlib.sha256(data).hexdigest()
-    return StockItem(Image(name, Size(1, 1), len(data), sha256, md5, "JPEG"), name)
+    return InventoryItem(Image(name, Size(1, 1), len(data), sha256, md5, "JPEG"), name)
 
 
 class Files:
@@ -69,7 +69,7 @@ class Files:
         self.files = files
         self.opened: list[str] = []
 
-    def items(self) -> list[StockItem]:
+    def items(self) -> list[InventoryItem]:
         return [item(name, data) for name, data in self.files.items()]
 
     def open(self, location: str) -> BinaryIO:
@@ -83,7 +83,7 @@ def test_a_folder_arrives_whole_and_a_second_upload_changes_nothing(
     for name in NAMES:
         make_image(name)
     source = FolderSource(images)
-    items = [one for one in take_stock(source) if isinstance(one, StockItem)]
+    items = [one for one in build_inventory(source) if isinstance(one, InventoryItem)]
     assert len(items) == len(NAMES)
     box = open_dropbox(store.new_container(), threads=4, engine=engine)
     done: list[str] = []
@@ -171,7 +171,7 @@ def test_the_store_refuses_what_was_damaged_on_its_way(store: Store) -> None:
     lying = Image(good.name, good.size, good.bytes, good.sha256, "0" * 32, good.format)
     box = open_dropbox(store.new_container())
     try:
-        report = box.upload([StockItem(lying, "a")], lambda _: io.BytesIO(data))
+        report = box.upload([InventoryItem(lying, "a")], lambda _: io.BytesIO(data))
     except PlatformUnavailable as error:
         assert (error.status, "Md5Mismatch" in str(error)) == (400, True)  # noqa: PT017 - Azure's code: sent again
     else:
@@ -254,14 +254,14 @@ def test_what_lies_in_a_container_can_be_a_source(store: Store, make_image: Make
         client.upload_blob("in/sub", b"", metadata=FOLDER)
         client.upload_blob("in/folder.jpg", b"", metadata=FOLDER)
     source = ContainerSource(bare, "in/", sas=sas)
-    results = list(take_stock(source))
-    assert [one.image.name if isinstance(one, StockItem) else one.name for one in results] == [
+    results = list(build_inventory(source))
+    assert [one.image.name if isinstance(one, InventoryItem) else one.name for one in results] == [
         "a.jpg",
         "sub/b.jpg",
         "words.txt",
         "река.jpg",
     ]
-    assert [one.location for one in results if isinstance(one, StockItem)] == [
+    assert [one.location for one in results if isinstance(one, InventoryItem)] == [
         "in/a.jpg",
         "in/sub/b.jpg",
         "in/река.jpg",

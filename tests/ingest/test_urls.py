@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest import CannotRead, Found, StockItem, UrlSource, take_stock
+from labelwright.ingest import CannotRead, Found, InventoryItem, UrlSource, build_inventory
 from labelwright.ingest.sources.local import SourceError
 from labelwright.ingest.sources.public_addresses import is_public
 from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
@@ -97,8 +97,8 @@ def test_images_are_fetched_and_named_after_their_path(site: str) -> None:
     paths = ["/x/a.jpg", "/y/a.jpg?v=2", "/%D1%80%D0%B5%D0%BA%D0%B0%20.jpg", "/", "/..%2Fb.jpg"]
     source = UrlSource([site + path for path in paths], allow_private=True)
     assert [found.name for found in source.find()] == ["a.jpg", "a-2.jpg", "река .jpg", "image", ".._b.jpg"]
-    item, *others = take_stock(source)
-    assert isinstance(item, StockItem)
+    item, *others = build_inventory(source)
+    assert isinstance(item, InventoryItem)
     assert all(isinstance(one, Reject) and "same file" in one.reason for one in others)
 
 

@@ -41,13 +41,13 @@ def cut_connections(address: str) -> None:
         connection.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {ours}")
 
 
-def cut_before_the_next(ledger: Ledger, address: str, verb: str) -> None:
+def cut_before_the_next(ledger: Ledger, address: str, operation: str) -> None:
     """Cut every connection in the middle of the next transaction, before its first statement of that kind."""
     engine, struck = ledger._database._writing, []
 
     def strike(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith(verb) and not struck:
-            struck.append(verb)
+        if statement.startswith(operation) and not struck:
+            struck.append(operation)
             cut_connections(address)
 
     event.listen(engine, "before_cursor_execute", strike)
@@ -205,13 +205,13 @@ def test_two_who_take_stock_at_once_end_with_one_whole_manifest(ledger, address)
     other = Ledger(address)
     names = [f"{number:04}.jpg" for number in range(1200)]
 
-    def take_stock(one: Ledger) -> None:
+    def build_inventory(one: Ledger) -> None:
         mark = one.manifests.begin("river")
         for first in range(0, len(names), 300):
             one.manifests.add("river", mark, [entry(name) for name in names[first : first + 300]])
         one.manifests.complete("river", mark)
 
-    ends = at_once(lambda: take_stock(ledger), lambda: take_stock(other))
+    ends = at_once(lambda: build_inventory(ledger), lambda: build_inventory(other))
     assert [end for end in ends if end is not None and not isinstance(end, LedgerError)] == []
     assert ends != [None, None]
     # The one that came first dropped what only the other's mark had seen: nothing is numbered twice, nothing has a gap.
@@ -229,8 +229,8 @@ def test_long_words_and_nul_from_a_platform_are_kept_as_on_sqlite(ledger):
     assert ledger.campaigns.get("river").remote_id == "x" * 5000
     ledger.campaigns.move("river", State.NEEDS_ATTENTION, "it said \0 and " + "no " * 1000)
     assert ledger.campaigns.get("river").reason.startswith("it said \ufffd and no")
-    ledger.inbox.put("webhook", "k", "e", {}, {"words": "\0"})
-    assert ledger.inbox.waiting()[0].payload == {"words": "\0"}
+    ledger.inbox.put("webhook", "k", "e", {}, {"message": "\0"})
+    assert ledger.inbox.waiting()[0].payload == {"message": "\0"}
 
 
 def test_times_are_utc_whatever_the_server_thinks(postgres):
@@ -290,12 +290,12 @@ def test_the_doctor_tells_a_user_who_may_not_write(ledger, address, monkeypatch,
     assert "Grant" in rights.do
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(600, "behind"), (-600, "ahead of"), (2, None)])
-def test_the_doctor_compares_its_clock_with_the_servers(ledger, address, monkeypatch, tmp_path, seconds, words):
+@pytest.mark.parametrize(("seconds", "message"), [(600, "behind"), (-600, "ahead of"), (2, None)])
+def test_the_doctor_compares_its_clock_with_the_servers(ledger, address, monkeypatch, tmp_path, seconds, message):
     there = doctor_ledger._apart_from
     monkeypatch.setattr(doctor_ledger, "_apart_from", lambda theirs: there(theirs + timedelta(seconds=seconds)))
     _, *clocks = ledgers_findings(address, monkeypatch, tmp_path)
-    assert [words in one.says and one.level is Level.ERROR for one in clocks] == ([True] if words else [])
+    assert [message in one.says and one.level is Level.ERROR for one in clocks] == ([True] if message else [])
 
 
 def test_a_database_that_cannot_hold_every_name_is_refused(postgres):

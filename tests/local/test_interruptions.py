@@ -100,7 +100,7 @@ def wait_until(so: Callable[[], object], process: subprocess.Popen[str]) -> None
 # Output
 
 
-@pytest.mark.parametrize("arguments", PRINTING, ids=lambda words: words[0])
+@pytest.mark.parametrize("arguments", PRINTING, ids=lambda message: message[0])
 def test_a_full_output_is_a_sentence_and_exit_code_1(folder, arguments):
     with Path("/dev/full").open("w") as full:
         code, errors = end_of(start(folder, *arguments, stdout=full), folder)
@@ -108,7 +108,7 @@ def test_a_full_output_is_a_sentence_and_exit_code_1(folder, arguments):
     assert "the output could not be written: No space left on device" in errors
 
 
-@pytest.mark.parametrize("arguments", PRINTING, ids=lambda words: words[0])
+@pytest.mark.parametrize("arguments", PRINTING, ids=lambda message: message[0])
 def test_a_reader_that_leaves_is_no_fault(folder, arguments):
     reading, writing = os.pipe()
     os.close(reading)
@@ -152,7 +152,7 @@ def no_room() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
 
 
-@pytest.mark.parametrize("arguments", WRITING, ids=lambda words: words[0])
+@pytest.mark.parametrize("arguments", WRITING, ids=lambda message: message[0])
 def test_a_full_disk_is_told_in_a_sentence(folder, arguments):
     prefect = environment(folder, PREFECT_API_URL="http://127.0.0.1:9/api") if arguments[0] == "receive" else None
     process = start(folder, *arguments, preexec_fn=no_room, **({"env": prefect} if prefect else {}))
@@ -164,7 +164,7 @@ def test_a_full_disk_is_told_in_a_sentence(folder, arguments):
         assert "ledger" not in errors
 
 
-@pytest.mark.parametrize("arguments", WRITING[:-1], ids=lambda words: words[0])
+@pytest.mark.parametrize("arguments", WRITING[:-1], ids=lambda message: message[0])
 def test_a_home_that_cannot_be_written_is_named(folder, arguments):
     more = {"LABELWRIGHT_HOME": "/sys/kernel/labelwright", "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     code, errors = end_of(start(folder, *arguments, env=environment(folder, **more)), folder)
@@ -174,7 +174,7 @@ def test_a_home_that_cannot_be_written_is_named(folder, arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", IN_PREFECT, ids=lambda words: words[0])
+@pytest.mark.parametrize("arguments", IN_PREFECT, ids=lambda message: message[0])
 @pytest.mark.parametrize("fault", ["full", "read-only"])
 def test_a_prefect_server_that_does_not_start_is_told_in_a_sentence(folder, arguments, fault):
     if fault == "full":
@@ -210,7 +210,7 @@ def test_a_server_whose_start_is_interrupted_is_stopped(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "words"),
+    ("error", "code", "message"),
     [
         (OSError(28, "No space left on device"), 1, "Make room where the home folder"),
         (OSError(28, "No space left on device", "/data/a"), 1, "/data/a: No space left on device. Make room there"),
@@ -221,10 +221,10 @@ def test_a_server_whose_start_is_interrupted_is_stopped(tmp_path):
         (KeyboardInterrupt(), 130, "Interrupted. Nothing is lost"),
     ],
 )
-def test_faults_of_the_machine_are_sentences(capsys, error, code, words):
+def test_faults_of_the_machine_are_sentences(capsys, error, code, message):
     assert failures.tell(error) == code
     told = capsys.readouterr().err
-    assert words in told
+    assert message in told
     assert told.count("\n") == 1
 
 
@@ -281,9 +281,9 @@ main()
 def test_a_signal_during_imports_is_a_sentence(folder, module, number):
     command = [sys.executable, "-c", _INTERRUPTED_IMPORT, module, str(int(number)), "status"]
     said = subprocess.run(command, capture_output=True, text=True, env=environment(folder), timeout=120)
-    words = "Interrupted. " if number == signal.SIGINT else f"Ended by {number.name} before it was done. "
+    message = "Interrupted. " if number == signal.SIGINT else f"Ended by {number.name} before it was done. "
     assert said.returncode == 128 + number, said.stderr
-    assert said.stderr.startswith(words)
+    assert said.stderr.startswith(message)
     assert said.stderr.count("\n") == 1
     assert said.stdout == ""
 
@@ -336,7 +336,9 @@ def test_servers_end_in_order_when_they_are_asked_to(folder, command, file, name
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-@pytest.mark.parametrize("command", [["sweep"], ["run", "campaign.yaml"], ["demo"], ["up"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "command", [["sweep"], ["run", "campaign.yaml"], ["demo"], ["up"]], ids=lambda message: message[0]
+)
 def test_a_signal_while_servers_start_leaves_no_process(folder, command, number):
     process = start(folder, *command, start_new_session=True)
     home = folder / ("labelwright-demo/home" if command == ["demo"] else "home")

@@ -29,16 +29,16 @@ def home(tmp_path, monkeypatch) -> Iterator:
 
 
 @pytest.mark.parametrize(
-    "words", ["database or disk is full", "attempt to write a readonly database", "disk I/O error"]
+    "message", ["database or disk is full", "attempt to write a readonly database", "disk I/O error"]
 )
-def test_a_full_or_read_only_disk_names_the_services_own_database(home, monkeypatch, words):
+def test_a_full_or_read_only_disk_names_the_services_own_database(home, monkeypatch, message):
     def create_app(_config):
-        raise OperationalError("PRAGMA journal_mode=WAL", {}, sqlite3.OperationalError(words))
+        raise OperationalError("PRAGMA journal_mode=WAL", {}, sqlite3.OperationalError(message))
 
     monkeypatch.setattr(run, "create_app", create_app)
     with pytest.raises(NotStarted) as refused:
         serve_here("127.0.0.1", 0, None)
-    assert f"its database {home / 'service' / 'labelwright.sqlite3'}: {words}" in str(refused.value)
+    assert f"its database {home / 'service' / 'labelwright.sqlite3'}: {message}" in str(refused.value)
     assert "ledger" not in str(refused.value)
     assert exit_code(refused.value) == 4
 

@@ -43,13 +43,13 @@ def http(url: str, **more: object) -> Http:
 def test_a_platform_that_drips_is_cut_off(what: str) -> None:
     with fault_server(drip(what)) as server, no_hang(), pytest.raises(PlatformUnavailable) as caught:
         http(server.url).call("look", "GET", "/x")
-    assert caught.value.words in ("no answer in time", "it was not done within 0.7 seconds")
+    assert caught.value.message in ("no answer in time", "it was not done within 0.7 seconds")
 
 
 def test_headers_have_a_deadline_of_their_own() -> None:
     with fault_server(drip("a header")) as server, no_hang(), pytest.raises(PlatformUnavailable) as caught:
         http(server.url, timeout=(5.0, 0.5), whole=HANGS / 2).call("look", "GET", "/x")
-    assert caught.value.words == "no answer in time"
+    assert caught.value.message == "no answer in time"
 
 
 def test_a_platform_that_takes_a_body_slowly_is_cut_off() -> None:
@@ -62,7 +62,7 @@ def test_a_platform_that_takes_a_body_slowly_is_cut_off() -> None:
         http(server.url, timeout=(5.0, HANGS)).call(
             "keep", "POST", "/x", body=("application/octet-stream", b"x" * (64 << 20))
         )
-    assert caught.value.words == "it was not done within 0.7 seconds"
+    assert caught.value.message == "it was not done within 0.7 seconds"
 
 
 def test_a_body_cut_off_at_the_deadline_is_no_success() -> None:
@@ -99,7 +99,7 @@ def test_a_name_that_is_never_resolved_is_cut_off(monkeypatch) -> None:
     with no_hang(), pytest.raises(PlatformUnavailable) as caught:
         http("http://platform.example").call("look", "GET", "/x")
     forever.set()
-    assert caught.value.words in ("no connection in time", "it was not done within 0.7 seconds")
+    assert caught.value.message in ("no connection in time", "it was not done within 0.7 seconds")
 
 
 def test_a_connection_is_used_again_with_a_new_deadline() -> None:
@@ -120,7 +120,7 @@ def test_a_connection_is_used_again_with_a_new_deadline() -> None:
 def test_a_time_limit_holds_for_every_request_in_it() -> None:
     with fault_server(drip("a body")) as server, time_limit(0.3), pytest.raises(PlatformUnavailable) as caught:
         http(server.url, whole=HANGS, timeout=(HANGS, HANGS)).call("look", "GET", "/x")
-    assert caught.value.words == "the time for this work is over"
+    assert caught.value.message == "the time for this work is over"
 
 
 def test_a_time_limit_that_is_over_asks_nothing_more() -> None:
@@ -147,7 +147,7 @@ def test_a_limit_that_is_ended_interrupts_requests_of_other_threads(what: str) -
         limit.expire()
         thread.join(HANGS / 2)
         assert not thread.is_alive()
-    assert [one.words for one in failures] == ["the time for this work is over"]
+    assert [one.message for one in failures] == ["the time for this work is over"]
 
 
 def test_limits_nest_and_end_with_the_outer_one() -> None:
@@ -180,7 +180,7 @@ def test_a_call_without_a_deadline_gets_one() -> None:
 def test_a_source_of_images_that_drips_is_cut_off(what: str) -> None:
     with fault_server(drip(what)) as server, no_hang(), pytest.raises(PlatformUnavailable) as caught:
         UrlFetcher(10_000_000, allow_private=True, timeout=0.3, whole=0.7).fetch(f"{server.url}/a.jpg")
-    assert "it took too long" in caught.value.words
+    assert "it took too long" in caught.value.message
 
 
 def test_a_source_whose_name_is_never_resolved_is_cut_off(monkeypatch) -> None:
@@ -246,7 +246,7 @@ class Interrupted(BaseException):
 @pytest.mark.parametrize("what", ["nothing at all", "a body"])
 def test_interrupted_checks_of_images_do_not_wait_for_a_server_that_drips(what: str) -> None:
     from labelwright.ingest.checks.decode import Limits
-    from labelwright.ingest.checks.inventory import take_stock
+    from labelwright.ingest.checks.inventory import build_inventory
     from labelwright.ingest.sources.urls import UrlSource
 
     with fault_server(drip(what)) as server:
@@ -264,7 +264,7 @@ def test_interrupted_checks_of_images_do_not_wait_for_a_server_that_drips(what: 
 
         def check() -> None:
             with pytest.raises(Interrupted):
-                list(take_stock(source, Limits(10**6, 10**6), threads=2))
+                list(build_inventory(source, Limits(10**6, 10**6), threads=2))
             ended.set()
 
         threading.Thread(target=check, daemon=True).start()

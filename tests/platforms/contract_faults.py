@@ -344,11 +344,11 @@ class FaultContract(ContractSuite):
         faults = cycle([fault for fault in Fault if fault is not Fault.HANG])
         met = 0
 
-        def say(verb: Callable[[], Any]) -> Any:
+        def say(operation: Callable[[], Any]) -> Any:
             nonlocal met
             harness.proxy.clear()
             harness.proxy.add(Rule(next(faults), nth=(1,), seconds=0.05), Rule(next(faults), nth=(2,), seconds=0.05))
-            answer = again(verb)
+            answer = again(operation)
             met += len([one for one in harness.proxy.requests if one.fault])
             harness.proxy.clear()
             return answer

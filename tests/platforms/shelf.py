@@ -178,7 +178,7 @@ class Shelf:
 
     def finish_campaign(self, campaign: str) -> None:
         if self.read_campaign(campaign).state not in (RemoteState.COMPLETED, RemoteState.FINISHED):
-            raise PlatformRefused(self.name, "finish", words="it is not completed")
+            raise PlatformRefused(self.name, "finish", message="it is not completed")
         self._kept(campaign).state = RemoteState.FINISHED
 
     def delete_campaign(self, campaign: str) -> None:
@@ -198,7 +198,7 @@ class Shelf:
         there = {sent.image.name for _, sent in kept.images.values()}
         reason = store.fails(batch)
         if reason is not None:
-            kept.batches[batch] = RemoteBatch(SetState.FAILED, words=reason)
+            kept.batches[batch] = RemoteBatch(SetState.FAILED, message=reason)
             return
         rejected: list[tuple[str, str]] = []
         for one in images:
@@ -227,6 +227,6 @@ def lose_the_answer_once() -> Callable[[int], None]:
     def before_answer(batch: int) -> None:
         if not lost:
             lost.append(batch)
-            raise PlatformUnavailable("shelf", "send images", words="the connection broke")
+            raise PlatformUnavailable("shelf", "send images", message="the connection broke")
 
     return before_answer

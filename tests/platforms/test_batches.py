@@ -33,7 +33,7 @@ class Server:
             self.requests[item] += 1
             number = self.requests[item]
         if number <= self.failures.get(item, 0):
-            raise PlatformUnavailable("server", f"take {item}", words="cut", **self.error)
+            raise PlatformUnavailable("server", f"take {item}", message="cut", **self.error)
         return f"did {item}"
 
 
@@ -49,7 +49,7 @@ def test_the_others_are_done_before_the_failure_is_raised(waited):
     server = Server({3: 99, 8: 99})
     with pytest.raises(PlatformUnavailable, match="2 items of the batch failed; the first: cut") as raised:
         for_each(server, range(50), 4)
-    assert raised.value.verb == "take 3"
+    assert raised.value.operation == "take 3"
     assert set(server.requests) == set(range(50))
     assert server.requests[3] == 1 + len(batches.PAUSES)
 
@@ -104,7 +104,7 @@ def test_a_refusal_ends_the_batch_and_is_not_retried(waited):
     def work(item: int) -> int:
         begun.append(item)
         if item == 2:
-            raise PlatformRefused("server", "take 2", words="no")
+            raise PlatformRefused("server", "take 2", message="no")
         return item
 
     with pytest.raises(PlatformRefused, match="no"):

@@ -47,7 +47,7 @@ class Bell:
             raise AccessDenied("bell", "open the webhook", status=401)
         told = json.loads(body)
         if "kind" not in told:
-            raise PlatformRefused("bell", "open the webhook", words="no kind")
+            raise PlatformRefused("bell", "open the webhook", message="no kind")
         return WebhookNote(told["id"], told["kind"], told.get("campaign"))
 
 

@@ -393,7 +393,7 @@ def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):
 @pytest.mark.parametrize("headers", [{}, {"X-Signature-256": ""}, {"Authorization": "Bearer x"}])
 def test_a_webhook_of_a_block_without_a_key_asks_prefect_nothing(receiver, monkeypatch, headers):
     asked = []
-    monkeypatch.setattr("labelwright.receiver.webhooks.reach", asked.append)
+    monkeypatch.setattr("labelwright.receiver.webhooks.connect_platform", asked.append)
     for name in ("block:river", "block:other", "block%3Ariver"):
         told = requests.post(f"{receiver}/webhooks/{name}", json={"event": "x"}, headers=headers, timeout=60)
         assert told.status_code == 401
@@ -403,11 +403,11 @@ def test_a_webhook_of_a_block_without_a_key_asks_prefect_nothing(receiver, monke
 def test_a_block_that_is_not_there_is_not_asked_for_again_at_once(receiver, monkeypatch):
     asked = []
 
-    def reach(name):
+    def connect_platform(name):
         asked.append(name)
         raise SettingsError("there is no such block")
 
-    monkeypatch.setattr("labelwright.receiver.webhooks.reach", reach)
+    monkeypatch.setattr("labelwright.receiver.webhooks.connect_platform", connect_platform)
     for _ in range(3):
         headers = {"X-Signature-256": "sha256=00"}
         told = requests.post(f"{receiver}/webhooks/block:nowhere", json={}, headers=headers, timeout=60)

@@ -245,15 +245,15 @@ def test_what_the_program_of_azure_ml_repeats_is_masked_before_it_is_cut(watch: 
 
     secret = base64.b64encode(b"canary-account-key-0q44").decode()
     python = tmp_path / "python"
-    for words in (f"no {secret}", "x" * 480 + f" AccountKey={secret}", f"at https://a/b?sig=CANARY7w1f0q44 {secret}"):
-        told = json.dumps({"failure": {"status": 403, "words": words}})
-        for script in (f"cat >/dev/null; echo '{told}'", f"cat >/dev/null; echo 'error: {words}' >&2; exit 3"):
+    for message in (f"no {secret}", "x" * 480 + f" AccountKey={secret}", f"at https://a/b?sig=CANARY7w1f0q44 {secret}"):
+        told = json.dumps({"failure": {"status": 403, "message": message}})
+        for script in (f"cat >/dev/null; echo '{told}'", f"cat >/dev/null; echo 'error: {message}' >&2; exit 3"):
             python.write_text(f"#!/bin/sh\n{script}\n")
             python.chmod(0o755)
             workspace = WorkspaceSettings(
                 subscription_id="s", resource_group="g", workspace_name="w", python_v2=python, account_url="https://a.b"
             )
-            question = {"verb": "datastore", "account_key": secret}
+            question = {"operation": "datastore", "account_key": secret}
             watch.failing(
                 lambda workspace=workspace, question=question: Calls("sdk_v2", workspace, 5.0).ask("x", [question])
             )  # type: ignore[misc]

@@ -24,7 +24,7 @@ from labelwright.security.identity import FILE, NotProven, check_address, code_o
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.context import reach
+from labelwright.tasks.context import connect_platform
 
 KEY, SECRET = "the-admins-key", "canary-of-the-admin"
 
@@ -89,7 +89,7 @@ STRANGERS = [HELLO, GUESSED, OLDER, response(200, b"[[[["), response(200, b"null
 
 
 def test_the_service_of_this_home_is_sent_the_admins_secret(service):
-    _, platform = reach("campaign_api")
+    _, platform = connect_platform("campaign_api")
     assert service in platform.check()
     assert platform.find_campaign("none") is None
 
@@ -98,7 +98,7 @@ def test_the_service_of_this_home_is_sent_the_admins_secret(service):
 def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(home, answer):
     with stranger(answer) as found:
         remember(home, found.port)
-        _, platform = reach("campaign_api")
+        _, platform = connect_platform("campaign_api")
         with pytest.raises(PlatformRefused) as refused:
             platform.find_campaign("any")
         message = str(refused.value)
@@ -150,7 +150,7 @@ def test_the_url_of_a_command_and_of_the_environment_is_checked_alike(home, monk
             monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", url)
             forget_settings()
             with pytest.raises(PlatformRefused, match="no key and no secret"):
-                reach("campaign_api")[1].check()
+                connect_platform("campaign_api")[1].check()
         assert SECRET.encode() not in b"".join(found.received)
 
 
@@ -196,12 +196,12 @@ def test_a_relay_of_the_challenge_to_the_real_service_gets_nothing(home, service
     with relay(("127.0.0.1", port), more) as found:
         remember(home, found.port)
         with pytest.raises(PlatformRefused, match="no key and no secret"):
-            reach("campaign_api")[1].check()
+            connect_platform("campaign_api")[1].check()
         assert SECRET.encode() not in b"".join(found.received)
 
 
 def test_every_connection_is_proven_and_not_only_the_first(home, service):
-    _, platform = reach("campaign_api")
+    _, platform = connect_platform("campaign_api")
     platform.check()
     platform.close()  # its connections, so that the next request opens one
     (home / "service" / FILE).write_text("00" * 32)
@@ -293,7 +293,7 @@ def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_agai
             check_address("127.0.0.1", found.port, home / FILE)
         remember(home, found.port)
         with pytest.raises(PlatformUnavailable):
-            reach("campaign_api")[1].check()
+            connect_platform("campaign_api")[1].check()
         assert SECRET.encode() not in b"".join(found.received)
 
 

@@ -134,8 +134,8 @@ def test_sentences_about_credentials_stay_as_they_are(text: str) -> None:
 def test_every_error_of_a_platform_is_masked_when_it_is_made() -> None:
     Secret("CANARY-7b1f-0c44")
     for kind in (PlatformRefused, PlatformUnavailable):
-        error = kind("x", "find CANARY-7b1f-0c44", words="no CANARY-7b1f-0c44", advice="See ?sig=CANARY")
-        assert "CANARY" not in f"{error} {error!r} {error.args} {error.words} {error.advice} {error.verb}"
+        error = kind("x", "find CANARY-7b1f-0c44", message="no CANARY-7b1f-0c44", advice="See ?sig=CANARY")
+        assert "CANARY" not in f"{error} {error!r} {error.args} {error.message} {error.advice} {error.operation}"
 
 
 @pytest.mark.parametrize("name", ["api_key", "apiKey", "key", "X-Amz-Signature", "X-Goog-Signature", "AWSAccessKeyId"])

@@ -55,7 +55,7 @@ def faults(make):
 
 @pytest.mark.parametrize("fault", range(24))
 def test_a_fault_names_image_and_object_and_nothing_is_stored(labeling, service, make, fault):
-    name, (broken, words) = list(faults(make).items())[fault]
+    name, (broken, message) = list(faults(make).items())[fault]
     path, ids, labeler = labeling
     before = service.get(path)
     body = [
@@ -66,7 +66,7 @@ def test_a_fault_names_image_and_object_and_nothing_is_stored(labeling, service,
     assert answer.status_code == 422, name
     error = answer.json()["error"]
     assert error["message"].startswith(f"image {ids[1]}, object 1: "), name
-    assert words in error["message"], name
+    assert message in error["message"], name
     assert (error["details"]["image_id"], error["details"]["object"]) == (ids[1], 1)
     assert service.get(path) == before
 

@@ -245,16 +245,16 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("words", DAMAGE)
-def test_damage_is_found_and_repaired_from_files_of_the_same_content(tmp_path: Path, words: str) -> None:
+@pytest.mark.parametrize("message", DAMAGE)
+def test_damage_is_found_and_repaired_from_files_of_the_same_content(tmp_path: Path, message: str) -> None:
     store, files = LocalStore(tmp_path / "datasets"), files_in(tmp_path / "new")
     found = register(store, files)
     version = Path(found.location)
-    DAMAGE[words](version)
-    assert store.verify(found) == [words]
+    DAMAGE[message](version)
+    assert store.verify(found) == [message]
     receipt = {"campaign": "river", "labels": {"a": 1}}
     assert store.repair(found, files_in(tmp_path / "other", "other"), receipt) == []
-    assert store.verify(found) == [words], "files of another content repair nothing"
+    assert store.verify(found) == [message], "files of another content repair nothing"
     assert len(store.repair(found, files, receipt)) == 1
     repaired = register(store, files)
     assert (repaired.version, repaired.created) == (1, False)

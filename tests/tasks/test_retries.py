@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.settings import settings
 from labelwright.tasks import retries as retrying
-from labelwright.tasks.retries import RETRIED, worth_retrying
+from labelwright.tasks.retries import RETRY_POLICY, is_transient
 
 
 @pytest.mark.parametrize(
@@ -30,30 +30,32 @@ from labelwright.tasks.retries import RETRIED, worth_retrying
     ],
 )
 def test_only_what_may_pass_by_itself_is_tried_again(error, again):
-    assert worth_retrying(None, None, Failed(data=error)) is again
+    assert is_transient(None, None, Failed(data=error)) is again
 
 
 def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
     held: list[float] = []
     monkeypatch.setattr(retrying, "hold", held.append)
     asked = PlatformUnavailable("x", "y", status=429, retry_after=200)
-    assert worth_retrying(None, None, Failed(data=asked)) is True
+    assert is_transient(None, None, Failed(data=asked)) is True
     assert 199 <= held[0] <= 200
     late = PlatformUnavailable(
         "x", "y", status=429, retry_after=200, not_before=datetime.now(UTC) - timedelta(seconds=1)
     )
-    assert worth_retrying(None, None, Failed(data=late)) is True
+    assert is_transient(None, None, Failed(data=late)) is True
     assert len(held) == 1, "what is over is not waited for"
 
 
 def test_a_wait_that_is_longer_than_a_task_may_hold_a_process_is_left_to_a_later_sweep(monkeypatch):
     monkeypatch.setattr(retrying, "hold", lambda seconds: pytest.fail(f"held for {seconds} seconds"))
     asked = PlatformUnavailable("x", "y", status=503, retry_after=settings().longest_wait + 10)
-    assert worth_retrying(None, None, Failed(data=asked)) is False
+    assert is_transient(None, None, Failed(data=asked)) is False
 
 
 def test_a_wait_is_told_in_seconds_and_with_its_end_and_survives_another_process():
-    error = PlatformUnavailable("azure", "register", status=429, words="slow down", advice="Try again.", retry_after=90)
+    error = PlatformUnavailable(
+        "azure", "register", status=429, message="slow down", advice="Try again.", retry_after=90
+    )
     until = error.not_before
     assert str(error).startswith(
         "azure answered 429 when asked to register: slow down. The server asks to wait 90 seconds (until "
@@ -62,7 +64,9 @@ def test_a_wait_is_told_in_seconds_and_with_its_end_and_survives_another_process
     assert "Try again" not in str(error)
     again = pickle.loads(pickle.dumps(error))
     assert (again.retry_after, again.not_before, str(again)) == (90, until, str(error))
-    assert str(PlatformUnavailable("azure", "register", words="slow down", advice="Try again.")).endswith("Try again.")
+    assert str(PlatformUnavailable("azure", "register", message="slow down", advice="Try again.")).endswith(
+        "Try again."
+    )
 
 
 def test_every_task_that_calls_a_platform_has_the_policy():
@@ -72,8 +76,8 @@ def test_every_task_that_calls_a_platform_has_the_policy():
     for module in (campaigns, image_sets, labels):
         for name, member in vars(module).items():
             if hasattr(member, "retries") and name not in ("check_labels", "ask_for_attention"):
-                assert member.retries == RETRIED["retries"], name
-                assert member.retry_condition_fn is worth_retrying, name
+                assert member.retries == RETRY_POLICY["retries"], name
+                assert member.retry_condition_fn is is_transient, name
 
 
 def test_every_task_looks_anew_where_results_are_kept():

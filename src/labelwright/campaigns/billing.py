@@ -26,7 +26,7 @@ def bill_of(platform: Platform, images: int, most: int | None) -> Bill | None:
 
 def in_words(bill: Bill) -> str:
     limit = f", at most {bill.most:,} are allowed" if bill.most is not None else ""
-    return f"{bill.tasks:,} tasks will be billed{limit}: it is {bill.words}"
+    return f"{bill.tasks:,} tasks will be billed{limit}: it is {bill.message}"
 
 
 def refuse_over_limit(title: str, platform: str, bill: Bill) -> None:
@@ -35,6 +35,6 @@ def refuse_over_limit(title: str, platform: str, bill: Bill) -> None:
         raise TooManyTasks(
             platform,
             f"launch '{title}'",
-            words=f"{bill.tasks:,} tasks would be billed, and {bill.most:,} are allowed",
+            message=f"{bill.tasks:,} tasks would be billed, and {bill.most:,} are allowed",
             advice="Raise max_tasks in the campaign's options or most_tasks of the connection, or take fewer images.",
         )

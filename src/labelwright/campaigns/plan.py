@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from labelwright.datasets.names import file_stem
-from labelwright.ingest import StockItem, take_stock
+from labelwright.ingest import InventoryItem, build_inventory
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS, abilities
 from labelwright.settings import Settings, SettingsError
@@ -53,8 +53,8 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
         from labelwright.prefect_integration.blocks import with_signature
 
         settings = with_signature(settings, spec.images)
-    for number, item in enumerate(take_stock(open_source(spec.images, settings), limits_of(spec.images)), 1):
-        if isinstance(item, StockItem):
+    for number, item in enumerate(build_inventory(open_source(spec.images, settings), limits_of(spec.images)), 1):
+        if isinstance(item, InventoryItem):
             plan.images += 1
             plan.bytes += item.image.bytes
             largest = max(largest, (item.image.bytes, item.image.name))

@@ -375,8 +375,8 @@ def _fault(error: Any, node: yaml.Node | None, source: str) -> str:
         return f"{where}: unknown key '{key}'{_nearest(str(place[-1]), known)} (known here: {', '.join(known)})"
     if error["type"] == "missing":
         return f"{where}: '{key}' is missing"
-    words = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {key + ': ' if key else ''}{words}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {key + ': ' if key else ''}{message}"
 
 
 def _nearest(word: str, known: Any) -> str:

@@ -29,7 +29,7 @@ def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | 
     """What a campaign file says, and where; nothing of it is checked but that it is YAML. Raises SpecError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_what_people_do_not_write(node, source)
+        _validate_yaml_structure(node, source)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except RecursionError:
         raise SpecError(f"{source}: lists stand in lists here, deeper than can be read") from None
@@ -61,13 +61,13 @@ def line_of(node: yaml.Node | None, place: tuple[Any, ...]) -> int | None:
     return line
 
 
-def _refuse_what_people_do_not_write(node: yaml.Node | None, source: str) -> None:
+def _validate_yaml_structure(node: yaml.Node | None, source: str) -> None:
     """Keys that stand twice or are no words; aliases (`*name`) that lead round in a circle or blow up a small file."""
     sizes: dict[int, int] = {}
     """By node, with all that its aliases stand for; 0 while it is being counted."""
 
-    def refuse(place: yaml.Node, words: str) -> NoReturn:
-        raise SpecError(f"{source}, line {place.start_mark.line + 1}: {words}")
+    def refuse(place: yaml.Node, message: str) -> NoReturn:
+        raise SpecError(f"{source}, line {place.start_mark.line + 1}: {message}")
 
     def size_of(node: yaml.Node) -> int:
         size = sizes.get(id(node))

@@ -453,9 +453,9 @@ def _in_prefect(work: Callable[[Any], Any], title: str | None, as_json: bool, *,
     """Run a flow where Prefect is configured, or on a server of our own for as long as it takes."""
     from .output import campaigns as printing_campaigns
     from .output import console as printing
-    from .running import prefect_at_hand
+    from .running import prefect_runtime
 
-    with prefect_at_hand() as flows, printing.progress():
+    with prefect_runtime() as flows, printing.progress():
         answer = work(flows)
     if not silent and title is not None:
         from labelwright.ledger import open_ledger

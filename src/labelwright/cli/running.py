@@ -53,7 +53,7 @@ def spec_for_folder(
 
 
 @contextlib.contextmanager
-def prefect_at_hand(server: Any = None) -> Iterator[SimpleNamespace]:
+def prefect_runtime(server: Any = None) -> Iterator[SimpleNamespace]:
     """The flows, with Prefect set up: the given server, the API that is configured, or one that ends with the block.
 
     That server is started as `labelwright up` starts one, and not by Prefect: Prefect's own temporary server waits for
@@ -231,7 +231,7 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
 
     with servers_at_hand(spec, keep=keep) as (service, prefect):
         printing.show_addresses(service, prefect and prefect.url, as_json)
-        with prefect_at_hand(prefect) as flows, printing.progress():
+        with prefect_runtime(prefect) as flows, printing.progress():
             flows.launch_campaign(spec)
             record = open_ledger(settings().ledger_address()).campaigns.get(spec.title)
             if record.state in OPEN:
@@ -245,11 +245,11 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
 def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the ledger knows of a registered version, and its receipt. Raises CannotRun, DatasetGone, PlatformError."""
     from labelwright.campaigns.lineage import the_dataset
-    from labelwright.tasks.context import Workbench, the_ledger
+    from labelwright.tasks.context import CampaignContext, the_ledger
     from labelwright.tasks.export import registration as datasets
 
     found = the_dataset(the_ledger(), name, version)
-    return found, datasets.receipt_of(Workbench(found["campaign"]), found["name"], found["version"])
+    return found, datasets.receipt_of(CampaignContext(found["campaign"]), found["name"], found["version"])
 
 
 def verify_registered(name: str | None, version: str | None, *, deep: bool = False) -> list[dict[str, Any]]:
@@ -261,7 +261,7 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
     from labelwright.campaigns.lineage import known_datasets, the_dataset
     from labelwright.platforms import PlatformError
     from labelwright.settings import SettingsError
-    from labelwright.tasks.context import Workbench, the_ledger
+    from labelwright.tasks.context import CampaignContext, the_ledger
     from labelwright.tasks.export.verification import Verified, Verifier
 
     ledger, verifier = the_ledger(), Verifier(deep=deep)
@@ -269,7 +269,7 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
     found = []
     for one in wanted:
         try:
-            checked = verifier.verify(Workbench(one["campaign"]), one)
+            checked = verifier.verify(CampaignContext(one["campaign"]), one)
         except (PlatformError, SettingsError) as error:
             if len(wanted) == 1:
                 raise
@@ -311,7 +311,7 @@ def run_demo(folder: Path, *, keep: bool, as_json: bool) -> None:
     spec = demo_spec(folder)
     with servers_at_hand(spec, keep=keep) as (service, prefect):
         printing.show_addresses(service, prefect.url, as_json)
-        with prefect_at_hand(prefect) as flows, printing.progress() as bars:
+        with prefect_runtime(prefect) as flows, printing.progress() as bars:
             flows.launch_campaign(spec)
             ledger = open_ledger(settings().ledger_address())
             record = ledger.campaigns.get(spec.title)
@@ -428,10 +428,10 @@ def _is_about_listening(error: OSError) -> bool:
 def receive_here(host: str | None, port: int | None) -> None:
     """The receiver, in the foreground, until Ctrl+C or SIGTERM. Raises CannotRun."""
     from labelwright.ledger import open_ledger
-    from labelwright.prefect_integration.deployments import client_at_hand
+    from labelwright.prefect_integration.deployments import require_prefect_client
     from labelwright.receiver.run import serve
 
-    client_at_hand()
+    require_prefect_client()
     found = settings()
     chosen = found.receiver or ReceiverSettings()
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}

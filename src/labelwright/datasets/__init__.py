@@ -6,7 +6,7 @@ from .names import file_stem, title_of
 from .readers.labels_csv import read_labels_csv
 from .receipts import dataset_receipt
 from .splits import Split
-from .spool.batch import Batch, Delivered, Stock, StockedImage
+from .spool.batch import Batch, Delivered, ManifestImages, StockedImage
 from .spool.page_file import SpoolDamaged
 from .spool.spool import Spool, SpooledLabels
 from .statistics import Statistics, count
@@ -33,13 +33,13 @@ __all__ = [
     "Format",
     "GatePassed",
     "GateRefused",
+    "ManifestImages",
     "NotDelivered",
     "Split",
     "Spool",
     "SpoolDamaged",
     "SpooledLabels",
     "Statistics",
-    "Stock",
     "StockedImage",
     "UnknownFormat",
     "Writer",

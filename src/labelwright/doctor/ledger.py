@@ -64,9 +64,9 @@ def ledger(given: Settings) -> Iterator[Finding]:
 
 
 _MAY_WORK = " and ".join(
-    f"has_table_privilege('{table}', '{verb}')"
+    f"has_table_privilege('{table}', '{operation}')"
     for table in ("campaigns", "effects", "leases", "images")
-    for verb in ("select", "insert", "update", "delete")
+    for operation in ("select", "insert", "update", "delete")
 )
 """In words of PostgreSQL: asked, not tried."""
 

@@ -14,12 +14,12 @@ from .findings import Finding, Level
 
 def prefect(given: Settings) -> Iterator[Finding]:
     from labelwright.cli.exit_codes import CannotRun
-    from labelwright.prefect_integration.deployments import POOL, client_at_hand, prefect_file
+    from labelwright.prefect_integration.deployments import POOL, prefect_file, require_prefect_client
     from labelwright.prefect_integration.deployments import _deployments_in as deployments_in
     from labelwright.prefect_integration.deployments import _full_name as full_name
 
     try:
-        client = client_at_hand()
+        client = require_prefect_client()
     except CannotRun as error:
         yield Finding("prefect", Level.WARNING, str(error), "Without one, runs use a server that ends with them")
         return

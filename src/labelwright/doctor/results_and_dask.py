@@ -67,10 +67,10 @@ def _is_saved(kind: str, name: str) -> bool:
     """Whether the Prefect server has the block. Raises HTTPError, RuntimeError, CannotRun."""
     from prefect.exceptions import ObjectNotFound
 
-    from labelwright.prefect_integration.deployments import client_at_hand
+    from labelwright.prefect_integration.deployments import require_prefect_client
 
     try:
-        with client_at_hand() as client:
+        with require_prefect_client() as client:
             client.read_block_document_by_name(name, kind, include_secrets=False)
     except ObjectNotFound:
         return False

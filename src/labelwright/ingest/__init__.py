@@ -1,7 +1,7 @@
 """Find, check, hash and upload images."""
 
 from .checks.decode import Limits, check_image
-from .checks.inventory import Checked, Elsewhere, StockItem, check_files, take_stock
+from .checks.inventory import Checked, Elsewhere, InventoryItem, build_inventory, check_files
 from .checks.listings import write_manifest, write_rejects
 from .sources.azure_container import ContainerSource
 from .sources.local import CannotRead, FilesSource, FolderSource, Found, Source, SourceError
@@ -24,20 +24,20 @@ __all__ = [
     "Finding",
     "FolderSource",
     "Found",
+    "InventoryItem",
     "Limits",
     "ManifestSource",
     "Source",
     "SourceError",
-    "StockItem",
     "StoredFile",
     "UploadReport",
     "UrlSource",
+    "build_inventory",
     "check_files",
     "check_image",
     "compare",
     "differences",
     "open_dropbox",
-    "take_stock",
     "write_manifest",
     "write_rejects",
 ]

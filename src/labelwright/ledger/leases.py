@@ -170,7 +170,7 @@ class Leases:
 
     @contextmanager
     def held(
-        self, name: str, holder: str, run: str | None = None, on_trouble: Callable[[str], None] = lambda words: None
+        self, name: str, holder: str, run: str | None = None, on_trouble: Callable[[str], None] = lambda message: None
     ) -> Iterator[Lease]:
         """Hold a lease and renew it from a thread. Raises CampaignBusy. A renewal that fails is tried again."""
         lease, done = self.take(name, holder, run), Signal()

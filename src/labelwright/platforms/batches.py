@@ -121,9 +121,9 @@ class _Batch(Generic[_Item, _Result]):
         asked = [error.retry_after for error in self.errors if error.retry_after is not None]
         return PlatformUnavailable(
             first.platform,
-            first.verb,
+            first.operation,
             status=first.status,
-            words=f"{len(self.errors)} items of the batch failed; the first: {first.words or 'no answer'}",
+            message=f"{len(self.errors)} items of the batch failed; the first: {first.message or 'no answer'}",
             advice=first.advice,
             retry_after=max(asked, default=None),
         )

@@ -21,25 +21,25 @@ class PlatformError(Exception):
     and by shape, whoever makes the error and whatever the server's words repeat."""
 
     def __init__(
-        self, platform: str, verb: str, *, status: int | None = None, words: str = "", advice: str = ""
+        self, platform: str, operation: str, *, status: int | None = None, message: str = "", advice: str = ""
     ) -> None:
         self.platform = platform
-        self.verb = mask_own(verb)
+        self.operation = mask_own(operation)
         self.status = status
-        self.words = mask(words)
+        self.message = mask(message)
         self.advice = mask_own(advice)
-        super().__init__(self.platform, self.verb, self.status, self.words, self.advice)
+        super().__init__(self.platform, self.operation, self.status, self.message, self.advice)
 
     def __str__(self) -> str:
         text = self._without_advice()
         if self.advice:
             return f"{text}. {self.advice}"
-        return f"{text}." if self.words.endswith(".") else text
+        return f"{text}." if self.message.endswith(".") else text
 
     def _without_advice(self) -> str:
-        text = f"{self.platform} {self._answered()} {self.verb}"
-        if self.words:
-            text += f": {self.words}"
+        text = f"{self.platform} {self._answered()} {self.operation}"
+        if self.message:
+            text += f": {self.message}"
         return text.removesuffix(".")
 
     def _answered(self) -> str:
@@ -47,8 +47,8 @@ class PlatformError(Exception):
         return f"{answered} when asked to"
 
     def __reduce__(self) -> tuple[object, ...]:
-        keywords = {"status": self.status, "words": self.words, "advice": self.advice}
-        return _rebuild, (type(self), self.platform, self.verb, keywords | self._more())
+        keywords = {"status": self.status, "message": self.message, "advice": self.advice}
+        return _rebuild, (type(self), self.platform, self.operation, keywords | self._more())
 
     def _more(self) -> dict[str, object]:
         return {}
@@ -60,15 +60,15 @@ class PlatformUnavailable(PlatformError):
     def __init__(
         self,
         platform: str,
-        verb: str,
+        operation: str,
         *,
         status: int | None = None,
-        words: str = "",
+        message: str = "",
         advice: str = "",
         retry_after: float | None = None,
         not_before: datetime | None = None,
     ) -> None:
-        super().__init__(platform, verb, status=status, words=words, advice=advice)
+        super().__init__(platform, operation, status=status, message=message, advice=advice)
         self.retry_after = retry_after
         """Seconds that the server asked for."""
         if not_before is None and retry_after:
@@ -110,5 +110,5 @@ class NotFound(PlatformRefused):
     """404: the thing is not there, or not for this credential."""
 
 
-def _rebuild(kind: type[PlatformError], platform: str, verb: str, keywords: dict[str, object]) -> PlatformError:
-    return kind(platform, verb, **keywords)  # type: ignore[arg-type]
+def _rebuild(kind: type[PlatformError], platform: str, operation: str, keywords: dict[str, object]) -> PlatformError:
+    return kind(platform, operation, **keywords)  # type: ignore[arg-type]

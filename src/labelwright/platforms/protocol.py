@@ -155,12 +155,12 @@ class RemoteBatch:
     """CREATED: nothing of it is there."""
     rejected: tuple[tuple[str, str], ...] = ()
     """Name and reason of each image that the platform left out for good."""
-    words: str = ""
+    message: str = ""
     """Why it failed, in the platform's words."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rejected", tuple((name, mask(reason)) for name, reason in self.rejected))
-        object.__setattr__(self, "words", mask(self.words))
+        object.__setattr__(self, "message", mask(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class Bill:
     """Whether the key is one that costs money."""
     most: int | None = None
     """How many billed tasks a campaign may have; None: as many as it likes."""
-    words: str = ""
+    message: str = ""
     """What kind of key it is."""
 
 

@@ -78,7 +78,7 @@ class PlatformEntry:
         missing = [str(one) for one in self.needs if not _given(connection, one)]
         if missing:
             told = f"the settings hold no {' and no '.join(missing)} for it"
-            raise PlatformRefused(self.name, "connect", words=told, advice="Set what is missing.")
+            raise PlatformRefused(self.name, "connect", message=told, advice="Set what is missing.")
         remember(connection.url, keep=True)  # of an address: the user and the password in it
         remember_login(connection.key, connection.secret.value if connection.secret is not None else "")
         if connection.url:
@@ -135,7 +135,9 @@ PLATFORMS: dict[str, PlatformEntry] = {
 def protocols() -> dict[str, tuple[str, ...]]:
     """The protocols of `protocol.py`, each with the verbs that make it up."""
     return {
-        name: tuple(verb for verb, member in vars(kind).items() if not verb.startswith("_") and callable(member))
+        name: tuple(
+            operation for operation, member in vars(kind).items() if not operation.startswith("_") and callable(member)
+        )
         for name, kind in vars(protocol).items()
         if isinstance(kind, type) and getattr(kind, "_is_protocol", False) and kind.__module__ == protocol.__name__
     }
@@ -148,7 +150,10 @@ def capabilities() -> dict[str, dict[str, bool]]:
 
 def abilities(adapter: type | object) -> dict[str, bool]:
     """For every protocol: whether this class (or object) has all its verbs."""
-    return {name: all(callable(getattr(adapter, verb, None)) for verb in verbs) for name, verbs in protocols().items()}
+    return {
+        name: all(callable(getattr(adapter, operation, None)) for operation in verbs)
+        for name, verbs in protocols().items()
+    }
 
 
 def _given(connection: Connection, credential: Credential) -> bool:

@@ -39,7 +39,7 @@ class ShapeNotices:
             return None
         except PlatformRefused as fault:
             self._fault = self._fault or fault
-            self.left_out.append(ShapeNotice(MALFORMED, image, f"{place}: {fault.words}"))
+            self.left_out.append(ShapeNotice(MALFORMED, image, f"{place}: {fault.message}"))
             return None
         self._read += 1
         if cut:

@@ -10,7 +10,7 @@ import yaml
 from labelwright.cli.exit_codes import CannotRun
 from labelwright.local.servers import NotStarted
 
-from .deployments import client_at_hand, packaged, write_new
+from .deployments import packaged, require_prefect_client, write_new
 
 _PLACE = "BLOCK"
 
@@ -23,7 +23,7 @@ def register_notifications(block: str) -> list[str]:
     """
     from prefect.events.schemas.automations import AutomationCore
 
-    client = client_at_hand()
+    client = require_prefect_client()
     with client:
         made = [AutomationCore.model_validate(one) for one in _filled(_id_of(client, block))["automations"]]
         for automation in made:
@@ -42,7 +42,7 @@ def register_notifications(block: str) -> list[str]:
 
 def write_notifications(block: str, target: Path) -> None:
     """Write them for `prefect automation create --from-file`. Raises CannotRun rather than overwrite."""
-    client = client_at_hand()
+    client = require_prefect_client()
     with client:
         template = packaged("notifications.yaml").read_text(encoding="utf-8")
         text = template.replace(f": {_PLACE}", f": {_id_of(client, block)}")

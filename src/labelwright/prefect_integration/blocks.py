@@ -129,9 +129,9 @@ def register_blocks() -> list[str]:
     """
     from httpx import HTTPError
 
-    from .deployments import client_at_hand
+    from .deployments import require_prefect_client
 
-    client_at_hand()
+    require_prefect_client()
     kinds: list[type[Block]] = [*(block_type(name) for name in PLATFORMS), ImageContainerCredentials, AzureMlWorkspace]
     try:
         for kind in kinds:

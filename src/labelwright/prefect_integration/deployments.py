@@ -56,7 +56,7 @@ def write_new(target: Path, text: str) -> None:
         raise CannotRun(f"{target} cannot be written: {error.strerror}") from None
 
 
-def what_the_settings_say() -> dict[str, Any]:
+def deployment_variables() -> dict[str, Any]:
     """The build step of prefect.yaml: what its {{ labelwright.… }} are filled with. Raises SettingsError."""
     return {"version": __version__, "finish_by_event": settings().finish_by == "event"}
 
@@ -71,7 +71,7 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     from .blocks import register_blocks
 
     file = file or prefect_file()
-    client = client_at_hand()
+    client = require_prefect_client()
     with client:
         _make_pool(client, pool_type)
         _prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
@@ -88,7 +88,7 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     return names
 
 
-def client_at_hand() -> SyncPrefectClient:
+def require_prefect_client() -> SyncPrefectClient:
     """For the Prefect server that is configured. Raises CannotRun when there is none."""
     use_prefect_of_up(settings().home)
     from prefect.client.orchestration import get_client
@@ -106,7 +106,7 @@ def knows_worker(name: str) -> bool:
     from httpx import HTTPError
 
     try:
-        with client_at_hand() as client:
+        with require_prefect_client() as client:
             path = {"work_pool_name": POOL}
             said = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json={})
             return any(one["name"] == name and one["status"] == "ONLINE" for one in said.json())

@@ -6,7 +6,7 @@ from __future__ import annotations
 class Refused(Exception):
     """Answered with this HTTP status and these words, which tell a stranger nothing."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(status, words)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
         self.status = status
-        self.words = words
+        self.message = message

@@ -85,7 +85,7 @@ def _told(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except Refused as refused:
-            return JSONResponse({"error": refused.words}, refused.status)
+            return JSONResponse({"error": refused.message}, refused.status)
         except (SQLAlchemyError, LedgerError, TimeoutError):
             return JSONResponse({"error": "it could not be written down; say it again"}, 503, {"Retry-After": "30"})
         except ClientDisconnect:

@@ -13,7 +13,7 @@ from labelwright.platforms import AccessDenied, PlatformRefused
 from labelwright.platforms.protocol import OpensWebhooks
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError
-from labelwright.tasks.context import reach
+from labelwright.tasks.context import connect_platform
 
 from .answers import Refused
 
@@ -62,7 +62,7 @@ def opener(connection: str) -> tuple[str, OpensWebhooks]:
     if _unknown.get(connection, 0.0) > time.monotonic():
         raise Refused(404, "no such connection is known here")
     try:
-        platform, adapter = reach(connection)
+        platform, adapter = connect_platform(connection)
     except (SettingsError, PlatformRefused):
         if len(_unknown) >= _MOST_UNKNOWN:
             _unknown.clear()

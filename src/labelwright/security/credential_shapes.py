@@ -34,15 +34,15 @@ _IN_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 def is_secret_name(name: str) -> bool:
     """Whether a parameter, field, header or cookie of that name usually holds a credential."""
     plain = unquote(unquote(name))
-    words = [word.lower() for word in _IN_NAME.findall(plain)]
+    message = [word.lower() for word in _IN_NAME.findall(plain)]
     whole = [word for word in re.split(r"[^a-z0-9]+", plain.lower()) if word]
-    if not words:
+    if not message:
         return False
-    named = [word for word in words if not word.isdecimal()] or words  # key1 and key2 of an account are keys
+    named = [word for word in message if not word.isdecimal()] or message  # key1 and key2 of an account are keys
     last = {named[-1], whole[-1]}
-    if any(word in _WORDS and (word not in _NOT_LAST or word in last) for word in (*words, *whole)):
+    if any(word in _WORDS and (word not in _NOT_LAST or word in last) for word in (*message, *whole)):
         return True
-    return _PARTS.search("".join(words)) is not None
+    return _PARTS.search("".join(message)) is not None
 
 
 def is_secret(name: str, value: str) -> bool:

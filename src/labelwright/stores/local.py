@@ -134,7 +134,7 @@ def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str 
         return differences
     expected = {one["name"]: StoredFile(**one) for one in told["files"]}
     present = {one.name: one for one in files}
-    hidden = {words.partition(" ")[0] for words in unreadable}
+    hidden = {message.partition(" ")[0] for message in unreadable}
     differences += [f"{name} is gone" for name in sorted(expected.keys() - present.keys() - hidden)]
     differences += [f"{name} was added: delete it" for name in sorted(present.keys() - expected.keys())]
     for name in sorted(expected.keys() & present.keys()):

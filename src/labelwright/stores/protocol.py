@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from labelwright.domain import Image
-    from labelwright.ingest import StockItem, UploadReport
+    from labelwright.ingest import InventoryItem, UploadReport
     from labelwright.ingest.upload.verify import Difference
 
 RECEIPT = "receipt.json"
@@ -153,7 +153,7 @@ class KeepsImages(Protocol):
         ...
 
     def keep_images(
-        self, folder: str, items: Sequence[StockItem], source: ImageSource, *, replace: bool = False
+        self, folder: str, items: Sequence[InventoryItem], source: ImageSource, *, replace: bool = False
     ) -> UploadReport:
         """Keeps a batch. What is there already is not sent again.
 

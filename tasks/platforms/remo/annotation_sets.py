@@ -10,18 +10,18 @@ from labelwright.platforms import PlatformRefused
 from labelwright.platforms.remo.calls import Coordinates, ExportFormat
 from labelwright.platforms.remo.models import RemoAnnotationSet, RemoNamed, Task
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import RETRIED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .connection import remo_at
 
 
-@task(task_run_name="list the annotation sets of dataset {dataset}", **RETRIED)
+@task(task_run_name="list the annotation sets of dataset {dataset}", **RETRY_POLICY)
 def list_annotation_sets(connection: str, dataset: str, limit: int | None = None) -> list[RemoAnnotationSet]:
     """With their statistics. Whether all is done says `complete`, never Remo's own `is_completed`."""
     return list(remo_at(connection).list_annotation_sets(dataset, limit))
 
 
-@task(task_run_name="create annotation set {name}", **RETRIED)
+@task(task_run_name="create annotation set {name}", **RETRY_POLICY)
 def create_annotation_set(
     connection: str, dataset: str, name: str, annotation_task: Task, classes: list[str]
 ) -> RemoAnnotationSet:
@@ -31,12 +31,12 @@ def create_annotation_set(
     try:
         return remo.create_annotation_set(dataset, name, annotation_task, classes)
     except PlatformRefused as refused:
-        if refused.status != 400 or "exists" not in refused.words:
+        if refused.status != 400 or "exists" not in refused.message:
             raise
     return next(one for one in remo.list_annotation_sets(dataset) if one.name == name.strip())
 
 
-@task(task_run_name="create annotation set {name} the old way", **RETRIED)
+@task(task_run_name="create annotation set {name} the old way", **RETRY_POLICY)
 def create_annotation_set_by_class_ids(
     connection: str, dataset: str, name: str, annotation_task: Task, classes: list[RemoNamed]
 ) -> RemoAnnotationSet:
@@ -44,45 +44,45 @@ def create_annotation_set_by_class_ids(
     return remo_at(connection).create_annotation_set_by_class_ids(dataset, name, annotation_task, classes)
 
 
-@task(task_run_name="rename annotation set {annotation_set}", **RETRIED)
+@task(task_run_name="rename annotation set {annotation_set}", **RETRY_POLICY)
 def rename_annotation_set(connection: str, annotation_set: str, name: str) -> RemoNamed:
     """Raises PlatformRefused when another set of the dataset has that name."""
     return remo_at(connection).rename_annotation_set(annotation_set, name)
 
 
-@task(task_run_name="delete annotation set {annotation_set}", **RETRIED)
+@task(task_run_name="delete annotation set {annotation_set}", **RETRY_POLICY)
 def delete_annotation_set(connection: str, annotation_set: str) -> None:
     """With its labels. Of one that is gone it does nothing."""
     log().info("delete annotation set %s", annotation_set)
     remo_at(connection).delete_annotation_set(annotation_set)
 
 
-@task(task_run_name="create class {name}", **RETRIED)
+@task(task_run_name="create class {name}", **RETRY_POLICY)
 def create_class(connection: str, name: str) -> RemoNamed:
     """A class of the common list, or the one that is there. Remo changes capitals: trust the name answered."""
     return remo_at(connection).create_class(name)
 
 
-@task(task_run_name="add class {name} to annotation set {annotation_set}", **RETRIED)
+@task(task_run_name="add class {name} to annotation set {annotation_set}", **RETRY_POLICY)
 def add_class(connection: str, annotation_set: str, name: str) -> RemoNamed:
     """Add a class, or answer the one that is in the set."""
     return remo_at(connection).add_class(annotation_set, name)
 
 
-@task(task_run_name="rename class {class_id} of annotation set {annotation_set}", **RETRIED)
+@task(task_run_name="rename class {class_id} of annotation set {annotation_set}", **RETRY_POLICY)
 def rename_class(connection: str, annotation_set: str, class_id: str, name: str) -> RemoNamed:
     """Answers the class that stands in its place now: its id is another one."""
     return remo_at(connection).rename_class(annotation_set, class_id, name)
 
 
-@task(task_run_name="delete class {class_id} of annotation set {annotation_set}", **RETRIED)
+@task(task_run_name="delete class {class_id} of annotation set {annotation_set}", **RETRY_POLICY)
 def delete_class(connection: str, annotation_set: str, class_id: str) -> None:
     """With the objects that bear no other class. Of one that is not in the set it does nothing."""
     log().info("delete class %s of annotation set %s", class_id, annotation_set)
     remo_at(connection).delete_class(annotation_set, class_id)
 
 
-@task(task_run_name="export annotation set {annotation_set}", **RETRIED)
+@task(task_run_name="export annotation set {annotation_set}", **RETRY_POLICY)
 def export_annotations(
     connection: str,
     annotation_set: str,

@@ -13,12 +13,12 @@ from prefect import task
 from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
 from labelwright.platforms.remo.models import RemoUpload, Task
 from labelwright.tasks.reporting import log
-from labelwright.tasks.retries import ANEW, RETRIED
+from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .connection import remo_at
 
 
-@task(task_run_name="upload files into dataset {dataset}", **RETRIED)
+@task(task_run_name="upload files into dataset {dataset}", **RETRY_POLICY)
 def upload_files(
     connection: str,
     dataset: str,
@@ -35,7 +35,7 @@ def upload_files(
     )
 
 
-@task(task_run_name="link files into dataset {dataset}", **RETRIED)
+@task(task_run_name="link files into dataset {dataset}", **RETRY_POLICY)
 def link_files(
     connection: str,
     dataset: str,
@@ -51,7 +51,7 @@ def link_files(
     )
 
 
-@task(task_run_name="upload from URLs into dataset {dataset}", **RETRIED)
+@task(task_run_name="upload from URLs into dataset {dataset}", **RETRY_POLICY)
 def upload_urls(
     connection: str,
     dataset: str,
@@ -70,25 +70,25 @@ def upload_urls(
     )
 
 
-@task(task_run_name="open an upload into dataset {dataset}", **ANEW)
+@task(task_run_name="open an upload into dataset {dataset}", **UNCACHED)
 def start_upload(connection: str, dataset: str) -> RemoUpload:
     """An empty session (0.4.25 and later). Not tried again by itself: each try would open another one."""
     return remo_at(connection).start_upload(dataset)
 
 
-@task(task_run_name="complete upload {upload}", **RETRIED)
+@task(task_run_name="complete upload {upload}", **RETRY_POLICY)
 def complete_upload(connection: str, upload: str) -> None:
     """Everything was sent: let the server work it off."""
     remo_at(connection).complete_upload(upload)
 
 
-@task(task_run_name="read upload {upload}", **RETRIED)
+@task(task_run_name="read upload {upload}", **RETRY_POLICY)
 def read_upload(connection: str, upload: str) -> RemoUpload:
     """How far the server is."""
     return remo_at(connection).read_upload(upload)
 
 
-@task(task_run_name="wait for upload {upload}", **RETRIED)
+@task(task_run_name="wait for upload {upload}", **RETRY_POLICY)
 def wait_for_upload(connection: str, upload: str, seconds: float = 3600) -> RemoUpload:
     """Until the server has worked it off. Raises PlatformUnavailable at the deadline."""
     found = remo_at(connection).wait_for_upload(upload, seconds)

@@ -245,7 +245,7 @@ def _with(path: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("item", "words"),
+    ("item", "message"),
     [
         (_with("objects.0.bounding_box.xmax", 10**400), "xmax is too large a number"),
         (_with("objects.0.bounding_box.xmax", "57"), "images[0].objects[0].bounding_box.xmax is a text, not a number"),
@@ -261,14 +261,14 @@ def _with(path: str, value: Any) -> Any:
         ([], "images[0] is a list, not an object"),
     ],
 )
-def test_labels_that_cannot_be_are_refused_with_image_and_object(item: Any, words: str) -> None:
+def test_labels_that_cannot_be_are_refused_with_image_and_object(item: Any, message: str) -> None:
     with scripted(said({"images": [item]})) as server, pytest.raises(PlatformRefused) as caught:
         client(server).read_labels("3")
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("item", "words", "reason", "dropped"),
+    ("item", "message", "reason", "dropped"),
     [
         (_with("objects.0.bounding_box.xmax", 5), "box is inverted", "no area", True),
         (_with("objects.0.bounding_box.xmin", float("nan")), "box: xmin is not a number", "malformed", True),
@@ -280,19 +280,19 @@ def test_labels_that_cannot_be_are_refused_with_image_and_object(item: Any, word
         (_with("objects.0.bounding_box.xmax", 400), "reached beyond its image", "cut to its image", False),
     ],
 )
-def test_an_object_that_cannot_be_kept_blocks_no_other_one(item: Any, words: str, reason: str, dropped: bool) -> None:
+def test_an_object_that_cannot_be_kept_blocks_no_other_one(item: Any, message: str, reason: str, dropped: bool) -> None:
     other = LABELED | {"image_id": 2, "file_name": "b.png"}
     with scripted(said({"images": [item, other], "pagination": ONE_PAGE})) as server:
         page = client(server).read_labels("3")
     assert [len(image.annotations) for image in page.images] == [0 if dropped else 1, 1]
     (notice,) = page.left_out
     assert (notice.reason, notice.image, notice.dropped) == (reason, "car.png", dropped)
-    assert words in notice.detail
+    assert message in notice.detail
     assert "images[0].objects[0] of image 'car.png'" in notice.detail
 
 
 @pytest.mark.parametrize(
-    ("campaign", "words"),
+    ("campaign", "message"),
     [
         (CAMPAIGN | {"status": "paused"}, "status is 'paused', which is none of created, active, completed, finished"),
         ({k: v for k, v in CAMPAIGN.items() if k != "progress"}, "progress is missing"),
@@ -302,17 +302,17 @@ def test_an_object_that_cannot_be_kept_blocks_no_other_one(item: Any, words: str
         (None, "the answer is null, not an object"),
     ],
 )
-def test_a_campaign_that_is_not_understood_is_refused_by_the_fields_name(campaign: Any, words: str) -> None:
+def test_a_campaign_that_is_not_understood_is_refused_by_the_fields_name(campaign: Any, message: str) -> None:
     with scripted(said(campaign)) as server, pytest.raises(PlatformRefused) as caught:
         client(server).read_campaign("3")
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_server_that_knows_only_the_notebook_is_said_to_give_no_labels(status: int) -> None:
     with scripted(answer(status), said(CAMPAIGN)) as server, pytest.raises(PlatformRefused) as caught:
         client(server).read_labels("3")
-    assert "knows no GET /campaigns/{id}/objects" in caught.value.words
+    assert "knows no GET /campaigns/{id}/objects" in caught.value.message
     assert not isinstance(caught.value, NotFound)
     assert "Update the platform" in str(caught.value)
 

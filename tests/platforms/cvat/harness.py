@@ -106,7 +106,7 @@ def as_labeler(cvat: StandIn, method: str, path: str, said: Any, who: str = "lab
         timeout=60,
     )
     if answer.status_code in (401, 403):
-        raise AccessDenied("cvat", "label", status=answer.status_code, words=answer.text)
+        raise AccessDenied("cvat", "label", status=answer.status_code, message=answer.text)
     assert answer.ok, answer.text
     return answer.json() if answer.content else None
 

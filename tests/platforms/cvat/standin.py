@@ -264,9 +264,9 @@ def _refused(refusal: Refusal) -> Answer:
     return Answer(refusal.status, refusal.body, refusal.headers)
 
 
-def _page(title: str, words: str) -> bytes:
+def _page(title: str, message: str) -> bytes:
     text = f'\n<!doctype html>\n<html lang="en">\n<head>\n  <title>{title}</title>\n</head>\n<body>\n'
-    return f"{text}  <h1>{title}</h1><p>{words}</p>\n</body>\n</html>\n".encode()
+    return f"{text}  <h1>{title}</h1><p>{message}</p>\n</body>\n</html>\n".encode()
 
 
 def _check_accept(asked: Asked) -> None:

@@ -119,8 +119,8 @@ def export(state: State, tasks: list[Task], jobs: list[Job], form: str, subset: 
 def _refuse_malformed(shape: dict[str, Any], form: str) -> None:
     if shape["type"] == "rectangle" and len(shape["points"]) != 4:
         coco = form.startswith("COCO")
-        words = f"not enough values to unpack (expected 4, got {len(shape['points'])})"
-        raise Refusal(500, f"ValueError: {words}\n" if coco else "IndexError: list index out of range\n")
+        message = f"not enough values to unpack (expected 4, got {len(shape['points'])})"
+        raise Refusal(500, f"ValueError: {message}\n" if coco else "IndexError: list index out of range\n")
 
 
 def _coco(state: State, tasks: list[Task], jobs: list[Job]) -> dict[str, Any]:

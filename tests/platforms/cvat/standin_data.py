@@ -123,10 +123,10 @@ def _begin_tus(cvat: StandIn, asked: Asked, task: Task, slash: str) -> Answer:
     return answer(201, None, TUS | {"Location": place, "Upload-Filename": name.encode().decode("latin-1")})
 
 
-def _text(status: int, words: str) -> Answer:
+def _text(status: int, message: str) -> Answer:
     from .standin import Answer
 
-    return Answer(status, words, dict(TUS))
+    return Answer(status, message, dict(TUS))
 
 
 def tus(cvat: StandIn, asked: Asked, number: str, id: str) -> Answer:
@@ -187,9 +187,9 @@ def end(cvat: StandIn, task: Task) -> None:
     except Exception as fault:  # noqa: BLE001 - each is told in words, as the server does
         kind = type(fault).__name__
         kind = f"PIL.{kind}" if isinstance(fault, UnidentifiedImageError) else kind
-        words = f"{kind}: {fault}"
-        trace = f'Traceback (most recent call last):\n  File "worker.py", line 1, in perform_job\n{words}'
-        work.state, work.message = "failed", trace if cvat.dialect == "2.15" else f"{words}\n"
+        message = f"{kind}: {fault}"
+        trace = f'Traceback (most recent call last):\n  File "worker.py", line 1, in perform_job\n{message}'
+        work.state, work.message = "failed", trace if cvat.dialect == "2.15" else f"{message}\n"
         return
     work.state, work.message = "finished", ""
     _cut_into_jobs(cvat, task)

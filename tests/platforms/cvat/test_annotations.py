@@ -23,7 +23,7 @@ from labelwright.domain import (
     WholeImage,
 )
 from labelwright.domain.geometry import rotated
-from labelwright.platforms.cvat.annotations import Malformed, Reader, said_of, shape_from
+from labelwright.platforms.cvat.annotations import Malformed, Reader, shape_from, to_cvat_shapes
 from labelwright.platforms.cvat.masks import decoded, drawn, encoded
 from labelwright.platforms.cvat.models import CvatFrame, CvatFrames
 from labelwright.platforms.cvat.schema import CvatLabel, CvatLabels
@@ -450,18 +450,18 @@ def test_labels_that_are_put_in_are_read_back_the_same() -> None:
         Annotation("car", Box(1, 2, 3, 4), attributes={"@group": "3", "@occluded": "true"}),
         Annotation("night", WholeImage()),
     )
-    shapes, tags = said_of(LabeledImage("0.jpg", Size(320, 240), said), 0, LABELS, scores=True)
+    shapes, tags = to_cvat_shapes(LabeledImage("0.jpg", Size(320, 240), said), 0, LABELS, scores=True)
     numbered = [{**one, "id": number} for number, one in enumerate(shapes)]
     images, told = read(*numbered, tags=tags)
     assert images[0].annotations == said
     assert told.left_out == []
-    assert all("score" not in one for one in said_of(images[0], 0, LABELS, scores=False)[0])
+    assert all("score" not in one for one in to_cvat_shapes(images[0], 0, LABELS, scores=False)[0])
 
 
 def test_an_object_of_several_polygons_is_refused_and_not_changed() -> None:
     parts = MultiPolygon((Polygon(((0, 0), (9, 0), (5, 8))), Polygon(((20, 0), (29, 0), (25, 8)))))
     with pytest.raises(InvalidShape, match="no shape of several polygons"):
-        said_of(LabeledImage("0.jpg", Size(320, 240), (Annotation("car", parts),)), 0, LABELS, scores=True)
+        to_cvat_shapes(LabeledImage("0.jpg", Size(320, 240), (Annotation("car", parts),)), 0, LABELS, scores=True)
 
 
 def test_a_shape_without_points_is_malformed() -> None:

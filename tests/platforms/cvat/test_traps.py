@@ -108,7 +108,7 @@ def test_an_import_that_took_other_images_than_were_sent_has_failed(harness: Cva
     task.data.files.popitem()
     found = wait_for_batch(platform, made.id, 1)
     assert found.state is SetState.FAILED
-    assert "2 images, 3 were sent" in found.words
+    assert "2 images, 3 were sent" in found.message
 
 
 def test_frames_that_no_job_covers_are_not_in(harness: CvatHarness) -> None:
@@ -118,7 +118,7 @@ def test_frames_that_no_job_covers_are_not_in(harness: CvatHarness) -> None:
     last = harness.cvat.state.jobs_of(task.id)[-1]
     del harness.cvat.state.jobs[last.id]
     found = harness.platform().read_batch(made.id, 1)
-    assert (found.state, "do not cover" in found.words) == (SetState.FAILED, True)
+    assert (found.state, "do not cover" in found.message) == (SetState.FAILED, True)
     assert list(platform.list_campaign_images(made.id)) == []
 
 
@@ -129,7 +129,7 @@ def test_a_failed_import_is_deleted_and_made_anew(harness: CvatHarness) -> None:
     platform.send_images(made.id, 1, [to_send("0.png"), bad])
     found = wait_for_batch(platform, made.id, 1)
     assert found.state is SetState.FAILED
-    assert "cannot identify image file" in found.words
+    assert "cannot identify image file" in found.message
     assert [name for name, _ in found.rejected] == ["1.png"], "the file is named by our name"
     (failed,) = tasks_of(harness, made)
     with pytest.raises(PlatformUnavailable):  # as the real one answers: it cannot be repaired
@@ -248,7 +248,7 @@ def test_files_that_the_server_lost_are_missed_at_once_or_after_the_import(harne
             platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:3]])
     else:
         platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:3]])
-        assert "2 images, 3 were sent" in wait_for_batch(platform, made.id, 1).words
+        assert "2 images, 3 were sent" in wait_for_batch(platform, made.id, 1).message
 
 
 def test_large_files_go_by_tus_in_parts_that_are_taken_up_where_they_broke_off(harness: CvatHarness) -> None:

@@ -52,9 +52,9 @@ def reencoded_as_recorded(data: bytes) -> bytes:
 
 
 class Refused(Exception):
-    def __init__(self, status: int, code: str, words: str) -> None:
-        super().__init__(words)
-        self.status, self.code, self.words = status, code, words
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
 
 
 @dataclass
@@ -687,7 +687,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(status, answer)
         except Refused as refused:
             self._send(
-                refused.status, {"http_status": refused.status, "error_code": refused.code, "message": refused.words}
+                refused.status, {"http_status": refused.status, "error_code": refused.code, "message": refused.message}
             )
         except (KeyError, ValueError, TypeError) as fault:
             self._send(

@@ -220,8 +220,8 @@ def test_a_label_that_is_not_in_the_project_is_told_with_its_image():
         (GetiShape("POLYGON", points=((700, 0), (800, 10), (800, 0))), "outside its image", True),
         (GetiShape("RECTANGLE", {"x": 5, "y": 5, "width": 0, "height": 9}), "no area", True),
         (GetiShape("KEYPOINT", {"x": 5, "y": 5}), "keypoint", True),
-        (GetiShape("SPLINE", fault=PlatformRefused("geti", "read", words="type is 'SPLINE'")), "unknown type", True),
-        (GetiShape("RECTANGLE", fault=PlatformRefused("geti", "read", words="x is null")), "malformed", True),
+        (GetiShape("SPLINE", fault=PlatformRefused("geti", "read", message="type is 'SPLINE'")), "unknown type", True),
+        (GetiShape("RECTANGLE", fault=PlatformRefused("geti", "read", message="x is null")), "malformed", True),
         (GetiShape("RECTANGLE", {"x": -50, "y": 5, "width": 100, "height": 9}), "cut to its image", False),
     ],
 )

@@ -41,7 +41,7 @@ def _calm(sc):
 @pytest.mark.parametrize("how", ["401", "html", "302", "end"])
 def test_an_ended_session_is_begun_again_and_the_question_repeated_once(sc, how):
     client = client_of(sc)
-    client.reach()
+    client.connect_platform()
     sc.break_next("GET", "projects/", how)
     assert client.find_project("nobody") is None
     assert [path for _, path in sc.requests].count("/user/login") == 2
@@ -49,7 +49,7 @@ def test_an_ended_session_is_begun_again_and_the_question_repeated_once(sc, how)
 
 def test_a_session_that_ends_at_once_again_is_told_and_not_begun_for_ever(sc):
     client = client_of(sc)
-    client.reach()
+    client.connect_platform()
     sc.break_next("GET", "projects/", "html", times=100)
     with pytest.raises(PlatformUnavailable):
         client.find_project("nobody")
@@ -58,7 +58,7 @@ def test_a_session_that_ends_at_once_again_is_told_and_not_begun_for_ever(sc):
 
 def test_what_creates_is_not_said_again_after_a_page_of_html_but_after_a_401(sc):
     client = client_of(sc)
-    client.reach()
+    client.connect_platform()
     sc.break_next("POST", "projects$", "html")
     with pytest.raises(PlatformUnavailable):
         client.create_project("once", DETECTION)
@@ -89,7 +89,7 @@ def test_a_download_that_is_a_page_of_html_is_no_image(sc):
 
 def test_many_threads_that_find_the_session_ended_log_in_once(sc):
     client = client_of(sc)
-    client.reach()
+    client.connect_platform()
     sc.sessions.clear()
     sc.requests.clear()
     together = threading.Barrier(6)
@@ -108,20 +108,20 @@ def test_many_threads_that_find_the_session_ended_log_in_once(sc):
 
 def test_a_wrong_password_is_told_and_not_shown(sc):
     with pytest.raises(AccessDenied) as caught:
-        client_of(sc, secret="not the password").reach()
+        client_of(sc, secret="not the password").connect_platform()
     assert "not the password" not in str(caught.value)
 
 
 def test_a_server_without_login_is_entered_without_one_even_with_a_password():
     with geti_server(SC, login=False) as server:
-        assert client_of(server).reach() == SC
-        assert client_of(server, "", "").reach() == SC
+        assert client_of(server).connect_platform() == SC
+        assert client_of(server, "", "").connect_platform() == SC
 
 
 def test_a_token_that_expired_ends_it():
     with geti_server("2.12.1") as server:
         with pytest.raises(AccessDenied) as caught:
-            client_of(server, "", "an-old-token").reach()
+            client_of(server, "", "an-old-token").connect_platform()
         assert "token has expired" in str(caught.value)
         assert "an-old-token" not in str(caught.value)
         assert [path for _, path in server.requests] == ["/api/v1/product_info"]
@@ -135,7 +135,7 @@ def test_every_write_to_geti_bears_the_mark_against_forgery():
 def test_the_dialect_follows_the_version_and_not_the_credential():
     said = b'{"product-version": "2.3.0"}'
     with scripted(answer(404), answer(200, said)) as server, pytest.raises(AccessDenied) as caught:
-        GetiClient(GetiSession(server.url, "user", Secret("password"))).reach()
+        GetiClient(GetiSession(server.url, "user", Secret("password"))).connect_platform()
     assert "personal access token" in str(caught.value)
 
 
@@ -160,7 +160,7 @@ def test_versions_1_that_were_built_after_sonoma_creek_are_not_taken_for_it(vers
         client = GetiClient(GetiSession(server.url, "", Secret("token")))
         if name is None:
             with pytest.raises(PlatformRefused, match="neither Sonoma Creek nor Geti"):
-                client.reach()
+                client.connect_platform()
         else:
             assert client.dialect.name == name
 
@@ -170,7 +170,7 @@ def test_several_workspaces_are_refused_until_one_is_named():
     version = b'{"product-version": "1.1.0"}'
     with scripted(answer(200, version), answer(200, two)) as server:
         with pytest.raises(PlatformRefused) as caught:
-            GetiClient(GetiSession(server.url, "", Secret(""))).reach()
+            GetiClient(GetiSession(server.url, "", Secret(""))).connect_platform()
         assert "'Mine' (w1)" in str(caught.value)
     with scripted(answer(200, version), answer(200, two)) as server:
         client = GetiClient(GetiSession(server.url, "", Secret("")), workspace="Theirs")

@@ -77,11 +77,11 @@ def test_every_status_becomes_one_class(status: int, kind: type[PlatformError]) 
     assert error.status == status
     assert "feed the fish" in str(error)
     if status >= 400:
-        assert error.words == "the pond is dry"
+        assert error.message == "the pond is dry"
 
 
 @pytest.mark.parametrize(
-    ("raw", "words"),
+    ("raw", "message"),
     [
         (answer(200, b"<html>", ["Content-Type: text/html; charset=utf-8"]), "the answer is text/html, not JSON"),
         (answer(200, b"{}", []), "the answer is of no type, not JSON"),
@@ -101,10 +101,10 @@ def test_every_status_becomes_one_class(status: int, kind: type[PlatformError]) 
         (b"SSH-2.0-OpenSSH\r\n", "the connection"),
     ],
 )
-def test_an_answer_that_cannot_be_believed_is_worth_another_try(raw: bytes, words: str) -> None:
+def test_an_answer_that_cannot_be_believed_is_worth_another_try(raw: bytes, message: str) -> None:
     error = error_of(raw)
     assert type(error) is PlatformUnavailable
-    assert words in error.words
+    assert message in error.message
 
 
 @pytest.mark.parametrize("lower_layer_notices", [True, False])
@@ -119,12 +119,12 @@ def test_a_body_shorter_than_announced_is_noticed_even_when_it_is_valid_json_and
         assert client(server.url).call("look", "GET", "/x") == {"a": 1}
     announced = f"Length: {len(packed)}".encode()
     error = error_of(whole.replace(announced, f"Length: {len(packed) + 5}".encode()))
-    assert error.words == "the answer broke off"
+    assert error.message == "the answer broke off"
 
 
 def test_no_answer_in_time_is_worth_another_try() -> None:
     error = error_of(lambda connection: time.sleep(0.6), timeout=(5.0, 0.3))
-    assert (type(error), error.status, error.words) == (PlatformUnavailable, None, "no answer in time")
+    assert (type(error), error.status, error.message) == (PlatformUnavailable, None, "no answer in time")
 
 
 def test_a_server_that_drips_is_cut_off_at_the_deadline() -> None:
@@ -135,7 +135,7 @@ def test_a_server_that_drips_is_cut_off_at_the_deadline() -> None:
             time.sleep(0.1)
 
     # One who waited for its end would say that the answer broke off.
-    assert error_of(drip, whole=0.4).words == "it was not done within 0.4 seconds"
+    assert error_of(drip, whole=0.4).message == "it was not done within 0.4 seconds"
 
 
 def test_a_server_that_is_not_there_is_worth_another_try() -> None:
@@ -148,14 +148,14 @@ def test_a_server_that_is_not_there_is_worth_another_try() -> None:
 def test_an_answer_without_end_is_refused_before_it_fills_the_memory() -> None:
     error = error_of(answer(200, b'"' + b"x" * 100_000 + b'"'), largest=50_000)
     assert type(error) is PlatformRefused
-    assert "longer than 50000 bytes" in error.words
+    assert "longer than 50000 bytes" in error.message
 
 
 def test_a_redirect_is_not_followed_and_its_address_is_not_shown() -> None:
     with scripted(answer(200, b'"stolen"')) as elsewhere:
         error = error_of(answer(302, b"", [f"Location: {elsewhere.url}/?sig={CANARY}"]))
         assert not elsewhere.requests
-    assert "(to 127.0.0.1)" in error.words
+    assert "(to 127.0.0.1)" in error.message
     assert CANARY not in str(error)
 
 
@@ -315,9 +315,9 @@ def test_a_certificate_that_is_not_trusted_is_not_asked_again() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        PlatformError("p", "look", status=418, words="w", advice="a"),
-        PlatformUnavailable("p", "look", status=429, words="w", advice="a", retry_after=3.0),
-        PlatformRefused("p", "look", status=409, words="w"),
+        PlatformError("p", "look", status=418, message="w", advice="a"),
+        PlatformUnavailable("p", "look", status=429, message="w", advice="a", retry_after=3.0),
+        PlatformRefused("p", "look", status=409, message="w"),
         AccessDenied("p", "look", status=401),
         NotFound("p", "look", status=404),
     ],
@@ -331,8 +331,8 @@ def test_errors_survive_pickling(error: PlatformError) -> None:
 
 
 def test_what_was_never_sent_is_not_said_to_be_unanswered() -> None:
-    assert str(PlatformRefused("p", "look", words="no")) == "p was not asked to look: no"
-    told = str(PlatformRefused("p", "look", status=400, words="Not found.", advice="Look again."))
+    assert str(PlatformRefused("p", "look", message="no")) == "p was not asked to look: no"
+    told = str(PlatformRefused("p", "look", status=400, message="Not found.", advice="Look again."))
     assert told == "p answered 400 when asked to look: Not found. Look again."
 
 

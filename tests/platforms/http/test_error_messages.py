@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from labelwright.platforms.http.error_messages import LONGEST_WAIT, retry_after, words
+from labelwright.platforms.http.error_messages import LONGEST_WAIT, message, retry_after
 from labelwright.security.masking import mask
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -67,18 +67,18 @@ def test_no_retry_after_is_none() -> None:
     ],
 )
 def test_the_servers_own_words_are_found(kind: str, body: str, said: str) -> None:
-    assert words(kind, body.encode()) == said
+    assert message(kind, body.encode()) == said
 
 
 def test_words_are_cut_to_500_characters_and_bytes_that_are_no_text_do_no_harm() -> None:
-    assert len(words("text/plain", b"x" * 9000)) == 500
-    assert words("application/octet-stream", b"\xff\xfe\x00")
-    assert words("application/json", b"[" * 100_000)  # nested too deep to be read
+    assert len(message("text/plain", b"x" * 9000)) == 500
+    assert message("application/octet-stream", b"\xff\xfe\x00")
+    assert message("application/json", b"[" * 100_000)  # nested too deep to be read
 
 
 def test_secrets_are_concealed_before_words_are_cut() -> None:
     body = b"a" * 495 + b"CANARY-SECRET"
-    assert "CAN" not in words("text/plain", body, ["CANARY-SECRET"])
+    assert "CAN" not in message("text/plain", body, ["CANARY-SECRET"])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_signatures_user_names_and_keys_are_concealed(text: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_a_page_in_another_encoding_hides_secrets_too(encoding: str) -> None:
     page = "<html><title>No</title><body>refused: pw-31-zq for jane</body></html>".encode(encoding)
-    said = words("text/html", page, ["pw-31-zq"])
+    said = message("text/html", page, ["pw-31-zq"])
     assert "refused: *** for jane" in said
     assert "p w" not in said
 
@@ -119,4 +119,4 @@ def test_a_page_in_another_encoding_hides_secrets_too(encoding: str) -> None:
 def test_a_secret_with_invisible_marks_between_its_letters_is_masked(kind: str, mark: str) -> None:
     secret = mark.join("pw-31-zq")
     body = f"<p>refused: {secret}</p>" if kind == "text/html" else f'{{"detail": "refused: {secret}"}}'
-    assert words(kind, body.encode(), ["pw-31-zq"]) == "refused: ***"
+    assert message(kind, body.encode(), ["pw-31-zq"]) == "refused: ***"

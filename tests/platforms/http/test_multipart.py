@@ -106,10 +106,12 @@ def test_a_login_sees_every_answer_with_its_cookies_and_sends_no_credential():
     moved = answer(302, b"", ("Location: /next", "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/"))
     with scripted(moved) as server:
         http = Http("test", server.url, headers={"x-api-key": "token"})
-        got = http.ask_openly("log in", "POST", "/x", body=UrlForm({"a": "1"}), headers={"Cookie": "c=3"})
+        got = http.request_without_credentials(
+            "log in", "POST", "/x", body=UrlForm({"a": "1"}), headers={"Cookie": "c=3"}
+        )
         assert (got.status, got.headers["Location"]) == (302, "/next")
         assert [one.partition(";")[0] for one in got.cookies] == ["a=1", "b=2"]
         assert "x-api-key" not in server.requests[0]
         assert "Cookie: c=3" in server.requests[0]
     with pytest.raises(PlatformUnavailable):
-        http.ask_openly("log in", "GET", "/x")
+        http.request_without_credentials("log in", "GET", "/x")

@@ -11,7 +11,7 @@ import pytest
 
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
-from labelwright.platforms.http.messages import Unexplained
+from labelwright.platforms.http.messages import ErrorResponse
 from labelwright.platforms.http.multipart import Form, FormFile
 from labelwright.security.masking import mask
 from tests.platforms.scripted import Scripted, answer, scripted
@@ -58,16 +58,16 @@ def test_a_cookie_that_is_kept_gives_way_to_the_servers():
 
 
 def test_a_platform_may_know_better_what_an_answer_means():
-    seen: list[Unexplained] = []
+    seen: list[ErrorResponse] = []
 
-    def explain(found: Unexplained) -> PlatformRefused | None:
+    def explain(found: ErrorResponse) -> PlatformRefused | None:
         seen.append(found)
-        return NotFound("river", found.verb, status=found.status) if b"nothing here" in found.body else None
+        return NotFound("river", found.operation, status=found.status) if b"nothing here" in found.body else None
 
     page = answer(200, b"<p>nothing here</p>", ["Content-Type: text/HTML; charset=utf-8"])
     with scripted(page) as server, pytest.raises(NotFound):
         client(server, explain=explain).call("look", "GET", "/")
-    assert (seen[0].verb, seen[0].method, seen[0].status, seen[0].kind) == ("look", "GET", 200, "text/html")
+    assert (seen[0].operation, seen[0].method, seen[0].status, seen[0].kind) == ("look", "GET", 200, "text/html")
     with scripted(answer(500, b"oops")) as server, pytest.raises(PlatformUnavailable):
         client(server, explain=explain).call("look", "GET", "/")
     with scripted(answer(200)) as server:

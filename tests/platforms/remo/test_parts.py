@@ -220,7 +220,7 @@ def test_an_upload_tells_what_was_left_out_and_why():
         ("b.webp", "File content type not supported"),
         ("http://x/absent.jpg", "invalid URL"),
     )
-    assert (found.added, found.words, found.over, found.running) == (1, "disk full", True, False)
+    assert (found.added, found.message, found.over, found.running) == (1, "disk full", True, False)
 
 
 TRAFFIC = Path(__file__).with_name("traffic")

@@ -45,7 +45,7 @@ class Judge:
         made = {"project": project, "batch_name": f"batch {uuid4()}", "callback": "https://labels.example.com/b"}
         return (client or self.test).create_batch(**(made | more))
 
-    def raises(self, kind: str, call: Callable[[], Any], code: int | None, words: str = "") -> None:
+    def raises(self, kind: str, call: Callable[[], Any], code: int | None, message: str = "") -> None:
         caught: Any = None
         try:
             call()
@@ -53,7 +53,7 @@ class Judge:
             caught = error
         assert type(caught).__name__ == kind, f"{type(caught).__name__}: {caught}, and {kind} was expected"
         assert caught.code == code, caught.code
-        assert words in caught.message, caught.message
+        assert message in caught.message, caught.message
 
 
 def a_task_of_the_test_mode_is_completed_at_once_and_read_back_as_it_was_made(judge: Judge) -> None:

@@ -472,7 +472,7 @@ def test_annotations_at_an_address_are_fetched_without_our_key(server: ScaleServ
     server.live.complete(task["task_id"], {"annotations": f"{server.url}/annotations/1?sig=CANARY"})
     with pytest.raises(PlatformRefused) as caught:  # the stand-in serves none, and asks for a key
         scale.read_labels(campaign)
-    assert (caught.value.status, caught.value.verb) == (401, "fetch annotations")
+    assert (caught.value.status, caught.value.operation) == (401, "fetch annotations")
     assert "CANARY" not in str(caught.value)
 
 
@@ -488,7 +488,7 @@ def test_live_and_test_keys_are_told_apart(key: str, mode: str) -> None:
     scale = Scale("https://api.scale.com/v1", key, None, Options(max_tasks=5))
     bill = scale.bill(7)
     assert (bill.tasks, bill.live, bill.most) == ((0, False, 5) if mode == "test" else (7, True, 5))
-    assert key not in repr(scale) + bill.words
+    assert key not in repr(scale) + bill.message
     connection = Connection("https://api.scale.com/v1", key, options={"only_test": True})
     if mode == "test":
         PLATFORMS["scale"].connect(connection)

@@ -242,7 +242,7 @@ def test_every_documented_class_is_told_apart_with_scales_code_and_words(
         client.projects()
     assert type(caught.value) is kind
     assert isinstance(caught.value, PlatformUnavailable) is (status in (429, 500, 502, 503, 504))
-    assert (caught.value.status, caught.value.words) == (status, f"This is fault {status}.")
+    assert (caught.value.status, caught.value.message) == (status, f"This is fault {status}.")
     assert caught.value.__cause__ is None
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), str(again)) == (kind, str(caught.value))
@@ -261,8 +261,8 @@ def test_the_servers_own_errors_are_told_apart(client: ScaleClient, batch: str) 
         (NotEnabled, "not enabled", lambda: client.create_task("lidarannotation", unique_id=unique("u"))),
         (NotFound, "no task", lambda: client.fetch_task("nobody")),
     ]
-    for kind, words, call in faults:
-        with pytest.raises(kind, match=words):
+    for kind, message, call in faults:
+        with pytest.raises(kind, match=message):
             call()
 
 
@@ -277,7 +277,7 @@ def test_a_wrong_key_is_denied_and_never_shown(server: ScaleServer) -> None:
 def test_no_error_repeats_the_key_that_the_server_repeats(client: ScaleClient, server: ScaleServer) -> None:
     with pytest.raises(NotFound) as caught:
         client.fetch_task("live_key")
-    assert "live_key" not in caught.value.words
+    assert "live_key" not in caught.value.message
 
 
 def test_live_and_test_are_two_worlds(server: ScaleServer, client: ScaleClient, batch: str) -> None:

@@ -15,7 +15,7 @@ from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.scale.client import ScaleClient
 from labelwright.platforms.scale.listing import TaskListing
 from labelwright.platforms.scale.pace import Pace, pace_for
-from labelwright.platforms.scale.time_ranges import Window, cut_up
+from labelwright.platforms.scale.time_ranges import Window, split_time_range
 
 from .server import ScaleServer
 
@@ -154,13 +154,13 @@ def test_windows_hold_at_most_what_is_wanted_and_leave_nothing_out() -> None:
         return sum(window.start <= moment < window.end for moment in moments)
 
     with ThreadPoolExecutor(2) as pool:
-        windows = cut_up(Window(0, 1000), len(moments), 5, count, pool)
+        windows = split_time_range(Window(0, 1000), len(moments), 5, count, pool)
         assert windows is not None
         assert sum(map(count, windows)) == len(moments)
         assert all(count(one) <= 5 or one.end - one.start == 1 for one in windows)
         assert all(a.end <= b.start for a, b in itertools.pairwise(windows))
-        assert cut_up(Window(0, 1000), 1000, 5, lambda window: 1000, pool) is None
-        assert cut_up(Window(0, 1000), 1000, 5, lambda window: 0, pool) is None
+        assert split_time_range(Window(0, 1000), 1000, 5, lambda window: 1000, pool) is None
+        assert split_time_range(Window(0, 1000), 1000, 5, lambda window: 0, pool) is None
 
 
 # The pace

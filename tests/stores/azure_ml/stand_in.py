@@ -92,9 +92,9 @@ class AzureMl:
             self.tokens[token] = resource
             return token
 
-    def violated(self, words: str) -> Refused:
-        self.violations.append(words)
-        return Refused(400, f"the stand-in does not know this: {words}", "Violation")
+    def violated(self, message: str) -> Refused:
+        self.violations.append(message)
+        return Refused(400, f"the stand-in does not know this: {message}", "Violation")
 
     # --- every call comes through here
 
@@ -113,10 +113,10 @@ class AzureMl:
                     raise Refused(fault.status, "injected", "Fault", fault.headers)
             if path != "/discovery" and headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
                 raise self.violated(f"{method} {path} with a token that was not issued")
-            for pattern, verb in self._routes:
+            for pattern, operation in self._routes:
                 found = re.fullmatch(pattern, path)
-                if found and verb.startswith(method.lower()):
-                    answer = getattr(self, verb)(query, body, *map(unquote, found.groups()))
+                if found and operation.startswith(method.lower()):
+                    answer = getattr(self, operation)(query, body, *map(unquote, found.groups()))
                     if fault is not None:
                         raise Refused(fault.status, "injected after the effect", "Fault", fault.headers)
                     return answer

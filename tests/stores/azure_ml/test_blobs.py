@@ -13,7 +13,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings, generate_container_sas
 
 from labelwright.domain import Image, Size
-from labelwright.ingest import StockItem
+from labelwright.ingest import InventoryItem
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
 from labelwright.stores.azure_ml.blobs import Blobs, account_of, md5_of, open_blobs
@@ -179,8 +179,8 @@ def an_image(name: str, data: bytes) -> Image:
     return Image(name, Size(1, 1), len(data), sha256, md5, "JPEG")
 
 
-def items(*names: str) -> list[StockItem]:
-    return [StockItem(an_image(name, name.encode() * 100), name) for name in names]
+def items(*names: str) -> list[InventoryItem]:
+    return [InventoryItem(an_image(name, name.encode() * 100), name) for name in names]
 
 
 def from_memory(location: str) -> io.BytesIO:
@@ -267,7 +267,7 @@ def test_images_of_another_container_are_copied_by_azure_while_they_are_as_they_
 # --- compared and repaired
 
 
-def filled(azurite: Azurite, *names: str) -> tuple[AzureMlStore, str, list[StockItem]]:
+def filled(azurite: Azurite, *names: str) -> tuple[AzureMlStore, str, list[InventoryItem]]:
     store, some = store_of(azurite), items(*names)
     folder = store.image_folder("river", "5" * 64)
     store.keep_images(folder, some, ImageSource(from_memory))
@@ -275,7 +275,7 @@ def filled(azurite: Azurite, *names: str) -> tuple[AzureMlStore, str, list[Stock
     return store, folder, some
 
 
-def compared(store: AzureMlStore, folder: str, some: list[StockItem], **how: bool) -> list[str]:
+def compared(store: AzureMlStore, folder: str, some: list[InventoryItem], **how: bool) -> list[str]:
     return [f"{one.name} {one.reason}" for one in store.compare_images(folder, [one.image for one in some], **how)]
 
 
@@ -289,7 +289,7 @@ def test_images_that_are_gone_or_replaced_are_found_by_one_listing_and_sent_agai
     monkeypatch.setattr(Blobs, "look", lambda self, path: looks.append(path) or look(self, path))
     found = compared(store, folder, some)
     assert looks == [], "no request an image"
-    assert [words.partition(" ")[0] for words in found] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert [message.partition(" ")[0] for message in found] == ["a.jpg", "b.jpg", "c.jpg"]
     assert "is not in the store" in found[0]
     assert "another file of the same size" in found[1]
     assert "holds 5 bytes under this name, the manifest says 500" in found[2]

@@ -70,15 +70,15 @@ def test_an_account_by_its_address_for_a_signature_or_for_this_machines_identity
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("told", "message"),
     [
         ({}, "needs its storage account"),
         ({"connection_string": "AccountName=a"}, "neither AccountName and AccountKey nor a SAS"),
         ({"account_url": "https://a", "connection_string": f"AccountName=a;AccountKey={KEY}"}, "either"),
     ],
 )
-def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(told, words):
-    with pytest.raises(SettingsError, match=words):
+def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(told, message):
+    with pytest.raises(SettingsError, match=message):
         account_of(WorkspaceSettings.model_validate(told))
 
 
@@ -108,7 +108,7 @@ def calls(tmp_path: Path, script: str, deadline: float = 20) -> Calls:
 
 
 def failing(status: int | None, wait: str | None = None) -> str:
-    told = {"failure": {"status": status, "words": "said so", "retry_after": wait}}
+    told = {"failure": {"status": status, "message": "said so", "retry_after": wait}}
     return f"import json, sys; sys.stdin.read(); print(json.dumps({told!r}))"
 
 
@@ -129,7 +129,7 @@ def test_every_status_is_one_of_our_errors(tmp_path, status, kind):
     with pytest.raises(kind) as caught:
         calls(tmp_path, failing(status)).ask("look", [])
     assert type(caught.value) is kind
-    assert caught.value.words == "said so"
+    assert caught.value.message == "said so"
 
 
 def test_a_long_retry_after_is_left_to_the_caller(tmp_path, monkeypatch):
@@ -159,7 +159,7 @@ def test_a_program_that_is_stopped_in_the_middle_of_refusals_tells_the_last_stat
 
 @pytest.mark.parametrize("status", [400, 409, 422])
 def test_what_the_sdk_refuses_itself_is_a_refusal_with_the_status_if_there_was_an_answer(tmp_path, status):
-    told = json.dumps({"failure": {"status": status, "refused": True, "words": "said so"}})
+    told = json.dumps({"failure": {"status": status, "refused": True, "message": "said so"}})
     with pytest.raises(PlatformRefused, match=f"answered {status}"):
         calls(tmp_path, f"import sys; sys.stdin.read(); print({told!r})").ask("look", [])
 
@@ -192,10 +192,10 @@ def test_secrets_go_to_the_program_on_its_standard_input_alone(tmp_path):
 @pytest.mark.parametrize("broken", [False, True], ids=["told", "broken"])
 def test_no_secret_comes_back_in_what_a_program_says(tmp_path, broken):
     """SDKs quote addresses, and libraries below them what they were given."""
-    words = f"no answer from https://a.blob.example/c?sp=r&sig=CANARY%2F1 with {KEY}"
-    told = {"failure": {"status": None, "words": words}}
-    script = f"raise ValueError({words!r})" if broken else f"import json; print(json.dumps({told!r}))"
+    message = f"no answer from https://a.blob.example/c?sp=r&sig=CANARY%2F1 with {KEY}"
+    told = {"failure": {"status": None, "message": message}}
+    script = f"raise ValueError({message!r})" if broken else f"import json; print(json.dumps({told!r}))"
     with pytest.raises((PlatformRefused, PlatformUnavailable)) as caught:
         calls(tmp_path, script).ask("look", [{"account_key": KEY, "sas": None}])
     assert "no answer from https://a.blob.example/c" in str(caught.value)
-    assert not [secret for secret in (KEY, "CANARY") if secret in str(caught.value) + repr(caught.value.words)]
+    assert not [secret for secret in (KEY, "CANARY") if secret in str(caught.value) + repr(caught.value.message)]

@@ -186,7 +186,7 @@ def test_a_wait_longer_than_the_deadline_is_told_at_once_and_nothing_is_repeated
     azure.ml.faults = [Fault(method, path, status, headers={"Retry-After": "3600"}, times=9)]
     with pytest.raises(PlatformUnavailable, match=r"The server asks to wait 3600 seconds \(until ") as caught:
         register(store_of(azure, engine), files_in(tmp_path / "files"))
-    assert (caught.value.status, caught.value.retry_after, caught.value.words) == (status, 3600.0, "injected")
+    assert (caught.value.status, caught.value.retry_after, caught.value.message) == (status, 3600.0, "injected")
     assert azure.ml.faults[0].times == 8, "asked once: neither the SDK nor we ask again"
 
 
@@ -206,8 +206,8 @@ def test_a_refusal_is_told_with_the_servers_status_and_words(azure, tmp_path, en
         register(store_of(azure, engine), files_in(tmp_path / "files"))
     assert caught.value.status == status
     # SDK v1 has words of its own for a dataset that exists.
-    words = "already a dataset registered" if (engine, method, status) == ("sdk_v1", "POST", 409) else "injected"
-    assert words in caught.value.words or "injected" in caught.value.words
+    message = "already a dataset registered" if (engine, method, status) == ("sdk_v1", "POST", 409) else "injected"
+    assert message in caught.value.message or "injected" in caught.value.message
     assert f"answered {status}" in str(caught.value)
 
 
@@ -227,7 +227,7 @@ def test_another_path_under_the_same_version_is_a_refusal_of_the_server(azure, t
     with pytest.raises(PlatformRefused) as caught:
         register(store, files)
     assert caught.value.status == 409
-    assert "exists and points to" in caught.value.words
+    assert "exists and points to" in caught.value.message
 
 
 def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure, tmp_path):
@@ -253,7 +253,7 @@ def test_what_was_changed_behind_our_back_is_told(azure, tmp_path, engine):
     azure.container.upload_blob(csv, b"something else", overwrite=True)
     assert store.verify(found) == ["river_labels.csv has other bytes than when it was registered"]
     wrong = store.verify(replace(found, location=found.location.replace("river", "lake")))
-    assert any("and not to" in words for words in wrong)
+    assert any("and not to" in message for message in wrong)
     absent = store.verify(replace(found, version="77"))
     assert absent == [f"the workspace has no version 77 of {found.name}"]
 

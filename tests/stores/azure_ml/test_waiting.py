@@ -78,13 +78,13 @@ def ask(server: ThreadingHTTPServer, path: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_an_answer_that_asks_to_wait_ends_the_call_at_once(server, status):
-    assert ask(server, f"{status}/3600") == {"status": status, "words": "slow down", "retry_after": "3600"}
+    assert ask(server, f"{status}/3600") == {"status": status, "message": "slow down", "retry_after": "3600"}
     assert server.asked == 1
 
 
 @pytest.mark.parametrize("name", ["x-ms-retry-after-ms", "retry-after-ms"])
 def test_a_wait_in_milliseconds_is_one_too(server, name):
-    assert ask(server, f"429/{name}=3600000") == {"status": 429, "words": "slow down", "retry_after": "3600"}
+    assert ask(server, f"429/{name}=3600000") == {"status": 429, "message": "slow down", "retry_after": "3600"}
     assert server.asked == 1
 
 

@@ -59,7 +59,7 @@ def test_a_refusal_is_left_to_a_person(ledger, failure):
 
 
 @pytest.mark.parametrize(
-    "failure", [PlatformUnavailable("azure", "send", words="the night"), CampaignBusy("fox"), KeyboardInterrupt()]
+    "failure", [PlatformUnavailable("azure", "send", message="the night"), CampaignBusy("fox"), KeyboardInterrupt()]
 )
 def test_what_may_pass_by_itself_is_tried_again(ledger, failure):
     with pytest.raises(type(failure)), settling(BLOB, ETAG, "river"):
@@ -70,6 +70,6 @@ def test_what_may_pass_by_itself_is_tried_again(ledger, failure):
 def test_a_campaign_that_the_ledger_knows_is_taken_up_as_one(ledger):
     ledger.campaigns.add("river", {})
     with pytest.raises(PlatformUnavailable), settling(BLOB, ETAG, "river"):
-        raise PlatformUnavailable("shelf", "send images", words="the night")
+        raise PlatformUnavailable("shelf", "send images", message="the night")
     assert tries(minutes=11) == []
     assert ledger.inbox.launched_from(BLOB, ETAG) == "river"

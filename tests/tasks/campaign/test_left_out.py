@@ -16,7 +16,7 @@ from labelwright.platforms.protocol import CampaignOrder, LabelsPage, RemoteStat
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaign import labels
-from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.sweep import overview as sweeping
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
@@ -72,7 +72,7 @@ def test_reading_labels_keeps_counts_in_the_ledger_and_the_details_in_the_folder
     for _ in range(2):
         read()
         assert ledger.left_out.find("river").to_dict() == COUNTS
-    details = Workbench("river").folder / "left-out.csv"
+    details = CampaignContext("river").folder / "left-out.csv"
     rows = list(csv.DictReader(details.open(newline="", encoding="utf-8")))
     assert [(row["image"], row["what"], row["reason"]) for row in rows] == [
         ("1.jpg", "shape left out", "polyline"),
@@ -93,7 +93,7 @@ def test_every_reading_of_all_labels_counts(ledger, monkeypatch):
 
 def test_status_tells_the_counts_to_people_and_to_scripts(ledger, capsys):
     read()
-    details = Workbench("river").folder / "left-out.csv"
+    details = CampaignContext("river").folder / "left-out.csv"
     printing_campaigns.show_campaign(ledger, "river", as_json=False)
     shown = capsys.readouterr().out
     assert "3 shapes left out: 2 polyline, 1 crosses itself" in shown
@@ -149,4 +149,4 @@ def test_a_dataset_is_shown_with_what_its_receipt_counts(capsys):
 
 
 def test_the_folder_of_the_details_is_the_campaigns(ledger):
-    assert Workbench("river").folder == settings().campaign_folder("river")
+    assert CampaignContext("river").folder == settings().campaign_folder("river")

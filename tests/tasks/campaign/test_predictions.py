@@ -127,13 +127,13 @@ def test_a_campaign_gets_what_can_be_put_and_the_rest_is_counted_by_reason(write
         ledger.manifests.add("river", mark, [ManifestEntry(image, name, remote_id=f"id-{name}")])
     ledger.manifests.complete("river", mark)
     platform = Taking()
-    bench = SimpleNamespace(
+    context = SimpleNamespace(
         ledger=ledger,
         remote_id="c1",
         spec=SimpleNamespace(schema_of_labels=lambda: ANY),
-        platform_that=lambda protocol: platform,
+        require_capability=lambda protocol: platform,
     )
-    monkeypatch.setattr(predictions, "Workbench", lambda title: bench)
+    monkeypatch.setattr(predictions, "CampaignContext", lambda title: context)
     whale = {"category_id": 8, "bbox": [1, 2, 3, 4]}
     path = write({"segmentation": TWO_RINGS}, {"bbox": [1, 2, 3, 4]}, whale, whale)
     with caplog.at_level("WARNING"):
@@ -176,12 +176,12 @@ LEFT_OUT = {
 }
 
 
-@pytest.mark.parametrize("words", LEFT_OUT)
-def test_what_cannot_be_put_is_listed_with_its_reason_and_the_rest_is_put(write, words):
-    found = read_predictions(write(LEFT_OUT[words], {"bbox": [1, 2, 3, 4]}), ANY, SIZES)
+@pytest.mark.parametrize("message", LEFT_OUT)
+def test_what_cannot_be_put_is_listed_with_its_reason_and_the_rest_is_put(write, message):
+    found = read_predictions(write(LEFT_OUT[message], {"bbox": [1, 2, 3, 4]}), ANY, SIZES)
     ((name, reason),) = found.left_out
     assert name.startswith("annotation ")
-    assert words in reason
+    assert message in reason
     assert [one.shape for one in found.by_image["a.jpg"]] == [Box(1, 2, 4, 6)]
 
 

@@ -22,7 +22,7 @@ class Platform:
         self.calls.append([image.name for image in images])
         if images[0].name in self.failing:
             self.failing.discard(images[0].name)
-            raise PlatformUnavailable("platform", "put predictions", words="cut")
+            raise PlatformUnavailable("platform", "put predictions", message="cut")
 
 
 def test_a_call_that_fails_is_repeated_after_the_others_and_those_are_not(tmp_path, monkeypatch):
@@ -36,13 +36,13 @@ def test_a_call_that_fails_is_repeated_after_the_others_and_those_are_not(tmp_pa
     images = [Image(name, Size(60, 40), 1, "0" * 64, "0" * 32, "JPEG") for name in names]
     entries = [ManifestEntry(image, image.name, remote_id=image.name) for image in images]
     platform = Platform({"0200.jpg", "0600.jpg"})
-    bench = SimpleNamespace(
-        platform_that=lambda _: platform,
+    context = SimpleNamespace(
+        require_capability=lambda _: platform,
         ledger=SimpleNamespace(manifests=SimpleNamespace(entries=lambda _: iter(entries))),
         remote_id="c",
         spec=SimpleNamespace(schema_of_labels=lambda: LabelSchema((Label("boat"),))),
     )
-    monkeypatch.setattr(predictions, "Workbench", lambda _: bench)
+    monkeypatch.setattr(predictions, "CampaignContext", lambda _: context)
     assert predictions.put_predictions.fn("river", str(tmp_path / "coco.json")) == 1000
     assert [call[0] for call in platform.calls] == [
         *("0000.jpg", "0200.jpg", "0400.jpg", "0600.jpg", "0800.jpg"),

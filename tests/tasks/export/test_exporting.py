@@ -24,7 +24,7 @@ from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.stores.azure_ml import sdk_process as azure_ml_calls
 from labelwright.tasks.campaign.excluded_images import report_excluded
 from labelwright.tasks.campaign.labels import spool_of
-from labelwright.tasks.context import Workbench, the_ledger
+from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.export import images as kept_images
 from labelwright.tasks.export.files import files_to_write, write_file
 from labelwright.tasks.export.registration import register_dataset, repair_dataset, verify_dataset
@@ -64,7 +64,7 @@ def make_campaign(home: Path, **export: Any) -> None:
     ledger.campaigns.add("river", validate_spec(document, "test").model_dump(mode="json"))
     ledger.campaigns.record_remote_campaign("river", "c1")
     mark = ledger.manifests.begin("river")
-    for found in Workbench("river").source.find():
+    for found in CampaignContext("river").source.find():
         data = Path(found.location).read_bytes()
         sha256, md5 = hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()
         image = Image(found.name, Size(40, 30), len(data), sha256, md5, "JPEG")
@@ -77,11 +77,11 @@ def make_campaign(home: Path, **export: Any) -> None:
 def export(width: float, *gone: str) -> dict[str, str]:
     """What the flow `export-campaign` does, task by task; `width` tells one set of labels from another, `gone` are
     images that were deleted on the platform."""
-    bench = Workbench("river")
+    context = CampaignContext("river")
     box = (Annotation("boat", Box(1, 1, 1 + width, 9)),)
     labeled = [LabeledImage(name, Size(40, 30), box) for name in NAMES if name not in gone]
-    spool_of(bench).put_page(1, labeled, excluded=[ExcludedImage(name, ImageState.GONE, "deleted") for name in gone])
-    if bench.spec.export.store == "azure_ml":
+    spool_of(context).put_page(1, labeled, excluded=[ExcludedImage(name, ImageState.GONE, "deleted") for name in gone])
+    if context.spec.export.store == "azure_ml":
         folder = kept_images.choose_image_folder.fn("river")
         if folder is not None:
             for first in range(1, 8, 3):
@@ -161,8 +161,8 @@ def test_a_store_that_cannot_be_asked_does_not_hide_what_is_wrong_in_others(home
     the_ledger().campaigns.record_dataset("river", "river_away", "1", away, "0" * 64)
     found = verified()
     assert found["river_labels 1"]["wrong"] == ["river_labels.csv is gone"]
-    (words,) = found["river_away 1"]["wrong"]
-    assert words.startswith("could not be compared: no Azure ML workspace ")
+    (message,) = found["river_away 1"]["wrong"]
+    assert message.startswith("could not be compared: no Azure ML workspace ")
     with pytest.raises(SettingsError, match="no Azure ML workspace"):
         verify_registered("river_away", None)
 
@@ -175,15 +175,15 @@ POINTER_DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("words", POINTER_DAMAGE)
-def test_a_link_or_record_of_the_newest_version_that_leads_nowhere_is_found_and_put_right(home, words):
+@pytest.mark.parametrize("message", POINTER_DAMAGE)
+def test_a_link_or_record_of_the_newest_version_that_leads_nowhere_is_found_and_put_right(home, message):
     make_campaign(home)
     export(10)
     export(20)
-    POINTER_DAMAGE[words](home / "datasets" / "river_labels")
+    POINTER_DAMAGE[message](home / "datasets" / "river_labels")
     found = verified()["river_labels 2"]
     assert len(found["wrong"]) == 1
-    assert words in found["wrong"][0]
+    assert message in found["wrong"][0]
     assert "labelwright export 'river'" in found["repair"]
     export(20)
     assert not any(one["wrong"] for one in verified().values())
@@ -226,7 +226,7 @@ def test_images_in_the_folder_that_are_gone_or_changed_are_told(home):
     ]
     (home / "photos" / "a.jpg").unlink()
     (home / "photos" / "b.jpg").write_bytes(b"B.JPG" * 100)
-    assert ["a.jpg is gone" in words for words in verified()["river_images 1"]["wrong"]] == [True]
+    assert ["a.jpg is gone" in message for message in verified()["river_images 1"]["wrong"]] == [True]
     deep = verified(deep=True)["river_images 1"]
     assert len(deep["wrong"]) == 2
     assert deep["unchecked"] == []
@@ -238,7 +238,9 @@ def test_an_image_that_is_in_no_dataset_need_not_lie_in_the_folder_any_more(home
     export(10, "c.jpg")
     (home / "photos" / "c.jpg").unlink()
     for deep in (False, True):
-        wrong = {name: [words.partition(" ")[0] for words in one["wrong"]] for name, one in verified(deep=deep).items()}
+        wrong = {
+            name: [message.partition(" ")[0] for message in one["wrong"]] for name, one in verified(deep=deep).items()
+        }
         assert wrong == {
             "river_images 1": ["c.jpg"],
             "river_images 2": [],
@@ -254,8 +256,8 @@ def test_a_folder_of_datasets_that_was_moved_is_taken_up_where_it_is(home):
     ledger = the_ledger()
     spec = ledger.campaigns.get("river").spec
     ledger.campaigns.record_spec("river", spec | {"export": spec["export"] | {"folder": str(home / "moved")}})
-    (words,) = verified()["river_labels 1"]["wrong"]
-    assert words.endswith(f"it is at {home}/moved/river_labels/v1 now")
+    (message,) = verified()["river_labels 1"]["wrong"]
+    assert message.endswith(f"it is at {home}/moved/river_labels/v1 now")
     assert export(10)["river_labels"] == "1"
     assert not any(one["wrong"] for one in verified().values())
 
@@ -270,7 +272,7 @@ class Workspace:
         self.versions: dict[tuple[str, str], dict[str, Any]] = {}
 
     def ask(self, _verb: str, questions: list[dict[str, Any]]) -> list[Any]:
-        return [getattr(self, one["verb"])(one) for one in questions]
+        return [getattr(self, one["operation"])(one) for one in questions]
 
     def datastore(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"created": False}
@@ -324,7 +326,7 @@ def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_repaired(ho
     container.upload_blob(names[6], b"another picture", overwrite=True)
     found = verified()
     for name, one in found.items():
-        assert [words.partition(" ")[0] for words in one["wrong"]] == ["a.jpg", "g.jpg"], name
+        assert [message.partition(" ")[0] for message in one["wrong"]] == ["a.jpg", "g.jpg"], name
         assert "labelwright export 'river' sends the images again" in one["repair"]
 
     brought: list[int] = []
@@ -380,7 +382,7 @@ def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, contain
     assert export(10, "c.jpg") == second
     assert brought == []
     # On a machine that never read the labels the receipts alone say which images a version holds.
-    spool_of(Workbench("river")).keep_only([])
+    spool_of(CampaignContext("river")).keep_only([])
     assert not any(one["wrong"] for one in verified().values())
 
 
@@ -388,7 +390,7 @@ def test_the_lineage_of_a_deleted_image_names_no_dataset_that_lacks_it(home, cap
     make_campaign(home, formats=["csv"])
     export(10)
     export(10, "c.jpg")
-    report_excluded(Workbench("river"), {"c.jpg": ExcludedImage("c.jpg", ImageState.GONE, "deleted")})
+    report_excluded(CampaignContext("river"), {"c.jpg": ExcludedImage("c.jpg", ImageState.GONE, "deleted")})
     digests = {name: hashlib.sha256(name.encode() * 100).hexdigest() for name in NAMES}
     (gone,) = lineage(the_ledger(), settings(), digests["c.jpg"])["found"]
     assert (gone["excluded"], gone["labels"]) == ("gone from the platform: deleted", None)
@@ -415,9 +417,9 @@ def test_a_repair_that_was_killed_goes_on_and_an_image_without_a_source_is_named
     (home / "photos" / "a.jpg").write_bytes(b"changed")
     with pytest.raises(PlatformRefused, match=r"a\.jpg: cannot be repaired: the file has changed"):
         export(10)
-    assert [words.partition(" ")[0] for words in verified()["river_images " + newest()["river_images"]]["wrong"]] == [
-        "a.jpg"
-    ]
+    assert [
+        message.partition(" ")[0] for message in verified()["river_images " + newest()["river_images"]]["wrong"]
+    ] == ["a.jpg"]
 
 
 @pytest.mark.azurite
@@ -427,7 +429,7 @@ def test_files_among_the_images_that_are_none_stop_the_export_and_are_left_alone
     container.upload_blob(f"{folder}/surplus.txt", b"x")
     with pytest.raises(PlatformRefused, match=r"1 files that are no images of the campaign: surplus\.txt"):
         export(10)
-    assert any("surplus.txt is in the store" in words for one in verified().values() for words in one["wrong"])
+    assert any("surplus.txt is in the store" in message for one in verified().values() for message in one["wrong"])
 
 
 @pytest.mark.azurite

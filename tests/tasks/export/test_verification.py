@@ -50,7 +50,7 @@ class Serving:
 
 
 @pytest.fixture
-def bench(tmp_path: Path):
+def context(tmp_path: Path):
     """A campaign of three images in a folder."""
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     photos = tmp_path / "photos"
@@ -80,22 +80,22 @@ def bench(tmp_path: Path):
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_folder_that_is_as_it_was_says_what_was_not_compared(bench, deep):
-    found = images_elsewhere(bench, deep=deep)
+def test_a_folder_that_is_as_it_was_says_what_was_not_compared(context, deep):
+    found = images_elsewhere(context, deep=deep)
     assert (found.wrong, found.repair) == ([], "")
-    assert any("--deep reads them" in words for words in found.unchecked) is not deep
+    assert any("--deep reads them" in message for message in found.unchecked) is not deep
 
 
-def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_place(bench):
-    (bench.photos / "a.jpg").unlink()
-    (bench.photos / "b.jpg").write_bytes(b"shorter")
-    (bench.photos / "c.jpg").write_bytes(b"C.JPG" * 10)
-    found = images_elsewhere(bench, deep=False)
-    place = bench.photos.resolve()
+def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_place(context):
+    (context.photos / "a.jpg").unlink()
+    (context.photos / "b.jpg").write_bytes(b"shorter")
+    (context.photos / "c.jpg").write_bytes(b"C.JPG" * 10)
+    found = images_elsewhere(context, deep=False)
+    place = context.photos.resolve()
     assert found.wrong == [f"a.jpg is gone: {place}/a.jpg", f"b.jpg has 7 bytes and had 50: {place}/b.jpg"]
     assert "1 of them were written to" in found.unchecked[0]
     assert "put the same files back" in found.repair
-    deep = images_elsewhere(bench, deep=True)
+    deep = images_elsewhere(context, deep=True)
     assert deep.wrong == [
         "a.jpg cannot be read: No such file or directory",
         "b.jpg has other bytes than when it was checked",
@@ -104,15 +104,15 @@ def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_pla
     assert deep.unchecked == []
 
 
-def test_a_folder_that_is_on_another_machine_is_not_compared_and_said_so(bench):
-    bench.photos.rename(bench.photos.with_name("moved"))
-    found = images_elsewhere(bench, deep=False)
+def test_a_folder_that_is_on_another_machine_is_not_compared_and_said_so(context):
+    context.photos.rename(context.photos.with_name("moved"))
+    found = images_elsewhere(context, deep=False)
     assert found.wrong == []
     assert "There is no folder" in found.unchecked[0]
 
 
-def test_images_at_addresses_are_read_only_when_asked_to(bench):
-    bench.spec.images = ImagesFrom(urls=["https://example.com/a.jpg"])
+def test_images_at_addresses_are_read_only_when_asked_to(context):
+    context.spec.images = ImagesFrom(urls=["https://example.com/a.jpg"])
     read: list[str] = []
 
     def open_(location: str) -> io.BytesIO:
@@ -121,29 +121,29 @@ def test_images_at_addresses_are_read_only_when_asked_to(bench):
             raise CannotRead("answered 404")
         return io.BytesIO(Path(location).read_bytes())
 
-    bench.source = SimpleNamespace(open=open_)
-    found = images_elsewhere(bench, deep=False)
+    context.source = SimpleNamespace(open=open_)
+    found = images_elsewhere(context, deep=False)
     assert (found.wrong, read) == ([], [])
     assert "addresses of their own; --deep reads them" in found.unchecked[0]
-    assert images_elsewhere(bench, deep=True).wrong == ["b.jpg cannot be read: answered 404"]
+    assert images_elsewhere(context, deep=True).wrong == ["b.jpg cannot be read: answered 404"]
     assert len(read) == 3
 
 
-def test_images_on_the_platform_are_listed_once_and_read_only_when_asked_to(bench):
-    bench.platform = Serving()
-    assert images_elsewhere(bench, deep=False).wrong == []
-    del bench.platform.there["id-a.jpg"]
-    bench.platform.there["id-b.jpg"] = b"shorter"
-    bench.platform.there["id-c.jpg"] = b"C.JPG" * 10
-    found = images_elsewhere(bench, deep=False)
+def test_images_on_the_platform_are_listed_once_and_read_only_when_asked_to(context):
+    context.platform = Serving()
+    assert images_elsewhere(context, deep=False).wrong == []
+    del context.platform.there["id-a.jpg"]
+    context.platform.there["id-b.jpg"] = b"shorter"
+    context.platform.there["id-c.jpg"] = b"C.JPG" * 10
+    found = images_elsewhere(context, deep=False)
     assert found.wrong == ["a.jpg is no longer on the platform", "b.jpg has 7 bytes on the platform and had 50"]
-    assert bench.platform.listings == 2
-    assert "c.jpg has other bytes than when it was checked" in images_elsewhere(bench, deep=True).wrong
+    assert context.platform.listings == 2
+    assert "c.jpg has other bytes than when it was checked" in images_elsewhere(context, deep=True).wrong
 
 
-def test_a_platform_that_cannot_be_asked_leaves_the_images_uncompared(bench):
-    bench.platform = Serving()
-    bench.platform.fault = PlatformUnavailable("campaign_api", "list the images", status=503)
-    found = images_elsewhere(bench, deep=False)
+def test_a_platform_that_cannot_be_asked_leaves_the_images_uncompared(context):
+    context.platform = Serving()
+    context.platform.fault = PlatformUnavailable("campaign_api", "list the images", status=503)
+    found = images_elsewhere(context, deep=False)
     assert found.wrong == []
     assert "answered 503" in found.unchecked[0]

@@ -104,7 +104,7 @@ def test_a_connection_that_drips_costs_a_sweep_a_bounded_time_and_the_others_not
         forget_settings()
         add_campaigns("slow", 12)
         add_campaigns("quick", 2)
-        states, troubles, _ = looking.look_at_all()
+        states, troubles, _ = looking.refresh_all()
     assert states == {}
     late = [title for title, why in troubles.items() if "the time for this work is over" in why]
     assert set(troubles) == {f"slow {n}" for n in range(12)} | {"quick 0", "quick 1"}
@@ -119,7 +119,7 @@ def test_a_sweep_that_is_out_of_time_says_what_it_did_not_look_at(pool, tmp_path
         monkeypatch.setenv("LABELWRIGHT_LOOKS_AT_ONCE", "1")
         forget_settings()
         titles = add_campaigns("slow", 3)
-        _, troubles, _ = looking.look_at_all()
+        _, troubles, _ = looking.refresh_all()
     assert set(troubles) == set(titles)
     assert sum("the 0.4 seconds of this sweep were over" in why for why in troubles.values()) == 2
 
@@ -139,7 +139,7 @@ def test_an_interrupted_sweep_does_not_wait_for_a_server_that_drips(what, pool, 
 
         monkeypatch.setattr(looking, "as_completed", interrupted)
         with pytest.raises(Interrupted):
-            looking.look_at_all()
+            looking.refresh_all()
         waiting = threading.Thread(target=pool.shutdown)
         waiting.start()
         waiting.join(HANGS / 2)

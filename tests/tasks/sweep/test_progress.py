@@ -15,7 +15,7 @@ from labelwright.platforms.protocol import CampaignOrder, PlatformLabels, Remote
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.leases import at_work_on
+from labelwright.tasks.leases import campaign_lock
 from labelwright.tasks.sweep import progress as looking
 from labelwright.tasks.sweep.progress import look_at_some
 from labelwright.tasks.sweep.restarts import due_work
@@ -109,10 +109,10 @@ def test_a_platform_that_asks_to_wait_is_not_asked_again_before_that(ledger, mon
     assert "The server asks to wait 3600 seconds" in seen.troubles["first"]
     assert seen.states == {}
 
-    states, troubles, denied = looking.look_at_all()
+    states, troubles, denied = looking.refresh_all()
     assert (asked, states, denied) == (["c0"], {}, False)
     assert set(troubles) == set(TITLES)
-    assert all("not looked at before" in words for words in troubles.values())
+    assert all("not looked at before" in message for message in troubles.values())
     ledger.waits.forget("connection shelf")
     assert looking.connection_wait("shelf") == "connection shelf"
 
@@ -121,7 +121,7 @@ def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledg
     for title in TITLES:
         ledger.campaigns.move(title, State.COMPLETED)
     refused = PlatformUnavailable("Azure ML", "register", status=429, retry_after=3600)
-    with pytest.raises(PlatformUnavailable), at_work_on("second", "export"):
+    with pytest.raises(PlatformUnavailable), campaign_lock("second", "export"):
         raise refused
     assert ledger.waits.find("campaign second").until == refused.not_before
     assert sorted(due.title for due in due_work()) == ["first", "third"]

@@ -95,11 +95,11 @@ def _bars() -> Progress:
 # Answers
 
 
-def show_done(words: str, as_json: bool) -> None:
+def show_done(message: str, as_json: bool) -> None:
     if as_json:
-        show_json({"done": words})
+        show_json({"done": message})
     else:
-        out.print(escape(words))
+        out.print(escape(message))
 
 
 # Running on this machine
@@ -118,9 +118,9 @@ def show_receiver(address: str) -> None:
     out.print(f"receiver on {address} (Ctrl+C stops it)")
 
 
-def note(words: str) -> None:
+def note(message: str) -> None:
     """A line for whoever watches; not part of what a command answers."""
-    err.print(escape(words))
+    err.print(escape(message))
 
 
 def show_up(addresses: dict[str, str], home: Path, as_json: bool) -> None:

@@ -47,13 +47,13 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
     for name, value in rows.items():
         table.add_row(name, escape(str(value)))
     for what, counts in receipt.get("left_out", {}).items():
-        words = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
-        if words:
-            table.add_row(LEFT_OUT.get(what, what), escape(words))
+        message = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+        if message:
+            table.add_row(LEFT_OUT.get(what, what), escape(message))
     excluded = receipt.get("excluded", {}).get("by_state", {})
     if excluded:
-        words = ", ".join(f"{number:,} {state}" for state, number in excluded.items())
-        table.add_row("images in no dataset", escape(words))
+        message = ", ".join(f"{number:,} {state}" for state, number in excluded.items())
+        table.add_row("images in no dataset", escape(message))
     out.print(table)
     files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for one in receipt.get("files", []):
@@ -73,12 +73,12 @@ def show_verified(found: list[dict[str, Any]], as_json: bool) -> None:
         out.print("No dataset is registered yet.")
     for one in found:
         out.print(f"{escape(one['name'])}, version {one['version']}: {'NOT as' if one['wrong'] else 'as'} registered")
-        for words in one["wrong"][:_MOST_SHOWN]:
-            out.print(f"  {escape(words)}")
+        for message in one["wrong"][:_MOST_SHOWN]:
+            out.print(f"  {escape(message)}")
         if len(one["wrong"]) > _MOST_SHOWN:
             out.print(f"  ... and {len(one['wrong']) - _MOST_SHOWN:,} more: --json lists all")
-        for words in one["unchecked"]:
-            out.print(f"  not compared: {escape(words)}")
+        for message in one["unchecked"]:
+            out.print(f"  not compared: {escape(message)}")
         if one["repair"]:
             out.print(f"  to repair: {escape(one['repair'])}")
 

@@ -129,5 +129,5 @@ class Delivered(Protocol):
         """Images that were skipped, rejected or deleted, by name; those that the manifest does not have too."""
 
 
-Stock: TypeAlias = Iterable[StockedImage]
+ManifestImages: TypeAlias = Iterable[StockedImage]
 """The manifest in its order. It is read more than once: a list or an object with `__iter__`, never a generator."""

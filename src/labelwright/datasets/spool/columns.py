@@ -27,7 +27,7 @@ def _json(values: NDArray[Any]) -> bytes:
     return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def picked(pieces: Sequence[bytes], codes: NDArray[np.intp]) -> list[bytes]:
+def take(pieces: Sequence[bytes], codes: NDArray[np.intp]) -> list[bytes]:
     """The piece of every code."""
     table = np.empty(len(pieces), dtype=object)
     table[:] = pieces
@@ -35,12 +35,12 @@ def picked(pieces: Sequence[bytes], codes: NDArray[np.intp]) -> list[bytes]:
     return found
 
 
-def spread(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[bytes]:
+def repeat_by_count(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[bytes]:
     """Each piece as often as its image has objects."""
     return chain.from_iterable(map(repeat, pieces, counts))
 
 
-def splice(count: int, *columns: bytes | Iterable[bytes]) -> bytes:
+def interleave(count: int, *columns: bytes | Iterable[bytes]) -> bytes:
     """Columns side by side, row after row, as one piece. A column is a piece a row, or one constant for all of them."""
     width = len(columns)
     pieces = [column if isinstance(column, bytes) else b"" for column in columns] * count

@@ -16,7 +16,7 @@ import orjson
 from labelwright.datasets.files import whole_file
 from labelwright.domain import ExcludedImage, LabeledImage, ShapeNotice
 
-from .batch import Batch, Drawing, Stock, StockedImage, Tag
+from .batch import Batch, Drawing, ManifestImages, StockedImage, Tag
 from .page_file import (
     COLUMNS,
     OBJECT,
@@ -101,7 +101,7 @@ class Spool:
         for number in self.pages():
             yield from excluded_images(self._path(number))
 
-    def delivered(self, stock: Stock) -> SpooledLabels:
+    def delivered(self, stock: ManifestImages) -> SpooledLabels:
         """The labels brought together with the manifest, in its order. Reads the names of all pages now."""
         return SpooledLabels([self._path(number) for number in self.pages()], stock)
 
@@ -112,7 +112,7 @@ class Spool:
 class SpooledLabels:
     """Labels of a spool in the order of a manifest. In memory: a name and two numbers an image, and one batch."""
 
-    def __init__(self, pages: list[Path], stock: Stock) -> None:
+    def __init__(self, pages: list[Path], stock: ManifestImages) -> None:
         if iter(stock) is stock:
             raise TypeError("the stock is read more than once: give a list or an object with __iter__, not a generator")
         self._pages = pages

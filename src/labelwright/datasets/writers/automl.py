@@ -25,7 +25,7 @@ import orjson
 
 from labelwright.datasets.masks import polygons_of
 from labelwright.datasets.spool.batch import Batch, Drawing, StockedImage
-from labelwright.datasets.spool.columns import lists, numbers, picked, splice
+from labelwright.datasets.spool.columns import interleave, lists, numbers, take
 from labelwright.domain import Geometry, LabelSchema, Size
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ class Detection:
         corners = numbers(growing_fractions(batch.corners, _sizes(batch)))
         before, last = lists(_openings(batch.images), batch.counts, total, b"]}\n")
         names = ("topX", "topY", "bottomX", "bottomY")
-        columns: list[bytes | list[bytes]] = [before, picked(labels, batch.codes), corners[::4]]
+        columns: list[bytes | list[bytes]] = [before, take(labels, batch.codes), corners[::4]]
         for place, name in enumerate(names[1:], 1):
             columns += [b',"%b":' % name.encode(), corners[place::4]]
-        return splice(total, *columns, b',"isCrowd":0}') + last
+        return interleave(total, *columns, b',"isCrowd":0}') + last
 
     def tail(self) -> Iterator[bytes]:
         return iter(())

@@ -19,7 +19,7 @@ import orjson
 
 from labelwright.datasets.masks import coco_runs
 from labelwright.datasets.spool.batch import Batch, Tag
-from labelwright.datasets.spool.columns import numbers, picked, rows, splice, spread
+from labelwright.datasets.spool.columns import interleave, numbers, repeat_by_count, rows, take
 from labelwright.domain import LabelSchema
 
 _NO_POLYGON = b',"iscrowd":0,"segmentation":[],"bbox":['
@@ -55,7 +55,7 @@ class Coco:
         boxes = batch.corners.copy()
         boxes[:, 2:] -= boxes[:, :2]
         areas = boxes[:, 2] * boxes[:, 3]
-        categories = picked([self._category(name) for name in batch.names], batch.codes)
+        categories = take([self._category(name) for name in batch.names], batch.codes)
         ends: bytes | list[bytes] = b"},\n"
         if batch.drawings:
             ends = [b"},\n"] * total
@@ -72,11 +72,11 @@ class Coco:
                 if drawing.attributes:
                     ends[place] = b',"attributes":%b},\n' % orjson.dumps(drawing.attributes)
         owners = [b',"image_id":%d,"category_id":' % image.position for image in batch.images]
-        text = splice(
+        text = interleave(
             total,
             b'{"id":',
             numbers(np.arange(first, first + total)),
-            spread(owners, batch.counts),
+            repeat_by_count(owners, batch.counts),
             categories,
             rows(boxes),
             b'],"area":',

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import orjson
 
 from labelwright.datasets.spool.batch import Batch, Drawing, Tag
-from labelwright.datasets.spool.columns import picked, rows, splice
+from labelwright.datasets.spool.columns import interleave, rows, take
 from labelwright.domain.spreadsheets import LABEL_COLUMNS
 
 from .spreadsheet_safety import cell, cells
@@ -49,8 +49,8 @@ class LabelsCsv:
             ends = [b",\r\n"] * total
             for number, drawing in batch.drawings.items():
                 ends[number] = _polygon(drawing)
-        labels = picked([self._cell(name) for name in batch.names], batch.codes)
-        text = splice(total, before, labels, batch.confidence_texts, b",", rows(batch.corners), ends)
+        labels = take([self._cell(name) for name in batch.names], batch.codes)
+        text = interleave(total, before, labels, batch.confidence_texts, b",", rows(batch.corners), ends)
         return text + pending
 
     def tail(self) -> Iterator[bytes]:

@@ -100,8 +100,8 @@ def _too_many_pixels(name: str, has: str, limits: Limits) -> Reject:
 
 
 def _damage(error: Exception) -> str:
-    words = str(error).lower()
-    if "truncated" in words or "not enough image data" in words or "unexpected end" in words:
+    message = str(error).lower()
+    if "truncated" in message or "not enough image data" in message or "unexpected end" in message:
         return "the file is cut off: its last part is missing. Copy it again from where it came from"
     return f"the file is damaged: it begins like an image but cannot be shown ({type(error).__name__}: {error})"
 

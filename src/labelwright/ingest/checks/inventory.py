@@ -21,7 +21,7 @@ _LOOK_AHEAD = 8  # files a thread, so that one large image does not stop the oth
 
 
 @dataclass(frozen=True, slots=True)
-class StockItem:
+class InventoryItem:
     """An image that may be uploaded, and where its source opens it again."""
 
     image: Image
@@ -45,7 +45,7 @@ class Elsewhere(Protocol):
         ...
 
 
-def take_stock(
+def build_inventory(
     source: Source,
     limits: Limits = STANDARD,
     *,
@@ -53,7 +53,7 @@ def take_stock(
     known: Callable[[Found], Image | None] | None = None,
     give_up: bool = False,
     elsewhere: Elsewhere | None = None,
-) -> Iterator[StockItem | Reject]:
+) -> Iterator[InventoryItem | Reject]:
     """Images and rejects in the source's order, whatever the number of threads (else: two more than processors).
 
     `known` may answer with what was found out about the file earlier; it is then not opened. It is called in the
@@ -78,7 +78,7 @@ def take_stock(
         for found, result in checked:
             if isinstance(result, PlatformUnavailable):
                 if give_up:
-                    yield Reject(found.name, f"could not be fetched ({result.words}): the server may answer later")
+                    yield Reject(found.name, f"could not be fetched ({result.message}): the server may answer later")
                 else:
                     missed_count += 1
                     missed[:] = missed or [result]
@@ -90,15 +90,15 @@ def take_stock(
         first = missed[0]
         raise PlatformUnavailable(
             first.platform,
-            first.verb,
+            first.operation,
             status=first.status,
-            words=f"{missed_count} files could not be fetched, the first: {first.words}",
+            message=f"{missed_count} files could not be fetched, the first: {first.message}",
             advice="Run it again later: what was found out is not asked again.",
             retry_after=first.retry_after,
         )
 
 
-def _accepted(image: Image, found: Found, seen: Seen) -> StockItem | Reject:
+def _accepted(image: Image, found: Found, seen: Seen) -> InventoryItem | Reject:
     same_name = seen.first("name", image.name)
     if same_name is not None:
         why = f"two files have this name: '{same_name}' is taken, '{found.location}' is left out. Rename one of them."
@@ -108,7 +108,7 @@ def _accepted(image: Image, found: Found, seen: Seen) -> StockItem | Reject:
         return Reject(image.name, f"is exactly the same file as '{same_content}', which is taken")
     seen.remember("name", image.name, found.location)
     seen.remember("sha256", image.sha256, image.name)
-    return StockItem(image, found.location)
+    return InventoryItem(image, found.location)
 
 
 def _checked(

@@ -10,7 +10,7 @@ from pathlib import Path
 from labelwright.domain import Reject
 from labelwright.domain.spreadsheets import defuse
 
-from .inventory import StockItem
+from .inventory import InventoryItem
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
@@ -18,7 +18,7 @@ def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
     return _write(path, ("name", "reason"), ((reject.name, reject.reason) for reject in rejects))
 
 
-def write_manifest(path: Path, items: Iterable[StockItem]) -> int:
+def write_manifest(path: Path, items: Iterable[InventoryItem]) -> int:
     """A CSV file with one line for each image; answers the number of images."""
     header = ("name", "location", "bytes", "width", "height", "format", "sha256", "md5")
     rows = (

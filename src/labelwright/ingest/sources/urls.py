@@ -142,7 +142,7 @@ class UrlFetcher:
         if failure is not None:
             raise failure
         # Raised out here, so that the other error, which may know the full URL, is not carried along.
-        raise PlatformUnavailable(_PLATFORM, _VERB, words=f"{_shown(url)}: {reason}", advice="Try again later.")
+        raise PlatformUnavailable(_PLATFORM, _VERB, message=f"{_shown(url)}: {reason}", advice="Try again later.")
 
     def _fetch(self, url: str) -> BinaryIO:
         phases = Phases(Deadline(self._whole, current_limit()), self._timeout, self._timeout)
@@ -205,13 +205,13 @@ class UrlFetcher:
                 _PLATFORM,
                 _VERB,
                 status=answer.status,
-                words=mask(_shown(here), secrets_in_url(origin.geturl())),
+                message=mask(_shown(here), secrets_in_url(origin.geturl())),
                 advice="Try again later.",
                 retry_after=retry_after(cast("Mapping[str, str]", answer.headers)),
             )
         means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
-        words = means.get(answer.status, "cannot be fetched")
-        raise CannotRead(f"{_shown(here)} {words} (the server answered {answer.status})")
+        message = means.get(answer.status, "cannot be fetched")
+        raise CannotRead(f"{_shown(here)} {message} (the server answered {answer.status})")
 
     def _receive(self, answer: http.client.HTTPResponse, here: SplitResult) -> BinaryIO:
         if answer.length is not None and answer.length > self._max_bytes:

@@ -105,7 +105,7 @@ def machine_identity() -> Any:
     return DefaultAzureCredential()
 
 
-def translated(error: Exception, platform: str, verb: str) -> PlatformError:
+def translated(error: Exception, platform: str, operation: str) -> PlatformError:
     """What an error of the Azure client means to us. Errors of anybody else are raised again.
 
     Of the client's own text nothing is taken over but error codes: it repeats signed URLs.
@@ -113,19 +113,19 @@ def translated(error: Exception, platform: str, verb: str) -> PlatformError:
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
     if _is_strange(error):
-        words = "what answers there is no Azure container"
-        return PlatformUnavailable(platform, verb, words=words, advice="Check the address, and try again.")
+        message = "what answers there is no Azure container"
+        return PlatformUnavailable(platform, operation, message=message, advice="Check the address, and try again.")
     if not isinstance(error, AzureError):
         raise error
     if isinstance(error, ClientAuthenticationError) and error.status_code is None:
         advice = "Give this machine an identity (managed, workload, a service principal), or run `az login`."
-        return AccessDenied(platform, verb, words="no identity of this machine gave a token", advice=advice)
+        return AccessDenied(platform, operation, message="no identity of this machine gave a token", advice=advice)
     if not isinstance(error, HttpResponseError) or error.status_code is None:
-        return for_status(platform, verb, None, _no_answer_words(error))
+        return for_status(platform, operation, None, _no_answer_words(error))
     status = int(error.status_code)
     code = getattr(error, "error_code", None)
-    words = cut_masked(str(getattr(code, "value", code) or error.reason or ""), 200)
-    return for_status(platform, verb, status, words, retry_after(error))
+    message = cut_masked(str(getattr(code, "value", code) or error.reason or ""), 200)
+    return for_status(platform, operation, status, message, retry_after(error))
 
 
 def _is_strange(error: Exception) -> bool:
@@ -138,18 +138,22 @@ def _is_strange(error: Exception) -> bool:
     return frame is not None and str(frame.tb_frame.f_globals.get("__name__", "")).startswith("azure.")
 
 
-def for_status(platform: str, verb: str, status: int | None, words: str, wait: float | None = None) -> PlatformError:
+def for_status(
+    platform: str, operation: str, status: int | None, message: str, wait: float | None = None
+) -> PlatformError:
     """The error for an HTTP status (None: no answer came); `words` must hold no secret."""
     if status in (401, 403):
         advice = "Ask for a new signed URL and send what is missing."
-        return DropboxExpired(platform, verb, status=status, words=words, advice=advice)
+        return DropboxExpired(platform, operation, status=status, message=message, advice=advice)
     if status == 404:
         advice = "The container is gone or was never made: look at the image set on the platform."
-        return NotFound(platform, verb, status=status, words=words, advice=advice)
-    if status is None or status in (408, 429) or status >= 500 or words == "Md5Mismatch":
+        return NotFound(platform, operation, status=status, message=message, advice=advice)
+    if status is None or status in (408, 429) or status >= 500 or message == "Md5Mismatch":
         # A body that was damaged on its way arrives in one piece when it is sent again.
-        return PlatformUnavailable(platform, verb, status=status, words=words, advice="Try again.", retry_after=wait)
-    return PlatformRefused(platform, verb, status=status, words=words)
+        return PlatformUnavailable(
+            platform, operation, status=status, message=message, advice="Try again.", retry_after=wait
+        )
+    return PlatformRefused(platform, operation, status=status, message=message)
 
 
 def retry_after(error: object) -> float | None:
@@ -165,7 +169,7 @@ def seconds_in(text: str | None) -> float | None:
 
 def _no_answer_words(error: Exception) -> str:
     text = f"{type(error).__name__} {error}".lower()
-    for sign, words in (
+    for sign, message in (
         ("timed out", "it took too long"),
         ("timeout", "it took too long"),
         ("refused", "the connection was refused"),
@@ -175,5 +179,5 @@ def _no_answer_words(error: Exception) -> str:
         ("certificate", "its certificate is not valid"),
     ):
         if sign in text:
-            return words
+            return message
     return "the connection failed"

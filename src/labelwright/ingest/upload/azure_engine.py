@@ -118,15 +118,15 @@ class AzureEngine:
             if not token:
                 return
 
-    def _ask(self, verb: str, call: Callable[[ContainerClient], T]) -> T:
-        return self._clients.use(lambda client: _asked(verb, lambda: call(client)))
+    def _ask(self, operation: str, call: Callable[[ContainerClient], T]) -> T:
+        return self._clients.use(lambda client: _asked(operation, lambda: call(client)))
 
-    def _created(self, verb: str, call: Callable[[ContainerClient], object]) -> bool:
+    def _created(self, operation: str, call: Callable[[ContainerClient], object]) -> bool:
         """False when something is there already. Azure says 409 when a condition "must be new" fails, others 412."""
         try:
-            self._ask(verb, call)
+            self._ask(operation, call)
         except PlatformError as error:
-            if error.words in TAKEN:
+            if error.message in TAKEN:
                 return False
             raise
         return True
@@ -150,10 +150,10 @@ def _stored(blob: BlobProperties) -> StoredFile:
     return StoredFile(str(blob.name), int(blob.size), bytes(md5).hex() if md5 else None)
 
 
-def _asked(verb: str, call: Callable[[], T]) -> T:
+def _asked(operation: str, call: Callable[[], T]) -> T:
     """The call's answer. The errors raised carry nothing of the client's own, which repeat signed URLs."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - translated, or raised again
-        failure = translated(error, IMAGE_STORE, verb)
+        failure = translated(error, IMAGE_STORE, operation)
     raise failure

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from labelwright.domain import Image
-from labelwright.ingest.checks.inventory import StockItem, why_unreadable
+from labelwright.ingest.checks.inventory import InventoryItem, why_unreadable
 from labelwright.ingest.sources.local import CannotRead
 from labelwright.network.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
@@ -73,7 +73,7 @@ class Dropbox:
         self._large = large
 
     def upload(
-        self, items: Sequence[StockItem], open: Open, on_done: Callable[[Image], None] | None = None
+        self, items: Sequence[InventoryItem], open: Open, on_done: Callable[[Image], None] | None = None
     ) -> UploadReport:
         """Sends a batch (some 500 files). `open` gives a location's bytes, as a Source does, from any thread;
         `on_done` is called in the caller's thread for each image that is in the store, sent or present.
@@ -108,7 +108,7 @@ class Dropbox:
         """Everything that is there, a page at a time. Raises PlatformUnavailable, DropboxExpired, NotFound."""
         return self._engine.everything()
 
-    def _send(self, item: StockItem, open: Open, stop: threading.Event) -> Outcome:
+    def _send(self, item: InventoryItem, open: Open, stop: threading.Event) -> Outcome:
         if stop.is_set():
             raise CancelledError
         image = item.image
@@ -129,8 +129,8 @@ class Dropbox:
             return "sent"
         there = self._engine.look(image.name)
         if there is None:
-            words = f"'{image.name}' was there and is gone"
-            raise PlatformUnavailable(IMAGE_STORE, "keep an image", status=409, words=words, advice="Try again.")
+            message = f"'{image.name}' was there and is gone"
+            raise PlatformUnavailable(IMAGE_STORE, "keep an image", status=409, message=message, advice="Try again.")
         return _same(image, there)
 
 
@@ -233,9 +233,9 @@ class _Report:
         done = sum(self._counts.values())
         return PlatformUnavailable(
             first.platform,
-            first.verb,
+            first.operation,
             status=first.status,
-            words=f"{count} files are missing and {done} are there; the first missing is '{name}' ({first.words})",
+            message=f"{count} files are missing and {done} are there; the first missing is '{name}' ({first.message})",
             advice="Try again: only what is missing is sent.",
             retry_after=max(waits, default=None),
         )

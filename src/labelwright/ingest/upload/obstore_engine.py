@@ -61,7 +61,7 @@ class ObstoreEngine:
         try:
             self._stores.use(lambda store: self._put_into(store, image, data))
         except PlatformError as error:
-            if error.words in TAKEN:
+            if error.message in TAKEN:
                 return False
             raise
         return True
@@ -110,10 +110,10 @@ def _store(container_url: str, timeout: float) -> Any:
 def _translated(text: str) -> PlatformError:
     """Of the client's own text nothing is taken over but the status and Azure's error code."""
     status, code = _STATUS.search(text), _CODE.search(text)
-    words = code[1] if code else ""
+    message = code[1] if code else ""
     if status is not None:
-        return for_status(IMAGE_STORE, _VERB, int(status[1]), words)
-    for sign, words in _NO_ANSWER:
+        return for_status(IMAGE_STORE, _VERB, int(status[1]), message)
+    for sign, message in _NO_ANSWER:
         if sign in text:
-            return for_status(IMAGE_STORE, _VERB, None, words)
+            return for_status(IMAGE_STORE, _VERB, None, message)
     return for_status(IMAGE_STORE, _VERB, None, "the connection failed")

@@ -109,24 +109,24 @@ class CampaignApi:
     # Platform
 
     def check(self) -> str:
-        verb = "check the connection"
+        operation = "check the connection"
         told = "Use an admin's key and secret, not a labeler's."
-        self._http.call(verb, "GET", "/image_sets", params={"per_page": 1}, advice=told)
+        self._http.call(operation, "GET", "/image_sets", params={"per_page": 1}, advice=told)
         try:
-            health = Fields(self.name, verb, self._http.call(verb, "GET", "/health"))
+            health = Fields(self.name, operation, self._http.call(operation, "GET", "/health"))
         except NotFound:  # not in the notebook
             return f"a campaign API at {self._http.base_url}"
         said = [health.text(name) for name in ("name", "version") if isinstance(health.json.get(name), str)]
         return f"{' '.join(said) or 'a campaign API'} at {self._http.base_url}"
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
-        verb = f"find campaign '{title}'"
+        operation = f"find campaign '{title}'"
         found = [
             campaign_from(item)
-            for item in self._all(verb, "/campaigns", "campaigns", {"title": title})
+            for item in self._all(operation, "/campaigns", "campaigns", {"title": title})
             if item.text("title") == title
         ]
-        return self._only(verb, found)
+        return self._only(operation, found)
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
         body: dict[str, Any] = {"title": order.title, "metadata": order.metadata, "labeler_email": order.labeler}
@@ -154,19 +154,21 @@ class CampaignApi:
             self._set_state("activate", campaign, RemoteState.ACTIVE, beyond)
 
     def read_campaign(self, campaign: str) -> RemoteCampaign:
-        verb = f"read campaign {campaign}"
-        return campaign_from(Fields(self.name, verb, self._http.call(verb, "GET", f"/campaigns/{_segment(campaign)}")))
+        operation = f"read campaign {campaign}"
+        return campaign_from(
+            Fields(self.name, operation, self._http.call(operation, "GET", f"/campaigns/{_segment(campaign)}"))
+        )
 
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
-        verb = f"read the labels of campaign {campaign}"
+        operation = f"read the labels of campaign {campaign}"
         path = f"/campaigns/{_segment(campaign)}/objects"
         page = int(cursor) if cursor and cursor.isdecimal() else 1
         try:
-            answer = Fields(self.name, verb, self._http.call(verb, "GET", path, params=self._page(page)))
+            answer = Fields(self.name, operation, self._http.call(operation, "GET", path, params=self._page(page)))
         except PlatformRefused as refused:
             if refused.status in (404, 405, 501):
                 self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
-                raise self._too_old(verb, refused) from None
+                raise self._too_old(operation, refused) from None
             raise
         notices = ShapeNotices()
         images = tuple(labeled_from(item, notices) for item in answer.each("images") if looked_at(item))
@@ -175,13 +177,13 @@ class CampaignApi:
     # KeepsImageSets
 
     def find_image_set(self, title: str) -> RemoteImageSet | None:
-        verb = f"find image set '{title}'"
+        operation = f"find image set '{title}'"
         found = [
             image_set_from(item)
-            for item in self._all(verb, "/image_sets", "image_sets", {"title": title})
+            for item in self._all(operation, "/image_sets", "image_sets", {"title": title})
             if item.text("title") == title
         ]
-        return self._only(verb, found)
+        return self._only(operation, found)
 
     def create_image_set(self, title: str, metadata: dict[str, Any]) -> RemoteImageSet:
         body = {"title": title, "metadata": metadata}
@@ -218,15 +220,15 @@ class CampaignApi:
         state = self.read_campaign(campaign).state
         if state is RemoteState.CREATED:
             told = f"campaign {campaign} is created and was never completed"
-            raise PlatformRefused(self.name, f"reopen campaign {campaign}", words=told, advice="Activate it instead.")
+            raise PlatformRefused(self.name, f"reopen campaign {campaign}", message=told, advice="Activate it instead.")
         if state is not RemoteState.ACTIVE:
             self._set_state("reopen", campaign, RemoteState.ACTIVE, frozenset({RemoteState.ACTIVE}))
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
         """The listing of the campaign is believed when it is as long as the campaign is said to be."""
-        verb = f"look for deleted images of campaign {campaign}"
+        operation = f"look for deleted images of campaign {campaign}"
         path = f"/campaigns/{_segment(campaign)}/objects"
-        there = {item.id("image_id") for item in self._all(verb, path, "images")}
+        there = {item.id("image_id") for item in self._all(operation, path, "images")}
         if len(there) != self.read_campaign(campaign).total:
             return {}
         return {image: f"no longer in campaign {campaign} on the platform" for image in images if image not in there}
@@ -235,8 +237,10 @@ class CampaignApi:
         return self.read_campaign(campaign).labels
 
     def rotate_labeler_key(self, email: str) -> LabelerAccess:
-        verb = f"rotate the key of {email}"
-        answer = Fields(self.name, verb, self._http.call(verb, "POST", f"/users/{quote(email, safe='@')}/keys"))
+        operation = f"rotate the key of {email}"
+        answer = Fields(
+            self.name, operation, self._http.call(operation, "POST", f"/users/{quote(email, safe='@')}/keys")
+        )
         return access_from(answer.inner("access_token") if answer.has("access_token") else answer, email)
 
     def recover_access(self, order: CampaignOrder) -> LabelerAccess | None:
@@ -253,44 +257,44 @@ class CampaignApi:
 
     def read_image(self, image: str) -> str:
         """SHA-256 of the image as the platform sends it. See `tasks.verifying.ReadsImages`."""
-        verb, path = "send an image", f"/images/{_segment(image)}"
-        location = self._http.locate(verb, path)
+        operation, path = "send an image", f"/images/{_segment(image)}"
+        location = self._http.locate(operation, path)
         if not location:
-            return hashlib.sha256(self._http.call(verb, "GET", path, wanted="bytes")).hexdigest()
+            return hashlib.sha256(self._http.call(operation, "GET", path, wanted="bytes")).hexdigest()
         # The address is signed: it is asked without our credential, which stays with the configured host.
         parts = urlsplit(location)
         there = Http(self.name, f"{parts.scheme}://{parts.netloc}")
         try:
-            data = there.call(verb, "GET", urlunsplit(("", "", parts.path, parts.query, "")), wanted="bytes")
+            data = there.call(operation, "GET", urlunsplit(("", "", parts.path, parts.query, "")), wanted="bytes")
         finally:
             there.close()
         return hashlib.sha256(data).hexdigest()
 
     # How it is asked
 
-    def _image_set(self, verb: str, image_set: str) -> Fields:
-        return Fields(self.name, verb, self._http.call(verb, "GET", f"/image_sets/{_segment(image_set)}"))
+    def _image_set(self, operation: str, image_set: str) -> Fields:
+        return Fields(self.name, operation, self._http.call(operation, "GET", f"/image_sets/{_segment(image_set)}"))
 
-    def _create(self, verb: str, path: str, body: dict[str, Any]) -> Fields:
+    def _create(self, operation: str, path: str, body: dict[str, Any]) -> Fields:
         said = json.dumps([path, body], sort_keys=True).encode()
         headers = {"Idempotency-Key": sha256(said).hexdigest()}
-        return Fields(self.name, verb, self._http.call(verb, "POST", path, json=body, headers=headers))
+        return Fields(self.name, operation, self._http.call(operation, "POST", path, json=body, headers=headers))
 
     def _set_state(self, does: str, campaign: str, wanted: RemoteState, good: frozenset[RemoteState]) -> None:
         """`good` are the states in which a 409 only means that somebody was quicker."""
-        verb, path = f"{does} campaign {campaign}", f"/campaigns/{_segment(campaign)}"
+        operation, path = f"{does} campaign {campaign}", f"/campaigns/{_segment(campaign)}"
         try:
-            self._http.call(verb, "PUT", path, json={"new_status": wanted})
+            self._http.call(operation, "PUT", path, json={"new_status": wanted})
         except PlatformRefused as refused:
             if refused.status != 409 or self.read_campaign(campaign).state not in good:
                 raise
 
-    def _all(self, verb: str, path: str, what: str, params: dict[str, str] | None = None) -> Iterator[Fields]:
+    def _all(self, operation: str, path: str, what: str, params: dict[str, str] | None = None) -> Iterator[Fields]:
         """Every object of a list, page after page. A server may give a bare list, or all in one answer."""
         page = 1
         while True:
-            answer = self._http.call(verb, "GET", path, params={**(params or {}), **self._page(page)})
-            fields = Fields(self.name, verb, {what: answer} if isinstance(answer, list) else answer)
+            answer = self._http.call(operation, "GET", path, params={**(params or {}), **self._page(page)})
+            fields = Fields(self.name, operation, {what: answer} if isinstance(answer, list) else answer)
             yield from fields.each(what)
             if page >= _pages(fields, page):
                 return
@@ -299,16 +303,16 @@ class CampaignApi:
     def _page(self, page: int) -> dict[str, str | int]:
         return {"page": page, "per_page": self._page_size}
 
-    def _only(self, verb: str, found: list[_Found]) -> _Found | None:
+    def _only(self, operation: str, found: list[_Found]) -> _Found | None:
         if len(found) > 1:
             told = f"there are {len(found)} of that title: {', '.join(one.id for one in found[:10])}"
-            raise PlatformRefused(self.name, verb, status=200, words=told, advice="Rename all but one.")
+            raise PlatformRefused(self.name, operation, status=200, message=told, advice="Rename all but one.")
         return found[0] if found else None
 
-    def _too_old(self, verb: str, refused: PlatformRefused) -> PlatformRefused:
+    def _too_old(self, operation: str, refused: PlatformRefused) -> PlatformRefused:
         told = "this server knows no GET /campaigns/{id}/objects, which the notebook of the API does not have either"
         told_next = "Update the platform, or take the labels from label_sets/<title>_labels.csv after finishing."
-        return PlatformRefused(self.name, verb, status=refused.status, words=told, advice=told_next)
+        return PlatformRefused(self.name, operation, status=refused.status, message=told, advice=told_next)
 
 
 def _pages(answer: Fields, page: int) -> int:

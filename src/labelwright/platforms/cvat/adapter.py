@@ -78,7 +78,7 @@ def connect(connection: Connection) -> Cvat:
     user, token = (connection.key, secret) if secret.value else ("", Secret(connection.key))
     if not token.value:
         advice = "Set key and secret to user name and password, or the key alone to a token."
-        raise PlatformRefused(NAME, "connect", words="the settings hold neither password nor token", advice=advice)
+        raise PlatformRefused(NAME, "connect", message="the settings hold neither password nor token", advice=advice)
     login = shared_login(NAME, connection.url, user, token)
     return Cvat(
         connection.url,
@@ -163,7 +163,7 @@ class Cvat:
         if not jobs or not people:
             told = f"campaign {campaign} has {'nobody who could label it' if jobs else 'no images'}"
             advice = "Name labelers in the options." if jobs else "Send its images first."
-            raise PlatformRefused(NAME, f"activate campaign {campaign}", words=told, advice=advice)
+            raise PlatformRefused(NAME, f"activate campaign {campaign}", message=told, advice=advice)
         for job, user in cvat_jobs.shared_out(jobs, people):
             if job.assignee is None and job.untouched:
                 cvat_jobs.assign(self._client, job.id, user)
@@ -223,8 +223,8 @@ class Cvat:
         """By tasks: the other images of a task go with them."""
         place = self._place(campaign, launching=True)
         tasks = self._tasks(place, launching=True)
-        verb = f"take images out of campaign {campaign}"
-        cvat_withdrawals.withdraw(self.server, verb, tasks, by_task(self._jobs(place, tasks)), images)
+        operation = f"take images out of campaign {campaign}"
+        cvat_withdrawals.withdraw(self.server, operation, tasks, by_task(self._jobs(place, tasks)), images)
 
     def finish_campaign(self, campaign: str) -> None:
         """Every job is accepted: that is what CVAT itself calls completed."""
@@ -235,7 +235,7 @@ class Cvat:
             return
         if now.state is not RemoteState.COMPLETED:
             told = f"campaign {campaign} is {now.state}: {now.done} of {now.total} images are {self.options.done_means}"
-            raise PlatformRefused(NAME, f"finish campaign {campaign}", words=told)
+            raise PlatformRefused(NAME, f"finish campaign {campaign}", message=told)
         for job in self._jobs(place, tasks):
             if not job.accepted:
                 cvat_jobs.move(self._client, job, Stage.ACCEPTANCE, JobState.COMPLETED)
@@ -251,7 +251,7 @@ class Cvat:
         state, jobs = self._standing(place, tasks).state, self._jobs(place, tasks)
         if state is RemoteState.CREATED:
             told = f"campaign {campaign} was never completed"
-            raise PlatformRefused(NAME, f"reopen campaign {campaign}", words=told, advice="Activate it instead.")
+            raise PlatformRefused(NAME, f"reopen campaign {campaign}", message=told, advice="Activate it instead.")
         mark = cvat_jobs.REOPENING[self.options.done_means]
         waiting = [job for job in jobs if (job.stage, job.state) == mark]
         if state is RemoteState.ACTIVE and not waiting:
@@ -377,7 +377,7 @@ class Cvat:
         number, title = split_id(NAME, campaign)
         place = Place(self.server.project(number), title)
         if title and not launching and not self._tasks(place) and not self._recorded(place.id):
-            raise NotFound(NAME, f"read campaign {campaign}", words=f"project {number} has no task of it")
+            raise NotFound(NAME, f"read campaign {campaign}", message=f"project {number} has no task of it")
         return place
 
     def _tasks(self, place: Place, *, launching: bool = False) -> list[CvatTask]:
@@ -414,7 +414,7 @@ class Cvat:
         faults = differences(there, schema)
         if faults:
             advice = "Change the campaign's labels, or give it a project of its own."
-            raise PlatformRefused(NAME, f"use project {project.id}", words="; ".join(faults[:10]), advice=advice)
+            raise PlatformRefused(NAME, f"use project {project.id}", message="; ".join(faults[:10]), advice=advice)
         lacking = missing_from(there, schema)
         if lacking:
             self.server.add_labels(project.id, labels_for(lacking))

@@ -234,7 +234,7 @@ def shape_from(item: Mapping[str, Any]) -> Shape:
     raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export", known)
 
 
-def said_of(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool) -> tuple[list[Any], list[Any]]:
+def to_cvat_shapes(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool) -> tuple[list[Any], list[Any]]:
     """Shapes and tags for a frame, as CVAT takes them. Raises KeyError for a label that the project does not have,
     InvalidShape for a shape that CVAT does not have."""
     shapes, tags = [], []

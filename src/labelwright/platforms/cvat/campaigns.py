@@ -124,7 +124,7 @@ def refuse_others_project(platform: str, place: Place, tasks: Sequence[CvatTask]
         told = f"project {place.project.id} '{place.title}' exists and holds tasks that are not the campaign's: "
         told += ", ".join(f"'{task.name}'" for task in tasks[:5])
         advice = "Give the campaign another title, or name the project in the option 'project' to share it."
-        raise PlatformRefused(platform, f"create campaign '{place.title}'", words=told, advice=advice)
+        raise PlatformRefused(platform, f"create campaign '{place.title}'", message=told, advice=advice)
 
 
 def task_name(title: str, batch: int, number: int = 1) -> str:
@@ -136,7 +136,7 @@ def split_id(platform: str, campaign: str) -> tuple[int, str]:
     """The project's id, and the title in a shared one. Raises NotFound for what is no id of ours."""
     number, _, title = campaign.partition("/")
     if not (number.isascii() and number.isdecimal()):
-        raise NotFound(platform, f"read campaign {campaign}", words="no campaign has such an id")
+        raise NotFound(platform, f"read campaign {campaign}", message="no campaign has such an id")
     return int(number), title
 
 

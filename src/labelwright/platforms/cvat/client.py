@@ -111,7 +111,7 @@ class Client:
 
     def call(
         self,
-        verb: str,
+        operation: str,
         method: str,
         path: str,
         *,
@@ -120,12 +120,12 @@ class Client:
         advice: str = "",
     ) -> Fields:
         """A call that is answered by an object."""
-        reply = self.ask(verb, method, path, json=json, params=params, wanted="json", advice=advice)
-        return Fields(NAME, verb, reply.data)
+        reply = self.ask(operation, method, path, json=json, params=params, wanted="json", advice=advice)
+        return Fields(NAME, operation, reply.data)
 
     def ask(
         self,
-        verb: str,
+        operation: str,
         method: str,
         path: str,
         *,
@@ -145,22 +145,22 @@ class Client:
         asked |= {"headers": {**self._headers, **(headers or {})}, "wanted": "bytes" if wanted == "nothing" else wanted}
         used = self._credentials.header()
         try:
-            reply = self._http.ask(verb, method, path, **asked)
+            reply = self._http.ask(operation, method, path, **asked)
         except AccessDenied as denied:
             if denied.status != 401 or not self._credentials.forget(used):
                 raise
-            reply = self._http.ask(verb, method, path, **asked)
+            reply = self._http.ask(operation, method, path, **asked)
         if wanted != "json" and sink is None:
-            _refuse_strange(verb, reply)
+            _refuse_strange(operation, reply)
         return reply
 
-    def all(self, verb: str, path: str, params: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
+    def all(self, operation: str, path: str, params: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
         """Every object of a list, page after page. A page past the end (404: the list became shorter) is the end."""
         page = 1
         while True:
             asked = {**(params or {}), "page": page, "page_size": self.page_size}
             try:
-                answer = self.call(verb, "GET", path, params=asked)
+                answer = self.call(operation, "GET", path, params=asked)
             except NotFound:
                 if page == 1:
                     raise
@@ -199,35 +199,37 @@ class Client:
         return self.version >= _WITH_REQUESTS
 
     def _log_in(self) -> str:
-        verb = "log in"
+        operation = "log in"
         who = {"email" if "@" in self._user else "username": self._user, "password": self._secret.value}
         try:
             reply = self._anonymous.ask(
-                verb, "POST", "/api/auth/login", json=who, headers={"Accept": ACCEPT}, wanted="json"
+                operation, "POST", "/api/auth/login", json=who, headers={"Accept": ACCEPT}, wanted="json"
             )
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
-            said = refused.words
+            said = refused.message
         else:
-            answer = Fields(NAME, verb, reply.data)
+            answer = Fields(NAME, operation, reply.data)
             if answer.has("key"):
                 return answer.text("key")
             told = "the password was taken, and no token came: this server lets only browsers log in that way"
-            raise AccessDenied(NAME, verb, status=reply.status, words=told, advice=_ANOTHER_WAY)
-        raise AccessDenied(NAME, verb, status=400, words=said, advice=f"Check user name and password. {_ANOTHER_WAY}")
+            raise AccessDenied(NAME, operation, status=reply.status, message=told, advice=_ANOTHER_WAY)
+        raise AccessDenied(
+            NAME, operation, status=400, message=said, advice=f"Check user name and password. {_ANOTHER_WAY}"
+        )
 
 
-def json_of(verb: str, reply: Reply) -> Fields | None:
+def json_of(operation: str, reply: Reply) -> Fields | None:
     """What an answer holds that may be empty. None: no JSON object."""
     try:
         found = jsonlib.loads(reply.data or b"null")
     except (ValueError, RecursionError):
         return None
-    return Fields(NAME, verb, found) if isinstance(found, dict) else None
+    return Fields(NAME, operation, found) if isinstance(found, dict) else None
 
 
-def _refuse_strange(verb: str, reply: Reply) -> None:
+def _refuse_strange(operation: str, reply: Reply) -> None:
     kind = reply.headers.get("Content-Type", "").lower()
     told = "the answer is a page of HTML" if "html" in kind and reply.data else ""
     if "json" in kind and reply.data:
@@ -237,14 +239,14 @@ def _refuse_strange(verb: str, reply: Reply) -> None:
             told = "the answer is not valid JSON"
     if told:
         advice = "Something between here and the platform may have answered in its place: try again."
-        raise PlatformUnavailable(NAME, verb, status=reply.status, words=told, advice=advice)
+        raise PlatformUnavailable(NAME, operation, status=reply.status, message=told, advice=advice)
 
 
-def path_of(verb: str, url: str) -> tuple[str, str]:
+def path_of(operation: str, url: str) -> tuple[str, str]:
     """Path and query of an address that the server gave: its host may be known by another name there than here, and
     credentials stay with the configured one. Raises PlatformRefused."""
     parts = urlsplit(url)
     _, found, rest = parts.path.partition("/api/")
     if not found:
-        raise PlatformRefused(NAME, verb, status=200, words="its address for the result is none of its API's")
+        raise PlatformRefused(NAME, operation, status=200, message="its address for the result is none of its API's")
     return f"/api/{rest}", parts.query

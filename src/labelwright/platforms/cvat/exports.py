@@ -40,10 +40,10 @@ class Export:
     images: bool = False
     deadline: float = 3600
     pause: float = 0.1
-    verb: str = field(init=False)
+    operation: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.verb = f"export {self.what[:-1]} {self.id} as {self.format}"
+        self.operation = f"export {self.what[:-1]} {self.id} as {self.format}"
         self._ends = time.monotonic() + self.deadline
 
     def into(self, file: BinaryIO) -> None:
@@ -73,7 +73,7 @@ class Export:
         failures = 0
         while True:
             try:
-                reply = self.client.ask(self.verb, "GET", path, params={"format": self.format}, wanted="nothing")
+                reply = self.client.ask(self.operation, "GET", path, params={"format": self.format}, wanted="nothing")
             except PlatformUnavailable as error:
                 # A failed export is told once, as 500 with the exception's words; asked again it begins anew.
                 if error.status != 500:
@@ -93,10 +93,10 @@ class Export:
         file.seek(0)
         file.truncate()
         try:
-            reply = self.client.ask(self.verb, "GET", path, params=params, sink=file.write)
+            reply = self.client.ask(self.operation, "GET", path, params=params, sink=file.write)
         except PlatformRefused as refused:
-            told = refused.words.lower()
-            gone = refused.status == 404 or (refused.status == 400 and any(words in told for words in _GONE))
+            told = refused.message.lower()
+            gone = refused.status == 404 or (refused.status == 400 and any(message in told for message in _GONE))
             if not gone:
                 raise
             return False
@@ -109,17 +109,17 @@ class Export:
             request = self._begin(file)
             address = self._wait_for(request, file) if request else None
             if address is not None:
-                path, query = path_of(self.verb, address)
+                path, query = path_of(self.operation, address)
                 if self._fetched(path, dict(parse_qsl(query)), file):
                     return
         told = f"the file was gone {TRIES} times before it could be fetched"
-        raise PlatformUnavailable(NAME, self.verb, words=told, advice="Is somebody else exporting the same?")
+        raise PlatformUnavailable(NAME, self.operation, message=told, advice="Is somebody else exporting the same?")
 
     def _begin(self, file: BinaryIO) -> str | None:
         params = {"format": self.format, "save_images": "true" if self.images else "false"}
         path = f"/api/{self.what}/{self.id}/dataset/export"
         try:
-            answer = json_of(self.verb, self.client.ask(self.verb, "POST", path, params=params))
+            answer = json_of(self.operation, self.client.ask(self.operation, "POST", path, params=params))
         except PlatformRefused as refused:
             if refused.status != 409:
                 raise
@@ -134,7 +134,9 @@ class Export:
     def _find(self) -> str | None:
         """The request of an export of ours that is there already."""
         kind = "dataset" if self.images else "annotations"
-        for one in self.client.all(self.verb, "/api/requests", {f"{self.what[:-1]}_id": self.id, "action": "export"}):
+        for one in self.client.all(
+            self.operation, "/api/requests", {f"{self.what[:-1]}_id": self.id, "action": "export"}
+        ):
             operation = one.inner("operation")
             target = operation.json.get("target", self.what[:-1])  # a task's export tells its project, too
             ours = target == self.what[:-1] and operation.json.get(f"{target}_id") == self.id
@@ -146,29 +148,29 @@ class Export:
         """The file's address. None: the request expired."""
         while True:
             try:
-                answer = self.client.call(self.verb, "GET", f"/api/requests/{quote(request, safe='')}")
+                answer = self.client.call(self.operation, "GET", f"/api/requests/{quote(request, safe='')}")
             except NotFound:
                 return None
             status = answer.text("status").lower()
             if status == "finished" and not answer.has("result_url"):
                 told = "it was made and put into a cloud storage, where the server is set to put exports of it"
                 advice = "Take the file from there, or set the target storage to local on CVAT's page."
-                raise PlatformRefused(NAME, self.verb, status=200, words=told, advice=advice)
+                raise PlatformRefused(NAME, self.operation, status=200, message=told, advice=advice)
             if status == "finished":
                 return answer.text("result_url")
             if status not in ("queued", "started", "deferred", "scheduled"):
-                words = answer.text("message").strip() if answer.has("message") else status
-                raise PlatformRefused(NAME, self.verb, status=200, words=words[-500:], advice=_ADVICE)
+                message = answer.text("message").strip() if answer.has("message") else status
+                raise PlatformRefused(NAME, self.operation, status=200, message=message[-500:], advice=_ADVICE)
             self._wait(file)
 
     def _failed(self, error: PlatformError) -> NoReturn:
-        raise PlatformRefused(NAME, self.verb, status=500, words=error.words, advice=_ADVICE) from None
+        raise PlatformRefused(NAME, self.operation, status=500, message=error.message, advice=_ADVICE) from None
 
     def _wait(self, file: BinaryIO) -> None:
         file.seek(0)
         file.truncate()
         if time.monotonic() + self.pause > self._ends:
             told = f"it was not made in {self.deadline:g} seconds"
-            raise PlatformUnavailable(NAME, self.verb, words=told, advice="Try again: it may be made by then.")
+            raise PlatformUnavailable(NAME, self.operation, message=told, advice="Try again: it may be made by then.")
         time.sleep(self.pause)
         self.pause = min(self.pause * 1.5, 10)

@@ -50,15 +50,15 @@ def read_import(client: Client, task: CvatTask, request: str | None) -> RemoteBa
     told = _told(client, task, request)
     if told is None:  # nobody knows of an import any more: the task itself is asked
         return RemoteBatch(SetState.FINISHING if task.size else SetState.CREATED)
-    state, words = told
+    state, message = told
     if state is SetState.FAILED:
-        return RemoteBatch(state, rejected=unreadable(words), words=_last_line(words))
+        return RemoteBatch(state, rejected=unreadable(message), message=_last_line(message))
     return RemoteBatch(state)
 
 
-def unreadable(words: str) -> tuple[tuple[str, str], ...]:
+def unreadable(message: str) -> tuple[tuple[str, str], ...]:
     """The file on which an import failed, if it says so, under our name and with the reason."""
-    found = _UNREADABLE.search(words)
+    found = _UNREADABLE.search(message)
     return ((name_of(found[2]), "CVAT cannot identify it as an image"),) if found else ()
 
 
@@ -81,17 +81,17 @@ def _by_status(client: Client, task: CvatTask, _: str | None) -> tuple[SetState,
 
 
 def _by_requests(client: Client, task: CvatTask, request: str | None) -> tuple[SetState, str] | None:
-    verb = f"say whether task {task.id} is imported"
+    operation = f"say whether task {task.id} is imported"
     if request is not None:
         try:
-            answer = client.call(verb, "GET", f"/api/requests/{quote(request, safe='')}")
+            answer = client.call(operation, "GET", f"/api/requests/{quote(request, safe='')}")
         except NotFound:  # it expired: perhaps there is a younger one
             pass
         else:
             return _state(answer, "status"), _words(answer)
     ours = [
         one
-        for one in client.all(verb, "/api/requests", {"task_id": task.id, "action": "create"})
+        for one in client.all(operation, "/api/requests", {"task_id": task.id, "action": "create"})
         if one.inner("operation").json.get("task_id") == task.id
     ]
     if not ours:
@@ -112,7 +112,7 @@ def _words(answer: Fields) -> str:
     return answer.text("message") if answer.has("message") else ""
 
 
-def _last_line(words: str) -> str:
+def _last_line(message: str) -> str:
     """Of a traceback the line that says what happened."""
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     return cut_masked(lines[-1]) if lines else "it does not say why"

@@ -69,17 +69,19 @@ class People:
 
         Raises PlatformRefused for one who is not there.
         """
-        verb = f"find user {name}"
+        operation = f"find user {name}"
         me = self._client.who()
         if name in (me.text("username"), me.json.get("email")):
             return me.whole("id")
         for called in dict.fromkeys((name, name.partition("@")[0])):
-            for user in self._client.all(verb, "/api/users", {"username": called}):
+            for user in self._client.all(operation, "/api/users", {"username": called}):
                 address = user.json.get("email")
                 other = "@" in name and address and str(address).lower() != name.lower()
                 if user.text("username") == called and not other:
                     return user.whole("id")
-        for user in self._client.all(verb, "/api/users") if "@" in name else ():  # nothing finds them by their address
+        for user in (
+            self._client.all(operation, "/api/users") if "@" in name else ()
+        ):  # nothing finds them by their address
             if str(user.json.get("email") or "").lower() == name.lower():
                 return user.whole("id")
         if "@" in name and self._invite and self._client.organization:
@@ -87,7 +89,7 @@ class People:
         where = f"in organization {self._client.organization}" if self._client.organization else "outside organizations"
         told = f"{where} there is no user {name} whom you may see"
         advice = "Name users of your organization in the option 'labelers', or set 'invite'."
-        raise PlatformRefused(NAME, verb, words=told, advice=advice)
+        raise PlatformRefused(NAME, operation, message=told, advice=advice)
 
     def _invited(self, email: str) -> int:
         said = {"role": "worker", "email": email}

@@ -34,7 +34,7 @@ def flat_name(name: str, image_format: str = "") -> str:
         raise PlatformRefused(
             "cvat",
             "take an image",
-            words=f"the name '{name[:60]}...' takes more than {LONGEST} bytes on the server",
+            message=f"the name '{name[:60]}...' takes more than {LONGEST} bytes on the server",
             advice="Give the file, or its folders, shorter names.",
         )
     return flat

@@ -10,7 +10,7 @@ from labelwright.domain import InvalidShape, LabeledImage
 from labelwright.platforms.errors import PlatformRefused
 
 from . import jobs as cvat_jobs
-from .annotations import PREDICTED, said_of
+from .annotations import PREDICTED, to_cvat_shapes
 from .client import NAME
 from .schema import CvatLabels
 from .server import Server
@@ -23,7 +23,7 @@ _SCORES = (2, 50)
 """Servers from here on keep how sure a prediction is; older ones know people's work only."""
 
 
-def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage]) -> None:
+def put(server: Server, operation: str, project: int, images: Sequence[LabeledImage]) -> None:
     """Images by their ids, "TASK/FRAME". What people drew stays. Raises PlatformRefused where people have begun, and
     for a label that the project does not have."""
     labels = server.labels(project)
@@ -32,7 +32,7 @@ def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage])
     for image in images:
         task, _, frame = image.remote_id.partition("/")
         if not (task.isdecimal() and frame.isdecimal() and int(task) in ours):
-            raise PlatformRefused(NAME, verb, words=f"'{image.remote_id}' is the id of no image of the campaign")
+            raise PlatformRefused(NAME, operation, message=f"'{image.remote_id}' is the id of no image of the campaign")
         by_task[int(task)][int(frame)] = image
     for task_id, frames in by_task.items():
         jobs = [
@@ -41,8 +41,8 @@ def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage])
         for job in jobs:
             if not job.untouched:
                 told = f"job {job.id} is {job.state} in {job.stage}: people have begun with it"
-                raise PlatformRefused(NAME, verb, words=told, advice="Put predictions in before labelers work.")
-        shapes, tags = _said(server, verb, frames, labels)
+                raise PlatformRefused(NAME, operation, message=told, advice="Put predictions in before labelers work.")
+        shapes, tags = _said(server, operation, frames, labels)
         if ours[task_id].overlap:
             # An image in two jobs has its predictions in both. Asked for the task CVAT shows one of them, and deletes
             # that one.
@@ -55,19 +55,19 @@ def put(server: Server, verb: str, project: int, images: Sequence[LabeledImage])
 
 
 def _said(
-    server: Server, verb: str, frames: Mapping[int, LabeledImage], labels: CvatLabels
+    server: Server, operation: str, frames: Mapping[int, LabeledImage], labels: CvatLabels
 ) -> tuple[list[Any], list[Any]]:
     scores = server.client.version >= _SCORES
     shapes: list[Any] = []
     tags: list[Any] = []
     for frame, image in sorted(frames.items()):
         try:
-            some_shapes, some_tags = said_of(image, frame, labels, scores=scores)
+            some_shapes, some_tags = to_cvat_shapes(image, frame, labels, scores=scores)
         except KeyError as unknown:
             told = f"the project has no label {unknown}"
-            raise PlatformRefused(NAME, verb, words=told, advice="Add it to the campaign's labels.") from None
+            raise PlatformRefused(NAME, operation, message=told, advice="Add it to the campaign's labels.") from None
         except InvalidShape as fault:
-            raise PlatformRefused(NAME, verb, words=f"image '{image.name}': {fault}") from None
+            raise PlatformRefused(NAME, operation, message=f"image '{image.name}': {fault}") from None
         shapes += some_shapes
         tags += some_tags
     return shapes, tags

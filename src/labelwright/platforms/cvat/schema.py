@@ -74,7 +74,9 @@ def _attribute_for(attribute: Attribute) -> dict[str, Any]:
     values = list(attribute.values)
     if len("\n".join(values)) > VALUES or any("\n" in value for value in values):
         told = f"the values of attribute '{attribute.name}' take more than {VALUES} characters, or hold line breaks"
-        raise PlatformRefused("cvat", "take the labels", words=told, advice="Use fewer or shorter ones, or free text.")
+        raise PlatformRefused(
+            "cvat", "take the labels", message=told, advice="Use fewer or shorter ones, or free text."
+        )
     return {
         "name": attribute.name,
         "mutable": False,

@@ -45,13 +45,13 @@ class Server:
 
     def find_project(self, name: str) -> CvatProject | None:
         """The project of that name in the organization (or in one's own workspace). Two raise PlatformRefused."""
-        verb = f"find project '{name}'"
-        listed = map(project_from, self.client.all(verb, "/api/projects", {"name": name}))
+        operation = f"find project '{name}'"
+        listed = map(project_from, self.client.all(operation, "/api/projects", {"name": name}))
         # Without an organization CVAT lists those of all organizations too.
         found = [one for one in listed if one.name == name and self._is_here(one)]
         if len(found) > 1:
             told = f"there are {len(found)} of that name: {', '.join(str(one.id) for one in found[:10])}"
-            raise PlatformRefused(NAME, verb, status=200, words=told, advice="Rename all but one.")
+            raise PlatformRefused(NAME, operation, status=200, message=told, advice="Rename all but one.")
         return found[0] if found else None
 
     def _is_here(self, project: CvatProject) -> bool:
@@ -63,8 +63,8 @@ class Server:
         return project_from(self.client.call(f"create project '{name}'", "POST", "/api/projects", json=said))
 
     def add_labels(self, project: int, labels: Sequence[dict[str, Any]]) -> None:
-        verb, said = f"add labels to project {project}", {"labels": list(labels)}
-        self.client.call(verb, "PATCH", f"/api/projects/{project}", json=said)
+        operation, said = f"add labels to project {project}", {"labels": list(labels)}
+        self.client.call(operation, "PATCH", f"/api/projects/{project}", json=said)
 
     def delete_project(self, project: int) -> None:
         """With all that is in it. While something is being imported into it, CVAT answers 500."""
@@ -81,8 +81,8 @@ class Server:
                 raise
 
     def labels(self, project: int) -> CvatLabels:
-        verb = f"list the labels of project {project}"
-        listed = self.client.all(verb, "/api/labels", {"project_id": project})
+        operation = f"list the labels of project {project}"
+        listed = self.client.all(operation, "/api/labels", {"project_id": project})
         return CvatLabels(tuple(label_from(one) for one in listed if not one.has("parent_id")))
 
     # Tasks
@@ -115,8 +115,8 @@ class Server:
         self._delete(f"/api/tasks/{task}", f"delete task {task}")
 
     def frames(self, task: CvatTask) -> CvatFrames:
-        verb = f"list the frames of task {task.id}"
-        return frames_from(self.client.call(verb, "GET", f"/api/tasks/{task.id}/data/meta"), task.size)
+        operation = f"list the frames of task {task.id}"
+        return frames_from(self.client.call(operation, "GET", f"/api/tasks/{task.id}/data/meta"), task.size)
 
     def names(self, task: CvatTask) -> set[str]:
         """Our names of the images that a task holds."""
@@ -168,9 +168,9 @@ class Server:
             return told
         now = self.task(task.id)  # it may have finished since the task was read
         if not now.size:
-            return RemoteBatch(SetState.CREATED, words="it says that it is finished, and nothing was imported")
+            return RemoteBatch(SetState.CREATED, message="it says that it is finished, and nothing was imported")
         told_why = f"task {task.id} has {now.size} images, and its jobs do not cover them"
-        return self._verdict(now) or RemoteBatch(SetState.FAILED, words=told_why)
+        return self._verdict(now) or RemoteBatch(SetState.FAILED, message=told_why)
 
     def _verdict(self, task: CvatTask) -> RemoteBatch | None:
         """What the task itself says; None while it says nothing."""
@@ -178,7 +178,7 @@ class Server:
         if not task.size or not covered(task, cvat_jobs.jobs_of(self.client, task=task.id)):
             return None
         if sent is not None and task.size != sent:
-            return RemoteBatch(SetState.FAILED, words=f"task {task.id} has {task.size} images, {sent} were sent")
+            return RemoteBatch(SetState.FAILED, message=f"task {task.id} has {task.size} images, {sent} were sent")
         return RemoteBatch(SetState.FINISHED)
 
     # Annotations
@@ -193,11 +193,11 @@ class Server:
         """`action` is create, update or delete; `said` has shapes, tags and tracks, or some of them."""
         whole = {"version": 0, **{kind: list(said.get(kind, ())) for kind in ("shapes", "tags", "tracks")}}
         place = f"tasks/{task}" if task is not None else f"jobs/{job}"
-        verb, path = f"{action} annotations of {place}", f"/api/{place}/annotations"
-        self.client.call(verb, "PATCH", path, json=whole, params={"action": action})
+        operation, path = f"{action} annotations of {place}", f"/api/{place}/annotations"
+        self.client.call(operation, "PATCH", path, json=whole, params={"action": action})
 
-    def _delete(self, path: str, verb: str) -> None:
+    def _delete(self, path: str, operation: str) -> None:
         try:
-            self.client.ask(verb, "DELETE", path, wanted="nothing")
+            self.client.ask(operation, "DELETE", path, wanted="nothing")
         except NotFound:
             return

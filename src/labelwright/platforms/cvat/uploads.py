@@ -56,41 +56,45 @@ def upload(client: Client, task: int, files: Sequence[File], how: Uploads) -> st
     Raises PlatformRefused when two files bear one name (CVAT answers 500 to that) and when the server stored others
     than were sent. A file on which an upload broke off makes the task unfit: it has to be made anew.
     """
-    verb, path = f"take images into task {task}", f"/api/tasks/{task}/data/"
-    _refuse_twins(verb, [file.name for file in files])
+    operation, path = f"take images into task {task}", f"/api/tasks/{task}/data/"
+    _refuse_twins(operation, [file.name for file in files])
     quality = {"image_quality": how.image_quality}
-    _while_busy(lambda: client.ask(verb, "POST", path, json=quality, headers={"Upload-Start": ""}, wanted="nothing"))
+    _while_busy(
+        lambda: client.ask(operation, "POST", path, json=quality, headers={"Upload-Start": ""}, wanted="nothing")
+    )
     for some in _requests(files, how.request_bytes):
         if some[0].bytes > how.request_bytes:
-            _send_by_tus(client, verb, path, some[0], min(how.request_bytes, LARGEST_PART))
+            _send_by_tus(client, operation, path, some[0], min(how.request_bytes, LARGEST_PART))
         else:
-            _send_together(client, verb, path, some, how.image_quality)
+            _send_together(client, operation, path, some, how.image_quality)
     told = {**quality, "sorting_method": how.sorting, "use_cache": how.use_cache}
     if how.sorting == "predefined":
         told["upload_file_order"] = [file.name for file in files]
     answer = json_of(
-        verb, _while_busy(lambda: client.ask(verb, "POST", path, json=told, headers={"Upload-Finish": ""}))
+        operation, _while_busy(lambda: client.ask(operation, "POST", path, json=told, headers={"Upload-Finish": ""}))
     )
     if answer is None:
         return None
     if isinstance(answer.json.get("client_files"), list):
         stored = {str(name) for name in answer.list("client_files")}
-        _refuse_others(verb, {file.name for file in files}, stored)
+        _refuse_others(operation, {file.name for file in files}, stored)
     return answer.id("rq_id") if answer.has("rq_id") else None
 
 
-def _refuse_twins(verb: str, names: Sequence[str]) -> None:
+def _refuse_twins(operation: str, names: Sequence[str]) -> None:
     seen: set[str] = set()
     twins = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
     if twins:
         told = f"{', '.join(twins[:5])} would stand in the task twice"
-        raise PlatformRefused(NAME, verb, words=told, advice="Names are unique in a task.")
+        raise PlatformRefused(NAME, operation, message=told, advice="Names are unique in a task.")
 
 
-def _refuse_others(verb: str, sent: set[str], stored: set[str]) -> None:
+def _refuse_others(operation: str, sent: set[str], stored: set[str]) -> None:
     if sent != stored:
         told = f"it stored {len(sent & stored)} of {len(sent)} images, and {len(stored - sent)} others"
-        raise PlatformRefused(NAME, verb, status=202, words=told, advice="Send the batch again: the task is made anew.")
+        raise PlatformRefused(
+            NAME, operation, status=202, message=told, advice="Send the batch again: the task is made anew."
+        )
 
 
 def _requests(files: Sequence[File], most: int) -> Iterator[list[File]]:
@@ -107,7 +111,7 @@ def _requests(files: Sequence[File], most: int) -> Iterator[list[File]]:
         yield some
 
 
-def _send_together(client: Client, verb: str, path: str, files: Sequence[File], quality: int) -> None:
+def _send_together(client: Client, operation: str, path: str, files: Sequence[File], quality: int) -> None:
     fields: list[tuple[str, str | tuple[str, bytes, str]]] = [("image_quality", str(quality))]
     for number, file in enumerate(files):
         with closing(file.open()) as content:
@@ -115,7 +119,7 @@ def _send_together(client: Client, verb: str, path: str, files: Sequence[File], 
             fields.append((f"client_files[{number}]", (file.name, content.read(), kind)))
     body, form = encode_multipart_formdata(fields)
     headers = {"Upload-Multiple": "", "Content-Type": form}
-    _while_busy(lambda: client.ask(verb, "POST", path, body=body, headers=headers, wanted="nothing"))
+    _while_busy(lambda: client.ask(operation, "POST", path, body=body, headers=headers, wanted="nothing"))
 
 
 def _while_busy(ask: Callable[[], Reply]) -> Reply:
@@ -134,7 +138,7 @@ def _while_busy(ask: Callable[[], Reply]) -> Reply:
     return ask()
 
 
-def _send_by_tus(client: Client, verb: str, path: str, file: File, part: int) -> None:
+def _send_by_tus(client: Client, operation: str, path: str, file: File, part: int) -> None:
     """A part whose answer was lost is not sent again blindly: the server is asked how far it is."""
     name = b64encode(file.name.encode()).decode()
     headers = {
@@ -143,10 +147,12 @@ def _send_by_tus(client: Client, verb: str, path: str, file: File, part: int) ->
         "Tus-Resumable": "1.0.0",
         "Origin": client.origin,
     }
-    begun = _while_busy(lambda: client.ask(verb, "POST", path, headers=headers, wanted="nothing"))
+    begun = _while_busy(lambda: client.ask(operation, "POST", path, headers=headers, wanted="nothing"))
     place = re.search(r"([^/]+)$", begun.headers.get("Location", ""))
     if place is None:
-        raise PlatformRefused(NAME, verb, status=begun.status, words="it did not say where the parts of a file go")
+        raise PlatformRefused(
+            NAME, operation, status=begun.status, message="it did not say where the parts of a file go"
+        )
     target = f"{path}{place[1]}"
     with closing(file.open()) as content:
         offset = without_headway = 0
@@ -154,36 +160,36 @@ def _send_by_tus(client: Client, verb: str, path: str, file: File, part: int) ->
             content.seek(offset)
             data = content.read(part)
             try:
-                reached = _send_part(client, verb, target, offset, data)
+                reached = _send_part(client, operation, target, offset, data)
             except (PlatformUnavailable, PlatformRefused) as error:
                 if isinstance(error, PlatformRefused) and error.status != 409:
                     raise
-                reached = _how_far(client, verb, target, file.bytes if offset + len(data) == file.bytes else None)
+                reached = _how_far(client, operation, target, file.bytes if offset + len(data) == file.bytes else None)
                 without_headway = without_headway + 1 if reached <= offset else 0
                 if without_headway >= _STUBBORN:
                     raise
             if not 0 <= reached <= file.bytes:
-                raise PlatformRefused(NAME, verb, words=f"it says that it holds {reached} of {file.bytes} bytes")
+                raise PlatformRefused(NAME, operation, message=f"it says that it holds {reached} of {file.bytes} bytes")
             offset = reached
 
 
-def _send_part(client: Client, verb: str, target: str, offset: int, data: bytes) -> int:
+def _send_part(client: Client, operation: str, target: str, offset: int, data: bytes) -> int:
     headers = {
         "Upload-Offset": str(offset),
         "Content-Type": "application/offset+octet-stream",
         "Tus-Resumable": "1.0.0",
         "Origin": client.origin,
     }
-    reply = client.ask(verb, "PATCH", target, body=data, headers=headers, wanted="nothing")
+    reply = client.ask(operation, "PATCH", target, body=data, headers=headers, wanted="nothing")
     told = reply.headers.get("Upload-Offset", "")
     return int(told) if told.isdecimal() else offset + len(data)
 
 
-def _how_far(client: Client, verb: str, target: str, whole: int | None) -> int:
+def _how_far(client: Client, operation: str, target: str, whole: int | None) -> int:
     """How much of a file the server holds. `whole`: when the last part was sent, since a file that is complete is
     answered 404 by old servers and 500 by new ones (their source). If it is not, the import fails and says so."""
     try:
-        reply = client.ask(verb, "HEAD", target, headers={"Tus-Resumable": "1.0.0"}, wanted="nothing")
+        reply = client.ask(operation, "HEAD", target, headers={"Tus-Resumable": "1.0.0"}, wanted="nothing")
     except (NotFound, PlatformUnavailable) as error:
         if whole is None or error.status not in (404, 500):
             raise

@@ -36,7 +36,7 @@ def put_webhook(
 
     Answers the webhook's id.
     """
-    verb = f"tell of changes in project {project}"
+    operation = f"tell of changes in project {project}"
     said = {
         "target_url": target,
         "description": description or "labelwright",
@@ -46,12 +46,12 @@ def put_webhook(
         "enable_ssl": target.startswith("https://"),
         "events": sorted(events),
     }
-    for one in client.all(verb, "/api/webhooks", {"project_id": project}):
+    for one in client.all(operation, "/api/webhooks", {"project_id": project}):
         if one.json.get("project_id") == project and one.json.get("target_url") == target:
-            return client.call(verb, "PATCH", f"/api/webhooks/{one.whole('id')}", json=said).whole("id")
-    return client.call(verb, "POST", "/api/webhooks", json={**said, "type": "project", "project_id": project}).whole(
-        "id"
-    )
+            return client.call(operation, "PATCH", f"/api/webhooks/{one.whole('id')}", json=said).whole("id")
+    return client.call(
+        operation, "POST", "/api/webhooks", json={**said, "type": "project", "project_id": project}
+    ).whole("id")
 
 
 def ping_webhook(client: Client, webhook: int) -> int:
@@ -62,18 +62,18 @@ def ping_webhook(client: Client, webhook: int) -> int:
 
 def open_note(headers: Mapping[str, str], body: bytes, secret: Secret) -> WebhookNote:
     """A note whose signature is right. Raises AccessDenied for a forged one, PlatformRefused for one without sense."""
-    verb = "open a webhook"
+    operation = "open a webhook"
     signed = hmac.new(secret.value.encode(), body, hashlib.sha256).hexdigest()
     told = headers.get("x-signature-256", "")
     if not hmac.compare_digest(f"sha256={signed}".encode(), told.encode("utf-8", "replace")):
         why = "its signature is not ours" if told else "it bears no signature"
-        raise AccessDenied(NAME, verb, words=why, advice="Make the webhook again if the credential was changed.")
+        raise AccessDenied(NAME, operation, message=why, advice="Make the webhook again if the credential was changed.")
     try:
         note = json.loads(body)
     except (ValueError, RecursionError):
         note = None
     if not isinstance(note, dict) or not isinstance(note.get("event"), str):
-        raise PlatformRefused(NAME, verb, words="it is no note of CVAT's")
+        raise PlatformRefused(NAME, operation, message="it is no note of CVAT's")
     # The same note told again has the same body; CVAT gives notes no number that their bodies bear.
     return WebhookNote(hashlib.sha256(body).hexdigest(), note["event"], _project(note))
 

@@ -12,7 +12,11 @@ from .server import Server
 
 
 def withdraw(
-    server: Server, verb: str, tasks: Iterable[CvatTask], jobs: Mapping[int, Sequence[CvatJob]], images: Iterable[str]
+    server: Server,
+    operation: str,
+    tasks: Iterable[CvatTask],
+    jobs: Mapping[int, Sequence[CvatJob]],
+    images: Iterable[str],
 ) -> None:
     """Delete the tasks that hold the images: CVAT takes no single frame out of a task.
 
@@ -23,9 +27,9 @@ def withdraw(
     doomed = [task for task in tasks if task.id in affected]
     for task in doomed:
         if not all(job.untouched for job in jobs.get(task.id, ())) or _has_annotations(server, task):
-            words = f"somebody has begun to label task {task.id} '{task.name}', which holds some of them"
+            message = f"somebody has begun to label task {task.id} '{task.name}', which holds some of them"
             advice = "Look at the task on CVAT. When its labels may go, delete it there and launch again."
-            raise PlatformRefused(NAME, verb, words=words, advice=advice)
+            raise PlatformRefused(NAME, operation, message=message, advice=advice)
     for task in doomed:
         server.delete_task(task.id)
 

@@ -123,7 +123,7 @@ class Geti:
     # Platform
 
     def check(self) -> str:
-        version = self.client.reach()
+        version = self.client.connect_platform()
         return f"{self.client.dialect.name} {version} at {self.client.session.host}"
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
@@ -140,7 +140,7 @@ class Geti:
         try:
             return tasks_for(order.labels, self.options.kind or kind_for(order.labels))
         except CannotBe as fault:
-            refused = PlatformRefused(NAME, f"create campaign '{order.title}'", words=str(fault))
+            refused = PlatformRefused(NAME, f"create campaign '{order.title}'", message=str(fault))
         raise refused
 
     def activate_campaign(self, campaign: str) -> None:
@@ -164,7 +164,7 @@ class Geti:
             scene = self.client.scene(project, medium, lenient=True)
             if scene is None:  # never taken for "nothing there"
                 told = f"image '{medium.name}' ({medium.id}) is annotated, and its annotations are not there"
-                raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, words=told)
+                raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, message=told)
             return labeled_from(project, medium, scene, notices), notices
 
         images, notices = [], ShapeNotices()
@@ -217,7 +217,7 @@ class Geti:
             except PlatformRefused as refused:
                 if refused.status not in _NOT_TAKEN:
                     raise
-                return f"{one.image.name}: {refused.words or refused.status}"
+                return f"{one.image.name}: {refused.message or refused.status}"
             return ""
 
         results = for_each(send, missing(images), self.options.threads, before_retry=missing_after_errors)
@@ -227,7 +227,7 @@ class Geti:
         if faults:
             told = f"{len(faults)} images are not taken: {'; '.join(faults[:10])}"
             advice = "It takes JPEG, PNG, BMP, TIFF and WebP of 32 to 20,000 pixels a side: leave the others out."
-            raise PlatformRefused(NAME, f"take in batch {batch}", status=415, words=told, advice=advice)
+            raise PlatformRefused(NAME, f"take in batch {batch}", status=415, message=told, advice=advice)
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
         # What is sent is there when its upload is answered.
@@ -242,7 +242,7 @@ class Geti:
         begun = [medium.name for medium in media if set(medium.states.values()) - {"none"}]
         if begun:
             told = f"somebody has begun to annotate {len(begun)} of them: {', '.join(begun[:10])}"
-            raise PlatformRefused(NAME, f"take images out of campaign {campaign}", words=told)
+            raise PlatformRefused(NAME, f"take images out of campaign {campaign}", message=told)
         for medium in media:
             self.client.delete_medium(project, medium)
 
@@ -251,7 +251,9 @@ class Geti:
         found = self._campaign(project)
         if found.state not in (RemoteState.COMPLETED, RemoteState.FINISHED):
             told = f"{found.done} of {found.total} images are annotated for every task"
-            raise PlatformRefused(NAME, f"finish campaign {campaign}", words=told, advice="Annotate the others first.")
+            raise PlatformRefused(
+                NAME, f"finish campaign {campaign}", message=told, advice="Annotate the others first."
+            )
         if self.options.auto_train_at_finish and found.state is RemoteState.COMPLETED:
             self.client.set_auto_train(project, True)
 

@@ -38,10 +38,10 @@ class Dialect(Protocol):
     patches_configuration: bool
     """Whether configuration is `project_configuration`, from 2.12."""
 
-    def projects(self, session: GetiSession, verb: str) -> Iterator[GetiProject]:
+    def projects(self, session: GetiSession, operation: str) -> Iterator[GetiProject]:
         """Every project. Of newer servers these may lack labels."""
 
-    def project(self, session: GetiSession, verb: str, project: str) -> GetiProject:
+    def project(self, session: GetiSession, operation: str, project: str) -> GetiProject:
         """One project with all that is in it. Raises NotFound."""
 
     def first_page(self, folder: str, kind: str, size: int, after: str = "") -> Page:
@@ -70,17 +70,17 @@ class SonomaCreek:
         self.api = SC_API
         self.root = f"{SC_API}/workspaces/{workspace}"
 
-    def projects(self, session: GetiSession, verb: str) -> Iterator[GetiProject]:
-        answer = Fields(NAME, verb, session.ask(verb, "GET", f"{self.root}/projects/"))
+    def projects(self, session: GetiSession, operation: str) -> Iterator[GetiProject]:
+        answer = Fields(NAME, operation, session.ask(operation, "GET", f"{self.root}/projects/"))
         key = "items" if answer.has("items") else "projects"
         yield from (project_from(one) for one in answer.each(key))
 
-    def project(self, session: GetiSession, verb: str, project: str) -> GetiProject:
+    def project(self, session: GetiSession, operation: str, project: str) -> GetiProject:
         # The list holds whole projects, and is what was recorded.
-        for one in self.projects(session, verb):
+        for one in self.projects(session, operation):
             if one.id == project:
                 return one
-        raise NotFound(NAME, verb, status=404, words=f"there is no project {project}", advice="Was it deleted?")
+        raise NotFound(NAME, operation, status=404, message=f"there is no project {project}", advice="Was it deleted?")
 
     def first_page(self, folder: str, kind: str, size: int, after: str = "") -> Page:
         skip = f"&skiptoken={after}" if after else ""
@@ -100,10 +100,12 @@ class Geti:
         self.root = f"{self.api}/workspaces/{workspace}"
         self.patches_configuration = version >= (2, 12)
 
-    def projects(self, session: GetiSession, verb: str) -> Iterator[GetiProject]:
+    def projects(self, session: GetiSession, operation: str) -> Iterator[GetiProject]:
         seen = 0
         while True:
-            answer = Fields(NAME, verb, session.ask(verb, "GET", f"{self.root}/projects?limit=50&skip={seen}"))
+            answer = Fields(
+                NAME, operation, session.ask(operation, "GET", f"{self.root}/projects?limit=50&skip={seen}")
+            )
             page = [project_from(one) for one in answer.each("projects")]
             yield from page
             seen += len(page)
@@ -111,12 +113,14 @@ class Geti:
             if not page or seen >= total:
                 return
 
-    def project(self, session: GetiSession, verb: str, project: str) -> GetiProject:
+    def project(self, session: GetiSession, operation: str, project: str) -> GetiProject:
         path = f"{self.root}/projects/{project}"
-        found = project_from(Fields(NAME, verb, session.ask(verb, "GET", path)))
+        found = project_from(Fields(NAME, operation, session.ask(operation, "GET", path)))
         if found.datasets:
             return found
-        datasets = Fields(NAME, verb, session.ask(verb, "GET", f"{path}/datasets"))  # they may be told there alone
+        datasets = Fields(
+            NAME, operation, session.ask(operation, "GET", f"{path}/datasets")
+        )  # they may be told there alone
         return replace(found, datasets=datasets_from(datasets))
 
     def first_page(self, folder: str, kind: str, size: int, after: str = "") -> Page:
@@ -125,14 +129,14 @@ class Geti:
         return Page("POST", f"{folder}/media:query?limit={size}{skip}", {"condition": "and", "rules": [rule]})
 
 
-def meet(session: GetiSession, *, workspace: str = "", organization: str = "") -> tuple[Dialect, str]:
+def detect_api_version(session: GetiSession, *, workspace: str = "", organization: str = "") -> tuple[Dialect, str]:
     """Ask the server what it is. Answers its dialect and its version.
 
     `workspace` and `organization` (ids or names) are needed where there are several.
     """
-    verb = "ask for its version"
+    operation = "ask for its version"
     session.log_in()
-    api, info = _product_info(session, verb)
+    api, info = _product_info(session, operation)
     told = next((info.json[name] for name in ("product-version", "build-version") if info.has(name)), "")
     found = _VERSION.match(str(told))
     if found is None:
@@ -142,11 +146,11 @@ def meet(session: GetiSession, *, workspace: str = "", organization: str = "") -
         return SonomaCreek(_workspace(session, f"{SC_API}/workspaces", workspace)), str(told)
     if version < _OLDEST_GETI:
         told_why = f"version {told} is neither Sonoma Creek nor Geti 1.16 or later"
-        raise PlatformRefused(NAME, verb, status=200, words=told_why, advice="Update the server.")
+        raise PlatformRefused(NAME, operation, status=200, message=told_why, advice="Update the server.")
     if api != GETI_API:
         told_why = f"version {told} is entered by a personal access token, not by user and password"
         raise AccessDenied(
-            NAME, verb, words=told_why, advice="Put the token into the connection's key, without a secret."
+            NAME, operation, message=told_why, advice="Put the token into the connection's key, without a secret."
         )
     chosen = organization or _organization(session)
     root = f"{GETI_API}/organizations/{chosen}"
@@ -158,19 +162,19 @@ def _is_sonoma_creek(version: tuple[int, int], told: str) -> bool:
     return version < (2, 0) and (built is None or built[1] <= _LAST_SC)
 
 
-def _product_info(session: GetiSession, verb: str) -> tuple[str, Fields]:
+def _product_info(session: GetiSession, operation: str) -> tuple[str, Fields]:
     apis = (GETI_API, SC_API) if session.has_token else (SC_API, GETI_API)
     try:
-        return apis[0], Fields(NAME, verb, session.ask(verb, "GET", f"{apis[0]}/product_info"))
+        return apis[0], Fields(NAME, operation, session.ask(operation, "GET", f"{apis[0]}/product_info"))
     except NotFound:
-        return apis[1], Fields(NAME, verb, session.ask(verb, "GET", f"{apis[1]}/product_info"))
+        return apis[1], Fields(NAME, operation, session.ask(operation, "GET", f"{apis[1]}/product_info"))
 
 
 def _organization(session: GetiSession) -> str:
     """That of the token; of several the oldest, as the vendor's own client takes it."""
-    verb = "find the organization"
+    operation = "find the organization"
     path = f"{GETI_API}/personal_access_tokens/organization"
-    answer = Fields(NAME, verb, session.ask(verb, "GET", path))
+    answer = Fields(NAME, operation, session.ask(operation, "GET", path))
     if answer.has("organizationId"):
         return answer.id("organizationId")
     found = [
@@ -184,9 +188,9 @@ def _organization(session: GetiSession) -> str:
 
 def _workspace(session: GetiSession, path: str, wanted: str) -> str:
     """A bare list in SC (recorded), `workspaces` in 2.x. Several are refused unless one is named."""
-    verb = "find the workspace"
-    answer = session.ask(verb, "GET", path)
-    fields = Fields(NAME, verb, {"workspaces": answer} if isinstance(answer, list) else answer)
+    operation = "find the workspace"
+    answer = session.ask(operation, "GET", path)
+    fields = Fields(NAME, operation, {"workspaces": answer} if isinstance(answer, list) else answer)
     key = "workspaces" if fields.has("workspaces") else "items"
     found = [(one.id("id"), one.text("name") if one.has("name") else "") for one in fields.each(key)]
     chosen = [identity for identity, name in found if not wanted or wanted in (identity, name)]
@@ -194,4 +198,4 @@ def _workspace(session: GetiSession, path: str, wanted: str) -> str:
         return chosen[0]
     names = ", ".join(f"'{name}' ({identity})" for identity, name in found) or "none"
     told = f"there are these workspaces: {names}"
-    raise PlatformRefused(NAME, verb, status=200, words=told, advice="Name one in the option `workspace`.")
+    raise PlatformRefused(NAME, operation, status=200, message=told, advice="Name one in the option `workspace`.")

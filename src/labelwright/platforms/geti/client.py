@@ -34,24 +34,26 @@ class GetiClient(GetiSettings, GetiMedia):
 
     def find_project(self, name: str) -> GetiProject | None:
         """The project of exactly that name. Names are not unique: two raise PlatformRefused."""
-        verb = f"find project '{name}'"
-        found = [one for one in self.dialect.projects(self.session, verb) if one.name == name]
+        operation = f"find project '{name}'"
+        found = [one for one in self.dialect.projects(self.session, operation) if one.name == name]
         if len(found) > 1:
             told = f"there are {len(found)} of that name: {', '.join(one.id for one in found[:10])}"
-            raise PlatformRefused(NAME, verb, status=200, words=told, advice="Rename all but one.")
+            raise PlatformRefused(NAME, operation, status=200, message=told, advice="Rename all but one.")
         return found[0] if found else None
 
     def create_project(self, name: str, tasks: list[NewTask]) -> GetiProject:
         """Not idempotent. Raises PlatformRefused for a project that cannot be, without asking the server."""
-        verb = f"create project '{name}'"
+        operation = f"create project '{name}'"
         try:
             check(tasks)
         except CannotBe as fault:
-            refused = PlatformRefused(NAME, verb, words=str(fault))
+            refused = PlatformRefused(NAME, operation, message=str(fault))
         else:
             body = project_body(name, tasks, every_group=self.unit is Unit.PIXELS)
             path = f"{self.dialect.root}/projects"
-            return project_from(Fields(NAME, verb, self.session.ask(verb, "POST", path, json=body, repeatable=False)))
+            return project_from(
+                Fields(NAME, operation, self.session.ask(operation, "POST", path, json=body, repeatable=False))
+            )
         raise refused
 
     def wait_until_ready(self, project: str, seconds: float = 30.0) -> None:
@@ -75,21 +77,21 @@ class GetiClient(GetiSettings, GetiMedia):
 
     def algorithms(self) -> list[dict[str, Any]]:
         """What can be trained, as SC 1.x tells it: `algorithm_name`, `task_type`, `model_template_id` and more."""
-        verb = "list the algorithms"
-        answer = Fields(NAME, verb, self.session.ask(verb, "GET", f"{self.dialect.api}/supported_algorithms"))
+        operation = "list the algorithms"
+        answer = Fields(NAME, operation, self.session.ask(operation, "GET", f"{self.dialect.api}/supported_algorithms"))
         return [one.json for one in answer.each("items" if answer.has("items") else "supported_algorithms")]
 
     def status(self, project: str) -> dict[str, Any]:
         """What its tasks are doing; tells of training, not of campaigns."""
-        verb = f"read the status of project {project}"
-        return Fields(NAME, verb, self.session.ask(verb, "GET", f"{self._of(project)}/status")).json
+        operation = f"read the status of project {project}"
+        return Fields(NAME, operation, self.session.ask(operation, "GET", f"{self._of(project)}/status")).json
 
     # Jobs
 
     def job(self, job: str) -> dict[str, Any]:
         """With `state`: scheduled, running, finished, failed or cancelled. SC has it in `status`."""
-        verb = f"read job {job}"
-        return Fields(NAME, verb, self.session.ask(verb, "GET", f"{self.dialect.root}/jobs/{job}")).json
+        operation = f"read job {job}"
+        return Fields(NAME, operation, self.session.ask(operation, "GET", f"{self.dialect.root}/jobs/{job}")).json
 
     def cancel_job(self, job: str) -> None:
         """Raises PlatformRefused (412) for one that cannot be cancelled any more."""
@@ -97,16 +99,18 @@ class GetiClient(GetiSettings, GetiMedia):
 
     def wait_for_job(self, job: str, seconds: float = 3600.0, look_every: float = 2.0) -> dict[str, Any]:
         """Until it ended. Raises PlatformUnavailable when it did not in time, PlatformRefused when it failed."""
-        ends, verb = time.monotonic() + seconds, f"wait for job {job}"
+        ends, operation = time.monotonic() + seconds, f"wait for job {job}"
         while True:
             found = self.job(job)
             state = _state_of(found)
             if state == "finished":
                 return found
             if state in ("failed", "cancelled"):
-                raise PlatformRefused(NAME, verb, status=200, words=f"the job {state}")
+                raise PlatformRefused(NAME, operation, status=200, message=f"the job {state}")
             if time.monotonic() >= ends:
-                raise PlatformUnavailable(NAME, verb, words=f"the job is still '{state}'", advice="Look again later.")
+                raise PlatformUnavailable(
+                    NAME, operation, message=f"the job is still '{state}'", advice="Look again later."
+                )
             time.sleep(min(look_every, max(0.0, ends - time.monotonic())))
 
 

@@ -212,7 +212,7 @@ def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
         made = GetiShape("RECTANGLE", numbers)
     elif isinstance(inside, Mask | MultiPolygon):
         told = "an object of several parts or with holes is no shape of Geti's"
-        raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give each part an outline of its own.")
+        raise PlatformRefused(NAME, "annotate an image", message=told, advice="Give each part an outline of its own.")
     else:
         made = GetiShape("POLYGON", points=inside.points)
     return made.to(unit, Unit.PIXELS, size.width, size.height)
@@ -239,7 +239,7 @@ def annotations_for(project: GetiProject, image: LabeledImage, unit: Unit) -> li
     empty = project.trained[0].empty_label
     if empty is None:
         told = f"image '{image.name}': a {project.kind} project has no label for 'nothing here'"
-        raise PlatformRefused(NAME, "annotate an image", words=told, advice="Give it one of the labels.")
+        raise PlatformRefused(NAME, "annotate an image", message=told, advice="Give it one of the labels.")
     return [GetiAnnotation(whole_image(unit, image.size.width, image.size.height), ((empty.id, 1.0),))]
 
 
@@ -247,7 +247,7 @@ def _label_of(project: GetiProject, image: LabeledImage, label: str) -> tuple[Ge
     found = task_of(project, label)
     if found is None:
         told = f"image '{image.name}': the project has no label '{label}'"
-        raise PlatformRefused(NAME, "annotate an image", words=told)
+        raise PlatformRefused(NAME, "annotate an image", message=told)
     return found
 
 

@@ -53,9 +53,9 @@ class GetiMedia(GetiReached):
     def _media_of(self, page: Page, kind: str) -> Generator[GetiMedium, None, Page | None]:
         """The media of a page; returns the next one. Servers give a next page even after the last (recorded): an empty
         one is the end."""
-        verb, seen = f"list the {kind}s", False
-        body = self.session.ask(verb, page.method, page.path, json=page.json, wanted="media")
-        answer = objects(verb, body or b"{}", "media")
+        operation, seen = f"list the {kind}s", False
+        body = self.session.ask(operation, page.method, page.path, json=page.json, wanted="media")
+        answer = objects(operation, body or b"{}", "media")
         while True:
             try:
                 one = next(answer)
@@ -76,14 +76,14 @@ class GetiMedia(GetiReached):
         rules = list(page.json["rules"])
         if state is not None:
             rules.append({"field": "annotation_scene_state", "operator": "equal", "value": state})
-        verb = "count the images"
+        operation = "count the images"
         try:
-            answer = self.session.ask(verb, page.method, page.path, json={**page.json, "rules": rules})
+            answer = self.session.ask(operation, page.method, page.path, json={**page.json, "rules": rules})
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
             return None  # a server that cannot be asked so
-        fields = Fields(NAME, verb, answer)
+        fields = Fields(NAME, operation, answer)
         return fields.whole("total_matched_images") if fields.has("total_matched_images") else None
 
     def upload(
@@ -101,10 +101,12 @@ class GetiMedia(GetiReached):
         Not idempotent. Raises PlatformRefused with status 400, 413 or 415 for a file that the server does not take.
         """
         fields = {"upload_info": json.dumps({"label_ids": labels})} if labels else {}
-        verb = f"upload {kind} '{file_name}'"
+        operation = f"upload {kind} '{file_name}'"
         path = f"{self._dataset(project, dataset)}/media/{kind}s"
         form = Form(fields, [FormFile(file_name, opener)])
-        return medium_from(Fields(NAME, verb, self.session.ask(verb, "POST", path, body=form, repeatable=False)), kind)
+        return medium_from(
+            Fields(NAME, operation, self.session.ask(operation, "POST", path, body=form, repeatable=False)), kind
+        )
 
     def has_image(self, project: GetiProject, image: str, *, dataset: str = "") -> bool:
         """Whether an image of that id is there. Its thumbnail is asked for: both generations have one."""
@@ -135,9 +137,11 @@ class GetiMedia(GetiReached):
 
     def create_dataset(self, project: GetiProject, name: str) -> str:
         """Another dataset of a project (2.x). Answers its id."""
-        verb = f"create dataset '{name}'"
+        operation = f"create dataset '{name}'"
         path = f"{self._of(project.id)}/datasets"
-        return Fields(NAME, verb, self.session.ask(verb, "POST", path, json={"name": name}, repeatable=False)).id("id")
+        return Fields(
+            NAME, operation, self.session.ask(operation, "POST", path, json={"name": name}, repeatable=False)
+        ).id("id")
 
     # Annotations
 
@@ -154,7 +158,7 @@ class GetiMedia(GetiReached):
 
         Saying it again does no harm.
         """
-        verb = f"annotate {medium.type} {medium.id}"
+        operation = f"annotate {medium.type} {medium.id}"
         path = self._medium(project, medium, dataset)
         identifier: dict[str, Any] = {"type": "image", "image_id": medium.id}
         if frame is not None:
@@ -163,8 +167,10 @@ class GetiMedia(GetiReached):
         if self.unit is Unit.PIXELS:
             annotations = [replace(one, shape=one.shape.inside(medium.width, medium.height)) for one in annotations]
         body = {"media_identifier": identifier, "annotations": [one.json() for one in annotations]}
-        answer = self.session.ask(verb, "POST", f"{path}/annotations", json=body)
-        return scene_from(Fields(NAME, verb, answer), self.unit) if answer is not None else GetiScene((), self.unit)
+        answer = self.session.ask(operation, "POST", f"{path}/annotations", json=body)
+        return (
+            scene_from(Fields(NAME, operation, answer), self.unit) if answer is not None else GetiScene((), self.unit)
+        )
 
     def scene(
         self,
@@ -179,18 +185,18 @@ class GetiMedia(GetiReached):
 
         2.x answers 204 then; what SC answers was never recorded: a 404 is taken for it when the image is there.
         """
-        verb = f"read the annotations of {medium.type} {medium.id}"
+        operation = f"read the annotations of {medium.type} {medium.id}"
         path = self._medium(project, medium, dataset) + (f"/frames/{frame}" if frame is not None else "")
         try:
-            answer = self.session.ask(verb, "GET", f"{path}/annotations/latest")
+            answer = self.session.ask(operation, "GET", f"{path}/annotations/latest")
         except NotFound:
             return None
-        return scene_from(Fields(NAME, verb, answer), self.unit, lenient=lenient) if answer is not None else None
+        return scene_from(Fields(NAME, operation, answer), self.unit, lenient=lenient) if answer is not None else None
 
     def video_scenes(self, project: GetiProject, video: GetiMedium, *, dataset: str = "") -> list[GetiScene]:
         """Those of every frame about which something was said, in as many requests as it takes: 2.x tells 500 frames
         in an answer, and how many there are from the asked one on."""
-        verb, path = (
+        operation, path = (
             f"read the annotations of video {video.id}",
             f"{self._medium(project, video, dataset)}/annotations/latest",
         )
@@ -198,14 +204,14 @@ class GetiMedia(GetiReached):
         start, more = 0, True
         while more:
             try:
-                answer = self.session.ask(verb, "GET", f"{path}?start_frame={start}" if start else path)
+                answer = self.session.ask(operation, "GET", f"{path}?start_frame={start}" if start else path)
             except NotFound:
                 if found:  # there are more frames: what was read so far is not all
                     raise
                 break
             if answer is None and not found:
                 break
-            fields = Fields(NAME, verb, {"video_annotations": answer} if isinstance(answer, list) else answer)
+            fields = Fields(NAME, operation, {"video_annotations": answer} if isinstance(answer, list) else answer)
             scenes = [scene_from(one, self.unit) for one in fields.each("video_annotations")]
             found += scenes
             more = len(scenes) < _of_how_many(fields, len(scenes))

@@ -72,8 +72,8 @@ def read_or_note(not_read: dict[str, str], what: str, read: Callable[[], _Value]
 
 def why_not_read(refused: PlatformRefused) -> str:
     """The reason as it is kept in backups and shown."""
-    words = f" ({refused.words})" if refused.words else ""
-    return f"could not be read: the server answered {refused.status} when asked to {refused.verb}{words}"
+    message = f" ({refused.message})" if refused.message else ""
+    return f"could not be read: the server answered {refused.status} when asked to {refused.operation}{message}"
 
 
 def _others(client: GetiClient, project: GetiProject) -> Iterator[tuple[str, Any]]:

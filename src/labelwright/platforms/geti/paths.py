@@ -6,7 +6,7 @@ from functools import cached_property
 
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 
-from .api_versions import Dialect, meet
+from .api_versions import Dialect, detect_api_version
 from .models import GetiMedium, GetiProject, GetiTask, Unit
 from .session import NAME, GetiSession
 
@@ -23,9 +23,9 @@ class GetiReached:
 
     @cached_property
     def _met(self) -> tuple[Dialect, str]:
-        return meet(self.session, workspace=self._workspace, organization=self._organization)
+        return detect_api_version(self.session, workspace=self._workspace, organization=self._organization)
 
-    def reach(self) -> str:
+    def connect_platform(self) -> str:
         """Ask the server anew what it is. Answers its version."""
         self.__dict__.pop("_met", None)
         return self.version
@@ -58,16 +58,16 @@ class GetiReached:
         """Path of a dataset; by default the first. Raises PlatformRefused when the server told of none."""
         if not dataset and not project.datasets:
             told = f"the server told of no dataset of project {project.id}"
-            raise PlatformRefused(NAME, f"find the dataset of '{project.name}'", status=200, words=told)
+            raise PlatformRefused(NAME, f"find the dataset of '{project.name}'", status=200, message=told)
         return f"{self._of(project.id)}/datasets/{dataset or project.dataset}"
 
     def _medium(self, project: GetiProject, medium: GetiMedium, dataset: str) -> str:
         kind = "videos" if medium.type == "video" else "images"
         return f"{self._dataset(project, dataset)}/media/{kind}/{medium.id}"
 
-    def _delete(self, verb: str, path: str) -> None:
+    def _delete(self, operation: str, path: str) -> None:
         try:
-            self.session.ask(verb, "DELETE", path)
+            self.session.ask(operation, "DELETE", path)
         except NotFound:
             return
         except PlatformRefused as refused:
@@ -77,4 +77,4 @@ class GetiReached:
         else:
             return
         advice = "Jobs of the project are running: wait for them, or cancel them."
-        raise PlatformUnavailable(NAME, verb, status=409, words=locked.words, advice=advice)
+        raise PlatformUnavailable(NAME, operation, status=409, message=locked.message, advice=advice)

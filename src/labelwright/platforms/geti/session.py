@@ -81,7 +81,7 @@ class GetiSession:
 
     def ask(
         self,
-        verb: str,
+        operation: str,
         method: str,
         path: str,
         *,
@@ -103,7 +103,7 @@ class GetiSession:
 
         def once() -> Any:
             return self._http.call(
-                verb,
+                operation,
                 method,
                 path,
                 json=json,
@@ -152,12 +152,12 @@ class GetiSession:
         if answer.status == 200 or answer.status in (401, 403):  # the form again
             advice = "Check user (the connection's key) and password (its secret)."
             raise AccessDenied(
-                NAME, _LOG_IN, status=answer.status, words="the server shows the form again", advice=advice
+                NAME, _LOG_IN, status=answer.status, message="the server shows the form again", advice=advice
             )
         self._follow(self._next(answer), cookies)
         session = {name: value for name, value in cookies.items() if name.startswith(_SESSION) and name != _CSRF}
         if not session:
-            raise PlatformUnavailable(NAME, _LOG_IN, words="the server gave no session cookie", advice="Try again.")
+            raise PlatformUnavailable(NAME, _LOG_IN, message="the server gave no session cookie", advice="Try again.")
         return session
 
     def _follow(self, path: str, cookies: dict[str, str]) -> tuple[str, Answer]:
@@ -167,13 +167,13 @@ class GetiSession:
             if not 300 <= answer.status < 400:
                 return path, answer
             path = self._next(answer)
-        raise PlatformRefused(NAME, _LOG_IN, words="the server sends us in circles", advice="Check the address.")
+        raise PlatformRefused(NAME, _LOG_IN, message="the server sends us in circles", advice="Check the address.")
 
     def _step(self, method: str, path: str, cookies: dict[str, str], body: Upload | None = None) -> Answer:
         headers = {"Accept": "*/*"}
         if cookies:
             headers["Cookie"] = _cookie_header(cookies)
-        answer = self._http.ask_openly(_LOG_IN, method, path, body=body, headers=headers)
+        answer = self._http.request_without_credentials(_LOG_IN, method, path, body=body, headers=headers)
         for cookie in answer.cookies:
             name, _, value = cookie.partition(";")[0].strip().partition("=")
             if name:
@@ -184,7 +184,7 @@ class GetiSession:
         self._fail_unless(answer, 301, 302, 303, 307, 308)
         path = path_on_host(answer.headers.get("Location", ""))
         if not path.startswith("/"):
-            raise PlatformRefused(NAME, _LOG_IN, status=answer.status, words="a redirect leads nowhere")
+            raise PlatformRefused(NAME, _LOG_IN, status=answer.status, message="a redirect leads nowhere")
         return path
 
     def _fail_unless(self, answer: Answer, *good: int) -> None:
@@ -192,7 +192,7 @@ class GetiSession:
             return
         kind = PlatformUnavailable if answer.status in (408, 429) or answer.status >= 500 else PlatformRefused
         raise kind(
-            NAME, _LOG_IN, status=answer.status, words="this is no step of its login", advice="Check the address."
+            NAME, _LOG_IN, status=answer.status, message="this is no step of its login", advice="Check the address."
         )
 
     def _credential(self) -> dict[str, str | Secret]:
@@ -213,7 +213,7 @@ class GetiSession:
             return
         if self.has_token:
             told = "a personal access token is not sent over plain http"
-            raise PlatformRefused(NAME, "connect", words=told, advice="Use the https:// address of the server.")
+            raise PlatformRefused(NAME, "connect", message=told, advice="Use the https:// address of the server.")
         self._user = ""
 
 
@@ -239,13 +239,13 @@ def _session_ended(failure: PlatformError) -> bool:
     if isinstance(failure, NotFound):
         return False
     status = failure.status or 0
-    html = status == 200 and isinstance(failure, PlatformUnavailable) and "text/html" in failure.words
+    html = status == 200 and isinstance(failure, PlatformUnavailable) and "text/html" in failure.message
     return html or status in (302, 303, 401, 403)
 
 
 def _with_advice(denied: AccessDenied) -> AccessDenied:
     advice = "If the personal access token has expired, make a new one on the server."
-    return AccessDenied(NAME, denied.verb, status=denied.status, words=denied.words, advice=advice)
+    return AccessDenied(NAME, denied.operation, status=denied.status, message=denied.message, advice=advice)
 
 
 def _cookie_header(cookies: dict[str, str]) -> str:

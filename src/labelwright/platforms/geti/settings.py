@@ -30,35 +30,35 @@ class GetiSettings(GetiReached):
     def set_auto_train(self, project: GetiProject, on: bool) -> None:
         """For every task that says otherwise, read back. Raises PlatformRefused when the server says that it did and
         did not."""
-        verb = f"set auto-train of project {project.id}"
+        operation = f"set auto-train of project {project.id}"
         if self.dialect.patches_configuration:
-            set_now = self._patch_auto_train(verb, project, on)
+            set_now = self._patch_auto_train(operation, project, on)
         else:
             said = {task.id: self.task_auto_trains(project, task) for task in project.trained}
             set_now = [task for task in project.trained if said[task.id] != [on]]
             for task in set_now:
                 body = configuration.auto_train_body(self.dialect.workspace, project.id, task.id, on)
-                self.session.ask(verb, "POST", self._chain(project, task), json=body)
+                self.session.ask(operation, "POST", self._chain(project, task), json=body)
         if set_now and any(now is not on for now in self.auto_trains(project)):
             told = f"auto-train is not {'on' if on else 'off'} after it was set"
-            raise PlatformRefused(NAME, verb, status=200, words=told, advice="Set it on the server's own page.")
+            raise PlatformRefused(NAME, operation, status=200, message=told, advice="Set it on the server's own page.")
 
-    def _patch_auto_train(self, verb: str, project: GetiProject, on: bool) -> list[Any]:
+    def _patch_auto_train(self, operation: str, project: GetiProject, on: bool) -> list[Any]:
         """Answers the values that were other."""
         path = f"{self._of(project.id)}/project_configuration"
-        found = self.session.ask(verb, "GET", path)
+        found = self.session.ask(operation, "GET", path)
         others = [one for one in _auto_training_keys(found) if one["value"] is not on]
         for one in others:
             one["value"] = on
         if others:
-            self.session.ask(verb, "PATCH", path, json=found)
+            self.session.ask(operation, "PATCH", path, json=found)
         return others
 
     def auto_trains(self, project: GetiProject) -> list[bool]:
         """Whether each task trains by itself; none for a task of which the server does not tell."""
-        verb = f"read auto-train of project {project.id}"
+        operation = f"read auto-train of project {project.id}"
         if self.dialect.patches_configuration:
-            found = self.session.ask(verb, "GET", f"{self._of(project.id)}/project_configuration")
+            found = self.session.ask(operation, "GET", f"{self._of(project.id)}/project_configuration")
             return [one["value"] is True for one in _auto_training_keys(found)]
         return [one for task in project.trained for one in self.task_auto_trains(project, task)]
 
@@ -69,8 +69,8 @@ class GetiSettings(GetiReached):
 
     def task_parameters(self, project: GetiProject, task: GetiTask) -> list[Parameter]:
         """Those of one task, until 2.11."""
-        verb = f"read the configuration of '{task.title}'"
-        answer = Fields(NAME, verb, self.session.ask(verb, "GET", self._chain(project, task)))
+        operation = f"read the configuration of '{task.title}'"
+        answer = Fields(NAME, operation, self.session.ask(operation, "GET", self._chain(project, task)))
         return list(configuration.parameters(list(answer.each("components"))))
 
     def set_iterations(self, project: GetiProject, iterations: int, titles: list[str] | None = None) -> dict[str, int]:
@@ -79,18 +79,18 @@ class GetiSettings(GetiReached):
 
         Raises PlatformRefused when the server takes another number, or has no such parameter.
         """
-        verb = f"set the iterations of project {project.id}"
+        operation = f"set the iterations of project {project.id}"
         try:
             tasks = [task for task in project.trained if titles is None or task.title in titles]
             for task in tasks:
-                self._set_iterations(verb, project, task, iterations)
+                self._set_iterations(operation, project, task, iterations)
         except OutOfBounds as fault:
-            refused = PlatformRefused(NAME, verb, words=str(fault), advice="Choose a number within the bounds.")
+            refused = PlatformRefused(NAME, operation, message=str(fault), advice="Choose a number within the bounds.")
         else:
             now = self.iterations(project)
             if any(now.get(task.title) != iterations for task in tasks):
                 told = f"after it was set, the server says {now}"
-                raise PlatformRefused(NAME, verb, status=200, words=told)
+                raise PlatformRefused(NAME, operation, status=200, message=told)
             return now
         raise refused
 
@@ -109,30 +109,30 @@ class GetiSettings(GetiReached):
             value = parameter.value if parameter is not None else None
         return value if isinstance(value, int) else None
 
-    def _set_iterations(self, verb: str, project: GetiProject, task: GetiTask, iterations: int) -> None:
+    def _set_iterations(self, operation: str, project: GetiProject, task: GetiTask, iterations: int) -> None:
         if self.dialect.patches_configuration:
             for whole, one in self._training_keys(project, task):
                 low, high = one.get("min_value"), one.get("max_value")
                 Parameter("training", str(one["key"]), one["value"], {}, low, high).set_to(iterations)
                 one["value"] = iterations
                 path = f"{self._of(project.id)}/training_configuration"
-                self.session.ask(verb, "PATCH", path, json=whole)
+                self.session.ask(operation, "PATCH", path, json=whole)
                 return
         else:
             parameter = configuration.iterations_of(iter(self.task_parameters(project, task)))
             if parameter is not None:
                 body = configuration.parameter_body(parameter.set_to(iterations))
-                self.session.ask(verb, "POST", self._chain(project, task), json=body)
+                self.session.ask(operation, "POST", self._chain(project, task), json=body)
                 return
         told = f"'{task.title}' has none of the parameters {', '.join(configuration.ITERATIONS)}"
-        raise PlatformRefused(NAME, verb, words=told)
+        raise PlatformRefused(NAME, operation, message=told)
 
     def _training_keys(self, project: GetiProject, task: GetiTask) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """From 2.12: the task's training configuration, and the value in it that says how long is trained."""
-        verb, path = f"read the training of '{task.title}'", f"{self._of(project.id)}/training_configuration"
+        operation, path = f"read the training of '{task.title}'", f"{self._of(project.id)}/training_configuration"
         manifest = self._manifest(project, task)
         query = f"model_manifest_id={manifest}" if manifest else f"task_id={task.id}"
-        found = self.session.ask(verb, "GET", f"{path}?{query}")
+        found = self.session.ask(operation, "GET", f"{path}?{query}")
         if isinstance(found, dict):
             keys = {str(one["key"]): one for one in configuration.keyed(found, "training")}
             whole = {"task_id": task.id, **({"model_manifest_id": manifest} if manifest else {})} | found
@@ -140,9 +140,11 @@ class GetiSettings(GetiReached):
 
     def _manifest(self, project: GetiProject, task: GetiTask) -> str:
         """What is trained for this task unless somebody chose otherwise; empty when the server does not say."""
-        verb = f"list the algorithms of project {project.id}"
+        operation = f"list the algorithms of project {project.id}"
         try:
-            answer = Fields(NAME, verb, self.session.ask(verb, "GET", f"{self._of(project.id)}/supported_algorithms"))
+            answer = Fields(
+                NAME, operation, self.session.ask(operation, "GET", f"{self._of(project.id)}/supported_algorithms")
+            )
         except NotFound:
             return ""
         all_of_them = answer.each("supported_algorithms") if answer.has("supported_algorithms") else ()
@@ -156,22 +158,22 @@ class GetiSettings(GetiReached):
 
     def configuration(self, project: GetiProject) -> dict[str, Any]:
         """Everything that can be set, as the server tells it."""
-        verb = f"read the configuration of project {project.id}"
+        operation = f"read the configuration of project {project.id}"
         ending = "project_configuration" if self.dialect.patches_configuration else "configuration"
-        return Fields(NAME, verb, self.session.ask(verb, "GET", f"{self._of(project.id)}/{ending}")).json
+        return Fields(NAME, operation, self.session.ask(operation, "GET", f"{self._of(project.id)}/{ending}")).json
 
     def set_configuration(self, project: GetiProject, values: Mapping[tuple[str, str], Any]) -> None:
         """Set values of parameters (until 2.11), all in one request as recorded. Keys are pairs of a task's id ("" for
         the project) and "component/name"."""
-        verb = f"set the configuration of project {project.id}"
+        operation = f"set the configuration of project {project.id}"
         found = self.configuration(project)
         body = configuration.whole_body(found, values)
-        self.session.ask(verb, "POST", f"{self._of(project.id)}/configuration", json=body)
+        self.session.ask(operation, "POST", f"{self._of(project.id)}/configuration", json=body)
 
     def patch_configuration(self, project: GetiProject, configuration: dict[str, Any]) -> None:
         """Set what `configuration` answered, with other values, from 2.12."""
-        verb = f"set the configuration of project {project.id}"
-        self.session.ask(verb, "PATCH", f"{self._of(project.id)}/project_configuration", json=configuration)
+        operation = f"set the configuration of project {project.id}"
+        self.session.ask(operation, "PATCH", f"{self._of(project.id)}/project_configuration", json=configuration)
 
 
 def _auto_training_keys(found: Any) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _DECODER = JSONDecoder()
 
 
-def objects(verb: str, body: bytes, name: str) -> Generator[Fields, None, Fields]:
+def objects(operation: str, body: bytes, name: str) -> Generator[Fields, None, Fields]:
     """Each object of the list `name` of a JSON object; returns the object's other members.
 
     Raises PlatformUnavailable for what is not JSON, PlatformRefused when the list is missing or is none.
@@ -36,7 +36,7 @@ def objects(verb: str, body: bytes, name: str) -> Generator[Fields, None, Fields
                 number = 0
                 while text[at] != "]":
                     one, at = _DECODER.raw_decode(text, at)
-                    yield Fields(NAME, verb, one, f"{name}[{number}]")
+                    yield Fields(NAME, operation, one, f"{name}[{number}]")
                     number += 1
                     at = _blank(text, at)
                     if text[at] != "]":
@@ -51,8 +51,8 @@ def objects(verb: str, body: bytes, name: str) -> Generator[Fields, None, Fields
         broken = True
     if broken:
         advice = "Something between here and the platform may have answered in its place: try again."
-        raise PlatformUnavailable(NAME, verb, status=200, words="the answer is not valid JSON", advice=advice)
-    members = Fields(NAME, verb, rest)
+        raise PlatformUnavailable(NAME, operation, status=200, message="the answer is not valid JSON", advice=advice)
+    members = Fields(NAME, operation, rest)
     if not found:
         members.list(name)  # refuses: it is missing, or something else
     return members

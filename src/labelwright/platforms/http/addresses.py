@@ -27,7 +27,7 @@ def read_address(platform: str, url: str) -> tuple[str, str, str]:
         elif parts.query or parts.fragment:
             told = "the platform's address must end before any ? or #"
     if told:
-        raise PlatformRefused(platform, "connect", words=told, advice="It looks like https://host/api/v1.")
+        raise PlatformRefused(platform, "connect", message=told, advice="It looks like https://host/api/v1.")
     user_info, _, place = parts.netloc.rpartition("@")
     user, _, password = user_info.partition(":")
     pair = f"{unquote(user)}:{unquote(password)}".encode()

@@ -23,11 +23,11 @@ from . import error_messages as answers
 from . import rate_limit as rates
 from .addresses import is_loopback, read_address
 from .connections import TimedAdapter
-from .messages import Answer, Body, Params, Reply, Request, Sink, Unexplained, Upload, Wanted, described, opened
+from .messages import Answer, Body, ErrorResponse, Params, Reply, Request, Sink, Upload, Wanted, described, opened
 from .transport_errors import CATCHABLE, meaning
 
 Headers = Mapping[str, "str | Secret"]
-Explain = Callable[[Unexplained], PlatformError | None]
+Explain = Callable[[ErrorResponse], PlatformError | None]
 
 _CHUNK = 1 << 16
 _LONGEST_ERROR = 1 << 16
@@ -97,7 +97,7 @@ class Http:
 
     def call(
         self,
-        verb: str,
+        operation: str,
         method: str,
         path: str,
         *,
@@ -117,13 +117,15 @@ class Http:
         Raises the errors of `labelwright.platforms.errors` and nothing else.
         """
         sent, data = described(dict(headers or {}), body)
-        request = Request(verb, method, path, dict(params or {}), sent, data, wanted, advice)
-        found = self._patiently(replace(request, sink=into.write if into is not None else None), json).data
+        request = Request(operation, method, path, dict(params or {}), sent, data, wanted, advice)
+        found = self._send_honoring_retry_after(
+            replace(request, sink=into.write if into is not None else None), json
+        ).data
         return found if into is None else None
 
     def ask(
         self,
-        verb: str,
+        operation: str,
         method: str,
         path: str,
         *,
@@ -140,30 +142,36 @@ class Http:
         say its Content-Type in `headers`). The bytes of a success go to `sink`, if there is one, as they come and
         however many they are; after an error it may hold a part of them. `seconds` is how long the server may take,
         instead of what holds for other requests."""
-        request = Request(verb, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
-        return self._patiently(replace(request, sink=sink, seconds=seconds), json)
+        request = Request(operation, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
+        return self._send_honoring_retry_after(replace(request, sink=sink, seconds=seconds), json)
 
-    def ask_openly(
-        self, verb: str, method: str, path: str, *, body: Upload | None = None, headers: Mapping[str, str] | None = None
+    def request_without_credentials(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        body: Upload | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask once, without the credential's headers, and give the answer whatever its status: for logging in.
 
         Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no answer.
         """
         sent, data = described(dict(headers or {}), body)
-        request = Request(verb, method, path, {}, sent, data, wanted="bytes")
+        request = Request(operation, method, path, {}, sent, data, wanted="bytes")
         try:
             return self._ask(request)
         except CATCHABLE as error:
             failure = self._no_answer(request, error)
         raise failure
 
-    def locate(self, verb: str, path: str) -> str:
+    def locate(self, operation: str, path: str) -> str:
         """Where the answer to a GET leads: the address of its redirect, which is not followed; empty when it is none.
 
         The address may hold a signature. Raises the errors of `labelwright.platforms.errors`.
         """
-        request = self._prepare(Request(verb, "GET", path, {}, {}, None, "bytes"), None)
+        request = self._prepare(Request(operation, "GET", path, {}, {}, None, "bytes"), None)
         if isinstance(request, PlatformError):
             raise request
         failure: PlatformError
@@ -171,7 +179,7 @@ class Http:
             answer = self._ask(request)
         except CATCHABLE as error:
             kind, told = meaning(error)
-            failure = kind(self.platform, verb, words=told, advice=self._advice(kind, request))
+            failure = kind(self.platform, operation, message=told, advice=self._advice(kind, request))
         else:
             if answer.status < 400:
                 location = answer.headers.get("Location", "")
@@ -179,7 +187,7 @@ class Http:
             failure = self._error(request, answer)
         raise failure
 
-    def _patiently(self, asked: Request, json: Any) -> Reply:
+    def _send_honoring_retry_after(self, asked: Request, json: Any) -> Reply:
         patience_ends = time.monotonic() + self._patience
         shortest = _SHORTEST_WAIT
         while True:
@@ -204,12 +212,14 @@ class Http:
     # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
 
     def _prepare(self, request: Request, json: Any) -> Request | PlatformError:
-        verb, headers, body = request.verb, dict(request.headers), request.body
+        operation, headers, body = request.operation, dict(request.headers), request.body
         if json is not None:
             try:
                 body = jsonlib.dumps(json, allow_nan=False).encode()
             except (TypeError, ValueError, RecursionError):
-                return self._refused(verb, "what was to be sent cannot be written as JSON", "This is a fault of ours.")
+                return self._refused(
+                    operation, "what was to be sent cannot be written as JSON", "This is a fault of ours."
+                )
             headers["Content-Type"] = "application/json"
         credential = self._headers() if callable(self._headers) else self._headers
         ours = {name: value.value if isinstance(value, Secret) else value for name, value in credential.items()}
@@ -219,7 +229,9 @@ class Http:
         for name, value in ours.items():
             if not (value.isascii() and value.isprintable() and value == value.strip()):
                 told = f"the value for {name} has a blank, a line break or a special character in it"
-                return AccessDenied(self.platform, verb, words=told, advice="Copy the credential again, without them.")
+                return AccessDenied(
+                    self.platform, operation, message=told, advice="Copy the credential again, without them."
+                )
         headers = {"Accept": "application/json" if request.wanted == "json" else "*/*", **ours, **headers}
         return replace(request, headers=headers, body=body, secrets=_secrets(ours))
 
@@ -232,7 +244,9 @@ class Http:
         if self._explain is None or not isinstance(found, PlatformError):
             return found
         media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return self._explain(Unexplained(request.verb, request.method, answer.status, media, answer.body)) or found
+        return (
+            self._explain(ErrorResponse(request.operation, request.method, answer.status, media, answer.body)) or found
+        )
 
     def _no_answer(self, request: Request, error: BaseException) -> PlatformError:
         kind, told = meaning(error)
@@ -241,7 +255,7 @@ class Http:
             limit = current_limit()
             if limit is not None and limit.over:
                 told = "the time for this work is over"
-        return kind(self.platform, request.verb, words=told, advice=self._advice(kind, request))
+        return kind(self.platform, request.operation, message=told, advice=self._advice(kind, request))
 
     def _ask(self, request: Request) -> Answer:
         """Raises those of CATCHABLE; OutOfTime when the request took longer than it may."""
@@ -293,7 +307,7 @@ class Http:
     def _data(self, request: Request, answer: Answer) -> Reply | PlatformError:
         if not answer.whole:
             told = f"the answer is longer than {self._largest} bytes"
-            return self._refused(request.verb, told, "Ask for smaller pages.", answer.status)
+            return self._refused(request.operation, told, "Ask for smaller pages.", answer.status)
         page = request.wanted == "media" and _is_html(answer.headers)
         if answer.status == 204 or (request.wanted != "json" and not page):
             bytes_of_it = answer.body if request.wanted in ("bytes", "media") else None
@@ -307,29 +321,33 @@ class Http:
         else:
             wanted = "JSON" if request.wanted == "json" else "a file"
             told = f"the answer is {answers.cut_masked(kind, 60) or 'of no type'}, not {wanted}"
-        return PlatformUnavailable(self.platform, request.verb, status=answer.status, words=told, advice=_IN_BETWEEN)
+        return PlatformUnavailable(
+            self.platform, request.operation, status=answer.status, message=told, advice=_IN_BETWEEN
+        )
 
     def _error(self, request: Request, answer: Answer) -> PlatformError:
         """The one place where a status becomes an error."""
-        status, verb, advice = answer.status, request.verb, request.advice
-        said = answers.words(answer.headers.get("Content-Type", "").lower(), answer.body, request.secrets)
+        status, operation, advice = answer.status, request.operation, request.advice
+        said = answers.message(answer.headers.get("Content-Type", "").lower(), answer.body, request.secrets)
         if status in (408, 429) or status >= 500:
             wait = answers.retry_after(answer.headers)
             told = self._advice(PlatformUnavailable, request) if status not in (429, 503) else "Try again later."
-            return PlatformUnavailable(self.platform, verb, status=status, words=said, advice=told, retry_after=wait)
+            return PlatformUnavailable(
+                self.platform, operation, status=status, message=said, advice=told, retry_after=wait
+            )
         if status in (401, 403):
             told = "Check the credential." if status == 401 else "The credential is right but may not do this."
-            return AccessDenied(self.platform, verb, status=status, words=said, advice=advice or told)
+            return AccessDenied(self.platform, operation, status=status, message=said, advice=advice or told)
         if status == 404:
             told = f"Check that it is still there, and that {self.base_url} is the address of the platform's API."
-            return NotFound(self.platform, verb, status=status, words=said, advice=advice or told)
+            return NotFound(self.platform, operation, status=status, message=said, advice=advice or told)
         if status < 400:
             said = f"it sends us elsewhere{_to(answer)}, and credentials stay with the configured host"
             advice = f"Correct the address {self.base_url} of the platform."
-        return self._refused(verb, said, advice, status)
+        return self._refused(operation, said, advice, status)
 
-    def _refused(self, verb: str, words: str, advice: str, status: int | None = None) -> PlatformRefused:
-        return PlatformRefused(self.platform, verb, status=status, words=words, advice=advice)
+    def _refused(self, operation: str, message: str, advice: str, status: int | None = None) -> PlatformRefused:
+        return PlatformRefused(self.platform, operation, status=status, message=message, advice=advice)
 
     def _advice(self, kind: type[PlatformError], request: Request) -> str:
         if kind is not PlatformUnavailable:

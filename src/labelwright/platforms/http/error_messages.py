@@ -26,7 +26,7 @@ _INVISIBLE = dict.fromkeys(map(ord, "\0\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 
 
-def words(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
+def message(content_type: str, body: bytes, secrets: Iterable[str] = ()) -> str:
     """What the server said, on one line, at most 500 characters, fit to be shown.
 
     Understands `{"error": {"message": ...}}`, `{"error": "..."}`, `{"detail": ...}` (a text, or FastAPI's list of

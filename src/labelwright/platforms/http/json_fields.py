@@ -20,9 +20,9 @@ class Fields:
     again.
     """
 
-    def __init__(self, platform: str, verb: str, json: Any, where: str = "") -> None:
+    def __init__(self, platform: str, operation: str, json: Any, where: str = "") -> None:
         self.platform = platform
-        self.verb = verb
+        self.operation = operation
         self.where = where
         if not isinstance(json, dict):
             self._malformed(where or "the answer", f"is {_kind(json)}, not an object")
@@ -68,12 +68,12 @@ class Fields:
         return value
 
     def inner(self, name: str) -> Fields:
-        return Fields(self.platform, self.verb, self._value(name), self._place(name))
+        return Fields(self.platform, self.operation, self._value(name), self._place(name))
 
     def each(self, name: str) -> Iterator[Fields]:
         """The objects of a list."""
         for number, item in enumerate(self.list(name)):
-            yield Fields(self.platform, self.verb, item, f"{self._place(name)}[{number}]")
+            yield Fields(self.platform, self.operation, item, f"{self._place(name)}[{number}]")
 
     def refuse(self, name: str, fault: str) -> NoReturn:
         self._malformed(self._place(name), fault)
@@ -88,7 +88,7 @@ class Fields:
 
     def _malformed(self, place: str, fault: str) -> NoReturn:
         raise PlatformRefused(
-            self.platform, self.verb, status=200, words=cut_masked(f"{place} {fault}"), advice=_ADVICE
+            self.platform, self.operation, status=200, message=cut_masked(f"{place} {fault}"), advice=_ADVICE
         ) from None
 
 

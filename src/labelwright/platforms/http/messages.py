@@ -41,10 +41,10 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Unexplained:
+class ErrorResponse:
     """An answer that is an error, or no JSON though JSON was wanted."""
 
-    verb: str
+    operation: str
     method: str
     status: int
     kind: str
@@ -56,7 +56,7 @@ class Unexplained:
 class Request:
     """What is asked."""
 
-    verb: str
+    operation: str
     method: str
     path: str
     params: Params

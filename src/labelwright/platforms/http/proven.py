@@ -28,8 +28,8 @@ class ProvenAdapter(TimedAdapter):
                     check(self.sock, key_file)
                 except NotProven as error:
                     self.close()
-                    verb = "prove that it is the labeling service"
-                    raise PlatformRefused(platform, verb, words=str(error), advice="Nothing was done.") from None
+                    operation = "prove that it is the labeling service"
+                    raise PlatformRefused(platform, operation, message=str(error), advice="Nothing was done.") from None
                 except BaseException:
                     self.close()
                     raise

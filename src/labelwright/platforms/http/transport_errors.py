@@ -87,9 +87,9 @@ def meaning(error: BaseException) -> _Meaning:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _NEVER, "its certificate is not trusted here"
-        for kinds, words in _PLAINER:
+        for kinds, message in _PLAINER:
             if isinstance(cause, kinds):
-                return kind, words
+                return kind, message
     return kind, told
 
 

@@ -134,15 +134,15 @@ class Remo(RemoCalls, RemoUploads):
         return None if dataset is None else self._campaign_in(dataset, title)
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
-        verb = f"create campaign '{order.title}'"
-        task = self._task or task_for(order.labels, verb)
-        refuse_what_looks_alike(verb, order.labels.names)
+        operation = f"create campaign '{order.title}'"
+        task = self._task or task_for(order.labels, operation)
+        refuse_what_looks_alike(operation, order.labels.names)
         dataset = self._dataset(order.title) or self.make_dataset(order.title)
         found = self._campaign_in(dataset, order.title)
         if found is None:
             if dataset.images or any(True for _ in self.list_annotation_sets(dataset.id, limit=1)):
                 told = f"dataset {dataset.id} has that name, and it is no campaign of ours"
-                raise PlatformRefused(NAME, verb, status=409, words=told, advice="Choose another title.")
+                raise PlatformRefused(NAME, operation, status=409, message=told, advice="Choose another title.")
             name = order.title + NOT_OPEN
             made = self.create_annotation_set(dataset.id, name, task, list(map(class_name, order.labels.names)))
             found = RemoteCampaign(f"{dataset.id}-{made.id}", order.title, RemoteState.CREATED, 0, 0)
@@ -216,10 +216,10 @@ class Remo(RemoCalls, RemoUploads):
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
         """Remo has no call for a single image: its listing is believed when it is as long as the dataset is said to
         be."""
-        verb = f"look for deleted images of campaign {campaign}"
-        dataset, _ = _ids(campaign, verb)
+        operation = f"look for deleted images of campaign {campaign}"
+        dataset, _ = _ids(campaign, operation)
         there = {image.id for image in self.list_images(dataset)}
-        if len(there) != self._set(campaign, verb).total:
+        if len(there) != self._set(campaign, operation).total:
             return {}
         return {image: f"deleted from dataset {dataset} in Remo" for image in images if image not in there}
 
@@ -249,9 +249,9 @@ class Remo(RemoCalls, RemoUploads):
         self._save(campaign, image, ImageStatus.DONE)
 
     def _save(self, campaign: str, image: LabeledImage, status: ImageStatus) -> None:
-        verb = f"save labels of image {image.remote_id}"
-        dataset, annotation_set = _ids(campaign, verb)
-        self.save_annotation(dataset, annotation_set, image.remote_id, said_of(image, status, verb))
+        operation = f"save labels of image {image.remote_id}"
+        dataset, annotation_set = _ids(campaign, operation)
+        self.save_annotation(dataset, annotation_set, image.remote_id, to_cvat_shapes(image, status, operation))
         if status is not ImageStatus.NOT_ANNOTATED and self.session.server().uploads_in_sessions:
             self.set_image_status(dataset, annotation_set, image.remote_id, status)
 
@@ -259,16 +259,16 @@ class Remo(RemoCalls, RemoUploads):
 
     def _dataset(self, title: str) -> RemoDataset | None:
         """Ours of that title. Raises PlatformRefused when there are two, or when it was archived."""
-        verb = f"find campaign '{title}'"
+        operation = f"find campaign '{title}'"
         found = [one for one in self.list_datasets() if one.name == title and one.ours]
-        at_work = [one for one in found if not one.archived]
-        if len(at_work) > 1:
-            told = f"there are {len(at_work)} datasets of that title: {', '.join(one.id for one in at_work[:10])}"
-            raise PlatformRefused(NAME, verb, status=200, words=told, advice="Rename all but one.")
-        if found and not at_work:
+        named_lock = [one for one in found if not one.archived]
+        if len(named_lock) > 1:
+            told = f"there are {len(named_lock)} datasets of that title: {', '.join(one.id for one in named_lock[:10])}"
+            raise PlatformRefused(NAME, operation, status=200, message=told, advice="Rename all but one.")
+        if found and not named_lock:
             told = f"dataset {found[0].id} of that title is archived"
-            raise PlatformRefused(NAME, verb, status=200, words=told, advice="Take it back, or rename it.")
-        return at_work[0] if at_work else None
+            raise PlatformRefused(NAME, operation, status=200, message=told, advice="Take it back, or rename it.")
+        return named_lock[0] if named_lock else None
 
     def _campaign_in(self, dataset: RemoDataset, title: str) -> RemoteCampaign | None:
         for one in self.list_annotation_sets(dataset.id):
@@ -276,12 +276,12 @@ class Remo(RemoCalls, RemoUploads):
                 return _campaign(f"{dataset.id}-{one.id}", one)
         return None
 
-    def _set(self, campaign: str, verb: str) -> RemoAnnotationSet:
-        dataset, annotation_set = _ids(campaign, verb)
+    def _set(self, campaign: str, operation: str) -> RemoAnnotationSet:
+        dataset, annotation_set = _ids(campaign, operation)
         for one in self.list_annotation_sets(dataset):
             if one.id == annotation_set:
                 return one
-        raise NotFound(NAME, verb, status=404, words=f"dataset {dataset} has no annotation set {annotation_set}")
+        raise NotFound(NAME, operation, status=404, message=f"dataset {dataset} has no annotation set {annotation_set}")
 
     def _reading(self, dataset: str, annotation_set: str, *, anew: bool) -> Reading:
         memory, place = self.session.memory, ("labels on disk", dataset, annotation_set)
@@ -298,7 +298,7 @@ class Remo(RemoCalls, RemoUploads):
         return Spelling(self._labels or self.session.memory.get(("labels", campaign), ()))
 
 
-def task_for(labels: LabelSchema, verb: str) -> Task:
+def task_for(labels: LabelSchema, operation: str) -> Task:
     """The one task that all labels can be drawn in. Raises PlatformRefused when there is none."""
     wanted = {label.geometry for label in labels} - {Geometry.ANY}
     if wanted == {Geometry.BOX}:
@@ -308,17 +308,19 @@ def task_for(labels: LabelSchema, verb: str) -> Task:
     if wanted == {Geometry.IMAGE} and not any(label.geometry is Geometry.ANY for label in labels):
         return Task.CLASSIFICATION
     told = f"the labels want {', '.join(sorted(wanted))} at once, and an annotation set of Remo's has one of them"
-    raise PlatformRefused(NAME, verb, words=told, advice="Make a campaign for each.")
+    raise PlatformRefused(NAME, operation, message=told, advice="Make a campaign for each.")
 
 
-def said_of(image: LabeledImage, status: ImageStatus, verb: str) -> dict[str, Any]:
+def to_cvat_shapes(image: LabeledImage, status: ImageStatus, operation: str) -> dict[str, Any]:
     """Labels as Remo takes them: whole pixels, two corners for a box and all for a polygon."""
     objects: list[dict[str, Any]] = []
     classes: list[dict[str, str]] = []
     for annotation in image.annotations:
         named = {"name": class_name(annotation.label)}
         if isinstance(annotation.shape, Mask | MultiPolygon):
-            raise PlatformRefused(NAME, verb, words=SEVERAL_PARTS, advice="Give each part an outline of its own.")
+            raise PlatformRefused(
+                NAME, operation, message=SEVERAL_PARTS, advice="Give each part an outline of its own."
+            )
         corners = _corners(annotation)
         if corners:
             points = [{"x": round(x), "y": round(y)} for x, y in corners]
@@ -327,7 +329,7 @@ def said_of(image: LabeledImage, status: ImageStatus, verb: str) -> dict[str, An
             classes.append(named)
     if objects and classes:
         told = "an image has objects and labels of its own, and an annotation set of Remo's has one of them"
-        raise PlatformRefused(NAME, verb, words=told, advice="Leave one of them out.")
+        raise PlatformRefused(NAME, operation, message=told, advice="Leave one of them out.")
     return {"objects": objects, "classes": classes, "status": str(status)}
 
 
@@ -349,11 +351,11 @@ def _campaign(campaign: str, found: RemoAnnotationSet) -> RemoteCampaign:
 def _batch(upload: RemoUpload, left_out: Sequence[tuple[str, str]]) -> RemoteBatch:
     if not upload.over:
         state = SetState.FINISHING if upload.running else SetState.CREATED
-        return RemoteBatch(state, words=upload.words)
+        return RemoteBatch(state, message=upload.message)
     rejected = (*left_out, *((our_name(name), reason) for name, reason in upload.left_out if name))
-    words = "; ".join(filter(None, (upload.words, *(reason for name, reason in upload.left_out if not name))))
-    failed = upload.state == "failed" and not upload.added and bool(words)
-    return RemoteBatch(SetState.FAILED if failed else SetState.FINISHED, tuple(dict(rejected).items()), words)
+    message = "; ".join(filter(None, (upload.message, *(reason for name, reason in upload.left_out if not name))))
+    failed = upload.state == "failed" and not upload.added and bool(message)
+    return RemoteBatch(SetState.FAILED if failed else SetState.FINISHED, tuple(dict(rejected).items()), message)
 
 
 def _named_in(upload: RemoUpload, sent: Sequence[str]) -> list[tuple[str, str]]:
@@ -362,10 +364,10 @@ def _named_in(upload: RemoUpload, sent: Sequence[str]) -> list[tuple[str, str]]:
     return [(our_name(name), reason) for reason in sentences for name in sent if f" {name}, " in reason]
 
 
-def _ids(campaign: str, verb: str) -> tuple[str, str]:
+def _ids(campaign: str, operation: str) -> tuple[str, str]:
     """Of a campaign's dataset and annotation set. Raises NotFound for what is no campaign of Remo's."""
     found = re.fullmatch(r"(\d+)-(\d+)", campaign)
     if found is None:
         told = f"'{campaign}' is no campaign of Remo's, which look like 3-2"
-        raise NotFound(NAME, verb, status=404, words=told)
+        raise NotFound(NAME, operation, status=404, message=told)
     return found[1], found[2]

@@ -76,22 +76,24 @@ class RemoCalls:
 
     def create_class(self, name: str) -> RemoNamed:
         """A class of the common list, or the one of that name. Remo changes capitals: trust the name answered."""
-        verb, path = f"create class '{name}'", "/api/common-class/"
+        operation, path = f"create class '{name}'", "/api/common-class/"
         try:
-            return named_from(self.session.fields(verb, "POST", path, json={"name": name}))
+            return named_from(self.session.fields(operation, "POST", path, json={"name": name}))
         except PlatformRefused as refused:
-            if refused.status != 400 or "already exists" not in refused.words:
+            if refused.status != 400 or "already exists" not in refused.message:
                 raise
         wanted = name.strip().casefold()  # 0.3 refuses a name that is there instead of answering it
-        for item in self._pages(verb, path):
+        for item in self._pages(operation, path):
             if item.text("name").casefold() == wanted:
                 return named_from(item)
-        raise PlatformRefused(NAME, verb, status=400, words="the name is taken, and no class of that name is listed")
+        raise PlatformRefused(
+            NAME, operation, status=400, message="the name is taken, and no class of that name is listed"
+        )
 
     def add_class(self, annotation_set: str, name: str) -> RemoNamed:
         path = f"{SETS}/{_id(annotation_set)}/classes/"
-        verb = f"add class '{name}' to annotation set {annotation_set}"
-        return named_from(self.session.fields(verb, "POST", path, json={"name": name}))
+        operation = f"add class '{name}' to annotation set {annotation_set}"
+        return named_from(self.session.fields(operation, "POST", path, json={"name": name}))
 
     def rename_class(self, annotation_set: str, class_id: str, name: str) -> RemoNamed:
         """The class of that name in place of the other one: its id is another. Said again it raises NotFound."""
@@ -110,8 +112,8 @@ class RemoCalls:
     def create_annotation_set(self, dataset: str, name: str, task: Task, classes: Sequence[str]) -> RemoAnnotationSet:
         """Raises PlatformRefused with status 400 when the dataset has one of that name."""
         body = {"annotation_task": str(task), "classes": list(classes), "dataset_id": _number(dataset), "name": name}
-        verb = f"create annotation set '{name}'"
-        return annotation_set_from(self.session.fields(verb, "POST", f"{SETS}/", json=body))
+        operation = f"create annotation set '{name}'"
+        return annotation_set_from(self.session.fields(operation, "POST", f"{SETS}/", json=body))
 
     def create_annotation_set_by_class_ids(
         self, dataset: str, name: str, task: Task, classes: Sequence[RemoNamed]
@@ -125,8 +127,8 @@ class RemoCalls:
             "name": name,
             "type": "image",
         }
-        verb = f"create annotation set '{name}'"
-        return annotation_set_from(self.session.fields(verb, "POST", "/api/annotation-set/", json=body))
+        operation = f"create annotation set '{name}'"
+        return annotation_set_from(self.session.fields(operation, "POST", "/api/annotation-set/", json=body))
 
     def read_annotation_set(self, annotation_set: str) -> RemoAnnotationSet:
         """With its classes, without statistics."""
@@ -136,14 +138,14 @@ class RemoCalls:
     def list_annotation_sets(self, dataset: str, limit: int | None = None) -> Iterator[RemoAnnotationSet]:
         """With statistics, without classes. An archived dataset is not found."""
         path = f"{DATASETS}/{_id(dataset)}/annotation-sets/"
-        verb = f"list the annotation sets of dataset {dataset}"
-        return map(annotation_set_from, self._pages(verb, path, limit=limit))
+        operation = f"list the annotation sets of dataset {dataset}"
+        return map(annotation_set_from, self._pages(operation, path, limit=limit))
 
     def rename_annotation_set(self, annotation_set: str, name: str) -> RemoNamed:
         """Raises PlatformRefused with status 400 when the dataset has another one of that name."""
         path = f"{SETS}/{_id(annotation_set)}/"
-        verb = f"rename annotation set {annotation_set}"
-        return named_from(self.session.fields(verb, "PUT", path, json={"name": name}))
+        operation = f"rename annotation set {annotation_set}"
+        return named_from(self.session.fields(operation, "PUT", path, json={"name": name}))
 
     def delete_annotation_set(self, annotation_set: str) -> None:
         """Of one that is gone it does nothing."""
@@ -198,7 +200,7 @@ class RemoCalls:
         )
         data = bytes(answer)
         if not data.startswith(b"\xff\xd8"):
-            raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, words="the answer is no JPEG")
+            raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, message="the answer is no JPEG")
         return data
 
     def list_images(self, dataset: str) -> Iterator[RemoImage]:
@@ -218,15 +220,15 @@ class RemoCalls:
     def set_image_status(self, dataset: str, annotation_set: str, image: str, status: ImageStatus) -> None:
         """Call an image done, skipped or not annotated. On 0.3, which has no call for that, its annotations are saved
         again as they are, with the status."""
-        verb = f"call image {image} {status}"
+        operation = f"call image {image} {status}"
         if self.session.server().uploads_in_sessions:
             path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/status/"
-            self.session.call(verb, "POST", path, json={"status": str(status)})
+            self.session.call(operation, "POST", path, json={"status": str(status)})
             return
         path = _image(dataset, annotation_set, image)
-        saved = self.session.fields(verb, "GET", f"{path}/annotation/").list("annotation_info")
+        saved = self.session.fields(operation, "GET", f"{path}/annotation/").list("annotation_info")
         what = "objects" if not saved or "coordinates" in saved[0] else "classes"
-        self.session.call(verb, "POST", f"{path}/save-annotation/", json={what: saved, "status": str(status)})
+        self.session.call(operation, "POST", f"{path}/save-annotation/", json={what: saved, "status": str(status)})
 
     def save_annotation(self, dataset: str, annotation_set: str, image: str, said: dict[str, Any]) -> None:
         """Put `objects` or `classes` in Remo's own form on an image, in place of what was there. 0.6 does not heed a
@@ -263,14 +265,14 @@ class RemoCalls:
 
     def make_dataset(self, name: str) -> RemoDataset:
         """The same for a name that was looked for just now: only somebody who was quicker can have it."""
-        verb = f"create dataset '{name}'"
-        made = dataset_from(self.session.fields(verb, "POST", "/api/dataset/", json={"name": name}))
+        operation = f"create dataset '{name}'"
+        made = dataset_from(self.session.fields(operation, "POST", "/api/dataset/", json={"name": name}))
         others: list[int] = []
         if not self.session.server().uploads_in_sessions:  # it would keep two of one name: the first one stays
             others = [int(one.id) for one in self.list_datasets() if one.name == name and one.ours]
         if made.name != name or min(others, default=int(made.id)) != int(made.id):
             self.delete_dataset(made.id)
-            raise self._taken(verb, made.name)
+            raise self._taken(operation, made.name)
         return made
 
     def rename_dataset(self, dataset: str, name: str) -> None:
@@ -294,12 +296,14 @@ class RemoCalls:
         answer = self.session.fields(f"create folder '{name}'", "POST", path, json={"name": name})
         return folder_from(answer)
 
-    def _taken(self, verb: str, other: str = "") -> PlatformRefused:
+    def _taken(self, operation: str, other: str = "") -> PlatformRefused:
         told = "a dataset of that name is there" + (f", and Remo made '{other}' of it" if other else "")
-        return PlatformRefused(NAME, verb, status=409, words=told, advice="Choose another name, or rename that one.")
+        return PlatformRefused(
+            NAME, operation, status=409, message=told, advice="Choose another name, or rename that one."
+        )
 
-    def _pages(self, verb: str, path: str, params: dict[str, str] | None = None, limit: int | None = None) -> Any:
-        return self.session.pages(verb, path, params, page=self.page_size, most=limit)
+    def _pages(self, operation: str, path: str, params: dict[str, str] | None = None, limit: int | None = None) -> Any:
+        return self.session.pages(operation, path, params, page=self.page_size, most=limit)
 
 
 def if_known(wanted: Iterator[_T], otherwise: Callable[[], Iterator[_T]]) -> Iterator[_T]:

@@ -107,15 +107,15 @@ class Reading:
 
 def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
     """Everything that an annotation set holds."""
-    verb = f"read the labels of annotation set {annotation_set}"
+    operation = f"read the labels of annotation set {annotation_set}"
     reading = Reading()
     with tempfile.TemporaryFile() as file:
         calls.export_annotations(annotation_set, file, "json", coordinates="pixel")
         file.seek(0)
-        for number, (item, text) in enumerate(objects_of(file, verb)):
-            reading.keep(Fields(NAME, verb, item, f"[{number}]"), text)
+        for number, (item, text) in enumerate(objects_of(file, operation)):
+            reading.keep(Fields(NAME, operation, item, f"[{number}]"), text)
     images = if_known(
-        _looked_at(calls, dataset, annotation_set, verb),
+        _looked_at(calls, dataset, annotation_set, operation),
         lambda: _looked_at_one_by_one(calls, dataset, annotation_set, reading),
     )
     for found, status in images:
@@ -123,13 +123,15 @@ def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
     return reading
 
 
-def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -> Iterator[tuple[RemoteImage, str]]:
+def _looked_at(
+    calls: RemoCalls, dataset: str, annotation_set: str, operation: str
+) -> Iterator[tuple[RemoteImage, str]]:
     """Images that are done or skipped, and which of the two; with or without objects. Objects alone are no look: they
     may be predictions."""
     session = calls.session
     if session.server().uploads_in_sessions:
         path = f"/api/v1/ui/annotation-sets/{annotation_set}/images/"
-        images = session.pages(verb, path, page=calls.page_size)
+        images = session.pages(operation, path, page=calls.page_size)
         for image in images:
             if image.json.get("status") in _LOOKED_AT:
                 yield image_from(image), image.text("status")
@@ -140,7 +142,7 @@ def _looked_at(calls: RemoCalls, dataset: str, annotation_set: str, verb: str) -
     more: dict[str, str] = {}
     while True:
         limit = {"limit": calls.page_size}
-        answer = session.fields(verb, "GET", path, params={**params, **limit, **more})
+        answer = session.fields(operation, "GET", path, params={**params, **limit, **more})
         count = 0
         for image in answer.each("results"):
             if image.json.get("status") not in _LOOKED_AT:
@@ -183,14 +185,14 @@ def _parameter(url: str, name: str) -> str:
     return parse_qs(urlsplit(url).query).get(name, [""])[0]
 
 
-def objects_of(file: BinaryIO, verb: str) -> Iterator[tuple[Any, str]]:
+def objects_of(file: BinaryIO, operation: str) -> Iterator[tuple[Any, str]]:
     """The objects of a JSON list, each with its own text, without the list in memory.
 
     Raises PlatformUnavailable for what is no such list to its end: an answer that broke off.
     """
     window, decoder = _Window(file), json.JSONDecoder()
     if window.next() != "[":
-        raise _broken(verb)
+        raise _broken(operation)
     mark = window.next()
     while mark != "]":
         window.place -= 1
@@ -202,18 +204,18 @@ def objects_of(file: BinaryIO, verb: str) -> Iterator[tuple[Any, str]]:
             if 0 <= end < len(window.text):  # what ends with the text so far may go on
                 break
             if not window.more():
-                raise _broken(verb)
+                raise _broken(operation)
         yield item, window.text[window.place : end]
         window.place = end
         mark = window.next()
         if mark == ",":
             mark = window.next()
             if mark == "]":
-                raise _broken(verb)
+                raise _broken(operation)
         elif mark != "]":
-            raise _broken(verb)
+            raise _broken(operation)
     if window.next():
-        raise _broken(verb)
+        raise _broken(operation)
 
 
 class _Window:
@@ -243,8 +245,10 @@ class _Window:
                 return ""
 
 
-def _broken(verb: str) -> PlatformUnavailable:
-    return PlatformUnavailable(NAME, verb, status=200, words="the export is no whole JSON list", advice="Try again.")
+def _broken(operation: str) -> PlatformUnavailable:
+    return PlatformUnavailable(
+        NAME, operation, status=200, message="the export is no whole JSON list", advice="Try again."
+    )
 
 
 def _skipped(row: tuple[str, str, int, int, str | None, str]) -> ExcludedImage:

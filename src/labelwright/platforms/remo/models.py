@@ -143,7 +143,7 @@ class RemoUpload:
     added: int
     left_out: tuple[tuple[str, str], ...] = ()
     """Name and reason of each file that was left out for another reason than that it is there already."""
-    words: str = ""
+    message: str = ""
     """What went wrong besides."""
     dataset: str = ""
     created_at: str = ""
@@ -318,7 +318,7 @@ def upload_from(answer: Fields) -> RemoUpload:
         return _upload_done(answer)
     images = answer.inner("images") if answer.has("images") else None
     added = images.whole("successful") if images and images.has("successful") else 0
-    left_out, words = [], []
+    left_out, message = [], []
     for place in (images, answer.inner("annotations") if answer.has("annotations") else None):
         for one in place.each("errors") if place and place.has("errors") else ():
             left_out += [(one.text("filename"), reason) for reason in map(str, one.list("errors"))]
@@ -328,14 +328,14 @@ def upload_from(answer: Fields) -> RemoUpload:
         if isinstance(name, str):
             left_out.append((name, reason))
         else:
-            words.append(reason)
+            message.append(reason)
     dataset = answer.inner("dataset") if answer.has("dataset") else None
     return RemoUpload(
         answer.id("session_id"),
         answer.text("status"),
         added,
         tuple(one for one in left_out if not _is_there_already(one[1])),
-        "; ".join(words),
+        "; ".join(message),
         dataset.id("id") if dataset and dataset.has("id") else "",
         answer.text("created_at") if answer.has("created_at") else "",
     )

@@ -63,14 +63,14 @@ class Spelling:
         return self._met[shown]
 
 
-def refuse_what_looks_alike(verb: str, labels: Iterable[str]) -> None:
+def refuse_what_looks_alike(operation: str, labels: Iterable[str]) -> None:
     """Raises PlatformRefused when Remo would make one class of two labels."""
     seen: dict[str, str] = {}
     for label in labels:
         other = seen.setdefault(_folded(label), label)
         if other != label:
             told = f"'{other}' and '{label}' are one class to Remo, which changes capitals"
-            raise PlatformRefused("remo", verb, words=told, advice="Give one of them another name.")
+            raise PlatformRefused("remo", operation, message=told, advice="Give one of them another name.")
 
 
 def _folded(name: str) -> str:

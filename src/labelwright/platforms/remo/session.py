@@ -20,7 +20,7 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, 
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login, shared_login
-from labelwright.platforms.http.messages import Unexplained, Upload, Wanted
+from labelwright.platforms.http.messages import ErrorResponse, Upload, Wanted
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember_login
 
@@ -102,7 +102,7 @@ class RemoSession:
 
     def call(
         self,
-        verb: str,
+        operation: str,
         method: str,
         path: str,
         *,
@@ -113,58 +113,62 @@ class RemoSession:
     ) -> Any:
         """A request of seconds. Raises the errors of `labelwright.platforms.errors`."""
         return self._logged_in(
-            lambda: self._http.call(verb, method, path, json=json, params=params, wanted=wanted, advice=advice)
+            lambda: self._http.call(operation, method, path, json=json, params=params, wanted=wanted, advice=advice)
         )
 
-    def fields(self, verb: str, method: str, path: str, **how: Any) -> Fields:
+    def fields(self, operation: str, method: str, path: str, **how: Any) -> Fields:
         """The object that the answer is."""
-        return Fields(NAME, verb, self.call(verb, method, path, **how))
+        return Fields(NAME, operation, self.call(operation, method, path, **how))
 
-    def erase(self, verb: str, path: str) -> None:
+    def erase(self, operation: str, path: str) -> None:
         """Take something away. Only 204 without a body says that it is gone: any address that Remo does not know is
         answered with a page."""
-        reply = self._logged_in(lambda: self._http.ask(verb, "DELETE", path))
+        reply = self._logged_in(lambda: self._http.ask(operation, "DELETE", path))
         if reply.status != 204 or reply.headers.get("Content-Length", "0") != "0":
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            told = self._explain(Unexplained(verb, "DELETE", reply.status, kind, reply.data or b""))
-            words = "the answer does not say that it is gone"
-            raise told or PlatformUnavailable(NAME, verb, status=reply.status, words=words, advice="Try again.")
+            told = self._explain(ErrorResponse(operation, "DELETE", reply.status, kind, reply.data or b""))
+            message = "the answer does not say that it is gone"
+            raise told or PlatformUnavailable(
+                NAME, operation, status=reply.status, message=message, advice="Try again."
+            )
 
-    def send(self, verb: str, path: str, form: Upload, params: Params | None = None) -> Fields:
+    def send(self, operation: str, path: str, form: Upload, params: Params | None = None) -> Fields:
         """Files on their way: a request that may take long."""
         headers, seconds = {"Content-Type": form.content_type}, self._seconds
         reply = self._logged_in(
             lambda: self._http.ask(
-                verb, "POST", path, body=form.open, headers=headers, params=params, wanted="json", seconds=seconds
+                operation, "POST", path, body=form.open, headers=headers, params=params, wanted="json", seconds=seconds
             )
         )
-        return Fields(NAME, verb, reply.data)
+        return Fields(NAME, operation, reply.data)
 
-    def download(self, verb: str, path: str, params: Params, into: BinaryIO) -> str:
+    def download(self, operation: str, path: str, params: Params, into: BinaryIO) -> str:
         """A file as it comes, from the start of `into`. Answers its media type."""
 
         def ask() -> str:
             into.seek(0)
             into.truncate()
-            reply = self._http.ask(verb, "GET", path, params=params, sink=into.write, seconds=self._seconds)
+            reply = self._http.ask(operation, "GET", path, params=params, sink=into.write, seconds=self._seconds)
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if "html" in kind:  # no file of Remo's is HTML
                 into.seek(0)
-                told = self._explain(Unexplained(verb, "GET", reply.status, kind, into.read(1 << 16)))
-                words = "the answer is a page, not a file"
-                raise told or PlatformUnavailable(NAME, verb, status=reply.status, words=words, advice="Try again.")
+                told = self._explain(ErrorResponse(operation, "GET", reply.status, kind, into.read(1 << 16)))
+                message = "the answer is a page, not a file"
+                raise told or PlatformUnavailable(
+                    NAME, operation, status=reply.status, message=message, advice="Try again."
+                )
             return kind
 
         return str(self._logged_in(ask))
 
     def pages(
-        self, verb: str, path: str, params: Params | None = None, *, page: int = 500, most: int | None = None
+        self, operation: str, path: str, params: Params | None = None, *, page: int = 500, most: int | None = None
     ) -> Iterator[Fields]:
         """The results of a paged list, one by one; at most `most` of them."""
         left, offset = most, 0
         while left is None or left > 0:
             limit = page if left is None else min(page, left)
-            answer = self.fields(verb, "GET", path, params={**(params or {}), "limit": limit, "offset": offset})
+            answer = self.fields(operation, "GET", path, params={**(params or {}), "limit": limit, "offset": offset})
             count = 0
             for item in answer.each("results"):
                 count += 1
@@ -196,14 +200,16 @@ class RemoSession:
     # Opening
 
     def _read_version(self) -> Server:
-        verb = "say its version"
+        operation = "say its version"
         try:
-            answer = self._http.call(verb, "GET", "/api/version")
+            answer = self._http.call(operation, "GET", "/api/version")
         except (NotFound, PlatformUnavailable) as error:
-            if not isinstance(error, NotFound) and "html" not in error.words:
+            if not isinstance(error, NotFound) and "html" not in error.message:
                 raise
-            answer = self._http.call(verb, "GET", "/version")  # 0.3 has a page for every address that it does not know
-        fields = Fields(NAME, verb, answer)
+            answer = self._http.call(
+                operation, "GET", "/version"
+            )  # 0.3 has a page for every address that it does not know
+        fields = Fields(NAME, operation, answer)
         if fields.json.get("app") != "remo":
             fields.refuse("app", "is not remo")
         version = fields.text("version")
@@ -214,39 +220,41 @@ class RemoSession:
         """The token. Raises AccessDenied when e-mail address or password are wrong."""
         if not self._key:
             return self._secret.value
-        verb, self._logging_in.now = "log in", True
+        operation, self._logging_in.now = "log in", True
         body = {"email": self._key, "password": self._secret.value}
         failure: PlatformError
         try:
-            answer = Fields(NAME, verb, self._http.call(verb, "POST", "/api/rest-auth/login/", json=body))
+            answer = Fields(NAME, operation, self._http.call(operation, "POST", "/api/rest-auth/login/", json=body))
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
-            words = refused.words
+            message = refused.message
             advice = "The key is an e-mail address, the secret its password. Without a key the secret is a token."
-            failure = AccessDenied(NAME, verb, status=400, words=words, advice=advice)
+            failure = AccessDenied(NAME, operation, status=400, message=message, advice=advice)
         else:
             return answer.text("key")
         finally:
             self._logging_in.now = False
         raise failure
 
-    def _explain(self, answer: Unexplained) -> PlatformError | None:
+    def _explain(self, answer: ErrorResponse) -> PlatformError | None:
         """What Remo means by pages of HTML."""
-        verb, status = answer.verb, answer.status
+        operation, status = answer.operation, answer.status
         if "html" not in answer.kind:
             return None
         if (status == 200 and _PAGE.search(answer.body)) or (status == 403 and b"CSRF" in answer.body):
             # Any address that it does not know is its page; what is not read is refused for the lack of a CSRF token.
-            words = "this server does not know the call"
+            message = "this server does not know the call"
             version = f"It is Remo {self._server.version}." if self._server else "Check the address."
-            return NotFound(NAME, verb, status=status, words=words, advice=version)
+            return NotFound(NAME, operation, status=status, message=message, advice=version)
         if status == 400 and self._server is None:
             advice = f"Check the address {self.base_url}: Remo 0.3 answers under names that end with localhost only."
-            return PlatformRefused(NAME, verb, status=status, words="it does not take this host name", advice=advice)
+            return PlatformRefused(
+                NAME, operation, status=status, message="it does not take this host name", advice=advice
+            )
         if status == 400:
-            words = "sessions of several requests were in each other's way"
-            return PlatformUnavailable(NAME, verb, status=status, words=words, advice="Try again.")
+            message = "sessions of several requests were in each other's way"
+            return PlatformUnavailable(NAME, operation, status=status, message=message, advice="Try again.")
         return None
 
 

@@ -59,15 +59,15 @@ class RemoUploads:
 
         Raises PlatformRefused for a folder on 0.4.25 and later, which lose it: link the files there.
         """
-        verb = f"take files into dataset {dataset}"
+        operation = f"take files into dataset {dataset}"
         sessions = self.session.server().uploads_in_sessions
         if folder and sessions:
             told = "this version does not put files that are sent into folders"
             advice = "Send them without a folder, or link files that lie on the server."
-            raise PlatformRefused(NAME, verb, words=told, advice=advice)
+            raise PlatformRefused(NAME, operation, message=told, advice=advice)
         query = _query(annotation_set) | ({"folder_id": folder} if folder else {})
         fields = {"annotation_task": str(task)} if task else {}
-        return self._send(verb, dataset, map(_file, files), query, fields)
+        return self._send(operation, dataset, map(_file, files), query, fields)
 
     def link_files(
         self,
@@ -79,8 +79,8 @@ class RemoUploads:
         folder: str | None = None,
     ) -> RemoUpload:
         """Take in files and folders that lie on the server, by their paths there. They are not copied."""
-        verb = f"link files into dataset {dataset}"
-        return self._post(verb, dataset, {"local_files": list(paths)}, annotation_set, task, folder)
+        operation = f"link files into dataset {dataset}"
+        return self._post(operation, dataset, {"local_files": list(paths)}, annotation_set, task, folder)
 
     def upload_urls(
         self,
@@ -97,17 +97,17 @@ class RemoUploads:
         Of a link to an image 0.3 keeps no name and 0.6 takes nothing: without `fetch` such a link raises
         PlatformRefused before anything is sent. Answers the last upload that was made.
         """
-        verb = f"fetch files into dataset {dataset}"
+        operation = f"fetch files into dataset {dataset}"
         images = [url for url in urls if Path(urlsplit(url).path).suffix.lower() in ENDINGS]
         if images and fetch is None:
             told = f"{len(images)} of the links lead to images, and Remo would lose their names"
             raise PlatformRefused(
-                NAME, verb, words=told, advice="Send the images as files, or link an archive of them."
+                NAME, operation, message=told, advice="Send the images as files, or link an archive of them."
             )
         others = [url for url in urls if url not in set(images)]
         found = RemoUpload(None, "done", 0)
         if others:
-            found = self._post(verb, dataset, {"urls": others}, annotation_set, task, folder)
+            found = self._post(operation, dataset, {"urls": others}, annotation_set, task, folder)
         if images and fetch is not None:
             files = (_fetched(url, fetch) for url in images)
             if found.session:
@@ -120,8 +120,8 @@ class RemoUploads:
     def start_upload(self, dataset: str) -> RemoUpload:
         """An empty session. Said again it makes another one."""
         body = {"dataset_id": _number(dataset)}
-        verb = f"open an upload into dataset {dataset}"
-        return upload_from(self.session.fields(verb, "POST", f"{UPLOADS}/", json=body))
+        operation = f"open an upload into dataset {dataset}"
+        return upload_from(self.session.fields(operation, "POST", f"{UPLOADS}/", json=body))
 
     def complete_upload(self, upload: str) -> None:
         """Everything was sent: let the server work it off. Said again it does nothing, though Remo answers 404."""
@@ -138,22 +138,22 @@ class RemoUploads:
 
     def list_uploads(self, dataset: str, *, active: bool) -> Iterator[RemoUpload]:
         """Sessions of a dataset that are not over, or those that are; the newest first."""
-        verb, params = f"list the uploads into dataset {dataset}", {"show_active": "true"} if active else {}
-        answer = self.session.fields(verb, "GET", f"{UPLOADS}/", params=params)
+        operation, params = f"list the uploads into dataset {dataset}", {"show_active": "true"} if active else {}
+        answer = self.session.fields(operation, "GET", f"{UPLOADS}/", params=params)
         return (found for found in map(upload_from, answer.each("results")) if found.dataset == dataset)
 
     def wait_for_upload(self, upload: str, seconds: float = 3600) -> RemoUpload:
         """Until it is over. Raises PlatformUnavailable at the deadline."""
-        verb = f"work off upload {upload}"
-        found: RemoUpload = _until(lambda: self.read_upload(upload), lambda found: found.over, seconds, verb)
+        operation = f"work off upload {upload}"
+        found: RemoUpload = _until(lambda: self.read_upload(upload), lambda found: found.over, seconds, operation)
         return found
 
     def wait_until_quiet(self, dataset: str, seconds: float = 3600) -> None:
         """Until no session of the dataset is worked off: side by side two of them may each take in the same name, and
         every one costs the server a process."""
 
-        verb = f"work off the uploads into dataset {dataset}"
-        _until(lambda: self.is_busy(dataset), lambda busy: not busy, seconds, verb)
+        operation = f"work off the uploads into dataset {dataset}"
+        _until(lambda: self.is_busy(dataset), lambda busy: not busy, seconds, operation)
 
     def is_busy(self, dataset: str) -> bool:
         """Whether a session of the dataset is worked off. Those of yesterday were lost when the server was restarted:
@@ -167,7 +167,7 @@ class RemoUploads:
 
     def _send(
         self,
-        verb: str,
+        operation: str,
         dataset: str,
         files: Iterable[FormFile],
         query: dict[str, str],
@@ -182,7 +182,7 @@ class RemoUploads:
         for part in _parts(files):
             for pause in (*batches.PAUSES, None):
                 try:
-                    found = self._send_part(verb, dataset, part, query, fields, session)
+                    found = self._send_part(operation, dataset, part, query, fields, session)
                     break
                 except PlatformUnavailable as error:
                     if pause is None or (error.retry_after or 0.0) > batches.LONGEST_WAIT:
@@ -202,7 +202,7 @@ class RemoUploads:
 
     def _send_part(
         self,
-        verb: str,
+        operation: str,
         dataset: str,
         part: list[FormFile],
         query: dict[str, str],
@@ -211,7 +211,7 @@ class RemoUploads:
     ) -> RemoUpload:
         form = Form(fields | ({"session_id": session} if session else {}), part)
         with self._naming(dataset):
-            return upload_from(self.session.send(verb, f"/api/dataset/{_id(dataset)}/upload/", form, query))
+            return upload_from(self.session.send(operation, f"/api/dataset/{_id(dataset)}/upload/", form, query))
 
     def _finish_early(self, dataset: str, session: str) -> tuple[tuple[str, str], ...]:
         """Have the server work off a session into which no more is sent. Returns what it left out."""
@@ -221,7 +221,7 @@ class RemoUploads:
 
     def _post(
         self,
-        verb: str,
+        operation: str,
         dataset: str,
         said: dict[str, Any],
         annotation_set: str | None,
@@ -236,7 +236,7 @@ class RemoUploads:
         path = f"/api/dataset/{_id(dataset)}/upload/"
         with self._naming(dataset):
             params = _query(annotation_set)
-            found = upload_from(self.session.fields(verb, "POST", path, json=body, params=params))
+            found = upload_from(self.session.fields(operation, "POST", path, json=body, params=params))
         return found if found.session is None else RemoUpload(found.session, "pending", 0, dataset=dataset)
 
     def _naming(self, dataset: str) -> _Naming:
@@ -254,8 +254,8 @@ class _Naming:
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         if isinstance(error, AccessDenied) and error.status == 403:
-            verb, path = f"read dataset {self._dataset}", f"/api/v1/ui/datasets/{_id(self._dataset)}/"
-            dataset_from(self._session.fields(verb, "GET", path))  # raises NotFound
+            operation, path = f"read dataset {self._dataset}", f"/api/v1/ui/datasets/{_id(self._dataset)}/"
+            dataset_from(self._session.fields(operation, "GET", path))  # raises NotFound
 
 
 def _parts(files: Iterable[FormFile]) -> Iterator[list[FormFile]]:
@@ -286,13 +286,13 @@ def _fetched(url: str, fetch: Callable[[str], BinaryIO]) -> FormFile:
     return FormFile(name, lambda: BytesIO(data), len(data))
 
 
-def _until(look: Callable[[], Any], enough: Callable[[Any], bool], seconds: float, verb: str) -> Any:
+def _until(look: Callable[[], Any], enough: Callable[[Any], bool], seconds: float, operation: str) -> Any:
     end, pause = time.monotonic() + seconds, 0.1
     while not enough(found := look()):
         if time.monotonic() > end:
             told = f"it is still at it after {seconds:.0f} seconds"
             raise PlatformUnavailable(
-                NAME, verb, words=told, advice="Wait on, or look whether the server was restarted."
+                NAME, operation, message=told, advice="Wait on, or look whether the server was restarted."
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 5)

@@ -131,7 +131,7 @@ class Scale:
         self._mode, self._callback_key = mode_of(key), callback_key
         if options.only_test and self._mode != "test":
             told = f"only keys for testing are wanted, and this is {self._words()}"
-            raise PlatformRefused(NAME, "connect", words=told, advice="Give a key that begins with test_.")
+            raise PlatformRefused(NAME, "connect", message=told, advice="Give a key that begins with test_.")
         self._timeout = (options.connect_seconds, options.timeout_seconds)
         self.client = ScaleClient(
             url,
@@ -156,7 +156,9 @@ class Scale:
             self.client.list_batches(limit=1)
         except AccessDenied as denied:
             told = "Copy the key again, and check whether it is the live or the test key."
-            raise AccessDenied(NAME, denied.verb, status=denied.status, words=denied.words, advice=told) from None
+            raise AccessDenied(
+                NAME, denied.operation, status=denied.status, message=denied.message, advice=told
+            ) from None
         return f"Scale at {self.client.base_url} with {self._words()}"
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
@@ -166,7 +168,7 @@ class Scale:
             return None
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
-        wanted, verb = self._order_from(order), f"create campaign '{order.title}'"
+        wanted, operation = self._order_from(order), f"create campaign '{order.title}'"
         metadata = {**order.metadata, KEY: wanted.as_text(), ACTIVATED: "no"}
         try:
             batch = self.client.create_batch(
@@ -175,10 +177,10 @@ class Scale:
         except Duplicate as duplicate:
             batch = self.client.get_batch(order.title)
             if order_in(batch.get("metadata")) != wanted:
-                told = f"there is another batch of that name: {duplicate.words}"
+                told = f"there is another batch of that name: {duplicate.message}"
                 advice = "Names of batches are unique in an account: give the campaign another title."
-                raise PlatformRefused(NAME, verb, status=409, words=told, advice=advice) from None
-        made = Fields(NAME, verb, batch)
+                raise PlatformRefused(NAME, operation, status=409, message=told, advice=advice) from None
+        made = Fields(NAME, operation, batch)
         if made.text("name") != order.title:
             made.refuse("name", f"is '{made.text('name')}', though '{order.title}' was asked for")
         return self.read_campaign(order.title)
@@ -187,7 +189,7 @@ class Scale:
         batch, counts = self._read(campaign)
         if not _total(counts):
             told, advice = "it holds no image, and nobody knows how an empty batch ends", "Send its images first."
-            raise PlatformRefused(NAME, f"activate campaign '{campaign}'", words=told, advice=advice)
+            raise PlatformRefused(NAME, f"activate campaign '{campaign}'", message=told, advice=advice)
         metadata = _metadata(batch)
         if counts.state != STAGING and metadata.get(ACTIVATED) == "yes":
             return
@@ -215,11 +217,11 @@ class Scale:
         )
 
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
-        verb = f"read the labels of campaign '{campaign}'"
+        operation = f"read the labels of campaign '{campaign}'"
         docs, following = self._listing(campaign, status="completed").page(cursor)
 
         def read(doc: Json) -> tuple[LabeledImage, ShapeNotices] | None:
-            task, noted = Fields(NAME, verb, doc, f"task {doc.get('task_id')}"), ShapeNotices()
+            task, noted = Fields(NAME, operation, doc, f"task {doc.get('task_id')}"), ShapeNotices()
             name = image_name(task, campaign)
             if name is None or status_of(task) != "completed":
                 return None
@@ -240,9 +242,9 @@ class Scale:
     def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
         """Failed and cancelled ones too: nobody sends them again without being asked to. Tasks that somebody else put
         into the batch are listed under their ids."""
-        verb = f"list the images of campaign '{campaign}'"
+        operation = f"list the images of campaign '{campaign}'"
         for doc in self._listing(campaign):
-            task = Fields(NAME, verb, doc, f"task {doc.get('task_id')}")
+            task = Fields(NAME, operation, doc, f"task {doc.get('task_id')}")
             if status_of(task) in DEAD and not holds_its_id(task, campaign):
                 continue  # replaced, or left out
             id, metadata = task.id("task_id"), _metadata(doc)
@@ -266,8 +268,8 @@ class Scale:
     # ResendsImages
 
     def list_failed_images(self, campaign: str) -> Iterator[FailedImage]:
-        verb = f"list the failed images of campaign '{campaign}'"
-        for task in self._dead(verb, campaign):
+        operation = f"list the failed images of campaign '{campaign}'"
+        for task in self._dead(operation, campaign):
             name = image_name(task, campaign)
             if name is not None and holds_its_id(task, campaign):
                 yield failed_from(task, name)
@@ -282,11 +284,11 @@ class Scale:
     def leave_out(self, campaign: str, images: Sequence[str]) -> None:
         self._settling(campaign)
         for image in images:
-            verb = f"leave image {image} out"
-            task = Fields(NAME, verb, self.client.fetch_task(image))
+            operation = f"leave image {image} out"
+            task = Fields(NAME, operation, self.client.fetch_task(image))
             if task.json.get("batch") not in (None, campaign) or status_of(task) not in DEAD:
                 told = f"it is {status_of(task)} in batch '{task.json.get('batch')}'"
-                raise PlatformRefused(NAME, verb, words=told, advice="Only failed images can be left out.")
+                raise PlatformRefused(NAME, operation, message=told, advice="Only failed images can be left out.")
             if holds_its_id(task, campaign):
                 self.client.clear_unique_id(image)
 
@@ -335,7 +337,7 @@ class Scale:
         told = Fields(NAME, f"read campaign '{campaign}'", batch)
         if told.text("name") != campaign:
             told.refuse("name", f"is '{told.text('name')}', though '{campaign}' was asked for")
-        return batch, counts_from(Fields(NAME, told.verb, self.client.batch_status(campaign)))
+        return batch, counts_from(Fields(NAME, told.operation, self.client.batch_status(campaign)))
 
     def _order_from(self, order: CampaignOrder) -> TaskOrder:
         shapes = Shapes(
@@ -365,7 +367,7 @@ class Scale:
                 project = self.client.get_project(name)
         if project.get("type", wanted.type) != wanted.type:
             told = f"project '{name}' is of type {project['type']}, and the campaign's labels need {wanted.type}"
-            raise PlatformRefused(NAME, f"read project '{name}'", words=told, advice="Name another project.")
+            raise PlatformRefused(NAME, f"read project '{name}'", message=told, advice="Name another project.")
         return project
 
     def _sender(self, campaign: str) -> Sender:
@@ -374,7 +376,7 @@ class Scale:
         if order is None:
             told = f"batch '{campaign}' does not say what its tasks ask: it was not made by Labelwright"
             advice = "Give the campaign another title, so that a batch of its own is made."
-            raise PlatformRefused(NAME, f"send images into '{campaign}'", words=told, advice=advice)
+            raise PlatformRefused(NAME, f"send images into '{campaign}'", message=told, advice=advice)
         return Sender(self.client, campaign, order, self._options.attachments, self._options.threads)
 
     def _listing(self, campaign: str, **filters: Any) -> TaskListing:
@@ -388,10 +390,10 @@ class Scale:
             **filters,
         )
 
-    def _dead(self, verb: str, campaign: str) -> Iterator[Fields]:
+    def _dead(self, operation: str, campaign: str) -> Iterator[Fields]:
         for filter, states in ((ERROR, {ERROR}), ("canceled", CANCELLED)):
             for doc in self._of_status(campaign, filter):
-                task = Fields(NAME, verb, doc, f"task {doc.get('task_id')}")
+                task = Fields(NAME, operation, doc, f"task {doc.get('task_id')}")
                 if status_of(task) in states:
                     yield task
 
@@ -432,20 +434,20 @@ class Scale:
 
     def _fetch(self, url: str) -> Any:
         """The JSON at an address that an answer named. Our key goes to Scale's API only."""
-        verb, parts = "fetch annotations", urlsplit(url)
+        operation, parts = "fetch annotations", urlsplit(url)
         if parts.scheme not in ("http", "https"):
-            raise PlatformRefused(NAME, verb, status=200, words="the answer names no address that can be read")
+            raise PlatformRefused(NAME, operation, status=200, message="the answer names no address that can be read")
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         http = Http(NAME, f"{parts.scheme}://{parts.netloc}", timeout=self._timeout)
         try:
-            body = http.call(verb, "GET", path, wanted="bytes")
+            body = http.call(operation, "GET", path, wanted="bytes")
         finally:
             http.close()
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
             pass
-        raise PlatformUnavailable(NAME, verb, status=200, words="it is no valid JSON", advice="Try again.")
+        raise PlatformUnavailable(NAME, operation, status=200, message="it is no valid JSON", advice="Try again.")
 
 
 def _total(counts: Counts) -> int:

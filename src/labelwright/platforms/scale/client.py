@@ -113,11 +113,11 @@ class ScaleClient:
     def create_task(self, type: str, *, unique_id: str, **params: Any) -> Json:
         """Make a task of any type. It costs money: without a `unique_id` it is refused here, since after a lost answer
         nobody could tell whether it was made. One that is taken raises Duplicate."""
-        verb = f"create the {type} task '{unique_id}'"
+        operation = f"create the {type} task '{unique_id}'"
         if not unique_id:
             told = "a task without unique_id could be made and billed twice"
-            raise PlatformRefused(NAME, f"create a task of type {type}", words=told, advice="Give it one.")
-        return self._json(verb, "POST", f"/task/{_segment(type)}", {**params, "unique_id": unique_id})
+            raise PlatformRefused(NAME, f"create a task of type {type}", message=told, advice="Give it one.")
+        return self._json(operation, "POST", f"/task/{_segment(type)}", {**params, "unique_id": unique_id})
 
     def fetch_task(self, task: str) -> Json:
         return self._json(f"fetch task {task}", "GET", f"/task/{_segment(task)}")
@@ -125,9 +125,9 @@ class ScaleClient:
     def tasks(self, **filters: Any) -> Page:
         """One page of tasks, the newest first; `next_token=` takes the earlier page's `next`. Times are UTC when they
         name no zone. An unknown filter is refused here, as Scale's own client does it."""
-        verb = "list tasks"
-        params = self._params(verb, filters, TASK_FILTERS)
-        return _page(verb, self._json(verb, "GET", "/tasks", params=params), filters.get("next_token"))
+        operation = "list tasks"
+        params = self._params(operation, filters, TASK_FILTERS)
+        return _page(operation, self._json(operation, "GET", "/tasks", params=params), filters.get("next_token"))
 
     def all_tasks(self, **filters: Any) -> Iterator[Json]:
         """Every task that the filters leave, page after page."""
@@ -219,9 +219,9 @@ class ScaleClient:
 
     def list_batches(self, **filters: Any) -> Page:
         """One page of batches. They are paged by offset: there is no next_token."""
-        verb = "list batches"
-        params = self._params(verb, filters, BATCH_FILTERS)
-        answer = Fields(NAME, verb, self._json(verb, "GET", "/batches", params=params))
+        operation = "list batches"
+        params = self._params(operation, filters, BATCH_FILTERS)
+        answer = Fields(NAME, operation, self._json(operation, "GET", "/batches", params=params))
         docs = [one.json for one in answer.each("docs")]
         total = answer.whole("totalDocs") if answer.has("totalDocs") else None
         after = int(filters.get("offset") or 0) + len(docs)
@@ -265,10 +265,10 @@ class ScaleClient:
 
     def projects(self, *, archived: bool | None = None) -> list[Json]:
         """All of them: the list has no pages."""
-        verb = "list projects"
+        operation = "list projects"
         params = None if archived is None else {"archived": str(archived).lower()}
-        answer = self._call(verb, "GET", "/projects", params=params)
-        return [one.json for one in Fields(NAME, verb, {"projects": answer}).each("projects")]
+        answer = self._call(operation, "GET", "/projects", params=params)
+        return [one.json for one in Fields(NAME, operation, {"projects": answer}).each("projects")]
 
     def update_project(self, name: str, *, patch: bool = True, **params: Any) -> Json:
         """A new version of its parameters. Without `patch` all that are not named here are dropped."""
@@ -292,7 +292,7 @@ class ScaleClient:
 
     def _json(
         self,
-        verb: str,
+        operation: str,
         method: str,
         path: str,
         json: Any = None,
@@ -300,15 +300,15 @@ class ScaleClient:
         params: Mapping[str, Any] | None = None,
         body: Form | None = None,
     ) -> Json:
-        return Fields(NAME, verb, self._call(verb, method, path, json=json, params=params, body=body)).json
+        return Fields(NAME, operation, self._call(operation, method, path, json=json, params=params, body=body)).json
 
-    def _call(self, verb: str, method: str, path: str, **more: Any) -> Any:
+    def _call(self, operation: str, method: str, path: str, **more: Any) -> Any:
         ends = time.monotonic() + self._storm
         while True:
             self._pace.wait()
             failure = None
             try:
-                answer = self._http.call(verb, method, path, **more)
+                answer = self._http.call(operation, method, path, **more)
             except PlatformError as error:
                 failure = told_apart(error)
             if failure is None:
@@ -319,16 +319,16 @@ class ScaleClient:
             self._pace.refused()
             if failure.retry_after is not None or time.monotonic() >= ends:
                 raise failure
-            _log.info("Scale answers 429: %s again, at %.1f requests a second", verb, self._pace.rate)
+            _log.info("Scale answers 429: %s again, at %.1f requests a second", operation, self._pace.rate)
 
-    def _params(self, verb: str, filters: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    def _params(self, operation: str, filters: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
         unknown = sorted(set(filters) - known)
         if unknown:
             told = f"there is no filter {', '.join(unknown)}"
-            raise PlatformRefused(NAME, verb, words=told, advice=f"Known: {', '.join(sorted(known))}.")
+            raise PlatformRefused(NAME, operation, message=told, advice=f"Known: {', '.join(sorted(known))}.")
         limit = filters.get("limit")
         if limit is not None and not 1 <= limit <= MOST:
-            raise PlatformRefused(NAME, verb, words=f"limit is {limit}", advice=f"Scale takes 1 to {MOST}.")
+            raise PlatformRefused(NAME, operation, message=f"limit is {limit}", advice=f"Scale takes 1 to {MOST}.")
         return {name: _filter(name, value) for name, value in filters.items() if value is not None}
 
 
@@ -338,8 +338,8 @@ def utc(moment: datetime) -> str:
     return aware.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
-def _page(verb: str, json: Json, asked: object) -> Page:
-    answer = Fields(NAME, verb, json)
+def _page(operation: str, json: Json, asked: object) -> Page:
+    answer = Fields(NAME, operation, json)
     docs = [one.json for one in answer.each("docs")]
     token = answer.json.get("next_token") or None
     more = answer.json.get("has_more")

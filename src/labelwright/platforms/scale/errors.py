@@ -62,10 +62,15 @@ _ADVICE = {402: "Ask Scale to enable this type of task for the account."}
 def told_apart(error: PlatformError) -> PlatformError:
     """The same failure as the class that Scale documents for it."""
     kind = _BY_STATUS.get(error.status or 0, type(error))
-    words, advice = error.words, _ADVICE.get(error.status or 0, error.advice)
+    message, advice = error.message, _ADVICE.get(error.status or 0, error.advice)
     if isinstance(error, PlatformUnavailable):
         unavailable = kind if issubclass(kind, PlatformUnavailable) else type(error)
         return unavailable(
-            error.platform, error.verb, status=error.status, words=words, advice=advice, retry_after=error.retry_after
+            error.platform,
+            error.operation,
+            status=error.status,
+            message=message,
+            advice=advice,
+            retry_after=error.retry_after,
         )
-    return kind(error.platform, error.verb, status=error.status, words=words, advice=advice)
+    return kind(error.platform, error.operation, status=error.status, message=message, advice=advice)

@@ -15,7 +15,7 @@ from labelwright.platforms.errors import PlatformRefused
 from .client import MOST, Json, Page, ScaleClient
 from .errors import InternalError, InvalidRequest
 from .models import created_at
-from .time_ranges import Window, cut_up
+from .time_ranges import Window, split_time_range
 
 NAME = "scale"
 _TOKEN, _WINDOWS = "t:", "w:"
@@ -67,7 +67,7 @@ class TaskListing:
             windows = [Window(int(start), int(end)) for start, end in marks]
         except ValueError:
             told = "the cursor is none that this adapter gave"
-            raise PlatformRefused(NAME, f"list the tasks of batch '{self._batch}'", words=told) from None
+            raise PlatformRefused(NAME, f"list the tasks of batch '{self._batch}'", message=told) from None
         return self._by_windows(windows)
 
     def _ask(self, **more: Any) -> Page:
@@ -110,7 +110,7 @@ class TaskListing:
         whole = _around(begin, max(known))
         with suppress(InvalidRequest, InternalError), ThreadPoolExecutor(self._threads) as pool:
             if self._count(whole) >= total:
-                return cut_up(whole, total, self._page_size, carry_limit(self._count), pool) or None
+                return split_time_range(whole, total, self._page_size, carry_limit(self._count), pool) or None
         return None  # by tokens it goes without bounds
 
     def _count(self, window: Window) -> int:

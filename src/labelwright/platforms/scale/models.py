@@ -99,7 +99,7 @@ def created_at(task: Mapping[str, Any]) -> datetime | None:
 
 def size_of(task: Fields) -> Size:
     """Of the image as displayed, as we told it when the task was made."""
-    metadata = Fields(NAME, task.verb, _metadata(task), f"{task.where}.metadata" if task.where else "metadata")
+    metadata = Fields(NAME, task.operation, _metadata(task), f"{task.where}.metadata" if task.where else "metadata")
     return Size(metadata.whole(WIDTH), metadata.whole(HEIGHT))
 
 
@@ -114,8 +114,8 @@ def why(task: Fields) -> str:
     response = task.json.get("response")
     told: list[str] = []
     if isinstance(response, Mapping):
-        words = response.get("error") or response.get("message")
-        told += [str(words)] if words else []
+        message = response.get("error") or response.get("message")
+        told += [str(message)] if message else []
         attachments = response.get("attachments")
         for one in attachments if isinstance(attachments, list) else []:
             if isinstance(one, Mapping):
@@ -144,14 +144,14 @@ def _annotations(task: Fields, name: str, size: Size, fetch: Fetch, notices: Sha
         response = fetch(response)
     if response is None:
         return []
-    told = Fields(NAME, task.verb, response, f"the response of image '{name}'")
+    told = Fields(NAME, task.operation, response, f"the response of image '{name}'")
     if told.has("category"):
         value = told.json["category"]
         return [Annotation(str(one), WholeImage()) for one in (value if isinstance(value, list) else [value])]
     if isinstance(told.json.get("annotations"), str):
         fetched = fetch(told.json["annotations"])
-        listed = fetched if isinstance(fetched, list) else Fields(NAME, task.verb, fetched).list("annotations")
-        told = Fields(NAME, task.verb, {"annotations": listed}, told.where)
+        listed = fetched if isinstance(fetched, list) else Fields(NAME, task.operation, fetched).list("annotations")
+        told = Fields(NAME, task.operation, {"annotations": listed}, told.where)
     if not told.has("annotations"):
         return []
     kept = (

@@ -72,7 +72,7 @@ def order_from(order: CampaignOrder, project: str, shapes: Shapes, *, rapid: boo
         raise PlatformRefused(
             NAME,
             f"create campaign '{order.title}'",
-            words="labels of whole images and labels of objects are two types of task at Scale",
+            message="labels of whole images and labels of objects are two types of task at Scale",
             advice="Make two campaigns of them.",
         )
     body["geometries"] = _geometries(order.labels, shapes)

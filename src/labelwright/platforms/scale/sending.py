@@ -69,7 +69,7 @@ class Sender:
             found = self.find(one.image.name)
             if found is None:  # freed just now, or of the other kind of key
                 raise PlatformUnavailable(
-                    NAME, duplicate.verb, status=409, words=duplicate.words, advice="Try again."
+                    NAME, duplicate.operation, status=409, message=duplicate.message, advice="Try again."
                 ) from None
             self.refuse_another_image(one, found)
             return found.id("task_id")
@@ -98,7 +98,7 @@ class Sender:
             told = f"task {task.json.get('task_id')} bears its unique_id and shows {shown(params)}, not {mine}"
             advice = "Give the campaign another title, or clear the unique_id of that task: nothing was billed."
             raise PlatformRefused(
-                NAME, f"create the task of image '{one.image.name}'", status=409, words=told, advice=advice
+                NAME, f"create the task of image '{one.image.name}'", status=409, message=told, advice=advice
             ) from None
 
     def replace(self, one: ImageToSend) -> str:
@@ -119,7 +119,7 @@ class Sender:
         raise refusal
 
     def make(self, one: ImageToSend) -> str:
-        image, verb = one.image, f"create the task of image '{one.image.name}'"
+        image, operation = one.image, f"create the task of image '{one.image.name}'"
         metadata = {FILE: image.name, CAMPAIGN: self.campaign, WIDTH: image.size.width, HEIGHT: image.size.height}
         metadata[SHA256] = image.sha256
         task = self.client.create_task(
@@ -130,20 +130,24 @@ class Sender:
             metadata=metadata,
             **self.order.body,
         )
-        return Fields(NAME, verb, task).id("task_id")
+        return Fields(NAME, operation, task).id("task_id")
 
     def find(self, name: str) -> Fields | None:
         """The task that bears the image's unique_id. Raises PlatformRefused (409) when it is of another batch."""
-        verb, unique = f"find the task of image '{name}'", unique_id(self.campaign, name)
+        operation, unique = f"find the task of image '{name}'", unique_id(self.campaign, name)
         for number, doc in enumerate(self.client.tasks(unique_id=unique, limit=100).docs):
-            task = Fields(NAME, verb, doc, f"docs[{number}]")
+            task = Fields(NAME, operation, doc, f"docs[{number}]")
             if not self._bears(task, unique, name):
                 continue
             batch = task.json.get("batch")
             if batch not in (None, self.campaign):
                 told = f"the unique_id '{unique}' is taken by a task of batch '{batch}'"
                 raise PlatformRefused(
-                    NAME, verb, status=409, words=told, advice="Give the campaign another title: nothing was billed."
+                    NAME,
+                    operation,
+                    status=409,
+                    message=told,
+                    advice="Give the campaign another title: nothing was billed.",
                 )
             return task
         return None
@@ -171,7 +175,7 @@ class Sender:
         """Files are not billed, so one too many does no harm; it is left to Scale, which removes unused ones. The
         reference makes each upload the only one of its kind, but its repetition does not tell what the first gave:
         when the task is not there either, the file is sent once more under the next reference."""
-        image, verb = one.image, f"upload image '{one.image.name}'"
+        image, operation = one.image, f"upload image '{one.image.name}'"
         with one.open() as file:
             data = file.read()
         unique = unique_id(self.campaign, image.name)
@@ -185,9 +189,11 @@ class Sender:
                 if found is not None and status_of(found) not in DEAD:
                     raise  # an earlier try got as far as the task: whoever called looks for it
                 continue
-            return Fields(NAME, verb, answer).text("attachment_url")
+            return Fields(NAME, operation, answer).text("attachment_url")
         told = f"its file was sent {_REFERENCES} times and no answer came through"
-        raise PlatformRefused(NAME, verb, status=409, words=told, advice="Ask Scale, or give the image an address.")
+        raise PlatformRefused(
+            NAME, operation, status=409, message=told, advice="Ask Scale, or give the image an address."
+        )
 
     def refuse_what_scale_does_not_take(self, images: Sequence[ImageToSend]) -> None:
         """Before the first task is made. Raises PlatformRefused with the images."""
@@ -196,7 +202,7 @@ class Sender:
             shown = "; ".join(f"{name} {fault}" for name, fault in faults[:5])
             told = f"{len(faults)} images are such as Scale does not take: {shown}"
             advice = "Leave them out (exclude, max_megabytes, max_megapixels), or convert them."
-            raise PlatformRefused(NAME, f"send images into '{self.campaign}'", words=told, advice=advice)
+            raise PlatformRefused(NAME, f"send images into '{self.campaign}'", message=told, advice=advice)
 
     def _fault(self, one: ImageToSend) -> str:
         image: Image = one.image

@@ -41,7 +41,9 @@ class Window:
         return [Window(a, b) for a, b in itertools.pairwise(marks)]
 
 
-def cut_up(whole: Window, total: int, most: int, count: Callable[[Window], int], pool: Executor) -> list[Window] | None:
+def split_time_range(
+    whole: Window, total: int, most: int, count: Callable[[Window], int], pool: Executor
+) -> list[Window] | None:
     """Windows, the earliest first, that hold at most `most` things each (a second is never cut).
 
     `count` answers how many there are in a window. None when the server does not heed the bounds.

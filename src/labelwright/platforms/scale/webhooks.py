@@ -27,18 +27,18 @@ def note_from(headers: Mapping[str, str], body: bytes, key: Secret | None) -> We
     """Raises AccessDenied for a key that is missing or wrong, PlatformRefused for a body that cannot be read."""
     if key is None or not key.value:
         told = "the connection holds no callback key, so nobody can tell a real callback from a forged one"
-        raise AccessDenied(NAME, _VERB, words=told, advice="Set the connection's secret to the callback key.")
+        raise AccessDenied(NAME, _VERB, message=told, advice="Set the connection's secret to the callback key.")
     given = headers.get(HEADER, "")
     # Compared as bytes: texts beyond ASCII would be refused by compare_digest itself.
     if not hmac.compare_digest(given.encode("utf-8", "replace"), key.value.encode()):
         told = f"the header {HEADER} is {'wrong' if given else 'missing'}"
-        raise AccessDenied(NAME, _VERB, words=told, advice="It did not come from Scale, or the callback key changed.")
+        raise AccessDenied(NAME, _VERB, message=told, advice="It did not come from Scale, or the callback key changed.")
     try:
         told_us = json.loads(body)
     except (ValueError, RecursionError):
         told_us = None
     if not isinstance(told_us, dict):
-        raise PlatformRefused(NAME, _VERB, words="the body is no JSON object")
+        raise PlatformRefused(NAME, _VERB, message="the body is no JSON object")
     inner = told_us.get("task")
     task: dict[str, Any] = inner if isinstance(inner, dict) else {}
     if told_us.get("task_id") or task.get("task_id"):
@@ -46,7 +46,7 @@ def note_from(headers: Mapping[str, str], body: bytes, key: Secret | None) -> We
     elif isinstance(told_us.get("batch"), str):
         what, campaign = "batch", told_us["batch"]
     else:
-        raise PlatformRefused(NAME, _VERB, words="the body names neither a task nor a batch")
+        raise PlatformRefused(NAME, _VERB, message="the body names neither a task nor a batch")
     status = told_us.get("status") or task.get("status") or "changed"
     return WebhookNote(
         id=sha256(json.dumps(_lasting(told_us), sort_keys=True).encode()).hexdigest(),

@@ -119,11 +119,11 @@ class BlobApi:
             rights = self._signer.check(call.query, call.container, call.blob)
         except SignatureRefused as error:
             raise BlobRefused(403, error.code, error.message) from None
-        verb, needed = self._verb(call)
+        operation, needed = self._verb(call)
         if not needed & set(rights):
             message = f"The URL gives the rights '{rights}', and this needs '{''.join(sorted(needed))}'."
             raise BlobRefused(403, "AuthorizationPermissionMismatch", message)
-        return await verb(call)
+        return await operation(call)
 
     def _verb(self, call: Call) -> tuple[Callable[[Call], Awaitable[Answer]], set[str]]:
         """What is asked, and the rights of which one is enough."""
@@ -193,8 +193,8 @@ class BlobApi:
             with self._held.body(call.container) as held:
                 wanted = block_ids(await _small_body(call.body, held, 8 * 1024**2))
         except Overfull:
-            words = "The service holds as many block lists as it has memory for: try again."
-            raise BlobRefused(503, "ServerBusy", words) from None
+            message = "The service holds as many block lists as it has memory for: try again."
+            raise BlobRefused(503, "ServerBusy", message) from None
         except BadXml as error:
             raise BlobRefused(400, "InvalidXmlDocument", str(error)) from None
 

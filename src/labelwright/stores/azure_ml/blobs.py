@@ -99,7 +99,7 @@ class Blobs:
                 with file.open("rb") as stream:
                     self._upload(path, stream, size, md5)
             except PlatformError as error:
-                if error.words not in TAKEN:
+                if error.message not in TAKEN:
                     raise
                 there = self.look(path)
             else:
@@ -116,8 +116,8 @@ class Blobs:
         there = self._properties(path)
         condition = self._if_still(None if there is None else there.etag)
         if not self._upload_if(path, data, size, md5, condition):
-            words = f"{path} was written by somebody else at the same time"
-            raise PlatformUnavailable(BLOBS, "repair a file", status=409, words=words, advice="Try again.")
+            message = f"{path} was written by somebody else at the same time"
+            raise PlatformUnavailable(BLOBS, "repair a file", status=409, message=message, advice="Try again.")
 
     def text_and_etag(self, path: str) -> tuple[str, str] | None:
         """A small file and what tells it from any later one; None when there is none."""
@@ -164,7 +164,7 @@ class Blobs:
         try:
             self._upload(path, data, len(data), hashlib.md5(data, usedforsecurity=False).digest())
         except PlatformError as error:
-            if error.words in TAKEN:
+            if error.message in TAKEN:
                 return False
             raise
         return True
@@ -194,7 +194,7 @@ class Blobs:
         """
         wanted, there = self._properties(source), self._properties(target)
         if wanted is None:
-            raise NotFound(BLOBS, "copy a file", status=404, words=f"{source} is not there")
+            raise NotFound(BLOBS, "copy a file", status=404, message=f"{source} is not there")
         if there is not None and _stored(there).md5_hex == _stored(wanted).md5_hex is not None:
             return False
         if not still():
@@ -202,8 +202,8 @@ class Blobs:
         self._copy(self._signed(source), target, wanted.etag, self._if_still(None if there is None else there.etag))
         copied = self.look(target)
         if copied is None or copied.md5_hex != _stored(wanted).md5_hex:
-            words = f"{target} was written by somebody else at the same time"
-            raise PlatformUnavailable(BLOBS, "copy a file", status=409, words=words, advice="Try again.")
+            message = f"{target} was written by somebody else at the same time"
+            raise PlatformUnavailable(BLOBS, "copy a file", status=409, message=message, advice="Try again.")
         return True
 
     def take_copy(self, source: str, target: str, *, md5_hex: str, size: int, replace: bool = False) -> bool:
@@ -261,7 +261,7 @@ class Blobs:
                 "copy a file", lambda: blob.start_copy_from_url(source_url, **source, **condition), conflicts=True
             )
         except PlatformError as error:
-            if error.words in TAKEN | _CHANGED:
+            if error.message in TAKEN | _CHANGED:
                 return  # the caller looks at what is there now
             raise
         if started.get("copy_status") == "pending":
@@ -279,8 +279,8 @@ class Blobs:
                 _asked("give up a copy", partial(blob.abort_copy, str(copy.id)))
             if late or copy.status != "pending":
                 _asked("remove a copy", blob.delete_blob)
-                words = "it took too long" if late else f"it is {copy.status}"
-                raise PlatformUnavailable(BLOBS, "copy a file", words=words, advice="Try again.")
+                message = "it took too long" if late else f"it is {copy.status}"
+                raise PlatformUnavailable(BLOBS, "copy a file", message=message, advice="Try again.")
             time.sleep(pause)
             pause = min(2 * pause, 10.0)
 
@@ -316,7 +316,7 @@ class Blobs:
         try:
             self._upload(path, data, size, md5, overwrite=True, **condition)
         except PlatformError as error:
-            if error.words in TAKEN | _CHANGED:
+            if error.message in TAKEN | _CHANGED:
                 return False
             raise
         return True
@@ -355,20 +355,22 @@ def _stored(blob: BlobProperties) -> StoredFile:
 
 def _absent(error: PlatformError) -> bool:
     """Whether it is the blob that is not there; a container that is gone is another thing."""
-    return error.status == 404 and error.words != "ContainerNotFound"
+    return error.status == 404 and error.message != "ContainerNotFound"
 
 
-def _asked(verb: str, call: Callable[[], T], *, conflicts: bool = False) -> T:
+def _asked(operation: str, call: Callable[[], T], *, conflicts: bool = False) -> T:
     """The call's answer. The errors raised carry nothing of the client's own, which repeat signed URLs."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - translated, or raised again
-        failure = translated(error, BLOBS, verb)
+        failure = translated(error, BLOBS, operation)
     if failure.status in (401, 403):
         advice = "The identity needs the role Storage Blob Data Contributor, a signature the rights racwl."
-        raise AccessDenied(BLOBS, verb, status=failure.status, words=failure.words, advice=advice)
-    if failure.status == 404 and failure.words == "ContainerNotFound":
-        raise NotFound(BLOBS, verb, status=404, words=failure.words, advice="Make the container, or name another.")
+        raise AccessDenied(BLOBS, operation, status=failure.status, message=failure.message, advice=advice)
+    if failure.status == 404 and failure.message == "ContainerNotFound":
+        raise NotFound(
+            BLOBS, operation, status=404, message=failure.message, advice="Make the container, or name another."
+        )
     if failure.status in (409, 412) and not conflicts:
-        raise PlatformUnavailable(BLOBS, verb, status=failure.status, words=failure.words, advice="Try again.")
+        raise PlatformUnavailable(BLOBS, operation, status=failure.status, message=failure.message, advice="Try again.")
     raise failure

@@ -48,8 +48,8 @@ def assets_in(engine: str, asset: str, content_hash: str, files: Sequence[Stored
     first = next(task for task in _TASKS if (task, None) in tables)
     assets = []
     for (task, part), folder in sorted(tables.items(), key=lambda one: (one[0][0] != first, one[0][1] or "")):
-        words = [*([] if task == first else [task]), *([part] if part else [])]
-        ending = "".join(f"_{word}" for word in words)
+        message = [*([] if task == first else [task]), *([part] if part else [])]
+        ending = "".join(f"_{word}" for word in message)
         assets.append(Asset(ending, "mltable", delivery_path(asset, content_hash, folder), (f"./{_LINES}",)))
     return assets + [Asset("_csv", "uri_file", delivery_path(asset, content_hash, one)) for one in csv]
 

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 
 from labelwright.domain import Image
-from labelwright.ingest.checks.inventory import StockItem
+from labelwright.ingest.checks.inventory import InventoryItem
 from labelwright.ingest.sources.local import CannotRead
 from labelwright.ingest.upload.dropbox import CHANGED, Dropbox, UploadReport
 from labelwright.ingest.upload.verify import Difference, Finding, differences
@@ -35,7 +35,7 @@ class ImageFolders:
         return self.blobs.look(f"{folder}.json") is not None
 
     def keep(
-        self, folder: str, items: Sequence[StockItem], source: ImageSource, *, replace_wrong: bool
+        self, folder: str, items: Sequence[InventoryItem], source: ImageSource, *, replace_wrong: bool
     ) -> UploadReport:
         """Bring a batch in: copied by Azure where it can, else sent. See KeepsImages."""
         if replace_wrong:
@@ -88,10 +88,10 @@ class ImageFolders:
                         reason = "has other bytes than the manifest says, although its size and stored MD5 agree"
                         yield Difference(Finding.WRONG, one.name, reason)
 
-    def _repair(self, folder: str, items: Sequence[StockItem], source: ImageSource) -> UploadReport:
+    def _repair(self, folder: str, items: Sequence[InventoryItem], source: ImageSource) -> UploadReport:
         """A look at each first: what is right stays, what is missing or wrong comes again from where it can be had."""
 
-        def one_by_one(item: StockItem) -> tuple[str, str]:
+        def one_by_one(item: InventoryItem) -> tuple[str, str]:
             there = self.blobs.look(f"{folder}/{item.image.name}")
             if there is not None and (there.bytes, there.md5_hex) == (item.image.bytes, item.image.md5):
                 return "present", ""
@@ -110,7 +110,7 @@ class ImageFolders:
         counts = [how for how, _ in found]
         return UploadReport(counts.count("sent"), counts.count("present"), tuple(failed))
 
-    def _send_over(self, folder: str, item: StockItem, source: ImageSource) -> None:
+    def _send_over(self, folder: str, item: InventoryItem, source: ImageSource) -> None:
         image = item.image
         with source.open(item.location) as stream:
             data = stream.read(image.bytes + 1)
@@ -118,15 +118,17 @@ class ImageFolders:
             raise ContentMismatch(CHANGED)
         self.blobs.put_over(f"{folder}/{image.name}", data, image.bytes, bytes.fromhex(image.md5))
 
-    def _sent(self, folder: str, items: Sequence[StockItem], source: ImageSource) -> UploadReport:
+    def _sent(self, folder: str, items: Sequence[InventoryItem], source: ImageSource) -> UploadReport:
         if not items:
             return UploadReport(sent=0, present=0)
-        moved = [StockItem(replace(one.image, name=f"{folder}/{one.image.name}"), one.location) for one in items]
+        moved = [InventoryItem(replace(one.image, name=f"{folder}/{one.image.name}"), one.location) for one in items]
         report = Dropbox(self.blobs.engine(), threads=self.threads).upload(moved, source.open)
         failed = tuple((name.removeprefix(f"{folder}/"), reason) for name, reason in report.failed)
         return UploadReport(report.sent, report.present, failed)
 
-    def _copied(self, items: Sequence[StockItem], copy: Callable[[StockItem], bool]) -> tuple[int, list[StockItem]]:
+    def _copied(
+        self, items: Sequence[InventoryItem], copy: Callable[[InventoryItem], bool]
+    ) -> tuple[int, list[InventoryItem]]:
         with ThreadPoolExecutor(self.threads, thread_name_prefix="copy") as pool:
             done = list(pool.map(copy, items))
         return sum(done), [item for item, one in zip(items, done, strict=True) if not one]
@@ -136,7 +138,7 @@ class ImageFolders:
         folder: str,
         url: Callable[[str], str],
         source: ImageSource,
-        item: StockItem,
+        item: InventoryItem,
         *,
         replace_wrong: bool = False,
     ) -> bool:
@@ -150,7 +152,7 @@ class ImageFolders:
         )
         return True
 
-    def _copy_over(self, folder: str, source: ImageSource, item: StockItem, *, replace_wrong: bool = False) -> bool:
+    def _copy_over(self, folder: str, source: ImageSource, item: InventoryItem, *, replace_wrong: bool = False) -> bool:
         image = item.image
         return self.blobs.take_copy(
             f"{self.uploads}/{source.platform_folder}/{image.name}",

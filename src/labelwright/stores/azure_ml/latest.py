@@ -88,5 +88,7 @@ def _write(blobs: Blobs, asset: str, record: _Record) -> bool:
 
 
 def _busy(asset: str) -> PlatformUnavailable:
-    words = f"{path_of(asset)} is written by others all the time"
-    return PlatformUnavailable(BLOBS, "say which version is the newest", status=409, words=words, advice="Try again.")
+    message = f"{path_of(asset)} is written by others all the time"
+    return PlatformUnavailable(
+        BLOBS, "say which version is the newest", status=409, message=message, advice="Try again."
+    )

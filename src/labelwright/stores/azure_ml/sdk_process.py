@@ -94,7 +94,7 @@ class Calls:
         named = self.settings.python_v1 if self.engine == "sdk_v1" else self.settings.python_v2
         object.__setattr__(self, "python", str(named.expanduser()) if named else sys.executable)
 
-    def ask(self, verb: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def ask(self, operation: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The answers, one a question. `verb` is for people: what is asked, after "asked to"."""
         place, (authority, audience) = place_of(self.settings), _AUTHORITIES[self.settings.cloud]
         workspace = {
@@ -124,43 +124,45 @@ class Calls:
                     check=False,
                 )
         except subprocess.TimeoutExpired as late:
-            words, status = f"it took more than {self.settings.deadline:g} seconds", _last_status(late.stderr)
-            raise PlatformUnavailable(AZURE_ML, verb, status=status, words=words, advice="Try again.") from None
+            message, status = f"it took more than {self.settings.deadline:g} seconds", _last_status(late.stderr)
+            raise PlatformUnavailable(
+                AZURE_ML, operation, status=status, message=message, advice="Try again."
+            ) from None
         except OSError as error:
             raise SettingsError(f"{self.python} cannot be run: {error.strerror}") from None
         try:
             told = json.loads(done.stdout)
         except ValueError:
             last = mask(_last_line(done.stderr))
-            words = f"the program of {self.engine} ended with {done.returncode}: {last[:500]}"
-            raise PlatformRefused(AZURE_ML, verb, words=words) from None
+            message = f"the program of {self.engine} ended with {done.returncode}: {last[:500]}"
+            raise PlatformRefused(AZURE_ML, operation, message=message) from None
         if "missing" in told:
             raise SettingsError(f"{self.python} has no {told['missing']}: {_ADVICE[self.engine]}")
         if "failure" in told:
             # SDKs quote what they were given, and addresses that they made of it. Masked before it is cut.
-            words = mask(str(told["failure"]["words"]))[:_LONGEST_WORDS]
-            raise self._error(verb, told["failure"] | {"words": words})
+            message = mask(str(told["failure"]["message"]))[:_LONGEST_WORDS]
+            raise self._error(operation, told["failure"] | {"message": message})
         return list(told["answers"])
 
-    def _error(self, verb: str, failure: Mapping[str, Any]) -> PlatformError:
-        status, words = failure["status"], str(failure["words"])
+    def _error(self, operation: str, failure: Mapping[str, Any]) -> PlatformError:
+        status, message = failure["status"], str(failure["message"])
         if status in (401, 403):
             advice = "The identity needs the role AzureML Data Scientist in the workspace (see docs/azure.md)."
-            return AccessDenied(AZURE_ML, verb, status=status, words=words, advice=advice)
+            return AccessDenied(AZURE_ML, operation, status=status, message=message, advice=advice)
         if status == 404:
             advice = "Check subscription, resource group and workspace."
-            return NotFound(AZURE_ML, verb, status=status, words=words, advice=advice)
+            return NotFound(AZURE_ML, operation, status=status, message=message, advice=advice)
         if failure.get("refused"):
-            return PlatformRefused(AZURE_ML, verb, status=status, words=words)
+            return PlatformRefused(AZURE_ML, operation, status=status, message=message)
         if status is None or status in (408, 425, 429) or status >= 500:
             wait = seconds_in(failure.get("retry_after"))
             unavailable = PlatformUnavailable(
-                AZURE_ML, verb, status=status, words=words, advice="Try again.", retry_after=wait
+                AZURE_ML, operation, status=status, message=message, advice="Try again.", retry_after=wait
             )
             if wait is not None and wait <= LONGEST_WAIT:
                 sleep(wait)  # commands that run outside of a task have no retry policy that would wait
             return unavailable
-        return PlatformRefused(AZURE_ML, verb, status=status, words=words)
+        return PlatformRefused(AZURE_ML, operation, status=status, message=message)
 
 
 def _last_status(stderr: str | bytes | None) -> int | None:

@@ -185,7 +185,7 @@ def _told(dataset: Any) -> Json:
 def failure(error: BaseException) -> Json:
     """Status, words and Retry-After of what the SDK raised; it wraps answers in several layers of its own."""
     if isinstance(error, Another):
-        return {"status": 409, "words": str(error)}
+        return {"status": 409, "message": str(error)}
     import requests
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
     from azureml._common.exceptions import AzureMLException
@@ -202,18 +202,18 @@ def failure(error: BaseException) -> Json:
         status = getattr(response, "status_code", None) or getattr(one, "status_code", None)
         if isinstance(status, int):
             headers = getattr(response, "headers", None) or {}
-            return {"status": status, "words": _words(response, one), "retry_after": headers.get("Retry-After")}
+            return {"status": status, "message": _words(response, one), "retry_after": headers.get("Retry-After")}
     for one in seen:
         if isinstance(one, ClientAuthenticationError):
-            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
+            return {"status": 401, "message": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
         told = _STATUS.search(str(one))
         if told is not None:
-            return {"status": int(told[1]), "words": _words(None, one)}
+            return {"status": int(told[1]), "message": _words(None, one)}
     refusal = _WAITING["last_refusal"]()
     if any(isinstance(one, requests.RequestException | ClientException | HttpResponseError) for one in seen):
-        return {"status": refusal, "words": type(error).__name__ if refusal is None else _words(None, error)}
+        return {"status": refusal, "message": type(error).__name__ if refusal is None else _words(None, error)}
     if isinstance(error, AzureMLException):
-        return {"status": refusal or 400, "words": _words(None, error)}
+        return {"status": refusal or 400, "message": _words(None, error)}
     raise error
 
 
@@ -240,7 +240,7 @@ def main() -> None:
             try:
                 _WAITING["install"]()
                 workspace = Workspace(asked["workspace"])
-                told = {"answers": [getattr(workspace, call["verb"])(call) for call in asked["calls"]]}
+                told = {"answers": [getattr(workspace, call["operation"])(call) for call in asked["calls"]]}
             except _WAITING["AskedToWait"] as wait:
                 told = {"failure": wait.as_failure()}
             except ImportError as error:

@@ -185,7 +185,7 @@ def failure(error: BaseException) -> Json:
     The SDK wraps answers of the server in errors of its own, or in a bare Exception: the innermost answer counts.
     """
     if isinstance(error, Another):
-        return {"status": 409, "words": str(error)}
+        return {"status": 409, "message": str(error)}
     from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
@@ -197,17 +197,17 @@ def failure(error: BaseException) -> Json:
     for one in chain:
         if isinstance(one, HttpResponseError) and one.status_code:
             told = getattr(one, "error", None)
-            words = str(getattr(told, "message", "") or one.reason or "")
+            message = str(getattr(told, "message", "") or one.reason or "")
             headers = getattr(one.response, "headers", None) or {}
-            return {"status": one.status_code, "words": words[:_MOST], "retry_after": headers.get("Retry-After")}
+            return {"status": one.status_code, "message": message[:_MOST], "retry_after": headers.get("Retry-After")}
     for one in chain:
         if isinstance(one, ClientAuthenticationError):
-            return {"status": 401, "words": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
+            return {"status": 401, "message": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
         if isinstance(one, MlException):  # without a status nothing was sent: the SDK itself refuses
-            words = str(one.message).partition("\n")[0][:_MOST]
-            return {"status": _WAITING["last_refusal"](), "refused": True, "words": words}
+            message = str(one.message).partition("\n")[0][:_MOST]
+            return {"status": _WAITING["last_refusal"](), "refused": True, "message": message}
     if isinstance(error, AzureError):
-        return {"status": _WAITING["last_refusal"](), "words": type(error).__name__}
+        return {"status": _WAITING["last_refusal"](), "message": type(error).__name__}
     raise error
 
 
@@ -223,7 +223,7 @@ def main() -> None:
             try:
                 _WAITING["install"]()
                 workspace = Workspace(asked["workspace"])
-                told = {"answers": [getattr(workspace, call["verb"])(call) for call in asked["calls"]]}
+                told = {"answers": [getattr(workspace, call["operation"])(call) for call in asked["calls"]]}
             except _WAITING["AskedToWait"] as wait:
                 told = {"failure": wait.as_failure()}
             except ImportError as error:

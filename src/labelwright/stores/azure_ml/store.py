@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import quote
 
 from labelwright.domain import Image
-from labelwright.ingest.checks.inventory import StockItem
+from labelwright.ingest.checks.inventory import InventoryItem
 from labelwright.ingest.upload.dropbox import UploadReport
 from labelwright.ingest.upload.verify import Difference
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
@@ -94,7 +94,7 @@ class AzureMlStore:
         return self._images.marked(folder)
 
     def keep_images(
-        self, folder: str, items: Sequence[StockItem], source: ImageSource, *, replace: bool = False
+        self, folder: str, items: Sequence[InventoryItem], source: ImageSource, *, replace: bool = False
     ) -> UploadReport:
         return self._images.keep(folder, items, source, replace_wrong=replace)
 
@@ -127,8 +127,8 @@ class AzureMlStore:
         self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any], image_folder: str
     ) -> RegisteredDataset:
         if not self.has_images(image_folder):
-            words = f"not all images are in {image_folder}"
-            raise PlatformUnavailable(AZURE_ML, "register images", words=words, advice="Export again.")
+            message = f"not all images are in {image_folder}"
+            raise PlatformUnavailable(AZURE_ML, "register images", message=message, advice="Export again.")
         asset, told = asset_of(name), {**receipt, "image_folder": image_folder}
         _, receipt_sha256 = self._send_all(asset, files, content_hash, told)
         assets = [Asset("", "uri_folder", f"{image_folder}/")]
@@ -146,13 +146,13 @@ class AzureMlStore:
         return next((one for one in self.versions(name) if one.content_hash == content_hash), None)
 
     def versions(self, name: str) -> list[RegisteredDataset]:
-        (told,) = self._calls.ask("list versions", [{"verb": "versions", "name": asset_of(name)}])
+        (told,) = self._calls.ask("list versions", [{"operation": "versions", "name": asset_of(name)}])
         return [_registered(one, _hash_of(one)) for one in told]
 
     def verify(self, dataset: RegisteredDataset, *, deep: bool = False) -> list[str]:
         """Reads the registered version back: its path and its hash tag; and compares all files with the receipt."""
         name, version = dataset.name, str(dataset.version)
-        (told,) = self._calls.ask("read a version", [{"verb": "read", "name": name, "version": version}])
+        (told,) = self._calls.ask("read a version", [{"operation": "read", "name": name, "version": version}])
         if told is None:
             return [f"the workspace has no version {version} of {name}"]
         wrong, tags = [], told["tags"] or {}
@@ -270,7 +270,7 @@ class AzureMlStore:
         asked: list[dict[str, Any]] = [self._datastore()]
         asked += [
             {
-                "verb": "register",
+                "operation": "register",
                 "name": base + asset.ending,
                 "version": content_hash[:VERSION_DIGITS],
                 "type": asset.kind,
@@ -288,8 +288,8 @@ class AzureMlStore:
         for answer, question in zip(answers, asked[1:], strict=True):
             wanted = f"azureml://datastores/{question['datastore']}/paths/{question['path']}"
             if not _same_place(answer["path"], wanted):
-                words = f"version {answer['version']} of {answer['name']} exists and points to {answer['path']}"
-                raise PlatformRefused(AZURE_ML, "register a version", status=409, words=words)
+                message = f"version {answer['version']} of {answer['name']} exists and points to {answer['path']}"
+                raise PlatformRefused(AZURE_ML, "register a version", status=409, message=message)
         azure_ml_latest.settle(self._blobs, base, Newest(str(answers[0]["version"]), content_hash, serial))
         first, *parts = (
             replace(_registered(answer, content_hash), serial=serial, receipt_sha256=receipt_sha256)
@@ -300,7 +300,7 @@ class AzureMlStore:
     def _datastore(self) -> dict[str, Any]:
         account = self._account
         return {
-            "verb": "datastore",
+            "operation": "datastore",
             "name": self._workspace.datastore,
             "description": "Images and labels by Labelwright",
             "account_name": account.name,

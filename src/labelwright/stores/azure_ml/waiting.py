@@ -26,14 +26,14 @@ _IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 class AskedToWait(BaseException):
     """The server asks to wait. No Exception, so that no SDK catches it and tries again."""
 
-    def __init__(self, status: int, retry_after: str, words: str) -> None:
+    def __init__(self, status: int, retry_after: str, message: str) -> None:
         super().__init__(status)
         self.status = status
         self.retry_after = retry_after
-        self.words = words
+        self.message = message
 
     def as_failure(self) -> dict[str, Any]:
-        return {"status": self.status, "words": self.words, "retry_after": self.retry_after}
+        return {"status": self.status, "message": self.message, "retry_after": self.retry_after}
 
 
 def install() -> None:

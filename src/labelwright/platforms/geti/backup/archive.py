@@ -117,12 +117,12 @@ class Backup(Protocol):
 class BackupRefused(PlatformRefused):
     """A folder that is no backup, or not a whole one: why, and what to do."""
 
-    def __init__(self, folder: Path, words: str, advice: str = "") -> None:
-        super().__init__(NAME, READ, words=f"{folder}: {words}", advice=advice)
+    def __init__(self, folder: Path, message: str, advice: str = "") -> None:
+        super().__init__(NAME, READ, message=f"{folder}: {message}", advice=advice)
         self.folder = folder
 
     def __reduce__(self) -> tuple[object, ...]:
-        return BackupRefused, (self.folder, self.words.partition(": ")[2], self.advice)
+        return BackupRefused, (self.folder, self.message.partition(": ")[2], self.advice)
 
 
 # From a server's terms to ours and back
@@ -143,7 +143,7 @@ def said(scene: GetiScene, labels: Mapping[str, SaidLabel]) -> SaidScene:
     for one in scene.annotations:
         for identity, _ in one.labels:
             if identity not in labels:
-                raise PlatformRefused(NAME, "read annotations", words=f"label {identity} is not in the project")
+                raise PlatformRefused(NAME, "read annotations", message=f"label {identity} is not in the project")
         found.append(SaidAnnotation(one.shape, tuple((labels[identity], value) for identity, value in one.labels)))
     return SaidScene(tuple(found), scene.frame)
 
@@ -165,7 +165,7 @@ def label_ids(project: GetiProject, wanted: Mapping[SaidLabel, None] | Sequence[
                 break
         else:
             told = f"'{task.title}' has no {'empty ' if one.empty else ''}label '{one.name}'"
-            raise PlatformRefused(NAME, "find a label", words=told)
+            raise PlatformRefused(NAME, "find a label", message=told)
     return found
 
 

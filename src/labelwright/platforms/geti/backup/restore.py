@@ -56,7 +56,7 @@ def _create(client: GetiClient, archived: ArchivedProject, name: str, journal: J
         if any(journal.lines("project")) and not any(True for _ in client.media(whole)):
             return found.id
         told = f"there is a project '{name}' ({found.id}) already"
-        raise PlatformRefused(NAME, f"restore '{name}'", words=told, advice="Give the restored one another name.")
+        raise PlatformRefused(NAME, f"restore '{name}'", message=told, advice="Give the restored one another name.")
     journal.write("project", intent=name)
     return client.create_project(name, [_task(client, task) for task in archived.tasks]).id
 
@@ -148,11 +148,11 @@ def with_size(
 
 def _upload(client: GetiClient, project: GetiProject, backup: Backup, one: ArchivedMedium, dataset: str) -> GetiMedium:
     if not is_inside(backup.folder, one.file):
-        raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=f"{one.file} is not in the backup")
+        raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", message=f"{one.file} is not in the backup")
     path = backup.folder / one.file
     if not path.is_file():
         told = f"{one.file} is not there"
-        raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", words=told, advice="Complete the backup.")
+        raise PlatformRefused(NAME, f"restore {one.type} '{one.name}'", message=told, advice="Complete the backup.")
     return client.upload(project, f"{one.name}{path.suffix}", lambda: path.open("rb"), kind=one.type, dataset=dataset)
 
 
@@ -162,7 +162,7 @@ def _wait_for_video(client: GetiClient, project: GetiProject, one: ArchivedMediu
     while not any(there.id == target for there in client.media(project, "video", dataset)):
         if time.monotonic() >= ends:
             told = f"video '{one.name}' was sent and is not there after {_VIDEO_SECONDS:.0f} seconds"
-            raise PlatformUnavailable(NAME, "take in a video", words=told, advice="Run again to wait on.")
+            raise PlatformUnavailable(NAME, "take in a video", message=told, advice="Run again to wait on.")
         time.sleep(1.0)
 
 
@@ -190,7 +190,7 @@ def _annotate(
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
-            return refused.words or "it says nothing more"
+            return refused.message or "it says nothing more"
     return ""
 
 

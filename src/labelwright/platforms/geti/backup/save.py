@@ -314,7 +314,7 @@ def _downloaded(
         into = HashingFile(file)
         client.download(project, medium, into, dataset=dataset)
     if not into.bytes:
-        raise PlatformUnavailable(NAME, f"download {medium.type} {medium.id}", words="the answer is empty")
+        raise PlatformUnavailable(NAME, f"download {medium.type} {medium.id}", message="the answer is empty")
     path = place / f"{stem}{_ending(into.head, medium)}"
     part.replace(path)
     return path, into.sha256, into.bytes
