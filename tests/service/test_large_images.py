@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from labelwright.service import Limits, ServiceConfig, images
-from labelwright.service.images import NotAnImage, look
+from labelwright.service.images import NotAnImage, inspect_image
 from labelwright.service.imaging import decoding, tiff_parts
 from labelwright.service.imaging.decoding import Memory, TooMuchMemory
 from labelwright.service.imaging.pictures import Pictures
@@ -99,7 +99,7 @@ def test_a_truncated_tiff_is_left_out(tmp_path, everything_is_large, cut):
     path = tmp_path / "a.tiff"
     path.write_bytes(whole[: int(len(whole) * cut)])
     with pytest.raises(NotAnImage, match="truncated"):
-        look(path, 10**9, Memory(10**9))
+        inspect_image(path, 10**9, Memory(10**9))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -166,11 +166,11 @@ def test_a_large_image_is_described_as_a_small_one(tmp_path, monkeypatch, kind, 
     exif.get_ifd(0x8769)[0x9003] = "2020:10:26 07:44:56"
     path = tmp_path / "a"
     photo().save(path, kind, exif=exif, **({"progressive": progressive} if kind == "JPEG" else {}))
-    small = look(path, 10**9, Memory(10**9))
+    small = inspect_image(path, 10**9, Memory(10**9))
     date = None if kind == "TIFF" else "2020-10-26T07:44:56"  # Pillow writes no EXIF into a TIFF
     assert (small.width, small.height, small.date_taken) == (171, 133, date)
     monkeypatch.setattr(decoding, "LARGE", 0)
-    assert look(path, 10**9, Memory(10**9)) == small
+    assert inspect_image(path, 10**9, Memory(10**9)) == small
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -183,7 +183,7 @@ def test_no_pixel_of_a_large_png_or_tiff_is_kept(tmp_path, everything_is_large, 
         decoded.append(image)
 
     monkeypatch.setattr(images, "decode", decode)
-    look(path, 10**9, Memory(10**9))
+    inspect_image(path, 10**9, Memory(10**9))
     assert decoded[0]._im is None
 
 
@@ -191,7 +191,7 @@ def test_an_image_beyond_the_memory_for_pixels_is_left_out_with_what_to_do(tmp_p
     path = tmp_path / "a.bmp"
     photo().save(path)
     with pytest.raises(NotAnImage, match="of memory, and 0 MiB are allowed: save it as a PNG"):
-        look(path, 10**9, Memory(10_000))
+        inspect_image(path, 10**9, Memory(10_000))
 
 
 @pytest.mark.parametrize(("mode", "extra"), [("RGB", 3), ("I;16", 2), ("F", 4)])
@@ -209,9 +209,9 @@ def test_a_large_ppm_that_is_read_in_python_is_left_out(tmp_path, everything_is_
     for name, content in (("text", b"P3 2 1 255\n1 2 3 4 5 6\n"), ("deep", b"P6 2 1 65535\n" + bytes(12))):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(NotAnImage, match="save it as a PNG"):
-            look(tmp_path / name, 100, memory)
+            inspect_image(tmp_path / name, 100, memory)
     (tmp_path / "plain").write_bytes(b"P6 2 1 255\n" + bytes(6))
-    assert look(tmp_path / "plain", 100, memory).width == 2
+    assert inspect_image(tmp_path / "plain", 100, memory).width == 2
 
 
 def test_a_lack_of_memory_is_told_as_one(tmp_path, monkeypatch):
@@ -223,7 +223,7 @@ def test_a_lack_of_memory_is_told_as_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(images, "decode", decode)
     with pytest.raises(NotAnImage, match="more memory than this machine has"):
-        look(path, 10**9, Memory(10**9))
+        inspect_image(path, 10**9, Memory(10**9))
 
 
 def test_images_under_way_wait_for_each_others_memory():

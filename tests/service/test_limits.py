@@ -19,7 +19,7 @@ from azure.storage.blob import ContainerClient
 
 from labelwright.service import Limits, objects
 from labelwright.service.blobs.xml import BadXml, block_ids
-from labelwright.service.bodies import Held, HeldBody, Overfull
+from labelwright.service.bodies import BodyBudget, BodyBudgetExceeded, BodyShare
 from labelwright.service.objects import Objects
 
 JSON = {"Content-Type": "application/json"}
@@ -215,17 +215,17 @@ def test_a_block_list_in_another_encoding_hides_no_document_type():
 
 
 def test_one_user_gets_half_of_the_memory_for_bodies():
-    held = Held(100)
+    held = BodyBudget(100)
     with held.body(1) as mine, held.body(1) as mine_too, held.body(2) as others:
         mine.add(30)
         mine_too.add(20)
-        with pytest.raises(Overfull):
+        with pytest.raises(BodyBudgetExceeded):
             mine.add(1)
         others.add(50)
-        with held.body(3) as third, pytest.raises(Overfull):
+        with held.body(3) as third, pytest.raises(BodyBudgetExceeded):
             third.add(1)
     with held.body(3) as body:
-        assert isinstance(body, HeldBody)
+        assert isinstance(body, BodyShare)
         body.add(50)
 
 
