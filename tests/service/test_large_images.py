@@ -254,8 +254,8 @@ def test_a_picture_is_the_upright_image(tmp_path, monkeypatch, orientation, part
     photo(mode).save(path, exif=exif, compression="tiff_lzw", strip_size=1000 if parts else 10**9)
     if parts:
         monkeypatch.setattr(tiff_parts, "MOST_PIXELS", 133 * 40)
-    made = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(1, lambda: nullcontext(path))
-    with Image.open(made) as shown, Image.open(path) as image:
+    picture_path = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(1, lambda: nullcontext(path))
+    with Image.open(picture_path) as shown, Image.open(path) as image:
         upright = ImageOps.exif_transpose(image)
         expected = upright if mode in ("L", "LA") else upright.convert("L" if mode == "1" else "RGB")
         assert (shown.size, shown.tobytes()) == (expected.size, expected.tobytes())
@@ -267,8 +267,8 @@ def test_an_uncompressed_tiff_on_its_side_is_the_same_picture_as_a_compressed_on
     for number, compression in enumerate(("raw", "tiff_lzw")):
         path = tmp_path / f"{compression}.tiff"
         photo("L").save(path, exif=exif, compression=compression)
-        made = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(number, partial(nullcontext, path))
-        shown.append(made.read_bytes())
+        picture_path = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(number, partial(nullcontext, path))
+        shown.append(picture_path.read_bytes())
     assert shown[0] == shown[1]
 
 
@@ -277,8 +277,8 @@ def test_a_picture_is_made_once(service, make, monkeypatch):
     photo().save(target, "TIFF")
     sealed = service.set_of({"a.tiff": target.getvalue()})
     image = service.images_of(sealed["imageset_id"])[0]["image_id"]
-    made, _, _ = service.campaign(0)
-    service.ok("POST", f"/campaigns/{made['campaign_id']}/images", [{"id": image}])
+    campaign, _, _ = service.campaign(0)
+    service.ok("POST", f"/campaigns/{campaign['campaign_id']}/images", [{"id": image}])
     calls, go, real = [], threading.Event(), Pictures._write_png
 
     def write(self, *paths):
@@ -287,13 +287,13 @@ def test_a_picture_is_made_once(service, make, monkeypatch):
         real(self, *paths)
 
     monkeypatch.setattr(Pictures, "_write_png", write)
-    where = f"/labeling/campaigns/{made['campaign_id']}/images/{image}/picture"
+    where = f"/labeling/campaigns/{campaign['campaign_id']}/images/{image}/picture"
     with ThreadPoolExecutor(6) as threads:
         answers = [threads.submit(service, "GET", where) for _ in range(6)]
         while not calls:
             time.sleep(0.01)
         go.set()
-        contents = {(answer.result().status_code, answer.result().content) for answer in answers}
+        contents = {(response.result().status_code, response.result().content) for response in answers}
     assert len(contents) == 1
     assert service("GET", where).headers["Content-Type"] == "image/png"
     assert len(calls) == 1
@@ -303,12 +303,12 @@ def test_the_oldest_pictures_make_room(tmp_path):
     path = tmp_path / "a.tiff"
     photo().save(path)
     limits = Limits(pictures_bytes=100_000)
-    made = Pictures(ServiceConfig(tmp_path / "service", limits=limits), Memory(10**9))
+    pictures = Pictures(ServiceConfig(tmp_path / "service", limits=limits), Memory(10**9))
     (tmp_path / "service").mkdir()
     for number in range(6):
-        made.png(number, lambda: nullcontext(path))
+        pictures.png(number, lambda: nullcontext(path))
         time.sleep(0.01)
-    kept = sorted(one.name for one in (tmp_path / "service" / "pictures").iterdir())
+    kept = sorted(path.name for path in (tmp_path / "service" / "pictures").iterdir())
     assert "5.png" in kept
     assert "0.png" not in kept
-    assert sum(one.stat().st_size for one in (tmp_path / "service" / "pictures").iterdir()) <= 100_000
+    assert sum(path.stat().st_size for path in (tmp_path / "service" / "pictures").iterdir()) <= 100_000
