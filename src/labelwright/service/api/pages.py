@@ -48,7 +48,7 @@ _TYPES = {
 
 def mount_pages(app: FastAPI) -> None:
     """Adds a route per file of the pages. The files are read at the start: no path of a request is ever opened."""
-    files_by_name = _read(files(__package__).joinpath("page"), "")
+    files_by_name = _read(files("labelwright.service").joinpath("page"), "")
     app.add_route("/label", _route(files_by_name["label.html"]), ["GET"], include_in_schema=False)
     app.add_route("/", _route(files_by_name["admin.html"]), ["GET"], include_in_schema=False)
     for name, file in files_by_name.items():
