@@ -113,7 +113,7 @@ def test_checking_ends_between_two_objects_when_the_client_is_gone(monkeypatch):
 
     checked = []
     monkeypatch.setattr(objects, "_check_object", lambda *_: checked.append(1))
-    monkeypatch.setattr(objects, "found", lambda *_: type("Row", (), {"status": "active", "labels": None}))
+    monkeypatch.setattr(objects, "find_campaign", lambda *_: type("Row", (), {"status": "active", "labels": None}))
     monkeypatch.setattr(objects, "_sizes", lambda *_: {1: None})
 
     class Connection:
@@ -289,12 +289,12 @@ import os, sys
 from pathlib import Path
 from labelwright.service import ServiceConfig, sealing
 from labelwright.service.run import serve
-real = sealing.look
+real = sealing.inspect_image
 def look(path, *more):
     if b"deadly" in path.read_bytes():
         os._exit(9)
     return real(path, *more)
-sealing.look = look
+sealing.inspect_image = look
 config = ServiceConfig(Path(sys.argv[1]), admin_key=sys.argv[2], admin_secret=sys.argv[3])
 serve(config, lambda url: print(url, flush=True))
 """

@@ -253,7 +253,7 @@ def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, m
     from labelwright.service import sealing
 
     monkeypatch.setattr(sealing, "RETRY_SECONDS", 0.05)
-    real, changed, dropboxes = sealing.look, [], []
+    real, changed, dropboxes = sealing.inspect_image, [], []
 
     def look(*arguments):
         result = real(*arguments)
@@ -263,7 +263,7 @@ def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, m
             blob.upload_blob(make.picture(77, 7), overwrite=True)
         return result
 
-    monkeypatch.setattr(sealing, "look", look)
+    monkeypatch.setattr(sealing, "inspect_image", look)
     with serve() as service:
         image_set = service.image_set()
         dropboxes.append(image_set["blobstorage_path"])
