@@ -54,34 +54,6 @@ def bands_of(image: TiffImageFile, path: Path, *, from_bottom: bool = False) -> 
     written in parts, or one part is larger. The iterator raises what Pillow raises for a broken file.
     """
     tags: Any = image.tag_v2
-    return int(tags[_WIDTH]), int(tags[_HEIGHT])
-
-
-def orientation_of(image: TiffImageFile) -> int:
-    """Returns the orientation, 1 to 8 as in EXIF. Loading the image turns it upright and removes the tag."""
-    tags: Any = image.tag_v2
-    orientation = tags.get(_ORIENTATION, 1)
-    return orientation if orientation in range(1, 9) else 1
-
-
-def largest_part(image: TiffImageFile) -> int:
-    """Bytes of a strip or tile when it is decompressed: a copy that libtiff keeps beside Pillow's pixels."""
-    tags: Any = image.tag_v2
-    width, height = stored_size(image)
-    if tags.get(_COMPRESSION, 1) == 1:
-        return 0
-    across, down = width, min(tags.get(_STRIP_ROWS, height), height)
-    if _TILES in tags:
-        across, down = tags[_TILE_WIDTH], tags[_TILE_HEIGHT]
-    return int(-(-across * sum(tags.get(_BITS, (1,))) // 8) * down)
-
-
-def bands_of(image: TiffImageFile, path: Path, *, from_bottom: bool = False) -> Iterator[Pillow.Image] | None:
-    """Yields the image as stored (not turned upright) in bands of its full width, from the top, or from
-    the bottom (each band itself the right way up), each of at most MOST_PIXELS. None when the file is not written in parts, or one part is larger. The iterator raises what Pillow raises for a
-    broken file.
-    """
-    tags: Any = image.tag_v2
     width, height = stored_size(image)
     if tags.get(_COMPRESSION, 1) == _OLD_JPEG or tags.get(_PLANAR, 1) != 1:
         return None
