@@ -37,9 +37,9 @@ class Caller:
         return self.ok("GET", path, None, **more)
 
     def ok(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        answer = self(method, path, body, **more)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self(method, path, body, **more)
+        assert response.status_code == 200, response.text
+        return response.json()
 
 
 class Service(Caller):
@@ -58,19 +58,19 @@ class Service(Caller):
     def sealed(self, image_set: int) -> dict[str, Any]:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            told = self.get(f"/image_sets/{image_set}")
-            if told["status"] == "finished":
-                return told
+            image_set_now = self.get(f"/image_sets/{image_set}")
+            if image_set_now["status"] == "finished":
+                return image_set_now
             time.sleep(0.02)
-        raise AssertionError(f"not sealed in a minute: {told}")
+        raise AssertionError(f"not sealed in a minute: {image_set_now}")
 
     def set_of(self, files: dict[str, bytes], title: str | None = None) -> dict[str, Any]:
         """A sealed image set of these files."""
-        made = self.image_set(title)
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        image_set = self.image_set(title)
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             for name, data in files.items():
                 dropbox.upload_blob(name, data)
-        return self.seal(made["imageset_id"])
+        return self.seal(image_set["imageset_id"])
 
     def images_of(self, image_set: int) -> list[dict[str, Any]]:
         return self.get(f"/image_sets/{image_set}/images")["images"]
@@ -85,13 +85,13 @@ class Service(Caller):
         files = {f"{number:04}.png": picture(100, 80) for number in range(images)}
         ids = [image["image_id"] for image in self.images_of(self.set_of(files)["imageset_id"])] if images else []
         body = {"title": fresh("campaign"), "metadata": None, "labeler_email": f"{fresh('labeler')}@example.com"}
-        made = self.ok("POST", "/campaigns", {**body, **order})
-        number = made["campaign_id"]
+        campaign = self.ok("POST", "/campaigns", {**body, **order})
+        number = campaign["campaign_id"]
         if ids:
             self.ok("POST", f"/campaigns/{number}/images", [{"id": image} for image in ids])
         if active:
             self.ok("PUT", f"/campaigns/{number}", {"new_status": "active"})
-        return made, ids, self.labeler(made)
+        return campaign, ids, self.labeler(campaign)
 
 
 def fresh(what: str) -> str:

@@ -21,15 +21,15 @@ ADVICE = (
 
 def programs() -> Path:
     """The folder of the newest server's programs. Raises RuntimeError with advice."""
-    named = os.environ.get("LABELWRIGHT_POSTGRES")
+    folder = os.environ.get("LABELWRIGHT_POSTGRES")
     beside = shutil.which("initdb")
     installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
-    found = (
-        [Path(named) / "initdb"] if named else [*sorted(installed, key=_version), *([Path(beside)] if beside else [])]
+    paths = (
+        [Path(folder) / "initdb"] if folder else [*sorted(installed, key=_version), *([Path(beside)] if beside else [])]
     )
-    if not found or not found[-1].exists():
+    if not paths or not paths[-1].exists():
         raise RuntimeError(ADVICE)
-    return found[-1].parent
+    return paths[-1].parent
 
 
 def _version(program: Path) -> int:
@@ -51,11 +51,11 @@ class Postgres:
             shutil.chown(self._folder, "postgres", "postgres")
             self._as = {"user": "postgres", "group": "postgres", "extra_groups": []}
         data = self._folder / "data"
-        given = self._folder / "password"
-        given.write_text(self._password)
-        given.chmod(0o644)
+        password_file = self._folder / "password"
+        password_file.write_text(self._password)
+        password_file.chmod(0o644)
         command = [bin_folder / "initdb", "-D", data, "-U", "postgres", "--no-sync", "--encoding=UTF8"]
-        command += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={given}"]
+        command += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password_file}"]
         command += ["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
         subprocess.run(command, check=True, capture_output=True, cwd=self._folder, **self._as)
         listening = "" if port is None else "127.0.0.1"

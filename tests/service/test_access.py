@@ -62,8 +62,8 @@ def test_every_route_but_health_needs_a_key(service):
     assert len(routes) == 24
     for method, path in routes - OPEN:
         for headers in ({}, {"Authentication-Key": "admin-key"}):
-            answer = call(service, headers, method, path, 1)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated"), (method, path)
+            response = call(service, headers, method, path, 1)
+            assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthenticated"), (method, path)
     assert requests.get(f"{service.url}/health").json()["status"] == "ok"
 
 
@@ -76,8 +76,8 @@ def test_a_wrong_secret_and_an_unknown_key_get_the_same_answer(service):
         )
         for key, secret in pairs
     ]
-    assert {answer.status_code for answer in answers} == {401}
-    assert len({answer.text for answer in answers}) == 1
+    assert {response.status_code for response in answers} == {401}
+    assert len({response.text for response in answers}) == 1
 
 
 def test_a_labeler_may_do_three_things_and_only_to_the_own_campaign(service):
@@ -86,8 +86,8 @@ def test_a_labeler_may_do_three_things_and_only_to_the_own_campaign(service):
     for method, path in all_routes(service) - OPEN:
         if (method, path) not in FOR_LABELERS:
             for number in (mine["campaign_id"], 10**9):
-                answer = call(service, labeler.headers, method, path, number)
-                assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), (method, path)
+                response = call(service, labeler.headers, method, path, number)
+                assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden"), (method, path)
     number = mine["campaign_id"]
     assert len(labeler.get(f"/campaigns/{number}/images")["images"]) == 2
     assert labeler("GET", f"/images/{my_images[0]}").status_code == 200
@@ -98,14 +98,14 @@ def test_a_labeler_may_do_three_things_and_only_to_the_own_campaign(service):
         ("/campaigns/{}/images", other["campaign_id"]),
         ("/images/{}", other_images[0]),
     ):
-        there, nowhere = labeler("GET", path.format(theirs)), labeler("GET", path.format(987_654))
-        assert there.status_code == nowhere.status_code == 404
-        assert there.text.replace(str(theirs), "987654") == nowhere.text
+        existing, nowhere = labeler("GET", path.format(theirs)), labeler("GET", path.format(987_654))
+        assert existing.status_code == nowhere.status_code == 404
+        assert existing.text.replace(str(theirs), "987654") == nowhere.text
     put = [{"image_id": other_images[0], "objects": []}]
-    there = labeler("PUT", f"/campaigns/{other['campaign_id']}/objects", put)
+    existing = labeler("PUT", f"/campaigns/{other['campaign_id']}/objects", put)
     nowhere = labeler("PUT", "/campaigns/987654/objects", put)
-    assert there.status_code == nowhere.status_code == 404
-    assert there.text.replace(str(other["campaign_id"]), "987654") == nowhere.text
+    assert existing.status_code == nowhere.status_code == 404
+    assert existing.text.replace(str(other["campaign_id"]), "987654") == nowhere.text
     # Nor does a broken body tell that there is one.
     assert labeler("PUT", f"/campaigns/{other['campaign_id']}/objects", "nonsense").status_code == 404
 
@@ -114,10 +114,10 @@ def test_an_image_of_another_campaign_cannot_be_labeled_in_the_own_one(service):
     mine, _, labeler = service.campaign()
     _, other_images, _ = service.campaign()
     path = f"/campaigns/{mine['campaign_id']}/objects"
-    there = labeler("PUT", path, [{"image_id": other_images[0], "objects": []}])
+    existing = labeler("PUT", path, [{"image_id": other_images[0], "objects": []}])
     nowhere = labeler("PUT", path, [{"image_id": 987_654, "objects": []}])
-    assert there.status_code == nowhere.status_code == 422
-    assert there.text.replace(str(other_images[0]), "987654") == nowhere.text
+    assert existing.status_code == nowhere.status_code == 422
+    assert existing.text.replace(str(other_images[0]), "987654") == nowhere.text
 
 
 def test_a_known_labeler_gets_the_key_without_the_secret_and_sees_both_campaigns(service):
@@ -125,8 +125,8 @@ def test_a_known_labeler_gets_the_key_without_the_secret_and_sees_both_campaigns
     first, _, labeler = service.campaign(labeler_email=mail)
     second, _, _ = service.campaign(labeler_email=mail.lower())
     assert second["access_token"] == {"apikey": first["access_token"]["apikey"], "apisecret": None}
-    for one in (first, second):
-        assert len(labeler.get(f"/campaigns/{one['campaign_id']}/images")["images"]) == 2
+    for access in (first, second):
+        assert len(labeler.get(f"/campaigns/{access['campaign_id']}/images")["images"]) == 2
 
 
 def test_a_rotated_key_is_dead_and_the_new_one_lives(service, make):
@@ -144,8 +144,8 @@ def test_secrets_are_nowhere_on_disk_but_in_the_admins_own_file(serve, tmp_path,
     with serve() as service:
         headers = {"Idempotency-Key": "once"}
         body = {"title": "c", "metadata": None, "labeler_email": "a@example.com"}
-        made = service("POST", "/campaigns", body, headers=headers).json()
-        secret = made["access_token"]["apisecret"].encode()
+        campaign = service("POST", "/campaigns", body, headers=headers).json()
+        secret = campaign["access_token"]["apisecret"].encode()
     for path in data.rglob("*"):
         if path.is_file():
             assert secret not in path.read_bytes(), path
@@ -159,13 +159,13 @@ def test_secrets_are_nowhere_on_disk_but_in_the_admins_own_file(serve, tmp_path,
 
 def test_the_admins_secret_is_made_once_told_once_and_kept_over_a_restart(serve, tmp_path):
     data = tmp_path / "data"
-    made = prepare(ServiceConfig(data))
-    assert made.secret
-    assert made.secret not in repr(made)
+    created = prepare(ServiceConfig(data))
+    assert created.secret
+    assert created.secret not in repr(created)
     assert prepare(ServiceConfig(data)).secret is None
-    assert json.loads((data / "admin.json").read_text()) == {"key": made.key, "secret": made.secret}
+    assert json.loads((data / "admin.json").read_text()) == {"key": created.key, "secret": created.secret}
     with serve(admin_key=None, admin_secret=None) as service:
-        service.headers = {"Authentication-Key": made.key, "Authentication-Secret": made.secret}
+        service.headers = {"Authentication-Key": created.key, "Authentication-Secret": created.secret}
         assert service.get("/images")["images"] == []
         pair = service.ok("POST", "/users/admin@localhost/keys")
         assert json.loads((data / "admin.json").read_text()) == {"key": pair["apikey"], "secret": pair["apisecret"]}
@@ -300,10 +300,10 @@ def test_where_the_new_pair_cannot_be_written_the_old_one_still_holds(serve, tmp
             raise OSError(code, os.strerror(code))
 
         monkeypatch.setattr(admin_file.os, call, fails)
-        answer = service("POST", "/users/admin@localhost/keys")
+        response = service("POST", "/users/admin@localhost/keys")
         monkeypatch.undo()
-        assert answer.status_code == 503
-        assert "the old one still holds" in answer.json()["error"]["message"]
+        assert response.status_code == 503
+        assert "the old one still holds" in response.json()["error"]["message"]
         assert admin_of(tmp_path / "data") == before
         assert works(service.url, before)
         assert not list((tmp_path / "data").glob("admin.json.*"))

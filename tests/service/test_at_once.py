@@ -13,17 +13,17 @@ def test_eight_labelers_at_once_meet_no_error(service, make):
     def label(campaign, ids, labeler):
         path = f"/campaigns/{campaign['campaign_id']}"
         for image in ids:
-            for answer in (
+            for response in (
                 labeler("GET", f"{path}/images"),
                 labeler("PUT", f"{path}/objects", [{"image_id": image, "objects": [make.thing()] * 3}]),
             ):
-                if answer.status_code != 200:
-                    faults.append(answer.text)
+                if response.status_code != 200:
+                    faults.append(response.text)
 
     def seal():
-        told = service.set_of({f"{number}.png": make.picture(9, 9) for number in range(20)})
-        if told["image_count"] != 20:
-            faults.append(str(told))
+        sealed = service.set_of({f"{number}.png": make.picture(9, 9) for number in range(20)})
+        if sealed["image_count"] != 20:
+            faults.append(str(sealed))
 
     threads = [threading.Thread(target=label, args=each) for each in campaigns]
     threads += [threading.Thread(target=seal) for _ in range(2)]
@@ -33,8 +33,8 @@ def test_eight_labelers_at_once_meet_no_error(service, make):
         thread.join()
     assert faults == []
     for campaign, ids, _ in campaigns:
-        told = service.get(f"/campaigns/{campaign['campaign_id']}")
-        assert (told["status"], told["progress"]) == ("completed", {"done": len(ids), "total": len(ids)})
+        progress = service.get(f"/campaigns/{campaign['campaign_id']}")
+        assert (progress["status"], progress["progress"]) == ("completed", {"done": len(ids), "total": len(ids)})
     total = service.get("/images")["pagination"]["total"]
     numbers = [image["image_id"] for image in service.get("/images", params={"per_page": 10_000})["images"]]
     assert numbers == list(range(1, total + 1)), "no gap, though many wrote at once"

@@ -17,18 +17,18 @@ def brought_to(service, state):
     return f"/campaigns/{campaign['campaign_id']}"
 
 
-@pytest.mark.parametrize(("current", "wanted"), list(itertools.product(STATES, STATES)))
-def test_a_campaign_moves_along_the_arrows_only(service, current, wanted):
+@pytest.mark.parametrize(("current", "new_status"), list(itertools.product(STATES, STATES)))
+def test_a_campaign_moves_along_the_arrows_only(service, current, new_status):
     path = brought_to(service, current)
-    answer = service("PUT", path, {"new_status": wanted})
-    if (current, wanted) in MOVES or current == wanted:
-        assert (answer.status_code, answer.json()) == (200, "ok")
-        assert service.get(path)["status"] == wanted
+    response = service("PUT", path, {"new_status": new_status})
+    if (current, new_status) in MOVES or current == new_status:
+        assert (response.status_code, response.json()) == (200, "ok")
+        assert service.get(path)["status"] == new_status
     else:
-        error = answer.json()["error"]
-        assert (answer.status_code, error["code"]) == (409, "conflict")
-        assert error["message"] == f"a campaign that is {current} cannot become {wanted}"
-        assert error["details"] == {"status": current, "new_status": wanted}
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (409, "conflict")
+        assert error["message"] == f"a campaign that is {current} cannot become {new_status}"
+        assert error["details"] == {"status": current, "new_status": new_status}
         assert service.get(path)["status"] == current
 
 
@@ -52,7 +52,10 @@ def test_a_completed_campaign_can_be_reopened_and_labeled_again(service, make):
     again = service.get(path)
     assert again["status"] == "completed", "the last put of a campaign that is labeled throughout completes it"
     assert again["date_completed"] > done["date_completed"]
-    labels = [[one["label"] for one in image["objects"]] for image in service.get(f"{path}/objects")["images"]]
+    labels = [
+        [label_object["label"] for label_object in image["objects"]]
+        for image in service.get(f"{path}/objects")["images"]
+    ]
     assert labels == [["B", "C"], ["A"]]
 
 
@@ -62,9 +65,9 @@ def test_labels_instructions_and_translations_are_told_when_they_were_given(serv
         "instructions": "Draw **tight** boxes.",
         "label_translations": {"Wood": {"nl": "Hout", "de": "Holz"}},
     }
-    made, _, _ = service.campaign(images=0, active=False, **order)
-    told = service.get(f"/campaigns/{made['campaign_id']}")
-    assert {name: told[name] for name in order} == order
+    campaign, _, _ = service.campaign(images=0, active=False, **order)
+    body = service.get(f"/campaigns/{campaign['campaign_id']}")
+    assert {name: body[name] for name in order} == order
     plain, _, _ = service.campaign(images=0, active=False)
     assert plain["label_translations"] is None
     assert not {"labels", "instructions", "labels_csv_url"} & plain.keys()
@@ -92,15 +95,15 @@ def test_labels_instructions_and_translations_are_told_when_they_were_given(serv
 def test_an_order_that_contradicts_itself_is_refused(service, make, order):
     before = service.get("/campaigns")["pagination"]["total"]
     body = {"title": make.fresh("bad"), "metadata": None, "labeler_email": "a@example.com", **order}
-    answer = service("POST", "/campaigns", body)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid"), answer.text
+    response = service("POST", "/campaigns", body)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid"), response.text
     assert service.get("/campaigns")["pagination"]["total"] == before
 
 
 def test_metadata_comes_back_as_it_was(service):
     metadata = {"a": [1, 2.5, None, {"ü": "<b>"}], "big": 2**70, "exact": 0.1, "": True}
-    made, _, _ = service.campaign(images=0, metadata=metadata)
-    assert service.get(f"/campaigns/{made['campaign_id']}")["metadata"] == metadata
+    campaign, _, _ = service.campaign(images=0, metadata=metadata)
+    assert service.get(f"/campaigns/{campaign['campaign_id']}")["metadata"] == metadata
     nan = service(
         "POST",
         "/image_sets",
@@ -112,11 +115,13 @@ def test_metadata_comes_back_as_it_was(service):
 
 
 def test_a_title_can_be_used_once_and_found_by(service):
-    made, _, _ = service.campaign(images=0)
-    taken = service("POST", "/campaigns", {"title": made["title"], "metadata": None, "labeler_email": "a@example.com"})
+    campaign, _, _ = service.campaign(images=0)
+    taken = service(
+        "POST", "/campaigns", {"title": campaign["title"], "metadata": None, "labeler_email": "a@example.com"}
+    )
     assert (taken.status_code, taken.json()["error"]["code"]) == (409, "conflict")
-    (found,) = service.get("/campaigns", params={"title": made["title"]})["campaigns"]
-    assert found["campaign_id"] == made["campaign_id"]
+    (match,) = service.get("/campaigns", params={"title": campaign["title"]})["campaigns"]
+    assert match["campaign_id"] == campaign["campaign_id"]
 
 
 def test_adding_an_image_twice_does_no_harm(service, make):
@@ -136,9 +141,9 @@ def test_an_unknown_image_is_named_and_nothing_is_added(service):
     _, ids, _ = service.campaign(images=1, active=False)
     other, _, _ = service.campaign(images=0, active=False)
     path = f"/campaigns/{other['campaign_id']}"
-    answer = service("POST", f"{path}/images", [{"id": ids[0]}, {"id": 777_777}])
-    assert answer.status_code == 404
-    assert "777777" in answer.json()["error"]["message"]
+    response = service("POST", f"{path}/images", [{"id": ids[0]}, {"id": 777_777}])
+    assert response.status_code == 404
+    assert "777777" in response.json()["error"]["message"]
     assert service.get(path)["progress"]["total"] == 0
     for bad in ([{"id": 0}], [{"id": "1"}], [{"id": 2**63}], [{"id": 1.5}], [{}], {"id": 1}):
         assert service("POST", f"{path}/images", bad).status_code == 422

@@ -17,28 +17,32 @@ GOLDEN = Path(__file__).with_name("labels_golden.csv")
 def test_the_file_is_the_golden_one(serve, make):
     names = ["=cmd.png", 'a,b"c.png', "empty.png", "never.png", "ünï/日本.png"]
     with serve() as service:
-        told = service.set_of({name: make.picture(100, 80) for name in names})
-        ids = [image["image_id"] for image in service.images_of(told["imageset_id"])]
+        sealed = service.set_of({name: make.picture(100, 80) for name in names})
+        ids = [image["image_id"] for image in service.images_of(sealed["imageset_id"])]
         campaign, _, labeler = service.campaign(images=0)
         path = f"/campaigns/{campaign['campaign_id']}"
         service.ok("POST", f"{path}/images", [{"id": image} for image in ids])
         polygon = [[1.5, 2], [30, 2], [30, 40.25]]
         exact = {**make.thing("Wood", 0.1), "bounding_box": {"xmin": 0.1, "xmax": 1 / 3, "ymin": 1e-7, "ymax": 80}}
-        seen = [
+        objects_by_image = [
             [make.thing("=HYPERLINK(1)"), make.thing("+1"), make.thing("-1"), make.thing("@x", 0.5)],
             [make.thing("with, comma", polygon=polygon), exact],
             [],
             None,
             [make.thing("日本")],
         ]
-        body = [{"image_id": image, "objects": one} for image, one in zip(ids, seen, strict=True) if one is not None]
+        body = [
+            {"image_id": image, "objects": objects}
+            for image, objects in zip(ids, objects_by_image, strict=True)
+            if objects is not None
+        ]
         labeler.ok("PUT", f"{path}/objects", body)
         for state in ("completed", "finished"):
             service.ok("PUT", path, {"new_status": state})
-        answer = requests.get(service.get(path)["labels_csv_url"])
-    assert answer.headers["Content-Type"] == "text/csv"
-    assert answer.content.decode() == GOLDEN.read_text(encoding="utf-8")
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+        response = requests.get(service.get(path)["labels_csv_url"])
+    assert response.headers["Content-Type"] == "text/csv"
+    assert response.content.decode() == GOLDEN.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(response.content.decode())))
     assert {float(row["xmax"]) for row in rows if row["label"] == "Wood"} == {1 / 3}
 
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from labelwright.service import Limits, ServiceConfig, images
-from labelwright.service.images import NotAnImage, look
+from labelwright.service.images import NotAnImage, inspect_image
 from labelwright.service.imaging import decoding, tiff_parts
 from labelwright.service.imaging.decoding import Memory, TooMuchMemory
 from labelwright.service.imaging.pictures import Pictures
@@ -99,7 +99,7 @@ def test_a_truncated_tiff_is_left_out(tmp_path, everything_is_large, cut):
     path = tmp_path / "a.tiff"
     path.write_bytes(whole[: int(len(whole) * cut)])
     with pytest.raises(NotAnImage, match="truncated"):
-        look(path, 10**9, Memory(10**9))
+        inspect_image(path, 10**9, Memory(10**9))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -166,11 +166,11 @@ def test_a_large_image_is_described_as_a_small_one(tmp_path, monkeypatch, kind, 
     exif.get_ifd(0x8769)[0x9003] = "2020:10:26 07:44:56"
     path = tmp_path / "a"
     photo().save(path, kind, exif=exif, **({"progressive": progressive} if kind == "JPEG" else {}))
-    small = look(path, 10**9, Memory(10**9))
+    small = inspect_image(path, 10**9, Memory(10**9))
     date = None if kind == "TIFF" else "2020-10-26T07:44:56"  # Pillow writes no EXIF into a TIFF
     assert (small.width, small.height, small.date_taken) == (171, 133, date)
     monkeypatch.setattr(decoding, "LARGE", 0)
-    assert look(path, 10**9, Memory(10**9)) == small
+    assert inspect_image(path, 10**9, Memory(10**9)) == small
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -183,7 +183,7 @@ def test_no_pixel_of_a_large_png_or_tiff_is_kept(tmp_path, everything_is_large, 
         decoded.append(image)
 
     monkeypatch.setattr(images, "decode", decode)
-    look(path, 10**9, Memory(10**9))
+    inspect_image(path, 10**9, Memory(10**9))
     assert decoded[0]._im is None
 
 
@@ -191,7 +191,7 @@ def test_an_image_beyond_the_memory_for_pixels_is_left_out_with_what_to_do(tmp_p
     path = tmp_path / "a.bmp"
     photo().save(path)
     with pytest.raises(NotAnImage, match="of memory, and 0 MiB are allowed: save it as a PNG"):
-        look(path, 10**9, Memory(10_000))
+        inspect_image(path, 10**9, Memory(10_000))
 
 
 @pytest.mark.parametrize(("mode", "extra"), [("RGB", 3), ("I;16", 2), ("F", 4)])
@@ -209,9 +209,9 @@ def test_a_large_ppm_that_is_read_in_python_is_left_out(tmp_path, everything_is_
     for name, content in (("text", b"P3 2 1 255\n1 2 3 4 5 6\n"), ("deep", b"P6 2 1 65535\n" + bytes(12))):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(NotAnImage, match="save it as a PNG"):
-            look(tmp_path / name, 100, memory)
+            inspect_image(tmp_path / name, 100, memory)
     (tmp_path / "plain").write_bytes(b"P6 2 1 255\n" + bytes(6))
-    assert look(tmp_path / "plain", 100, memory).width == 2
+    assert inspect_image(tmp_path / "plain", 100, memory).width == 2
 
 
 def test_a_lack_of_memory_is_told_as_one(tmp_path, monkeypatch):
@@ -223,7 +223,7 @@ def test_a_lack_of_memory_is_told_as_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(images, "decode", decode)
     with pytest.raises(NotAnImage, match="more memory than this machine has"):
-        look(path, 10**9, Memory(10**9))
+        inspect_image(path, 10**9, Memory(10**9))
 
 
 def test_images_under_way_wait_for_each_others_memory():
@@ -254,8 +254,8 @@ def test_a_picture_is_the_upright_image(tmp_path, monkeypatch, orientation, part
     photo(mode).save(path, exif=exif, compression="tiff_lzw", strip_size=1000 if parts else 10**9)
     if parts:
         monkeypatch.setattr(tiff_parts, "MOST_PIXELS", 133 * 40)
-    made = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(1, lambda: nullcontext(path))
-    with Image.open(made) as shown, Image.open(path) as image:
+    picture_path = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(1, lambda: nullcontext(path))
+    with Image.open(picture_path) as shown, Image.open(path) as image:
         upright = ImageOps.exif_transpose(image)
         expected = upright if mode in ("L", "LA") else upright.convert("L" if mode == "1" else "RGB")
         assert (shown.size, shown.tobytes()) == (expected.size, expected.tobytes())
@@ -267,8 +267,8 @@ def test_an_uncompressed_tiff_on_its_side_is_the_same_picture_as_a_compressed_on
     for number, compression in enumerate(("raw", "tiff_lzw")):
         path = tmp_path / f"{compression}.tiff"
         photo("L").save(path, exif=exif, compression=compression)
-        made = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(number, partial(nullcontext, path))
-        shown.append(made.read_bytes())
+        picture_path = Pictures(ServiceConfig(tmp_path), Memory(10**9)).png(number, partial(nullcontext, path))
+        shown.append(picture_path.read_bytes())
     assert shown[0] == shown[1]
 
 
@@ -277,8 +277,8 @@ def test_a_picture_is_made_once(service, make, monkeypatch):
     photo().save(target, "TIFF")
     sealed = service.set_of({"a.tiff": target.getvalue()})
     image = service.images_of(sealed["imageset_id"])[0]["image_id"]
-    made, _, _ = service.campaign(0)
-    service.ok("POST", f"/campaigns/{made['campaign_id']}/images", [{"id": image}])
+    campaign, _, _ = service.campaign(0)
+    service.ok("POST", f"/campaigns/{campaign['campaign_id']}/images", [{"id": image}])
     calls, go, real = [], threading.Event(), Pictures._write_png
 
     def write(self, *paths):
@@ -287,13 +287,13 @@ def test_a_picture_is_made_once(service, make, monkeypatch):
         real(self, *paths)
 
     monkeypatch.setattr(Pictures, "_write_png", write)
-    where = f"/labeling/campaigns/{made['campaign_id']}/images/{image}/picture"
+    where = f"/labeling/campaigns/{campaign['campaign_id']}/images/{image}/picture"
     with ThreadPoolExecutor(6) as threads:
         answers = [threads.submit(service, "GET", where) for _ in range(6)]
         while not calls:
             time.sleep(0.01)
         go.set()
-        contents = {(answer.result().status_code, answer.result().content) for answer in answers}
+        contents = {(response.result().status_code, response.result().content) for response in answers}
     assert len(contents) == 1
     assert service("GET", where).headers["Content-Type"] == "image/png"
     assert len(calls) == 1
@@ -303,12 +303,12 @@ def test_the_oldest_pictures_make_room(tmp_path):
     path = tmp_path / "a.tiff"
     photo().save(path)
     limits = Limits(pictures_bytes=100_000)
-    made = Pictures(ServiceConfig(tmp_path / "service", limits=limits), Memory(10**9))
+    pictures = Pictures(ServiceConfig(tmp_path / "service", limits=limits), Memory(10**9))
     (tmp_path / "service").mkdir()
     for number in range(6):
-        made.png(number, lambda: nullcontext(path))
+        pictures.png(number, lambda: nullcontext(path))
         time.sleep(0.01)
-    kept = sorted(one.name for one in (tmp_path / "service" / "pictures").iterdir())
+    kept = sorted(path.name for path in (tmp_path / "service" / "pictures").iterdir())
     assert "5.png" in kept
     assert "0.png" not in kept
-    assert sum(one.stat().st_size for one in (tmp_path / "service" / "pictures").iterdir()) <= 100_000
+    assert sum(path.stat().st_size for path in (tmp_path / "service" / "pictures").iterdir()) <= 100_000

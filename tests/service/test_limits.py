@@ -19,7 +19,7 @@ from azure.storage.blob import ContainerClient
 
 from labelwright.service import Limits, objects
 from labelwright.service.blobs.xml import BadXml, block_ids
-from labelwright.service.bodies import Held, HeldBody, Overfull
+from labelwright.service.bodies import BodyBudget, BodyBudgetExceeded, BodyShare
 from labelwright.service.objects import Objects
 
 JSON = {"Content-Type": "application/json"}
@@ -58,22 +58,24 @@ def held_up(monkeypatch):
 
 
 def test_a_polygon_of_ten_thousand_corners_is_taken(service, make):
-    made, (image,), labeler = service.campaign(1)
+    campaign, (image,), labeler = service.campaign(1)
     body = [{"image_id": image, "objects": [outlined(make, star(10_000))]}]
-    assert labeler.ok("PUT", f"/campaigns/{made['campaign_id']}/objects", body) == "ok"
+    assert labeler.ok("PUT", f"/campaigns/{campaign['campaign_id']}/objects", body) == "ok"
 
 
 def test_others_are_answered_while_one_labelers_requests_wait(service, make, held_up):
     go, calls = held_up
-    made, (image,), labeler = service.campaign(1)
+    campaign, (image,), labeler = service.campaign(1)
     other, (others_image,), colleague = service.campaign(1)
     body = [{"image_id": image, "objects": [outlined(make, star(100))]}]
     with ThreadPoolExecutor(46) as threads:
-        puts = [threads.submit(labeler, "PUT", f"/campaigns/{made['campaign_id']}/objects", body) for _ in range(45)]
+        puts = [
+            threads.submit(labeler, "PUT", f"/campaigns/{campaign['campaign_id']}/objects", body) for _ in range(45)
+        ]
         while not calls:
             time.sleep(0.01)
         assert requests.get(f"{service.url}/health", timeout=GUARD).json()["status"] == "ok"
-        assert service.get(f"/campaigns/{made['campaign_id']}")["progress"]["done"] == 0, "other routes answer too"
+        assert service.get(f"/campaigns/{campaign['campaign_id']}")["progress"]["done"] == 0, "other routes answer too"
         where = f"/campaigns/{other['campaign_id']}/objects"
         mine = threads.submit(colleague, "PUT", where, [{"image_id": others_image, "objects": []}])
         while len(calls) < 2:
@@ -87,11 +89,11 @@ def test_others_are_answered_while_one_labelers_requests_wait(service, make, hel
 
 def test_work_of_a_client_that_is_gone_is_not_begun(service, make, held_up):
     go, calls = held_up
-    made, (image,), labeler = service.campaign(1)
-    where = f"/api/v1/campaigns/{made['campaign_id']}/objects"
+    campaign, (image,), labeler = service.campaign(1)
+    where = f"/api/v1/campaigns/{campaign['campaign_id']}/objects"
     body = orjson.dumps([{"image_id": image, "objects": []}])
     with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(labeler, "PUT", f"/campaigns/{made['campaign_id']}/objects", [])
+        first = threads.submit(labeler, "PUT", f"/campaigns/{campaign['campaign_id']}/objects", [])
         while not calls:
             time.sleep(0.01)
         gone = HTTPConnection(urlsplit(service.url).netloc, timeout=GUARD)
@@ -101,7 +103,7 @@ def test_work_of_a_client_that_is_gone_is_not_begun(service, make, held_up):
         time.sleep(1)  # until that was noticed
         go.set()
         assert first.result().status_code == 200
-    assert labeler.ok("PUT", f"/campaigns/{made['campaign_id']}/objects", []) == "ok"
+    assert labeler.ok("PUT", f"/campaigns/{campaign['campaign_id']}/objects", []) == "ok"
     assert calls == [b"[]", b"[]"]
 
 
@@ -111,7 +113,7 @@ def test_checking_ends_between_two_objects_when_the_client_is_gone(monkeypatch):
 
     checked = []
     monkeypatch.setattr(objects, "_check_object", lambda *_: checked.append(1))
-    monkeypatch.setattr(objects, "found", lambda *_: type("Row", (), {"status": "active", "labels": None}))
+    monkeypatch.setattr(objects, "find_campaign", lambda *_: type("Row", (), {"status": "active", "labels": None}))
     monkeypatch.setattr(objects, "_sizes", lambda *_: {1: None})
 
     class Connection:
@@ -136,29 +138,35 @@ def test_checking_ends_between_two_objects_when_the_client_is_gone(monkeypatch):
 
 def test_the_corners_of_one_request_are_limited(serve, make):
     with serve(limits=Limits(corners_per_request=300)) as service:
-        made, (image,), labeler = service.campaign(1)
+        campaign, (image,), labeler = service.campaign(1)
         body = [{"image_id": image, "objects": [outlined(make, star(100))] * 4}]
-        answer = labeler("PUT", f"/campaigns/{made['campaign_id']}/objects", body)
-        assert answer.status_code == 422
-        assert "at most 300 corners" in answer.json()["error"]["message"]
+        response = labeler("PUT", f"/campaigns/{campaign['campaign_id']}/objects", body)
+        assert response.status_code == 422
+        assert "at most 300 corners" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("piece", [b"[]", b"{}", b'{"a":[]}'])
 @pytest.mark.parametrize("where", ["/campaigns/{}/objects", "/labeling/campaigns/{}/images", "/campaigns/{}/images"])
 def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(service, piece, where):
-    made, _, _ = service.campaign(1)
+    campaign, _, _ = service.campaign(1)
     body = b"[" + b",".join([piece] * (3_700_000 // (len(piece) + 1))) + b"]"
     method = "POST" if where.endswith("}/images") and "labeling" not in where else "PUT"
-    answer = service(method, where.format(made["campaign_id"]), None, data=body, headers=JSON)
-    assert answer.status_code == 422, answer.text
-    assert "are allowed: send it in parts" in answer.json()["error"]["message"]
+    response = service(method, where.format(campaign["campaign_id"]), None, data=body, headers=JSON)
+    assert response.status_code == 422, response.text
+    assert "are allowed: send it in parts" in response.json()["error"]["message"]
 
 
 def test_bodies_are_limited_by_route(service):
-    made, _, _ = service.campaign(1)
+    campaign, _, _ = service.campaign(1)
     body = b'[{"id": 1}' + b" " * 5_000_000 + b"]"
-    assert service("POST", f"/campaigns/{made['campaign_id']}/images", None, data=body, headers=JSON).status_code == 413
-    assert service("PUT", f"/campaigns/{made['campaign_id']}/objects", None, data=body, headers=JSON).status_code == 422
+    assert (
+        service("POST", f"/campaigns/{campaign['campaign_id']}/images", None, data=body, headers=JSON).status_code
+        == 413
+    )
+    assert (
+        service("PUT", f"/campaigns/{campaign['campaign_id']}/objects", None, data=body, headers=JSON).status_code
+        == 422
+    )
 
 
 @pytest.mark.parametrize("depth", [100, 900, 100_000])
@@ -179,14 +187,14 @@ def test_bodies_are_limited_by_route(service):
 def test_a_deeply_nested_body_is_the_clients_fault(service, depth, start, end, method, where):
     body = start * depth + "1" + end * depth
     for text in (body, f'{{"title": "deep", "metadata": {body}}}'):
-        answer = service(method, where.format(1), None, data=text, headers=JSON)
-        assert 400 <= answer.status_code < 500, answer.text
+        response = service(method, where.format(1), None, data=text, headers=JSON)
+        assert 400 <= response.status_code < 500, response.text
 
 
 def test_metadata_may_hold_brackets_in_texts(service, make):
     metadata = {"a": "[{" * 100 + '"', "b": [[["]" * 90]]]}
-    told = service.ok("POST", "/image_sets", {"title": make.fresh("set"), "metadata": metadata})
-    assert told["metadata"] == metadata
+    image_set = service.ok("POST", "/image_sets", {"title": make.fresh("set"), "metadata": metadata})
+    assert image_set["metadata"] == metadata
 
 
 def test_a_block_list_of_very_many_elements_is_refused_before_it_is_parsed():
@@ -215,43 +223,43 @@ def test_a_block_list_in_another_encoding_hides_no_document_type():
 
 
 def test_one_user_gets_half_of_the_memory_for_bodies():
-    held = Held(100)
+    held = BodyBudget(100)
     with held.body(1) as mine, held.body(1) as mine_too, held.body(2) as others:
         mine.add(30)
         mine_too.add(20)
-        with pytest.raises(Overfull):
+        with pytest.raises(BodyBudgetExceeded):
             mine.add(1)
         others.add(50)
-        with held.body(3) as third, pytest.raises(Overfull):
+        with held.body(3) as third, pytest.raises(BodyBudgetExceeded):
             third.add(1)
     with held.body(3) as body:
-        assert isinstance(body, HeldBody)
+        assert isinstance(body, BodyShare)
         body.add(50)
 
 
 def test_beyond_the_memory_for_bodies_the_answer_is_503(serve):
     with serve(limits=Limits(bodies_bytes=1000)) as service:
-        answer = service("PUT", "/campaigns/1/objects", None, data=b"[" + b" " * 600 + b"]")
-        assert answer.status_code == 503
-        assert answer.headers["Retry-After"]
-        assert answer.json()["error"]["code"] == "unavailable"
+        response = service("PUT", "/campaigns/1/objects", None, data=b"[" + b" " * 600 + b"]")
+        assert response.status_code == 503
+        assert response.headers["Retry-After"]
+        assert response.json()["error"]["code"] == "unavailable"
 
 
 def test_a_locked_database_is_503_on_every_kind_of_route(serve, make, tmp_path):
     with serve(limits=Limits(lock_seconds=0.2)) as service:
-        made = service.image_set()
+        image_set = service.image_set()
         lock = sqlite3.connect(tmp_path / "data" / "labelwright.sqlite3", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         try:
             order = {"title": "another", "metadata": None}
             for headers in ({}, {"Idempotency-Key": "one"}):
-                answer = service("POST", "/image_sets", order, headers=headers)
-                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
-                assert int(answer.headers["Retry-After"]) > 0
-            blob = made["dropbox_url"].replace("?", "/a.png?")
-            answer = requests.put(blob, data=b"x", headers={"x-ms-blob-type": "BlockBlob"}, timeout=GUARD)
-            assert (answer.status_code, answer.headers["x-ms-error-code"]) == (503, "ServerBusy")
-            assert answer.headers["Retry-After"]
+                response = service("POST", "/image_sets", order, headers=headers)
+                assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+                assert int(response.headers["Retry-After"]) > 0
+            blob = image_set["dropbox_url"].replace("?", "/a.png?")
+            response = requests.put(blob, data=b"x", headers={"x-ms-blob-type": "BlockBlob"}, timeout=GUARD)
+            assert (response.status_code, response.headers["x-ms-error-code"]) == (503, "ServerBusy")
+            assert response.headers["Retry-After"]
             assert service.get("/image_sets")["image_sets"], "reading goes on"
             assert requests.get(f"{service.url}/health", timeout=GUARD).status_code == 200
         finally:
@@ -271,9 +279,9 @@ def test_an_exclusively_locked_database_is_503_for_readers_too(serve, tmp_path, 
 
     with serve() as service:
         monkeypatch.setattr(Access, "recognize", recognize)
-        answer = service("GET", "/image_sets")
-        assert answer.status_code == 503
-        assert answer.headers["Retry-After"]
+        response = service("GET", "/image_sets")
+        assert response.status_code == 503
+        assert response.headers["Retry-After"]
 
 
 _KILLED = """
@@ -281,12 +289,12 @@ import os, sys
 from pathlib import Path
 from labelwright.service import ServiceConfig, sealing
 from labelwright.service.run import serve
-real = sealing.look
+real = sealing.inspect_image
 def look(path, *more):
     if b"deadly" in path.read_bytes():
         os._exit(9)
     return real(path, *more)
-sealing.look = look
+sealing.inspect_image = look
 config = ServiceConfig(Path(sys.argv[1]), admin_key=sys.argv[2], admin_secret=sys.argv[3])
 serve(config, lambda url: print(url, flush=True))
 """
@@ -295,8 +303,8 @@ serve(config, lambda url: print(url, flush=True))
 def test_an_image_that_kills_the_process_is_left_out_with_a_reason(serve, make, tmp_path):
     folder = tmp_path / "data"
     with serve(folder) as service:
-        made = service.image_set()
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        image_set = service.image_set()
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             for name in ("a.png", "b.png", "d.png", "e.png"):
                 dropbox.upload_blob(name, make.picture(9, 9))
             dropbox.upload_blob("c.png", make.picture(9, 9) + b"deadly")
@@ -305,10 +313,10 @@ def test_an_image_that_kills_the_process_is_left_out_with_a_reason(serve, make, 
     while deaths < 5:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             caller = make.caller(process.stdout.readline().strip(), make.key, make.secret)
-            where = f"/image_sets/{made['imageset_id']}"
+            where = f"/image_sets/{image_set['imageset_id']}"
             try:
                 caller("PUT", where, {"new_status": "finished"})
-                while (told := caller.get(where))["status"] != "finished":
+                while (image_set_now := caller.get(where))["status"] != "finished":
                     time.sleep(0.05)
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
                 assert process.wait(GUARD) == 9
@@ -317,8 +325,8 @@ def test_an_image_that_kills_the_process_is_left_out_with_a_reason(serve, make, 
             process.terminate()
             break
     assert deaths == 2
-    assert told["image_count"] == 4
-    (rejected,) = told["rejected"]
+    assert image_set_now["image_count"] == 4
+    (rejected,) = image_set_now["rejected"]
     assert rejected["name"] == "c.png"
     assert "the service ended 2 times while it decoded this file" in rejected["reason"]
     assert not list((folder / "decoding").iterdir())
@@ -329,9 +337,9 @@ def test_an_image_that_kills_the_process_is_left_out_with_a_reason(serve, make, 
 def test_the_largest_images_a_hostile_body_and_pictures_stay_within_the_bound(tmp_path):
     from tests.benchmarks.bench_memory import BOUND, measure
 
-    found = measure(tmp_path, 13_377)
-    assert found["set"]["image_count"] == 4
-    assert {status for status, _ in found["pictures"]} == {200}
-    assert len({head for _, head in found["pictures"]}) == 1
-    assert set(found["bodies"]) <= {413, 422, 503}
-    assert found["peak"] < BOUND
+    measured = measure(tmp_path, 13_377)
+    assert measured["set"]["image_count"] == 4
+    assert {status for status, _ in measured["pictures"]} == {200}
+    assert len({head for _, head in measured["pictures"]}) == 1
+    assert set(measured["bodies"]) <= {413, 422, 503}
+    assert measured["peak"] < BOUND

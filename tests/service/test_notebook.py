@@ -16,16 +16,16 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):
 
         # Create imageset
         body = {"title": "imageset-26-10-2020", "metadata": {"country": "Nederland"}}
-        answer = requests.post(f"{api_url}/image_sets", json=body, headers=headers).json()
-        assert MOMENT.fullmatch(answer.pop("date_created"))
-        dropbox_url = answer.pop("dropbox_url")
+        response = requests.post(f"{api_url}/image_sets", json=body, headers=headers).json()
+        assert MOMENT.fullmatch(response.pop("date_created"))
+        dropbox_url = response.pop("dropbox_url")
         assert re.fullmatch(
             rf"{service.url}/blob/dropbox-imageset-26-10-2020"
             r"\?se=\d{4}-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ&sp=rwdl&sv=2019-02-02&sr=c&sig=[A-Za-z0-9%]+",
             dropbox_url,
         )
-        image_set_id = answer["imageset_id"]
-        assert answer == {
+        image_set_id = response["imageset_id"]
+        assert response == {
             "blobstorage_path": "dropbox-imageset-26-10-2020",
             "created_by": "jayke@test.com",
             "date_finished": None,
@@ -53,12 +53,12 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):
             "metadata": {"to_be_used_for": "New train set"},
             "labeler_email": "new_user@example.com",
         }
-        answer = requests.post(f"{api_url}/campaigns", json=body, headers=headers).json()
-        campaign_id, token = answer["campaign_id"], answer.pop("access_token")
+        response = requests.post(f"{api_url}/campaigns", json=body, headers=headers).json()
+        campaign_id, token = response["campaign_id"], response.pop("access_token")
         assert re.fullmatch(r"[0-9a-f]{32}", token["apikey"])
         assert re.fullmatch(r"[0-9a-f]{32}", token["apisecret"])
         user_headers = {"Authentication-Key": token["apikey"], "Authentication-Secret": token["apisecret"]}
-        created = answer["date_created"]
+        created = response["date_created"]
         assert MOMENT.fullmatch(created)
         expected = {
             "campaign_id": 1,
@@ -73,13 +73,13 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):
             "status": "created",
             "title": "campaign-26-10-2020",
         }
-        assert answer == expected
+        assert response == expected
 
         # Add images to the campaign
-        answer = requests.get(f"{api_url}/images", headers=headers).json()
-        filesize = answer["images"][0]["file"]["filesize"]
+        response = requests.get(f"{api_url}/images", headers=headers).json()
+        filesize = response["images"][0]["file"]["filesize"]
         assert filesize == len(make.picture(200, 240))
-        assert answer["images"][0] == {
+        assert response["images"][0] == {
             "blobstorage_path": "extra-images/uploads/imageset-26-10-2020/car.png",
             "date_taken": None,
             "file": {"dimensions": {"height": 240, "width": 200}, "filesize": filesize, "filetype": "PNG"},
@@ -100,10 +100,10 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):
         assert requests.put(url, json={"new_status": "active"}, headers=headers).json() == "ok"
 
         # Access to the images
-        answer = requests.get(f"{url}/images", headers=user_headers).json()
-        for image in answer["images"]:
+        response = requests.get(f"{url}/images", headers=user_headers).json()
+        for image in response["images"]:
             assert image.pop("done") is False  # ours
-        assert answer == {
+        assert response == {
             "images": [{"image_id": number, "url": f"/images/{number}"} for number in (1, 2, 3, 4)],
             "pagination": {"next": None, "page": 1, "pages": 1, "per_page": 1000, "prev": None, "total": 4},
         }
@@ -118,26 +118,26 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):
             _seen(2, ("Wood", 0.12, 74, 172, 91, 112), ("Plastic", 0.93, 58, 124, 68, 98)),
         ]
         assert requests.put(f"{url}/objects", json=first, headers=user_headers).json() == "ok"
-        answer = requests.get(url, headers=headers).json()
-        assert MOMENT.fullmatch(answer["date_started"])
-        assert answer == {
+        response = requests.get(url, headers=headers).json()
+        assert MOMENT.fullmatch(response["date_started"])
+        assert response == {
             **expected,
-            "date_started": answer["date_started"],
+            "date_started": response["date_started"],
             "progress": {"done": 2, "total": 4},
             "status": "active",
         }
         second = [_seen(3, ("Plastic", 0.433, 83, 153, 91, 145)), _seen(4)]
         assert requests.put(f"{url}/objects", json=second, headers=user_headers).json() == "ok"
-        answer = requests.get(url, headers=headers).json()
-        assert (answer["status"], answer["progress"]) == ("completed", {"done": 4, "total": 4})
+        response = requests.get(url, headers=headers).json()
+        assert (response["status"], response["progress"]) == ("completed", {"done": 4, "total": 4})
 
         # Finishing the campaign
         assert requests.put(url, json={"new_status": "finished"}, headers=headers).json() == "ok"
-        answer = requests.get(url, headers=headers).json()
-        assert answer["status"] == "finished"
-        assert MOMENT.fullmatch(answer["date_finished"])
-        assert "/extra-images/label_sets/campaign-26-10-2020_labels.csv?" in answer["labels_csv_url"]
-        rows = requests.get(answer["labels_csv_url"]).text.splitlines()
+        response = requests.get(url, headers=headers).json()
+        assert response["status"] == "finished"
+        assert MOMENT.fullmatch(response["date_finished"])
+        assert "/extra-images/label_sets/campaign-26-10-2020_labels.csv?" in response["labels_csv_url"]
+        rows = requests.get(response["labels_csv_url"]).text.splitlines()
         assert rows[1] == "1,car.png,200,240,Plastic,1,13,123,57,198,"
         assert rows[-1] == "4,zebra.png,200,240,,,,,,,"
 

@@ -62,9 +62,9 @@ def test_a_fault_names_image_and_object_and_nothing_is_stored(labeling, service,
         {"image_id": ids[0], "objects": [make.thing()]},
         {"image_id": ids[1], "objects": [make.thing(), broken]},
     ]
-    answer = labeler("PUT", path, body)
-    assert answer.status_code == 422, name
-    error = answer.json()["error"]
+    response = labeler("PUT", path, body)
+    assert response.status_code == 422, name
+    error = response.json()["error"]
     assert error["message"].startswith(f"image {ids[1]}, object 1: "), name
     assert message in error["message"], name
     assert (error["details"]["image_id"], error["details"]["object"]) == (ids[1], 1)
@@ -99,8 +99,8 @@ def test_numbers_that_are_not_finite_are_refused(labeling, number):
 )
 def test_a_body_of_another_shape_is_refused(labeling, body):
     path, _, labeler = labeling
-    answer = labeler("PUT", path, None, data=json.dumps(body))
-    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+    response = labeler("PUT", path, None, data=json.dumps(body))
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
 
 
 def test_a_body_that_is_nested_without_end_is_refused(labeling):
@@ -113,11 +113,11 @@ coordinates = st.floats(0, 80, allow_subnormal=False) | st.integers(0, 80)
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    seen=st.lists(
+    sent_objects=st.lists(
         st.tuples(st.floats(0, 1), st.lists(coordinates, min_size=2, max_size=2, unique=True), coordinates), max_size=4
     )
 )
-def test_what_was_put_is_given_back_digit_for_digit(labeling, service, seen):
+def test_what_was_put_is_given_back_digit_for_digit(labeling, service, sent_objects):
     path, ids, labeler = labeling
     objects = [
         {
@@ -125,12 +125,12 @@ def test_what_was_put_is_given_back_digit_for_digit(labeling, service, seen):
             "confidence": confidence,
             "bounding_box": {"xmin": min(xs), "xmax": max(xs), "ymin": y / 2, "ymax": y / 2 + 1},
         }
-        for confidence, xs, y in seen
+        for confidence, xs, y in sent_objects
     ]
     labeler.ok("PUT", path, [{"image_id": ids[2], "objects": objects}])
-    (given,) = [image for image in service.get(path)["images"] if image["image_id"] == ids[2]]
-    assert given["objects"] == objects
-    assert repr(given["objects"]) == repr(objects), "an integer stays one"
+    (stored,) = [image for image in service.get(path)["images"] if image["image_id"] == ids[2]]
+    assert stored["objects"] == objects
+    assert repr(stored["objects"]) == repr(objects), "an integer stays one"
 
 
 def test_a_polygon_is_kept_beside_its_box(service, make):
@@ -165,8 +165,8 @@ def test_an_empty_list_counts_as_done_and_an_image_nobody_looked_at_does_not(ser
 def test_an_active_campaign_takes_labels_and_no_other_does(service):
     campaign, ids, labeler = service.campaign(images=1, active=False)
     path = f"/campaigns/{campaign['campaign_id']}"
-    answer = labeler("PUT", f"{path}/objects", [{"image_id": ids[0], "objects": []}])
-    assert (answer.status_code, answer.json()["error"]["details"]) == (409, {"status": "created"})
+    response = labeler("PUT", f"{path}/objects", [{"image_id": ids[0], "objects": []}])
+    assert (response.status_code, response.json()["error"]["details"]) == (409, {"status": "created"})
 
 
 def test_any_label_is_taken_where_none_were_named(service, make):

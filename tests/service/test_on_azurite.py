@@ -65,21 +65,21 @@ def serve(azurite: Azurite, tmp_path: Path) -> Serve:
 
 
 def test_a_campaign_lives_from_its_dropbox_to_its_labels_file(service, account, make, tmp_path):
-    made = service.image_set("imageset 26-10")
-    assert made["dropbox_url"].startswith(account.url)
-    assert {"sp=rwdl", "sr=c"} <= set(made["dropbox_url"].partition("?")[2].split("&"))
+    image_set = service.image_set("imageset 26-10")
+    assert image_set["dropbox_url"].startswith(account.url)
+    assert {"sp=rwdl", "sr=c"} <= set(image_set["dropbox_url"].partition("?")[2].split("&"))
     picture = make.picture(200, 240)
-    with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+    with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
         dropbox.upload_blob("a/car.png", picture, content_settings=ContentSettings("text/html"))
         dropbox.upload_blob("zebra é.png", picture)
         assert {blob.name for blob in dropbox.list_blobs()} == {"a/car.png", "zebra é.png"}
         dropbox.delete_blob("zebra é.png")
         dropbox.upload_blob("zebra é.png", picture)
         dropbox.upload_blob("a", b"", metadata={"hdi_isfolder": "true"})  # as hierarchical accounts list a folder
-    assert service.seal(made["imageset_id"])["rejected"] == []
-    assert not account.get_container_client(made["blobstorage_path"]).exists(), "the dropbox is deleted"
+    assert service.seal(image_set["imageset_id"])["rejected"] == []
+    assert not account.get_container_client(image_set["blobstorage_path"]).exists(), "the dropbox is deleted"
 
-    listed = service.images_of(made["imageset_id"])
+    listed = service.images_of(image_set["imageset_id"])
     assert [image["blobstorage_path"] for image in listed] == [
         "extra-images/uploads/imageset 26-10/a/car.png",
         "extra-images/uploads/imageset 26-10/zebra é.png",
@@ -107,8 +107,8 @@ def test_a_campaign_lives_from_its_dropbox_to_its_labels_file(service, account, 
 
     labeler.ok("PUT", f"{path}/objects", [{"image_id": image, "objects": [make.thing()]} for image in ids])
     service.ok("PUT", path, {"new_status": "finished"})
-    told = service.get(path)
-    rows = requests.get(told["labels_csv_url"], timeout=30)
+    sealed = service.get(path)
+    rows = requests.get(sealed["labels_csv_url"], timeout=30)
     assert rows.headers["Content-Type"] == "text/csv"
     assert len(rows.text.splitlines()) == 3
     assert account.get_blob_client("extra-images", "label_sets/campaign 26-10_labels.csv").exists()
@@ -120,14 +120,14 @@ def test_a_container_and_a_blob_of_others_are_left_alone(service, account, make)
     others = account.create_container(f"dropbox-{title}")
     others.upload_blob("theirs.txt", b"theirs")
     account.get_blob_client("extra-images", f"uploads/{title}/a.png").upload_blob(b"theirs")
-    made = service.image_set(title)
-    assert made["blobstorage_path"] != f"dropbox-{title}"
-    with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+    image_set = service.image_set(title)
+    assert image_set["blobstorage_path"] != f"dropbox-{title}"
+    with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
         dropbox.upload_blob("a.png", make.picture(9, 9))
         dropbox.upload_blob("b.png", make.picture(9, 9))
-    told = service.seal(made["imageset_id"])
-    assert [image["file_name"] for image in service.images_of(made["imageset_id"])] == ["b.png"]
-    assert "is not overwritten" in told["rejected"][0]["reason"]
+    sealed = service.seal(image_set["imageset_id"])
+    assert [image["file_name"] for image in service.images_of(image_set["imageset_id"])] == ["b.png"]
+    assert "is not overwritten" in sealed["rejected"][0]["reason"]
     assert account.get_blob_client("extra-images", f"uploads/{title}/a.png").download_blob().readall() == b"theirs"
     assert others.download_blob("theirs.txt").readall() == b"theirs"
 
@@ -183,27 +183,27 @@ def test_sealing_goes_on_after_the_service_was_killed(azurite, account, make, tm
     picture = make.picture(2500, 2500)
     try:
         caller = make.caller(process.stdout.readline().strip(), make.key, make.secret)
-        made = caller.ok("POST", "/image_sets", {"title": "killed", "metadata": None})
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        image_set = caller.ok("POST", "/image_sets", {"title": "killed", "metadata": None})
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             for name in [*names, "99.txt"]:
                 dropbox.upload_blob(name, picture)
             dropbox.upload_blob("99.txt", b"text", overwrite=True)
-        caller.ok("PUT", f"/image_sets/{made['imageset_id']}", {"new_status": "finished"})
+        caller.ok("PUT", f"/image_sets/{image_set['imageset_id']}", {"new_status": "finished"})
         while caller.get("/images")["pagination"]["total"] < 3:
             time.sleep(0.01)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-    dropbox = account.get_container_client(made["blobstorage_path"])
+    dropbox = account.get_container_client(image_set["blobstorage_path"])
     assert len(list(dropbox.list_blobs())) == 21, "nothing leaves the dropbox before all are in"
     storage = AzureStorage(connection_string=azurite.connection_string)
     with Serving(config_of(tmp_path, storage=storage, main_container="killed")) as service:
-        told = service.sealed(made["imageset_id"])
-        listed = service.images_of(made["imageset_id"])
+        sealed = service.sealed(image_set["imageset_id"])
+        listed = service.images_of(image_set["imageset_id"])
         assert [image["file_name"] for image in listed] == names
         assert [image["image_id"] for image in listed] == list(range(1, 21))
-        assert [one["name"] for one in told["rejected"]] == ["99.txt"]
+        assert [entry["name"] for entry in sealed["rejected"]] == ["99.txt"]
         assert service("GET", "/images/20").content == picture
     assert not dropbox.exists()
     assert len(list(account.get_container_client("killed").list_blobs())) == 20
@@ -232,45 +232,45 @@ def test_sealing_goes_on_from_between_any_two_steps(serve, account, make, monkey
     monkeypatch.setattr(AzureStore, "enter", enter)
     monkeypatch.setattr(AzureStore, "delete_dropbox", delete)
     with serve(sealing_chunk=3) as service:
-        told = service.set_of({f"{number}.png": make.picture(9, 9) for number in range(7)})
-        assert (told["image_count"], told["rejected"]) == (7, [])
-        assert [one["image_id"] for one in service.images_of(told["imageset_id"])] == list(range(1, 8))
+        sealed = service.set_of({f"{number}.png": make.picture(9, 9) for number in range(7)})
+        assert (sealed["image_count"], sealed["rejected"]) == (7, [])
+        assert [entry["image_id"] for entry in service.images_of(sealed["imageset_id"])] == list(range(1, 8))
     assert len(broken) == 2
 
 
 def test_a_dropbox_that_vanished_is_not_taken_for_an_empty_one(serve, account, make, monkeypatch):
     monkeypatch.setattr("labelwright.service.sealing.RETRY_SECONDS", 0.05)
     with serve() as service:
-        made = service.image_set()
-        account.delete_container(made["blobstorage_path"])
-        refused = service("PUT", f"/image_sets/{made['imageset_id']}", {"new_status": "finished"})
+        image_set = service.image_set()
+        account.delete_container(image_set["blobstorage_path"])
+        refused = service("PUT", f"/image_sets/{image_set['imageset_id']}", {"new_status": "finished"})
         assert refused.status_code == 503
         time.sleep(0.3)
-        assert service.get(f"/image_sets/{made['imageset_id']}")["status"] == "created"
+        assert service.get(f"/image_sets/{image_set['imageset_id']}")["status"] == "created"
 
 
 def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, make, monkeypatch):
     from labelwright.service import sealing
 
     monkeypatch.setattr(sealing, "RETRY_SECONDS", 0.05)
-    real, changed, dropboxes = sealing.look, [], []
+    real, changed, dropboxes = sealing.inspect_image, [], []
 
     def look(*arguments):
-        seen = real(*arguments)
+        result = real(*arguments)
         if not changed:
             changed.append(1)
             blob = account.get_blob_client(dropboxes[0], "a.png")
             blob.upload_blob(make.picture(77, 7), overwrite=True)
-        return seen
+        return result
 
-    monkeypatch.setattr(sealing, "look", look)
+    monkeypatch.setattr(sealing, "inspect_image", look)
     with serve() as service:
-        made = service.image_set()
-        dropboxes.append(made["blobstorage_path"])
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        image_set = service.image_set()
+        dropboxes.append(image_set["blobstorage_path"])
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             dropbox.upload_blob("a.png", make.picture(9, 9))
-        service.seal(made["imageset_id"])
-        (image,) = service.images_of(made["imageset_id"])
+        service.seal(image_set["imageset_id"])
+        (image,) = service.images_of(image_set["imageset_id"])
         assert image["file"]["dimensions"] == {"height": 7, "width": 77}
         assert service("GET", f"/images/{image['image_id']}").content == make.picture(77, 7)
 
@@ -278,8 +278,8 @@ def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, m
 def test_a_kept_file_can_be_read_and_a_missing_one_is_missing(azurite, account, tmp_path):
     from labelwright.service.storage.azure import AzureStore
 
-    given = AzureStorage(connection_string=azurite.connection_string)
-    store = AzureStore(config_of(tmp_path, storage=given, main_container="kept"), given)
+    account_settings = AzureStorage(connection_string=azurite.connection_string)
+    store = AzureStore(config_of(tmp_path, storage=account_settings, main_container="kept"), account_settings)
     store.open()
     account.get_blob_client("kept", "a é.png").upload_blob(b"bytes")
     with store.kept("a é.png") as path:

@@ -20,12 +20,12 @@ from PIL import Image
 def test_images_get_their_ids_in_the_order_of_their_names(service, make):
     names = [f"{letter}{number}.png" for letter in "abÄ" for number in range(30)]
     shuffled = random.Random(1).sample(names, len(names))
-    told = service.set_of({name: make.picture(10, 10) for name in shuffled})
-    images = service.images_of(told["imageset_id"])
+    sealed = service.set_of({name: make.picture(10, 10) for name in shuffled})
+    images = service.images_of(sealed["imageset_id"])
     assert [image["file_name"] for image in images] == sorted(names)
     ids = [image["image_id"] for image in images]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
-    assert told["image_count"] == len(names)
+    assert sealed["image_count"] == len(names)
 
 
 def test_what_was_uploaded_is_what_is_fetched(service, make):
@@ -52,31 +52,31 @@ def test_a_file_that_is_no_image_is_left_out_and_the_reason_is_told(service, mak
         "picture.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         "script.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
     }
-    told = service.set_of(files)
-    assert [image["file_name"] for image in service.images_of(told["imageset_id"])] == ["good.jpg"]
-    reasons = {one["name"]: one["reason"] for one in told["rejected"]}
+    sealed = service.set_of(files)
+    assert [image["file_name"] for image in service.images_of(sealed["imageset_id"])] == ["good.jpg"]
+    reasons = {entry["name"]: entry["reason"] for entry in sealed["rejected"]}
     assert sorted(reasons) == sorted(set(files) - {"good.jpg"})
     assert "bomb" in reasons["bomb.bmp"]
     assert "truncated" in reasons["cut.jpg"]
     assert "taken are JPEG, PNG" in reasons["page.html"]
-    assert "blobs/" not in str(told), "no path of the server"
+    assert "blobs/" not in str(sealed), "no path of the server"
 
 
 def test_an_image_with_more_pixels_than_allowed_is_left_out(serve, make):
     from labelwright.service import Limits
 
     with serve(limits=Limits(image_pixels=10_000)) as service:
-        told = service.set_of({"a.png": make.picture(100, 100), "b.png": make.picture(101, 100)})
-        assert [one["name"] for one in told["rejected"]] == ["b.png"]
-        assert "101 x 100 pixels are more than the 10000 allowed" in told["rejected"][0]["reason"]
+        sealed = service.set_of({"a.png": make.picture(100, 100), "b.png": make.picture(101, 100)})
+        assert [entry["name"] for entry in sealed["rejected"]] == ["b.png"]
+        assert "101 x 100 pixels are more than the 10000 allowed" in sealed["rejected"][0]["reason"]
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (40, 20)), (3, (40, 20)), (6, (20, 40)), (8, (20, 40))])
 def test_dimensions_are_those_of_the_image_as_displayed(service, make, orientation, size):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    told = service.set_of({"a.jpg": make.picture(40, 20, "JPEG", exif=exif)})
-    dimensions = service.images_of(told["imageset_id"])[0]["file"]["dimensions"]
+    sealed = service.set_of({"a.jpg": make.picture(40, 20, "JPEG", exif=exif)})
+    dimensions = service.images_of(sealed["imageset_id"])[0]["file"]["dimensions"]
     assert (dimensions["width"], dimensions["height"]) == size
 
 
@@ -96,9 +96,9 @@ def test_date_and_place_come_from_exif(service, make):
         "c.jpg": exif_of({0x9003: "0000:00:00 00:00:00"}, {}),
         "d.jpg": exif_of({0x9003: "yesterday"}, {2: (1.0, 2.0)}),
     }
-    told = service.set_of({name: make.picture(9, 9, "JPEG", exif=exif) for name, exif in files.items()})
+    sealed = service.set_of({name: make.picture(9, 9, "JPEG", exif=exif) for name, exif in files.items()})
     nowhere = {"description": None, "lat": None, "lon": None}
-    assert [(image["date_taken"], image["location"]) for image in service.images_of(told["imageset_id"])] == [
+    assert [(image["date_taken"], image["location"]) for image in service.images_of(sealed["imageset_id"])] == [
         ("2020-10-26T07:44:56+01:00", {"description": None, "lat": -52.37, "lon": -4.895}),
         ("2020-10-26T07:44:56", nowhere),
         (None, nowhere),
@@ -107,22 +107,22 @@ def test_date_and_place_come_from_exif(service, make):
 
 
 def test_saying_it_twice_does_no_harm_and_the_dropbox_is_gone(service, make):
-    told = service.set_of({"a.png": make.picture(9, 9)})
-    again = service.seal(told["imageset_id"])
-    assert again == told
+    sealed = service.set_of({"a.png": make.picture(9, 9)})
+    again = service.seal(sealed["imageset_id"])
+    assert again == sealed
     assert again["dropbox_url"] is None
-    assert len(service.images_of(told["imageset_id"])) == 1
+    assert len(service.images_of(sealed["imageset_id"])) == 1
 
 
 def test_an_empty_set_can_be_sealed(service):
-    told = service.set_of({})
-    assert (told["status"], told["image_count"], told["rejected"]) == ("finished", 0, [])
+    sealed = service.set_of({})
+    assert (sealed["status"], sealed["image_count"], sealed["rejected"]) == ("finished", 0, [])
 
 
 def test_two_names_that_are_one_in_unicodes_normal_form_do_not_overwrite_each_other(service, make):
-    told = service.set_of({"\u00e9.png": make.picture(9, 9), "e\u0301.png": make.picture(8, 8)})
-    assert len(service.images_of(told["imageset_id"])) == 1
-    assert "normal form" in told["rejected"][0]["reason"]
+    sealed = service.set_of({"\u00e9.png": make.picture(9, 9), "e\u0301.png": make.picture(8, 8)})
+    assert len(service.images_of(sealed["imageset_id"])) == 1
+    assert "normal form" in sealed["rejected"][0]["reason"]
 
 
 def test_sets_and_files_whose_paths_look_alike_stay_apart(service, make):
@@ -130,7 +130,7 @@ def test_sets_and_files_whose_paths_look_alike_stay_apart(service, make):
     first = service.set_of({"b/c.png": make.picture(9, 9)}, start)
     second = service.set_of({"c.png": make.picture(8, 8)}, f"{start}/b")
     third = service.set_of({"c.png": make.picture(7, 7)}, f"{start}%2Fb")
-    paths = [service.images_of(one["imageset_id"])[0]["blobstorage_path"] for one in (first, second, third)]
+    paths = [service.images_of(image_set["imageset_id"])[0]["blobstorage_path"] for image_set in (first, second, third)]
     assert len(set(paths)) == 3
     assert paths[0] == f"extra-images/uploads/{start}/b/c.png"
 
@@ -140,45 +140,45 @@ TITLES = ["../../etc", "..", "Ümläut & Blank", "日本", "a--b", "UPPER", "x" 
 
 @pytest.mark.parametrize("title", TITLES)
 def test_any_title_has_a_dropbox(service, make, title):
-    made = service.image_set(title)
-    assert made["title"] == title
-    assert 3 <= len(made["blobstorage_path"]) <= 63
-    with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+    image_set = service.image_set(title)
+    assert image_set["title"] == title
+    assert 3 <= len(image_set["blobstorage_path"]) <= 63
+    with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
         dropbox.upload_blob("a.png", make.picture(9, 9))
-    service.seal(made["imageset_id"])
-    (image,) = service.images_of(made["imageset_id"])
+    service.seal(image_set["imageset_id"])
+    (image,) = service.images_of(image_set["imageset_id"])
     assert service("GET", f"/images/{image['image_id']}").content == make.picture(9, 9)
     assert ".." not in image["blobstorage_path"].split("/")
 
 
 def test_a_title_can_be_used_once_and_found_by(service):
-    made = service.image_set()
-    taken = service("POST", "/image_sets", {"title": made["title"], "metadata": None})
+    image_set = service.image_set()
+    taken = service("POST", "/image_sets", {"title": image_set["title"], "metadata": None})
     assert (taken.status_code, taken.json()["error"]["code"]) == (409, "conflict")
-    (found,) = service.get("/image_sets", params={"title": made["title"]})["image_sets"]
-    assert found["imageset_id"] == made["imageset_id"]
+    (match,) = service.get("/image_sets", params={"title": image_set["title"]})["image_sets"]
+    assert match["imageset_id"] == image_set["imageset_id"]
     assert service.get("/image_sets", params={"title": "no such title"})["image_sets"] == []
 
 
 def test_bytes_that_rotted_on_disk_are_noticed(serve, make, tmp_path):
     with serve() as service:
-        made = service.image_set()
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        image_set = service.image_set()
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             dropbox.upload_blob("a.bmp", make.picture(50, 50, "BMP"))
         (file,) = [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
         data = bytearray(file.read_bytes())
         data[1000] ^= 1
         file.write_bytes(data)
-        assert "not those that were uploaded" in service.seal(made["imageset_id"])["rejected"][0]["reason"]
+        assert "not those that were uploaded" in service.seal(image_set["imageset_id"])["rejected"][0]["reason"]
 
 
 def test_a_staged_upload_whose_sender_gave_a_wrong_md5_is_noticed(service, make):
-    made = service.image_set()
-    url = made["dropbox_url"]
+    image_set = service.image_set()
+    url = image_set["dropbox_url"]
     with ContainerClient.from_container_url(url, max_single_put_size=10, max_block_size=100) as dropbox:
         wrong = ContentSettings(content_md5=bytearray(16))
         dropbox.upload_blob("a.png", make.picture(50, 50), content_settings=wrong)
-    assert len(service.seal(made["imageset_id"])["rejected"]) == 1
+    assert len(service.seal(image_set["imageset_id"])["rejected"]) == 1
 
 
 SERVER = """
@@ -200,12 +200,12 @@ def test_sealing_goes_on_after_the_service_was_killed_half_way(serve, make, tmp_
     try:
         url = process.stdout.readline().strip()
         caller = make.caller(url, make.key, make.secret)
-        made = caller.ok("POST", "/image_sets", {"title": "killed", "metadata": None})
+        image_set = caller.ok("POST", "/image_sets", {"title": "killed", "metadata": None})
         slow = make.picture(2500, 2500)
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             for name in names:
                 dropbox.upload_blob(name, slow if name.endswith("png") else b"text")
-            caller.ok("PUT", f"/image_sets/{made['imageset_id']}", {"new_status": "finished"})
+            caller.ok("PUT", f"/image_sets/{image_set['imageset_id']}", {"new_status": "finished"})
             with pytest.raises(HttpResponseError) as refusal:
                 dropbox.upload_blob("late.png", slow)
             assert refusal.value.error_code == "ContainerDisabled"
@@ -219,21 +219,21 @@ def test_sealing_goes_on_after_the_service_was_killed_half_way(serve, make, tmp_
     (entered,) = rows.execute("select count(*) from images").fetchone()
     (dropped,) = rows.execute(
         "select count(*) from blobs join containers on containers.id = container_id where containers.name = ?",
-        (made["blobstorage_path"],),
+        (image_set["blobstorage_path"],),
     ).fetchone()
     rows.close()
     assert 4 <= entered < 30
     assert dropped == 31, "nothing leaves the dropbox before all are in"
 
     with serve() as service:
-        told = service.sealed(made["imageset_id"])
-        images = service.images_of(made["imageset_id"])
+        sealed = service.sealed(image_set["imageset_id"])
+        images = service.images_of(image_set["imageset_id"])
         assert [image["file_name"] for image in images] == names[:-1]
         assert [image["image_id"] for image in images] == list(range(1, 31))
-        assert [one["name"] for one in told["rejected"]] == ["99.txt"]
+        assert [entry["name"] for entry in sealed["rejected"]] == ["99.txt"]
         assert service("GET", "/images/30").content == slow
         with (
-            ContainerClient.from_container_url(made["dropbox_url"].replace(url, service.url)) as dropbox,
+            ContainerClient.from_container_url(image_set["dropbox_url"].replace(url, service.url)) as dropbox,
             pytest.raises(ResourceNotFoundError) as gone,
         ):
             list(dropbox.list_blobs())

@@ -1,8 +1,8 @@
-"""Keys, secrets and roles.
+"""API keys, their secrets, and the users' roles.
 
 Secrets are kept as scrypt hashes, because a secret from a configuration may be a poor one. A secret that was verified
-once is remembered in this process as a keyed digest, so that scrypt is paid once a key and not once a request. Wrong
-ones always pay, one after the other: about twenty guesses a second for the whole service.
+once is remembered in this process as a keyed digest, so that scrypt runs once per key and not once per request. Wrong
+secrets always run it, one after the other: about twenty guesses a second for the whole service.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EMAIL = r"^[!-.0-?A-~]+@[!-.0-?A-~]+$"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is asking."""
+    """The user a request comes from."""
 
     user_id: int
     email: str
@@ -50,7 +50,7 @@ def checked_email(text: str) -> str:
 
 
 class Access:
-    """The users of this service."""
+    """The users of this service: labelers and the admin."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,14 +61,14 @@ class Access:
         self._nobody = _hash(secrets.token_hex(16))
 
     def recognize(self, key: str, secret: str) -> Identity | None:
-        """The owner of a pair that was verified before; None says nothing about the pair. Quick."""
+        """Returns the owner of a key pair that was verified before. Fast; None if it was not verified yet."""
         row = self._row(key)
         if row is None or not self._remembered(key, secret, row.secret_hash):
             return None
         return Identity(row.id, row.email, row.role, secret)
 
     def identify(self, key: str, secret: str) -> Identity | None:
-        """The owner of the pair, or None. Slow on purpose."""
+        """Returns the owner of a key pair, or None for a wrong one. Slow on purpose (scrypt)."""
         row = self._row(key)
         # An unknown key costs as much as a wrong secret: time does not tell which it was.
         if not self._matches(key, secret, row.secret_hash if row else self._nobody) or row is None:
@@ -80,8 +80,8 @@ class Access:
             return connection.execute(select(users).where(users.c.key == key)).one_or_none()
 
     def _remembered(self, key: str, secret: str, secret_hash: str) -> bool:
-        known = self._verified.get(key)
-        return known is not None and known[0] == secret_hash and hmac.compare_digest(known[1], self._digest(secret))
+        cached = self._verified.get(key)
+        return cached is not None and cached[0] == secret_hash and hmac.compare_digest(cached[1], self._digest(secret))
 
     def _digest(self, secret: str) -> bytes:
         return hmac.digest(self._process_key, secret.encode("utf-8", "surrogatepass"), "sha256")
@@ -96,22 +96,22 @@ class Access:
         return True
 
     def labeler(self, connection: Connection, email: str) -> tuple[int, KeyPair]:
-        """The user of that e-mail, made when there is none yet."""
+        """Returns the user of an e-mail address, creating it if needed, and its new key pair."""
         row = connection.execute(select(users.c.id, users.c.key).where(users.c.email == email)).one_or_none()
         if row:
             return row.id, KeyPair(row.key, None)
         pair, secret_hash = _fresh_pair()
         values = {"email": email, "role": LABELER, "key": pair.key, "secret_hash": secret_hash, "date_created": now()}
         result = connection.execute(insert(users).values(values))
-        made = result.inserted_primary_key
-        assert made is not None  # noqa: S101
-        return int(made[0]), pair
+        new_ids = result.inserted_primary_key
+        assert new_ids is not None  # noqa: S101
+        return int(new_ids[0]), pair
 
     def rotate(self, email: str, file: AdminFile) -> KeyPair:
-        """A new pair; the old one is dead when this returns.
+        """Replaces a user's key pair; the old one stops working when this returns.
 
-        An admin's is written down before it counts: where `file` cannot be written the old pair stays, and OSError is
-        raised.
+        An admin's pair is written to its file before it is valid: where `file` cannot be written the old pair stays,
+        and OSError is raised.
         """
         with self._rotating:  # else a second rotation would write its pair over one that counts and is not in place yet
             self.recover(file)
@@ -135,8 +135,8 @@ class Access:
         return pair
 
     def recover(self, file: AdminFile) -> None:
-        """Finish what a process that was killed, or a full disk, left half done: a pair that was written down and is
-        the admin's by now goes into the file, any other one is forgotten."""
+        """Completes a rotation that a killed process or a full disk interrupted: a prepared pair that is valid in the
+        database moves into the file, any other one is deleted."""
         prepared = file.prepared()
         if prepared is None:
             return
@@ -148,9 +148,11 @@ class Access:
             file.forget()
 
     def admin(self, config: ServiceConfig) -> KeyPair:
-        """The admin's pair, as configured or as made now. `secret` is None when it was made on an earlier start.
+        """Returns the admin's key pair, as configured or newly created.
 
-        Raises OSError, and changes nothing, when the pair cannot be written down.
+        `secret` is None when it was created by an earlier start.
+
+        Raises OSError, and changes nothing, when the file cannot be written.
         """
         file = AdminFile(config.data_dir)
         self.recover(file)

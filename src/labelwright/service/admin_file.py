@@ -1,7 +1,7 @@
-"""`admin.json`: the admin's key and secret, for commands on this machine; readable by the owner alone.
+"""The file `admin.json`: the admin's key and secret for commands on this machine, readable by its owner only.
 
-A new pair is written to `admin.json.next` first, then it counts in the database, then it takes the place of the old
-one. So at every moment one of the two files holds the pair that counts, whatever the process died of.
+A new pair is written to `admin.json.next` first, then stored in the database, then renamed over the old
+file. So one of the two files holds the valid pair at every moment, wherever the process is killed.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class AdminFile:
         return _read(self.path) == KeyPair(key, secret)
 
     def prepare(self, key: str, secret: str) -> None:
-        """Write the pair down, for the moment when it counts. Raises OSError, and then nothing has changed: also where
-        an earlier pair, which counts, could not be moved to its place, because it is written down nowhere else."""
+        """Writes the pair that is about to become valid. Raises OSError, and then nothing has changed: also where an
+        earlier, valid pair could not be moved to its place, because no other file holds it."""
         waiting = self.prepared()
         if waiting is not None and waiting != KeyPair(key, secret):
             raise OSError(errno.EBUSY, f"{self._next.name} cannot take the place of {self.path.name}", str(self.path))
@@ -53,7 +53,7 @@ class AdminFile:
             raise
 
     def switch(self) -> None:
-        """The prepared pair counts now. One that cannot be moved to its place is moved at the next start."""
+        """Makes the prepared pair the current one. If it cannot be renamed now, the next start does it."""
         try:
             if self._next.exists():
                 self._next.replace(self.path)
@@ -65,7 +65,7 @@ class AdminFile:
         return _read(self._next)
 
     def forget(self) -> None:
-        """The prepared pair never came to count."""
+        """Deletes the prepared pair, which never became valid."""
         self._next.unlink(missing_ok=True)
 
 
@@ -78,7 +78,7 @@ def _read(path: Path) -> KeyPair | None:
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename in the folder outlive a power cut."""
+    """Flushes the folder, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The application, put together from its parts."""
+"""Builds the ASGI application of the service."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from labelwright.security.private_files import private_folder
 from .access import Access
 from .admin_file import KeyPair
 from .api.campaigns import Parts, health, identity, routes
-from .api.errors import answer_errors
-from .api.labeling import mount_labeler_api
+from .api.errors import add_error_handlers
+from .api.labeling import mount_labeling_api
 from .api.pages import mount_pages
 from .blobs.app import BlobApi
 from .campaigns import Campaigns
 from .config import API, ServiceConfig
 from .database import Database
-from .idempotency import Answers
+from .heavy_work import HeavyWork
+from .idempotency import StoredResponses
 from .image_sets import ImageSets
 from .imaging.decoding import Memory
-from .imaging.heavy import Heavy
 from .imaging.pictures import Pictures
 from .labels_csv import Finishing
-from .middleware import Gate
+from .middleware import RequestLimits
 from .objects import Objects
 from .sealing import Sealer
 from .storage.local import DataDirectory
@@ -35,7 +35,9 @@ from .storage.protocol import Storage
 
 
 def prepare(config: ServiceConfig) -> KeyPair:
-    """Make the data directory and the admin. The secret is told only by the call that made or was given it."""
+    """Creates the data directory and the admin's key pair.
+
+    The secret is returned only by the call that created or got it."""
     private_folder(config.data_dir)
     database = Database(config.data_dir, config.database_url, config.limits.lock_seconds)
     try:
@@ -45,7 +47,7 @@ def prepare(config: ServiceConfig) -> KeyPair:
 
 
 def create_app(config: ServiceConfig) -> FastAPI:
-    """The whole service. Sealing goes on in the background while the application's lifespan lasts."""
+    """Returns the application. Sealing runs in the background during the application's lifespan."""
     prepare(config)
     database = Database(config.data_dir, config.database_url, config.limits.lock_seconds)
     storage, blob_api = _storage(config, database)
@@ -60,7 +62,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
         Objects(database, config.limits),
         Finishing(database, storage),
         storage,
-        Heavy(),
+        HeavyWork(),
         Pictures(config, memory),
     )
     sealer = Sealer(config, database, storage, memory)
@@ -86,20 +88,22 @@ def create_app(config: ServiceConfig) -> FastAPI:
         redirect_slashes=False,
     )
     router = routes(parts)
-    mount_labeler_api(router, parts, database)
+    mount_labeling_api(router, parts, database)
     app.include_router(router, prefix=API)
     app.include_router(health())
     app.include_router(identity(config))
     app.include_router(health(), prefix=API, include_in_schema=False)
     app.add_api_route(f"{API}/openapi.json", lambda: JSONResponse(app.openapi()), include_in_schema=False)
     mount_pages(app)
-    answer_errors(app)
-    app.add_middleware(Gate, blobs=blob_api, access=access, answers=Answers(database), limits=config.limits)
+    add_error_handlers(app)
+    app.add_middleware(
+        RequestLimits, blobs=blob_api, access=access, answers=StoredResponses(database), limits=config.limits
+    )
     return app
 
 
 def _storage(config: ServiceConfig, database: Database) -> tuple[Storage, BlobApi | None]:
-    """The store, ready; and what speaks for it where it is our own."""
+    """Returns the opened store, and the blob API in front of it when it is the local folder."""
     if config.storage is None:
         own = DataDirectory(config, database)
         own.open()

@@ -1,4 +1,4 @@
-"""Request bodies as they come in, and how much of them is held in memory."""
+"""Receives request bodies and limits how much memory they take."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PATIENCE = 8 * 1024**2
 
 
 class ClientGone(Exception):
-    """The connection was closed before the body was whole: there is nobody to answer."""
+    """The client closed the connection before its body was complete."""
 
 
 class Body:
-    """The body of one request, read at most once. May be passed on as ASGI's `receive`."""
+    """The body of one request, read at most once. Can be passed on as ASGI's `receive`."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -32,7 +32,7 @@ class Body:
         return message
 
     async def chunk(self) -> bytes:
-        """The next piece. Raises ClientGone."""
+        """Receives the next chunk. Raises ClientGone."""
         message = await self()
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -40,27 +40,29 @@ class Body:
         return chunk
 
     async def drain(self) -> None:
-        """Read what the client is still sending, within reason: most clients send all before they read an answer."""
+        """Reads what the client is still sending, up to a limit.
+
+        Most clients send everything before they read a response."""
         left = PATIENCE
         while self.more and left > 0:
             left -= len((await self()).get("body", b""))
 
 
-class Overfull(Exception):
-    """The bodies under way take all the memory that is set aside for them."""
+class BodyBudgetExceeded(Exception):
+    """The current request bodies take all the memory that is reserved for them."""
 
 
-class Held:
-    """The bytes of all request bodies in memory, by user. Used from the event loop alone."""
+class BodyBudget:
+    """Counts the bytes of all request bodies in memory, by user. Used from the event loop only."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._bodies: set[HeldBody] = set()
+        self._bodies: set[BodyShare] = set()
 
     @contextmanager
-    def body(self, user: int | str) -> Iterator[HeldBody]:
-        """Count a body until the block ends."""
-        counted = HeldBody(self, user)
+    def body(self, user: int | str) -> Iterator[BodyShare]:
+        """Counts a body's bytes until the block ends."""
+        counted = BodyShare(self, user)
         self._bodies.add(counted)
         try:
             yield counted
@@ -68,29 +70,29 @@ class Held:
             self._bodies.discard(counted)
 
     def has_room(self, user: int | str, size: int) -> bool:
-        """Whether `size` more bytes fit. Half of the memory is one user's at most: another one always gets through."""
+        """Whether `size` more bytes fit. A user may take half of the memory at most, so that others are served."""
         total = sum(body.size for body in self._bodies)
         held = sum(body.size for body in self._bodies if body.user == user)
         return held + size <= self._limit // 2 and total + size <= self._limit
 
 
-class HeldBody:
-    """The bytes of one body."""
+class BodyShare:
+    """Counts the bytes of one body."""
 
-    def __init__(self, held: Held, user: int | str) -> None:
+    def __init__(self, held: BodyBudget, user: int | str) -> None:
         self._held, self.user, self.size = held, user, 0
 
     def add(self, size: int) -> None:
-        """Raises Overfull."""
+        """Raises BodyBudgetExceeded."""
         if not self._held.has_room(self.user, size):
-            raise Overfull
+            raise BodyBudgetExceeded
         self.size += size
 
 
 def fault_of_json(body: bytes, limits: Limits, *, deep: bool) -> str | None:
-    """Why a body is not parsed, or None. Looks at no more than counts of its bytes, without making any value of them.
+    """Returns why a body must not be parsed, or None. Only counts bytes, without building values.
 
-    `deep`: whether how deep it is nested is left to what reads it.
+    `deep`: whether the nesting depth is left to the parser to check.
     """
     # Without objects of images no body has more than a list of images. Each fault in it makes a text of its own.
     most_here = 2**63 if deep else limits.images_per_request + 10_000

@@ -1,4 +1,4 @@
-"""Campaigns: who labels which images, and where that stands."""
+"""Campaigns: their labeler, images, state and progress."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MOVES = {
     "completed": frozenset({"finished", "active"}),
     "finished": frozenset[str](),
 }
-"""The contract's arrows; `completed -> active` reopens. Staying is no move, and does no harm."""
+"""Allowed transitions; `completed -> active` reopens. Setting the current state again does nothing."""
 
 _DATES = {"active": "date_started", "completed": "date_completed", "finished": "date_finished"}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a campaign is made of. `metadata` is JSON text."""
+    """The values of a new campaign. `metadata` is JSON text."""
 
     title: str
     metadata: str | None
@@ -63,33 +63,35 @@ class Campaigns:
             }
             connection.execute(insert(campaigns).values(values))
             row = connection.execute(select(campaigns).where(campaigns.c.title == order.title)).one()
-        return {"access_token": {"apikey": pair.key, "apisecret": pair.secret}, **told(row)}
+        return {"access_token": {"apikey": pair.key, "apisecret": pair.secret}, **campaign_json(row)}
 
     def list(self, title: str | None, page: Page) -> dict[str, Any]:
         condition = is_text(campaigns.c.title, title) if title is not None else campaigns.c.id > 0
         with self._database.read() as connection:
             total = connection.execute(select(func.count()).select_from(campaigns).where(condition)).scalar_one()
-            wanted = select(campaigns).where(condition).order_by(campaigns.c.id)
-            rows = connection.execute(wanted.offset(page.first).limit(page.size)).all()
-        return {"campaigns": [told(row) for row in rows], "pagination": page.told(total)}
+            query = select(campaigns).where(condition).order_by(campaigns.c.id)
+            rows = connection.execute(query.offset(page.first).limit(page.size)).all()
+        return {"campaigns": [campaign_json(row) for row in rows], "pagination": page.as_json(total)}
 
     def get(self, campaign: int) -> dict[str, Any]:
         with self._database.read() as connection:
-            return told(found(connection, campaign))
+            return campaign_json(find_campaign(connection, campaign))
 
     def add_images(self, campaign: int, ids: Sequence[int]) -> None:
-        """Those that are in it already stay once. Raises Unknown, naming ids, and adds nothing then."""
+        """Adds images; those that are in the campaign already are skipped.
+
+        Raises Unknown, naming ids, and then adds nothing."""
         with self._database.write() as connection:
-            row = found(connection, campaign)
+            row = find_campaign(connection, campaign)
             unknown = sorted(set(ids) - _known(connection, ids))
             if unknown:
-                some = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
-                raise Unknown(f"there is no image {some}; nothing was added", details={"unknown": unknown[:1000]})
+                shown = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
+                raise Unknown(f"there is no image {shown}; nothing was added", details={"unknown": unknown[:1000]})
             inside = set[int]()
             for some_ids in _some(ids):
                 mine = campaign_images.c.campaign_id == campaign
-                wanted = select(campaign_images.c.image_id).where(mine, campaign_images.c.image_id.in_(some_ids))
-                inside.update(connection.execute(wanted).scalars())
+                query = select(campaign_images.c.image_id).where(mine, campaign_images.c.image_id.in_(some_ids))
+                inside.update(connection.execute(query).scalars())
             fresh = [image for image in dict.fromkeys(ids) if image not in inside]
             if not fresh:
                 return
@@ -108,8 +110,8 @@ class Campaigns:
 
     def images(self, campaign: int, who: Identity, page: Page) -> dict[str, Any]:
         with self._database.read() as connection:
-            total = found(connection, campaign, who).total
-            wanted = (
+            total = find_campaign(connection, campaign, who).total
+            query = (
                 select(campaign_images.c.image_id, campaign_images.c.done)
                 .where(
                     campaign_images.c.campaign_id == campaign,
@@ -118,50 +120,51 @@ class Campaigns:
                 )
                 .order_by(campaign_images.c.position)
             )
-            rows = connection.execute(wanted).all()
+            rows = connection.execute(query).all()
         listed = [{"done": bool(done), "image_id": image, "url": f"/images/{image}"} for image, done in rows]
-        return {"images": listed, "pagination": page.told(total)}
+        return {"images": listed, "pagination": page.as_json(total)}
 
-    def move(self, campaign: int, wanted: str) -> None:
-        """Any change but finishing, which writes a file: see `labels_csv`."""
+    def move(self, campaign: int, new_status: str) -> None:
+        """Changes the state, except to finished, which writes a file: see `labels_csv`."""
         with self._database.write() as connection:
-            row = found(connection, campaign)
-            if check_move(row.status, wanted):
-                enter_state(connection, row, wanted)
+            row = find_campaign(connection, campaign)
+            if check_move(row.status, new_status):
+                enter_state(connection, row, new_status)
 
 
-def check_move(current: str, wanted: str) -> bool:
-    """Whether there is anything to do. Raises Conflict for a move that the table does not hold."""
-    if wanted == current:
+def check_move(current: str, new_status: str) -> bool:
+    """Returns whether the state changes. Raises Conflict for a transition that is not allowed."""
+    if new_status == current:
         return False
-    if wanted not in MOVES[current]:
+    if new_status not in MOVES[current]:
         raise Conflict(
-            f"a campaign that is {current} cannot become {wanted}", details={"status": current, "new_status": wanted}
+            f"a campaign that is {current} cannot become {new_status}",
+            details={"status": current, "new_status": new_status},
         )
     return True
 
 
-def enter_state(connection: Connection, row: Row[Any], wanted: str) -> None:
-    """Set the state and its date; reopening takes back the date of completion, and keeps that of the first start."""
-    values: dict[str, Any] = {"status": wanted, "revision": row.revision + 1}
-    if wanted == "active" and row.date_started is not None:
+def enter_state(connection: Connection, row: Row[Any], new_status: str) -> None:
+    """Sets the state and its date; reopening clears the date of completion and keeps that of the first start."""
+    values: dict[str, Any] = {"status": new_status, "revision": row.revision + 1}
+    if new_status == "active" and row.date_started is not None:
         values["date_completed"] = None
     else:
-        values[_DATES[wanted]] = now()
+        values[_DATES[new_status]] = now()
     connection.execute(update(campaigns).where(campaigns.c.id == row.id).values(values))
 
 
-def found(connection: Connection, campaign: int, who: Identity | None = None) -> Row[Any]:
-    """The campaign. For a labeler another's does not exist."""
+def find_campaign(connection: Connection, campaign: int, who: Identity | None = None) -> Row[Any]:
+    """Returns the campaign's row. Raises Unknown, also for a labeler who is not the campaign's."""
     row = connection.execute(select(campaigns).where(campaigns.c.id == campaign)).one_or_none()
     if row is None or (who is not None and not who.admin and row.labeler_id != who.user_id):
         raise Unknown(f"there is no campaign {campaign}")
     return row
 
 
-def told(row: Row[Any]) -> dict[str, Any]:
-    """As the notebook shows it; what it does not show is there only when it was given."""
-    answer = {
+def campaign_json(row: Row[Any]) -> dict[str, Any]:
+    """Returns a campaign as the user's notebook shows it; optional fields only where they were set."""
+    body = {
         "campaign_id": row.id,
         "created_by": row.created_by,
         "date_completed": row.date_completed,
@@ -175,10 +178,10 @@ def told(row: Row[Any]) -> dict[str, Any]:
         "title": row.title,
     }
     if row.labels is not None:
-        answer["labels"] = json.loads(row.labels)
+        body["labels"] = json.loads(row.labels)
     if row.instructions is not None:
-        answer["instructions"] = row.instructions
-    return answer
+        body["instructions"] = row.instructions
+    return body
 
 
 def _check_labels(order: Order) -> None:
@@ -201,7 +204,7 @@ def _some(ids: Sequence[int]) -> list[list[int]]:
 
 
 def _known(connection: Connection, ids: Sequence[int]) -> set[int]:
-    known: set[int] = set()
-    for some in _some(ids):
-        known.update(connection.execute(select(images.c.id).where(images.c.id.in_(some))).scalars())
-    return known
+    existing: set[int] = set()
+    for batch in _some(ids):
+        existing.update(connection.execute(select(images.c.id).where(images.c.id.in_(batch))).scalars())
+    return existing

@@ -1,4 +1,4 @@
-"""What the service is told when it starts. It reads no environment: whoever starts it does."""
+"""Configuration of the service. It reads no environment variables: its caller does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DROPBOX_RIGHTS = "rwdl"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Beyond these a request is answered 413 (bytes), 422 (counts) or 503 (what is under way at once)."""
+    """Limits of a request; beyond them the response is 413 (bytes), 422 (counts) or 503 (concurrent requests)."""
 
     body_bytes: int = 32 * 1024**2
     """Of a JSON body with objects."""
@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class AzureStorage:
-    """An Azure Blob account: by its connection string, or by its URL and whatever identity this machine has."""
+    """An Azure Blob account: by connection string, or by URL and the identity of this machine."""
 
     connection_string: str | None = field(default=None, repr=False)
     """With the account's key in it."""

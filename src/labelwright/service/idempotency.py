@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a changing call said again within a day is answered as it was the first time.
+"""`Idempotency-Key`: a changing request that is repeated within a day gets the first response again.
 
-Answers are kept encrypted by a key that is made of the caller's secret: one of them may hold a labeler's new secret,
-and no one who reads the database shall read that.
+Responses are stored encrypted with a key derived from the caller's secret: they may hold a labeler's new secret, which
+must not be readable in the database.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 """What may stand in the header."""
 
 
-class Answers:
+class StoredResponses:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._under_way: dict[tuple[int, str], tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
     async def alone(self, who: Identity, key: str) -> AsyncIterator[None]:
-        """Calls with the same key, one after the other."""
+        """Serializes requests with the same key."""
         place = (who.user_id, key)
         lock, waiting = self._under_way.get(place, (asyncio.Lock(), 0))
         self._under_way[place] = (lock, waiting + 1)
@@ -48,7 +48,7 @@ class Answers:
                 self._under_way[place] = (lock, waiting - 1)
 
     def recall(self, who: Identity, key: str, fingerprint: str) -> tuple[int, bytes] | None:
-        """What was answered first. Raises Invalid when the key came with another call."""
+        """Returns the stored response. Raises Invalid when the key was used for a different request."""
         with self._database.read() as connection:
             place = and_(answers.c.user_id == who.user_id, answers.c.key == key)
             fresh = answers.c.date_created > timestamp(datetime.now(UTC) - KEPT)

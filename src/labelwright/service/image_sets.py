@@ -1,4 +1,4 @@
-"""Image sets: made, filled through their dropbox, sealed; and the images in them."""
+"""Image sets: created, filled through their dropbox, sealed; and their images."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ImageSets:
             }
             connection.execute(insert(image_sets).values(values))
             row = connection.execute(select(image_sets).where(image_sets.c.title == title)).one()
-        return self._told(row, base_url)
+        return self._image_set_json(row, base_url)
 
     def _new_dropbox(self, connection: Connection, title: str) -> str:
         for attempt in range(_ATTEMPTS):
@@ -61,36 +61,36 @@ class ImageSets:
         condition = is_text(image_sets.c.title, title) if title is not None else image_sets.c.id > 0
         with self._database.read() as connection:
             total = connection.execute(select(func.count()).select_from(image_sets).where(condition)).scalar_one()
-            wanted = select(image_sets).where(condition).order_by(image_sets.c.id)
-            rows = connection.execute(wanted.offset(page.first).limit(page.size)).all()
-        return {"image_sets": [self._told(row, base_url) for row in rows], "pagination": page.told(total)}
+            query = select(image_sets).where(condition).order_by(image_sets.c.id)
+            rows = connection.execute(query.offset(page.first).limit(page.size)).all()
+        return {"image_sets": [self._image_set_json(row, base_url) for row in rows], "pagination": page.as_json(total)}
 
     def get(self, image_set: int, base_url: str) -> dict[str, Any]:
         with self._database.read() as connection:
-            row = found(connection, image_set)
-            wanted = select(rejects).where(rejects.c.imageset_id == image_set).order_by(rejects.c.id)
-            left_out = [{"name": one.name, "reason": one.reason} for one in connection.execute(wanted)]
-        return {**self._told(row, base_url), "image_count": row.image_count, "rejected": left_out}
+            row = find_image_set(connection, image_set)
+            query = select(rejects).where(rejects.c.imageset_id == image_set).order_by(rejects.c.id)
+            left_out = [{"name": reject.name, "reason": reject.reason} for reject in connection.execute(query)]
+        return {**self._image_set_json(row, base_url), "image_count": row.image_count, "rejected": left_out}
 
     def dropbox(self, image_set: int, base_url: str) -> dict[str, Any]:
-        """A fresh URL. Raises Conflict once the set is being sealed."""
+        """Returns a newly signed upload URL. Raises Conflict once the set is being sealed."""
         with self._database.read() as connection:
-            row = found(connection, image_set)
+            row = find_image_set(connection, image_set)
         if row.status != "created":
             raise Conflict(f"the image set is {row.status}: it takes no more images", details={"status": row.status})
         return {"dropbox_url": self._storage.dropbox_url(row.container, base_url)}
 
     def seal(self, image_set: int) -> None:
-        """Take no more images and begin to take in those that are there. Said again it does nothing."""
+        """Closes the dropbox and starts to import its images. Idempotent."""
         with self._database.write() as connection:
-            row = found(connection, image_set)
+            row = find_image_set(connection, image_set)
             if row.status == "created":
                 connection.execute(update(image_sets).where(image_sets.c.id == image_set).values(status="finishing"))
                 self._storage.close_dropbox(connection, row.container)
         self.on_finishing()
 
     def images(self, page: Page, image_set: int | None = None) -> dict[str, Any]:
-        """Images by id, or those of one set in the order of their names."""
+        """Lists images by id, or those of one set by name."""
         number: ColumnElement[int]
         with self._database.read() as connection:
             if image_set is None:
@@ -99,22 +99,24 @@ class ImageSets:
                 inside = number > page.first
             else:
                 number = images.c.position.expression
-                total = found(connection, image_set).image_count
+                total = find_image_set(connection, image_set).image_count
                 inside = and_(images.c.imageset_id == image_set, number > page.first)
-            wanted = (
+            query = (
                 select(images, image_sets.c.title)
                 .join(image_sets, image_sets.c.id == images.c.imageset_id)
                 .where(inside, number <= page.first + page.size)
                 .order_by(number)
             )
-            rows = connection.execute(wanted).all()
+            rows = connection.execute(query).all()
         listed = [self._image(row) for row in rows]
         if image_set is not None:  # the notebook shows the list of all images, and it has no such field
-            listed = [{**one, "file_name": row.file_name} for one, row in zip(listed, rows, strict=True)]
-        return {"images": listed, "pagination": page.told(total)}
+            listed = [{**entry, "file_name": row.file_name} for entry, row in zip(listed, rows, strict=True)]
+        return {"images": listed, "pagination": page.as_json(total)}
 
     def image_blob(self, image_id: int, who: Identity) -> str:
-        """The blob of an image. Raises Unknown, for a labeler also when it is in none of the labeler's campaigns."""
+        """Returns the blob name of an image.
+
+        Raises Unknown, for a labeler also when it is in none of the labeler's campaigns."""
         with self._database.read() as connection:
             blob = connection.execute(select(images.c.blob).where(images.c.id == image_id)).scalar()
             if blob is not None and not who.admin:
@@ -129,7 +131,7 @@ class ImageSets:
             raise Unknown(f"there is no image {image_id}")
         return str(blob)
 
-    def _told(self, row: Row[Any], base_url: str) -> dict[str, Any]:
+    def _image_set_json(self, row: Row[Any], base_url: str) -> dict[str, Any]:
         return {
             "blobstorage_path": row.container,
             "created_by": row.created_by,
@@ -160,7 +162,7 @@ class ImageSets:
         }
 
 
-def found(connection: Connection, image_set: int) -> Row[Any]:
+def find_image_set(connection: Connection, image_set: int) -> Row[Any]:
     row = connection.execute(select(image_sets).where(image_sets.c.id == image_set)).one_or_none()
     if row is None:
         raise Unknown(f"there is no image set {image_set}")
@@ -168,7 +170,7 @@ def found(connection: Connection, image_set: int) -> Row[Any]:
 
 
 def dropbox_name(title: str, attempt: int = 0) -> str:
-    """`dropbox-<title>` where that names a container; else a name made from the title that looks like it."""
+    """Returns a container name for the title: `dropbox-<title>` where that is valid, else a similar one."""
     plain = f"dropbox-{title}"
     if attempt == 0 and len(plain) <= 63 and _CONTAINER.fullmatch(plain):
         return plain
@@ -179,7 +181,7 @@ def dropbox_name(title: str, attempt: int = 0) -> str:
 
 
 def folder_name(title: str) -> str:
-    """A title as one part of a blob's name. No two titles make the same part, and none climbs."""
+    """Returns the title as one segment of a blob's name: unique per title, never `..`."""
     safe = "".join(f"%{ord(c):02X}" if c in "%/\\" or ord(c) < 32 else c for c in title)
     if safe.endswith((".", " ")):  # stores drop them at the end of a part
         safe = f"{safe[:-1]}%{ord(safe[-1]):02X}"

@@ -1,4 +1,4 @@
-"""What an image file holds, found by decoding all of it."""
+"""Inspects image files by decoding them completely."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 
 
 class NotAnImage(ValueError):
-    """The reason is for the person who uploaded the file."""
+    """The file is not a valid image. The message is for the person who uploaded it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """An image that was decoded. Width and height are those of the image as displayed."""
+class ImageFacts:
+    """Facts about a decoded image. Width and height are in pixels of the image as displayed."""
 
     width: int
     height: int
@@ -50,8 +50,8 @@ class Seen:
     """Degrees, north and east positive."""
 
 
-def look(path: Path, largest: int, memory: Memory) -> Seen:
-    """Decode the file to its last pixel, in the memory that there is for it. Raises NotAnImage."""
+def inspect_image(path: Path, largest: int, memory: Memory) -> ImageFacts:
+    """Decodes the file to its last pixel within the memory limit and returns its facts. Raises NotAnImage."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
@@ -61,7 +61,7 @@ def look(path: Path, largest: int, memory: Memory) -> Seen:
                 if isinstance(image, TiffImageFile):  # its tag is gone once the image is loaded
                     size, turned = tiff_parts.stored_size(image), tiff_parts.orientation_of(image)
                 decode(image, path, memory)
-                return _seen(image, size, turned)
+                return _facts(image, size, turned)
     except NotAnImage:
         raise
     except TooMuchMemory as error:
@@ -71,8 +71,8 @@ def look(path: Path, largest: int, memory: Memory) -> Seen:
     except Pillow.DecompressionBombError:
         raise NotAnImage("so many pixels that it looks like a decompression bomb") from None
     except UnidentifiedImageError:
-        known = ", ".join(CONTENT_TYPES)
-        raise NotAnImage(f"no readable image: taken are {known}") from None
+        formats = ", ".join(CONTENT_TYPES)
+        raise NotAnImage(f"no readable image: taken are {formats}") from None
     except Exception as error:  # noqa: BLE001 - a decoder may raise anything at a broken file
         raise NotAnImage(f"no readable image: {str(error) or type(error).__name__}"[:300]) from None
 
@@ -82,7 +82,7 @@ def _check_size(image: Pillow.Image, largest: int) -> None:
         raise NotAnImage(f"{image.width} x {image.height} pixels are more than the {largest} allowed")
 
 
-def _seen(image: Pillow.Image, size: tuple[int, int], turned: int | None) -> Seen:
+def _facts(image: Pillow.Image, size: tuple[int, int], turned: int | None) -> ImageFacts:
     """`size` is that of the image as stored, `turned` its orientation when it is known already."""
     (width, height), sideways = size, (5, 6, 7, 8)
     if turned in sideways:
@@ -95,20 +95,20 @@ def _seen(image: Pillow.Image, size: tuple[int, int], turned: int | None) -> See
             width, height = height, width
         camera, place = exif.get_ifd(_EXIF), exif.get_ifd(_GPS)
     except Exception:  # noqa: BLE001 - broken EXIF does not make the picture unreadable
-        return Seen(width, height, filetype, None, None, None)
+        return ImageFacts(width, height, filetype, None, None, None)
     date_taken = _date(camera.get(_TAKEN), camera.get(_TAKEN_OFFSET))
     lat, lon = _degrees(place.get(2), place.get(1), "S", 90), _degrees(place.get(4), place.get(3), "W", 180)
     if lat is None or lon is None:
         lat = lon = None
-    return Seen(width, height, filetype, date_taken, lat, lon)
+    return ImageFacts(width, height, filetype, date_taken, lat, lon)
 
 
 def _date(taken: Any, offset: Any) -> str | None:
-    found = _DATE.match(taken) if isinstance(taken, str) else None
-    if not found or found[1] == "0000":
+    match = _DATE.match(taken) if isinstance(taken, str) else None
+    if not match or match[1] == "0000":
         return None
     zone = offset if isinstance(offset, str) and _OFFSET.fullmatch(offset) else ""
-    return "{}-{}-{}T{}:{}:{}".format(*found.groups()) + zone
+    return "{}-{}-{}T{}:{}:{}".format(*match.groups()) + zone
 
 
 def _degrees(parts: Any, side: Any, negative: str, most: int) -> float | None:

@@ -1,7 +1,7 @@
-"""Finishing a campaign writes its labels to `label_sets/<title>_labels.csv` of the main container.
+"""Writes the labels of a finished campaign to `label_sets/<title>_labels.csv` of the main container.
 
-One row an object, and one row without a label for an image that was looked at and has none. An image that nobody
-looked at has no row: a campaign that was completed by hand may have some.
+One row per object, and one row without a label for an image that is labeled as empty. Images that are not labeled have
+no row; a campaign that was completed by hand may have some.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from labelwright.domain.spreadsheets import LABEL_COLUMNS, defuse
 
 from .blobs.store import Incoming
-from .campaigns import check_move, enter_state, found
+from .campaigns import check_move, enter_state, find_campaign
 from .database import Database, campaigns
 from .image_sets import folder_name
 from .objects import labeled
@@ -28,7 +28,7 @@ _PAGE = 2_000
 
 
 def csv_name(title: str) -> str:
-    """The blob's name in the main container."""
+    """Returns the blob's name in the main container."""
     return f"label_sets/{folder_name(f'{title}_labels.csv')}"
 
 
@@ -38,10 +38,10 @@ class Finishing:
         self._storage = storage
 
     def finish(self, campaign: int) -> None:
-        """Write the file and close the campaign, both or neither."""
+        """Writes the file and sets the campaign to finished, both or neither."""
         while True:
             with self._database.read() as connection:
-                row = found(connection, campaign)
+                row = find_campaign(connection, campaign)
                 if not check_move(row.status, "finished"):
                     return
                 incoming = self._storage.draft()
@@ -56,7 +56,7 @@ class Finishing:
                 return
 
     def _enter(self, campaign: int, revision: int, incoming: Incoming, md5: str) -> bool:
-        """False when the campaign changed since the file was written."""
+        """Returns False when the campaign changed since the file was written."""
         entered = False
         try:
             with self._database.write() as connection:
@@ -73,7 +73,7 @@ class Finishing:
 
 
 def _rows(connection: Connection, campaign: int) -> Iterator[str]:
-    """The file, in pieces."""
+    """Yields the lines of the file."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(LABEL_COLUMNS)
@@ -81,10 +81,10 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
     while page := labeled(connection, campaign, last, _PAGE):
         for image in page:
             start = [image.image_id, defuse(image.file_name), image.width, image.height]
-            seen = orjson.loads(image.objects)
-            for one in seen:
-                writer.writerow([*start, *_cells(one)])
-            if not seen:
+            objects = orjson.loads(image.objects)
+            for label_object in objects:
+                writer.writerow([*start, *_cells(label_object)])
+            if not objects:
                 writer.writerow([*start, *[""] * 7])
         last = page[-1].position
         yield text.getvalue()
@@ -93,7 +93,15 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
     yield text.getvalue()
 
 
-def _cells(one: dict[str, Any]) -> list[Any]:
-    box = one["bounding_box"]
-    polygon = json.dumps(one["polygon"], separators=(",", ":")) if "polygon" in one else ""
-    return [defuse(one["label"]), one["confidence"], box["xmin"], box["ymin"], box["xmax"], box["ymax"], polygon]
+def _cells(label_object: dict[str, Any]) -> list[Any]:
+    box = label_object["bounding_box"]
+    polygon = json.dumps(label_object["polygon"], separators=(",", ":")) if "polygon" in label_object else ""
+    return [
+        defuse(label_object["label"]),
+        label_object["confidence"],
+        box["xmin"],
+        box["ymin"],
+        box["xmax"],
+        box["ymax"],
+        polygon,
+    ]

@@ -1,4 +1,4 @@
-"""What every request passes: blobs go their own way, bodies are limited, keys are checked, answers are remembered."""
+"""ASGI middleware: routes blob requests, limits bodies, checks keys, and stores responses by Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .access import Access, Identity
 from .api.errors import DATABASE_ERRORS, Invalid, ServiceError, TooLarge, database_busy, error_response
 from .blobs.app import BlobApi
-from .bodies import PATIENCE, Body, ClientGone, Held, HeldBody, Overfull, fault_of_json
+from .bodies import PATIENCE, Body, BodyBudget, BodyBudgetExceeded, BodyShare, ClientGone, fault_of_json
 from .config import API, BLOB, Limits
-from .idempotency import KEY, Answers, fingerprint_of
+from .idempotency import KEY, StoredResponses, fingerprint_of
 
 OPEN = frozenset({f"{API}/health", f"{API}/openapi.json"})
 """Paths of the API that need no key."""
@@ -26,9 +26,9 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
-class Gate:
+class RequestLimits:
     def __init__(
-        self, app: ASGIApp, *, blobs: BlobApi | None, access: Access, answers: Answers, limits: Limits
+        self, app: ASGIApp, *, blobs: BlobApi | None, access: Access, answers: StoredResponses, limits: Limits
     ) -> None:
         self._app = app
         self._blobs = blobs
@@ -36,7 +36,7 @@ class Gate:
         self._answers = answers
         self._limits = limits
         self._guesses = CapacityLimiter(1)
-        self._held = Held(limits.bodies_bytes)
+        self._held = BodyBudget(limits.bodies_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +63,7 @@ class Gate:
                 await self._pass(who, scope, body, held, guarded)
         except ClientGone:
             return
-        except Overfull:
+        except BodyBudgetExceeded:
             await body.drain()
             message = "the service holds as many request bodies as it has memory for: try again"
             await error_response(503, message)(scope, receive, guarded)
@@ -84,7 +84,7 @@ class Gate:
         # One at a time, and waiting without a thread: whoever guesses slows down nobody but those who guess.
         return await to_thread.run_sync(self._access.identify, key, secret, limiter=self._guesses)
 
-    async def _pass(self, who: Identity, scope: Scope, receive: Body, held: HeldBody, send: Send) -> None:
+    async def _pass(self, who: Identity, scope: Scope, receive: Body, held: BodyShare, send: Send) -> None:
         method = scope["method"]
         if method not in _CHANGING:
             await self._app(scope, receive, send)
@@ -111,14 +111,14 @@ class Gate:
             await self._app(scope, _given(body, receive), collect)
             status = messages[0]["status"]
             if status < 500:
-                answer = b"".join(message.get("body", b"") for message in messages[1:])
-                await run_in_threadpool(self._answers.keep, who, key, fingerprint, status, answer)
+                error_body = b"".join(message.get("body", b"") for message in messages[1:])
+                await run_in_threadpool(self._answers.keep, who, key, fingerprint, status, error_body)
         for message in messages:
             await send(message)
 
-    async def _body(self, scope: Scope, body: Body, held: HeldBody) -> bytes:
-        """The whole body. Raises TooLarge, Invalid for one that would take too much memory when it is parsed, Overfull
-        when others take it already."""
+    async def _body(self, scope: Scope, body: Body, held: BodyShare) -> bytes:
+        """Reads the whole body. Raises TooLarge, Invalid for one that would take too much memory when parsed,
+        BodyBudgetExceeded when other requests take that memory."""
         with_objects = scope["method"] == "PUT" and _WITH_OBJECTS.fullmatch(scope["path"]) is not None
         largest = self._limits.body_bytes
         if not with_objects:
@@ -143,14 +143,14 @@ class Gate:
 
 
 def _given(body: bytes, receive: Receive) -> Receive:
-    """Receive the body that was read already, then what comes after it."""
-    told = False
+    """Returns a `receive` that first delivers the body that was read already."""
+    delivered = False
 
     async def again() -> Message:
-        nonlocal told
-        if told:
+        nonlocal delivered
+        if delivered:
             return await receive()
-        told = True
+        delivered = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again

@@ -1,4 +1,4 @@
-"""Objects: what labelers saw in images. Kept as they were put, digit for digit."""
+"""Objects: labels with their boxes and polygons. Stored exactly as sent, digit for digit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from labelwright.domain import Box, Polygon, Size
 from .access import Identity
 from .api.errors import Conflict, Invalid
 from .api.pagination import Page
-from .campaigns import enter_state, found
+from .campaigns import enter_state, find_campaign
 from .config import Limits
 from .database import Database, campaign_images, campaigns, images, now
 
@@ -35,42 +35,42 @@ class Objects:
         check: Callable[[Connection], None] | None = None,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        """Overwrite what was there for these images: all of them or, when anything is wrong, none.
+        """Replaces the objects of these images, all or none.
 
         `check` is called in the transaction that writes, before it does; what it raises undoes all. `pause` is called
         before each object is checked and before anything is written; what it raises ends the work.
         Raises Unknown, Conflict when the campaign is not active, Invalid naming image and object.
         """
         with self._database.read() as connection:
-            row = found(connection, campaign, who)
+            row = find_campaign(connection, campaign, who)
             _check_active(row)
-            given = read_body(body, self._limits)
-            sizes = _sizes(connection, campaign, list(given))
+            objects_by_image = read_body(body, self._limits)
+            sizes = _sizes(connection, campaign, list(objects_by_image))
         allowed = frozenset[str](orjson.loads(row.labels)) if row.labels is not None else None
-        for image, seen in given.items():
+        for image, objects in objects_by_image.items():
             if image not in sizes:
                 raise Invalid(f"image {image} is not in campaign {campaign}", details={"image_id": image})
-            for number, one in enumerate(seen):
+            for number, label_object in enumerate(objects):
                 pause()
                 try:
-                    _check_object(one, sizes[image], allowed, self._limits)
+                    _check_object(label_object, sizes[image], allowed, self._limits)
                 except ValueError as error:
                     raise _fault(image, number, str(error)) from None
         pause()
-        if given:
-            self._store(campaign, given, who, check)
+        if objects_by_image:
+            self._store(campaign, objects_by_image, who, check)
 
     def _store(
         self,
         campaign: int,
-        given: Mapping[int, list[Any]],
+        objects_by_image: Mapping[int, list[Any]],
         who: Identity,
         check: Callable[[Connection], None] | None,
     ) -> None:
         moment = now()
         texts = [
-            {"in_campaign": campaign, "of_image": image, "text": orjson.dumps(seen).decode()}
-            for image, seen in given.items()
+            {"in_campaign": campaign, "of_image": image, "text": orjson.dumps(objects).decode()}
+            for image, objects in objects_by_image.items()
         ]
         change = (
             update(campaign_images)
@@ -81,15 +81,15 @@ class Objects:
             .values(objects=bindparam("text"), done=True, date_labeled=moment, labeled_by=who.email)
         )
         with self._database.write() as connection:
-            row = found(connection, campaign, who)
+            row = find_campaign(connection, campaign, who)
             _check_active(row)
             if check:
                 check(connection)
             done = row.done
-            for some in _some(list(given)):
-                fresh = and_(campaign_images.c.image_id.in_(some), campaign_images.c.done.is_(False))
-                wanted = select(campaign_images.c.image_id).where(campaign_images.c.campaign_id == campaign, fresh)
-                done += len(connection.execute(wanted).all())
+            for batch in _some(list(objects_by_image)):
+                fresh = and_(campaign_images.c.image_id.in_(batch), campaign_images.c.done.is_(False))
+                query = select(campaign_images.c.image_id).where(campaign_images.c.campaign_id == campaign, fresh)
+                done += len(connection.execute(query).all())
             connection.execute(change, texts)
             grown = {"done": done, "revision": row.revision + 1}
             connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(grown))
@@ -97,42 +97,42 @@ class Objects:
                 enter_state(connection, row, "completed")
 
     def list(self, campaign: int, page: Page) -> bytes:
-        """JSON. Only images that were looked at, in the order in which they were added to the campaign."""
+        """Returns the objects of labeled images as JSON, in the order in which images were added."""
         with self._database.read() as connection:
-            row = found(connection, campaign)
-            rows = labeled(connection, campaign, _passed(connection, row, page.first), page.size)
+            row = find_campaign(connection, campaign)
+            rows = labeled(connection, campaign, _position_before(connection, row, page.first), page.size)
             listed = [
                 {
-                    "image_id": one.image_id,
-                    "file_name": one.file_name,
-                    "width": one.width,
-                    "height": one.height,
-                    "objects": orjson.Fragment(one.objects),
-                    "date_labeled": one.date_labeled,
-                    "labeled_by": one.labeled_by,
+                    "image_id": row.image_id,
+                    "file_name": row.file_name,
+                    "width": row.width,
+                    "height": row.height,
+                    "objects": orjson.Fragment(row.objects),
+                    "date_labeled": row.date_labeled,
+                    "labeled_by": row.labeled_by,
                 }
-                for one in rows
+                for row in rows
             ]
-        return orjson.dumps({"images": listed, "pagination": page.told(row.done)})
+        return orjson.dumps({"images": listed, "pagination": page.as_json(row.done)})
 
 
-def _passed(connection: Connection, campaign: Row[Any], skip: int) -> int:
-    """The position of the last of so many images that were looked at; 0 for none, the campaign's end beyond it."""
+def _position_before(connection: Connection, campaign: Row[Any], skip: int) -> int:
+    """Returns the position of the `skip`-th labeled image; 0 for none, the campaign's last position beyond the end."""
     if not skip or campaign.done == campaign.total:  # positions have no gaps
         return skip
     # The way to it is in the index alone: it does not read what it skips.
-    positions = select(campaign_images.c.position).where(_looked_at(campaign.id)).order_by(campaign_images.c.position)
-    found = connection.execute(positions.offset(skip - 1).limit(1)).scalar()
-    return int(campaign.total if found is None else found)
+    positions = select(campaign_images.c.position).where(_is_labeled(campaign.id)).order_by(campaign_images.c.position)
+    last = connection.execute(positions.offset(skip - 1).limit(1)).scalar()
+    return int(campaign.total if last is None else last)
 
 
-def _looked_at(campaign: int) -> ColumnElement[bool]:
+def _is_labeled(campaign: int) -> ColumnElement[bool]:
     return and_(campaign_images.c.campaign_id == campaign, campaign_images.c.done.is_(True))
 
 
 def labeled(connection: Connection, campaign: int, after: int, limit: int) -> Sequence[Row[Any]]:
-    """The images that were looked at, from behind a position on, with their objects as JSON text."""
-    wanted = (
+    """Returns labeled images after a position, with their objects as JSON text."""
+    query = (
         select(
             campaign_images.c.position,
             campaign_images.c.image_id,
@@ -144,15 +144,15 @@ def labeled(connection: Connection, campaign: int, after: int, limit: int) -> Se
             images.c.height,
         )
         .join(images, images.c.id == campaign_images.c.image_id)
-        .where(_looked_at(campaign), campaign_images.c.position > after)
+        .where(_is_labeled(campaign), campaign_images.c.position > after)
         .order_by(campaign_images.c.position)
         .limit(limit)
     )
-    return connection.execute(wanted).all()
+    return connection.execute(query).all()
 
 
 def read_body(body: bytes, limits: Limits) -> dict[int, list[Any]]:
-    """Objects by image id, their shape not yet checked. Raises Invalid."""
+    """Parses objects by image id; the objects themselves are not checked yet. Raises Invalid."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -161,57 +161,57 @@ def read_body(body: bytes, limits: Limits) -> dict[int, list[Any]]:
         raise Invalid("the body is a list of {image_id, objects}")
     if len(data) > limits.images_per_request:
         raise Invalid(f"one request takes at most {limits.images_per_request} images, not {len(data)}")
-    given: dict[int, list[Any]] = {}
+    objects_by_image: dict[int, list[Any]] = {}
     count = corners = 0
     for number, entry in enumerate(data):
         if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects"}:
             raise Invalid(f"body[{number}] is not {{image_id, objects}}")
-        image, seen = entry["image_id"], entry["objects"]
+        image, objects = entry["image_id"], entry["objects"]
         if type(image) is not int or not 0 < image < 2**63:
             raise Invalid(f"body[{number}].image_id is not the id of an image")
-        if image in given:
+        if image in objects_by_image:
             raise Invalid(f"image {image} stands in the body twice", details={"image_id": image})
-        if not isinstance(seen, list):
+        if not isinstance(objects, list):
             raise Invalid(f"image {image}: objects is not a list", details={"image_id": image})
-        given[image] = seen
-        count += len(seen)
-        corners += sum(map(_corners, seen))
+        objects_by_image[image] = objects
+        count += len(objects)
+        corners += sum(map(_corners, objects))
     if corners > limits.corners_per_request:
         raise Invalid(f"one request takes at most {limits.corners_per_request} corners of polygons, not {corners}")
     if count > limits.objects_per_request:
         raise Invalid(f"one request takes at most {limits.objects_per_request} objects, not {count}")
-    return given
+    return objects_by_image
 
 
-def _corners(one: Any) -> int:
-    corners = one.get("polygon") if isinstance(one, dict) else None
+def _corners(label_object: Any) -> int:
+    corners = label_object.get("polygon") if isinstance(label_object, dict) else None
     return len(corners) if isinstance(corners, list) else 0
 
 
-def _check_object(one: Any, size: Size, allowed: frozenset[str] | None, limits: Limits) -> None:
-    """Raises ValueError with the fault."""
-    if not isinstance(one, dict):
+def _check_object(label_object: Any, size: Size, allowed: frozenset[str] | None, limits: Limits) -> None:
+    """Checks label, box and polygon of an object. Raises ValueError."""
+    if not isinstance(label_object, dict):
         raise ValueError("is not {label, confidence, bounding_box}")  # noqa: TRY004
-    if extra := one.keys() - {"label", "confidence", "bounding_box", "polygon"}:
+    if extra := label_object.keys() - {"label", "confidence", "bounding_box", "polygon"}:
         raise ValueError(f"has unknown fields, which would be lost: {', '.join(sorted(extra))}")
-    label = one.get("label")
+    label = label_object.get("label")
     if not isinstance(label, str) or not 0 < len(label) <= 200 or not label.isprintable():
         raise ValueError("label is not a name of 1 to 200 printable characters")
     if allowed is not None and label not in allowed:
         raise ValueError(f"label '{label}' is not one of the campaign's: {', '.join(sorted(allowed)[:50])}")
-    confidence = one.get("confidence")
+    confidence = label_object.get("confidence")
     if not _is_number(confidence) or not 0 <= confidence <= 1:
         raise ValueError(f"confidence is a number from 0 to 1, not {confidence!r}"[:200])
-    sides = one.get("bounding_box")
+    sides = label_object.get("bounding_box")
     if not isinstance(sides, dict) or sides.keys() != set(_SIDES) or not all(map(_is_number, sides.values())):
         raise ValueError("bounding_box is not {xmin, xmax, ymin, ymax} of numbers")
     box = Box(sides["xmin"], sides["ymin"], sides["xmax"], sides["ymax"])
     if not box.inside(size):
         raise ValueError(f"box {box.corners} is not inside the image of {size.width} x {size.height} pixels")
-    if one.get("polygon") is None:
-        one.pop("polygon", None)
+    if label_object.get("polygon") is None:
+        label_object.pop("polygon", None)
     else:
-        _check_polygon(one["polygon"], box, size, limits)
+        _check_polygon(label_object["polygon"], box, size, limits)
 
 
 def _check_polygon(corners: Any, box: Box, size: Size, limits: Limits) -> None:
@@ -248,13 +248,13 @@ def _check_active(row: Row[Any]) -> None:
 
 def _sizes(connection: Connection, campaign: int, ids: Sequence[int]) -> dict[int, Size]:
     sizes: dict[int, Size] = {}
-    for some in _some(ids):
-        wanted = (
+    for batch in _some(ids):
+        query = (
             select(images.c.id, images.c.width, images.c.height)
             .join(campaign_images, campaign_images.c.image_id == images.c.id)
-            .where(campaign_images.c.campaign_id == campaign, campaign_images.c.image_id.in_(some))
+            .where(campaign_images.c.campaign_id == campaign, campaign_images.c.image_id.in_(batch))
         )
-        sizes.update({row.id: Size(row.width, row.height) for row in connection.execute(wanted)})
+        sizes.update({row.id: Size(row.width, row.height) for row in connection.execute(query)})
     return sizes
 
 

@@ -1,4 +1,4 @@
-"""Serving the application."""
+"""Serves the application over HTTP."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .config import ServiceConfig
 
 
 class RefusesToListen(RuntimeError):
-    """The service would be open to others with a secret that nobody chose."""
+    """Listening beyond loopback was refused, because no secret was configured."""
 
 
 class CannotListen(RuntimeError):
-    """The address is taken, or is none of this machine's."""
+    """The address is in use, or does not belong to this machine."""
 
 
 def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> None:
-    """Serve until interrupted. `ready` is told the address; it also stands in `<data_dir>/service.json`."""
+    """Serves until interrupted. Calls `ready` with the URL, which is also written to `<data_dir>/service.json`."""
     listening, server = _server(config)
     with listening:
         address = _announce(config, listening)
@@ -37,7 +37,7 @@ def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> 
 
 @contextmanager
 def serving(config: ServiceConfig) -> Iterator[str]:
-    """Serve from a thread of this process while the block lasts; gives the address, without a slash at its end."""
+    """Serves from a thread of this process during the block; yields the URL without a trailing slash."""
     listening, server = _server(config)
     thread = threading.Thread(target=server.run, args=([listening],), name="service", daemon=True)
     with listening:

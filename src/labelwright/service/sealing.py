@@ -1,4 +1,4 @@
-"""Sealing: a background thread takes the images of finished sets into the system.
+"""Sealing: a background thread that imports the images of finished image sets.
 
 In order of their names, a few at a time; each few enter in one transaction together with how far sealing has come. So
 a process killed half-way goes on from there at its next start, and no image enters twice. The dropbox goes only when
@@ -24,11 +24,11 @@ from labelwright.domain import UnsafeName, safe_name
 from .blobs.store import Blob
 from .config import ServiceConfig
 from .database import Database, image_sets, images, now, rejects
+from .decoding_notes import DecodingNotes
 from .image_sets import folder_name
-from .images import CONTENT_TYPES, NotAnImage, Seen, look
+from .images import CONTENT_TYPES, ImageFacts, NotAnImage, inspect_image
 from .imaging.decoding import Memory
 from .storage.protocol import Copy, Storage
-from .under_way import UnderWay
 
 log = logging.getLogger("labelwright.service.sealing")
 
@@ -50,27 +50,27 @@ LONGEST_NAME = 2_500
 @dataclass(frozen=True, slots=True)
 class Accepted:
     name: str
-    seen: Seen
+    facts: ImageFacts
     copy: Copy
 
 
 Verdict = Accepted | str
-"""What becomes of a file; text is the reason why it is left out."""
+"""The outcome for a file: its facts, or the reason why it is rejected."""
 
 
 class TakenOver(RuntimeError):
-    """Another process has gone on with the set: it lost sight of us, or we of the database."""
+    """Another process took over the image set, because this one seemed to be gone."""
 
 
 class Sealer:
-    """The background thread. `wake` it when a set is to be sealed; at its start it looks by itself."""
+    """The background thread. Call `wake` when there is a set to seal; at its start it checks by itself."""
 
     def __init__(self, config: ServiceConfig, database: Database, storage: Storage, memory: Memory) -> None:
         self._config = config
         self._database = database
         self._storage = storage
         self._memory = memory
-        self._under_way = UnderWay(config.data_dir / "decoding")
+        self._under_way = DecodingNotes(config.data_dir / "decoding")
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
@@ -82,7 +82,7 @@ class Sealer:
         self._wake.set()
 
     def stop(self) -> None:
-        """Return when the images under way are in; the rest waits for the next start."""
+        """Stops after the current images; the rest is imported at the next start."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
@@ -101,7 +101,7 @@ class Sealer:
                 timeout = RETRY_SECONDS
 
     def _seal_all(self) -> float | None:
-        """Seal what is to be sealed; the seconds until we look again, or None when we need not by ourselves."""
+        """Seals all waiting sets; returns the seconds until the next check, or None if none is needed."""
         # A set may be left behind by another process that will not come back.
         timeout = RETRY_SECONDS if self._database.shared else None
         if not self._waiting():
@@ -120,8 +120,8 @@ class Sealer:
 
     def _waiting(self) -> list[int]:
         with self._database.read() as connection:
-            wanted = select(image_sets.c.id).where(image_sets.c.status == "finishing").order_by(image_sets.c.id)
-            return list(connection.execute(wanted).scalars())
+            query = select(image_sets.c.id).where(image_sets.c.status == "finishing").order_by(image_sets.c.id)
+            return list(connection.execute(query).scalars())
 
     def _seal(self, image_set: int) -> None:
         with self._database.read() as connection:
@@ -132,16 +132,16 @@ class Sealer:
         files = self._storage.dropped(row.container, row.sealed_to or "")
         suspects = self._under_way.left_behind(row.container)
         with ThreadPoolExecutor(self._config.sealing_threads, "decoding") as threads:
-            while some := list(islice(files, self._config.sealing_chunk)):
+            while batch := list(islice(files, self._config.sealing_chunk)):
                 if self._stopping:
                     return
                 # A file that was being decoded when the process died is decoded while no other one is.
-                alone = {blob.name: self._judge(row, blob, deaths) for blob in some if (deaths := suspects(blob.name))}
-                together = threads.map(partial(self._judge, row), [one for one in some if one.name not in alone])
-                judged = [alone[blob.name] if blob.name in alone else next(together) for blob in some]
-                verdicts = self._told_apart(row, judged)
+                alone = {blob.name: self._judge(row, blob, deaths) for blob in batch if (deaths := suspects(blob.name))}
+                together = threads.map(partial(self._judge, row), [blob for blob in batch if blob.name not in alone])
+                judged = [alone[blob.name] if blob.name in alone else next(together) for blob in batch]
+                verdicts = self._with_unique_names(row, judged)
                 copied = threads.map(partial(self._copy, row), verdicts)
-                row = self._enter(row, list(zip(some, copied, strict=True)))
+                row = self._enter(row, list(zip(batch, copied, strict=True)))
                 self._under_way.forget(row.container, alone)
         self._finish(row)
 
@@ -159,19 +159,19 @@ class Sealer:
                     if file.tell() != blob.size or (blob.md5 and blob.md5 != md5):
                         return "the bytes kept are not those that were uploaded: upload the file again"
                 with self._under_way.file(row.container, blob.name, deaths):
-                    seen = look(path, limits.image_pixels, self._memory)
+                    facts = inspect_image(path, limits.image_pixels, self._memory)
         except FileNotFoundError:
             return "the bytes were lost: upload the file again"
         except (UnsafeName, NotAnImage) as error:
             return str(error)
-        return Accepted(name, seen, Copy(blob, copy, CONTENT_TYPES[seen.filetype], md5))
+        return Accepted(name, facts, Copy(blob, copy, CONTENT_TYPES[facts.filetype], md5))
 
-    def _told_apart(self, row: Row[Any], judged: list[Verdict]) -> list[Verdict]:
-        """No two of the same name: two would be copied to one place."""
+    def _with_unique_names(self, row: Row[Any], judged: list[Verdict]) -> list[Verdict]:
+        """Rejects images whose name is taken: two would be copied to one place."""
         names = [verdict.name for verdict in judged if isinstance(verdict, Accepted)]
         with self._database.read() as connection:
-            wanted = select(images.c.file_name).where(images.c.imageset_id == row.id, images.c.file_name.in_(names))
-            taken = set(connection.execute(wanted).scalars())
+            query = select(images.c.file_name).where(images.c.imageset_id == row.id, images.c.file_name.in_(names))
+            taken = set(connection.execute(query).scalars())
         verdicts = list[Verdict]()
         for verdict in judged:
             if isinstance(verdict, Accepted) and verdict.name in taken:
@@ -188,7 +188,7 @@ class Sealer:
         return self._storage.copy(row.container, verdict.copy) or verdict
 
     def _enter(self, row: Row[Any], judged: list[tuple[Blob, Verdict]]) -> Row[Any]:
-        """The set as it is now."""
+        """Inserts the images and returns the image set's new row."""
         with self._database.write() as connection:
             self._check_ours(connection, row)
             last_id = connection.execute(select(func.max(images.c.id))).scalar() or 0
@@ -222,14 +222,14 @@ class Sealer:
 
     @staticmethod
     def _check_ours(connection: Connection, row: Row[Any]) -> None:
-        """Raises TakenOver when the set is not as we left it."""
+        """Raises TakenOver when another process changed the set."""
         before = connection.execute(select(image_sets).where(image_sets.c.id == row.id)).one()
         if (before.status, before.sealed_to) != (row.status, row.sealed_to):
             raise TakenOver(f"image set {row.id} is sealed to {before.sealed_to!r}, not to {row.sealed_to!r}")
 
 
 def _names(title: str, file: str) -> tuple[str, str]:
-    """The image's name and that of its copy. Raises UnsafeName."""
+    """Returns the image's name and that of its copy. Raises UnsafeName."""
     name = safe_name(file)
     copy = f"uploads/{folder_name(title)}/{name}"
     if len(copy) > 1024:
@@ -240,15 +240,15 @@ def _names(title: str, file: str) -> tuple[str, str]:
 
 
 def _columns(verdict: Accepted) -> dict[str, Any]:
-    copy, seen = verdict.copy, verdict.seen
+    copy, facts = verdict.copy, verdict.facts
     return {
         "file_name": verdict.name,
         "blob": copy.name,
-        "width": seen.width,
-        "height": seen.height,
+        "width": facts.width,
+        "height": facts.height,
         "filesize": copy.source.size,
-        "filetype": seen.filetype,
-        "date_taken": seen.date_taken,
-        "lat": seen.lat,
-        "lon": seen.lon,
+        "filetype": facts.filetype,
+        "date_taken": facts.date_taken,
+        "lat": facts.lat,
+        "lon": facts.lon,
     }

@@ -16,10 +16,10 @@ from labelwright.service import Limits
 from labelwright.service.database import campaign_images, image_sets, images, metadata
 
 
-def assert_error(answer, status, code):
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == "application/json"
-    error = answer.json()
+def assert_error(response, status, code):
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    error = response.json()
     assert error.keys() == {"error"}
     assert error["error"].keys() == {"code", "message", "details"}
     assert error["error"]["code"] == code
@@ -45,8 +45,8 @@ def test_a_broken_service_says_so_in_the_same_shape(serve, tmp_path):
     with serve() as service:
         with sqlite3.connect(tmp_path / "data" / "labelwright.sqlite3") as rows:
             rows.execute("drop table campaign_images")
-        answer = service("GET", "/campaigns/1/images")
-        assert answer.status_code == 404
+        response = service("GET", "/campaigns/1/images")
+        assert response.status_code == 404
         body = {"title": "a", "metadata": None, "labeler_email": "a@example.com"}
         number = service.ok("POST", "/campaigns", body)["campaign_id"]
         broken = service("GET", f"/campaigns/{number}/images")
@@ -86,16 +86,16 @@ def test_pages_miss_nothing_and_repeat_nothing(service):
     path = f"/campaigns/{campaign['campaign_id']}"
     labeler.ok("PUT", f"{path}/objects", [{"image_id": image, "objects": []} for image in ids if image != ids[3]])
     for where, expected in ((f"{path}/images", ids), (f"{path}/objects", [*ids[:3], *ids[4:]])):
-        seen, number = [], 1
+        listed, number = [], 1
         while number:
             page = service.get(where, params={"page": number, "per_page": 3})
             about = page["pagination"]
             assert (about["page"], about["per_page"], about["total"]) == (number, 3, len(expected))
             assert about["pages"] == -(-len(expected) // 3)
             assert about["prev"] == (number - 1 or None)
-            seen += [image["image_id"] for image in page["images"]]
+            listed += [image["image_id"] for image in page["images"]]
             number = about["next"]
-        assert seen == expected
+        assert listed == expected
         beyond = service.get(where, params={"page": 9, "per_page": 3})
         assert beyond["images"] == []
         assert (beyond["pagination"]["next"], beyond["pagination"]["prev"]) == (None, about["pages"])
@@ -104,17 +104,17 @@ def test_pages_miss_nothing_and_repeat_nothing(service):
 @pytest.fixture
 def steps() -> Iterator[Callable[[], int]]:
     """The steps that SQLite made, in hundreds, since it was last asked; of connections opened from now on."""
-    made = itertools.count()
+    count = itertools.count()
     before = 0
 
     def since() -> int:
         nonlocal before
-        now = next(made)
-        before, told = now, now - before
-        return told
+        now = next(count)
+        before, start = now, now - before
+        return start
 
     def watch(connection, _) -> None:
-        connection.set_progress_handler(lambda: next(made) and None, 100)
+        connection.set_progress_handler(lambda: next(count) and None, 100)
 
     event.listen(Engine, "connect", watch)
     yield since
@@ -127,16 +127,22 @@ def test_the_last_page_of_a_hundred_thousand_images_is_as_little_work_as_the_fir
         campaign, _, _ = service.campaign(images=0)
         engine = create_engine(f"sqlite:///{tmp_path}/data/labelwright.sqlite3")
         with engine.begin() as rows:
-            made = {"title": "many", "status": "finished", "container": "x", "created_by": "a", "date_created": "b"}
-            rows.execute(insert(image_sets).values(id=1, image_count=count, **made))
+            image_set_values = {
+                "title": "many",
+                "status": "finished",
+                "container": "x",
+                "created_by": "a",
+                "date_created": "b",
+            }
+            rows.execute(insert(image_sets).values(id=1, image_count=count, **image_set_values))
             image = {"imageset_id": 1, "width": 9, "height": 9, "filesize": 9, "filetype": "PNG"}
             numbers = range(1, count + 1)
             rows.execute(
                 insert(images),
                 [{"id": n, "position": n, "file_name": f"{n:06}", "blob": f"{n:06}", **image} for n in numbers],
             )
-            seen = {"campaign_id": campaign["campaign_id"], "done": True, "objects": "[]"}
-            rows.execute(insert(campaign_images), [{"position": n, "image_id": n, **seen} for n in numbers])
+            image_values = {"campaign_id": campaign["campaign_id"], "done": True, "objects": "[]"}
+            rows.execute(insert(campaign_images), [{"position": n, "image_id": n, **image_values} for n in numbers])
             rows.execute(metadata.tables["campaigns"].update().values(total=count, done=count))
         engine.dispose()
         path = f"/campaigns/{campaign['campaign_id']}"
@@ -166,11 +172,11 @@ def test_a_call_said_again_is_answered_as_the_first_time(service, make):
 
 
 def test_a_refusal_is_remembered_too(service, make):
-    made = service.image_set()
+    image_set = service.image_set()
     headers = {"Idempotency-Key": make.fresh("key")}
-    body = {"title": made["title"], "metadata": None}
+    body = {"title": image_set["title"], "metadata": None}
     answers = [service("POST", "/image_sets", body, headers=headers) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [409, 409]
+    assert [response.status_code for response in answers] == [409, 409]
     assert answers[0].json() == answers[1].json()
 
 
@@ -205,8 +211,8 @@ def test_the_same_call_at_once_is_done_once(service, make):
         caller.start()
     for caller in callers:
         caller.join()
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.text for answer in answers}) == 1
+    assert {response.status_code for response in answers} == {200}
+    assert len({response.text for response in answers}) == 1
 
 
 def test_a_key_is_forgotten_after_a_day(serve, make, tmp_path):
@@ -231,14 +237,14 @@ def test_eight_labelers_at_once_never_meet_a_locked_database(service, make):
         for image in ids:
             listed = labeler("GET", f"{path}/images")
             put = labeler("PUT", f"{path}/objects", [{"image_id": image, "objects": [make.thing()] * 10}])
-            failures.extend(answer.text for answer in (listed, put) if answer.status_code != 200)
+            failures.extend(response.text for response in (listed, put) if response.status_code != 200)
 
     def upload():
         with ContainerClient.from_container_url(dropbox["dropbox_url"]) as client:
             for number in range(40):
                 client.upload_blob(f"{number}.png", make.picture(50, 50))
 
-    threads = [threading.Thread(target=label, args=one) for one in work] + [threading.Thread(target=upload)]
+    threads = [threading.Thread(target=label, args=arguments) for arguments in work] + [threading.Thread(target=upload)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -260,5 +266,5 @@ def test_labelers_of_one_campaign_complete_it_together(service):
         thread.start()
     for thread in threads:
         thread.join()
-    told = service.get(path)
-    assert (told["status"], told["progress"]) == ("completed", {"done": 16, "total": 16})
+    campaign_now = service.get(path)
+    assert (campaign_now["status"], campaign_now["progress"]) == ("completed", {"done": 16, "total": 16})

@@ -12,7 +12,9 @@ from PIL import Image
 
 @pytest.fixture
 def path():
-    return lambda made, image=None: f"/labeling/campaigns/{made['campaign_id']}" + (f"/images/{image}" if image else "")
+    return lambda campaign, image=None: (
+        f"/labeling/campaigns/{campaign['campaign_id']}" + (f"/images/{image}" if image else "")
+    )
 
 
 def put(caller, where, objects, revision):
@@ -20,65 +22,65 @@ def put(caller, where, objects, revision):
 
 
 def test_a_labeler_sees_the_own_campaigns_with_what_labeling_needs(service):
-    made, ids, labeler = service.campaign(
+    campaign, ids, labeler = service.campaign(
         2, labels=["Wood"], instructions="Look.", label_translations={"Wood": {"nl": "Hout"}}
     )
     service.campaign(1)
-    told = labeler.get("/labeling/campaigns")
-    assert told["me"]["role"] == "labeler"
-    (mine,) = told["campaigns"]
-    assert mine["campaign_id"] == made["campaign_id"]
+    body = labeler.get("/labeling/campaigns")
+    assert body["me"]["role"] == "labeler"
+    (mine,) = body["campaigns"]
+    assert mine["campaign_id"] == campaign["campaign_id"]
     assert mine["labels"] == ["Wood"]
     assert mine["instructions"] == "Look."
     assert mine["label_translations"] == {"Wood": {"nl": "Hout"}}
     assert mine["progress"] == {"done": 0, "total": len(ids)}
     assert mine["status"] == "active"
     assert "access_token" not in mine
-    assert labeler.get(f"/labeling/campaigns/{made['campaign_id']}") == mine
+    assert labeler.get(f"/labeling/campaigns/{campaign['campaign_id']}") == mine
 
 
 def test_an_admin_sees_all_campaigns_and_who_labels(service):
-    made, _, labeler = service.campaign(1)
+    campaign, _, labeler = service.campaign(1)
     email = labeler.get("/labeling/campaigns")["me"]["email"]
-    told = service.get("/labeling/campaigns", params={"per_page": 10000})
-    assert told["me"]["role"] == "admin"
-    assert {c["campaign_id"]: c["labeler"] for c in told["campaigns"]}[made["campaign_id"]] == email
+    body = service.get("/labeling/campaigns", params={"per_page": 10000})
+    assert body["me"]["role"] == "admin"
+    assert {c["campaign_id"]: c["labeler"] for c in body["campaigns"]}[campaign["campaign_id"]] == email
 
 
 def test_another_labelers_campaign_does_not_exist(service, path):
-    made, (image,), _ = service.campaign(1)
+    campaign, (image,), _ = service.campaign(1)
     _, _, other = service.campaign(1)
     for method, where, body in (
-        ("GET", path(made), None),
-        ("GET", path(made, image), None),
-        ("GET", f"{path(made, image)}/picture", None),
-        ("PUT", path(made, image), {"objects": []}),
-        ("PUT", f"{path(made)}/images", {"images": [{"image_id": image, "objects": [], "revision": "none"}]}),
-        ("PUT", f"{path(made)}/images", {"nonsense": 1}),
+        ("GET", path(campaign), None),
+        ("GET", path(campaign, image), None),
+        ("GET", f"{path(campaign, image)}/picture", None),
+        ("PUT", path(campaign, image), {"objects": []}),
+        ("PUT", f"{path(campaign)}/images", {"images": [{"image_id": image, "objects": [], "revision": "none"}]}),
+        ("PUT", f"{path(campaign)}/images", {"nonsense": 1}),
     ):
-        answer = other(method, where, body, headers={"If-Match": '"none"'})
+        response = other(method, where, body, headers={"If-Match": '"none"'})
         unknown = other(
-            method, where.replace(f"/{made['campaign_id']}", "/999999", 1), body, headers={"If-Match": '"none"'}
+            method, where.replace(f"/{campaign['campaign_id']}", "/999999", 1), body, headers={"If-Match": '"none"'}
         )
-        assert answer.status_code == unknown.status_code == 404
-        assert answer.json()["error"]["code"] == unknown.json()["error"]["code"]
+        assert response.status_code == unknown.status_code == 404
+        assert response.json()["error"]["code"] == unknown.json()["error"]["code"]
         assert requests.request(method, service.api + where, json=body, timeout=60).status_code == 401
 
 
 def test_an_image_of_another_campaign_is_not_in_this_one(service, path):
-    made, _, labeler = service.campaign(1)
+    campaign, _, labeler = service.campaign(1)
     _, (foreign,), _ = service.campaign(1)
-    assert labeler("GET", path(made, foreign)).status_code == 404
-    assert put(labeler, path(made, foreign), [], "none").status_code == 404
-    assert labeler("GET", f"{path(made, foreign)}/picture").status_code == 404
+    assert labeler("GET", path(campaign, foreign)).status_code == 404
+    assert put(labeler, path(campaign, foreign), [], "none").status_code == 404
+    assert labeler("GET", f"{path(campaign, foreign)}/picture").status_code == 404
 
 
 def test_what_is_submitted_is_what_is_stored_and_told(service, make, path):
-    made, (one, two), labeler = service.campaign(2)
-    where = path(made, one)
+    campaign, (first, two), labeler = service.campaign(2)
+    where = path(campaign, first)
     fresh = labeler.get(where)
     assert fresh == {
-        "image_id": one,
+        "image_id": first,
         "name": "0000.png",
         "width": 100,
         "height": 80,
@@ -87,68 +89,68 @@ def test_what_is_submitted_is_what_is_stored_and_told(service, make, path):
         "revision": "none",
     }
     objects = [make.thing(confidence=0.433), make.thing("Wood")]
-    answer = put(labeler, where, objects, "none").json()
-    assert answer["campaign"]["progress"] == {"done": 1, "total": 2}
-    told = labeler("GET", where)
-    assert told.json()["objects"] == objects
-    assert told.headers["ETag"] == f'"{answer["revision"]}"'
-    listed = service.get(f"/campaigns/{made['campaign_id']}/objects")["images"]
+    response = put(labeler, where, objects, "none").json()
+    assert response["campaign"]["progress"] == {"done": 1, "total": 2}
+    body = labeler("GET", where)
+    assert body.json()["objects"] == objects
+    assert body.headers["ETag"] == f'"{response["revision"]}"'
+    listed = service.get(f"/campaigns/{campaign['campaign_id']}/objects")["images"]
     assert [entry["objects"] for entry in listed] == [objects]
-    assert put(labeler, path(made, two), [], "none").json()["campaign"]["status"] == "completed"
+    assert put(labeler, path(campaign, two), [], "none").json()["campaign"]["status"] == "completed"
 
 
 def test_a_stale_write_is_refused_and_changes_nothing(service, make, path):
-    made, (image, _), labeler = service.campaign(2)
-    where = path(made, image)
-    seen = put(labeler, where, [make.thing("Wood")], "none").json()["revision"]
-    labeler.ok("PUT", f"/campaigns/{made['campaign_id']}/objects", [{"image_id": image, "objects": []}])
-    answer = put(labeler, where, [make.thing("Plastic")], seen)
-    assert answer.status_code == 412
-    assert answer.json()["error"]["code"] == "stale"
+    campaign, (image, _), labeler = service.campaign(2)
+    where = path(campaign, image)
+    revision = put(labeler, where, [make.thing("Wood")], "none").json()["revision"]
+    labeler.ok("PUT", f"/campaigns/{campaign['campaign_id']}/objects", [{"image_id": image, "objects": []}])
+    response = put(labeler, where, [make.thing("Plastic")], revision)
+    assert response.status_code == 412
+    assert response.json()["error"]["code"] == "stale"
     now = labeler.get(where)
     assert now["objects"] == []
-    assert answer.json()["error"]["details"] == {"image_id": image, "revision": now["revision"]}
+    assert response.json()["error"]["details"] == {"image_id": image, "revision": now["revision"]}
     assert put(labeler, where, [make.thing("Plastic")], now["revision"]).status_code == 200
 
 
 def test_saying_the_same_twice_is_no_conflict(service, make, path):
-    made, (image, _), labeler = service.campaign(2)
-    first = put(labeler, path(made, image), [make.thing()], "none")
-    again = put(labeler, path(made, image), [make.thing()], "none")
+    campaign, (image, _), labeler = service.campaign(2)
+    first = put(labeler, path(campaign, image), [make.thing()], "none")
+    again = put(labeler, path(campaign, image), [make.thing()], "none")
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json()["revision"] == again.json()["revision"]
 
 
 def test_several_images_are_submitted_at_once_all_or_none(service, make, path):
-    made, ids, labeler = service.campaign(3)
-    where = f"{path(made)}/images"
+    campaign, ids, labeler = service.campaign(3)
+    where = f"{path(campaign)}/images"
     entries = [{"image_id": image, "objects": [make.thing()], "revision": "none"} for image in ids]
     stale = [*entries[:2], {**entries[2], "revision": "something else"}]
-    answer = labeler("PUT", where, {"images": stale})
-    assert answer.status_code == 412
-    assert answer.json()["error"]["details"] == {"image_id": ids[2], "revision": "none"}
-    assert not any(labeler.get(path(made, image))["done"] for image in ids)
-    told = labeler.ok("PUT", where, {"images": entries})
-    assert told["campaign"]["status"] == "completed"
-    assert told["revisions"] == {str(image): labeler.get(path(made, image))["revision"] for image in ids}
+    response = labeler("PUT", where, {"images": stale})
+    assert response.status_code == 412
+    assert response.json()["error"]["details"] == {"image_id": ids[2], "revision": "none"}
+    assert not any(labeler.get(path(campaign, image))["done"] for image in ids)
+    submitted = labeler.ok("PUT", where, {"images": entries})
+    assert submitted["campaign"]["status"] == "completed"
+    assert submitted["revisions"] == {str(image): labeler.get(path(campaign, image))["revision"] for image in ids}
     for body in ({"images": [entries[0], entries[0]]}, {"images": [{"image_id": ids[0]}]}, {"images": 1}, []):
         assert labeler("PUT", where, body).status_code == 422
 
 
 def test_a_write_without_a_revision_is_refused(service, path):
-    made, (image, _), labeler = service.campaign(2)
-    answer = put(labeler, path(made, image), [], None)
-    assert answer.status_code == 428
-    assert not labeler.get(path(made, image))["done"]
+    campaign, (image, _), labeler = service.campaign(2)
+    response = put(labeler, path(campaign, image), [], None)
+    assert response.status_code == 428
+    assert not labeler.get(path(campaign, image))["done"]
 
 
 def test_of_many_that_write_at_once_one_wins(service, make, path):
-    made, (image, _), labeler = service.campaign(2)
-    where = path(made, image)
+    campaign, (image, _), labeler = service.campaign(2)
+    where = path(campaign, image)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: put(labeler, where, [make.thing(f"label {n}")], "none"), range(8)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 7
-    winner = next(n for n, answer in enumerate(answers) if answer.status_code == 200)
+    assert sorted(response.status_code for response in answers) == [200] + [412] * 7
+    winner = next(n for n, response in enumerate(answers) if response.status_code == 200)
     assert labeler.get(where)["objects"][0]["label"] == f"label {winner}"
 
 
@@ -156,17 +158,17 @@ def test_of_many_that_write_at_once_one_wins(service, make, path):
     "body", [b"", b"[]", b"{}", b'{"objects": 3}', b'{"objects": [], "x": 1}', b'{"objects": [{"label": 1}]}', b"\xff"]
 )
 def test_what_is_no_submission_is_refused(service, path, body):
-    made, (image, _), labeler = service.campaign(2)
+    campaign, (image, _), labeler = service.campaign(2)
     headers = {**labeler.headers, "If-Match": '"none"'}
-    answer = requests.put(labeler.api + path(made, image), data=body, headers=headers, timeout=60)
-    assert answer.status_code == 422
-    assert answer.json()["error"]["message"]
+    response = requests.put(labeler.api + path(campaign, image), data=body, headers=headers, timeout=60)
+    assert response.status_code == 422
+    assert response.json()["error"]["message"]
 
 
 def test_nothing_is_taken_while_the_campaign_is_not_active(service, path):
-    made, (image,), labeler = service.campaign(1, active=False)
-    assert put(labeler, path(made, image), [], "none").status_code == 409
-    assert labeler("GET", path(made, image)).status_code == 200
+    campaign, (image,), labeler = service.campaign(1, active=False)
+    assert put(labeler, path(campaign, image), [], "none").status_code == 409
+    assert labeler("GET", path(campaign, image)).status_code == 200
 
 
 def test_a_picture_comes_from_the_same_host_and_as_browsers_show_it(service, make):
@@ -177,9 +179,11 @@ def test_a_picture_comes_from_the_same_host_and_as_browsers_show_it(service, mak
     shown.save(target, "TIFF", exif=exif)
     sealed = service.set_of({"a.png": make.picture(10, 10), "b.tiff": target.getvalue()})
     ids = [image["image_id"] for image in service.images_of(sealed["imageset_id"])]
-    made = service.ok("POST", "/campaigns", {"title": make.fresh("c"), "metadata": None, "labeler_email": "p@x.org"})
-    service.ok("POST", f"/campaigns/{made['campaign_id']}/images", [{"id": image} for image in ids])
-    where = f"/labeling/campaigns/{made['campaign_id']}/images"
+    campaign = service.ok(
+        "POST", "/campaigns", {"title": make.fresh("c"), "metadata": None, "labeler_email": "p@x.org"}
+    )
+    service.ok("POST", f"/campaigns/{campaign['campaign_id']}/images", [{"id": image} for image in ids])
+    where = f"/labeling/campaigns/{campaign['campaign_id']}/images"
     png = service("GET", f"{where}/{ids[0]}/picture", allow_redirects=False)
     assert png.status_code == 302
     assert png.headers["Location"].startswith("/blob/")
@@ -187,5 +191,5 @@ def test_a_picture_comes_from_the_same_host_and_as_browsers_show_it(service, mak
     assert fetched.content == make.picture(10, 10)
     tiff = service("GET", f"{where}/{ids[1]}/picture")
     assert tiff.headers["Content-Type"] == "image/png"
-    told = service.get(f"{where}/{ids[1]}")
-    assert Image.open(io.BytesIO(tiff.content)).size == (told["width"], told["height"]) == (20, 30)
+    body = service.get(f"{where}/{ids[1]}")
+    assert Image.open(io.BytesIO(tiff.content)).size == (body["width"], body["height"]) == (20, 30)

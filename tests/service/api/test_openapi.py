@@ -33,9 +33,12 @@ def test_a_method_that_the_document_does_not_name_is_not_allowed(service):
         for method in METHODS - {name.upper() for name in methods}:
             url = service.url + path.replace("{email}", "a@example.com").replace("{", "").replace("}", "")
             url = url.replace("/image_set/", "/1/").replace("/campaign/", "/1/")
-            answer = requests.request(method, url, headers=service.headers)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed"), (method, path)
-            assert answer.headers["Allow"] == ", ".join(sorted(name.upper() for name in methods))
+            response = requests.request(method, url, headers=service.headers)
+            assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed"), (
+                method,
+                path,
+            )
+            assert response.headers["Allow"] == ", ".join(sorted(name.upper() for name in methods))
 
 
 @pytest.mark.slow

@@ -40,14 +40,14 @@ def digest(data):
 def test_a_blob_is_what_was_put(dropbox):
     data = os.urandom(100_000)
     kind = ContentSettings(content_type="image/png")
-    answer = dropbox.upload_blob("a.png", data, content_settings=kind, metadata={"source": "camera_7"})
-    blob = answer.get_blob_properties()
+    response = dropbox.upload_blob("a.png", data, content_settings=kind, metadata={"source": "camera_7"})
+    blob = response.get_blob_properties()
     assert blob.size == 100_000
     assert blob.content_settings.content_type == "image/png"
     assert blob.content_settings.content_md5 == digest(data)
     assert blob.metadata == {"source": "camera_7"}
     assert dropbox.download_blob("a.png").readall() == data
-    assert answer.exists()
+    assert response.exists()
     assert not dropbox.get_blob_client("b.png").exists()
 
 
@@ -116,8 +116,8 @@ def test_a_blob_that_changed_meanwhile_is_not_overwritten(dropbox):
 def test_bytes_that_do_not_fit_their_md5_are_refused(dropbox_url, dropbox):
     url = dropbox_url.replace("?", "/a?")
     headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": b64encode(md5(b"other").digest()).decode()}
-    answer = requests.put(url, data=b"these", headers=headers)
-    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "Md5Mismatch")
+    response = requests.put(url, data=b"these", headers=headers)
+    assert (response.status_code, response.headers["x-ms-error-code"]) == (400, "Md5Mismatch")
     headers["Content-MD5"] = "nonsense"
     assert requests.put(url, data=b"these", headers=headers).headers["x-ms-error-code"] == "InvalidMd5"
     assert list(dropbox.list_blobs()) == []
@@ -128,10 +128,10 @@ def test_a_part_of_a_blob_can_be_read(dropbox_url, dropbox):
     dropbox.upload_blob("a", data)
     assert dropbox.download_blob("a", offset=100, length=50).readall() == data[100:150]
     url = dropbox_url.replace("?", "/a?")
-    for asked, start, end in (("bytes=0-0", 0, 1), ("bytes=-5", 2555, 2560), ("bytes=2550-9999", 2550, 2560)):
-        answer = requests.get(url, headers={"Range": asked})
-        assert (answer.status_code, answer.content) == (206, data[start:end])
-        assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/2560"
+    for range_header, start, end in (("bytes=0-0", 0, 1), ("bytes=-5", 2555, 2560), ("bytes=2550-9999", 2550, 2560)):
+        response = requests.get(url, headers={"Range": range_header})
+        assert (response.status_code, response.content) == (206, data[start:end])
+        assert response.headers["Content-Range"] == f"bytes {start}-{end - 1}/2560"
     beyond = requests.get(url, headers={"Range": "bytes=2560-"})
     assert (beyond.status_code, beyond.headers["x-ms-error-code"]) == (416, "InvalidRange")
 
@@ -173,9 +173,9 @@ def test_a_listing_comes_in_pages_that_miss_nothing_and_repeat_nothing(dropbox):
 
 @pytest.mark.parametrize("query", ["marker=!", "maxresults=0", "maxresults=x"])
 def test_a_listing_refuses_what_it_cannot_read(dropbox_url, query):
-    answer = requests.get(f"{dropbox_url}&restype=container&comp=list&{query}")
-    assert answer.status_code == 400
-    assert "QueryParameterValue" in answer.headers["x-ms-error-code"]
+    response = requests.get(f"{dropbox_url}&restype=container&comp=list&{query}")
+    assert response.status_code == 400
+    assert "QueryParameterValue" in response.headers["x-ms-error-code"]
 
 
 NAMES = [
@@ -209,10 +209,10 @@ def raw(method, url, path, body=b"", **headers):
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, f"{parts.path}/{path}?{parts.query}", body, headers)
-    answer = connection.getresponse()
-    answer.read()
+    response = connection.getresponse()
+    response.read()
     connection.close()
-    return answer
+    return response
 
 
 @pytest.mark.parametrize(
@@ -221,22 +221,22 @@ def raw(method, url, path, body=b"", **headers):
 )
 def test_a_name_that_climbs_is_only_a_name(serve, tmp_path, path):
     with serve() as service:
-        made = service.image_set()
-        answer = raw("PUT", made["dropbox_url"], path, b"evil", x_ms_blob_type="BlockBlob")
-        assert answer.status == 201
-        assert raw("GET", made["dropbox_url"], path).status == 200
-        told = service.seal(made["imageset_id"])
-        assert len(told["rejected"]) == 1
-        assert "relative path" in told["rejected"][0]["reason"]
+        image_set = service.image_set()
+        response = raw("PUT", image_set["dropbox_url"], path, b"evil", x_ms_blob_type="BlockBlob")
+        assert response.status == 201
+        assert raw("GET", image_set["dropbox_url"], path).status == 200
+        sealed = service.seal(image_set["imageset_id"])
+        assert len(sealed["rejected"]) == 1
+        assert "relative path" in sealed["rejected"][0]["reason"]
     assert not list(tmp_path.rglob("*escaped*"))
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
 @pytest.mark.parametrize("path", ["%00", "a%0Ab", "%ff%fe", "%ED%A0%80", "x" * 1025])
 def test_a_name_that_cannot_be_listed_is_refused(dropbox_url, path):
-    answer = raw("PUT", dropbox_url, path, b"x", x_ms_blob_type="BlockBlob")
-    assert answer.status == 400
-    assert answer.headers["x-ms-error-code"] in ("InvalidResourceName", "InvalidUri")
+    response = raw("PUT", dropbox_url, path, b"x", x_ms_blob_type="BlockBlob")
+    assert response.status == 400
+    assert response.headers["x-ms-error-code"] in ("InvalidResourceName", "InvalidUri")
 
 
 def test_what_is_not_an_image_is_never_served_as_something_that_runs(dropbox_url):
@@ -244,10 +244,10 @@ def test_what_is_not_an_image_is_never_served_as_something_that_runs(dropbox_url
     for kind in ("text/html", "image/svg+xml", "application/javascript", "text/html; charset=utf-8"):
         headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": kind}
         assert requests.put(url, data=b"<script>alert(1)</script>", headers=headers).status_code == 201
-        answer = requests.get(url)
-        assert answer.headers["Content-Type"] == "application/octet-stream"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        response = requests.get(url)
+        assert response.headers["Content-Type"] == "application/octet-stream"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "sandbox" in response.headers["Content-Security-Policy"]
 
 
 def test_only_block_blobs_are_taken(dropbox_url):
@@ -262,8 +262,8 @@ def test_a_block_list_with_a_document_type_is_refused_unread(dropbox_url):
     url = dropbox_url.replace("?", "/a?") + "&comp=blocklist"
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><BlockList><Latest>&a;</Latest></BlockList>'
     for body in (bomb, b"no xml", b"<Other/>", b"<BlockList>"):
-        answer = requests.put(url, data=body)
-        assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidXmlDocument")
+        response = requests.put(url, data=body)
+        assert (response.status_code, response.headers["x-ms-error-code"]) == (400, "InvalidXmlDocument")
 
 
 def test_block_lists_that_take_more_memory_than_there_is_come_again_later(serve):
@@ -275,9 +275,9 @@ def test_block_lists_that_take_more_memory_than_there_is_come_again_later(serve)
 
     with serve(limits=Limits(bodies_bytes=1000)) as service:
         url = service.image_set()["dropbox_url"].replace("?", "/a?") + "&comp=blocklist"
-        answer = send(url, 50)
-        assert (answer.status_code, answer.headers["x-ms-error-code"]) == (503, "ServerBusy")
-        assert int(answer.headers["Retry-After"]) > 0
+        response = send(url, 50)
+        assert (response.status_code, response.headers["x-ms-error-code"]) == (503, "ServerBusy")
+        assert int(response.headers["Retry-After"]) > 0
         for _ in range(3):  # nothing stays counted
             assert send(url, 10).headers["x-ms-error-code"] == "InvalidBlockList"
 

@@ -45,10 +45,10 @@ def listing(url):
 def test_a_url_with_any_claim_changed_is_refused(service, claims):
     url = service.image_set()["dropbox_url"]
     assert listing(url).status_code == 200
-    answer = listing(changed(url, **claims))
-    assert answer.status_code == 403
-    assert answer.headers["x-ms-error-code"] == "AuthenticationFailed"
-    assert "<Code>AuthenticationFailed</Code>" in answer.text
+    response = listing(changed(url, **claims))
+    assert response.status_code == 403
+    assert response.headers["x-ms-error-code"] == "AuthenticationFailed"
+    assert "<Code>AuthenticationFailed</Code>" in response.text
 
 
 def test_no_signature_gives_nothing(service):
@@ -67,19 +67,19 @@ def test_the_signature_of_one_dropbox_opens_no_other(service):
 
 def test_a_late_url_is_refused_and_a_fresh_one_works(serve, make):
     with serve(dropbox_lifetime=timedelta(seconds=-1)) as service:
-        made = service.image_set()
+        image_set = service.image_set()
         with (
-            ContainerClient.from_container_url(made["dropbox_url"]) as dropbox,
+            ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox,
             pytest.raises(ClientAuthenticationError) as refusal,
         ):
             dropbox.upload_blob("a.png", b"x")
         assert refusal.value.error_code == "AuthenticationFailed"
-        path = f"/image_sets/{made['imageset_id']}"
+        path = f"/image_sets/{image_set['imageset_id']}"
     with serve() as service:
         for url in (service.ok("POST", f"{path}/dropbox")["dropbox_url"], service.get(path)["dropbox_url"]):
             with ContainerClient.from_container_url(url) as dropbox:
                 dropbox.upload_blob("a.png", make.picture(9, 9), overwrite=True)
-        service.seal(made["imageset_id"])
+        service.seal(image_set["imageset_id"])
         assert service("POST", f"{path}/dropbox").status_code == 409
         assert service.get(path)["dropbox_url"] is None
 
@@ -105,11 +105,11 @@ def test_an_images_url_dies_after_its_minutes(serve):
 
 def test_the_signing_key_outlives_a_restart(serve, make):
     with serve() as service:
-        made = service.image_set()
+        image_set = service.image_set()
         old = service.url
     with (
         serve() as service,
-        ContainerClient.from_container_url(made["dropbox_url"].replace(old, service.url)) as dropbox,
+        ContainerClient.from_container_url(image_set["dropbox_url"].replace(old, service.url)) as dropbox,
     ):
         dropbox.upload_blob("a.png", make.picture(9, 9))
 

@@ -39,10 +39,10 @@ FLAGS = [
 
 
 def program(variable: str, *names: str) -> str:
-    found = os.environ.get(variable) or next(filter(None, map(shutil.which, names)), None)
-    if not found:
+    path = os.environ.get(variable) or next(filter(None, map(shutil.which, names)), None)
+    if not path:
         raise RuntimeError(f"the tests of the labeling page need {names[0]}: {HOW}")
-    return found
+    return path
 
 
 @contextmanager
@@ -83,16 +83,18 @@ class Browser:
         }
         if touch:
             options["args"] += ["--touch-events=enabled"]
-        wanted = {
+        capabilities = {
             "browserName": "chrome",
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             "unhandledPromptBehavior": "accept",
         }
         self._session = requests.Session()
-        answer = self._session.post(f"{driver}/session", json={"capabilities": {"alwaysMatch": wanted}}, timeout=90)
-        value = answer.json()["value"]
-        assert answer.ok, value
+        response = self._session.post(
+            f"{driver}/session", json={"capabilities": {"alwaysMatch": capabilities}}, timeout=90
+        )
+        value = response.json()["value"]
+        assert response.ok, value
         self._url = f"{driver}/session/{value['sessionId']}"
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
         self.cdp("Emulation.setDeviceMetricsOverride", **metrics)
@@ -106,11 +108,11 @@ class Browser:
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def _call(self, method: str, path: str, **body: Any) -> Any:
-        answer = self._session.request(
+        response = self._session.request(
             method, f"{self._url}/{path}", json=body if method == "POST" else None, timeout=60
         )
-        value = answer.json()["value"]
-        if not answer.ok:
+        value = response.json()["value"]
+        if not response.ok:
             raise RuntimeError(f"{path}: {value['error']}: {value['message'][:500]}")
         return value
 
@@ -158,11 +160,11 @@ class Browser:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                found = condition()
+                value = condition()
             except RuntimeError:
-                found = None
-            if found:
-                return found
+                value = None
+            if value:
+                return value
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {seconds} s in vain for {what}\n" + "\n".join(self.log()[-8:]))
             time.sleep(0.04)
@@ -199,11 +201,11 @@ class Browser:
     # --- doing
 
     def click(self, selector: str) -> None:
-        found = self._call("POST", "element", using="css selector", value=selector)
-        self._call("POST", f"element/{found[ELEMENT]}/click")
+        elements = self._call("POST", "element", using="css selector", value=selector)
+        self._call("POST", f"element/{elements[ELEMENT]}/click")
 
     def type(self, text: str) -> None:
-        self._keys([step for one in text for step in _press(one)])
+        self._keys([step for character in text for step in _press(character)])
 
     def press(self, *keys: str) -> None:
         """Keys held together, by name or character: press("Control", "z")."""

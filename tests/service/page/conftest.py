@@ -23,19 +23,19 @@ def browser(driver: str) -> Iterator[Callable[..., Browser]]:
     started: list[tuple[Browser, list[str]]] = []
 
     def start(*, allow: tuple[str, ...] = (), **settings: Any) -> Browser:
-        one = Browser(driver, **settings)
-        started.append((one, list(allow)))
-        return one
+        browser = Browser(driver, **settings)
+        started.append((browser, list(allow)))
+        return browser
 
     yield start
     complaints: list[str] = []
-    for one, allowed in started:
+    for started_browser, allowed in started:
         try:
-            complaints += [line for line in one.log() if not any(part in line for part in allowed)]
+            complaints += [line for line in started_browser.log() if not any(part in line for part in allowed)]
             hosts = ("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:", "about:", "chrome:", "chrome-")
-            complaints += [f"asked for {url}" for url in one.network() if not url.startswith(hosts)]
+            complaints += [f"asked for {url}" for url in started_browser.network() if not url.startswith(hosts)]
         finally:
-            one.close()
+            started_browser.close()
     assert not complaints
 
 
@@ -49,10 +49,10 @@ def campaign(service: Any, make: Any) -> Callable[..., tuple[dict[str, Any], lis
         sealed = service.set_of(files)
         ids = [image["image_id"] for image in service.images_of(sealed["imageset_id"])]
         body = {"title": make.fresh("campaign"), "metadata": None, "labeler_email": f"{make.fresh('labeler')}@x.org"}
-        made = service.ok("POST", "/campaigns", {**body, "labels": ["Plastic", "Wood", "Organic"], **order})
-        service.ok("POST", f"/campaigns/{made['campaign_id']}/images", [{"id": image} for image in ids])
-        service.ok("PUT", f"/campaigns/{made['campaign_id']}", {"new_status": "active"})
-        return made, ids, service.labeler(made)
+        campaign_made = service.ok("POST", "/campaigns", {**body, "labels": ["Plastic", "Wood", "Organic"], **order})
+        service.ok("POST", f"/campaigns/{campaign_made['campaign_id']}/images", [{"id": image} for image in ids])
+        service.ok("PUT", f"/campaigns/{campaign_made['campaign_id']}", {"new_status": "active"})
+        return campaign_made, ids, service.labeler(campaign_made)
 
     return begin
 
@@ -66,8 +66,8 @@ def at_page(
     def arrive(
         files: dict[str, bytes] | int = 3, *, page: dict[str, Any] | None = None, **order: Any
     ) -> tuple[Labeler, list[int]]:
-        made, ids, caller = campaign(files, **order)
-        labeler = Labeler(browser(**(page or {})), service.url, made, caller)
+        campaign_made, ids, caller = campaign(files, **order)
+        labeler = Labeler(browser(**(page or {})), service.url, campaign_made, caller)
         labeler.open()
         return labeler, ids
 

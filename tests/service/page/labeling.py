@@ -93,11 +93,11 @@ class Labeler:
             )
         )
 
-    def wait_shapes(self, *wanted: str) -> None:
+    def wait_shapes(self, *expected: str) -> None:
         try:
-            self.browser.wait(lambda: self.shapes == list(wanted), "these shapes", 30)
+            self.browser.wait(lambda: self.shapes == list(expected), "these shapes", 30)
         except AssertionError:
-            assert self.shapes == list(wanted)
+            assert self.shapes == list(expected)
 
     def draw(self, start: Point, end: Point) -> None:
         frame = self.frame
@@ -115,7 +115,10 @@ class Labeler:
 
     def boxes(self, image: int) -> list[tuple[float, ...]]:
         """(xmin, ymin, xmax, ymax) of what is stored."""
-        return [tuple(one["bounding_box"][k] for k in ("xmin", "ymin", "xmax", "ymax")) for one in self.objects(image)]
+        return [
+            tuple(label_object["bounding_box"][k] for k in ("xmin", "ymin", "xmax", "ymax"))
+            for label_object in self.objects(image)
+        ]
 
     def submit(self) -> None:
         self.browser.press("Enter")
@@ -145,6 +148,6 @@ def red_block(screenshot: bytes) -> tuple[int, int, int, int]:
     shot = Image.open(io.BytesIO(screenshot)).convert("RGB")
     red, green, blue = shot.split()
     dark = ImageChops.lighter(green, blue).point(lambda value: 255 * (value < 80))
-    found = ImageChops.darker(red.point(lambda value: 255 * (value > 170)), dark).getbbox()
-    assert found, "no red block in sight"
-    return found
+    box = ImageChops.darker(red.point(lambda value: 255 * (value > 170)), dark).getbbox()
+    assert box, "no red block in sight"
+    return box

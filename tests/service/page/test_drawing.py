@@ -24,8 +24,8 @@ def test_boxes_are_drawn_again_and_again_and_stored_to_the_pixel(at_page):
         (ax, ay), (bx, by) = frame.image(frame.window(*start)), frame.image(frame.window(*end))
         expected.append((min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)))
     assert page.boxes(first) == expected
-    assert [one["label"] for one in page.objects(first)] == ["Plastic"] * 3
-    assert all(one["confidence"] == 1 for one in page.objects(first))
+    assert [label_object["label"] for label_object in page.objects(first)] == ["Plastic"] * 3
+    assert all(label_object["confidence"] == 1 for label_object in page.objects(first))
 
 
 def test_zoomed_in_every_single_pixel_can_be_met(at_page):
@@ -72,8 +72,8 @@ def test_polygons_are_drawn_corner_by_corner(at_page):
     page, (first, *_) = at_page()
     frame = page.frame
     page.browser.press("p")
-    one = [(100, 100), (300, 110), (280, 260), (120, 240)]
-    page.click(*one)
+    polygon = [(100, 100), (300, 110), (280, 260), (120, 240)]
+    page.click(*polygon)
     page.browser.press("Enter")
     two = [(400, 50), (600, 60), (500, 200)]
     page.click(*two, two[0])  # closed by a click on its first corner
@@ -85,7 +85,7 @@ def test_polygons_are_drawn_corner_by_corner(at_page):
     page.browser.wait(lambda: len(page.shapes) == 3, "three polygons")
     page.submit()
     page.wait_done(first)
-    for stored, drawn in zip(page.objects(first), (one, two, three), strict=True):
+    for stored, drawn in zip(page.objects(first), (polygon, two, three), strict=True):
         corners = [list(frame.image(frame.window(*p))) for p in drawn]
         assert stored["polygon"] == corners
         xs, ys = [c[0] for c in corners], [c[1] for c in corners]

@@ -43,7 +43,7 @@ def test_labeling_by_keyboard_alone(at_page):
 def test_every_control_is_reached_with_tab_and_shows_the_focus(at_page):
     page, _ = at_page()
     page.draw((50, 50), (150, 150))
-    seen = []
+    focused = []
     for _ in range(45):
         page.browser.press("Tab")
         name, ring = page.browser.js(
@@ -52,8 +52,8 @@ def test_every_control_is_reached_with_tab_and_shows_the_focus(at_page):
             "return [e.id || e.className.baseVal || e.className, ring]"
         )
         assert ring or not name, f"{name} does not show the focus"
-        seen.append(name)
-    wanted = {
+        focused.append(name)
+    expected = {
         "list-button",
         "help-button",
         "tool-polygon",
@@ -63,7 +63,7 @@ def test_every_control_is_reached_with_tab_and_shows_the_focus(at_page):
         "row shape-row",
         "search-button",
     }
-    assert wanted <= set(seen)
+    assert expected <= set(focused)
 
 
 def test_text_is_readable(at_page):
@@ -206,11 +206,11 @@ def test_hostile_names_are_only_text(browser, service, make):
         "instructions": f"{HOSTILE}<script>window.hit=1</script>",
         "label_translations": {"javascript:alert(1)": {"en": "<svg onload=window.hit=1>"}},
     }
-    made = service.ok("POST", "/campaigns", order)
-    number = made["campaign_id"]
+    created = service.ok("POST", "/campaigns", order)
+    number = created["campaign_id"]
     service.ok("POST", f"/campaigns/{number}/images", [{"id": image}])
     service.ok("PUT", f"/campaigns/{number}", {"new_status": "active"})
-    page = Labeler(browser(), service.url, made, service.labeler(made))
+    page = Labeler(browser(), service.url, created, service.labeler(created))
     page.open()
     page.draw((10, 10), (60, 60))
     page.browser.press("l")
@@ -233,8 +233,8 @@ def test_hostile_names_are_only_text(browser, service, make):
 
 
 def test_the_key_leaves_the_address_bar_and_a_wrong_one_is_told(browser, service, campaign):
-    made, _, caller = campaign(1)
-    page = Labeler(browser(allow=("401",)), service.url, made, caller)
+    created, _, caller = campaign(1)
+    page = Labeler(browser(allow=("401",)), service.url, created, caller)
     page.open()
     assert page.browser.address == f"{service.url}/label"
     assert page.browser.js("return history.length") <= 2
@@ -250,20 +250,20 @@ def test_the_key_leaves_the_address_bar_and_a_wrong_one_is_told(browser, service
     page.browser.wait_text("#door-text", "not known")
     page.browser.js("document.getElementById('key-field').value = ''")
     page.browser.click("#key-field")
-    page.browser.type(made["access_token"]["apikey"])
+    page.browser.type(created["access_token"]["apikey"])
     page.browser.click("#secret-field")
-    page.browser.type(made["access_token"]["apisecret"])
+    page.browser.type(created["access_token"]["apisecret"])
     page.browser.press("Enter")
     page.ready()
 
 
 def test_the_admin_page_shows_nothing_without_the_key_and_changes_nothing(browser, service, make, campaign):
-    made, _, _ = campaign(2, title=make.fresh("Overview"))
+    created, _, _ = campaign(2, title=make.fresh("Overview"))
     window = browser(allow=("401", "403"))
     window.open(f"{service.url}/")
     window.wait(lambda: window.shown("#key-form"), "the form")
     assert window.texts("#campaigns td") == []
-    token = made["access_token"]
+    token = created["access_token"]
     window.open(f"{service.url}/?l#key={token['apikey']}&secret={token['apisecret']}")
     window.wait_text("#door-text", "labeler")
     window.open(f"{service.url}/?a#key={make.key}&secret={make.secret}")
@@ -272,9 +272,9 @@ def test_the_admin_page_shows_nothing_without_the_key_and_changes_nothing(browse
     row = window.js(
         "return [...document.querySelectorAll('#campaigns tr')].map(r => [...r.cells].map(c => c.textContent))"
         ".find(cells => cells[1] === arguments[0])",
-        made["title"],
+        created["title"],
     )
-    assert row[:5] == [str(made["campaign_id"]), made["title"], "active", "0 of 2", row[4]]
+    assert row[:5] == [str(created["campaign_id"]), created["title"], "active", "0 of 2", row[4]]
     assert row[4].endswith("@x.org")
     page = window.js("return document.documentElement.outerHTML")
     assert token["apikey"] not in page

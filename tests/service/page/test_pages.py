@@ -11,13 +11,13 @@ PAGE = files("labelwright.service").joinpath("page")
 
 
 @pytest.fixture(params=["/label", "/", "/page/main.js", "/page/label.css", "/page/vendor/annotorious/annotorious.js"])
-def answer(request, service):
+def response(request, service):
     return requests.get(service.url + request.param, timeout=60)
 
 
-def test_every_file_comes_with_strict_headers(answer):
-    assert answer.status_code == 200
-    policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+def test_every_file_comes_with_strict_headers(response):
+    assert response.status_code == 200
+    policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
     assert policy == {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -28,13 +28,13 @@ def test_every_file_comes_with_strict_headers(answer):
         "form-action": "'none'",
         "frame-ancestors": "'none'",
     }
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert answer.headers["Cache-Control"] == "no-cache"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cache-Control"] == "no-cache"
 
 
-def test_a_file_that_did_not_change_is_not_sent_again(answer):
-    again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
+def test_a_file_that_did_not_change_is_not_sent_again(response):
+    again = requests.get(response.url, headers={"If-None-Match": response.headers["ETag"]}, timeout=60)
     assert again.status_code == 304
     assert again.content == b""
 
@@ -83,5 +83,5 @@ def test_what_is_bundled_comes_with_its_licences(service):
     for name in ("svelte", "uuid", "dequal", "rbush", "quickselect", "simplify-js", "nanoevents", "nanostores"):
         assert f"==== {name}\n" in notices
     for name in ("LICENSE", "NOTICES"):
-        told = requests.get(f"{service.url}/page/vendor/annotorious/{name}", timeout=60)
-        assert told.headers["Content-Type"].startswith("text/plain")
+        response = requests.get(f"{service.url}/page/vendor/annotorious/{name}", timeout=60)
+        assert response.headers["Content-Type"].startswith("text/plain")

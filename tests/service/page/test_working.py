@@ -66,13 +66,13 @@ def test_undo_and_redo_go_one_step_at_a_time_labels_included(at_page):
     for _ in range(5):
         page.browser.press("Control", "z")
         steps.append(page.shapes)
-    one = steps[4][0].removeprefix("1. Plastic, ")
+    description = steps[4][0].removeprefix("1. Plastic, ")
     two = steps[2][1].removeprefix("2. Wood, ")
-    assert steps[0] == [f"1. Wood, {one}"]
+    assert steps[0] == [f"1. Wood, {description}"]
     assert steps[1][1] != steps[2][1], "the move is taken back by itself"
-    assert steps[2] == [f"1. Wood, {one}", f"2. Wood, {two}"]
-    assert steps[3] == [f"1. Wood, {one}"]
-    assert steps[4] == [f"1. Plastic, {one}"]
+    assert steps[2] == [f"1. Wood, {description}", f"2. Wood, {two}"]
+    assert steps[3] == [f"1. Wood, {description}"]
+    assert steps[4] == [f"1. Plastic, {description}"]
     assert steps[5] == []
     assert page.saved == "Nothing drawn yet"
     for _ in range(3):
@@ -200,12 +200,12 @@ def test_without_the_network_the_draft_stays_and_is_submitted_later(at_page):
 def test_two_tabs_on_one_image_do_not_overwrite_each_other_unseen(at_page, make):
     page, (first, *_) = at_page(page={"allow": ("412",)})
     browser = page.browser
-    one = browser.tab
+    first_tab = browser.tab
     two = browser.new_tab()
     browser.switch(two)
     page.open()
     page.draw((50, 50), (100, 100))
-    browser.switch(one)
+    browser.switch(first_tab)
     browser.wait(lambda: len(page.shapes) == 1, "the other tab's draft")
     page.draw((200, 200), (300, 300))
     browser.switch(two)
@@ -230,26 +230,26 @@ def test_two_tabs_on_one_image_do_not_overwrite_each_other_unseen(at_page, make)
 def test_two_tabs_that_both_drew_ask_which_to_keep(at_page):
     page, _ = at_page()
     browser = page.browser
-    one = browser.tab
+    first_tab = browser.tab
     two = browser.new_tab()
     browser.switch(two)
     # A tab that sleeps is told nothing.
     deaf = "addEventListener('storage', (event) => event.stopImmediatePropagation())"
     browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=deaf)
     page.open()
-    browser.switch(one)
+    browser.switch(first_tab)
     page.draw((50, 50), (100, 100))
     browser.switch(two)
     assert page.shapes == []
     page.draw((300, 300), (400, 400))
     browser.wait_text("#banner", "another tab")
     assert page.saved == "Not saved: open in two tabs"
-    browser.switch(one)
+    browser.switch(first_tab)
     assert page.saved == "Draft saved here, not submitted"
     browser.switch(two)
     browser.click("#banner-buttons button:last-child")
     browser.wait_text("#saved", "Draft saved here")
-    browser.switch(one)
+    browser.switch(first_tab)
     browser.wait_text("#banner", "another tab")
     mine = page.shapes
     browser.click("#banner-buttons button:first-child")

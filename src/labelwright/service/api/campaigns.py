@@ -1,4 +1,4 @@
-"""The routes of the campaign API: who may call them, what they take, what they answer."""
+"""Routes of the labeling-campaign API."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from labelwright.service.access import EMAIL, Access, Identity, checked_email
 from labelwright.service.admin_file import AdminFile
 from labelwright.service.campaigns import Campaigns, Order
 from labelwright.service.config import ServiceConfig
+from labelwright.service.heavy_work import HeavyWork
 from labelwright.service.idempotency import KEY
 from labelwright.service.image_sets import ImageSets
-from labelwright.service.imaging.heavy import Heavy
 from labelwright.service.imaging.pictures import Pictures
 from labelwright.service.labels_csv import Finishing, csv_name
 from labelwright.service.objects import Objects
@@ -55,7 +55,7 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes call."""
+    """The objects that the routes call."""
 
     config: ServiceConfig
     access: Access
@@ -64,11 +64,11 @@ class Parts:
     objects: Objects
     finishing: Finishing
     storage: Storage
-    heavy: Heavy
+    heavy: HeavyWork
     pictures: Pictures
 
     def base_url(self, request: Request) -> str:
-        """Where this client reaches us: as configured, or the host that it named."""
+        """Returns the service's base URL for this client: as configured, or from its Host header."""
         if self.config.public_url:
             return self.config.public_url.rstrip("/")
         host = request.headers.get("host", "")
@@ -102,7 +102,7 @@ def _idempotent(
         ),
     ] = None,
 ) -> None:
-    """Documents the header; the gate obeys it."""
+    """Adds the Idempotency-Key header to the OpenAPI document; the middleware implements it."""
 
 
 Anyone = Annotated[Identity, Depends(_anyone)]
@@ -129,14 +129,14 @@ def health() -> APIRouter:
 
     @router.get("/health", response_model=models.Health, tags=["health"])
     async def health() -> Response:  # needs no thread: all of them may be busy
-        """Needs no key."""
+        """Returns the service's status and version. Needs no key."""
         return JSONResponse({"status": "ok", "version": version("labelwright")})
 
     return router
 
 
 def identity(config: ServiceConfig) -> APIRouter:
-    """Where the service proves to programs of its own machine who it is: see `labelwright.security.identity`."""
+    """Route that proves the service's identity to local programs: see `labelwright.security.identity`."""
     router, key = APIRouter(), make_key(config.data_dir)
 
     @router.get(PATH, include_in_schema=False)
@@ -243,7 +243,7 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
         tags=["campaigns"],
     )
     def create_campaign(order: models.CampaignOrder, who: Admin) -> Response:
-        wanted = Order(
+        order_values = Order(
             order.title,
             _text(order.metadata),
             checked_email(order.labeler_email),
@@ -251,7 +251,7 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
             order.instructions,
             order.label_translations,
         )
-        return JSONResponse(campaigns.create(wanted, who))
+        return JSONResponse(campaigns.create(order_values, who))
 
     @router.get("/campaigns", response_model=models.Campaigns, responses=_errors(403, 422), tags=["campaigns"])
     def list_campaigns(_who: Admin, title: Title = None, number: Number = 1, per_page: PerPage = None) -> Response:
@@ -264,10 +264,10 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
         tags=["campaigns"],
     )
     def read_campaign(campaign: Id, _who: Admin, request: Request) -> Response:
-        told = campaigns.get(campaign)
-        if told["status"] == "finished":
-            told["labels_csv_url"] = _signed(parts, request, csv_name(told["title"]))
-        return JSONResponse(told)
+        body = campaigns.get(campaign)
+        if body["status"] == "finished":
+            body["labels_csv_url"] = _signed(parts, request, csv_name(body["title"]))
+        return JSONResponse(body)
 
     @router.put(
         "/campaigns/{campaign}",
@@ -322,7 +322,7 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
         },
     )
     async def put_objects(campaign: Id, who: Anyone, request: Request) -> Response:
-        """Overwrites what was there for these images. All or nothing. The last image completes the campaign."""
+        """Replaces the objects of these images, all or none. The last image completes the campaign."""
         body = await request.body()
         await parts.heavy.run(
             request, who, len(body), lambda pause: parts.objects.put(campaign, body, who, pause=pause)
@@ -336,7 +336,7 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
         tags=["campaigns"],
     )
     def list_objects(campaign: Id, _who: Admin, number: Number = 1, per_page: PerPage = None) -> Response:
-        """Only images that were looked at."""
+        """Lists the objects of labeled images only."""
         listed = parts.objects.list(campaign, page_of(number, per_page, limits))
         return Response(listed, media_type="application/json")
 
@@ -350,7 +350,7 @@ def _users(router: APIRouter, parts: Parts) -> None:
         tags=["users"],
     )
     def rotate_key(email: Annotated[str, PathParameter(max_length=254, pattern=EMAIL)], _who: Admin) -> Response:
-        """A new pair; the old one is dead at once."""
+        """Replaces the user's key pair; the old one stops working at once."""
         try:
             pair = parts.access.rotate(checked_email(email), AdminFile(parts.config.data_dir))
         except OSError as error:

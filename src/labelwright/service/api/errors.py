@@ -1,10 +1,10 @@
-"""What the service says when it refuses: `{"error": {"code", "message", "details"}}`, whatever went wrong.
+"""Error responses of the service: `{"error": {"code", "message", "details"}}`, whatever went wrong.
 
 ServiceError      status and code
-|- Unknown        404  there is none, or not for this key: both read the same
-|- Conflict       409  the state of things forbids it
+|- Unknown        404  does not exist, or not for this key: both look the same
+|- Conflict       409  the current state forbids it
 |- TooLarge       413
-|- Busy           503  too much is under way, or the database is locked: the same request works later
+|- Busy           503  too many requests, or the database is locked: retry later
 '- Invalid        422  the request contradicts the contract or itself
 """
 
@@ -44,7 +44,7 @@ CODES = {
 
 
 class ServiceError(Exception):
-    """A refusal with a status. `details` is JSON or None."""
+    """An error response with an HTTP status. `details` is JSON or None."""
 
     status = 400
 
@@ -96,9 +96,9 @@ _PASSING = frozenset(
 
 
 def database_busy(error: Exception) -> Busy | None:
-    """What a client is told when the database did not take a request in time; None when the fault will not pass.
+    """Returns the response for a database that is locked or away; None for other faults.
 
-    The log says what the database said.
+    The database's own message goes to the log.
     """
     lower = getattr(error, "orig", None)
     if isinstance(lower, sqlite3.Error) and getattr(lower, "sqlite_errorcode", 0) & 0xFF not in _PASSING:
@@ -112,8 +112,8 @@ def error_response(status: int, message: str, details: Any = None) -> JSONRespon
     return JSONResponse(body, status, {"Retry-After": RETRY_AFTER} if status == 503 else None)
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Give every way of failing the one shape."""
+def add_error_handlers(app: FastAPI) -> None:
+    """Registers handlers that give every error the same JSON format."""
     app.add_exception_handler(ServiceError, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -134,7 +134,7 @@ def _database(request: Request, error: Exception) -> JSONResponse:
 
 
 def _gone(_request: Request, _error: Exception) -> JSONResponse:
-    """Reaches nobody; as a 5xx it is not remembered under an Idempotency-Key either."""
+    """Ends a request whose client is gone; a 5xx is not stored under an Idempotency-Key."""
     return error_response(503, "the client closed the connection before the work was done")
 
 
@@ -150,7 +150,7 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods(request: Request) -> set[str]:
-    """The methods that the path of this request has routes for."""
+    """Returns the HTTP methods that exist for the path of this request."""
     allowed: set[str] = set()
     for method in ("GET", "POST", "PUT"):
         scope = {**request.scope, "method": method}
@@ -173,7 +173,7 @@ def _broken(request: Request, error: Exception) -> JSONResponse:
 
 
 def where(loc: Sequence[int | str]) -> str:
-    """`("body", 0, "id")` as `body[0].id`."""
+    """Formats a pydantic location: `("body", 0, "id")` becomes `body[0].id`."""
     text = ""
     for part in loc:
         if isinstance(part, int):

@@ -1,10 +1,10 @@
-"""What the labeling page and the admin page need beyond the contract **(ours)**, under /api/v1/labeling.
+"""Routes for the labeling page and the admin page, beyond the campaign API's contract, under /api/v1/labeling.
 
-A labeler's key gives the labeler's own campaigns and nothing else: another's reads as one that does not exist. An admin
-may look at every campaign. Nothing here changes an answer of the contract.
+A labeler's key gives access to the labeler's own campaigns only: others are answered 404. An admin may read every
+campaign. Nothing here changes a response of the contract.
 
-A revision names what is stored for one image: nobody looked yet, or these very objects. A labeler's page sends it back
-in If-Match, and objects are written only while it still holds, so that two pages do not overwrite each other unseen.
+A revision identifies what is stored for one image: not labeled yet, or exactly these objects. The page sends it back in
+If-Match, and objects are written only if it is still current, so that two open pages do not overwrite each other.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from sqlalchemy import Connection, Row, and_, select
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from labelwright.service.access import Identity
-from labelwright.service.campaigns import found, told
+from labelwright.service.campaigns import campaign_json, find_campaign
 from labelwright.service.database import Database, campaign_images, campaigns, images, users
 from labelwright.service.imaging.decoding import TooMuchMemory
+from labelwright.service.objects import Objects
 
 from . import models
 from .campaigns import Anyone, Id, Number, Parts, PerPage, _errors
@@ -40,7 +41,7 @@ Pause = Callable[[], None]
 
 
 class Stale(ServiceError):
-    """The stored objects are not those that the writer has seen."""
+    """The stored objects changed since the writer read them."""
 
     status = 412
 
@@ -97,24 +98,106 @@ _STALE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def mount_labeler_api(router: APIRouter, parts: Parts, database: Database) -> None:
-    _campaigns(router, parts, database)
-    _images(router, parts, database)
-    _pictures(router, parts, database)
+Write = tuple[str, list[Any]]
+"""What a labeler's page sends for one image: the revision that it has seen, and the objects to store."""
 
 
-def _campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
+class LabelingImages:
+    """Reads and writes the labels of a campaign's images for the labeling page."""
+
+    def __init__(self, objects: Objects, database: Database) -> None:
+        self._objects = objects
+        self._database = database
+
+    def read(self, campaign: int, image: int, who: Identity) -> tuple[bytes, str]:
+        """Returns the image's JSON document and its revision."""
+        with self._database.read() as connection:
+            row = _image(connection, campaign, image, who)
+        revision = revision_of(row)
+        document = {
+            "image_id": image,
+            "name": row.file_name,
+            "width": row.width,
+            "height": row.height,
+            "done": bool(row.done),
+            "objects": orjson.Fragment(row.objects or "[]"),
+            "revision": revision,
+        }
+        return orjson.dumps(document), revision
+
+    def submit(
+        self, campaign: int, image: int, who: Identity, body: bytes, expected: str | None, pause: Pause
+    ) -> dict[str, Any]:
+        """Stores the objects of one image if `expected`, the request's If-Match, is still its revision.
+
+        Raises ServiceError with status 428 without it, Stale when other objects were stored meanwhile.
+        """
+        objects = _listed(body, "objects")
+        with self._database.read() as connection:
+            _image(connection, campaign, image, who)
+        if expected is None:
+            raise ServiceError("send the revision that you have seen in If-Match", status=428)
+        stored = self._store(campaign, {image: (expected.strip('"'), objects)}, who, pause)
+        return {"revision": stored["revisions"][str(image)], "campaign": stored["campaign"]}
+
+    def submit_all(self, campaign: int, who: Identity, body: bytes, pause: Pause) -> dict[str, Any]:
+        """Stores the objects of several images, all or none."""
+        with self._database.read() as connection:
+            find_campaign(connection, campaign, who)
+        return self._store(campaign, _read_submissions(body), who, pause)
+
+    def _store(self, campaign: int, writes: dict[int, Write], who: Identity, pause: Pause) -> dict[str, Any]:
+        body = orjson.dumps([{"image_id": image, "objects": objects} for image, (_, objects) in writes.items()])
+        check = partial(_check_revisions, campaign=campaign, writes=writes, who=who)
+        self._objects.put(campaign, body, who, check, pause)
+        with self._database.read() as connection:
+            return {
+                "revisions": {str(image): revision_of(_image(connection, campaign, image, who)) for image in writes},
+                "campaign": _read_campaign(connection, campaign, who),
+            }
+
+
+def _read_submissions(body: bytes) -> dict[int, Write]:
+    writes: dict[int, Write] = {}
+    for number, entry in enumerate(_listed(body, "images")):
+        if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects", "revision"}:
+            raise Invalid(f"images[{number}] is not {{image_id, objects, revision}}")
+        image, objects, revision = entry["image_id"], entry["objects"], entry["revision"]
+        if type(image) is not int or image in writes or not isinstance(objects, list) or not isinstance(revision, str):
+            raise Invalid(f"images[{number}] is not {{image_id, objects, revision}} of an image not named before")
+        writes[image] = (revision, objects)
+    return writes
+
+
+def _check_revisions(connection: Connection, *, campaign: int, writes: dict[int, Write], who: Identity) -> None:
+    for image, (expected, objects) in writes.items():
+        row = _image(connection, campaign, image, who)
+        # A repeated request whose first response was lost is no conflict.
+        if expected != revision_of(row) and not (row.done and row.objects == orjson.dumps(objects).decode()):
+            raise Stale(
+                "other objects were stored for this image since you opened it",
+                details={"image_id": image, "revision": revision_of(row)},
+            )
+
+
+def mount_labeling_api(router: APIRouter, parts: Parts, database: Database) -> None:
+    _mount_campaigns(router, parts, database)
+    _mount_images(router, parts, LabelingImages(parts.objects, database))
+    _mount_pictures(router, parts, database)
+
+
+def _mount_campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
     @router.get("/labeling/campaigns", response_model=LabelingCampaigns, responses=_errors(422), tags=["labeling"])
     def my_campaigns(who: Anyone, number: Number = 1, per_page: PerPage = None) -> Response:
-        """A labeler's own campaigns; for an admin all of them. Newest first."""
+        """Lists a labeler's own campaigns, for an admin all of them, newest first."""
         page = page_of(number, per_page, parts.config.limits)
         mine = campaigns.c.id > 0 if who.admin else campaigns.c.labeler_id == who.user_id
         with database.read() as connection:
             total = len(connection.execute(select(campaigns.c.id).where(mine)).all())
-            wanted = _with_labeler().where(mine).order_by(campaigns.c.id.desc())
-            rows = connection.execute(wanted.offset(page.first).limit(page.size)).all()
-        answer = {"me": {"email": who.email, "role": who.role}, "campaigns": [_campaign(row) for row in rows]}
-        return JSONResponse({**answer, "pagination": page.told(total)})
+            query = _with_labeler().where(mine).order_by(campaigns.c.id.desc())
+            rows = connection.execute(query.offset(page.first).limit(page.size)).all()
+        body = {"me": {"email": who.email, "role": who.role}, "campaigns": [_campaign(row) for row in rows]}
+        return JSONResponse({**body, "pagination": page.as_json(total)})
 
     @router.get(
         "/labeling/campaigns/{campaign}",
@@ -127,7 +210,7 @@ def _campaigns(router: APIRouter, parts: Parts, database: Database) -> None:
             return JSONResponse(_read_campaign(connection, campaign, who))
 
 
-def _images(router: APIRouter, parts: Parts, database: Database) -> None:
+def _mount_images(router: APIRouter, parts: Parts, labeling: LabelingImages) -> None:
     @router.get(
         "/labeling/campaigns/{campaign}/images/{image}",
         response_model=LabelingImage,
@@ -135,20 +218,9 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
         tags=["labeling"],
     )
     def read_labeled_image(campaign: Id, image: Id, who: Anyone) -> Response:
-        """An image of the campaign with the objects that are stored for it, and their revision."""
-        with database.read() as connection:
-            row = _image(connection, campaign, image, who)
-        revision = revision_of(row)
-        answer = {
-            "image_id": image,
-            "name": row.file_name,
-            "width": row.width,
-            "height": row.height,
-            "done": bool(row.done),
-            "objects": orjson.Fragment(row.objects or "[]"),
-            "revision": revision,
-        }
-        return Response(orjson.dumps(answer), media_type="application/json", headers={"ETag": f'"{revision}"'})
+        """Returns an image of the campaign with its stored objects and their revision."""
+        body, revision = labeling.read(campaign, image, who)
+        return Response(body, media_type="application/json", headers={"ETag": f'"{revision}"'})
 
     @router.put(
         "/labeling/campaigns/{campaign}/images/{image}",
@@ -168,24 +240,13 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
         request: Request,
         expected: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
     ) -> Response:
-        """As PUT objects for one image, but only while the stored objects are those of the revision in If-Match."""
+        """Stores the objects of one image if the revision in If-Match is still current."""
         body = await request.body()
 
         def work(pause: Pause) -> dict[str, Any]:
-            return submit(campaign, image, who, body, expected, pause)
+            return labeling.submit(campaign, image, who, body, expected, pause)
 
         return JSONResponse(await parts.heavy.run(request, who, len(body), work))
-
-    def submit(
-        campaign: int, image: int, who: Identity, body: bytes, expected: str | None, pause: Pause
-    ) -> dict[str, Any]:
-        seen = _listed(body, "objects")
-        with database.read() as connection:
-            _image(connection, campaign, image, who)
-        if expected is None:
-            raise ServiceError("send the revision that you have seen in If-Match", status=428)
-        told = store(campaign, {image: (expected.strip('"'), seen)}, who, pause)
-        return {"revision": told["revisions"][str(image)], "campaign": told["campaign"]}
 
     @router.put(
         "/labeling/campaigns/{campaign}/images",
@@ -195,45 +256,15 @@ def _images(router: APIRouter, parts: Parts, database: Database) -> None:
         openapi_extra=_body(Submissions),
     )
     async def submit_images(campaign: Id, who: Anyone, request: Request) -> Response:
-        """Several images at once, all or nothing: in a reopened campaign the first submission completes it again."""
+        """Stores the objects of several images, all or none.
+
+        In a reopened campaign the first submission completes it again."""
         body = await request.body()
-        work = partial(submit_all, campaign, who, body)
+        work = partial(labeling.submit_all, campaign, who, body)
         return JSONResponse(await parts.heavy.run(request, who, len(body), work))
 
-    def submit_all(campaign: int, who: Identity, body: bytes, pause: Pause) -> dict[str, Any]:
-        with database.read() as connection:
-            found(connection, campaign, who)
-        wanted: dict[int, tuple[str, list[Any]]] = {}
-        for number, entry in enumerate(_listed(body, "images")):
-            if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects", "revision"}:
-                raise Invalid(f"images[{number}] is not {{image_id, objects, revision}}")
-            image, seen, revision = entry["image_id"], entry["objects"], entry["revision"]
-            if type(image) is not int or image in wanted or not isinstance(seen, list) or not isinstance(revision, str):
-                raise Invalid(f"images[{number}] is not {{image_id, objects, revision}} of an image not named before")
-            wanted[image] = (revision, seen)
-        return store(campaign, wanted, who, pause)
 
-    def store(campaign: int, wanted: dict[int, tuple[str, list[Any]]], who: Identity, pause: Pause) -> dict[str, Any]:
-        def check(connection: Connection) -> None:
-            for image, (expected, seen) in wanted.items():
-                row = _image(connection, campaign, image, who)
-                # Said twice, because the first answer was lost: that is no conflict.
-                if expected != revision_of(row) and not (row.done and row.objects == orjson.dumps(seen).decode()):
-                    raise Stale(
-                        "other objects were stored for this image since you opened it",
-                        details={"image_id": image, "revision": revision_of(row)},
-                    )
-
-        body = orjson.dumps([{"image_id": image, "objects": seen} for image, (_, seen) in wanted.items()])
-        parts.objects.put(campaign, body, who, check, pause)
-        with database.read() as connection:
-            return {
-                "revisions": {str(image): revision_of(_image(connection, campaign, image, who)) for image in wanted},
-                "campaign": _read_campaign(connection, campaign, who),
-            }
-
-
-def _pictures(router: APIRouter, parts: Parts, database: Database) -> None:
+def _mount_pictures(router: APIRouter, parts: Parts, database: Database) -> None:
     showing = CapacityLimiter(8)  # threads that may wait for a picture to be made; all others are for other requests
 
     @router.get(
@@ -247,7 +278,7 @@ def _pictures(router: APIRouter, parts: Parts, database: Database) -> None:
         tags=["labeling"],
     )
     async def picture(campaign: Id, image: Id, who: Anyone) -> Response:
-        """The image in a form that browsers show, from the very host that the page came from."""
+        """Returns the image in a format that browsers display, from the page's own host."""
         return await to_thread.run_sync(show, campaign, image, who, limiter=showing)
 
     def show(campaign: int, image: int, who: Identity) -> Response:
@@ -267,7 +298,7 @@ def _pictures(router: APIRouter, parts: Parts, database: Database) -> None:
 
 
 def revision_of(row: Row[Any]) -> str:
-    """Equal as long as the same is stored: no number is kept, the objects themselves are the revision."""
+    """Returns the revision of an image's labels: a hash of its stored objects, "none" before it is labeled."""
     if not row.done:
         return "none"
     return hashlib.sha256((row.objects or "").encode()).hexdigest()[:32]
@@ -278,17 +309,17 @@ def _with_labeler() -> Any:
 
 
 def _campaign(row: Row[Any]) -> dict[str, Any]:
-    return {**told(row), "labeler": row.labeler}
+    return {**campaign_json(row), "labeler": row.labeler}
 
 
 def _read_campaign(connection: Connection, campaign: int, who: Identity) -> dict[str, Any]:
-    found(connection, campaign, who)
+    find_campaign(connection, campaign, who)
     return _campaign(connection.execute(_with_labeler().where(campaigns.c.id == campaign)).one())
 
 
 def _image(connection: Connection, campaign: int, image: int, who: Identity) -> Row[Any]:
-    found(connection, campaign, who)
-    wanted = (
+    find_campaign(connection, campaign, who)
+    query = (
         select(
             campaign_images.c.done,
             campaign_images.c.objects,
@@ -301,14 +332,14 @@ def _image(connection: Connection, campaign: int, image: int, who: Identity) -> 
         .join(images, images.c.id == campaign_images.c.image_id)
         .where(and_(campaign_images.c.campaign_id == campaign, campaign_images.c.image_id == image))
     )
-    row = connection.execute(wanted).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise Unknown(f"there is no image {image} in campaign {campaign}")
     return row
 
 
 def _listed(body: bytes, name: str) -> list[Any]:
-    """The list in a body of {name: [...]}. What is in it is checked where it is stored."""
+    """Returns the list in a body of {name: [...]}. Its items are checked where they are stored."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -320,7 +351,7 @@ def _listed(body: bytes, name: str) -> list[Any]:
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
-    """The body's schema in the OpenAPI document; the body itself is read without pydantic, digit for digit."""
+    """Returns the OpenAPI schema of a body that is parsed without pydantic, to keep numbers exactly as sent."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     nested = schema.pop("$defs")
     if "ImageSubmission" in nested:  # known nowhere else

@@ -1,4 +1,4 @@
-"""The shapes of requests, which are checked, and of answers, which are documented."""
+"""Pydantic models of requests, which are validated, and of responses, which are documented."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ImageReference(_Body):
 
 
 class BoundingBox(_Body):
-    """Pixels of the image as displayed: 0 <= xmin < xmax <= width, and so for y."""
+    """A box in pixels of the image as displayed: 0 <= xmin < xmax <= width, likewise for y."""
 
     xmin: float
     xmax: float

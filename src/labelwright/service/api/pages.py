@@ -1,7 +1,7 @@
-"""The labeling page at /label and the admin page at /: files from this package, and headers that let nothing else in.
+"""The labeling page at /label and the admin page at /: static files with strict headers.
 
-The pages hold no data and need no key to be fetched; what they show comes from the API, with the key that the person
-brings. Everything that a page loads comes from here.
+The pages hold no data and need no key; what they show comes from the API, with the key that the person enters.
+Everything that a page loads comes from this host.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _TYPES = {
 
 
 def mount_pages(app: FastAPI) -> None:
-    """Serve the pages. Only files that are there when the service starts can be asked for: no path is ever opened."""
-    found = _read(files("labelwright.service").joinpath("page"), "")
-    app.add_route("/label", _route(found["label.html"]), ["GET"], include_in_schema=False)
-    app.add_route("/", _route(found["admin.html"]), ["GET"], include_in_schema=False)
-    for name, file in found.items():
+    """Adds a route per file of the pages. The files are read at the start: no path of a request is ever opened."""
+    files_by_name = _read(files("labelwright.service").joinpath("page"), "")
+    app.add_route("/label", _route(files_by_name["label.html"]), ["GET"], include_in_schema=False)
+    app.add_route("/", _route(files_by_name["admin.html"]), ["GET"], include_in_schema=False)
+    for name, file in files_by_name.items():
         if not name.endswith(".html"):
             app.add_route(f"/page/{name}", _route(file), ["GET"], include_in_schema=False)
 
@@ -63,21 +63,21 @@ class _File:
 
 
 def _read(folder: Traversable, prefix: str) -> dict[str, _File]:
-    found: dict[str, _File] = {}
+    files_by_name: dict[str, _File] = {}
     for entry in folder.iterdir():
         if entry.is_dir():
-            found |= _read(entry, f"{prefix}{entry.name}/")
+            files_by_name |= _read(entry, f"{prefix}{entry.name}/")
         elif content_type := _TYPES.get(entry.name.rpartition(".")[2]):
-            found[f"{prefix}{entry.name}"] = _File(entry.read_bytes(), content_type)
+            files_by_name[f"{prefix}{entry.name}"] = _File(entry.read_bytes(), content_type)
         elif entry.name in ("LICENSE", "NOTICES"):
-            found[f"{prefix}{entry.name}"] = _File(entry.read_bytes(), "text/plain; charset=utf-8")
-    return found
+            files_by_name[f"{prefix}{entry.name}"] = _File(entry.read_bytes(), "text/plain; charset=utf-8")
+    return files_by_name
 
 
 def _route(file: _File) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
+    async def serve_file(request: Request) -> Response:
         if request.headers.get("if-none-match") == file.headers["ETag"]:
             return Response(status_code=304, headers=file.headers)
         return Response(file.body, headers=file.headers)
 
-    return answer
+    return serve_file

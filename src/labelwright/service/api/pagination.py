@@ -1,4 +1,4 @@
-"""Pages by number, as the notebook has them: `next` and `prev` are page numbers, or null at the ends."""
+"""Pagination by page number, as in the user's notebook: `next` and `prev` are page numbers, or null at the ends."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Page:
 
     @property
     def first(self) -> int:
-        """How many items come before this page."""
+        """Number of items before this page."""
         return min((self.number - 1) * self.size, _FAR)
 
-    def told(self, total: int) -> dict[str, Any]:
-        """The `pagination` of an answer. A page beyond the last is empty; its `prev` is the last."""
+    def as_json(self, total: int) -> dict[str, Any]:
+        """Returns the `pagination` of a response. A page beyond the last is empty; its `prev` is the last."""
         pages = -(-total // self.size)
         return {
             "next": self.number + 1 if self.number < pages else None,
@@ -37,7 +37,7 @@ class Page:
 
 
 def page_of(number: int, size: int | None, limits: Limits) -> Page:
-    wanted = limits.per_page_default if size is None else size
-    if wanted > limits.per_page:
-        raise Invalid(f"per_page is at most {limits.per_page}, not {wanted}")
-    return Page(number, wanted)
+    per_page = limits.per_page_default if size is None else size
+    if per_page > limits.per_page:
+        raise Invalid(f"per_page is at most {limits.per_page}, not {per_page}")
+    return Page(number, per_page)

@@ -1,7 +1,7 @@
-"""As much of the Azure Blob REST API as its clients need to fill a dropbox and to fetch an image.
+"""The part of the Azure Blob REST API that clients need to fill a dropbox and to fetch an image.
 
-A bare ASGI application: uploads are many and small, and a framework's share of each would be most of the work. Who
-may do what is told by the signature in the URL alone. Bytes are never served as anything that a browser would run.
+A bare ASGI application: uploads are many and small, and a framework's overhead would be most of the work. The
+signature in the URL alone decides what is allowed. Bytes are never served with a type that a browser would run.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import Any, BinaryIO, TypeVar
 from starlette.types import Receive, Scope, Send
 
 from labelwright.service.api.errors import DATABASE_ERRORS, RETRY_AFTER, Busy, database_busy
-from labelwright.service.bodies import Body, ClientGone, Held, HeldBody, Overfull
+from labelwright.service.bodies import Body, BodyBudget, BodyBudgetExceeded, BodyShare, ClientGone
 from labelwright.service.config import Limits
 
 from .requests import (
     UNNAMABLE,
-    Answer,
-    Call,
+    BlobRequest,
+    BlobResponse,
     blob_name,
     byte_range,
     content_type,
-    given_md5,
-    given_metadata,
     header_of,
-    taken_apart,
+    md5_header,
+    metadata_headers,
+    parse_request,
 )
 from .sas import SignatureRefused, Signer
 from .store import Blob, BlobRefused, Blobs, Incoming, pieces
@@ -57,7 +57,7 @@ class BlobApi:
         self._signer = signer
         self._limits = limits
         self._threads = ThreadPoolExecutor(8, "blobs")
-        self._held = Held(limits.bodies_bytes)
+        self._held = BodyBudget(limits.bodies_bytes)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -65,30 +65,32 @@ class BlobApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, body = scope["method"], Body(receive)
         try:
-            call = taken_apart(scope, body)
-            answer = await self._answer(call)
+            call = parse_request(scope, body)
+            response = await self._answer(call)
         except BlobRefused as error:
-            answer = _refusal(error)
+            response = _refusal(error)
             await body.drain()
         except ClientGone:
             return
         except Exception as error:
             if isinstance(error, Busy) or (isinstance(error, DATABASE_ERRORS) and database_busy(error)):
-                answer = _refusal(BlobRefused(503, "ServerBusy", "The service's database is busy: try again."))
+                response = _refusal(BlobRefused(503, "ServerBusy", "The service's database is busy: try again."))
                 await body.drain()
             else:
                 log.exception("%s of a blob failed", method)
-                answer = _refusal(BlobRefused(500, "InternalError", "The service failed; its log says why."))
-        await self._send(answer, method, scope, send)
+                response = _refusal(BlobRefused(500, "InternalError", "The service failed; its log says why."))
+        await self._send(response, method, scope, send)
 
-    async def _send(self, answer: Answer, method: str, scope: Scope, send: Send) -> None:
+    async def _send(self, response: BlobResponse, method: str, scope: Scope, send: Send) -> None:
         source: BinaryIO | None = None
-        if answer.stream and method != "HEAD":
+        if response.stream and method != "HEAD":
             try:
-                source = await self._thread(self._blobs.path(answer.stream[0].file).open, "rb")
+                source = await self._thread(self._blobs.path(response.stream[0].file).open, "rb")
             except FileNotFoundError:
-                answer = _refusal(BlobRefused(503, "ServerBusy", "The blob was replaced while it was read: try again."))
-        length = answer.stream[2] if answer.stream else len(answer.body)
+                response = _refusal(
+                    BlobRefused(503, "ServerBusy", "The blob was replaced while it was read: try again.")
+                )
+        length = response.stream[2] if response.stream else len(response.body)
         headers: Headers = [
             (b"x-ms-request-id", secrets.token_hex(16).encode()),
             (b"x-ms-version", header_of(scope, b"x-ms-version", b"2021-12-02")),
@@ -97,15 +99,15 @@ class BlobApi:
         ]
         if client_id := header_of(scope, b"x-ms-client-request-id", b""):
             headers.append((b"x-ms-client-request-id", client_id))
-        headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-        if "Content-Length" not in answer.headers and answer.status != 304:
+        headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+        if "Content-Length" not in response.headers and response.status != 304:
             headers.append((b"content-length", str(length).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if source is None or answer.stream is None:
-            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if source is None or response.stream is None:
+            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.body})
             return
         with source:
-            _, start, count = answer.stream
+            _, start, count = response.stream
             parts = pieces(source, start, count)
             while piece := await self._thread(next, parts, b""):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -114,7 +116,7 @@ class BlobApi:
     async def _thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    async def _answer(self, call: Call) -> Answer:
+    async def _answer(self, call: BlobRequest) -> BlobResponse:
         try:
             rights = self._signer.check(call.query, call.container, call.blob)
         except SignatureRefused as error:
@@ -125,8 +127,8 @@ class BlobApi:
             raise BlobRefused(403, "AuthorizationPermissionMismatch", message)
         return await operation(call)
 
-    def _verb(self, call: Call) -> tuple[Callable[[Call], Awaitable[Answer]], set[str]]:
-        """What is asked, and the rights of which one is enough."""
+    def _verb(self, call: BlobRequest) -> tuple[Callable[[BlobRequest], Awaitable[BlobResponse]], set[str]]:
+        """Returns the handler of a request, and the rights of which it needs one."""
         comp = call.query.get("comp")
         if call.blob is None:
             if call.method == "GET" and comp == "list" and call.query.get("restype") == "container":
@@ -134,7 +136,7 @@ class BlobApi:
             raise BlobRefused(403, "AuthorizationPermissionMismatch", "Containers can be listed here, nothing else.")
         # The right to create is the right to write a blob that is not there yet: only with If-None-Match.
         write = {"w", "c"} if call.headers.get("if-none-match") == "*" else {"w"}
-        verbs: dict[tuple[str, str | None], tuple[Callable[[Call], Awaitable[Answer]], set[str]]] = {
+        verbs: dict[tuple[str, str | None], tuple[Callable[[BlobRequest], Awaitable[BlobResponse]], set[str]]] = {
             ("PUT", None): (self._put, write),
             ("PUT", "block"): (self._put_block, {"w", "c"}),
             ("PUT", "blocklist"): (self._put_block_list, write),
@@ -150,12 +152,12 @@ class BlobApi:
 
     # --- the verbs
 
-    async def _put(self, call: Call) -> Answer:
+    async def _put(self, call: BlobRequest) -> BlobResponse:
         kind = call.headers.get("x-ms-blob-type")
         if kind != "BlockBlob" or "x-ms-copy-source" in call.headers:
             raise BlobRefused(400, "InvalidHeaderValue", "Only block blobs are served here: x-ms-blob-type: BlockBlob.")
-        given = [given_md5(call, "content-md5"), given_md5(call, "x-ms-blob-content-md5")]
-        name, metadata = blob_name(call), given_metadata(call)
+        checksums = [md5_header(call, "content-md5"), md5_header(call, "x-ms-blob-content-md5")]
+        name, metadata = blob_name(call), metadata_headers(call)
         incoming, rest = await self._body(call)
 
         def finish() -> Blob:
@@ -163,43 +165,43 @@ class BlobApi:
                 call.container,
                 name,
                 incoming,
-                md5=_closed(incoming, rest, given),
+                md5=_closed(incoming, rest, checksums),
                 content_type=content_type(call),
                 metadata=metadata,
                 condition=call.condition,
             )
 
         blob = await self._thread(finish)
-        return Answer(201, _written(blob))
+        return BlobResponse(201, _written(blob))
 
-    async def _put_block(self, call: Call) -> Answer:
+    async def _put_block(self, call: BlobRequest) -> BlobResponse:
         block_id = call.query.get("blockid", "")
         if not 0 < len(block_id) <= 128 or not (block_id.isascii() and block_id.isprintable()):
             raise BlobRefused(400, "InvalidQueryParameterValue", "blockid is 1 to 128 characters of base64.")
-        given, name = [given_md5(call, "content-md5")], blob_name(call)
+        checksums, name = [md5_header(call, "content-md5")], blob_name(call)
         incoming, rest = await self._body(call)
 
         def finish() -> str:
-            md5 = _closed(incoming, rest, given)
+            md5 = _closed(incoming, rest, checksums)
             self._blobs.put_block(call.container, name, block_id, incoming)
             return md5
 
         md5 = await self._thread(finish)
-        return Answer(201, {"Content-MD5": md5, "x-ms-request-server-encrypted": "false"})
+        return BlobResponse(201, {"Content-MD5": md5, "x-ms-request-server-encrypted": "false"})
 
-    async def _put_block_list(self, call: Call) -> Answer:
-        name, metadata, md5 = blob_name(call), given_metadata(call), given_md5(call, "x-ms-blob-content-md5")
+    async def _put_block_list(self, call: BlobRequest) -> BlobResponse:
+        name, metadata, md5 = blob_name(call), metadata_headers(call), md5_header(call, "x-ms-blob-content-md5")
         try:
             with self._held.body(call.container) as held:
-                wanted = block_ids(await _small_body(call.body, held, 8 * 1024**2))
-        except Overfull:
+                listed_blocks = block_ids(await _small_body(call.body, held, 8 * 1024**2))
+        except BodyBudgetExceeded:
             message = "The service holds as many block lists as it has memory for: try again."
             raise BlobRefused(503, "ServerBusy", message) from None
         except BadXml as error:
             raise BlobRefused(400, "InvalidXmlDocument", str(error)) from None
 
         def finish() -> Blob:
-            incoming = self._blobs.join_blocks(call.container, name, wanted, self._limits.upload_bytes)
+            incoming = self._blobs.join_blocks(call.container, name, listed_blocks, self._limits.upload_bytes)
             incoming.close()
             blob = self._blobs.put(
                 call.container,
@@ -213,19 +215,19 @@ class BlobApi:
             self._blobs.drop_blocks(call.container, name)
             return blob
 
-        return Answer(201, _written(await self._thread(finish)))
+        return BlobResponse(201, _written(await self._thread(finish)))
 
-    async def _get_block_list(self, call: Call) -> Answer:
+    async def _get_block_list(self, call: BlobRequest) -> BlobResponse:
         staged = await self._thread(self._blobs.staged, call.container, blob_name(call))
-        return Answer(200, {"Content-Type": "application/xml"}, list_blocks_xml(staged))
+        return BlobResponse(200, {"Content-Type": "application/xml"}, list_blocks_xml(staged))
 
-    async def _get(self, call: Call) -> Answer:
+    async def _get(self, call: BlobRequest) -> BlobResponse:
         blob = await self._thread(self._blobs.get, call.container, blob_name(call))
         condition = call.condition
         if condition.match not in (None, "*", blob.etag):
             raise BlobRefused(412, "ConditionNotMet", "The blob is not the one named in If-Match.")
         if condition.none_match in ("*", blob.etag):
-            return Answer(304, {"ETag": blob.etag})
+            return BlobResponse(304, {"ETag": blob.etag})
         headers = {
             "ETag": blob.etag,
             "Last-Modified": blob.modified,
@@ -239,23 +241,23 @@ class BlobApi:
             "x-ms-server-encrypted": "false",
             **{f"x-ms-meta-{name}": value for name, value in blob.metadata.items()},
         }
-        wanted = call.headers.get("x-ms-range") or call.headers.get("range")
-        part = byte_range(wanted, blob.size) if wanted and call.method == "GET" else None
+        range_header = call.headers.get("x-ms-range") or call.headers.get("range")
+        part = byte_range(range_header, blob.size) if range_header and call.method == "GET" else None
         if part is None:
             if blob.md5:
                 headers["Content-MD5"] = blob.md5
-            return Answer(200, headers, stream=(blob, 0, blob.size))
+            return BlobResponse(200, headers, stream=(blob, 0, blob.size))
         start, count = part
         headers["Content-Range"] = f"bytes {start}-{start + count - 1}/{blob.size}"
         if blob.md5:
             headers["x-ms-blob-content-md5"] = blob.md5
-        return Answer(206, headers, stream=(blob, start, count))
+        return BlobResponse(206, headers, stream=(blob, start, count))
 
-    async def _delete(self, call: Call) -> Answer:
+    async def _delete(self, call: BlobRequest) -> BlobResponse:
         await self._thread(self._blobs.delete, call.container, blob_name(call), call.condition)
-        return Answer(202, {"x-ms-delete-type-permanent": "true"})
+        return BlobResponse(202, {"x-ms-delete-type-permanent": "true"})
 
-    async def _list(self, call: Call) -> Answer:
+    async def _list(self, call: BlobRequest) -> BlobResponse:
         query = call.query
         try:
             limit = min(int(query.get("maxresults", "5000")), 5000)
@@ -268,14 +270,16 @@ class BlobApi:
         if UNNAMABLE.search(prefix + after):
             raise BlobRefused(400, "InvalidQueryParameterValue", "prefix or marker has control characters in it.")
         page = partial(self._blobs.entries, call.container, prefix, delimiter, after, limit)
-        found, following = await self._thread(page)
-        body = list_blobs_xml(call.container, query, found, following)
-        return Answer(200, {"Content-Type": "application/xml"}, body)
+        entries, following = await self._thread(page)
+        body = list_blobs_xml(call.container, query, entries, following)
+        return BlobResponse(200, {"Content-Type": "application/xml"}, body)
 
     # --- bodies
 
-    async def _body(self, call: Call) -> tuple[Incoming, list[bytes]]:
-        """The body: what is on disk already, and the rest of it, which is not. Small ones are never on disk yet."""
+    async def _body(self, call: BlobRequest) -> tuple[Incoming, list[bytes]]:
+        """Receives the body: a file with what is on disk already, and the rest in memory.
+
+        Small bodies are in memory only."""
         declared = call.headers.get("content-length", "0")
         largest = self._limits.upload_bytes
         if declared.isdigit():
@@ -302,13 +306,13 @@ def _check_length(length: int, largest: int) -> None:
         raise BlobRefused(413, "RequestBodyTooLarge", f"A blob is at most {largest} bytes here.")
 
 
-def _check_md5(md5: str, given: Sequence[str | None]) -> None:
-    if any(one is not None and one != md5 for one in given):
+def _check_md5(md5: str, checksums: Sequence[str | None]) -> None:
+    if any(checksum is not None and checksum != md5 for checksum in checksums):
         raise BlobRefused(400, "Md5Mismatch", "The MD5 given is not that of the bytes that came.")
 
 
-async def _small_body(body: Body, held: HeldBody, largest: int) -> bytes:
-    """The whole body. Raises Overfull when others take all the memory for them."""
+async def _small_body(body: Body, held: BodyShare, largest: int) -> bytes:
+    """Reads the whole body. Raises BodyBudgetExceeded when other requests take all the memory."""
     read = bytearray()
     while body.more:
         chunk = await body.chunk()
@@ -318,12 +322,14 @@ async def _small_body(body: Body, held: HeldBody, largest: int) -> bytes:
     return bytes(read)
 
 
-def _closed(incoming: Incoming, rest: Sequence[bytes], given: Sequence[str | None]) -> str:
-    """Write the rest; the MD5 of all. Raises BlobRefused when the sender gave another one."""
+def _closed(incoming: Incoming, rest: Sequence[bytes], checksums: Sequence[str | None]) -> str:
+    """Writes the rest of a file and returns the MD5 of all.
+
+    Raises BlobRefused if the client sent a different checksum."""
     try:
         incoming.write(rest)
         md5 = incoming.close()
-        _check_md5(md5, given)
+        _check_md5(md5, checksums)
     except BaseException:
         incoming.drop()
         raise
@@ -337,8 +343,8 @@ def _written(blob: Blob) -> dict[str, str]:
     return headers
 
 
-def _refusal(error: BlobRefused) -> Answer:
+def _refusal(error: BlobRefused) -> BlobResponse:
     headers = {"x-ms-error-code": error.code, "Content-Type": "application/xml"}
     if error.status == 503:
         headers["Retry-After"] = RETRY_AFTER
-    return Answer(error.status, headers, error_xml(error.code, error.message))
+    return BlobResponse(error.status, headers, error_xml(error.code, error.message))

@@ -1,4 +1,4 @@
-"""A request to the blob store, taken apart and looked at, before anything is done for it."""
+"""Parses and checks requests to the blob store."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request, taken apart."""
+class BlobRequest:
+    """A parsed request."""
 
     method: str
     container: str
@@ -40,7 +40,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BlobResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
@@ -48,7 +48,7 @@ class Answer:
     """A blob, the first byte and the number of bytes, instead of a body."""
 
 
-def taken_apart(scope: Scope, body: Body) -> Call:
+def parse_request(scope: Scope, body: Body) -> BlobRequest:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
     path = path.split(b"?")[0].removeprefix(f"{BLOB}/".encode())
     container, _, blob = path.partition(b"/")
@@ -62,10 +62,10 @@ def taken_apart(scope: Scope, body: Body) -> Call:
         raise BlobRefused(400, "InvalidUri", "The URL is not UTF-8.") from None
     if not 3 <= len(names[0]) <= 63 or not _CONTAINER.fullmatch(names[0]):
         raise BlobRefused(400, "InvalidResourceName", "That is no name of a container.")
-    return Call(scope["method"], names[0], names[1] or None, query, headers, body)
+    return BlobRequest(scope["method"], names[0], names[1] or None, query, headers, body)
 
 
-def blob_name(call: Call) -> str:
+def blob_name(call: BlobRequest) -> str:
     name = call.blob or ""
     # A name is part of an index, whose rows have 2,704 bytes in Postgres; Azure counts characters alone.
     if len(name) > 1024 or len(name.encode()) > 2_500 or UNNAMABLE.search(name):
@@ -73,7 +73,7 @@ def blob_name(call: Call) -> str:
     return name
 
 
-def given_md5(call: Call, header: str) -> str | None:
+def md5_header(call: BlobRequest, header: str) -> str | None:
     value = call.headers.get(header)
     if value is not None:
         try:
@@ -85,28 +85,28 @@ def given_md5(call: Call, header: str) -> str | None:
     return value
 
 
-def content_type(call: Call) -> str:
+def content_type(call: BlobRequest) -> str:
     headers = call.headers
     return (headers.get("x-ms-blob-content-type") or headers.get("content-type") or "application/octet-stream")[:200]
 
 
-def given_metadata(call: Call) -> dict[str, str]:
+def metadata_headers(call: BlobRequest) -> dict[str, str]:
     prefix = "x-ms-meta-"
-    given = {name[len(prefix) :]: value for name, value in call.headers.items() if name.startswith(prefix)}
-    if any(not _METADATA.fullmatch(name) for name in given):
+    metadata = {name[len(prefix) :]: value for name, value in call.headers.items() if name.startswith(prefix)}
+    if any(not _METADATA.fullmatch(name) for name in metadata):
         raise BlobRefused(400, "InvalidMetadata", "Names of metadata are letters, digits and underscores.")
-    return given
+    return metadata
 
 
 def byte_range(text: str, size: int) -> tuple[int, int] | None:
-    """First byte and number of bytes; None when the header is to be ignored."""
-    found = _RANGE.fullmatch(text.strip())
-    if found is None or found[1] == found[2] == "":
+    """Parses a Range header to (first byte, number of bytes); None when the header is to be ignored."""
+    match = _RANGE.fullmatch(text.strip())
+    if match is None or match[1] == match[2] == "":
         return None
-    if found[1] == "":
-        start, end = max(size - int(found[2]), 0), size - 1
+    if match[1] == "":
+        start, end = max(size - int(match[2]), 0), size - 1
     else:
-        start, end = int(found[1]), min(int(found[2] or size - 1), size - 1)
+        start, end = int(match[1]), min(int(match[2] or size - 1), size - 1)
     if start >= size or end < start:
         raise BlobRefused(416, "InvalidRange", f"The blob has {size} bytes.")
     return start, end - start + 1

@@ -1,7 +1,7 @@
-"""Shared access signatures: who holds such a URL may do what it names, until it names, and nothing else.
+"""Shared access signatures: URLs that grant named rights until a named time.
 
-They look like Azure's and any Azure Blob client takes them; the signature is our own, an HMAC-SHA256 by a key that
-never leaves the data directory, over everything the URL claims.
+They look like Azure's, and any Azure Blob client accepts them; the signature is an HMAC-SHA256 over all claims of the
+URL, by a key that never leaves the data directory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EXPIRY = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class SignatureRefused(Exception):
-    """The URL gives no such right. `code` is Azure's."""
+    """The URL does not grant the right. `code` is Azure's error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class Signer:
 
     @classmethod
     def of(cls, data_dir: Path) -> Signer:
-        """The signer of this data directory; its key is made on the first start."""
+        """Returns the signer of a data directory; its key is created at the first start."""
         path = data_dir / "signing.key"
         try:
             # Written whole under another name first, so that no one ever reads half a key.
@@ -51,23 +51,23 @@ class Signer:
         return cls(path.read_bytes())
 
     def mark(self) -> str:
-        """A name for this data directory that no other has, and that tells nothing of the key."""
+        """A unique name of this data directory, which does not reveal the key."""
         return hmac.digest(self._key, b"mark", "sha256").hex()[:16]
 
     def sign(self, container: str, blob: str | None, rights: str, lifetime: timedelta) -> str:
-        """A query string for the container, or for one blob in it."""
+        """Returns a signed query string for the container, or for one blob in it."""
         expires = (datetime.now(UTC) + lifetime).strftime(_EXPIRY)
         kind = "c" if blob is None else "b"
         signature = self._signature(container, blob, rights, expires, VERSION, kind)
         return f"se={quote(expires, safe='')}&sp={rights}&sv={VERSION}&sr={kind}&sig={quote(signature, safe='')}"
 
     def check(self, query: Mapping[str, str], container: str, blob: str | None) -> str:
-        """The rights that the query gives to this container or blob. Raises SignatureRefused."""
-        kind, given = query.get("sr", ""), query.get("sig", "")
+        """Returns the rights that the query grants on a container or blob. Raises SignatureRefused."""
+        kind, signature = query.get("sr", ""), query.get("sig", "")
         rights, expires = query.get("sp", ""), query.get("se", "")
         of_blob = blob if kind == "b" else None
         expected = self._signature(container, of_blob, rights, expires, query.get("sv", ""), kind)
-        genuine = hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))
+        genuine = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass"))
         if not genuine or kind not in ("b", "c") or (kind == "b" and blob is None):
             raise SignatureRefused("AuthenticationFailed", "The signature is missing or was not made for this.")
         if datetime.now(UTC) >= datetime.strptime(expires, _EXPIRY).replace(tzinfo=UTC):

@@ -1,7 +1,7 @@
-"""Blobs: bytes in files that we name, everything else about them in the database.
+"""Stores blobs: their bytes in files with generated names, everything else in the database.
 
-A blob's name never becomes a path, so `..`, `a` beside `a/b` and a thousand characters are all the same to us. Files
-never change once written: a copy is a row that points to the same file, and a file goes when no row points to it.
+A blob's name never becomes a path, so `..`, `a` beside `a/b` and a thousand characters are all safe. Files
+never change: a copy is a row that points to the same file, and a file is deleted when no row points to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from labelwright.service.database import Database, blobs, blocks, containers
 
 
 class BlobRefused(Exception):
-    """Azure's own codes and statuses, as its clients expect them."""
+    """A refused blob request, with Azure's error codes and statuses."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The ETags that a blob must (or must not) bear for a call to go on; `*` is any blob at all."""
+    """ETags that a blob must (or must not) have for a call to proceed; `*` matches any blob."""
 
     match: str | None = None
     none_match: str | None = None
@@ -71,7 +71,7 @@ class Condition:
 
 
 class Incoming:
-    """Bytes on their way in, hashed as they come. Unless a blob is made of it, call `drop`."""
+    """A file that is being received, hashed while it is written. Call `drop` unless it becomes a blob."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,7 +89,7 @@ class Incoming:
             self._target.write(chunk)
 
     def close(self) -> str:
-        """The MD5 in base64."""
+        """Closes the file and returns its MD5 in base64."""
         if self._target is None:
             self.write(())
         assert self._target is not None  # noqa: S101
@@ -103,7 +103,7 @@ class Incoming:
 
 
 class Blobs:
-    """Containers and blobs of a data directory. Safe to use from any thread."""
+    """The containers and blobs of a data directory. Thread-safe."""
 
     def __init__(self, data_dir: Path, database: Database) -> None:
         self._folder = data_dir / "blobs"
@@ -120,16 +120,16 @@ class Blobs:
     # --- containers
 
     def create_container(self, connection: Connection, name: str) -> None:
-        """Create it unless it is there."""
+        """Creates the container if it does not exist."""
         if connection.execute(select(containers.c.id).where(containers.c.name == name)).one_or_none() is None:
             connection.execute(insert(containers).values(name=name, sealed=False))
 
     def seal_container(self, connection: Connection, name: str) -> None:
-        """Take no more writes into it."""
+        """Refuses further writes into the container."""
         connection.execute(update(containers).where(containers.c.name == name).values(sealed=True))
 
     def delete_container(self, connection: Connection, name: str) -> list[str]:
-        """Delete it and all in it; the files to hand to `unlink_unused` after the commit."""
+        """Deletes the container and its blobs; returns files to pass to `unlink_unused` after the commit."""
         row = connection.execute(select(containers.c.id).where(containers.c.name == name)).one_or_none()
         if row is None:
             return []
@@ -154,7 +154,7 @@ class Blobs:
         metadata: Mapping[str, str] | None = None,
         condition: Condition = Condition(),
     ) -> Blob:
-        """Make `incoming`, which is closed, the blob of that name. On any failure its bytes are dropped."""
+        """Stores `incoming`, which is closed, as a blob. On failure its file is deleted."""
         blob = fresh_blob(name, incoming.file, incoming.size, md5, content_type, metadata=metadata)
         try:
             with self._database.write(durable=False) as connection:
@@ -175,7 +175,7 @@ class Blobs:
         *,
         sealed: bool = False,
     ) -> str | None:
-        """Enter the blob; the file that it replaced, if any, is for `unlink_unused` after the commit."""
+        """Inserts the blob's row; returns the replaced file, if any, to pass to `unlink_unused` after the commit."""
         container_id = self._container(connection, container, writing=not sealed)
         here = and_(blobs.c.container_id == container_id, blobs.c.name == blob.name)
         before = connection.execute(select(blobs.c.id, blobs.c.etag, blobs.c.file).where(here)).one_or_none()
@@ -220,46 +220,46 @@ class Blobs:
         self.unlink_unused([row.file])
 
     def after(self, connection: Connection, container: str, prefix: str, after: str, limit: int) -> list[Blob]:
-        """Up to `limit` blobs whose names begin with `prefix` and come after `after`, by code point."""
+        """Returns up to `limit` blobs with the prefix whose names come after `after`, by code point."""
         container_id = self._container(connection, container, writing=False)
-        wanted: list[ColumnElement[bool]] = [blobs.c.container_id == container_id]
+        conditions: list[ColumnElement[bool]] = [blobs.c.container_id == container_id]
         if prefix:
-            wanted.append(blobs.c.name >= prefix)
+            conditions.append(blobs.c.name >= prefix)
             if (end := successor(prefix)) is not None:
-                wanted.append(blobs.c.name < end)
+                conditions.append(blobs.c.name < end)
         if after:
-            wanted.append(blobs.c.name > after)
-        rows = connection.execute(select(blobs).where(*wanted).order_by(blobs.c.name).limit(limit))
+            conditions.append(blobs.c.name > after)
+        rows = connection.execute(select(blobs).where(*conditions).order_by(blobs.c.name).limit(limit))
         return [_blob(row) for row in rows]
 
     def entries(
         self, container: str, prefix: str, delimiter: str, after: str, limit: int
     ) -> tuple[list[Blob | str], str | None]:
-        """A page of a listing: blobs, and common prefixes as text; and what the next page comes after."""
-        found: list[Blob | str] = []
+        """Returns a page of a listing: blobs, and common prefixes as text; and the position of the next page."""
+        entries: list[Blob | str] = []
         with self._database.read() as connection:
             while True:
-                page = self.after(connection, container, prefix, after, limit + 1 - len(found))
+                page = self.after(connection, container, prefix, after, limit + 1 - len(entries))
                 for blob in page:
                     cut = blob.name.find(delimiter, len(prefix)) if delimiter else -1
-                    if len(found) == limit:
-                        return found, after
+                    if len(entries) == limit:
+                        return entries, after
                     if cut < 0:
-                        found.append(blob)
+                        entries.append(blob)
                         after = blob.name
                     else:
                         common = blob.name[: cut + len(delimiter)]
-                        found.append(common)
+                        entries.append(common)
                         # The last name that could begin so; the next page of the database starts behind it.
                         after = common + "\U0010ffff" * 8
                         break
                 else:
-                    return found, None
+                    return entries, None
 
     # --- blocks
 
     def put_block(self, container: str, name: str, block_id: str, incoming: Incoming) -> None:
-        """Keep a block until a list names it. On any failure its bytes are dropped."""
+        """Stores a block until a block list commits it. On failure its file is deleted."""
         try:
             with self._database.write(durable=False) as connection:
                 container_id = self._container(connection, container, writing=True)
@@ -277,7 +277,7 @@ class Blobs:
         self.unlink_unused(before)
 
     def staged(self, container: str, name: str) -> dict[str, tuple[str, int]]:
-        """Blocks that wait for a list: file and size by block id."""
+        """Returns the uncommitted blocks: file and size by block id."""
         with self._database.read() as connection:
             container_id = self._container(connection, container, writing=False)
             here = and_(blocks.c.container_id == container_id, blocks.c.name == name)
@@ -285,7 +285,7 @@ class Blobs:
             return {row.block_id: (row.file, row.size) for row in rows}
 
     def join_blocks(self, container: str, name: str, block_ids: Sequence[str], largest: int) -> Incoming:
-        """The blocks of a list, one after the other, as bytes for `put`. Raises BlobRefused for an unknown block."""
+        """Concatenates the listed blocks to a file for `put`. Raises BlobRefused for an unknown block."""
         staged = self.staged(container, name)
         if any(block_id not in staged for block_id in block_ids):
             raise BlobRefused(400, "InvalidBlockList", "The list names a block that was not uploaded.")
@@ -316,32 +316,32 @@ class Blobs:
     # --- files
 
     def unlink_unused(self, files: Sequence[str]) -> None:
-        """Delete those files that no row points to. Nothing can begin to point to a file that nothing points to."""
+        """Deletes files that no row points to. No row can start to point to such a file later."""
         for start in range(0, len(files), 500):
-            some = files[start : start + 500]
+            batch = files[start : start + 500]
             with self._database.read() as connection:
-                used = _used(connection, some)
-            for file in set(some) - used:
+                used = _used(connection, batch)
+            for file in set(batch) - used:
                 self.path(file).unlink(missing_ok=True)
 
     def sweep(self, older_than: float = 86_400) -> int:
-        """Delete files that a killed process left behind; how many there were."""
+        """Deletes files that a killed process left behind; returns their number."""
         swept = 0
         for folder in self._folder.iterdir():
             with os.scandir(folder) as entries:
                 old = [entry.name for entry in entries if entry.stat().st_mtime < time.time() - older_than]
             for start in range(0, len(old), 500):
-                some = old[start : start + 500]
+                batch = old[start : start + 500]
                 with self._database.read() as connection:
-                    unused = set(some) - _used(connection, some)
+                    unused = set(batch) - _used(connection, batch)
                 for file in unused:
                     self.path(file).unlink(missing_ok=True)
                 swept += len(unused)
         return swept
 
     def _container(self, connection: Connection, name: str, *, writing: bool) -> int:
-        wanted = select(containers.c.id, containers.c.sealed).where(containers.c.name == name)
-        row = connection.execute(wanted).one_or_none()
+        query = select(containers.c.id, containers.c.sealed).where(containers.c.name == name)
+        row = connection.execute(query).one_or_none()
         if row is None:
             raise no_container()
         if writing and row.sealed:
@@ -350,12 +350,12 @@ class Blobs:
 
 
 def copied(blob: Blob, name: str, *, content_type: str, md5: str) -> Blob:
-    """The blob under another name: the same bytes, without reading them."""
+    """Returns the blob under another name, sharing its file."""
     return fresh_blob(name, blob.file, blob.size, md5, content_type)
 
 
 def successor(prefix: str) -> str | None:
-    """The first text that comes after everything that begins with `prefix`, or None when there is none."""
+    """Returns the smallest text greater than every text with `prefix`, or None if there is none."""
     while prefix:
         last = ord(prefix[-1])
         if last < 0x10FFFF:
@@ -365,7 +365,7 @@ def successor(prefix: str) -> str | None:
 
 
 def pieces(file: BinaryIO, start: int, length: int, size: int = 512 * 1024) -> Iterator[bytes]:
-    """`length` bytes of a file from `start`, in pieces."""
+    """Yields `length` bytes of a file from `start` on."""
     file.seek(start)
     while length > 0 and (piece := file.read(min(size, length))):
         length -= len(piece)
@@ -381,7 +381,7 @@ def fresh_blob(
     *,
     metadata: Mapping[str, str] | None = None,
 ) -> Blob:
-    """A blob that was written this moment."""
+    """Returns a blob with the current time."""
     etag = f'"0x{secrets.token_hex(8).upper()}"'
     return Blob(name, file, size, md5, content_type, etag, formatdate(usegmt=True), metadata or {})
 

@@ -1,4 +1,4 @@
-"""The XML that Azure Blob's clients send and read."""
+"""XML documents of the Azure Blob API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_ATTRIBUTES = 100
 
 
 class BadXml(ValueError):
-    """A body that is not the XML it should be."""
+    """A body that is not the expected XML."""
 
 
 def error_xml(code: str, message: str) -> bytes:
@@ -81,7 +81,7 @@ def list_blocks_xml(staged: Mapping[str, tuple[str, int]]) -> bytes:
 
 
 def block_ids(body: bytes) -> list[str]:
-    """The block ids of a `<BlockList>`, in their order.
+    """Parses the block ids of a `<BlockList>`, in order.
 
     Raises BadXml. Document types are refused before anything in them is read: no entity can expand.
     """
@@ -102,10 +102,10 @@ def block_ids(body: bytes) -> list[str]:
         raise BadXml(f"the block list is not XML: {error}") from None
     if not ended or ended[-1].tag != "BlockList":
         raise BadXml("the body is not a BlockList")
-    wanted = [(element.text or "").strip() for element in ended[:-1]]
-    if len(wanted) > _MOST_BLOCKS:
+    ids = [(element.text or "").strip() for element in ended[:-1]]
+    if len(ids) > _MOST_BLOCKS:
         raise BadXml("a block list has at most 50,000 blocks")
-    return wanted
+    return ids
 
 
 def _document(root: Element) -> bytes:

@@ -1,4 +1,4 @@
-"""Decoding large images in little memory: a PNG as a stream, a TIFF strip by strip, a JPEG at an eighth of its size.
+"""Decodes large images in little memory: PNG as a stream, TIFF strip by strip, JPEG at an eighth of its size.
 
 Pillow keeps four bytes a pixel for most images, 716 MB for the largest that is allowed. What cannot be decoded in parts
 is decoded only while the memory that is set aside for pixels has room for it.
@@ -34,7 +34,7 @@ class TooMuchMemory(ValueError):
 
 
 class Memory:
-    """The bytes that decoded images may take all together. Safe to use from any thread."""
+    """A budget of bytes for decoded images. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -43,7 +43,7 @@ class Memory:
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
-        """Wait until so many bytes are free, and take them for the block. Raises TooMuchMemory."""
+        """Waits until that many bytes are free and reserves them for the block. Raises TooMuchMemory."""
         if size > self.limit:
             raise TooMuchMemory(
                 f"decoding it takes {size >> 20} MiB of memory, and {self.limit >> 20} MiB are allowed: save it as a"
@@ -61,12 +61,12 @@ class Memory:
 
 
 def pixel_bytes(image: Pillow.Image) -> int:
-    """What Pillow takes for the pixels of the image."""
+    """Bytes that Pillow takes for the pixels of the image."""
     return image.width * image.height * _BYTES_PER_PIXEL.get(image.mode, 4)
 
 
 def decode(image: Pillow.Image, path: Path, memory: Memory) -> None:
-    """Decode an opened image to its last pixel; `path` is its file. A large one is not kept, and a JPEG is shrunk.
+    """Decodes an opened image to its last pixel; `path` is its file. Large images are not kept, JPEGs are shrunk.
 
     Raises TooMuchMemory, BrokenPng, and what Pillow raises for a broken file.
     """
@@ -89,7 +89,7 @@ def decode(image: Pillow.Image, path: Path, memory: Memory) -> None:
 
 
 def bytes_to_decode(image: Pillow.Image) -> int:
-    """Bytes of memory that decoding takes, the pixels included."""
+    """Bytes of memory that decoding takes, pixels included."""
     size = pixel_bytes(image)
     if isinstance(image, TiffImageFile) and size > LARGE:
         return size + tiff_parts.largest_part(image)

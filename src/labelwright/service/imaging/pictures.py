@@ -1,4 +1,4 @@
-"""Pictures as browsers show them, made once and kept in the data directory."""
+"""Renditions of images for browsers, cached in the data directory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TURN = {
 
 
 class Pictures:
-    """The folder `pictures` of the data directory, one file an image. Safe to use from any thread."""
+    """The folder `pictures` of the data directory, one file per image. Thread-safe."""
 
     def __init__(self, config: ServiceConfig, memory: Memory) -> None:
         self._folder = config.data_dir / "pictures"
@@ -43,11 +43,11 @@ class Pictures:
         self._making = threading.Lock()
 
     def png(self, image: int, kept: Callable[[], AbstractContextManager[Path]]) -> Path:
-        """The image as an upright PNG. Raises TooMuchMemory, FileNotFoundError."""
+        """Returns the path of the image as an upright PNG. Raises TooMuchMemory, FileNotFoundError."""
         return self._made(f"{image}.png", kept, self._write_png)
 
     def original(self, image: int, kept: Callable[[], AbstractContextManager[Path]]) -> Path:
-        """The file as it is, of a store that is elsewhere. Raises FileNotFoundError."""
+        """Returns the path of a local copy of the original file. Raises FileNotFoundError."""
         return self._made(f"{image}.original", kept, shutil.copyfile)
 
     def _made(
@@ -71,15 +71,15 @@ class Pictures:
         return path
 
     def _make_room(self, newest: Path) -> None:
-        """Delete the oldest pictures while all of them take more than is allowed."""
-        found = [(entry.stat(), Path(entry.path)) for entry in os.scandir(self._folder)]
-        total = sum(one.st_size for one, _ in found)
-        for one, path in sorted(found, key=lambda pair: pair[0].st_mtime):
+        """Deletes the oldest files while all of them take more than the limit."""
+        kept_files = [(entry.stat(), Path(entry.path)) for entry in os.scandir(self._folder)]
+        total = sum(status.st_size for status, _ in kept_files)
+        for status, path in sorted(kept_files, key=lambda pair: pair[0].st_mtime):
             if total <= self._limit:
                 return
             if path != newest:
                 path.unlink(missing_ok=True)
-                total -= one.st_size
+                total -= status.st_size
 
     def _write_png(self, source: Path, target: Path) -> None:
         with Pillow.open(source) as image, target.open("wb") as file:
@@ -101,15 +101,15 @@ class Pictures:
 
 
 def _shown(image: Pillow.Image) -> Pillow.Image:
-    """In a mode that browsers show."""
+    """Converts the image to a mode that browsers display."""
     if image.mode in WRITABLE:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _write_bands(file: BinaryIO, image: TiffImageFile, source: Path) -> None:
-    """Write an image that comes in bands, turned upright. An image that lies on its side is decoded several times,
-    each time for as many of its columns as memory has room for."""
+    """Writes an image that comes in bands, turned upright. An image that is turned by 90 degrees is decoded several
+    times, each time for as many of its columns as fit into memory."""
     orientation, (width, height) = tiff_parts.orientation_of(image), tiff_parts.stored_size(image)
     mode = _shown(next(_bands(image, source))).mode
     if orientation not in _TURN:

@@ -1,4 +1,4 @@
-"""PNG files read and written row by row, in memory for a few rows."""
+"""Reads and writes PNG files row by row, in little memory."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ROWS = 1 << 20
 
 
 class BrokenPng(ValueError):
-    """A file that is no whole PNG. The message says what is wrong with it."""
+    """The file is not a complete PNG. The message says what is wrong."""
 
 
 def check_png(path: Path) -> bytes:
-    """Check what decoding would: the checksums, the compressed stream, and that every row is there.
+    """Checks what decoding would: checksums, the compressed stream, and that no row is missing.
 
     Takes no memory for the pixels. Returns the EXIF data, empty if there is none. Raises BrokenPng.
     """
@@ -57,7 +57,7 @@ def check_png(path: Path) -> bytes:
 
 
 def _chunks(file: BinaryIO, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The data of the chunks, in pieces, up to and including the chunk of the kind `stop`. Raises BrokenPng."""
+    """Yields the data of the chunks up to and including the chunk of kind `stop`. Raises BrokenPng."""
     kind = b""
     while kind != stop:
         length, kind = struct.unpack(">I4s", _exactly(file, 8))
@@ -78,7 +78,7 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
 
 
 def _passes(header: bytes) -> list[tuple[int, int]]:
-    """Bytes of a row and number of rows, for each pass. Raises BrokenPng."""
+    """Returns bytes per row and number of rows for each pass. Raises BrokenPng."""
     width, height, depth, color, _, _, interlace = struct.unpack(">IIBBBBB", header)
     if color not in _CHANNELS or depth not in (1, 2, 4, 8, 16) or not width or not height:
         raise BrokenPng("its header is none of a PNG")
@@ -90,7 +90,7 @@ def _passes(header: bytes) -> list[tuple[int, int]]:
 
 
 class _Rows:
-    """Counts the rows of a decompressed stream, and looks at the first byte of each: the number of its filter."""
+    """Counts the rows of a decompressed stream, and checks the filter number in the first byte of each."""
 
     def __init__(self, passes: list[tuple[int, int]]) -> None:
         self._passes, self._offset = passes, 0  # of the stream within the first pass that is not complete
@@ -133,11 +133,11 @@ class PngWriter:
     def add(self, band: Pillow.Image) -> None:
         pixels = np.asarray(band, np.uint8).reshape(band.height, band.width * self._channels)
         for start in range(0, len(pixels), 64):
-            some = pixels[start : start + 64]
-            rows = np.empty((len(some), some.shape[1] + 1), np.uint8)
+            scanlines = pixels[start : start + 64]
+            rows = np.empty((len(scanlines), scanlines.shape[1] + 1), np.uint8)
             rows[:, 0] = 1  # the difference to the pixel on the left
-            rows[:, 1:] = some
-            rows[:, 1 + self._channels :] -= some[:, : -self._channels]
+            rows[:, 1:] = scanlines
+            rows[:, 1 + self._channels :] -= scanlines[:, : -self._channels]
             if data := self._deflate.compress(rows.tobytes()):
                 self._chunk(b"IDAT", data)
 

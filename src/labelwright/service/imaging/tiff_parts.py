@@ -1,4 +1,4 @@
-"""TIFF files decoded in bands: each strip or tile becomes a small TIFF of its own, which Pillow decodes."""
+"""Decodes TIFF files in bands: each strip or tile becomes a small TIFF of its own, which Pillow decodes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MOST_PIXELS = 16 * 1024**2
 
 
 def stored_size(image: TiffImageFile) -> tuple[int, int]:
-    """Width and height as stored: those of Pillow are already turned upright."""
+    """Returns width and height as stored; Pillow's are already turned upright."""
     tags: Any = image.tag_v2
     return int(tags[_WIDTH]), int(tags[_HEIGHT])
 
 
 def orientation_of(image: TiffImageFile) -> int:
-    """1 to 8, as EXIF numbers them. Loading the image turns it upright and removes the tag."""
+    """Returns the orientation, 1 to 8 as in EXIF. Loading the image turns it upright and removes the tag."""
     tags: Any = image.tag_v2
     orientation = tags.get(_ORIENTATION, 1)
     return orientation if orientation in range(1, 9) else 1
@@ -48,10 +48,10 @@ def largest_part(image: TiffImageFile) -> int:
 
 
 def bands_of(image: TiffImageFile, path: Path, *, from_bottom: bool = False) -> Iterator[Pillow.Image] | None:
-    """The image as stored (not turned upright) in bands of its full width, from the top (or from the bottom, each band
-    itself the right way up), each of at most MOST_PIXELS;
-    None when the file is not written in parts, or one part is larger. The iterator raises what Pillow raises for a
-    broken file.
+    """Yields the image as stored (not turned upright) in bands of its full width, each of at most MOST_PIXELS.
+
+    The bands come from the top, or from the bottom (each band itself the right way up). None when the file is not
+    written in parts, or one part is larger. The iterator raises what Pillow raises for a broken file.
     """
     tags: Any = image.tag_v2
     width, height = stored_size(image)

@@ -1,7 +1,7 @@
-"""The store in the cloud: dropboxes are real containers with real signatures, copies are made by Azure itself.
+"""Azure Blob as the store: dropboxes are containers with Azure's signatures, copies are made by Azure itself.
 
-Only the bytes that are to be checked come here. A container or a blob that we did not make is never touched: ours bear
-this service's mark.
+Only bytes that must be checked are downloaded. A container or blob without this service's mark in its metadata is never
+touched.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _DAY = 86_400
 
 
 class CopyFailed(RuntimeError):
-    """Azure did not make a copy, or not in time. Sealing tries again."""
+    """Azure failed to copy a blob, or took too long. Sealing retries."""
 
 
 class AzureStore:
-    def __init__(self, config: ServiceConfig, given: AzureStorage) -> None:
+    def __init__(self, config: ServiceConfig, account_settings: AzureStorage) -> None:
         self._config = config
-        self._given = given
+        self._given = account_settings
         self._account: BlobServiceClient
         self._sign: Signatures
-        self._account, self._sign = open_account(given)
+        self._account, self._sign = open_account(account_settings)
         self._folder = config.data_dir / "fetched"
         self._mark = Signer.of(config.data_dir).mark()
 
@@ -80,17 +80,19 @@ class AzureStore:
         return f"{container.url}?{signature}"
 
     def close_dropbox(self, connection: Connection, name: str) -> None:
-        """Azure cannot withdraw a signature: whoever finishes a set must be done with uploading."""
+        """Does nothing: Azure cannot revoke a signature, so uploads must end before the set is finished."""
         with _asking("find the dropbox"):
             self._account.get_container_client(name).get_container_properties()
 
     def dropped(self, name: str, after: str) -> Iterator[Blob]:
         # Azure says no word on how it sorts characters beyond ASCII: ids shall not depend on it.
         with _asking("list a dropbox"):
-            found = self._account.get_container_client(name).list_blobs(include=["metadata"])
+            listing = self._account.get_container_client(name).list_blobs(include=["metadata"])
             # Accounts with a hierarchical namespace list folders as empty blobs, and only their metadata tells.
-            listed = [_blob(one) for one in found if (one.metadata or {}).get("hdi_isfolder") != "true"]
-        return iter(sorted((one for one in listed if one.name > after), key=lambda one: one.name))
+            listed = [
+                _blob(properties) for properties in listing if (properties.metadata or {}).get("hdi_isfolder") != "true"
+            ]
+        return iter(sorted((blob for blob in listed if blob.name > after), key=lambda blob: blob.name))
 
     def local(self, dropbox: str, blob: Blob) -> AbstractContextManager[Path]:
         unchanged: dict[str, Any] = {"etag": blob.etag, "match_condition": MatchConditions.IfNotModified}
@@ -130,19 +132,19 @@ class AzureStore:
         source = self._account.get_blob_client(dropbox, copy.source.name)
         readable = self._sign.blob(dropbox, copy.source.name, "r", self._given.copy_deadline + timedelta(hours=1))
         # Told with the copy itself: whoever was killed meanwhile knows it again.
-        told = {"labelwright": self._mark, "md5": copy.md5}
+        metadata = {"labelwright": self._mark, "md5": copy.md5}
         deadline = time.monotonic() + self._given.copy_deadline.total_seconds()
         with _asking("copy a file"):
             try:
                 started = client.start_copy_from_url(
                     f"{source.url}?{readable}",
-                    metadata=told,
+                    metadata=metadata,
                     match_condition=MatchConditions.IfMissing,
                     source_etag=copy.source.etag,
                     source_match_condition=MatchConditions.IfNotModified,
                 )
             except ResourceExistsError:
-                if client.get_blob_properties().metadata != told:
+                if client.get_blob_properties().metadata != metadata:
                     return f"the store holds another file at {copy.name} already: it is not overwritten"
                 started = {}
             if started.get("copy_status") != "success":
@@ -172,9 +174,9 @@ class AzureStore:
 
 
 def await_copy(client: BlobClient, deadline: float, pause: float = 1.0) -> None:
-    """Return when the copy into this blob is whole. Raises CopyFailed; nothing is left of the copy then.
+    """Waits until the copy into this blob is complete. Raises CopyFailed; then the partial copy is deleted.
 
-    `deadline` is of the monotonic clock.
+    `deadline` is a time of the monotonic clock.
     """
     while True:
         copy = client.get_blob_properties().copy
@@ -201,11 +203,11 @@ def _asking(what: str) -> Iterator[None]:
 
 
 def _code(error: AzureError) -> str:
-    """Azure's own word for what went wrong, or nothing."""
+    """Returns Azure's error code, or an empty text."""
     return str(getattr(error, "error_code", None) or "")
 
 
-def _blob(one: Any) -> Blob:
-    settings = one.content_settings
+def _blob(properties: Any) -> Blob:
+    settings = properties.content_settings
     md5 = b64encode(bytes(settings.content_md5)).decode() if settings.content_md5 else None
-    return Blob(one.name, "", one.size, md5, settings.content_type or "", one.etag, "")
+    return Blob(properties.name, "", properties.size, md5, settings.content_type or "", properties.etag, "")

@@ -1,4 +1,4 @@
-"""Azure's shared access signatures: by the account's key, or by a key that Azure lends to an identity."""
+"""Azure's shared access signatures: by the account key, or by a user delegation key of an identity."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ class Signatures:
         return str(signature)
 
 
-def open_account(given: AzureStorage) -> tuple[BlobServiceClient, Signatures]:
-    """Raises StorageRefused."""
+def open_account(account_settings: AzureStorage) -> tuple[BlobServiceClient, Signatures]:
+    """Opens an account. Raises StorageRefused."""
     # Short: a dropbox is made inside a transaction, and others wait for that.
     again = LinearRetry(backoff=1, random_jitter_range=1, retry_total=2)
     patience: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60, "retry_policy": again}
-    if given.connection_string:
+    if account_settings.connection_string:
         try:
-            service = BlobServiceClient.from_connection_string(given.connection_string, **patience)
+            service = BlobServiceClient.from_connection_string(account_settings.connection_string, **patience)
         except ValueError:
             raise StorageRefused("the storage's connection string cannot be read: copy it whole") from None
         # The SDK takes a signature, where there is one, for a key.
-        parts = {part.partition("=")[0].strip().lower() for part in given.connection_string.split(";")}
+        parts = {part.partition("=")[0].strip().lower() for part in account_settings.connection_string.split(";")}
         account_key = getattr(service.credential, "account_key", None)
         if not account_key or "accountkey" not in parts:
             raise StorageRefused(
@@ -62,7 +62,7 @@ def open_account(given: AzureStorage) -> tuple[BlobServiceClient, Signatures]:
         from azure.identity import DefaultAzureCredential
     except ModuleNotFoundError:
         raise StorageRefused("an identity for Azure needs: pip install 'labelwright[azure]'") from None
-    service = BlobServiceClient(str(given.account_url), DefaultAzureCredential(), **patience)
+    service = BlobServiceClient(str(account_settings.account_url), DefaultAzureCredential(), **patience)
     return service, _signatures(service, LentKey(service))
 
 
@@ -73,7 +73,7 @@ def _signatures(service: BlobServiceClient, key: Key) -> Signatures:
 
 
 class LentKey:
-    """A user-delegation key, asked for anew when it does not last long enough."""
+    """A user delegation key, renewed before it expires."""
 
     def __init__(self, service: BlobServiceClient) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""The store on this machine: the data directory, behind the service's own part of the Azure Blob API."""
+"""The data directory as the store, behind the service's own part of the Azure Blob API."""
 
 from __future__ import annotations
 

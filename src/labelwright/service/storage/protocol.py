@@ -1,7 +1,7 @@
-"""Where the bytes are: the data directory, or Azure Blob. What both can do, and all that the service asks of them.
+"""Protocol of the service's store: the data directory or Azure Blob.
 
-A set's files come into its dropbox, a container of its own, by URLs that we sign. When the set is sealed they are
-copied to the main container, where labels files are written too, and the dropbox goes.
+The files of an image set are uploaded into its dropbox, a container of its own, by signed URLs. When the set is sealed
+they are copied to the main container, where label files are written too, and the dropbox is deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from labelwright.service.blobs.store import Blob, Incoming
 
 
 class StorageDown(ServiceError):
-    """The store gives no answer, or refuses ours. The log says more."""
+    """The store does not answer, or refuses the service's credentials. The log has the details."""
 
     status = 503
 
@@ -30,7 +30,7 @@ class StorageRefused(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A file of a dropbox on its way into the main container."""
+    """A file to be copied from a dropbox into the main container."""
 
     source: Blob
     name: str
@@ -41,11 +41,11 @@ class Copy:
 
 
 class Storage(Protocol):
-    """Safe to use from any thread. With a `connection` the call is part of its transaction: rows that it writes are
-    undone with it; what it did elsewhere is done, and does no harm when it is done again."""
+    """Stores image sets and images. Thread-safe. A call with a `connection` is part of its transaction: its rows are
+    rolled back with it; other effects stay, and may be repeated."""
 
     def open(self) -> None:
-        """Make the main container unless it is there."""
+        """Creates the main container if it does not exist."""
         ...
 
     def close(self) -> None: ...
@@ -53,49 +53,49 @@ class Storage(Protocol):
     # --- dropboxes
 
     def create_dropbox(self, connection: Connection, name: str) -> bool:
-        """False when there is a container of that name that is not ours to use."""
+        """Creates a dropbox. Returns False when the name is taken by a container that is not this service's."""
         ...
 
     def dropbox_url(self, name: str, base_url: str) -> str: ...
 
     def close_dropbox(self, connection: Connection, name: str) -> None:
-        """Take no more files, as far as the store can refuse them."""
+        """Refuses further files, as far as the store can."""
         ...
 
     def dropped(self, name: str, after: str) -> Iterator[Blob]:
-        """The files by code point of their names, from the first that comes after `after`."""
+        """Yields the files of a dropbox after `after`, by code point of their names."""
         ...
 
     def local(self, dropbox: str, blob: Blob) -> AbstractContextManager[Path]:
-        """The bytes, in a file that will not be lost before the block ends. Raises FileNotFoundError."""
+        """Gives a file of a dropbox as a local file during the block. Raises FileNotFoundError."""
         ...
 
     def delete_dropbox(self, name: str) -> None:
-        """And all in it. Done again it does nothing."""
+        """Deletes a dropbox and its files. Idempotent."""
         ...
 
     # --- the main container
 
     def copy(self, dropbox: str, copy: Copy) -> str | None:
-        """What can take long of a copy, before the transaction of `enter`; or the reason why it cannot be."""
+        """Copies the bytes, before the transaction of `enter`. Returns the reason if it is impossible."""
         ...
 
     def enter(self, connection: Connection, copy: Copy) -> None:
-        """The copy is there when the transaction is."""
+        """Records the copy in the transaction."""
         ...
 
     def draft(self) -> Incoming:
-        """A file to be written, for `put_draft` or to be dropped."""
+        """Returns a new file for `put_draft`; otherwise drop it."""
         ...
 
     def put_draft(self, connection: Connection, name: str, draft: Incoming, md5: str, content_type: str) -> None:
-        """Make the draft, which is closed, the blob of that name."""
+        """Stores the draft, which is closed, as a blob."""
         ...
 
     def kept(self, name: str) -> AbstractContextManager[Path]:
-        """The bytes of one blob, in a file that is not ours to keep. Raises FileNotFoundError."""
+        """Gives a blob as a local file during the block; do not change or keep it. Raises FileNotFoundError."""
         ...
 
     def url(self, name: str, base_url: str) -> str:
-        """A short-lived URL, for reading one blob."""
+        """Returns a short-lived URL for reading one blob."""
         ...

@@ -1,4 +1,4 @@
-"""Requests whose work takes long: how many are worked on at once, and that no user holds up the others."""
+"""Runs requests that take long in threads, in turns between users."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LARGE = 1024**2
 _LOOK_SECONDS = 0.25
 
 
-class Heavy:
-    """Threads for checking and storing objects. One request of a user at a time, so that others get their turn; and
+class HeavyWork:
+    """Threads for checking and storing objects: one request per user at a time, so that others get their turn, and
     one large body at a time, as it is parsed in memory."""
 
     def __init__(self, threads: int = 2, waiting: int = 200) -> None:
@@ -32,10 +32,12 @@ class Heavy:
         self._users: dict[int, tuple[CapacityLimiter, int]] = {}
 
     async def run(self, request: Request, who: Identity, size: int, work: Callable[[Callable[[], None]], T]) -> T:
-        """What `work` returns. It is called in a thread with a function to call now and then, which ends the work once
-        the client is gone. Work whose client goes while it waits is never begun.
+        """Runs `work` in a thread and returns its result.
 
-        `size` is that of the body in bytes. Raises Busy when too many wait, ClientGone, and what `work` raises.
+        `work` gets a function to call now and then, which raises ClientGone once the client is gone. Work whose client
+        leaves while it waits is not started. `size`: bytes of the body.
+
+        Raises Busy when too many requests wait, ClientGone, and what `work` raises.
         """
         if self._waiting >= self._most_waiting:
             raise Busy("too many requests wait for their turn: try again")
@@ -51,7 +53,7 @@ class Heavy:
             return work(check)
 
         task = asyncio.ensure_future(self._in_turn(who, size, begin))
-        task.add_done_callback(_looked_at)
+        task.add_done_callback(_retrieve_exception)
         self._waiting += 1
         try:
             while not (await asyncio.wait({task}, timeout=_LOOK_SECONDS))[0]:
@@ -81,7 +83,7 @@ class Heavy:
                 self._users[who.user_id] = (limiter, users - 1)
 
 
-def _looked_at(task: asyncio.Task[Any]) -> None:
-    """Nobody waits any more for work whose client is gone: that is no error to be logged."""
+def _retrieve_exception(task: asyncio.Task[Any]) -> None:
+    """Retrieves the exception of work whose client is gone, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()

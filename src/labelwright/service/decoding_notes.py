@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class UnderWay:
+class DecodingNotes:
     """A folder with one small file for each file that is being decoded. Safe to use from any thread.
 
     A file that is there at the start of a process was being decoded when the one before was killed, by a lack of
