@@ -59,8 +59,8 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
                     Scale.name,
                     duplicate.operation,
                     status=409,
-                    message=f"task {existing.get('task_id')} bears that unique_id and shows {shown(existing.get('params'))}, "
-                    f"not {shown(params)}",
+                    message=f"task {existing.get('task_id')} has that unique_id and shows "
+                    f"{shown(existing.get('params'))}, not {shown(params)}",
                     advice="Give the task another unique_id, or clear that of the other task.",
                 ) from None
             return existing
