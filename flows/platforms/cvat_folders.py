@@ -26,19 +26,21 @@ def cvat_tasks_from_folders(
     path: a folder that holds one folder a recording. project: its id or its name; it is there already.
     camera: take only images of this namespace, as "front". segment_size: images a job (0: all in one).
     images_per_folder: at most so many of each recording, the first ones.
-    Answers folder, tasks and number of images of each recording, and what was left out with its reason.
+    Returns folder, tasks and number of images of each recording, and what was left out with its reason.
     """
     log_in(connection, organization)
     number = read_project(project, connection, organization)["id"]
     recordings = find_recordings(path, camera, images_per_folder)
-    for one in recordings:
-        upload_images(number, one.name, one.folder, one.files, segment_size, subset, connection, organization)
+    for recording in recordings:
+        upload_images(
+            number, recording.name, recording.folder, recording.files, segment_size, subset, connection, organization
+        )
     return [
         {
-            "folder": one.name,
-            "tasks": wait_for_import(number, one.name, connection=connection, organization=organization),
-            "images": len(one.files),
-            "left_out": one.left_out,
+            "folder": recording.name,
+            "tasks": wait_for_import(number, recording.name, connection=connection, organization=organization),
+            "images": len(recording.files),
+            "left_out": recording.left_out,
         }
-        for one in recordings
+        for recording in recordings
     ]

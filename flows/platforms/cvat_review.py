@@ -11,7 +11,7 @@ from labelwright.tasks.platforms.cvat_review import request_review, settle_revie
 def cvat_review_campaign(title: str) -> dict[str, int]:
     """Accept what reviewers approved, give back what they rejected, and hand them what labelers completed since.
 
-    Answers how many jobs each of it were. Run it again as often as you like; a schedule does.
+    Returns how many jobs each of it were. Run it again as often as you like; a schedule does.
     """
     accepted, rejected = settle_review(title)
     return {"accepted": accepted, "rejected": rejected, "to review": request_review(title)}

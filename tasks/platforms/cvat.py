@@ -31,35 +31,35 @@ def cvat_of(connection: str, **options: Any) -> Cvat:
 
     Raises SettingsError, PlatformRefused.
     """
-    given = {name: value for name, value in options.items() if value not in ("", None)}
-    _, cvat = connect_platform(connection, NAME, given)
+    filled = {name: value for name, value in options.items() if value not in ("", None)}
+    _, cvat = connect_platform(connection, NAME, filled)
     return cast("Cvat", cvat)
 
 
 @task(task_run_name="log in to {connection}", **RETRY_POLICY)
 def log_in(connection: str = NAME, organization: str = "") -> str:
-    """Answers what was reached and as whom. The token stays in this task: each one logs in by itself."""
-    told = cvat_of(connection, organization=organization).check()
-    log().info("%s", told)
-    return told
+    """Returns what was reached and as whom. The token stays in this task: each one logs in by itself."""
+    user = cvat_of(connection, organization=organization).check()
+    log().info("%s", user)
+    return user
 
 
 @task(task_run_name="read project {project}", **RETRY_POLICY)
 def read_project(project: int | str, connection: str = NAME, organization: str = "") -> dict[str, Any]:
     """A project's details by its id or its name: id, name, labels, and how many tasks it has."""
     server = cvat_of(connection, organization=organization).server
-    found = server.project(project) if isinstance(project, int) else server.find_project(project)
+    existing = server.project(project) if isinstance(project, int) else server.find_project(project)
     if (
-        found is None and isinstance(project, str) and project.isdecimal()
+        existing is None and isinstance(project, str) and project.isdecimal()
     ):  # an id, as a form or a command line gives it
-        found = server.project(int(project))
-    if found is None:
-        told = f"there is no project '{project}'"
+        existing = server.project(int(project))
+    if existing is None:
+        message = f"there is no project '{project}'"
         raise PlatformRefused(
-            NAME, "read the project", message=told, advice="Create it first, or name its organization."
+            NAME, "read the project", message=message, advice="Create it first, or name its organization."
         )
-    labels = [label.name for label in server.labels(found.id).labels]
-    return {**asdict(found), "labels": labels, "tasks": len(server.tasks_of(found.id))}
+    labels = [label.name for label in server.labels(existing.id).labels]
+    return {**asdict(existing), "labels": labels, "tasks": len(server.tasks_of(existing.id))}
 
 
 @task(task_run_name="create task {name}", **RETRY_POLICY)
@@ -71,14 +71,14 @@ def create_task(
     connection: str = NAME,
     organization: str = "",
 ) -> int:
-    """An empty task in a project, or the one of that name that is there already. Answers its id.
+    """An empty task in a project, or the one of that name that is there already. Returns its id.
 
     segment_size: images a job; 0 puts all into one.
     """
     server = cvat_of(connection, organization=organization, segment_size=segment_size, subset=subset).server
-    there = server.tasks_of(project, name)
-    log().info("%s task %s in project %d", "find" if there else "create", name, project)
-    return there[0].id if there else server.create_task(name, project).id
+    existing = server.tasks_of(project, name)
+    log().info("%s task %s in project %d", "find" if existing else "create", name, project)
+    return existing[0].id if existing else server.create_task(name, project).id
 
 
 @task(task_run_name="read task {number}", **RETRY_POLICY)
@@ -101,7 +101,7 @@ def upload_images(
     """Send files of a folder into the task of that name, making it if it is not there.
 
     What it holds already is not sent again; a failed import is deleted and made anew; what a task that is filled lacks
-    goes into a further one. Answers the task that was filled; None when nothing was lacking or an import is under way.
+    goes into a further one. Returns the task that was filled; None when nothing was lacking or an import is under way.
     """
     server = cvat_of(connection, organization=organization, segment_size=segment_size, subset=subset).server
     source = FolderSource(folder)
@@ -119,7 +119,7 @@ def upload_images(
 def wait_for_import(
     project: int, name: str, seconds: float = 3600, connection: str = NAME, organization: str = ""
 ) -> list[int]:
-    """Until the images of the tasks of that name are in, verified by sizes and jobs. Answers the tasks' ids.
+    """Until the images of the tasks of that name are in, verified by sizes and jobs. Returns the tasks' ids.
 
     Raises PlatformRefused with the server's words when the import failed: run again, and the task is made anew.
     PlatformUnavailable at the deadline.
@@ -128,13 +128,13 @@ def wait_for_import(
     ends, pause = time.monotonic() + seconds, 0.2
     while True:
         ours = _called(server.tasks_of(project), name)
-        found = [server.read_import(one) for one in ours]
-        bad = [one for one in found if one.state in (SetState.FAILED, SetState.CREATED)]
-        if bad or not found:
+        imports = [server.read_import(task_import) for task_import in ours]
+        bad = [task_import for task_import in imports if task_import.state in (SetState.FAILED, SetState.CREATED)]
+        if bad or not imports:
             message = (bad[0].message if bad else "") or "nothing was imported"
             raise PlatformRefused(NAME, f"import task {name}", message=message, advice="Run again to make it anew.")
-        if all(one.state is SetState.FINISHED for one in found):
-            return [one.id for one in ours]
+        if all(task_import.state is SetState.FINISHED for task_import in imports):
+            return [task_import.id for task_import in ours]
         if time.monotonic() > ends:
             raise PlatformUnavailable(NAME, f"import task {name}", message="it is still at it", advice="Wait on.")
         time.sleep(pause)
@@ -143,7 +143,7 @@ def wait_for_import(
 
 @task(task_run_name="delete task {number}", **RETRY_POLICY)
 def delete_task(number: int, connection: str = NAME, organization: str = "") -> None:
-    """With its images, jobs and annotations. Of one that is gone it does nothing."""
+    """With its images, jobs and annotations. Does nothing if it does not exist."""
     cvat_of(connection, organization=organization).server.delete_task(number)
 
 
@@ -169,7 +169,7 @@ def move_job(job: int, stage: str, state: str = "", connection: str = NAME, orga
 
 def _called(tasks: list[CvatTask], name: str) -> list[CvatTask]:
     """Those of that name, and the further ones ("NAME #2") that hold what it lacked."""
-    return [one for one in tasks if re.fullmatch(rf"{re.escape(name)}(?: #\d+)?", one.name)]
+    return [candidate for candidate in tasks if re.fullmatch(rf"{re.escape(name)}(?: #\d+)?", candidate.name)]
 
 
 def _to_send(source: FolderSource, folder: str, file: str) -> ImageToSend:

@@ -39,7 +39,7 @@ def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> 
     if not root.is_dir():
         raise PlatformRefused("cvat", "find recordings", message=f"{path} is no folder")
     recordings = []
-    for folder in sorted(one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")):
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         recording = _recording(folder, camera, at_most)
         log().info("recording %s: %d images, %d left out", folder.name, len(recording.files), len(recording.left_out))
         for name, reason in recording.left_out:
@@ -55,10 +55,10 @@ def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> 
 def _recording(folder: Path, camera: str, at_most: int | None) -> Recording:
     files: list[str] = []
     left_out: list[tuple[str, str]] = []
-    for one in sorted(_files(folder, camera), key=lambda one: natural(one.name)):
+    for file in sorted(_files(folder, camera), key=lambda file: natural(file.name)):
         if at_most is not None and len(files) >= at_most:
             break
-        looked_at = _look(one)
+        looked_at = _look(file)
         if isinstance(looked_at, Reject):
             left_out.append((looked_at.name, looked_at.reason))
         else:
@@ -68,7 +68,7 @@ def _recording(folder: Path, camera: str, at_most: int | None) -> Recording:
 
 def _files(folder: Path, camera: str) -> list[Found | Reject]:
     try:
-        return [one for one in FolderSource(folder).find() if of_camera(one.name, camera)]
+        return [file for file in FolderSource(folder).find() if of_camera(file.name, camera)]
     except SourceError:  # an empty one
         return []
 
@@ -83,10 +83,10 @@ def _look(found: Found | Reject) -> Image | Reject:
 def read_image(folder: str, file: str) -> Image:
     """Size and hashes of an image. Raises PlatformRefused when it is none (any more)."""
     path = Path(folder) / file
-    found = _look(Found(file, str(path)))
-    if isinstance(found, Reject):
-        raise PlatformRefused("cvat", "send an image", message=f"{path}: {found.reason}")
-    return found
+    result = _look(Found(file, str(path)))
+    if isinstance(result, Reject):
+        raise PlatformRefused("cvat", "send an image", message=f"{path}: {result.reason}")
+    return result
 
 
 def of_camera(name: str, camera: str) -> bool:

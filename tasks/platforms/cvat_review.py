@@ -27,7 +27,7 @@ def _of(title: str) -> tuple[Cvat, str]:
 
 @task(task_run_name="ask for reviews of {title}", **RETRY_POLICY)
 def request_review(title: str) -> int:
-    """Jobs that labelers completed go to the campaign's reviewers. Answers how many went."""
+    """Jobs that labelers completed go to the campaign's reviewers. Returns how many went."""
     cvat, campaign = _of(title)
     went = cvat.request_review(campaign)
     log().info("%d jobs of %s go to review", went, title)
@@ -36,7 +36,7 @@ def request_review(title: str) -> int:
 
 @task(task_run_name="settle reviews of {title}", **RETRY_POLICY)
 def settle_review(title: str) -> tuple[int, int]:
-    """Jobs that reviewers completed are accepted, rejected ones go back to labelers. Answers how many of each."""
+    """Jobs that reviewers completed are accepted, rejected ones go back to labelers. Returns how many of each."""
     cvat, campaign = _of(title)
     accepted, rejected = cvat.settle_review(campaign)
     log().info("%s: %d jobs accepted, %d given back", title, accepted, rejected)
@@ -45,7 +45,7 @@ def settle_review(title: str) -> tuple[int, int]:
 
 @task(task_run_name="create webhook of {title}", **RETRY_POLICY)
 def create_webhook(title: str, target: str) -> int:
-    """Have CVAT tell `target` when jobs change. Answers the webhook's id: the same when it was there already."""
+    """Have CVAT tell `target` when jobs change. Returns the webhook's id: the same when it was there already."""
     cvat, campaign = _of(title)
     log().info("%s tells %s of its changes", title, target)
     return cvat.put_webhook(campaign, target)
@@ -53,19 +53,19 @@ def create_webhook(title: str, target: str) -> int:
 
 @task(task_run_name="find malformed shapes of {title}", **RETRY_POLICY)
 def find_malformed_shapes(title: str) -> list[str]:
-    """Shapes that can be none: each blocks CVAT's own exports of its task. Answers them in words, with their places."""
+    """Shapes that can be none: each blocks CVAT's own exports of its task. Returns them in words, with their places."""
     cvat, campaign = _of(title)
-    found = [str(one) for one in cvat.malformed(campaign)]
-    for one in found:
-        log().warning("%s", one)
-    if found:
-        publish_table(title, "malformed", [{"shape": one} for one in found[:500]], f"Malformed shapes of {title}")
-    return found
+    shapes = [str(shape) for shape in cvat.malformed(campaign)]
+    for shape in shapes:
+        log().warning("%s", shape)
+    if shapes:
+        publish_table(title, "malformed", [{"shape": shape} for shape in shapes[:500]], f"Malformed shapes of {title}")
+    return shapes
 
 
 @task(task_run_name="remove malformed shapes of {title}", **RETRY_POLICY)
 def remove_malformed_shapes(title: str) -> list[str]:
-    """Take them out of CVAT, so that it can export again. Answers what was removed, in words."""
+    """Take them out of CVAT, so that it can export again. Returns what was removed, in words."""
     cvat, campaign = _of(title)
     return cvat.remove_malformed(campaign)
 
@@ -81,7 +81,7 @@ def export_from_server(
     connection: str = NAME,
     organization: str = "",
 ) -> str:
-    """CVAT's own export of tasks, projects or jobs, as a zip. Answers the file.
+    """CVAT's own export of tasks, projects or jobs, as a zip. Returns the file.
 
     form: one of the server's formats. The file is there when it is whole; one that was there is replaced.
     """
@@ -94,8 +94,8 @@ def export_from_server(
         with under_way.open("wb") as part:
             cvat.export(what, number, form, part, images=images, deadline=seconds)
         if not is_zipfile(under_way):
-            told = "what came is no zip: it broke off, or is another one's answer"
-            raise PlatformUnavailable(NAME, f"export {what} {number}", message=told, advice="Try again.")
+            message = "what came is no zip: it broke off, or is another one's answer"
+            raise PlatformUnavailable(NAME, f"export {what} {number}", message=message, advice="Try again.")
         under_way.replace(target)
     finally:
         under_way.unlink(missing_ok=True)

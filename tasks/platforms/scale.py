@@ -1,6 +1,6 @@
 """Every call of Scale's REST API as a task of its own, for flows that go beyond campaigns.
 
-`connection` is the name of the credentials in the settings. Answers are Scale's own JSON. Errors are those of
+`connection` is the name of the credentials in the settings. Returns are Scale's own JSON. Errors are those of
 `platforms.errors` and `platforms.scale_errors`; what may pass by itself is tried again, and Prefect shows each try.
 That makes no task twice: there is none without a unique_id.
 """
@@ -48,22 +48,22 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
     try:
         return scale.create_task(type, unique_id=unique_id, **params)
     except Duplicate as duplicate:
-        for found in scale.tasks(unique_id=unique_id, limit=1).docs:
+        for existing in scale.tasks(unique_id=unique_id, limit=1).docs:
             same = {"type": type} | {name: params[name] for name in ("batch", "project") if name in params}
-            if found.get("unique_id") not in (None, unique_id):
+            if existing.get("unique_id") not in (None, unique_id):
                 continue  # the server did not heed the filter
-            if not all(found.get(name) == value for name, value in same.items()):
+            if not all(existing.get(name) == value for name, value in same.items()):
                 continue
-            if not same_attachments(params, found.get("params")):
+            if not same_attachments(params, existing.get("params")):
                 raise Duplicate(
                     Scale.name,
                     duplicate.operation,
                     status=409,
-                    message=f"task {found.get('task_id')} bears that unique_id and shows {shown(found.get('params'))}, "
-                    f"not {shown(params)}",
+                    message=f"task {existing.get('task_id')} has that unique_id and shows "
+                    f"{shown(existing.get('params'))}, not {shown(params)}",
                     advice="Give the task another unique_id, or clear that of the other task.",
                 ) from None
-            return found
+            return existing
         raise duplicate from None
 
 
@@ -80,7 +80,7 @@ def list_tasks(filters: Json | None = None, connection: str = HERE) -> Json:
 
 @task(task_run_name="cancel task {task_id}", **RETRY_POLICY)
 def cancel_task(task_id: str, clear_unique_id: bool = False, connection: str = HERE) -> Json:
-    """Only while nobody has begun. Said twice it answers the cancelled task."""
+    """Only while nobody has begun. Repeating it returns the cancelled task."""
     log().info("cancel task %s", task_id)
     return account(connection).cancel_task(task_id, clear_unique_id=clear_unique_id)
 
@@ -135,15 +135,15 @@ def create_batch(name: str, project: str, more: Json | None = None, connection: 
     try:
         return scale.create_batch(name, project, **(more or {}))
     except Duplicate as duplicate:
-        found = scale.get_batch(name)
-        if found.get("project") != project:
+        existing = scale.get_batch(name)
+        if existing.get("project") != project:
             raise duplicate from None
-        return found
+        return existing
 
 
 @task(task_run_name="finalize batch {name}", **RETRY_POLICY)
 def finalize_batch(name: str, connection: str = HERE) -> Json:
-    """Let its tasks be worked on. Said twice it does nothing."""
+    """Let its tasks be worked on. Idempotent."""
     log().info("finalize batch %s", name)
     return account(connection).finalize_batch(name)
 
@@ -176,11 +176,11 @@ def list_all_batches(filters: Json | None = None, connection: str = HERE) -> lis
 def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
     """Cancel every task of a batch that nobody has begun, so that it is not billed; those at work are finished.
 
-    For campaigns that are given up: Scale deletes no batch. Answers how many were cancelled, and how many were not.
+    For campaigns that are given up: Scale deletes no batch. Returns how many were cancelled, and how many were not.
     """
     scale = account(connection)
     log().info("cancel what waits in batch %s", name)
-    ids = [str(found["task_id"]) for found in scale.all_tasks(batch=name, status="pending")]
+    ids = [str(pending["task_id"]) for pending in scale.all_tasks(batch=name, status="pending")]
 
     def cancel(task_id: str) -> bool:
         try:
@@ -214,10 +214,10 @@ def create_project(
     try:
         return scale.create_project(name, type, params, **(more or {}))
     except Duplicate as duplicate:
-        found = scale.get_project(name)
-        if found.get("type") != type:
+        existing = scale.get_project(name)
+        if existing.get("type") != type:
             raise duplicate from None
-        return found
+        return existing
 
 
 @task(task_run_name="read project {name}", **RETRY_POLICY)
@@ -247,11 +247,11 @@ def update_project(name: str, params: Json, patch: bool = True, connection: str 
 def upload_file(
     path: str, media_type: str, reference_id: str, fields: Json | None = None, connection: str = HERE
 ) -> Json:
-    """Put a file of this machine into Scale's own store; answers `id` and `attachment_url`. A reference that is taken
+    """Put a file of this machine into Scale's own store; returns `id` and `attachment_url`. A reference that is taken
     raises Duplicate."""
     file = Path(path)
-    given: dict[str, Any] = {"reference_id": reference_id, **(fields or {})}
-    return account(connection).upload_file(file.read_bytes(), file.name, media_type=media_type, **given)
+    form: dict[str, Any] = {"reference_id": reference_id, **(fields or {})}
+    return account(connection).upload_file(file.read_bytes(), file.name, media_type=media_type, **form)
 
 
 @task(task_run_name="import a file", **RETRY_POLICY)

@@ -33,7 +33,9 @@ def create_annotation_set(
     except PlatformRefused as refused:
         if refused.status != 400 or "exists" not in refused.message:
             raise
-    return next(one for one in remo.list_annotation_sets(dataset) if one.name == name.strip())
+    return next(
+        annotation_set for annotation_set in remo.list_annotation_sets(dataset) if annotation_set.name == name.strip()
+    )
 
 
 @task(task_run_name="create annotation set {name} the old way", **RETRY_POLICY)
@@ -52,7 +54,7 @@ def rename_annotation_set(connection: str, annotation_set: str, name: str) -> Re
 
 @task(task_run_name="delete annotation set {annotation_set}", **RETRY_POLICY)
 def delete_annotation_set(connection: str, annotation_set: str) -> None:
-    """With its labels. Of one that is gone it does nothing."""
+    """With its labels. Does nothing if it does not exist."""
     log().info("delete annotation set %s", annotation_set)
     remo_at(connection).delete_annotation_set(annotation_set)
 
@@ -71,13 +73,13 @@ def add_class(connection: str, annotation_set: str, name: str) -> RemoNamed:
 
 @task(task_run_name="rename class {class_id} of annotation set {annotation_set}", **RETRY_POLICY)
 def rename_class(connection: str, annotation_set: str, class_id: str, name: str) -> RemoNamed:
-    """Answers the class that stands in its place now: its id is another one."""
+    """Returns the class that stands in its place now: its id is another one."""
     return remo_at(connection).rename_class(annotation_set, class_id, name)
 
 
 @task(task_run_name="delete class {class_id} of annotation set {annotation_set}", **RETRY_POLICY)
 def delete_class(connection: str, annotation_set: str, class_id: str) -> None:
-    """With the objects that bear no other class. Of one that is not in the set it does nothing."""
+    """With the objects that bear no other class. Does nothing if it is not in the set."""
     log().info("delete class %s of annotation set %s", class_id, annotation_set)
     remo_at(connection).delete_class(annotation_set, class_id)
 
@@ -91,7 +93,7 @@ def export_annotations(
     full_path: bool = False,
     export_coordinates: Coordinates = "pixel",
 ) -> str:
-    """Remo's own file, written to `target`. Answers its path. "percent" gives fractions from 0 to 1."""
+    """Remo's own file, written to `target`. Returns its path. "percent" gives fractions from 0 to 1."""
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")

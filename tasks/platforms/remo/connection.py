@@ -12,6 +12,6 @@ def remo_at(connection: str) -> Remo:
     the connection is no Remo's."""
     name, platform = connect_platform(connection)
     if not isinstance(platform, Remo):
-        told = f"connection '{connection}' is one of {name}"
-        raise PlatformRefused(Remo.name, "connect", message=told, advice="Name a connection whose platform is remo.")
+        message = f"connection '{connection}' is one of {name}"
+        raise PlatformRefused(Remo.name, "connect", message=message, advice="Name a connection whose platform is remo.")
     return platform

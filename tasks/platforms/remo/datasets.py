@@ -42,9 +42,9 @@ def create_dataset(connection: str, name: str) -> RemoDataset:
 def create_folder(connection: str, dataset: str, name: str) -> RemoFolder:
     """The folder of that name, which is made when it is not there."""
     remo = remo_at(connection)
-    for one in remo.list_contents(dataset):
-        if isinstance(one, RemoFolder) and one.name == name:
-            return one
+    for entry in remo.list_contents(dataset):
+        if isinstance(entry, RemoFolder) and entry.name == name:
+            return entry
     log().info("create folder %s in dataset %s", name, dataset)
     return remo.create_folder(dataset, name)
 
@@ -67,6 +67,6 @@ def archive_dataset(connection: str, dataset: str, archived: bool = True) -> Rem
 
 @task(task_run_name="delete dataset {dataset}", **RETRY_POLICY)
 def delete_dataset(connection: str, dataset: str) -> None:
-    """With its images and labels. Of one that is gone it does nothing."""
+    """With its images and labels. Does nothing if it does not exist."""
     log().info("delete dataset %s", dataset)
     remo_at(connection).delete_dataset(dataset)

@@ -34,13 +34,13 @@ def list_tags(connection: str, annotation_set: str) -> list[RemoNamed]:
 
 @task(task_run_name="rename tag {tag} of annotation set {annotation_set}", **RETRY_POLICY)
 def rename_tag(connection: str, annotation_set: str, tag: str, name: str) -> RemoNamed:
-    """Answers the tag that stands in its place now: its id is another one."""
+    """Returns the tag that stands in its place now: its id is another one."""
     return remo_at(connection).rename_tag(annotation_set, tag, name)
 
 
 @task(task_run_name="delete tag {tag} of annotation set {annotation_set}", **RETRY_POLICY)
 def delete_tag(connection: str, annotation_set: str, tag: str) -> None:
-    """Take it off every image of the set. Of one that is not there it does nothing."""
+    """Take it off every image of the set. Does nothing if it does not exist."""
     remo_at(connection).delete_tag(annotation_set, tag)
 
 
@@ -51,9 +51,9 @@ def set_image_status(connection: str, dataset: str, annotation_set: str, image: 
 
 
 @task(task_run_name="save the annotations of image {image}", **RETRY_POLICY)
-def save_annotation(connection: str, dataset: str, annotation_set: str, image: str, said: dict[str, Any]) -> None:
+def save_annotation(connection: str, dataset: str, annotation_set: str, image: str, payload: dict[str, Any]) -> None:
     """In Remo's own form, in place of what was there."""
-    remo_at(connection).save_annotation(dataset, annotation_set, image, said)
+    remo_at(connection).save_annotation(dataset, annotation_set, image, payload)
 
 
 @task(task_run_name="cache image {image}", **RETRY_POLICY)
@@ -66,7 +66,7 @@ def cache_image(connection: str, image: str) -> None:
 def downsample_image(
     connection: str, image: str, target: str, x: int, y: int, width: int, height: int, downscale: float = 1.0
 ) -> str:
-    """The part of an image of high resolution from (x, y), in pixels, made smaller, as a JPEG at `target`. Answers its
+    """The part of an image of high resolution from (x, y), in pixels, made smaller, as a JPEG at `target`. Returns its
     path."""
     data = remo_at(connection).downsample_image(image, x, y, width, height, downscale)
     path = Path(target)

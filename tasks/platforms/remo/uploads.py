@@ -91,6 +91,6 @@ def read_upload(connection: str, upload: str) -> RemoUpload:
 @task(task_run_name="wait for upload {upload}", **RETRY_POLICY)
 def wait_for_upload(connection: str, upload: str, seconds: float = 3600) -> RemoUpload:
     """Until the server has worked it off. Raises PlatformUnavailable at the deadline."""
-    found = remo_at(connection).wait_for_upload(upload, seconds)
-    log().info("upload %s is %s: %d added, %d left out", upload, found.state, found.added, len(found.left_out))
-    return found
+    result = remo_at(connection).wait_for_upload(upload, seconds)
+    log().info("upload %s is %s: %d added, %d left out", upload, result.state, result.added, len(result.left_out))
+    return result

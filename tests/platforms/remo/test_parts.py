@@ -24,7 +24,7 @@ from labelwright.platforms.remo.models import (
     content_from,
     dataset_from,
     image_from,
-    named_from,
+    class_from,
     upload_from,
 )
 from labelwright.platforms.remo.names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
@@ -245,20 +245,20 @@ def recorded(path: str) -> list[dict[str, Any]]:
         (r"/api/v1/ui/datasets/\d+/annotation-sets/", annotation_set_from),
         (r"/api/v1/sdk/datasets/\d+/images/", image_from),
         (r"/api/v1/ui/annotation-sets/\d+/images/", image_from),
-        (r"/api/v1/ui/annotation-sets/\d+/tags/", named_from),
-        (r"/api/common-class/", named_from),
+        (r"/api/v1/ui/annotation-sets/\d+/tags/", class_from),
+        (r"/api/common-class/", class_from),
     ],
 )
 def test_what_is_listed_keeps_every_field_of_the_answer(path: str, made: Any) -> None:
     for item in recorded(path):
-        assert made(Fields("remo", "list", item)).answer == item
+        assert made(Fields("remo", "list", item)).raw == item
 
 
 def test_contents_keep_every_field_of_folders_and_images() -> None:
     for item in recorded(r"/api/v1/ui/datasets/\d+/contents/(\d+/)?"):
         inner = item[item["record_type"]]
         found = content_from(Fields("remo", "list", item))
-        assert (found.answer, found.created_at, found.preview) == (inner, inner["created_at"], inner["preview"])
+        assert (found.raw, found.created_at, found.preview) == (inner, inner["created_at"], inner["preview"])
 
 
 def test_what_is_known_of_the_answers_has_a_type() -> None:

@@ -138,21 +138,23 @@ class Remo(RemoCalls, RemoUploads):
         task = self._task or task_for(order.labels, operation)
         refuse_what_looks_alike(operation, order.labels.names)
         dataset = self._dataset(order.title) or self.make_dataset(order.title)
-        found = self._campaign_in(dataset, order.title)
-        if found is None:
+        existing = self._campaign_in(dataset, order.title)
+        if existing is None:
             if dataset.images or any(True for _ in self.list_annotation_sets(dataset.id, limit=1)):
-                told = f"dataset {dataset.id} has that name, and it is no campaign of ours"
-                raise PlatformRefused(NAME, operation, status=409, message=told, advice="Choose another title.")
+                message = f"dataset {dataset.id} has that name, and it is no campaign of ours"
+                raise PlatformRefused(NAME, operation, status=409, message=message, advice="Choose another title.")
             name = order.title + NOT_OPEN
-            made = self.create_annotation_set(dataset.id, name, task, list(map(class_name, order.labels.names)))
-            found = RemoteCampaign(f"{dataset.id}-{made.id}", order.title, RemoteState.CREATED, 0, 0)
-        self.session.memory["labels", found.id] = order.labels.names
-        return found
+            annotation_set = self.create_annotation_set(
+                dataset.id, name, task, list(map(class_name, order.labels.names))
+            )
+            existing = RemoteCampaign(f"{dataset.id}-{annotation_set.id}", order.title, RemoteState.CREATED, 0, 0)
+        self.session.memory["labels", existing.id] = order.labels.names
+        return existing
 
     def activate_campaign(self, campaign: str) -> None:
-        found = self._set(campaign, f"activate campaign {campaign}")
-        if found.name.endswith(NOT_OPEN):
-            self.rename_annotation_set(found.id, found.name.removesuffix(NOT_OPEN))
+        annotation_set = self._set(campaign, f"activate campaign {campaign}")
+        if annotation_set.name.endswith(NOT_OPEN):
+            self.rename_annotation_set(annotation_set.id, annotation_set.name.removesuffix(NOT_OPEN))
 
     def read_campaign(self, campaign: str) -> RemoteCampaign:
         return _campaign(campaign, self._set(campaign, f"read campaign {campaign}"))
@@ -181,16 +183,16 @@ class Remo(RemoCalls, RemoUploads):
         left_out = [(name, reason) for name, reason in reasons if reason]
         sent = [image for image in images if why_not(image) is None]
         upload = self.upload_files(dataset, map(to_upload, sent))
-        left_out += _named_in(upload, [file_name(one.image.name, one.image.format) for one in sent])
+        left_out += _named_in(upload, [file_name(item.image.name, item.image.format) for item in sent])
         left_out += [(our_name(name), reason) for name, reason in upload.left_out if name and upload.session]
         self.session.memory["batch", campaign, str(batch)] = (upload, tuple(left_out))
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
         # Remo knows no batches. This process knows which upload was made for one; another one looks at them all.
         dataset, _ = _ids(campaign, f"read batch {batch} of campaign {campaign}")
-        known: tuple[RemoUpload, tuple[tuple[str, str], ...]] | None
-        known = self.session.memory.get(("batch", campaign, str(batch)))
-        upload, left_out = known or (None, ())
+        remembered: tuple[RemoUpload, tuple[tuple[str, str], ...]] | None
+        remembered = self.session.memory.get(("batch", campaign, str(batch)))
+        upload, left_out = remembered or (None, ())
         if upload is not None and upload.session is None:
             return _batch(upload, left_out)
         if upload is not None and upload.session is not None:
@@ -204,7 +206,7 @@ class Remo(RemoCalls, RemoUploads):
     def _left_out(self, dataset: str) -> tuple[tuple[str, str], ...]:
         """What was left out by any upload into a dataset and has not come in since."""
         reasons = {
-            our_name(name): why for one in self.list_uploads(dataset, active=False) for name, why in one.left_out
+            our_name(name): why for upload in self.list_uploads(dataset, active=False) for name, why in upload.left_out
         }
         if reasons:
             for image in self.list_images(dataset):
@@ -218,15 +220,17 @@ class Remo(RemoCalls, RemoUploads):
         be."""
         operation = f"look for deleted images of campaign {campaign}"
         dataset, _ = _ids(campaign, operation)
-        there = {image.id for image in self.list_images(dataset)}
-        if len(there) != self._set(campaign, operation).total:
+        existing = {image.id for image in self.list_images(dataset)}
+        if len(existing) != self._set(campaign, operation).total:
             return {}
-        return {image: f"deleted from dataset {dataset} in Remo" for image in images if image not in there}
+        return {image: f"deleted from dataset {dataset} in Remo" for image in images if image not in existing}
 
     def list_labels(self, campaign: str) -> PlatformLabels:
         _, annotation_set = _ids(campaign, f"list the labels of campaign {campaign}")
         spelling = self._spelling(campaign)
-        return PlatformLabels(tuple(spelling(one.name) for one in self.read_annotation_set(annotation_set).classes))
+        return PlatformLabels(
+            tuple(spelling(label_class.name) for label_class in self.read_annotation_set(annotation_set).classes)
+        )
 
     def recall_days(self) -> float:
         return self._watch_days
@@ -260,27 +264,29 @@ class Remo(RemoCalls, RemoUploads):
     def _dataset(self, title: str) -> RemoDataset | None:
         """Ours of that title. Raises PlatformRefused when there are two, or when it was archived."""
         operation = f"find campaign '{title}'"
-        found = [one for one in self.list_datasets() if one.name == title and one.ours]
-        named_lock = [one for one in found if not one.archived]
-        if len(named_lock) > 1:
-            told = f"there are {len(named_lock)} datasets of that title: {', '.join(one.id for one in named_lock[:10])}"
-            raise PlatformRefused(NAME, operation, status=200, message=told, advice="Rename all but one.")
-        if found and not named_lock:
-            told = f"dataset {found[0].id} of that title is archived"
-            raise PlatformRefused(NAME, operation, status=200, message=told, advice="Take it back, or rename it.")
-        return named_lock[0] if named_lock else None
+        matches = [dataset for dataset in self.list_datasets() if dataset.name == title and dataset.ours]
+        active = [dataset for dataset in matches if not dataset.archived]
+        if len(active) > 1:
+            message = (
+                f"there are {len(active)} datasets of that title: {', '.join(dataset.id for dataset in active[:10])}"
+            )
+            raise PlatformRefused(NAME, operation, status=200, message=message, advice="Rename all but one.")
+        if matches and not active:
+            message = f"dataset {matches[0].id} of that title is archived"
+            raise PlatformRefused(NAME, operation, status=200, message=message, advice="Take it back, or rename it.")
+        return active[0] if active else None
 
     def _campaign_in(self, dataset: RemoDataset, title: str) -> RemoteCampaign | None:
-        for one in self.list_annotation_sets(dataset.id):
-            if one.name in (title, title + NOT_OPEN):
-                return _campaign(f"{dataset.id}-{one.id}", one)
+        for annotation_set in self.list_annotation_sets(dataset.id):
+            if annotation_set.name in (title, title + NOT_OPEN):
+                return _campaign(f"{dataset.id}-{annotation_set.id}", annotation_set)
         return None
 
     def _set(self, campaign: str, operation: str) -> RemoAnnotationSet:
         dataset, annotation_set = _ids(campaign, operation)
-        for one in self.list_annotation_sets(dataset):
-            if one.id == annotation_set:
-                return one
+        for candidate in self.list_annotation_sets(dataset):
+            if candidate.id == annotation_set:
+                return candidate
         raise NotFound(NAME, operation, status=404, message=f"dataset {dataset} has no annotation set {annotation_set}")
 
     def _reading(self, dataset: str, annotation_set: str, *, anew: bool) -> Reading:
@@ -288,11 +294,11 @@ class Remo(RemoCalls, RemoUploads):
         if anew or place not in memory:
             memory.pop(place, None)
             memory[place] = read(self, dataset, annotation_set)
-            kept = [one for one in list(memory) if one[0] == place[0]]
-            for one in kept[:-_READINGS]:
-                memory.pop(one, None)
-        found: Reading = memory[place]
-        return found
+            kept = [key for key in list(memory) if key[0] == place[0]]
+            for key in kept[:-_READINGS]:
+                memory.pop(key, None)
+        reading: Reading = memory[place]
+        return reading
 
     def _spelling(self, campaign: str) -> Spelling:
         return Spelling(self._labels or self.session.memory.get(("labels", campaign), ()))
@@ -300,15 +306,17 @@ class Remo(RemoCalls, RemoUploads):
 
 def task_for(labels: LabelSchema, operation: str) -> Task:
     """The one task that all labels can be drawn in. Raises PlatformRefused when there is none."""
-    wanted = {label.geometry for label in labels} - {Geometry.ANY}
-    if wanted == {Geometry.BOX}:
+    geometries = {label.geometry for label in labels} - {Geometry.ANY}
+    if geometries == {Geometry.BOX}:
         return Task.DETECTION
-    if wanted <= {Geometry.POLYGON}:  # polygons, or just any: a polygon can be a box, a box no polygon
+    if geometries <= {Geometry.POLYGON}:  # polygons, or just any: a polygon can be a box, a box no polygon
         return Task.SEGMENTATION
-    if wanted == {Geometry.IMAGE} and not any(label.geometry is Geometry.ANY for label in labels):
+    if geometries == {Geometry.IMAGE} and not any(label.geometry is Geometry.ANY for label in labels):
         return Task.CLASSIFICATION
-    told = f"the labels want {', '.join(sorted(wanted))} at once, and an annotation set of Remo's has one of them"
-    raise PlatformRefused(NAME, operation, message=told, advice="Make a campaign for each.")
+    message = (
+        f"the labels want {', '.join(sorted(geometries))} at once, and an annotation set of Remo's has one of them"
+    )
+    raise PlatformRefused(NAME, operation, message=message, advice="Make a campaign for each.")
 
 
 def to_cvat_shapes(image: LabeledImage, status: ImageStatus, operation: str) -> dict[str, Any]:
@@ -316,7 +324,7 @@ def to_cvat_shapes(image: LabeledImage, status: ImageStatus, operation: str) -> 
     objects: list[dict[str, Any]] = []
     classes: list[dict[str, str]] = []
     for annotation in image.annotations:
-        named = {"name": class_name(annotation.label)}
+        label_class = {"name": class_name(annotation.label)}
         if isinstance(annotation.shape, Mask | MultiPolygon):
             raise PlatformRefused(
                 NAME, operation, message=SEVERAL_PARTS, advice="Give each part an outline of its own."
@@ -324,12 +332,12 @@ def to_cvat_shapes(image: LabeledImage, status: ImageStatus, operation: str) -> 
         corners = _corners(annotation)
         if corners:
             points = [{"x": round(x), "y": round(y)} for x, y in corners]
-            objects.append({"name": f"OBJ {len(objects) + 1}", "classes": [named], "coordinates": points})
+            objects.append({"name": f"OBJ {len(objects) + 1}", "classes": [label_class], "coordinates": points})
         else:
-            classes.append(named)
+            classes.append(label_class)
     if objects and classes:
-        told = "an image has objects and labels of its own, and an annotation set of Remo's has one of them"
-        raise PlatformRefused(NAME, operation, message=told, advice="Leave one of them out.")
+        message = "an image has objects and labels of its own, and an annotation set of Remo's has one of them"
+        raise PlatformRefused(NAME, operation, message=message, advice="Leave one of them out.")
     return {"objects": objects, "classes": classes, "status": str(status)}
 
 
@@ -340,12 +348,14 @@ def _corners(annotation: Annotation) -> tuple[tuple[float, float], ...]:
     return shape.points if isinstance(shape, Polygon) else ()
 
 
-def _campaign(campaign: str, found: RemoAnnotationSet) -> RemoteCampaign:
-    state = RemoteState.COMPLETED if found.complete else RemoteState.ACTIVE
-    if found.name.endswith(NOT_OPEN):
+def _campaign(campaign: str, annotation_set: RemoAnnotationSet) -> RemoteCampaign:
+    state = RemoteState.COMPLETED if annotation_set.complete else RemoteState.ACTIVE
+    if annotation_set.name.endswith(NOT_OPEN):
         state = RemoteState.CREATED
-    title = found.name.removesuffix(NOT_OPEN)
-    return RemoteCampaign(campaign, title, state, found.looked_at, found.total, skipped=found.skipped)
+    title = annotation_set.name.removesuffix(NOT_OPEN)
+    return RemoteCampaign(
+        campaign, title, state, annotation_set.looked_at, annotation_set.total, skipped=annotation_set.skipped
+    )
 
 
 def _batch(upload: RemoUpload, left_out: Sequence[tuple[str, str]]) -> RemoteBatch:
@@ -366,8 +376,8 @@ def _named_in(upload: RemoUpload, sent: Sequence[str]) -> list[tuple[str, str]]:
 
 def _ids(campaign: str, operation: str) -> tuple[str, str]:
     """Of a campaign's dataset and annotation set. Raises NotFound for what is no campaign of Remo's."""
-    found = re.fullmatch(r"(\d+)-(\d+)", campaign)
-    if found is None:
-        told = f"'{campaign}' is no campaign of Remo's, which look like 3-2"
-        raise NotFound(NAME, operation, status=404, message=told)
-    return found[1], found[2]
+    match = re.fullmatch(r"(\d+)-(\d+)", campaign)
+    if match is None:
+        message = f"'{campaign}' is no campaign of Remo's, which look like 3-2"
+        raise NotFound(NAME, operation, status=404, message=message)
+    return match[1], match[2]

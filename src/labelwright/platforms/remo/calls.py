@@ -23,11 +23,11 @@ from .models import (
     RemoNamed,
     Task,
     annotation_set_from,
+    class_from,
     content_from,
     dataset_from,
     folder_from,
     image_from,
-    named_from,
 )
 from .session import NAME, RemoSession
 
@@ -50,7 +50,7 @@ class RemoCalls:
     def tag_image(self, annotation_set: str, image: str, name: str) -> RemoNamed:
         """Put a tag on an image. Remo 0.6 writes it in lower case."""
         path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/tags/"
-        return named_from(self.session.fields(f"tag image {image}", "POST", path, json={"name": name}))
+        return class_from(self.session.fields(f"tag image {image}", "POST", path, json={"name": name}))
 
     def untag_image(self, annotation_set: str, image: str, tag: str) -> None:
         """Take a tag off an image. Remo says the same whether it was on it or not."""
@@ -59,15 +59,15 @@ class RemoCalls:
 
     def list_tags(self, annotation_set: str) -> Iterator[RemoNamed]:
         path = f"{SETS}/{_id(annotation_set)}/tags/"
-        return map(named_from, self._pages(f"list the tags of annotation set {annotation_set}", path))
+        return map(class_from, self._pages(f"list the tags of annotation set {annotation_set}", path))
 
     def rename_tag(self, annotation_set: str, tag: str, name: str) -> RemoNamed:
-        """The tag of that name, which has another id. Said again it raises NotFound: the old id is gone."""
+        """The tag of that name, which has another id. Repeating it raises NotFound: the old id is gone."""
         path = f"{SETS}/{_id(annotation_set)}/tags/{_id(tag)}/"
-        return named_from(self.session.fields(f"rename tag {tag}", "PUT", path, json={"name": name}))
+        return class_from(self.session.fields(f"rename tag {tag}", "PUT", path, json={"name": name}))
 
     def delete_tag(self, annotation_set: str, tag: str) -> None:
-        """Take it off every image of the set. Of one that is not there it does nothing."""
+        """Take it off every image of the set. Does nothing if it does not exist."""
         path = f"{SETS}/{_id(annotation_set)}/tags/{_id(tag)}/"
         with suppress(NotFound):
             self.session.erase(f"delete tag {tag}", path)
@@ -78,14 +78,14 @@ class RemoCalls:
         """A class of the common list, or the one of that name. Remo changes capitals: trust the name answered."""
         operation, path = f"create class '{name}'", "/api/common-class/"
         try:
-            return named_from(self.session.fields(operation, "POST", path, json={"name": name}))
+            return class_from(self.session.fields(operation, "POST", path, json={"name": name}))
         except PlatformRefused as refused:
             if refused.status != 400 or "already exists" not in refused.message:
                 raise
-        wanted = name.strip().casefold()  # 0.3 refuses a name that is there instead of answering it
+        folded = name.strip().casefold()  # 0.3 refuses a name that is there instead of answering it
         for item in self._pages(operation, path):
-            if item.text("name").casefold() == wanted:
-                return named_from(item)
+            if item.text("name").casefold() == folded:
+                return class_from(item)
         raise PlatformRefused(
             NAME, operation, status=400, message="the name is taken, and no class of that name is listed"
         )
@@ -93,17 +93,17 @@ class RemoCalls:
     def add_class(self, annotation_set: str, name: str) -> RemoNamed:
         path = f"{SETS}/{_id(annotation_set)}/classes/"
         operation = f"add class '{name}' to annotation set {annotation_set}"
-        return named_from(self.session.fields(operation, "POST", path, json={"name": name}))
+        return class_from(self.session.fields(operation, "POST", path, json={"name": name}))
 
     def rename_class(self, annotation_set: str, class_id: str, name: str) -> RemoNamed:
-        """The class of that name in place of the other one: its id is another. Said again it raises NotFound."""
+        """The class of that name in place of the other one: its id is another. Repeating it raises NotFound."""
         path = f"{SETS}/{_id(annotation_set)}/classes/{_id(class_id)}/"
-        return named_from(self.session.fields(f"rename class {class_id}", "PUT", path, json={"name": name}))
+        return class_from(self.session.fields(f"rename class {class_id}", "PUT", path, json={"name": name}))
 
     def delete_class(self, annotation_set: str, class_id: str) -> None:
         """Of a class that is not in the set it does nothing: Remo would answer 500, so it is looked for first."""
-        there = {one.id for one in self.read_annotation_set(annotation_set).classes}
-        if class_id in there:
+        ids = {label_class.id for label_class in self.read_annotation_set(annotation_set).classes}
+        if class_id in ids:
             path = f"{SETS}/{_id(annotation_set)}/classes/{_id(class_id)}/"
             self.session.erase(f"delete class {class_id}", path)
 
@@ -118,11 +118,11 @@ class RemoCalls:
     def create_annotation_set_by_class_ids(
         self, dataset: str, name: str, task: Task, classes: Sequence[RemoNamed]
     ) -> RemoAnnotationSet:
-        """The deprecated form: classes of the common list, with their ids. Said again it makes no second one of the
+        """The deprecated form: classes of the common list, with their ids. Repeating it makes no second one of the
         name: Remo answers an error."""
         body = {
             "task": TASK_NUMBERS[Task(task)],
-            "classes": [{"id": _number(one.id), "name": one.name} for one in classes],
+            "classes": [{"id": _number(label_class.id), "name": label_class.name} for label_class in classes],
             "dataset": _number(dataset),
             "name": name,
             "type": "image",
@@ -145,10 +145,10 @@ class RemoCalls:
         """Raises PlatformRefused with status 400 when the dataset has another one of that name."""
         path = f"{SETS}/{_id(annotation_set)}/"
         operation = f"rename annotation set {annotation_set}"
-        return named_from(self.session.fields(operation, "PUT", path, json={"name": name}))
+        return class_from(self.session.fields(operation, "PUT", path, json={"name": name}))
 
     def delete_annotation_set(self, annotation_set: str) -> None:
-        """Of one that is gone it does nothing."""
+        """Does nothing if it does not exist."""
         path = f"{SETS}/{_id(annotation_set)}/"
         with suppress(NotFound):
             self.session.erase(f"delete annotation set {annotation_set}", path)
@@ -163,7 +163,7 @@ class RemoCalls:
         coordinates: Coordinates = "pixel",
         without_annotations: bool = False,
     ) -> str:
-        """The file as Remo writes it; answers its media type.
+        """The file as Remo writes it; returns its media type.
 
         "percent" gives fractions from 0 to 1. Full paths are told only of images that were linked. Images without
         annotations are left out unless `without_annotations` (0.6). For datasets read labels instead: Remo's COCO has
@@ -190,7 +190,7 @@ class RemoCalls:
         """The part of a high-resolution image from (x, y), in pixels, made smaller: the bytes of a JPEG."""
         params = {"source_x": x, "source_y": y, "source_width": width, "source_height": height}
         path = f"/api/v1/ui/images/{_id(image)}/downsample/"
-        answer = self.session.call(
+        response = self.session.call(
             f"cut from image {image}",
             "GET",
             path,
@@ -198,7 +198,7 @@ class RemoCalls:
             wanted="bytes",
             advice=_NOT_HIGH,
         )
-        data = bytes(answer)
+        data = bytes(response)
         if not data.startswith(b"\xff\xd8"):
             raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, message="the answer is no JPEG")
         return data
@@ -211,11 +211,11 @@ class RemoCalls:
 
     def _images_in(self, dataset: str, folder: str | None = None) -> Iterator[RemoImage]:
         """The same for versions without that list, folder by folder."""
-        for one in self.list_contents(dataset, folder):
-            if isinstance(one, RemoFolder):
-                yield from self._images_in(dataset, one.id)
+        for entry in self.list_contents(dataset, folder):
+            if isinstance(entry, RemoFolder):
+                yield from self._images_in(dataset, entry.id)
             else:
-                yield one
+                yield entry
 
     def set_image_status(self, dataset: str, annotation_set: str, image: str, status: ImageStatus) -> None:
         """Call an image done, skipped or not annotated. On 0.3, which has no call for that, its annotations are saved
@@ -230,11 +230,11 @@ class RemoCalls:
         what = "objects" if not saved or "coordinates" in saved[0] else "classes"
         self.session.call(operation, "POST", f"{path}/save-annotation/", json={what: saved, "status": str(status)})
 
-    def save_annotation(self, dataset: str, annotation_set: str, image: str, said: dict[str, Any]) -> None:
+    def save_annotation(self, dataset: str, annotation_set: str, image: str, payload: dict[str, Any]) -> None:
         """Put `objects` or `classes` in Remo's own form on an image, in place of what was there. 0.6 does not heed a
         status for objects: call `set_image_status`."""
         path = f"{_image(dataset, annotation_set, image)}/save-annotation/"
-        self.session.call(f"save the annotations of image {image}", "POST", path, json=said)
+        self.session.call(f"save the annotations of image {image}", "POST", path, json=payload)
 
     # Datasets
 
@@ -259,21 +259,21 @@ class RemoCalls:
     def create_dataset(self, name: str) -> RemoDataset:
         """Raises PlatformRefused when the name is taken: 0.6 would silently give another one, 0.3 a second of that
         name. Nothing is left behind then. After a lost answer look for it by name."""
-        if any(one.name == name for one in self.list_datasets()):
+        if any(dataset.name == name for dataset in self.list_datasets()):
             raise self._taken(f"create dataset '{name}'")
         return self.make_dataset(name)
 
     def make_dataset(self, name: str) -> RemoDataset:
         """The same for a name that was looked for just now: only somebody who was quicker can have it."""
         operation = f"create dataset '{name}'"
-        made = dataset_from(self.session.fields(operation, "POST", "/api/dataset/", json={"name": name}))
+        created = dataset_from(self.session.fields(operation, "POST", "/api/dataset/", json={"name": name}))
         others: list[int] = []
         if not self.session.server().uploads_in_sessions:  # it would keep two of one name: the first one stays
-            others = [int(one.id) for one in self.list_datasets() if one.name == name and one.ours]
-        if made.name != name or min(others, default=int(made.id)) != int(made.id):
-            self.delete_dataset(made.id)
-            raise self._taken(operation, made.name)
-        return made
+            others = [int(dataset.id) for dataset in self.list_datasets() if dataset.name == name and dataset.ours]
+        if created.name != name or min(others, default=int(created.id)) != int(created.id):
+            self.delete_dataset(created.id)
+            raise self._taken(operation, created.name)
+        return created
 
     def rename_dataset(self, dataset: str, name: str) -> None:
         path = f"/api/dataset/{_id(dataset)}/"
@@ -285,38 +285,38 @@ class RemoCalls:
         self.session.call(f"archive dataset {dataset}", "PATCH", path, json={"is_archived": archived})
 
     def delete_dataset(self, dataset: str) -> None:
-        """With all that is in it. Of one that is gone it does nothing."""
+        """With all that is in it. Does nothing if it does not exist."""
         with suppress(NotFound):
             path = f"/api/user-dataset/{_id(dataset)}/"
             self.session.erase(f"delete dataset {dataset}", path)
 
     def create_folder(self, dataset: str, name: str) -> RemoFolder:
-        """Said again it makes a second one, or is refused: look at the contents first."""
+        """Repeating it makes a second one, or is refused: look at the contents first."""
         path = f"/api/user-dataset/{_id(dataset)}/folders/"
-        answer = self.session.fields(f"create folder '{name}'", "POST", path, json={"name": name})
-        return folder_from(answer)
+        response = self.session.fields(f"create folder '{name}'", "POST", path, json={"name": name})
+        return folder_from(response)
 
     def _taken(self, operation: str, other: str = "") -> PlatformRefused:
-        told = "a dataset of that name is there" + (f", and Remo made '{other}' of it" if other else "")
+        message = "a dataset of that name is there" + (f", and Remo made '{other}' of it" if other else "")
         return PlatformRefused(
-            NAME, operation, status=409, message=told, advice="Choose another name, or rename that one."
+            NAME, operation, status=409, message=message, advice="Choose another name, or rename that one."
         )
 
     def _pages(self, operation: str, path: str, params: dict[str, str] | None = None, limit: int | None = None) -> Any:
         return self.session.pages(operation, path, params, page=self.page_size, most=limit)
 
 
-def if_known(wanted: Iterator[_T], otherwise: Callable[[], Iterator[_T]]) -> Iterator[_T]:
+def if_known(items: Iterator[_T], otherwise: Callable[[], Iterator[_T]]) -> Iterator[_T]:
     """What a call gives, or something else where the server does not know the call."""
     try:
-        first = next(wanted)
+        first = next(items)
     except StopIteration:
         return
     except NotFound:
         yield from otherwise()
         return
     yield first
-    yield from wanted
+    yield from items
 
 
 _NOT_HIGH = "Only images of high resolution (about 10 megapixels, or 10 MB, and more) can be cached and cut."

@@ -84,8 +84,8 @@ class Reading:
         )
 
     def has_objects(self, name: str) -> bool:
-        found = self._database.execute("SELECT item FROM said WHERE name = ?", (name,)).fetchone()
-        item = json.loads(found[0]) if found else {}
+        row = self._database.execute("SELECT item FROM said WHERE name = ?", (name,)).fetchone()
+        item = json.loads(row[0]) if row else {}
         return bool(item.get("annotations") or item.get("classes"))
 
     def page(
@@ -95,12 +95,12 @@ class Reading:
 
         Objects that cannot be kept are left out and noted.
         """
-        asked = (
+        query = (
             "SELECT id, images.name, width, height, item, skipped FROM images LEFT JOIN said ON said.name = images.name"
             " WHERE place > ? ORDER BY place LIMIT ?"
         )
         with self._lock:
-            rows = self._database.execute(asked, (first, count + 1)).fetchall()
+            rows = self._database.execute(query, (first, count + 1)).fetchall()
         labeled = tuple(_labeled(row[:-1], spelling, notices) for row in rows[:count] if not row[-1])
         return labeled, tuple(_skipped(row) for row in rows[:count] if row[-1]), len(rows) > count
 
@@ -118,8 +118,8 @@ def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
         _looked_at(calls, dataset, annotation_set, operation),
         lambda: _looked_at_one_by_one(calls, dataset, annotation_set, reading),
     )
-    for found, status in images:
-        reading.add(found, _SKIPPED.get(status, ""))
+    for image, status in images:
+        reading.add(image, _SKIPPED.get(status, ""))
     return reading
 
 
@@ -142,18 +142,18 @@ def _looked_at(
     more: dict[str, str] = {}
     while True:
         limit = {"limit": calls.page_size}
-        answer = session.fields(operation, "GET", path, params={**params, **limit, **more})
+        response = session.fields(operation, "GET", path, params={**params, **limit, **more})
         count = 0
-        for image in answer.each("results"):
+        for image in response.each("results"):
             if image.json.get("status") not in _LOOKED_AT:
                 return
             count += 1
             yield image_from(image), image.text("status")
-        if not answer.has("next") or not count:
+        if not response.has("next") or not count:
             return
-        tracker = _parameter(answer.text("next"), "tracker_id")
+        tracker = _parameter(response.text("next"), "tracker_id")
         if not tracker:
-            answer.refuse("next", "names no tracker")
+            response.refuse("next", "names no tracker")
         more = {"tracker_id": tracker, "direction": "next"}
 
 
@@ -162,9 +162,9 @@ def _looked_at_one_by_one(
 ) -> Iterator[tuple[RemoteImage, str]]:
     """The same for versions without such a list. Of a complete set without skipped images every image is done, which
     needs no asking."""
-    sets = [one for one in calls.list_annotation_sets(dataset) if one.id == annotation_set]
-    complete = any(one.complete for one in sets)
-    all_done = complete and not any(one.skipped for one in sets)
+    sets = [candidate for candidate in calls.list_annotation_sets(dataset) if candidate.id == annotation_set]
+    complete = any(candidate.complete for candidate in sets)
+    all_done = complete and not any(candidate.skipped for candidate in sets)
     for image in calls.list_images(dataset):
         status = ImageStatus.DONE if all_done else _status_of(calls, dataset, annotation_set, image, reading)
         if status == _UNKNOWN and not complete:
@@ -236,10 +236,10 @@ class _Window:
     def next(self) -> str:
         """The next character that is no blank, which is read then; nothing at the end."""
         while True:
-            found = _NO_BLANK.search(self.text, self.place)
-            if found:
-                self.place = found.end()
-                return found[0]
+            match = _NO_BLANK.search(self.text, self.place)
+            if match:
+                self.place = match.end()
+                return match[0]
             self.place = len(self.text)
             if not self.more():
                 return ""
@@ -254,8 +254,8 @@ def _broken(operation: str) -> PlatformUnavailable:
 def _skipped(row: tuple[str, str, int, int, str | None, str]) -> ExcludedImage:
     """An image of which nothing is known, also when there are objects on it."""
     image, name, _, _, item, detail = row
-    said = json.loads(item) if item else {}
-    objects = said.get("annotations") or said.get("classes") or ()
+    record = json.loads(item) if item else {}
+    objects = record.get("annotations") or record.get("classes") or ()
     detail += f", with {len(objects)} label{'' if len(objects) == 1 else 's'} on it" if objects else ""
     return ExcludedImage(our_name(name), ImageState.SKIPPED, detail, image)
 
@@ -275,10 +275,12 @@ def _annotations(
     item: Fields, image: str, size: Size, spelling: Spelling, notices: ShapeNotices
 ) -> Iterator[Annotation]:
     if item.has("annotations"):
-        for one in item.each("annotations"):
-            first = notices.keep(image, f"{one.where} of image '{image}'", size, partial(_annotation, one))
+        for item_entry in item.each("annotations"):
+            first = notices.keep(
+                image, f"{item_entry.where} of image '{image}'", size, partial(_annotation, item_entry)
+            )
             if first is not None:  # one annotation a class: in Remo an object may bear several
-                yield from (Annotation(spelling(name), first.shape) for name in _classes(one))
+                yield from (Annotation(spelling(name), first.shape) for name in _classes(item_entry))
     elif item.has("classes"):
         yield from (Annotation(spelling(name), WholeImage()) for name in _classes(item))
 

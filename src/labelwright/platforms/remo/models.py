@@ -1,6 +1,6 @@
 """The JSON of Remo and what it becomes: one function a shape. Both generations; what is absent in one is None.
 
-What is listed keeps the whole answer too (`answer`), under Remo's own names; fields that are there in one generation
+What is listed keeps the whole JSON too (`raw`), under Remo's own names; fields that are there in one generation
 and absent in the other are empty. None of that makes two things different ones.
 """
 
@@ -41,7 +41,7 @@ class RemoNamed:
 
     id: str
     name: str
-    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class RemoDataset:
     top3_classes: tuple[RemoClassCount, ...] = field(default=(), compare=False)
     total_classes: int | None = field(default=None, compare=False)
     total_annotation_objects: int | None = field(default=None, compare=False)
-    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class RemoFolder:
     preview: str = field(default="", compare=False)
     top3_classes: tuple[RemoClassCount, ...] = field(default=(), compare=False)
     total_classes: int | None = field(default=None, compare=False)
-    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class RemoImage(RemoteImage):
     """Address of a small picture of it on the server."""
     url: str = field(default="", compare=False)
     """Address of the image on the server."""
-    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class RemoAnnotationSet:
     public: bool = field(default=False, compare=False)
     top3_classes: tuple[RemoClassCount, ...] = field(default=(), compare=False)
     total_classes: int | None = field(default=None, compare=False)
-    answer: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,93 +157,93 @@ class RemoUpload:
         return self.state in ("pending", "in progress")
 
 
-def named_from(answer: Fields) -> RemoNamed:
-    return RemoNamed(answer.id("id"), answer.text("name"), answer.json)
+def class_from(fields: Fields) -> RemoNamed:
+    return RemoNamed(fields.id("id"), fields.text("name"), fields.json)
 
 
-def dataset_from(answer: Fields) -> RemoDataset:
-    flags = answer.json
-    quantity = answer.whole("quantity") if answer.has("quantity") else 0
+def dataset_from(fields: Fields) -> RemoDataset:
+    flags = fields.json
+    quantity = fields.whole("quantity") if fields.has("quantity") else 0
     archived, public = flags.get("is_archived") is True, flags.get("is_public") is True
     ours = flags.get("is_readonly") is not True
     return RemoDataset(
-        answer.id("id"),
-        answer.text("name"),
+        fields.id("id"),
+        fields.text("name"),
         archived,
         public,
         ours,
         quantity,
-        owner=_said(answer, "owner"),
-        created_at=_said(answer, "created_at"),
-        updated_at=_said(answer, "updated_at"),
-        size_in_bytes=_number_of(answer, "size_in_bytes"),
-        image_thumbnails=_texts(answer, "image_thumbnails"),
-        top3_classes=_class_counts(answer),
-        total_classes=_number_of(answer, "total_classes"),
-        total_annotation_objects=_number_of(answer, "total_annotation_objects"),
-        answer=answer.json,
+        owner=_text_of(fields, "owner"),
+        created_at=_text_of(fields, "created_at"),
+        updated_at=_text_of(fields, "updated_at"),
+        size_in_bytes=_number_of(fields, "size_in_bytes"),
+        image_thumbnails=_texts(fields, "image_thumbnails"),
+        top3_classes=_class_counts(fields),
+        total_classes=_number_of(fields, "total_classes"),
+        total_annotation_objects=_number_of(fields, "total_annotation_objects"),
+        raw=fields.json,
     )
 
 
-def folder_from(answer: Fields) -> RemoFolder:
+def folder_from(fields: Fields) -> RemoFolder:
     return RemoFolder(
-        answer.id("id"),
-        answer.text("name"),
-        answer.whole("total_images") if answer.has("total_images") else 0,
-        created_at=_said(answer, "created_at"),
-        updated_at=_said(answer, "updated_at"),
-        preview=_said(answer, "preview"),
-        top3_classes=_class_counts(answer),
-        total_classes=_number_of(answer, "total_classes"),
-        answer=answer.json,
+        fields.id("id"),
+        fields.text("name"),
+        fields.whole("total_images") if fields.has("total_images") else 0,
+        created_at=_text_of(fields, "created_at"),
+        updated_at=_text_of(fields, "updated_at"),
+        preview=_text_of(fields, "preview"),
+        top3_classes=_class_counts(fields),
+        total_classes=_number_of(fields, "total_classes"),
+        raw=fields.json,
     )
 
 
-def _said(answer: Fields, *names: str) -> str:
+def _text_of(fields: Fields, *names: str) -> str:
     """The first of these fields that is a text. What only describes is never a reason to refuse an answer."""
-    return next((value for name in names if isinstance(value := answer.json.get(name), str)), "")
+    return next((value for name in names if isinstance(value := fields.json.get(name), str)), "")
 
 
-def _number_of(answer: Fields, name: str) -> int | None:
-    value = answer.json.get(name)
+def _number_of(fields: Fields, name: str) -> int | None:
+    value = fields.json.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _texts(answer: Fields, name: str) -> tuple[str, ...]:
-    value = answer.json.get(name)
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+def _texts(fields: Fields, name: str) -> tuple[str, ...]:
+    value = fields.json.get(name)
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
-def _class_counts(answer: Fields) -> tuple[RemoClassCount, ...]:
+def _class_counts(fields: Fields) -> tuple[RemoClassCount, ...]:
     """The most frequent classes; some lists give names alone, without a count."""
-    value = answer.json.get("top3_classes")
-    found = []
-    for one in value if isinstance(value, list) else []:
-        name, count = (one.get("name"), one.get("count")) if isinstance(one, dict) else (one, 0)
+    value = fields.json.get("top3_classes")
+    counts = []
+    for entry in value if isinstance(value, list) else []:
+        name, count = (entry.get("name"), entry.get("count")) if isinstance(entry, dict) else (entry, 0)
         if isinstance(name, str):
-            found.append(RemoClassCount(name, count if isinstance(count, int) else 0))
-    return tuple(found)
+            counts.append(RemoClassCount(name, count if isinstance(count, int) else 0))
+    return tuple(counts)
 
 
-def annotation_set_from(answer: Fields) -> RemoAnnotationSet:
+def annotation_set_from(fields: Fields) -> RemoAnnotationSet:
     """From any of the four shapes in which sets are told: created (the old way too), read, or listed."""
-    task = answer.json.get("task")
+    task = fields.json.get("task")
     if isinstance(task, dict):
-        task = answer.inner("task").text("name")
+        task = fields.inner("task").text("name")
     elif not isinstance(task, str):  # the deprecated call answers its number
         task = next((name.value for name, number in TASK_NUMBERS.items() if number == task), "")
-    classes = tuple(named_from(one) for one in answer.each("classes")) if answer.has("classes") else ()
-    identity, name = answer.id("id"), answer.text("name")
+    classes = tuple(class_from(entry) for entry in fields.each("classes")) if fields.has("classes") else ()
+    identity, name = fields.id("id"), fields.text("name")
     described: dict[str, Any] = {
-        "created_at": _said(answer, "created_at"),
-        "updated_at": _said(answer, "updated_at"),
-        "last_annotated_date": _said(answer, "last_annotated_date"),
-        "public": answer.json.get("is_public") is True,
-        "answer": answer.json,
+        "created_at": _text_of(fields, "created_at"),
+        "updated_at": _text_of(fields, "updated_at"),
+        "last_annotated_date": _text_of(fields, "last_annotated_date"),
+        "public": fields.json.get("is_public") is True,
+        "raw": fields.json,
     }
-    if not answer.has("statistics"):
+    if not fields.has("statistics"):
         return RemoAnnotationSet(identity, name, task, classes, **described)
-    statistics, total = answer.inner("statistics"), answer.whole("total_images")
+    statistics, total = fields.inner("statistics"), fields.whole("total_images")
     annotated = _count(statistics, "annotated_images_count")
     looked_at, complete = _progress(statistics, total)
     return RemoAnnotationSet(
@@ -257,7 +257,7 @@ def annotation_set_from(answer: Fields) -> RemoAnnotationSet:
         complete,
         annotated,
         _count(statistics, "total_annotation_objects"),
-        answer.json.get("is_completed") is True,
+        fields.json.get("is_completed") is True,
         top3_classes=_class_counts(statistics),
         total_classes=_number_of(statistics, "total_classes"),
         **described,
@@ -283,23 +283,23 @@ def _count(statistics: Fields, name: str) -> int:
     return statistics.whole(name) if statistics.has(name) else 0
 
 
-def image_from(answer: Fields) -> RemoImage:
+def image_from(fields: Fields) -> RemoImage:
     """An image of any list: with `width` and `height`, or with `dimensions`. Its name as Remo shows it."""
-    if answer.has("dimensions"):
-        width, height = (int(answer.as_number("dimensions", value)) for value in answer.list("dimensions")[:2])
+    if fields.has("dimensions"):
+        width, height = (int(fields.as_number("dimensions", value)) for value in fields.list("dimensions")[:2])
     else:
-        width, height = answer.whole("width"), answer.whole("height")
-    size = next((answer.whole(name) for name in ("size", "size_in_bytes") if answer.has(name)), None)
+        width, height = fields.whole("width"), fields.whole("height")
+    size = next((fields.whole(name) for name in ("size", "size_in_bytes") if fields.has(name)), None)
     return RemoImage(
-        answer.id("id"),
-        answer.text("name"),
+        fields.id("id"),
+        fields.text("name"),
         width,
         height,
         size,
-        created_at=_said(answer, "created_at", "upload_date"),
-        preview=_said(answer, "preview", "thumbnail"),
-        url=_said(answer, "url", "view", "image"),
-        answer=answer.json,
+        created_at=_text_of(fields, "created_at", "upload_date"),
+        preview=_text_of(fields, "preview", "thumbnail"),
+        url=_text_of(fields, "url", "view", "image"),
+        raw=fields.json,
     )
 
 
@@ -310,43 +310,55 @@ def content_from(record: Fields) -> RemoFolder | RemoImage:
     return image_from(record.inner("image"))
 
 
-def upload_from(answer: Fields) -> RemoUpload:
-    """From the answer to an upload of either generation, or from a session's status."""
-    if answer.has("session_id") and not answer.has("status"):
-        return RemoUpload(answer.id("session_id"), "not complete", 0)
-    if not answer.has("session_id"):
-        return _upload_done(answer)
-    images = answer.inner("images") if answer.has("images") else None
-    added = images.whole("successful") if images and images.has("successful") else 0
-    left_out, message = [], []
-    for place in (images, answer.inner("annotations") if answer.has("annotations") else None):
-        for one in place.each("errors") if place and place.has("errors") else ():
-            left_out += [(one.text("filename"), reason) for reason in map(str, one.list("errors"))]
-    for one in answer.each("errors") if answer.has("errors") else ():
-        name = one.json.get("value", one.json.get("url"))
-        reason = str(one.json.get("error", ""))
-        if isinstance(name, str):
-            left_out.append((name, reason))
-        else:
-            message.append(reason)
-    dataset = answer.inner("dataset") if answer.has("dataset") else None
+def upload_from(fields: Fields) -> RemoUpload:
+    """Reads an upload from the response to a request of either generation, or from a session's status."""
+    if not fields.has("session_id"):
+        return _finished_upload(fields)
+    if not fields.has("status"):
+        return RemoUpload(fields.id("session_id"), "not complete", 0)
+    images, dataset = _part(fields, "images"), _part(fields, "dataset")
+    errors, message = _session_errors(fields)
+    rejected = [*_file_errors(images), *_file_errors(_part(fields, "annotations")), *errors]
     return RemoUpload(
-        answer.id("session_id"),
-        answer.text("status"),
-        added,
-        tuple(one for one in left_out if not _is_there_already(one[1])),
-        "; ".join(message),
+        fields.id("session_id"),
+        fields.text("status"),
+        images.whole("successful") if images and images.has("successful") else 0,
+        tuple((name, reason) for name, reason in rejected if not _is_duplicate(reason)),
+        message,
         dataset.id("id") if dataset and dataset.has("id") else "",
-        answer.text("created_at") if answer.has("created_at") else "",
+        fields.text("created_at") if fields.has("created_at") else "",
     )
 
 
-def _upload_done(answer: Fields) -> RemoUpload:
+def _part(fields: Fields, name: str) -> Fields | None:
+    return fields.inner(name) if fields.has(name) else None
+
+
+def _file_errors(part: Fields | None) -> list[tuple[str, str]]:
+    """File name and reason of each error in the images or annotations of a session."""
+    if part is None or not part.has("errors"):
+        return []
+    return [(error.text("filename"), str(reason)) for error in part.each("errors") for reason in error.list("errors")]
+
+
+def _session_errors(fields: Fields) -> tuple[list[tuple[str, str]], str]:
+    """The errors of a whole session: those that name a file or URL, with the reason; and the others as one text."""
+    named, unnamed = [], []
+    for error in fields.each("errors") if fields.has("errors") else ():
+        name, reason = error.json.get("value", error.json.get("url")), str(error.json.get("error", ""))
+        if isinstance(name, str):
+            named.append((name, reason))
+        else:
+            unnamed.append(reason)
+    return named, "; ".join(unnamed)
+
+
+def _finished_upload(fields: Fields) -> RemoUpload:
     """0.3: `{"files uploaded": 2, "annotations": 0, "errors": [...]}`, its errors sentences with names in them."""
-    errors = [str(error) for error in answer.list("errors")] if answer.has("errors") else []
-    left_out = [("", error) for error in errors if not _is_there_already(error)]
-    return RemoUpload(None, "done", answer.whole("files uploaded"), tuple(left_out))
+    errors = [str(error) for error in fields.list("errors")] if fields.has("errors") else []
+    left_out = [("", error) for error in errors if not _is_duplicate(error)]
+    return RemoUpload(None, "done", fields.whole("files uploaded"), tuple(left_out))
 
 
-def _is_there_already(reason: str) -> bool:
+def _is_duplicate(reason: str) -> bool:
     return "duplicated image" in reason.lower()

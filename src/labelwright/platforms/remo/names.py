@@ -32,9 +32,9 @@ def file_name(name: str, format: str) -> str:
     Characters that would not survive are written as in URLs, `%2F`. A name without an ending that Remo knows gets one
     after a sign of its own, `photo%_.jpg`, which no name has that was written so.
     """
-    sent = _UNSAFE.sub(lambda found: quote(found[0], safe="").replace(".", "%2E"), name)
-    known = PurePosixPath(sent).suffix.lower() in ENDINGS
-    return sent if known else f"{sent}%_.{FORMATS.get(format, 'jpg')}"
+    sent = _UNSAFE.sub(lambda match: quote(match[0], safe="").replace(".", "%2E"), name)
+    has_ending = PurePosixPath(sent).suffix.lower() in ENDINGS
+    return sent if has_ending else f"{sent}%_.{FORMATS.get(format, 'jpg')}"
 
 
 def our_name(shown: str) -> str:
@@ -65,12 +65,12 @@ class Spelling:
 
 def refuse_what_looks_alike(operation: str, labels: Iterable[str]) -> None:
     """Raises PlatformRefused when Remo would make one class of two labels."""
-    seen: dict[str, str] = {}
+    names: dict[str, str] = {}
     for label in labels:
-        other = seen.setdefault(_folded(label), label)
+        other = names.setdefault(_folded(label), label)
         if other != label:
-            told = f"'{other}' and '{label}' are one class to Remo, which changes capitals"
-            raise PlatformRefused("remo", operation, message=told, advice="Give one of them another name.")
+            message = f"'{other}' and '{label}' are one class to Remo, which changes capitals"
+            raise PlatformRefused("remo", operation, message=message, advice="Give one of them another name.")
 
 
 def _folded(name: str) -> str:

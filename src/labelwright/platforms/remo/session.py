@@ -43,7 +43,7 @@ class Server:
 
 
 class RemoSession:
-    """Safe to share between threads; its repr shows no secret.
+    """Thread-safe; its repr shows no secret.
 
     `key` is an e-mail address and `secret` its password; without a key the secret is a token. `seconds` is what the
     server may take for an export or for a part of an upload, which it works off before it answers.
@@ -108,12 +108,12 @@ class RemoSession:
         *,
         json: Any = None,
         params: Params | None = None,
-        wanted: Wanted = "json",
+        expect: Wanted = "json",
         advice: str = "",
     ) -> Any:
         """A request of seconds. Raises the errors of `labelwright.platforms.errors`."""
         return self._logged_in(
-            lambda: self._http.call(operation, method, path, json=json, params=params, wanted=wanted, advice=advice)
+            lambda: self._http.call(operation, method, path, json=json, params=params, wanted=expect, advice=advice)
         )
 
     def fields(self, operation: str, method: str, path: str, **how: Any) -> Fields:
@@ -126,9 +126,9 @@ class RemoSession:
         reply = self._logged_in(lambda: self._http.ask(operation, "DELETE", path))
         if reply.status != 204 or reply.headers.get("Content-Length", "0") != "0":
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            told = self._explain(ErrorResponse(operation, "DELETE", reply.status, kind, reply.data or b""))
+            error = self._explain(ErrorResponse(operation, "DELETE", reply.status, kind, reply.data or b""))
             message = "the answer does not say that it is gone"
-            raise told or PlatformUnavailable(
+            raise error or PlatformUnavailable(
                 NAME, operation, status=reply.status, message=message, advice="Try again."
             )
 
@@ -143,7 +143,7 @@ class RemoSession:
         return Fields(NAME, operation, reply.data)
 
     def download(self, operation: str, path: str, params: Params, into: BinaryIO) -> str:
-        """A file as it comes, from the start of `into`. Answers its media type."""
+        """A file as it comes, from the start of `into`. Returns its media type."""
 
         def ask() -> str:
             into.seek(0)
@@ -152,9 +152,9 @@ class RemoSession:
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if "html" in kind:  # no file of Remo's is HTML
                 into.seek(0)
-                told = self._explain(ErrorResponse(operation, "GET", reply.status, kind, into.read(1 << 16)))
+                error = self._explain(ErrorResponse(operation, "GET", reply.status, kind, into.read(1 << 16)))
                 message = "the answer is a page, not a file"
-                raise told or PlatformUnavailable(
+                raise error or PlatformUnavailable(
                     NAME, operation, status=reply.status, message=message, advice="Try again."
                 )
             return kind
@@ -168,17 +168,17 @@ class RemoSession:
         left, offset = most, 0
         while left is None or left > 0:
             limit = page if left is None else min(page, left)
-            answer = self.fields(operation, "GET", path, params={**(params or {}), "limit": limit, "offset": offset})
+            response = self.fields(operation, "GET", path, params={**(params or {}), "limit": limit, "offset": offset})
             count = 0
-            for item in answer.each("results"):
+            for item in response.each("results"):
                 count += 1
                 yield item
             offset += count
             left = None if left is None else left - count
-            if not answer.has("next"):
+            if not response.has("next"):
                 return
             if not count:
-                answer.refuse("next", "names a further page though this one is empty")
+                response.refuse("next", "names a further page though this one is empty")
 
     def _logged_in(self, ask: Callable[[], Any]) -> Any:
         """Ask; after a token that was taken away (a logout by anybody does that) log in anew and ask once more."""
@@ -202,14 +202,14 @@ class RemoSession:
     def _read_version(self) -> Server:
         operation = "say its version"
         try:
-            answer = self._http.call(operation, "GET", "/api/version")
+            response = self._http.call(operation, "GET", "/api/version")
         except (NotFound, PlatformUnavailable) as error:
             if not isinstance(error, NotFound) and "html" not in error.message:
                 raise
-            answer = self._http.call(
+            response = self._http.call(
                 operation, "GET", "/version"
             )  # 0.3 has a page for every address that it does not know
-        fields = Fields(NAME, operation, answer)
+        fields = Fields(NAME, operation, response)
         if fields.json.get("app") != "remo":
             fields.refuse("app", "is not remo")
         version = fields.text("version")
@@ -224,7 +224,7 @@ class RemoSession:
         body = {"email": self._key, "password": self._secret.value}
         failure: PlatformError
         try:
-            answer = Fields(NAME, operation, self._http.call(operation, "POST", "/api/rest-auth/login/", json=body))
+            response = Fields(NAME, operation, self._http.call(operation, "POST", "/api/rest-auth/login/", json=body))
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
@@ -232,17 +232,17 @@ class RemoSession:
             advice = "The key is an e-mail address, the secret its password. Without a key the secret is a token."
             failure = AccessDenied(NAME, operation, status=400, message=message, advice=advice)
         else:
-            return answer.text("key")
+            return response.text("key")
         finally:
             self._logging_in.now = False
         raise failure
 
-    def _explain(self, answer: ErrorResponse) -> PlatformError | None:
+    def _explain(self, error: ErrorResponse) -> PlatformError | None:
         """What Remo means by pages of HTML."""
-        operation, status = answer.operation, answer.status
-        if "html" not in answer.kind:
+        operation, status = error.operation, error.status
+        if "html" not in error.kind:
             return None
-        if (status == 200 and _PAGE.search(answer.body)) or (status == 403 and b"CSRF" in answer.body):
+        if (status == 200 and _PAGE.search(error.body)) or (status == 403 and b"CSRF" in error.body):
             # Any address that it does not know is its page; what is not read is refused for the lack of a CSRF token.
             message = "this server does not know the call"
             version = f"It is Remo {self._server.version}." if self._server else "Check the address."
@@ -264,8 +264,8 @@ _lock = threading.Lock()
 
 def shared_session(url: str, key: str, secret: Secret, **how: Any) -> RemoSession:
     """The session of this process for a server, a user and ways of asking."""
-    said = repr((url, key, secret.value, sorted(how.items())))
-    name = sha256(said.encode()).hexdigest()
+    identity = repr((url, key, secret.value, sorted(how.items())))
+    name = sha256(identity.encode()).hexdigest()
     with _lock:
         if name not in _sessions:
             login = shared_login(NAME, url, key, secret)

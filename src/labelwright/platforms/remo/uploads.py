@@ -54,7 +54,7 @@ class RemoUploads:
         task: Task | None = None,
         folder: str | None = None,
     ) -> RemoUpload:
-        """Send images, annotation files and archives. Answers what was added where the server works while we wait,
+        """Send images, annotation files and archives. Returns what was added where the server works while we wait,
         else a session that it works off: see `wait_for_upload`.
 
         Raises PlatformRefused for a folder on 0.4.25 and later, which lose it: link the files there.
@@ -62,9 +62,9 @@ class RemoUploads:
         operation = f"take files into dataset {dataset}"
         sessions = self.session.server().uploads_in_sessions
         if folder and sessions:
-            told = "this version does not put files that are sent into folders"
+            message = "this version does not put files that are sent into folders"
             advice = "Send them without a folder, or link files that lie on the server."
-            raise PlatformRefused(NAME, operation, message=told, advice=advice)
+            raise PlatformRefused(NAME, operation, message=message, advice=advice)
         query = _query(annotation_set) | ({"folder_id": folder} if folder else {})
         fields = {"annotation_task": str(task)} if task else {}
         return self._send(operation, dataset, map(_file, files), query, fields)
@@ -95,36 +95,36 @@ class RemoUploads:
         """Let the server fetch archives and annotation files; images are fetched by us with `fetch` and sent.
 
         Of a link to an image 0.3 keeps no name and 0.6 takes nothing: without `fetch` such a link raises
-        PlatformRefused before anything is sent. Answers the last upload that was made.
+        PlatformRefused before anything is sent. Returns the last upload that was made.
         """
         operation = f"fetch files into dataset {dataset}"
         images = [url for url in urls if Path(urlsplit(url).path).suffix.lower() in ENDINGS]
         if images and fetch is None:
-            told = f"{len(images)} of the links lead to images, and Remo would lose their names"
+            message = f"{len(images)} of the links lead to images, and Remo would lose their names"
             raise PlatformRefused(
-                NAME, operation, message=told, advice="Send the images as files, or link an archive of them."
+                NAME, operation, message=message, advice="Send the images as files, or link an archive of them."
             )
         others = [url for url in urls if url not in set(images)]
-        found = RemoUpload(None, "done", 0)
+        result = RemoUpload(None, "done", 0)
         if others:
-            found = self._post(operation, dataset, {"urls": others}, annotation_set, task, folder)
+            result = self._post(operation, dataset, {"urls": others}, annotation_set, task, folder)
         if images and fetch is not None:
             files = (_fetched(url, fetch) for url in images)
-            if found.session:
-                self.wait_for_upload(found.session)
-            found = self.upload_files(dataset, files, annotation_set=annotation_set, task=task, folder=folder)
-        return found
+            if result.session:
+                self.wait_for_upload(result.session)
+            result = self.upload_files(dataset, files, annotation_set=annotation_set, task=task, folder=folder)
+        return result
 
     # Sessions
 
     def start_upload(self, dataset: str) -> RemoUpload:
-        """An empty session. Said again it makes another one."""
+        """An empty session. Repeating it makes another one."""
         body = {"dataset_id": _number(dataset)}
         operation = f"open an upload into dataset {dataset}"
         return upload_from(self.session.fields(operation, "POST", f"{UPLOADS}/", json=body))
 
     def complete_upload(self, upload: str) -> None:
-        """Everything was sent: let the server work it off. Said again it does nothing, though Remo answers 404."""
+        """Everything was sent: let the server work it off. Idempotent, though Remo answers 404."""
         path = f"{UPLOADS}/{_id(upload)}/complete/"
         try:
             self.session.call(f"complete upload {upload}", "POST", path)
@@ -139,14 +139,14 @@ class RemoUploads:
     def list_uploads(self, dataset: str, *, active: bool) -> Iterator[RemoUpload]:
         """Sessions of a dataset that are not over, or those that are; the newest first."""
         operation, params = f"list the uploads into dataset {dataset}", {"show_active": "true"} if active else {}
-        answer = self.session.fields(operation, "GET", f"{UPLOADS}/", params=params)
-        return (found for found in map(upload_from, answer.each("results")) if found.dataset == dataset)
+        response = self.session.fields(operation, "GET", f"{UPLOADS}/", params=params)
+        return (upload for upload in map(upload_from, response.each("results")) if upload.dataset == dataset)
 
     def wait_for_upload(self, upload: str, seconds: float = 3600) -> RemoUpload:
         """Until it is over. Raises PlatformUnavailable at the deadline."""
         operation = f"work off upload {upload}"
-        found: RemoUpload = _until(lambda: self.read_upload(upload), lambda found: found.over, seconds, operation)
-        return found
+        result: RemoUpload = _until(lambda: self.read_upload(upload), lambda result: result.over, seconds, operation)
+        return result
 
     def wait_until_quiet(self, dataset: str, seconds: float = 3600) -> None:
         """Until no session of the dataset is worked off: side by side two of them may each take in the same name, and
@@ -182,7 +182,7 @@ class RemoUploads:
         for part in _parts(files):
             for pause in (*batches.PAUSES, None):
                 try:
-                    found = self._send_part(operation, dataset, part, query, fields, session)
+                    result = self._send_part(operation, dataset, part, query, fields, session)
                     break
                 except PlatformUnavailable as error:
                     if pause is None or (error.retry_after or 0.0) > batches.LONGEST_WAIT:
@@ -192,8 +192,8 @@ class RemoUploads:
                     left_out += self._finish_early(dataset, session)
                     session = None
                 time.sleep(wait)
-            session, added = found.session, added + found.added
-            left_out += found.left_out
+            session, added = result.session, added + result.added
+            left_out += result.left_out
         if not sessions or session is None:
             return RemoUpload(None, "done", added, tuple(left_out))
         self.wait_until_quiet(dataset)
@@ -223,12 +223,12 @@ class RemoUploads:
         self,
         operation: str,
         dataset: str,
-        said: dict[str, Any],
+        payload: dict[str, Any],
         annotation_set: str | None,
         task: Task | None,
         folder: str | None,
     ) -> RemoUpload:
-        body = said | ({"annotation_task": str(task)} if task else {})
+        body = payload | ({"annotation_task": str(task)} if task else {})
         body |= {"folder_id": _number(folder)} if folder else {}
         if self.session.server().uploads_in_sessions:
             self.wait_until_quiet(dataset)
@@ -236,8 +236,8 @@ class RemoUploads:
         path = f"/api/dataset/{_id(dataset)}/upload/"
         with self._naming(dataset):
             params = _query(annotation_set)
-            found = upload_from(self.session.fields(operation, "POST", path, json=body, params=params))
-        return found if found.session is None else RemoUpload(found.session, "pending", 0, dataset=dataset)
+            result = upload_from(self.session.fields(operation, "POST", path, json=body, params=params))
+        return result if result.session is None else RemoUpload(result.session, "pending", 0, dataset=dataset)
 
     def _naming(self, dataset: str) -> _Naming:
         return _Naming(self.session, dataset)
@@ -288,23 +288,23 @@ def _fetched(url: str, fetch: Callable[[str], BinaryIO]) -> FormFile:
 
 def _until(look: Callable[[], Any], enough: Callable[[Any], bool], seconds: float, operation: str) -> Any:
     end, pause = time.monotonic() + seconds, 0.1
-    while not enough(found := look()):
+    while not enough(result := look()):
         if time.monotonic() > end:
-            told = f"it is still at it after {seconds:.0f} seconds"
+            message = f"it is still at it after {seconds:.0f} seconds"
             raise PlatformUnavailable(
-                NAME, operation, message=told, advice="Wait on, or look whether the server was restarted."
+                NAME, operation, message=message, advice="Wait on, or look whether the server was restarted."
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 5)
-    return found
+    return result
 
 
 def _is_old(upload: RemoUpload) -> bool:
     try:
-        made = datetime.fromisoformat(upload.created_at.replace("Z", "+00:00"))
+        created = datetime.fromisoformat(upload.created_at.replace("Z", "+00:00"))
     except ValueError:
         return False
-    return made.tzinfo is not None and datetime.now(UTC) - made > _LOST
+    return created.tzinfo is not None and datetime.now(UTC) - created > _LOST
 
 
 def _query(annotation_set: str | None) -> dict[str, str]:
