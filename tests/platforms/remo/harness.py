@@ -25,21 +25,21 @@ class Labeler:
         self._server = server
         self._session = requests.Session()
         self._session.trust_env = False
-        answer = self.ask("POST", "/api/rest-auth/login/", {"email": EMAIL, "password": PASSWORD})
-        self._session.headers["Authorization"] = f"Token {answer['key']}"
+        response = self.ask("POST", "/api/rest-auth/login/", {"email": EMAIL, "password": PASSWORD})
+        self._session.headers["Authorization"] = f"Token {response['key']}"
         version = self._session.get(f"{server}/version", timeout=20).json()["version"]
         self.modern = version.startswith("0.6")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self._session.request(method, self._server + path, json=body, timeout=20)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+        response = self._session.request(method, self._server + path, json=body, timeout=20)
+        assert response.status_code < 300, response.text
+        return response.json()
 
-    def say(self, campaign: str, image: str, said: Mapping[str, Any], status: str = "done") -> None:
+    def say(self, campaign: str, image: str, payload: Mapping[str, Any], status: str = "done") -> None:
         """What is seen on an image, in Remo's own form; then its status."""
         dataset, annotation_set = campaign.split("-")
         path = f"/api/dataset/{dataset}/annotation-set/{annotation_set}/image/{image}/save-annotation/"
-        self.ask("POST", path, {**said, "status": status})
+        self.ask("POST", path, {**payload, "status": status})
         if self.modern:
             path = f"/api/v1/ui/annotation-sets/{annotation_set}/images/{image}/status/"
             self.ask("POST", path, {"status": status})
@@ -47,15 +47,15 @@ class Labeler:
 
 def objects(annotations: Sequence[Annotation]) -> dict[str, Any]:
     """As the page sends them: the set's own names of classes, corners in pixels."""
-    said = []
+    label_objects = []
     for number, annotation in enumerate(annotations, 1):
         shape = annotation.shape
         assert isinstance(shape, Box | Polygon)
         corners = shape.points if isinstance(shape, Polygon) else ((shape.xmin, shape.ymin), (shape.xmax, shape.ymax))
         classes = [{"name": annotation.label.capitalize()}]
         points = [{"x": x, "y": y} for x, y in corners]
-        said.append({"name": f"OBJ {number}", "classes": classes, "coordinates": points})
-    return {"objects": said}
+        label_objects.append({"name": f"OBJ {number}", "classes": classes, "coordinates": points})
+    return {"objects": label_objects}
 
 
 class RemoHarness(Harness):
@@ -100,8 +100,8 @@ class RemoHarness(Harness):
         access: LabelerAccess | None,
         seen_on: Mapping[str, Sequence[Annotation]],
     ) -> None:
-        for image, seen in seen_on.items():
-            self.labeler_at_work.say(campaign.id, image, objects(seen))
+        for image, image_annotations in seen_on.items():
+            self.labeler_at_work.say(campaign.id, image, objects(image_annotations))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from .world import Dataset, Picture, Set, World
+from .state import Dataset, Picture, Set, World
 
 NOT_FOUND = {"detail": "Not found."}
 
@@ -33,12 +33,12 @@ class Asked:
 
     def json(self) -> Any:
         try:
-            said = json.loads(self.body or b"{}")
+            payload = json.loads(self.body or b"{}")
         except ValueError:
             raise ServerError from None
-        if not isinstance(said, dict):
+        if not isinstance(payload, dict):
             raise ServerError
-        return said
+        return payload
 
 
 @dataclass
@@ -70,61 +70,61 @@ def route(methods: str, path: str, versions: str = "both") -> Callable[[Handler]
 def _routes(world: World, path: str) -> Iterator[tuple[str, Handler, tuple[str, ...]]]:
     """What this version has at an address."""
     for method, pattern, versions, handler in ROUTES:
-        found = pattern.match(path) if versions in ("both", "new" if world.modern else "old") else None
-        if found:
-            yield method, handler, found.groups()
+        record = pattern.match(path) if versions in ("both", "new" if world.modern else "old") else None
+        if record:
+            yield method, handler, record.groups()
 
 
 def knows(world: World, path: str) -> bool:
     return any(True for _ in _routes(world, path))
 
 
-def answer(world: World, asked: Asked) -> Answer:
+def answer(world: World, request: Asked) -> Answer:
     """To a request at an address that this version knows."""
-    for method, handler, ids in _routes(world, asked.path):
-        if method == asked.method:
+    for method, handler, ids in _routes(world, request.path):
+        if method == request.method:
             try:
-                return handler(world, asked, *ids)
+                return handler(world, request, *ids)
             except KeyError as missing:
                 if missing.args and isinstance(missing.args[0], str):
                     raise
                 return Answer(404, NOT_FOUND)
-    return Answer(405, {"detail": f'Method "{asked.method}" not allowed.'})
+    return Answer(405, {"detail": f'Method "{request.method}" not allowed.'})
 
 
 def number(text: str) -> int:
     return int(text) if text.isdecimal() else -1
 
 
-def paged(asked: Asked, items: Iterable[Any], show: Callable[[Any], Any]) -> dict[str, Any]:
+def paged(request: Asked, items: Iterable[Any], show: Callable[[Any], Any]) -> dict[str, Any]:
     listed = list(items)
-    limit = number(asked.query.get("limit", "")) if asked.query.get("limit", "").isdecimal() else 32
-    offset = max(number(asked.query.get("offset", "0")), 0)
+    limit = number(request.query.get("limit", "")) if request.query.get("limit", "").isdecimal() else 32
+    offset = max(number(request.query.get("offset", "0")), 0)
 
     def link(to: int) -> str:
-        query = {**asked.query, "limit": limit} | ({"offset": to} if to > 0 else {})
+        query = {**request.query, "limit": limit} | ({"offset": to} if to > 0 else {})
         if to <= 0:
             query.pop("offset", None)
-        return f"http://{asked.host}{asked.path}?{urlencode(query)}"
+        return f"http://{request.host}{request.path}?{urlencode(query)}"
 
     return {
         "count": len(listed),
         "next": link(offset + limit) if offset + limit < len(listed) else None,
         "previous": link(offset - limit) if offset > 0 else None,
-        "results": [show(one) for one in listed[offset : offset + limit]],
+        "results": [show(entry) for entry in listed[offset : offset + limit]],
     }
 
 
 def open_dataset(world: World, identity: str) -> Dataset:
-    found = world.datasets[number(identity)]
-    if found.archived:
-        raise KeyError(found.id)
-    return found
+    record = world.datasets[number(identity)]
+    if record.archived:
+        raise KeyError(record.id)
+    return record
 
 
 def annotation_set(world: World, identity: str) -> Set:
     return world.sets[number(identity)]
 
 
-def picture_of(world: World, one: Set, identity: str) -> Picture:
-    return world.datasets[one.dataset].pictures[number(identity)]
+def picture_of(world: World, entry: Set, identity: str) -> Picture:
+    return world.datasets[entry.dataset].pictures[number(identity)]

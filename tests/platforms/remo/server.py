@@ -21,19 +21,19 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import (
-    dataset_answers as remo_dataset_answers,
+    dataset_responses as remo_dataset_answers,
 )
 from . import (
-    label_answers as remo_label_answers,
+    label_responses as remo_label_answers,
 )
 from . import (
-    set_answers as remo_set_answers,
+    set_responses as remo_set_answers,
 )
 from . import (
-    upload_answers as remo_upload_answers,
+    upload_responses as remo_upload_answers,
 )
 from .routes import Answer, Asked, ServerError, answer, knows
-from .world import World
+from .state import World
 
 ANSWERS = (remo_dataset_answers, remo_label_answers, remo_set_answers, remo_upload_answers)
 """Importing them fills the table of routes."""
@@ -74,7 +74,7 @@ class RemoServer:
 
     def calls(self, method: str, path: str) -> list[Asked]:
         """What was asked, by method and a pattern that the whole path fits."""
-        return [one for one in list(self.asked) if one.method == method and re.fullmatch(path, one.path)]
+        return [entry for entry in list(self.asked) if entry.method == method and re.fullmatch(path, entry.path)]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -90,10 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         kind, host = self.headers.get("Content-Type", ""), self.headers.get("Host", "")
-        asked = Asked(self.command, unquote(parts.path), query, kind, body, host=host)
+        request = Asked(self.command, unquote(parts.path), query, kind, body, host=host)
         if kind.startswith("multipart/form-data"):
-            asked.form, asked.files = read_form(kind, body)
-        remo.asked.append(asked)
+            request.form, request.files = read_form(kind, body)
+        remo.asked.append(request)
         bare = "sessionid" not in SimpleCookie(self.headers.get("Cookie", ""))
         if bare and remo.modern and "Authorization" in self.headers:
             with remo.lock:
@@ -107,56 +107,56 @@ class _Handler(BaseHTTPRequestHandler):
             if not alone:
                 self._say(Answer(400, text="<h1>Bad Request (400)</h1>", kind="text/html"))
                 return
-        found = self._answer(remo, asked)
-        if bare and asked.path not in ("/version", "/version/"):
-            found.headers["Set-Cookie"] = f"sessionid={secrets.token_hex(16)}; HttpOnly; Path=/; SameSite=Lax"
-        self._say(found)
+        record = self._answer(remo, request)
+        if bare and request.path not in ("/version", "/version/"):
+            record.headers["Set-Cookie"] = f"sessionid={secrets.token_hex(16)}; HttpOnly; Path=/; SameSite=Lax"
+        self._say(record)
 
-    def _answer(self, remo: RemoServer, asked: Asked) -> Answer:
-        if not remo.modern and asked.host.partition(":")[0].split(".")[-1] != "localhost":
+    def _answer(self, remo: RemoServer, request: Asked) -> Answer:
+        if not remo.modern and request.host.partition(":")[0].split(".")[-1] != "localhost":
             return Answer(400, text="<h1>Bad Request (400)</h1>", kind="text/html")
         version = {"app": "remo", "version": "0.6.1" if remo.modern else "0.3.29"}
-        if asked.path.rstrip("/") in ("/version", *(["/api/version"] if remo.modern else [])):
+        if request.path.rstrip("/") in ("/version", *(["/api/version"] if remo.modern else [])):
             return Answer(200, version)
-        login = asked.path == "/api/rest-auth/login/"
-        hidden = remo.unknown and re.search(remo.unknown, asked.path) and asked.method == "GET"
-        if hidden or (not login and not knows(remo.world, asked.path)):
-            return self._unknown(remo, asked)
+        login = request.path == "/api/rest-auth/login/"
+        hidden = remo.unknown and re.search(remo.unknown, request.path) and request.method == "GET"
+        if hidden or (not login and not knows(remo.world, request.path)):
+            return self._unknown(remo, request)
         try:
-            denied = self._denied(remo, asked)
+            denied = self._denied(remo, request)
             if denied is not None:
                 return denied
             with remo.lock:
-                found = answer(remo.world, asked)
+                record = answer(remo.world, request)
         except (ServerError, AttributeError, TypeError, ValueError, KeyError):
             page = "<h1>Server Error (500)</h1>" if remo.modern else _PAGE.format("remo.ai")
             return Answer(500, text=page, kind="text/html")
-        return found
+        return record
 
-    def _denied(self, remo: RemoServer, asked: Asked) -> Answer | None:
-        said = self.headers.get("Authorization")
-        if said is not None and said != f"Token {remo.token}":
+    def _denied(self, remo: RemoServer, request: Asked) -> Answer | None:
+        payload = self.headers.get("Authorization")
+        if payload is not None and payload != f"Token {remo.token}":
             return Answer(401, {"detail": "Invalid token."})
-        if asked.path == "/api/rest-auth/login/" and asked.method == "POST":
-            if asked.json() == {"email": EMAIL, "password": PASSWORD}:
+        if request.path == "/api/rest-auth/login/" and request.method == "POST":
+            if request.json() == {"email": EMAIL, "password": PASSWORD}:
                 return Answer(200, {"key": remo.token})
             return Answer(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
-        if said is None and not remo.modern and asked.path.startswith("/api/"):  # 0.6 logs every visitor in
+        if payload is None and not remo.modern and request.path.startswith("/api/"):  # 0.6 logs every visitor in
             return Answer(401, {"detail": "Authentication credentials were not provided."})
         return None
 
-    def _unknown(self, remo: RemoServer, asked: Asked) -> Answer:
-        if asked.method == "GET":
+    def _unknown(self, remo: RemoServer, request: Asked) -> Answer:
+        if request.method == "GET":
             return Answer(200, text=_PAGE.format("remo" if remo.modern else "remo.ai"), kind="text/html; charset=utf-8")
         return Answer(405, text=b"", kind="") if remo.modern else Answer(403, text=_FORBIDDEN, kind="text/html")
 
-    def _say(self, found: Answer) -> None:
-        body = found.text if found.text is not None else b"" if found.status == 204 else json.dumps(found.json)
+    def _say(self, record: Answer) -> None:
+        body = record.text if record.text is not None else b"" if record.status == 204 else json.dumps(record.json)
         data = body.encode() if isinstance(body, str) else body
-        lines = [f"HTTP/1.1 {found.status} {self.responses[found.status][0]}"]
-        if found.status != 204:
-            lines += [f"Content-Length: {len(data)}"] + ([f"Content-Type: {found.kind}"] if found.kind else [])
-        lines += [f"{name}: {value}" for name, value in found.headers.items()]
+        lines = [f"HTTP/1.1 {record.status} {self.responses[record.status][0]}"]
+        if record.status != 204:
+            lines += [f"Content-Length: {len(data)}"] + ([f"Content-Type: {record.kind}"] if record.kind else [])
+        lines += [f"{name}: {value}" for name, value in record.headers.items()]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("utf-8") + data)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
@@ -175,10 +175,10 @@ def read_form(kind: str, body: bytes) -> tuple[dict[str, str], list[tuple[str, b
     files: list[tuple[str, bytes]] = []
     for piece in pieces[1:-1]:
         head, _, data = piece.partition(b"\r\n\r\n")
-        said: dict[str, Any] = dict(re.findall(r'(name|filename)="([^"]*)"', head.decode()))
-        if "filename" in said:
-            if said["name"] == "files":
-                files.append((said["filename"], data))
+        payload: dict[str, Any] = dict(re.findall(r'(name|filename)="([^"]*)"', head.decode()))
+        if "filename" in payload:
+            if payload["name"] == "files":
+                files.append((payload["filename"], data))
         else:
-            fields[said["name"]] = data.decode()
+            fields[payload["name"]] = data.decode()
     return fields, files

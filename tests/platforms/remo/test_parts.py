@@ -21,10 +21,10 @@ from labelwright.platforms.remo.labels import Reading, objects_of
 from labelwright.platforms.remo.models import (
     RemoClassCount,
     annotation_set_from,
+    class_from,
     content_from,
     dataset_from,
     image_from,
-    class_from,
     upload_from,
 )
 from labelwright.platforms.remo.names import ENDINGS, FORMATS, Spelling, class_name, file_name, our_name
@@ -119,7 +119,7 @@ def test_labels_are_read_page_by_page_and_images_without_objects_are_kept():
         reading.add(RemoteImage("7" if name == "a.png" else str(number), name, 40, 30))
     (first,), _, more = reading.page(0, 1, Spelling(["dog"]), ShapeNotices())
     assert more
-    assert [(one.label, one.shape) for one in first.annotations] == [
+    assert [(item.label, item.shape) for item in first.annotations] == [
         ("dog", Box(1, 2, 11, 12)),
         ("cat", Box(1, 2, 11, 12)),
         ("dog", Polygon(((1, 2), (9, 2), (9, 8)))),
@@ -152,12 +152,12 @@ def test_an_object_that_cannot_be_kept_blocks_no_other_one():
     reading.add(RemoteImage("7", "a.png", 40, 30))
     notices = ShapeNotices()
     (image,), _, _ = reading.page(0, 1, Spelling(["dog"]), notices)
-    assert [one.shape for one in image.annotations] == [
+    assert [item.shape for item in image.annotations] == [
         Polygon(((1, 1), (9, 1), (5, 8))),
         Polygon(((20, 0), (40, 0), (40, 10), (20, 20))),
         Polygon(((1, 1), (9, 1), (5, 8))),
     ]
-    assert [(one.reason, one.dropped) for one in notices.checked()] == [
+    assert [(item.reason, item.dropped) for item in notices.checked()] == [
         ("crosses itself", True),
         ("no class", True),
         ("outside its image", True),
@@ -188,20 +188,20 @@ def test_a_file_name_that_is_exported_twice_is_refused_since_labels_go_by_names(
     ],
 )
 def test_done_is_decided_by_what_was_counted_and_never_by_is_completed(statistics, looked_at, complete):
-    told = {"id": 1, "name": "x", "task": {"name": "Object detection"}, "total_images": 3, "statistics": statistics}
+    message = {"id": 1, "name": "x", "task": {"name": "Object detection"}, "total_images": 3, "statistics": statistics}
     for says in (True, False):
-        found = annotation_set_from(Fields("remo", "list", {**told, "is_completed": says}))
-        assert (found.looked_at, found.complete, found.says_it_is_completed) == (looked_at, complete, says)
+        result = annotation_set_from(Fields("remo", "list", {**message, "is_completed": says}))
+        assert (result.looked_at, result.complete, result.says_it_is_completed) == (looked_at, complete, says)
 
 
 def test_a_set_without_images_is_never_complete():
     statistics = {"done_count": 0, "skipped_count": 0, "todo_count": 0, "annotated_images_count": 0}
-    told = {"id": 1, "name": "x", "task": "Object detection", "total_images": 0, "statistics": statistics}
-    assert not annotation_set_from(Fields("remo", "list", told)).complete
+    message = {"id": 1, "name": "x", "task": "Object detection", "total_images": 0, "statistics": statistics}
+    assert not annotation_set_from(Fields("remo", "list", message)).complete
 
 
 def test_an_upload_tells_what_was_left_out_and_why():
-    told = {
+    message = {
         "session_id": "s",
         "status": "failed",
         "images": {
@@ -214,13 +214,13 @@ def test_an_upload_tells_what_was_left_out_and_why():
             {"type": "error", "error": "disk full"},
         ],
     }
-    found = upload_from(Fields("remo", "read", told))
-    assert found.left_out == (
+    result = upload_from(Fields("remo", "read", message))
+    assert result.left_out == (
         ("a.png", "odd"),
         ("b.webp", "File content type not supported"),
         ("http://x/absent.jpg", "invalid URL"),
     )
-    assert (found.added, found.message, found.over, found.running) == (1, "disk full", True, False)
+    assert (result.added, result.message, result.over, result.running) == (1, "disk full", True, False)
 
 
 TRAFFIC = Path(__file__).with_name("traffic")
@@ -228,18 +228,18 @@ TRAFFIC = Path(__file__).with_name("traffic")
 
 def recorded(path: str) -> list[dict[str, Any]]:
     """The results of every recorded list at an address, of both generations."""
-    found: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for file in sorted(TRAFFIC.glob("*.json")):
-        for one in json.loads(file.read_text(encoding="utf-8")):
-            answer = one["response"]
-            if one["method"] == "GET" and re.fullmatch(path, one["path"]) and isinstance(answer, dict):
-                found += answer.get("results", [])
-    assert found, path
-    return found
+        for item in json.loads(file.read_text(encoding="utf-8")):
+            response = item["response"]
+            if item["method"] == "GET" and re.fullmatch(path, item["path"]) and isinstance(response, dict):
+                result += response.get("results", [])
+    assert result, path
+    return result
 
 
 @pytest.mark.parametrize(
-    ("path", "made"),
+    ("path", "created"),
     [
         (r"/api/v1/ui/datasets/", dataset_from),
         (r"/api/v1/ui/datasets/\d+/annotation-sets/", annotation_set_from),
@@ -249,16 +249,16 @@ def recorded(path: str) -> list[dict[str, Any]]:
         (r"/api/common-class/", class_from),
     ],
 )
-def test_what_is_listed_keeps_every_field_of_the_answer(path: str, made: Any) -> None:
+def test_what_is_listed_keeps_every_field_of_the_answer(path: str, created: Any) -> None:
     for item in recorded(path):
-        assert made(Fields("remo", "list", item)).raw == item
+        assert created(Fields("remo", "list", item)).raw == item
 
 
 def test_contents_keep_every_field_of_folders_and_images() -> None:
     for item in recorded(r"/api/v1/ui/datasets/\d+/contents/(\d+/)?"):
         inner = item[item["record_type"]]
-        found = content_from(Fields("remo", "list", item))
-        assert (found.raw, found.created_at, found.preview) == (inner, inner["created_at"], inner["preview"])
+        result = content_from(Fields("remo", "list", item))
+        assert (result.raw, result.created_at, result.preview) == (inner, inner["created_at"], inner["preview"])
 
 
 def test_what_is_known_of_the_answers_has_a_type() -> None:
@@ -272,6 +272,12 @@ def test_what_is_known_of_the_answers_has_a_type() -> None:
     ][:1]
     assert (boxes.top3_classes, boxes.total_classes) == ((RemoClassCount("Dog", 1),), 2)
     assert boxes.last_annotated_date.startswith("2026-11-22")
-    made = {"id": 3, "name": "Life", "top3_classes": ["dog"], "total_classes": None, "owner": 7}  # described otherwise
-    odd = dataset_from(Fields("remo", "create", made))
+    created = {
+        "id": 3,
+        "name": "Life",
+        "top3_classes": ["dog"],
+        "total_classes": None,
+        "owner": 7,
+    }  # described otherwise
+    odd = dataset_from(Fields("remo", "create", created))
     assert (odd.top3_classes, odd.total_classes, odd.owner) == ((RemoClassCount("dog", 0),), None, "")

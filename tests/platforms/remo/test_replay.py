@@ -15,7 +15,7 @@ from PIL import Image
 from tests.platforms.contract import picture as small_picture
 
 from .server import EMAIL, RemoServer
-from .world import Upload
+from .state import Upload
 
 TRAFFIC = Path(__file__).parent / "traffic"
 VERSIONS = ("0.3.29", "0.6.1")
@@ -84,12 +84,12 @@ class Replay:
         data, files = exchange.get("data"), None
         if exchange.get("files"):
             sent = SENT[self.version].get(exchange["note"]) or [(name, content(name)) for name in exchange["files"]]
-            files = [("files", one) for one in sent]
+            files = [("files", item) for item in sent]
             data = {name: self.uploads.get(value, value) for name, value in (data or {}).items()}
         headers = dict(exchange.get("headers") or {})
         if isinstance(data, str):
             headers["Content-Type"] = "text/plain" if data == "x" else "application/json"
-        answer = self.session.request(
+        response = self.session.request(
             exchange["method"],
             self.server.url + path,
             params=exchange.get("params"),
@@ -99,18 +99,18 @@ class Replay:
             headers=headers,
             timeout=60,
         )
-        said = exchange["response"]
-        if isinstance(said, dict) and "session_id" in said and answer.status_code in (200, 201):
-            self.uploads[said["session_id"]] = answer.json()["session_id"]
-        return answer
+        payload = exchange["response"]
+        if isinstance(payload, dict) and "session_id" in payload and response.status_code in (200, 201):
+            self.uploads[payload["session_id"]] = response.json()["session_id"]
+        return response
 
 
 def shape(value: Any) -> Any:
     """What a value is made of. Null stands for anything: what is null once may be something later."""
     if isinstance(value, dict):
-        return {name: shape(one) for name, one in value.items()}
+        return {name: shape(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [shape(one) for one in value]
+        return [shape(item) for item in value]
     return None if value is None else "number" if isinstance(value, int | float) and value is not True else "text"
 
 
@@ -129,26 +129,26 @@ def same(recorded: Any, answered: Any, place: str = "") -> list[str]:
         if len(recorded) != len(answered):
             return [f"{place} has {len(answered)} items, recorded are {len(recorded)}"]
         pairs = enumerate(zip(recorded, answered, strict=True))
-        return [fault for number, (one, other) in pairs for fault in same(one, other, f"{place}[{number}]")]
+        return [fault for number, (item, other) in pairs for fault in same(item, other, f"{place}[{number}]")]
     return [] if type(recorded) is type(answered) and recorded == answered else [f"{place}: {recorded} and {answered}"]
 
 
-def faults(exchange: dict[str, Any], answer: requests.Response) -> list[str]:
-    if answer.status_code != exchange["status"]:
-        return [f"status {answer.status_code}, recorded is {exchange['status']}: {answer.text[:200]}"]
+def faults(exchange: dict[str, Any], response: requests.Response) -> list[str]:
+    if response.status_code != exchange["status"]:
+        return [f"status {response.status_code}, recorded is {exchange['status']}: {response.text[:200]}"]
     recorded, kind = exchange["response"], exchange["ctype"] or ""
-    answered_kind = answer.headers.get("Content-Type", "")
+    answered_kind = response.headers.get("Content-Type", "")
     if kind.partition(";")[0] != answered_kind.partition(";")[0]:
         return [f"{answered_kind}, recorded is {kind}"]
     if "json" in kind:
         recorded = json.loads(recorded) if isinstance(recorded, str) else recorded
-        found = same(shape(recorded), shape(answer.json()))
+        result = same(shape(recorded), shape(response.json()))
         if "disposition" in exchange:
             # Exports are compared to the last number; a file is a file.
-            found += [] if recorded == answer.json() else [f"{answer.json()} is not {recorded}"]
-            found += [] if answer.headers.get("Content-Disposition") == exchange["disposition"] else ["another name"]
-        return found
-    return [] if "csv" not in kind or answer.text == recorded else [f"{answer.text!r} is not {recorded!r}"]
+            result += [] if recorded == response.json() else [f"{response.json()} is not {recorded}"]
+            result += [] if response.headers.get("Content-Disposition") == exchange["disposition"] else ["another name"]
+        return result
+    return [] if "csv" not in kind or response.text == recorded else [f"{response.text!r} is not {recorded!r}"]
 
 
 def prepare(server: RemoServer) -> None:
@@ -164,9 +164,9 @@ def prepare(server: RemoServer) -> None:
 def two_uploads_of_somebody_else(server: RemoServer) -> None:
     """They stand in the list of uploads, and the recording does not say how they were made."""
     for name in ("sdk ds (1)", "sdk ds (2)"):
-        made = Upload(name, server.world.new_dataset(name).id)
-        server.world.uploads[made.id] = made
-        server.world.work_off(made)
+        created = Upload(name, server.world.new_dataset(name).id)
+        server.world.uploads[created.id] = created
+        server.world.work_off(created)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -181,8 +181,8 @@ def test_every_recorded_request_is_answered_with_the_recorded_status_and_shape(n
                 server.world.settle()
             if exchange["note"] == "uploads list":
                 two_uploads_of_somebody_else(server)
-            answer = replay.say(exchange)
-            wrong += [f"{number} {exchange['note']}: {fault}" for fault in faults(exchange, answer)]
+            response = replay.say(exchange)
+            wrong += [f"{number} {exchange['note']}: {fault}" for fault in faults(exchange, response)]
     assert not wrong, "\n".join(wrong)
 
 

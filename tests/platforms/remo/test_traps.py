@@ -74,15 +74,15 @@ def new() -> Iterator[RemoServer]:
 def campaign(
     remo: Remo, labels: LabelSchema = BOATS, names: tuple[str, ...] = ("a.png", "b.png", "c.png")
 ) -> RemoteCampaign:
-    made = remo.create_campaign(CampaignOrder(unique("campaign"), labels, "partner@example.com"))
-    remo.send_images(made.id, 1, [to_send(name) for name in names])
-    wait_for_batch(remo, made.id, 1)
-    remo.activate_campaign(made.id)
-    return made
+    created = remo.create_campaign(CampaignOrder(unique("campaign"), labels, "partner@example.com"))
+    remo.send_images(created.id, 1, [to_send(name) for name in names])
+    wait_for_batch(remo, created.id, 1)
+    remo.activate_campaign(created.id)
+    return created
 
 
-def ids(remo: Remo, made: RemoteCampaign) -> dict[str, str]:
-    return {image.name: image.id for image in remo.list_campaign_images(made.id)}
+def ids(remo: Remo, created: RemoteCampaign) -> dict[str, str]:
+    return {image.name: image.id for image in remo.list_campaign_images(created.id)}
 
 
 def write(folder: Path, *names: str) -> list[Path]:
@@ -102,11 +102,11 @@ def test_linked_files_go_into_the_folder_on_both_generations(server: RemoServer)
     done = remo.link_files(dataset, ["/data"], folder=folder)
     if done.session:
         remo.wait_for_upload(done.session)
-    assert [(type(one), one.name) for one in remo.list_contents(dataset)] == [(RemoFolder, "batch-1")]
-    assert [one.name for one in remo.list_contents(dataset, folder)] == ["a.png"]
-    (asked,) = server.calls("POST", r"/api/dataset/\d+/upload/")
-    assert json.loads(asked.body)["folder_id"] == int(folder)
-    assert "folder_id" not in asked.query
+    assert [(type(item), item.name) for item in remo.list_contents(dataset)] == [(RemoFolder, "batch-1")]
+    assert [item.name for item in remo.list_contents(dataset, folder)] == ["a.png"]
+    (request,) = server.calls("POST", r"/api/dataset/\d+/upload/")
+    assert json.loads(request.body)["folder_id"] == int(folder)
+    assert "folder_id" not in request.query
 
 
 def test_sent_files_go_into_the_folder_by_the_query_on_0_3(old: RemoServer, tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_sent_files_go_into_the_folder_by_the_query_on_0_3(old: RemoServer, tmp_
     dataset = remo.create_dataset("river").id
     folder = remo.create_folder(dataset, "batch-1").id
     assert remo.upload_files(dataset, write(tmp_path, "a.png"), folder=folder).added == 1
-    assert [one.name for one in remo.list_contents(dataset, folder)] == ["a.png"]
-    (asked,) = old.calls("POST", r"/api/dataset/\d+/upload/")
-    assert (asked.query["folder_id"], asked.form) == (folder, {})
+    assert [item.name for item in remo.list_contents(dataset, folder)] == ["a.png"]
+    (request,) = old.calls("POST", r"/api/dataset/\d+/upload/")
+    assert (request.query["folder_id"], request.form) == (folder, {})
 
 
 def test_sent_files_are_refused_a_folder_on_0_6_which_would_lose_it(new: RemoServer, tmp_path: Path) -> None:
@@ -133,68 +133,68 @@ def test_sent_files_are_refused_a_folder_on_0_6_which_would_lose_it(new: RemoSer
 
 def test_a_set_that_is_completed_by_its_own_word_with_nothing_done_is_not(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    dataset, annotation_set = made.id.split("-")
-    for image in ids(remo, made).values():
+    created = campaign(remo)
+    dataset, annotation_set = created.id.split("-")
+    for image in ids(remo, created).values():
         remo.set_image_status(dataset, annotation_set, image, ImageStatus.NOT_ANNOTATED)
     (listed,) = remo.list_annotation_sets(dataset)
     assert listed.says_it_is_completed
     assert not listed.complete
-    now = remo.read_campaign(made.id)
+    now = remo.read_campaign(created.id)
     assert (now.state, now.done, now.total) == (RemoteState.ACTIVE, 0, 3)
-    assert all_labels(remo, made.id) == []
+    assert all_labels(remo, created.id) == []
 
 
 def test_zeros_before_the_first_annotation_are_no_completion(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
+    created = campaign(remo)
     with server.lock:
-        server.world.sets[int(made.id.split("-")[1])].counted = None
-    told = requests.get(
-        f"{server.url}/api/v1/ui/datasets/{made.id.split('-')[0]}/annotation-sets/",
+        server.world.sets[int(created.id.split("-")[1])].counted = None
+    message = requests.get(
+        f"{server.url}/api/v1/ui/datasets/{created.id.split('-')[0]}/annotation-sets/",
         headers={"Authorization": f"Token {server.token}"},
         timeout=60,
     ).json()["results"][0]
-    assert told["total_images"] == 3
-    assert told["statistics"].get("todo_count", 0) == 0
-    assert remo.read_campaign(made.id).state is RemoteState.ACTIVE
+    assert message["total_images"] == 3
+    assert message["statistics"].get("todo_count", 0) == 0
+    assert remo.read_campaign(created.id).state is RemoteState.ACTIVE
 
 
 def test_statistics_from_before_the_images_came_are_no_completion(new: RemoServer) -> None:
     remo = connected(new)
-    made = campaign(remo)
-    assert new.world.sets[int(made.id.split("-")[1])].counted["todo_count"] == 0  # counted when it was empty
-    assert remo.read_campaign(made.id).state is RemoteState.ACTIVE
+    created = campaign(remo)
+    assert new.world.sets[int(created.id.split("-")[1])].counted["todo_count"] == 0  # counted when it was empty
+    assert remo.read_campaign(created.id).state is RemoteState.ACTIVE
 
 
 def test_images_that_are_skipped_or_empty_complete_a_campaign_and_are_told_apart(server: RemoServer) -> None:
     remo, labeler = connected(server), Labeler(server.url)
-    made = campaign(remo)
-    images = ids(remo, made)
-    labeler.say(made.id, images["a.png"], {"objects": []})
-    labeler.say(made.id, images["b.png"], {"objects": []}, "skipped")
-    assert remo.read_campaign(made.id).state is RemoteState.ACTIVE
-    labeler.say(made.id, images["c.png"], {"objects": []})
-    now = remo.read_campaign(made.id)
+    created = campaign(remo)
+    images = ids(remo, created)
+    labeler.say(created.id, images["a.png"], {"objects": []})
+    labeler.say(created.id, images["b.png"], {"objects": []}, "skipped")
+    assert remo.read_campaign(created.id).state is RemoteState.ACTIVE
+    labeler.say(created.id, images["c.png"], {"objects": []})
+    now = remo.read_campaign(created.id)
     assert (now.state, now.done, now.total, now.skipped) == (RemoteState.COMPLETED, 3, 3, 1)
-    page = remo.read_labels(made.id)
-    assert {one.name: one.annotations for one in page.images} == {"a.png": (), "c.png": ()}
+    page = remo.read_labels(created.id)
+    assert {item.name: item.annotations for item in page.images} == {"a.png": (), "c.png": ()}
     assert page.excluded == (ExcludedImage("b.png", ImageState.SKIPPED, "skipped in Remo", images["b.png"]),)
 
 
 def test_a_skipped_image_with_objects_is_skipped_and_pages_of_skipped_images_lead_on(server: RemoServer) -> None:
     remo, labeler = connected(server, page_size=1), Labeler(server.url)
-    made = campaign(remo)
-    images = ids(remo, made)
+    created = campaign(remo)
+    images = ids(remo, created)
     boat = [{"name": "O", "classes": [{"name": "Buoy"}], "coordinates": [{"x": 1, "y": 2}, {"x": 9, "y": 9}]}]
-    labeler.say(made.id, images["a.png"], {"objects": boat}, "skipped")
-    labeler.say(made.id, images["b.png"], {"objects": []}, "skipped")
-    labeler.say(made.id, images["c.png"], {"objects": boat})
+    labeler.say(created.id, images["a.png"], {"objects": boat}, "skipped")
+    labeler.say(created.id, images["b.png"], {"objects": []}, "skipped")
+    labeler.say(created.id, images["c.png"], {"objects": boat})
     labeled, excluded, cursor = [], {}, ""
     while cursor is not None:
-        page = remo.read_labels(made.id, cursor or None)
-        labeled += [one.name for one in page.images]
-        excluded |= {one.name: one.detail for one in page.excluded}
+        page = remo.read_labels(created.id, cursor or None)
+        labeled += [item.name for item in page.images]
+        excluded |= {item.name: item.detail for item in page.excluded}
         cursor = page.next
     assert labeled == ["c.png"]
     assert excluded == {"a.png": "skipped in Remo, with 1 label on it", "b.png": "skipped in Remo"}
@@ -202,38 +202,38 @@ def test_a_skipped_image_with_objects_is_skipped_and_pages_of_skipped_images_lea
 
 def test_an_image_that_was_deleted_is_found_unless_the_listing_is_cut_off(server: RemoServer, monkeypatch) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    images = ids(remo, made)
-    assert remo.deleted_images(made.id, list(images.values())) == {}
+    created = campaign(remo)
+    images = ids(remo, created)
+    assert remo.deleted_images(created.id, list(images.values())) == {}
     real = Remo.list_images
     monkeypatch.setattr(Remo, "list_images", lambda self, dataset: islice(real(self, dataset), 2))
-    assert remo.deleted_images(made.id, list(images.values())) == {}
+    assert remo.deleted_images(created.id, list(images.values())) == {}
     monkeypatch.undo()
     with server.lock:
-        del server.world.datasets[int(made.id.split("-")[0])].pictures[int(images["b.png"])]
-    assert list(remo.deleted_images(made.id, list(images.values()))) == [images["b.png"]]
-    assert remo.read_campaign(made.id).total == 2
+        del server.world.datasets[int(created.id.split("-")[0])].pictures[int(images["b.png"])]
+    assert list(remo.deleted_images(created.id, list(images.values()))) == [images["b.png"]]
+    assert remo.read_campaign(created.id).total == 2
 
 
 def test_the_classes_of_a_campaign_are_told_under_our_names(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    named = remo.list_labels(made.id).names
-    classes = remo.read_annotation_set(made.id.split("-")[1]).classes
-    remo.delete_class(made.id.split("-")[1], classes[0].id)
-    left = remo.list_labels(made.id).names
-    assert len(left) == len(named) - 1
-    assert set(left) < set(named)
+    created = campaign(remo)
+    names = remo.list_labels(created.id).names
+    classes = remo.read_annotation_set(created.id.split("-")[1]).classes
+    remo.delete_class(created.id.split("-")[1], classes[0].id)
+    left = remo.list_labels(created.id).names
+    assert len(left) == len(names) - 1
+    assert set(left) < set(names)
 
 
 def test_statistics_of_the_users_document_alone_are_enough(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
+    created = campaign(remo)
     for annotated, state in ((2, RemoteState.ACTIVE), (3, RemoteState.COMPLETED)):
         with server.lock:
             counted = {"annotated_images_count": annotated, "top3_classes": [], "total_classes": 2}
-            server.world.sets[int(made.id.split("-")[1])].counted = counted
-        assert remo.read_campaign(made.id).state is state
+            server.world.sets[int(created.id.split("-")[1])].counted = counted
+        assert remo.read_campaign(created.id).state is state
 
 
 # Uploads
@@ -241,20 +241,20 @@ def test_statistics_of_the_users_document_alone_are_enough(server: RemoServer) -
 
 def test_a_session_that_failed_although_the_files_are_there_is_judged_by_listing(new: RemoServer) -> None:
     remo = connected(new)
-    made = campaign(remo, names=("a.png", "b.png"))
-    remo.send_images(made.id, 1, [to_send(name) for name in ("a.png", "b.png", "c.png")])
-    found = wait_for_batch(remo, made.id, 1)
-    assert [one.status for one in new.world.uploads.values()] == ["done", "failed"]
-    assert (found.state, found.rejected) == (SetState.FINISHED, ())
-    assert sorted(ids(remo, made)) == ["a.png", "b.png", "c.png"]
+    created = campaign(remo, names=("a.png", "b.png"))
+    remo.send_images(created.id, 1, [to_send(name) for name in ("a.png", "b.png", "c.png")])
+    result = wait_for_batch(remo, created.id, 1)
+    assert [item.status for item in new.world.uploads.values()] == ["done", "failed"]
+    assert (result.state, result.rejected) == (SetState.FINISHED, ())
+    assert sorted(ids(remo, created)) == ["a.png", "b.png", "c.png"]
 
 
 def test_a_file_that_is_there_already_is_no_error_on_0_3(old: RemoServer) -> None:
     remo = connected(old)
-    made = campaign(remo)
-    remo.send_images(made.id, 1, [to_send("a.png")])
-    assert remo.read_batch(made.id, 1).rejected == ()
-    assert sorted(ids(remo, made)) == ["a.png", "b.png", "c.png"]
+    created = campaign(remo)
+    remo.send_images(created.id, 1, [to_send("a.png")])
+    assert remo.read_batch(created.id, 1).rejected == ()
+    assert sorted(ids(remo, created)) == ["a.png", "b.png", "c.png"]
 
 
 def test_a_second_complete_that_is_answered_404_is_no_error(new: RemoServer) -> None:
@@ -269,41 +269,41 @@ def test_a_second_complete_that_is_answered_404_is_no_error(new: RemoServer) -> 
 
 def test_images_that_remo_cannot_take_are_left_out_each_with_its_reason(server: RemoServer) -> None:
     remo = connected(server)
-    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    created = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
     gif, long = to_send("moving.gif"), to_send("n" * 260 + ".png")
     gif = replace(gif, image=replace(gif.image, format="GIF"))
-    remo.send_images(made.id, 1, [to_send("a.png"), gif, long])
-    found = wait_for_batch(remo, made.id, 1)
-    assert dict(found.rejected) == {
+    remo.send_images(created.id, 1, [to_send("a.png"), gif, long])
+    result = wait_for_batch(remo, created.id, 1)
+    assert dict(result.rejected) == {
         "moving.gif": "Remo takes JPEG, PNG, TIFF, not GIF",
         long.image.name: "Remo takes names of at most 255 bytes",
     }
-    assert list(ids(remo, made)) == ["a.png"]
+    assert list(ids(remo, created)) == ["a.png"]
 
 
 def test_an_image_that_the_server_cannot_open_is_left_out_with_its_words(server: RemoServer) -> None:
     remo = connected(server)
-    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    created = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
     broken = replace(to_send("sub/broken.png"), open=lambda: io.BytesIO(picture("broken.png")[:40]))
-    remo.send_images(made.id, 1, [to_send("a.png"), broken])
-    ((name, reason),) = wait_for_batch(remo, made.id, 1).rejected
+    remo.send_images(created.id, 1, [to_send("a.png"), broken])
+    ((name, reason),) = wait_for_batch(remo, created.id, 1).rejected
     assert name == "sub/broken.png"
     assert "Failed to upload image" in reason
-    assert list(ids(remo, made)) == ["a.png"]
+    assert list(ids(remo, created)) == ["a.png"]
 
 
 def test_another_process_learns_what_was_left_out_from_the_uploads(new: RemoServer) -> None:
     remo = connected(new)
-    made = campaign(remo)
-    dataset = made.id.split("-")[0]
+    created = campaign(remo)
+    dataset = created.id.split("-")[0]
     broken = to_send("дно/broken.png")
     data = picture("broken.png")[:60]
-    remo.send_images(made.id, 2, [replace(broken, open=lambda: io.BytesIO(picture("x")))])
+    remo.send_images(created.id, 2, [replace(broken, open=lambda: io.BytesIO(picture("x")))])
     with new.lock:
         upload = list(new.world.uploads.values())[-1]
         upload.files = {name: (kind, data) for name, (kind, _) in upload.files.items()}
     other = connected(new)
-    assert wait_for_batch(other, made.id, 2).rejected[0][0] == "дно/broken.png"
+    assert wait_for_batch(other, created.id, 2).rejected[0][0] == "дно/broken.png"
     assert len(list(remo.list_images(dataset))) == 3
 
 
@@ -324,8 +324,8 @@ def test_names_survive_folders_quotes_entities_dots_and_missing_endings(server: 
         "semi;colon.png",
     )
     remo = connected(server)
-    made = campaign(remo, names=names)
-    assert sorted(ids(remo, made)) == sorted(names)
+    created = campaign(remo, names=names)
+    assert sorted(ids(remo, created)) == sorted(names)
 
 
 def test_a_name_that_somebody_else_gave_is_shown_as_it_is() -> None:
@@ -345,40 +345,40 @@ def test_an_image_that_is_stored_turned_is_sent_upright(server: RemoServer) -> N
     data = buffer.getvalue()
     image = Image("turned.jpg", Size(40, 60), len(data), hashlib.sha256(data).hexdigest(), "", "JPEG")
     remo = connected(server)
-    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
-    remo.send_images(made.id, 1, [ImageToSend(image, lambda: io.BytesIO(data)), to_send("a.png")])
-    wait_for_batch(remo, made.id, 1)
-    sizes = {one.name: (one.width, one.height) for one in remo.list_campaign_images(made.id)}
+    created = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    remo.send_images(created.id, 1, [ImageToSend(image, lambda: io.BytesIO(data)), to_send("a.png")])
+    wait_for_batch(remo, created.id, 1)
+    sizes = {item.name: (item.width, item.height) for item in remo.list_campaign_images(created.id)}
     assert sizes == {"turned.jpg": (40, 60), "a.png": (40, 30)}
     (dataset,) = server.world.datasets.values()
-    by_name = {one.name: one.data for one in dataset.pictures.values()}
+    by_name = {item.name: item.data for item in dataset.pictures.values()}
     assert by_name["a.png"] == picture("a.png")
-    with Pillow.open(io.BytesIO(by_name["turned.jpg"])) as there, Pillow.open(io.BytesIO(data)) as ours:
-        assert there.getexif().get(0x0112, 1) == 1
-        assert there.getpixel((20, 10)) == pytest.approx(ImageOps.exif_transpose(ours).getpixel((20, 10)), abs=4)
+    with Pillow.open(io.BytesIO(by_name["turned.jpg"])) as existing, Pillow.open(io.BytesIO(data)) as ours:
+        assert existing.getexif().get(0x0112, 1) == 1
+        assert existing.getpixel((20, 10)) == pytest.approx(ImageOps.exif_transpose(ours).getpixel((20, 10)), abs=4)
 
 
 def test_a_batch_is_not_worked_off_beside_another_one(new: RemoServer) -> None:
     remo = connected(new)
-    made = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
+    created = remo.create_campaign(CampaignOrder("river", BOATS, "partner@example.com"))
     new.world.looks_until_done = 3
     for batch in (1, 2):
-        remo.send_images(made.id, batch, [to_send("a.png"), to_send(f"{batch}.png")])
+        remo.send_images(created.id, batch, [to_send("a.png"), to_send(f"{batch}.png")])
     first, _ = new.world.uploads.values()
     assert first.status == "done"
-    wait_for_batch(remo, made.id, 2)
-    assert sorted(ids(remo, made)) == ["1.png", "2.png", "a.png"]
+    wait_for_batch(remo, created.id, 2)
+    assert sorted(ids(remo, created)) == ["1.png", "2.png", "a.png"]
 
 
 def test_a_session_that_was_lost_with_its_server_blocks_nothing(new: RemoServer) -> None:
     remo = connected(new)
-    made = campaign(remo)
-    lost = remo.start_upload(made.id.split("-")[0]).session or ""
+    created = campaign(remo)
+    lost = remo.start_upload(created.id.split("-")[0]).session or ""
     with new.lock:
         new.world.uploads[lost].status = "in progress"
         new.world.uploads[lost].created_at = "2020-01-01T00:00:00.000Z"
         new.world.looks_until_done = 10**9
-    assert not remo.is_busy(made.id.split("-")[0])
+    assert not remo.is_busy(created.id.split("-")[0])
 
 
 # Versions that know fewer calls than the two that were seen
@@ -390,24 +390,24 @@ LISTS = r"/sdk/|annotation-sets/\d+/images/$|annotation-set/\d+/image/$|/ui/uplo
 def test_a_campaign_needs_none_of_the_lists_that_only_some_versions_have(server: RemoServer, unknown: str) -> None:
     server.unknown = unknown
     remo, labeler = connected(server), Labeler(server.url)
-    made = campaign(remo)
-    images = ids(remo, made)
+    created = campaign(remo)
+    images = ids(remo, created)
     assert sorted(images) == ["a.png", "b.png", "c.png"]
     boat = [{"name": "O", "classes": [{"name": "Buoy"}], "coordinates": [{"x": 1, "y": 2}, {"x": 9, "y": 9}]}]
-    labeler.say(made.id, images["b.png"], {"objects": boat})
-    assert [one.name for one in all_labels(remo, made.id)] == ["b.png"]
-    labeler.say(made.id, images["a.png"], {"objects": []})
-    labeler.say(made.id, images["c.png"], {"objects": []}, "skipped")
-    now = remo.read_campaign(made.id)
+    labeler.say(created.id, images["b.png"], {"objects": boat})
+    assert [item.name for item in all_labels(remo, created.id)] == ["b.png"]
+    labeler.say(created.id, images["a.png"], {"objects": []})
+    labeler.say(created.id, images["c.png"], {"objects": []}, "skipped")
+    now = remo.read_campaign(created.id)
     assert (now.state, now.skipped) == (RemoteState.COMPLETED, 1)
-    page = remo.read_labels(made.id)
-    found = {one.name: len(one.annotations) for one in page.images}
-    excluded = {one.name: one.detail.partition(":")[0] for one in page.excluded}
+    page = remo.read_labels(created.id)
+    result = {item.name: len(item.annotations) for item in page.images}
+    excluded = {item.name: item.detail.partition(":")[0] for item in page.excluded}
     if "annotation/$" in unknown:  # nobody can say which of the two images without objects was skipped
-        assert found == {"b.png": 1}
+        assert result == {"b.png": 1}
         assert excluded == dict.fromkeys(("a.png", "c.png"), "skipped, or done without objects")
     else:
-        assert found == {"a.png": 0, "b.png": 1}
+        assert result == {"a.png": 0, "b.png": 1}
         assert excluded == {"c.png": "skipped in Remo"}
 
 
@@ -421,7 +421,7 @@ def test_images_in_folders_are_listed_where_there_is_no_list_of_all(server: Remo
         done = remo.link_files(dataset, [path], folder=where)
         if done.session:
             remo.wait_for_upload(done.session)
-    assert sorted(one.name for one in remo.list_images(dataset)) == ["inner.png", "outer.png"]
+    assert sorted(item.name for item in remo.list_images(dataset)) == ["inner.png", "outer.png"]
     with pytest.raises(NotFound):
         list(remo.list_images("999"))
 
@@ -456,7 +456,7 @@ def test_images_behind_links_keep_their_names_since_we_fetch_them(server: RemoSe
     if done.session:
         remo.wait_for_upload(done.session)
     assert fetched == [links[0], links[2]]
-    assert sorted(one.name for one in remo.list_images(dataset)) == ["one.png", "packed.png", "twö.png"]
+    assert sorted(item.name for item in remo.list_images(dataset)) == ["one.png", "packed.png", "twö.png"]
 
 
 # Sessions and pages
@@ -483,17 +483,17 @@ def test_workers_of_one_session_meet_no_400(new: RemoServer) -> None:
 
 def test_requests_without_the_session_cookie_do_meet_400(new: RemoServer) -> None:
     """Else the test above could not fail."""
-    headers, found = {"Authorization": f"Token {new.token}"}, []
+    headers, result = {"Authorization": f"Token {new.token}"}, []
 
     def ask() -> None:
-        found.append(requests.get(f"{new.url}/api/v1/ui/datasets/", headers=headers, timeout=60).status_code)
+        result.append(requests.get(f"{new.url}/api/v1/ui/datasets/", headers=headers, timeout=60).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 400 in found
+    assert 400 in result
     assert new.collisions > 0
 
 
@@ -509,17 +509,17 @@ def test_a_400_of_sessions_that_met_may_be_tried_again(new: RemoServer) -> None:
 
 def test_adapters_of_one_connection_share_a_session(new: RemoServer) -> None:
     connection = Connection(new.url, EMAIL, Secret(PASSWORD))
-    one, other = (PLATFORMS["remo"].connect(connection) for _ in range(2))
-    assert isinstance(one, Remo)
+    item, other = (PLATFORMS["remo"].connect(connection) for _ in range(2))
+    assert isinstance(item, Remo)
     assert isinstance(other, Remo)
-    assert one.session is other.session
-    one.check(), other.check()
+    assert item.session is other.session
+    item.check(), other.check()
     assert len(new.calls("POST", "/api/rest-auth/login/")) == 1
 
 
 def test_the_version_is_found_at_its_older_address_whatever_the_newer_one_answers(old: RemoServer) -> None:
     assert connected(old).session.server().version == "0.3.29"
-    assert [one.path for one in old.asked] == ["/api/version", "/version", "/api/rest-auth/login/"]
+    assert [item.path for item in old.asked] == ["/api/version", "/version", "/api/rest-auth/login/"]
 
 
 def test_a_page_of_somebody_in_between_may_be_gone_the_next_time(server: RemoServer) -> None:
@@ -597,7 +597,7 @@ def test_a_dataset_whose_name_is_taken_is_not_made_under_another_one(server: Rem
     with pytest.raises(PlatformRefused) as refused:
         remo.create_dataset("river")
     assert refused.value.status == 409
-    assert [one.name for one in remo.list_datasets()] == ["river"]
+    assert [item.name for item in remo.list_datasets()] == ["river"]
 
 
 def test_a_name_that_is_silently_changed_is_noticed_and_nothing_stays_behind(server: RemoServer) -> None:
@@ -607,15 +607,15 @@ def test_a_name_that_is_silently_changed_is_noticed_and_nothing_stays_behind(ser
 
     def look_too_early(**how: Any) -> Any:
         """Somebody takes the name just after we looked."""
-        found = list(look(**how))
+        result = list(look(**how))
         if not server.world.datasets:
             server.world.new_dataset("river")
-        return iter(found)
+        return iter(result)
 
     remo.list_datasets = look_too_early  # type: ignore[method-assign]
     with pytest.raises(PlatformRefused, match="of that name is there"):
         remo.create_dataset("river")
-    assert [one.name for one in server.world.datasets.values()] == ["river"]
+    assert [item.name for item in server.world.datasets.values()] == ["river"]
 
 
 def test_two_datasets_of_one_title_are_refused(old: RemoServer) -> None:
@@ -627,14 +627,14 @@ def test_two_datasets_of_one_title_are_refused(old: RemoServer) -> None:
 
 def test_an_archived_dataset_of_that_title_is_told(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    remo.archive_dataset(made.id.split("-")[0])
+    created = campaign(remo)
+    remo.archive_dataset(created.id.split("-")[0])
     with pytest.raises(PlatformRefused, match="archived"):
-        remo.find_campaign(made.title)
-    remo.archive_dataset(made.id.split("-")[0], archived=False)
-    found = remo.find_campaign(made.title)
-    assert found is not None
-    assert found.id == made.id
+        remo.find_campaign(created.title)
+    remo.archive_dataset(created.id.split("-")[0], archived=False)
+    result = remo.find_campaign(created.title)
+    assert result is not None
+    assert result.id == created.id
 
 
 def test_a_dataset_that_is_none_of_ours_is_not_made_a_campaign(server: RemoServer, tmp_path: Path) -> None:
@@ -650,17 +650,21 @@ def test_a_dataset_that_is_none_of_ours_is_not_made_a_campaign(server: RemoServe
 
 def test_class_names_are_mapped_back_to_the_schemas_own(server: RemoServer) -> None:
     remo, labeler = connected(server), Labeler(server.url)
-    made = campaign(remo)
+    created = campaign(remo)
     assert set(server.world.classes.values()) == {"Sailing boat", "Buoy"}
     corners = [{"x": 1, "y": 2}, {"x": 11, "y": 12}]
     shown = ("Sailing boat", "SAILING BOAT", "Buoy", "Whale")
-    said = [{"name": f"OBJ {n}", "classes": [{"name": name}], "coordinates": corners} for n, name in enumerate(shown)]
-    labeler.say(made.id, ids(remo, made)["a.png"], {"objects": said})
+    payload = [
+        {"name": f"OBJ {n}", "classes": [{"name": name}], "coordinates": corners} for n, name in enumerate(shown)
+    ]
+    labeler.say(created.id, ids(remo, created)["a.png"], {"objects": payload})
     expected = ["sailing Boat", "sailing Boat", "buoy", "Whale"]
-    assert [one.label for one in all_labels(remo, made.id)[0].annotations] == expected
+    assert [item.label for item in all_labels(remo, created.id)[0].annotations] == expected
     # Another process is told the schema by its connection.
     connection = Connection(server.url, EMAIL, Secret(PASSWORD), options={"page_size": 7}, labels=BOATS.names)
-    assert [one.label for one in all_labels(PLATFORMS["remo"].connect(connection), made.id)[0].annotations] == expected
+    assert [
+        item.label for item in all_labels(PLATFORMS["remo"].connect(connection), created.id)[0].annotations
+    ] == expected
 
 
 def test_labels_that_remo_cannot_tell_apart_are_refused_before_anything_is_made(server: RemoServer) -> None:
@@ -672,29 +676,29 @@ def test_labels_that_remo_cannot_tell_apart_are_refused_before_anything_is_made(
 
 def test_a_renamed_class_and_a_renamed_tag_have_new_ids(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    annotation_set, image = made.id.split("-")[1], ids(remo, made)["a.png"]
+    created = campaign(remo)
+    annotation_set, image = created.id.split("-")[1], ids(remo, created)["a.png"]
     goat = remo.add_class(annotation_set, "goat")
     assert goat.name == "Goat"
     pig = remo.rename_class(annotation_set, goat.id, "pig")
     assert (pig.name, pig.id == goat.id) == ("Pig", False)
-    assert goat.id not in {one.id for one in remo.read_annotation_set(annotation_set).classes}
+    assert goat.id not in {item.id for item in remo.read_annotation_set(annotation_set).classes}
     with pytest.raises(NotFound):
         remo.rename_class(annotation_set, goat.id, "pig")
     tag = remo.tag_image(annotation_set, image, "Night")
     other = remo.rename_tag(annotation_set, tag.id, "Dusk")
     assert (other.name, other.id == tag.id) == ("Dusk", False)
-    assert [one.name for one in remo.list_tags(annotation_set)] == ["Dusk"]
+    assert [item.name for item in remo.list_tags(annotation_set)] == ["Dusk"]
 
 
 def test_deleting_a_class_that_is_not_in_the_set_does_nothing_instead_of_500(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    annotation_set = made.id.split("-")[1]
-    buoy = next(one for one in remo.read_annotation_set(annotation_set).classes if one.name == "Buoy")
+    created = campaign(remo)
+    annotation_set = created.id.split("-")[1]
+    buoy = next(item for item in remo.read_annotation_set(annotation_set).classes if item.name == "Buoy")
     remo.delete_class(annotation_set, buoy.id)
     remo.delete_class(annotation_set, buoy.id)
-    assert [one.name for one in remo.read_annotation_set(annotation_set).classes] == ["Sailing boat"]
+    assert [item.name for item in remo.read_annotation_set(annotation_set).classes] == ["Sailing boat"]
 
 
 def test_a_class_of_the_common_list_is_answered_however_it_is_spelled(server: RemoServer) -> None:
@@ -711,18 +715,18 @@ def test_a_class_of_the_common_list_is_answered_however_it_is_spelled(server: Re
 def labeled(server: RemoServer, task: Geometry = Geometry.BOX) -> tuple[Remo, str]:
     """An annotation set with one labeled image of three, and the adapter."""
     remo = connected(server)
-    made = campaign(remo, LabelSchema((Label("dog", task),)))
+    created = campaign(remo, LabelSchema((Label("dog", task),)))
     corners = {
         Geometry.BOX: [{"x": 10, "y": 3}, {"x": 30, "y": 18}],
         Geometry.POLYGON: [{"x": 10, "y": 3}, {"x": 30, "y": 3}, {"x": 30, "y": 18}],
     }
-    image = ids(remo, made)["b.png"]
-    said = {"classes": [{"name": "Dog"}], "objects": []}
+    image = ids(remo, created)["b.png"]
+    payload = {"classes": [{"name": "Dog"}], "objects": []}
     if task in corners:
         objects = [{"name": "OBJ 1", "classes": [{"name": "Dog"}], "coordinates": corners[task]}]
-        said = {"objects": objects, "classes": []}
-    Labeler(server.url).say(made.id, image, said)
-    return remo, made.id.split("-")[1]
+        payload = {"objects": objects, "classes": []}
+    Labeler(server.url).say(created.id, image, payload)
+    return remo, created.id.split("-")[1]
 
 
 def exported(remo: Remo, annotation_set: str, *how: Any, **more: Any) -> Any:
@@ -745,9 +749,9 @@ def test_percent_are_fractions_in_all_formats(server: RemoServer) -> None:
 def test_remos_coco_has_names_in_lower_case_areas_of_0_and_rows_that_are_no_annotations(server: RemoServer) -> None:
     remo, annotation_set = labeled(server, Geometry.POLYGON)
     coco = exported(remo, annotation_set, "coco", without_annotations=server.modern)
-    assert [one["name"] for one in coco["categories"]] == ["dog"]
+    assert [item["name"] for item in coco["categories"]] == ["dog"]
     assert coco["annotations"][0]["area"] == 0
-    placeholders = [one for one in coco["annotations"] if one["bbox"] == []]
+    placeholders = [item for item in coco["annotations"] if item["bbox"] == []]
     assert len(placeholders) == (2 if server.modern else 0)
 
 
@@ -759,15 +763,15 @@ def test_labels_come_from_the_json_in_pixels_whatever_the_task(server: RemoServe
     assert (image.name, annotation.label) == ("b.png", "dog")
     box = annotation.shape.box
     assert (box.corners if box else None) == (None if geometry is Geometry.IMAGE else (10, 3, 30, 18))
-    (asked,) = server.calls("GET", ".*/export/")
-    assert (asked.query["annotation_format"], asked.query["export_coordinates"]) == ("json", "pixel")
+    (request,) = server.calls("GET", ".*/export/")
+    assert (request.query["annotation_format"], request.query["export_coordinates"]) == ("json", "pixel")
 
 
 def test_the_export_is_asked_for_without_the_quotes_of_the_users_document(server: RemoServer) -> None:
     remo, annotation_set = labeled(server)
     for kind in ("json", "coco", "csv"):
         exported(remo, annotation_set, kind, full_path=True, coordinates="percent")
-    assert {one.query["full_path"] for one in server.calls("GET", ".*/export/")} == {"true"}
+    assert {item.query["full_path"] for item in server.calls("GET", ".*/export/")} == {"true"}
     with pytest.raises(PlatformRefused) as refused:
         exported(remo, annotation_set, "'json'")
     assert refused.value.status == 400
@@ -788,57 +792,57 @@ def test_labels_that_want_two_tasks_at_once_are_refused(server: RemoServer) -> N
     labels = LabelSchema((Label("boat"), Label("sail", Geometry.POLYGON)))
     with pytest.raises(PlatformRefused, match="box, polygon at once"):
         connected(server).create_campaign(CampaignOrder("river", labels, "partner@example.com"))
-    made = connected(server, task=Task.SEGMENTATION).create_campaign(CampaignOrder("river", labels, "p@example.com"))
-    (listed,) = connected(server).list_annotation_sets(made.id.split("-")[0])
+    created = connected(server, task=Task.SEGMENTATION).create_campaign(CampaignOrder("river", labels, "p@example.com"))
+    (listed,) = connected(server).list_annotation_sets(created.id.split("-")[0])
     assert listed.task == "Instance segmentation"
 
 
 def test_an_object_without_a_class_is_told_and_where(server: RemoServer) -> None:
     remo, labeler = connected(server), Labeler(server.url)
-    made = campaign(remo)
+    created = campaign(remo)
     nameless = {"name": "OBJ 1", "classes": [], "coordinates": [{"x": 1, "y": 2}, {"x": 11, "y": 12}]}
-    labeler.say(made.id, ids(remo, made)["a.png"], {"objects": [nameless]})
-    (notice,) = remo.read_labels(made.id).left_out
+    labeler.say(created.id, ids(remo, created)["a.png"], {"objects": [nameless]})
+    (notice,) = remo.read_labels(created.id).left_out
     assert (notice.reason, notice.image) == ("no class", "a.png")
     assert "a.png" in notice.detail
 
 
 def test_a_box_without_an_area_is_told_with_its_image(server: RemoServer) -> None:
     remo, labeler = connected(server), Labeler(server.url)
-    made = campaign(remo)
+    created = campaign(remo)
     flat = {"name": "OBJ 1", "classes": [{"name": "Buoy"}], "coordinates": [{"x": 5, "y": 2}, {"x": 5, "y": 12}]}
-    labeler.say(made.id, ids(remo, made)["a.png"], {"objects": [flat]})
-    (notice,) = remo.read_labels(made.id).left_out
+    labeler.say(created.id, ids(remo, created)["a.png"], {"objects": [flat]})
+    (notice,) = remo.read_labels(created.id).left_out
     assert (notice.reason, notice.image) == ("no area", "a.png")
     assert "box is empty" in notice.detail
 
 
 def test_predictions_lie_on_the_set_s_own_classes_in_whole_pixels(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    images = ids(remo, made)
+    created = campaign(remo)
+    images = ids(remo, created)
     predicted = LabeledImage("a.png", Size(40, 30), (Annotation("sailing Boat", Box(1.6, 2.4, 9, 9)),), images["a.png"])
-    remo.put_predictions(made.id, [predicted])
-    remo.put_predictions(made.id, [predicted])
+    remo.put_predictions(created.id, [predicted])
+    remo.put_predictions(created.id, [predicted])
     assert set(server.world.classes.values()) == {"Sailing boat", "Buoy"}
-    (note,) = server.world.sets[int(made.id.split("-")[1])].notes.values()
-    assert [one["coordinates"] for one in note.objects] == [[{"x": 2, "y": 2}, {"x": 9, "y": 9}]]
+    (note,) = server.world.sets[int(created.id.split("-")[1])].notes.values()
+    assert [item["coordinates"] for item in note.objects] == [[{"x": 2, "y": 2}, {"x": 9, "y": 9}]]
     mixed = replace(predicted, annotations=(*predicted.annotations, Annotation("buoy", WholeImage())))
     with pytest.raises(PlatformRefused, match="one of them"):
-        remo.put_predictions(made.id, [mixed])
+        remo.put_predictions(created.id, [mixed])
     apart = replace(predicted, annotations=(Annotation("buoy", Mask(((0, 0, 2), (0, 4, 6)))),))
     with pytest.raises(PlatformRefused, match="several parts or with holes is no shape of Remo's"):
-        remo.put_predictions(made.id, [apart])
+        remo.put_predictions(created.id, [apart])
 
 
 def test_labels_that_the_adapter_saves_are_done(server: RemoServer) -> None:
     remo = connected(server)
-    made = campaign(remo)
-    images = ids(remo, made)
+    created = campaign(remo)
+    images = ids(remo, created)
     for name, image in images.items():
-        remo.save_labels(made.id, LabeledImage(name, Size(40, 30), (Annotation("buoy", Box(1, 2, 9, 9)),), image))
-    assert remo.read_campaign(made.id).state is RemoteState.COMPLETED
-    assert {one.name: one.annotations[0].shape for one in all_labels(remo, made.id)} == dict.fromkeys(
+        remo.save_labels(created.id, LabeledImage(name, Size(40, 30), (Annotation("buoy", Box(1, 2, 9, 9)),), image))
+    assert remo.read_campaign(created.id).state is RemoteState.COMPLETED
+    assert {item.name: item.annotations[0].shape for item in all_labels(remo, created.id)} == dict.fromkeys(
         images, Box(1, 2, 9, 9)
     )
 
@@ -869,7 +873,7 @@ def test_only_large_images_can_be_cached_and_cut(server: RemoServer, tmp_path: P
     done = remo.upload_files(dataset, [tmp_path / "big.png", *write(tmp_path, "small.png")])
     if done.session:
         remo.wait_for_upload(done.session)
-    images = {one.name: one.id for one in remo.list_images(dataset)}
+    images = {item.name: item.id for item in remo.list_images(dataset)}
     remo.cache_image(images["big.png"])
     with Pillow.open(io.BytesIO(remo.downsample_image(images["big.png"], 100, 50, 200, 100, 0.5))) as part:
         assert part.size == (100, 50)

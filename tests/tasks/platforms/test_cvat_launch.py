@@ -101,7 +101,7 @@ def images() -> list[str]:
 
 
 def rejects() -> dict[str, str]:
-    return {one.name: one.reason for one in the_ledger().manifests.rejects("river")}
+    return {item.name: item.reason for item in the_ledger().manifests.rejects("river")}
 
 
 def frames(cvat: StandIn) -> list[str]:
@@ -136,7 +136,7 @@ def test_an_image_of_any_other_size_is_noticed(cvat: StandIn, tmp_path: Path) ->
     for number in range(3):
         photo(folder, f"photo-{number}.jpg")
 
-    def shrink(asked: Any) -> None:
+    def shrink(request: Any) -> None:
         for task in cvat.state.tasks.values():
             for frame in task.frames:
                 if frame.name == "photo-1.jpg":
@@ -220,7 +220,7 @@ def delete_task(cvat: StandIn, number: int) -> None:
 
 
 def repairs() -> list[str]:
-    return [one.outcome or "" for one in the_ledger().effects.all("river") if one.step == STEP]
+    return [item.outcome or "" for item in the_ledger().effects.all("river") if item.step == STEP]
 
 
 def assert_repaired(cvat: StandIn, done: int) -> None:
@@ -250,7 +250,7 @@ def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_aga
     assert due is Work.LAUNCH
     launch(spec)
     assert_repaired(cvat, done=2)
-    assert [one.partition(";")[0] for one in repairs()] == [f"{gone} of 7 images were gone"]
+    assert [item.partition(";")[0] for item in repairs()] == [f"{gone} of 7 images were gone"]
     assert sorted(task.name for task in cvat.state.tasks.values()) == ["river 001", "river 002"]
 
 
@@ -331,8 +331,8 @@ def test_a_colleagues_task_changes_nothing_for_the_campaign_in_the_ledger(cvat: 
     spec = launched(tmp_path)
     for task in cvat.state.tasks.values():
         task.bug_tracker = ""
-    said = {"name": "river 003", "project_id": 1}
-    other = as_labeler(cvat, "POST", "/api/tasks", said, "requester")["id"]
+    payload = {"name": "river 003", "project_id": 1}
+    other = as_labeler(cvat, "POST", "/api/tasks", payload, "requester")["id"]
     cvat.state.tasks[other].frames = [replace(cvat.state.tasks[1].frames[0], name="pilot.jpg")]
     cvat.state.tasks[other].data = cvat.state.tasks[1].data
     cvat.state.jobs[99] = replace(cvat.state.jobs_of(1)[0], id=99, task=other, stop=0)

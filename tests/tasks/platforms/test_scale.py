@@ -49,23 +49,23 @@ def server(shared: ScaleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     forget_settings()
 
 
-def say(name: str, *given: Any, **more: Any) -> Any:
+def say(name: str, *arguments: Any, **more: Any) -> Any:
     """The task's own function: retries are Prefect's."""
     task = getattr(scale_calls, name)
     assert isinstance(task, Task)
-    return task.fn(*given, **more)
+    return task.fn(*arguments, **more)
 
 
 def test_tasks_are_made_fetched_listed_and_cancelled(server: ScaleServer) -> None:
     batch = say("create_batch", "of tasks", "p")["name"]
-    made = say("create_task", "imageannotation", "t/1", BOXES | {"batch": batch})
-    assert say("fetch_task", made["task_id"]) == made
+    created = say("create_task", "imageannotation", "t/1", BOXES | {"batch": batch})
+    assert say("fetch_task", created["task_id"]) == created
     other = say("create_task", "imageannotation", "t/2", BOXES | {"batch": batch})
     page = say("list_tasks", {"batch": batch, "limit": 1})
     assert (page["docs"], page["total"]) == ([other], 2)
     page = say("list_tasks", {"batch": batch, "limit": 1, "next_token": page["next_token"]})
-    assert (page["docs"], page["next_token"]) == ([made], None)
-    assert say("cancel_task", made["task_id"])["status"] == "canceled"
+    assert (page["docs"], page["next_token"]) == ([created], None)
+    assert say("cancel_task", created["task_id"])["status"] == "canceled"
     with pytest.raises(NotFound):
         say("fetch_task", "nobody")
 
@@ -74,8 +74,8 @@ def test_a_task_whose_answer_was_lost_is_the_one_that_is_answered(server: ScaleS
     server.fail("POST", "/task/", 500, after=True)
     with pytest.raises(PlatformUnavailable):
         say("create_task", "imageannotation", "lost/1", BOXES | {"project": "p"})
-    made = say("create_task", "imageannotation", "lost/1", BOXES | {"project": "p"})
-    assert server.live.unique_ids["lost/1"] == made["task_id"]
+    created = say("create_task", "imageannotation", "lost/1", BOXES | {"project": "p"})
+    assert server.live.unique_ids["lost/1"] == created["task_id"]
     for other in (
         ("categorization", BOXES | {"categories": ["a"]}),
         ("imageannotation", BOXES | {"batch": "elsewhere"}),
@@ -86,13 +86,13 @@ def test_a_task_whose_answer_was_lost_is_the_one_that_is_answered(server: ScaleS
 
 def test_a_task_with_another_attachment_is_not_the_one_that_was_lost(server: ScaleServer) -> None:
     theirs = BOXES | {"project": "p", "attachment": "https://store.example.com/1.png?sig=a"}
-    made = say("create_task", "imageannotation", "lost/2", theirs)
+    created = say("create_task", "imageannotation", "lost/2", theirs)
     again = theirs | {"attachment": "https://store.example.com/1.png?sig=b"}
-    assert say("create_task", "imageannotation", "lost/2", again)["task_id"] == made["task_id"]
+    assert say("create_task", "imageannotation", "lost/2", again)["task_id"] == created["task_id"]
     ours = theirs | {"attachment": "https://store.example.com/2.png?sig=secret"}
     with pytest.raises(Duplicate) as caught:
         say("create_task", "imageannotation", "lost/2", ours)
-    for part in ("shows https://store.example.com/1.png", "not https://store.example.com/2.png", made["task_id"]):
+    for part in ("shows https://store.example.com/1.png", "not https://store.example.com/2.png", created["task_id"]):
         assert part in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -134,16 +134,18 @@ def test_batches_are_made_once_read_counted_finalized_and_listed_to_the_end(serv
     for number in range(3):
         say("create_batch", f"q{number}", "q")
     page = say("list_batches", {"project": "q", "limit": 2})
-    assert ([one["name"] for one in page["docs"]], page["total"], page["offset"]) == (["q2", "q1"], 3, 2)
+    assert ([item["name"] for item in page["docs"]], page["total"], page["offset"]) == (["q2", "q1"], 3, 2)
     assert say("list_batches", {"project": "q", "offset": 2})["offset"] is None
-    assert [one["name"] for one in say("list_all_batches", {"project": "q"})] == ["q2", "q1", "q0"]
+    assert [item["name"] for item in say("list_all_batches", {"project": "q"})] == ["q2", "q1", "q0"]
 
 
 def test_what_waits_in_a_batch_is_cancelled_and_what_is_done_stays(server: ScaleServer) -> None:
     say("create_batch", "given up", "p")
-    made = [say("create_task", "imageannotation", f"g/{n}", BOXES | {"batch": "given up"})["task_id"] for n in range(5)]
-    server.live.complete(made[0], {"annotations": []})
-    server.fail("POST", f"{made[1]}/cancel", 400)
+    created = [
+        say("create_task", "imageannotation", f"g/{n}", BOXES | {"batch": "given up"})["task_id"] for n in range(5)
+    ]
+    server.live.complete(created[0], {"annotations": []})
+    server.fail("POST", f"{created[1]}/cancel", 400)
     assert say("cancel_pending_tasks", "given up") == {"cancelled": 3, "left": 1}
     assert say("cancel_pending_tasks", "given up") == {"cancelled": 1, "left": 0}
     assert say("batch_status", "given up") == {"status": "completed", "completed": 1, "canceled": 4}
@@ -154,7 +156,7 @@ def test_projects_are_made_once_read_listed_and_updated(server: ScaleServer) -> 
     with pytest.raises(Duplicate):
         say("create_project", "r", "categorization")
     assert say("get_project", "r")["type"] == "imageannotation"
-    assert "r" in [one["name"] for one in say("list_projects")]
+    assert "r" in [item["name"] for item in say("list_projects")]
     assert say("create_project", "rapid", "imageannotation", None, {"rapid": True})["rapid"] is True
     assert say("list_projects", archived=False) == say("list_projects")
     assert ("GET", "/v1/projects?archived=false", 200) in server.requests
@@ -178,10 +180,10 @@ def test_another_connection_is_another_account(server: ScaleServer) -> None:
 
 
 def test_every_task_but_one_is_tried_again_and_takes_no_secret() -> None:
-    tasks = {name: one for name, one in vars(scale_calls).items() if isinstance(one, Task)}
+    tasks = {name: item for name, item in vars(scale_calls).items() if isinstance(item, Task)}
     assert len(tasks) == 25
-    assert [name for name, one in tasks.items() if not one.retries] == ["update_project"]
-    for name, one in tasks.items():
-        parameters = set(one.fn.__annotations__)
+    assert [name for name, item in tasks.items() if not item.retries] == ["update_project"]
+    for name, item in tasks.items():
+        parameters = set(item.fn.__annotations__)
         assert "connection" in parameters, name
         assert not parameters & {"key", "secret", "url_with_signature"}, name

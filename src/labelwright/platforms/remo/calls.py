@@ -195,7 +195,7 @@ class RemoCalls:
             "GET",
             path,
             params={**params, "downscale": f"{downscale:g}"},
-            wanted="bytes",
+            expect="bytes",
             advice=_NOT_HIGH,
         )
         data = bytes(response)

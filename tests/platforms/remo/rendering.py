@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .world import STATUS_NAMES, TASKS, TOOLS, Dataset, Folder, Note, Picture, Set, Upload, World
+from .state import STATUS_NAMES, TASKS, TOOLS, Dataset, Folder, Note, Picture, Set, Upload, World
 
 Shown = dict[str, Any]
 
 
-def dataset_made(world: World, one: Dataset) -> Shown:
-    objects = sum(len(note.objects) for s in world.sets_of(one.id) for note in s.notes.values())
+def dataset_made(world: World, entry: Dataset) -> Shown:
+    objects = sum(len(note.objects) for s in world.sets_of(entry.id) for note in s.notes.values())
     return {
-        "id": one.id,
-        "name": one.name,
-        "annotation_sets": [s.id for s in world.sets_of(one.id)],
-        "created_at": one.created_at,
+        "id": entry.id,
+        "name": entry.name,
+        "annotation_sets": [s.id for s in world.sets_of(entry.id)],
+        "created_at": entry.created_at,
         "license": None,
-        "is_public": one.public,
+        "is_public": entry.public,
         "is_readonly": False,
         "users_shared": [],
         "top3_classes": [],
@@ -27,112 +27,114 @@ def dataset_made(world: World, one: Dataset) -> Shown:
     }
 
 
-def dataset_shown(world: World, one: Dataset, *, more: bool = False) -> Shown:
-    pictures = list(one.pictures.values())
+def dataset_shown(world: World, entry: Dataset, *, more: bool = False) -> Shown:
+    pictures = list(entry.pictures.values())
     shown = {
-        "id": one.id,
-        "name": one.name,
+        "id": entry.id,
+        "name": entry.name,
         "owner": "Unknown",
-        "is_archived": one.archived,
+        "is_archived": entry.archived,
         "image_thumbnails": [picture.url("previews") for picture in pictures[:4]],
         "quantity": len(pictures),
         "size_in_bytes": sum(picture.size for picture in pictures),
-        "created_at": one.created_at,
-        "updated_at": one.updated_at,
+        "created_at": entry.created_at,
+        "updated_at": entry.updated_at,
         "license": None,
-        "is_public": one.public,
+        "is_public": entry.public,
         "is_readonly": False,
     }
-    top, total = one.top_classes[:3], len(one.top_classes)
+    top, total = entry.top_classes[:3], len(entry.top_classes)
     return shown | ({"users_shared": [], "top3_classes": top, "total_classes": total} if more else {})
 
 
 def folder_shown(world: World, dataset: Dataset, identity: int, name: str) -> Shown:
-    made = dataset.folders[identity] = Folder(identity, name)
-    shown = {"id": made.id, "name": made.name, "dataset_id": dataset.id, "updated_at": made.updated_at}
-    return {**shown, "created_at": made.created_at, "contents": [], "thumbnail": None}
+    created = dataset.folders[identity] = Folder(identity, name)
+    shown = {"id": created.id, "name": created.name, "dataset_id": dataset.id, "updated_at": created.updated_at}
+    return {**shown, "created_at": created.created_at, "contents": [], "thumbnail": None}
 
 
-def contents(world: World, asked: Any, dataset: Dataset, folder: int | None, paged: Callable[..., Shown]) -> Shown:
+def contents(world: World, request: Any, dataset: Dataset, folder: int | None, paged: Callable[..., Shown]) -> Shown:
     """Folders, then images, of the top or of a folder."""
-    pictures = [one for one in dataset.pictures.values() if one.folder == folder]
+    pictures = [entry for entry in dataset.pictures.values() if entry.folder == folder]
     records: list[Folder | Picture] = [*(dataset.folders.values() if folder is None else ()), *pictures]
 
-    def show(one: Folder | Picture) -> Shown:
-        if isinstance(one, Picture):
-            return {"record_type": "image", "image": _image_of_contents(world, dataset, one), "folder": None}
-        inside = [picture for picture in dataset.pictures.values() if picture.folder == one.id]
-        told = {
-            "id": one.id,
-            "name": one.name,
+    def show(entry: Folder | Picture) -> Shown:
+        if isinstance(entry, Picture):
+            return {"record_type": "image", "image": _image_of_contents(world, dataset, entry), "folder": None}
+        inside = [picture for picture in dataset.pictures.values() if picture.folder == entry.id]
+        message = {
+            "id": entry.id,
+            "name": entry.name,
             "dataset_id": dataset.id,
-            "updated_at": one.updated_at,
-            "created_at": one.created_at,
+            "updated_at": entry.updated_at,
+            "created_at": entry.created_at,
             "preview": inside[0].url("previews") if inside else None,
             "total_images": len(inside),
             "top3_classes": [],
             "total_classes": 0,
         }
-        return {"record_type": "folder", "image": None, "folder": told}
+        return {"record_type": "folder", "image": None, "folder": message}
 
-    return paged(asked, records, show)
+    return paged(request, records, show)
 
 
-def _image_of_contents(world: World, dataset: Dataset, one: Picture) -> Shown:
-    said = []
+def _image_of_contents(world: World, dataset: Dataset, entry: Picture) -> Shown:
+    payload = []
     for s in world.sets_of(dataset.id):
-        note = s.notes.get(one.id)
+        note = s.notes.get(entry.id)
         objects = note.objects if note else []
-        told = {
+        message = {
             "annotation_set_id": s.id,
             "coordinates": [o["coordinates"] for o in objects],
             "classes": [world.classes[c] for c in (note.classes if note else [])],
             "object_classes": [[world.classes[c] for c in o["classes"]] for o in objects],
         }
-        said.append(told | ({"tags": [world.tags[t] for t in (note.tags if note else [])]} if world.modern else {}))
+        payload.append(
+            message | ({"tags": [world.tags[t] for t in (note.tags if note else [])]} if world.modern else {})
+        )
     return {
-        "id": one.id,
-        "view": one.url("views"),
-        "preview": one.url("previews"),
-        "name": one.name,
-        "annotations": said,
-        "dimensions": [one.width, one.height],
-        "size_in_bytes": one.size,
-        "created_at": one.created_at,
+        "id": entry.id,
+        "view": entry.url("views"),
+        "preview": entry.url("previews"),
+        "name": entry.name,
+        "annotations": payload,
+        "dimensions": [entry.width, entry.height],
+        "size_in_bytes": entry.size,
+        "created_at": entry.created_at,
     }
 
 
-def image_of_sdk(dataset: Dataset, one: Picture) -> Shown:
+def image_of_sdk(dataset: Dataset, entry: Picture) -> Shown:
     return {
-        "id": one.id,
-        "name": one.name,
+        "id": entry.id,
+        "name": entry.name,
         "dataset_id": dataset.id,
-        "url": one.url("images"),
-        "path": one.local,
-        "size": one.size,
-        "width": one.width,
-        "height": one.height,
-        "upload_date": one.created_at,
+        "url": entry.url("images"),
+        "path": entry.local,
+        "size": entry.size,
+        "width": entry.width,
+        "height": entry.height,
+        "upload_date": entry.created_at,
     }
 
 
-def gallery_image(one: Picture, note: Note | None) -> Shown:
+def gallery_image(entry: Picture, note: Note | None) -> Shown:
     return {
-        "id": one.id,
-        "image": one.url("images"),
+        "id": entry.id,
+        "image": entry.url("images"),
         "original": None,
-        "thumbnail": one.url("thumbnails"),
-        "name": one.name,
-        "dimensions": [one.width, one.height],
+        "thumbnail": entry.url("thumbnails"),
+        "name": entry.name,
+        "dimensions": [entry.width, entry.height],
         "preview_dimensions": None,
         "annotates_count": len(note.objects or note.classes) if note else 0,
         "status": STATUS_NAMES[note.status if note else -1],
     }
 
 
-def image_of_set(world: World, dataset: Dataset, s: Set, one: Picture) -> Shown:
-    note = s.notes.get(one.id)
-    shown = gallery_image(one, note)
+def image_of_set(world: World, dataset: Dataset, s: Set, entry: Picture) -> Shown:
+    note = s.notes.get(entry.id)
+    shown = gallery_image(entry, note)
     del shown["preview_dimensions"]
     return {
         **shown,
@@ -142,18 +144,18 @@ def image_of_set(world: World, dataset: Dataset, s: Set, one: Picture) -> Shown:
         "annotations_count": 1 if note else 0,
         "classes": [world.classes[c] for c in (note.classes if note else [])],
         "coordinates": [o["coordinates"] for o in (note.objects if note else [])],
-        "number_in_dataset": one.number,
+        "number_in_dataset": entry.number,
     }
 
 
-def image_in_full(world: World, dataset: Dataset, one: Picture) -> Shown:
+def image_in_full(world: World, dataset: Dataset, entry: Picture) -> Shown:
     sets, notes = [], []
     for s in world.sets_of(dataset.id):
-        note = s.notes.get(one.id)
+        note = s.notes.get(entry.id)
         notes += [note] if note else []
         objects = note.objects if note else []
         used = [c for o in objects for c in o["classes"]] + (note.classes if note else [])
-        told = {"id": s.id, "name": s.name, "task": TASKS[s.task]}
+        message = {"id": s.id, "name": s.name, "task": TASKS[s.task]}
         shown = [
             {
                 "id": o["id"],
@@ -165,15 +167,15 @@ def image_in_full(world: World, dataset: Dataset, one: Picture) -> Shown:
         ]
         tags = [{"id": t, "name": world.tags[t]} for t in (note.tags if note else [])]
         counts = {world.classes[c]: used.count(c) for c in s.classes}
-        sets.append({"annotation_set": told, "tags": tags, "classes": counts, "objects": shown})
+        sets.append({"annotation_set": message, "tags": tags, "classes": counts, "objects": shown})
     first = min(notes, key=lambda note: note.id, default=None)
-    size = [one.width, one.height]
+    size = [entry.width, entry.height]
     return {
-        "id": one.id,
+        "id": entry.id,
         "original": None,
-        "image": one.url("images"),
-        "view": one.url("views"),
-        "name": one.name,
+        "image": entry.url("images"),
+        "view": entry.url("views"),
+        "name": entry.name,
         "dataset": {"id": dataset.id, "name": dataset.name, "created_at": dataset.created_at, "is_public": False},
         "dimensions": size,
         "view_dimensions": size,
@@ -186,7 +188,7 @@ def image_in_full(world: World, dataset: Dataset, one: Picture) -> Shown:
 def annotation_set_in_full(world: World, s: Set) -> Shown:
     name = TASKS[s.task]
     tools = [{"id": s.task, "code_name": tool} for tool in TOOLS[s.task]]
-    classes = sorted(({"id": c, "name": world.classes[c]} for c in s.classes), key=lambda one: str(one["name"]))
+    classes = sorted(({"id": c, "name": world.classes[c]} for c in s.classes), key=lambda entry: str(entry["name"]))
     return {
         "id": s.id,
         "name": s.name,
@@ -253,21 +255,21 @@ def _class_saved(name: str) -> Shown:
     return {"name": name, "lower": name.lower(), "questionable": False}
 
 
-def upload_shown(world: World, one: Upload) -> Shown:
-    dataset = world.datasets.get(one.dataset)
-    uploaded = {kind: _sizes(sizes) for kind, sizes in one.uploaded.items()}
+def upload_shown(world: World, entry: Upload) -> Shown:
+    dataset = world.datasets.get(entry.dataset)
+    uploaded = {kind: _sizes(sizes) for kind, sizes in entry.uploaded.items()}
     return {
-        "session_id": one.id,
-        "created_at": one.created_at,
-        "finished_at": one.finished_at,
+        "session_id": entry.id,
+        "created_at": entry.created_at,
+        "finished_at": entry.finished_at,
         "dataset": {"id": dataset.id, "name": dataset.name} if dataset else {},
-        "status": one.status,
+        "status": entry.status,
         "substatus": "",
-        "images": one.images.told(),
-        "annotations": one.annotations.told(),
-        "errors": one.errors,
+        "images": entry.images.told(),
+        "annotations": entry.annotations.told(),
+        "errors": entry.errors,
         "warnings": [],
-        "uploaded": {"total": _sizes([size for sizes in one.uploaded.values() for size in sizes]), **uploaded},
+        "uploaded": {"total": _sizes([size for sizes in entry.uploaded.values() for size in sizes]), **uploaded},
     }
 
 

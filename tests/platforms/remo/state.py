@@ -33,9 +33,9 @@ def class_name(name: str) -> str:
     return name.lower().strip().capitalize()
 
 
-def task_number(said: object) -> int | None:
+def task_number(label_object: object) -> int | None:
     """Forgiving of case, dashes and underscores."""
-    plain = re.sub(r"[-_]", " ", str(said)).strip().lower()
+    plain = re.sub(r"[-_]", " ", str(label_object)).strip().lower()
     return next((number for number, name in TASKS.items() if name.lower() == plain), None)
 
 
@@ -132,8 +132,8 @@ class Tally:
             "total": self.total,
             "successful": self.successful,
             "failed": self.failed,
-            "errors": [{"filename": name, "errors": said} for name, said in self.errors.items()],
-            "warnings": [{"filename": name, "warnings": said} for name, said in self.warnings.items()],
+            "errors": [{"filename": name, "errors": label_object} for name, label_object in self.errors.items()],
+            "warnings": [{"filename": name, "warnings": label_object} for name, label_object in self.warnings.items()],
         }
 
 
@@ -186,88 +186,92 @@ class World:
     # Datasets
 
     def new_dataset(self, name: str, public: bool = False) -> Dataset:
-        taken = {one.name for one in self.datasets.values()}
+        taken = {entry.name for entry in self.datasets.values()}
         if self.modern and name in taken:
             last = [re.fullmatch(re.escape(name) + r" \((\d+)\)", other) for other in taken]
-            name = f"{name} ({max((int(found[1]) for found in last if found), default=0) + 1})"
-        made = Dataset(self.next("dataset"), name, public=public)
-        self.datasets[made.id] = made
-        return made
+            name = f"{name} ({max((int(match[1]) for match in last if match), default=0) + 1})"
+        created = Dataset(self.next("dataset"), name, public=public)
+        self.datasets[created.id] = created
+        return created
 
     def delete_dataset(self, dataset: int) -> None:
         del self.datasets[dataset]
-        for one in [one.id for one in self.sets.values() if one.dataset == dataset]:
-            del self.sets[one]
+        for entry in [entry.id for entry in self.sets.values() if entry.dataset == dataset]:
+            del self.sets[entry]
 
     def sets_of(self, dataset: int) -> list[Set]:
-        return [one for one in self.sets.values() if one.dataset == dataset]
+        return [entry for entry in self.sets.values() if entry.dataset == dataset]
 
     # Annotation sets, classes, tags
 
     def class_id(self, name: str) -> int:
         """Exactly of that name, made when it is not there."""
-        found = next((number for number, one in self.classes.items() if one == name), None)
-        if found is None:
-            found = self.next("class")
-            self.classes[found] = name
-        return found
+        match = next((number for number, entry in self.classes.items() if entry == name), None)
+        if match is None:
+            match = self.next("class")
+            self.classes[match] = name
+        return match
 
     def tag_id(self, name: str) -> int:
-        found = next((number for number, one in self.tags.items() if one == name), None)
-        if found is None:
-            found = self.next("tag")
-            self.tags[found] = name
-        return found
+        match = next((number for number, entry in self.tags.items() if entry == name), None)
+        if match is None:
+            match = self.next("tag")
+            self.tags[match] = name
+        return match
 
     def new_set(self, dataset: int, name: str, task: int, classes: list[int], *, counted: bool = True) -> Set:
-        made = Set(self.next("set"), name, task, dataset, list(dict.fromkeys(classes)))
-        self.sets[made.id] = made
+        created = Set(self.next("set"), name, task, dataset, list(dict.fromkeys(classes)))
+        self.sets[created.id] = created
         if counted:
-            self.count(made)
-        return made
+            self.count(created)
+        return created
 
-    def note(self, one: Set, image: int) -> Note:
-        if image not in one.notes:
-            one.notes[image] = Note(self.next("note"), image)
-        one.last_annotated = one.notes[image].updated_at = now()
-        return one.notes[image]
+    def note(self, annotation_set: Set, image: int) -> Note:
+        if image not in annotation_set.notes:
+            annotation_set.notes[image] = Note(self.next("note"), image)
+        annotation_set.last_annotated = annotation_set.notes[image].updated_at = now()
+        return annotation_set.notes[image]
 
-    def count(self, one: Set) -> None:
+    def count(self, annotation_set: Set) -> None:
         """Write the row of statistics anew, as the server does after some changes and not after others."""
-        notes, total = list(one.notes.values()), len(self.datasets[one.dataset].pictures)
+        notes, total = list(annotation_set.notes.values()), len(self.datasets[annotation_set.dataset].pictures)
         names: dict[str, int] = {}
         for note in notes:
-            ids = note.classes if one.task == 3 else [number for said in note.objects for number in said["classes"]]
+            ids = (
+                note.classes
+                if annotation_set.task == 3
+                else [number for label_object in note.objects for number in label_object["classes"]]
+            )
             for number in ids:
                 names[self.classes[number]] = names.get(self.classes[number], 0) + 1
         listed = sorted(({"name": name, "count": count} for name, count in names.items()), key=lambda x: -x["count"])
         done, skipped = (sum(note.status == number for note in notes) for number in (1, 0))
         touched = sum(bool(note.objects or note.classes or note.tags) for note in notes)
-        one.counted = {
+        annotation_set.counted = {
             "annotated_images_count": touched if self.modern else done,
             "skipped_count": skipped,
             "top3_classes": listed[:3],
             "all_classes": listed,
-            "total_classes": len(one.classes),
-            "total_annotation_objects": 0 if one.task == 3 else sum(len(note.objects) for note in notes),
+            "total_classes": len(annotation_set.classes),
+            "total_annotation_objects": 0 if annotation_set.task == 3 else sum(len(note.objects) for note in notes),
         }
         if self.modern:
             more = {"done_count": done, "todo_count": total - done - skipped}
-            one.counted |= {**more, "images_without_annotations": total - touched}
+            annotation_set.counted |= {**more, "images_without_annotations": total - touched}
 
-    def replace_class(self, one: Set, old: int, new: int | None) -> None:
+    def replace_class(self, annotation_set: Set, old: int, new: int | None) -> None:
         def without(classes: list[int]) -> list[int]:
             return [new or number if number == old else number for number in classes if new or number != old]
 
-        one.classes = [number for number in one.classes if number != old]
-        if new is not None and new not in one.classes:
-            one.classes.append(new)
-        for note in one.notes.values():
+        annotation_set.classes = [number for number in annotation_set.classes if number != old]
+        if new is not None and new not in annotation_set.classes:
+            annotation_set.classes.append(new)
+        for note in annotation_set.notes.values():
             note.classes = without(note.classes)
-            for said in note.objects:
-                said["classes"] = without(said["classes"])
-            note.objects = [said for said in note.objects if said["classes"]]
-        self.count(one)
+            for label_object in note.objects:
+                label_object["classes"] = without(label_object["classes"])
+            note.objects = [label_object for label_object in note.objects if label_object["classes"]]
+        self.count(annotation_set)
 
     # Files
 
@@ -322,13 +326,15 @@ class World:
         upload.status, upload.finished_at = "failed" if wrong else "done", now()
         if upload.task and self.modern and not upload.annotation_set:
             name = TASKS[upload.task]
-            if not any(one.name == name for one in self.sets_of(dataset.id)):
+            if not any(entry.name == name for entry in self.sets_of(dataset.id)):
                 self.new_set(dataset.id, name, upload.task, [], counted=False)
 
-    def _count_classes(self, one: Dataset) -> None:
-        notes = [note for s in self.sets_of(one.id) for note in s.notes.values()]
-        said = [number for note in notes for o in note.objects for number in o["classes"]]
-        one.top_classes = [{"name": self.classes[c], "count": said.count(c)} for c in dict.fromkeys(said)]
+    def _count_classes(self, dataset: Dataset) -> None:
+        notes = [note for s in self.sets_of(dataset.id) for note in s.notes.values()]
+        label_object = [number for note in notes for o in note.objects for number in o["classes"]]
+        dataset.top_classes = [
+            {"name": self.classes[c], "count": label_object.count(c)} for c in dict.fromkeys(label_object)
+        ]
 
     def _fetch(self, dataset: Dataset, upload: Upload, url: str) -> None:
         data = self.web.get(url)
@@ -357,7 +363,7 @@ class World:
 
     def _take_picture(self, dataset: Dataset, upload: Upload, name: str, data: bytes, local: str | None) -> None:
         upload.images.total += 1
-        if any(one.name == name for one in dataset.pictures.values()):
+        if any(entry.name == name for entry in dataset.pictures.values()):
             upload.images.successful += 1  # sic: the session is `failed` and counts it as successful
             upload.images.errors[name] = ["not added (Duplicated image)"]
             return
@@ -370,13 +376,13 @@ class World:
             upload.images.errors[name] = ["Failed to upload image, error: 'NoneType' object has no attribute 'width'"]
             return
         digest = hashlib.md5(data).hexdigest()
-        same = next((one.name for one in dataset.pictures.values() if one.digest == digest), None)
+        same = next((entry.name for entry in dataset.pictures.values() if entry.digest == digest), None)
         if same:
-            told = f"image correctly added, but we found a duplicate within the dataset: {same}"
-            upload.images.warnings[name] = [told]
+            message = f"image correctly added, but we found a duplicate within the dataset: {same}"
+            upload.images.warnings[name] = [message]
         upload.images.successful += 1
-        number = max((one.number for one in dataset.pictures.values()), default=0) + 1
-        made = Picture(self.next("picture"), name, digest, width, height, len(data), number, local, upload.folder)
-        made.data = data
-        dataset.pictures[made.id] = made
+        number = max((entry.number for entry in dataset.pictures.values()), default=0) + 1
+        created = Picture(self.next("picture"), name, digest, width, height, len(data), number, local, upload.folder)
+        created.data = data
+        dataset.pictures[created.id] = created
         dataset.updated_at = now()
