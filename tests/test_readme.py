@@ -86,8 +86,8 @@ def test_every_setting_in_the_configuration_table_exists():
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"labelwright ([a-z][a-z-]+)", README))))
 def test_every_command_in_the_readme_exists(command):
-    answer = subprocess.run([sys.executable, "-m", "labelwright", command, "--help"], capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
+    completed = subprocess.run([sys.executable, "-m", "labelwright", command, "--help"], capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_every_make_target_in_the_readme_exists():
@@ -98,6 +98,6 @@ def test_every_make_target_in_the_readme_exists():
 
 def test_every_program_of_the_tests_that_the_documents_name_exists():
     """Among them the benchmarks that gave the README's figures."""
-    named = {name for text in (README, *DOCS.values()) for name in re.findall(r"\btests/[\w/]+\.py", text)}
-    assert named >= {"tests/benchmarks/bench_scale_ai.py", "tests/benchmarks/bench_scale.py"}
-    assert not [name for name in sorted(named) if not (ROOT / name).exists()]
+    programs = {name for text in (README, *DOCS.values()) for name in re.findall(r"\btests/[\w/]+\.py", text)}
+    assert programs >= {"tests/benchmarks/bench_scale_ai.py", "tests/benchmarks/bench_scale.py"}
+    assert not [name for name in sorted(programs) if not (ROOT / name).exists()]

@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--boxes", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     if not (os.environ.get("LABELWRIGHT_AZURITE") or shutil.which("azurite-blob")):
         print("not measured: it needs Azurite, named by LABELWRIGHT_AZURITE (see .ci/run)")
         return
@@ -95,10 +95,10 @@ def main() -> None:
     stores = neighbour(HERE.parent / "ingest" / "stores.py", "bench_stores")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        export.fill(work / "spool", given.images, given.boxes)
+        export.fill(work / "spool", arguments.images, arguments.boxes)
         times: dict[str, list[tuple[float, float]]] = {"write": [], "send": [], "bare": [], "again": []}
         calls: Counter[str] = Counter()
-        for number in range(given.rounds):
+        for number in range(arguments.rounds):
             home = work / f"azurite-{number}"
             home.mkdir()
             azurite = stores.Azurite(home, on_disk=True)
@@ -106,13 +106,13 @@ def main() -> None:
                 for name in ("ours", "bare"):
                     with ContainerClient.from_connection_string(azurite.connection_string, name) as container:
                         container.create_container()
-                told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "container": "ours"}
-                told["connection_string"] = azurite.connection_string
+                properties = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "container": "ours"}
+                properties["connection_string"] = azurite.connection_string
                 store = AzureMlStore(
-                    WorkspaceSettings.model_validate(told), engine="sdk_v2", threads=THREADS, timeout=60
+                    WorkspaceSettings.model_validate(properties), engine="sdk_v2", threads=THREADS, timeout=60
                 )
                 out = work / f"out-{number}"
-                times["write"].append(timed(lambda out=out: write(work / "spool", export, given.images, out)))
+                times["write"].append(timed(lambda out=out: write(work / "spool", export, arguments.images, out)))
                 log = home / "azurite.log"
                 before = log.stat().st_size
                 rounds: list[tuple[str, Callable[[], object]]] = [
@@ -129,8 +129,10 @@ def main() -> None:
                 shutil.rmtree(out)
             finally:
                 azurite.stop()
-    best = {name: (min(wall for wall, _ in found), min(cpu for _, cpu in found)) for name, found in times.items()}
-    print(f"{given.images} images, {given.images * given.boxes} boxes, {size / 1e6:.0f} MB in {given.rounds} rounds")
+    best = {name: (min(wall for wall, _ in runs), min(cpu for _, cpu in runs)) for name, runs in times.items()}
+    print(
+        f"{arguments.images} images, {arguments.images * arguments.boxes} boxes, {size / 1e6:.0f} MB in {arguments.rounds} rounds"
+    )
     names = {
         "write": "the files written",
         "send": "sent, hashed and verified",
@@ -139,7 +141,7 @@ def main() -> None:
     }
     for name, message in names.items():
         wall, cpu = best[name]
-        middle = statistics.median(one for one, _ in times[name])
+        middle = statistics.median(wall for wall, _ in times[name])
         ratio = wall / best["bare"][0]
         print(f"{message:40}{wall:7.2f} s (median {middle:.2f})  CPU {cpu:6.2f} s  {ratio:5.2f} x the bare client")
     print(f"requests of ours: {', '.join(f'{count} {kind}' for kind, count in sorted(calls.items()))}")
@@ -151,8 +153,8 @@ def main() -> None:
 
 
 def requests_in(log: str) -> list[str]:
-    found = re.findall(r'"(GET|HEAD|PUT|DELETE) (\S+) HTTP', log)
-    return ["LIST" if "comp=list" in path and "restype=container" in path else method for method, path in found]
+    requests = re.findall(r'"(GET|HEAD|PUT|DELETE) (\S+) HTTP', log)
+    return ["LIST" if "comp=list" in path and "restype=container" in path else method for method, path in requests]
 
 
 if __name__ == "__main__":

@@ -79,18 +79,18 @@ def main() -> None:
                 os.environ["LABELWRIGHT_DASK_SCHEDULER"] = cluster.scheduler_address
                 forget_settings()
                 first = seconds("first", home / "large", home)  # its processes import what they need
-                there = {kind: seconds(f"{kind} there", home / kind, home) for kind in ("small", "large")}
+                without_dask = {kind: seconds(f"{kind} there", home / kind, home) for kind in ("small", "large")}
         finally:
             prefect.stop()
     counts = {"small": arguments.small, "large": arguments.large}
     for kind, count in counts.items():
         print(
-            f"{count:,} {kind} files, {BATCH} a batch: {here[kind]:.1f} s by threads, {there[kind]:.1f} s by a cluster "
+            f"{count:,} {kind} files, {BATCH} a batch: {here[kind]:.1f} s by threads, {without_dask[kind]:.1f} s by a cluster "
             f"of {WORKERS} processes on the same cores"
         )
-    price = (there["small"] - here["small"]) / (counts["small"] / BATCH)
+    price = (without_dask["small"] - here["small"]) / (counts["small"] / BATCH)
     work = here["large"] / counts["large"] * 500
-    print(f"the first batches, in processes that import everything: {first - there['large']:.1f} s more, once")
+    print(f"the first batches, in processes that import everything: {first - without_dask['large']:.1f} s more, once")
     print(f"a batch costs {price * 1000:.0f} ms more; 500 large files are {work:.1f} s here: {price / work:.1%}")
 
 

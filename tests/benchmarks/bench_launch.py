@@ -76,12 +76,12 @@ def seconds_of_steps(since: str) -> Counter[str]:
         offset = 0
         while True:
             body = {"limit": 200, "offset": offset, "task_runs": {"start_time": {"after_": since}}}
-            some = client._client.post("/task_runs/filter", json=body).json()
-            for one in some:
+            task_runs = client._client.post("/task_runs/filter", json=body).json()
+            for run in task_runs:
                 for step, begins in STEPS.items():
-                    if one["name"].startswith(begins):
-                        took[step] += one["total_run_time"]
-            if len(some) < 200:
+                    if run["name"].startswith(begins):
+                        took[step] += run["total_run_time"]
+            if len(task_runs) < 200:
                 return took
             offset += 200
 
@@ -116,7 +116,7 @@ def context(counts: list[int], home: Path, service: int) -> None:
         since, begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
         with Watched([os.getpid(), service]) as watched:
             launch_campaign(spec)
-        took, made = time.perf_counter() - begun, len(calls)
+        took, call_count = time.perf_counter() - begun, len(calls)
         send_what_prefect_holds_back()
         ended = time.monotonic()
         while count_task_runs() == runs or time.monotonic() - ended < 5:
@@ -125,7 +125,7 @@ def context(counts: list[int], home: Path, service: int) -> None:
         columns = " ".join(f"{seconds[step]:>7.1f}s" for step in STEPS)
         memory = [watched.most[os.getpid()], watched.most[service]]
         print(f"{count:>8,} {size / 1e6:>5.0f} {took:>8.1f}s {count / took:>8.0f} {columns}", end=" ")
-        print(f"{count_task_runs() - runs:>5} {made:>6} {memory[0]:>4.0f} MB {memory[1]:>7.0f} MB", end="")
+        print(f"{count_task_runs() - runs:>5} {call_count:>6} {memory[0]:>4.0f} MB {memory[1]:>7.0f} MB", end="")
         print(f" {more['ledger']:>7.1f} {more['prefect']:>10.1f} {more['service']:>19.1f}", flush=True)
 
 

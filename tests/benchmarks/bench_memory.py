@@ -85,16 +85,18 @@ def tiff_of(side: int, folder: Path) -> Path:
 
 def sealed(url: str, title: str, files: dict[str, Path]) -> dict[str, object]:
     """The image set of these files, once it is finished."""
-    made = requests.post(f"{url}/api/v1/image_sets", json={"title": title, "metadata": None}, headers=HEADERS).json()
-    with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+    image_set = requests.post(
+        f"{url}/api/v1/image_sets", json={"title": title, "metadata": None}, headers=HEADERS
+    ).json()
+    with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
         for name, path in files.items():
             with path.open("rb") as file:
                 dropbox.upload_blob(name, file)
-    where = f"{url}/api/v1/image_sets/{made['imageset_id']}"
+    where = f"{url}/api/v1/image_sets/{image_set['imageset_id']}"
     requests.put(where, json={"new_status": "finished"}, headers=HEADERS).raise_for_status()
-    while (told := requests.get(where, headers=HEADERS).json())["status"] != "finished":
+    while (status := requests.get(where, headers=HEADERS).json())["status"] != "finished":
         time.sleep(0.2)
-    return told
+    return status
 
 
 def campaign_of(url: str, image_set: object) -> tuple[int, int]:
@@ -122,11 +124,11 @@ def measure(folder: Path, side: int) -> dict[str, object]:
             return requests.put(objects, data=body, headers={**HEADERS, "Content-Type": "application/json"}).status_code
 
         def picture(_number: int) -> tuple[int, bytes]:
-            with requests.get(where, headers=HEADERS, stream=True) as answer:
-                head = next(answer.iter_content(24), b"")
-                for _ in answer.iter_content(1 << 16):
+            with requests.get(where, headers=HEADERS, stream=True) as response:
+                head = next(response.iter_content(24), b"")
+                for _ in response.iter_content(1 << 16):
                     pass
-                return answer.status_code, head
+                return response.status_code, head
 
         with ThreadPoolExecutor(12) as threads:
             pngs = threads.submit(sealed, url, "pngs", {f"{number}.png": png for number in range(4)})
@@ -140,11 +142,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=13_377, help="pixels")
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), parser.parse_args().side)
+        figures = measure(Path(folder), parser.parse_args().side)
     megabyte = 1024**2
-    print({key: found[key] for key in ("set", "pictures", "bodies")})
-    print(f"resting {found['resting'] / megabyte:.0f} MiB, peak {found['peak'] / megabyte:.0f} MiB")
-    if found["peak"] > BOUND:
+    print({key: figures[key] for key in ("set", "pictures", "bodies")})
+    print(f"resting {figures['resting'] / megabyte:.0f} MiB, peak {figures['peak'] / megabyte:.0f} MiB")
+    if figures["peak"] > BOUND:
         sys.exit(f"the peak is beyond {BOUND / megabyte:.0f} MiB")
 
 

@@ -87,8 +87,8 @@ def bench_images(counts: list[int], home: Path) -> None:
             )
             for n in range(count)
         )
-        for some in stretches(entries, 2000):
-            ledger.manifests.add(title, mark, some)
+        for batch in stretches(entries, 2000):
+            ledger.manifests.add(title, mark, batch)
         written = time.perf_counter()
         assert ledger.manifests.complete(title, mark) == count
         numbered = time.perf_counter()
@@ -114,11 +114,11 @@ def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
     servers = [StandIn() for _ in range(PLATFORMS)]
     for number, server in enumerate(servers):
         variable = f"LABELWRIGHT_CONNECTIONS__STANDIN{number}__"
-        given = {"PLATFORM": "campaign_api", "URL": f"http://127.0.0.1:{server.server_port}/api/v1"}
-        given |= {"KEY": "k", "SECRET": "s", "REQUESTS_PER_SECOND": str(rate)}
-        os.environ.update({variable + name: value for name, value in given.items()})
+        connection = {"PLATFORM": "campaign_api", "URL": f"http://127.0.0.1:{server.server_port}/api/v1"}
+        connection |= {"KEY": "k", "SECRET": "s", "REQUESTS_PER_SECOND": str(rate)}
+        os.environ.update({variable + name: value for name, value in connection.items()})
     forget_settings()
-    ledger, calls, known = open_ledger(settings().ledger_address()), watch_prefect_calls(), 0
+    ledger, calls, call_count = open_ledger(settings().ledger_address()), watch_prefect_calls(), 0
     before = ledger_size(home)
     print(f"\nfive connections, each held to {rate:g} requests a second")
     print(
@@ -126,7 +126,7 @@ def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
         "   ledger"
     )
     for count in counts:
-        for number in range(known, count):
+        for number in range(call_count, count):
             title = f"scale-{number}"
             document = {
                 "title": title,
@@ -141,7 +141,7 @@ def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
             ledger.campaigns.record_remote_campaign(title, str(number))
             for state in (State.UPLOADING, State.CREATED, State.ACTIVE):
                 ledger.campaigns.move(title, state)
-        known = count
+        call_count = count
         sweep_campaigns(go_on="no")  # writes down where every campaign stands
         for server in servers:
             server.asked.clear()
@@ -149,10 +149,10 @@ def bench_sweeps(counts: list[int], rate: float, home: Path) -> None:
         runs, begun = count_task_runs(), time.perf_counter()
         assert len(sweep_campaigns(go_on="no")) == count
         took = time.perf_counter() - begun
-        made = count_task_runs() - runs
+        run_count = count_task_runs() - runs
         busiest = max(busiest_second(server.asked) for server in servers)
         print(
-            f"{count:>10,} {took:>7.1f}s {count / took:>8.0f} {made:>10} {len(calls):>14} {busiest:>6}/s "
+            f"{count:>10,} {took:>7.1f}s {count / took:>8.0f} {run_count:>10} {len(calls):>14} {busiest:>6}/s "
             f"{resident():>6.0f} MB {ledger_size(home) - before:>5.1f} MB"
         )
     for server in servers:

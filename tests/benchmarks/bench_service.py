@@ -122,9 +122,9 @@ class Client:
         self._session.headers.update({"Authentication-Key": KEY, "Authentication-Secret": SECRET})
 
     def __call__(self, method: str, path: str, body: Any = None, data: bytes | None = None) -> Any:
-        answer = self._session.request(method, f"{self.url}{path}", json=body, data=data, timeout=120)
-        answer.raise_for_status()
-        return answer.json()
+        response = self._session.request(method, f"{self.url}{path}", json=body, data=data, timeout=120)
+        response.raise_for_status()
+        return response.json()
 
 
 def fill(folder: Path, database: str | None, count: int) -> None:
@@ -137,24 +137,24 @@ def fill(folder: Path, database: str | None, count: int) -> None:
     with rows.write() as connection:
         values = {"title": "many", "status": "finished", "container": "dropbox-many", "created_by": "a@b"}
         more = {"date_created": now(), "date_finished": now(), "image_count": count}
-        made = connection.execute(insert(image_sets).values(**values, **more)).inserted_primary_key
-        assert made is not None
-        image = {"imageset_id": made[0], "width": 640, "height": 480, "filesize": 100_000, "filetype": "JPEG"}
+        image_set = connection.execute(insert(image_sets).values(**values, **more)).inserted_primary_key
+        assert image_set is not None
+        image = {"imageset_id": image_set[0], "width": 640, "height": 480, "filesize": 100_000, "filetype": "JPEG"}
         for start in range(0, count, 10_000):
-            some = [
+            values_of_images = [
                 {"id": n, "position": n, "file_name": f"{n:06}.jpg", "blob": f"uploads/many/{n:06}.jpg", **image}
                 for n in range(start + 1, min(start + 10_000, count) + 1)
             ]
-            connection.execute(insert(images), some)
+            connection.execute(insert(images), values_of_images)
     rows.close()
 
 
 def campaign(service: Client, title: str, ids: list[int]) -> int:
     order = {"title": title, "metadata": None, "labeler_email": f"{title}@example.com"}
-    made = service("POST", "/api/v1/campaigns", order)["campaign_id"]
-    service("POST", f"/api/v1/campaigns/{made}/images", [{"id": image} for image in ids])
-    service("PUT", f"/api/v1/campaigns/{made}", {"new_status": "active"})
-    return int(made)
+    campaign_id = service("POST", "/api/v1/campaigns", order)["campaign_id"]
+    service("POST", f"/api/v1/campaigns/{campaign_id}/images", [{"id": image} for image in ids])
+    service("PUT", f"/api/v1/campaigns/{campaign_id}", {"new_status": "active"})
+    return int(campaign_id)
 
 
 def body_of(ids: list[int]) -> bytes:
@@ -177,7 +177,7 @@ def in_turn(rounds: int, **ways: Callable[[], Any]) -> dict[str, float]:
     for _ in range(rounds):
         for name, way in ways.items():
             times[name].append(seconds(way))
-    return {name: statistics.median(some) for name, some in times.items()}
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
 def told(what: str, ours: float, bare: float, note: str = "") -> None:
@@ -187,29 +187,32 @@ def told(what: str, ours: float, bare: float, note: str = "") -> None:
 def bench_put(service: Client, peer: Client, rounds: int) -> None:
     number = campaign(service, "put", list(range(1, 102)))  # one is never labeled: it is never completed
     body, path = body_of(list(range(1, 101))), f"/api/v1/campaigns/{number}/objects"
-    found = in_turn(rounds, ours=lambda: service("PUT", path, data=body), bare=lambda: peer("PUT", "/put", data=body))
-    told("put 100 images x 10 objects", found["ours"], found["bare"])
+    medians = in_turn(rounds, ours=lambda: service("PUT", path, data=body), bare=lambda: peer("PUT", "/put", data=body))
+    told("put 100 images x 10 objects", medians["ours"], medians["bare"])
 
 
 def bench_list(service: Client, peer: Client, rounds: int, count: int) -> None:
     last = -(-count // PER_PAGE)
     page = f"/api/v1/images?per_page={PER_PAGE}&page="
-    found = in_turn(
+    medians = in_turn(
         rounds,
         first=lambda: service("GET", f"{page}1"),
         last=lambda: service("GET", f"{page}{last}"),
         bare=lambda: peer("GET", "/list"),
     )
-    told(f"list {count}, the first page", found["first"], found["bare"])
-    ratio = found["last"] / found["first"]
+    told(f"list {count}, the first page", medians["first"], medians["bare"])
+    ratio = medians["last"] / medians["first"]
     verdict = "reached" if ratio <= 3 else "not reached"
     told(
-        f"list {count}, the last page", found["last"], found["bare"], f"({ratio:.2f} times the first; aim 3: {verdict})"
+        f"list {count}, the last page",
+        medians["last"],
+        medians["bare"],
+        f"({ratio:.2f} times the first; aim 3: {verdict})",
     )
 
     def all_pages() -> None:
-        seen = [image["image_id"] for n in range(1, last + 1) for image in service("GET", f"{page}{n}")["images"]]
-        assert seen == list(range(1, count + 1))
+        ids = [image["image_id"] for n in range(1, last + 1) for image in service("GET", f"{page}{n}")["images"]]
+        assert ids == list(range(1, count + 1))
 
     print(f"{'all pages, one after the other':34} {seconds(all_pages):9.2f} s")
 
@@ -229,15 +232,15 @@ def make_photos(folder: Path, count: int) -> None:
 
 
 def bench_seal(service: Client, peer: Client, photos: Path, count: int) -> None:
-    made = service("POST", "/api/v1/image_sets", {"title": "sealed", "metadata": None})
-    base, _, signature = made["dropbox_url"].partition("?")
+    image_set = service("POST", "/api/v1/image_sets", {"title": "sealed", "metadata": None})
+    base, _, signature = image_set["dropbox_url"].partition("?")
     sender = requests.Session()
     for path in sorted(photos.glob("*.jpg")):
-        answer = sender.put(
+        response = sender.put(
             f"{base}/{path.name}?{signature}", path.read_bytes(), headers={"x-ms-blob-type": "BlockBlob"}, timeout=60
         )
-        answer.raise_for_status()
-    place = f"/api/v1/image_sets/{made['imageset_id']}"
+        response.raise_for_status()
+    place = f"/api/v1/image_sets/{image_set['imageset_id']}"
 
     def seal() -> None:
         service("PUT", place, {"new_status": "finished"})
@@ -292,14 +295,14 @@ def main() -> None:
     if options.serve == "peer":
         serve_peer(options.folder)
         return
-    named = ["--database", options.database] if options.database else []
+    database_option = ["--database", options.database] if options.database else []
     with tempfile.TemporaryDirectory() as name:
         folder, photos = Path(name) / "data", Path(name) / "photos"
         folder.mkdir()
         make_photos(photos, options.sealed)
         fill(folder, options.database, options.listed)
         with (
-            process("--serve", "service", "--folder", str(folder), *named) as ours,
+            process("--serve", "service", "--folder", str(folder), *database_option) as ours,
             process("--serve", "peer", "--folder", str(photos)) as bare,
         ):
             service, peer = Client(ours), Client(bare)

@@ -36,9 +36,9 @@ def make_campaigns(url: str, headers: dict[str, str], count: int, home: Path) ->
     from labelwright.settings import settings
 
     def ask(method: str, path: str, body: object = None) -> object:
-        answer = requests.request(method, f"{url}{path}", json=body, headers=headers, timeout=60)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        response = requests.request(method, f"{url}{path}", json=body, headers=headers, timeout=60)
+        response.raise_for_status()
+        return response.json() if response.content else None
 
     from labelwright.platforms.protocol import CampaignOrder, SetState
     from labelwright.tasks.context import platform_for
@@ -54,8 +54,8 @@ def make_campaigns(url: str, headers: dict[str, str], count: int, home: Path) ->
     }
     spec = validate_spec(document, "bench")
     platform = platform_for(spec)
-    made = platform.create_image_set("bench", {})
-    container, _, query = platform.dropbox(made.id).value.partition("?")
+    image_set = platform.create_image_set("bench", {})
+    container, _, query = platform.dropbox(image_set.id).value.partition("?")
     put = requests.put(
         f"{container}/a.png?{query}",
         data=buffer.getvalue(),
@@ -63,10 +63,10 @@ def make_campaigns(url: str, headers: dict[str, str], count: int, home: Path) ->
         timeout=60,
     )
     put.raise_for_status()
-    platform.seal_image_set(made.id)
-    while platform.read_image_set(made.id).state is not SetState.FINISHED:
+    platform.seal_image_set(image_set.id)
+    while platform.read_image_set(image_set.id).state is not SetState.FINISHED:
         time.sleep(0.05)
-    (image,) = platform.list_images(made.id)
+    (image,) = platform.list_images(image_set.id)
     ledger = open_ledger(settings().ledger_address())
     for number in range(count):
         title = f"bench-{number:04}"
@@ -117,22 +117,22 @@ def measure(count: int, sweeps: int, home: Path) -> None:
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
 
-    found = settings().connection("campaign_api")
-    assert found.url is not None
-    assert found.key is not None
-    assert found.secret is not None
+    connection = settings().connection("campaign_api")
+    assert connection.url is not None
+    assert connection.key is not None
+    assert connection.secret is not None
     headers = {
-        "Authentication-Key": found.key.get_secret_value(),
-        "Authentication-Secret": found.secret.get_secret_value(),
+        "Authentication-Key": connection.key.get_secret_value(),
+        "Authentication-Secret": connection.secret.get_secret_value(),
     }
-    make_campaigns(found.url, headers, count, home)
+    make_campaigns(connection.url, headers, count, home)
     ledger = open_ledger(settings().ledger_address())
     ids = [record.remote_id or "" for record in ledger.campaigns.all()]
     sweep_campaigns(go_on="no")  # the first one writes down where every campaign stands
     ratios = []
     calls = watch_prefect_calls()
     for _ in range(5):
-        peer, runs = bare(found.url, headers, ids), count_task_runs()
+        peer, runs = bare(connection.url, headers, ids), count_task_runs()
         calls.clear()
         begun = time.perf_counter()
         assert len(sweep_campaigns(go_on="no")) == count

@@ -53,14 +53,14 @@ def count_task_runs(title: str, count: int, home: Path) -> int:
         headers = {"Authentication-Key": access.key, "Authentication-Secret": access.secret.value}
         url = f"{settings().connection('campaign_api').url}/campaigns/{the_ledger().campaigns.get(title).remote_id}"
         ids = [
-            one["image_id"]
+            image["image_id"]
             for page in range(1, count // 1000 + 1)
-            for one in requests.get(f"{url}/images", params={"page": page}, headers=headers, timeout=60).json()[
+            for image in requests.get(f"{url}/images", params={"page": page}, headers=headers, timeout=60).json()[
                 "images"
             ]
         ]
         for first in range(0, len(ids), 500):
-            body = [{"image_id": one, "objects": []} for one in ids[first : first + 500]]
+            body = [{"image_id": image, "objects": []} for image in ids[first : first + 500]]
             requests.put(f"{url}/objects", json=body, headers=headers, timeout=60).raise_for_status()
         sweep_campaigns()
         after = client._client.post("/task_runs/count", json={}).json()
@@ -70,20 +70,20 @@ def count_task_runs(title: str, count: int, home: Path) -> int:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     with servers() as (home, _):
-        calls, runs, asked = watch_prefect_calls(), [], []
+        calls, runs, api_calls = watch_prefect_calls(), [], []
         for size in SIZES:
             calls.clear()
             runs.append(count_task_runs(f"bench-{size}", size, home))
-            asked.append(len(calls))
+            api_calls.append(len(calls))
         from labelwright.cli.running import send_what_prefect_holds_back
 
         send_what_prefect_holds_back()
     an_image = (runs[1] - runs[0]) / (SIZES[1] - SIZES[0])
-    wanted = runs[0] + an_image * (WANTED - SIZES[0])
-    for size, count, some in zip(SIZES, runs, asked, strict=True):
-        print(f"{size:>7,} images: {count} task runs, {some} calls of Prefect's API (counted)")
-    reached = "reached" if wanted < AIM else "not reached"
-    print(f"{WANTED:>7,} images: {wanted:.0f} task runs (aim: under {AIM}, {reached})")
+    expected = runs[0] + an_image * (WANTED - SIZES[0])
+    for size, count, call_count in zip(SIZES, runs, api_calls, strict=True):
+        print(f"{size:>7,} images: {count} task runs, {call_count} calls of Prefect's API (counted)")
+    reached = "reached" if expected < AIM else "not reached"
+    print(f"{WANTED:>7,} images: {expected:.0f} task runs (aim: under {AIM}, {reached})")
 
 
 if __name__ == "__main__":

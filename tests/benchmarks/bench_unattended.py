@@ -34,31 +34,31 @@ def started(home: Path, finish_by: str, port: int) -> tuple[subprocess.Popen[str
     with (home / "up.err").open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     assert process.stdout is not None
-    told = ""
-    while not told.endswith("}\n"):
+    output = ""
+    while not output.endswith("}\n"):
         line = process.stdout.readline()
         if not line:
             raise SystemExit((home / "up.err").read_text())
-        told += line
-    return process, json.loads(told)
+        output += line
+    return process, json.loads(output)
 
 
 def ask(url: str, body: Any) -> Any:
     for _ in range(20):  # Prefect's server on SQLite says 503 when its database is busy
-        answer = requests.post(url, json=body, timeout=60)
-        if answer.status_code != 503:
+        response = requests.post(url, json=body, timeout=60)
+        if response.status_code != 503:
             break
         time.sleep(1)
-    answer.raise_for_status()
-    return answer.json()
+    response.raise_for_status()
+    return response.json()
 
 
 def wait_until(so: Any, patience: float = 240) -> Any:
     ends = time.monotonic() + patience
     while time.monotonic() < ends:
-        found = so()
-        if found:
-            return found
+        result = so()
+        if result:
+            return result
         time.sleep(0.2)
     raise SystemExit("it never came to its end")
 
@@ -74,7 +74,9 @@ def measure(finish_by: str) -> None:
         process, addresses = started(home, finish_by, free_port(0))
         try:
             api = f"{addresses['Prefect UI']}/api"
-            found = requests.get(f"{api}/deployments/name/launch-campaign/launch-campaign", timeout=60).json()["id"]
+            deployment = requests.get(f"{api}/deployments/name/launch-campaign/launch-campaign", timeout=60).json()[
+                "id"
+            ]
             ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
             waits = []
             for number in range(CAMPAIGNS):
@@ -85,12 +87,14 @@ def measure(finish_by: str) -> None:
                     "labels": [{"name": "thing"}],
                     "labeler": "bench@example.com",
                 }
-                ask(f"{api}/deployments/{found}/create_flow_run", {"parameters": {"campaign": campaign}})
+                ask(f"{api}/deployments/{deployment}/create_flow_run", {"parameters": {"campaign": campaign}})
                 wait_until(lambda title=title: (r := ledger.campaigns.find(title)) and r.state.value == "active")
                 label(home, ledger, title)
                 waits.append(wait_for_finish(api, ledger, title))
-            told = ", ".join(f"{wait:.1f}" for wait in waits)
-            print(f"finish_by {finish_by}: completed to first line of the run, median {median(waits):.1f} s ({told})")
+            seconds = ", ".join(f"{wait:.1f}" for wait in waits)
+            print(
+                f"finish_by {finish_by}: completed to first line of the run, median {median(waits):.1f} s ({seconds})"
+            )
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
