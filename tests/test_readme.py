@@ -79,9 +79,9 @@ def test_every_document_is_reached_from_the_readme():
 
 def test_every_setting_in_the_configuration_table_exists():
     names = set(re.findall(r"LABELWRIGHT_([A-Z_]+)", README + DOCS["configuration.md"])) - {"HOME"}
-    known = {name.upper() for name in Settings.model_fields}
+    setting_names = {name.upper() for name in Settings.model_fields}
     assert names
-    assert not [name for name in names if name.split("__")[0] not in known]
+    assert not [name for name in names if name.split("__")[0] not in setting_names]
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"labelwright ([a-z][a-z-]+)", README))))

@@ -180,7 +180,7 @@ def in_turn(rounds: int, **ways: Callable[[], Any]) -> dict[str, float]:
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def told(what: str, ours: float, bare: float, note: str = "") -> None:
+def report(what: str, ours: float, bare: float, note: str = "") -> None:
     print(f"{what:34} {ours * 1000:9.1f} ms {bare * 1000:9.1f} ms   {ours / bare:6.2f} times the bare route {note}")
 
 
@@ -188,7 +188,7 @@ def bench_put(service: Client, peer: Client, rounds: int) -> None:
     number = campaign(service, "put", list(range(1, 102)))  # one is never labeled: it is never completed
     body, path = body_of(list(range(1, 101))), f"/api/v1/campaigns/{number}/objects"
     medians = in_turn(rounds, ours=lambda: service("PUT", path, data=body), bare=lambda: peer("PUT", "/put", data=body))
-    told("put 100 images x 10 objects", medians["ours"], medians["bare"])
+    report("put 100 images x 10 objects", medians["ours"], medians["bare"])
 
 
 def bench_list(service: Client, peer: Client, rounds: int, count: int) -> None:
@@ -200,10 +200,10 @@ def bench_list(service: Client, peer: Client, rounds: int, count: int) -> None:
         last=lambda: service("GET", f"{page}{last}"),
         bare=lambda: peer("GET", "/list"),
     )
-    told(f"list {count}, the first page", medians["first"], medians["bare"])
+    report(f"list {count}, the first page", medians["first"], medians["bare"])
     ratio = medians["last"] / medians["first"]
     verdict = "reached" if ratio <= 3 else "not reached"
-    told(
+    report(
         f"list {count}, the last page",
         medians["last"],
         medians["bare"],
@@ -251,7 +251,7 @@ def bench_seal(service: Client, peer: Client, photos: Path, count: int) -> None:
     ours = seconds(seal)
     bare = (bare + seconds(lambda: peer("GET", "/decode"))) / 2
     assert service("GET", place)["image_count"] == count
-    told(f"seal {count} images", ours, bare, "that decodes them")
+    report(f"seal {count} images", ours, bare, "that decodes them")
 
 
 def bench_labelers(service: Client, peer: Client) -> None:
@@ -275,7 +275,7 @@ def bench_labelers(service: Client, peer: Client) -> None:
     bare = seconds(lambda: at_once(peer.url, ["/put"] * LABELERS))
     ours = seconds(lambda: at_once(service.url, [f"/api/v1/campaigns/{number}/objects" for number in numbers]))
     total = LABELERS * PUTS_EACH
-    told(f"{LABELERS} labelers, each put", ours / total, bare / total, f"({len(faults)} errors in {total}; aim 0)")
+    report(f"{LABELERS} labelers, each put", ours / total, bare / total, f"({len(faults)} errors in {total}; aim 0)")
     if faults:
         raise SystemExit(faults[0])
 
