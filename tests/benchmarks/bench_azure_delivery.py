@@ -131,7 +131,8 @@ def main() -> None:
                 azurite.stop()
     best = {name: (min(wall for wall, _ in runs), min(cpu for _, cpu in runs)) for name, runs in times.items()}
     print(
-        f"{arguments.images} images, {arguments.images * arguments.boxes} boxes, {size / 1e6:.0f} MB in {arguments.rounds} rounds"
+        f"{arguments.images} images, {arguments.images * arguments.boxes} boxes, {size / 1e6:.0f} MB "
+        f"in {arguments.rounds} rounds"
     )
     names = {
         "write": "the files written",

@@ -85,8 +85,8 @@ def main() -> None:
     counts = {"small": arguments.small, "large": arguments.large}
     for kind, count in counts.items():
         print(
-            f"{count:,} {kind} files, {BATCH} a batch: {here[kind]:.1f} s by threads, {without_dask[kind]:.1f} s by a cluster "
-            f"of {WORKERS} processes on the same cores"
+            f"{count:,} {kind} files, {BATCH} a batch: {here[kind]:.1f} s by threads, {without_dask[kind]:.1f} s by a "
+            f"cluster of {WORKERS} processes on the same cores"
         )
     price = (without_dask["small"] - here["small"]) / (counts["small"] / BATCH)
     work = here["large"] / counts["large"] * 500
