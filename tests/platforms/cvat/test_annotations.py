@@ -24,7 +24,7 @@ from labelwright.domain import (
 )
 from labelwright.domain.geometry import rotated
 from labelwright.platforms.cvat.annotations import Malformed, Reader, shape_from, to_cvat_shapes
-from labelwright.platforms.cvat.masks import decoded, drawn, encoded
+from labelwright.platforms.cvat.masks import mask_to_points, mask_to_shape, points_to_bits
 from labelwright.platforms.cvat.models import CvatFrame, CvatFrames
 from labelwright.platforms.cvat.schema import CvatLabel, CvatLabels
 from labelwright.platforms.cvat.tracks import shapes_of
@@ -50,7 +50,7 @@ def read(*shapes: Any, tags: Any = (), tracks: Any = (), frames: int = 3) -> tup
 def only(*shapes: Any, **more: Any) -> Annotation:
     images, told = read(*shapes, **more)
     ((annotation,),) = [image.annotations for image in images if image.annotations]
-    assert told.left_out == []
+    assert told.skipped == []
     return annotation
 
 
@@ -79,8 +79,8 @@ def test_a_rotated_rectangle_is_cut_at_the_edge_of_its_image() -> None:
     images, told = read(shape(points=(300, 100, 360, 120), rotation=45))
     (annotation,) = images[0].annotations
     assert annotation.shape.inside(images[0].size)
-    assert "reached beyond its image" in str(told.left_out[0])
-    assert not told.left_out[0].malformed
+    assert "reached beyond its image" in str(told.skipped[0])
+    assert not told.skipped[0].malformed
 
 
 def test_a_polygon_keeps_its_corners() -> None:
@@ -120,19 +120,19 @@ def test_annotations_come_in_the_order_in_which_they_were_made() -> None:
 def test_what_reaches_beyond_the_image_a_little_is_cut_without_a_word_and_else_with_one() -> None:
     images, told = read(shape(points=(-0.6, 0, 320.9, 44)))
     assert images[0].annotations[0].shape == Box(0, 0, 320, 44)
-    assert told.left_out == []
+    assert told.skipped == []
     images, told = read(shape(points=(-10, -2, 3300, 44)))
     assert images[0].annotations[0].shape == Box(0, 0, 320, 44)
-    assert "was cut to it" in str(told.left_out[0])
+    assert "was cut to it" in str(told.skipped[0])
 
 
 @pytest.mark.parametrize(
     ("bad", "reason", "malformed"),
     [
         (shape(points=(1, 2, 33)), "rectangle: 3 numbers instead of 4", True),
-        (shape(points=("a", 2, 3, 4)), "no list of numbers", True),
-        (shape(points=(float("nan"), 2, 3, 4)), "no list of numbers", True),
-        ({**shape(), "points": None}, "no list of numbers", True),
+        (shape(points=("a", 2, 3, 4)), "not a list of numbers", True),
+        (shape(points=(float("nan"), 2, 3, 4)), "not a list of numbers", True),
+        ({**shape(), "points": None}, "not a list of numbers", True),
         (shape(kind="polygon", points=(1, 2, 3, 4)), "polygon: 4 numbers", True),
         (shape(label_id=6), "its label is none of the project's", True),
         (shape(frame=99), "its frame is none of its job", True),
@@ -151,7 +151,7 @@ def test_what_can_be_no_label_is_named_with_its_place_and_the_rest_is_delivered(
 ) -> None:
     images, told = read(shape(id=1), {**bad, "id": 6})
     assert [len(image.annotations) for image in images] == [1, 0, 0]
-    (left_out,) = told.left_out
+    (left_out,) = told.skipped
     assert reason in str(left_out)
     assert "shape 6 of task 7, frame" in str(left_out)
     assert left_out.malformed is malformed
@@ -180,7 +180,7 @@ def test_what_can_be_no_label_is_named_with_its_place_and_the_rest_is_delivered(
 )
 def test_what_is_left_out_is_counted_in_few_words(bad: dict[str, Any], counted: str, dropped: bool) -> None:
     images, told = read(bad)
-    (notice,) = [one.as_notice() for one in told.left_out]
+    (notice,) = [one.as_notice() for one in told.skipped]
     assert (notice.reason, notice.dropped) == (counted, dropped)
     assert sum(len(image.annotations) for image in images) == (0 if dropped else 1)
 
@@ -200,7 +200,7 @@ def test_a_polygon_cut_in_two_by_the_edge_stays_one_object() -> None:
     (annotation,) = images[0].annotations
     assert isinstance(annotation.shape, MultiPolygon)
     assert annotation.shape.area == 40 * 20 * 2
-    assert [one.as_notice().reason for one in told.left_out] == ["cut to its image"]
+    assert [one.as_notice().reason for one in told.skipped] == ["cut to its image"]
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 200])
@@ -253,7 +253,7 @@ def mask(rows: list[str], left: int = 0, top: int = 0) -> list[float]:
 
 
 def test_a_masks_outline_goes_around_its_pixels() -> None:
-    got = drawn(mask(["##.", "###"], left=10, top=20))
+    got = mask_to_shape(mask(["##.", "###"], left=10, top=20))
     assert isinstance(got, Polygon)
     assert set(got.points) == {(10, 20), (12, 20), (12, 21), (13, 21), (13, 22), (10, 22)}
     assert got.area == 5
@@ -265,11 +265,11 @@ def test_a_masks_outline_goes_around_its_pixels() -> None:
 def test_a_mask_of_one_part_is_an_outline_and_keeps_its_area_in_any_case(rows: list[list[bool]]) -> None:
     width = max(map(len, rows))
     points = mask(["".join("#" if bit else "." for bit in row).ljust(width, ".") for row in rows])
-    bits, _, _ = decoded(points)
-    assert int(bits.sum()) == sum(map(sum, rows)) == drawn(points).area
-    if isinstance(drawn(points), Mask):
+    bits, _, _ = points_to_bits(points)
+    assert int(bits.sum()) == sum(map(sum, rows)) == mask_to_shape(points).area
+    if isinstance(mask_to_shape(points), Mask):
         assert parts(bits) != 1 or parts(~np.pad(bits, 1)) != 1 or touches(bits)
-        assert drawn(encoded(drawn(points))) == drawn(points)
+        assert mask_to_shape(mask_to_points(mask_to_shape(points))) == mask_to_shape(points)
     else:
         assert parts(bits) == 1
 
@@ -309,23 +309,23 @@ def test_a_mask_that_is_no_one_outline_keeps_its_pixels(rows: list[str], runs: A
     images, told = read(shape(kind="mask", points=mask(rows)))
     (annotation,) = images[0].annotations
     assert annotation.shape == Mask(runs)
-    assert told.left_out == []
+    assert told.skipped == []
 
 
 def test_an_empty_mask_is_left_out() -> None:
     images, told = read(shape(kind="mask", points=mask(["..."])))
     assert images[0].annotations == ()
-    assert "empty" in str(told.left_out[0])
+    assert "empty" in str(told.skipped[0])
 
 
 def test_a_mask_whose_runs_do_not_fit_is_refused() -> None:
     with pytest.raises(InvalidShape, match="do not fit"):
-        drawn([1, 99, 0, 0, 2, 2])
+        mask_to_shape([1, 99, 0, 0, 2, 2])
 
 
 def test_a_mask_of_more_pixels_than_an_image_can_have_is_refused_and_takes_no_memory() -> None:
     with pytest.raises(InvalidShape, match="a mask in a box of 1000000001 x 1000000001 pixels"):
-        drawn([1, 1, 0, 0, 1e9, 1e9])
+        mask_to_shape([1, 1, 0, 0, 1e9, 1e9])
 
 
 def test_a_mask_beyond_its_image_is_cut_by_pixels() -> None:
@@ -333,7 +333,7 @@ def test_a_mask_beyond_its_image_is_cut_by_pixels() -> None:
     (annotation,) = images[0].annotations
     assert annotation.shape.area == 5
     assert annotation.shape.inside(images[0].size)
-    assert [one.as_notice().reason for one in told.left_out] == ["cut to its image"]
+    assert [one.as_notice().reason for one in told.skipped] == ["cut to its image"]
 
 
 # Tracks
@@ -357,7 +357,7 @@ def test_a_track_moves_evenly_between_its_key_frames_and_stays_to_the_end() -> N
         Box(20, 0, 30, 10),
         Box(20, 0, 30, 10),
     ]
-    assert told.left_out == []
+    assert told.skipped == []
 
 
 def test_a_track_ends_with_the_job_in_which_it_was_drawn() -> None:
@@ -367,7 +367,7 @@ def test_a_track_ends_with_the_job_in_which_it_was_drawn() -> None:
     drawn = {"shapes": [], "tags": [], "tracks": [track(key(1, (0, 0, 10, 10))), track(key(4, (5, 5, 9, 9)))]}
     images = list(told.images(drawn, range(6), range(6)))
     assert [len(image.annotations) for image in images] == [0, 1, 1, 0, 1, 1]
-    assert told.left_out == []
+    assert told.skipped == []
 
 
 def test_a_track_that_goes_on_through_the_images_that_two_jobs_share_ends_with_the_later_one() -> None:
@@ -386,7 +386,7 @@ def test_of_two_key_frames_on_one_image_the_later_one_holds() -> None:
 def test_a_key_frame_without_a_frame_is_named_and_shown_nowhere() -> None:
     images, told = read(tracks=[track({**key(0, (0, 0, 9, 9)), "frame": None}, key(2, (0, 0, 9, 9)))])
     assert [len(image.annotations) for image in images] == [0, 0, 1]
-    assert [one.frame for one in told.left_out] == [-1]
+    assert [one.frame for one in told.skipped] == [-1]
 
 
 def test_an_object_that_is_outside_is_not_seen_until_it_comes_back() -> None:
@@ -436,7 +436,7 @@ def test_attributes_of_a_key_frame_hold_until_the_next_one() -> None:
 def test_a_malformed_key_frame_is_left_out_by_itself() -> None:
     images, told = read(tracks=[track(key(0, (0, 0, 10)), key(1, (0, 0, 9, 9)))], frames=2)
     assert [len(image.annotations) for image in images] == [0, 1]
-    assert "track 2" in str(told.left_out[0])
+    assert "track 2" in str(told.skipped[0])
 
 
 # The other way
@@ -454,7 +454,7 @@ def test_labels_that_are_put_in_are_read_back_the_same() -> None:
     numbered = [{**one, "id": number} for number, one in enumerate(shapes)]
     images, told = read(*numbered, tags=tags)
     assert images[0].annotations == said
-    assert told.left_out == []
+    assert told.skipped == []
     assert all("score" not in one for one in to_cvat_shapes(images[0], 0, LABELS, scores=False)[0])
 
 

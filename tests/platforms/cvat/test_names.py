@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from labelwright.domain import UnsafeName, safe_name
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.cvat.imports import unreadable
+from labelwright.platforms.cvat.imports import rejected_files
 from labelwright.platforms.cvat.names import LONGEST, flat_name, name_of
 
 
@@ -60,5 +60,5 @@ def test_a_name_that_no_disk_can_hold_is_refused() -> None:
 @pytest.mark.parametrize("name", ["a.jpg", "sub/it's a 100%.jpg", 'the "best" one.png', "фото/1.jpg", "no ending"])
 def test_the_file_on_which_an_import_failed_is_found_whatever_its_name(name: str) -> None:
     trouble = f"PIL.UnidentifiedImageError: cannot identify image file {f'/data/data/7/raw/{flat_name(name)}'!r}\n"
-    assert [one for one, _ in unreadable(trouble)] == [name]
-    assert unreadable("cannot identify image file <_io.BytesIO object at 0x7f>") == ()
+    assert [one for one, _ in rejected_files(trouble)] == [name]
+    assert rejected_files("cannot identify image file <_io.BytesIO object at 0x7f>") == ()

@@ -8,7 +8,7 @@ import pytest
 
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.cvat.models import (
-    UNTOLD,
+    UNKNOWN_ORGANIZATION,
     DoneMeans,
     JobState,
     Stage,
@@ -40,7 +40,7 @@ def test_recorded_projects_tasks_and_jobs_are_read() -> None:
     (failed,) = map(task_from, map(of, bodies("tus", "task after failed import")))
     assert (failed.size, failed.has_data, failed.jobs) == (0, True, 0)
     (job,) = map(job_from, map(of, bodies("org", "assign job")))
-    assert (job.frames, job.stage, job.state, job.assignee, job.who) == (
+    assert (job.frames, job.stage, job.state, job.assignee, job.assignee_name) == (
         range(4),
         Stage.ANNOTATION,
         JobState.NEW,
@@ -70,7 +70,7 @@ def test_a_job_is_done_as_it_is_meant() -> None:
         ({"organization": None}, None),
         ({"organization_id": 3, "organization": {"id": 3, "slug": "acme"}}, 3),
         ({"organization": {"id": 3}}, 3),
-        ({}, UNTOLD),
+        ({}, UNKNOWN_ORGANIZATION),
     ],
 )
 def test_an_organization_is_told_in_several_ways(told: dict[str, Any], organization: int | None) -> None:
@@ -78,7 +78,7 @@ def test_an_organization_is_told_in_several_ways(told: dict[str, Any], organizat
 
 
 def test_a_stage_that_nobody_knows_is_named() -> None:
-    with pytest.raises(PlatformRefused, match="stage is 'proofreading', which is none of annotation"):
+    with pytest.raises(PlatformRefused, match="stage is 'proofreading', expected one of annotation"):
         job_from(
             of({"id": 1, "task_id": 2, "start_frame": 0, "stop_frame": 1, "stage": "proofreading", "state": "new"})
         )

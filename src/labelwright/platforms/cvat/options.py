@@ -1,4 +1,4 @@
-"""What can be set for CVAT."""
+"""Options of the CVAT adapter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .models import DoneMeans
 
 
 class Options(BaseModel):
-    """What can be set for this platform."""
+    """Options of a CVAT connection or campaign."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
