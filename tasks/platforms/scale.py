@@ -16,7 +16,7 @@ from labelwright.platforms import PlatformRefused
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.scale.adapter import Scale
-from labelwright.platforms.scale.attachments import same_attachments, shown
+from labelwright.platforms.scale.attachments import describe_attachments, same_attachments
 from labelwright.platforms.scale.client import Json, Page, ScaleClient
 from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
 from labelwright.tasks.context import connect_platform
@@ -59,8 +59,8 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
                     Scale.name,
                     duplicate.operation,
                     status=409,
-                    message=f"task {found.get('task_id')} bears that unique_id and shows {shown(found.get('params'))}, "
-                    f"not {shown(params)}",
+                    message=f"task {found.get('task_id')} bears that unique_id and shows {describe_attachments(found.get('params'))}, "
+                    f"not {describe_attachments(params)}",
                     advice="Give the task another unique_id, or clear that of the other task.",
                 ) from None
             return found

@@ -120,10 +120,10 @@ class Client:
         advice: str = "",
     ) -> Fields:
         """Sends a request and returns the JSON object of its response."""
-        response = self.ask(operation, method, path, json=json, params=params, wanted="json", advice=advice)
+        response = self.request(operation, method, path, json=json, params=params, expect="json", advice=advice)
         return Fields(NAME, operation, response.data)
 
-    def ask(
+    def request(
         self,
         operation: str,
         method: str,
@@ -133,7 +133,7 @@ class Client:
         body: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        wanted: Wanted = "bytes",
+        expect: Wanted = "bytes",
         advice: str = "",
         sink: Callable[[bytes], object] | None = None,
     ) -> Reply:
@@ -144,7 +144,7 @@ class Client:
         options: dict[str, Any] = {"json": json, "body": body, "params": params, "advice": advice, "sink": sink}
         options |= {
             "headers": {**self._headers, **(headers or {})},
-            "wanted": "bytes" if wanted == "nothing" else wanted,
+            "wanted": "bytes" if expect == "nothing" else expect,
         }
         used = self._credentials.header()
         try:
@@ -153,7 +153,7 @@ class Client:
             if denied.status != 401 or not self._credentials.forget(used):
                 raise
             response = self._http.ask(operation, method, path, **options)
-        if wanted != "json" and sink is None:
+        if expect != "json" and sink is None:
             _refuse_foreign_response(operation, response)
         return response
 

@@ -74,7 +74,7 @@ class Export:
         failures = 0
         while True:
             try:
-                response = self.client.ask(self.operation, "GET", path, params=params, wanted="nothing")
+                response = self.client.request(self.operation, "GET", path, params=params, expect="nothing")
             except PlatformUnavailable as error:
                 # A failed export is reported once, as 500 with the exception's message; the next request restarts it.
                 if error.status != 500:
@@ -93,7 +93,7 @@ class Export:
         file.seek(0)
         file.truncate()
         try:
-            response = self.client.ask(self.operation, "GET", path, params=params, sink=file.write)
+            response = self.client.request(self.operation, "GET", path, params=params, sink=file.write)
         except PlatformRefused as refused:
             server_message = refused.message.lower()
             gone = refused.status == 400 and any(message in server_message for message in _GONE)
@@ -119,7 +119,7 @@ class Export:
         params = {"format": self.format, "save_images": "true" if self.images else "false"}
         path = f"/api/{self.kind}/{self.id}/dataset/export"
         try:
-            response = json_of(self.operation, self.client.ask(self.operation, "POST", path, params=params))
+            response = json_of(self.operation, self.client.request(self.operation, "POST", path, params=params))
         except PlatformRefused as refused:
             if refused.status != 409:
                 raise

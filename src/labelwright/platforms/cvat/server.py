@@ -217,6 +217,6 @@ class Server:
 
     def _delete(self, path: str, operation: str) -> None:
         try:
-            self.client.ask(operation, "DELETE", path, wanted="nothing")
+            self.client.request(operation, "DELETE", path, expect="nothing")
         except NotFound:
             return

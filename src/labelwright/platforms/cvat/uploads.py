@@ -64,7 +64,7 @@ def upload(client: Client, task: int, files: Sequence[File], options: UploadOpti
     _refuse_duplicates(operation, [file.name for file in files])
     quality = {"image_quality": options.image_quality}
     _retry_while_busy(
-        lambda: client.ask(operation, "POST", path, json=quality, headers={"Upload-Start": ""}, wanted="nothing")
+        lambda: client.request(operation, "POST", path, json=quality, headers={"Upload-Start": ""}, expect="nothing")
     )
     for batch in _requests(files, options.request_bytes):
         if batch[0].bytes > options.request_bytes:
@@ -77,7 +77,7 @@ def upload(client: Client, task: int, files: Sequence[File], options: UploadOpti
     response = json_of(
         operation,
         _retry_while_busy(
-            lambda: client.ask(operation, "POST", path, json=payload, headers={"Upload-Finish": ""}),
+            lambda: client.request(operation, "POST", path, json=payload, headers={"Upload-Finish": ""}),
         ),
     )
     if response is None:
@@ -125,7 +125,7 @@ def _send_together(client: Client, operation: str, path: str, files: Sequence[Fi
             fields.append((f"client_files[{number}]", (file.name, content.read(), media_type)))
     body, content_type = encode_multipart_formdata(fields)
     headers = {"Upload-Multiple": "", "Content-Type": content_type}
-    _retry_while_busy(lambda: client.ask(operation, "POST", path, body=body, headers=headers, wanted="nothing"))
+    _retry_while_busy(lambda: client.request(operation, "POST", path, body=body, headers=headers, expect="nothing"))
 
 
 def _retry_while_busy(send: Callable[[], Reply]) -> Reply:
@@ -180,7 +180,7 @@ class _TusUpload:
             **_TUS_VERSION,
         }
         response = _retry_while_busy(
-            lambda: self._client.ask(self._operation, "POST", self._path, headers=headers, wanted="nothing")
+            lambda: self._client.request(self._operation, "POST", self._path, headers=headers, expect="nothing")
         )
         segment = response.headers.get("Location", "").rpartition("/")[2]
         if not segment:
@@ -196,7 +196,7 @@ class _TusUpload:
             "Origin": self._client.origin,
             **_TUS_VERSION,
         }
-        response = self._client.ask(self._operation, "PATCH", target, body=part, headers=headers, wanted="nothing")
+        response = self._client.request(self._operation, "PATCH", target, body=part, headers=headers, expect="nothing")
         return _upload_offset(response, default=offset + len(part))
 
     def _stored_bytes(self, target: str, *, complete: bool) -> int:
@@ -206,7 +206,7 @@ class _TusUpload:
         ones 500, by their source), which counts as all bytes; if it is not, the import fails with a message.
         """
         try:
-            response = self._client.ask(self._operation, "HEAD", target, headers=_TUS_VERSION, wanted="nothing")
+            response = self._client.request(self._operation, "HEAD", target, headers=_TUS_VERSION, expect="nothing")
         except (NotFound, PlatformUnavailable) as error:
             if complete and error.status in (404, 500):
                 return self._file.bytes

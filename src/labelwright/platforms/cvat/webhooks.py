@@ -54,12 +54,6 @@ def put_webhook(
     ).whole("id")
 
 
-def ping_webhook(client: Client, webhook: int) -> int:
-    """Sends a test event. Returns the status that CVAT got from the target, 0 without a response."""
-    response = client.call(f"try webhook {webhook}", "POST", f"/api/webhooks/{webhook}/ping")
-    return response.whole("status_code") if response.has("status_code") else 0
-
-
 def open_note(headers: Mapping[str, str], body: bytes, secret: Secret) -> WebhookNote:
     """Verifies and parses an event. Raises AccessDenied for a wrong signature, PlatformRefused for a malformed body."""
     operation = "open a webhook"
