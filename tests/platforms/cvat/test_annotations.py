@@ -359,7 +359,7 @@ def test_track_is_interpolated_between_key_frames() -> None:
 
 
 def test_a_track_ends_with_the_job_in_which_it_was_drawn() -> None:
-    """As old servers tell it when they are asked for all jobs of a task at once: nothing says that it ends."""
+    """Old servers omit the end of a track when they merge all jobs of a task."""
     result = reader(6)
     result.jobs = [range(0, 3), range(3, 6)]
     drawn = {"shapes": [], "tags": [], "tracks": [track(key(1, (0, 0, 10, 10))), track(key(4, (5, 5, 9, 9)))]}

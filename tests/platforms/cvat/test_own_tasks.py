@@ -187,7 +187,7 @@ def test_foreign_project_of_the_same_name_is_refused(harness: CvatHarness) -> No
 def test_older_task_in_a_shared_project_is_a_colleagues(harness: CvatHarness, name: str) -> None:
     platform, title = harness.platform(project=unique("shared")), unique("river")
     other = platform.create_campaign(order(unique("other"), harness=harness))
-    theirs = task_of_a_colleague(harness, other, name.replace("TITLE", title))
+    theirs = task_of_a_colleague(harness, project(other), name.replace("TITLE", title))
     assert platform.find_campaign(title) is None
     campaign = platform.create_campaign(order(title, harness=harness))
     assert (campaign.done, campaign.total) == (0, 0)

@@ -1,4 +1,4 @@
-"""Scale's own client, unchanged, judges the stand-in. Runs in an environment that has scaleapi, and not our package:
+"""Checks the fake server with Scale's own client. Runs in an environment that has scaleapi, without our package:
 
     python scale_judge.py URL [CA]      one line of JSON for each case: its name, and what went wrong (null: nothing)
 
@@ -334,7 +334,7 @@ def every_class_of_error_is_told_apart(judge: Judge) -> None:
 
 
 def answers_that_the_server_makes_in_trouble_are_told_apart(judge: Judge) -> None:
-    """The stand-in answers a project's name `fault-STATUS` with that status, as often as it is asked."""
+    """The fake server returns STATUS for a project named `fault-STATUS`, every time."""
     for status, kind in {
         429: "ScaleTooManyRequests",
         500: "ScaleInternalError",
@@ -347,7 +347,7 @@ def answers_that_the_server_makes_in_trouble_are_told_apart(judge: Judge) -> Non
 
 
 def what_the_client_retries_over_tls_is_made_once(judge: Judge) -> None:
-    """The stand-in answers 429 to a task that says so, and 500 after it made one that says so; each once."""
+    """The fake server returns 429 once, or 500 once after creating the task, for tasks with such a name."""
     if not judge.ca:
         return  # over http the client retries nothing
     batch = judge.batch()

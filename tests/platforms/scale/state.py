@@ -113,7 +113,7 @@ class State:
         """By their e-mail address; an account has at least its owner."""
         self._join("owner@customer.example", "admin")
         self.finalized: list[str] = []
-        """Names, once for each time that it was said."""
+        """Names, repeated for each call."""
         self.attachment: Callable[[str], int] = lambda url: 200
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._of_batch: dict[str, list[str]] = {}

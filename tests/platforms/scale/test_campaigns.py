@@ -56,7 +56,7 @@ def started(scale: Scale, images: list[ImageToSend] = THREE) -> str:
 
 
 def tasks_in(server: ScaleServer, campaign: str) -> dict[str, Any]:
-    """By the image's name; the last one that bears its unique_id."""
+    """Tasks by image name: the last one with its unique_id."""
     return {
         task["metadata"]["file"]: task
         for task in server.live.tasks.values()
@@ -164,7 +164,7 @@ def test_unique_id_of_another_batch_is_refused(server: ScaleServer, scale: Scale
 def test_no_task_is_adopted_that_is_of_another_image(
     server: ScaleServer, scale: Scale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a server that does not heed the filter, and leaves out what it does not have to tell."""
+    """The server ignores the filter and omits optional fields."""
     campaign = scale.create_campaign(order()).id
     scale.send_images(campaign, 1, THREE)
     task_ids = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}

@@ -1,4 +1,4 @@
-"""Scale's own client, unchanged, is the judge of the stand-in: over http, and over TLS, where it retries.
+"""Checks the fake server with Scale's own, unchanged client: over http, and over TLS, where it retries.
 
 So is the test suite that Scale ships with the source of that client.
 """

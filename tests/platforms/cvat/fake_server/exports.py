@@ -56,7 +56,7 @@ def annotations(cvat: FakeCvat, request: Request, kind_of_subject: str, number: 
 
 
 def _put_into_jobs(cvat: FakeCvat, jobs: list[Job], payload: dict[str, Any], action: str) -> dict[str, Any]:
-    """What is said of a task goes to the jobs that hold the frames: what lies in a job on a frame that is none of its
+    """Annotations of a task go to the jobs that hold the frames. Those in a job on a frame that is not one of its
     own cannot be changed that way."""
     result: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
     for job in jobs:
@@ -205,7 +205,7 @@ def _step(cvat: FakeCvat, request: Request, work: ExportWork) -> None:
 
 
 def list_requests(cvat: FakeCvat, request: Request) -> Response:
-    """Those of whoever asks: nobody sees those of others."""
+    """Only the requests of the current user."""
     for task in list(cvat.state.tasks.values()):
         if task.work and task.owner == request.me.id:
             step(cvat, task)
