@@ -9,7 +9,7 @@ from prefect import task
 
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat.adapter import NAME, Cvat
-from labelwright.platforms.cvat.exports import What
+from labelwright.platforms.cvat.exports import Exportable
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
@@ -72,7 +72,7 @@ def remove_malformed_shapes(title: str) -> list[str]:
 
 @task(task_run_name="export {what} {number} from CVAT", **RETRY_POLICY)
 def export_from_server(
-    what: What,
+    what: Exportable,
     number: int,
     file: str,
     form: str = "COCO 1.0",

@@ -16,7 +16,7 @@ from labelwright.platforms import PlatformRefused
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.scale.adapter import Scale
-from labelwright.platforms.scale.attachments import same_attachments, shown
+from labelwright.platforms.scale.attachments import describe_attachments, same_attachments
 from labelwright.platforms.scale.client import Json, Page, ScaleClient
 from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
 from labelwright.tasks.context import connect_platform
@@ -60,7 +60,7 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
                     duplicate.operation,
                     status=409,
                     message=f"task {existing.get('task_id')} has that unique_id and shows "
-                    f"{shown(existing.get('params'))}, not {shown(params)}",
+                    f"{describe_attachments(existing.get('params'))}, not {describe_attachments(params)}",
                     advice="Give the task another unique_id, or clear that of the other task.",
                 ) from None
             return existing

@@ -41,8 +41,8 @@ def adapter(url: str, title: str, count: int, rate: float = 0) -> dict[str, floa
     from labelwright.platforms.protocol import CampaignOrder, ImageToSend, Secret
     from labelwright.platforms.scale.adapter import Options, Scale
 
-    given = {"requests_per_second": rate, "threads": THREADS, "watch_days": 0}
-    scale = Scale(url, "test_bench", None, Options.model_validate(given))
+    settings = {"requests_per_second": rate, "threads": THREADS, "watch_days": 0}
+    scale = Scale(url, "test_bench", None, Options.model_validate(settings))
     campaign = scale.create_campaign(CampaignOrder(title, LabelSchema((Label("boat"),)), "a@example.com")).id
     spent = {}
 
@@ -104,8 +104,8 @@ def bare(url: str, title: str, count: int) -> dict[str, float]:
     start, token, read = time.perf_counter(), None, 0
     while read == 0 or token:
         params = {"batch": title, "limit": 100, **({"next_token": token} if token else {})}
-        answer = session().get(f"{url}/tasks", params=params, timeout=60).json()
-        read, token = read + len(answer["docs"]), answer.get("next_token")
+        page = session().get(f"{url}/tasks", params=params, timeout=60).json()
+        read, token = read + len(page["docs"]), page.get("next_token")
     spent["read"] = time.perf_counter() - start
     assert read == count
     return spent
@@ -115,17 +115,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--adapter", nargs=3, metavar=("URL", "TITLE", "COUNT"), help="one run, for the memory")
-    given = parser.parse_args()
-    if given.adapter:
-        url, title, count = given.adapter
+    arguments = parser.parse_args()
+    if arguments.adapter:
+        url, title, count = arguments.adapter
         print(*adapter(url, title, int(count)).values())
         return
-    count = given.count
+    count = arguments.count
     with serving() as url:
         small, large = (
             [
-                float(one)
-                for one in subprocess.run(
+                float(rate)
+                for rate in subprocess.run(
                     [sys.executable, __file__, "--adapter", url, f"bench-{size}", str(size)],
                     check=True,
                     capture_output=True,
@@ -137,9 +137,9 @@ def main() -> None:
         beside = bare(url, "bare", count)
         rated = adapter(url, "rated", 400, rate=100)
         assert rated["make"] >= 3.9, "400 tasks at 100 a second"
-    made, listed, read, pages, memory = large
+    created, listed, read, pages, memory = large
     print(f"{count:,} tasks, {THREADS} threads, stand-in and client on one machine")
-    print(f"made:   {count / made:7,.0f} a second, {made / beside['make']:.2f} times what a bare client takes")
+    print(f"made:   {count / created:7,.0f} a second, {created / beside['make']:.2f} times what a bare client takes")
     print(
         f"listed: {count / listed:7,.0f} a second; read: {count / read:,.0f} a second in {pages:.0f} pages, "
         f"{read / beside['read']:.2f} times what bare listing by tokens takes"

@@ -17,8 +17,8 @@ from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.settings import forget_settings
 from labelwright.tasks.context import CampaignContext, the_ledger
+from tests.platforms.cvat.fake_server.server import FakeCvat
 from tests.platforms.cvat.harness import as_labeler
-from tests.platforms.cvat.standin import StandIn
 
 from .conftest import make_photos, make_spec
 
@@ -41,8 +41,8 @@ COUNTS = {
 
 
 @pytest.fixture
-def cvat(home, monkeypatch) -> Iterator[StandIn]:
-    with StandIn("requests") as server:
+def cvat(home, monkeypatch) -> Iterator[FakeCvat]:
+    with FakeCvat("requests") as server:
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CVAT__URL", server.url)
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CVAT__KEY", "requester")
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CVAT__SECRET", "requester-password")

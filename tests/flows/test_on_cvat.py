@@ -27,8 +27,8 @@ from labelwright.tasks.context import the_ledger
 from labelwright.tasks.platforms import cvat as cvat_calls
 from labelwright.tasks.platforms import cvat_review as cvat_work
 from labelwright.tasks.platforms.cvat_folders import of_camera
+from tests.platforms.cvat.fake_server.server import FakeCvat, Response
 from tests.platforms.cvat.harness import as_labeler, label_images, proxied
-from tests.platforms.cvat.standin import Answer, StandIn
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from .conftest import make_photos, make_spec
@@ -39,15 +39,15 @@ OPTIONS = {"organization": "acme", "segment_size": 2, "images_per_task": 4}
 
 
 @pytest.fixture(params=["2.15", pytest.param("requests", marks=pytest.mark.slow)])
-def cvat(request, home, monkeypatch) -> Iterator[StandIn]:
-    with StandIn(request.param) as server:
+def cvat(request, home, monkeypatch) -> Iterator[FakeCvat]:
+    with FakeCvat(request.param) as server:
         connect(monkeypatch, server.url)
         yield server
 
 
 @pytest.fixture
-def newer(home, monkeypatch) -> Iterator[StandIn]:
-    with StandIn("requests") as server:
+def newer(home, monkeypatch) -> Iterator[FakeCvat]:
+    with FakeCvat("requests") as server:
         connect(monkeypatch, server.url)
         yield server
 
@@ -96,7 +96,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(cvat, tmp_p
     assert [(task.name, len(task.frames)) for task in tasks] == [("river 001", 4), ("river 002", 3)]
     assert {job.assignee for job in cvat.state.jobs.values()} == {cvat.labeler1.id}
     assert cvat.count("POST", "/auth/login") <= 1, "one login for all tasks of this process"
-    cvat.seen.clear()
+    cvat.received.clear()
     launch_campaign(spec)
     assert cvat.count("POST", "/(projects|tasks|data)") == cvat.count("PATCH", "") == 0
 
@@ -112,7 +112,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(cvat, tmp_p
     first = the_ledger().campaigns.datasets("river")
     export_campaign("river")
     assert the_ledger().campaigns.datasets("river") == first
-    assert cvat.answered.count(429) == 0
+    assert cvat.statuses.count(429) == 0
     assert cvat.count("POST", "/auth/login") <= 1, "one login for all runs of this process"
 
 
@@ -385,7 +385,7 @@ def test_every_call_of_the_document_is_a_task(cvat, tmp_path):
 def test_a_mistake_that_comes_as_500_is_tried_a_few_times_and_then_told(cvat):
     number = a_project(cvat)
     task = as_labeler(cvat, "POST", "/api/tasks", {"name": "x", "project_id": number}, "requester")["id"]
-    cvat.interfere = lambda asked: Answer(500, "boom: duplicate key value") if asked.method == "DELETE" else None
+    cvat.interfere = lambda asked: Response(500, "boom: duplicate key value") if asked.method == "DELETE" else None
     with pytest.raises(PlatformUnavailable, match=r"500 when asked to delete task .*boom: duplicate key value"):
         cvat_calls.delete_task(task, organization="acme")
     assert cvat.count("DELETE", "/tasks/") == 1 + len(settings().retry_delays)

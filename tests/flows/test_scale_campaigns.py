@@ -101,7 +101,7 @@ def test_a_launch_that_is_run_again_makes_no_task(scale, tmp_path):
     launch_campaign(spec)
     scale.requests.clear()
     launch_campaign(spec)
-    assert scale.said("POST", "") == []
+    assert scale.statuses_of("POST", "") == []
     assert len(scale.live.tasks) == 7
 
 

@@ -17,8 +17,8 @@ from labelwright.platforms.protocol import SetState
 from labelwright.settings import Settings
 
 from .contract import order, to_send, wait_for_batch
+from .cvat.fake_server.server import FakeCvat
 from .cvat.harness import CvatHarness, proxied
-from .cvat.standin import StandIn
 from .proxy import Fault, FaultProxy, Rule
 from .remo.harness import RemoHarness, at_stand_in
 from .scale.harness import ScaleHarness
@@ -114,7 +114,7 @@ def missing(harness: ScaleHarness, campaign: str) -> list[str]:
 @pytest.mark.parametrize("dialect", ["2.15", "requests"])
 def test_a_busy_cvat_gets_one_request_of_an_upload_again_and_not_all_of_them(dialect):
     """A 503 says that the server did nothing; after a cut connection the task is made anew (see test_cvat_faults)."""
-    with StandIn(dialect) as cvat, proxied(cvat) as proxy:
+    with FakeCvat(dialect) as cvat, proxied(cvat) as proxy:
         harness = CvatHarness(cvat, proxy)
         platform = harness.platform()
         made = platform.create_campaign(order(harness=harness))

@@ -1,4 +1,4 @@
-"""What the contract suite needs to know of CVAT: who labels, and how they say that an image is done."""
+"""Harness of the contract suite for CVAT: labels images as a labeler and completes their jobs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
 from tests.platforms.contract import Harness
 from tests.platforms.proxy import FaultProxy
 
-from .standin import StandIn
+from .fake_server.server import FakeCvat
 
 LABELS = LabelSchema((Label("plastic", Geometry.ANY), Label("wood", Geometry.ANY)))
 
 
 class CvatHarness(Harness):
-    """Every image is a job of its own: CVAT tells of nothing smaller that it is done."""
+    """Every image is a job of its own, since CVAT only completes whole jobs."""
 
     expected = frozenset(
         {
@@ -48,11 +48,11 @@ class CvatHarness(Harness):
     keeps_done_when_reopened = False
     answered_by_nothing = frozenset({"delete_campaign"})
 
-    def __init__(self, cvat: StandIn, proxy: FaultProxy) -> None:
+    def __init__(self, cvat: FakeCvat, proxy: FaultProxy) -> None:
         self.cvat, self.proxy = cvat, proxy
 
     def platform(self, *, hasty: bool = False, small_pages: bool = False, **options: Any) -> Cvat:
-        chosen: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "organization": "acme",
             "segment_size": 1,
             "timeout_seconds": 0.35 if hasty else 20,
@@ -60,7 +60,7 @@ class CvatHarness(Harness):
             **({"page_size": 2, "labels_page": 2} if small_pages else {}),
             **options,
         }
-        return Cvat(self.proxy.url, "", Secret(self.cvat.requester.token), Options(**chosen))
+        return Cvat(self.proxy.url, "", Secret(self.cvat.requester.token), Options(**settings))
 
     def stranger(self) -> Cvat:
         return Cvat(self.proxy.url, "", Secret("f" * 40), Options(organization="acme"))
@@ -68,19 +68,19 @@ class CvatHarness(Harness):
     def label(
         self, campaign: RemoteCampaign, access: LabelerAccess | None, objects: Mapping[str, Sequence[Annotation]]
     ) -> None:
-        """As the labeler: first what is seen, then that the job is completed."""
+        """As the labeler: saves the annotations, then completes the job."""
         label_images(self.cvat, int(campaign.id.partition("/")[0]), objects)
 
 
 def label_images(
-    cvat: StandIn, project: int, objects: Mapping[str, Sequence[Annotation]], *, state: str = "completed"
+    cvat: FakeCvat, project: int, objects: Mapping[str, Sequence[Annotation]], *, state: str = "completed"
 ) -> None:
     labels = {label.name: label.id for label in cvat.state.projects[project].labels}
-    for image, said in objects.items():
+    for image, payload in objects.items():
         task, frame = map(int, image.split("/"))
         (job,) = [job for job in cvat.state.jobs_of(task) if job.start <= frame <= job.stop]
         others = [shape for shape in job.shapes.values() if shape["frame"] != frame]
-        shapes = others + [shape_of(one, frame, labels) for one in said]
+        shapes = others + [shape_of(item, frame, labels) for item in payload]
         as_labeler(cvat, "PUT", f"/api/jobs/{job.id}/annotations", {"shapes": shapes, "tags": [], "tracks": []})
         as_labeler(cvat, "PATCH", f"/api/jobs/{job.id}", {"state": state})
 
@@ -93,23 +93,23 @@ def shape_of(annotation: Annotation, frame: int, labels: Mapping[str, int]) -> d
     return {"type": kind, "frame": frame, "label_id": labels[annotation.label], "points": points, "attributes": []}
 
 
-def as_labeler(cvat: StandIn, method: str, path: str, said: Any, who: str = "labeler1") -> Any:
-    answer = requests.request(
+def as_labeler(cvat: FakeCvat, method: str, path: str, payload: Any, who: str = "labeler1") -> Any:
+    response = requests.request(
         method,
         cvat.url + path,
-        json=said,
+        json=payload,
         headers={
-            "Authorization": f"Token {cvat.state.named(who).token}",
+            "Authorization": f"Token {cvat.state.find_user(who).token}",
             "Accept": "application/vnd.cvat+json",
             "X-Organization": "acme",
         },
         timeout=60,
     )
-    if answer.status_code in (401, 403):
-        raise AccessDenied("cvat", "label", status=answer.status_code, message=answer.text)
-    assert answer.ok, answer.text
-    return answer.json() if answer.content else None
+    if response.status_code in (401, 403):
+        raise AccessDenied("cvat", "label", status=response.status_code, message=response.text)
+    assert response.ok, response.text
+    return response.json() if response.content else None
 
 
-def proxied(cvat: StandIn) -> FaultProxy:
+def proxied(cvat: FakeCvat) -> FaultProxy:
     return FaultProxy(("127.0.0.1", urlsplit(cvat.url).port or 0))

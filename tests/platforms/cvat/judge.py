@@ -1,6 +1,6 @@
-"""What a user of cvat-sdk does, said to a server: run by the SDK's own interpreter, with nothing of ours.
+"""Uses cvat-sdk like a user of CVAT. Runs in an environment that has the SDK, without our package.
 
-    python cvat_judge.py URL USER PASSWORD FOLDER
+    python judge.py URL USER PASSWORD FOLDER
 
 Everything that the SDK checks (shapes of answers, states, files) it checks here; what it then shows is checked too.
 """
@@ -13,9 +13,9 @@ from cvat_sdk import make_client, models
 from cvat_sdk.core.proxies.tasks import ResourceType
 
 
-def check(told, what):
-    if not told:
-        raise SystemExit(f"not so: {what}")
+def check(condition, message):
+    if not condition:
+        raise SystemExit(f"check failed: {message}")
 
 
 def main(url, user, password, folder):
@@ -40,7 +40,7 @@ def main(url, user, password, folder):
                 ],
             )
         )
-        check([one.name for one in client.projects.list()] == ["judged"], "the project is listed")
+        check([project.name for project in client.projects.list()] == ["judged"], "the project is listed")
         task = client.tasks.create_from_data(
             models.TaskWriteRequest(name="first", project_id=project.id, segment_size=2),
             images,
@@ -62,7 +62,7 @@ def main(url, user, password, folder):
         )
         check(len(task.get_annotations().shapes) == 2, "both shapes are there")
         check(len(jobs[1].get_annotations().shapes) == 1, "one of them in the second job")
-        labeler = next(one for one in client.users.list() if one.username == "labeler1")
+        labeler = next(user for user in client.users.list() if user.username == "labeler1")
         jobs[0].update(models.PatchedJobWriteRequest(assignee=labeler.id))
         jobs[0].update(models.PatchedJobWriteRequest(state="completed"))
         jobs[0].update(models.PatchedJobWriteRequest(stage="acceptance"))
@@ -88,7 +88,7 @@ def by_parts(client, task, images):
         def __init__(self, client):
             super().__init__(client, max_request_size=1)
 
-    known, uploading.DataUploader = uploading.DataUploader, Small
+    expected, uploading.DataUploader = uploading.DataUploader, Small
     import cvat_sdk.core.proxies.tasks as tasks
 
     tasks.DataUploader = Small
@@ -96,7 +96,7 @@ def by_parts(client, task, images):
     task.upload_data(images, params={"image_quality": 70})
     task.fetch()
     check(task.size == len(images), "every image came by parts")
-    uploading.DataUploader = tasks.DataUploader = known
+    uploading.DataUploader = tasks.DataUploader = expected
 
 
 if __name__ == "__main__":

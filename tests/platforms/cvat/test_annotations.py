@@ -24,7 +24,7 @@ from labelwright.domain import (
 )
 from labelwright.domain.geometry import rotated
 from labelwright.platforms.cvat.annotations import Malformed, Reader, shape_from, to_cvat_shapes
-from labelwright.platforms.cvat.masks import decoded, drawn, encoded
+from labelwright.platforms.cvat.masks import mask_to_points, mask_to_shape, points_to_bits
 from labelwright.platforms.cvat.models import CvatFrame, CvatFrames
 from labelwright.platforms.cvat.schema import CvatLabel, CvatLabels
 from labelwright.platforms.cvat.tracks import shapes_of
@@ -42,15 +42,15 @@ def shape(frame: int = 0, kind: str = "rectangle", points: Any = (10, 20, 110, 1
 
 
 def read(*shapes: Any, tags: Any = (), tracks: Any = (), frames: int = 3) -> tuple[list[LabeledImage], Reader]:
-    told = reader(frames)
-    answer = {"shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)}
-    return list(told.images(answer, range(frames), range(frames))), told
+    result = reader(frames)
+    response = {"shapes": list(shapes), "tags": list(tags), "tracks": list(tracks)}
+    return list(result.images(response, range(frames), range(frames))), result
 
 
 def only(*shapes: Any, **more: Any) -> Annotation:
-    images, told = read(*shapes, **more)
+    images, result = read(*shapes, **more)
     ((annotation,),) = [image.annotations for image in images if image.annotations]
-    assert told.left_out == []
+    assert result.skipped == []
     return annotation
 
 
@@ -58,7 +58,7 @@ def test_a_rectangle_is_a_box_whichever_corner_was_first() -> None:
     assert only(shape(points=(110, 120, 10, 20))) == Annotation("car", Box(10, 20, 110, 120))
 
 
-def test_a_rotated_rectangle_is_a_polygon_turned_clockwise_around_its_middle() -> None:
+def test_rotated_rectangle_becomes_a_polygon_turned_clockwise() -> None:
     got = only(shape(points=(100, 100, 140, 120), rotation=90)).shape
     assert isinstance(got, Polygon)
     assert [tuple(round(value, 6) for value in point) for point in got.points] == [
@@ -76,11 +76,11 @@ def test_a_turned_rectangle_keeps_its_area(degrees: float) -> None:
 
 
 def test_a_rotated_rectangle_is_cut_at_the_edge_of_its_image() -> None:
-    images, told = read(shape(points=(300, 100, 360, 120), rotation=45))
+    images, result = read(shape(points=(300, 100, 360, 120), rotation=45))
     (annotation,) = images[0].annotations
     assert annotation.shape.inside(images[0].size)
-    assert "reached beyond its image" in str(told.left_out[0])
-    assert not told.left_out[0].malformed
+    assert "reached beyond its image" in str(result.skipped[0])
+    assert not result.skipped[0].malformed
 
 
 def test_a_polygon_keeps_its_corners() -> None:
@@ -99,11 +99,11 @@ def test_a_tag_is_of_the_whole_image() -> None:
 
 
 def test_attributes_bear_their_names_and_empty_ones_are_none() -> None:
-    said = [{"spec_id": 4, "value": ""}, {"spec_id": 3, "value": "tree"}, {"spec_id": 99, "value": "x"}]
-    assert dict(only(shape(attributes=said)).attributes) == {"occluded_by": "tree"}
+    payload = [{"spec_id": 4, "value": ""}, {"spec_id": 3, "value": "tree"}, {"spec_id": 99, "value": "x"}]
+    assert dict(only(shape(attributes=payload)).attributes) == {"occluded_by": "tree"}
 
 
-def test_how_sure_a_model_was_is_kept_where_the_server_tells_it() -> None:
+def test_prediction_scores_are_kept_where_supported() -> None:
     assert only(shape(score=0.25)).confidence == 0.25
     assert only(shape(score=7)).confidence == only(shape()).confidence == 1
     assert only(shape(score=0.25, source="auto")).confidence == 0.25
@@ -113,26 +113,26 @@ def test_how_sure_a_model_was_is_kept_where_the_server_tells_it() -> None:
 def test_annotations_come_in_the_order_in_which_they_were_made() -> None:
     tag = {"id": 1, "label_id": 8, "frame": 0}
     images, _ = read(shape(id=9, points=(1, 1, 2, 2)), shape(id=4, points=(3, 3, 4, 4)), tags=[tag])
-    assert [one.label for one in images[0].annotations] == ["car", "car", "night"]
+    assert [annotation.label for annotation in images[0].annotations] == ["car", "car", "night"]
     assert images[0].annotations[0].shape == Box(3, 3, 4, 4)
 
 
-def test_what_reaches_beyond_the_image_a_little_is_cut_without_a_word_and_else_with_one() -> None:
-    images, told = read(shape(points=(-0.6, 0, 320.9, 44)))
+def test_only_large_cuts_at_the_image_edge_are_reported() -> None:
+    images, result = read(shape(points=(-0.6, 0, 320.9, 44)))
     assert images[0].annotations[0].shape == Box(0, 0, 320, 44)
-    assert told.left_out == []
-    images, told = read(shape(points=(-10, -2, 3300, 44)))
+    assert result.skipped == []
+    images, result = read(shape(points=(-10, -2, 3300, 44)))
     assert images[0].annotations[0].shape == Box(0, 0, 320, 44)
-    assert "was cut to it" in str(told.left_out[0])
+    assert "was cut to it" in str(result.skipped[0])
 
 
 @pytest.mark.parametrize(
     ("bad", "reason", "malformed"),
     [
         (shape(points=(1, 2, 33)), "rectangle: 3 numbers instead of 4", True),
-        (shape(points=("a", 2, 3, 4)), "no list of numbers", True),
-        (shape(points=(float("nan"), 2, 3, 4)), "no list of numbers", True),
-        ({**shape(), "points": None}, "no list of numbers", True),
+        (shape(points=("a", 2, 3, 4)), "not a list of numbers", True),
+        (shape(points=(float("nan"), 2, 3, 4)), "not a list of numbers", True),
+        ({**shape(), "points": None}, "not a list of numbers", True),
         (shape(kind="polygon", points=(1, 2, 3, 4)), "polygon: 4 numbers", True),
         (shape(label_id=6), "its label is none of the project's", True),
         (shape(frame=99), "its frame is none of its job", True),
@@ -146,12 +146,10 @@ def test_what_reaches_beyond_the_image_a_little_is_cut_without_a_word_and_else_w
         (shape(kind="mask", points=(3, 1)), "a mask of 2 numbers", False),
     ],
 )
-def test_what_can_be_no_label_is_named_with_its_place_and_the_rest_is_delivered(
-    bad: dict[str, Any], reason: str, malformed: bool
-) -> None:
-    images, told = read(shape(id=1), {**bad, "id": 6})
+def test_unsupported_annotation_is_skipped_with_its_location(bad: dict[str, Any], reason: str, malformed: bool) -> None:
+    images, result = read(shape(id=1), {**bad, "id": 6})
     assert [len(image.annotations) for image in images] == [1, 0, 0]
-    (left_out,) = told.left_out
+    (left_out,) = result.skipped
     assert reason in str(left_out)
     assert "shape 6 of task 7, frame" in str(left_out)
     assert left_out.malformed is malformed
@@ -179,8 +177,8 @@ def test_what_can_be_no_label_is_named_with_its_place_and_the_rest_is_delivered(
     ],
 )
 def test_what_is_left_out_is_counted_in_few_words(bad: dict[str, Any], counted: str, dropped: bool) -> None:
-    images, told = read(bad)
-    (notice,) = [one.as_notice() for one in told.left_out]
+    images, result = read(bad)
+    (notice,) = [notice.as_notice() for notice in result.skipped]
     assert (notice.reason, notice.dropped) == (counted, dropped)
     assert sum(len(image.annotations) for image in images) == (0 if dropped else 1)
 
@@ -196,11 +194,11 @@ def test_a_concave_polygon_is_cut_by_geometry() -> None:
 
 def test_a_polygon_cut_in_two_by_the_edge_stays_one_object() -> None:
     u = (280, 100, 400, 100, 400, 200, 280, 200, 280, 180, 380, 180, 380, 120, 280, 120)
-    images, told = read(shape(kind="polygon", points=u))
+    images, result = read(shape(kind="polygon", points=u))
     (annotation,) = images[0].annotations
     assert isinstance(annotation.shape, MultiPolygon)
     assert annotation.shape.area == 40 * 20 * 2
-    assert [one.as_notice().reason for one in told.left_out] == ["cut to its image"]
+    assert [notice.as_notice().reason for notice in result.skipped] == ["cut to its image"]
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 200])
@@ -220,7 +218,7 @@ def test_an_ellipse_is_a_polygon_of_its_area_turned_clockwise(degrees: float) ->
     assert both.sum() / (expected | np.asarray(polygon)).sum() > 0.95
 
 
-def test_occluded_and_group_are_attributes_that_no_schema_can_have() -> None:
+def test_occluded_and_group_become_reserved_attributes() -> None:
     assert dict(only(shape(occluded=True, group=3)).attributes) == {"@occluded": "true", "@group": "3"}
     assert dict(only(shape(occluded=False, group=0)).attributes) == {}
     assert dict(only(tags=[{"id": 1, "label_id": 8, "frame": 2, "group": 7}]).attributes) == {"@group": "7"}
@@ -231,8 +229,8 @@ def test_occluded_and_group_are_attributes_that_no_schema_can_have() -> None:
 
 
 def test_an_answer_of_another_form_is_read_as_far_as_it_goes() -> None:
-    told = reader()
-    images = list(told.images({"shapes": [None, 3], "tags": None, "tracks": "x"}, range(3), range(3)))
+    result = reader()
+    images = list(result.images({"shapes": [None, 3], "tags": None, "tracks": "x"}, range(3), range(3)))
     assert [image.annotations for image in images] == [(), (), ()]
 
 
@@ -253,7 +251,7 @@ def mask(rows: list[str], left: int = 0, top: int = 0) -> list[float]:
 
 
 def test_a_masks_outline_goes_around_its_pixels() -> None:
-    got = drawn(mask(["##.", "###"], left=10, top=20))
+    got = mask_to_shape(mask(["##.", "###"], left=10, top=20))
     assert isinstance(got, Polygon)
     assert set(got.points) == {(10, 20), (12, 20), (12, 21), (13, 21), (13, 22), (10, 22)}
     assert got.area == 5
@@ -262,23 +260,23 @@ def test_a_masks_outline_goes_around_its_pixels() -> None:
 @given(
     st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=6).filter(lambda b: any(map(any, b)))
 )
-def test_a_mask_of_one_part_is_an_outline_and_keeps_its_area_in_any_case(rows: list[list[bool]]) -> None:
+def test_connected_mask_becomes_a_polygon_of_the_same_area(rows: list[list[bool]]) -> None:
     width = max(map(len, rows))
     points = mask(["".join("#" if bit else "." for bit in row).ljust(width, ".") for row in rows])
-    bits, _, _ = decoded(points)
-    assert int(bits.sum()) == sum(map(sum, rows)) == drawn(points).area
-    if isinstance(drawn(points), Mask):
+    bits, _, _ = points_to_bits(points)
+    assert int(bits.sum()) == sum(map(sum, rows)) == mask_to_shape(points).area
+    if isinstance(mask_to_shape(points), Mask):
         assert parts(bits) != 1 or parts(~np.pad(bits, 1)) != 1 or touches(bits)
-        assert drawn(encoded(drawn(points))) == drawn(points)
+        assert mask_to_shape(mask_to_points(mask_to_shape(points))) == mask_to_shape(points)
     else:
         assert parts(bits) == 1
 
 
 def parts(bits: np.ndarray) -> int:
     """Patches of set pixels that hang together by their edges."""
-    left, found = {tuple(one) for one in np.argwhere(bits).tolist()}, 0
+    left, count = {tuple(item) for item in np.argwhere(bits).tolist()}, 0
     while left:
-        found += 1
+        count += 1
         reached = [left.pop()]
         while reached:
             y, x = reached.pop()
@@ -286,7 +284,7 @@ def parts(bits: np.ndarray) -> int:
                 if near in left:
                     left.remove(near)
                     reached.append(near)
-    return found
+    return count
 
 
 def touches(bits: np.ndarray) -> bool:
@@ -306,34 +304,34 @@ def touches(bits: np.ndarray) -> bool:
     ids=["two parts", "a hole", "parts that touch at a corner", "a box that is too large"],
 )
 def test_a_mask_that_is_no_one_outline_keeps_its_pixels(rows: list[str], runs: Any) -> None:
-    images, told = read(shape(kind="mask", points=mask(rows)))
+    images, result = read(shape(kind="mask", points=mask(rows)))
     (annotation,) = images[0].annotations
     assert annotation.shape == Mask(runs)
-    assert told.left_out == []
+    assert result.skipped == []
 
 
 def test_an_empty_mask_is_left_out() -> None:
-    images, told = read(shape(kind="mask", points=mask(["..."])))
+    images, result = read(shape(kind="mask", points=mask(["..."])))
     assert images[0].annotations == ()
-    assert "empty" in str(told.left_out[0])
+    assert "empty" in str(result.skipped[0])
 
 
 def test_a_mask_whose_runs_do_not_fit_is_refused() -> None:
     with pytest.raises(InvalidShape, match="do not fit"):
-        drawn([1, 99, 0, 0, 2, 2])
+        mask_to_shape([1, 99, 0, 0, 2, 2])
 
 
-def test_a_mask_of_more_pixels_than_an_image_can_have_is_refused_and_takes_no_memory() -> None:
+def test_oversized_mask_is_refused_without_allocating_it() -> None:
     with pytest.raises(InvalidShape, match="a mask in a box of 1000000001 x 1000000001 pixels"):
-        drawn([1, 1, 0, 0, 1e9, 1e9])
+        mask_to_shape([1, 1, 0, 0, 1e9, 1e9])
 
 
 def test_a_mask_beyond_its_image_is_cut_by_pixels() -> None:
-    images, told = read(shape(kind="mask", points=mask(["#.#.#", "#####"], left=317, top=0)))
+    images, result = read(shape(kind="mask", points=mask(["#.#.#", "#####"], left=317, top=0)))
     (annotation,) = images[0].annotations
     assert annotation.shape.area == 5
     assert annotation.shape.inside(images[0].size)
-    assert [one.as_notice().reason for one in told.left_out] == ["cut to its image"]
+    assert [notice.as_notice().reason for notice in result.skipped] == ["cut to its image"]
 
 
 # Tracks
@@ -347,9 +345,9 @@ def key(frame: int, points: Any, **more: Any) -> dict[str, Any]:
     return {"type": "rectangle", "frame": frame, "points": list(points), "outside": False, "attributes": [], **more}
 
 
-def test_a_track_moves_evenly_between_its_key_frames_and_stays_to_the_end() -> None:
+def test_track_is_interpolated_between_key_frames() -> None:
     moving = track(key(0, (0, 0, 10, 10)), key(2, (20, 0, 30, 10)))
-    images, told = read(tracks=[moving], frames=5)
+    images, result = read(tracks=[moving], frames=5)
     assert [image.annotations[0].shape for image in images] == [
         Box(0, 0, 10, 10),
         Box(10, 0, 20, 10),
@@ -357,24 +355,24 @@ def test_a_track_moves_evenly_between_its_key_frames_and_stays_to_the_end() -> N
         Box(20, 0, 30, 10),
         Box(20, 0, 30, 10),
     ]
-    assert told.left_out == []
+    assert result.skipped == []
 
 
 def test_a_track_ends_with_the_job_in_which_it_was_drawn() -> None:
-    """As old servers tell it when they are asked for all jobs of a task at once: nothing says that it ends."""
-    told = reader(6)
-    told.jobs = [range(0, 3), range(3, 6)]
+    """Old servers omit the end of a track when they merge all jobs of a task."""
+    result = reader(6)
+    result.jobs = [range(0, 3), range(3, 6)]
     drawn = {"shapes": [], "tags": [], "tracks": [track(key(1, (0, 0, 10, 10))), track(key(4, (5, 5, 9, 9)))]}
-    images = list(told.images(drawn, range(6), range(6)))
+    images = list(result.images(drawn, range(6), range(6)))
     assert [len(image.annotations) for image in images] == [0, 1, 1, 0, 1, 1]
-    assert told.left_out == []
+    assert result.skipped == []
 
 
-def test_a_track_that_goes_on_through_the_images_that_two_jobs_share_ends_with_the_later_one() -> None:
-    told = reader(6)
-    told.jobs = [range(0, 4), range(3, 6)]
+def test_track_over_shared_images_ends_with_the_later_job() -> None:
+    result = reader(6)
+    result.jobs = [range(0, 4), range(3, 6)]
     drawn = {"shapes": [], "tags": [], "tracks": [track(key(0, (0, 0, 10, 10)), key(3, (0, 0, 10, 10)))]}
-    assert [len(image.annotations) for image in told.images(drawn, range(6), range(6))] == [1] * 6
+    assert [len(image.annotations) for image in result.images(drawn, range(6), range(6))] == [1] * 6
 
 
 def test_of_two_key_frames_on_one_image_the_later_one_holds() -> None:
@@ -383,13 +381,13 @@ def test_of_two_key_frames_on_one_image_the_later_one_holds() -> None:
     assert [len(image.annotations) for image in images] == [1, 1, 0, 0]
 
 
-def test_a_key_frame_without_a_frame_is_named_and_shown_nowhere() -> None:
-    images, told = read(tracks=[track({**key(0, (0, 0, 9, 9)), "frame": None}, key(2, (0, 0, 9, 9)))])
+def test_key_frame_without_frame_number_is_reported() -> None:
+    images, result = read(tracks=[track({**key(0, (0, 0, 9, 9)), "frame": None}, key(2, (0, 0, 9, 9)))])
     assert [len(image.annotations) for image in images] == [0, 0, 1]
-    assert [one.frame for one in told.left_out] == [-1]
+    assert [notice.frame for notice in result.skipped] == [-1]
 
 
-def test_an_object_that_is_outside_is_not_seen_until_it_comes_back() -> None:
+def test_outside_object_is_not_visible_until_it_returns() -> None:
     moving = track(key(0, (0, 0, 10, 10)), key(1, (0, 0, 10, 10), outside=True), key(3, (5, 5, 9, 9)))
     images, _ = read(tracks=[moving], frames=4)
     assert [len(image.annotations) for image in images] == [1, 0, 0, 1]
@@ -398,7 +396,7 @@ def test_an_object_that_is_outside_is_not_seen_until_it_comes_back() -> None:
 def test_an_object_moves_until_it_leaves() -> None:
     leaving = track(key(0, (0, 0, 10, 10)), key(2, (20, 0, 30, 10), outside=True))
     images, _ = read(tracks=[leaving], frames=4)
-    assert [[one.shape for one in image.annotations] for image in images] == [
+    assert [[annotation.shape for annotation in image.annotations] for image in images] == [
         [Box(0, 0, 10, 10)],
         [Box(10, 0, 20, 10)],
         [],
@@ -412,11 +410,11 @@ def test_a_track_turns_on_the_shorter_way() -> None:
     assert middle["rotation"] == 0
 
 
-def test_an_outline_of_another_number_of_corners_stays_until_its_next_key_frame() -> None:
+def test_outline_with_other_corner_count_is_not_interpolated() -> None:
     first = {**key(0, (0, 0, 9, 0, 5, 8)), "type": "polygon"}
     second = {**key(2, (0, 0, 9, 0, 9, 9, 0, 9)), "type": "polygon"}
-    told = list(shapes_of(track(first, second), 2))
-    assert [len(one["points"]) for one in told] == [6, 6, 8]
+    shapes = list(shapes_of(track(first, second), 2))
+    assert [len(item["points"]) for item in shapes] == [6, 6, 8]
 
 
 def test_attributes_of_a_key_frame_hold_until_the_next_one() -> None:
@@ -434,31 +432,31 @@ def test_attributes_of_a_key_frame_hold_until_the_next_one() -> None:
 
 
 def test_a_malformed_key_frame_is_left_out_by_itself() -> None:
-    images, told = read(tracks=[track(key(0, (0, 0, 10)), key(1, (0, 0, 9, 9)))], frames=2)
+    images, result = read(tracks=[track(key(0, (0, 0, 10)), key(1, (0, 0, 9, 9)))], frames=2)
     assert [len(image.annotations) for image in images] == [0, 1]
-    assert "track 2" in str(told.left_out[0])
+    assert "track 2" in str(result.skipped[0])
 
 
 # The other way
 
 
 def test_labels_that_are_put_in_are_read_back_the_same() -> None:
-    said = (
+    payload = (
         Annotation("car", Box(1, 2.5, 11, 12), 0.5, {"plate": "AB 1"}),
         Annotation("car", Polygon(((1, 1), (9, 1), (5, 8)))),
         Annotation("car", Mask(((4, 2, 9), (6, 0, 3), (6, 7, 9)))),
         Annotation("car", Box(1, 2, 3, 4), attributes={"@group": "3", "@occluded": "true"}),
         Annotation("night", WholeImage()),
     )
-    shapes, tags = to_cvat_shapes(LabeledImage("0.jpg", Size(320, 240), said), 0, LABELS, scores=True)
-    numbered = [{**one, "id": number} for number, one in enumerate(shapes)]
-    images, told = read(*numbered, tags=tags)
-    assert images[0].annotations == said
-    assert told.left_out == []
-    assert all("score" not in one for one in to_cvat_shapes(images[0], 0, LABELS, scores=False)[0])
+    shapes, tags = to_cvat_shapes(LabeledImage("0.jpg", Size(320, 240), payload), 0, LABELS, scores=True)
+    numbered = [{**shape, "id": number} for number, shape in enumerate(shapes)]
+    images, result = read(*numbered, tags=tags)
+    assert images[0].annotations == payload
+    assert result.skipped == []
+    assert all("score" not in label for label in to_cvat_shapes(images[0], 0, LABELS, scores=False)[0])
 
 
-def test_an_object_of_several_polygons_is_refused_and_not_changed() -> None:
+def test_object_of_several_polygons_is_refused() -> None:
     parts = MultiPolygon((Polygon(((0, 0), (9, 0), (5, 8))), Polygon(((20, 0), (29, 0), (25, 8)))))
     with pytest.raises(InvalidShape, match="no shape of several polygons"):
         to_cvat_shapes(LabeledImage("0.jpg", Size(320, 240), (Annotation("car", parts),)), 0, LABELS, scores=True)

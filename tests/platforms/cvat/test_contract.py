@@ -8,13 +8,13 @@ import pytest
 
 from tests.platforms.contract import PlatformContract
 
+from .fake_server.server import FakeCvat
 from .harness import CvatHarness, proxied
-from .standin import StandIn
 
 
 @pytest.fixture(scope="module", params=["2.15", "requests"])
 def harness(request: pytest.FixtureRequest) -> Iterator[CvatHarness]:
-    with StandIn(request.param) as cvat, proxied(cvat) as proxy:
+    with FakeCvat(request.param) as cvat, proxied(cvat) as proxy:
         yield CvatHarness(cvat, proxy)
 
 

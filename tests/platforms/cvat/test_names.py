@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from labelwright.domain import UnsafeName, safe_name
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.cvat.imports import unreadable
+from labelwright.platforms.cvat.imports import rejected_files
 from labelwright.platforms.cvat.names import LONGEST, flat_name, name_of
 
 
@@ -37,8 +37,8 @@ def test_a_name_survives_the_server_and_is_read_back(stem: str, ending: str) -> 
 
 
 @given(st.text("ab%/&. 25F", min_size=1, max_size=8), st.text("ab%/&. 25F", min_size=1, max_size=8))
-def test_two_names_never_become_one(one: str, other: str) -> None:
-    assert (flat_name(one) == flat_name(other)) == (one == other)
+def test_two_names_never_become_one(item: str, other: str) -> None:
+    assert (flat_name(item) == flat_name(other)) == (item == other)
 
 
 def test_names_stay_readable_to_labelers() -> None:
@@ -58,7 +58,7 @@ def test_a_name_that_no_disk_can_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "sub/it's a 100%.jpg", 'the "best" one.png', "фото/1.jpg", "no ending"])
-def test_the_file_on_which_an_import_failed_is_found_whatever_its_name(name: str) -> None:
+def test_failed_import_names_its_file_whatever_the_name(name: str) -> None:
     trouble = f"PIL.UnidentifiedImageError: cannot identify image file {f'/data/data/7/raw/{flat_name(name)}'!r}\n"
-    assert [one for one, _ in unreadable(trouble)] == [name]
-    assert unreadable("cannot identify image file <_io.BytesIO object at 0x7f>") == ()
+    assert [item for item, _ in rejected_files(trouble)] == [name]
+    assert rejected_files("cannot identify image file <_io.BytesIO object at 0x7f>") == ()

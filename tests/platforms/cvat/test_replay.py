@@ -1,4 +1,4 @@
-"""The stand-in for CVAT answers each recorded request with the recorded status and the recorded shape.
+"""The fake CVAT server responds to each recorded request with the recorded status and JSON structure.
 
 The traffic in cvat_traffic is of a real 2.15 server and (nx) of one with the requests interface. It is told to the
 stand-in in the order in which it was recorded: what a request finds was made by those before it. How far a background
@@ -20,9 +20,9 @@ import pytest
 import requests
 from PIL import Image
 
-from .standin import StandIn
-from .standin_data import end
-from .standin_state import Import
+from .fake_server.data import end
+from .fake_server.server import FakeCvat
+from .fake_server.state import Import
 
 TRAFFIC = Path(__file__).parent / "traffic"
 ORDER = (
@@ -35,68 +35,74 @@ WHO = {"lifelab": "labeler1", "lifeblab": "labeler1", "orglab": "labeler1"}
 
 def recorded(scenario: str, first: int = 1, last: int = 99999) -> Iterator[dict[str, Any]]:
     for line in (TRAFFIC / f"{scenario}.jsonl").read_text(encoding="utf-8").splitlines():
-        one = json.loads(line)
-        if first <= one["seq"] <= last:
-            yield one
+        item = json.loads(line)
+        if first <= item["seq"] <= last:
+            yield item
 
 
 class Replay:
-    """Says what was recorded to a stand-in, with the ids of this run in place of those of that one."""
+    """Sends recorded requests to the fake server, with ids of this run instead of the recorded ones."""
 
-    def __init__(self, cvat: StandIn) -> None:
+    def __init__(self, cvat: FakeCvat) -> None:
         self.cvat = cvat
         self.uploads: dict[str, str] = {}
         """Ids of TUS uploads: recorded, ours."""
 
-    def say(self, one: dict[str, Any]) -> requests.Response:
-        asked = one["request"]
-        self._bring_along(one)
-        body, kind = body_of(asked)
-        if one["name"] == "login wrong":
-            body = json.dumps(asked["body"])
-        headers = {name: value for name, value in asked["headers"].items() if name not in ("Content-Length", "Host")}
+    def send(self, exchange: dict[str, Any]) -> requests.Response:
+        recorded_request = exchange["request"]
+        self._advance_background_work(exchange)
+        body, kind = body_of(recorded_request)
+        if exchange["name"] == "login wrong":
+            body = json.dumps(recorded_request["body"])
+        headers = {
+            name: value for name, value in recorded_request["headers"].items() if name not in ("Content-Length", "Host")
+        }
         if kind:
             headers["Content-Type"] = kind
-        headers |= self._credential(one, asked["headers"])
-        path = re.sub(r"[0-9a-f-]{36}", lambda found: self.uploads.get(found[0], found[0]), asked["path"])
-        query = asked["query"]
+        headers |= self._credential(exchange, recorded_request["headers"])
+        path = re.sub(r"[0-9a-f-]{36}", lambda match: self.uploads.get(match[0], match[0]), recorded_request["path"])
+        query = recorded_request["query"]
         params = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list((query or {}).items())
-        request = requests.Request(asked["method"], self.cvat.url + path, params=params, data=body, headers=headers)
+        request = requests.Request(
+            recorded_request["method"], self.cvat.url + path, params=params, data=body, headers=headers
+        )
         with requests.Session() as session:
-            answer = session.send(session.prepare_request(request), timeout=60)
-        place = one["response"]["headers"].get("location", "")
-        if "Upload-Length" in asked["headers"] and place:
-            self.uploads[place[-36:]] = answer.headers["Location"][-36:]
-        return answer
+            response = session.send(session.prepare_request(request), timeout=60)
+        location = exchange["response"]["headers"].get("location", "")
+        if "Upload-Length" in recorded_request["headers"] and location:
+            self.uploads[location[-36:]] = response.headers["Location"][-36:]
+        return response
 
-    def _credential(self, one: dict[str, Any], headers: dict[str, str]) -> dict[str, str]:
-        user = self.cvat.state.named(WHO.get(one["scenario"], "requester"))
-        found = {}
+    def _credential(self, item: dict[str, Any], headers: dict[str, str]) -> dict[str, str]:
+        user = self.cvat.state.find_user(WHO.get(item["scenario"], "requester"))
+        credentials = {}
         if "Authorization" in headers:
             kind = headers["Authorization"].partition(" ")[0]
-            token = "bad" if one["name"] == "self bad token" else user.token
-            found["Authorization"] = f"{kind} {token}"
+            token = "bad" if item["name"] == "self bad token" else user.token
+            credentials["Authorization"] = f"{kind} {token}"
         if "Cookie" in headers:
-            found["Cookie"] = f"csrftoken=x; sessionid={user.name}"
-        return found
+            credentials["Cookie"] = f"csrftoken=x; sessionid={user.name}"
+        return credentials
 
-    def _bring_along(self, one: dict[str, Any]) -> None:
-        """Background jobs as far as the recording shows them."""
-        told, path = one["response"], one["request"]["path"]
-        body = told["body"]
+    def _advance_background_work(self, item: dict[str, Any]) -> None:
+        """Advances background jobs as far as the recording shows them."""
+        recorded_response, path = item["response"], item["request"]["path"]
+        body = recorded_response["body"]
         task = re.fullmatch(r"/api/tasks/(\d+)/status|/api/requests/create%3Atask-(\d+)", path)
-        said = (body.get("state") or body.get("status")) if isinstance(body, dict) else None
-        state = said.lower() if isinstance(said, str) else ""
-        if not path.endswith("/status") and "poll" not in one["name"]:
+        status = (body.get("state") or body.get("status")) if isinstance(body, dict) else None
+        state = status.lower() if isinstance(status, str) else ""
+        if not path.endswith("/status") and "poll" not in item["name"]:
             self._settle_imports(path)
         if task is not None and state:
-            self._bring_import(int(task[1] or task[2]), state, body.get("message", ""))
-        elif "format" in (one["request"]["query"] or {}) or "/requests/export" in path:
+            self._advance_import(int(task[1] or task[2]), state, body.get("message", ""))
+        elif "format" in (item["request"]["query"] or {}) or "/requests/export" in path:
             self.cvat.export_polls = 0
-            begun = one["request"]["method"] == "POST" and told["status"] == 202  # what was before is through
-            self.cvat.held = not begun and (told["status"] in (202, 409) or state == "started")
+            is_new_export = (
+                item["request"]["method"] == "POST" and recorded_response["status"] == 202
+            )  # what was before is through
+            self.cvat.held = not is_new_export and (recorded_response["status"] in (202, 409) or state == "started")
 
-    def _bring_import(self, number: int, state: str, message: str) -> None:
+    def _advance_import(self, number: int, state: str, message: str) -> None:
         task = self.cvat.state.tasks.get(number)
         if task is None or task.work is None:
             return
@@ -122,36 +128,38 @@ class Replay:
                 end(self.cvat, task)
 
 
-def body_of(asked: dict[str, Any]) -> tuple[Any, str | None]:
-    """What was sent; contents of files are made anew, since only their sizes were recorded."""
-    said = asked["body"]
-    if said is None:
+def body_of(request: dict[str, Any]) -> tuple[Any, str | None]:
+    """Rebuilds the body of a recorded request. File contents are generated, since only sizes were recorded."""
+    payload = request["body"]
+    if payload is None:
         return None, None
-    kind = asked["headers"].get("Content-Type", "")
+    kind = request["headers"].get("Content-Type", "")
     if "multipart" in kind:
-        fields = [(name, (None, str(value))) for name, value in (said["multipart"]["fields"] or {}).items()]
-        told = list(said["multipart"]["files"])
-        for number in range(len(told), said["multipart"]["n_files"]):  # only the first six names were kept
-            stem, _, rest = told[0]["filename"].partition("0")
+        fields = [(name, (None, str(value))) for name, value in (payload["multipart"]["fields"] or {}).items()]
+        recorded_files = list(payload["multipart"]["files"])
+        for number in range(len(recorded_files), payload["multipart"]["n_files"]):  # only the first six names were kept
+            stem, _, rest = recorded_files[0]["filename"].partition("0")
             digits = len(re.findall(r"^0*", rest.partition(".")[0])[0]) + 1 if stem.endswith("_") else 1
-            name = f"{stem}{number:0{digits}d}.{told[0]['filename'].rpartition('.')[2]}"
-            told.append({"field": f"client_files[{number}]", "filename": name})
-        files = [(one["field"], (one["filename"], content_of(one["filename"]), "image/jpeg")) for one in told]
+            name = f"{stem}{number:0{digits}d}.{recorded_files[0]['filename'].rpartition('.')[2]}"
+            recorded_files.append({"field": f"client_files[{number}]", "filename": name})
+        files = [
+            (item["field"], (item["filename"], content_of(item["filename"]), "image/jpeg")) for item in recorded_files
+        ]
         prepared = requests.Request("POST", "http://x/", files=[*fields, *files]).prepare()
         return prepared.body, prepared.headers["Content-Type"]
     if "x-www-form-urlencoded" in kind:
-        return said, None
-    if isinstance(said, dict) and "binary" in said:
-        return b'{"name": ' if "json" in kind else b"x" * said["binary"], None
-    return json.dumps(secrets_for(said)), None  # told with the recorded Content-Type
+        return payload, None
+    if isinstance(payload, dict) and "binary" in payload:
+        return b'{"name": ' if "json" in kind else b"x" * payload["binary"], None
+    return json.dumps(secrets_for(payload)), None  # told with the recorded Content-Type
 
 
-def secrets_for(said: Any) -> Any:
-    """Recorded without passwords."""
-    if isinstance(said, dict) and said.get("password") == "<redacted>":
-        name = said.get("username") or said["email"].partition("@")[0]
-        return {**said, "password": f"{name}-password"}
-    return said
+def secrets_for(payload: Any) -> Any:
+    """Fills in the passwords, which were not recorded."""
+    if isinstance(payload, dict) and payload.get("password") == "<redacted>":
+        name = payload.get("username") or payload["email"].partition("@")[0]
+        return {**payload, "password": f"{name}-password"}
+    return payload
 
 
 def content_of(name: str) -> bytes:
@@ -165,7 +173,7 @@ def content_of(name: str) -> bytes:
 
 
 def shape_of(value: Any) -> Any:
-    """Keys and kinds; whole and broken numbers are one kind."""
+    """Keys and types of JSON; integers and floats count as one type."""
     if isinstance(value, dict):
         return {key: "when" if key in TIMES else shape_of(inner) for key, inner in sorted(value.items())}
     if isinstance(value, list):
@@ -175,76 +183,76 @@ def shape_of(value: Any) -> Any:
     return float if isinstance(value, int | float) else str
 
 
-def told_by(answer: requests.Response) -> Any:
-    kind = answer.headers.get("Content-Type", "")
+def content_of_response(response: requests.Response) -> Any:
+    kind = response.headers.get("Content-Type", "")
     if "zip" in kind:
-        with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        with zipfile.ZipFile(io.BytesIO(response.content)) as file:
             return {"zip": sorted(file.namelist())}
     if "image/" in kind:
         return {"binary": 1}
     if "json" in kind:
-        return answer.json()
-    return answer.text
+        return response.json()
+    return response.text
 
 
-def wanted_of(one: dict[str, Any]) -> Any:
-    body = one["response"]["body"]
+def expected_content(item: dict[str, Any]) -> Any:
+    body = item["response"]["body"]
     return {"zip": sorted(name for name, _ in body["zip"])} if isinstance(body, dict) and "zip" in body else body
 
 
 TIMES = {"started_date", "finished_date", "expiry_date"}
-"""Null until it happened, which depends on the clock."""
+"""Null until the event, which depends on timing."""
 
-UNLIKE = {
+NOT_COMPARED = {
     # What each note of a webhook says depends on what the server looked at just before.
     "deliveries", "deliveries of failing",
     # A truncated image is one here, too; how its bytes are packed is not looked at by anybody.
     "chunk 0 of truncated",
-    # The formats that the stand-in can write are fewer.
+    # The fake server writes fewer formats.
     "formats",
     # Lists of everything that the recording's server held from before.
     "requests list all",
 }  # fmt: skip
 
 
-def check(one: dict[str, Any], answer: requests.Response) -> None:
-    where = f"{one['scenario']}-{one['seq']:03d} {one['name']}"
-    assert answer.status_code == one["response"]["status"], f"{where}: {answer.text[:300]}"
-    kind = one["response"]["headers"].get("content-type")
-    assert answer.headers.get("Content-Type") == kind, where
-    if one["name"] in UNLIKE:
+def check(item: dict[str, Any], response: requests.Response) -> None:
+    where = f"{item['scenario']}-{item['seq']:03d} {item['name']}"
+    assert response.status_code == item["response"]["status"], f"{where}: {response.text[:300]}"
+    kind = item["response"]["headers"].get("content-type")
+    assert response.headers.get("Content-Type") == kind, where
+    if item["name"] in NOT_COMPARED:
         return
-    wanted, got = wanted_of(one), told_by(answer)
-    if isinstance(wanted, dict) and "zip" in wanted:
-        assert got == wanted, where
+    expected, got = expected_content(item), content_of_response(response)
+    if isinstance(expected, dict) and "zip" in expected:
+        assert got == expected, where
     else:
-        assert shape_of(got) == shape_of(wanted), where
+        assert shape_of(got) == shape_of(expected), where
     for header in ("location", "upload-offset", "upload-length", "content-disposition", "www-authenticate"):
-        assert (header in answer.headers) == (header in one["response"]["headers"]), f"{where}: {header}"
+        assert (header in response.headers) == (header in item["response"]["headers"]), f"{where}: {header}"
 
 
-def test_a_server_of_2_15_is_stood_in_for_word_by_word() -> None:
-    with StandIn("2.15", workers=False) as cvat:
+def test_fake_server_matches_recorded_2_15_traffic() -> None:
+    with FakeCvat("2.15", workers=False) as cvat:
         cvat.state.start_ids(project=2)
         cvat.requester.token = ""
         replay = Replay(cvat)
         for scenario, first, last in ORDER:
-            for one in recorded(scenario, first, last):
-                check(one, replay.say(one))
+            for exchange in recorded(scenario, first, last):
+                check(exchange, replay.send(exchange))
 
 
-def test_a_server_with_requests_is_stood_in_for_word_by_word() -> None:
-    with StandIn("requests", old_ways=True) as cvat:
+def test_fake_server_matches_recorded_newer_traffic() -> None:
+    with FakeCvat("requests", legacy_api=True) as cvat:
         cvat.state.start_ids(project=13, task=27, job=82, label=36, shapes=14)
         cvat.forbid_project_exports = True
         replay = Replay(cvat)
-        for one in recorded("nx"):
-            check(one, replay.say(one))
+        for exchange in recorded("nx"):
+            check(exchange, replay.send(exchange))
 
 
 @pytest.mark.parametrize("scenario", sorted(path.stem for path in TRAFFIC.glob("*.jsonl")))
 def test_the_recorded_traffic_holds_no_credential(scenario: str) -> None:
-    for one in recorded(scenario):
-        for name, value in one["request"]["headers"].items():
+    for exchange in recorded(scenario):
+        for name, value in exchange["request"]["headers"].items():
             if name in ("Authorization", "Cookie"):
                 assert "<redacted>" in value

@@ -1,4 +1,4 @@
-"""cvat-sdk judges the stand-in: 2.15.0 for the old dialect, a new one for the other, each in its own environment."""
+"""cvat-sdk works with the fake server: 2.15.0 with the old API, a new one with the new API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.platforms.contract import picture
 from tests.sdk_environments import python_with
 
-from .standin import Dialect, StandIn
+from .fake_server.server import Dialect, FakeCvat
 
 JUDGE = Path(__file__).parent / "judge.py"
 
@@ -24,7 +24,7 @@ def test_the_vendors_own_sdk_works_with_the_stand_in(
     python = python_with(f"cvat-{dialect}", requirement, tmp_path_factory.getbasetemp().parent)
     for name in ("a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(picture(name))
-    with StandIn(dialect) as cvat:
+    with FakeCvat(dialect) as cvat:
         cvat.version = version_of(python)
         command = [str(python), str(JUDGE), cvat.url, "requester", "requester-password", str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

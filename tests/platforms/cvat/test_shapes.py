@@ -8,7 +8,7 @@ import pytest
 
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.cvat.models import (
-    UNTOLD,
+    UNKNOWN_ORGANIZATION,
     DoneMeans,
     JobState,
     Stage,
@@ -27,7 +27,7 @@ def of(json: dict[str, Any]) -> Fields:
 
 
 def bodies(scenario: str, name: str) -> list[dict[str, Any]]:
-    return [one["response"]["body"] for one in recorded(scenario) if one["name"] == name]
+    return [exchange["response"]["body"] for exchange in recorded(scenario) if exchange["name"] == name]
 
 
 def test_recorded_projects_tasks_and_jobs_are_read() -> None:
@@ -40,7 +40,7 @@ def test_recorded_projects_tasks_and_jobs_are_read() -> None:
     (failed,) = map(task_from, map(of, bodies("tus", "task after failed import")))
     assert (failed.size, failed.has_data, failed.jobs) == (0, True, 0)
     (job,) = map(job_from, map(of, bodies("org", "assign job")))
-    assert (job.frames, job.stage, job.state, job.assignee, job.who) == (
+    assert (job.frames, job.stage, job.state, job.assignee, job.assignee_name) == (
         range(4),
         Stage.ANNOTATION,
         JobState.NEW,
@@ -53,9 +53,15 @@ def test_recorded_projects_tasks_and_jobs_are_read() -> None:
 
 
 def test_a_job_is_done_as_it_is_meant() -> None:
-    jobs = {one["name"]: job_from(of(one["response"]["body"])) for one in recorded("org") if "stage" in str(one)
-            and one["request"]["method"] == "PATCH" and one["response"]["status"] == 200
-            and "start_frame" in one["response"]["body"]}  # fmt: skip
+    changes = [
+        exchange
+        for exchange in recorded("org")
+        if "stage" in str(exchange)
+        and exchange["request"]["method"] == "PATCH"
+        and exchange["response"]["status"] == 200
+        and "start_frame" in exchange["response"]["body"]
+    ]
+    jobs = {exchange["name"]: job_from(of(exchange["response"]["body"])) for exchange in changes}
     labeled, accepted = jobs["state only completed"], jobs["state completed again"]
     assert (labeled.done(DoneMeans.LABELED), labeled.done(DoneMeans.ACCEPTED)) == (True, False)
     assert (accepted.done(DoneMeans.LABELED), accepted.done(DoneMeans.ACCEPTED)) == (True, True)
@@ -64,21 +70,21 @@ def test_a_job_is_done_as_it_is_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "organization"),
+    ("payload", "organization"),
     [
         ({"organization": 3}, 3),
         ({"organization": None}, None),
         ({"organization_id": 3, "organization": {"id": 3, "slug": "acme"}}, 3),
         ({"organization": {"id": 3}}, 3),
-        ({}, UNTOLD),
+        ({}, UNKNOWN_ORGANIZATION),
     ],
 )
-def test_an_organization_is_told_in_several_ways(told: dict[str, Any], organization: int | None) -> None:
-    assert project_from(of({"id": 1, "name": "x", **told})).organization == organization
+def test_an_organization_is_told_in_several_ways(payload: dict[str, Any], organization: int | None) -> None:
+    assert project_from(of({"id": 1, "name": "x", **payload})).organization == organization
 
 
 def test_a_stage_that_nobody_knows_is_named() -> None:
-    with pytest.raises(PlatformRefused, match="stage is 'proofreading', which is none of annotation"):
+    with pytest.raises(PlatformRefused, match="stage is 'proofreading', expected one of annotation"):
         job_from(
             of({"id": 1, "task_id": 2, "start_frame": 0, "stop_frame": 1, "stage": "proofreading", "state": "new"})
         )

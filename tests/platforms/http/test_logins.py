@@ -16,7 +16,7 @@ from labelwright.platforms import AccessDenied
 from labelwright.platforms.http.logins import Login, forget_logins, shared_login
 from labelwright.platforms.protocol import Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from tests.platforms.cvat.standin import StandIn
+from tests.platforms.cvat.fake_server.server import FakeCvat
 from tests.platforms.geti.server import PASSWORD as GETI_PASSWORD
 from tests.platforms.geti.server import SC, USER, geti_server
 from tests.platforms.remo.server import EMAIL, RemoServer
@@ -43,7 +43,7 @@ class Served:
 
 
 def _cvat(stack: ExitStack) -> Served:
-    server = stack.enter_context(StandIn("2.15"))
+    server = stack.enter_context(FakeCvat("2.15"))
 
     def end() -> None:
         server.requester.token = os.urandom(20).hex()

@@ -1,4 +1,4 @@
-"""What the contract suite needs to know of Scale: a Rapid project, so that batches wait, and people who draw."""
+"""Harness of the contract suite for Scale: a Rapid project, whose batches wait for activation, and fake labelers."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ class ScaleHarness(Harness):
         return self.connected("nobodys_key")
 
     def connected(self, key: str, **options: Any) -> Scale:
-        given = Options.model_validate({"kind": self.kind, **HASTE, **options})
-        return Scale(f"{self.proxy.url}/v1", key, Secret(CALLBACK_KEY), given)
+        settings = Options.model_validate({"kind": self.kind, **HASTE, **options})
+        return Scale(f"{self.proxy.url}/v1", key, Secret(CALLBACK_KEY), settings)
 
     def label(
         self, campaign: RemoteCampaign, access: LabelerAccess | None, objects: Mapping[str, Sequence[Annotation]]
     ) -> None:
-        for task, seen in objects.items():
-            self.server.live.complete(task, {"annotations": [drawn(one) for one in seen]})
+        for task, task_annotations in objects.items():
+            self.server.live.complete(task, {"annotations": [drawn(annotation) for annotation in task_annotations]})
 
 
 def drawn(annotation: Annotation) -> dict[str, Any]:
     """As Scale tells it."""
-    told: dict[str, Any] = {"label": annotation.label, "uuid": "65ec", "attributes": dict(annotation.attributes)}
+    item: dict[str, Any] = {"label": annotation.label, "uuid": "65ec", "attributes": dict(annotation.attributes)}
     if isinstance(annotation.shape, Polygon):
         vertices = [{"x": x, "y": y} for x, y in annotation.shape.points]
-        return told | {"type": "polygon", "vertices": vertices}
+        return item | {"type": "polygon", "vertices": vertices}
     assert isinstance(annotation.shape, Box)
     box = annotation.shape
-    return told | {"type": "box", "left": box.xmin, "top": box.ymin, "width": box.width, "height": box.height}
+    return item | {"type": "box", "left": box.xmin, "top": box.ymin, "width": box.width, "height": box.height}

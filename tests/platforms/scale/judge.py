@@ -1,4 +1,4 @@
-"""Scale's own client, unchanged, judges the stand-in. Runs in an environment that has scaleapi, and not our package:
+"""Checks the fake server with Scale's own client. Runs in an environment that has scaleapi, without our package:
 
     python scale_judge.py URL [CA]      one line of JSON for each case: its name, and what went wrong (null: nothing)
 
@@ -42,8 +42,8 @@ class Judge:
         return (client or self.test).create_task(self.sdk.tasks.TaskType.ImageAnnotation, **(TASK | more))
 
     def batch(self, client: Any = None, project: str = PROJECT, **more: Any) -> Any:
-        made = {"project": project, "batch_name": f"batch {uuid4()}", "callback": "https://labels.example.com/b"}
-        return (client or self.test).create_batch(**(made | more))
+        params = {"project": project, "batch_name": f"batch {uuid4()}", "callback": "https://labels.example.com/b"}
+        return (client or self.test).create_batch(**(params | more))
 
     def raises(self, kind: str, call: Callable[[], Any], code: int | None, message: str = "") -> None:
         caught: Any = None
@@ -57,24 +57,24 @@ class Judge:
 
 
 def a_task_of_the_test_mode_is_completed_at_once_and_read_back_as_it_was_made(judge: Judge) -> None:
-    made = judge.task(metadata={"file": "boat.jpg"}, unique_id=str(uuid4()), tags=["river"])
-    read = judge.test.get_task(made.id)
-    assert (made.status, read.status) == ("pending", "completed")
+    task = judge.task(metadata={"file": "boat.jpg"}, unique_id=str(uuid4()), tags=["river"])
+    read = judge.test.get_task(task.id)
+    assert (task.status, read.status) == ("pending", "completed")
     for name in ("callback_url", "instruction", "metadata", "type", "created_at", "unique_id", "tags"):
-        assert getattr(read, name) == getattr(made, name), name
+        assert getattr(read, name) == getattr(task, name), name
     for name in ("attachment_type", "attachment", "geometries"):
         assert read.params[name] == TASK[name], name
     assert read.response["annotations"][0]["label"] == "boat"
-    made.refresh()
-    assert made.status == "completed"
+    task.refresh()
+    assert task.status == "completed"
 
 
 def keys_that_mean_nothing_are_absent_and_not_null(judge: Judge) -> None:
-    told = judge.task().as_dict()
-    assert "unique_id" not in told
-    assert "tags" not in told
-    assert told["metadata"] == {}
-    assert None not in told.values()
+    task = judge.task().as_dict()
+    assert "unique_id" not in task
+    assert "tags" not in task
+    assert task["metadata"] == {}
+    assert None not in task.values()
     live = judge.task(judge.live).as_dict()
     assert live["status"] == "pending"
     assert "response" not in live
@@ -97,27 +97,27 @@ def every_type_of_task_is_refused_without_what_it_needs(judge: Judge) -> None:
         kinds.DocumentTranscription: page | {"features": [{"type": "block", "label": "code"}]},
         kinds.NamedEntityRecognition: {"text": "Maas", "labels": [{"name": "river", "description": "a river"}]},
     }.items():
-        made = judge.test.create_task(kind, **common, **needed)
-        assert judge.test.get_task(made.id).status == "completed", kind
+        task = judge.test.create_task(kind, **common, **needed)
+        assert judge.test.get_task(task.id).status == "completed", kind
         judge.raises("ScaleInvalidRequest", lambda kind=kind: judge.test.create_task(kind, **common), 400)
 
 
 def a_unique_id_is_taken_once_and_the_other_task_is_named(judge: Judge) -> None:
     unique = str(uuid4())
-    made = judge.task(unique_id=unique)
-    judge.raises("ScaleDuplicateResource", lambda: judge.task(unique_id=unique), 409, made.id)
-    renamed = judge.test.update_task_unique_id(made.id, f"{unique}-2")
+    task = judge.task(unique_id=unique)
+    judge.raises("ScaleDuplicateResource", lambda: judge.task(unique_id=unique), 409, task.id)
+    renamed = judge.test.update_task_unique_id(task.id, f"{unique}-2")
     assert renamed.as_dict()["unique_id"] == f"{unique}-2"
-    assert judge.task(unique_id=unique).id != made.id
-    judge.raises("ScaleDuplicateResource", lambda: made.update_unique_id(unique), 409)
-    assert "unique_id" not in judge.test.clear_task_unique_id(made.id).as_dict()
+    assert judge.task(unique_id=unique).id != task.id
+    judge.raises("ScaleDuplicateResource", lambda: task.update_unique_id(unique), 409)
+    assert "unique_id" not in judge.test.clear_task_unique_id(task.id).as_dict()
     assert judge.task(unique_id=f"{unique}-2").id
 
 
 def live_and_test_know_nothing_of_each_other(judge: Judge) -> None:
     unique = str(uuid4())
-    made = judge.task(unique_id=unique)
-    judge.raises("ScaleResourceNotFound", lambda: judge.live.get_task(made.id), 404)
+    task = judge.task(unique_id=unique)
+    judge.raises("ScaleResourceNotFound", lambda: judge.live.get_task(task.id), 404)
     assert judge.task(judge.live, unique_id=unique).id != ""
     batch = judge.batch()
     judge.raises("ScaleResourceNotFound", lambda: judge.live.get_batch(batch.name), 404)
@@ -158,41 +158,41 @@ def an_audit_is_read_back_by_its_filter(judge: Judge) -> None:
     bad.audit(False)
     review = judge.sdk.tasks.TaskReviewStatus
 
-    def found(status: Any) -> set[str]:
+    def task_ids(status: Any) -> set[str]:
         return {task.id for task in judge.test.get_tasks(batch_name=batch.name, review_status=status)}
 
-    assert found(review.Accepted) == {good.id}
-    assert found([review.Accepted, review.Rejected]) == {good.id, bad.id}
+    assert task_ids(review.Accepted) == {good.id}
+    assert task_ids([review.Accepted, review.Rejected]) == {good.id, bad.id}
 
 
 def tasks_are_listed_newest_first_by_token_to_the_end(judge: Judge) -> None:
     batch = judge.batch()
-    made = [judge.task(batch=batch.name).id for _ in range(5)]
+    task_ids = [judge.task(batch=batch.name).id for _ in range(5)]
     first = judge.test.tasks(batch=batch.name, limit=2)
-    assert [task.id for task in first] == [made[4], made[3]]
+    assert [task.id for task in first] == [task_ids[4], task_ids[3]]
     assert (first.total, first.limit, first.offset, first.has_more) == (5, 2, 0, True)
     last = judge.test.tasks(batch=batch.name, limit=3, next_token=first.next_token)
-    assert [task.id for task in last] == [made[2], made[1], made[0]]
+    assert [task.id for task in last] == [task_ids[2], task_ids[1], task_ids[0]]
     assert (last.has_more, last.next_token) == (False, None)
     listed = [task.id for task in judge.test.get_tasks(project_name=PROJECT, batch_name=batch.name, limit=2)]
-    assert listed == made[::-1]
+    assert listed == task_ids[::-1]
     assert judge.test.get_tasks_count(batch_name=batch.name) == 5
 
 
 def tasks_are_filtered_by_everything_that_the_client_knows(judge: Judge) -> None:
     batch, unique, other = judge.batch(), str(uuid4()), str(uuid4())
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=1)
-    one = judge.task(batch=batch.name, unique_id=unique, tags=["a", "b"])
+    first_task = judge.task(batch=batch.name, unique_id=unique, tags=["a", "b"])
     two = judge.task(batch=batch.name, unique_id=other, tags=["a"])
 
     def ids(**filters: Any) -> set[str]:
         return {task.id for task in judge.test.tasks(batch=batch.name, **filters)}
 
-    both = {one.id, two.id}
-    assert ids(unique_id=unique) == {one.id}
+    both = {first_task.id, two.id}
+    assert ids(unique_id=unique) == {first_task.id}
     assert ids(unique_id=[unique, other]) == both
-    assert ids(tags="b") == {one.id}
-    assert ids(tags=["a", "b"]) == {one.id}
+    assert ids(tags="b") == {first_task.id}
+    assert ids(tags=["a", "b"]) == {first_task.id}
     assert ids(status="completed", type="imageannotation", project=PROJECT) == both
     assert ids(status="pending") == ids(type="categorization") == set()
     later = (before + timedelta(hours=1)).isoformat()
@@ -241,14 +241,14 @@ def a_rapid_batch_waits_in_staging_and_takes_nothing_after_it_was_finalized(judg
 def batches_are_listed_newest_first_by_offset_to_the_end(judge: Judge) -> None:
     kinds, name = judge.sdk.tasks.TaskType, f"many {uuid4()}"
     judge.test.create_project(name, kinds.ImageAnnotation)
-    made = [judge.batch(project=name).name for _ in range(5)]
+    names = [judge.batch(project=name).name for _ in range(5)]
     page = judge.test.batches(project=name, limit=2, offset=1)
-    assert [batch.name for batch in page] == [made[3], made[2]]
+    assert [batch.name for batch in page] == [names[3], names[2]]
     assert (page.total, page.limit, page.offset, page.has_more) == (5, 2, 1, True)
     assert page.next_token is None
     more = [judge.batch(project=name).name for _ in range(96)]
     listed = [batch.name for batch in judge.test.get_batches(project_name=name)]
-    assert listed == [*made, *more][::-1]
+    assert listed == [*names, *more][::-1]
     assert judge.test.batches(project=name, limit=1).total == 101
 
 
@@ -265,8 +265,8 @@ def a_name_is_taken_once_and_read_whatever_is_in_it(judge: Judge) -> None:
 
 def a_projects_parameters_are_patched_or_replaced(judge: Judge) -> None:
     kinds, name = judge.sdk.tasks.TaskType, f"params {uuid4()}"
-    made = judge.test.create_project(name, kinds.ImageAnnotation, {"instruction": "first", "tips": "none"})
-    assert (made.version, made.instruction, made.type) == (0, "first", "imageannotation")
+    created = judge.test.create_project(name, kinds.ImageAnnotation, {"instruction": "first", "tips": "none"})
+    assert (created.version, created.instruction, created.type) == (0, "first", "imageannotation")
     patched = judge.test.update_project(name, patch=True, instruction="second")
     assert (patched.version, patched.instruction, patched.params["tips"]) == (1, "second", "none")
     replaced = judge.test.update_project(name, instruction="third")
@@ -290,11 +290,11 @@ def a_task_belongs_to_the_project_of_its_batch(judge: Judge) -> None:
 def files_are_uploaded_and_imported_for_tasks(judge: Judge) -> None:
     file = io.BytesIO(b"\x89PNG\r\n\x1a\n\x00--\r\n\xff")
     file.name = "boat.png"
-    made = judge.test.upload_file(file=file, project_name=PROJECT, reference_id=str(uuid4()))
-    assert made.attachment_url.startswith("scaledata://")
-    assert judge.task(attachment=made.attachment_url).params["attachment"] == made.attachment_url
+    upload = judge.test.upload_file(file=file, project_name=PROJECT, reference_id=str(uuid4()))
+    assert upload.attachment_url.startswith("scaledata://")
+    assert judge.task(attachment=upload.attachment_url).params["attachment"] == upload.attachment_url
     imported = judge.test.import_file("https://store.example.com/boat.png", project_name=PROJECT)
-    assert imported.attachment_url != made.attachment_url
+    assert imported.attachment_url != upload.attachment_url
     judge.raises("ScaleInvalidRequest", lambda: judge.task(attachment="scaledata://nowhere/1"), 400)
     reference = str(uuid4())
     judge.test.upload_file(file=io.BytesIO(b"1"), reference_id=reference)
@@ -304,12 +304,12 @@ def files_are_uploaded_and_imported_for_tasks(judge: Judge) -> None:
 
 def teammates_are_listed_invited_and_given_roles(judge: Judge) -> None:
     role, email = judge.sdk.TeammateRole, f"{uuid4()}@labels.example.com"
-    before = {one.email for one in judge.test.list_teammates()}
+    before = {teammate.email for teammate in judge.test.list_teammates()}
     assert before, "an account has an owner"
     judge.test.invite_teammates([email], role.Member)
-    assert {one.email for one in judge.test.invite_teammates([email], role.Member)} == before | {email}
+    assert {teammate.email for teammate in judge.test.invite_teammates([email], role.Member)} == before | {email}
     judge.test.update_teammates_role([email], role.Manager)
-    assert {one.email: one.role for one in judge.test.list_teammates()}[email] == "manager"
+    assert {teammate.email: teammate.role for teammate in judge.test.list_teammates()}[email] == "manager"
     stranger = lambda: judge.test.update_teammates_role(["nobody@labels.example.com"], role.Admin)  # noqa: E731
     judge.raises("ScaleInvalidRequest", stranger, 400)
 
@@ -319,8 +319,8 @@ def every_type_that_the_client_can_name_is_known(judge: Judge) -> None:
         try:
             judge.test.create_task(kind, instruction="Do it.")
         except judge.sdk.exceptions.ScaleException as error:
-            told = (error.code, error.message)
-        assert told[0] == 402 or (told[0] == 400 and "Missing required parameter" in told[1]), (kind, told)
+            problem = (error.code, error.message)
+        assert problem[0] == 402 or (problem[0] == 400 and "Missing required parameter" in problem[1]), (kind, problem)
 
 
 def every_class_of_error_is_told_apart(judge: Judge) -> None:
@@ -334,7 +334,7 @@ def every_class_of_error_is_told_apart(judge: Judge) -> None:
 
 
 def answers_that_the_server_makes_in_trouble_are_told_apart(judge: Judge) -> None:
-    """The stand-in answers a project's name `fault-STATUS` with that status, as often as it is asked."""
+    """The fake server returns STATUS for a project named `fault-STATUS`, every time."""
     for status, kind in {
         429: "ScaleTooManyRequests",
         500: "ScaleInternalError",
@@ -347,7 +347,7 @@ def answers_that_the_server_makes_in_trouble_are_told_apart(judge: Judge) -> Non
 
 
 def what_the_client_retries_over_tls_is_made_once(judge: Judge) -> None:
-    """The stand-in answers 429 to a task that says so, and 500 after it made one that says so; each once."""
+    """The fake server returns 429 once, or 500 once after creating the task, for tasks with such a name."""
     if not judge.ca:
         return  # over http the client retries nothing
     batch = judge.batch()
@@ -394,8 +394,8 @@ def main() -> None:
         return scaleapi.ScaleClient(key, "judge", api_instance_url=url, verify=ca)
 
     judge = Judge(client("test_judge"), client("judge|live"), scaleapi, url, ca)
-    for one in (judge.test, judge.live):
-        one.create_project(PROJECT, scaleapi.tasks.TaskType.ImageAnnotation)
+    for scale_client in (judge.test, judge.live):
+        scale_client.create_project(PROJECT, scaleapi.tasks.TaskType.ImageAnnotation)
     for case in CASES:
         try:
             case(judge)

@@ -1,4 +1,4 @@
-"""A stand-in for Scale's REST API on a real socket, with or without TLS, that can be told to go wrong.
+"""A fake server of Scale's REST API on a real socket, with or without TLS and with programmable faults.
 
     with ScaleServer() as server:
         client = scaleapi.ScaleClient("test_key", api_instance_url=server.url)
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from .world import Answer, Json, World, bad
+from .state import Answer, Json, State, bad
 
 V1 = "/v1"
 
@@ -52,7 +52,7 @@ class ScaleServer:
     are what the two kinds see. With `tls` a certificate authority of its own is made: its file is `ca`."""
 
     def __init__(self, *, tls: bool = False, port: int = 0) -> None:
-        self.test, self.live = World(test=True), World(test=False)
+        self.test, self.live = State(test=True), State(test=False)
         self.callback_key = "callback-key-of-the-stand-in"
         self.requests: list[tuple[str, str, int]] = []
         """Method, path with query, status."""
@@ -90,22 +90,22 @@ class ScaleServer:
     def heal(self) -> None:
         self._faults.clear()
 
-    def said(self, method: str, path: str) -> list[int]:
-        """The statuses of the requests that were made so."""
-        return [status for said, where, status in self.requests if said == method and re.search(path, where)]
+    def statuses_of(self, method: str, path: str) -> list[int]:
+        """Returns the status of each request with that method and a path that matches."""
+        return [status for used, url, status in self.requests if used == method and re.search(path, url)]
 
-    def call_back(self, world: World, id: str, *, key: str | None = None, tries: int = 20) -> list[int]:
+    def call_back(self, world: State, id: str, *, key: str | None = None, tries: int = 20) -> list[int]:
         """Post a task to its callback_url as Scale does, again and again until somebody answers 2xx. Answers the
         statuses (0: nobody was there). `key` is the account's callback key."""
         import requests
 
         task, statuses = world.task(id), []
-        told = {"task": task, "response": task.get("response"), "task_id": id, "status": task["status"]}
+        payload = {"task": task, "response": task.get("response"), "task_id": id, "status": task["status"]}
         headers = {"scale-callback-auth": self.callback_key if key is None else key}
         for _ in range(tries):
             try:
-                answer = requests.post(task["callback_url"], json=told, headers=headers, timeout=60)
-                statuses.append(answer.status_code)
+                response = requests.post(task["callback_url"], json=payload, headers=headers, timeout=60)
+                statuses.append(response.status_code)
             except requests.RequestException:
                 statuses.append(0)
             if 200 <= statuses[-1] < 300:
@@ -122,7 +122,7 @@ class ScaleServer:
                     return fault
         return None
 
-    def world(self, key: str) -> World:
+    def world(self, key: str) -> State:
         if key.startswith("test_") or key.endswith("|test"):
             return self.test
         if key.startswith("live_") or key.endswith("|live"):
@@ -156,9 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.owner.fault_for(self.command, self.path, body)
         more: dict[str, str] = {}
         try:
-            status, answer = self._fail(fault) if fault is not None and not fault.after else self._act(body)
+            status, payload = self._fail(fault) if fault is not None and not fault.after else self._act(body)
             if fault is not None and fault.after:
-                status, answer = self._fail(fault)
+                status, payload = self._fail(fault)
             if fault is not None and fault.retry_after is not None:
                 more["Retry-After"] = fault.retry_after
         except _Cut:
@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.owner.requests.append((self.command, self.path, status))
-        data = json.dumps(answer).encode()
+        data = json.dumps(payload).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(data)))
@@ -191,20 +191,20 @@ class _Handler(BaseHTTPRequestHandler):
             with world.lock:
                 # Written while nobody else changes it.
                 return 200, json.loads(json.dumps(self._route(world, body)))
-        except Answer as answer:
-            return answer.status, {"status_code": answer.status, "error": answer.error}
+        except Answer as response:
+            return response.status, {"status_code": response.status, "error": response.error}
 
     def _key(self) -> str:
-        kind, _, told = self.headers.get("Authorization", "").partition(" ")
+        kind, _, credentials = self.headers.get("Authorization", "").partition(" ")
         try:
-            user, _, password = b64decode(told, validate=True).decode().partition(":")
+            user, _, password = b64decode(credentials, validate=True).decode().partition(":")
         except ValueError:
             user, password = "", "?"
         if kind.lower() != "basic" or password or not user:
             raise Answer(401, "No valid API key was given.")
         return user
 
-    def _route(self, world: World, body: bytes) -> Any:
+    def _route(self, world: State, body: bytes) -> Any:
         parts = urlsplit(self.path)
         if not parts.path.startswith(f"{V1}/"):
             raise Answer(404, "There is nothing here.")
@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
             return world.upload(*self._form(body))
         return self._verb(world, steps, query, self._json(body))
 
-    def _verb(self, world: World, steps: list[str], query: Any, body: Any) -> Any:
+    def _verb(self, world: State, steps: list[str], query: Any, body: Any) -> Any:
         match (self.command, *steps):
             case ("POST", "projects"):
                 return world.create_project(_body(body))
@@ -246,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return world.set_roles(_body(body))
         return self._task_verb(world, steps, query, body)
 
-    def _task_verb(self, world: World, steps: list[str], query: Any, body: Any) -> Any:
+    def _task_verb(self, world: State, steps: list[str], query: Any, body: Any) -> Any:
         match (self.command, *steps):
             case ("GET", "tasks"):
                 return world.list_tasks(query)
@@ -351,8 +351,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8751)
     parser.add_argument("--tls", action="store_true")
-    given = parser.parse_args()
-    with ScaleServer(tls=given.tls, port=given.port) as server:
+    arguments = parser.parse_args()
+    with ScaleServer(tls=arguments.tls, port=arguments.port) as server:
         print(server.url, f"CA: {server.ca}" if server.ca else "", flush=True)
         try:
             threading.Event().wait()

@@ -12,13 +12,14 @@ from labelwright.domain import Annotation, Box, Geometry, Image, Label, LabelSch
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, RemoteState, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.platforms.scale.adapter import Options, Scale, mode_of
+from labelwright.platforms.scale.adapter import Options, Scale
 from labelwright.platforms.scale.errors import Duplicate, InvalidRequest, NotEnabled
+from labelwright.platforms.scale.options import mode_of
 from tests.platforms.contract import NAMES, all_labels, order, to_send, unique
 
 from .harness import HASTE, drawn
 from .server import ScaleServer
-from .world import World, bad
+from .state import State, bad
 
 BOX = Annotation("plastic", Box(1, 2.5, 11, 12))
 THREE = [to_send(name) for name in NAMES[:3]]
@@ -55,7 +56,7 @@ def started(scale: Scale, images: list[ImageToSend] = THREE) -> str:
 
 
 def tasks_in(server: ScaleServer, campaign: str) -> dict[str, Any]:
-    """By the image's name; the last one that bears its unique_id."""
+    """Tasks by image name: the last one with its unique_id."""
     return {
         task["metadata"]["file"]: task
         for task in server.live.tasks.values()
@@ -97,7 +98,9 @@ def test_labels_of_whole_images_become_categories(server: ScaleServer, scale: Sc
     for task in tasks_in(server, campaign).values():
         assert (task["type"], task["project"]) == ("categorization", "labelwright-categorization")
         server.live.complete(task["task_id"], {"category": "sea"})
-    assert [[one.label for one in image.annotations] for image in all_labels(scale, campaign)] == [["sea"]] * 3
+    assert [[annotation.label for annotation in image.annotations] for image in all_labels(scale, campaign)] == [
+        ["sea"]
+    ] * 3
 
 
 def test_turned_boxes_come_back_as_polygons(server: ScaleServer) -> None:
@@ -111,16 +114,16 @@ def test_turned_boxes_come_back_as_polygons(server: ScaleServer) -> None:
     assert isinstance(image.annotations[0].shape, Polygon)
 
 
-def test_the_project_is_the_one_that_is_named_and_its_type_is_checked(server: ScaleServer) -> None:
+def test_configured_project_is_used_and_its_type_checked(server: ScaleServer) -> None:
     name = unique("ours")
     scale_of(server).client.create_project(name, "categorization")
     with pytest.raises(PlatformRefused, match="is of type categorization"):
         scale_of(server, project=name).create_campaign(order())
     other = unique("new")
-    made = scale_of(server, project=other, kind="studio").create_campaign(order())
+    campaign = scale_of(server, project=other, kind="studio").create_campaign(order())
     assert server.live.projects[other]["studio"] is True
     assert server.live.projects[other]["param_history"][-1]["instruction"] == "Label what floats."
-    assert server.live.batches[made.id]["status"] == "staging"
+    assert server.live.batches[campaign.id]["status"] == "staging"
 
 
 def test_a_type_of_task_that_is_not_enabled_is_told_so(server: ScaleServer, scale: Scale) -> None:
@@ -140,14 +143,14 @@ def test_a_task_whose_answer_was_lost_is_adopted(server: ScaleServer, scale: Sca
     server.fail("POST", "/task/", status, times=2, after=True)
     with pytest.raises(PlatformUnavailable):
         scale.send_images(campaign, 1, THREE)
-    made = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}
-    assert len(made) == 3, "a task that met a fault does not keep the others from being made"
+    task_ids = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}
+    assert len(task_ids) == 3, "a task that met a fault does not keep the others from being made"
     scale.send_images(campaign, 1, THREE)
-    assert {image.name: image.id for image in scale.list_campaign_images(campaign)} == made
+    assert {image.name: image.id for image in scale.list_campaign_images(campaign)} == task_ids
     assert len([task for task in server.live.tasks.values() if task.get("batch") == campaign]) == 3
 
 
-def test_a_unique_id_that_a_task_of_another_batch_bears_is_refused(server: ScaleServer, scale: Scale) -> None:
+def test_unique_id_of_another_batch_is_refused(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order()).id
     boxes = {"attachment": "https://x.example.com/1", "geometries": {"box": {"objects_to_annotate": ["x"]}}}
     scale.client.create_task("imageannotation", unique_id=f"{campaign}/0.png", **boxes)
@@ -161,22 +164,22 @@ def test_a_unique_id_that_a_task_of_another_batch_bears_is_refused(server: Scale
 def test_no_task_is_adopted_that_is_of_another_image(
     server: ScaleServer, scale: Scale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a server that does not heed the filter, and leaves out what it does not have to tell."""
+    """The server ignores the filter and omits optional fields."""
     campaign = scale.create_campaign(order()).id
     scale.send_images(campaign, 1, THREE)
-    made = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}
+    task_ids = {name: task["task_id"] for name, task in tasks_in(server, campaign).items()}
 
     def told_less(query: Any) -> Any:
-        page = World.list_tasks(server.live, {name: query[name] for name in query if name != "unique_id"})
+        page = State.list_tasks(server.live, {name: query[name] for name in query if name != "unique_id"})
         return page | {"docs": [{k: v for k, v in doc.items() if k != "unique_id"} for doc in page["docs"]]}
 
     monkeypatch.setattr(server.live, "list_tasks", told_less)
     sender = scale._sender(campaign)
-    assert {one.image.name: sender.make_or_find(one) for one in THREE} == made
+    assert {item.image.name: sender.create_or_find(item) for item in THREE} == task_ids
     assert sender.find("never sent.png") is None
 
 
-def test_a_task_is_adopted_when_only_the_signature_of_its_address_is_another(server: ScaleServer, scale: Scale) -> None:
+def test_task_is_found_again_when_only_the_signature_differs(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order()).id
     scale.send_images(campaign, 1, [at("https://s.example.com/0.png?sv=1&sig=first")])
     scale.send_images(campaign, 1, [at("https://s.example.com/0.png?sv=1&sig=second")])
@@ -189,7 +192,7 @@ def test_a_task_is_adopted_when_only_the_signature_of_its_address_is_another(ser
         scale.send_images(campaign, 1, [at("https://s.example.com/0.png?version=2&sig=first")])
 
 
-def test_an_uploaded_image_is_not_adopted_when_its_file_is_another(server: ScaleServer, scale: Scale) -> None:
+def test_uploaded_image_with_other_content_is_refused(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order()).id
     scale.send_images(campaign, 1, [to_send("0.png")])
     scale.send_images(campaign, 1, [to_send("0.png")])
@@ -220,7 +223,7 @@ def _images_whose_tasks_are_gone_are_found_one_by_one(server: ScaleServer, scale
     }
 
 
-def test_the_labels_that_tasks_offer_are_told_with_what_leads_to_them() -> None:
+def test_offered_labels_include_their_parents() -> None:
     with ScaleServer() as server:
         _the_labels_that_tasks_offer_are_told_with_what_leads_to_them(server, scale_of(server))
 
@@ -237,14 +240,14 @@ def _the_labels_that_tasks_offer_are_told_with_what_leads_to_them(server: ScaleS
 
 
 def test_a_batch_that_somebody_else_made_is_not_taken_over(server: ScaleServer, scale: Scale) -> None:
-    wanted = order()
+    campaign_order = order()
     project = scale.client.create_project(unique("p"), "imageannotation")["name"]
-    scale.client.create_batch(wanted.title, project)
-    with pytest.raises(PlatformRefused, match="another batch of that name") as caught:
-        scale.create_campaign(wanted)
+    scale.client.create_batch(campaign_order.title, project)
+    with pytest.raises(PlatformRefused, match="another batch has that name") as caught:
+        scale.create_campaign(campaign_order)
     assert caught.value.status == 409
-    with pytest.raises(PlatformRefused, match="not made by Labelwright"):
-        scale.send_images(wanted.title, 1, THREE)
+    with pytest.raises(PlatformRefused, match="not created by Labelwright"):
+        scale.send_images(campaign_order.title, 1, THREE)
     with pytest.raises(PlatformRefused):
         scale.create_campaign(replace(order(), title=scale.create_campaign(order()).id, instructions="other words"))
 
@@ -276,7 +279,7 @@ def test_an_upload_whose_answer_was_lost_is_made_good(server: ScaleServer, scale
     with pytest.raises(PlatformUnavailable):
         scale.send_images(campaign, 1, THREE[:1])
     scale.send_images(campaign, 1, THREE[:1])
-    assert server.said("POST", "/files/upload") == [500, 409, 200]
+    assert server.statuses_of("POST", "/files/upload") == [500, 409, 200]
     assert len(tasks_in(server, campaign)) == 1
 
 
@@ -288,29 +291,27 @@ def test_an_upload_whose_answer_was_lost_is_made_good(server: ScaleServer, scale
         ({"bytes": 80_000_001}, "80,000,001 bytes"),
     ],
 )
-def test_what_scale_does_not_take_is_refused_before_anything_is_sent(
+def test_unsupported_images_are_refused_before_sending(
     server: ScaleServer, scale: Scale, image: dict[str, Any], fault: str
 ) -> None:
     campaign = scale.create_campaign(order()).id
-    known = THREE[0].image
-    facts = {name: getattr(known, name) for name in Image.__slots__} | image
+    valid = THREE[0].image
+    facts = {name: getattr(valid, name) for name in Image.__slots__} | image
     with pytest.raises(PlatformRefused, match=fault):
         scale.send_images(campaign, 1, [*THREE, replace(THREE[0], image=Image(**facts))])
     assert tasks_in(server, campaign) == {}
 
 
 def test_attachments_go_the_way_that_the_campaign_prefers(server: ScaleServer) -> None:
-    for way, said in (("auto", 2), ("upload", 3)):
-        scale, before = scale_of(server, attachments=way), len(server.said("POST", "/files/upload"))
+    for attachments, uploads in (("auto", 2), ("upload", 3)):
+        scale, before = scale_of(server, attachments=attachments), len(server.statuses_of("POST", "/files/upload"))
         started(scale, [at("https://s.example.com/0.png"), *THREE[1:]])
-        assert len(server.said("POST", "/files/upload")) - before == said
-    with pytest.raises(PlatformRefused, match="no address that Scale could read"):
+        assert len(server.statuses_of("POST", "/files/upload")) - before == uploads
+    with pytest.raises(PlatformRefused, match="no URL that Scale can read"):
         started(scale_of(server, attachments="url"))
 
 
-def test_an_attachment_that_scale_cannot_fetch_is_a_failed_image_with_its_reason(
-    server: ScaleServer, scale: Scale
-) -> None:
+def test_unfetchable_attachment_is_a_failed_image_with_reason(server: ScaleServer, scale: Scale) -> None:
     server.live.attachment = lambda url: 403 if "gone" in url else 200
     campaign = started(scale, [at("https://s.example.com/gone.png?sig=CANARY"), *THREE[1:]])
     now = scale.read_campaign(campaign)
@@ -329,7 +330,7 @@ def test_an_attachment_that_scale_cannot_fetch_is_a_failed_image_with_its_reason
     }
 
 
-def test_failed_images_are_found_where_there_is_no_filter_for_them(
+def test_failed_images_are_found_without_a_status_filter(
     server: ScaleServer, scale: Scale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scale's own client knows pending, completed and canceled."""
@@ -341,10 +342,10 @@ def test_failed_images_are_found_where_there_is_no_filter_for_them(
     def strict(query: Any) -> Any:
         if set(query.get("status", ())) - {"pending", "completed", "canceled"}:
             raise bad("status is none")
-        return World.list_tasks(server.live, query)
+        return State.list_tasks(server.live, query)
 
     monkeypatch.setattr(server.live, "list_tasks", strict)
-    failed = {one.id: one.reason for one in scale.list_failed_images(campaign)}
+    failed = {image.id: image.reason for image in scale.list_failed_images(campaign)}
     assert failed.keys() == {first, second}
     assert "could not be downloaded" in failed[first]
     assert failed[second] == "it was cancelled"
@@ -356,9 +357,7 @@ def test_failed_images_are_found_where_there_is_no_filter_for_them(
 
 @pytest.mark.usefixtures("no_batch_retries")
 @pytest.mark.parametrize("fault", [("DELETE", "/unique_id", True), ("POST", "/task/", False), ("POST", "/task/", True)])
-def test_sending_again_may_break_off_anywhere_and_be_said_again(
-    server: ScaleServer, scale: Scale, fault: tuple[str, str, bool]
-) -> None:
+def test_interrupted_resend_can_be_repeated(server: ScaleServer, scale: Scale, fault: tuple[str, str, bool]) -> None:
     campaign = started(scale)
     lost = tasks_in(server, campaign)["0.png"]["task_id"]
     server.live.fail(lost)
@@ -399,9 +398,7 @@ def test_an_image_that_is_left_out_counts_no_longer(server: ScaleServer, scale: 
 # States
 
 
-def test_a_batch_that_scale_calls_completed_is_not_when_images_failed_or_were_cancelled(
-    server: ScaleServer, scale: Scale
-) -> None:
+def test_completed_batch_with_failed_images_stays_active(server: ScaleServer, scale: Scale) -> None:
     campaign = started(scale)
     first, second, third = (task["task_id"] for task in tasks_in(server, campaign).values())
     server.live.complete(first, {"annotations": [drawn(BOX)]})
@@ -425,12 +422,12 @@ def test_a_recalled_task_makes_the_campaign_active_again(server: ScaleServer, sc
 
 def test_an_empty_batch_is_not_activated(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order()).id
-    with pytest.raises(PlatformRefused, match="holds no image"):
+    with pytest.raises(PlatformRefused, match="it has no images"):
         scale.activate_campaign(campaign)
     assert campaign not in server.live.finalized
 
 
-def test_a_server_that_keeps_no_marks_can_be_activated_all_the_same(server: ScaleServer, scale: Scale) -> None:
+def test_activation_works_without_batch_metadata(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order()).id
     scale.send_images(campaign, 1, THREE)
     server.fail("POST", "/setMetadata", 404)
@@ -438,7 +435,7 @@ def test_a_server_that_keeps_no_marks_can_be_activated_all_the_same(server: Scal
     assert server.live.finalized[-1] == campaign
 
 
-def test_a_finalizing_that_is_refused_counts_when_the_batch_is_at_work(server: ScaleServer) -> None:
+def test_refused_finalize_is_ignored_when_the_batch_is_active(server: ScaleServer) -> None:
     scale = scale_of(server, kind="rapid", project=unique("rapid"))
     campaign = scale.create_campaign(order()).id
     scale.send_images(campaign, 1, THREE)
@@ -457,12 +454,12 @@ def test_a_status_that_nobody_knows_is_named(server: ScaleServer, scale: Scale) 
         scale.read_campaign(campaign)
 
 
-def test_a_task_that_somebody_else_put_into_the_batch_is_listed_under_its_id(server: ScaleServer, scale: Scale) -> None:
+def test_foreign_task_in_the_batch_is_listed_under_its_id(server: ScaleServer, scale: Scale) -> None:
     campaign = started(scale)
     boxes = {"attachment": "https://x.example.com/1", "geometries": {"box": {"objects_to_annotate": ["x"]}}}
-    made = scale.client.create_task("imageannotation", unique_id=unique("x"), batch=campaign, **boxes)["task_id"]
-    assert made in {image.name for image in scale.list_campaign_images(campaign)}
-    server.live.complete(made, {"annotations": []})
+    task_id = scale.client.create_task("imageannotation", unique_id=unique("x"), batch=campaign, **boxes)["task_id"]
+    assert task_id in {image.name for image in scale.list_campaign_images(campaign)}
+    server.live.complete(task_id, {"annotations": []})
     assert all_labels(scale, campaign) == []
 
 
@@ -493,7 +490,7 @@ def test_live_and_test_keys_are_told_apart(key: str, mode: str) -> None:
     if mode == "test":
         PLATFORMS["scale"].connect(connection)
     else:
-        with pytest.raises(PlatformRefused, match="only keys for testing"):
+        with pytest.raises(PlatformRefused, match="only_test"):
             PLATFORMS["scale"].connect(connection)
 
 

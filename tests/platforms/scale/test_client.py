@@ -1,4 +1,4 @@
-"""Every call of Scale's document against the stand-in, and every class of error."""
+"""Every call of the Scale client against the fake server, and every class of error."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def test_a_task_of_any_type_is_made_and_fetched(client: ScaleClient) -> None:
         "categorization": {"attachment": "https://x.example.com/a.jpg", "categories": ["sea", "river"]},
         "textcollection": {"fields": [{"type": "text"}]},
     }.items():
-        made = client.create_task(type, unique_id=unique("u"), metadata={"a": 1}, **params)
-        assert client.fetch_task(made["task_id"]) == made
-        assert (made["type"], made["status"], made["metadata"]) == (type, "pending", {"a": 1})
+        task = client.create_task(type, unique_id=unique("u"), metadata={"a": 1}, **params)
+        assert client.fetch_task(task["task_id"]) == task
+        assert (task["type"], task["status"], task["metadata"]) == (type, "pending", {"a": 1})
 
 
 def test_no_task_is_made_without_a_unique_id(server: ScaleServer, client: ScaleClient) -> None:
@@ -84,37 +84,37 @@ def test_no_task_is_made_without_a_unique_id(server: ScaleServer, client: ScaleC
 
 
 def test_tasks_are_listed_page_after_page_to_the_end(client: ScaleClient, batch: str) -> None:
-    made = [make(client, batch) for _ in range(5)]
+    task_ids = [make(client, batch) for _ in range(5)]
     page = client.tasks(batch=batch, limit=2)
-    assert ([doc["task_id"] for doc in page.docs], page.total) == ([made[4], made[3]], 5)
+    assert ([doc["task_id"] for doc in page.docs], page.total) == ([task_ids[4], task_ids[3]], 5)
     last = client.tasks(batch=batch, limit=3, next_token=page.next)
-    assert [doc["task_id"] for doc in last.docs] == [made[2], made[1], made[0]]
+    assert [doc["task_id"] for doc in last.docs] == [task_ids[2], task_ids[1], task_ids[0]]
     assert last.next is None
-    assert [doc["task_id"] for doc in client.all_tasks(batch=batch)] == made[::-1]
+    assert [doc["task_id"] for doc in client.all_tasks(batch=batch)] == task_ids[::-1]
 
 
 def test_tasks_are_filtered_by_all_that_scale_knows(client: ScaleClient, batch: str) -> None:
-    one, two = make(client, batch, tags=["a", "b"]), make(client, batch, tags=["a"])
+    first, second = make(client, batch, tags=["a", "b"]), make(client, batch, tags=["a"])
     now = datetime.now(UTC)
-    for filters, found in (
-        ({"status": "pending", "type": IMAGES}, {one, two}),
+    for filters, expected in (
+        ({"status": "pending", "type": IMAGES}, {first, second}),
         ({"status": "completed"}, set()),
-        ({"tags": ["a", "b"]}, {one}),
-        ({"tags": "a"}, {one, two}),
-        ({"unique_id": client.fetch_task(two)["unique_id"]}, {two}),
-        ({"project": client.get_batch(batch)["project"]}, {one, two}),
+        ({"tags": ["a", "b"]}, {first}),
+        ({"tags": "a"}, {first, second}),
+        ({"unique_id": client.fetch_task(second)["unique_id"]}, {second}),
+        ({"project": client.get_batch(batch)["project"]}, {first, second}),
         (
             {"start_time": now - timedelta(hours=1), "end_time": (now + timedelta(hours=1)).replace(tzinfo=None)},
-            {one, two},
+            {first, second},
         ),
         ({"start_time": now + timedelta(hours=1)}, set()),
-        ({"updated_after": now - timedelta(hours=1), "updated_before": now + timedelta(hours=1)}, {one, two}),
+        ({"updated_after": now - timedelta(hours=1), "updated_before": now + timedelta(hours=1)}, {first, second}),
         ({"completed_after": now - timedelta(hours=1)}, set()),
         ({"completed_before": now + timedelta(hours=1)}, set()),
         ({"customer_review_status": ["accepted", "fixed"]}, set()),
-        ({"include_attachment_url": False, "limited_response": True, "status": None}, {one, two}),
+        ({"include_attachment_url": False, "limited_response": True, "status": None}, {first, second}),
     ):
-        assert {doc["task_id"] for doc in client.tasks(batch=batch, **filters).docs} == found, filters
+        assert {doc["task_id"] for doc in client.tasks(batch=batch, **filters).docs} == expected, filters
 
 
 @pytest.mark.parametrize("filters", [{"bogus": 1}, {"limit": 0}, {"limit": 101}])
@@ -127,7 +127,7 @@ def test_a_filter_that_scale_does_not_know_is_refused_here(
     assert server.requests == []
 
 
-def test_a_task_is_cancelled_once_or_twice_and_a_completed_one_never(
+def test_cancelling_is_idempotent_except_for_completed_tasks(
     server: ScaleServer, client: ScaleClient, batch: str
 ) -> None:
     task = make(client, batch)
@@ -173,10 +173,10 @@ def test_a_batch_is_made_read_counted_finalized_and_marked(
 def test_batches_are_listed_by_offset_to_the_end(client: ScaleClient) -> None:
     project = unique("project")
     client.create_project(project, IMAGES)
-    made = [client.create_batch(unique("b"), project)["name"] for _ in range(101)]
+    names = [client.create_batch(unique("b"), project)["name"] for _ in range(101)]
     page = client.list_batches(project=project, limit=2, offset=1)
-    assert ([doc["name"] for doc in page.docs], page.total, page.next) == ([made[99], made[98]], 101, "3")
-    assert [doc["name"] for doc in client.all_batches(project=project)] == made[::-1]
+    assert ([doc["name"] for doc in page.docs], page.total, page.next) == ([names[99], names[98]], 101, "3")
+    assert [doc["name"] for doc in client.all_batches(project=project)] == names[::-1]
 
 
 def test_names_are_encoded_to_the_last_character(server: ScaleServer, client: ScaleClient) -> None:
@@ -192,8 +192,8 @@ def test_names_are_encoded_to_the_last_character(server: ScaleServer, client: Sc
 
 def test_a_project_is_made_read_listed_and_updated(client: ScaleClient) -> None:
     name = unique("project")
-    made = client.create_project(name, IMAGES, {"instruction": "first", "tips": "none"})
-    assert client.get_project(name) == made
+    created = client.create_project(name, IMAGES, {"instruction": "first", "tips": "none"})
+    assert client.get_project(name) == created
     assert name in [project["name"] for project in client.projects()]
     patched = client.update_project(name, instruction="second")["param_history"][-1]
     assert (patched["version"], patched["instruction"], patched["tips"]) == (1, "second", "none")
@@ -207,9 +207,9 @@ def test_a_project_is_made_read_listed_and_updated(client: ScaleClient) -> None:
 def test_files_are_uploaded_whole_and_imported(server: ScaleServer, client: ScaleClient, batch: str) -> None:
     data = bytes(range(256)) * 40 + b"\r\n--\r\n"
     fields = {"reference_id": unique("r"), "display_name": 'река "1".png'}
-    made = client.upload_file(data, 'sub/река "1".png', media_type="image/png", **fields)
-    assert server.live.files[made["attachment_url"]]["size"] == len(data)
-    make(client, batch, attachment=made["attachment_url"])
+    upload = client.upload_file(data, 'sub/река "1".png', media_type="image/png", **fields)
+    assert server.live.files[upload["attachment_url"]]["size"] == len(data)
+    make(client, batch, attachment=upload["attachment_url"])
     with pytest.raises(Duplicate):
         client.upload_file(data, "a.png", media_type="image/png", **fields)
     assert client.import_file(Secret("https://x.example.com/a.png?sig=CANARY"))["attachment_url"]
@@ -234,7 +234,7 @@ def test_files_are_uploaded_whole_and_imported(server: ScaleServer, client: Scal
         (504, TimedOut),
     ],
 )
-def test_every_documented_class_is_told_apart_with_scales_code_and_words(
+def test_each_status_raises_its_class_with_scales_message(
     server: ScaleServer, client: ScaleClient, status: int, kind: type[PlatformError]
 ) -> None:
     server.fail("GET", "/projects", status)
@@ -292,7 +292,7 @@ def test_live_and_test_are_two_worlds(server: ScaleServer, client: ScaleClient, 
 def test_a_storm_of_429s_is_waited_out_at_a_slower_pace(server: ScaleServer) -> None:
     server.fail("GET", "/projects", 429, times=5)
     assert isinstance(client_of(server, storm=20).projects(), list)
-    assert server.said("GET", "/projects") == [429] * 5 + [200]
+    assert server.statuses_of("GET", "/projects") == [429] * 5 + [200]
 
 
 def test_a_storm_that_does_not_end_is_raised(server: ScaleServer) -> None:
@@ -307,10 +307,10 @@ def test_nothing_else_is_said_twice(server: ScaleServer, status: int) -> None:
     server.fail("POST", "/task/", status, after=True)
     with pytest.raises(PlatformUnavailable):
         client_of(server, storm=20).create_task(IMAGES, unique_id=unique("u"), **BOXES)
-    assert len(server.said("POST", "/task/")) == 1
+    assert len(server.statuses_of("POST", "/task/")) == 1
 
 
-def test_over_tls_the_certificates_of_the_environment_are_trusted_and_no_others(
+def test_tls_trusts_only_certificates_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with ScaleServer(tls=True) as server:
@@ -323,24 +323,24 @@ def test_over_tls_the_certificates_of_the_environment_are_trusted_and_no_others(
 # Times and listings
 
 
-def test_times_are_written_in_utc_as_scales_own_client_is_told_to() -> None:
+def test_times_are_sent_in_utc_without_zone() -> None:
     assert utc(datetime.fromisoformat("2021-04-25T07:38:32.368")) == "2021-04-25T07:38:32.368"
     assert utc(datetime.fromisoformat("2021-04-25T09:38:32+02:00")) == "2021-04-25T07:38:32.000"
 
 
 @pytest.mark.parametrize(
-    ("answer", "fault"),
+    ("payload", "fault"),
     [
         ({"docs": [], "has_more": True}, "next_token is missing"),
-        ({"docs": [{}], "has_more": True, "next_token": "same"}, "read for ever"),
+        ({"docs": [{}], "has_more": True, "next_token": "same"}, "never end"),
         ({"has_more": False}, "docs is missing"),
         ({"docs": [1]}, r"docs\[0\] is a number"),
     ],
 )
-def test_a_listing_that_would_lose_tasks_or_never_end_is_refused(
-    client: ScaleClient, monkeypatch: pytest.MonkeyPatch, answer: Any, fault: str
+def test_inconsistent_page_tokens_are_refused(
+    client: ScaleClient, monkeypatch: pytest.MonkeyPatch, payload: Any, fault: str
 ) -> None:
-    monkeypatch.setattr(client._http, "call", lambda *a, **k: answer)
+    monkeypatch.setattr(client._http, "call", lambda *a, **k: payload)
     with pytest.raises(PlatformRefused, match=fault):
         client.tasks(next_token="same")
 

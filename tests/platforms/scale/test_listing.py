@@ -1,4 +1,4 @@
-"""Long listings are read side by side, completely, whatever the server makes of the bounds; and at a pace."""
+"""Long listings are read in parallel and completely, however the server treats time bounds; rate limiting."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def everything() -> set[str]:
     return {f"long/{number}" for number in range(COUNT)}
 
 
-def test_a_long_listing_is_read_in_stretches_of_time_each_task_once(server: ScaleServer, client: ScaleClient) -> None:
-    found = ids(listing(client))
-    assert len(found) == COUNT
-    assert set(found) == everything()
+def test_long_listing_by_time_ranges_returns_each_task_once(server: ScaleServer, client: ScaleClient) -> None:
+    listed = ids(listing(client))
+    assert len(listed) == COUNT
+    assert set(listed) == everything()
     assert any("start_time" in path for _, path, _ in server.requests)
 
 
 def test_every_page_can_be_read_by_another_process(client: ScaleClient) -> None:
-    found, cursor, sizes = [], None, []
+    listed, cursor, sizes = [], None, []
     while True:
         docs, cursor = listing(client).page(cursor)
-        found += ids(docs)
+        listed += ids(docs)
         sizes.append(len(docs))
         if cursor is None:
             break
-    assert sorted(found) == sorted(everything())
+    assert sorted(listed) == sorted(everything())
     assert max(sizes) <= 230, "memory: about a page, and never less than what was made in one second"
     assert len(sizes) >= 4
 
@@ -89,7 +89,7 @@ def test_filters_hold_in_every_stretch(server: ScaleServer, client: ScaleClient)
 
 
 @pytest.mark.parametrize("ignored", ["start_time", "end_time", "both"])
-def test_a_server_that_does_not_heed_the_bounds_is_read_by_tokens(
+def test_ignored_time_bounds_fall_back_to_tokens(
     server: ScaleServer, client: ScaleClient, monkeypatch: pytest.MonkeyPatch, ignored: str
 ) -> None:
     real = server.live.list_tasks
@@ -97,45 +97,43 @@ def test_a_server_that_does_not_heed_the_bounds_is_read_by_tokens(
     monkeypatch.setattr(
         server.live, "list_tasks", lambda query: real({key: query[key] for key in query if key not in names})
     )
-    found = ids(listing(client))
-    assert sorted(found) == sorted(everything())
+    listed = ids(listing(client))
+    assert sorted(listed) == sorted(everything())
     assert len(server.requests) < 100
 
 
 @pytest.mark.parametrize("status", [400, 500])
-def test_a_server_that_cannot_make_anything_of_the_bounds_is_read_by_tokens(
-    server: ScaleServer, client: ScaleClient, status: int
-) -> None:
+def test_refused_time_bounds_fall_back_to_tokens(server: ScaleServer, client: ScaleClient, status: int) -> None:
     server.fail("GET", "start_time", status, times=1000)
     assert sorted(ids(listing(client))) == sorted(everything())
     server.heal()
 
 
 @pytest.mark.parametrize("outside", ["start", "end"])
-def test_a_server_for_which_the_bounds_lie_outside_loses_nothing(
+def test_exclusive_time_bounds_lose_no_tasks(
     server: ScaleServer, client: ScaleClient, monkeypatch: pytest.MonkeyPatch, outside: str
 ) -> None:
     real = server.live._found
 
     def strict(query: Any) -> list[str]:
-        found = real(query)
+        page = real(query)
         bound = query.get(f"{outside}_time")
         edge = datetime.fromisoformat(bound[0]) if bound else None
-        return [id for id in found if datetime.fromisoformat(server.live.tasks[id]["created_at"]) != edge]
+        return [id for id in page if datetime.fromisoformat(server.live.tasks[id]["created_at"]) != edge]
 
     monkeypatch.setattr(server.live, "_found", strict)
     assert sorted(ids(listing(client))) == sorted(everything())
 
 
-def test_a_server_that_does_not_tell_when_tasks_were_made_is_read_by_tokens(
+def test_missing_creation_times_fall_back_to_tokens(
     server: ScaleServer, client: ScaleClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = server.live.list_tasks
 
     def timeless(query: Any) -> Any:
-        answer = real(query)
-        docs = [{key: doc[key] for key in doc if key != "created_at"} for doc in answer["docs"]]
-        return answer | {"docs": docs}
+        page = real(query)
+        docs = [{key: doc[key] for key in doc if key != "created_at"} for doc in page["docs"]]
+        return page | {"docs": docs}
 
     monkeypatch.setattr(server.live, "list_tasks", timeless)
     assert sorted(ids(listing(client))) == sorted(everything())
@@ -147,7 +145,7 @@ def test_a_cursor_that_is_none_of_ours_is_refused(client: ScaleClient) -> None:
             listing(client).page(cursor)
 
 
-def test_windows_hold_at_most_what_is_wanted_and_leave_nothing_out() -> None:
+def test_windows_are_complete_and_within_the_limit() -> None:
     moments = sorted([10, 10, 10, 11, 50, 51, 52, 53, 900, 901, 999] * 3)
 
     def count(window: Window) -> int:
@@ -157,7 +155,7 @@ def test_windows_hold_at_most_what_is_wanted_and_leave_nothing_out() -> None:
         windows = split_time_range(Window(0, 1000), len(moments), 5, count, pool)
         assert windows is not None
         assert sum(map(count, windows)) == len(moments)
-        assert all(count(one) <= 5 or one.end - one.start == 1 for one in windows)
+        assert all(count(window) <= 5 or window.end - window.start == 1 for window in windows)
         assert all(a.end <= b.start for a, b in itertools.pairwise(windows))
         assert split_time_range(Window(0, 1000), 1000, 5, lambda window: 1000, pool) is None
         assert split_time_range(Window(0, 1000), 1000, 5, lambda window: 0, pool) is None
@@ -190,30 +188,30 @@ def test_without_a_limit_nobody_waits() -> None:
     pace = Pace(0, clock=clock, sleep=clock.sleep)
     for _ in range(1000):
         pace.wait()
-        pace.answered()
+        pace.succeeded()
     assert clock.now == 100.0
 
 
-def test_each_429_slows_everybody_down_and_answers_speed_up_again() -> None:
+def test_429_slows_all_threads_and_successes_recover() -> None:
     clock = Clock()
     pace = Pace(40, 1.0, clock=clock, sleep=clock.sleep)
-    pace.refused()
-    pace.refused()  # was under way when the first one came: counts once
+    pace.throttled()
+    pace.throttled()  # was under way when the first one came: counts once
     assert pace.rate == 20
     before = clock.now
     pace.wait()
     assert 0.5 <= clock.now - before <= 1.0
-    pace.refused()
+    pace.throttled()
     assert pace.rate == 10
     before = clock.now
     pace.wait()
     assert 1.0 <= clock.now - before <= 2.0
     for _ in range(1000):
-        pace.answered()
+        pace.succeeded()
     assert pace.rate == 40
     for _ in range(50):
         clock.now += 1000
-        pace.refused()
+        pace.throttled()
     assert pace.rate == 40 / 64
     before = clock.now
     pace.wait()

@@ -1,4 +1,4 @@
-"""Scale's own client, unchanged, is the judge of the stand-in: over http, and over TLS, where it retries.
+"""Checks the fake server with Scale's own, unchanged client: over http, and over TLS, where it retries.
 
 So is the test suite that Scale ships with the source of that client.
 """
@@ -51,7 +51,7 @@ def vendors_suite() -> bytes:
             fetch = ["download", "--quiet", "--no-deps", "--no-binary=:all:", f"--dest={folder}"]
             run([str(python), "-m", "pip", *fetch, SDK], f"the source of {SDK}")
     with tarfile.open(next(folder.glob("*.tar.gz"))) as source:
-        member = next(one for one in source if one.name.endswith("/tests/test_client.py"))
+        member = next(path for path in source if path.name.endswith("/tests/test_client.py"))
         file = source.extractfile(member)
         assert file is not None
         return file.read()
@@ -59,8 +59,8 @@ def vendors_suite() -> bytes:
 
 def surroundings(server: ScaleServer) -> dict[str, str]:
     """The client's second look after a 409 forgets its own `verify`: it needs the authority from the environment."""
-    found = os.environ | ({"REQUESTS_CA_BUNDLE": server.ca} if server.ca else {})
-    return {name: value for name, value in found.items() if name.lower() not in ("http_proxy", "https_proxy")}
+    environment = os.environ | ({"REQUESTS_CA_BUNDLE": server.ca} if server.ca else {})
+    return {name: value for name, value in environment.items() if name.lower() not in ("http_proxy", "https_proxy")}
 
 
 def judged(server: ScaleServer) -> dict[str, str | None]:
@@ -71,10 +71,10 @@ def judged(server: ScaleServer) -> dict[str, str | None]:
     server.fail("POST", "/task/", 500, after=True, body=b"500 after it was made")
     server.fail("POST", "/task/", 500, after=True, body=b"without unique_id")
     command = [str(judges_python()), scale_judge.__file__, server.url, *([server.ca] if server.ca else [])]
-    answer = subprocess.run(command, capture_output=True, text=True, env=surroundings(server), timeout=300)
-    assert answer.returncode == 0, answer.stderr
-    told = [json.loads(line) for line in answer.stdout.splitlines()]
-    return {one["case"]: one["fault"] for one in told}
+    result = subprocess.run(command, capture_output=True, text=True, env=surroundings(server), timeout=300)
+    assert result.returncode == 0, result.stderr
+    verdicts = [json.loads(line) for line in result.stdout.splitlines()]
+    return {verdict["case"]: verdict["fault"] for verdict in verdicts}
 
 
 @pytest.fixture(scope="module", params=["http", "https"])
@@ -95,9 +95,9 @@ def test_the_vendors_own_test_suite_passes(tmp_path: Path, tls: bool) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "tests" / "test_image.png")  # which the distribution leaves out
     with ScaleServer(tls=tls) as server:
         # The suite names no address: it uses the client's own.
-        there = f"import scaleapi.api\n\nscaleapi.api.SCALE_API_BASE_URL_V1 = {server.url!r}\n"
-        (tmp_path / "conftest.py").write_text(there, encoding="utf-8")
-        answer = subprocess.run(
+        patch = f"import scaleapi.api\n\nscaleapi.api.SCALE_API_BASE_URL_V1 = {server.url!r}\n"
+        (tmp_path / "conftest.py").write_text(patch, encoding="utf-8")
+        result = subprocess.run(
             [str(judges_python()), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_client.py"],
             capture_output=True,
             text=True,
@@ -105,8 +105,8 @@ def test_the_vendors_own_test_suite_passes(tmp_path: Path, tls: bool) -> None:
             env=surroundings(server) | {"SCALE_TEST_API_KEY": "test_of_the_vendor"},
             timeout=300,
         )
-    assert answer.returncode == 0, answer.stdout[-4000:]
-    assert re.search(r"^48 passed", answer.stdout, re.MULTILINE), answer.stdout[-4000:]
+    assert result.returncode == 0, result.stdout[-4000:]
+    assert re.search(r"^48 passed", result.stdout, re.MULTILINE), result.stdout[-4000:]
 
 
 def test_the_judge_can_condemn(monkeypatch: pytest.MonkeyPatch) -> None:

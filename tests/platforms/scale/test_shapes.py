@@ -1,4 +1,4 @@
-"""What the labels of a campaign ask of Scale, and what Scale's answers become."""
+"""Conversion of labels to Scale's task parameters, and of Scale's responses to labels."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def completed(*annotations: dict[str, Any], **more: Any) -> Fields:
 
 def shapes_of(*annotations: dict[str, Any], **more: Any) -> list[Any]:
     return [
-        one.shape
-        for one in labeled_from(completed(*annotations, **more), "sub/a.jpg", _never, ShapeNotices()).annotations
+        annotation.shape
+        for annotation in labeled_from(completed(*annotations, **more), "sub/a.jpg", _never, ShapeNotices()).annotations
     ]
 
 
@@ -116,9 +116,9 @@ def test_an_order_is_read_back_from_a_batchs_metadata_as_it_was() -> None:
 
 def test_counts_that_are_zero_are_left_out() -> None:
     assert counts_from(Fields("scale", "", {"status": "in_progress"})) == Counts("in_progress", 0, 0, 0, 0)
-    told = {"status": "completed", "pending": 3, "completed": 20, "canceled": 1, "error": 5}
-    assert counts_from(Fields("scale", "", told)) == Counts("completed", 3, 20, 5, 1)
-    with pytest.raises(PlatformRefused, match="is 'paused', which is none of completed, in_progress, staging"):
+    payload = {"status": "completed", "pending": 3, "completed": 20, "canceled": 1, "error": 5}
+    assert counts_from(Fields("scale", "", payload)) == Counts("completed", 3, 20, 5, 1)
+    with pytest.raises(PlatformRefused, match="is 'paused', expected one of completed, in_progress, staging"):
         counts_from(Fields("scale", "", {"status": "paused"}))
 
 
@@ -129,7 +129,7 @@ def test_boxes_and_polygons_come_back_in_pixels() -> None:
     ]
 
 
-def test_a_polygon_may_be_drawn_in_either_direction_and_closed_or_not() -> None:
+def test_polygon_direction_and_closing_point_do_not_matter() -> None:
     points = ((1, 1), (9, 1), (5, 8))
     assert shapes_of(a_polygon(*points, points[0])) == [Polygon(points)]
     assert shapes_of(a_polygon(*points[::-1])) == [Polygon(points[::-1])]
@@ -138,16 +138,16 @@ def test_a_polygon_may_be_drawn_in_either_direction_and_closed_or_not() -> None:
 def test_a_box_that_was_turned_is_a_polygon_around_its_centre() -> None:
     (quarter,) = shapes_of(a_box(left=40, top=30, width=20, height=10, rotation=pi / 2))
     assert sorted((round(x, 6), round(y, 6)) for x, y in quarter.points) == [(45, 25), (45, 45), (55, 25), (55, 45)]
-    (some,) = shapes_of(a_box(left=40, top=30, width=20, height=10, rotation=0.3))
+    (shape,) = shapes_of(a_box(left=40, top=30, width=20, height=10, rotation=0.3))
     # Clockwise on the screen: the right edge's middle moves down.
-    right = [(a + b) / 2 for a, b in zip(some.points[1], some.points[2], strict=True)]
+    right = [(a + b) / 2 for a, b in zip(shape.points[1], shape.points[2], strict=True)]
     assert right == pytest.approx([50 + 10 * cos(0.3), 35 + 10 * sin(0.3)])
 
 
-def test_the_corners_that_scale_tells_of_a_turned_box_are_taken_over() -> None:
+def test_vertices_of_a_rotated_box_are_used() -> None:
     corners = [{"x": 45, "y": 25}, {"x": 55, "y": 25}, {"x": 55, "y": 45}, {"x": 45, "y": 45}]
-    (told,) = shapes_of(a_box(rotation=1.5707, vertices=corners))
-    assert told == Polygon(((45, 25), (55, 25), (55, 45), (45, 45)))
+    (shape,) = shapes_of(a_box(rotation=1.5707, vertices=corners))
+    assert shape == Polygon(((45, 25), (55, 25), (55, 45), (45, 45)))
     assert shapes_of(a_box(rotation=0, vertices=corners)) == [Box(10, 20.5, 40, 60.5)]
 
 
@@ -162,30 +162,31 @@ def test_what_reaches_over_the_edge_is_cut_off() -> None:
 def test_an_ellipse_is_a_polygon_by_the_ends_of_its_axes() -> None:
     # The example of Scale's documentation, in a larger image.
     ends = ((123, 92), (173, 113), (123, 134), (73, 113))
-    (told,) = shapes_of(an_ellipse(*ends), metadata=METADATA | {"width": 1000, "height": 800})
-    assert told.area == pytest.approx(pi * 50 * 21, rel=0.01)
-    assert told.box.corners == pytest.approx((73, 92, 173, 134))
+    (shape,) = shapes_of(an_ellipse(*ends), metadata=METADATA | {"width": 1000, "height": 800})
+    assert shape.area == pytest.approx(pi * 50 * 21, rel=0.01)
+    assert shape.box.corners == pytest.approx((73, 92, 173, 134))
     c, s = cos(0.5), sin(0.5)
     turned = [(50 + x * c - y * s, 40 + x * s + y * c) for x, y in ((0, -10), (30, 0), (0, 10), (-30, 0))]
-    (told,) = shapes_of(an_ellipse(*turned))
-    assert told.area == pytest.approx(pi * 30 * 10, rel=0.01)
+    (shape,) = shapes_of(an_ellipse(*turned))
+    assert shape.area == pytest.approx(pi * 30 * 10, rel=0.01)
     for end in turned:
-        assert min(dist(end, corner) for corner in told.points) < 1e-6
+        assert min(dist(end, corner) for corner in shape.points) < 1e-6
 
 
 def test_categories_are_labels_of_the_whole_image() -> None:
     task = completed(response={"category": "sea"})
-    assert [(one.label, one.shape) for one in labeled_from(task, "a", _never, ShapeNotices()).annotations] == [
-        ("sea", WholeImage())
-    ]
+    assert [
+        (annotation.label, annotation.shape)
+        for annotation in labeled_from(task, "a", _never, ShapeNotices()).annotations
+    ] == [("sea", WholeImage())]
     several = labeled_from(completed(response={"category": ["sea", "river"]}), "a", _never, ShapeNotices())
-    assert [one.label for one in several.annotations] == ["sea", "river"]
+    assert [annotation.label for annotation in several.annotations] == ["sea", "river"]
 
 
 def test_attributes_become_texts() -> None:
-    told = {"wet": "yes", "count": 3, "sides": ["left", "right"], "nothing": None}
-    (one,) = labeled_from(completed(a_box(attributes=told)), "a", _never, ShapeNotices()).annotations
-    assert one.attributes == {"wet": "yes", "count": "3", "sides": "left, right"}
+    attributes = {"wet": "yes", "count": 3, "sides": ["left", "right"], "nothing": None}
+    (annotation,) = labeled_from(completed(a_box(attributes=attributes)), "a", _never, ShapeNotices()).annotations
+    assert annotation.attributes == {"wet": "yes", "count": "3", "sides": "left, right"}
     assert labeled_from(completed(a_box(attributes=None)), "a", _never, ShapeNotices()).annotations[0].attributes == {}
 
 
@@ -198,10 +199,10 @@ def test_a_completed_task_without_annotations_was_looked_at() -> None:
 
 
 def test_annotations_may_lie_at_an_address() -> None:
-    there = {"https://store.example.com/1": {"annotations": [a_box()]}, "https://store.example.com/2": [a_box()]}
-    for response in ("https://store.example.com/1", *({"annotations": url} for url in there)):
-        image = labeled_from(completed(response=response), "a", there.__getitem__, ShapeNotices())
-        assert [one.shape for one in image.annotations] == [Box(10, 20.5, 40, 60.5)]
+    responses = {"https://store.example.com/1": {"annotations": [a_box()]}, "https://store.example.com/2": [a_box()]}
+    for response in ("https://store.example.com/1", *({"annotations": url} for url in responses)):
+        image = labeled_from(completed(response=response), "a", responses.__getitem__, ShapeNotices())
+        assert [annotation.shape for annotation in image.annotations] == [Box(10, 20.5, 40, 60.5)]
 
 
 @pytest.mark.parametrize(
@@ -223,12 +224,10 @@ def test_annotations_may_lie_at_an_address() -> None:
         ({"label": "boat"}, "type is missing", "malformed"),
     ],
 )
-def test_an_annotation_that_cannot_be_kept_is_left_out_with_its_image_and_place(
-    annotation: Any, fault: str, reason: str
-) -> None:
+def test_unsupported_annotation_is_skipped_with_image_and_place(annotation: Any, fault: str, reason: str) -> None:
     notices = ShapeNotices()
     image = labeled_from(completed(a_box(), annotation, a_box()), "sub/a.jpg", _never, notices)
-    assert [one.shape for one in image.annotations] == [Box(10, 20.5, 40, 60.5)] * 2
+    assert [annotation.shape for annotation in image.annotations] == [Box(10, 20.5, 40, 60.5)] * 2
     (notice,) = notices.checked()
     assert (notice.reason, notice.image, notice.dropped) == (reason, "sub/a.jpg", True)
     assert fault in notice.detail
@@ -242,19 +241,19 @@ def test_a_page_of_which_nothing_can_be_read_is_refused() -> None:
         notices.checked()
 
 
-def test_a_shape_of_which_much_was_cut_off_is_listed_as_changed() -> None:
+def test_shape_with_a_large_cut_is_listed_as_changed() -> None:
     notices = ShapeNotices()
     labeled_from(completed(a_box(left=-30, width=60)), "sub/a.jpg", _never, notices)
     (notice,) = notices.checked()
     assert (notice.reason, notice.dropped) == ("cut to its image", False)
 
 
-def test_a_task_that_does_not_say_how_large_its_image_is_cannot_be_read() -> None:
+def test_task_without_image_size_is_refused() -> None:
     with pytest.raises(PlatformRefused, match=r"metadata\.width is missing"):
         labeled_from(completed(metadata={}), "a", _never, ShapeNotices())
 
 
-def test_an_images_name_stands_in_the_metadata_or_in_the_unique_id() -> None:
+def test_image_name_comes_from_metadata_or_unique_id() -> None:
     def name(**task: Any) -> str | None:
         return image_name(Fields("scale", "", task), "river")
 
@@ -272,5 +271,5 @@ def test_why_a_task_failed_is_told_without_signatures() -> None:
     assert (failed.id, failed.name) == ("7", "a.jpg")
     for silent in ({}, {"response": None}, {"response": {"attachments": "x"}}):
         task = Fields("scale", "", {"task_id": "7", "status": "error", **silent})
-        assert failed_from(task, "a.jpg").reason == "it does not say why"
+        assert failed_from(task, "a.jpg").reason == "no reason given"
     assert failed_from(Fields("scale", "", {"task_id": "7", "status": "canceled"}), "a").reason == "it was cancelled"

@@ -1,4 +1,4 @@
-"""Callbacks of Scale at the adapter: forged ones, and those that come twice, late, or in another order."""
+"""Scale callbacks at the adapter: forged, repeated, late and out of order."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def scale(server: ScaleServer) -> Scale:
 
 def body_of(task: dict[str, Any], **more: Any) -> bytes:
     """As Scale posts it."""
-    told = {"task": task, "response": task.get("response"), "task_id": task["task_id"], "status": task["status"]}
-    return json.dumps(told | more).encode()
+    payload = {"task": task, "response": task.get("response"), "task_id": task["task_id"], "status": task["status"]}
+    return json.dumps(payload | more).encode()
 
 
 TASK = {"task_id": "1", "status": "completed", "batch": "river", "updated_at": "2026-01-01T00:00:00.000Z"}
@@ -80,8 +80,8 @@ def test_without_a_callback_key_nothing_is_let_in(server: ScaleServer) -> None:
 def test_keys_are_compared_in_constant_time(scale: Scale, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
 
-    def compare(given: bytes, known: bytes) -> bool:
-        compared.append((given, known))
+    def compare(key: bytes, expected: bytes) -> bool:
+        compared.append((key, expected))
         return False
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
@@ -104,7 +104,7 @@ def test_one_that_cannot_be_read_is_refused(scale: Scale, body: bytes) -> None:
     assert not isinstance(caught.value, AccessDenied)
 
 
-def test_the_same_note_told_twice_has_one_id_and_another_note_another(scale: Scale) -> None:
+def test_repeated_callback_has_the_same_id(scale: Scale) -> None:
     def id_of(task: dict[str, Any], **more: Any) -> str:
         return scale.open_webhook(RIGHT, body_of(task, **more)).id
 
@@ -115,27 +115,25 @@ def test_the_same_note_told_twice_has_one_id_and_another_note_another(scale: Sca
     assert id_of(TASK | {"updated_at": "2026-01-02T00:00:00.000Z"}) != first, "completed once more after a recall"
 
 
-def test_whatever_notes_say_and_in_whatever_order_the_tasks_themselves_are_read(
-    server: ScaleServer, scale: Scale
-) -> None:
+def test_callbacks_in_any_order_only_trigger_reading_the_tasks(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order(unique("river"))).id
     scale.send_images(campaign, 1, [to_send(name) for name in NAMES[:2]])
     scale.activate_campaign(campaign)
     first, second = (image.id for image in scale.list_campaign_images(campaign))
 
-    def told(task: str, **lie: Any) -> tuple[str | None, RemoteState, int]:
+    def receive(task: str, **lie: Any) -> tuple[str | None, RemoteState, int]:
         note = scale.open_webhook(RIGHT, body_of(server.live.task(task) | lie))
         now = scale.read_campaign(campaign)
         return note.campaign, now.state, now.done
 
     # Told before it happened: the body is not believed.
-    assert told(first, status="completed", response={"annotations": []}) == (campaign, RemoteState.ACTIVE, 0)
+    assert receive(first, status="completed", response={"annotations": []}) == (campaign, RemoteState.ACTIVE, 0)
     for task in (first, second):
         server.live.complete(task, {"annotations": []})
     late = body_of(server.live.task(first))
-    assert told(second) == (campaign, RemoteState.COMPLETED, 2)
+    assert receive(second) == (campaign, RemoteState.COMPLETED, 2)
     # Recalled, and only then comes the note of its completion.
     server.live.recall(first)
     assert scale.open_webhook(RIGHT, late).kind == "task completed"
-    assert told(first) == (campaign, RemoteState.ACTIVE, 1)
+    assert receive(first) == (campaign, RemoteState.ACTIVE, 1)
     assert [image.remote_id for image in scale.read_labels(campaign).images] == [second]

@@ -23,16 +23,16 @@ from labelwright.tasks.campaign.lifecycle import activate_campaign, create_campa
 from labelwright.tasks.campaign.repairs import STEP
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.sweep.progress import look_at_some
+from tests.platforms.cvat.fake_server.server import FakeCvat
 from tests.platforms.cvat.harness import as_labeler, label_images
-from tests.platforms.cvat.standin import StandIn
 
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
 ROUNDS = 3
 
 
 @pytest.fixture(params=["2.15", "requests"])
-def cvat(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    with StandIn(request.param) as server:
+def cvat(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCvat]:
+    with FakeCvat(request.param) as server:
         monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
         for name, value in {"URL": server.url, "KEY": "requester", "SECRET": "requester-password"}.items():
             monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CVAT__{name}", value)
@@ -84,7 +84,7 @@ def launch(spec: CampaignSpec) -> None:
 
 
 @pytest.fixture
-def ledger(cvat: StandIn) -> Ledger:
+def ledger(cvat: FakeCvat) -> Ledger:
     return the_ledger()
 
 
@@ -104,14 +104,14 @@ def rejects() -> dict[str, str]:
     return {item.name: item.reason for item in the_ledger().manifests.rejects("river")}
 
 
-def frames(cvat: StandIn) -> list[str]:
+def frames(cvat: FakeCvat) -> list[str]:
     return sorted(frame.name for task in cvat.state.tasks.values() for frame in task.frames)
 
 
 # Image sizes
 
 
-def test_a_turned_tiff_is_left_out_with_its_reason_and_the_rest_goes_on(cvat: StandIn, tmp_path: Path) -> None:
+def test_a_turned_tiff_is_left_out_with_its_reason_and_the_rest_goes_on(cvat: FakeCvat, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     for number in range(5):
         photo(folder, f"photo-{number}.jpg")
@@ -131,7 +131,7 @@ def test_a_turned_tiff_is_left_out_with_its_reason_and_the_rest_goes_on(cvat: St
     assert the_ledger().campaigns.get("river").images == 7
 
 
-def test_an_image_of_any_other_size_is_noticed(cvat: StandIn, tmp_path: Path) -> None:
+def test_an_image_of_any_other_size_is_noticed(cvat: FakeCvat, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     for number in range(3):
         photo(folder, f"photo-{number}.jpg")
@@ -149,7 +149,7 @@ def test_an_image_of_any_other_size_is_noticed(cvat: StandIn, tmp_path: Path) ->
     assert "EXIF" not in rejects()["photo-1.jpg"]
 
 
-def test_a_strict_campaign_stops_at_an_image_of_another_size(cvat: StandIn, tmp_path: Path) -> None:
+def test_a_strict_campaign_stops_at_an_image_of_another_size(cvat: FakeCvat, tmp_path: Path) -> None:
     photo(tmp_path / "photos", "photo.jpg")
     photo(tmp_path / "photos", "turned.tif", orientation=6)
     with pytest.raises(FilesLeftOut, match=r"strict: turned\.tif: cvat sees 60 x 40"):
@@ -157,14 +157,14 @@ def test_a_strict_campaign_stops_at_an_image_of_another_size(cvat: StandIn, tmp_
     assert all(job.assignee is None for job in cvat.state.jobs.values()), "nobody labels"
 
 
-def test_a_campaign_of_which_no_image_is_left_says_so(cvat: StandIn, tmp_path: Path) -> None:
+def test_a_campaign_of_which_no_image_is_left_says_so(cvat: FakeCvat, tmp_path: Path) -> None:
     photo(tmp_path / "photos", "turned.tif", orientation=6)
     with pytest.raises(FilesLeftOut, match=r"no image is left.*turned\.tif"):
         launch(river(tmp_path))
 
 
 def test_a_task_in_which_somebody_has_begun_is_not_deleted_for_an_image_of_another_size(
-    cvat: StandIn, tmp_path: Path
+    cvat: FakeCvat, tmp_path: Path
 ) -> None:
     photo(tmp_path / "photos", "photo.jpg")
     photo(tmp_path / "photos", "turned.tif", orientation=6)
@@ -185,7 +185,7 @@ def test_a_task_in_which_somebody_has_begun_is_not_deleted_for_an_image_of_anoth
 
 
 def test_a_campaign_that_was_launched_before_keeps_its_images_and_is_warned_of(
-    cvat: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cvat: FakeCvat, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(2):
         photo(tmp_path / "photos", f"photo-{number}.jpg")
@@ -215,7 +215,7 @@ def sweep() -> str:
     return look_at_some.fn(["river"]).states["river"]
 
 
-def delete_task(cvat: StandIn, number: int) -> None:
+def delete_task(cvat: FakeCvat, number: int) -> None:
     as_labeler(cvat, "DELETE", f"/api/tasks/{number}", None, "requester")
 
 
@@ -223,7 +223,7 @@ def repairs() -> list[str]:
     return [item.outcome or "" for item in the_ledger().effects.all("river") if item.step == STEP]
 
 
-def assert_repaired(cvat: StandIn, done: int) -> None:
+def assert_repaired(cvat: FakeCvat, done: int) -> None:
     assert frames(cvat) == names()
     assert {job.assignee for job in cvat.state.jobs.values()} == {cvat.labeler1.id}, "labelers see assigned jobs only"
     assert state() is State.ACTIVE
@@ -234,7 +234,7 @@ def assert_repaired(cvat: StandIn, done: int) -> None:
 
 @pytest.mark.parametrize("deleted", [1, 2])
 def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_again(
-    cvat: StandIn, tmp_path: Path, deleted: int
+    cvat: FakeCvat, tmp_path: Path, deleted: int
 ) -> None:
     spec = launched(tmp_path)
     label_images(cvat, 1, {images()[0]: [BOAT], images()[1]: [BOAT], images()[4]: [], images()[5]: []})
@@ -255,7 +255,7 @@ def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_aga
 
 
 def test_a_launch_that_finds_a_task_deleted_reports_it_and_assigns_what_it_sends_again(
-    cvat: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cvat: FakeCvat, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = launched(tmp_path)
     delete_task(cvat, 2)
@@ -272,7 +272,7 @@ def test_a_launch_that_finds_a_task_deleted_reports_it_and_assigns_what_it_sends
     assert len(repairs()) == 1
 
 
-def test_a_campaign_all_of_whose_tasks_are_gone_is_made_again(cvat: StandIn, tmp_path: Path) -> None:
+def test_a_campaign_all_of_whose_tasks_are_gone_is_made_again(cvat: FakeCvat, tmp_path: Path) -> None:
     spec = launched(tmp_path)
     assert sweep() == "active"
     for number in list(cvat.state.tasks):
@@ -284,7 +284,7 @@ def test_a_campaign_all_of_whose_tasks_are_gone_is_made_again(cvat: StandIn, tmp
 
 
 def test_a_campaign_in_a_shared_project_all_of_whose_tasks_are_gone_is_made_again(
-    cvat: StandIn, tmp_path: Path
+    cvat: FakeCvat, tmp_path: Path
 ) -> None:
     spec = launched(tmp_path, options={"project": "rivers"})
     assert sweep() == "active"
@@ -297,7 +297,7 @@ def test_a_campaign_in_a_shared_project_all_of_whose_tasks_are_gone_is_made_agai
     assert_repaired(cvat, done=0)
 
 
-def test_an_interrupted_repair_still_assigns(cvat: StandIn, tmp_path: Path) -> None:
+def test_an_interrupted_repair_still_assigns(cvat: FakeCvat, tmp_path: Path) -> None:
     spec = launched(tmp_path)
     delete_task(cvat, 2)
     for batch in list_missing_images.fn("river"):
@@ -308,7 +308,7 @@ def test_an_interrupted_repair_still_assigns(cvat: StandIn, tmp_path: Path) -> N
     assert_repaired(cvat, done=0)
 
 
-def test_jobs_that_nobody_has_any_more_are_assigned_by_the_next_launch(cvat: StandIn, tmp_path: Path) -> None:
+def test_jobs_that_nobody_has_any_more_are_assigned_by_the_next_launch(cvat: FakeCvat, tmp_path: Path) -> None:
     spec = launched(tmp_path)
     for job in cvat.state.jobs.values():
         job.assignee = None
@@ -316,7 +316,7 @@ def test_jobs_that_nobody_has_any_more_are_assigned_by_the_next_launch(cvat: Sta
     assert_repaired(cvat, done=0)
 
 
-def test_an_exported_campaign_whose_tasks_were_cleared_away_is_not_sent_again(cvat: StandIn, tmp_path: Path) -> None:
+def test_an_exported_campaign_whose_tasks_were_cleared_away_is_not_sent_again(cvat: FakeCvat, tmp_path: Path) -> None:
     spec = launched(tmp_path)
     for became in (State.COMPLETED, State.FINISHED, State.EXPORTED):
         the_ledger().campaigns.move("river", became)
@@ -326,7 +326,7 @@ def test_an_exported_campaign_whose_tasks_were_cleared_away_is_not_sent_again(cv
     assert len(frames(cvat)) == 4
 
 
-def test_a_colleagues_task_changes_nothing_for_the_campaign_in_the_ledger(cvat: StandIn, tmp_path: Path) -> None:
+def test_a_colleagues_task_changes_nothing_for_the_campaign_in_the_ledger(cvat: FakeCvat, tmp_path: Path) -> None:
     """Also on a server that keeps no mark, and for a campaign that an earlier version launched."""
     spec = launched(tmp_path)
     for task in cvat.state.tasks.values():

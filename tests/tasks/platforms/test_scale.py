@@ -14,7 +14,7 @@ from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
 from labelwright.settings import forget_settings
 from labelwright.tasks.platforms import scale as scale_calls
 from tests.platforms.scale.server import ScaleServer
-from tests.platforms.scale.world import World
+from tests.platforms.scale.state import State
 
 BOXES: dict[str, Any] = {
     "attachment": "https://s.example.com/a.jpg",
@@ -103,7 +103,7 @@ def test_another_task_is_not_taken_for_the_one_that_was_lost(
     """By a server that does not heed the filter."""
     say("create_task", "imageannotation", "mine/1", BOXES | {"project": "p"})
     say("create_task", "imageannotation", "newer/1", BOXES | {"project": "p"})
-    monkeypatch.setattr(server.live, "list_tasks", lambda query: World.list_tasks(server.live, {"limit": ["1"]}))
+    monkeypatch.setattr(server.live, "list_tasks", lambda query: State.list_tasks(server.live, {"limit": ["1"]}))
     with pytest.raises(Duplicate):
         say("create_task", "imageannotation", "mine/1", BOXES | {"project": "p"})
 

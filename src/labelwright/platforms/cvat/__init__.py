@@ -1,1 +1,1 @@
-"""CVAT."""
+"""Platform adapter for CVAT."""

@@ -1,7 +1,8 @@
-"""Annotations of CVAT: shapes, tags and tracks as our labels; our labels as shapes and tags.
+"""Converts CVAT's shapes, tags and tracks to annotations, and annotations to CVAT's shapes and tags.
 
-CVAT checks hardly anything: a rectangle of three numbers is stored, and blocks every export of its task from then on.
-What cannot be a label of ours is left out of its image with its place and the reason, and everything else is delivered.
+CVAT validates hardly anything: a rectangle of three numbers is stored, and blocks every export of its task from then
+on. Annotations that cannot be converted are skipped and reported with their task, frame and reason; everything else is
+delivered.
 """
 
 from __future__ import annotations
@@ -33,48 +34,48 @@ from labelwright.domain import (
 from labelwright.domain.fitting import CUT, fitted
 from labelwright.domain.geometry import MALFORMED, Point, ellipse, rotated
 
-from .masks import drawn, encoded
+from .masks import mask_to_points, mask_to_shape
 from .models import CvatFrames
 from .schema import CvatLabels
 from .tracks import end_of, shapes_of
 
 PREDICTED = "auto"
-"""The `source` of what we put in; a person's own work is "manual"."""
+"""The `source` of predictions that we upload; a person's own work is "manual"."""
 
 BY_PEOPLE = ("manual", "semi-auto")
-"""Drawn by a person, or put in by a model and corrected by a person."""
+"""Values of `source`: drawn by a person; predicted by a model and corrected by a person."""
 
 _NO_LABELS = ("polyline", "points", "cuboid", "skeleton")
-"""Types of shapes that no dataset here has a place for."""
+"""Shape types that our datasets cannot hold."""
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Something in the annotations that is no label of ours."""
+class SkippedAnnotation:
+    """An annotation that could not be converted, or only in a changed form."""
 
     task: int
     kind: str
-    """shape, track or tag; image or job where it is no single annotation, which then has neither id nor label."""
+    """shape, track or tag; or image or job when it is not a single annotation: then there is no id and no label."""
     id: int | None
     frame: int
     image: str
     label: str
     reason: str
     malformed: bool = False
-    """It can be no shape at all: it blocks the server's own exports of the task."""
+    """Its geometry is invalid: it blocks the server's own exports of the task."""
     job: int | None = None
-    """The job that holds it, where one was asked."""
+    """The job that holds it, where annotations were read by job."""
     counted: str = ""
-    """The reason in the words in which such shapes are counted."""
+    """The reason under which such shapes are counted; "" counts by `reason`."""
     dropped: bool = True
-    """False when it is in the dataset in a changed form."""
+    """False when the dataset holds it in a changed form."""
 
     def __str__(self) -> str:
         where = f"frame {self.frame} ({self.image})" if self.image else f"frame {self.frame}"
         holder = f"task {self.task}" + (f", job {self.job}" if self.job is not None else "")
-        what = f"{self.kind} {self.id}" if self.kind not in ("image", "job") else self.kind
+        subject = f"{self.kind} {self.id}" if self.kind not in ("image", "job") else self.kind
         label = f", label {self.label}" if self.label else ""
-        return f"{what} of {holder}, {where}{label}: {self.reason}"
+        return f"{subject} of {holder}, {where}{label}: {self.reason}"
 
     def as_notice(self) -> ShapeNotice:
         counted = self.counted or (MALFORMED if self.malformed else self.reason)
@@ -82,12 +83,12 @@ class LeftOut:
 
 
 class Malformed(InvalidShape):
-    """Points that are no shape of that type."""
+    """The points do not form a shape of that type."""
 
 
 @dataclass
 class Reader:
-    """Reads the annotations of one task (or of a job of it, whose frames are numbered over the whole task)."""
+    """Reads the annotations of one task, or of one of its jobs. Frames are numbered over the whole task."""
 
     task: int
     labels: CvatLabels
@@ -99,40 +100,40 @@ class Reader:
     """The frames of each job, where the task is read as a whole."""
 
     def __post_init__(self) -> None:
-        self.left_out: list[LeftOut] = []
+        self.skipped: list[SkippedAnnotation] = []
         self.excluded: list[ExcludedImage] = []
         self._label_names = self.labels.names
         self._attribute_names = self.labels.attribute_names
 
-    def images(self, answer: Mapping[str, Any], wanted: Iterable[int], there: range) -> Iterator[LabeledImage]:
-        """The wanted frames, each as an image that was looked at; those that were deleted become `excluded` instead.
+    def images(self, payload: Mapping[str, Any], requested: Iterable[int], job_frames: range) -> Iterator[LabeledImage]:
+        """Yields the requested frames as labeled images. Deleted frames are added to `excluded` instead.
 
-        `there` are the frames of the job, or of the task, that was asked for its annotations: what is said of another
-        frame is left out.
+        `job_frames` are the frames of the job or task that the payload belongs to: annotations of another frame are
+        skipped.
         """
-        frames = sorted(wanted)
-        found = self._by_frame(answer, there.stop - 1)
-        for frame in sorted(found):
-            if frame not in there:
-                nowhere = not 0 <= frame < len(self.frames.frames)
-                for kind, item in found[frame]:
-                    self._leave_out(
+        frames = sorted(requested)
+        items_by_frame = self._by_frame(payload, job_frames.stop - 1)
+        for frame in sorted(items_by_frame):
+            if frame not in job_frames:
+                outside_task = not 0 <= frame < len(self.frames.frames)
+                for kind, item in items_by_frame[frame]:
+                    self._skip(
                         kind,
                         item,
                         frame,
                         "its frame is none of its job",
-                        malformed=nowhere,
+                        malformed=outside_task,
                         counted="frame not in its job",
                     )
         for frame in frames:
-            told = self.frames.frames[frame]
+            cvat_frame = self.frames.frames[frame]
             annotations: list[Annotation] = []
             if frame in self.frames.deleted:
-                self.excluded.append(self._deleted(frame, len(found.get(frame, ()))))
+                self.excluded.append(self._deleted(frame, len(items_by_frame.get(frame, ()))))
                 continue
-            for kind, item in found.get(frame, ()):
-                annotations += self._annotation(kind, item, frame, Size(told.width, told.height))
-            size = Size(told.width, told.height)
+            for kind, item in items_by_frame.get(frame, ()):
+                annotations += self._annotation(kind, item, frame, Size(cvat_frame.width, cvat_frame.height))
+            size = Size(cvat_frame.width, cvat_frame.height)
             yield LabeledImage(self.names[frame], size, tuple(annotations), f"{self.task}/{frame}")
 
     def _deleted(self, frame: int, annotations: int) -> ExcludedImage:
@@ -142,51 +143,53 @@ class Reader:
         return ExcludedImage(self.names[frame], ImageState.GONE, detail, f"{self.task}/{frame}")
 
     def note(self, frame: int, reason: str) -> None:
-        """Something that is left out and is no single annotation."""
-        self._leave_out("job", {}, frame, reason, counted="job that CVAT could not join")
+        """Records annotations of a whole job as skipped."""
+        self._skip("job", {}, frame, reason, counted="job that CVAT could not join")
 
-    def _by_frame(self, answer: Mapping[str, Any], last: int) -> dict[int, list[tuple[str, Mapping[str, Any]]]]:
-        """What is said of each frame, in the order in which it was said: shapes by their ids, tracks, tags."""
-        said: dict[int, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
-        for shape in sorted(_objects(answer, "shapes"), key=_id):
-            said[_frame(shape)].append(("shape", shape))
-        for track in sorted(_objects(answer, "tracks"), key=_id):
+    def _by_frame(self, payload: Mapping[str, Any], last: int) -> dict[int, list[tuple[str, Mapping[str, Any]]]]:
+        """The annotations of each frame: shapes in the order of their ids, then tracks, then tags."""
+        items: dict[int, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+        for shape in sorted(_objects(payload, "shapes"), key=_id):
+            items[_frame(shape)].append(("shape", shape))
+        for track in sorted(_objects(payload, "tracks"), key=_id):
             for shape in shapes_of(track, end_of(track, self.jobs, last)):
-                said[_frame(shape)].append(("track", shape))
-        for tag in sorted(_objects(answer, "tags"), key=_id):
-            said[_frame(tag)].append(("tag", tag))
-        return said
+                items[_frame(shape)].append(("track", shape))
+        for tag in sorted(_objects(payload, "tags"), key=_id):
+            items[_frame(tag)].append(("tag", tag))
+        return items
 
     def _annotation(self, kind: str, item: Mapping[str, Any], frame: int, size: Size) -> Iterator[Annotation]:
         label = self._label_names.get(_whole(item.get("label_id")))
         if label is None:
-            why = "its label is none of the project's"
-            self._leave_out(kind, item, frame, why, malformed=True, counted="label not in the project")
+            reason = "its label is none of the project's"
+            self._skip(kind, item, frame, reason, malformed=True, counted="label not in the project")
             return
         try:
             shape, cut = fitted(WholeImage() if kind == "tag" else shape_from(item), size)
             if cut:
-                why = "it reached beyond its image and was cut to it"
-                self._leave_out(kind, item, frame, why, counted=CUT, dropped=False)
+                reason = "it reached beyond its image and was cut to it"
+                self._skip(kind, item, frame, reason, counted=CUT, dropped=False)
             yield Annotation(label, shape, _score(item), self._attributes(item))
         except Malformed as fault:
-            self._leave_out(kind, item, frame, str(fault), malformed=True)
+            self._skip(kind, item, frame, str(fault), malformed=True)
         except InvalidShape as fault:
-            self._leave_out(kind, item, frame, str(fault), counted=fault.reason)
+            self._skip(kind, item, frame, str(fault), counted=fault.reason)
 
     def _attributes(self, item: Mapping[str, Any]) -> dict[str, str]:
-        found = {}
-        for one in item.get("attributes") or ():
-            name = self._attribute_names.get(_whole(one.get("spec_id"))) if isinstance(one, Mapping) else None
-            if name is not None and one.get("value") not in (None, ""):
-                found[name] = str(one["value"])
+        values = {}
+        for attribute in item.get("attributes") or ():
+            if not isinstance(attribute, Mapping):
+                continue
+            name = self._attribute_names.get(_whole(attribute.get("spec_id")))
+            if name is not None and attribute.get("value") not in (None, ""):
+                values[name] = str(attribute["value"])
         if item.get("occluded") is True:
-            found[OCCLUDED] = "true"
+            values[OCCLUDED] = "true"
         if _whole(item.get("group")) > 0:  # 0 is no group
-            found[GROUP] = str(item["group"])
-        return dict(sorted(found.items()))
+            values[GROUP] = str(item["group"])
+        return dict(sorted(values.items()))
 
-    def _leave_out(
+    def _skip(
         self,
         kind: str,
         item: Mapping[str, Any],
@@ -199,18 +202,20 @@ class Reader:
     ) -> None:
         label = self._label_names.get(_whole(item.get("label_id")), str(item.get("label_id", "")))
         image = self.names.get(frame, "")
-        self.left_out.append(
-            LeftOut(self.task, kind, item.get("id"), frame, image, label, reason, malformed, self.job, counted, dropped)
+        self.skipped.append(
+            SkippedAnnotation(
+                self.task, kind, item.get("id"), frame, image, label, reason, malformed, self.job, counted, dropped
+            )
         )
 
 
 def shape_from(item: Mapping[str, Any]) -> Shape:
-    """A shape of CVAT. Raises Malformed for points that are none, InvalidShape for one that we cannot say."""
+    """Converts a CVAT shape. Raises Malformed for invalid points, InvalidShape for types that we do not support."""
     kind, points = item.get("type"), item.get("points")
-    if kind == "skeleton":  # its points are those of its elements
+    if kind == "skeleton":  # it has no points of its own: its elements have them
         raise InvalidShape("labels here have no skeleton; take it from CVAT's own export", "skeleton")
     if not isinstance(points, list) or not all(_is_number(value) for value in points):
-        raise Malformed(f"{kind}: its points are no list of numbers")
+        raise Malformed(f"{kind}: its points are not a list of numbers")
     if kind == "rectangle":
         if len(points) != 4:
             raise Malformed(f"rectangle: {len(points)} numbers instead of 4")
@@ -229,20 +234,22 @@ def shape_from(item: Mapping[str, Any]) -> Shape:
             raise Malformed(f"polygon: {len(points)} numbers, it takes an even number from 6")
         return Polygon(_corners(points))
     if kind == "mask":
-        return drawn(points)
-    known = str(kind) if kind in _NO_LABELS else "unknown type"
-    raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export", known)
+        return mask_to_shape(points)
+    notice = str(kind) if kind in _NO_LABELS else "unknown type"
+    raise InvalidShape(f"labels here have no {kind}; take it from CVAT's own export", notice)
 
 
 def to_cvat_shapes(image: LabeledImage, frame: int, labels: CvatLabels, *, scores: bool) -> tuple[list[Any], list[Any]]:
-    """Shapes and tags for a frame, as CVAT takes them. Raises KeyError for a label that the project does not have,
-    InvalidShape for a shape that CVAT does not have."""
+    """Converts an image's annotations to CVAT's shapes and tags for a frame.
+
+    Raises KeyError for a label that the project does not have, InvalidShape for a shape that CVAT does not have.
+    """
     shapes, tags = [], []
     for annotation in image.annotations:
-        label = labels.named(annotation.label)
+        label = labels.find(annotation.label)
         if label is None:
             raise KeyError(annotation.label)
-        said: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "frame": frame,
             "label_id": label.id,
             "group": int(group) if (group := annotation.attributes.get(GROUP, "")).isdecimal() else 0,
@@ -254,12 +261,19 @@ def to_cvat_shapes(image: LabeledImage, frame: int, labels: CvatLabels, *, score
             ],
         }
         if isinstance(annotation.shape, WholeImage):
-            tags.append(said)
+            tags.append(payload)
             continue
         kind, points = _points_of(annotation.shape)
         occluded = annotation.attributes.get(OCCLUDED) == "true"
-        said |= {"type": kind, "points": points, "occluded": occluded, "outside": False, "z_order": 0, "rotation": 0.0}
-        shapes.append(said | ({"score": annotation.confidence} if scores else {}))
+        payload |= {
+            "type": kind,
+            "points": points,
+            "occluded": occluded,
+            "outside": False,
+            "z_order": 0,
+            "rotation": 0.0,
+        }
+        shapes.append(payload | ({"score": annotation.confidence} if scores else {}))
     return shapes, tags
 
 
@@ -267,27 +281,27 @@ def _points_of(shape: Box | Polygon | MultiPolygon | Mask) -> tuple[str, list[fl
     if isinstance(shape, MultiPolygon):
         raise InvalidShape("CVAT has no shape of several polygons: give it a mask, or each part a label of its own")
     if isinstance(shape, Mask):
-        return "mask", [*encoded(shape)]
+        return "mask", [*mask_to_points(shape)]
     return ("polygon", shape.flat) if isinstance(shape, Polygon) else ("rectangle", list(shape.corners))
 
 
 def _corners(points: list[float]) -> tuple[Point, ...]:
-    """Corners in pairs; a corner said twice in a row, as by a double click, counts once."""
+    """Corners as pairs. A corner that is repeated in a row, as by a double click, counts once."""
     pairs = list(zip(points[::2], points[1::2], strict=True))
     return tuple(pair for pair, before in zip(pairs, [None, *pairs], strict=False) if pair != before)
 
 
 def _score(item: Mapping[str, Any]) -> float:
-    """Newer servers tell how sure a model was, also of what a person corrected since: people are sure."""
+    """The confidence, 0 to 1. Newer servers send a model's score even after a person corrected the shape: that is 1."""
     if item.get("source") in BY_PEOPLE:
         return 1.0
     score = item.get("score")
     return float(score) if _is_number(score) and 0 <= score <= 1 else 1.0  # type: ignore[operator,arg-type]
 
 
-def _objects(answer: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
-    found = answer.get(kind) or []
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+def _objects(payload: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    objects = payload.get(kind) or []
+    return [item for item in objects if isinstance(item, Mapping)] if isinstance(objects, list) else []
 
 
 def _id(item: Mapping[str, Any]) -> int:

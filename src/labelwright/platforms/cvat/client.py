@@ -1,8 +1,8 @@
-"""Speaking to a CVAT server: who we are, where (organization, dialect), lists, and calls by its own rules.
+"""HTTP client of a CVAT server: credentials, organization, paged lists, version.
 
-Facts are from traffic recorded on a 2.15 server and on one with the requests interface. Cookies are not kept: a later
-unsafe call that sends them without the token is refused. `Accept: application/json` is answered 406. Lists answer
-nothing, instead of 401, to whoever sends no credential.
+Server behaviour is taken from traffic recorded on a 2.15 server and on one with /api/requests. Cookies are not kept: a
+later unsafe call that sends them without the CSRF token is refused. `Accept: application/json` gets a 406. Without a
+credential, lists are empty instead of a 401.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ NAME = "cvat"
 ACCEPT = "application/vnd.cvat+json"
 
 _REST_TOKEN = re.compile(r"[0-9a-f]{40}")
-_ANOTHER_WAY = "A personal access token, as the key alone, does without a password."
+_LOGIN_ADVICE = "A personal access token, set as the key alone, works without a password."
 _WITH_REQUESTS = (2, 16)
 """The first version with GET /api/requests."""
 
 
 class Credentials:
-    """The header that says who asks: a token that is known, or one that a login gives.
+    """The Authorization header: with a configured token, or with the token of a login.
 
-    Tokens of the REST login are 40 hexadecimal digits and sent as `Token`; personal access tokens (newer servers) as
-    `Bearer`.
+    Tokens of the REST login have 40 hexadecimal digits and are sent as `Token`; personal access tokens (newer servers)
+    as `Bearer`.
     """
 
     def __init__(self, log_in: Callable[[], str] | None, token: str, login: Login[str]) -> None:
@@ -48,7 +48,7 @@ class Credentials:
         return {"Authorization": Secret(f"{kind} {token}")}
 
     def forget(self, header: Mapping[str, Secret]) -> bool:
-        """The server no longer takes this header. Answers whether a new login may give another one."""
+        """Drops a header that the server no longer accepts. Returns whether a new login can replace it."""
         if self._log_in is None:
             return False
         token = self._login.session
@@ -60,8 +60,8 @@ class Credentials:
 class Client:
     """Calls to one server as one user in one organization ("" is the user's own workspace).
 
-    With a user and a password it logs in at the first call, and once more when the token is refused. A user with an @
-    is an e-mail address. `login` is the one that other clients share; by default the client has its own. Its repr
+    With a user and a password it logs in at the first call, and once more when the token is refused. A user name with
+    an @ is an e-mail address. `login` is a login shared with other clients; by default the client has its own. The repr
     shows no secret.
     """
 
@@ -83,7 +83,7 @@ class Client:
         remember_login(user, secret.value)
         token = "" if user else secret.value
         self._credentials = Credentials(self._log_in if user else None, token, login or Login())
-        # An export with its images may be long in coming.
+        # An export with its images may take long.
         self._http = Http(NAME, url, headers=self._credentials.header, timeout=timeout, patience=patience, whole=3600)
         self._headers = {"Accept": ACCEPT, **({"X-Organization": organization} if organization else {})}
         self.organization = organization
@@ -99,7 +99,7 @@ class Client:
 
     @property
     def origin(self) -> str:
-        """What a browser would send as Origin: TUS is answered 500 without it."""
+        """What a browser would send as Origin: without it TUS requests get a 500."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
@@ -107,7 +107,7 @@ class Client:
         self._http.close()
         self._anonymous.close()
 
-    # Asking
+    # Requests
 
     def call(
         self,
@@ -119,11 +119,11 @@ class Client:
         params: Mapping[str, str | int] | None = None,
         advice: str = "",
     ) -> Fields:
-        """A call that is answered by an object."""
-        reply = self.ask(operation, method, path, json=json, params=params, wanted="json", advice=advice)
-        return Fields(NAME, operation, reply.data)
+        """Sends a request and returns the JSON object of its response."""
+        response = self.request(operation, method, path, json=json, params=params, expect="json", advice=advice)
+        return Fields(NAME, operation, response.data)
 
-    def ask(
+    def request(
         self,
         operation: str,
         method: str,
@@ -133,120 +133,125 @@ class Client:
         body: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        wanted: Wanted = "bytes",
+        expect: Wanted = "bytes",
         advice: str = "",
         sink: Callable[[bytes], object] | None = None,
     ) -> Reply:
-        """A call whose answer may hold nothing, or no JSON. After a 401 there is one new login, where we can.
+        """Sends a request whose response may be empty or not JSON. After a 401 it logs in again, once, if it can.
 
-        A success that is a page of HTML, or JSON that is none, is somebody else's: it is not believed.
+        Raises PlatformUnavailable for a success that is a page of HTML or invalid JSON: a proxy sent it, not CVAT.
         """
-        asked: dict[str, Any] = {"json": json, "body": body, "params": params, "advice": advice, "sink": sink}
-        asked |= {"headers": {**self._headers, **(headers or {})}, "wanted": "bytes" if wanted == "nothing" else wanted}
+        options: dict[str, Any] = {"json": json, "body": body, "params": params, "advice": advice, "sink": sink}
+        options |= {
+            "headers": {**self._headers, **(headers or {})},
+            "wanted": "bytes" if expect == "nothing" else expect,
+        }
         used = self._credentials.header()
         try:
-            reply = self._http.ask(operation, method, path, **asked)
+            response = self._http.ask(operation, method, path, **options)
         except AccessDenied as denied:
             if denied.status != 401 or not self._credentials.forget(used):
                 raise
-            reply = self._http.ask(operation, method, path, **asked)
-        if wanted != "json" and sink is None:
-            _refuse_strange(operation, reply)
-        return reply
+            response = self._http.ask(operation, method, path, **options)
+        if expect != "json" and sink is None:
+            _refuse_foreign_response(operation, response)
+        return response
 
     def all(self, operation: str, path: str, params: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
-        """Every object of a list, page after page. A page past the end (404: the list became shorter) is the end."""
+        """Yields every object of a list, page by page. A page past the end (404: the list got shorter) is the end."""
         page = 1
         while True:
-            asked = {**(params or {}), "page": page, "page_size": self.page_size}
+            query = {**(params or {}), "page": page, "page_size": self.page_size}
             try:
-                answer = self.call(operation, "GET", path, params=asked)
+                results_page = self.call(operation, "GET", path, params=query)
             except NotFound:
                 if page == 1:
                     raise
                 return
-            yield from answer.each("results")
-            if not answer.has("next"):
+            yield from results_page.each("results")
+            if not results_page.has("next"):
                 return
             page += 1
 
-    # Who, and what
+    # User and version
 
-    def who(self) -> Fields:
+    def current_user(self) -> Fields:
         return self.call("say who we are", "GET", "/api/users/self")
 
     def log_in(self) -> str:
-        """Log in, or try the token. Answers the user's name; the token stays here."""
-        return self.who().text("username")
+        """Logs in, or checks the token. Returns the user's name."""
+        return self.current_user().text("username")
 
     @cached_property
     def about(self) -> str:
-        """The server's version, "" when it tells none."""
+        """The server's version, "" when it does not report one."""
         with suppress(PlatformRefused):
-            answer = self.call("say its version", "GET", "/api/server/about")
-            return answer.text("version") if answer.has("version") else ""
+            response = self.call("say its version", "GET", "/api/server/about")
+            return response.text("version") if response.has("version") else ""
         return ""
 
     @property
     def version(self) -> tuple[int, int]:
-        """Of `about`: (2, 15). (0, 0) when it cannot be read."""
-        found = re.match(r"\s*v?(\d+)\.(\d+)", self.about)
-        return (int(found[1]), int(found[2])) if found else (0, 0)
+        """Major and minor version, (2, 15). (0, 0) when it cannot be parsed."""
+        match = re.match(r"\s*v?(\d+)\.(\d+)", self.about)
+        return (int(match[1]), int(match[2])) if match else (0, 0)
 
     @property
     def likely_has_requests(self) -> bool:
-        """Which dialect is tried first; what the server answers decides."""
+        """Whether to try /api/requests first. The server's response decides."""
         return self.version >= _WITH_REQUESTS
 
     def _log_in(self) -> str:
         operation = "log in"
-        who = {"email" if "@" in self._user else "username": self._user, "password": self._secret.value}
+        credentials = {"email" if "@" in self._user else "username": self._user, "password": self._secret.value}
         try:
-            reply = self._anonymous.ask(
-                operation, "POST", "/api/auth/login", json=who, headers={"Accept": ACCEPT}, wanted="json"
+            response = self._anonymous.ask(
+                operation, "POST", "/api/auth/login", json=credentials, headers={"Accept": ACCEPT}, wanted="json"
             )
         except PlatformRefused as refused:
             if refused.status != 400:
                 raise
-            said = refused.message
+            message = refused.message
         else:
-            answer = Fields(NAME, operation, reply.data)
-            if answer.has("key"):
-                return answer.text("key")
-            told = "the password was taken, and no token came: this server lets only browsers log in that way"
-            raise AccessDenied(NAME, operation, status=reply.status, message=told, advice=_ANOTHER_WAY)
+            payload = Fields(NAME, operation, response.data)
+            if payload.has("key"):
+                return payload.text("key")
+            error_message = "the password was taken, and no token came: this server lets only browsers log in that way"
+            raise AccessDenied(NAME, operation, status=response.status, message=error_message, advice=_LOGIN_ADVICE)
         raise AccessDenied(
-            NAME, operation, status=400, message=said, advice=f"Check user name and password. {_ANOTHER_WAY}"
+            NAME, operation, status=400, message=message, advice=f"Check user name and password. {_LOGIN_ADVICE}"
         )
 
 
-def json_of(operation: str, reply: Reply) -> Fields | None:
-    """What an answer holds that may be empty. None: no JSON object."""
+def json_of(operation: str, response: Reply) -> Fields | None:
+    """Returns the JSON object of a response that may be empty. None: it is not a JSON object."""
     try:
-        found = jsonlib.loads(reply.data or b"null")
+        payload = jsonlib.loads(response.data or b"null")
     except (ValueError, RecursionError):
         return None
-    return Fields(NAME, operation, found) if isinstance(found, dict) else None
+    return Fields(NAME, operation, payload) if isinstance(payload, dict) else None
 
 
-def _refuse_strange(operation: str, reply: Reply) -> None:
-    kind = reply.headers.get("Content-Type", "").lower()
-    told = "the answer is a page of HTML" if "html" in kind and reply.data else ""
-    if "json" in kind and reply.data:
+def _refuse_foreign_response(operation: str, response: Reply) -> None:
+    kind = response.headers.get("Content-Type", "").lower()
+    message = "the answer is a page of HTML" if "html" in kind and response.data else ""
+    if "json" in kind and response.data:
         try:
-            jsonlib.loads(reply.data)
+            jsonlib.loads(response.data)
         except (ValueError, RecursionError):
-            told = "the answer is not valid JSON"
-    if told:
+            message = "the answer is not valid JSON"
+    if message:
         advice = "Something between here and the platform may have answered in its place: try again."
-        raise PlatformUnavailable(NAME, operation, status=reply.status, message=told, advice=advice)
+        raise PlatformUnavailable(NAME, operation, status=response.status, message=message, advice=advice)
 
 
 def path_of(operation: str, url: str) -> tuple[str, str]:
-    """Path and query of an address that the server gave: its host may be known by another name there than here, and
-    credentials stay with the configured one. Raises PlatformRefused."""
+    """Splits a URL that the server returned into path and query. Raises PlatformRefused for one outside its API.
+
+    The server may know its host by another name than we do, and credentials are sent to the configured host only.
+    """
     parts = urlsplit(url)
-    _, found, rest = parts.path.partition("/api/")
-    if not found:
+    _, separator, rest = parts.path.partition("/api/")
+    if not separator:
         raise PlatformRefused(NAME, operation, status=200, message="its address for the result is none of its API's")
     return f"/api/{rest}", parts.query

@@ -1,8 +1,8 @@
-"""Whether CVAT has taken in what was uploaded, in both dialects.
+"""Reads whether CVAT has imported the uploaded images, on old and new servers.
 
-2.15 tells by GET /api/tasks/{id}/status, and says "Finished" of a task into which nothing was ever imported; newer ones
-by GET /api/requests, whose entries expire and are shown to their owner alone. Neither is believed without the task: it
-has as many frames as images were sent, and its jobs cover all of them.
+CVAT 2.15 reports it at GET /api/tasks/{id}/status, where a task without any import is "Finished" too; newer servers at
+GET /api/requests, whose entries expire and are visible to their owner only. Callers also check the task itself: it has
+as many frames as images were sent, and its jobs cover all of them.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _STATES = {
     "started": SetState.FINISHING,
     "finished": SetState.FINISHED,
     "failed": SetState.FAILED,
-    # Not in CVAT's own list, but in that of the queue behind it, whose words it passes on.
+    # States of the queue behind CVAT, which it passes on.
     "deferred": SetState.FINISHING,
     "scheduled": SetState.FINISHING,
     "canceled": SetState.FAILED,
     "stopped": SetState.FAILED,
 }
 _UNREADABLE = re.compile(r"cannot identify image file (['\"])(?:.*/)?([^/]+?)\1")
-"""Within double quotes where the name holds a single one."""
+"""The name is in double quotes when it contains a single quote."""
 
 
-def covered(task: CvatTask, jobs: Iterable[CvatJob]) -> bool:
-    """Whether the task has frames, and its jobs leave none of them out."""
+def jobs_cover_task(task: CvatTask, jobs: Iterable[CvatJob]) -> bool:
+    """Whether the task has frames and its jobs cover all of them."""
     frames: set[int] = set()
     for job in jobs:
         frames.update(job.frames)
@@ -44,30 +44,30 @@ def covered(task: CvatTask, jobs: Iterable[CvatJob]) -> bool:
 
 
 def read_import(client: Client, task: CvatTask, request: str | None) -> RemoteBatch:
-    """How the import of a task stands, in the server's words alone. `request`: the id of its request, if known."""
+    """Returns the state of a task's import as the server reports it. `request`: the import request's id, if known."""
     if not task.has_data and not task.size:
         return RemoteBatch(SetState.CREATED)
-    told = _told(client, task, request)
-    if told is None:  # nobody knows of an import any more: the task itself is asked
+    result = _reported_state(client, task, request)
+    if result is None:  # the server has forgotten the import: the task's frames decide
         return RemoteBatch(SetState.FINISHING if task.size else SetState.CREATED)
-    state, message = told
+    state, message = result
     if state is SetState.FAILED:
-        return RemoteBatch(state, rejected=unreadable(message), message=_last_line(message))
+        return RemoteBatch(state, rejected=rejected_files(message), message=_last_line(message))
     return RemoteBatch(state)
 
 
-def unreadable(message: str) -> tuple[tuple[str, str], ...]:
-    """The file on which an import failed, if it says so, under our name and with the reason."""
-    found = _UNREADABLE.search(message)
-    return ((name_of(found[2]), "CVAT cannot identify it as an image"),) if found else ()
+def rejected_files(message: str) -> tuple[tuple[str, str], ...]:
+    """The file on which an import failed, if the message names it: our image name and the reason."""
+    match = _UNREADABLE.search(message)
+    return ((name_of(match[2]), "CVAT cannot identify it as an image"),) if match else ()
 
 
-def _told(client: Client, task: CvatTask, request: str | None) -> tuple[SetState, str] | None:
-    ways = (_by_status, _by_requests) if not client.likely_has_requests else (_by_requests, _by_status)
-    for way in ways:
+def _reported_state(client: Client, task: CvatTask, request: str | None) -> tuple[SetState, str] | None:
+    readers = (_by_status, _by_requests) if not client.likely_has_requests else (_by_requests, _by_status)
+    for read in readers:
         try:
-            return way(client, task, request)
-        except NotFound:  # a server of the other dialect
+            return read(client, task, request)
+        except NotFound:  # the server has the other interface
             continue
         except PlatformRefused as refused:
             if refused.status not in (405, 410):
@@ -76,43 +76,43 @@ def _told(client: Client, task: CvatTask, request: str | None) -> tuple[SetState
 
 
 def _by_status(client: Client, task: CvatTask, _: str | None) -> tuple[SetState, str]:
-    answer = client.call(f"say whether task {task.id} is imported", "GET", f"/api/tasks/{task.id}/status")
-    return _state(answer, "state"), _words(answer)
+    response = client.call(f"say whether task {task.id} is imported", "GET", f"/api/tasks/{task.id}/status")
+    return _state(response, "state"), _message(response)
 
 
 def _by_requests(client: Client, task: CvatTask, request: str | None) -> tuple[SetState, str] | None:
     operation = f"say whether task {task.id} is imported"
     if request is not None:
         try:
-            answer = client.call(operation, "GET", f"/api/requests/{quote(request, safe='')}")
-        except NotFound:  # it expired: perhaps there is a younger one
+            response = client.call(operation, "GET", f"/api/requests/{quote(request, safe='')}")
+        except NotFound:  # it expired: there may be a newer one
             pass
         else:
-            return _state(answer, "status"), _words(answer)
-    ours = [
-        one
-        for one in client.all(operation, "/api/requests", {"task_id": task.id, "action": "create"})
-        if one.inner("operation").json.get("task_id") == task.id
+            return _state(response, "status"), _message(response)
+    entries = [
+        entry
+        for entry in client.all(operation, "/api/requests", {"task_id": task.id, "action": "create"})
+        if entry.inner("operation").json.get("task_id") == task.id
     ]
-    if not ours:
+    if not entries:
         return None
-    newest = max(ours, key=lambda one: str(one.json.get("created_date") or ""))
-    return _state(newest, "status"), _words(newest)
+    newest = max(entries, key=lambda entry: str(entry.json.get("created_date") or ""))
+    return _state(newest, "status"), _message(newest)
 
 
-def _state(answer: Fields, name: str) -> SetState:
-    value = answer.text(name)
+def _state(response: Fields, name: str) -> SetState:
+    value = response.text(name)
     state = _STATES.get(value.lower())
     if state is None:
-        answer.refuse(name, f"is '{value}', which is none of {', '.join(_STATES)}")
+        response.refuse(name, f"is '{value}', expected one of {', '.join(_STATES)}")
     return state
 
 
-def _words(answer: Fields) -> str:
-    return answer.text("message") if answer.has("message") else ""
+def _message(response: Fields) -> str:
+    return response.text("message") if response.has("message") else ""
 
 
 def _last_line(message: str) -> str:
-    """Of a traceback the line that says what happened."""
+    """The last line of a traceback, which has the error."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return cut_masked(lines[-1]) if lines else "it does not say why"
+    return cut_masked(lines[-1]) if lines else "no reason given"

@@ -1,6 +1,6 @@
-"""CVAT's JSON and what it becomes: projects, tasks, jobs, frames. One function a shape.
+"""Projects, tasks, jobs and frames of CVAT, parsed from its JSON.
 
-Absent and further keys are borne: both dialects are read by the same functions.
+Missing and additional keys are accepted, so that the same functions read old and new servers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from labelwright.platforms.http.json_fields import Fields
 
 
 class Stage(StrEnum):
-    """Where a job stands on its way from labeler to requester."""
+    """Stage of a job: labeling, review, accepted."""
 
     ANNOTATION = "annotation"
     VALIDATION = "validation"
@@ -21,7 +21,7 @@ class Stage(StrEnum):
 
 
 class JobState(StrEnum):
-    """How far the work of a stage is."""
+    """Progress of a job within its stage."""
 
     NEW = "new"
     IN_PROGRESS = "in progress"
@@ -36,23 +36,23 @@ class DoneMeans(StrEnum):
     ACCEPTED = "accepted"
 
 
-UNTOLD = -1
+UNKNOWN_ORGANIZATION = -1
 
 
 @dataclass(frozen=True, slots=True)
 class CvatProject:
-    """A project. Its `status` stays "annotation" for ever and is not read."""
+    """A project. Its `status` is always "annotation" and is not read."""
 
     id: int
     name: str
     organization: int | None
-    """None: of nobody but its owner. UNTOLD: the server does not say."""
+    """None: in its owner's personal workspace. UNKNOWN_ORGANIZATION: the server does not report it."""
     guide: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class CvatTask:
-    """A task. `size` counts its frames: 0 before anything was imported."""
+    """A task. `size` is the number of its frames: 0 before the import."""
 
     id: int
     name: str
@@ -65,12 +65,12 @@ class CvatTask:
     overlap: int
     segment_size: int
     marker: str = ""
-    """Its field `bug_tracker`, which CVAT keeps as it was sent: there stands whose task it is."""
+    """Its field `bug_tracker`, which CVAT stores unchanged: holds the campaign that the task belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class CvatJob:
-    """A job: frames `start` to `stop` of its task, both counted."""
+    """A job: frames `start` to `stop` of its task, both inclusive."""
 
     id: int
     task: int
@@ -79,7 +79,7 @@ class CvatJob:
     stage: Stage
     state: JobState
     assignee: int | None = None
-    who: str = ""
+    assignee_name: str = ""
 
     @property
     def frames(self) -> range:
@@ -93,7 +93,7 @@ class CvatJob:
         return self.accepted or (means is DoneMeans.LABELED and self.state is JobState.COMPLETED)
 
     @property
-    def untouched(self) -> bool:
+    def is_new(self) -> bool:
         return self.stage is Stage.ANNOTATION and self.state is JobState.NEW
 
 
@@ -112,11 +112,11 @@ class CvatFrames:
 
     frames: tuple[CvatFrame, ...]
     deleted: frozenset[int]
-    """Taken out by somebody in CVAT's page."""
+    """Frames that somebody deleted on CVAT's page."""
 
 
 def project_from(item: Fields) -> CvatProject:
-    return CvatProject(item.whole("id"), item.text("name"), _organization(item), _perhaps(item, "guide_id"))
+    return CvatProject(item.whole("id"), item.text("name"), _organization(item), _optional_int(item, "guide_id"))
 
 
 def task_from(item: Fields) -> CvatTask:
@@ -124,13 +124,13 @@ def task_from(item: Fields) -> CvatTask:
     return CvatTask(
         id=item.whole("id"),
         name=item.text("name"),
-        project=_perhaps(item, "project_id"),
-        size=_perhaps(item, "size") or 0,
-        jobs=(_perhaps(jobs, "count") or 0) if jobs else 0,
+        project=_optional_int(item, "project_id"),
+        size=_optional_int(item, "size") or 0,
+        jobs=(_optional_int(jobs, "count") or 0) if jobs else 0,
         has_data=item.has("data"),
-        assignee=_person(item),
-        overlap=_perhaps(item, "overlap") or 0,
-        segment_size=_perhaps(item, "segment_size") or 0,
+        assignee=_assignee(item),
+        overlap=_optional_int(item, "overlap") or 0,
+        segment_size=_optional_int(item, "segment_size") or 0,
         marker=item.text("bug_tracker") if item.has("bug_tracker") else "",
     )
 
@@ -143,19 +143,21 @@ def job_from(item: Fields) -> CvatJob:
         stop=item.whole("stop_frame"),
         stage=Stage(_one_of(item, "stage", Stage)),
         state=JobState(_one_of(item, "state", JobState)),
-        assignee=_person(item),
-        who=item.inner("assignee").text("username") if isinstance(item.json.get("assignee"), dict) else "",
+        assignee=_assignee(item),
+        assignee_name=item.inner("assignee").text("username") if isinstance(item.json.get("assignee"), dict) else "",
     )
 
 
-def labels_are_put_into(item: Fields) -> bool:
-    """Whether a job is one that labelers work on, and no ground truth or copy for comparing."""
+def is_annotation_job(item: Fields) -> bool:
+    """Whether labelers work on the job: not a ground truth job or a replica."""
     return item.json.get("type") in (None, "annotation")
 
 
 def frames_from(item: Fields, size: int) -> CvatFrames:
-    """The frames of a task of `size` frames. A video is one file with many frames: they bear its name and a number."""
-    frames = [CvatFrame(one.text("name"), one.whole("width"), one.whole("height")) for one in item.each("frames")]
+    """The frames of a task of `size` frames. Frames of a video are named by the video and their number."""
+    frames = [
+        CvatFrame(frame.text("name"), frame.whole("width"), frame.whole("height")) for frame in item.each("frames")
+    ]
     if len(frames) == 1 and size > 1:
         video = frames[0]
         frames = [CvatFrame(f"{video.name}/{number:06d}", video.width, video.height) for number in range(size)]
@@ -163,26 +165,26 @@ def frames_from(item: Fields, size: int) -> CvatFrames:
     return CvatFrames(tuple(frames), frozenset(number for number in deleted if isinstance(number, int)))
 
 
-def _perhaps(item: Fields, name: str) -> int | None:
+def _optional_int(item: Fields, name: str) -> int | None:
     return item.whole(name) if item.has(name) else None
 
 
 def _organization(item: Fields) -> int | None:
     for name in ("organization_id", "organization"):
         if name in item.json:
-            there = item.json[name]
-            return item.inner(name).whole("id") if isinstance(there, dict) else _perhaps(item, name)
-    return UNTOLD
+            organization = item.json[name]
+            return item.inner(name).whole("id") if isinstance(organization, dict) else _optional_int(item, name)
+    return UNKNOWN_ORGANIZATION
 
 
-def _person(item: Fields) -> int | None:
-    """A user's id: told as an object, or as a bare number."""
-    who = item.json.get("assignee")
-    return item.inner("assignee").whole("id") if isinstance(who, dict) else _perhaps(item, "assignee")
+def _assignee(item: Fields) -> int | None:
+    """The assignee's id, which the JSON holds as an object or as a number."""
+    assignee = item.json.get("assignee")
+    return item.inner("assignee").whole("id") if isinstance(assignee, dict) else _optional_int(item, "assignee")
 
 
-def _one_of(item: Fields, name: str, known: Iterable[str]) -> str:
+def _one_of(item: Fields, name: str, allowed: Iterable[str]) -> str:
     value = item.text(name)
-    if value not in list(known):
-        item.refuse(name, f"is '{value}', which is none of {', '.join(known)}")
+    if value not in list(allowed):
+        item.refuse(name, f"is '{value}', expected one of {', '.join(allowed)}")
     return value

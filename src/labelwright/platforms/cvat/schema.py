@@ -1,4 +1,4 @@
-"""Label schemas: ours as CVAT takes them, and CVAT's with the ids that annotations bear."""
+"""Converts label schemas to CVAT's labels, and reads CVAT's labels with the ids that annotations use."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.http.json_fields import Fields
 
 TYPES = {Geometry.BOX: "rectangle", Geometry.POLYGON: "polygon", Geometry.IMAGE: "tag", Geometry.ANY: "any"}
-"""CVAT accepts a type that it does not know without a word; these are known."""
+"""CVAT's label type for each geometry. CVAT accepts unknown types without an error."""
 
 VALUES = 4096
-"""Characters that all values of an attribute may take: CVAT keeps them as one text, a line each, and answers 500 to
-more."""
+"""Most characters of all values of an attribute together: CVAT stores them as one text, one per line, and returns 500
+to more."""
 
 _DRAWN = {
     Geometry.BOX: {"rectangle", "any"},
@@ -23,12 +23,12 @@ _DRAWN = {
     Geometry.IMAGE: {"tag", "any"},
     Geometry.ANY: {"any"},
 }
-"""The types of CVAT by which objects of a label can be drawn."""
+"""Types of CVAT that accept objects of a geometry."""
 
 
 @dataclass(frozen=True, slots=True)
 class CvatLabel:
-    """A label on the server. `attributes` maps their names to the ids that annotations bear."""
+    """A label on the server. `attributes` maps attribute names to the ids that annotations use."""
 
     id: int
     name: str
@@ -45,7 +45,7 @@ class CvatLabels:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
 
-    def named(self, name: str) -> CvatLabel | None:
+    def find(self, name: str) -> CvatLabel | None:
         return next((label for label in self.labels if label.name == name), None)
 
     @property
@@ -58,24 +58,24 @@ class CvatLabels:
 
 
 def labels_for(schema: Iterable[Label]) -> list[dict[str, Any]]:
-    """The labels as POST /api/projects takes them."""
+    """Converts labels to the payload of POST /api/projects."""
     return [_label_for(label) for label in schema]
 
 
 def _label_for(label: Label) -> dict[str, Any]:
-    said: dict[str, Any] = {"name": label.name, "type": TYPES[label.geometry]}
+    payload: dict[str, Any] = {"name": label.name, "type": TYPES[label.geometry]}
     if label.color:
-        said["color"] = label.color
-    said["attributes"] = [_attribute_for(one) for one in label.attributes]
-    return said
+        payload["color"] = label.color
+    payload["attributes"] = [_attribute_for(attribute) for attribute in label.attributes]
+    return payload
 
 
 def _attribute_for(attribute: Attribute) -> dict[str, Any]:
     values = list(attribute.values)
     if len("\n".join(values)) > VALUES or any("\n" in value for value in values):
-        told = f"the values of attribute '{attribute.name}' take more than {VALUES} characters, or hold line breaks"
+        message = f"the values of attribute '{attribute.name}' take more than {VALUES} characters, or hold line breaks"
         raise PlatformRefused(
-            "cvat", "take the labels", message=told, advice="Use fewer or shorter ones, or free text."
+            "cvat", "take the labels", message=message, advice="Use fewer or shorter ones, or free text."
         )
     return {
         "name": attribute.name,
@@ -92,25 +92,27 @@ def label_from(item: Fields) -> CvatLabel:
         id=item.whole("id"),
         name=item.text("name"),
         type=item.text("type") if item.has("type") else "any",
-        attributes={one.text("name"): one.whole("id") for one in attributes},
+        attributes={attribute.text("name"): attribute.whole("id") for attribute in attributes},
     )
 
 
-def missing_from(there: CvatLabels, schema: LabelSchema) -> tuple[Label, ...]:
-    """The labels that a project lacks."""
-    return tuple(label for label in schema if there.named(label.name) is None)
+def missing_from(existing: CvatLabels, schema: LabelSchema) -> tuple[Label, ...]:
+    """Returns the schema's labels that the project does not have."""
+    return tuple(label for label in schema if existing.find(label.name) is None)
 
 
-def differences(there: CvatLabels, schema: LabelSchema) -> list[str]:
-    """In which labels a project that exists contradicts the schema, in words."""
-    found = []
+def differences(existing: CvatLabels, schema: LabelSchema) -> list[str]:
+    """Describes each label of an existing project that contradicts the schema."""
+    problems = []
     for label in schema:
-        known = there.named(label.name)
-        if known is None:
+        on_server = existing.find(label.name)
+        if on_server is None:
             continue
-        if known.type not in _DRAWN[label.geometry]:
-            found.append(f"label '{label.name}' is drawn as {known.type} there, the campaign says {label.geometry}")
-        lacking = [one.name for one in label.attributes if one.name not in known.attributes]
-        if lacking:
-            found.append(f"label '{label.name}' has no attribute {', '.join(lacking)} there")
-    return found
+        if on_server.type not in _DRAWN[label.geometry]:
+            problems.append(
+                f"label '{label.name}' is drawn as {on_server.type} there, the campaign says {label.geometry}"
+            )
+        missing = [attribute.name for attribute in label.attributes if attribute.name not in on_server.attributes]
+        if missing:
+            problems.append(f"label '{label.name}' has no attribute {', '.join(missing)} there")
+    return problems

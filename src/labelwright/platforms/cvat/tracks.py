@@ -1,11 +1,11 @@
-"""Tracks of CVAT: one object over several frames, said at key frames; between them it is interpolated.
+"""Expands CVAT's tracks (one object over several frames, given at key frames) into one shape per frame.
 
-Rectangles move evenly from one key frame to the next, their angle on the shorter way. Other shapes stay as they were at
-the last key frame unless both have as many points, which then move evenly. An object that is `outside` is not to be
-seen from that key frame until one that is not.
+Rectangles are interpolated between key frames, the angle on the shorter way. Other shapes are interpolated when both
+key frames have the same number of points, and otherwise stay as at the earlier one. From an `outside` key frame on the
+object is not visible, until a key frame that is not `outside`.
 
-A track ends with its job. Servers before 2.48 forget that when they bring the jobs of a task together (issues 8932 and
-9860 of cvat-ai/cvat): what was left on the last image of one job would be seen on every image of those behind it.
+A track ends with its job. Servers before 2.48 ignore that when they merge the jobs of a task (issues 8932 and 9860 of
+cvat-ai/cvat): an object on the last image of one job would be on every image of the following jobs.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class _Key:
 
 
 def shapes_of(track: Mapping[str, Any], last: int) -> Iterator[dict[str, Any]]:
-    """The track's shapes, one for each frame up to `last` where it is to be seen, in the form of plain shapes.
+    """Yields the track's shapes, one for each frame up to `last` where it is visible, in CVAT's format of shapes.
 
-    Of a key frame that cannot be read the shape is passed on as it is, for whoever names what is malformed.
+    An unreadable key frame is yielded unchanged, so that the caller reports it as malformed.
     """
     keys = _keys(track)
     for key, following in zip(keys, [*keys[1:], None], strict=True):
@@ -34,13 +34,13 @@ def shapes_of(track: Mapping[str, Any], last: int) -> Iterator[dict[str, Any]]:
         end = min(last + 1, following.frame) if following else last + 1
         end = max(end, key.frame + 1) if key.frame >= 0 else key.frame + 1
         for frame in range(key.frame, end):
-            yield _plain(track, key, following, frame)
+            yield _interpolated_shape(track, key, following, frame)
 
 
 def end_of(track: Mapping[str, Any], jobs: Sequence[range], last: int) -> int:
-    """The last frame on which a track can be seen: that of the job that holds its last visible key frame, or `last`.
+    """Returns a track's last visible frame: the end of the job with its last visible key frame, or `last`.
 
-    Where two jobs share that frame it is the end of the later one: the server made one track of both.
+    Where two jobs share that frame it is the end of the later job: the server merged their tracks.
     """
     shown = [key.frame for key in _keys(track) if not key.outside]
     ends = [job.stop - 1 for job in jobs if shown and shown[-1] in job]
@@ -48,10 +48,10 @@ def end_of(track: Mapping[str, Any], jobs: Sequence[range], last: int) -> int:
 
 
 def _keys(track: Mapping[str, Any]) -> list[_Key]:
-    """In their order, those without a frame first. Of two on one frame the later holds: servers end tracks by it."""
-    said = [_key(one) for one in track.get("shapes") or () if isinstance(one, Mapping)]
-    placed = {key.frame: key for key in said if key.frame >= 0}
-    return [*(key for key in said if key.frame < 0), *(placed[frame] for frame in sorted(placed))]
+    """The key frames in order, those without a frame first. Of two on one frame the later counts: it ends a track."""
+    keys = [_key(shape) for shape in track.get("shapes") or () if isinstance(shape, Mapping)]
+    placed = {key.frame: key for key in keys if key.frame >= 0}
+    return [*(key for key in keys if key.frame < 0), *(placed[frame] for frame in sorted(placed))]
 
 
 def _key(shape: Mapping[str, Any]) -> _Key:
@@ -59,12 +59,12 @@ def _key(shape: Mapping[str, Any]) -> _Key:
     return _Key(frame if isinstance(frame, int) else -1, bool(shape.get("outside")), shape)
 
 
-def _plain(track: Mapping[str, Any], key: _Key, following: _Key | None, frame: int) -> dict[str, Any]:
+def _interpolated_shape(track: Mapping[str, Any], key: _Key, following: _Key | None, frame: int) -> dict[str, Any]:
     shape = dict(key.shape)
     if following is not None and frame > key.frame:  # also towards the frame where it leaves, as CVAT's page shows it
         part = (frame - key.frame) / (following.frame - key.frame)
         shape |= _between(key.shape, following.shape, part)
-    said = {one.get("spec_id"): one for one in [*_attributes(track), *_attributes(key.shape)]}
+    attributes = {attribute.get("spec_id"): attribute for attribute in [*_attributes(track), *_attributes(key.shape)]}
     return {
         **shape,
         "id": track.get("id"),
@@ -72,24 +72,28 @@ def _plain(track: Mapping[str, Any], key: _Key, following: _Key | None, frame: i
         "label_id": track.get("label_id"),
         "source": track.get("source"),
         "group": track.get("group"),
-        "attributes": list(said.values()),
+        "attributes": list(attributes.values()),
     }
 
 
 def _between(a: Mapping[str, Any], b: Mapping[str, Any], part: float) -> dict[str, Any]:
-    one, two = a.get("points"), b.get("points")
-    if a.get("type") == "mask" or not (isinstance(one, list) and isinstance(two, list) and len(one) == len(two)):
+    points_a, points_b = a.get("points"), b.get("points")
+    if a.get("type") == "mask" or not (
+        isinstance(points_a, list) and isinstance(points_b, list) and len(points_a) == len(points_b)
+    ):
         return {}
-    if not all(isinstance(value, int | float) for value in [*one, *two]):
+    if not all(isinstance(value, int | float) for value in [*points_a, *points_b]):
         return {}
-    angle, other = float(a.get("rotation") or 0), float(b.get("rotation") or 0)
-    turn = (other - angle + 180) % 360 - 180
+    angle_a, angle_b = float(a.get("rotation") or 0), float(b.get("rotation") or 0)
+    turn = (angle_b - angle_a + 180) % 360 - 180
     return {
-        "points": [x + (y - x) * part for x, y in zip(one, two, strict=True)],
-        "rotation": (angle + turn * part) % 360,
+        "points": [x + (y - x) * part for x, y in zip(points_a, points_b, strict=True)],
+        "rotation": (angle_a + turn * part) % 360,
     }
 
 
 def _attributes(shape: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = shape.get("attributes") or []
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    attributes = shape.get("attributes") or []
+    return (
+        [attribute for attribute in attributes if isinstance(attribute, dict)] if isinstance(attributes, list) else []
+    )

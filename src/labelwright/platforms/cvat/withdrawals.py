@@ -1,4 +1,4 @@
-"""Images that are taken out of a campaign before its labelers begin."""
+"""Withdraws images from a campaign before its labelers start."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def withdraw(
     jobs: Mapping[int, Sequence[CvatJob]],
     images: Iterable[str],
 ) -> None:
-    """Delete the tasks that hold the images: CVAT takes no single frame out of a task.
+    """Deletes the tasks that hold the images: CVAT cannot remove a single frame from a task.
 
-    All of them are looked at before the first is deleted. Raises PlatformRefused for a task in which somebody has
-    begun to label.
+    All tasks are checked before the first is deleted. Raises PlatformRefused for a task in which somebody has
+    started to label.
     """
     affected = {int(image.partition("/")[0]) for image in images}
-    doomed = [task for task in tasks if task.id in affected]
-    for task in doomed:
-        if not all(job.untouched for job in jobs.get(task.id, ())) or _has_annotations(server, task):
+    to_delete = [task for task in tasks if task.id in affected]
+    for task in to_delete:
+        if not all(job.is_new for job in jobs.get(task.id, ())) or _has_annotations(server, task):
             message = f"somebody has begun to label task {task.id} '{task.name}', which holds some of them"
             advice = "Look at the task on CVAT. When its labels may go, delete it there and launch again."
             raise PlatformRefused(NAME, operation, message=message, advice=advice)
-    for task in doomed:
+    for task in to_delete:
         server.delete_task(task.id)
 
 

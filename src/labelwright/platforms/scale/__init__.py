@@ -1,1 +1,1 @@
-"""Scale AI."""
+"""Platform adapter for Scale AI."""

@@ -1,25 +1,21 @@
-"""Scale AI: a campaign is a batch of tasks, an image is a task, and every task costs money.
+"""Platform adapter for Scale AI: a campaign is a batch of tasks, an image is a task, and every task costs money.
 
-The contract is docs/scale-ai.md. The batch's name is the campaign's title, by which it is found again; what its tasks
-ask stands in its metadata. A task bears the unique_id `<campaign>/<image>`, which is unique in the whole account for
-ever: said again after a lost answer, the task is refused and found, never made and billed twice.
+See docs/scale-ai.md. The batch's name is the campaign's title; its metadata holds the definition of its tasks. A task
+has the unique_id `<campaign>/<image>`, which is unique in the whole account for ever: when a response is lost, the next
+request is refused as a duplicate and the existing task is found, so that no task is billed twice.
 
-Scale's own workforce labels: the labeler of a campaign is only written down.
+Scale's own workforce labels the images: a campaign's labeler is only recorded.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict, Field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from labelwright.domain import LabeledImage
 from labelwright.platforms.batches import for_each
-from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.http.client import Http
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import (
     Bill,
@@ -38,63 +34,38 @@ from labelwright.platforms.protocol import (
 )
 from labelwright.platforms.shape_notices import ShapeNotices
 
-from . import looks as scale_looks
-from .client import Json, ScaleClient
-from .errors import Duplicate, InvalidRequest
+from . import inspection
+from .client import Json, ScaleClient, fetch_json
+from .errors import Duplicate
+from .failed_tasks import FailedTasks
 from .listing import TaskListing
 from .models import (
-    CANCELLED,
     DEAD,
-    ERROR,
     HEIGHT,
     STAGING,
     WIDTH,
     Counts,
     counts_from,
-    failed_from,
-    holds_its_id,
+    has_image_id,
     image_name,
     labeled_from,
+    metadata_of,
     status_of,
 )
+from .options import Options, describe_key, mode_of
 from .order import ACTIVATED, KEY, SETTLED, Shapes, TaskOrder, order_from, order_in
 from .pace import pace_for
-from .sending import Attachments, Sender
+from .sending import Sender
 from .webhooks import note_from
 
 if TYPE_CHECKING:
     from labelwright.platforms.registry import Connection
 
+__all__ = ["NAME", "Options", "Scale", "connect"]
+
 NAME = "scale"
 REVIEWS = ("pending", "accepted", "fixed", "rejected", "commented")
 _NO_SUCH_CALL = (400, 404, 405)
-
-
-class Options(BaseModel):
-    """What can be set for this platform."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    project: str | None = Field(None, min_length=1, title="Scale's project; by default one for each type of task")
-    kind: Literal["enterprise", "rapid", "studio"] = Field("enterprise", title="Of a project that has to be made")
-    callback_url: str = Field("", pattern=r"^(https?://.+)?$", title="Where Scale tells of tasks that ended")
-    attachments: Attachments = Field("auto", title="auto: by address where there is one, else uploaded to Scale")
-    rotated_boxes: bool = Field(False, title="Let boxes be turned; they come back as polygons")
-    smallest: int | None = Field(None, ge=1, title="Width and height in pixels below which nothing need be labeled")
-    most_corners: int | None = Field(None, ge=3, title="Most corners of a polygon")
-    several_categories: bool = Field(False, title="Let an image bear several of the labels for whole images")
-    max_tasks: int | None = Field(None, ge=0, title="Most billed tasks of this campaign")
-    only_test: bool = Field(False, title="Refuse keys that cost money")
-    requests_per_second: float = Field(50.0, ge=0, title="Most requests a second of one process; 0: no limit")
-    threads: int = Field(16, ge=1, le=128, title="Requests at once")
-    watch_days: float = Field(30.0, ge=0, title="Days after the export during which recalled tasks are looked for")
-    page_size: int = Field(2000, ge=1, le=10_000, title="Images a page when labels are read")
-    parallel_from: int = Field(2000, ge=1, title="Listings longer than this are read side by side")
-    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
-    connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
-    patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
-    storm_seconds: float = Field(60.0, ge=0, le=600, title="Longest that 429s without Retry-After are waited out")
-    back_off_seconds: float = Field(1.0, ge=0, le=60, title="First pause of all threads after such a 429; it doubles")
 
 
 def connect(connection: Connection) -> Scale:
@@ -106,13 +77,6 @@ def connect(connection: Connection) -> Scale:
     if connection.requests_per_second is not None:  # this machine knows better than the campaign
         options = options.model_copy(update={"requests_per_second": connection.requests_per_second})
     return Scale(connection.url, connection.key, connection.secret, options)
-
-
-def mode_of(key: str) -> Literal["test", "live", "unknown"]:
-    """Which of Scale's two worlds a key opens: neither knows the other's projects, batches and tasks."""
-    if key.startswith("test_") or key.endswith("|test"):
-        return "test"
-    return "live" if key.startswith("live_") or key.endswith("|live") else "unknown"
 
 
 class Scale:
@@ -130,8 +94,8 @@ class Scale:
         self._options = options = options or Options()
         self._mode, self._callback_key = mode_of(key), callback_key
         if options.only_test and self._mode != "test":
-            told = f"only keys for testing are wanted, and this is {self._words()}"
-            raise PlatformRefused(NAME, "connect", message=told, advice="Give a key that begins with test_.")
+            message = f"the option 'only_test' refuses {describe_key(self._mode)}"
+            raise PlatformRefused(NAME, "connect", message=message, advice="Use a key that begins with test_.")
         self._timeout = (options.connect_seconds, options.timeout_seconds)
         self.client = ScaleClient(
             url,
@@ -155,11 +119,11 @@ class Scale:
         try:
             self.client.list_batches(limit=1)
         except AccessDenied as denied:
-            told = "Copy the key again, and check whether it is the live or the test key."
+            advice = "Copy the key again, and check whether it is the live or the test key."
             raise AccessDenied(
-                NAME, denied.operation, status=denied.status, message=denied.message, advice=told
+                NAME, denied.operation, status=denied.status, message=denied.message, advice=advice
             ) from None
-        return f"Scale at {self.client.base_url} with {self._words()}"
+        return f"Scale at {self.client.base_url} with {describe_key(self._mode)}"
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
         try:
@@ -168,29 +132,29 @@ class Scale:
             return None
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
-        wanted, operation = self._order_from(order), f"create campaign '{order.title}'"
-        metadata = {**order.metadata, KEY: wanted.as_text(), ACTIVATED: "no"}
+        task_order, operation = self._order_from(order), f"create campaign '{order.title}'"
+        metadata = {**order.metadata, KEY: task_order.as_text(), ACTIVATED: "no"}
         try:
             batch = self.client.create_batch(
-                order.title, wanted.project, callback=self._options.callback_url, metadata=metadata
+                order.title, task_order.project, callback=self._options.callback_url, metadata=metadata
             )
         except Duplicate as duplicate:
             batch = self.client.get_batch(order.title)
-            if order_in(batch.get("metadata")) != wanted:
-                told = f"there is another batch of that name: {duplicate.message}"
+            if order_in(batch.get("metadata")) != task_order:
+                message = f"another batch has that name: {duplicate.message}"
                 advice = "Names of batches are unique in an account: give the campaign another title."
-                raise PlatformRefused(NAME, operation, status=409, message=told, advice=advice) from None
-        made = Fields(NAME, operation, batch)
-        if made.text("name") != order.title:
-            made.refuse("name", f"is '{made.text('name')}', though '{order.title}' was asked for")
+                raise PlatformRefused(NAME, operation, status=409, message=message, advice=advice) from None
+        _refuse_other_name(Fields(NAME, operation, batch), order.title)
         return self.read_campaign(order.title)
 
     def activate_campaign(self, campaign: str) -> None:
         batch, counts = self._read(campaign)
-        if not _total(counts):
-            told, advice = "it holds no image, and nobody knows how an empty batch ends", "Send its images first."
-            raise PlatformRefused(NAME, f"activate campaign '{campaign}'", message=told, advice=advice)
-        metadata = _metadata(batch)
+        if not counts.total:
+            message = "it has no images, and Scale does not define when an empty batch is completed"
+            raise PlatformRefused(
+                NAME, f"activate campaign '{campaign}'", message=message, advice="Send its images first."
+            )
+        metadata = metadata_of(batch)
         if counts.state != STAGING and metadata.get(ACTIVATED) == "yes":
             return
         try:
@@ -198,18 +162,24 @@ class Scale:
         except PlatformRefused:
             if self._read(campaign)[1].state == STAGING:
                 raise
-        self._mark(campaign, metadata | {ACTIVATED: "yes"})
+        try:
+            self.client.set_batch_metadata(campaign, metadata | {ACTIVATED: "yes"})
+        except PlatformRefused as refused:
+            # The batch is finalized; the mark only helps to tell its state.
+            if refused.status not in _NO_SUCH_CALL:
+                raise
 
     def read_campaign(self, campaign: str) -> RemoteCampaign:
         batch, counts = self._read(campaign)
+        metadata = metadata_of(batch)
         failed, cancelled = counts.error, counts.cancelled
-        if counts.dead and _metadata(batch).get(SETTLED) == "yes":
-            failed, cancelled = self._unsettled(campaign)
+        if counts.dead and metadata.get(SETTLED) == "yes":
+            failed, cancelled = self._failed_tasks(campaign).count()
         total = counts.pending + counts.completed + failed + cancelled
         return RemoteCampaign(
             id=campaign,
             title=campaign,
-            state=_state(counts, total, _metadata(batch).get(ACTIVATED) == "no"),
+            state=_state(counts, total, metadata.get(ACTIVATED) == "no"),
             done=counts.completed,
             total=total,
             failed=failed,
@@ -218,21 +188,23 @@ class Scale:
 
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
         operation = f"read the labels of campaign '{campaign}'"
-        docs, following = self._listing(campaign, status="completed").page(cursor)
+        docs, next_cursor = self._listing(campaign, status="completed").page(cursor)
 
         def read(doc: Json) -> tuple[LabeledImage, ShapeNotices] | None:
-            task, noted = Fields(NAME, operation, doc, f"task {doc.get('task_id')}"), ShapeNotices()
+            task, notices = Fields(NAME, operation, doc, f"task {doc.get('task_id')}"), ShapeNotices()
             name = image_name(task, campaign)
             if name is None or status_of(task) != "completed":
                 return None
-            return labeled_from(task, name, self._fetch, noted), noted
+            fetch = partial(fetch_json, timeout=self._timeout)
+            return labeled_from(task, name, fetch, notices), notices
 
-        images, notices = [], ShapeNotices()
-        for labeled in for_each(read, docs, self._options.threads):
-            if labeled is not None:
-                images.append(labeled[0])
-                notices.add(labeled[1])
-        return LabelsPage(tuple(images), following, notices.checked())
+        images, all_notices = [], ShapeNotices()
+        for result in for_each(read, docs, self._options.threads):
+            if result is not None:
+                image, notices = result
+                images.append(image)
+                all_notices.add(notices)
+        return LabelsPage(tuple(images), next_cursor, all_notices.checked())
 
     # TakesImages
 
@@ -240,14 +212,14 @@ class Scale:
         return None
 
     def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
-        """Failed and cancelled ones too: nobody sends them again without being asked to. Tasks that somebody else put
-        into the batch are listed under their ids."""
+        """Includes failed and cancelled images, which are only sent again on request. Tasks that somebody else put into
+        the batch are listed under their ids."""
         operation = f"list the images of campaign '{campaign}'"
         for doc in self._listing(campaign):
             task = Fields(NAME, operation, doc, f"task {doc.get('task_id')}")
-            if status_of(task) in DEAD and not holds_its_id(task, campaign):
-                continue  # replaced, or left out
-            id, metadata = task.id("task_id"), _metadata(doc)
+            if status_of(task) in DEAD and not has_image_id(task, campaign):
+                continue  # replaced or dropped
+            id, metadata = task.id("task_id"), metadata_of(doc)
             width, height = (value if isinstance(value := metadata.get(key), int) else 0 for key in (WIDTH, HEIGHT))
             yield RemoteImage(id, image_name(task, campaign) or id, width, height)
 
@@ -256,49 +228,37 @@ class Scale:
             self._sender(campaign).send(images)
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
-        """Tasks are there as soon as they are made. What becomes of their attachments is told by the campaign."""
+        """Always finished: a task exists as soon as it is created. Failed attachments count in the campaign."""
         return RemoteBatch(SetState.FINISHED)
 
     # BillsTasks
 
     def bill(self, images: int) -> Bill:
         live = self._mode != "test"
-        return Bill(images if live else 0, live, self._options.max_tasks, self._words())
+        return Bill(images if live else 0, live, self._options.max_tasks, describe_key(self._mode))
 
     # ResendsImages
 
     def list_failed_images(self, campaign: str) -> Iterator[FailedImage]:
-        operation = f"list the failed images of campaign '{campaign}'"
-        for task in self._dead(operation, campaign):
-            name = image_name(task, campaign)
-            if name is not None and holds_its_id(task, campaign):
-                yield failed_from(task, name)
+        return self._failed_tasks(campaign).images()
 
     def send_again(self, campaign: str, images: Sequence[ImageToSend]) -> Sequence[tuple[str, str]]:
         if not images:
             return []
         sender = self._sender(campaign)
-        self._settling(campaign)
+        self._failed_tasks(campaign).mark_settled()
         return sender.send_again(images)
 
     def leave_out(self, campaign: str, images: Sequence[str]) -> None:
-        self._settling(campaign)
-        for image in images:
-            operation = f"leave image {image} out"
-            task = Fields(NAME, operation, self.client.fetch_task(image))
-            if task.json.get("batch") not in (None, campaign) or status_of(task) not in DEAD:
-                told = f"it is {status_of(task)} in batch '{task.json.get('batch')}'"
-                raise PlatformRefused(NAME, operation, message=told, advice="Only failed images can be left out.")
-            if holds_its_id(task, campaign):
-                self.client.clear_unique_id(image)
+        self._failed_tasks(campaign).drop(images)
 
     # FindsDeletedImages, ListsLabels
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
-        return scale_looks.gone_from(self.client, campaign, images, self._options.threads)
+        return inspection.deleted_images(self.client, campaign, images, self._options.threads)
 
     def list_labels(self, campaign: str) -> PlatformLabels | None:
-        return scale_looks.labels_of(self.client, campaign)
+        return inspection.offered_labels(self.client, campaign)
 
     # RecallsImages
 
@@ -310,12 +270,10 @@ class Scale:
     def count_reviews(self, campaign: str) -> dict[str, int]:
         counts = {}
         for review in REVIEWS:
-            page = self.client.tasks(batch=campaign, customer_review_status=review, limit=1)
-            counts[review] = (
-                page.total
-                if page.total is not None
-                else sum(1 for _ in self.client.all_tasks(batch=campaign, customer_review_status=review))
-            )
+            total = self.client.tasks(batch=campaign, customer_review_status=review, limit=1).total
+            if total is None:
+                total = sum(1 for _ in self.client.all_tasks(batch=campaign, customer_review_status=review))
+            counts[review] = total
         return counts
 
     # OpensWebhooks
@@ -323,21 +281,13 @@ class Scale:
     def open_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNote:
         return note_from(headers, body, self._callback_key)
 
-    # How it is asked
-
-    def _words(self) -> str:
-        return {
-            "test": "a test key (nothing is billed, tasks complete at once with made-up labels)",
-            "live": "a live key",
-            "unknown": "a key that is neither test_ nor live_, taken for a live one",
-        }[self._mode]
+    # Helpers
 
     def _read(self, campaign: str) -> tuple[Json, Counts]:
+        operation = f"read campaign '{campaign}'"
         batch = self.client.get_batch(campaign)
-        told = Fields(NAME, f"read campaign '{campaign}'", batch)
-        if told.text("name") != campaign:
-            told.refuse("name", f"is '{told.text('name')}', though '{campaign}' was asked for")
-        return batch, counts_from(Fields(NAME, told.operation, self.client.batch_status(campaign)))
+        _refuse_other_name(Fields(NAME, operation, batch), campaign)
+        return batch, counts_from(Fields(NAME, operation, self.client.batch_status(campaign)))
 
     def _order_from(self, order: CampaignOrder) -> TaskOrder:
         shapes = Shapes(
@@ -346,38 +296,41 @@ class Scale:
             self._options.most_corners,
             self._options.several_categories,
         )
-        wanted = order_from(order, "", shapes, rapid=False, callback_url=self._options.callback_url)
-        name = self._options.project or f"labelwright-{wanted.type}"
-        project = self._project(name, wanted, order.instructions)
+        task_order = order_from(order, "", shapes, rapid=False, callback_url=self._options.callback_url)
+        name = self._options.project or f"labelwright-{task_order.type}"
+        project = self._get_or_create_project(name, task_order.type, order.instructions)
         rapid = project.get("rapid") is True or (self._options.kind == "rapid" and "rapid" not in project)
         return order_from(order, name, shapes, rapid=rapid, callback_url=self._options.callback_url)
 
-    def _project(self, name: str, wanted: TaskOrder, instructions: str) -> Json:
-        """The project of that name, made when there is none."""
+    def _get_or_create_project(self, name: str, type: str, instructions: str) -> Json:
         try:
             project = self.client.get_project(name)
         except NotFound:
             kind = self._options.kind
             params = {"instruction": instructions} if instructions else {}
             try:
-                project = self.client.create_project(
-                    name, wanted.type, params, rapid=kind == "rapid", studio=kind == "studio"
-                )
-            except Duplicate:  # made in between
+                project = self.client.create_project(name, type, params, rapid=kind == "rapid", studio=kind == "studio")
+            except Duplicate:  # created by somebody else in between
                 project = self.client.get_project(name)
-        if project.get("type", wanted.type) != wanted.type:
-            told = f"project '{name}' is of type {project['type']}, and the campaign's labels need {wanted.type}"
-            raise PlatformRefused(NAME, f"read project '{name}'", message=told, advice="Name another project.")
+        if project.get("type", type) != type:
+            message = f"project '{name}' is of type {project['type']}, and the campaign's labels need {type}"
+            raise PlatformRefused(NAME, f"read project '{name}'", message=message, advice="Name another project.")
         return project
 
     def _sender(self, campaign: str) -> Sender:
         batch = self.client.get_batch(campaign)
         order = order_in(batch.get("metadata"))
         if order is None:
-            told = f"batch '{campaign}' does not say what its tasks ask: it was not made by Labelwright"
-            advice = "Give the campaign another title, so that a batch of its own is made."
-            raise PlatformRefused(NAME, f"send images into '{campaign}'", message=told, advice=advice)
+            message = f"batch '{campaign}' was not created by Labelwright: its metadata has no task definition"
+            advice = "Give the campaign another title, so that a new batch is created."
+            raise PlatformRefused(NAME, f"send images into '{campaign}'", message=message, advice=advice)
         return Sender(self.client, campaign, order, self._options.attachments, self._options.threads)
+
+    def _failed_tasks(self, campaign: str) -> FailedTasks:
+        def list_tasks(status: str | None) -> TaskListing:
+            return self._listing(campaign) if status is None else self._listing(campaign, status=status)
+
+        return FailedTasks(self.client, campaign, list_tasks)
 
     def _listing(self, campaign: str, **filters: Any) -> TaskListing:
         options = self._options
@@ -390,81 +343,18 @@ class Scale:
             **filters,
         )
 
-    def _dead(self, operation: str, campaign: str) -> Iterator[Fields]:
-        for filter, states in ((ERROR, {ERROR}), ("canceled", CANCELLED)):
-            for doc in self._of_status(campaign, filter):
-                task = Fields(NAME, operation, doc, f"task {doc.get('task_id')}")
-                if status_of(task) in states:
-                    yield task
 
-    def _of_status(self, campaign: str, status: str) -> Iterator[Json]:
-        """The tasks of that status, or all of them where the server has no such filter: Scale's client knows none for
-        errors."""
-        told = False
-        try:
-            for doc in self._listing(campaign, status=status):
-                told = True
-                yield doc
-        except InvalidRequest:
-            if told:
-                raise
-            yield from self._listing(campaign)
-
-    def _unsettled(self, campaign: str) -> tuple[int, int]:
-        """How many failed and cancelled images nobody has decided about."""
-        failed = cancelled = 0
-        for task in self._dead(f"read campaign '{campaign}'", campaign):
-            if holds_its_id(task, campaign):
-                failed, cancelled = failed + (status_of(task) == ERROR), cancelled + (status_of(task) in CANCELLED)
-        return failed, cancelled
-
-    def _settling(self, campaign: str) -> None:
-        """From now on not every failed task of the batch counts as an image."""
-        metadata = _metadata(self.client.get_batch(campaign))
-        if metadata.get(SETTLED) != "yes":
-            self.client.set_batch_metadata(campaign, metadata | {SETTLED: "yes"})
-
-    def _mark(self, campaign: str, metadata: Json) -> None:
-        """The batch is finalized: that this was meant is worth a note, and no more."""
-        try:
-            self.client.set_batch_metadata(campaign, metadata)
-        except PlatformRefused as refused:
-            if refused.status not in _NO_SUCH_CALL:
-                raise
-
-    def _fetch(self, url: str) -> Any:
-        """The JSON at an address that an answer named. Our key goes to Scale's API only."""
-        operation, parts = "fetch annotations", urlsplit(url)
-        if parts.scheme not in ("http", "https"):
-            raise PlatformRefused(NAME, operation, status=200, message="the answer names no address that can be read")
-        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        http = Http(NAME, f"{parts.scheme}://{parts.netloc}", timeout=self._timeout)
-        try:
-            body = http.call(operation, "GET", path, wanted="bytes")
-        finally:
-            http.close()
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            pass
-        raise PlatformUnavailable(NAME, operation, status=200, message="it is no valid JSON", advice="Try again.")
-
-
-def _total(counts: Counts) -> int:
-    return counts.pending + counts.completed + counts.dead
+def _refuse_other_name(batch: Fields, name: str) -> None:
+    if batch.text("name") != name:
+        batch.refuse("name", f"is '{batch.text('name')}', expected '{name}'")
 
 
 def _state(counts: Counts, total: int, waiting: bool) -> RemoteState:
-    """By the counts: a batch that Scale calls completed may hold errors, and a recalled task makes it pending again.
+    """Computes the state from the counts: Scale calls a batch with errors completed, and recalled tasks are pending.
 
-    In enterprise projects batches are in progress from the start: one that waits for its activation counts as created
-    until somebody has worked on it.
+    In enterprise projects batches are in progress from the start: a batch that was not activated counts as created
+    until a task of it has ended.
     """
     if counts.state == STAGING or not total or (waiting and not counts.completed + counts.dead):
         return RemoteState.CREATED
     return RemoteState.COMPLETED if counts.completed == total else RemoteState.ACTIVE
-
-
-def _metadata(thing: Mapping[str, Any]) -> Json:
-    metadata = thing.get("metadata")
-    return dict(metadata) if isinstance(metadata, Mapping) else {}

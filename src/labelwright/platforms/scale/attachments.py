@@ -1,4 +1,4 @@
-"""Whether a task that exists at Scale shows the image that was meant, by what Scale echoes of its attachment."""
+"""Compares the attachments of Scale's tasks, to check that an existing task shows the right image."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 STORED = "scaledata://"
-"""How addresses in Scale's own store begin: every upload gets another one."""
+"""Prefix of URLs in Scale's own store: every upload gets a new one."""
 
 _SIGNATURE = re.compile(
     r"^(sig|se|st|sp|sv|sr|spr|sip|ss|srt|sdd|skoid|sktid|skt|ske|sks|skv|saoid|suoid|scid"
     r"|x-(amz|goog)-.*|signature|expires|policy|key-pair-id|awsaccesskeyid|googleaccessid|token|access_token)$",
     re.IGNORECASE,
 )
-"""Parameters of an address that sign it, and differ each time."""
+"""Query parameters that sign a URL and differ each time."""
 
 
 def attachments_in(params: object) -> list[str]:
-    """The addresses of what a task shows, as its parameters have them."""
+    """Returns the URLs of a task's attachments from its parameters."""
     if not isinstance(params, Mapping):
         return []
     several = params.get("attachments")
     listed = [params.get("attachment"), *(several if isinstance(several, list) else [])]
-    return [one if isinstance(one, str) else str(one) for one in listed if one is not None]
+    return [address if isinstance(address, str) else str(address) for address in listed if address is not None]
 
 
 def same_attachments(ours: object, theirs: object) -> bool:
-    """Whether the parameters of two tasks name the same addresses; signatures in them make no difference."""
+    """Whether the parameters of two tasks have the same attachment URLs, apart from signatures."""
     return list(map(_unsigned, attachments_in(ours))) == list(map(_unsigned, attachments_in(theirs)))
 
 
-def shown(params: object) -> str:
-    """The attachments of a task for people: without the part of an address that may hold a signature."""
-    return ", ".join(address.partition("?")[0] for address in attachments_in(params)) or "none that Scale tells"
+def describe_attachments(params: object) -> str:
+    """Returns the attachments of a task for messages: URLs without their query, which may contain a signature."""
+    return ", ".join(address.partition("?")[0] for address in attachments_in(params)) or "no known attachment"
 
 
 def _unsigned(address: str) -> tuple[Any, ...]:

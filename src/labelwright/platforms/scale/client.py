@@ -1,12 +1,12 @@
-"""Scale's REST API, version 1: every call of the user's document as a method that answers Scale's own JSON.
+"""Client of Scale's REST API, version 1. Its methods return Scale's own JSON.
 
-The document is the README of Scale's Python SDK (projects, batches, tasks); files, unique ids, metadata, tags and
-audits are of the API's reference. Names are part of addresses, percent-encoded to the
-last character, as Scale's own client does it.
+Sources: the README of Scale's Python SDK (projects, batches, tasks) and the API reference (files, unique ids, metadata,
+tags, audits). Names in paths are percent-encoded completely, as in Scale's own client.
 """
 
 from __future__ import annotations
 
+import json as jsonlib
 import logging
 import time
 from base64 import b64encode
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from labelwright.platforms.errors import PlatformError, PlatformRefused
+from labelwright.platforms.errors import PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.multipart import Form, FormFile
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember
 
-from .errors import TooManyRequests, told_apart
+from .errors import TooManyRequests, classify
 from .pace import Pace
 
 _log = logging.getLogger(__name__)
 
 NAME = "scale"
 MOST = 100
-"""Things on a page: Scale takes a limit from 1 to 100."""
+"""Largest page: Scale accepts a limit from 1 to 100."""
 
 TASK_FILTERS = frozenset(
     {
@@ -56,18 +56,18 @@ TASK_FILTERS = frozenset(
 )
 BATCH_FILTERS = frozenset(["start_time", "end_time", "exclude_archived", "status", "project", "limit", "offset"])
 _JOINED = frozenset({"customer_review_status"})
-"""Lists that are one value with commas; the others are said once for each value."""
+"""Lists that are sent as one value with commas; other lists repeat the parameter."""
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a listing."""
+    """One page of a listing."""
 
     docs: list[Json]
     total: int | None
-    """How many there are on all pages; None when the server does not say."""
+    """Number of items on all pages; None when the server does not report it."""
     next: str | None
     """The next page's token (tasks) or offset (batches); None on the last page."""
 
@@ -75,10 +75,9 @@ class Page:
 class ScaleClient:
     """The account of one key at `url` (https://api.scale.com/v1). Safe to share between threads.
 
-    `timeout` is (connecting, waiting for the next bytes), `patience` the longest Retry-After that is waited out. A 429
-    without one says just as well that nothing was done: the request is said again at a slower pace, for at most
-    `storm` seconds. Nothing else is said twice.
-    Raises the errors of `errors` and `scale_errors` and nothing else.
+    `timeout` is (connecting, waiting for the next bytes), `patience` the longest Retry-After that is waited out. A
+    request that gets a 429 without Retry-After is repeated at a lower rate, for at most `storm` seconds, since Scale
+    did nothing; no other request is repeated. Raises only the errors of `platforms.errors` and `scale.errors`.
     """
 
     def __init__(
@@ -111,26 +110,30 @@ class ScaleClient:
     # Tasks
 
     def create_task(self, type: str, *, unique_id: str, **params: Any) -> Json:
-        """Make a task of any type. It costs money: without a `unique_id` it is refused here, since after a lost answer
-        nobody could tell whether it was made. One that is taken raises Duplicate."""
+        """Creates a task of any type, which costs money. Raises Duplicate when the `unique_id` is taken.
+
+        `unique_id` must not be empty: without it nobody could find out after a lost response whether the task exists.
+        """
         operation = f"create the {type} task '{unique_id}'"
         if not unique_id:
-            told = "a task without unique_id could be made and billed twice"
-            raise PlatformRefused(NAME, f"create a task of type {type}", message=told, advice="Give it one.")
+            message = "a task without unique_id could be created and billed twice"
+            raise PlatformRefused(NAME, f"create a task of type {type}", message=message, advice="Set a unique_id.")
         return self._json(operation, "POST", f"/task/{_segment(type)}", {**params, "unique_id": unique_id})
 
     def fetch_task(self, task: str) -> Json:
         return self._json(f"fetch task {task}", "GET", f"/task/{_segment(task)}")
 
     def tasks(self, **filters: Any) -> Page:
-        """One page of tasks, the newest first; `next_token=` takes the earlier page's `next`. Times are UTC when they
-        name no zone. An unknown filter is refused here, as Scale's own client does it."""
+        """Returns one page of tasks, the newest first; `next_token` is the `next` of the previous page.
+
+        Times without a zone are UTC. Raises PlatformRefused for an unknown filter, as Scale's own client does.
+        """
         operation = "list tasks"
         params = self._params(operation, filters, TASK_FILTERS)
         return _page(operation, self._json(operation, "GET", "/tasks", params=params), filters.get("next_token"))
 
     def all_tasks(self, **filters: Any) -> Iterator[Json]:
-        """Every task that the filters leave, page after page."""
+        """Yields every task that matches the filters, page by page."""
         token: str | None = None
         while True:
             page = self.tasks(limit=MOST, **filters, **({"next_token": token} if token else {}))
@@ -140,17 +143,16 @@ class ScaleClient:
                 return
 
     def cancel_task(self, task: str, *, clear_unique_id: bool = False) -> Json:
-        """Cancel a task that nobody has begun. One that is cancelled already is answered as it is (without its
-        unique_id, if that was to be cleared); a completed one raises InvalidRequest."""
+        """Cancels a task that nobody has started. Idempotent. Raises InvalidRequest for a completed task."""
         params = {"clear_unique_id": "true"} if clear_unique_id else None
         try:
             return self._json(f"cancel task {task}", "POST", f"/task/{_segment(task)}/cancel", params=params)
         except PlatformRefused as refused:
             if refused.status in (400, 409):
-                found = self.fetch_task(task)
-                if found.get("status") in ("canceled", "cancelled"):
-                    held = clear_unique_id and found.get("unique_id") is not None
-                    return self.clear_unique_id(task) if held else found
+                task_on_server = self.fetch_task(task)
+                if task_on_server.get("status") in ("canceled", "cancelled"):
+                    held = clear_unique_id and task_on_server.get("unique_id") is not None
+                    return self.clear_unique_id(task) if held else task_on_server
             raise
 
     def set_unique_id(self, task: str, unique_id: str) -> Json:
@@ -158,11 +160,11 @@ class ScaleClient:
         return self._json(f"set the unique_id of task {task}", "POST", f"/task/{_segment(task)}/unique_id", body)
 
     def clear_unique_id(self, task: str) -> Json:
-        """Free the task's unique_id, so that another task may bear it."""
+        """Clears the task's unique_id, so that another task can use it."""
         return self._json(f"clear the unique_id of task {task}", "DELETE", f"/task/{_segment(task)}/unique_id")
 
     def set_task_metadata(self, task: str, metadata: Mapping[str, Any]) -> Json:
-        """In place of what was there."""
+        """Replaces the metadata."""
         path = f"/task/{_segment(task)}/setMetadata"
         return self._json(f"set the metadata of task {task}", "POST", path, dict(metadata))
 
@@ -176,7 +178,7 @@ class ScaleClient:
         return self._json(f"take tags off task {task}", "DELETE", f"/task/{_segment(task)}/tags", list(tags))
 
     def audit_task(self, task: str, *, accepted: bool, comments: str | None = None) -> None:
-        """Say as the customer whether the work is accepted."""
+        """Accepts or rejects a task's labels as the customer."""
         body: Json = {"accepted": accepted} | ({"comments": comments} if comments is not None else {})
         self._call(f"audit task {task}", "POST", f"/task/{_segment(task)}/audit", json=body, wanted="nothing")
 
@@ -192,7 +194,7 @@ class ScaleClient:
         calibration_batch: bool = False,
         self_label_batch: bool = False,
     ) -> Json:
-        """A name that is taken raises Duplicate: names are unique in an account."""
+        """Creates a batch. Raises Duplicate when the name is taken: names are unique in an account."""
         body: Json = {
             "project": project,
             "name": name,
@@ -205,32 +207,32 @@ class ScaleClient:
         return self._json(f"create batch '{name}'", "POST", "/batches", body)
 
     def finalize_batch(self, name: str) -> Json:
-        """Let its tasks be worked on. Said twice, and where no batch needs it, it does nothing."""
+        """Releases a batch's tasks for labeling. Idempotent; does nothing where batches need no release."""
         path = f"/batches/{_segment(name)}/finalize"
-        answer = self._call(f"finalize batch '{name}'", "POST", path)
-        return answer if isinstance(answer, dict) else {}  # nobody needs more of it than that it came
+        payload = self._call(f"finalize batch '{name}'", "POST", path)
+        return payload if isinstance(payload, dict) else {}
 
     def batch_status(self, name: str) -> Json:
-        """Counts of its tasks by status; those that are zero are left out."""
+        """Returns the counts of a batch's tasks by status. Counts that are zero are missing."""
         return self._json(f"read the status of batch '{name}'", "GET", f"/batches/{_segment(name)}/status")
 
     def get_batch(self, name: str) -> Json:
         return self._json(f"read batch '{name}'", "GET", f"/batches/{_segment(name)}")
 
     def list_batches(self, **filters: Any) -> Page:
-        """One page of batches. They are paged by offset: there is no next_token."""
+        """Returns one page of batches. Batches are paged by offset, not by next_token."""
         operation = "list batches"
         params = self._params(operation, filters, BATCH_FILTERS)
-        answer = Fields(NAME, operation, self._json(operation, "GET", "/batches", params=params))
-        docs = [one.json for one in answer.each("docs")]
-        total = answer.whole("totalDocs") if answer.has("totalDocs") else None
+        payload = Fields(NAME, operation, self._json(operation, "GET", "/batches", params=params))
+        docs = [item.json for item in payload.each("docs")]
+        total = payload.whole("totalDocs") if payload.has("totalDocs") else None
         after = int(filters.get("offset") or 0) + len(docs)
-        told = answer.json.get("has_more")
-        more = told if isinstance(told, bool) else total is not None and after < total
+        has_more = payload.json.get("has_more")
+        more = has_more if isinstance(has_more, bool) else total is not None and after < total
         return Page(docs, total, str(after) if more and docs else None)
 
     def all_batches(self, **filters: Any) -> Iterator[Json]:
-        """Every batch that the filters leave, to the end."""
+        """Yields every batch that matches the filters."""
         offset: str | None = "0"
         while offset is not None:
             page = self.list_batches(limit=MOST, offset=int(offset), **filters)
@@ -238,7 +240,7 @@ class ScaleClient:
             offset = page.next
 
     def set_batch_metadata(self, name: str, metadata: Mapping[str, Any]) -> Json:
-        """In place of what was there."""
+        """Replaces the metadata."""
         path = f"/batches/{_segment(name)}/setMetadata"
         return self._json(f"set the metadata of batch '{name}'", "POST", path, dict(metadata))
 
@@ -254,7 +256,7 @@ class ScaleClient:
         studio: bool = False,
         dataset: str | None = None,
     ) -> Json:
-        """A name that is taken raises Duplicate."""
+        """Creates a project. Raises Duplicate when the name is taken."""
         body: Json = {"type": type, "name": name, "params": dict(params or {}), "rapid": rapid, "studio": studio}
         if dataset is not None:
             body["datasetId"] = dataset
@@ -264,31 +266,34 @@ class ScaleClient:
         return self._json(f"read project '{name}'", "GET", f"/projects/{_segment(name)}")
 
     def projects(self, *, archived: bool | None = None) -> list[Json]:
-        """All of them: the list has no pages."""
+        """Returns all projects: the list has no pages."""
         operation = "list projects"
         params = None if archived is None else {"archived": str(archived).lower()}
-        answer = self._call(operation, "GET", "/projects", params=params)
-        return [one.json for one in Fields(NAME, operation, {"projects": answer}).each("projects")]
+        payload = self._call(operation, "GET", "/projects", params=params)
+        return [item.json for item in Fields(NAME, operation, {"projects": payload}).each("projects")]
 
     def update_project(self, name: str, *, patch: bool = True, **params: Any) -> Json:
-        """A new version of its parameters. Without `patch` all that are not named here are dropped."""
+        """Creates a new version of the project's parameters. Without `patch`, other parameters are dropped."""
         path = f"/projects/{_segment(name)}/setParams"
         return self._json(f"update project '{name}'", "POST", path, {"patch": patch, **params})
 
     # Files
 
     def upload_file(self, file: bytes, name: str, *, media_type: str, **fields: str) -> Json:
-        """Put a file into Scale's own store; answers `id` and `attachment_url`. `reference_id` makes it safe to say
-        again: one that is taken raises Duplicate. Fields: project_name, display_name, reference_id, metadata."""
+        """Uploads a file into Scale's own store. Returns `id` and `attachment_url`.
+
+        Fields: project_name, display_name, reference_id, metadata. Raises Duplicate when the reference_id is taken,
+        so a repeated upload is safe.
+        """
         plain = quote(name.rpartition("/")[2], safe=" ()[]{}!#$&'*+,;=@^~")
         form = Form(fields, [FormFile(plain, lambda: BytesIO(file), len(file), media_type=media_type)])
         return self._json(f"upload '{name}'", "POST", "/files/upload", body=form)
 
     def import_file(self, url: Secret, **fields: str) -> Json:
-        """Let Scale copy a file from an address; answers `id` and `attachment_url`."""
+        """Makes Scale copy a file from a URL. Returns `id` and `attachment_url`."""
         return self._json("import a file", "POST", "/files/import", {"file_url": url.value, **fields})
 
-    # How it is asked
+    # Helpers
 
     def _json(
         self,
@@ -308,47 +313,65 @@ class ScaleClient:
             self._pace.wait()
             failure = None
             try:
-                answer = self._http.call(operation, method, path, **more)
+                payload = self._http.call(operation, method, path, **more)
             except PlatformError as error:
-                failure = told_apart(error)
+                failure = classify(error)
             if failure is None:
-                self._pace.answered()
-                return answer
+                self._pace.succeeded()
+                return payload
             if not isinstance(failure, TooManyRequests):
                 raise failure
-            self._pace.refused()
+            self._pace.throttled()
             if failure.retry_after is not None or time.monotonic() >= ends:
                 raise failure
             _log.info("Scale answers 429: %s again, at %.1f requests a second", operation, self._pace.rate)
 
-    def _params(self, operation: str, filters: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-        unknown = sorted(set(filters) - known)
+    def _params(self, operation: str, filters: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
+        unknown = sorted(set(filters) - allowed)
         if unknown:
-            told = f"there is no filter {', '.join(unknown)}"
-            raise PlatformRefused(NAME, operation, message=told, advice=f"Known: {', '.join(sorted(known))}.")
+            message = f"there is no filter {', '.join(unknown)}"
+            raise PlatformRefused(NAME, operation, message=message, advice=f"Known: {', '.join(sorted(allowed))}.")
         limit = filters.get("limit")
         if limit is not None and not 1 <= limit <= MOST:
             raise PlatformRefused(NAME, operation, message=f"limit is {limit}", advice=f"Scale takes 1 to {MOST}.")
         return {name: _filter(name, value) for name, value in filters.items() if value is not None}
 
 
+def fetch_json(url: str, timeout: tuple[float, float]) -> Any:
+    """Returns the JSON at a URL from a response of Scale. Sends no key, since the URL may lead to another host."""
+    operation, parts = "fetch annotations", urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise PlatformRefused(NAME, operation, status=200, message="the URL of the annotations is not http or https")
+    path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    http = Http(NAME, f"{parts.scheme}://{parts.netloc}", timeout=timeout)
+    try:
+        body = http.call(operation, "GET", path, wanted="bytes")
+    finally:
+        http.close()
+    try:
+        return jsonlib.loads(body)
+    except (ValueError, RecursionError):
+        pass
+    raise PlatformUnavailable(NAME, operation, status=200, message="it is no valid JSON", advice="Try again.")
+
+
 def utc(moment: datetime) -> str:
-    """As Scale's own client is told to write it: in UTC, and without saying so. 2021-04-25T07:38:32.368"""
+    """Formats a time in UTC without a zone, as in the docs of Scale's own client: 2021-04-25T07:38:32.368"""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
-def _page(operation: str, json: Json, asked: object) -> Page:
-    answer = Fields(NAME, operation, json)
-    docs = [one.json for one in answer.each("docs")]
-    token = answer.json.get("next_token") or None
-    more = answer.json.get("has_more")
+def _page(operation: str, json: Json, token_sent: object) -> Page:
+    payload = Fields(NAME, operation, json)
+    docs = [item.json for item in payload.each("docs")]
+    token = payload.json.get("next_token") or None
+    more = payload.json.get("has_more")
     if more is True and token is None:
-        answer.refuse("next_token", "is missing, though there is more")
+        payload.refuse("next_token", "is missing, though has_more is true")
     last = more is False or (not docs and more is not True)  # whatever token it bears
-    if not last and token is not None and token == asked:
-        answer.refuse("next_token", "is that of the page just read: it would be read for ever")
-    total = answer.whole("total") if answer.has("total") else None
+    if not last and token is not None and token == token_sent:
+        payload.refuse("next_token", "is that of the page just read: reading would never end")
+    total = payload.whole("total") if payload.has("total") else None
     return Page(docs, total, None if last or token is None else str(token))
 
 
@@ -358,7 +381,7 @@ def _filter(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return utc(value)
     if isinstance(value, list | tuple | set | frozenset):
-        texts = [str(one) for one in value]
+        texts = [str(item) for item in value]
         return ",".join(texts) if name in _JOINED else texts
     return value
 

@@ -1,4 +1,4 @@
-"""Scale's errors, told apart within our tree.
+"""Scale's errors, as classes of the platform error tree.
 
 PlatformUnavailable
 |- TooManyRequests         429
@@ -11,7 +11,7 @@ PlatformRefused
 '- Duplicate               409: a name or a unique_id that is taken
    (401 is AccessDenied and 404 NotFound, as on every platform)
 
-Status and words are Scale's own: `{"status_code": 409, "error": "..."}`.
+Status and message are Scale's own: `{"status_code": 409, "error": "..."}`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class TooManyRequests(PlatformUnavailable):
 
 
 class InternalError(PlatformUnavailable):
-    """500: it may have acted all the same."""
+    """500: the request may have taken effect all the same."""
 
 
 class ServiceUnavailable(PlatformUnavailable):
-    """503: the request waited too long for its turn."""
+    """503: the request was queued for too long."""
 
 
 class TimedOut(PlatformUnavailable):
-    """504: it may have acted all the same."""
+    """504: the request may have taken effect all the same."""
 
 
 class InvalidRequest(PlatformRefused):
-    """400: a parameter is missing or wrong, or the thing is in a state that forbids it."""
+    """400: a parameter is missing or wrong, or the object's state does not allow the request."""
 
 
 class NotEnabled(PlatformRefused):
@@ -59,8 +59,8 @@ _BY_STATUS: dict[int, type[PlatformError]] = {
 _ADVICE = {402: "Ask Scale to enable this type of task for the account."}
 
 
-def told_apart(error: PlatformError) -> PlatformError:
-    """The same failure as the class that Scale documents for it."""
+def classify(error: PlatformError) -> PlatformError:
+    """Returns the same error as the class that Scale documents for its status."""
     kind = _BY_STATUS.get(error.status or 0, type(error))
     message, advice = error.message, _ADVICE.get(error.status or 0, error.advice)
     if isinstance(error, PlatformUnavailable):

@@ -1,4 +1,4 @@
-"""The tasks of a batch, page after page, or stretch after stretch side by side when there are many."""
+"""Lists the tasks of a batch: page by page, or in parallel by time ranges when there are many."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TOKEN, _WINDOWS = "t:", "w:"
 
 
 class TaskListing:
-    """The tasks of one batch that the filters leave. Memory: a page at a time, `page_size` tasks or a little more.
+    """The tasks of one batch that match the filters. Holds one page in memory, of about `page_size` tasks.
 
-    Up to `parallel_from` tasks are read by Scale's tokens, the newest first; more of them by stretches of the time at
-    which they were made, the oldest first, `threads` at once.
+    Up to `parallel_from` tasks are read with Scale's page tokens, the newest first; more of them by ranges of their
+    creation time, the oldest first, with `threads` requests at once.
     """
 
     def __init__(
@@ -50,46 +50,46 @@ class TaskListing:
                 return
 
     def page(self, cursor: str | None) -> tuple[list[Json], str | None]:
-        """A page from the start or from an earlier page's cursor, and the next cursor; None on the last page.
+        """Returns a page, from the start or from a cursor, and the next cursor, which is None on the last page.
 
-        Raises NotFound when there is no such batch, PlatformRefused for a cursor that is none of ours.
+        Raises NotFound when there is no such batch, PlatformRefused for an invalid cursor.
         """
         if cursor is None:
-            first = self._ask()
+            first = self._request()
             if not first.docs:
-                self._client.get_batch(self._batch)  # a batch that is not there lists nothing, too
+                self._client.get_batch(self._batch)  # the list of a missing batch is empty too
             windows = self._windows(first)
             return self._by_tokens(first) if windows is None else self._by_windows(windows)
         if cursor.startswith(_TOKEN):
-            return self._by_tokens(self._ask(next_token=cursor.removeprefix(_TOKEN)))
+            return self._by_tokens(self._request(next_token=cursor.removeprefix(_TOKEN)))
         try:
-            marks = [one.split("-") for one in cursor.removeprefix(_WINDOWS).split(",")]
+            marks = [bounds.split("-") for bounds in cursor.removeprefix(_WINDOWS).split(",")]
             windows = [Window(int(start), int(end)) for start, end in marks]
         except ValueError:
-            told = "the cursor is none that this adapter gave"
-            raise PlatformRefused(NAME, f"list the tasks of batch '{self._batch}'", message=told) from None
+            message = "the cursor is invalid"
+            raise PlatformRefused(NAME, f"list the tasks of batch '{self._batch}'", message=message) from None
         return self._by_windows(windows)
 
-    def _ask(self, **more: Any) -> Page:
+    def _request(self, **more: Any) -> Page:
         return self._client.tasks(batch=self._batch, limit=min(MOST, self._page_size), **self._filters, **more)
 
     def _by_tokens(self, page: Page) -> tuple[list[Json], str | None]:
         docs = list(page.docs)
         while page.next is not None and len(docs) < self._page_size:
-            page = self._ask(next_token=page.next)
+            page = self._request(next_token=page.next)
             docs += page.docs
         return docs, None if page.next is None else _TOKEN + page.next
 
     def _by_windows(self, windows: list[Window]) -> tuple[list[Json], str | None]:
         first, rest = windows[0], windows[1:]
         docs = [doc for part in for_each(self._read, first.parts(self._threads), self._threads) for doc in part]
-        return docs, _WINDOWS + ",".join(f"{one.start}-{one.end}" for one in rest) if rest else None
+        return docs, _WINDOWS + ",".join(f"{window.start}-{window.end}" for window in rest) if rest else None
 
     def _read(self, window: Window) -> list[Json]:
         docs: list[Json] = []
         token: str | None = None
         while True:
-            page = self._ask(**window.bounds, **({"next_token": token} if token else {}))
+            page = self._request(**window.bounds, **({"next_token": token} if token else {}))
             for doc in page.docs:
                 moment = created_at(doc)
                 if moment is None or window.holds(moment):
@@ -99,19 +99,19 @@ class TaskListing:
                 return docs
 
     def _windows(self, first: Page) -> list[Window] | None:
-        """None when tokens will do, or when the server tells too little of times."""
+        """The time ranges to read. None: read by tokens, as there are few tasks or creation times are missing."""
         total = first.total or 0
         if first.next is None or total <= self._parallel_from:
             return None
         begin, moments = created_at(self._client.get_batch(self._batch)), [created_at(doc) for doc in first.docs]
-        known = [moment for moment in moments if moment is not None]
-        if begin is None or len(known) < len(moments):
+        creation_times = [moment for moment in moments if moment is not None]
+        if begin is None or len(creation_times) < len(moments):
             return None
-        whole = _around(begin, max(known))
+        whole = _around(begin, max(creation_times))
         with suppress(InvalidRequest, InternalError), ThreadPoolExecutor(self._threads) as pool:
             if self._count(whole) >= total:
                 return split_time_range(whole, total, self._page_size, carry_limit(self._count), pool) or None
-        return None  # by tokens it goes without bounds
+        return None  # tokens work without time bounds
 
     def _count(self, window: Window) -> int:
         page = self._client.tasks(batch=self._batch, limit=1, **self._filters, **window.bounds)

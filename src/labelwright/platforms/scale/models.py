@@ -1,4 +1,4 @@
-"""Scale's tasks and what they become: one function a shape. Keys that mean nothing may be absent rather than null."""
+"""Parses Scale's tasks and batch counts. Keys without a value may be missing instead of null."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from labelwright.platforms.shape_notices import ShapeNotices
 
 NAME = "scale"
 FILE, WIDTH, HEIGHT, CAMPAIGN, SHA256 = "file", "width", "height", "campaign", "sha256"
-"""What every task of ours says of its image in its metadata."""
+"""Keys of the image's data in the metadata of our tasks."""
 
 STAGING, IN_PROGRESS, DONE = "staging", "in_progress", "completed"
 BATCH_STATES = frozenset({STAGING, IN_PROGRESS, DONE})
 PENDING, COMPLETED, ERROR = "pending", "completed", "error"
 CANCELLED = frozenset({"canceled", "cancelled"})
 DEAD = CANCELLED | {ERROR}
-"""States of tasks from which nothing more comes."""
+"""States of tasks that ended without labels."""
 
 Fetch = Callable[[str], Any]
-"""Gets the JSON at an address that an answer named."""
+"""Returns the JSON at a URL from a response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many tasks of a batch are in which state."""
+    """State of a batch and number of its tasks in each state."""
 
     state: str
     pending: int
@@ -47,30 +47,34 @@ class Counts:
     def dead(self) -> int:
         return self.error + self.cancelled
 
+    @property
+    def total(self) -> int:
+        return self.pending + self.completed + self.dead
 
-def counts_from(answer: Fields) -> Counts:
-    """A batch's status. Counts that are zero are left out."""
-    state = answer.text("status")
+
+def counts_from(payload: Fields) -> Counts:
+    """Parses a batch's status, which lacks counts that are zero."""
+    state = payload.text("status")
     if state not in BATCH_STATES:
-        answer.refuse("status", f"is '{state}', which is none of {', '.join(sorted(BATCH_STATES))}")
+        payload.refuse("status", f"is '{state}', expected one of {', '.join(sorted(BATCH_STATES))}")
 
     def count(*names: str) -> int:
-        return sum(answer.whole(name) for name in names if answer.has(name))
+        return sum(payload.whole(name) for name in names if payload.has(name))
 
     return Counts(state, count(PENDING), count(COMPLETED), count(ERROR), count(*sorted(CANCELLED)))
 
 
 def status_of(task: Fields) -> str:
     status = task.text("status")
-    known = {PENDING, COMPLETED} | DEAD
-    if status not in known:
-        task.refuse("status", f"is '{status}', which is none of {', '.join(sorted(known))}")
+    statuses = {PENDING, COMPLETED} | DEAD
+    if status not in statuses:
+        task.refuse("status", f"is '{status}', expected one of {', '.join(sorted(statuses))}")
     return status
 
 
 def image_name(task: Fields, campaign: str) -> str | None:
-    """Our name of the task's image; None for a task that somebody else put into the batch."""
-    name = _metadata(task).get(FILE)
+    """Returns our name of the task's image; None for a task that somebody else put into the batch."""
+    name = metadata_of(task.json).get(FILE)
     if isinstance(name, str) and name:
         return name
     unique = task.json.get("unique_id")
@@ -79,14 +83,20 @@ def image_name(task: Fields, campaign: str) -> str | None:
 
 
 def unique_id(campaign: str, image: str) -> str:
-    """What makes a task of ours unlike any other one in the account, whatever its project and type."""
+    """Returns the unique_id of an image's task. It is unique in the account, over all projects and task types."""
     return f"{campaign}/{image}"
 
 
-def holds_its_id(task: Fields, campaign: str) -> bool:
-    """Whether the task bears its image's unique_id still: a failed one that does not was replaced, or left out."""
+def has_image_id(task: Fields, campaign: str) -> bool:
+    """Whether the task still has its image's unique_id. A failed one without it was replaced or dropped."""
     unique = task.json.get("unique_id")
     return isinstance(unique, str) and unique.startswith(f"{campaign}/")
+
+
+def metadata_of(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a task or a batch; empty when there is none."""
+    metadata = item.get("metadata")
+    return dict(metadata) if isinstance(metadata, Mapping) else {}
 
 
 def created_at(task: Mapping[str, Any]) -> datetime | None:
@@ -98,44 +108,46 @@ def created_at(task: Mapping[str, Any]) -> datetime | None:
 
 
 def size_of(task: Fields) -> Size:
-    """Of the image as displayed, as we told it when the task was made."""
-    metadata = Fields(NAME, task.operation, _metadata(task), f"{task.where}.metadata" if task.where else "metadata")
+    """The size of the image as displayed, from the metadata that we wrote when the task was created."""
+    where = f"{task.where}.metadata" if task.where else "metadata"
+    metadata = Fields(NAME, task.operation, metadata_of(task.json), where)
     return Size(metadata.whole(WIDTH), metadata.whole(HEIGHT))
 
 
 def failed_from(task: Fields, name: str) -> FailedImage:
-    """A task that ended without labels, and why."""
+    """Converts a task that ended without labels, with its reason."""
     cancelled = status_of(task) in CANCELLED
-    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else why(task), cancelled)
+    return FailedImage(task.id("task_id"), name, "it was cancelled" if cancelled else error_reason(task), cancelled)
 
 
-def why(task: Fields) -> str:
-    """Scale's words for an error; of the attachments only host and path, since their addresses are signed."""
+def error_reason(task: Fields) -> str:
+    """Scale's error message. Of attachment URLs only host and path, since they are signed."""
     response = task.json.get("response")
-    told: list[str] = []
+    parts: list[str] = []
     if isinstance(response, Mapping):
         message = response.get("error") or response.get("message")
-        told += [str(message)] if message else []
+        parts += [str(message)] if message else []
         attachments = response.get("attachments")
-        for one in attachments if isinstance(attachments, list) else []:
-            if isinstance(one, Mapping):
-                told.append(f"{one.get('statusCode', 'no answer')} from {_bare(str(one.get('url', '')))}")
+        for attachment in attachments if isinstance(attachments, list) else []:
+            if isinstance(attachment, Mapping):
+                status, url = attachment.get("statusCode", "no answer"), str(attachment.get("url", ""))
+                parts.append(f"{status} from {_without_query(url)}")
     elif isinstance(response, str):
-        told.append(response)
-    return cut_masked(" ".join(told)) or "it does not say why"
+        parts.append(response)
+    return cut_masked(" ".join(parts)) or "no reason given"
 
 
 def labeled_from(task: Fields, name: str, fetch: Fetch, notices: ShapeNotices) -> LabeledImage:
-    """A completed task. One without annotations was looked at, and nothing was there.
+    """Converts a completed task. Without annotations the image was labeled as empty.
 
-    Annotations that cannot be kept are left out and noted.
+    Annotations that cannot be converted are skipped and added to the notices.
     """
     try:
         size = size_of(task)
     except InvalidShape as fault:
         task.refuse("metadata", f"of image '{name}': {fault}")
-    found = _annotations(task, name, size, fetch, notices)
-    return LabeledImage(name, size, tuple(found), remote_id=task.id("task_id"))
+    annotations = _annotations(task, name, size, fetch, notices)
+    return LabeledImage(name, size, tuple(annotations), remote_id=task.id("task_id"))
 
 
 def _annotations(task: Fields, name: str, size: Size, fetch: Fetch, notices: ShapeNotices) -> list[Annotation]:
@@ -144,19 +156,19 @@ def _annotations(task: Fields, name: str, size: Size, fetch: Fetch, notices: Sha
         response = fetch(response)
     if response is None:
         return []
-    told = Fields(NAME, task.operation, response, f"the response of image '{name}'")
-    if told.has("category"):
-        value = told.json["category"]
-        return [Annotation(str(one), WholeImage()) for one in (value if isinstance(value, list) else [value])]
-    if isinstance(told.json.get("annotations"), str):
-        fetched = fetch(told.json["annotations"])
+    payload = Fields(NAME, task.operation, response, f"the response of image '{name}'")
+    if payload.has("category"):
+        value = payload.json["category"]
+        return [Annotation(str(category), WholeImage()) for category in (value if isinstance(value, list) else [value])]
+    if isinstance(payload.json.get("annotations"), str):
+        fetched = fetch(payload.json["annotations"])
         listed = fetched if isinstance(fetched, list) else Fields(NAME, task.operation, fetched).list("annotations")
-        told = Fields(NAME, task.operation, {"annotations": listed}, told.where)
-    if not told.has("annotations"):
+        payload = Fields(NAME, task.operation, {"annotations": listed}, payload.where)
+    if not payload.has("annotations"):
         return []
     kept = (
         notices.keep(name, f"{item.where} of task {task.id('task_id')}", size, partial(_annotation, item))
-        for item in told.each("annotations")
+        for item in payload.each("annotations")
     )
     return [annotation for annotation in kept if annotation is not None]
 
@@ -165,8 +177,8 @@ def _annotation(item: Fields) -> Annotation:
     """Raises InvalidShape, PlatformRefused."""
     kind = item.text("type")
     if kind not in _SHAPES:
-        known = kind if kind in _NO_LABELS else "unknown type"
-        raise InvalidShape(f"type is '{kind}', and only {', '.join(_SHAPES)} can be kept", known)
+        notice = kind if kind in _NO_LABELS else "unknown type"
+        raise InvalidShape(f"type is '{kind}', and only {', '.join(_SHAPES)} can be kept", notice)
     return Annotation(
         item.text("label") or item.refuse("label", "is empty"), _SHAPES[kind](item), 1.0, _attributes(item)
     )
@@ -176,12 +188,12 @@ def _box(item: Fields) -> Shape:
     left, top = item.number("left"), item.number("top")
     width, height = item.number("width"), item.number("height")
     rotation = item.number("rotation") if item.has("rotation") else 0.0
-    upright = Box.from_xywh(left, top, width, height)  # one without an area is refused as such, turned or not
+    upright = Box.from_xywh(left, top, width, height)  # refuses a box without an area, rotated or not
     if not rotation:
         return upright
     if item.has("vertices"):
         return _polygon(item)
-    # left and top are those of the box before it was turned around its centre, clockwise as y points down.
+    # left and top are those before the rotation around the box's centre, clockwise as y points down.
     x, y, c, s = left + width / 2, top + height / 2, cos(rotation), sin(rotation)
     corners = [(dx * width / 2, dy * height / 2) for dx, dy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
     return Polygon(tuple((x + dx * c - dy * s, y + dx * s + dy * c) for dx, dy in corners))
@@ -192,14 +204,14 @@ def _polygon(item: Fields) -> Polygon:
 
 
 def _ellipse(item: Fields) -> Polygon:
-    """Scale gives the four ends of its axes in their order around it; they may be turned."""
+    """Scale sends the four ends of the axes in order around the ellipse; the axes may be rotated."""
     corners = _vertices(item)
     if len(corners) != 4:
         raise InvalidShape(f"ellipse has {len(corners)} vertices and needs 4")
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
     (ax, ay), (bx, by) = ((x0 - x2) / 2, (y0 - y2) / 2), ((x1 - x3) / 2, (y1 - y3) / 2)
     across, down = hypot(ax, ay), hypot(bx, by)
-    # Ends of axes are opposite each other around one middle, and at right angles: 1 in 100 is rounding.
+    # The axes must have the same centre and be at right angles, with a tolerance of 1 in 100 for rounding.
     apart = hypot(x0 + x2 - x1 - x3, y0 + y2 - y1 - y3) / 2
     if abs(ax * bx + ay * by) > across * down / 100 or apart > max(1.0, max(across, down) / 100):
         raise InvalidShape("the vertices of the ellipse are not the ends of its axes")
@@ -212,29 +224,24 @@ def _vertices(item: Fields) -> list[tuple[float, float]]:
 
 _SHAPES: dict[str, Callable[[Fields], Shape]] = {"box": _box, "polygon": _polygon, "ellipse": _ellipse}
 _NO_LABELS = ("line", "point", "cuboid")
-"""Types of annotations that no dataset here has a place for."""
+"""Annotation types that our datasets cannot hold."""
 
 
 def _attributes(item: Fields) -> dict[str, str]:
-    told = item.json.get("attributes")
-    if not isinstance(told, Mapping):
+    attributes = item.json.get("attributes")
+    if not isinstance(attributes, Mapping):
         return {}
     return {
         str(name): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        for name, value in told.items()
+        for name, value in attributes.items()
         if value is not None
     }
 
 
-def _metadata(task: Fields) -> Mapping[str, Any]:
-    metadata = task.json.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _bare(url: str) -> str:
+def _without_query(url: str) -> str:
     try:
         parts = urlsplit(url)
         shown = f"{parts.hostname or ''}{parts.path}"
     except ValueError:
         shown = ""
-    return shown or "an address that it does not tell"
+    return shown or "an unknown URL"

@@ -1,8 +1,7 @@
-"""What a campaign asks of Scale: the body that its tasks share, made of the labels, and kept in the batch's metadata.
+"""Builds the request body that all tasks of a campaign share, from its labels, and stores it in the batch's metadata.
 
-Tasks are sent in other processes, days after the campaign was ordered, and know of it only the batch's name: what they
-have to say is read from the batch itself. Sources: Scale's reference of image annotation, label nesting and annotation
-attributes.
+Tasks are created by other processes, perhaps days later, which know only the batch's name: they read the body from the
+batch. Sources: Scale's reference of image annotation, label nesting and annotation attributes.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ NAME = "scale"
 KEY = "labelwright"
 ACTIVATED = "labelwright_activated"
 SETTLED = "labelwright_settled"
-"""In a batch's metadata: what it asks; whether it was activated; whether failed tasks were replaced or left out."""
+"""Keys of a batch's metadata: task order; whether it was activated; whether failed tasks were replaced or dropped."""
 
 ANNOTATION, CATEGORIES = "imageannotation", "categorization"
 
@@ -29,7 +28,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TaskOrder:
-    """What the tasks of one batch have in common."""
+    """Task type, project and body that the tasks of one batch share."""
 
     type: str
     """Scale's type of task."""
@@ -38,24 +37,24 @@ class TaskOrder:
     """Geometries or categories, instruction, attributes, callback_url: everything but the image."""
 
     def as_text(self) -> str:
-        """Always the same for the same order."""
-        told = {"type": self.type, "project": self.project, "body": self.body}
-        return json.dumps(told, sort_keys=True, ensure_ascii=False)
+        """Serializes the order; equal orders give equal text."""
+        payload = {"type": self.type, "project": self.project, "body": self.body}
+        return json.dumps(payload, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """How objects are drawn, as far as the labels do not say it themselves."""
+    """Options for drawing objects that the labels do not define."""
 
     rotated_boxes: bool = False
     smallest: int | None = None
-    """Width and height in pixels below which nothing has to be labeled."""
+    """Width and height in pixels children which nothing has to be labeled."""
     most_corners: int | None = None
     several_categories: bool = False
 
 
 def order_from(order: CampaignOrder, project: str, shapes: Shapes, *, rapid: bool, callback_url: str = "") -> TaskOrder:
-    """The tasks of a campaign. Raises PlatformRefused for labels that no single type of task can ask for."""
+    """Builds the task order of a campaign. Raises PlatformRefused for labels that need more than one task type."""
     geometries = {label.geometry for label in order.labels}
     body: Json = {"attachment_type": "image"}
     # Rapid keeps its instructions in the project.
@@ -83,47 +82,49 @@ def order_from(order: CampaignOrder, project: str, shapes: Shapes, *, rapid: boo
 
 
 def order_in(metadata: object) -> TaskOrder | None:
-    """The order that a batch's metadata holds; None when the batch is not one of ours."""
+    """Returns the task order in a batch's metadata; None for a batch that Labelwright did not create."""
     text = metadata.get(KEY) if isinstance(metadata, Mapping) else None
     try:
-        told = json.loads(text) if isinstance(text, str) else text
-        return TaskOrder(told["type"], told["project"], dict(told["body"])) if isinstance(told, Mapping) else None
+        payload = json.loads(text) if isinstance(text, str) else text
+        if not isinstance(payload, Mapping):
+            return None
+        return TaskOrder(payload["type"], payload["project"], dict(payload["body"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
 def _geometries(schema: LabelSchema, shapes: Shapes) -> Json:
-    asked: Json = {}
+    geometries: Json = {}
     boxes = _choices(schema, Geometry.BOX)
     if boxes:
-        asked["box"] = {"objects_to_annotate": boxes}
+        geometries["box"] = {"objects_to_annotate": boxes}
         if shapes.rotated_boxes:
-            asked["box"]["can_rotate"] = True
+            geometries["box"]["can_rotate"] = True
         if shapes.smallest is not None:
-            asked["box"] |= {"min_width": shapes.smallest, "min_height": shapes.smallest}
+            geometries["box"] |= {"min_width": shapes.smallest, "min_height": shapes.smallest}
     polygons = _choices(schema, Geometry.POLYGON)
     if polygons:
-        asked["polygon"] = {"objects_to_annotate": polygons}
+        geometries["polygon"] = {"objects_to_annotate": polygons}
         if shapes.most_corners is not None:
-            asked["polygon"] |= {"min_vertices": 3, "max_vertices": shapes.most_corners}
-    return asked
+            geometries["polygon"] |= {"min_vertices": 3, "max_vertices": shapes.most_corners}
+    return geometries
 
 
 def _choices(schema: LabelSchema, geometry: Geometry) -> list[Any]:
-    """The labels of one geometry as a tree. At Scale only the leaves can be chosen: the others lead to them."""
-    meant = [label for label in schema if label.geometry in (geometry, Geometry.ANY)]
-    names = {label.name for label in meant}
+    """The labels of one geometry as a tree. At Scale only leaves can be chosen: other nodes only group them."""
+    labels = [label for label in schema if label.geometry in (geometry, Geometry.ANY)]
+    names = {label.name for label in labels}
 
     def choice(label: Label) -> Any:
-        below = [choice(one) for one in meant if one.parent == label.name]
-        return {"choice": label.name, "subchoices": below} if below else label.name
+        children = [choice(child) for child in labels if child.parent == label.name]
+        return {"choice": label.name, "subchoices": children} if children else label.name
 
-    return [choice(label) for label in meant if label.parent not in names]
+    return [choice(label) for label in labels if label.parent not in names]
 
 
 def _attributes(schema: LabelSchema) -> Json:
-    """One question for each attribute's name; it is put to the labels that have it."""
-    asked: Json = {}
+    """One question per attribute name, with a condition on the labels that have the attribute."""
+    questions: Json = {}
     for label in schema:
         for attribute in label.attributes:
             question: Json = {"description": attribute.name}
@@ -131,12 +132,12 @@ def _attributes(schema: LabelSchema) -> Json:
                 question |= {"type": "category", "choices": list(attribute.values)}
             else:
                 question["type"] = "text"
-            question = asked.setdefault(attribute.name, question)
+            question = questions.setdefault(attribute.name, question)
             conditions = question.setdefault("conditions", {"label_condition": {"label": []}})
             conditions["label_condition"]["label"].append(label.name)
-            known = question.get("choices", [])
-            known += [value for value in attribute.values if value not in known]
-    for question in asked.values():
+            choices = question.get("choices", [])
+            choices += [value for value in attribute.values if value not in choices]
+    for question in questions.values():
         if question["conditions"]["label_condition"]["label"] == list(schema.names):
             del question["conditions"]  # every label has it
-    return asked
+    return questions

@@ -1,4 +1,4 @@
-"""How fast Scale is asked: one pace for all threads that use one key, slower after each 429."""
+"""Rate limiter for requests to Scale, shared by all threads that use one key. Each 429 slows it down."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable
 from hashlib import sha256
 
 _SLOWEST = 1 / 64
-"""Of the configured rate: below that it makes no difference."""
+"""Lowest rate, as a fraction of the configured one."""
 _LONGEST_HOLD = 16
-"""Times the first one."""
-_ANSWERS_TO_RECOVER = 600
-"""A limit below the configured rate is then met by one request in fifty or so."""
+"""Longest pause after a 429, as a multiple of the first one."""
+_RESPONSES_TO_RECOVER = 600
+"""With a server limit below the configured rate about one request in fifty then gets a 429."""
 
 
 class Pace:
-    """Turns for requests, at most `rate` a second (0: as fast as may be).
+    """Allows at most `rate` requests a second (0: no limit).
 
-    Scale documents neither a limit nor a Retry-After: each 429 halves the rate and holds everybody back for a moment
-    that doubles (with jitter, at most sixteen times the first); answers make it faster again, little by little, up to
-    the configured rate.
+    Scale documents neither a limit nor a Retry-After. So each 429 halves the rate and pauses all threads; the pause
+    starts at `back_off` seconds and doubles (with jitter, at most sixteen times the first). Successful requests raise
+    the rate again, step by step, up to the configured one.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._wanted, self._back_off, self._clock, self._sleep = rate, back_off, clock, sleep
+        self._configured_rate, self._back_off, self._clock, self._sleep = rate, back_off, clock, sleep
         self._rate = rate
-        self._refusals = 0
-        self._next = self._held_until = 0.0
+        self._throttled_in_a_row = 0
+        self._next = self._paused_until = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -44,7 +44,7 @@ class Pace:
         return self._rate
 
     def wait(self) -> None:
-        """Until it is this thread's turn."""
+        """Blocks until this thread may send its request."""
         with self._lock:
             now = self._clock()
             turn = max(now, self._next)
@@ -52,24 +52,24 @@ class Pace:
         if turn > now:
             self._sleep(turn - now)
 
-    def answered(self) -> None:
-        """An answer that was no 429."""
+    def succeeded(self) -> None:
+        """Records a response other than 429."""
         with self._lock:
-            self._refusals = 0
-            if self._wanted and self._rate < self._wanted:
-                self._rate = min(self._wanted, self._rate + self._wanted / _ANSWERS_TO_RECOVER)
+            self._throttled_in_a_row = 0
+            if self._configured_rate and self._rate < self._configured_rate:
+                self._rate = min(self._configured_rate, self._rate + self._configured_rate / _RESPONSES_TO_RECOVER)
 
-    def refused(self) -> None:
-        """A 429. Those of requests that were under way already when everybody was held back count once."""
+    def throttled(self) -> None:
+        """Records a 429. Those of requests that were in flight when the pause began count once."""
         with self._lock:
-            if self._clock() < self._held_until:
+            if self._clock() < self._paused_until:
                 return
-            self._refusals = min(self._refusals + 1, 16)
-            hold = self._back_off * min(2 ** (self._refusals - 1), _LONGEST_HOLD)
-            self._held_until = self._clock() + hold * random.uniform(0.5, 1.0)  # noqa: S311
-            self._next = max(self._next, self._held_until)
-            if self._wanted:
-                self._rate = max(self._rate / 2, self._wanted * _SLOWEST)
+            self._throttled_in_a_row = min(self._throttled_in_a_row + 1, 16)
+            hold = self._back_off * min(2 ** (self._throttled_in_a_row - 1), _LONGEST_HOLD)
+            self._paused_until = self._clock() + hold * random.uniform(0.5, 1.0)  # noqa: S311
+            self._next = max(self._next, self._paused_until)
+            if self._configured_rate:
+                self._rate = max(self._rate / 2, self._configured_rate * _SLOWEST)
 
 
 _paces: dict[tuple[str, str, float, float], Pace] = {}
@@ -77,7 +77,7 @@ _lock = threading.Lock()
 
 
 def pace_for(url: str, key: str, rate: float, back_off: float) -> Pace:
-    """The pace that all adapters of this process share for one account: tasks make an adapter each."""
+    """Returns the process-wide rate limiter of an account: each Prefect task creates an adapter of its own."""
     account = sha256(key.encode()).hexdigest()
     with _lock:
         return _paces.setdefault((url, account, rate, back_off), Pace(rate, back_off))

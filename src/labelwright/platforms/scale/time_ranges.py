@@ -1,8 +1,7 @@
-"""Reading a long listing side by side: tokens lead from page to page one after the other, stretches of time do not.
+"""Splits a long listing into time ranges that can be read in parallel, which page tokens do not allow.
 
-`start_time` and `end_time` bound when a task was made, which never changes. So a batch is cut into stretches of whole
-seconds that hold some tasks each, and these are read in parallel. What a stretch answers is sifted once more here, so
-that nothing depends on whether the bounds count as inside.
+`start_time` and `end_time` filter by a task's creation time, which never changes. Ranges are whole seconds. Tasks of
+a range are filtered once more by the caller, so that it does not matter whether Scale's bounds are inclusive.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _SLACK = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start` up to, but without, `end`: whole seconds since 1970, UTC."""
+    """The time from `start` up to, not including, `end`, in whole seconds since 1970, UTC."""
 
     start: int
     end: int
@@ -34,7 +33,7 @@ class Window:
         return {"start_time": start - _SLACK, "end_time": end + _SLACK}
 
     def parts(self, count: int) -> list[Window]:
-        """About equal ones; fewer when there are not as many seconds."""
+        """Splits into `count` ranges of about equal length, or fewer when the window has fewer seconds."""
         seconds = self.end - self.start
         count = max(1, min(count, seconds))
         marks = [self.start + seconds * number // count for number in range(count + 1)]
@@ -44,24 +43,24 @@ class Window:
 def split_time_range(
     whole: Window, total: int, most: int, count: Callable[[Window], int], pool: Executor
 ) -> list[Window] | None:
-    """Windows, the earliest first, that hold at most `most` things each (a second is never cut).
+    """Returns windows, the earliest first, with at most `most` tasks each (a single second is never split).
 
-    `count` answers how many there are in a window. None when the server does not heed the bounds.
+    `count` returns the number of tasks in a window. None when the server ignores the time bounds.
     """
-    done: list[Window] = []
-    todo = [(whole, total)]
-    while todo:
+    result: list[Window] = []
+    pending = [(whole, total)]
+    while pending:
         pieces: list[tuple[int, Sequence[Window]]] = []
-        for window, size in todo:
+        for window, size in pending:
             if size <= most or window.end - window.start <= 1:
-                done += [window] if size else []
+                result += [window] if size else []
             else:
                 pieces.append((size, window.parts(min(64, ceil(size / most) + 1))))
-        todo = []
+        pending = []
         for size, parts in pieces:
-            found = list(pool.map(count, parts))
-            # The bounds are a little wide, so that some things may count twice; all of them may not.
-            if sum(found) < size or sum(found) > size + len(parts) * max(100, most // 10):
+            counts = list(pool.map(count, parts))
+            # The bounds are slightly too wide, so that a few tasks count twice. If all do, the server ignores bounds.
+            if sum(counts) < size or sum(counts) > size + len(parts) * max(100, most // 10):
                 return None
-            todo += zip(parts, found, strict=True)
-    return sorted(done, key=lambda window: window.start)
+            pending += zip(parts, counts, strict=True)
+    return sorted(result, key=lambda window: window.start)

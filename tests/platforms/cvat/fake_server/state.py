@@ -1,4 +1,4 @@
-"""What the stand-in for CVAT keeps: users, organizations, projects, tasks, jobs, annotations; and their JSON.
+"""State of the fake CVAT server: users, organizations, projects, tasks, jobs, annotations; and their JSON.
 
 The shapes are those of the recorded traffic, key by key.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """An answer that is no success. `body` of None: an HTML page, as the web framework shows for faults of its own."""
+    """An error response. `body` of None: an HTML page, as the web framework shows for faults of its own."""
 
     def __init__(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         super().__init__(status, body)
@@ -166,7 +166,7 @@ class Job:
 class Webhook:
     id: int
     owner: int
-    said: dict[str, Any]
+    settings: dict[str, Any]
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     created: str = field(default_factory=now)
 
@@ -218,13 +218,13 @@ class State:
         return self.users[id]
 
     def add_organization(self, slug: str, owner: User, name: str = "", **members: str) -> Organization:
-        made = Organization(self.next_id("organization"), slug, owner.id, name or slug, {owner.id: "owner"})
+        organization = Organization(self.next_id("organization"), slug, owner.id, name or slug, {owner.id: "owner"})
         for member, role in members.items():
-            made.members[self.named(member).id] = role
-        self.organizations[made.id] = made
-        return made
+            organization.members[self.find_user(member).id] = role
+        self.organizations[organization.id] = organization
+        return organization
 
-    def named(self, name: str) -> User:
+    def find_user(self, name: str) -> User:
         return next(user for user in self.users.values() if user.name == name)
 
     def labels_of(self, task: Task) -> list[Label]:
@@ -235,7 +235,7 @@ class State:
 
     # JSON
 
-    def basic(self, id: int | None) -> dict[str, Any] | None:
+    def basic_user(self, id: int | None) -> dict[str, Any] | None:
         if id is None:
             return None
         user = self.users[id]
@@ -247,9 +247,9 @@ class State:
             "last_name": "X",
         }
 
-    def whole_user(self, id: int) -> dict[str, Any]:
-        told = self.basic(id) or {}
-        return told | {
+    def full_user(self, id: int) -> dict[str, Any]:
+        payload = self.basic_user(id) or {}
+        return payload | {
             "email": self.users[id].email,
             "groups": ["user"],
             "is_staff": False,
@@ -259,164 +259,164 @@ class State:
             "date_joined": now(),
         }
 
-    def project_json(self, one: Project) -> dict[str, Any]:
-        tasks = [task for task in self.tasks.values() if task.project == one.id]
+    def project_json(self, project: Project) -> dict[str, Any]:
+        tasks = [task for task in self.tasks.values() if task.project == project.id]
         return {
-            "url": f"{self.url}/api/projects/{one.id}",
-            "id": one.id,
-            "name": one.name,
-            "owner": self.basic(one.owner),
-            "assignee": self.basic(one.assignee),
-            "guide_id": one.guide,
+            "url": f"{self.url}/api/projects/{project.id}",
+            "id": project.id,
+            "name": project.name,
+            "owner": self.basic_user(project.owner),
+            "assignee": self.basic_user(project.assignee),
+            "guide_id": project.guide,
             "bug_tracker": "",
-            "created_date": one.created,
-            "updated_date": one.updated,
+            "created_date": project.created,
+            "updated_date": project.updated,
             "status": "annotation",
             "dimension": "2d" if tasks else None,
-            "organization": one.organization,
+            "organization": project.organization,
             "target_storage": None,
             "source_storage": None,
-            "tasks": {"count": len(tasks), "url": f"{self.url}/api/tasks?project_id={one.id}"},
-            "labels": {"url": f"{self.url}/api/labels?project_id={one.id}"},
+            "tasks": {"count": len(tasks), "url": f"{self.url}/api/tasks?project_id={project.id}"},
+            "labels": {"url": f"{self.url}/api/labels?project_id={project.id}"},
             "task_subsets": sorted({task.subset for task in tasks if task.subset}),
         }
 
-    def task_json(self, one: Task) -> dict[str, Any]:
-        jobs = self.jobs_of(one.id)
+    def task_json(self, task: Task) -> dict[str, Any]:
+        jobs = self.jobs_of(task.id)
         accepted = [job for job in jobs if job.stage == "acceptance" and job.state == "completed"]
-        told: dict[str, Any] = {
-            "url": f"{self.url}/api/tasks/{one.id}",
-            "id": one.id,
-            "name": one.name,
-            "project_id": one.project,
-            "mode": "annotation" if one.frames else "",
-            "owner": self.basic(one.owner),
-            "assignee": self.basic(one.assignee),
-            "bug_tracker": one.bug_tracker,
-            "created_date": one.created,
-            "updated_date": one.updated,
-            "overlap": one.overlap,
-            "segment_size": one.segment_size,
+        payload: dict[str, Any] = {
+            "url": f"{self.url}/api/tasks/{task.id}",
+            "id": task.id,
+            "name": task.name,
+            "project_id": task.project,
+            "mode": "annotation" if task.frames else "",
+            "owner": self.basic_user(task.owner),
+            "assignee": self.basic_user(task.assignee),
+            "bug_tracker": task.bug_tracker,
+            "created_date": task.created,
+            "updated_date": task.updated,
+            "overlap": task.overlap,
+            "segment_size": task.segment_size,
             "status": "completed" if jobs and len(accepted) == len(jobs) else "annotation",
             "guide_id": None,
             "dimension": "2d",
-            "subset": one.subset,
-            "organization": one.organization,
+            "subset": task.subset,
+            "organization": task.organization,
             "target_storage": None,
             "source_storage": None,
             "jobs": {
                 "count": len(jobs),
                 "completed": len(accepted),
                 "validation": len([job for job in jobs if job.stage == "validation"]),
-                "url": f"{self.url}/api/jobs?task_id={one.id}",
+                "url": f"{self.url}/api/jobs?task_id={task.id}",
             },
-            "labels": {"url": f"{self.url}/api/labels?task_id={one.id}"},
+            "labels": {"url": f"{self.url}/api/labels?task_id={task.id}"},
         }
-        if one.data is not None:
-            told |= {
-                "data_chunk_size": 72 if one.frames else None,
+        if task.data is not None:
+            payload |= {
+                "data_chunk_size": 72 if task.frames else None,
                 "data_compressed_chunk_type": "imageset",
                 "data_original_chunk_type": "imageset",
-                "size": len(one.frames),
-                "image_quality": one.data.quality,
-                "data": one.data.id,
+                "size": len(task.frames),
+                "image_quality": task.data.quality,
+                "data": task.data.id,
             }
-        return told
+        return payload
 
-    def job_json(self, one: Job) -> dict[str, Any]:
-        task = self.tasks[one.task]
+    def job_json(self, job: Job) -> dict[str, Any]:
+        task = self.tasks[job.task]
         return {
-            "url": f"{self.url}/api/jobs/{one.id}",
-            "id": one.id,
-            "task_id": one.task,
+            "url": f"{self.url}/api/jobs/{job.id}",
+            "id": job.id,
+            "task_id": job.task,
             "project_id": task.project,
-            "assignee": self.basic(one.assignee),
+            "assignee": self.basic_user(job.assignee),
             "guide_id": None,
             "dimension": "2d",
             "bug_tracker": "",
-            "status": one.status,
-            "stage": one.stage,
-            "state": one.state,
+            "status": job.status,
+            "stage": job.stage,
+            "state": job.state,
             "mode": "annotation",
-            "frame_count": one.stop - one.start + 1,
-            "start_frame": one.start,
-            "stop_frame": one.stop,
+            "frame_count": job.stop - job.start + 1,
+            "start_frame": job.start,
+            "stop_frame": job.stop,
             "data_chunk_size": 72,
             "data_compressed_chunk_type": "imageset",
-            "created_date": one.created,
-            "updated_date": one.updated,
-            "issues": {"url": f"{self.url}/api/issues?job_id={one.id}", "count": 0},
-            "labels": {"url": f"{self.url}/api/labels?job_id={one.id}"},
+            "created_date": job.created,
+            "updated_date": job.updated,
+            "issues": {"url": f"{self.url}/api/issues?job_id={job.id}", "count": 0},
+            "labels": {"url": f"{self.url}/api/labels?job_id={job.id}"},
             "type": "annotation",
             "organization": task.organization,
             "target_storage": None,
             "source_storage": None,
         }
 
-    def label_json(self, one: Label, project: int | None, task: int | None) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "id": one.id,
-            "name": one.name,
-            "color": one.color,
-            "attributes": one.attributes,
-            "type": one.type,
+    def label_json(self, label: Label, project: int | None, task: int | None) -> dict[str, Any]:
+        payload: dict[str, Any] = {
+            "id": label.id,
+            "name": label.name,
+            "color": label.color,
+            "attributes": label.attributes,
+            "type": label.type,
             "sublabels": [],
             "parent_id": None,
             "has_parent": False,
         }
-        return told | ({"project_id": project} if project is not None else {"task_id": task})
+        return payload | ({"project_id": project} if project is not None else {"task_id": task})
 
-    def webhook_json(self, one: Webhook) -> dict[str, Any]:
-        said = one.said
+    def webhook_json(self, webhook: Webhook) -> dict[str, Any]:
+        settings = webhook.settings
         return {
-            "id": one.id,
-            "url": f"{self.url}/api/webhooks/{one.id}",
-            "target_url": said["target_url"],
-            "description": said.get("description", ""),
-            "type": said["type"],
+            "id": webhook.id,
+            "url": f"{self.url}/api/webhooks/{webhook.id}",
+            "target_url": settings["target_url"],
+            "description": settings.get("description", ""),
+            "type": settings["type"],
             "content_type": "application/json",
-            "is_active": said.get("is_active", True),
-            "enable_ssl": said.get("enable_ssl", True),
-            "created_date": one.created,
+            "is_active": settings.get("is_active", True),
+            "enable_ssl": settings.get("enable_ssl", True),
+            "created_date": webhook.created,
             "updated_date": now(),
-            "owner": self.basic(one.owner),
-            "project_id": said.get("project_id"),
-            "organization": said.get("organization"),
-            "events": sorted(said["events"]),
+            "owner": self.basic_user(webhook.owner),
+            "project_id": settings.get("project_id"),
+            "organization": settings.get("organization"),
+            "events": sorted(settings["events"]),
         }
 
-    def labels_from(self, said: Any) -> list[Label]:
+    def labels_from(self, payload: Any) -> list[Label]:
         """As strict as CVAT: duplicate and blank names are refused, a type or a colour of any kind is not."""
-        check_labels(said)
-        names = [one["name"] for one in said]
+        check_labels(payload)
+        names = [label["name"] for label in payload]
         if len(set(names)) < len(names):
             raise Refusal(400, ["All label names must be unique"])
-        return [self._label(one) for one in said]
+        return [self._label(label) for label in payload]
 
-    def _label(self, said: dict[str, Any]) -> Label:
+    def _label(self, payload: dict[str, Any]) -> Label:
         attributes = []
-        for one in said.get("attributes") or []:
+        for attribute in payload.get("attributes") or []:
             for key in ("name", "mutable", "input_type", "values"):
-                if key not in one:
+                if key not in attribute:
                     raise Refusal(400, {"labels": [{"attributes": [{key: ["This field is required."]}]}]})
             attributes.append(
                 {
                     "id": self.next_id("attribute"),
-                    "name": one["name"],
-                    "mutable": one["mutable"],
-                    "input_type": one["input_type"],
-                    "default_value": one.get("default_value", ""),
-                    "values": one["values"] or [""],
+                    "name": attribute["name"],
+                    "mutable": attribute["mutable"],
+                    "input_type": attribute["input_type"],
+                    "default_value": attribute.get("default_value", ""),
+                    "values": attribute["values"] or [""],
                 }
             )
         id = self.next_id("label")
-        return Label(id, said["name"], said.get("color") or "#c06060", said.get("type") or "any", attributes)
+        return Label(id, payload["name"], payload.get("color") or "#c06060", payload.get("type") or "any", attributes)
 
 
-def check_labels(said: Any) -> None:
-    """What is looked at before anything is made."""
-    if not isinstance(said, list):
+def check_labels(payload: Any) -> None:
+    """Validation that CVAT does before it creates anything."""
+    if not isinstance(payload, list):
         raise Refusal(400, {"labels": ['Expected a list of items but got type "str".']})
-    faults = [{} if one.get("name") else {"name": ["This field may not be blank."]} for one in said]
+    faults = [{} if label.get("name") else {"name": ["This field may not be blank."]} for label in payload]
     if any(faults):
         raise Refusal(400, {"labels": faults})

@@ -1,10 +1,10 @@
-"""A stand-in for CVAT on a real socket, in both dialects, as strict as the servers whose traffic was recorded.
+"""A fake CVAT server on a real socket, with the old or the new API, as strict as the servers that were recorded.
 
-    with StandIn("2.15") as cvat:                 # or "requests", for servers with GET /api/requests
+    with FakeCvat("2.15") as cvat:                 # or "requests", for servers with GET /api/requests
         cvat.url, cvat.requester.token, cvat.state
 
-Nothing happens by itself: an import goes one step on with every look at its status, an export with every poll, unless
-`held`. `cvat.seen` has every request; `cvat.notes` what webhooks were sent.
+Nothing happens in the background: an import advances with every read of its status, an export with every poll, unless
+`held`. `cvat.received` has every request; `cvat.notes` the webhook events that were sent.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 
-from . import standin_data as data
-from . import standin_exports as exports
-from . import standin_objects as objects
-from .standin_state import Refusal, State, User, server_error
+from . import data, exports, objects
+from .state import Refusal, State, User, server_error
 
 Dialect = Literal["2.15", "requests"]
 VND = "application/vnd.cvat+json"
@@ -36,8 +34,8 @@ ANONYMOUS_A_MINUTE = 100
 
 
 @dataclass
-class Asked:
-    """A request as the routes see it."""
+class Request:
+    """A request as the route functions get it."""
 
     method: str
     path: str
@@ -63,7 +61,7 @@ class Asked:
     def is_multipart(self) -> bool:
         return self.headers.get("content-type", "").startswith("multipart/form-data")
 
-    def said(self) -> Any:
+    def json(self) -> Any:
         """The JSON that was sent."""
         if self.is_multipart:
             return dict(self.form)
@@ -78,7 +76,7 @@ class Asked:
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     body: Any = None
     """JSON; bytes and None go as they are."""
@@ -87,23 +85,23 @@ class Answer:
     cookies: list[str] = field(default_factory=list)
 
 
-class StandIn:
+class FakeCvat:
     """One server. `requester` owns the organization `acme`, `labeler1` and `labeler2` are workers in it; `admin` may do
     everything."""
 
-    def __init__(self, dialect: Dialect = "2.15", *, old_ways: bool = False, workers: bool = True) -> None:
+    def __init__(self, dialect: Dialect = "2.15", *, legacy_api: bool = False, workers: bool = True) -> None:
         self.dialect = dialect
-        self.old_ways = old_ways or dialect == "2.15"
+        self.legacy_api = legacy_api or dialect == "2.15"
         """Whether GET .../status and GET ...?format= are known: the first servers with requests had both."""
         self.version = "2.15.0" if dialect == "2.15" else "2.80.0"
         self.state = State()
         self.held = False
         self.export_polls = 1
         self.forbid_project_exports = False
-        self.seen: list[Asked] = []
-        self.answered: list[int] = []
-        self.interfere: Callable[[Asked], Answer | None] = lambda _: None
-        """Called before every request; what it answers is the answer."""
+        self.received: list[Request] = []
+        self.statuses: list[int] = []
+        self.interfere: Callable[[Request], Response | None] = lambda _: None
+        """Called before every request; a response that it returns is sent instead."""
         self.notes: list[tuple[str, dict[str, str], bytes]] = []
         """Target, headers and body of each webhook."""
         self.anonymous: list[float] = []
@@ -124,7 +122,7 @@ class StandIn:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._senders: list[threading.Thread] = []
 
-    def __enter__(self) -> StandIn:
+    def __enter__(self) -> FakeCvat:
         self._thread.start()
         return self
 
@@ -136,68 +134,68 @@ class StandIn:
 
     def count(self, method: str, path: str) -> int:
         """How many requests there were whose path matches."""
-        return len([one for one in self.seen if one.method == method and re.search(path, one.path)])
+        return len([request for request in self.received if request.method == method and re.search(path, request.path)])
 
-    # Answering
+    # Requests
 
-    def answer(self, asked: Asked) -> Answer:
+    def handle(self, request: Request) -> Response:
         with self.state.lock:
-            self.seen.append(asked)
+            self.received.append(request)
             try:
-                found = self.interfere(asked) or self._answer(asked)
+                response = self.interfere(request) or self._handle(request)
             except Refusal as refusal:
-                found = _refused(refusal)
-            self.answered.append(found.status)
-            return found
+                response = _refused(refusal)
+            self.statuses.append(response.status)
+            return response
 
-    def _answer(self, asked: Asked) -> Answer:
-        route, groups = self._route(asked.path)
+    def _handle(self, request: Request) -> Response:
+        route, groups = self._route(request.path)
         if route is None:
-            return Answer(
+            return Response(
                 404,
                 _page("Not Found", "The requested resource was not found on this server."),
                 kind="text/html; charset=utf-8",
             )
-        if not asked.path.startswith("/api/server/health"):
-            _check_accept(asked)
-        self._authenticate(asked)
-        self._choose_organization(asked)
-        return route(self, asked, *groups)
+        if not request.path.startswith("/api/server/health"):
+            _check_accept(request)
+        self._authenticate(request)
+        self._choose_organization(request)
+        return route(self, request, *groups)
 
     def _route(self, path: str) -> tuple[Any, tuple[str, ...]]:
         for pattern, route, dialect in ROUTES:
-            found = re.fullmatch(pattern, path)
-            if found and dialect in (None, self.dialect):
-                return route, found.groups()
+            match = re.fullmatch(pattern, path)
+            if match and dialect in (None, self.dialect):
+                return route, match.groups()
         return None, ()
 
-    def _authenticate(self, asked: Asked) -> None:
+    def _authenticate(self, request: Request) -> None:
         """By token, or (as browsers do) by cookie; unsafe calls with a cookie alone are refused."""
-        header = asked.headers.get("authorization", "")
+        header = request.headers.get("authorization", "")
         kind, _, value = header.partition(" ")
         if kind == "Token":
-            asked.user = self._by_token(value)
+            request.user = self._by_token(value)
         elif kind == "Bearer" and self.dialect != "2.15":
-            asked.user = next(
+            request.user = next(
                 (user for user in self.state.users.values() if value and user.access_token == value), None
             )
-            if asked.user is None:
+            if request.user is None:
                 raise Refusal(401, {"detail": "Invalid token."}, {"WWW-Authenticate": "Token"})
         elif kind == "Basic":
-            asked.user = self.requester
-        elif "sessionid=" in asked.headers.get("cookie", ""):
-            cookies = dict(one.strip().partition("=")[::2] for one in asked.headers["cookie"].split(";"))
-            safe = asked.method in ("GET", "HEAD", "OPTIONS")
-            if not safe and asked.headers.get("x-csrftoken", "") != cookies.get("csrftoken"):
+            request.user = self.requester
+        elif "sessionid=" in request.headers.get("cookie", ""):
+            cookies = dict(cookie.strip().partition("=")[::2] for cookie in request.headers["cookie"].split(";"))
+            safe = request.method in ("GET", "HEAD", "OPTIONS")
+            if not safe and request.headers.get("x-csrftoken", "") != cookies.get("csrftoken"):
                 raise Refusal(403, {"detail": "CSRF Failed: CSRF token missing."})
-            asked.user = next((user for user in self.state.users.values() if user.name == cookies["sessionid"]), None)
-        if asked.user is None and asked.path not in ("/api/auth/login", "/api/server/about", "/api/server/health/"):
-            public = asked.method == "GET" and re.fullmatch(r"/api/(projects|tasks|jobs)", asked.path)
+            request.user = next((user for user in self.state.users.values() if user.name == cookies["sessionid"]), None)
+        if request.user is None and request.path not in ("/api/auth/login", "/api/server/about", "/api/server/health/"):
+            public = request.method == "GET" and re.fullmatch(r"/api/(projects|tasks|jobs)", request.path)
             if not public:
                 raise Refusal(
                     401, {"detail": "Authentication credentials were not provided."}, {"WWW-Authenticate": "Token"}
                 )
-        if asked.user is None:
+        if request.user is None:
             self._throttle()
 
     def _by_token(self, value: str) -> User:
@@ -208,46 +206,46 @@ class StandIn:
 
     def _throttle(self) -> None:
         moment = time.monotonic()
-        self.anonymous = [one for one in self.anonymous if moment - one < 60]
+        self.anonymous = [earlier for earlier in self.anonymous if moment - earlier < 60]
         if len(self.anonymous) >= ANONYMOUS_A_MINUTE:
             raise Refusal(429, {"detail": "Request was throttled."}, {"Retry-After": "60"})
         self.anonymous.append(moment)
 
-    def _choose_organization(self, asked: Asked) -> None:
-        named = [value for value in (asked.headers.get("x-organization"), asked.query.get("org")) if value]
-        by_id = asked.query.get("org_id")
-        if len(set(named)) > 1:
+    def _choose_organization(self, request: Request) -> None:
+        slugs = [value for value in (request.headers.get("x-organization"), request.query.get("org")) if value]
+        by_id = request.query.get("org_id")
+        if len(set(slugs)) > 1:
             raise Refusal(
                 400, ['You cannot specify both "org" query parameter and X-Organization header with different values.']
             )
-        if not named and not by_id:
+        if not slugs and not by_id:
             return
-        asked.visible_everywhere = False
-        for one in self.state.organizations.values():
-            if one.slug in named or str(one.id) == by_id:
-                asked.organization = one.id
+        request.visible_everywhere = False
+        for organization in self.state.organizations.values():
+            if organization.slug in slugs or str(organization.id) == by_id:
+                request.organization = organization.id
                 return
-        raise Refusal(404, {"detail": f"{named[0] if named else by_id} organization does not exist."})
+        raise Refusal(404, {"detail": f"{slugs[0] if slugs else by_id} organization does not exist."})
 
     # Webhooks
 
-    def tell(self, event: str, project: int | None, note: dict[str, Any], sender: User) -> None:
+    def send_event(self, event: str, project: int | None, note: dict[str, Any], sender: User) -> None:
         """To every webhook of the project that wants the event. Never twice, never again when the target fails."""
         for hook in self.state.webhooks.values():
-            wants = event in hook.said["events"] or event == "ping"
-            if not wants or hook.said.get("project_id") != project or project is None:
+            wants = event in hook.settings["events"] or event == "ping"
+            if not wants or hook.settings.get("project_id") != project or project is None:
                 continue
             body = json.dumps(
-                {"event": event, **note, "webhook_id": hook.id, "sender": self.state.basic(sender.id)}
+                {"event": event, **note, "webhook_id": hook.id, "sender": self.state.basic_user(sender.id)}
             ).encode()
             headers = {"content-type": "application/json", "x-cvat-event": event}
-            if hook.said.get("secret"):
-                signed = hmac.new(hook.said["secret"].encode(), body, hashlib.sha256).hexdigest()
+            if hook.settings.get("secret"):
+                signed = hmac.new(hook.settings["secret"].encode(), body, hashlib.sha256).hexdigest()
                 headers["x-signature-256"] = f"sha256={signed}"
-            self.notes.append((hook.said["target_url"], headers, body))
+            self.notes.append((hook.settings["target_url"], headers, body))
             objects.note_delivery(self.state, hook, event, json.loads(body))
-            if hook.said["target_url"].startswith("http://127.0.0.1:") and hook.said.get("really"):
-                sending = threading.Thread(target=_send, args=(hook.said["target_url"], headers, body), daemon=True)
+            if hook.settings["target_url"].startswith("http://127.0.0.1:") and hook.settings.get("really"):
+                sending = threading.Thread(target=_send, args=(hook.settings["target_url"], headers, body), daemon=True)
                 self._senders.append(sending)
                 sending.start()
 
@@ -256,12 +254,12 @@ def _send(url: str, headers: dict[str, str], body: bytes) -> None:
     requests.post(url, data=body, headers=headers, timeout=60)
 
 
-def _refused(refusal: Refusal) -> Answer:
+def _refused(refusal: Refusal) -> Response:
     if refusal.body is None:
-        return Answer(500, _page("Server Error (500)", ""), kind="text/html; charset=utf-8")
+        return Response(500, _page("Server Error (500)", ""), kind="text/html; charset=utf-8")
     if isinstance(refusal.body, bytes):
-        return Answer(refusal.status, refusal.body, refusal.headers, kind="text/html; charset=utf-8")
-    return Answer(refusal.status, refusal.body, refusal.headers)
+        return Response(refusal.status, refusal.body, refusal.headers, kind="text/html; charset=utf-8")
+    return Response(refusal.status, refusal.body, refusal.headers)
 
 
 def _page(title: str, message: str) -> bytes:
@@ -269,10 +267,10 @@ def _page(title: str, message: str) -> bytes:
     return f"{text}  <h1>{title}</h1><p>{message}</p>\n</body>\n</html>\n".encode()
 
 
-def _check_accept(asked: Asked) -> None:
-    accept = asked.headers.get("accept", "*/*")
-    for one in accept.split(","):
-        kind, _, parameters = one.strip().partition(";")
+def _check_accept(request: Request) -> None:
+    accept = request.headers.get("accept", "*/*")
+    for media_range in accept.split(","):
+        kind, _, parameters = media_range.strip().partition(";")
         if kind.strip() in ("*/*", "application/*"):
             return
         if kind.strip() == VND:
@@ -283,43 +281,43 @@ def _check_accept(asked: Asked) -> None:
     raise Refusal(406, {"detail": "Could not satisfy the request Accept header."})
 
 
-# What is not about one kind of thing
+# Login and server information
 
 
-def log_in(cvat: StandIn, asked: Asked) -> Answer:
-    if asked.method != "POST":
-        raise Refusal(405, {"detail": f'Method "{asked.method}" not allowed.'})
-    said = asked.said()
+def log_in(cvat: FakeCvat, request: Request) -> Response:
+    if request.method != "POST":
+        raise Refusal(405, {"detail": f'Method "{request.method}" not allowed.'})
+    payload = request.json()
     for user in cvat.state.users.values():
-        if said.get("password") == user.password and (
-            said.get("username") == user.name or said.get("email") == user.email
+        if payload.get("password") == user.password and (
+            payload.get("username") == user.name or payload.get("email") == user.email
         ):
             user.token = user.token or hashlib.sha1(f"{user.name}{time.time_ns()}".encode()).hexdigest()
-            told = [
+            cookies = [
                 f"csrftoken=x{user.id}; Path=/; SameSite=Lax",
                 f"sessionid={user.name}; HttpOnly; Path=/; SameSite=Lax",
             ]
-            return Answer(200, {"key": user.token}, cookies=told)
+            return Response(200, {"key": user.token}, cookies=cookies)
     raise Refusal(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
 
 
-def log_out(cvat: StandIn, asked: Asked) -> Answer:
-    asked.me.token = ""
-    return Answer(200, {"detail": "Successfully logged out."})
+def log_out(cvat: FakeCvat, request: Request) -> Response:
+    request.me.token = ""
+    return Response(200, {"detail": "Successfully logged out."})
 
 
-def about(cvat: StandIn, _: Asked) -> Answer:
-    told = {
+def about(cvat: FakeCvat, _: Request) -> Response:
+    payload = {
         "name": "Computer Vision Annotation Tool",
         "description": "CVAT is completely re-designed and re-implemented version of Video Annotation Tool.",
         "version": cvat.version,
     }
     if cvat.dialect != "2.15":
-        told |= {"logo_url": f"{cvat.url}/logo.svg", "subtitle": "Open Data Annotation Platform"}
-    return Answer(200, told)
+        payload |= {"logo_url": f"{cvat.url}/logo.svg", "subtitle": "Open Data Annotation Platform"}
+    return Response(200, payload)
 
 
-def health(_: StandIn, __: Asked) -> Answer:
+def health(_: FakeCvat, __: Request) -> Response:
     names = (
         "Cache backend: default",
         "Cache backend: media",
@@ -328,7 +326,7 @@ def health(_: StandIn, __: Asked) -> Answer:
         "MemoryUsage",
         "OPAHealthCheck",
     )
-    return Answer(200, dict.fromkeys(names, "working"), kind="application/json")
+    return Response(200, dict.fromkeys(names, "working"), kind="application/json")
 
 
 ROUTES: list[tuple[str, Any, Dialect | None]] = [
@@ -337,38 +335,38 @@ ROUTES: list[tuple[str, Any, Dialect | None]] = [
     (r"/api/server/about", about, None),
     (r"/api/server/health/", health, None),
     (r"/api/server/annotation/formats", exports.formats, None),
-    (r"/api/users/self", objects.self_, None),
+    (r"/api/users/self", objects.current_user, None),
     (r"/api/users", objects.users, None),
     (r"/api/organizations", objects.organizations, None),
     (r"/api/invitations", objects.invitations, None),
     (r"/api/memberships", objects.memberships, None),
     (r"/api/projects", objects.projects, None),
-    (r"/api/projects/(\d+)", objects.project, None),
+    (r"/api/projects/(\d+)", objects.project_by_id, None),
     (r"/api/labels", objects.labels, None),
     (r"/api/guides", objects.guides, None),
     (r"/api/tasks", objects.tasks, None),
-    (r"/api/tasks/(\d+)", objects.task, None),
+    (r"/api/tasks/(\d+)", objects.task_by_id, None),
     (r"/api/tasks/(\d+)/status", data.status, None),
     (r"/api/tasks/(\d+)/data(/?)", data.data, None),
     (r"/api/tasks/(\d+)/data/((?:\d+_)?[0-9a-f-]{36})", data.tus, None),
     (r"/api/(tasks|jobs)/(\d+)/data/meta", data.meta, None),
     (r"/api/jobs", objects.jobs, None),
-    (r"/api/jobs/(\d+)", objects.job, None),
+    (r"/api/jobs/(\d+)", objects.job_by_id, None),
     (r"/api/(tasks|jobs|projects)/(\d+)/(annotations|dataset)/?", exports.annotations, None),
     (r"/api/(tasks|jobs|projects)/(\d+)/dataset/export", exports.begin, "requests"),
     (r"/api/(tasks|jobs|projects)/(\d+)/dataset/download", exports.download, "requests"),
-    (r"/api/requests", exports.requests_list, "requests"),
-    (r"/api/requests/([^/]+)", exports.request, "requests"),
+    (r"/api/requests", exports.list_requests, "requests"),
+    (r"/api/requests/([^/]+)", exports.request_by_id, "requests"),
     (r"/api/requests/([^/]+)/cancel", exports.cancel, "requests"),
     (r"/api/webhooks/events", objects.events, None),
     (r"/api/webhooks", objects.webhooks, None),
-    (r"/api/webhooks/(\d+)", objects.webhook, None),
+    (r"/api/webhooks/(\d+)", objects.webhook_by_id, None),
     (r"/api/webhooks/(\d+)/ping", objects.ping, None),
     (r"/api/webhooks/(\d+)/deliveries", objects.deliveries, None),
 ]
 
 
-def _handler(cvat: StandIn) -> type[BaseHTTPRequestHandler]:
+def _handler(cvat: FakeCvat) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -380,36 +378,36 @@ def _handler(cvat: StandIn) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length") or 0))
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
-            asked = Asked(self.command, unquote(parts.path), query, headers, body)
-            if asked.is_multipart:
-                _take_apart(asked)
+            request = Request(self.command, unquote(parts.path), query, headers, body)
+            if request.is_multipart:
+                _parse_multipart(request)
             try:
-                answer = cvat.answer(asked)
-            except Exception:  # noqa: BLE001 - a fault of the stand-in is shown as one of a server
-                answer = _refused(server_error())
+                response = cvat.handle(request)
+            except Exception:  # noqa: BLE001 - an error of the fake is shown as a server error
+                response = _refused(server_error())
                 import traceback
 
                 traceback.print_exc()
-            self._send(answer)
+            self._send(response)
 
-        def _send(self, answer: Answer) -> None:
-            if answer.body is None:
+        def _send(self, response: Response) -> None:
+            if response.body is None:
                 content = b""
-            elif isinstance(answer.body, bytes):
-                content = answer.body
+            elif isinstance(response.body, bytes):
+                content = response.body
             else:
-                content = json.dumps(answer.body, ensure_ascii=False).encode()
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
+                content = json.dumps(response.body, ensure_ascii=False).encode()
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
-            for cookie in answer.cookies:
+            for cookie in response.cookies:
                 self.send_header("Set-Cookie", cookie)
-            if content and "Content-Type" not in answer.headers:
-                self.send_header("Content-Type", answer.kind)
-            if answer.status != 204:
+            if content and "Content-Type" not in response.headers:
+                self.send_header("Content-Type", response.kind)
+            if response.status != 204:
                 self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            if self.command != "HEAD" and answer.status != 204:
+            if self.command != "HEAD" and response.status != 204:
                 self.wfile.write(content)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
@@ -417,10 +415,10 @@ def _handler(cvat: StandIn) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _take_apart(asked: Asked) -> None:
+def _parse_multipart(request: Request) -> None:
     """Files by their field names; of a file's name only what follows the last slash, as the web framework does it."""
-    head = f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode()
-    for part in BytesParser(policy=HTTP).parsebytes(head + asked.body).iter_parts():
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    for part in BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts():
         disposition = part.get("content-disposition", "")
         name = part.get_param("name", header="content-disposition")
         raw = re.search(
@@ -429,7 +427,9 @@ def _take_apart(asked: Asked) -> None:
         )
         content = part.get_payload(decode=True) or b""
         if raw is None:
-            asked.form[str(name)] = content.decode()
+            request.form[str(name)] = content.decode()
         else:
-            flat = "".join(one for one in raw[1].rsplit("/")[-1].rsplit("\\")[-1] if one.isprintable())
-            asked.files.append((str(name), flat, content))
+            flat = "".join(
+                character for character in raw[1].rsplit("/")[-1].rsplit("\\")[-1] if character.isprintable()
+            )
+            request.files.append((str(name), flat, content))

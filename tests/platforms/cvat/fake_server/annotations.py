@@ -1,4 +1,4 @@
-"""Annotations and exports of the stand-in for CVAT: checked as little as CVAT does it."""
+"""Annotations and exports of the fake CVAT server, validated as little as in CVAT."""
 
 from __future__ import annotations
 
@@ -7,94 +7,96 @@ import json
 import zipfile
 from typing import Any
 
-from .standin_state import Frame, Job, Label, Refusal, State, Task
+from .state import Frame, Job, Label, Refusal, State, Task
 
 FORMATS = ("COCO 1.0", "CVAT for images 1.1", "YOLO 1.1", "Datumaro 1.0", "CVAT for video 1.1")
 
 
-def put(state: State, job: Job, said: dict[str, Any], action: str) -> dict[str, Any]:
+def put(state: State, job: Job, payload: dict[str, Any], action: str) -> dict[str, Any]:
     """`action` is create, update, delete or replace. Answers what the server answers."""
     task = state.tasks[job.task]
     labels = {label.id: label for label in state.labels_of(task)}
     for kind in ("shapes", "tags", "tracks"):
-        for one in said.get(kind) or []:
-            if one.get("label_id") not in labels:
-                raise Refusal(400, [f"label_id `{one.get('label_id')}` is invalid"])
-            if "frame" not in one:
+        for item in payload.get(kind) or []:
+            if item.get("label_id") not in labels:
+                raise Refusal(400, [f"label_id `{item.get('label_id')}` is invalid"])
+            if "frame" not in item:
                 raise Refusal(400, {kind: [{"frame": ["This field is required."]}]})
     if action == "replace":
         job.shapes, job.tags, job.tracks = {}, {}, {}
-    told: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
+    result: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
     for kind, kept in (("tags", job.tags), ("shapes", job.shapes), ("tracks", job.tracks)):
-        for one in said.get(kind) or []:
+        for item in payload.get(kind) or []:
             if action in ("create", "replace"):
                 id = state.next_id(kind)
-                kept[id] = one | {"id": id}
+                kept[id] = item | {"id": id}
             elif action == "update":
-                kept[one["id"]] = dict(one)
+                kept[item["id"]] = dict(item)
             else:
-                kept.pop(one.get("id"), None)
-            told[kind].append(_answered(kind, one, kept.get(one.get("id", -1), one).get("id", one.get("id"))))
+                kept.pop(item.get("id"), None)
+            result[kind].append(
+                _response_json(kind, item, kept.get(item.get("id", -1), item).get("id", item.get("id")))
+            )
             if action in ("create", "replace"):
-                told[kind][-1]["id"] = id
-    return told
+                result[kind][-1]["id"] = id
+    return result
 
 
-def _answered(kind: str, one: dict[str, Any], id: int | None) -> dict[str, Any]:
+def _response_json(kind: str, item: dict[str, Any], id: int | None) -> dict[str, Any]:
     common = {
         "id": id,
-        "frame": one["frame"],
-        "label_id": one["label_id"],
-        "group": one.get("group"),
-        "source": one.get("source", "manual"),
-        "attributes": one.get("attributes", []),
+        "frame": item["frame"],
+        "label_id": item["label_id"],
+        "group": item.get("group"),
+        "source": item.get("source", "manual"),
+        "attributes": item.get("attributes", []),
     }
     if kind == "tags":
         return common
     if kind == "tracks":
-        return common | {"shapes": one.get("shapes", []), "elements": []}
+        return common | {"shapes": item.get("shapes", []), "elements": []}
     return {
-        "type": one["type"],
-        "occluded": one.get("occluded", False),
-        "outside": one.get("outside", False),
-        "z_order": one.get("z_order", 0),
-        "rotation": float(one.get("rotation", 0)),
-        "points": one["points"],
+        "type": item["type"],
+        "occluded": item.get("occluded", False),
+        "outside": item.get("outside", False),
+        "z_order": item.get("z_order", 0),
+        "rotation": float(item.get("rotation", 0)),
+        "points": item["points"],
         **common,
         "elements": [],
-    } | ({"score": one["score"]} if "score" in one else {})
+    } | ({"score": item["score"]} if "score" in item else {})
 
 
 def read(state: State, jobs: list[Job]) -> dict[str, Any]:
     """As the server gives them: sorted by frame, numbers as floats, defaults of attributes filled in."""
     task = state.tasks[jobs[0].task] if jobs else None
     labels = {label.id: label for label in state.labels_of(task)} if task else {}
-    told: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
+    result: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
     for job in jobs:
-        told["tags"] += _unlike(told["tags"], [_stored(labels, "tags", one) for one in job.tags.values()])
-        told["shapes"] += _unlike(told["shapes"], [_stored(labels, "shapes", one) for one in job.shapes.values()])
-        told["tracks"] += [_stored(labels, "tracks", one) for one in job.tracks.values()]
+        result["tags"] += _not_in(result["tags"], [_stored(labels, "tags", item) for item in job.tags.values()])
+        result["shapes"] += _not_in(result["shapes"], [_stored(labels, "shapes", item) for item in job.shapes.values()])
+        result["tracks"] += [_stored(labels, "tracks", item) for item in job.tracks.values()]
     for kind in ("tags", "shapes", "tracks"):
-        told[kind].sort(key=lambda one: (one["frame"], -one["id"]))
-    return told
+        result[kind].sort(key=lambda item: (item["frame"], -item["id"]))
+    return result
 
 
-def _unlike(others: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _not_in(others: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What a job says of images that it shares with another one, and that other one does not: the rest is united."""
-    known = [{key: value for key, value in one.items() if key != "id"} for one in others]
-    return [one for one in own if {key: value for key, value in one.items() if key != "id"} not in known]
+    known_items = [{key: value for key, value in item.items() if key != "id"} for item in others]
+    return [item for item in own if {key: value for key, value in item.items() if key != "id"} not in known_items]
 
 
-def _stored(labels: dict[int, Label], kind: str, one: dict[str, Any]) -> dict[str, Any]:
-    told = _answered(kind, one, one["id"])
-    said = {attribute["spec_id"]: attribute["value"] for attribute in told["attributes"]}
-    known = labels[one["label_id"]].attributes if one["label_id"] in labels else []
-    told["attributes"] = [
-        {"spec_id": spec["id"], "value": said.get(spec["id"], spec["default_value"])} for spec in known
+def _stored(labels: dict[int, Label], kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    result = _response_json(kind, item, item["id"])
+    values = {attribute["spec_id"]: attribute["value"] for attribute in result["attributes"]}
+    specs = labels[item["label_id"]].attributes if item["label_id"] in labels else []
+    result["attributes"] = [
+        {"spec_id": spec["id"], "value": values.get(spec["id"], spec["default_value"])} for spec in specs
     ]
     if kind == "shapes":
-        told["points"] = [float(value) for value in told["points"]]
-    return told
+        result["points"] = [float(value) for value in result["points"]]
+    return result
 
 
 def export(state: State, tasks: list[Task], jobs: list[Job], form: str, subset: str, *, images: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""What is asked of Scale about a campaign as it is now: which images are gone, and which labels its tasks offer."""
+"""Checks a campaign at Scale: which images are gone, and which labels its tasks offer."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .client import MOST, ScaleClient
 from .order import order_in
 
 
-def gone_from(client: ScaleClient, campaign: str, tasks: Sequence[str], threads: int) -> dict[str, str]:
-    """Those of these tasks that are gone from the batch, and how. Each is asked for by its id."""
+def deleted_images(client: ScaleClient, campaign: str, tasks: Sequence[str], threads: int) -> dict[str, str]:
+    """Returns which of the tasks are gone from the batch, and why. Sends one request per task."""
 
-    def gone(task: str) -> str:
+    def reason(task: str) -> str:
         try:
             batch = client.fetch_task(task).get("batch")
         except NotFound:
@@ -24,38 +24,38 @@ def gone_from(client: ScaleClient, campaign: str, tasks: Sequence[str], threads:
         return f"task {task} is in batch '{batch}' now" if batch not in (None, campaign) else ""
 
     with ThreadPoolExecutor(threads, thread_name_prefix="scale") as pool:
-        found = zip(tasks, pool.map(carry_limit(gone), tasks), strict=True)
-        return {task: detail for task, detail in found if detail}
+        reasons = zip(tasks, pool.map(carry_limit(reason), tasks), strict=True)
+        return {task: detail for task, detail in reasons if detail}
 
 
-def labels_of(client: ScaleClient, campaign: str) -> PlatformLabels | None:
-    """The labels that every task of the first page offers; of tasks that do not tell, those that were ordered."""
+def offered_labels(client: ScaleClient, campaign: str) -> PlatformLabels | None:
+    """Returns the labels that all tasks of the first page offer, or those of the order when tasks do not list them."""
     order = order_in(client.get_batch(campaign).get("metadata"))
     names = labels_in(order.body) if order is not None else ()
     offers = [labels_in(task.get("params")) for task in client.tasks(batch=campaign, limit=MOST).docs]
-    told = [offer for offer in offers if offer]
-    if told:
-        names = tuple(name for name in told[0] if all(name in offer for offer in told[1:]))
+    non_empty = [offer for offer in offers if offer]
+    if non_empty:
+        names = tuple(name for name in non_empty[0] if all(name in offer for offer in non_empty[1:]))
     return PlatformLabels(names) if names else None
 
 
 def labels_in(params: object) -> tuple[str, ...]:
-    """Every label that the parameters of a task name: categories, objects of all geometries, with what they lead to."""
+    """Returns every label in the parameters of a task: categories and objects of all geometries, with subchoices."""
     if not isinstance(params, Mapping):
         return ()
     geometries = params.get("geometries")
     kinds = geometries.values() if isinstance(geometries, Mapping) else ()
     lists = [params.get("categories"), params.get("objects_to_annotate")]
     lists += [kind.get("objects_to_annotate") for kind in kinds if isinstance(kind, Mapping)]
-    return tuple(dict.fromkeys(name for one in lists if isinstance(one, list) for name in _choices(one)))
+    return tuple(dict.fromkeys(name for choices in lists if isinstance(choices, list) for name in _choices(choices)))
 
 
 def _choices(choices: Iterable[object]) -> Iterator[str]:
-    for one in choices:
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
-            if isinstance(one.get("choice"), str):
-                yield one["choice"]
-            below = one.get("subchoices")
-            yield from _choices(below) if isinstance(below, list) else ()
+    for item in choices:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, Mapping):
+            if isinstance(item.get("choice"), str):
+                yield item["choice"]
+            children = item.get("subchoices")
+            yield from _choices(children) if isinstance(children, list) else ()

@@ -1,4 +1,4 @@
-"""Uploads into tasks of the stand-in for CVAT, and their imports."""
+"""Uploads into tasks of the fake CVAT server, and their imports."""
 
 from __future__ import annotations
 
@@ -10,70 +10,70 @@ from uuid import uuid4
 
 from PIL import Image, UnidentifiedImageError
 
-from .standin_objects import answer, the_job, the_task
-from .standin_state import Data, Frame, Import, Job, Refusal, State, Task, now, server_error
+from .objects import get_job, get_task, respond
+from .state import Data, Frame, Import, Job, Refusal, State, Task, now, server_error
 
 if TYPE_CHECKING:
-    from .standin import Answer, Asked, StandIn
+    from .server import FakeCvat, Request, Response
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 TUS = {"Tus-Resumable": "1.0.0", "Tus-Version": "1.0.0", "Tus-Extension": "", "Tus-Max-Size": "26843545600"}
 _NO_CONTEXT = {"related_files": 0, "has_related_context": False}
 
 
-def data(cvat: StandIn, asked: Asked, number: str, slash: str) -> Answer:
+def data(cvat: FakeCvat, request: Request, number: str, slash: str) -> Response:
     state = cvat.state
-    if asked.method == "OPTIONS":
+    if request.method == "OPTIONS":
         raise server_error()
-    task = the_task(state, asked, int(number))
-    if asked.method == "GET":
-        return _frame(task, asked)
-    if "upload-length" in asked.headers:
-        return _begin_tus(cvat, asked, task, slash)
-    if "upload-start" in asked.headers:
+    task = get_task(state, request, int(number))
+    if request.method == "GET":
+        return _frame(task, request)
+    if "upload-length" in request.headers:
+        return _begin_tus(cvat, request, task, slash)
+    if "upload-start" in request.headers:
         _refuse_more(task)
-        _data_of(state, task, asked)
-        return answer(202)
-    said = asked.said()
-    quality = _quality(said)
+        _data_of(state, task, request)
+        return respond(202)
+    payload = request.json()
+    quality = _quality(payload)
     _refuse_more(task)
     fresh = task.data is None
-    upload = _data_of(state, task, asked)
+    upload = _data_of(state, task, request)
     upload.quality = quality
     try:
-        _take_files(upload, asked)
+        _take_files(upload, request)
     except Refusal:
         if fresh:
             task.data = None
         raise
-    if "upload-multiple" in asked.headers:
-        return answer(200)
-    upload.sorting = said.get("sorting_method", upload.sorting)
-    upload.use_cache = said.get("use_cache") is True
-    order = said.get("upload_file_order") or []
+    if "upload-multiple" in request.headers:
+        return respond(200)
+    upload.sorting = payload.get("sorting_method", upload.sorting)
+    upload.use_cache = payload.get("use_cache") is True
+    order = payload.get("upload_file_order") or []
     upload.order = [name for name in order if name in upload.files]
     again = task.work is not None and task.work.state in ("queued", "started")
     task.work = Import(message="twice" if again else "")
-    if said.get("remote_files"):
+    if payload.get("remote_files"):
         task.work.message = "remote"
     if cvat.dialect == "requests":
-        return answer(202, {"rq_id": f"create:task-{task.id}"})
-    return answer(202, _echo(upload, said))
+        return respond(202, {"rq_id": f"create:task-{task.id}"})
+    return respond(202, _echo(upload, payload))
 
 
-def _echo(upload: Data, said: dict[str, Any]) -> dict[str, Any]:
+def _echo(upload: Data, payload: dict[str, Any]) -> dict[str, Any]:
     return {
         "chunk_size": None, "image_quality": upload.quality, "start_frame": 0, "stop_frame": 0, "frame_filter": "",
-        "client_files": list(upload.files), "server_files": [], "remote_files": said.get("remote_files", []),
+        "client_files": list(upload.files), "server_files": [], "remote_files": payload.get("remote_files", []),
         "use_zip_chunks": False, "server_files_exclude": [], "use_cache": False, "copy_data": False,
         "storage_method": "file_system", "storage": "local", "sorting_method": upload.sorting, "filename_pattern": None,
     }  # fmt: skip
 
 
-def _quality(said: dict[str, Any]) -> int:
-    if "image_quality" not in said:
+def _quality(payload: dict[str, Any]) -> int:
+    if "image_quality" not in payload:
         raise Refusal(400, {"image_quality": ["This field is required."]})
-    quality = int(said["image_quality"])
+    quality = int(payload["image_quality"])
     if quality > 100:
         raise Refusal(400, {"image_quality": ["Ensure this value is less than or equal to 100."]})
     return quality
@@ -84,17 +84,17 @@ def _refuse_more(task: Task) -> None:
         raise Refusal(400, "Adding more data is not supported")
 
 
-def _data_of(state: State, task: Task, asked: Asked) -> Data:
+def _data_of(state: State, task: Task, request: Request) -> Data:
     if task.data is None:
         task.data = Data(state.next_id("data"), 70)
     return task.data
 
 
-def _take_files(upload: Data, asked: Asked) -> None:
+def _take_files(upload: Data, request: Request) -> None:
     """Only fields called client_files[0], client_files[1], ... are looked at. A name that is there already breaks the
     request, and nothing of it stays."""
     fresh: dict[str, bytes] = {}
-    for field, name, content in asked.files:
+    for field, name, content in request.files:
         if re.fullmatch(r"client_files\[\d+\]", field):
             if name in upload.files or name in fresh:
                 raise server_error()
@@ -105,66 +105,66 @@ def _take_files(upload: Data, asked: Asked) -> None:
 # TUS
 
 
-def _begin_tus(cvat: StandIn, asked: Asked, task: Task, slash: str) -> Answer:
-    if "origin" not in asked.headers and "x-forwarded-host" not in asked.headers:
+def _begin_tus(cvat: FakeCvat, request: Request, task: Task, slash: str) -> Response:
+    if "origin" not in request.headers and "x-forwarded-host" not in request.headers:
         raise server_error()
     _refuse_more(task)
-    coded = asked.headers["upload-metadata"].partition("filename ")[2]
+    coded = request.headers["upload-metadata"].partition("filename ")[2]
     name = b64decode(coded).decode()
     if name.startswith(("..", "/")):
         return _text(400, f"File name {name} is not allowed")
-    upload = _data_of(cvat.state, task, asked)
+    upload = _data_of(cvat.state, task, request)
     if name in upload.files:
         return _text(409, "File with same name already exists")
-    id = str(uuid4()) if cvat.old_ways else f"{asked.me.id}_{uuid4()}"
-    upload.uploads[id] = (name, int(asked.headers["upload-length"]), bytearray())
+    id = str(uuid4()) if cvat.legacy_api else f"{request.me.id}_{uuid4()}"
+    upload.uploads[id] = (name, int(request.headers["upload-length"]), bytearray())
     upload.files[name] = b""  # known from now on, whether it arrives or not
-    place = f"{asked.headers.get('origin', cvat.url)}/api/tasks/{task.id}/data{slash}{id}"
-    return answer(201, None, TUS | {"Location": place, "Upload-Filename": name.encode().decode("latin-1")})
+    place = f"{request.headers.get('origin', cvat.url)}/api/tasks/{task.id}/data{slash}{id}"
+    return respond(201, None, TUS | {"Location": place, "Upload-Filename": name.encode().decode("latin-1")})
 
 
-def _text(status: int, message: str) -> Answer:
-    from .standin import Answer
+def _text(status: int, message: str) -> Response:
+    from .server import Response
 
-    return Answer(status, message, dict(TUS))
+    return Response(status, message, dict(TUS))
 
 
-def tus(cvat: StandIn, asked: Asked, number: str, id: str) -> Answer:
-    task = the_task(cvat.state, asked, int(number))
-    known = task.data.uploads.get(id) if task.data else None
-    if known is None or task.data is None:
-        if not cvat.old_ways:  # it looks into the file's notes, which are gone with its last part
+def tus(cvat: FakeCvat, request: Request, number: str, id: str) -> Response:
+    task = get_task(cvat.state, request, int(number))
+    upload = task.data.uploads.get(id) if task.data else None
+    if upload is None or task.data is None:
+        if not cvat.legacy_api:  # it looks into the file's notes, which are gone with its last part
             raise server_error()
-        return answer(404, None, TUS)
-    name, length, content = known
-    if asked.method == "HEAD":
-        return answer(200, None, TUS | {"Upload-Offset": str(len(content)), "Upload-Length": str(length)})
-    if int(asked.headers["upload-offset"]) != len(content):
-        return answer(409, None, TUS)
-    content += asked.body
+        return respond(404, None, TUS)
+    name, length, content = upload
+    if request.method == "HEAD":
+        return respond(200, None, TUS | {"Upload-Offset": str(len(content)), "Upload-Length": str(length)})
+    if int(request.headers["upload-offset"]) != len(content):
+        return respond(409, None, TUS)
+    content += request.body
     if len(content) >= length:
         del task.data.uploads[id]
         task.data.files[name] = bytes(content) if "/" not in name else b""
         if "/" in name:
             raise server_error()
-    told = {"Upload-Offset": str(len(content)), "Upload-Filename": name.encode().decode("latin-1")}
-    return answer(204, None, TUS | told)
+    headers = {"Upload-Offset": str(len(content)), "Upload-Filename": name.encode().decode("latin-1")}
+    return respond(204, None, TUS | headers)
 
 
 # Imports
 
 
-def status(cvat: StandIn, asked: Asked, number: str) -> Answer:
-    task = the_task(cvat.state, asked, int(number))
-    if not cvat.old_ways:
+def status(cvat: FakeCvat, request: Request, number: str) -> Response:
+    task = get_task(cvat.state, request, int(number))
+    if not cvat.legacy_api:
         raise Refusal(404, {"detail": "Not found."})
     work = step(cvat, task)
     if work is None or work.state == "finished" or work.expired:
-        return answer(200, {"state": "Finished", "message": "", "progress": 0.0})
-    return answer(200, {"state": work.state.capitalize(), "message": work.message, "progress": 0.0})
+        return respond(200, {"state": "Finished", "message": "", "progress": 0.0})
+    return respond(200, {"state": work.state.capitalize(), "message": work.message, "progress": 0.0})
 
 
-def step(cvat: StandIn, task: Task) -> Import | None:
+def step(cvat: FakeCvat, task: Task) -> Import | None:
     """One step of an import: queued, started, and its end."""
     work = task.work
     if work is None or cvat.held or work.state in ("finished", "failed", "canceled"):
@@ -176,7 +176,7 @@ def step(cvat: StandIn, task: Task) -> Import | None:
     return work
 
 
-def end(cvat: StandIn, task: Task) -> None:
+def end(cvat: FakeCvat, task: Task) -> None:
     """The end of an import, whatever it is."""
     work, upload = task.work, task.data
     assert work is not None
@@ -225,7 +225,7 @@ def _frames(work: Import, upload: Data) -> list[Frame]:
     return frames
 
 
-def _cut_into_jobs(cvat: StandIn, task: Task) -> None:
+def _cut_into_jobs(cvat: FakeCvat, task: Task) -> None:
     size = len(task.frames)
     segment = task.segment_size or size
     overlap = min(task.overlap or 0, segment // 2) if task.segment_size else 0
@@ -234,7 +234,7 @@ def _cut_into_jobs(cvat: StandIn, task: Task) -> None:
         stop = min(start + segment, size) - 1
         job = Job(cvat.state.next_id("job"), task.id, start, stop)
         cvat.state.jobs[job.id] = job
-        cvat.tell("create:job", task.project, {"job": cvat.state.job_json(job)}, cvat.state.users[task.owner])
+        cvat.send_event("create:job", task.project, {"job": cvat.state.job_json(job)}, cvat.state.users[task.owner])
         if stop == size - 1:
             break
         start += segment - overlap
@@ -244,34 +244,34 @@ def _cut_into_jobs(cvat: StandIn, task: Task) -> None:
 # Frames
 
 
-def meta(cvat: StandIn, asked: Asked, what: str, number: str) -> Answer:
+def meta(cvat: FakeCvat, request: Request, what: str, number: str) -> Response:
     state = cvat.state
     if what == "jobs":
-        job = the_job(state, asked, int(number))
+        job = get_job(state, request, int(number))
         task, first, last = state.tasks[job.task], job.start, job.stop
     else:
-        task = the_task(state, asked, int(number))
+        task = get_task(state, request, int(number))
         first, last = 0, max(len(task.frames) - 1, 0)
     if task.data is None:
         raise server_error()
     frames = task.frames[first : last + 1]
-    told = {
+    payload = {
         "chunk_size": 72 if task.frames else None, "size": len(frames), "image_quality": task.data.quality,
         "start_frame": first, "stop_frame": last, "frame_filter": "",
         "frames": [
-            {"width": one.width, "height": one.height, "name": one.name, **_NO_CONTEXT} for one in frames
+            {"width": frame.width, "height": frame.height, "name": frame.name, **_NO_CONTEXT} for frame in frames
         ],
         "deleted_frames": task.deleted_frames, "included_frames": None,
     }  # fmt: skip
-    if not cvat.old_ways:
-        told |= {"chunks_updated_date": task.updated, "storage": "local", "cloud_storage_id": None}
-    return answer(200, told)
+    if not cvat.legacy_api:
+        payload |= {"chunks_updated_date": task.updated, "storage": "local", "cloud_storage_id": None}
+    return respond(200, payload)
 
 
-def _frame(task: Task, asked: Asked) -> Answer:
-    from .standin import Answer
+def _frame(task: Task, request: Request) -> Response:
+    from .server import Response
 
-    if asked.query.get("type") == "chunk":
+    if request.query.get("type") == "chunk":
         import zipfile
 
         buffer = io.BytesIO()
@@ -279,6 +279,6 @@ def _frame(task: Task, asked: Asked) -> Answer:
             for number, frame in enumerate(task.frames):
                 file.writestr(f"{number:06d}.jpeg", frame.content)
         headers = {"Content-Disposition": 'inline; filename="0.zip"'}
-        return Answer(200, buffer.getvalue(), headers, kind="application/zip")
-    frame = task.frames[int(asked.query["number"])]
-    return Answer(200, frame.content, kind="image/jpeg")
+        return Response(200, buffer.getvalue(), headers, kind="application/zip")
+    frame = task.frames[int(request.query["number"])]
+    return Response(200, frame.content, kind="image/jpeg")

@@ -1,4 +1,4 @@
-"""What Scale's servers hold, as strict as its contract: projects, batches, tasks and files of one mode of one account.
+"""State of the fake Scale server, as strict as the contract: projects, batches, tasks and files of one key mode.
 
 Nothing here knows HTTP: verbs take and give JSON, and raise Answer for everything that is not 200. Live tasks wait for
 `complete`, `recall`, `fail`, `review`; tasks of the test mode complete at once with made-up labels, as Scale's do.
@@ -99,7 +99,7 @@ def bad(error: str) -> Answer:
     return Answer(400, error)
 
 
-class World:
+class State:
     """One account in one mode. `attachment` answers the HTTP status with which Scale's fetching of an address ends."""
 
     def __init__(self, *, test: bool) -> None:
@@ -113,7 +113,7 @@ class World:
         """By their e-mail address; an account has at least its owner."""
         self._join("owner@customer.example", "admin")
         self.finalized: list[str] = []
-        """Names, once for each time that it was said."""
+        """Names, repeated for each call."""
         self.attachment: Callable[[str], int] = lambda url: 200
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._of_batch: dict[str, list[str]] = {}
@@ -134,10 +134,10 @@ class World:
             raise Answer(409, f'A project with name "{name}" already exists.')
         params = body.get("params") or {}
         history = [self._version_of(params, 0)] if params else []
-        made = {"type": kind, "name": name, "param_history": history, "created_at": self._now()}
-        made |= {flag: True for flag in ("rapid", "studio") if body.get(flag)}
-        self.projects[name] = made
-        return made
+        project = {"type": kind, "name": name, "param_history": history, "created_at": self._now()}
+        project |= {flag: True for flag in ("rapid", "studio") if body.get(flag)}
+        self.projects[name] = project
+        return project
 
     def project(self, name: str) -> Json:
         if name not in self.projects:
@@ -167,7 +167,7 @@ class World:
             raise Answer(409, f'A batch with name "{name}" already exists.')
         _check_callback(body.get("callback"))
         waits = bool(project.get("rapid") or project.get("studio"))
-        self.batches[name] = made = {
+        self.batches[name] = batch = {
             "name": name,
             "project": project["name"],
             "status": "staging" if waits else "in_progress",
@@ -176,7 +176,7 @@ class World:
             "callback": body.get("callback") or "",
         }
         self._of_batch[name] = []
-        return made
+        return batch
 
     def batch(self, name: str) -> Json:
         if name not in self.batches:
@@ -202,14 +202,14 @@ class World:
         _known(query, BATCH_FILTERS)
         limit, offset = _limit(query), _whole(query, "offset", 0)
         start, end = _moment(query, "start_time"), _moment(query, "end_time")
-        found = [
+        batches = [
             batch
             for batch in reversed(self.batches.values())
             if _is(batch, query, "project", "status") and _between(batch["created_at"], start, end)
         ]
-        docs = found[offset : offset + limit]
-        more = offset + limit < len(found)
-        return {"docs": docs, "totalDocs": len(found), "limit": limit, "offset": offset, "has_more": more}
+        docs = batches[offset : offset + limit]
+        more = offset + limit < len(batches)
+        return {"docs": docs, "totalDocs": len(batches), "limit": limit, "offset": offset, "has_more": more}
 
     def set_batch_metadata(self, name: str, body: Any) -> Json:
         self.batch(name)["metadata"] = _object({} if body is None else body, "metadata")
@@ -256,10 +256,10 @@ class World:
             if self.batches[body["batch"]]["status"] == "completed":
                 self.batches[body["batch"]]["status"] = "in_progress"
         self._version += 1
-        made = dict(task)
+        created = dict(task)
         self._take_attachment(task)
         # A task of the test mode is answered as it was made, pending; whoever reads it afterwards finds it completed.
-        return made if self.test else self.task(id)
+        return created if self.test else self.task(id)
 
     def _check_params(self, kind: str, body: Json) -> None:
         _check_callback(body.get("callback_url"))
@@ -276,7 +276,7 @@ class World:
                     raise bad(f'"{name}" is no geometry')
                 if not _object(geometry, name).get("objects_to_annotate"):
                     raise bad(f"geometries.{name}.objects_to_annotate is empty")
-        if kind == "categorization" and not all(isinstance(one, str | dict) for one in body["categories"]):
+        if kind == "categorization" and not all(isinstance(category, str | dict) for category in body["categories"]):
             raise bad("categories must be a list of texts")
 
     def _project_of(self, kind: str, body: Json) -> str | None:
@@ -284,10 +284,10 @@ class World:
         if batch is not None:
             if batch not in self.batches:
                 raise bad(f'There is no batch "{batch}".')
-            wanted = self.batches[batch]["project"]
-            if name is not None and name != wanted:
-                raise bad(f'Batch "{batch}" belongs to project "{wanted}".')
-            name = wanted
+            project_name = self.batches[batch]["project"]
+            if name is not None and name != project_name:
+                raise bad(f'Batch "{batch}" belongs to project "{project_name}".')
+            name = project_name
         if name is None:
             return None
         project = self.projects.get(name)
@@ -306,8 +306,8 @@ class World:
         url = task["params"].get("attachment")
         status = self.attachment(url) if isinstance(url, str) and url.startswith("http") else 200
         if status != 200:
-            told = {"error": "One or more attachments could not be downloaded."}
-            self._end(task, "error", {**told, "attachments": [{"statusCode": status, "url": url}]})
+            problem = {"error": "One or more attachments could not be downloaded."}
+            self._end(task, "error", {**problem, "attachments": [{"statusCode": status, "url": url}]})
         elif self.test:
             self._end(task, "completed", made_up(task))
 
@@ -351,11 +351,11 @@ class World:
 
     def set_tags(self, id: str, method: str, body: Any) -> Json:
         task, body = self.task(id), [] if body is None else body  # Scale's client sends no body for an empty list
-        if not isinstance(body, list) or not all(isinstance(one, str) for one in body):
+        if not isinstance(body, list) or not all(isinstance(tag, str) for tag in body):
             raise bad("tags must be a list of texts")
         old = task.pop("tags", [])
-        kept = {"POST": [], "PUT": old, "DELETE": [one for one in old if one not in body]}[method]
-        tags = kept + [one for one in body if method != "DELETE" and one not in kept]
+        kept = {"POST": [], "PUT": old, "DELETE": [tag for tag in old if tag not in body]}[method]
+        tags = kept + [tag for tag in body if method != "DELETE" and tag not in kept]
         task |= {"tags": tags} if tags else {}
         self._version += 1
         return task
@@ -372,27 +372,27 @@ class World:
     def list_tasks(self, query: Query) -> Json:
         _known(query, TASK_FILTERS)
         limit, after = _limit(query), _token(query)
-        found = self._found(query)
-        first = 0 if after is None else bisect.bisect_right(found, -after, key=lambda id: -int(id, 16))
-        docs = found[first : first + limit]
-        more = first + limit < len(found)
-        answer: Json = {"docs": [self.tasks[id] for id in docs], "total": len(found), "limit": limit, "offset": 0}
-        answer["has_more"] = more
-        return answer | ({"next_token": base64.b64encode(docs[-1].encode()).decode()} if more else {})
+        ids = self._found(query)
+        first = 0 if after is None else bisect.bisect_right(ids, -after, key=lambda id: -int(id, 16))
+        docs = ids[first : first + limit]
+        more = first + limit < len(ids)
+        page: Json = {"docs": [self.tasks[id] for id in docs], "total": len(ids), "limit": limit, "offset": 0}
+        page["has_more"] = more
+        return page | ({"next_token": base64.b64encode(docs[-1].encode()).decode()} if more else {})
 
     def _found(self, query: Query) -> list[str]:
         """Ids, the newest first."""
-        said = {key: tuple(query[key]) for key in query if key not in ("limit", "next_token")}
-        key = tuple(sorted(said.items()))
-        version, found = self._seen.get(key, (-1, []))
+        filters = {key: tuple(query[key]) for key in query if key not in ("limit", "next_token")}
+        key = tuple(sorted(filters.items()))
+        version, matches = self._seen.get(key, (-1, []))
         if version == self._version:
-            return found
+            return matches
         bounds = {name: (_moment(query, a), _moment(query, b)) for name, a, b in _TIMES}
-        reviews = {one for text in query.get("customer_review_status", ()) for one in text.split(",")}
+        reviews = {review for text in query.get("customer_review_status", ()) for review in text.split(",")}
         if reviews - REVIEWS:
             raise bad("customer_review_status is none")
         ids = self._of_batch.get(query["batch"][0], []) if query.get("batch") else self._order
-        found = [
+        matches = [
             id
             for id in reversed(ids)
             if _is(self.tasks[id], query, "status", "type", "project", "unique_id")
@@ -402,8 +402,8 @@ class World:
         ]
         if len(self._seen) > 200:
             self._seen.clear()
-        self._seen[key] = (self._version, found)
-        return found
+        self._seen[key] = (self._version, matches)
+        return matches
 
     # Files
 
@@ -452,7 +452,11 @@ class World:
 
     def _people(self, body: Json) -> tuple[list[str], str]:
         emails, role = body.get("emails"), body.get("team_role")
-        if not isinstance(emails, list) or not emails or not all(isinstance(one, str) and "@" in one for one in emails):
+        if (
+            not isinstance(emails, list)
+            or not emails
+            or not all(isinstance(email, str) and "@" in email for email in emails)
+        ):
             raise bad("emails must be a list of e-mail addresses")
         if role not in ROLES:
             raise bad("team_role is none")
@@ -469,8 +473,8 @@ class World:
     def fail(self, id: str, status: int = 403) -> Json:
         task = self.task(id)
         attachments = [{"statusCode": status, "url": task["params"]["attachment"]}]
-        told = {"error": "One or more attachments could not be downloaded.", "attachments": attachments}
-        return self._end(task, "error", told)
+        response = {"error": "One or more attachments could not be downloaded.", "attachments": attachments}
+        return self._end(task, "error", response)
 
     def recall(self, id: str) -> Json:
         task = self.task(id)
