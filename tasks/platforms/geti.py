@@ -26,7 +26,7 @@ from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 def connect_geti(connection: str, options: Mapping[str, Any] | None = None) -> Geti:
     """The adapter for a connection of the settings or a block. Raises SettingsError."""
     adapter = connect_platform(connection, "geti", options)[1]
-    assert isinstance(adapter, Geti)  # noqa: S101 - the registry says so
+    assert isinstance(adapter, Geti)  # noqa: S101 - the registry maps "geti" to this class
     return adapter
 
 

@@ -81,7 +81,7 @@ def send_coco_images(connection: str, project: str, job: CocoJob, first: int, la
             return 0, [f"{message}{medium.width} x {medium.height}: its annotations would be beside the objects"]
         objects, left_out = source.objects(image)
         annotations = [annotation for item in objects for annotation in _annotations(client, details, medium, item)]
-        left_out += _changes(image, objects, job.kind)
+        left_out += describe_changes(image, objects, job.kind)
         unshaped = [item for item in objects if job.kind != "detection" and not item.outlines]
         left_out += [f"annotation {item.id} of {image.file} has no outline" for item in unshaped]
         if annotations and not medium.done(details.trained):
@@ -121,7 +121,7 @@ def check_coco_project(connection: str, project: str, job: CocoJob, left_out: li
     return {"images": next(numbers), "annotated": done}
 
 
-def _changes(image: CocoImage, objects: list[CocoObject], kind: str) -> list[str]:
+def describe_changes(image: CocoImage, objects: list[CocoObject], kind: str) -> list[str]:
     """Sentences about objects that had to be changed: Geti has one outline per object, and none beyond the image."""
     if kind == "detection":
         cut = [item.id for item in objects if item.box_cut]

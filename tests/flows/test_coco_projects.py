@@ -105,7 +105,7 @@ def test_segmentation_flow_creates_outlines_of_crowds_and_parts(prefect_server, 
 
 
 @pytest.mark.parametrize("server", ["2.12.1"], indirect=True)
-def test_pipeline_flow_creates_boxes_and_outlines_of_every_category(prefect_server, server, coco):
+def test_pipeline_flow_creates_boxes_and_outlines(prefect_server, server, coco):
     result = coco_project_pipeline(*coco, categories=["dog", "cat"], project="pipeline")
     client = connect_client("geti")
     project = client.project(result["project"])
@@ -129,7 +129,7 @@ def test_refused_annotations_are_listed_and_do_not_stop_the_flow(prefect_server,
     assert coco_project_segmentation(*coco)["annotated"] == 3
 
 
-def test_no_project_is_created_when_a_category_or_image_is_missing(prefect_server, server, coco, tmp_path):
+def test_missing_category_or_image_creates_no_project(prefect_server, server, coco, tmp_path):
     annotations, images = coco
     with pytest.raises(CocoRefused, match="it has: dog, cat"):
         coco_project_detection(annotations, images, categories=["horse"])

@@ -107,7 +107,7 @@ class Break:
 
     method: str
     path: str
-    how: str
+    effect: str
     """`401`, `html`, `503`, `302`, `cut` (not executed), `lost` (executed, but the connection is cut), `late` (cut, and
     executed with the next request to the same path), `end` (the session has ended)."""
     times: int = 1
@@ -177,16 +177,16 @@ class GetiServer:
     def new_id(self) -> str:
         return f"{next(self.numbers):024x}"
 
-    def break_next(self, method: str, path: str, how: str, times: int = 1) -> None:
+    def break_next(self, method: str, path: str, effect: str, times: int = 1) -> None:
         with self.lock:
-            self.breaks.append(Break(method, path, how, times))
+            self.breaks.append(Break(method, path, effect, times))
 
     def broken(self, method: str, path: str) -> str:
         with self.lock:
             for fault in self.breaks:
                 if fault.times and re.fullmatch(fault.method, method) and re.search(fault.path, path):
                     fault.times -= 1
-                    return fault.how
+                    return fault.effect
         return ""
 
     @property
@@ -257,8 +257,8 @@ class GetiServer:
         states, empty_before = {}, False
         for task in project.trained:
             labels = {label["id"] for label in task["labels"]}
-            here = bool(label_ids & labels) or empty_before
-            states[task["id"]] = "annotated" if here else "none"
+            is_annotated = bool(label_ids & labels) or empty_before
+            states[task["id"]] = "annotated" if is_annotated else "none"
             empty_before = empty_before or any(
                 label["is_empty"] and label["id"] in label_ids for label in task["labels"]
             )
@@ -381,11 +381,13 @@ class GetiServer:
         else:
             frames = max(1, len(data) // 100)
         identity = self.new_id()
-        kept: bytes | Path = data
+        content: bytes | Path = data
         if self.folder is not None:
-            kept = self.folder / identity
-            kept.write_bytes(data)
-        medium = Medium(identity, file_name.rpartition(".")[0], kind, kept, width, height, content_type, frames=frames)
+            content = self.folder / identity
+            content.write_bytes(data)
+        medium = Medium(
+            identity, file_name.rpartition(".")[0], kind, content, width, height, content_type, frames=frames
+        )
         with self.lock:
             project.media[dataset][identity] = medium
         return self.medium_json(project, dataset, medium)
@@ -399,7 +401,7 @@ class GetiServer:
                 raise Refused(404, "not_found", f"there is no frame {frame}")
         if body["media_identifier"] != expected:
             raise Refused(400, "bad_request", "media_identifier is of something else")
-        kept = []
+        annotations = []
         for annotation in body["annotations"]:
             _only(annotation, {"labels", "shape", "labels_to_revisit"}, "annotation")
             self._check_shape(annotation["shape"], medium)
@@ -421,7 +423,7 @@ class GetiServer:
                         "source": {"user_id": "x"} if self.modern else {"id": "N/A", "type": "N/A"},
                     }
                 )
-            kept.append(
+            annotations.append(
                 {
                     "id": self.new_id(),
                     "labels": labels,
@@ -431,7 +433,7 @@ class GetiServer:
                 }
             )
         with self.lock:
-            medium.scenes[frame] = kept
+            medium.scenes[frame] = annotations
         return self.scene_json(project, medium, frame)
 
     def _check_place(self, project: Project, known_label: Any, annotation: dict[str, Any], medium: Medium) -> None:
@@ -502,9 +504,9 @@ class GetiServer:
 
     def components(self, project: Project, task: dict[str, Any]) -> list[dict[str, Any]]:
         def parameter(
-            where: str, name: str, kind: str, value: Any, low: float | None = None, high: float | None = None
+            component: str, name: str, kind: str, value: Any, low: float | None = None, high: float | None = None
         ) -> dict[str, Any]:
-            value = project.values.get((task["id"], f"{where}/{name}"), value)
+            value = project.values.get((task["id"], f"{component}/{name}"), value)
             bounds = {} if low is None else {"min_value": low, "max_value": high}
             return {
                 "data_type": kind,
@@ -557,7 +559,7 @@ class GetiServer:
     def configure(self, project: Project, task: str, components: list[dict[str, Any]]) -> None:
         for component in components:
             entity = component["entity_identifier"]
-            where = entity.get("group_name") or entity.get("component")
+            component_name = entity.get("group_name") or entity.get("component")
             if entity.get("task_id", task) != task:
                 raise Refused(400, "bad_request", "a component of another task")
             if not component["parameters"]:
@@ -578,7 +580,7 @@ class GetiServer:
                 elif parameter["name"] == "num_iters":
                     project.iterations[task] = parameter["value"]
                 else:
-                    project.values[task, f"{where}/{parameter['name']}"] = parameter["value"]
+                    project.values[task, f"{component_name}/{parameter['name']}"] = parameter["value"]
 
     def _task(self, project: Project, task: str) -> dict[str, Any]:
         for candidate in project.trained:
@@ -610,9 +612,9 @@ def _label(
     return label if anomalous is None else {**label, "is_anomalous": anomalous}
 
 
-def _only(body: dict[str, Any], keys: set[str], what: str) -> None:
+def _only(body: dict[str, Any], keys: set[str], place: str) -> None:
     if set(body) - keys:
-        raise Refused(400, "bad_request", f"{what} has unknown keys: {', '.join(sorted(set(body) - keys))}")
+        raise Refused(400, "bad_request", f"{place} has unknown keys: {', '.join(sorted(set(body) - keys))}")
 
 
 ROUTES: list[tuple[str, str, Callable[..., Any]]] = []
@@ -631,7 +633,7 @@ def route(method: str, path: str) -> Callable[[Callable[..., Any]], Callable[...
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet: else each answer waits for a delayed acknowledgement
+    wbufsize = -1  # head and body in one packet: otherwise each response waits for a delayed ACK
     disable_nagle_algorithm = True
     geti: GetiServer
     query: dict[str, list[str]]
@@ -679,21 +681,21 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(server.delay)
         parts = urlsplit(self.path)
         self.query = parse_qs(parts.query)
-        how = server.broken(method, self.path)
+        effect = server.broken(method, self.path)
         try:
-            if how in ("cut", "late"):
-                if how == "late":
+            if effect in ("cut", "late"):
+                if effect == "late":
                     server.late.append((self.path, self.headers, self.body))
                 self._cut()
                 return
-            if how and how != "lost":
-                self._break(how)
+            if effect and effect != "lost":
+                self._break(effect)
                 return
             if not self._public(method, parts.path):
                 self._allowed(method)
                 status, response = self._routed(method, parts.path)
                 self._execute_late_uploads()
-                if how == "lost":
+                if effect == "lost":
                     self._cut()
                     return
                 self._send(status, response)
@@ -717,16 +719,18 @@ class _Handler(BaseHTTPRequestHandler):
         for path, self.headers, self.body in same_path:
             self._routed("POST", urlsplit(path).path)
 
-    def _break(self, how: str) -> None:
-        if how == "html":
+    def _break(self, effect: str) -> None:
+        if effect == "html":
             self._send(200, FORM, "text/html; charset=utf-8")
-        elif how == "302":
+        elif effect == "302":
             self._redirect("/oauth2/start?rd=/", 302)
-        elif how == "end":  # the session is over from now on
+        elif effect == "end":  # the session is over from now on
             self.geti.sessions.clear()
             self._send(200, FORM, "text/html; charset=utf-8")
         else:
-            self._send(int(how), {"http_status": int(how), "error_code": "broken", "message": "broken by the test"})
+            self._send(
+                int(effect), {"http_status": int(effect), "error_code": "broken", "message": "broken by the test"}
+            )
 
     def _send(
         self,
@@ -1205,8 +1209,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def geti_server(version: str = SC, **more: Any) -> Iterator[GetiServer]:
-    server = GetiServer(version, **more)
+def geti_server(version: str = SC, **options: Any) -> Iterator[GetiServer]:
+    server = GetiServer(version, **options)
     thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -202,7 +202,7 @@ def test_coordinates_are_exact_within_one_api_version(source, tmp_path):
     restored_media = {medium.id: medium for medium in client.media(restored)}
     for original in client.media(project):
         restored_medium = restored_media[targets[original.id]]
-        scenes = [client.scene(where, medium) for where, medium in ((project, original), (restored, restored_medium))]
+        scenes = [client.scene(owner, medium) for owner, medium in ((project, original), (restored, restored_medium))]
         shapes = [[annotation.shape for annotation in scene.annotations] if scene else [] for scene in scenes]
         assert shapes[0] == shapes[1]
 
@@ -211,12 +211,12 @@ def test_backup_keeps_bytes_and_downloads_nothing_twice(source, tmp_path):
     client = client_of(source)
     project = chain_project(client)
     save(client, project, tmp_path)
-    saved = [medium for page in NativeBackup(tmp_path).pages() for medium in NativeBackup(tmp_path).page(page)]
-    for number, medium in enumerate(saved[:7]):
+    media = [medium for page in NativeBackup(tmp_path).pages() for medium in NativeBackup(tmp_path).page(page)]
+    for number, medium in enumerate(media[:7]):
         expected = photo(number) if source.modern else reencoded_as_recorded(photo(number))
         assert (tmp_path / medium.file).read_bytes() == expected
         assert medium.file.endswith(".jpg" if number % 2 else ".png")
-    assert saved[-1].file.startswith("videos/")
+    assert media[-1].file.startswith("videos/")
     source.requests.clear()
     save(client, project, tmp_path)
     assert not [path for _, path in source.requests if "/display/" in path]
@@ -239,7 +239,7 @@ def test_names_with_any_characters_and_length_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "numbers", "now", "same"),
+    ("kind", "numbers", "returned", "same"),
     [
         ("RECTANGLE", (0.4, 1.5, 7.5, 8), (0, 2, 8, 8), True),
         ("RECTANGLE", (0.4, 1.5, 7.5, 8), (1, 2, 8, 8), False),
@@ -248,19 +248,21 @@ def test_names_with_any_characters_and_length_are_kept(tmp_path):
         ("ROTATED_RECTANGLE", (5, 5, 3.33333, 2, 30), (5, 5, 3, 2, 30), False),
     ],
 )
-def test_rounded_coordinates_are_a_note_and_moved_ones_differ(kind, numbers, now, same):
+def test_rounded_coordinates_are_a_note_and_moved_ones_differ(kind, numbers, returned, same):
     def scene(values) -> ArchivedScene:
         shape = GetiShape(kind, dict(zip(("x", "y", "width", "height", "angle"), map(float, values), strict=False)))
         return ArchivedScene((ArchivedAnnotation(shape, ((ArchivedLabel(0, "dog", empty=False), 1.0),)),))
 
     medium = ArchivedMedium("m", "image", "m", "d", "m.png", "", 1, 20, 20, (scene(numbers),))
-    report = compare_scenes(medium, CoordinateUnit.PIXELS, [scene(now)], CoordinateUnit.PIXELS)
+    report = compare_scenes(medium, CoordinateUnit.PIXELS, [scene(returned)], CoordinateUnit.PIXELS)
     assert (report.differences == [], len(report.notes)) == (same, int(same))
     assert compare_scenes(medium, CoordinateUnit.PIXELS, [scene(numbers)], CoordinateUnit.PIXELS) == Report()
-    assert compare_scenes(medium, CoordinateUnit.FRACTIONS, [scene(now)], CoordinateUnit.FRACTIONS).differences != []
+    assert (
+        compare_scenes(medium, CoordinateUnit.FRACTIONS, [scene(returned)], CoordinateUnit.FRACTIONS).differences != []
+    )
 
 
-def test_refused_annotations_are_reported_and_do_not_stop_a_restore(tmp_path):
+def test_refused_annotations_do_not_stop_a_restore(tmp_path):
     tasks = [NewTask("detection", (NewLabel("dog"),)), NewTask("segmentation", (NewLabel("dog shape"),))]
     with geti_server(SC, smallest=1) as server:
         client = client_of(server)
@@ -268,7 +270,7 @@ def test_refused_annotations_are_reported_and_do_not_stop_a_restore(tmp_path):
         client.wait_until_ready(project.id)
         media = [client.upload(project, f"{n}.png", lambda n=n: io.BytesIO(photo(2 * n))) for n in range(2)]
         dog, empty = project.trained[0].labels[0], empty_scene(client, project.trained[1])
-        client.annotate(project, media[0], [box(client, dog), empty])  # 2.x wants it said of the box
+        client.annotate(project, media[0], [box(client, dog), empty])  # 2.x accepts it on the box only
         client.annotate(project, media[1], [box(client, dog)])
         save(client, project, tmp_path / "backup")
     with geti_server(MODERN, smallest=1) as server:
@@ -323,15 +325,15 @@ def test_failed_page_continues_unless_it_is_old(source, tmp_path):
     with pytest.raises(PlatformUnavailable):
         save(client, project, tmp_path)
     source.breaks.clear()
-    begun = next((tmp_path / "media").glob(".*.begun"))
-    saved_lines = begun.read_text()
+    partial_page = next((tmp_path / "media").glob(".*.begun"))
+    saved_lines = partial_page.read_text()
     source.requests.clear()
     save(client, project, tmp_path)
     downloads = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
     assert len(downloads) == 7 - len(saved_lines.splitlines()) < 7
     assert differences_from_source(client, project, tmp_path).differences == []
-    begun.write_text(saved_lines)
-    os.utime(begun, (1, 1))
+    partial_page.write_text(saved_lines)
+    os.utime(partial_page, (1, 1))
     source.requests.clear()
     save(client, project, tmp_path)
     downloads = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
@@ -375,7 +377,7 @@ def test_restore_completes_after_a_failure_at_any_request(source, tmp_path, monk
     save(client, project, folder)
     with geti_server(MODERN) as target:
         target_client, broken = client_of(target), 0
-        for method, path, how in (
+        for method, path, effect in (
             ("POST", "projects$", "lost"),
             ("POST", "media/images$", "lost"),
             ("POST", "media/images$", "503"),
@@ -385,7 +387,7 @@ def test_restore_completes_after_a_failure_at_any_request(source, tmp_path, monk
             ("POST", "frames/7/annotations$", "503"),
             ("PATCH", "training_configuration", "lost"),
         ):
-            target.break_next(method, path, how)
+            target.break_next(method, path, effect)
             try:
                 restore_backup(target_client, folder, "restored", journal, threads=1)
             except PlatformUnavailable:
@@ -406,12 +408,12 @@ def test_restore_waits_for_a_video_instead_of_sending_it_again(tmp_path, monkeyp
         client = client_of(server)
         project = chain_project(client)
         save(client, project, tmp_path / "backup")
-        media, hidden = client.media, 2
+        media, hidden_listings = client.media, 2
 
         def late(project, kind="image", *more, **options):
-            nonlocal hidden
-            if kind == "video" and hidden:
-                hidden -= 1
+            nonlocal hidden_listings
+            if kind == "video" and hidden_listings:
+                hidden_listings -= 1
                 return iter(())
             return media(project, kind, *more, **options)
 
@@ -419,7 +421,7 @@ def test_restore_waits_for_a_video_instead_of_sending_it_again(tmp_path, monkeyp
         server.requests.clear()
         journal = Journal(tmp_path / "journal")
         restored = restore_backup(client, tmp_path / "backup", "again", journal)
-        assert hidden == 0
+        assert hidden_listings == 0
         assert sum(path.endswith("media/videos") for method, path in server.requests if method == "POST") == 1
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
 

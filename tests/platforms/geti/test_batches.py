@@ -110,15 +110,15 @@ def test_labels_of_many_images_are_read_over_a_flaky_network(server):
     assert len({image.remote_id for image in labeled}) == len(labeled) == 200
 
 
-@pytest.mark.parametrize("how", ["lost", "late"])
+@pytest.mark.parametrize("effect", ["lost", "late"])
 @pytest.mark.parametrize("pauses", [(0.01, 0.02), ()], ids=["in one try", "in several tries"])
-def test_identical_images_are_sent_once_despite_lost_responses(server, how, pauses, monkeypatch):
+def test_identical_images_are_sent_once_despite_lost_responses(server, effect, pauses, monkeypatch):
     """Files of one name in several folders differ by the folder's name or by their suffix."""
     names = ["a/x.jpg", "b/x.jpg", "c/x.jpg", "x.jpg", "x.png", "x.jpg.jpg", "d/x", "x"]
     monkeypatch.setattr("labelwright.platforms.batches.PAUSES", pauses)
     geti = adapter(server)
     campaign_id = campaign(geti)
-    server.break_next("POST", "media/images$", how, times=2)
+    server.break_next("POST", "media/images$", effect, times=2)
     tries = repeated(lambda: geti.send_images(campaign_id, 1, images(names, lambda _: photo(1))))
     assert tries == (1 if pauses else 2)
     if not pauses:
@@ -137,9 +137,9 @@ def test_duplicate_image_is_removed_unless_annotated(server):
     assert late[0].id not in [image.id for image in geti.list_campaign_images(campaign_id)]
     geti.client.annotate(project, late[1], [box(geti.client, project.trained[0].labels[0])])
     geti.activate_campaign(campaign_id)
-    left = {medium.id: medium.name for medium in geti.client.media(project)}
-    assert sorted(left.values()) == ["a.png", "b.png"]
-    assert late[1].id in left
+    remaining = {medium.id: medium.name for medium in geti.client.media(project)}
+    assert sorted(remaining.values()) == ["a.png", "b.png"]
+    assert late[1].id in remaining
 
 
 def test_unreachable_server_gets_few_requests(server):

@@ -335,7 +335,7 @@ def geti_returning(*answers: bytes) -> Iterator[tuple[GetiClient, Scripted]]:
         yield client, server
 
 
-def test_datasets_are_read_separately_when_the_project_lacks_them():
+def test_datasets_are_read_when_the_project_lacks_them():
     project, datasets = b'{"id": "p", "name": "dogs"}', b'{"datasets": [{"id": "d1", "name": "one"}, {"id": "d2"}]}'
     with geti_returning(project, datasets) as (client, server):
         assert client.project("p").datasets == (("d1", "one"), ("d2", ""))

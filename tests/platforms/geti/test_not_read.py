@@ -66,24 +66,24 @@ def test_one_unreadable_setting_is_reported_and_costs_no_other(version, number, 
         assert next(answers, None) is None, "the read was not made"
         server.broken = normal
         saved = NativeBackup(tmp_path / "backup").project()
-        (what,) = saved.not_read
-        assert saved.not_read[what].startswith("could not be read: the server answered 404")
-        # Everything else is there, and the unknown is not taken for off.
-        kept = (saved.auto_train, dict(saved.iterations), dict(saved.parameters))
-        lost = (None, {}, {})
+        (setting,) = saved.not_read
+        assert saved.not_read[setting].startswith("could not be read: the server answered 404")
+        # All other settings are saved, and the unknown one does not pass for off.
+        values = (saved.auto_train, dict(saved.iterations), dict(saved.parameters))
+        missing_values = (None, {}, {})
         expected = (complete.auto_train, dict(complete.iterations), dict(complete.others))
-        place = ["auto-train", "iterations", "configuration"].index(what.partition(" of ")[0])
-        assert kept == tuple(lost[sentence] if sentence == place else expected[sentence] for sentence in range(3))
+        index = ["auto-train", "iterations", "configuration"].index(setting.partition(" of ")[0])
+        assert values == tuple(missing_values[n] if n == index else expected[n] for n in range(3))
         report = differences_from_source(client, project, tmp_path / "backup")
         assert report.differences == []
         assert [
-            what in sentence and "is not in the backup: could not be read" in sentence
+            setting in sentence and "is not in the backup: could not be read" in sentence
             for sentence in report.not_compared
         ] == [True]
         journal = Journal(tmp_path / "journal")
         restored = restore_backup(client, tmp_path / "backup", "again", journal)
         report = differences_from_backup(client, tmp_path / "backup", restored, journal)
-        assert any(what in sentence for sentence in report.not_compared)
+        assert any(setting in sentence for sentence in report.not_compared)
 
 
 @pytest.mark.parametrize("version", [SC, OLDER, MODERN])
@@ -96,7 +96,7 @@ def test_missing_auto_train_does_not_pass_for_off(version, tmp_path):
         save(client, project, tmp_path / "backup")
         saved = NativeBackup(tmp_path / "backup").project()
         assert saved.auto_train is None
-        assert [what for what in saved.not_read if what.startswith("auto-train")]
+        assert [setting for setting in saved.not_read if setting.startswith("auto-train")]
         report = differences_from_source(client, project, tmp_path / "backup")
         assert any("auto-train" in sentence for sentence in report.not_compared)
 
@@ -126,13 +126,12 @@ def test_unreadable_annotations_are_differences(source, kind, tmp_path):
     project = chain_project(client)
     source.break_next("GET", f"media/{kind}/[0-9a-f]+/annotations/latest", "404")
     save(client, project, tmp_path / "backup")
-    (lost,) = [medium for medium in NativeBackup(tmp_path / "backup").media() if medium.not_read]
-    assert f"{lost.type}s" == kind
+    (unread_medium,) = [medium for medium in NativeBackup(tmp_path / "backup").media() if medium.not_read]
+    assert f"{unread_medium.type}s" == kind
     report = differences_from_source(client, project, tmp_path / "backup")
     (difference,) = report.differences
-    assert (
-        difference == f"the annotations of {lost.type} '{lost.name}' ({lost.id}) are not in the backup: {lost.not_read}"
-    )
+    described = f"{unread_medium.type} '{unread_medium.name}' ({unread_medium.id})"
+    assert difference == f"the annotations of {described} are not in the backup: {unread_medium.not_read}"
     assert verify.list_not_saved(open_backup(tmp_path / "backup")) == [difference]
     journal = Journal(tmp_path / "journal")
     restored = restore_backup(client, tmp_path / "backup", "again", journal)

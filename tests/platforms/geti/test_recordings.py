@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -192,11 +193,11 @@ def test_recorded_reencoding_of_a_jpeg_is_accepted(tmp_path):
     assert difference is not None
     assert difference.is_reencoding
     assert 4 <= difference.most <= 6
-    for ours in (reencoded_as_recorded(sent), reencoded(Image.open(BytesIO(sent)))):
-        (tmp_path / "ours.jpg").write_bytes(ours)
-        again = pixel_difference(tmp_path / "ours.jpg", returned)
-        assert again is not None
-        assert again.most <= 1
+    for encoded in (reencoded_as_recorded(sent), reencoded(Image.open(BytesIO(sent)))):
+        (tmp_path / "ours.jpg").write_bytes(encoded)
+        difference_to_ours = pixel_difference(tmp_path / "ours.jpg", returned)
+        assert difference_to_ours is not None
+        assert difference_to_ours.most <= 1
 
 
 def test_configuration_is_changed_in_one_request():

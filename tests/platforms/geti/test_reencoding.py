@@ -60,7 +60,7 @@ def test_image_turned_by_its_exif_orientation_is_the_same(tmp_path, orientation,
         difference = pixel_difference(path, content)
         assert difference is not None
         assert difference.is_reencoding
-        assert difference.most < 60, "the difference that is told is the one of the images as they are shown"
+        assert difference.most < 60, "the difference is measured on the turned image"
     if orientation != 2:  # whose stored pixels are the mirrored ones
         assert not pixel_difference(path, wrong).is_reencoding
 
@@ -89,10 +89,10 @@ def test_reencoded_jpegs_are_restored_and_reported(tmp_path):
         assert report.differences == []
         assert len(report.reencoded) == 4
         assert all("re-encoded by the server, pixels differ by" in sentence for sentence in report.reencoded)
-        # and what Sonoma Creek gave is compared with itself by the backup's own verification
-        again = client.project(restored)
-        save(client, again, tmp_path / "second")
-        report = differences_from_source(client, again, tmp_path / "second")
+        # a backup of Sonoma Creek compares the server's own images
+        restored_project = client.project(restored)
+        save(client, restored_project, tmp_path / "second")
+        report = differences_from_source(client, restored_project, tmp_path / "second")
         assert (report.differences, report.reencoded) == ([], [])
         assert any("JPEGs re-encoded by the server" in note for note in report.notes)
 
@@ -108,26 +108,26 @@ def test_verification_of_a_backup_accepts_reencoding(tmp_path):
         assert len(report.reencoded) == 2
 
 
-def changed_jpeg(data: bytes, how: str) -> bytes:
+def changed_jpeg(data: bytes, change: str) -> bytes:
     with Image.open(io.BytesIO(data)) as image:
         picture = image.convert("RGB")
-    if how == "brighter":
+    if change == "brighter":
         picture = picture.point(lambda value: min(value + 9, 255))
-    elif how == "a spot":
+    elif change == "a spot":
         ImageDraw.Draw(picture).rectangle((3, 3, 10, 10), fill=(255, 255, 255))
-    elif how == "a pixel":
+    elif change == "a pixel":
         picture.putpixel((5, 5), (0, 0, 0))
-    elif how == "mirrored":
+    elif change == "mirrored":
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    elif how == "half the size":
+    elif change == "half the size":
         picture = picture.resize((48, 32))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=100)
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("how", ["brighter", "a spot", "a pixel", "mirrored", "half the size"])
-def test_changes_beyond_reencoding_are_differences(how, tmp_path):
+@pytest.mark.parametrize("change", ["brighter", "a spot", "a pixel", "mirrored", "half the size"])
+def test_changes_beyond_reencoding_are_differences(change, tmp_path):
     with geti_server(SC) as server:
         client = client_of(server)
         project = jpegs(client, [("a.jpg", textured(1))])
@@ -135,7 +135,7 @@ def test_changes_beyond_reencoding_are_differences(how, tmp_path):
         journal = Journal(tmp_path / "journal")
         restored = restore_backup(client, tmp_path / "backup", "again", journal)
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
-        server.reencodes = lambda data: changed_jpeg(data, how)
+        server.reencodes = lambda data: changed_jpeg(data, change)
         report = differences_from_backup(client, tmp_path / "backup", restored, journal)
         assert any("another hash" in sentence for sentence in report.differences)
         assert report.reencoded == []
@@ -165,8 +165,8 @@ def test_changed_pixels_of_a_lossless_file_are_a_difference(tmp_path):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("pauses", [(0.01, 0.02), ()], ids=["in one run", "in several runs"])
-@pytest.mark.parametrize("how", ["lost", "late"])
-def test_restored_images_are_sent_once_despite_lost_responses(version, pauses, how, tmp_path, monkeypatch):
+@pytest.mark.parametrize("effect", ["lost", "late"])
+def test_restored_images_are_sent_once_despite_lost_responses(version, pauses, effect, tmp_path, monkeypatch):
     """Eight images and two lost responses. Four images have one name, and three of these the same bytes."""
     same = textured(7)
     files = [("x.png", photo(8, (96, 64))), ("x.jpg", same), ("x.jpeg", same), ("x.jpg", same)]
@@ -178,7 +178,7 @@ def test_restored_images_are_sent_once_despite_lost_responses(version, pauses, h
         monkeypatch.setattr("labelwright.platforms.batches.PAUSES", pauses)
         journal = Journal(tmp_path / "journal")
         server.requests.clear()
-        server.break_next("POST", "media/images$", how, times=2 if pauses else 1)
+        server.break_next("POST", "media/images$", effect, times=2 if pauses else 1)
         while True:
             try:
                 # One after the other where a run ends at a fault: the first one is then met by `x`.
@@ -186,15 +186,15 @@ def test_restored_images_are_sent_once_despite_lost_responses(version, pauses, h
                 break
             except PlatformUnavailable:
                 assert not pauses
-                if sum(fault.how == how for fault in server.breaks) < 2:
-                    server.break_next("POST", "media/images$", how)
+                if sum(fault.effect == effect for fault in server.breaks) < 2:
+                    server.break_next("POST", "media/images$", effect)
         assert [fault.times for fault in server.breaks] == ([0] if pauses else [0, 0])
-        if how == "lost":  # found again, not sent again
+        if effect == "lost":  # found again, not sent again
             assert sum(path.endswith("media/images") for method, path in server.requests if method == "POST") == 8
         (dataset,) = server.projects[restored].media.values()
         assert len(dataset) == 8
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
-        before, after = (annotated_images(client, client.project(fault)) for fault in (project.id, restored))
+        before, after = (annotated_images(client, client.project(identity)) for identity in (project.id, restored))
         assert before == after
 
 
@@ -254,8 +254,8 @@ def test_restore_begun_by_an_earlier_version_is_completed(tmp_path, monkeypatch)
                 restore_backup(client, tmp_path / "backup", "again", journal, threads=1)
             server.breaks.clear()
         (path,) = journal.folder.glob("page-*.jsonl")
-        begun = [line for line in path.read_text().splitlines() if "sending" not in line and "target" not in line]
-        path.write_text("\n".join(begun) + "\n")
+        old_lines = [line for line in path.read_text().splitlines() if "sending" not in line and "target" not in line]
+        path.write_text("\n".join(old_lines) + "\n")
         server.requests.clear()
         restored = restore_backup(client, tmp_path / "backup", "again", journal)
         assert not [path for method, path in server.requests if method == "POST" and path.endswith("images")]

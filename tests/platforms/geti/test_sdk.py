@@ -61,11 +61,15 @@ def test_geti_sdk_works_on_the_fake_server_and_reads_our_project(certificate, tm
     with geti_server("2.12.1", certificate=certificate) as server:
         client = GetiClient(GetiSession(server.url, "", Secret(TOKEN)))
         tasks = [NewTask("detection", (NewLabel("dog"),)), NewTask("segmentation", (NewLabel("dog shape"),))]
-        ours = client.create_project("ours", tasks)
-        media = [client.upload(ours, f"photo {n}.jpg", lambda n=n: io.BytesIO(photo(2 * n + 1))) for n in range(3)]
-        detection, segmentation = ours.trained
-        client.annotate(ours, media[0], [box(client, detection.labels[0]), outline(client, segmentation.labels[0])])
-        client.annotate(ours, media[1], [empty_scene(client, detection)])
+        our_project = client.create_project("ours", tasks)
+        media = [
+            client.upload(our_project, f"photo {n}.jpg", lambda n=n: io.BytesIO(photo(2 * n + 1))) for n in range(3)
+        ]
+        detection, segmentation = our_project.trained
+        client.annotate(
+            our_project, media[0], [box(client, detection.labels[0]), outline(client, segmentation.labels[0])]
+        )
+        client.annotate(our_project, media[1], [empty_scene(client, detection)])
         command = [str(python), str(JUDGE), server.url, TOKEN, str(tmp_path), "ours"]
         completed = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert completed.returncode == 0, completed.stderr[-3000:]
@@ -79,19 +83,19 @@ def test_geti_sdk_works_on_the_fake_server_and_reads_our_project(certificate, tm
         assert result["copy"] == expected
         assert "detection_to_classification" in result["kinds"]
         # and we read what it wrote
-        theirs = client.project(result["made"])
-        scenes = [client.scene(theirs, medium) for medium in client.media(theirs)]
+        sdk_project = client.project(result["made"])
+        scenes = [client.scene(sdk_project, medium) for medium in client.media(sdk_project)]
         assert [len(scene.annotations) for scene in scenes if scene is not None] == [2, 1]
         assert all(
             isinstance(annotation, GetiAnnotation) for scene in scenes if scene for annotation in scene.annotations
         )
-        assert client.auto_train(theirs) is False
+        assert client.auto_train(sdk_project) is False
         copy = client.project(result["copy id"])
         assert sorted(medium.name for medium in client.media(copy)) == ["photo 0", "photo 1", "photo 2"]
         # and the folder that it wrote of our project is restored by us
         journal = Journal(tmp_path / "journal")
         restored = restore_backup(client, tmp_path / "copy", "restored", journal)
         assert differences_from_backup(client, tmp_path / "copy", restored, journal).differences == []
-        again = client.project(restored)
-        scenes = [client.scene(again, medium) for medium in client.media(again)]
+        restored_project = client.project(restored)
+        scenes = [client.scene(restored_project, medium) for medium in client.media(restored_project)]
         assert sorted(len(scene.annotations) for scene in scenes if scene is not None) == [1, 2]

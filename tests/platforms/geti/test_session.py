@@ -38,11 +38,11 @@ def _calm(sc):
     sc.requests.clear()
 
 
-@pytest.mark.parametrize("how", ["401", "html", "302", "end"])
-def test_ended_session_is_renewed_and_the_request_repeated_once(sc, how):
+@pytest.mark.parametrize("effect", ["401", "html", "302", "end"])
+def test_ended_session_is_renewed_and_the_request_repeated_once(sc, effect):
     client = client_of(sc)
     client.connect_platform()
-    sc.break_next("GET", "projects/", how)
+    sc.break_next("GET", "projects/", effect)
     assert client.find_project("nobody") is None
     assert [path for _, path in sc.requests].count("/user/login") == 2
 
@@ -194,7 +194,7 @@ def test_secrets_are_not_sent_over_plain_http():
         GetiSession("http://geti.example.com", "", Secret("token"))
     with scripted(answer(404)) as server:
         session = GetiSession("http://sc.example.com:8080", "user", Secret("password"))
-        session.log_in()  # no login is tried: the address would be asked
+        session.log_in()  # no login is tried: a request would fail
         assert server.requests == []
     for session in (GetiSession("https://x", "user", Secret("hidden")), GetiSession("https://x", "", Secret("hidden"))):
         assert "hidden" not in repr(session)

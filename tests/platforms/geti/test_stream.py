@@ -32,15 +32,15 @@ def read(body: bytes):
     st.sampled_from([None, 2]),
 )
 def test_objects_and_other_members_are_read_in_any_order(media, others, first, indent):
-    whole = {"media": media, **others} if first else {**others, "media": media}
-    assert read(json.dumps(whole, indent=indent).encode()) == (media, others)
+    document = {"media": media, **others} if first else {**others, "media": media}
+    assert read(json.dumps(document, indent=indent).encode()) == (media, others)
 
 
 @given(st.integers(0, 60))
 def test_cut_response_is_unavailable(length):
-    whole = json.dumps({"media": [{"id": "a", "n": [1, 2]}, {"id": "b"}], "media_count": {"images": 2}}).encode()
+    document = json.dumps({"media": [{"id": "a", "n": [1, 2]}, {"id": "b"}], "media_count": {"images": 2}}).encode()
     with pytest.raises(PlatformUnavailable):
-        read(whole[: min(length, len(whole) - 1)])
+        read(document[: min(length, len(document) - 1)])
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"nonsense", b'{"media": [{"id": 1} {"id": 2}]}', b"\xff"])

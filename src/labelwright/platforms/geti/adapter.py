@@ -67,7 +67,7 @@ class Options(BaseModel):
     connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
     page_size: int | None = Field(
-        None, ge=1, le=100_000, title="Media in one answer", description="By default 100,000 (SC) or 100 (Geti)."
+        None, ge=1, le=100_000, title="Media per response", description="By default 100,000 (SC) or 100 (Geti)."
     )
     threads: int = Field(8, ge=1, le=64, title="Requests at a time")
 
@@ -267,10 +267,10 @@ class Geti:
         """The deleted ones of these images. An image that the listing lacks is looked up by its id."""
         project = self.client.project(campaign)
         listed = {medium.id for medium in self.client.media(project)}
-        absent = [image for image in images if image not in listed]
-        deleted = for_each(lambda image: not self.client.has_image(project, image), absent, self.options.threads)
+        unlisted = [image for image in images if image not in listed]
+        deleted = for_each(lambda image: not self.client.has_image(project, image), unlisted, self.options.threads)
         detail = f"deleted from project '{project.name}' in {self.client.api_version.name}"
-        return {image: detail for image, is_deleted in zip(absent, deleted, strict=True) if is_deleted}
+        return {image: detail for image, is_deleted in zip(unlisted, deleted, strict=True) if is_deleted}
 
     def list_labels(self, campaign: str) -> PlatformLabels:
         return _labels_of(self.client.project(campaign))

@@ -73,11 +73,11 @@ def tasks_for(labels: LabelSchema, kind: str) -> list[NewTask]:
         return [NewTask(types[0], tuple(_new(label, labels) for label in labels))]
     if types[1] in GLOBAL_TASKS and any(label.geometry is Geometry.IMAGE for label in labels):
         raise InvalidProject(f"{kind}: the second task's labels apply to boxes, so give them the geometry any")
-    first = [label for label in labels if label.geometry is Geometry.BOX]
-    second = [label for label in labels if label.geometry is not Geometry.BOX]
-    if not first or not second:
+    boxes = [label for label in labels if label.geometry is Geometry.BOX]
+    others = [label for label in labels if label.geometry is not Geometry.BOX]
+    if not boxes or not others:
         raise InvalidProject(f"{kind} needs labels of the geometry box for its first task, and others for its second")
-    return [NewTask(types[0], _of(first)), NewTask(types[1], _of(second))]
+    return [NewTask(types[0], _of(boxes)), NewTask(types[1], _of(others))]
 
 
 def _of(labels: Sequence[Label]) -> tuple[NewLabel, ...]:
@@ -136,9 +136,9 @@ def _annotations(
             if label.is_empty:
                 continue
             read = partial(_annotation, annotation.shape, scene.unit, size, project, task, label, probability)
-            kept = notices.keep(image, f"{place}, '{label.name}'", size, read)
-            if kept is not None:
-                yield kept
+            domain_annotation = notices.keep(image, f"{place}, '{label.name}'", size, read)
+            if domain_annotation is not None:
+                yield domain_annotation
 
 
 def _annotation(
@@ -232,12 +232,13 @@ def annotations_for(project: GetiProject, image: LabeledImage, unit: CoordinateU
     labels: dict[tuple[Shape, int], list[tuple[str, float]]] = {}
     shapes: dict[tuple[Shape, int], GetiShape] = {}
     for number, (annotation, task, label) in enumerate(entries):
-        same = (place for place in shapes if place[0] == annotation.shape) if task.type in GLOBAL_TASKS else iter(())
-        place = next(same, (annotation.shape, number))
-        shapes.setdefault(place, _upright(geti_shape(annotation.shape, unit, image.size), task))
-        labels.setdefault(place, []).append((label, annotation.confidence))
+        key = (annotation.shape, number)
+        if task.type in GLOBAL_TASKS:
+            key = next((existing for existing in shapes if existing[0] == annotation.shape), key)
+        shapes.setdefault(key, _rotated_shape(geti_shape(annotation.shape, unit, image.size), task))
+        labels.setdefault(key, []).append((label, annotation.confidence))
     if shapes:
-        return [GetiAnnotation(shape, tuple(labels[place])) for place, shape in shapes.items()]
+        return [GetiAnnotation(shape, tuple(labels[key])) for key, shape in shapes.items()]
     empty = project.trained[0].empty_label
     if empty is None:
         message = f"image '{image.name}': a {project.kind} project has no label for 'nothing here'"
@@ -253,7 +254,7 @@ def _label_of(project: GetiProject, image: LabeledImage, label: str) -> tuple[Ge
     return match
 
 
-def _upright(shape: GetiShape, task: GetiTask) -> GetiShape:
+def _rotated_shape(shape: GetiShape, task: GetiTask) -> GetiShape:
     """A rectangle for a rotated_detection task as one with angle 0: 2.11 puts plain rectangles elsewhere."""
     if shape.type != "RECTANGLE" or task.type != "rotated_detection":
         return shape

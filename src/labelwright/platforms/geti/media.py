@@ -68,11 +68,11 @@ class GetiMedia(GetiPaths):
             try:
                 item = next(items)
             except StopIteration as end:
-                rest: Fields = end.value
+                members: Fields = end.value
                 break
             has_media = True
             yield medium_from(item, kind)
-        following = rest.text("next_page") if has_media and rest.has("next_page") else ""
+        following = members.text("next_page") if has_media and members.has("next_page") else ""
         return MediaRequest(page.method, following, page.json) if following else None
 
     def count_images(self, project: GetiProject, state: str | None = None) -> int | None:
@@ -222,8 +222,11 @@ class GetiMedia(GetiPaths):
             scenes = [scene_from(scene, self.unit) for scene in fields.each("video_annotations")]
             result += scenes
             more = len(scenes) < _frame_count(fields, len(scenes))
-            before, start = start, max((scene.frame for scene in scenes if scene.frame is not None), default=-1) + 1
-            if more and start <= before:
+            previous_start, start = (
+                start,
+                max((scene.frame for scene in scenes if scene.frame is not None), default=-1) + 1,
+            )
+            if more and start <= previous_start:
                 fields.refuse("video_annotations", "has fewer frames than announced, and none of the next ones")
         return [scene for scene in result if scene.frame is not None and scene.annotations]
 

@@ -74,8 +74,8 @@ def normal_kind(kind: str) -> str:
 
     Raises InvalidProject.
     """
-    plain = kind.strip().lower().replace("_to_", " -> ").replace(" to ", " -> ").replace("->", " -> ")
-    normalized = " -> ".join("_".join(part.split()) for part in plain.split(" -> ") if part.strip())
+    spelled = kind.strip().lower().replace("_to_", " -> ").replace(" to ", " -> ").replace("->", " -> ")
+    normalized = " -> ".join("_".join(part.split()) for part in spelled.split(" -> ") if part.strip())
     if normalized not in KINDS:
         raise InvalidProject(f"no project is of the kind '{kind}'; known: {', '.join(KINDS)}")
     return normalized

@@ -42,9 +42,9 @@ def pixel_difference(path: Path, content: bytes) -> PixelDifference | None:
 
     first_difference: PixelDifference | None = None
     try:
-        with Image.open(path) as ours, Image.open(io.BytesIO(content)) as theirs:
-            lossy, server_image = theirs.format in _LOSSY, theirs.convert("RGBA")
-            for variant, variant_reencoded in _expected(ours):
+        with Image.open(path) as original, Image.open(io.BytesIO(content)) as returned:
+            lossy, server_image = returned.format in _LOSSY, returned.convert("RGBA")
+            for variant, variant_reencoded in _expected(original):
                 if variant.size != server_image.size:
                     continue
                 difference = _difference(variant, server_image, lossy=lossy)
@@ -67,12 +67,12 @@ def reencoded(image: Image) -> bytes:
     return buffer.getvalue()
 
 
-def _expected(ours: Image) -> Iterator[tuple[Image, Image | None]]:
+def _expected(original: Image) -> Iterator[tuple[Image, Image | None]]:
     """Images that a server may return: the image, or turned by its EXIF orientation; each with its re-encoding."""
     from PIL import ExifTags, Image, ImageOps
 
-    is_turned = ours.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-    for variant in (ours, ImageOps.exif_transpose(ours)) if is_turned else (ours,):
+    is_turned = original.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    for variant in (original, ImageOps.exif_transpose(original)) if is_turned else (original,):
         rgba, variant_reencoded = variant.convert("RGBA"), None
         if rgba.getchannel("A").getextrema() == (255, 255):  # a JPEG has no transparency: losing it is a difference
             with Image.open(io.BytesIO(reencoded(rgba))) as opened:

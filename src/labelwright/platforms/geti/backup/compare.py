@@ -179,15 +179,15 @@ def compare_scenes(
         return distance is not None
 
     for frame in sorted(saved.keys() | current.keys(), key=lambda frame: -1 if frame is None else frame):
-        place = _describe_medium(medium) + (f", frame {frame}" if frame is not None else "")
+        subject = _describe_medium(medium) + (f", frame {frame}" if frame is not None else "")
         missing = _pixel_annotations(saved.get(frame), archived_unit, medium)
         surplus = _pixel_annotations(current.get(frame), unit, medium)
         missing, surplus = _remove_matches(missing, surplus, is_same)
         if unit is CoordinateUnit.PIXELS:
             missing, surplus = _remove_matches(missing, surplus, is_rounded)
-        report.differences += [f"{place} lacks {annotation.describe()}" for annotation in missing]
+        report.differences += [f"{subject} lacks {annotation.describe()}" for annotation in missing]
         report.differences += [
-            f"{place} has {annotation.describe()}, which is not in the backup" for annotation in surplus
+            f"{subject} has {annotation.describe()}, which is not in the backup" for annotation in surplus
         ]
     if roundings:
         detail = f"{len(roundings)} annotations are rounded by the server, by up to {max(roundings):.2g} pixels"
@@ -259,23 +259,23 @@ def compare_files(
     client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, archived: ArchivedMedium, path: Path
 ) -> Report:
     """Compares a file of the backup with the server's by hash, and by pixels where the server re-encoded an image."""
-    place = _describe_medium(archived)
+    subject = _describe_medium(archived)
     if not path.is_file():
-        return Report([f"{place}: {archived.file} is missing"])
+        return Report([f"{subject}: {archived.file} is missing"])
     if hash_of(path)[0] != archived.sha256:
-        return Report([f"{place}: {archived.file} was changed after it was saved"])
+        return Report([f"{subject}: {archived.file} was changed after it was saved"])
     into = HashingFile(io.BytesIO() if archived.type == "image" else _DiscardedFile())
     client.download(project, medium, into, dataset=dataset)
     if into.sha256 == archived.sha256:
         return Report()
     difference = pixel_difference(path, into.content()) if archived.type == "image" else None
     if difference is not None and difference.is_reencoding:
-        return Report(reencoded=[f"{place}: re-encoded by the server, {_describe_loss(difference)}"])
+        return Report(reencoded=[f"{subject}: re-encoded by the server, {_describe_loss(difference)}"])
     detail = f"another hash ({into.sha256[:12]}, not {archived.sha256[:12]})"
     if difference is not None:
         pixels = f"{difference.most} of 255 levels, {difference.mean:.1f} on average"
         detail += f", and its pixels differ by up to {pixels}"
-    return Report([f"{place}: the server's file has {detail}"])
+    return Report([f"{subject}: the server's file has {detail}"])
 
 
 def _describe_loss(difference: PixelDifference) -> str:

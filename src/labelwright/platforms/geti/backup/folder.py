@@ -185,13 +185,13 @@ def hash_of(path: Path) -> tuple[str, int]:
 
 
 class NativeBackup:
-    """A folder in the layout above. Raises BackupRefused when it is no backup or, with `whole`, not complete."""
+    """A folder in the layout above. Raises BackupRefused when it is none or, if required, not complete."""
 
-    def __init__(self, folder: Path, *, whole: bool = True) -> None:
+    def __init__(self, folder: Path, *, require_complete: bool = True) -> None:
         self.folder = folder
         if not (folder / PROJECT).is_file():
             raise BackupRefused(folder, f"there is no {PROJECT}")
-        if whole and not (folder / COMPLETE).is_file():
+        if require_complete and not (folder / COMPLETE).is_file():
             raise BackupRefused(folder, "the backup was interrupted", "Run the backup into this folder again.")
 
     def project(self) -> ArchivedProject:

@@ -175,7 +175,7 @@ def end(folder: Path, pages: int) -> dict[str, int]:
         if int(path.stem) > pages:
             path.unlink()
     counts = {"images": 0, "videos": 0, "scenes": 0, "annotations": 0, "bytes": 0}
-    for medium in NativeBackup(folder, whole=False).media():
+    for medium in NativeBackup(folder, require_complete=False).media():
         counts[f"{medium.type}s"] += 1
         counts["scenes"] += len(medium.scenes)
         counts["annotations"] += sum(len(scene.annotations) for scene in medium.scenes)
@@ -194,7 +194,7 @@ def _check_folder(folder: Path, source: dict[str, str]) -> None:
         return
     if is_sdk_folder(folder):
         raise BackupRefused(folder, "geti-sdk wrote this folder", "Name an empty folder, or a new one.")
-    previous = NativeBackup(folder, whole=False).project().source
+    previous = NativeBackup(folder, require_complete=False).project().source
     if (previous.get("host"), previous.get("project")) != (source["host"], source["project"]):
         message = f"it is a backup of project {previous.get('project')} of {previous.get('host')}"
         raise BackupRefused(folder, message, "Name another folder.")
