@@ -1,4 +1,4 @@
-"""A project of Sonoma Creek or Geti into a folder."""
+"""Flow that saves a project of Sonoma Creek or Geti in a folder."""
 
 from typing import Any
 
@@ -11,24 +11,23 @@ from labelwright.tasks.platforms.geti_backup import (
     compare_backup,
     end_backup,
     not_saved,
+    publish_report,
     save_pages,
-    told,
 )
 
 
 @flow(name="backup-project", flow_run_name="back up {project}")
 @with_run_lease
 def backup_project(project: str, folder: str, connection: str = "geti", verify: bool = True) -> dict[str, Any]:
-    """Save a project with its labels, configuration, media and annotations. Run again, it does only what is missing.
+    """Saves a project with its labels, configuration, media and annotations. Run again, it saves only what is missing.
 
-    project: name or id. folder: an empty one, or that of an earlier backup of this project. verify: compare all of it
-    with the server at the end. Returns the counts, what could not be read, and notes. Raises NotTheSame with what
-    differs.
+    project: name or id. folder: an empty one, or that of an earlier backup of this project. verify: compare everything
+    with the server at the end. Returns the counts, what could not be read, and notes. Raises BackupDiffers.
     """
     identity = geti_project_id(connection, project)
     kinds = begin_backup(connection, identity, folder)
     pages = save_pages(connection, identity, folder, kinds)
     counts = end_backup(folder, pages)
     missing = not_saved(folder)
-    checked = told(f"backup of {project}", compare_backup(connection, identity, folder)) if verify else {}
-    return {"project": identity, "folder": folder, **counts, "not_saved": missing, **checked}
+    comparison = publish_report(f"backup of {project}", compare_backup(connection, identity, folder)) if verify else {}
+    return {"project": identity, "folder": folder, **counts, "not_saved": missing, **comparison}

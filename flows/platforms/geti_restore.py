@@ -1,4 +1,4 @@
-"""A project of Sonoma Creek or Geti from a folder, onto any server of either."""
+"""Flow that restores a project from a folder on a Sonoma Creek or Geti server."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from labelwright.tasks.platforms.geti_backup import (
     begin_restore,
     compare_restored,
     end_restore,
-    name_of,
     not_saved,
+    publish_report,
     restore_pages,
-    told,
+    restored_name,
 )
 
 
@@ -25,18 +25,18 @@ def restore_project(
     auto_train: bool | None = None,
     verify: bool = True,
 ) -> dict[str, Any]:
-    """Make a new project of a backup, or of a folder of geti-sdk or of the older tool. Run again, it does only what is
-    missing.
+    """Creates a new project from a backup, or from a folder of geti-sdk or of the older tool.
 
-    name: of the new project; by default the old one's. auto_train: how it ends; by default as in the backup. verify:
-    compare all of it with the backup at the end. Answers its id and notes. Raises NotTheSame with what differs.
+    Run again, it restores only what is missing. name: of the new project; by default the saved one's. auto_train: the
+    final setting; by default as in the backup. verify: compare everything with the backup at the end. Returns its id
+    and notes. Raises BackupDiffers.
     """
-    title = name_of(folder, name)
+    title = restored_name(folder, name)
     project, pages = begin_restore(connection, folder, title)
     media = restore_pages(connection, folder, title, project, pages)
     end_restore(connection, folder, project, auto_train)
-    missing, checked = not_saved(folder), {}
+    missing, comparison = not_saved(folder), {}
     if verify:
         report = compare_restored(connection, folder, title, project, pages, auto_train)
-        checked = told(f"restore of {title}", report)
-    return {"project": project, "name": title, "media": media, "not_saved": missing, **checked}
+        comparison = publish_report(f"restore of {title}", report)
+    return {"project": project, "name": title, "media": media, "not_saved": missing, **comparison}

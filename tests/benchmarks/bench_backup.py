@@ -1,10 +1,10 @@
-"""A project of 10,000 images with annotations through backup and restore, against a stand-in on this machine.
+"""Measures backup and restore of a project of 10,000 annotated images, against a fake server on this machine.
 
     python tests/benchmarks/bench_backup.py [--images 10000] [--threads 8] [--version 1.1.0]
 
-The stand-in runs in a process of its own and keeps its images on disk; backup and restore run in others, whose peaks
-are taken: of a tenth of the images and of all, so that one sees whether memory grows with the project. Beside them runs
-a bare loop of the same downloads with one connection, as the peer.
+The server runs in a process of its own and stores its images on disk. Backup and restore run in other processes, whose
+peak memory is measured with a tenth of the images and with all of them, to see whether it grows with the project. For
+comparison, a plain loop downloads the same images over one connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from labelwright.platforms.geti.backup import restore as geti_restore
 from labelwright.platforms.geti.backup import save as geti_backup
-from labelwright.platforms.geti.backup.folder import OwnBackup
+from labelwright.platforms.geti.backup import verify
+from labelwright.platforms.geti.backup.folder import NativeBackup
 from labelwright.platforms.geti.backup.journal import Journal
 from labelwright.platforms.geti.client import GetiClient
 from labelwright.platforms.geti.session import GetiSession
@@ -34,11 +35,11 @@ from tests.platforms.geti.harness import credential
 from tests.platforms.geti.server import GetiServer
 
 AIM_GROWTH = 15.0
-"""Megabytes that nine tenths of the images more may cost."""
+"""Megabytes by which the peak may grow from a tenth of the images to all."""
 
 
 def serve(version: str, folder: Path, images: int) -> None:
-    """The stand-in, with a project of that many images; prints its address and the project."""
+    """Runs the fake server with a project of that many images; prints its address and the project's id."""
     server = GetiServer(version, folder=folder)
     server.keeps_requests = False
     body = {
@@ -52,7 +53,7 @@ def serve(version: str, folder: Path, images: int) -> None:
         },
     }
     project = server.projects[server.create_project(body)["id"]]
-    project.asked = 1
+    project.status_requests = 1
     (dataset,) = project.datasets
     label = project.trained[0]["labels"][0]["id"]
     shape = {"type": "RECTANGLE", "x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5}
@@ -60,24 +61,24 @@ def serve(version: str, folder: Path, images: int) -> None:
         buffer = BytesIO()
         Image.new("RGB", (64, 64), (number % 256, number // 256 % 256, 7)).save(buffer, "JPEG")
         data = buffer.getvalue() + b"\0" * 20_000  # the size of a small photograph
-        made = server.upload(project, dataset, "image", f"photo-{number:05d}.jpg", data)
+        uploaded = server.upload(project, dataset, "image", f"photo-{number:05d}.jpg", data)
         scale = 64 if server.modern else 1
-        said = {name: value * scale if name != "type" else value for name, value in shape.items()}
-        medium = project.media[dataset][made["id"]]
+        pixels = {name: value * scale if name != "type" else value for name, value in shape.items()}
+        medium = project.media[dataset][uploaded["id"]]
         identifier = {"type": "image", "image_id": medium.id}
-        annotation = {"labels": [{"id": label, "probability": 1.0}], "shape": said}
+        annotation = {"labels": [{"id": label, "probability": 1.0}], "shape": pixels}
         server.annotate(project, medium, None, {"media_identifier": identifier, "annotations": [annotation] * 3})
     print(json.dumps([server.url, project.id]), flush=True)
     server.http.serve_forever()
 
 
-def client_at(url: str, version: str) -> GetiClient:
+def connect_client(url: str, version: str) -> GetiClient:
     return GetiClient(GetiSession(url, *credential(GetiServer(version))))
 
 
 def work(job: str, url: str, version: str, project: str, folder: Path, threads: int) -> None:
-    """One job in this process: prints its seconds, its peak and how many media it handled."""
-    client = client_at(url, version)
+    """Runs one job in this process; prints its seconds, its peak memory and the number of media."""
+    client = connect_client(url, version)
     start, handled = time.perf_counter(), 0
     if job == "backup":
         pages = 0
@@ -90,30 +91,31 @@ def work(job: str, url: str, version: str, project: str, folder: Path, threads: 
                 more, pages, handled = bool(cursor), pages + bool(saved), handled + saved
         geti_backup.end(folder, pages)
     elif job == "compare":
-        for page in OwnBackup(folder).pages():
-            report = geti_backup.compare_saved_page(client, project, folder, page, threads)
+        for page in NativeBackup(folder).pages():
+            report = verify.compare_saved_page(client, project, folder, page, threads)
             assert report.differences == []
-        assert geti_backup.compare_saved_project(client, project, folder).differences == []
+        assert verify.compare_saved_project(client, project, folder).differences == []
     elif job == "restore":
-        backup, journal = OwnBackup(folder), Journal(folder.with_name(f"{folder.name}-journal"))
-        made = geti_restore.begin(client, backup, f"restored {folder.name}", journal)
+        backup, journal = NativeBackup(folder), Journal(folder.with_name(f"{folder.name}-journal"))
+        restored = geti_restore.begin(client, backup, f"restored {folder.name}", journal)
         for page in backup.pages():
-            handled += geti_restore.restore_page(client, backup, page, made, journal, threads)
-        geti_restore.end(client, backup, made)
+            handled += geti_restore.restore_page(client, backup, page, restored, journal, threads)
+        geti_restore.end(client, backup, restored)
     elif job == "nothing":
         client.connect_platform()
     print(json.dumps([time.perf_counter() - start, peak_megabytes(), handled]))
 
 
 def bare(url: str, version: str, project: str, images: int) -> float:
-    """The same images by a plain session, one after the other: seconds for all, from a tenth of them."""
-    client = client_at(url, version)
-    found = client.project(project)
+    """Seconds to download all images with a plain session, one after the other; extrapolated from a tenth."""
+    client = connect_client(url, version)
+    details = client.project(project)
     session = requests.Session()
     session.trust_env = False
     session.headers.update({"x-api-key": credential(GetiServer(version))[1].value})
-    session.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in client.session._cookies.items())
-    paths = [medium.url for medium in list(client.media(found))[: images // 10]]
+    cookies = client.session._login.session or {}
+    session.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    paths = [medium.url for medium in list(client.media(details))[: images // 10]]
     start = time.perf_counter()
     for path in paths:
         session.get(url + path, timeout=60).raise_for_status()
@@ -128,35 +130,35 @@ def main() -> None:
     parser.add_argument("--version", default="1.1.0")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--job", nargs=4, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        serve(given.version, given.serve, given.images)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.version, arguments.serve, arguments.images)
         return
-    if given.job:
-        job, url, project, folder = given.job
-        work(job, url, given.version, project, Path(folder), given.threads)
+    if arguments.job:
+        job, url, project, folder = arguments.job
+        work(job, url, arguments.version, project, Path(folder), arguments.threads)
         return
 
     def run(job: str, url: str, project: str, folder: Path) -> tuple[float, float, int]:
-        command = [sys.executable, __file__, "--version", given.version, "--threads", str(given.threads)]
-        answer = subprocess.run([*command, "--job", job, url, project, str(folder)], capture_output=True, text=True)
-        if answer.returncode:
-            sys.exit(answer.stderr)
-        seconds, megabytes, handled = json.loads(answer.stdout)
+        command = [sys.executable, __file__, "--version", arguments.version, "--threads", str(arguments.threads)]
+        completed = subprocess.run([*command, "--job", job, url, project, str(folder)], capture_output=True, text=True)
+        if completed.returncode:
+            sys.exit(completed.stderr)
+        seconds, megabytes, handled = json.loads(completed.stdout)
         return seconds, megabytes, handled
 
     peaks: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        for images in (given.images // 10, given.images):
+        for images in (arguments.images // 10, arguments.images):
             kept = Path(temporary) / f"server-{images}"
             kept.mkdir()
-            command = [sys.executable, __file__, "--version", given.version, "--images", str(images)]
+            command = [sys.executable, __file__, "--version", arguments.version, "--images", str(images)]
             server = subprocess.Popen([*command, "--serve", str(kept)], stdout=subprocess.PIPE, text=True)
             try:
                 assert server.stdout is not None
                 url, project = json.loads(server.stdout.readline())
-                plain = bare(url, given.version, project, images)
-                print(f"{images} images, {given.threads} requests at a time, SC or Geti {given.version}")
+                plain = bare(url, arguments.version, project, images)
+                print(f"{images} images, {arguments.threads} requests at a time, SC or Geti {arguments.version}")
                 print(f"{'bare downloads, one at a time':34}{plain:8.1f} s     1.0 x")
                 for job in ("nothing", "backup", "compare", "restore"):
                     seconds, megabytes, _ = run(job, url, project, Path(temporary) / f"backup-{images}")

@@ -7,7 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from labelwright.datasets.readers.coco import CocoRefused, CocoSource, image_files, upload_names
-from labelwright.tasks.platforms.geti_coco import _changes
+from labelwright.tasks.platforms.geti_coco import describe_changes
 
 RLE = {"counts": [105, 4, 6, 4, 81], "size": [10, 20]}
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 17, "name": "cat"}, {"id": 1, "name": "person"}]
@@ -146,6 +146,6 @@ def test_a_box_that_was_cut_to_its_image_is_listed_for_a_project_of_boxes(write)
     found, _ = source.objects(shown)
     assert [one.box.corners for one in found] == [(18, 2, 20, 6), (19.5, 2, 20, 6), (2, 2, 7, 6)]
     assert [one.box_cut for one in found] == [True, False, False]
-    assert _changes(shown, found, "detection") == [
+    assert describe_changes(shown, found, "detection") == [
         "annotation 1 of 000000000001.jpg reaches beyond its image and was cut to it"
     ]

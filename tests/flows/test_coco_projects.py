@@ -1,4 +1,4 @@
-"""The three COCO recipes of the user's document, on a stand-in of either dialect."""
+"""The three COCO flows, against a fake server of each API version."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 from labelwright.datasets.readers.coco import CocoRefused
-from labelwright.flows.platforms.geti_coco_detection import coco_project_detection
-from labelwright.flows.platforms.geti_coco_pipeline import coco_project_pipeline
-from labelwright.flows.platforms.geti_coco_segmentation import coco_project_segmentation
-from labelwright.platforms.geti.models import Unit
+from labelwright.flows.platforms.geti_coco_projects import (
+    coco_project_detection,
+    coco_project_pipeline,
+    coco_project_segmentation,
+)
+from labelwright.platforms.geti.models import CoordinateUnit
 from labelwright.settings import forget_settings
-from labelwright.tasks.platforms.geti import client_at
+from labelwright.tasks.platforms.geti import connect_client
 from tests.platforms.geti.server import PASSWORD, SC, TOKEN, USER, geti_server
 
 RLE = {"counts": [40 * 30 + 10, 4, 36, 4, 40 * 50 - 40 * 30 - 54], "size": [40, 50]}
@@ -31,16 +33,16 @@ def coco(tmp_path):
         images.append({"id": number, "file_name": name, "width": 50, "height": 40})
     square = [[5, 5, 15, 5, 15, 15, 5, 15]]
 
-    def said(number, image, category, segmentation, crowd=0):
+    def annotation(number, image, category, segmentation, crowd=0):
         return {"id": number, "image_id": image, "category_id": category, "bbox": [5, 5, 10, 10], "area": 100,
                 "segmentation": segmentation, "iscrowd": crowd}  # fmt: skip
 
     annotations = [
-        said(1, 1, 18, square),
-        said(2, 1, 17, square),
-        said(3, 2, 18, [*square, [20, 20, 30, 20, 30, 30]]),
-        said(4, 3, 18, RLE, crowd=1),
-        said(5, 4, 17, square),
+        annotation(1, 1, 18, square),
+        annotation(2, 1, 17, square),
+        annotation(3, 2, 18, [*square, [20, 20, 30, 20, 30, 30]]),
+        annotation(4, 3, 18, RLE, crowd=1),
+        annotation(5, 4, 17, square),
     ]
     categories = [{"id": 18, "name": "dog"}, {"id": 17, "name": "cat"}]
     path = tmp_path / "instances.json"
@@ -60,41 +62,41 @@ def server(request, home, monkeypatch):
         yield server
 
 
-def seen(client, project):
-    """Of each image: the labels and shapes on it, in pixels, rounded."""
-    found = {}
+def shapes_by_image(client, project):
+    """Label and shape of every annotation by image, in rounded pixels; of polygons the number of points."""
+    shapes = {}
     for medium in client.media(project):
         scene = client.scene(project, medium)
-        said = []
-        for one in scene.annotations:
-            pixels = one.shape.to(Unit.PIXELS, scene.unit, medium.width, medium.height)
+        shapes[medium.name] = []
+        for annotation in scene.annotations:
+            pixels = annotation.shape.to(CoordinateUnit.PIXELS, scene.unit, medium.width, medium.height)
             numbers = tuple(round(value) for value in pixels.numbers.values())
-            said.append((project.label(one.labels[0][0])[1].name, pixels.type, len(pixels.points) or numbers))
-        found[medium.name] = said
-    return found
+            label = project.label(annotation.labels[0][0])[1].name
+            shapes[medium.name].append((label, pixels.type, len(pixels.points) or numbers))
+    return shapes
 
 
 BOX = ("dog", "RECTANGLE", (5, 5, 10, 10))
 
 
-def test_boxes_of_dogs_become_a_detection_project_and_running_again_adds_nothing(prefect_server, server, coco):
+def test_detection_flow_creates_boxes_and_is_idempotent(prefect_server, server, coco):
     first = coco_project_detection(*coco)
     again = coco_project_detection(*coco)
     assert again == first
     assert (first["images"], first["annotated"], first["objects"], first["left_out"]) == (3, 3, 3, [])
-    client = client_at("geti")
+    client = connect_client("geti")
     project = client.project(first["project"])
     assert project.kind == "detection"
-    assert seen(client, project) == {f"{number:012}": [BOX] for number in (1, 2, 3)}
+    assert shapes_by_image(client, project) == {f"{number:012}": [BOX] for number in (1, 2, 3)}
     assert not client.auto_train(project)
 
 
-def test_outlines_of_dogs_become_a_segmentation_project_with_crowds_and_parts(prefect_server, server, coco):
-    made = coco_project_segmentation(*coco, auto_train=True)
-    client = client_at("geti")
-    project = client.project(made["project"])
+def test_segmentation_flow_creates_outlines_of_crowds_and_parts(prefect_server, server, coco):
+    result = coco_project_segmentation(*coco, auto_train=True)
+    client = connect_client("geti")
+    project = client.project(result["project"])
     assert project.kind == "segmentation"
-    assert seen(client, project) == {
+    assert shapes_by_image(client, project) == {
         "000000000001": [("dog", "POLYGON", 4)],
         "000000000002": [("dog", "POLYGON", 4), ("dog", "POLYGON", 3)],
         "000000000003": [("dog", "POLYGON", 4)],
@@ -103,13 +105,13 @@ def test_outlines_of_dogs_become_a_segmentation_project_with_crowds_and_parts(pr
 
 
 @pytest.mark.parametrize("server", ["2.12.1"], indirect=True)
-def test_a_pipeline_has_boxes_and_shapes_of_every_category(prefect_server, server, coco):
-    made = coco_project_pipeline(*coco, categories=["dog", "cat"], project="pipeline")
-    client = client_at("geti")
-    project = client.project(made["project"])
+def test_pipeline_flow_creates_boxes_and_outlines(prefect_server, server, coco):
+    result = coco_project_pipeline(*coco, categories=["dog", "cat"], project="pipeline")
+    client = connect_client("geti")
+    project = client.project(result["project"])
     assert project.kind == "detection -> segmentation"
-    assert (made["images"], made["annotated"], made["objects"]) == (4, 4, 5)
-    assert seen(client, project)["000000000001"] == [
+    assert (result["images"], result["annotated"], result["objects"]) == (4, 4, 5)
+    assert shapes_by_image(client, project)["000000000001"] == [
         BOX,
         ("dog shape", "POLYGON", 4),
         ("cat", "RECTANGLE", (5, 5, 10, 10)),
@@ -117,17 +119,17 @@ def test_a_pipeline_has_boxes_and_shapes_of_every_category(prefect_server, serve
     ]
 
 
-def test_annotations_that_the_server_refuses_are_told_and_the_others_go_on(prefect_server, server, coco):
+def test_refused_annotations_are_listed_and_do_not_stop_the_flow(prefect_server, server, coco):
     server.most_points = 3
-    found = coco_project_segmentation(*coco)
-    told = "000000000001.jpg: the server refuses its annotations: too many points: 4"
-    assert told in found["left_out"]
-    assert (found["images"], found["annotated"], found["objects"]) == (3, 0, 0)
+    result = coco_project_segmentation(*coco)
+    reason = "000000000001.jpg: the server refuses its annotations: too many points: 4"
+    assert reason in result["left_out"]
+    assert (result["images"], result["annotated"], result["objects"]) == (3, 0, 0)
     server.most_points = 1000
     assert coco_project_segmentation(*coco)["annotated"] == 3
 
 
-def test_nothing_is_made_when_the_file_or_an_image_is_missing(prefect_server, server, coco, tmp_path):
+def test_missing_category_or_image_creates_no_project(prefect_server, server, coco, tmp_path):
     annotations, images = coco
     with pytest.raises(CocoRefused, match="it has: dog, cat"):
         coco_project_detection(annotations, images, categories=["horse"])
@@ -137,7 +139,7 @@ def test_nothing_is_made_when_the_file_or_an_image_is_missing(prefect_server, se
     assert server.projects == {}
 
 
-def test_an_upload_whose_answer_was_lost_is_found_by_its_name(prefect_server, server, coco):
+def test_upload_with_a_lost_response_is_found_by_name(prefect_server, server, coco):
     server.break_next("POST", "media/images", "lost", times=1)
-    made = coco_project_detection(*coco)
-    assert (made["images"], made["annotated"]) == (3, 3)
+    result = coco_project_detection(*coco)
+    assert (result["images"], result["annotated"]) == (3, 3)

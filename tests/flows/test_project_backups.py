@@ -1,4 +1,4 @@
-"""Backup and restore as flows and as commands; the main job on Geti."""
+"""Backup and restore as flows and commands; a campaign from images to datasets on Geti."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from labelwright.tasks.platforms.geti import (
     annotate_geti_image,
     cancel_geti_job,
     check_geti,
-    client_at,
+    connect_client,
     create_geti_project,
     delete_geti_project,
     download_geti_images,
@@ -32,7 +32,7 @@ from labelwright.tasks.platforms.geti import (
     set_geti_iterations,
     upload_geti_file,
 )
-from labelwright.tasks.platforms.geti_backup import NotTheSame
+from labelwright.tasks.platforms.geti_backup import BackupDiffers
 from tests.platforms.contract import unique
 from tests.platforms.geti.harness import GetiHarness
 from tests.platforms.geti.server import PASSWORD, SC, TOKEN, USER, geti_server, reencoded_as_recorded
@@ -61,23 +61,23 @@ def servers(home, monkeypatch):
         yield old, new
 
 
-def test_a_project_goes_from_sonoma_creek_to_geti_and_what_differs_fails_the_run(prefect_server, servers, tmp_path):
-    chain_project(client_at("geti"), "dogs")
+def test_restore_on_geti_fails_when_the_project_differs(prefect_server, servers, tmp_path):
+    chain_project(connect_client("geti"), "dogs")
     folder = str(tmp_path / "backup")
     saved = backup_project("dogs", folder)
     assert (saved["images"], saved["videos"], saved["differences"]) == (7, 1, [])
     restored = restore_project(folder, connection="newer")
     assert (restored["name"], restored["media"], restored["differences"]) == ("dogs", 8, [])
     assert restore_project(folder, connection="newer") == restored
-    client = client_at("newer")
+    client = connect_client("newer")
     project = client.project(restored["project"])
     client.delete_medium(project, next(iter(client.media(project))))
-    with pytest.raises(NotTheSame, match="gone from the server"):
+    with pytest.raises(BackupDiffers, match="gone from the server"):
         restore_project(folder, connection="newer")
 
 
-def test_the_commands_do_the_same_and_say_what_they_did(prefect_server, servers, tmp_path, home):
-    chain_project(client_at("geti"), "dogs")
+def test_backup_and_restore_commands(prefect_server, servers, tmp_path, home):
+    chain_project(connect_client("geti"), "dogs")
     servers[0].break_next("GET", "/configuration$", "404")
 
     def run(*arguments):
@@ -86,22 +86,22 @@ def test_the_commands_do_the_same_and_say_what_they_did(prefect_server, servers,
 
     saved = run("backup", "dogs", str(tmp_path / "backup"), "--json")
     assert saved.returncode == 0, saved.stderr
-    found = json.loads(saved.stdout)
-    (unread,) = found["not_saved"]
+    result = json.loads(saved.stdout)
+    (unread,) = result["not_saved"]
     assert unread.startswith("configuration is not in the backup: could not be read: the server answered 404")
-    assert (found["images"], found["not_compared"]) == (7, [unread])
+    assert (result["images"], result["not_compared"]) == (7, [unread])
     restored = run("restore", str(tmp_path / "backup"), "--name", "again", "--connection", "newer", "--auto-train")
     assert restored.returncode == 0, restored.stderr
     printed = " ".join(restored.stdout.split())
     assert "warning: configuration is not in the backup: could not be read: the server answered 404" in printed
     assert "compared: no difference in what could be compared" in printed
-    client = client_at("newer")
+    client = connect_client("newer")
     again = client.find_project("again")
     assert again is not None
     assert client.auto_train(again)
 
 
-def test_a_campaign_runs_from_folder_to_datasets_on_geti(prefect_server, servers, tmp_path):
+def test_campaign_runs_from_folder_to_datasets_on_geti(prefect_server, servers, tmp_path):
     old, _ = servers
     make_photos(tmp_path / "photos", 5)
     labels = [{"name": "boat", "geometry": "box"}, {"name": "hull", "geometry": "polygon"}]
@@ -118,15 +118,15 @@ def test_a_campaign_runs_from_folder_to_datasets_on_geti(prefect_server, servers
         images = list(platform.list_campaign_images(campaign.id))
         harness.label(campaign, None, {image.id: [boat, hull] for image in images[:4]} | {images[4].id: []})
     datasets = run_campaign(spec, wait_hours=0.01, look_every=0.2)
-    assert [one["name"] for one in datasets] == [f"{spec.title}_images", f"{spec.title}_labels"]
+    assert [item["name"] for item in datasets] == [f"{spec.title}_images", f"{spec.title}_labels"]
     coco = json.loads(next((tmp_path / "datasets").rglob("*_coco.json")).read_text())
     assert (len(coco["images"]), len(coco["annotations"])) == (5, 8)
-    assert {tuple(one["bbox"]) for one in coco["annotations"]} == {(10, 10, 20, 10), (12, 12, 8, 6)}
+    assert {tuple(item["bbox"]) for item in coco["annotations"]} == {(10, 10, 20, 10), (12, 12, 8, 6)}
     assert open_ledger(settings().ledger_address()).campaigns.get(spec.title).state.value == "exported"
-    assert client_at("geti").auto_train(client_at("geti").project(campaign.id))
+    assert connect_client("geti").auto_train(connect_client("geti").project(campaign.id))
 
 
-def test_400_images_are_launched_at_once_over_a_flaky_network(prefect_server, servers, tmp_path, monkeypatch):
+def test_400_images_are_launched_over_a_flaky_network(prefect_server, servers, tmp_path, monkeypatch):
     """3 % of the requests are cut and 3 % answered 503."""
     _, new = servers
     make_photos(tmp_path / "photos", 400)
@@ -138,32 +138,32 @@ def test_400_images_are_launched_at_once_over_a_flaky_network(prefect_server, se
         spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "out", **more)
         launch_campaign(spec)
         uploads = proxy.seen("POST", "media/images$")
-        assert sum(one.fault is not None for one in uploads) >= 12
-        assert sum(one.forwarded for one in uploads) == 400
-    (project,) = [one for one in new.projects.values() if one.name == spec.title]
+        assert sum(item.fault is not None for item in uploads) >= 12
+        assert sum(item.forwarded for item in uploads) == 400
+    (project,) = [item for item in new.projects.values() if item.name == spec.title]
     (media,) = project.media.values()
     assert len(media) == 400
     assert open_ledger(settings().ledger_address()).campaigns.get(spec.title).state.value == "active"
 
 
-def test_every_call_of_the_users_document_is_a_task_of_its_own(servers, tmp_path):
+def test_every_documented_call_is_a_task(servers, tmp_path):
     old, _ = servers
     make_photos(tmp_path, 1)
     assert check_geti.fn("geti").startswith("Sonoma Creek 1.1.0")
-    made = create_geti_project.fn("geti", "dogs", "detection", [["dog"]])
-    assert create_geti_project.fn("geti", "dogs", "detection", [["dog"]]) == made
-    assert find_geti_project.fn("geti", "dogs") == made
-    assert list_geti_projects.fn("geti") == [{"id": made, "name": "dogs", "kind": "detection"}]
-    set_geti_auto_train.fn("geti", made, False)
-    assert set_geti_iterations.fn("geti", made, 500) == {"Detection task": 500}
-    image = upload_geti_file.fn("geti", made, str(tmp_path / "photo-000.jpg"))
-    (file,) = download_geti_images.fn("geti", made, str(tmp_path / "down")).values()
+    project = create_geti_project.fn("geti", "dogs", "detection", [["dog"]])
+    assert create_geti_project.fn("geti", "dogs", "detection", [["dog"]]) == project
+    assert find_geti_project.fn("geti", "dogs") == project
+    assert list_geti_projects.fn("geti") == [{"id": project, "name": "dogs", "kind": "detection"}]
+    set_geti_auto_train.fn("geti", project, False)
+    assert set_geti_iterations.fn("geti", project, 500) == {"Detection task": 500}
+    image = upload_geti_file.fn("geti", project, str(tmp_path / "photo-000.jpg"))
+    (file,) = download_geti_images.fn("geti", project, str(tmp_path / "down")).values()
     assert Path(file).read_bytes() == reencoded_as_recorded((tmp_path / "photo-000.jpg").read_bytes())
-    for seen in ((Annotation("dog", Box(6, 4, 12, 8)),), ()):
-        annotate_geti_image.fn("geti", made, LabeledImage("photo-000", Size(60, 40), seen, image))
-        (found,) = read_geti_annotations.fn("geti", made).images
-        assert (found.remote_id, found.annotations) == (image, seen)
+    for drawn in ((Annotation("dog", Box(6, 4, 12, 8)),), ()):
+        annotate_geti_image.fn("geti", project, LabeledImage("photo-000", Size(60, 40), drawn, image))
+        (read_image,) = read_geti_annotations.fn("geti", project).images
+        assert (read_image.remote_id, read_image.annotations) == (image, drawn)
     old.jobs["j"] = {"state": "running"}
     cancel_geti_job.fn("geti", "j")
-    delete_geti_project.fn("geti", made)
+    delete_geti_project.fn("geti", project)
     assert find_geti_project.fn("geti", "dogs") is None

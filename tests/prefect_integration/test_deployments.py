@@ -22,7 +22,16 @@ def flow_of(entrypoint: str) -> Flow:
 def test_every_flow_has_one_deployment_of_its_name():
     assert {one["name"] for one in DEPLOYMENTS} == {flow_of(one["entrypoint"]).name for one in DEPLOYMENTS}
     files = {path.stem for path in (ROOT / "flows").rglob("*_*.py") if path.stem != "__init__"}
-    assert {one["entrypoint"].split(".")[-2] for one in DEPLOYMENTS} == files
+    assert {one["entrypoint"].split(".")[-2] for one in DEPLOYMENTS} == files, "every file of flows/ is deployed"
+
+
+def test_every_flow_of_the_package_is_deployed():
+    """A file may have several flows; each that it defines has an entrypoint of its own."""
+    entrypoints = {one["entrypoint"] for one in DEPLOYMENTS}
+    for module in sorted({entrypoint.rpartition(".")[0] for entrypoint in entrypoints}):
+        flows = {name: value for name, value in vars(import_module(module)).items() if isinstance(value, Flow)}
+        own = {f"{module}.{name}" for name, value in flows.items() if value.fn.__module__ == module}
+        assert own <= entrypoints
 
 
 def test_every_deployment_says_what_it_is_for_and_where_it_runs():
@@ -36,7 +45,9 @@ def test_a_sweep_can_tell_the_dead_runs_of_every_deployment_from_the_living():
     assert sorted(FLOWS) == sorted(one["name"] for one in DEPLOYMENTS)
     for one in DEPLOYMENTS:
         code = inspect.getsource(inspect.getmodule(inspect.unwrap(flow_of(one["entrypoint"]).fn)))
-        assert re.search(r"^    with named_lock|^@with_run_lease$", code, re.MULTILINE), one["name"]
+        assert re.search(
+            r"^    with (?:named|campaign)_lock|^@with_run_lease$|\(with_run_lease\(", code, re.MULTILINE
+        ), one["name"]
 
 
 def test_two_sweeps_never_run_at_once():

@@ -1,4 +1,4 @@
-"""What the contract suite needs to know of Geti: how a labeler speaks."""
+"""Harness of the contract suite for Geti."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def credential(server: GetiServer) -> tuple[str, Secret]:
 
 
 class GetiHarness(Harness):
-    """Speaks to the stand-in through `proxy`; labels go to it directly."""
+    """Connects to the fake server through `proxy`; annotates on it directly."""
 
     expected = frozenset(
         {
@@ -40,7 +40,7 @@ class GetiHarness(Harness):
     def __init__(self, proxy: FaultProxy, server: GetiServer) -> None:
         self.proxy = proxy
         self.server = server
-        if server.modern:  # it tells whole pixels
+        if server.modern:  # it rounds to whole pixels
             self.seen = (Annotation("plastic", Box(1, 2, 11, 12), 0.5), POLYGON)
         self._labeler = GetiClient(GetiSession(server.url, *credential(server)))
 
@@ -60,7 +60,7 @@ class GetiHarness(Harness):
     ) -> None:
         project = self._labeler.project(campaign.id)
         media = {medium.id: medium for medium in self._labeler.media(project)}
-        for image, seen in objects.items():
+        for image, drawn in objects.items():
             medium = media[image]
-            said = LabeledImage(medium.name, Size(medium.width, medium.height), tuple(seen))
-            self._labeler.annotate(project, medium, annotations_for(project, said, self._labeler.unit))
+            labeled = LabeledImage(medium.name, Size(medium.width, medium.height), tuple(drawn))
+            self._labeler.annotate(project, medium, annotations_for(project, labeled, self._labeler.unit))

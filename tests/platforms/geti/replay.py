@@ -1,4 +1,4 @@
-"""A server that answers as a recording did (VCR cassettes of a real SC 1.1), and only what was asked in that form."""
+"""Server that replays recordings (VCR cassettes of a real SC 1.1) for requests of the recorded form."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 
 class Replay:
-    """`unasked` are the exchanges that nobody asked for yet, `strangers` what was asked and never recorded."""
+    """`remaining`: recorded requests that did not come yet. `unrecorded`: requests without a recording."""
 
     def __init__(self, *names: str) -> None:
-        self.waiting: list[dict[str, Any]] = []
+        self.interactions: list[dict[str, Any]] = []
         for name in names:
             text = (RECORDINGS / f"{name}.yaml").read_text(encoding="utf-8")
-            self.waiting += yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["interactions"]
-        self.strangers: list[str] = []
-        self.asked: list[str] = []
+            self.interactions += yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["interactions"]
+        self.unrecorded: list[str] = []
+        self.requests: list[str] = []
         self.content_types: list[str] = []
         replay = self
 
@@ -38,33 +38,33 @@ class Replay:
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     @property
-    def unasked(self) -> list[str]:
-        return [f"{one['request']['method']} {_target(one)}" for one in self.waiting]
+    def remaining(self) -> list[str]:
+        return [f"{interaction['request']['method']} {_target(interaction)}" for interaction in self.interactions]
 
     def take(self, method: str, target: str, body: bytes, content_type: str) -> dict[str, Any] | None:
-        self.asked.append(f"{method} {target}")
-        for one in self.waiting:
-            same = one["request"]["method"] == method and _target(one) == target
-            if same and _says(body, content_type) == _recorded_says(one):
-                self.waiting.remove(one)
-                return one["response"]
-        self.strangers.append(f"{method} {target} {_says(body, content_type)}")
+        self.requests.append(f"{method} {target}")
+        for interaction in self.interactions:
+            is_same = interaction["request"]["method"] == method and _target(interaction) == target
+            if is_same and _content(body, content_type) == _recorded_content(interaction):
+                self.interactions.remove(interaction)
+                return interaction["response"]
+        self.unrecorded.append(f"{method} {target} {_content(body, content_type)}")
         return None
 
 
-def _target(one: dict[str, Any]) -> str:
-    parts = urlsplit(one["request"]["uri"])
+def _target(interaction: dict[str, Any]) -> str:
+    parts = urlsplit(interaction["request"]["uri"])
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def _recorded_says(one: dict[str, Any]) -> Any:
-    body = one["request"]["body"] or b""
-    kind = (one["request"]["headers"].get("Content-Type") or [""])[0]
-    return _says(body.encode() if isinstance(body, str) else body, kind)
+def _recorded_content(interaction: dict[str, Any]) -> Any:
+    body = interaction["request"]["body"] or b""
+    kind = (interaction["request"]["headers"].get("Content-Type") or [""])[0]
+    return _content(body.encode() if isinstance(body, str) else body, kind)
 
 
-def _says(body: bytes, kind: str) -> Any:
-    """What a body says, whatever the order of its keys and its boundary."""
+def _content(body: bytes, kind: str) -> Any:
+    """The content of a body, independent of the order of keys and of the boundary."""
     if not body:
         return None
     if "json" in kind:
@@ -78,40 +78,34 @@ def _says(body: bytes, kind: str) -> Any:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet: else each answer waits for a delayed acknowledgement
+    wbufsize = -1  # head and body in one packet: else each response waits for a delayed acknowledgement
     disable_nagle_algorithm = True
     recording: Replay
 
     def log_message(self, *_: object) -> None:
         return
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.recording.content_types.append(self.headers.get("Content-Type") or "")
-        found = self.recording.take(self.command, self.path, body, self.headers.get("Content-Type") or "")
-        if found is None:
+        response = self.recording.take(self.command, self.path, body, self.headers.get("Content-Type") or "")
+        if response is None:
             self.send_response(599)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        said = found["body"].get("string") or b""
-        said = said.encode() if isinstance(said, str) else said
-        self.send_response(found["status"]["code"])
-        for name, values in found["headers"].items():
+        content = response["body"].get("string") or b""
+        content = content.encode() if isinstance(content, str) else content
+        self.send_response(response["status"]["code"])
+        for name, values in response["headers"].items():
             for value in values if isinstance(values, list) else [values]:
-                if name.lower() not in (
-                    "content-length",
-                    "transfer-encoding",
-                    "connection",
-                    "content-encoding",
-                    "date",
-                ):
+                if name.lower() not in HOP_BY_HOP:
                     self.send_header(name, value)
-        self.send_header("Content-Length", str(len(said)))
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(said)
+        self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _respond
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""The vendor's client in an environment of its own: its pins do not resolve beside Prefect's.
+"""Environment of the vendor's client: its pinned versions conflict with Prefect's.
 
-    python -m tests.platforms.geti.sdk_environment          makes it and prints its interpreter
+    python -m tests.platforms.geti.sdk_environment          creates it and prints its interpreter
 
-It is kept in the folder that LABELWRIGHT_SDKS names, else in the temporary folder, and made once.
+It is created once, in the folder of LABELWRIGHT_SDKS or in the temporary folder.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ VERSION = "2.13.1"
 def interpreter() -> Path:
     """The Python that has the client. Raises CalledProcessError when it cannot be installed."""
     folder = Path(os.environ.get("LABELWRIGHT_SDKS") or tempfile.gettempdir()) / f"labelwright-geti-sdk-{VERSION}"
-    python, made = folder / "bin" / "python", folder / f"geti-sdk-{VERSION}"
+    python, marker = folder / "bin" / "python", folder / f"geti-sdk-{VERSION}"
     with alone(folder):
-        if not made.exists():
+        if not marker.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             subprocess.run([*install, f"geti-sdk=={VERSION}"], check=True)
-            made.touch()
+            marker.touch()
     return python
 
 

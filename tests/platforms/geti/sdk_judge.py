@@ -1,6 +1,6 @@
-"""Run by the environment that has geti-sdk, unchanged: its own project, and one of ours, through its own calls.
+"""Runs in the environment of the unmodified geti-sdk: creates a project and reads one of ours with its own calls.
 
-python geti_sdk_judge.py ADDRESS TOKEN FOLDER OURS      prints what it saw as JSON
+python sdk_judge.py ADDRESS TOKEN FOLDER OURS      prints the annotations that it read as JSON
 """
 
 import json
@@ -26,42 +26,42 @@ logging.disable(logging.WARNING)
 
 def scene_of(project, items):
     labels = {label.name: label for label in project.get_all_labels()}
-    said = [
+    annotations = [
         Annotation(shape=shape, labels=[ScoredLabel.from_label(labels[name], probability=1.0)]) for name, shape in items
     ]
-    return AnnotationScene(annotations=said)
+    return AnnotationScene(annotations=annotations)
 
 
-def seen(geti, project):
+def shapes_by_image(geti, project):
     clients = {"session": geti.session, "workspace_id": geti.workspace_id, "project": project}
     images = ImageClient(**clients).get_all_images()
     annotations = AnnotationClient(**clients)
-    found = {}
+    shapes = {}
     for image in images:
         scene = annotations.get_annotation(image)
-        found[image.name] = (
+        shapes[image.name] = (
             [[annotation.labels[0].name, type(annotation.shape).__name__] for annotation in scene.annotations]
             if scene
             else None
         )
-    return found
+    return shapes
 
 
 def main() -> None:
     address, token, folder, ours = sys.argv[1:]
     geti = Geti(host=address, token=token, verify_certificate=False)
     projects = ProjectClient(session=geti.session, workspace_id=geti.workspace_id)
-    made = projects.create_project("sdk chain", "detection_to_segmentation", [["dog"], ["dog shape"]])
-    clients = {"session": geti.session, "workspace_id": geti.workspace_id, "project": made}
+    created = projects.create_project("sdk chain", "detection_to_segmentation", [["dog"], ["dog shape"]])
+    clients = {"session": geti.session, "workspace_id": geti.workspace_id, "project": created}
     pictures, annotate = ImageClient(**clients), AnnotationClient(**clients)
     images = [pictures.upload_image(np.full((40, 60, 3), 40 * n, dtype=np.uint8)) for n in range(3)]
     box = Rectangle(x=4, y=4, width=20, height=10)
     polygon = Polygon(points=[Point(5, 5), Point(20, 5), Point(12, 12)])
-    annotate.upload_annotation(images[0], scene_of(made, [("dog", box), ("dog shape", polygon)]))
+    annotate.upload_annotation(images[0], scene_of(created, [("dog", box), ("dog shape", polygon)]))
     whole = Rectangle(x=0, y=0, width=60, height=40)
-    annotate.upload_annotation(images[1], scene_of(made, [("No object", whole)]))
+    annotate.upload_annotation(images[1], scene_of(created, [("No object", whole)]))
     VideoClient(**clients).get_all_videos()
-    ProjectConfigurationClient(geti.workspace_id, made, geti.session).set_project_auto_train(False)
+    ProjectConfigurationClient(geti.workspace_id, created, geti.session).set_project_auto_train(False)
     pictures.delete_images([images[2]])
     for kind, labels in (
         ("detection", [["a"]]),
@@ -80,9 +80,9 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "made": made.id,
-                "ours": seen(geti, theirs),
-                "copy": seen(geti, again),
+                "made": created.id,
+                "ours": shapes_by_image(geti, theirs),
+                "copy": shapes_by_image(geti, again),
                 "copy id": again.id,
                 "kinds": sorted(project.project_type for project in projects.get_all_projects()),
             }

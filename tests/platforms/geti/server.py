@@ -1,8 +1,8 @@
-"""A stand-in for Sonoma Creek 1.1 and Geti 2.x on a loopback socket, as strict as the contract and the recordings say.
+"""Fake server of Sonoma Creek 1.1 and Geti 2.x on a loopback socket, as strict as the contract and the recordings.
 
-It keeps the servers' ways: uploads are answered with 200; names lose their endings and may collide; SC tells a next
-page even after the last one; states are `NONE` in lists and `annotated` after annotating; display_url ends with a
-blank; an ended session is answered with 401, or with 200 and a page of HTML; a project whose jobs run is locked.
+It has the servers' peculiarities: uploads return 200; names lose their suffixes and may collide; SC returns a next page
+even after the last one; states are `NONE` in lists and `annotated` after annotating; display_url ends with a blank; an
+ended session returns 401, or 200 with a page of HTML; a project whose jobs run is locked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORM = b'<!DOCTYPE html><form method="post"><input name="login"><input name="pas
 IMAGES = {"jpg", "jpeg", "bmp", "png", "tif", "tiff", "jfif", "webp"}
 VIDEOS = {"mp4", "avi", "mkv", "mov", "webm", "m4v"}
 LABEL_KEYS = {"name", "color", "hotkey", "group", "parent_id"}
-SAID_OF_LABELS = {"id", "probability", "name", "color", "source"}  # the vendor's client sends what it was given
+ANNOTATION_LABEL_KEYS = {"id", "probability", "name", "color", "source"}  # the vendor's client sends all it received
 SHAPES = {
     "RECTANGLE": {"x", "y", "width", "height"},
     "POLYGON": {"points"},
@@ -42,7 +42,7 @@ SHAPES = {
 
 
 def reencoded_as_recorded(data: bytes) -> bytes:
-    """What `display/full` of the recorded Sonoma Creek 1.1 gives for a JPEG; of other formats nothing was recorded."""
+    """A JPEG as `display/full` of the recorded Sonoma Creek 1.1 returns it; other formats were not recorded."""
     with Image.open(BytesIO(data)) as image:
         if image.format != "JPEG":
             return data
@@ -52,6 +52,8 @@ def reencoded_as_recorded(data: bytes) -> bytes:
 
 
 class Refused(Exception):
+    """An error response."""
+
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
@@ -85,7 +87,7 @@ class Project:
     iterations: dict[str, int]
     values: dict[tuple[str, str], Any] = field(default_factory=dict)
     locked: bool = False
-    asked: int = 0
+    status_requests: int = 0
 
     def label(self, identity: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         for task in self.tasks:
@@ -101,18 +103,18 @@ class Project:
 
 @dataclass
 class Break:
-    """What to do instead of the next request that fits."""
+    """A fault for the next requests that match."""
 
     method: str
     path: str
-    how: str
-    """`401`, `html`, `503`, `302`, `cut` (nothing done), `lost` (done, but the connection is cut), `late` (cut, and
-    done together with the next request to the same path)."""
+    effect: str
+    """`401`, `html`, `503`, `302`, `cut` (not executed), `lost` (executed, but the connection is cut), `late` (cut, and
+    executed with the next request to the same path), `end` (the session has ended)."""
     times: int = 1
 
 
 class GetiServer:
-    """`url` is its address. `version` chooses the dialect; `login=False` is an SC without one."""
+    """`url` is its address. `version` decides the API version; `login=False` is an SC without login."""
 
     def __init__(
         self,
@@ -140,22 +142,23 @@ class GetiServer:
         self.keeps_requests = True
         self.breaks: list[Break] = []
         self.reencodes: Callable[[bytes], bytes] | None = None if self.modern else reencoded_as_recorded
-        """What becomes of an image's bytes on their way out."""
+        """How an image is re-encoded when it is downloaded."""
         self.rounds = True
-        """Whether coordinates are told as the servers of 2.x tell them."""
+        """Whether coordinates are rounded as by servers of 2.x."""
         self.most_points = 10_000
-        """That a polygon may have."""
+        """Of a polygon."""
         self.most_frames = 500
-        """Of which 2.x tells in one answer what was said of them, whatever is asked."""
+        """Frames per response of 2.x."""
         self.late: list[tuple[str, Any, bytes]] = []
-        """Requests that were cut and are acted on later: path, headers, body."""
+        """Requests that were cut and are executed later: path, headers, body."""
         self.refused_media = ""
-        """A kind of media that this server does not know."""
-        self.pages_left_unready = 0
+        """A kind of media that this server does not support."""
+        self.unready_status_requests = 0
+        """Number of status requests of a new project that return 404."""
         self.delay = 0.0
-        """Seconds that every answer takes."""
+        """Seconds that every response takes."""
         self.busy = 0
-        """Requests that were not answered yet."""
+        """Requests in progress."""
         server = self
 
         class Handler(_Handler):
@@ -174,16 +177,16 @@ class GetiServer:
     def new_id(self) -> str:
         return f"{next(self.numbers):024x}"
 
-    def break_next(self, method: str, path: str, how: str, times: int = 1) -> None:
+    def break_next(self, method: str, path: str, effect: str, times: int = 1) -> None:
         with self.lock:
-            self.breaks.append(Break(method, path, how, times))
+            self.breaks.append(Break(method, path, effect, times))
 
     def broken(self, method: str, path: str) -> str:
         with self.lock:
-            for one in self.breaks:
-                if one.times and re.fullmatch(one.method, method) and re.search(one.path, path):
-                    one.times -= 1
-                    return one.how
+            for fault in self.breaks:
+                if fault.times and re.fullmatch(fault.method, method) and re.search(fault.path, path):
+                    fault.times -= 1
+                    return fault.effect
         return ""
 
     @property
@@ -192,14 +195,14 @@ class GetiServer:
             return f"/api/v1/organizations/{ORGANIZATION}/workspaces/{WORKSPACE}"
         return f"/api/v1.0/workspaces/{WORKSPACE}"
 
-    # What is kept, as JSON
+    # JSON of stored objects
 
     def project_json(self, project: Project) -> dict[str, Any]:
         return {
             "creation_time": "2022-04-11T19:45:19.590000+00:00",
             "datasets": [
                 {
-                    "id": one,
+                    "id": dataset_id,
                     "name": name,
                     **(
                         {"use_for_training": True, "creation_time": "2022-04-11T19:45:19.590000+00:00"}
@@ -207,7 +210,7 @@ class GetiServer:
                         else {}
                     ),
                 }
-                for one, name in project.datasets.items()
+                for dataset_id, name in project.datasets.items()
             ],
             "id": project.id,
             "name": project.name,
@@ -221,43 +224,47 @@ class GetiServer:
             "thumbnail": f"{self.api}/projects/{project.id}/thumbnail",
         }
 
-    def medium_json(self, project: Project, dataset: str, one: Medium) -> dict[str, Any]:
-        path = f"{self.api}/projects/{project.id}/datasets/{dataset}/media/{one.kind}s/{one.id}"
-        ending = "stream" if one.kind == "video" else "full"
+    def medium_json(self, project: Project, dataset: str, medium: Medium) -> dict[str, Any]:
+        path = f"{self.api}/projects/{project.id}/datasets/{dataset}/media/{medium.kind}s/{medium.id}"
+        ending = "stream" if medium.kind == "video" else "full"
         information: dict[str, Any] = {
             "display_url": f"{path}/display/{ending} ",
-            "height": one.height,
-            "width": one.width,
+            "height": medium.height,
+            "width": medium.width,
         }
-        if one.kind == "video":
-            information |= {"duration": 1, "frame_count": one.frames, "frame_stride": 1, "frame_rate": 1.0}
+        if medium.kind == "video":
+            information |= {"duration": 1, "frame_count": medium.frames, "frame_stride": 1, "frame_rate": 1.0}
         if self.modern:
-            information |= {"size": len(one.read()) if isinstance(one.data, bytes) else one.data.stat().st_size}
+            information |= {
+                "size": len(medium.read()) if isinstance(medium.data, bytes) else medium.data.stat().st_size
+            }
         return {
             "annotation_state_per_task": [
                 {"state": state if state != "none" else "NONE", "task_id": task}
-                for task, state in self.states(project, one).items()
+                for task, state in self.states(project, medium).items()
             ],
-            "id": one.id,
+            "id": medium.id,
             "media_information": information,
-            "name": one.name,
+            "name": medium.name,
             "thumbnail": f"{path}/display/thumb",
-            "type": one.kind,
+            "type": medium.kind,
             "upload_time": "2022-04-11T19:45:57.291000+00:00",
         }
 
-    def states(self, project: Project, one: Medium) -> dict[str, str]:
-        scene = one.scenes.get(None) or [a for f, s in one.scenes.items() if f is not None for a in s]
-        said = {label["id"] for annotation in scene for label in annotation["labels"]}
+    def states(self, project: Project, medium: Medium) -> dict[str, str]:
+        scene = medium.scenes.get(None) or [a for f, s in medium.scenes.items() if f is not None for a in s]
+        label_ids = {label["id"] for annotation in scene for label in annotation["labels"]}
         states, empty_before = {}, False
         for task in project.trained:
             labels = {label["id"] for label in task["labels"]}
-            here = bool(said & labels) or empty_before
-            states[task["id"]] = "annotated" if here else "none"
-            empty_before = empty_before or any(label["is_empty"] and label["id"] in said for label in task["labels"])
+            is_annotated = bool(label_ids & labels) or empty_before
+            states[task["id"]] = "annotated" if is_annotated else "none"
+            empty_before = empty_before or any(
+                label["is_empty"] and label["id"] in label_ids for label in task["labels"]
+            )
         return states
 
-    # Verbs
+    # Operations
 
     def create_project(self, body: dict[str, Any]) -> dict[str, Any]:
         _only(body, {"name", "pipeline"}, "the project")
@@ -265,23 +272,26 @@ class GetiServer:
         ids = {task["title"]: self.new_id() for task in body["pipeline"]["tasks"]}
         if len(ids) != len(body["pipeline"]["tasks"]):
             raise Refused(400, "bad_request", "titles of tasks must differ")
-        tasks, seen = [], set()
+        tasks, names_so_far = [], set()
         trained = [task for task in body["pipeline"]["tasks"] if task["task_type"] not in ("dataset", "crop")]
         if not 1 <= len(trained) <= 2:
             raise Refused(400, "bad_request", "at most 2 trainable tasks")
         for task in body["pipeline"]["tasks"]:
-            made = {"id": ids[task["title"]], "task_type": task["task_type"], "title": task["title"]}
+            new_task = {"id": ids[task["title"]], "task_type": task["task_type"], "title": task["title"]}
             if task["task_type"] in ("dataset", "crop"):
                 if "labels" in task:
                     raise Refused(400, "bad_request", f"{task['task_type']} takes no labels")
             else:
                 if self.modern and task["task_type"].startswith("anomaly_"):
                     raise Refused(400, "bad_request", "anomaly tasks were brought together")
-                made["label_schema_id"] = self.new_id()
-                made["labels"] = self._labels(task, seen, alone=len(trained) == 1)
-            tasks.append(made)
+                new_task["label_schema_id"] = self.new_id()
+                new_task["labels"] = self._labels(task, names_so_far, alone=len(trained) == 1)
+            tasks.append(new_task)
         try:
-            connections = [{"from": ids[one["from"]], "to": ids[one["to"]]} for one in body["pipeline"]["connections"]]
+            connections = [
+                {"from": ids[connection["from"]], "to": ids[connection["to"]]}
+                for connection in body["pipeline"]["connections"]
+            ]
         except KeyError as missing:
             raise Refused(400, "bad_request", f"no task {missing}") from None
         if len(connections) != len(tasks) - 1:
@@ -297,20 +307,20 @@ class GetiServer:
             {task["id"]: True for task in tasks if "labels" in task},
             {task["id"]: 300 for task in tasks if "labels" in task},
         )
-        project.asked = -self.pages_left_unready
+        project.status_requests = -self.unready_status_requests
         with self.lock:
             self.projects[identity] = project
         return self.project_json(project)
 
-    def _labels(self, task: dict[str, Any], seen: set[str], *, alone: bool) -> list[dict[str, Any]]:
-        made: list[dict[str, Any]] = []
+    def _labels(self, task: dict[str, Any], names_so_far: set[str], *, alone: bool) -> list[dict[str, Any]]:
+        labels: list[dict[str, Any]] = []
         names: dict[str, str] = {}
         for number, label in enumerate(task.get("labels", ())):
             if self.modern:
                 _only(label, LABEL_KEYS, "label")
                 if not label.get("group"):
                     raise Refused(400, "bad_request", f"label {label['name']} has no group")
-            if label["name"] in seen:
+            if label["name"] in names_so_far:
                 raise Refused(409, "label_exists", f"label {label['name']} stands there twice")
             parent = label.get("parent_id")
             if parent is not None and parent not in names:
@@ -319,8 +329,8 @@ class GetiServer:
             if not re.fullmatch(r"#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?", color):
                 raise Refused(400, "bad_request", f"{color} is no colour")
             names[label["name"]] = self.new_id()
-            seen.add(label["name"])
-            made.append(
+            names_so_far.add(label["name"])
+            labels.append(
                 _label(
                     names[label["name"]],
                     label["name"],
@@ -332,25 +342,25 @@ class GetiServer:
             )
         kind = task["task_type"]
         if kind.startswith("anomaly"):
-            if len(made) not in (0, 2):
+            if len(labels) not in (0, 2):
                 raise Refused(400, "bad_request", "anomaly projects have no labels or two")
-            names_of = [one["name"] for one in made] or ["Normal", "Anomalous"]
-            made = [
+            names_of = [label["name"] for label in labels] or ["Normal", "Anomalous"]
+            labels = [
                 _label(self.new_id(), name, "#00aa00ff", "anomaly", "", anomalous=number == 1)
                 for number, name in enumerate(names_of)
             ]
         elif kind == "classification":
-            groups = {one["group"] for one in made}
-            if alone and sum(one["parent_id"] is None for one in made) < 2:
+            groups = {label["group"] for label in labels}
+            if alone and sum(label["parent_id"] is None for label in labels) < 2:
                 raise Refused(400, "bad_request", "classification needs two labels at the top")
-            if len(groups) > 1 or len(made) < 2:
-                made.append(_label(self.new_id(), "No class", "#000000ff", "No class", "", empty=True))
+            if len(groups) > 1 or len(labels) < 2:
+                labels.append(_label(self.new_id(), "No class", "#000000ff", "No class", "", empty=True))
         else:
             empty = "No object" if self.modern else ("No Object" if kind == "detection" else "Empty")
-            empty = "Empty" if empty in seen else empty  # no two labels of a project have one name
-            seen.add(empty)
-            made.append(_label(self.new_id(), empty, "#326b74ff", empty, "", empty=True))
-        return made
+            empty = "Empty" if empty in names_so_far else empty  # no two labels of a project have one name
+            names_so_far.add(empty)
+            labels.append(_label(self.new_id(), empty, "#326b74ff", empty, "", empty=True))
+        return labels
 
     def upload(self, project: Project, dataset: str, kind: str, file_name: str, data: bytes) -> dict[str, Any]:
         ending = file_name.rpartition(".")[2].lower() if "." in file_name else ""
@@ -371,47 +381,49 @@ class GetiServer:
         else:
             frames = max(1, len(data) // 100)
         identity = self.new_id()
-        kept: bytes | Path = data
+        content: bytes | Path = data
         if self.folder is not None:
-            kept = self.folder / identity
-            kept.write_bytes(data)
-        one = Medium(identity, file_name.rpartition(".")[0], kind, kept, width, height, content_type, frames=frames)
+            content = self.folder / identity
+            content.write_bytes(data)
+        medium = Medium(
+            identity, file_name.rpartition(".")[0], kind, content, width, height, content_type, frames=frames
+        )
         with self.lock:
-            project.media[dataset][identity] = one
-        return self.medium_json(project, dataset, one)
+            project.media[dataset][identity] = medium
+        return self.medium_json(project, dataset, medium)
 
-    def annotate(self, project: Project, one: Medium, frame: int | None, body: dict[str, Any]) -> dict[str, Any]:
+    def annotate(self, project: Project, medium: Medium, frame: int | None, body: dict[str, Any]) -> dict[str, Any]:
         _only(body, {"media_identifier", "annotations", "labels_to_revisit_full_scene"}, "the scene")
-        wanted = {"type": "image", "image_id": one.id}
+        expected = {"type": "image", "image_id": medium.id}
         if frame is not None:
-            wanted = {"type": "video_frame", "video_id": one.id, "frame_index": frame}  # type: ignore[dict-item]
-            if frame >= one.frames:
+            expected = {"type": "video_frame", "video_id": medium.id, "frame_index": frame}  # type: ignore[dict-item]
+            if frame >= medium.frames:
                 raise Refused(404, "not_found", f"there is no frame {frame}")
-        if body["media_identifier"] != wanted:
+        if body["media_identifier"] != expected:
             raise Refused(400, "bad_request", "media_identifier is of something else")
-        kept = []
+        annotations = []
         for annotation in body["annotations"]:
             _only(annotation, {"labels", "shape", "labels_to_revisit"}, "annotation")
-            self._check_shape(annotation["shape"], one)
+            self._check_shape(annotation["shape"], medium)
             if not annotation["labels"]:
                 raise Refused(400, "bad_request", "an annotation without a label")
             labels = []
             for label in annotation["labels"]:
-                _only(label, SAID_OF_LABELS, "label")
-                found = project.label(label["id"])
-                if found is None:
+                _only(label, ANNOTATION_LABEL_KEYS, "label")
+                known_label = project.label(label["id"])
+                if known_label is None:
                     raise Refused(400, "bad_request", f"there is no label {label['id']}")
-                self._check_place(project, found, annotation, one)
+                self._check_place(project, known_label, annotation, medium)
                 labels.append(
                     {
                         "id": label["id"],
-                        "name": found[1]["name"],
-                        "color": found[1]["color"],
+                        "name": known_label[1]["name"],
+                        "color": known_label[1]["color"],
                         "probability": label.get("probability", 1.0),
                         "source": {"user_id": "x"} if self.modern else {"id": "N/A", "type": "N/A"},
                     }
                 )
-            kept.append(
+            annotations.append(
                 {
                     "id": self.new_id(),
                     "labels": labels,
@@ -421,26 +433,26 @@ class GetiServer:
                 }
             )
         with self.lock:
-            one.scenes[frame] = kept
-        return self.scene_json(project, one, frame)
+            medium.scenes[frame] = annotations
+        return self.scene_json(project, medium, frame)
 
-    def _check_place(self, project: Project, found: Any, annotation: dict[str, Any], one: Medium) -> None:
-        """What 2.x asks of the empty label and of labels that classify, by the place of their task."""
-        (task, label), first = found, found[0]["id"] == project.trained[0]["id"]
+    def _check_place(self, project: Project, known_label: Any, annotation: dict[str, Any], medium: Medium) -> None:
+        """Checks the rules of 2.x for empty labels and labels of classification, by the position of their task."""
+        (task, label), first = known_label, known_label[0]["id"] == project.trained[0]["id"]
         classifies = task["task_type"] in ("classification", "anomaly")
-        if (label["is_empty"] or classifies) and first and not self._whole(annotation["shape"], one):
+        if (label["is_empty"] or classifies) and first and not self._whole(annotation["shape"], medium):
             raise Refused(400, "bad_request", "it is of the whole image")
         if (label["is_empty"] or classifies) and not first and self.modern:
-            before = {one["id"] for one in project.trained[0]["labels"]}
-            if not any(one["id"] in before for one in annotation["labels"]):
+            first_labels = {first_label["id"] for first_label in project.trained[0]["labels"]}
+            if not any(other["id"] in first_labels for other in annotation["labels"]):
                 raise Refused(400, "bad_request", "a label for the preceding task is missing")
 
-    def _check_shape(self, shape: dict[str, Any], one: Medium) -> None:
+    def _check_shape(self, shape: dict[str, Any], medium: Medium) -> None:
         kind = shape.get("type")
         if kind not in SHAPES:
             raise Refused(400, "bad_request", f"{kind} is no shape")
         _only(shape, SHAPES[kind] | {"type"}, "shape")
-        right, below = (one.width, one.height) if self.modern else (1, 1)
+        right, below = (medium.width, medium.height) if self.modern else (1, 1)
         points = [(p["x"], p["y"]) for p in shape["points"]] if kind == "POLYGON" else []
         if len(points) > self.most_points:
             raise Refused(400, "bad_request", f"too many points: {len(points)}")
@@ -455,46 +467,46 @@ class GetiServer:
             if not (-least <= x <= right + least and -least <= y <= below + least):
                 raise Refused(400, "bad_request", f"({x}, {y}) lies outside the image")
 
-    def _whole(self, shape: dict[str, Any], one: Medium) -> bool:
-        right, below = (one.width, one.height) if self.modern else (1, 1)
+    def _whole(self, shape: dict[str, Any], medium: Medium) -> bool:
+        right, below = (medium.width, medium.height) if self.modern else (1, 1)
         corners = (shape.get("x"), shape.get("y"), shape.get("width"), shape.get("height"))
         return shape["type"] == "RECTANGLE" and corners == (0, 0, right, below)
 
-    def scene_json(self, project: Project, one: Medium, frame: int | None) -> dict[str, Any]:
-        identifier: dict[str, Any] = {"image_id": one.id, "type": "image"}
+    def scene_json(self, project: Project, medium: Medium, frame: int | None) -> dict[str, Any]:
+        identifier: dict[str, Any] = {"image_id": medium.id, "type": "image"}
         if frame is not None:
-            identifier = {"video_id": one.id, "type": "video_frame", "frame_index": frame}
+            identifier = {"video_id": medium.id, "type": "video_frame", "frame_index": frame}
         return {
             "annotation_state_per_task": [
-                {"state": state, "task_id": task} for task, state in self.states(project, one).items()
+                {"state": state, "task_id": task} for task, state in self.states(project, medium).items()
             ],
-            "annotations": [self.told(said) for said in one.scenes.get(frame, [])],
-            "id": one.id[::-1],
+            "annotations": [self.rounded(annotation) for annotation in medium.scenes.get(frame, [])],
+            "id": medium.id[::-1],
             "kind": "annotation",
             "labels_to_revisit_full_scene": [],
             "media_identifier": identifier,
             "modified": "2022-04-11T19:46:00.000000+00:00",
         }
 
-    def told(self, said: dict[str, Any]) -> dict[str, Any]:
-        """2.x keeps fractions and tells whole pixels, and four digits of what is turned."""
+    def rounded(self, annotation: dict[str, Any]) -> dict[str, Any]:
+        """2.x stores fractions and returns whole pixels, and four digits of rotated rectangles."""
         if not (self.modern and self.rounds):
-            return said
-        shape = said["shape"]
+            return annotation
+        shape = annotation["shape"]
         digits = 4 if shape["type"] == "ROTATED_RECTANGLE" else None
         rounded = {
             name: round(value, digits) if name in ("x", "y", "width", "height", "angle") else value
             for name, value in shape.items()
         }
         if "points" in shape:
-            rounded["points"] = [{"x": round(one["x"]), "y": round(one["y"])} for one in shape["points"]]
-        return {**said, "shape": rounded}
+            rounded["points"] = [{"x": round(point["x"]), "y": round(point["y"])} for point in shape["points"]]
+        return {**annotation, "shape": rounded}
 
     def components(self, project: Project, task: dict[str, Any]) -> list[dict[str, Any]]:
         def parameter(
-            where: str, name: str, kind: str, value: Any, low: float | None = None, high: float | None = None
+            component: str, name: str, kind: str, value: Any, low: float | None = None, high: float | None = None
         ) -> dict[str, Any]:
-            value = project.values.get((task["id"], f"{where}/{name}"), value)
+            value = project.values.get((task["id"], f"{component}/{name}"), value)
             bounds = {} if low is None else {"min_value": low, "max_value": high}
             return {
                 "data_type": kind,
@@ -547,31 +559,33 @@ class GetiServer:
     def configure(self, project: Project, task: str, components: list[dict[str, Any]]) -> None:
         for component in components:
             entity = component["entity_identifier"]
-            where = entity.get("group_name") or entity.get("component")
+            component_name = entity.get("group_name") or entity.get("component")
             if entity.get("task_id", task) != task:
                 raise Refused(400, "bad_request", "a component of another task")
             if not component["parameters"]:
                 raise Refused(400, "bad_request", "no parameters")
-            known = {
-                one["name"]: one for c in self.components(project, self._task(project, task)) for one in c["parameters"]
+            parameters = {
+                parameter["name"]: parameter
+                for existing_component in self.components(project, self._task(project, task))
+                for parameter in existing_component["parameters"]
             }
-            for one in component["parameters"]:
-                there = known.get(one["name"])
-                if there is None:
-                    raise Refused(400, "bad_request", f"there is no parameter {one['name']}")
-                if "min_value" in there and not there["min_value"] <= one["value"] <= there["max_value"]:
-                    raise Refused(400, "bad_request", f"{one['name']} is out of bounds")
-                if one["name"] == "auto_training":
-                    project.auto[task] = one["value"]
-                elif one["name"] == "num_iters":
-                    project.iterations[task] = one["value"]
+            for parameter in component["parameters"]:
+                existing = parameters.get(parameter["name"])
+                if existing is None:
+                    raise Refused(400, "bad_request", f"there is no parameter {parameter['name']}")
+                if "min_value" in existing and not existing["min_value"] <= parameter["value"] <= existing["max_value"]:
+                    raise Refused(400, "bad_request", f"{parameter['name']} is out of bounds")
+                if parameter["name"] == "auto_training":
+                    project.auto[task] = parameter["value"]
+                elif parameter["name"] == "num_iters":
+                    project.iterations[task] = parameter["value"]
                 else:
-                    project.values[task, f"{where}/{one['name']}"] = one["value"]
+                    project.values[task, f"{component_name}/{parameter['name']}"] = parameter["value"]
 
     def _task(self, project: Project, task: str) -> dict[str, Any]:
-        for one in project.trained:
-            if one["id"] == task:
-                return one
+        for candidate in project.trained:
+            if candidate["id"] == task:
+                return candidate
         raise Refused(404, "task_not_found", f"there is no task {task}")
 
 
@@ -586,7 +600,7 @@ def _label(
     empty: bool = False,
     anomalous: bool | None = None,
 ) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    label: dict[str, Any] = {
         "color": color,
         "group": group,
         "hotkey": hotkey,
@@ -595,19 +609,19 @@ def _label(
         "name": name,
         "parent_id": parent,
     }
-    return made if anomalous is None else {**made, "is_anomalous": anomalous}
+    return label if anomalous is None else {**label, "is_anomalous": anomalous}
 
 
-def _only(body: dict[str, Any], keys: set[str], what: str) -> None:
+def _only(body: dict[str, Any], keys: set[str], place: str) -> None:
     if set(body) - keys:
-        raise Refused(400, "bad_request", f"{what} has unknown keys: {', '.join(sorted(set(body) - keys))}")
+        raise Refused(400, "bad_request", f"{place} has unknown keys: {', '.join(sorted(set(body) - keys))}")
 
 
 ROUTES: list[tuple[str, str, Callable[..., Any]]] = []
 
 
 def route(method: str, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Below the workspace. `{x}` is a segment."""
+    """Registers a handler for a path below the workspace. `{x}` is a segment."""
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/:?]+)", path)
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -619,7 +633,7 @@ def route(method: str, path: str) -> Callable[[Callable[..., Any]], Callable[...
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet: else each answer waits for a delayed acknowledgement
+    wbufsize = -1  # head and body in one packet: otherwise each response waits for a delayed ACK
     disable_nagle_algorithm = True
     geti: GetiServer
     query: dict[str, list[str]]
@@ -635,30 +649,30 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_GET(self) -> None:
-        self._answer("GET")
+        self._respond("GET")
 
     def do_POST(self) -> None:
-        self._answer("POST")
+        self._respond("POST")
 
     def do_PUT(self) -> None:
-        self._answer("PUT")
+        self._respond("PUT")
 
     def do_PATCH(self) -> None:
-        self._answer("PATCH")
+        self._respond("PATCH")
 
     def do_DELETE(self) -> None:
-        self._answer("DELETE")
+        self._respond("DELETE")
 
-    def _answer(self, method: str) -> None:
+    def _respond(self, method: str) -> None:
         with self.geti.lock:
             self.geti.busy += 1
         try:
-            self._answer_now(method)
+            self._respond_unlocked(method)
         finally:
             with self.geti.lock:
                 self.geti.busy -= 1
 
-    def _answer_now(self, method: str) -> None:
+    def _respond_unlocked(self, method: str) -> None:
         server = self.geti
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if server.keeps_requests:
@@ -667,24 +681,24 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(server.delay)
         parts = urlsplit(self.path)
         self.query = parse_qs(parts.query)
-        how = server.broken(method, self.path)
+        effect = server.broken(method, self.path)
         try:
-            if how in ("cut", "late"):
-                if how == "late":
+            if effect in ("cut", "late"):
+                if effect == "late":
                     server.late.append((self.path, self.headers, self.body))
                 self._cut()
                 return
-            if how and how != "lost":
-                self._break(how)
+            if effect and effect != "lost":
+                self._break(effect)
                 return
             if not self._public(method, parts.path):
                 self._allowed(method)
-                status, answer = self._routed(method, parts.path)
-                self._act_on_what_is_late()
-                if how == "lost":
+                status, response = self._routed(method, parts.path)
+                self._execute_late_uploads()
+                if effect == "lost":
                     self._cut()
                     return
-                self._send(status, answer)
+                self._send(status, response)
         except Refused as refused:
             self._send(
                 refused.status, {"http_status": refused.status, "error_code": refused.code, "message": refused.message}
@@ -698,35 +712,37 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(2)
 
-    def _act_on_what_is_late(self) -> None:
+    def _execute_late_uploads(self) -> None:
         with self.geti.lock:
-            mine = [one for one in self.geti.late if one[0] == self.path]
-            self.geti.late = [one for one in self.geti.late if one[0] != self.path]
-        for path, self.headers, self.body in mine:
+            same_path = [upload for upload in self.geti.late if upload[0] == self.path]
+            self.geti.late = [upload for upload in self.geti.late if upload[0] != self.path]
+        for path, self.headers, self.body in same_path:
             self._routed("POST", urlsplit(path).path)
 
-    def _break(self, how: str) -> None:
-        if how == "html":
+    def _break(self, effect: str) -> None:
+        if effect == "html":
             self._send(200, FORM, "text/html; charset=utf-8")
-        elif how == "302":
+        elif effect == "302":
             self._redirect("/oauth2/start?rd=/", 302)
-        elif how == "end":  # the session is over from now on
+        elif effect == "end":  # the session is over from now on
             self.geti.sessions.clear()
             self._send(200, FORM, "text/html; charset=utf-8")
         else:
-            self._send(int(how), {"http_status": int(how), "error_code": "broken", "message": "broken by the test"})
+            self._send(
+                int(effect), {"http_status": int(effect), "error_code": "broken", "message": "broken by the test"}
+            )
 
     def _send(
         self,
         status: int,
-        answer: Any,
+        response: Any,
         kind: str = "application/json",
         cookies: tuple[str, ...] = (),
         location: str = "",
     ) -> None:
-        if isinstance(answer, tuple):
-            kind, answer = answer
-        body = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
+        if isinstance(response, tuple):
+            kind, response = response
+        body = response if isinstance(response, bytes) else b"" if response is None else json.dumps(response).encode()
         self.send_response(status)
         if status != 204:
             self.send_header("Content-Type", kind)
@@ -745,11 +761,11 @@ class _Handler(BaseHTTPRequestHandler):
     # Logging in
 
     def _cookies(self) -> dict[str, str]:
-        pairs = (one.strip().partition("=") for one in (self.headers.get("Cookie") or "").split(";"))
+        pairs = (pair.strip().partition("=") for pair in (self.headers.get("Cookie") or "").split(";"))
         return {name: value for name, _, value in pairs}
 
     def _public(self, method: str, path: str) -> bool:
-        """The steps of SC's login. Answers whether it was one of them."""
+        """Handles the steps of SC's login. Returns whether the path was one of them."""
         server, cookies = self.geti, self._cookies()
         if server.modern or not server.login:
             return False
@@ -764,8 +780,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/dex/auth/ldap" and csrf:
             self._redirect("/dex/auth/ldap/login?back=&state=s%3A1", 302)
         elif path == "/dex/auth/ldap/login" and csrf and self.query.get("state") == ["s:1"]:
-            given = {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
-            if method == "POST" and given == {"login": USER, "password": PASSWORD}:
+            form = {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
+            if method == "POST" and form == {"login": USER, "password": PASSWORD}:
                 self._redirect("/dex/approval?req=1", 303)
             else:
                 self._send(200, FORM, "text/html; charset=utf-8")
@@ -791,7 +807,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif server.login and self._cookies().get("_oauth2_proxy") not in server.sessions:
             raise Refused(401, "unauthorized", "there is no session")
 
-    # What is asked for
+    # Routing
 
     def _routed(self, method: str, path: str) -> tuple[int, Any]:
         server = self.geti
@@ -811,10 +827,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.startswith(server.api + "/"):
             raise Refused(404, "not_found", f"there is no {path}")
         below = path[len(server.api) + 1 :]
-        for wanted, pattern, function in ROUTES:
-            if wanted == method and (found := re.fullmatch(pattern, below)):
-                answer = function(self, **found.groupdict())
-                return answer if isinstance(answer, tuple) and isinstance(answer[0], int) else (200, answer)
+        for route_method, pattern, function in ROUTES:
+            if route_method == method and (match := re.fullmatch(pattern, below)):
+                response = function(self, **match.groupdict())
+                return response if isinstance(response, tuple) and isinstance(response[0], int) else (200, response)
         raise Refused(404, "not_found", f"there is no {method} {below}")
 
     def _json(self) -> Any:
@@ -823,17 +839,17 @@ class _Handler(BaseHTTPRequestHandler):
         return json.loads(self.body)
 
     def project(self, project: str) -> Project:
-        found = self.geti.projects.get(project)
-        if found is None:
+        stored = self.geti.projects.get(project)
+        if stored is None:
             raise Refused(404, "project_not_found", f"there is no project {project}")
-        return found
+        return stored
 
     def medium(self, project: str, dataset: str, kind: str, medium: str) -> tuple[Project, Medium]:
-        found = self.project(project)
-        one = found.media.get(dataset, {}).get(medium)
-        if one is None or f"{one.kind}s" != kind:
+        stored_project = self.project(project)
+        stored_medium = stored_project.media.get(dataset, {}).get(medium)
+        if stored_medium is None or f"{stored_medium.kind}s" != kind:
             raise Refused(404, "media_not_found", f"there is no {kind} {medium}")
-        return found, one
+        return stored_project, stored_medium
 
     # Projects
 
@@ -843,12 +859,12 @@ class _Handler(BaseHTTPRequestHandler):
         if not server.modern:
             if not urlsplit(self.path).path.endswith("/"):
                 raise Refused(404, "not_found", "SC has this with a slash at the end")
-            return {"items": [server.project_json(one) for one in server.projects.values()]}
+            return {"items": [server.project_json(project) for project in server.projects.values()]}
         limit, skip = int(self.query.get("limit", ["10"])[0]), int(self.query.get("skip", ["0"])[0])
         if not 1 <= limit <= 100:
             raise Refused(400, "bad_request", "limit is from 1 to 100")
         everything = list(server.projects.values())
-        page = [server.project_json(one) for one in everything[skip : skip + limit]]
+        page = [server.project_json(project) for project in everything[skip : skip + limit]]
         return {"projects": page, "project_counts": len(everything)}
 
     @route("POST", "projects")
@@ -870,9 +886,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     @route("GET", "projects/{project}/status")
     def status(self, project: str) -> Any:
-        found = self.project(project)
-        found.asked += 1
-        if found.asked <= 0:
+        stored = self.project(project)
+        stored.status_requests += 1
+        if stored.status_requests <= 0:
             raise Refused(404, "project_not_found", "the project is being made")
         status = {"message": "Loading coordinator", "progress": -1, "time_remaining": 0}
         return {
@@ -891,7 +907,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "status": status,
                     "required_annotations": {"details": [], "value": 0},
                 }
-                for task in found.trained
+                for task in stored.trained
             ],
         }
 
@@ -901,20 +917,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     @route("POST", "projects/{project}/datasets")
     def create_dataset(self, project: str) -> Any:
-        found, identity = self.project(project), self.geti.new_id()
-        found.datasets[identity] = self._json()["name"]
-        found.media[identity] = {}
-        return {"id": identity, "name": found.datasets[identity], "use_for_training": False}
+        stored, identity = self.project(project), self.geti.new_id()
+        stored.datasets[identity] = self._json()["name"]
+        stored.media[identity] = {}
+        return {"id": identity, "name": stored.datasets[identity], "use_for_training": False}
 
     # Configuration
 
     @route("GET", "projects/{project}/configuration/task_chain/{task}")
     def chain(self, project: str, task: str) -> Any:
-        found = self.project(project)
-        if found.asked <= 0:
-            raise Refused(404, "not_found", "the configuration is there when the status was 200")
+        stored = self.project(project)
+        if stored.status_requests <= 0:
+            raise Refused(404, "not_found", "the configuration exists once the status was 200")
         return {
-            "components": self.geti.components(found, self.geti._task(found, task)),
+            "components": self.geti.components(stored, self.geti._task(stored, task)),
             "task_id": task,
             "task_title": "",
         }
@@ -928,12 +944,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     @route("GET", "projects/{project}/configuration")
     def configuration(self, project: str) -> Any:
-        found = self.project(project)
+        stored = self.project(project)
         return {
             "global": [],
             "task_chain": [
-                {"components": self.geti.components(found, task), "task_id": task["id"], "task_title": task["title"]}
-                for task in found.trained
+                {"components": self.geti.components(stored, task), "task_id": task["id"], "task_title": task["title"]}
+                for task in stored.trained
             ],
         }
 
@@ -947,9 +963,9 @@ class _Handler(BaseHTTPRequestHandler):
     def project_configuration(self, project: str) -> Any:
         if not self.geti.patches:
             raise Refused(404, "not_found", "from 2.12 on")
-        found = self.project(project)
+        stored = self.project(project)
 
-        def one(key: str, kind: str, value: Any) -> dict[str, Any]:
+        def entry(key: str, kind: str, value: Any) -> dict[str, Any]:
             return {"key": key, "name": key, "type": kind, "description": key, "value": value, "default_value": value}
 
         return {
@@ -957,15 +973,15 @@ class _Handler(BaseHTTPRequestHandler):
                 {
                     "task_id": task["id"],
                     "training": {
-                        "constraints": [{**one("min_images_per_label", "int", 0), "min_value": 0, "max_value": 100}]
+                        "constraints": [{**entry("min_images_per_label", "int", 0), "min_value": 0, "max_value": 100}]
                     },
                     "auto_training": [
-                        one("enable", "bool", found.auto[task["id"]]),
-                        one("enable_dynamic_required_annotations", "bool", False),
-                        {**one("min_images_per_label", "int", 12), "min_value": 3, "max_value": 10000},
+                        entry("enable", "bool", stored.auto[task["id"]]),
+                        entry("enable_dynamic_required_annotations", "bool", False),
+                        {**entry("min_images_per_label", "int", 12), "min_value": 3, "max_value": 10000},
                     ],
                 }
-                for task in found.trained
+                for task in stored.trained
             ]
         }
 
@@ -973,25 +989,25 @@ class _Handler(BaseHTTPRequestHandler):
     def patch_project_configuration(self, project: str) -> Any:
         if not self.geti.patches:
             raise Refused(404, "not_found", "from 2.12 on")
-        found = self.project(project)
+        stored = self.project(project)
         for task in self._json()["task_configs"]:
-            self.geti._task(found, task["task_id"])
-            for one in task["auto_training"]:
-                if one["key"] == "enable":
-                    found.auto[task["task_id"]] = one["value"]
+            self.geti._task(stored, task["task_id"])
+            for entry in task["auto_training"]:
+                if entry["key"] == "enable":
+                    stored.auto[task["task_id"]] = entry["value"]
         return 204, None
 
     @route("GET", "projects/{project}/training_configuration")
     def training(self, project: str) -> Any:
-        found = self.project(project)
+        stored = self.project(project)
         manifest = self.query["model_manifest_id"][0]
-        task = next(one["id"] for one in found.trained if manifest == f"manifest-of-{one['task_type']}")
-        one = {"key": "max_epochs", "name": "", "type": "int", "description": "", "value": found.iterations[task]}
+        task = next(entry["id"] for entry in stored.trained if manifest == f"manifest-of-{entry['task_type']}")
+        entry = {"key": "max_epochs", "name": "", "type": "int", "description": "", "value": stored.iterations[task]}
         return {
             "task_id": task,
             "dataset_preparation": {},
             "evaluation": [],
-            "training": [{**one, "default_value": 300, "min_value": 1, "max_value": 1000}],
+            "training": [{**entry, "default_value": 300, "min_value": 1, "max_value": 1000}],
         }
 
     @route("GET", "projects/{project}/supported_algorithms")
@@ -1013,17 +1029,17 @@ class _Handler(BaseHTTPRequestHandler):
     @route("PATCH", "projects/{project}/training_configuration")
     def patch_training(self, project: str) -> Any:
         body = self._json()
-        for one in body["training"]:
-            if one["key"] == "max_epochs":
-                self.project(project).iterations[body["task_id"]] = one["value"]
+        for entry in body["training"]:
+            if entry["key"] == "max_epochs":
+                self.project(project).iterations[body["task_id"]] = entry["value"]
         return 204, None
 
     # Media
 
     @route("POST", "projects/{project}/datasets/{dataset}/media/{kind}")
     def upload(self, project: str, dataset: str, kind: str) -> Any:
-        found = self.project(project)
-        if dataset not in found.media:
+        stored = self.project(project)
+        if dataset not in stored.media:
             raise Refused(404, "not_found", f"there is no dataset {dataset}")
         boundary = re.search(r"boundary=(\S+)", self.headers.get("Content-Type") or "")
         if boundary is None:
@@ -1035,35 +1051,35 @@ class _Handler(BaseHTTPRequestHandler):
                 name = re.search(r'filename="([^"]*)"', disposition)
                 if name is None or not name[1]:
                     raise Refused(400, "bad_request", "the file has no name")
-                return self.geti.upload(found, dataset, kind[:-1], name[1].replace("%22", '"'), data[:-2])
+                return self.geti.upload(stored, dataset, kind[:-1], name[1].replace("%22", '"'), data[:-2])
         raise Refused(400, "bad_request", "there is no file")
 
     @route("GET", "projects/{project}/datasets/{dataset}/media/{kind}")
     def list_media(self, project: str, dataset: str, kind: str) -> Any:
-        server, found = self.geti, self.project(project)
+        server, stored = self.geti, self.project(project)
         if server.modern:
             raise Refused(404, "not_found", "2.x lists by media:query")
         top, after = int(self.query["top"][0]), self.query.get("skiptoken", [""])[0]
-        everything = [one for one in found.media[dataset].values() if f"{one.kind}s" == kind]
-        page = [one for one in everything if one.id > after][:top]
-        answer: dict[str, Any] = {
-            "media": [server.medium_json(found, dataset, one) for one in page],
+        everything = [medium for medium in stored.media[dataset].values() if f"{medium.kind}s" == kind]
+        page = [medium for medium in everything if medium.id > after][:top]
+        response: dict[str, Any] = {
+            "media": [server.medium_json(stored, dataset, medium) for medium in page],
             "media_count": {kind: len(everything)},
         }
         if page:
             path = f"{server.api}/projects/{project}/datasets/{dataset}/media/{kind}"
-            answer["next_page"] = f"{path}?top={top}&skiptoken={page[-1].id}"
-        return answer
+            response["next_page"] = f"{path}?top={top}&skiptoken={page[-1].id}"
+        return response
 
     @route("POST", "projects/{project}/datasets/{dataset}/media:query")
     def query_media(self, project: str, dataset: str) -> Any:
-        server, found, body = self.geti, self.project(project), self._json()
+        server, stored, body = self.geti, self.project(project), self._json()
         if not server.modern:
             raise Refused(404, "not_found", "SC lists by media/images")
         limit, after = int(self.query.get("limit", ["100"])[0]), self.query.get("skiptoken", [""])[0]
         if body["condition"].lower() != "and" or not 1 <= limit <= 500:
             raise Refused(400, "bad_request", "condition or limit")
-        everything = list(found.media[dataset].values())
+        everything = list(stored.media[dataset].values())
         for rule in body["rules"]:
             if rule["operator"].lower() != "equal":
                 raise Refused(400, "bad_request", "operator")
@@ -1071,103 +1087,105 @@ class _Handler(BaseHTTPRequestHandler):
             if name == "media_type" and value == server.refused_media:
                 raise Refused(404, "not_found", f"there is no {value}")
             if name == "media_type":
-                everything = [one for one in everything if one.kind == value]
+                everything = [medium for medium in everything if medium.kind == value]
             elif name == "annotation_scene_state":
-                everything = [one for one in everything if self._scene_state(found, one) == value]
+                everything = [medium for medium in everything if self._scene_state(stored, medium) == value]
             else:
                 raise Refused(400, "bad_request", f"there is no field {name}")
-        page = [one for one in everything if one.id > after][:limit]
-        answer: dict[str, Any] = {
-            "media": [server.medium_json(found, dataset, one) for one in page],
-            "total_images": sum(one.kind == "image" for one in found.media[dataset].values()),
-            "total_matched_images": sum(one.kind == "image" for one in everything),
-            "total_matched_videos": sum(one.kind == "video" for one in everything),
+        page = [medium for medium in everything if medium.id > after][:limit]
+        response: dict[str, Any] = {
+            "media": [server.medium_json(stored, dataset, medium) for medium in page],
+            "total_images": sum(medium.kind == "image" for medium in stored.media[dataset].values()),
+            "total_matched_images": sum(medium.kind == "image" for medium in everything),
+            "total_matched_videos": sum(medium.kind == "video" for medium in everything),
         }
         if page and page[-1] is not everything[-1]:
             path = f"{server.api}/projects/{project}/datasets/{dataset}/media:query"
-            answer["next_page"] = f"{path}?limit={limit}&skiptoken={page[-1].id}"
-        return answer
+            response["next_page"] = f"{path}?limit={limit}&skiptoken={page[-1].id}"
+        return response
 
-    def _scene_state(self, project: Project, one: Medium) -> str:
-        states = set(self.geti.states(project, one).values())
+    def _scene_state(self, project: Project, medium: Medium) -> str:
+        states = set(self.geti.states(project, medium).values())
         return (
             "annotated" if states == {"annotated"} else "unannotated" if states == {"none"} else "partially_annotated"
         )
 
     @route("GET", "projects/{project}/datasets/{dataset}/statistics")
     def statistics(self, project: str, dataset: str) -> Any:
-        found = self.project(project)
-        media = [one for one in found.media[dataset].values() if one.kind == "image"]
-        done = sum(self._scene_state(found, one) == "annotated" for one in media)
+        stored = self.project(project)
+        media = [medium for medium in stored.media[dataset].values() if medium.kind == "image"]
+        done = sum(self._scene_state(stored, medium) == "annotated" for medium in media)
         return {"overview": {"images": len(media), "annotated_images": done, "videos": 0}}
 
     @route("DELETE", "projects/{project}/datasets/{dataset}/media/{kind}/{medium}")
     def delete_medium(self, project: str, dataset: str, kind: str, medium: str) -> Any:
-        found, one = self.medium(project, dataset, kind, medium)
-        if found.locked:
+        stored_project, stored_medium = self.medium(project, dataset, kind, medium)
+        if stored_project.locked:
             raise Refused(409, "project_locked", "the project is locked while its jobs run")
-        del found.media[dataset][one.id]
+        del stored_project.media[dataset][stored_medium.id]
         return {"result": "success"}
 
     @route("GET", "projects/{project}/datasets/{dataset}/media/{kind}/{medium}/display/{how}")
     def display(self, project: str, dataset: str, kind: str, medium: str, how: str) -> Any:
-        _, one = self.medium(project, dataset, kind, medium)
-        data = one.read()
-        if self.geti.reencodes is not None and one.kind == "image":
+        _, stored_medium = self.medium(project, dataset, kind, medium)
+        data = stored_medium.read()
+        if self.geti.reencodes is not None and stored_medium.kind == "image":
             data = self.geti.reencodes(data)
-        return 200, (one.content_type, data)
+        return 200, (stored_medium.content_type, data)
 
     @route("GET", "projects/{project}/datasets/{dataset}/media/videos/{medium}/frames/{frame}/display/full")
     def display_frame(self, project: str, dataset: str, medium: str, frame: str) -> Any:
-        _, one = self.medium(project, dataset, "videos", medium)
+        _, stored_medium = self.medium(project, dataset, "videos", medium)
         buffer = BytesIO()
-        Image.new("RGB", (one.width, one.height), (int(frame) % 256, 0, 0)).save(buffer, "PNG")
+        Image.new("RGB", (stored_medium.width, stored_medium.height), (int(frame) % 256, 0, 0)).save(buffer, "PNG")
         return 200, ("image/png", buffer.getvalue())
 
     # Annotations
 
     @route("POST", "projects/{project}/datasets/{dataset}/media/images/{medium}/annotations")
     def annotate(self, project: str, dataset: str, medium: str) -> Any:
-        found, one = self.medium(project, dataset, "images", medium)
-        return self.geti.annotate(found, one, None, self._json())
+        stored_project, stored_medium = self.medium(project, dataset, "images", medium)
+        return self.geti.annotate(stored_project, stored_medium, None, self._json())
 
     @route("GET", "projects/{project}/datasets/{dataset}/media/images/{medium}/annotations/latest")
     def latest(self, project: str, dataset: str, medium: str) -> Any:
-        found, one = self.medium(project, dataset, "images", medium)
-        if None not in one.scenes:
+        stored_project, stored_medium = self.medium(project, dataset, "images", medium)
+        if None not in stored_medium.scenes:
             if self.geti.modern:
                 return 204, None
             raise Refused(404, "annotation_not_found", "there is no annotation yet")
-        return self.geti.scene_json(found, one, None)
+        return self.geti.scene_json(stored_project, stored_medium, None)
 
     @route("POST", "projects/{project}/datasets/{dataset}/media/videos/{medium}/frames/{frame}/annotations")
     def annotate_frame(self, project: str, dataset: str, medium: str, frame: str) -> Any:
-        found, one = self.medium(project, dataset, "videos", medium)
-        return self.geti.annotate(found, one, int(frame), self._json())
+        stored_project, stored_medium = self.medium(project, dataset, "videos", medium)
+        return self.geti.annotate(stored_project, stored_medium, int(frame), self._json())
 
     @route("GET", "projects/{project}/datasets/{dataset}/media/videos/{medium}/frames/{frame}/annotations/latest")
     def latest_of_frame(self, project: str, dataset: str, medium: str, frame: str) -> Any:
-        found, one = self.medium(project, dataset, "videos", medium)
-        if int(frame) not in one.scenes:
+        stored_project, stored_medium = self.medium(project, dataset, "videos", medium)
+        if int(frame) not in stored_medium.scenes:
             return 204, None
-        return self.geti.scene_json(found, one, int(frame))
+        return self.geti.scene_json(stored_project, stored_medium, int(frame))
 
     @route("GET", "projects/{project}/datasets/{dataset}/media/videos/{medium}/annotations/latest")
     def latest_of_video(self, project: str, dataset: str, medium: str) -> Any:
-        found, one = self.medium(project, dataset, "videos", medium)
+        stored_project, stored_medium = self.medium(project, dataset, "videos", medium)
         start = int(self.query.get("start_frame", ["0"])[0])
-        frames = sorted(frame for frame in one.scenes if frame is not None and frame >= start)
+        frames = sorted(frame for frame in stored_medium.scenes if frame is not None and frame >= start)
         if not self.geti.modern:
-            return [self.geti.scene_json(found, one, frame) for frame in frames]  # a bare list, whole
-        told = frames[: self.geti.most_frames]
-        if not told:
+            return [
+                self.geti.scene_json(stored_project, stored_medium, frame) for frame in frames
+            ]  # a bare list, whole
+        page = frames[: self.geti.most_frames]
+        if not page:
             return 204, None
         return {
-            "video_annotations": [self.geti.scene_json(found, one, frame) for frame in told],
+            "video_annotations": [self.geti.scene_json(stored_project, stored_medium, frame) for frame in page],
             "video_annotation_properties": {
-                "total_count": len(told),
-                "start_frame": told[0],
-                "end_frame": told[-1],
+                "total_count": len(page),
+                "start_frame": page[0],
+                "end_frame": page[-1],
                 "total_requested_count": len(frames),
                 "requested_start_frame": start if "start_frame" in self.query else None,
                 "requested_end_frame": None,
@@ -1191,8 +1209,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def geti_server(version: str = SC, **more: Any) -> Iterator[GetiServer]:
-    server = GetiServer(version, **more)
+def geti_server(version: str = SC, **options: Any) -> Iterator[GetiServer]:
+    server = GetiServer(version, **options)
     thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

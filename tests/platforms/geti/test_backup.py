@@ -1,4 +1,4 @@
-"""A project into a folder and back: the same again, on either dialect, after breaks, nothing differing silently."""
+"""Backup and restore on each API version, after failures, with every difference reported."""
 
 from __future__ import annotations
 
@@ -16,22 +16,30 @@ import pytest
 from PIL import Image
 
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
-from labelwright.platforms.geti.api_versions import Geti
+from labelwright.platforms.geti.api_versions import GetiV2
 from labelwright.platforms.geti.backup import restore as geti_restore
 from labelwright.platforms.geti.backup import save as geti_backup
+from labelwright.platforms.geti.backup import verify
 from labelwright.platforms.geti.backup.archive import (
+    ArchivedAnnotation,
+    ArchivedLabel,
     ArchivedMedium,
+    ArchivedScene,
     BackupRefused,
-    SaidAnnotation,
-    SaidLabel,
-    SaidScene,
 )
 from labelwright.platforms.geti.backup.compare import Report, compare_scenes
-from labelwright.platforms.geti.backup.folder import OwnBackup
+from labelwright.platforms.geti.backup.folder import NativeBackup
 from labelwright.platforms.geti.backup.journal import Journal
 from labelwright.platforms.geti.backup.legacy_layout import open_backup
 from labelwright.platforms.geti.client import GetiClient
-from labelwright.platforms.geti.models import GetiAnnotation, GetiProject, GetiShape, GetiTask, Unit, whole_image
+from labelwright.platforms.geti.models import (
+    CoordinateUnit,
+    GetiAnnotation,
+    GetiProject,
+    GetiShape,
+    GetiTask,
+    whole_image,
+)
 from labelwright.platforms.geti.projects import NewLabel, NewTask
 from labelwright.platforms.geti.session import GetiSession
 
@@ -39,7 +47,7 @@ from .harness import credential
 from .server import SC, TOKEN, GetiServer, geti_server, reencoded_as_recorded
 
 MODERN, OLDER = "2.12.1", "2.11.0"
-DIALECTS = [SC, MODERN]
+VERSIONS = [SC, MODERN]
 
 
 def client_of(server: GetiServer, page_size: int | None = 3) -> GetiClient:
@@ -56,20 +64,20 @@ def photo(number: int, size: tuple[int, int] = (60, 40)) -> bytes:
 
 def box(client, label, x=6, y=4, width=12, height=8, size=(60, 40)):
     shape = GetiShape("RECTANGLE", {"x": x, "y": y, "width": width, "height": height})
-    return GetiAnnotation(shape.to(client.unit, Unit.PIXELS, *size), ((label.id, 1.0),))
+    return GetiAnnotation(shape.to(client.unit, CoordinateUnit.PIXELS, *size), ((label.id, 1.0),))
 
 
 def outline(client, label, size=(60, 40)):
     shape = GetiShape("POLYGON", points=((1.5, 1.25), (33.3, 1.0), (20.1, 38.7)))
-    return GetiAnnotation(shape.to(client.unit, Unit.PIXELS, *size), ((label.id, 0.75),))
+    return GetiAnnotation(shape.to(client.unit, CoordinateUnit.PIXELS, *size), ((label.id, 0.75),))
 
 
-def nothing(client, task, size=(60, 40)):
+def empty_scene(client, task, size=(60, 40)):
     return GetiAnnotation(whole_image(client.unit, *size), ((task.empty_label.id, 1.0),))
 
 
 def chain_project(client, name="river & дно"):
-    """Boxes, polygons, empty labels, names that collide, an image nobody looked at, a video with two frames."""
+    """Boxes, polygons, empty labels, names that collide, an unannotated image, a video with two frames."""
     tasks = [
         NewTask("detection", (NewLabel("dog", color="#102030"), NewLabel("cat", hotkey="c"))),
         NewTask("segmentation", (NewLabel("dog shape"), NewLabel("cat shape"))),
@@ -85,7 +93,7 @@ def chain_project(client, name="river & дно"):
         for number, file in enumerate(["a.png", "a.jpg", "ünter 2.png", "d.jpg", "e.png", "f.jpg", "g.png"])
     ]
     client.annotate(project, media[0], [box(client, dog), outline(client, shape)])
-    client.annotate(project, media[1], [nothing(client, detection)])
+    client.annotate(project, media[1], [empty_scene(client, detection)])
     unshaped = GetiAnnotation(box(client, dog).shape, ((dog.id, 1.0), (segmentation.empty_label.id, 1.0)))
     client.annotate(project, media[2], [unshaped])
     client.annotate(project, media[3], [box(client, dog)])
@@ -122,13 +130,13 @@ def save(client, project, folder):
 
 def differences_from_source(client, project, folder) -> Report:
     report = Report()
-    for page in OwnBackup(folder).pages():
-        report.merge(geti_backup.compare_saved_page(client, project.id, folder, page))
-    report.merge(geti_backup.compare_saved_project(client, project.id, folder))
+    for page in NativeBackup(folder).pages():
+        report.merge(verify.compare_saved_page(client, project.id, folder, page))
+    report.merge(verify.compare_saved_project(client, project.id, folder))
     return report
 
 
-def bring_back(client, folder, name, journal, auto_train=None, threads=3):
+def restore_backup(client, folder, name, journal, auto_train=None, threads=3):
     backup = open_backup(folder)
     project = geti_restore.begin(client, backup, name, journal)
     for page in backup.pages():
@@ -140,20 +148,20 @@ def bring_back(client, folder, name, journal, auto_train=None, threads=3):
 def differences_from_backup(client, folder, project, journal, auto_train=None) -> Report:
     backup, report = open_backup(folder), Report()
     for page in backup.pages():
-        report.merge(geti_restore.compare_page(client, backup, page, project, journal, 3))
-    report.merge(geti_restore.compare_project(client, backup, project, journal, auto_train))
+        report.merge(verify.compare_restored_page(client, backup, page, project, journal, 3))
+    report.merge(verify.compare_restored_project(client, backup, project, journal, auto_train))
     return report
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture(params=VERSIONS)
 def source(request):
     with geti_server(request.param) as server:
         yield server
 
 
 @pytest.mark.parametrize("make", [chain_project, hierarchy_project])
-@pytest.mark.parametrize("version", DIALECTS)
-def test_a_project_comes_back_as_it_was_on_either_dialect(source, version, make, tmp_path):
+@pytest.mark.parametrize("version", VERSIONS)
+def test_restored_project_equals_the_source_on_each_api_version(source, version, make, tmp_path):
     client = client_of(source)
     project = make(client)
     folder, journal = tmp_path / "backup", Journal(tmp_path / "journal")
@@ -162,20 +170,20 @@ def test_a_project_comes_back_as_it_was_on_either_dialect(source, version, make,
     if make is chain_project:
         assert (counts["images"], counts["videos"], counts["scenes"], counts["annotations"]) == (7, 1, 7, 9)
     with geti_server(version) as target:
-        there = client_of(target)
-        restored = bring_back(there, folder, "restored", journal)
-        report = differences_from_backup(there, folder, restored, journal)
+        target_client = client_of(target)
+        restored = restore_backup(target_client, folder, "restored", journal)
+        report = differences_from_backup(target_client, folder, restored, journal)
         assert report.differences == []
-        found = there.project(restored)
-        assert found.name == "restored"
-        assert found.kind == project.kind
-        assert what_is_there(there, found) == what_is_there(client, project)
-        assert there.iterations(found) == client.iterations(project)
-        assert there.auto_train(found) is client.auto_train(project)
-        assert colours(found) == colours(project)
+        restored_project = target_client.project(restored)
+        assert restored_project.name == "restored"
+        assert restored_project.kind == project.kind
+        assert media_states(target_client, restored_project) == media_states(client, project)
+        assert target_client.iterations(restored_project) == client.iterations(project)
+        assert target_client.auto_train(restored_project) is client.auto_train(project)
+        assert colours(restored_project) == colours(project)
 
 
-def what_is_there(client, project):
+def media_states(client, project):
     return sorted((medium.name, *medium.states.values()) for medium in client.media(project))
 
 
@@ -184,37 +192,37 @@ def colours(project):
     return [(label.name, label.color, label.group) for label in labels]
 
 
-def test_numbers_come_back_to_the_last_digit_where_the_dialect_is_the_same(source, tmp_path):
+def test_coordinates_are_exact_within_one_api_version(source, tmp_path):
     client = client_of(source)
     project = chain_project(client)
     save(client, project, tmp_path / "backup")
     journal = Journal(tmp_path / "journal")
-    restored = client.project(bring_back(client, tmp_path / "backup", "again", journal))
-    became = {medium: target for target, (_, medium) in journal.all_targets().items()}
-    there = {medium.id: medium for medium in client.media(restored)}
-    for one in client.media(project):
-        other = there[became[one.id]]
-        scenes = [client.scene(where, medium) for where, medium in ((project, one), (restored, other))]
-        shapes = [[said.shape for said in scene.annotations] if scene else [] for scene in scenes]
+    restored = client.project(restore_backup(client, tmp_path / "backup", "again", journal))
+    targets = {medium: target for target, (_, medium) in journal.all_targets().items()}
+    restored_media = {medium.id: medium for medium in client.media(restored)}
+    for original in client.media(project):
+        restored_medium = restored_media[targets[original.id]]
+        scenes = [client.scene(owner, medium) for owner, medium in ((project, original), (restored, restored_medium))]
+        shapes = [[annotation.shape for annotation in scene.annotations] if scene else [] for scene in scenes]
         assert shapes[0] == shapes[1]
 
 
-def test_a_backup_keeps_every_byte_under_what_it_is_and_refetches_nothing(source, tmp_path):
+def test_backup_keeps_bytes_and_downloads_nothing_twice(source, tmp_path):
     client = client_of(source)
     project = chain_project(client)
     save(client, project, tmp_path)
-    saved = [one for page in OwnBackup(tmp_path).pages() for one in OwnBackup(tmp_path).page(page)]
-    for number, one in enumerate(saved[:7]):
-        given = photo(number) if source.modern else reencoded_as_recorded(photo(number))
-        assert (tmp_path / one.file).read_bytes() == given
-        assert one.file.endswith(".jpg" if number % 2 else ".png")
-    assert saved[-1].file.startswith("videos/")
+    media = [medium for page in NativeBackup(tmp_path).pages() for medium in NativeBackup(tmp_path).page(page)]
+    for number, medium in enumerate(media[:7]):
+        expected = photo(number) if source.modern else reencoded_as_recorded(photo(number))
+        assert (tmp_path / medium.file).read_bytes() == expected
+        assert medium.file.endswith(".jpg" if number % 2 else ".png")
+    assert media[-1].file.startswith("videos/")
     source.requests.clear()
     save(client, project, tmp_path)
     assert not [path for _, path in source.requests if "/display/" in path]
 
 
-def test_names_of_any_characters_and_lengths_are_kept(tmp_path):
+def test_names_with_any_characters_and_length_are_kept(tmp_path):
     names = ["two\u2028lines", "next\x85line", "川" * 80, "😀" * 60, "a" * 200]
     with geti_server(MODERN, smallest=1) as server:
         client = client_of(server, page_size=None)
@@ -224,14 +232,14 @@ def test_names_of_any_characters_and_lengths_are_kept(tmp_path):
             medium = client.upload(project, f"{name}.png", lambda number=number: io.BytesIO(photo(2 * number)))
             client.annotate(project, medium, [box(client, project.trained[0].labels[0])])
         save(client, project, tmp_path / "saved")
-        assert sorted(one.name for one in OwnBackup(tmp_path / "saved").media()) == sorted(names)
+        assert sorted(saved_medium.name for saved_medium in NativeBackup(tmp_path / "saved").media()) == sorted(names)
         journal = Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "saved", "again", journal)
+        restored = restore_backup(client, tmp_path / "saved", "again", journal)
         assert differences_from_backup(client, tmp_path / "saved", restored, journal).differences == []
 
 
 @pytest.mark.parametrize(
-    ("kind", "numbers", "now", "same"),
+    ("kind", "numbers", "returned", "same"),
     [
         ("RECTANGLE", (0.4, 1.5, 7.5, 8), (0, 2, 8, 8), True),
         ("RECTANGLE", (0.4, 1.5, 7.5, 8), (1, 2, 8, 8), False),
@@ -240,44 +248,46 @@ def test_names_of_any_characters_and_lengths_are_kept(tmp_path):
         ("ROTATED_RECTANGLE", (5, 5, 3.33333, 2, 30), (5, 5, 3, 2, 30), False),
     ],
 )
-def test_what_a_server_rounded_is_a_note_and_what_it_moved_a_difference(kind, numbers, now, same):
-    def scene(values) -> SaidScene:
+def test_rounded_coordinates_are_a_note_and_moved_ones_differ(kind, numbers, returned, same):
+    def scene(values) -> ArchivedScene:
         shape = GetiShape(kind, dict(zip(("x", "y", "width", "height", "angle"), map(float, values), strict=False)))
-        return SaidScene((SaidAnnotation(shape, ((SaidLabel(0, "dog", empty=False), 1.0),)),))
+        return ArchivedScene((ArchivedAnnotation(shape, ((ArchivedLabel(0, "dog", empty=False), 1.0),)),))
 
     medium = ArchivedMedium("m", "image", "m", "d", "m.png", "", 1, 20, 20, (scene(numbers),))
-    report = compare_scenes(medium, Unit.PIXELS, [scene(now)], Unit.PIXELS)
+    report = compare_scenes(medium, CoordinateUnit.PIXELS, [scene(returned)], CoordinateUnit.PIXELS)
     assert (report.differences == [], len(report.notes)) == (same, int(same))
-    assert compare_scenes(medium, Unit.PIXELS, [scene(numbers)], Unit.PIXELS) == Report()
-    assert compare_scenes(medium, Unit.FRACTIONS, [scene(now)], Unit.FRACTIONS).differences != []
+    assert compare_scenes(medium, CoordinateUnit.PIXELS, [scene(numbers)], CoordinateUnit.PIXELS) == Report()
+    assert (
+        compare_scenes(medium, CoordinateUnit.FRACTIONS, [scene(returned)], CoordinateUnit.FRACTIONS).differences != []
+    )
 
 
-def test_annotations_that_the_other_server_refuses_are_told_and_end_nothing(tmp_path):
+def test_refused_annotations_do_not_stop_a_restore(tmp_path):
     tasks = [NewTask("detection", (NewLabel("dog"),)), NewTask("segmentation", (NewLabel("dog shape"),))]
     with geti_server(SC, smallest=1) as server:
         client = client_of(server)
         project = client.create_project("dogs", tasks)
         client.wait_until_ready(project.id)
         media = [client.upload(project, f"{n}.png", lambda n=n: io.BytesIO(photo(2 * n))) for n in range(2)]
-        dog, empty = project.trained[0].labels[0], nothing(client, project.trained[1])
-        client.annotate(project, media[0], [box(client, dog), empty])  # 2.x wants it said of the box
+        dog, empty = project.trained[0].labels[0], empty_scene(client, project.trained[1])
+        client.annotate(project, media[0], [box(client, dog), empty])  # 2.x accepts it on the box only
         client.annotate(project, media[1], [box(client, dog)])
         save(client, project, tmp_path / "backup")
     with geti_server(MODERN, smallest=1) as server:
         client, journal = client_of(server), Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "backup", "dogs", journal)
-        told = differences_from_backup(client, tmp_path / "backup", restored, journal).differences
-        assert len(told) == 3
-        assert "image '0'" in told[0]
-        assert "its annotations were refused: a label for the preceding task is missing" in told[0]
-        assert all("image '0'" in one and "lacks" in one for one in told[1:])
+        restored = restore_backup(client, tmp_path / "backup", "dogs", journal)
+        differences = differences_from_backup(client, tmp_path / "backup", restored, journal).differences
+        assert len(differences) == 3
+        assert "image '0'" in differences[0]
+        assert "its annotations were refused: a label for the preceding task is missing" in differences[0]
+        assert all("image '0'" in difference and "lacks" in difference for difference in differences[1:])
 
 
-def test_configuration_is_put_back_by_task_whatever_order_the_server_tells_them_in():
+def test_configuration_is_restored_by_task_in_any_order():
     class Server:
-        """As far as putting configuration back goes."""
+        """The calls that restoring configuration needs."""
 
-        dialect = Geti("o", "w", (2, 12))
+        api_version = GetiV2("o", "w", (2, 12))
 
         def configuration(self, project: GetiProject) -> dict:
             return {"task_configs": [self.config("second", 1), self.config("first", 2)]}
@@ -290,11 +300,11 @@ def test_configuration_is_put_back_by_task_whatever_order_the_server_tells_them_
 
     server, tasks = Server(), (GetiTask("first", "A", "detection"), GetiTask("second", "B", "segmentation"))
     project = GetiProject("p", "p", tasks, (), (("d", "d"),))
-    geti_restore._set_parameters(server, project, {"0/training/min": 7, "1/training/min": 9})
+    geti_restore.set_parameters(server, project, {"0/training/min": 7, "1/training/min": 9})
     assert server.patched == {"task_configs": [server.config("second", 9), server.config("first", 7)]}
 
 
-def test_a_backup_that_was_interrupted_goes_on_and_says_so_until_it_is_whole(source, tmp_path):
+def test_interrupted_backup_continues_and_cannot_be_restored(source, tmp_path):
     client = client_of(source)
     project = chain_project(client)
     for path in ("display/full", "annotations/latest"):
@@ -308,30 +318,30 @@ def test_a_backup_that_was_interrupted_goes_on_and_says_so_until_it_is_whole(sou
     assert differences_from_source(client, project, tmp_path).differences == []
 
 
-def test_a_page_that_met_an_outage_is_not_begun_anew_but_one_of_long_ago_is(source, tmp_path):
+def test_failed_page_continues_unless_it_is_old(source, tmp_path):
     client = client_of(source, page_size=None)
     project = chain_project(client)
     source.break_next("GET", f"{list(client.media(project))[-1].id}/annotations/latest", "503", times=1000)
     with pytest.raises(PlatformUnavailable):
         save(client, project, tmp_path)
     source.breaks.clear()
-    begun = next((tmp_path / "media").glob(".*.begun"))
-    known = begun.read_text()
+    partial_page = next((tmp_path / "media").glob(".*.begun"))
+    saved_lines = partial_page.read_text()
     source.requests.clear()
     save(client, project, tmp_path)
-    asked = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
-    assert len(asked) == 7 - len(known.splitlines()) < 7
+    downloads = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
+    assert len(downloads) == 7 - len(saved_lines.splitlines()) < 7
     assert differences_from_source(client, project, tmp_path).differences == []
-    begun.write_text(known)
-    os.utime(begun, (1, 1))
+    partial_page.write_text(saved_lines)
+    os.utime(partial_page, (1, 1))
     source.requests.clear()
     save(client, project, tmp_path)
-    asked = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
-    assert len(asked) == 7
+    downloads = [path for _, path in source.requests if "images" in path and "annotations/latest" in path]
+    assert len(downloads) == 7
     assert not list((tmp_path / "media").glob(".*.begun"))
 
 
-def test_a_folder_of_something_else_is_left_alone(source, tmp_path):
+def test_backup_refuses_a_folder_with_other_content(source, tmp_path):
     client = client_of(source)
     (tmp_path / "thesis.txt").write_text("work of years")
     project = hierarchy_project(client)
@@ -339,11 +349,11 @@ def test_a_folder_of_something_else_is_left_alone(source, tmp_path):
         save(client, project, tmp_path)
     save(client, project, tmp_path / "own")
     other = hierarchy_project(client, "another")
-    with pytest.raises(BackupRefused, match="holds project"):
+    with pytest.raises(BackupRefused, match="backup of project"):
         save(client, other, tmp_path / "own")
 
 
-def test_what_changed_on_the_source_since_is_told(source, tmp_path):
+def test_changes_of_the_source_are_reported(source, tmp_path):
     client = client_of(source)
     project = chain_project(client)
     save(client, project, tmp_path)
@@ -353,21 +363,21 @@ def test_what_changed_on_the_source_since_is_told(source, tmp_path):
     client.annotate(project, media[0], [box(client, dog, x=7)])
     client.upload(project, "late.png", lambda: io.BytesIO(photo(4)))
     client.set_auto_train(project, True)
-    (tmp_path / OwnBackup(tmp_path).page("00001")[1].file).write_bytes(b"other bytes")
-    told = "\n".join(differences_from_source(client, project, tmp_path).differences)
+    (tmp_path / NativeBackup(tmp_path).page("00001")[1].file).write_bytes(b"other bytes")
+    differences = "\n".join(differences_from_source(client, project, tmp_path).differences)
     for part in ("'g'", "'a'", "was changed after it was saved", "'late'", "auto-train is True, not False"):
-        assert part in told
+        assert part in differences
 
 
-def test_a_restore_that_broke_anywhere_ends_as_one_that_did_not(source, tmp_path, monkeypatch):
+def test_restore_completes_after_a_failure_at_any_request(source, tmp_path, monkeypatch):
     monkeypatch.setattr("labelwright.platforms.batches.PAUSES", ())  # every fault ends a run
     client = client_of(source)
     project = chain_project(client)
     folder, journal = tmp_path / "backup", Journal(tmp_path / "journal")
     save(client, project, folder)
     with geti_server(MODERN) as target:
-        there, broken = client_of(target), 0
-        for method, path, how in (
+        target_client, broken = client_of(target), 0
+        for method, path, effect in (
             ("POST", "projects$", "lost"),
             ("POST", "media/images$", "lost"),
             ("POST", "media/images$", "503"),
@@ -377,41 +387,41 @@ def test_a_restore_that_broke_anywhere_ends_as_one_that_did_not(source, tmp_path
             ("POST", "frames/7/annotations$", "503"),
             ("PATCH", "training_configuration", "lost"),
         ):
-            target.break_next(method, path, how)
+            target.break_next(method, path, effect)
             try:
-                bring_back(there, folder, "restored", journal, threads=1)
+                restore_backup(target_client, folder, "restored", journal, threads=1)
             except PlatformUnavailable:
                 broken += 1
         assert broken >= 6
         target.breaks.clear()
-        restored = bring_back(there, folder, "restored", journal)
-        assert differences_from_backup(there, folder, restored, journal).differences == []
+        restored = restore_backup(target_client, folder, "restored", journal)
+        assert differences_from_backup(target_client, folder, restored, journal).differences == []
         assert len(target.projects) == 1
         target.requests.clear()
-        assert bring_back(there, folder, "restored", journal) == restored
+        assert restore_backup(target_client, folder, "restored", journal) == restored
         assert not [path for method, path in target.requests if method == "POST" and "/media/" in path]
 
 
-def test_a_video_that_is_not_listed_yet_is_waited_for_and_not_sent_again(tmp_path, monkeypatch):
+def test_restore_waits_for_a_video_instead_of_sending_it_again(tmp_path, monkeypatch):
     monkeypatch.setattr("labelwright.platforms.geti.backup.restore._VIDEO_SECONDS", 0.0)
     with geti_server(MODERN) as server:
         client = client_of(server)
         project = chain_project(client)
         save(client, project, tmp_path / "backup")
-        media, hidden = client.media, 2
+        media, hidden_listings = client.media, 2
 
         def late(project, kind="image", *more, **options):
-            nonlocal hidden
-            if kind == "video" and hidden:
-                hidden -= 1
+            nonlocal hidden_listings
+            if kind == "video" and hidden_listings:
+                hidden_listings -= 1
                 return iter(())
             return media(project, kind, *more, **options)
 
         monkeypatch.setattr(client, "media", late)
         server.requests.clear()
         journal = Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "backup", "again", journal)
-        assert hidden == 0
+        restored = restore_backup(client, tmp_path / "backup", "again", journal)
+        assert hidden_listings == 0
         assert sum(path.endswith("media/videos") for method, path in server.requests if method == "POST") == 1
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
 
@@ -419,15 +429,16 @@ def test_a_video_that_is_not_listed_yet_is_waited_for_and_not_sent_again(tmp_pat
 KILLED = """
 import sys
 from pathlib import Path
-from labelwright.platforms import geti_restore
+from labelwright.platforms.geti.backup import restore as geti_restore
 from labelwright.platforms.geti.client import GetiClient
-from labelwright.platforms.geti.backup.folder import OwnBackup
+from labelwright.platforms.geti.backup.folder import NativeBackup
+from labelwright.platforms.geti.backup.journal import Journal
 from labelwright.platforms.geti.session import GetiSession
 from labelwright.platforms.protocol import Secret
 
 url, token, folder, journal = sys.argv[1:]
-client, backup = GetiClient(GetiSession(url, "", Secret(token))), OwnBackup(Path(folder))
-into = geti_restore.Journal(Path(journal))
+client, backup = GetiClient(GetiSession(url, "", Secret(token))), NativeBackup(Path(folder))
+into = Journal(Path(journal))
 project = geti_restore.begin(client, backup, "restored", into)
 for page in backup.pages():
     geti_restore.restore_page(client, backup, page, project, into, 2)
@@ -435,9 +446,9 @@ for page in backup.pages():
 
 
 @pytest.mark.parametrize("uploads", [1, 4])
-def test_a_restore_that_is_killed_goes_on_where_it_was(uploads, tmp_path):
+def test_killed_restore_continues(uploads, tmp_path):
     with geti_server(SC) as source, geti_server(MODERN) as target:
-        client, there = client_of(source), client_of(target)
+        client, target_client = client_of(source), client_of(target)
         project = chain_project(client)
         folder, journal = tmp_path / "backup", Journal(tmp_path / "journal")
         save(client, project, folder)
@@ -455,12 +466,12 @@ def test_a_restore_that_is_killed_goes_on_where_it_was(uploads, tmp_path):
         time.sleep(0.1)
         while target.busy:  # what was on its way arrives
             time.sleep(0.01)
-        restored = bring_back(there, folder, "restored", journal)
-        assert differences_from_backup(there, folder, restored, journal).differences == []
+        restored = restore_backup(target_client, folder, "restored", journal)
+        assert differences_from_backup(target_client, folder, restored, journal).differences == []
         assert len(target.projects) == 1
 
 
-def test_a_journal_whose_last_line_was_cut_is_still_read(tmp_path):
+def test_journal_with_a_cut_last_line_is_readable(tmp_path):
     journal = Journal(tmp_path)
     journal.write("page-1", medium="a", target="b")
     with (tmp_path / "page-1.jsonl").open("a") as file:
@@ -469,31 +480,31 @@ def test_a_journal_whose_last_line_was_cut_is_still_read(tmp_path):
     assert journal.targets("1") == {"a": "b", "d": "e"}
 
 
-def test_a_project_of_that_name_which_is_not_ours_is_left_alone(source, tmp_path):
+def test_restore_refuses_an_existing_project_of_the_name(source, tmp_path):
     client = client_of(source)
     project = hierarchy_project(client)
     save(client, project, tmp_path / "backup")
     with pytest.raises(PlatformRefused, match="already"):
-        bring_back(client, tmp_path / "backup", "kinds of animals", Journal(tmp_path / "journal"))
+        restore_backup(client, tmp_path / "backup", "kinds of animals", Journal(tmp_path / "journal"))
 
 
-def test_what_differs_on_the_target_is_told(source, tmp_path):
+def test_differences_of_the_restored_project_are_reported(source, tmp_path):
     client = client_of(source)
     project = chain_project(client)
     folder, journal = tmp_path / "backup", Journal(tmp_path / "journal")
     save(client, project, folder)
-    restored = client.project(bring_back(client, folder, "restored", journal))
+    restored = client.project(restore_backup(client, folder, "restored", journal))
     media = {medium.name: medium for medium in client.media(restored)}
     client.delete_medium(restored, media["d"])
     client.upload(restored, "more.png", lambda: io.BytesIO(photo(9)))
     client.annotate(restored, media["e"], [box(client, restored.trained[0].labels[1])])
     source.projects[restored.id].trained[0]["labels"][0]["color"] = "#ffffffff"
-    told = "\n".join(differences_from_backup(client, folder, restored.id, journal).differences)
+    differences = "\n".join(differences_from_backup(client, folder, restored.id, journal).differences)
     for part in ("'d'", "'more'", "'e'", "lacks RECTANGLE of dog 1 at (6, 4, 12, 8)", "the colour of label 'dog'"):
-        assert part in told
+        assert part in differences
 
 
-def test_several_datasets_come_back_where_the_server_has_them_and_are_told_where_not(tmp_path):
+def test_datasets_are_restored_or_reported_as_merged(tmp_path):
     with geti_server(MODERN) as server:
         client = client_of(server)
         project = hierarchy_project(client)
@@ -503,18 +514,18 @@ def test_several_datasets_come_back_where_the_server_has_them_and_are_told_where
         save(client, project, tmp_path / "backup")
         assert differences_from_source(client, project, tmp_path / "backup").differences == []
         journal = Journal(tmp_path / "journal")
-        restored = client.project(bring_back(client, tmp_path / "backup", "restored", journal))
+        restored = client.project(restore_backup(client, tmp_path / "backup", "restored", journal))
         assert differences_from_backup(client, tmp_path / "backup", restored.id, journal).differences == []
         assert [name for _, name in restored.datasets] == ["Dataset", "testing"]
-        assert [one.name for one in client.media(restored, "image", restored.datasets[1][0])] == ["t"]
+        assert [item.name for item in client.media(restored, "image", restored.datasets[1][0])] == ["t"]
     with geti_server(SC) as server:
         client, journal = client_of(server), Journal(tmp_path / "other")
-        restored_id = bring_back(client, tmp_path / "backup", "restored", journal)
+        restored_id = restore_backup(client, tmp_path / "backup", "restored", journal)
         report = differences_from_backup(client, tmp_path / "backup", restored_id, journal)
-        assert ["one dataset a project" in one for one in report.differences] == [True]
+        assert ["one dataset a project" in item for item in report.differences] == [True]
 
 
-def test_anomaly_projects_come_back_as_the_kind_that_the_server_has(tmp_path):
+def test_anomaly_projects_are_restored_as_the_servers_kind(tmp_path):
     with geti_server(MODERN) as server:
         client = client_of(server)
         project = client.create_project("odd", [NewTask("anomaly")])
@@ -524,11 +535,11 @@ def test_anomaly_projects_come_back_as_the_kind_that_the_server_has(tmp_path):
         client.annotate(project, medium, [GetiAnnotation(whole_image(client.unit, 60, 40), ((odd.id, 1.0),))])
         save(client, project, tmp_path / "backup")
         journal = Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "backup", "again", journal)
+        restored = restore_backup(client, tmp_path / "backup", "again", journal)
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
 
 
-def test_a_page_that_leads_out_of_the_folder_is_refused(tmp_path):
+def test_paths_outside_the_backup_are_refused(tmp_path):
     with geti_server(SC) as server:
         client = client_of(server)
         save(client, hierarchy_project(client), tmp_path / "backup")
@@ -537,15 +548,15 @@ def test_a_page_that_leads_out_of_the_folder_is_refused(tmp_path):
         (tmp_path / "secret.png").write_bytes(photo(1))
         page.write_text(json.dumps({**line, "file": "../secret.png"}) + "\n")
         with pytest.raises(PlatformRefused, match="is not in the backup"):
-            bring_back(client, tmp_path / "backup", "stolen", Journal(tmp_path / "journal"))
+            restore_backup(client, tmp_path / "backup", "stolen", Journal(tmp_path / "journal"))
 
 
 # Folders of the older tool
 
 
 @pytest.fixture
-def seed_folder(tmp_path) -> Path:
-    """As that tool wrote a detection to segmentation project, with an empty label in it."""
+def legacy_folder(tmp_path) -> Path:
+    """A detection -> segmentation project in the older tool's layout, with an empty label."""
     folder = tmp_path / "seed"
     for name in ("images", "annotations"):
         (folder / name).mkdir(parents=True)
@@ -559,13 +570,13 @@ def seed_folder(tmp_path) -> Path:
     for number in range(3):
         Image.new("RGB", (60, 40), (number, 9, 9)).save(folder / "images" / f"photo {number}.jpg")
 
-    def said(name, shape):
+    def annotation(name, shape):
         return {"labels": [{"name": name, "probability": 1.0, "color": "#b9fcccff"}], "shape": shape}
 
     box_ = {"type": "RECTANGLE", "x": 0.25, "y": 0.5, "width": 0.125, "height": 0.25}
     polygon = {"type": "POLYGON", "points": [{"x": 0.25, "y": 0.5}, {"x": 0.5, "y": 0.5}, {"x": 0.3, "y": 0.75}]}
     whole = {"type": "RECTANGLE", "x": 0, "y": 0, "width": 1, "height": 1}
-    scenes = [[said("dog", box_), said("dog shape", polygon)], [said("No Object", whole)]]
+    scenes = [[annotation("dog", box_), annotation("dog shape", polygon)], [annotation("No Object", whole)]]
     for number, scene in enumerate(scenes):
         text = json.dumps({"annotations": scene, "kind": "annotation"})
         (folder / "annotations" / f"photo {number}.json").write_text(text)
@@ -573,53 +584,53 @@ def seed_folder(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("version", [SC, MODERN, OLDER])
-def test_a_folder_of_the_older_tool_is_restored_on_either_dialect(seed_folder, version, tmp_path):
+def test_legacy_folder_is_restored_on_each_api_version(legacy_folder, version, tmp_path):
     with geti_server(version) as server:
         client, journal = client_of(server), Journal(tmp_path / "journal")
-        restored = client.project(bring_back(client, seed_folder, "old dogs", journal))
-        report = differences_from_backup(client, seed_folder, restored.id, journal)
+        restored = client.project(restore_backup(client, legacy_folder, "old dogs", journal))
+        report = differences_from_backup(client, legacy_folder, restored.id, journal)
         assert report.differences == []
         assert restored.kind == "detection -> segmentation"
         media = {medium.name: medium for medium in client.media(restored)}
         assert sorted(media) == ["photo 0", "photo 1", "photo 2"]
         assert [media[f"photo {number}"].done(restored.trained) for number in range(3)] == [True, True, False]
         scene = client.scene(restored, media["photo 0"])
-        shapes = [one.shape.to(Unit.PIXELS, client.unit, 60, 40) for one in scene.annotations]
+        shapes = [annotation.shape.to(CoordinateUnit.PIXELS, client.unit, 60, 40) for annotation in scene.annotations]
         assert shapes[0].numbers == {"x": 15.0, "y": 20.0, "width": 8 if server.modern else 7.5, "height": 10.0}
         assert shapes[1].points == ((15.0, 20.0), (30.0, 20.0), (18.0, 30.0))
-        rounded = ["image 'photo 0' (photo 0.jpg): 1 annotations are told rounded, up to 0.5 pixels beside the backup"]
+        rounded = ["image 'photo 0' (photo 0.jpg): 1 annotations are rounded by the server, by up to 0.5 pixels"]
         assert [note for note in report.notes if "rounded" in note] == (rounded if server.modern else [])
 
 
-def test_a_folder_of_a_single_task_is_restored_too(seed_folder, tmp_path):
+def test_legacy_folder_with_one_task_is_restored(legacy_folder, tmp_path):
     info = {"project_name": "boxes", "project_type": "detection", "label_names_task_one": ["dog"]}
-    (seed_folder / "project_info.json").write_text(json.dumps({**info, "label_names_task_two": []}))
-    shutil.rmtree(seed_folder / "annotations")
+    (legacy_folder / "project_info.json").write_text(json.dumps({**info, "label_names_task_two": []}))
+    shutil.rmtree(legacy_folder / "annotations")
     with geti_server(SC) as server:
         client, journal = client_of(server), Journal(tmp_path / "journal")
-        restored = bring_back(client, seed_folder, "boxes", journal, auto_train=True)
-        assert differences_from_backup(client, seed_folder, restored, journal, auto_train=True).differences == []
+        restored = restore_backup(client, legacy_folder, "boxes", journal, auto_train=True)
+        assert differences_from_backup(client, legacy_folder, restored, journal, auto_train=True).differences == []
         assert client.auto_train(client.project(restored))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [
         ("no JSON", "not valid JSON"),
         ('{"project_name": "x", "project_type": "cooking"}', "no project is of the kind"),
         ('{"project_name": "x", "project_type": "detection to segmentation", "label_names_task_one": ["a"]}', "second"),
     ],
 )
-def test_a_folder_that_cannot_be_understood_is_refused(tmp_path, text, told):
+def test_malformed_legacy_folder_is_refused(tmp_path, text, reason):
     (tmp_path / "project_info.json").write_text(text)
-    with pytest.raises(BackupRefused, match=told):
+    with pytest.raises(BackupRefused, match=reason):
         open_backup(tmp_path)
     with pytest.raises(BackupRefused, match="no such folder"):
         open_backup(tmp_path / "nowhere")
 
 
-def test_a_label_that_the_older_tool_did_not_name_is_told(seed_folder):
-    path = seed_folder / "annotations" / "photo 0.json"
+def test_unknown_label_in_a_legacy_folder_is_refused(legacy_folder):
+    path = legacy_folder / "annotations" / "photo 0.json"
     path.write_text(path.read_text().replace('"dog"', '"wolf"'))
     with pytest.raises(BackupRefused, match="label 'wolf' is not in"):
-        open_backup(seed_folder).page("0")
+        open_backup(legacy_folder).page("0")

@@ -1,4 +1,4 @@
-"""What the adapter of Geti does beyond the contract."""
+"""Behaviour of the Geti adapter beyond the contract."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def order(labels=TWO, **more) -> CampaignOrder:
 
 
 def filled(geti: Geti, count: int = 2):
-    made = geti.create_campaign(order())
-    project = geti.client.project(made.id)
+    campaign = geti.create_campaign(order())
+    project = geti.client.project(campaign.id)
     for number in range(count):
         geti.client.upload(project, f"{number}.png", lambda n=number: io.BytesIO(photo(n)))
-    return made.id, project, list(geti.client.media(project))
+    return campaign.id, project, list(geti.client.media(project))
 
 
-def test_a_campaign_is_done_only_when_every_task_is_annotated(server):
+def test_campaign_is_done_when_every_task_is_annotated(server):
     geti = adapter(server)
     campaign, project, media = filled(geti)
     geti.activate_campaign(campaign)
@@ -56,9 +56,9 @@ def test_a_campaign_is_done_only_when_every_task_is_annotated(server):
     assert geti.read_campaign(campaign).state is RemoteState.COMPLETED
 
 
-def test_finishing_leaves_auto_train_off_unless_it_is_asked_for(server):
-    for wanted in (False, True):
-        geti = adapter(server, auto_train_at_finish=wanted)
+def test_finishing_leaves_auto_train_off_by_default(server):
+    for auto_train in (False, True):
+        geti = adapter(server, auto_train_at_finish=auto_train)
         campaign, project, media = filled(geti)
         geti.activate_campaign(campaign)
         assert geti.client.auto_train(project) is False
@@ -66,10 +66,10 @@ def test_finishing_leaves_auto_train_off_unless_it_is_asked_for(server):
         for medium in media:
             geti.client.annotate(project, medium, both)
         geti.finish_campaign(campaign)
-        assert geti.client.auto_train(project) is wanted
+        assert geti.client.auto_train(project) is auto_train
 
 
-def test_a_servers_word_that_all_is_done_is_proved_image_by_image(server, monkeypatch):
+def test_servers_count_of_done_images_is_verified(server, monkeypatch):
     geti = adapter(server)
     campaign, _, media = filled(geti)
     geti.activate_campaign(campaign)
@@ -78,7 +78,7 @@ def test_a_servers_word_that_all_is_done_is_proved_image_by_image(server, monkey
     assert (now.state, now.done, now.total) == (RemoteState.ACTIVE, 0, 2)
 
 
-def test_a_server_that_cannot_count_is_counted(monkeypatch):
+def test_images_are_counted_when_the_server_cannot(monkeypatch):
     with geti_server("2.3.0") as server:
         geti = adapter(server)
         campaign, _, _ = filled(geti)
@@ -90,54 +90,54 @@ def test_a_server_that_cannot_count_is_counted(monkeypatch):
         assert (geti.read_campaign(campaign).done, geti.read_campaign(campaign).total) == (0, 2)
 
 
-def test_images_that_are_not_taken_are_named_and_the_others_are_there(server):
+def test_rejected_images_are_named_and_the_others_sent(server):
     geti = adapter(server)
-    made = geti.create_campaign(order())
+    created = geti.create_campaign(order())
     too_small = to_send("small.png")  # 40 x 30
     image = Image("fine.png", Size(60, 40), len(photo(2)), "0" * 64, "0" * 32, "PNG")
     fine = ImageToSend(image, lambda: io.BytesIO(photo(2)))
-    with pytest.raises(PlatformRefused, match=r"1 images are not taken: small.png: 40 x 30"):
-        geti.send_images(made.id, 1, [too_small, fine])
-    assert [image.name for image in geti.list_campaign_images(made.id)] == ["fine.png"]
-    assert geti.read_batch(made.id, 1).state is SetState.FINISHED
+    with pytest.raises(PlatformRefused, match=r"1 images are not accepted: small.png: 40 x 30"):
+        geti.send_images(created.id, 1, [too_small, fine])
+    assert [image.name for image in geti.list_campaign_images(created.id)] == ["fine.png"]
+    assert geti.read_batch(created.id, 1).state is SetState.FINISHED
 
 
-def test_labels_that_no_project_takes_are_refused_before_anything_is_made(server):
+def test_unsupported_labels_are_refused_before_creating(server):
     before = len(server.projects)
-    one = LabelSchema((Label("only", Geometry.IMAGE),))
+    single_label = LabelSchema((Label("only", Geometry.IMAGE),))
     with pytest.raises(PlatformRefused, match="two labels without a parent"):
-        adapter(server).create_campaign(order(one))
+        adapter(server).create_campaign(order(single_label))
     with pytest.raises(PlatformRefused, match="name one in `kind`"):
         adapter(server).create_campaign(order(LabelSchema((Label("a", Geometry.IMAGE), Label("b", Geometry.BOX)))))
     assert len(server.projects) == before
 
 
-def test_annotations_that_are_gone_are_never_taken_for_an_empty_image(server):
+def test_missing_annotations_do_not_pass_for_an_empty_image(server):
     geti = adapter(server)
     campaign, project, media = filled(geti)
     both = [box(geti.client, task.labels[0]) for task in project.trained]
     geti.client.annotate(project, media[0], both)
     server.break_next("GET", "annotations/latest", "404")
-    with pytest.raises(PlatformRefused, match="is annotated, and its annotations are not there"):
+    with pytest.raises(PlatformRefused, match="is annotated, but the server returns no annotations"):
         geti.read_labels(campaign)
 
 
-def test_a_deleted_image_is_found_unless_only_the_listing_lacks_it(server, monkeypatch):
+def test_deleted_image_is_verified_by_its_id(server, monkeypatch):
     geti = adapter(server)
     campaign, project, media = filled(geti, 3)
-    ids = [one.id for one in media]
+    ids = [medium.id for medium in media]
     monkeypatch.setattr(geti.client, "media", lambda project: iter(()))  # a listing that was cut off
     assert geti.deleted_images(campaign, ids) == {}
     monkeypatch.undo()
     geti.client.delete_medium(project, media[1])
-    found = geti.deleted_images(campaign, ids)
-    assert list(found) == [ids[1]]
-    assert "deleted from project" in found[ids[1]]
+    deleted = geti.deleted_images(campaign, ids)
+    assert list(deleted) == [ids[1]]
+    assert "deleted from project" in deleted[ids[1]]
     assert geti.read_campaign(campaign).total == 2
 
 
-def test_the_labels_of_all_tasks_are_told_without_that_for_nothing_here(server):
+def test_labels_of_all_tasks_are_listed_without_empty_ones(server):
     geti = adapter(server)
     campaign, *_ = filled(geti, 1)
-    for told in (geti.list_labels(campaign), geti.read_campaign(campaign).labels):
-        assert (set(told.names), told.shared) == ({"boat", "hull"}, True)
+    for labels in (geti.list_labels(campaign), geti.read_campaign(campaign).labels):
+        assert (set(labels.names), labels.shared) == ({"boat", "hull"}, True)

@@ -1,4 +1,4 @@
-"""Between the domain's labels and Geti's."""
+"""Conversion of labels and annotations between the domain and Geti."""
 
 from math import pi
 
@@ -25,13 +25,14 @@ from labelwright.platforms.geti.labels import (
     annotations_for,
     domain_shape,
     geti_shape,
+    image_name,
     kind_for,
-    labeled_from,
-    own_name,
-    sent_name,
+    labeled_image_from,
     tasks_for,
+    upload_name,
 )
 from labelwright.platforms.geti.models import (
+    CoordinateUnit,
     GetiAnnotation,
     GetiLabel,
     GetiMedium,
@@ -39,10 +40,9 @@ from labelwright.platforms.geti.models import (
     GetiScene,
     GetiShape,
     GetiTask,
-    Unit,
     scene_from,
 )
-from labelwright.platforms.geti.projects import CannotBe
+from labelwright.platforms.geti.projects import InvalidProject
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.shape_notices import ShapeNotices
 
@@ -64,14 +64,14 @@ def schema(**geometries: str) -> LabelSchema:
         (schema(a="any"), "instance_segmentation"),
     ],
 )
-def test_the_geometries_of_the_labels_ask_for_a_kind_of_project(labels, kind):
+def test_geometries_decide_the_kind_of_project(labels, kind):
     assert kind_for(labels) == kind
     assert len(tasks_for(labels, kind)) == len(kind.split(" -> "))
 
 
 @pytest.mark.parametrize("labels", [schema(a="image", b="polygon"), schema(a="box", b="image")])
-def test_geometries_that_go_together_in_no_project_are_refused(labels):
-    with pytest.raises(CannotBe, match="name one in `kind`"):
+def test_unsupported_combination_of_geometries_is_refused(labels):
+    with pytest.raises(InvalidProject, match="name one in `kind`"):
         kind_for(labels)
 
 
@@ -83,15 +83,15 @@ def test_geometries_that_go_together_in_no_project_are_refused(labels):
         (schema(a="box", b="image"), "detection -> classification"),
     ],
 )
-def test_a_chain_needs_labels_for_both_tasks(labels, kind):
-    with pytest.raises(CannotBe):
+def test_chain_needs_labels_for_both_tasks(labels, kind):
+    with pytest.raises(InvalidProject):
         tasks_for(labels, kind)
 
 
-def test_children_of_one_parent_are_a_group_of_their_own():
+def test_children_of_one_parent_form_a_group():
     labels = LabelSchema((Label("dog"), Label("poodle", parent="dog"), Label("cat")))
     (task,) = tasks_for(labels, "classification")
-    assert [(one.name, one.parent, one.group) for one in task.labels] == [
+    assert [(label.name, label.parent, label.group) for label in task.labels] == [
         ("dog", "", "top label group"),
         ("poodle", "dog", "dog label group"),
         ("cat", "", "top label group"),
@@ -99,101 +99,111 @@ def test_children_of_one_parent_are_a_group_of_their_own():
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=50))
-def test_a_name_survives_the_loss_of_an_ending(name):
-    sent = sent_name(name, ".jpg")
+def test_name_survives_the_loss_of_the_suffix(name):
+    sent = upload_name(name, ".jpg")
     assert "/" not in sent
     assert '"' not in sent
-    assert own_name(sent.rpartition(".")[0]) == name
+    assert image_name(sent.rpartition(".")[0]) == name
 
 
 coordinate = st.integers(0, 4000).map(lambda value: value / 8)
 
 
-@given(coordinate, coordinate, st.sampled_from(list(Unit)))
-def test_a_box_goes_up_and_comes_back(x, y, unit):
+@given(coordinate, coordinate, st.sampled_from(list(CoordinateUnit)))
+def test_box_survives_conversion(x, y, unit):
     box = Box(x * 0.9, y * 0.7, x * 0.9 + 16, y * 0.7 + 16)
     back = domain_shape(geti_shape(box, unit, SIZE), unit, SIZE)
     assert back.corners == pytest.approx(box.corners, abs=1e-6)
 
 
-@pytest.mark.parametrize("unit", list(Unit))
-def test_every_shape_has_its_place_in_pixels(unit):
+@pytest.mark.parametrize("unit", list(CoordinateUnit))
+def test_every_shape_converts_to_pixels(unit):
     ellipse = GetiShape("ELLIPSE", {"x": 100, "y": 100, "width": 60, "height": 40})
     turned = GetiShape("ROTATED_RECTANGLE", {"x": 200, "y": 100, "width": 40, "height": 20, "angle": 90.0})
-    boxes = [domain_shape(shape.to(unit, Unit.PIXELS, 640, 480), unit, SIZE).box.corners for shape in (ellipse, turned)]
+    boxes = [
+        domain_shape(shape.to(unit, CoordinateUnit.PIXELS, 640, 480), unit, SIZE).box.corners
+        for shape in (ellipse, turned)
+    ]
     assert boxes[0] == pytest.approx((100, 100, 160, 140))
     assert boxes[1] == pytest.approx((190, 80, 210, 120))
-    assert geti_shape(WholeImage(), Unit.FRACTIONS, SIZE).numbers == {"x": 0, "y": 0, "width": 1, "height": 1}
-    assert geti_shape(WholeImage(), Unit.PIXELS, SIZE) == WHOLE
+    assert geti_shape(WholeImage(), CoordinateUnit.FRACTIONS, SIZE).numbers == {"x": 0, "y": 0, "width": 1, "height": 1}
+    assert geti_shape(WholeImage(), CoordinateUnit.PIXELS, SIZE) == WHOLE
     with pytest.raises(InvalidShape):
         domain_shape(GetiShape("KEYPOINT", {"x": 1, "y": 1}), unit, SIZE)
 
 
 def project_of(kind: str) -> GetiProject:
     tasks = tuple(
-        GetiTask(f"t{n}", f"task {n}", one, (GetiLabel(f"l{n}", f"label {n}"), GetiLabel(f"e{n}", "No", is_empty=True)))
-        for n, one in enumerate(kind.split(" -> "))
+        GetiTask(
+            f"t{n}",
+            f"task {n}",
+            kind_of_task,
+            (GetiLabel(f"l{n}", f"label {n}"), GetiLabel(f"e{n}", "No", is_empty=True)),
+        )
+        for n, kind_of_task in enumerate(kind.split(" -> "))
     )
     return GetiProject("p", "project", tasks, (), (("d", "d"),))
 
 
-def noted(kind: str, shape: GetiShape, *labels: str, beside: GetiShape | None = None):
-    """The annotations that are kept, and what is left out or changed."""
+def annotations_and_notices(kind: str, shape: GetiShape, *labels: str, beside: GetiShape | None = None):
+    """The annotations that are read, and the notices."""
     medium = GetiMedium("i", "a.png", "image", 640, 480, "", {})
     shapes = [shape] if beside is None else [shape, beside]
     scene = GetiScene(
-        tuple(GetiAnnotation(one, tuple((label, 0.5) for label in labels)) for one in shapes), Unit.PIXELS
+        tuple(GetiAnnotation(shape, tuple((label, 0.5) for label in labels)) for shape in shapes), CoordinateUnit.PIXELS
     )
     notices = ShapeNotices()
-    image = labeled_from(project_of(kind), medium, scene, notices)
+    image = labeled_image_from(project_of(kind), medium, scene, notices)
     return image.annotations, notices.checked()
 
 
 def read(kind: str, shape: GetiShape, *labels: str):
-    annotations, notices = noted(kind, shape, *labels)
+    annotations, notices = annotations_and_notices(kind, shape, *labels)
     assert notices == ()
     return annotations
 
 
-def test_a_task_says_how_its_shapes_are_meant():
+def test_task_type_decides_the_geometry():
     box = GetiShape("RECTANGLE", {"x": 10, "y": 10, "width": 20, "height": 20})
-    assert [one.shape for one in read("classification", WHOLE, "l0")] == [WholeImage()]
-    assert [one.shape for one in read("detection", WHOLE, "l0")] == [Box(0, 0, 640, 480)]
-    assert [one.shape for one in read("detection -> classification", box, "l0", "l1")] == [Box(10, 10, 30, 30)] * 2
+    assert [annotation.shape for annotation in read("classification", WHOLE, "l0")] == [WholeImage()]
+    assert [annotation.shape for annotation in read("detection", WHOLE, "l0")] == [Box(0, 0, 640, 480)]
+    assert [annotation.shape for annotation in read("detection -> classification", box, "l0", "l1")] == [
+        Box(10, 10, 30, 30)
+    ] * 2
     assert isinstance(read("segmentation", box, "l0")[0].shape, Polygon)
     assert read("detection", WHOLE, "e0") == ()
 
 
-def said(kind: str, *annotations: Annotation) -> list[tuple[str, list[str]]]:
-    made = annotations_for(project_of(kind), LabeledImage("a.png", SIZE, annotations, "i"), Unit.PIXELS)
-    return [(one.shape.type, [label for label, _ in one.labels]) for one in made]
+def annotations_sent_for(kind: str, *annotations: Annotation) -> list[tuple[str, list[str]]]:
+    converted = annotations_for(project_of(kind), LabeledImage("a.png", SIZE, annotations, "i"), CoordinateUnit.PIXELS)
+    return [(annotation.shape.type, [label for label, _ in annotation.labels]) for annotation in converted]
 
 
-def test_nothing_on_an_image_is_said_by_the_first_task_alone():
-    assert said("detection -> segmentation") == [("RECTANGLE", ["e0"])]
+def test_empty_image_gets_the_first_tasks_empty_label():
+    assert annotations_sent_for("detection -> segmentation") == [("RECTANGLE", ["e0"])]
 
 
-def test_a_label_that_classifies_is_put_to_the_object_of_the_same_shape():
+def test_classification_label_joins_the_object_of_its_shape():
     box, other = Box(1, 2, 30, 40), Box(5, 5, 30, 40)
     boxes = Annotation("label 0", box), Annotation("label 0", other)
     kinds = Annotation("label 1", other), Annotation("label 1", box)
     kind = "detection -> classification"
-    assert said(kind, kinds[0], *boxes, kinds[1]) == [("RECTANGLE", ["l0", "l1"])] * 2
-    assert said(kind, boxes[0], boxes[0]) == [("RECTANGLE", ["l0"])] * 2
+    assert annotations_sent_for(kind, kinds[0], *boxes, kinds[1]) == [("RECTANGLE", ["l0", "l1"])] * 2
+    assert annotations_sent_for(kind, boxes[0], boxes[0]) == [("RECTANGLE", ["l0"])] * 2
     whole = Annotation("label 0", WholeImage())
-    assert said("classification", whole) == [("RECTANGLE", ["l0"])]
+    assert annotations_sent_for("classification", whole) == [("RECTANGLE", ["l0"])]
 
 
-def test_a_box_for_a_task_of_turned_boxes_is_said_around_its_middle():
+def test_box_of_rotated_detection_is_sent_by_its_center():
     image = LabeledImage("a.png", SIZE, (Annotation("label 0", Box(10, 20, 30, 60)),), "i")
-    (one,) = annotations_for(project_of("rotated_detection"), image, Unit.PIXELS)
-    assert one.shape.type == "ROTATED_RECTANGLE"
-    assert one.shape.numbers == {"x": 20, "y": 40, "width": 20, "height": 40, "angle": 0}
-    assert domain_shape(one.shape, Unit.PIXELS, SIZE).box == Box(10, 20, 30, 60)
+    (annotation,) = annotations_for(project_of("rotated_detection"), image, CoordinateUnit.PIXELS)
+    assert annotation.shape.type == "ROTATED_RECTANGLE"
+    assert annotation.shape.numbers == {"x": 20, "y": 40, "width": 20, "height": 40, "angle": 0}
+    assert domain_shape(annotation.shape, CoordinateUnit.PIXELS, SIZE).box == Box(10, 20, 30, 60)
 
 
 @given(st.floats(0, 639), st.floats(0, 479), st.floats(0.001, 1), st.floats(0.001, 1))
-def test_no_rectangle_reaches_beyond_the_edges_by_rounding(x, y, across, down):
+def test_rounding_never_puts_a_rectangle_beyond_the_edges(x, y, across, down):
     numbers = {"x": x, "y": y, "width": (640 - x) * across, "height": (480 - y) * down}
     numbers["width"] += 1e-9 * (across == 1)
     inside = GetiShape("RECTANGLE", numbers).inside(640, 480).numbers
@@ -206,8 +216,8 @@ def test_no_rectangle_reaches_beyond_the_edges_by_rounding(x, y, across, down):
     assert edge.inside(640, 480).points == ((640, 1), (3, 480), (650, 2))
 
 
-def test_a_label_that_is_not_in_the_project_is_told_with_its_image():
-    annotations, (notice,) = noted("detection", WHOLE, "stranger", "l0")
+def test_unknown_label_is_reported_with_its_image():
+    annotations, (notice,) = annotations_and_notices("detection", WHOLE, "stranger", "l0")
     assert len(annotations) == 1
     assert notice.reason == "label not in the project"
     assert "annotation 0 of image 'a.png' (i): label stranger" in notice.detail
@@ -225,17 +235,17 @@ def test_a_label_that_is_not_in_the_project_is_told_with_its_image():
         (GetiShape("RECTANGLE", {"x": -50, "y": 5, "width": 100, "height": 9}), "cut to its image", False),
     ],
 )
-def test_a_shape_that_cannot_be_kept_is_left_out_with_its_image(shape, reason, dropped):
+def test_unsupported_shape_is_left_out_with_a_notice(shape, reason, dropped):
     good = GetiShape("RECTANGLE", {"x": 10, "y": 10, "width": 20, "height": 20})
-    annotations, notices = noted("detection", shape, "l0", beside=good)
+    annotations, notices = annotations_and_notices("detection", shape, "l0", beside=good)
     assert len(annotations) == (1 if dropped else 2)
     (notice,) = notices
     assert (notice.reason, notice.image, notice.dropped) == (reason, "a.png", dropped)
     assert "annotation 0 of image 'a.png' (i), 'label 0'" in notice.detail
 
 
-def test_a_scene_is_read_strictly_for_copies_and_leniently_for_labels():
-    answer = {
+def test_scene_is_read_strictly_or_leniently():
+    response = {
         "annotations": [
             {"labels": [{"id": "l0"}], "shape": {"type": "SPLINE", "x": 1}},
             {"labels": [{"id": "l0"}], "shape": {"type": "RECTANGLE", "x": 1, "y": 2, "width": None, "height": 3}},
@@ -243,33 +253,37 @@ def test_a_scene_is_read_strictly_for_copies_and_leniently_for_labels():
         ]
     }
     with pytest.raises(PlatformRefused, match="SPLINE"):
-        scene_from(Fields("geti", "read", answer), Unit.PIXELS)
-    scene = scene_from(Fields("geti", "read", answer), Unit.PIXELS, lenient=True)
+        scene_from(Fields("geti", "read", response), CoordinateUnit.PIXELS)
+    scene = scene_from(Fields("geti", "read", response), CoordinateUnit.PIXELS, lenient=True)
     notices = ShapeNotices()
-    image = labeled_from(project_of("detection"), GetiMedium("i", "a.png", "image", 640, 480, "", {}), scene, notices)
-    assert [one.shape for one in image.annotations] == [Box(1, 2, 3, 5)]
-    assert [one.reason for one in notices.checked()] == ["unknown type", "malformed"]
+    image = labeled_image_from(
+        project_of("detection"), GetiMedium("i", "a.png", "image", 640, 480, "", {}), scene, notices
+    )
+    assert [item.shape for item in image.annotations] == [Box(1, 2, 3, 5)]
+    assert [item.reason for item in notices.checked()] == ["unknown type", "malformed"]
 
 
-@pytest.mark.parametrize("unit", list(Unit))
-def test_an_ellipse_has_its_area_and_a_turned_box_its_own(unit):
+@pytest.mark.parametrize("unit", list(CoordinateUnit))
+def test_ellipse_and_rotated_box_keep_their_area(unit):
     flat = GetiShape("ELLIPSE", {"x": 100, "y": 100, "width": 60, "height": 40})
-    assert domain_shape(flat.to(unit, Unit.PIXELS, 640, 480), unit, SIZE).area == pytest.approx(pi * 600, rel=0.01)
+    assert domain_shape(flat.to(unit, CoordinateUnit.PIXELS, 640, 480), unit, SIZE).area == pytest.approx(
+        pi * 600, rel=0.01
+    )
     turned = GetiShape("ROTATED_RECTANGLE", {"x": 640, "y": 100, "width": 40, "height": 20, "angle": 30.0})
-    annotations, (notice,) = noted("rotated_detection", turned, "l0")
+    annotations, (notice,) = annotations_and_notices("rotated_detection", turned, "l0")
     assert annotations[0].shape.area == pytest.approx(400)
     assert notice.reason == "cut to its image"
 
 
-def test_a_polygon_cut_in_two_by_the_edge_stays_one_object():
+def test_polygon_cut_in_two_by_the_edge_stays_one_object():
     u = ((600, 100), (700, 100), (700, 200), (600, 200), (600, 180), (680, 180), (680, 120), (600, 120))
-    (annotation,), _ = noted("segmentation", GetiShape("POLYGON", points=u), "l0")
+    (annotation,), _ = annotations_and_notices("segmentation", GetiShape("POLYGON", points=u), "l0")
     assert isinstance(annotation.shape, MultiPolygon)
     assert annotation.shape.area == pytest.approx(40 * 20 * 2)
     with pytest.raises(PlatformRefused, match="several parts"):
-        geti_shape(annotation.shape, Unit.PIXELS, SIZE)
+        geti_shape(annotation.shape, CoordinateUnit.PIXELS, SIZE)
 
 
-def test_an_object_of_several_parts_is_refused_instead_of_sent_as_one_outline():
-    with pytest.raises(PlatformRefused, match="several parts or with holes is no shape of Geti's"):
-        geti_shape(Mask(((0, 0, 2), (0, 4, 6))), Unit.PIXELS, SIZE)
+def test_object_of_several_parts_is_refused():
+    with pytest.raises(PlatformRefused, match="no shape for an object of several parts"):
+        geti_shape(Mask(((0, 0, 2), (0, 4, 6))), CoordinateUnit.PIXELS, SIZE)

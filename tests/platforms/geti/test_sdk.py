@@ -25,7 +25,7 @@ from labelwright.platforms.protocol import Secret
 
 from .sdk_environment import interpreter
 from .server import TOKEN, geti_server
-from .test_backup import box, bring_back, differences_from_backup, nothing, outline, photo
+from .test_backup import box, differences_from_backup, empty_scene, outline, photo, restore_backup
 
 JUDGE = Path(__file__).with_name("sdk_judge.py")
 
@@ -35,7 +35,7 @@ def certificate(tmp_path_factory) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
     now = datetime.now(UTC)
-    made = (
+    command = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -50,46 +50,52 @@ def certificate(tmp_path_factory) -> Path:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(private + command.public_bytes(serialization.Encoding.PEM))
     return path
 
 
 @pytest.mark.sdk
-def test_the_vendors_client_works_on_the_stand_in_and_reads_what_we_wrote(certificate, tmp_path, monkeypatch):
+def test_geti_sdk_works_on_the_fake_server_and_reads_our_project(certificate, tmp_path, monkeypatch):
     python = interpreter()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with geti_server("2.12.1", certificate=certificate) as server:
         client = GetiClient(GetiSession(server.url, "", Secret(TOKEN)))
         tasks = [NewTask("detection", (NewLabel("dog"),)), NewTask("segmentation", (NewLabel("dog shape"),))]
-        ours = client.create_project("ours", tasks)
-        media = [client.upload(ours, f"photo {n}.jpg", lambda n=n: io.BytesIO(photo(2 * n + 1))) for n in range(3)]
-        detection, segmentation = ours.trained
-        client.annotate(ours, media[0], [box(client, detection.labels[0]), outline(client, segmentation.labels[0])])
-        client.annotate(ours, media[1], [nothing(client, detection)])
+        our_project = client.create_project("ours", tasks)
+        media = [
+            client.upload(our_project, f"photo {n}.jpg", lambda n=n: io.BytesIO(photo(2 * n + 1))) for n in range(3)
+        ]
+        detection, segmentation = our_project.trained
+        client.annotate(
+            our_project, media[0], [box(client, detection.labels[0]), outline(client, segmentation.labels[0])]
+        )
+        client.annotate(our_project, media[1], [empty_scene(client, detection)])
         command = [str(python), str(JUDGE), server.url, TOKEN, str(tmp_path), "ours"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert answer.returncode == 0, answer.stderr[-3000:]
-        found = json.loads(answer.stdout.splitlines()[-1])
-        said = {
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert completed.returncode == 0, completed.stderr[-3000:]
+        result = json.loads(completed.stdout.splitlines()[-1])
+        expected = {
             "photo 0": [["dog", "Rectangle"], ["dog shape", "Polygon"]],
             "photo 1": [["No object", "Rectangle"]],
             "photo 2": None,
         }
-        assert found["ours"] == said
-        assert found["copy"] == said
-        assert "detection_to_classification" in found["kinds"]
+        assert result["ours"] == expected
+        assert result["copy"] == expected
+        assert "detection_to_classification" in result["kinds"]
         # and we read what it wrote
-        theirs = client.project(found["made"])
-        scenes = [client.scene(theirs, medium) for medium in client.media(theirs)]
+        sdk_project = client.project(result["made"])
+        scenes = [client.scene(sdk_project, medium) for medium in client.media(sdk_project)]
         assert [len(scene.annotations) for scene in scenes if scene is not None] == [2, 1]
-        assert all(isinstance(one, GetiAnnotation) for scene in scenes if scene for one in scene.annotations)
-        assert client.auto_train(theirs) is False
-        copy = client.project(found["copy id"])
+        assert all(
+            isinstance(annotation, GetiAnnotation) for scene in scenes if scene for annotation in scene.annotations
+        )
+        assert client.auto_train(sdk_project) is False
+        copy = client.project(result["copy id"])
         assert sorted(medium.name for medium in client.media(copy)) == ["photo 0", "photo 1", "photo 2"]
         # and the folder that it wrote of our project is restored by us
         journal = Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "copy", "restored", journal)
+        restored = restore_backup(client, tmp_path / "copy", "restored", journal)
         assert differences_from_backup(client, tmp_path / "copy", restored, journal).differences == []
-        again = client.project(restored)
-        scenes = [client.scene(again, medium) for medium in client.media(again)]
+        restored_project = client.project(restored)
+        scenes = [client.scene(restored_project, medium) for medium in client.media(restored_project)]
         assert sorted(len(scene.annotations) for scene in scenes if scene is not None) == [1, 2]

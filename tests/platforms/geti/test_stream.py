@@ -1,4 +1,4 @@
-"""Long answers, object by object, as json.loads would read them."""
+"""Long responses are read object by object, with the result of json.loads."""
 
 import json
 
@@ -17,12 +17,12 @@ json_values = st.recursive(
 
 
 def read(body: bytes):
-    found, answer = [], objects("list", body, "media")
+    read_objects, reader = [], objects("list", body, "media")
     while True:
         try:
-            found.append(next(answer).json)
+            read_objects.append(next(reader).json)
         except StopIteration as end:
-            return found, end.value.json
+            return read_objects, end.value.json
 
 
 @given(
@@ -31,25 +31,25 @@ def read(body: bytes):
     st.booleans(),
     st.sampled_from([None, 2]),
 )
-def test_every_object_and_the_other_members_are_read_in_whatever_order(media, others, first, indent):
-    whole = {"media": media, **others} if first else {**others, "media": media}
-    assert read(json.dumps(whole, indent=indent).encode()) == (media, others)
+def test_objects_and_other_members_are_read_in_any_order(media, others, first, indent):
+    document = {"media": media, **others} if first else {**others, "media": media}
+    assert read(json.dumps(document, indent=indent).encode()) == (media, others)
 
 
 @given(st.integers(0, 60))
-def test_an_answer_that_breaks_off_is_asked_for_again(length):
-    whole = json.dumps({"media": [{"id": "a", "n": [1, 2]}, {"id": "b"}], "media_count": {"images": 2}}).encode()
+def test_cut_response_is_unavailable(length):
+    document = json.dumps({"media": [{"id": "a", "n": [1, 2]}, {"id": "b"}], "media_count": {"images": 2}}).encode()
     with pytest.raises(PlatformUnavailable):
-        read(whole[: min(length, len(whole) - 1)])
+        read(document[: min(length, len(document) - 1)])
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"nonsense", b'{"media": [{"id": 1} {"id": 2}]}', b"\xff"])
-def test_what_is_no_such_object_is_asked_for_again(body):
+def test_other_json_is_unavailable(body):
     with pytest.raises(PlatformUnavailable):
         read(body)
 
 
-@pytest.mark.parametrize(("body", "told"), [(b"{}", "media is missing"), (b'{"media": 3}', "not a list")])
-def test_a_list_that_is_not_there_is_told(body, told):
-    with pytest.raises(PlatformRefused, match=told):
+@pytest.mark.parametrize(("body", "reason"), [(b"{}", "media is missing"), (b'{"media": 3}', "not a list")])
+def test_missing_list_is_refused(body, reason):
+    with pytest.raises(PlatformRefused, match=reason):
         read(body)

@@ -1,8 +1,8 @@
-"""Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project, its images are in the project's first dataset.
+"""Adapter for Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project, its images are in the first dataset.
 
-The servers know no campaigns. Ours is created when its project is; it is active once auto-train is off (a campaign's
-labels are trained on when they are complete, not while they come in); it is completed when every image is annotated for
-every task; and it is finished when auto-train is on again, where the options ask for that.
+The servers have no campaigns, so the state is derived from the project. A campaign is created with its project; active
+once auto-train is off (models are trained on complete labels, not while they come in); completed when every image is
+annotated for every task; and finished when auto-train is on again, where the options ask for that.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from labelwright.platforms.shape_notices import ShapeNotices
 
 from .client import GetiClient
 from .duplicates import remove_duplicates
-from .labels import kind_for, labeled_from, own_name, sent_name, tasks_for
+from .labels import image_name, kind_for, labeled_image_from, tasks_for, upload_name
 from .models import GetiMedium, GetiProject
-from .projects import CannotBe, NewTask, normal_kind
+from .projects import InvalidProject, NewTask, normal_kind
 from .session import NAME, GetiSession
 
 if TYPE_CHECKING:
     from labelwright.platforms.registry import Connection
 
-TAKEN = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".jfif", ".webp"})
-"""Endings of images that the servers take (documented)."""
-_ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
-_NOT_TAKEN = (400, 413, 415)
+ACCEPTED_SUFFIXES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".jfif", ".webp"})
+"""Suffixes of images that the servers accept (documented)."""
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
+_NOT_ACCEPTED = (400, 413, 415)
 _LABELS_PAGE = 500
 
 
 class Options(BaseModel):
-    """What can be set for this platform."""
+    """Options of a Geti connection."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,11 +63,11 @@ class Options(BaseModel):
     )
     workspace: str = Field("", title="Workspace", description="Id or name; needed where there are several.")
     organization: str = Field("", title="Organization", description="Id; by default the token's oldest.")
-    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
+    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of a response")
     connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
     page_size: int | None = Field(
-        None, ge=1, le=100_000, title="Media in one answer", description="By default 100,000 (SC) or 100 (Geti)."
+        None, ge=1, le=100_000, title="Media per response", description="By default 100,000 (SC) or 100 (Geti)."
     )
     threads: int = Field(8, ge=1, le=64, title="Requests at a time")
 
@@ -124,23 +124,23 @@ class Geti:
 
     def check(self) -> str:
         version = self.client.connect_platform()
-        return f"{self.client.dialect.name} {version} at {self.client.session.host}"
+        return f"{self.client.api_version.name} {version} at {self.client.session.host}"
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
-        found = self.client.find_project(title)
-        return None if found is None else self._campaign(self.client.project(found.id))
+        project = self.client.find_project(title)
+        return None if project is None else self._campaign(self.client.project(project.id))
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
-        # Names are not unique: after a lost answer the project that it made is looked for.
-        found = self.client.find_project(order.title) or self.client.create_project(order.title, self._tasks(order))
-        self.client.wait_until_ready(found.id)
-        return self._campaign(self.client.project(found.id))
+        # Names are not unique, so after a lost response the project may already exist.
+        project = self.client.find_project(order.title) or self.client.create_project(order.title, self._tasks(order))
+        self.client.wait_until_ready(project.id)
+        return self._campaign(self.client.project(project.id))
 
     def _tasks(self, order: CampaignOrder) -> list[NewTask]:
         try:
             return tasks_for(order.labels, self.options.kind or kind_for(order.labels))
-        except CannotBe as fault:
-            refused = PlatformRefused(NAME, f"create campaign '{order.title}'", message=str(fault))
+        except InvalidProject as error:
+            refused = PlatformRefused(NAME, f"create campaign '{order.title}'", message=str(error))
         raise refused
 
     def activate_campaign(self, campaign: str) -> None:
@@ -154,7 +154,7 @@ class Geti:
 
     def read_labels(self, campaign: str, cursor: str | None = None) -> LabelsPage:
         project = self.client.project(campaign)
-        tasks, size = project.trained, self.options.page_size or min(_LABELS_PAGE, self.client.dialect.page)
+        tasks, size = project.trained, self.options.page_size or min(_LABELS_PAGE, self.client.api_version.page)
         media, following = self.client.media_after(project, cursor or "", size)
 
         def read(medium: GetiMedium) -> tuple[LabeledImage | None, ShapeNotices]:
@@ -162,15 +162,15 @@ class Geti:
             if not medium.done(tasks):
                 return None, notices
             scene = self.client.scene(project, medium, lenient=True)
-            if scene is None:  # never taken for "nothing there"
-                told = f"image '{medium.name}' ({medium.id}) is annotated, and its annotations are not there"
-                raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, message=told)
-            return labeled_from(project, medium, scene, notices), notices
+            if scene is None:  # must not pass for an image without objects
+                message = f"image '{medium.name}' ({medium.id}) is annotated, but the server returns no annotations"
+                raise PlatformRefused(NAME, f"read the labels of campaign {campaign}", status=200, message=message)
+            return labeled_image_from(project, medium, scene, notices), notices
 
         images, notices = [], ShapeNotices()
-        for image, noted in for_each(read, media, self.options.threads):
+        for image, image_notices in for_each(read, media, self.options.threads):
             images += [image] if image is not None else []
-            notices.add(noted)
+            notices.add(image_notices)
         return LabelsPage(tuple(images), following or None, notices.checked())
 
     # TakesImages
@@ -179,92 +179,98 @@ class Geti:
         return None
 
     def list_campaign_images(self, campaign: str) -> Iterator[RemoteImage]:
-        """Of images that came twice (see geti_duplicates) the oldest counts."""
+        """The campaign's images; of duplicates (see `duplicates`) the oldest."""
         project = self.client.project(campaign)
-        seen: dict[str, str] = {}
+        oldest: dict[str, str] = {}
         for medium in self.client.media(project):
-            if seen.setdefault(medium.name, medium.id) < medium.id:
+            if oldest.setdefault(medium.name, medium.id) < medium.id:
                 continue
-            seen[medium.name] = medium.id
-            yield RemoteImage(medium.id, own_name(medium.name), medium.width, medium.height)
+            oldest[medium.name] = medium.id
+            yield RemoteImage(medium.id, image_name(medium.name), medium.width, medium.height)
 
     def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
-        """Sends the images that are not there yet. An upload whose response was lost is found by its name.
+        """Uploads the images that the project lacks. An upload whose response was lost is found by its name.
 
-        Transport errors cost one image: the others are sent, then those that failed are looked for and sent again.
-        Raises PlatformUnavailable for what is left after that, and PlatformRefused that names the images which the
-        server does not take, after all others were sent.
+        A transport error costs one image: the others are sent, then the failed ones are looked for and sent again.
+        Raises PlatformUnavailable for those that fail again, and PlatformRefused that names the images which the
+        server does not accept, after all others were sent.
         """
         project = self.client.project(campaign)
         retried = False
 
-        def missing(some: Sequence[ImageToSend]) -> list[ImageToSend]:
-            by_name = {one.image.name: one for one in some}
-            for medium in self.client.media(project):
-                by_name.pop(own_name(medium.name), None)
-            return list(by_name.values())
-
         def missing_after_errors(failed: list[ImageToSend]) -> list[ImageToSend]:
             nonlocal retried
             retried = True
-            return missing(failed)
+            return self._missing(project, failed)
 
-        def send(one: ImageToSend) -> str:
-            suffix = PurePosixPath(one.image.name).suffix
-            suffix = suffix if suffix.lower() in TAKEN else _ENDINGS.get(one.image.format, suffix or ".jpg")
-            try:
-                self.client.upload(project, sent_name(one.image.name, suffix), one.open)
-            except PlatformRefused as refused:
-                if refused.status not in _NOT_TAKEN:
-                    raise
-                return f"{one.image.name}: {refused.message or refused.status}"
-            return ""
+        def send(item: ImageToSend) -> str:
+            return self._upload(project, item)
 
-        results = for_each(send, missing(images), self.options.threads, before_retry=missing_after_errors)
+        missing = self._missing(project, images)
+        results = for_each(send, missing, self.options.threads, before_retry=missing_after_errors)
         if retried:
             remove_duplicates(self.client, project)
-        faults = [fault for fault in results if fault]
-        if faults:
-            told = f"{len(faults)} images are not taken: {'; '.join(faults[:10])}"
-            advice = "It takes JPEG, PNG, BMP, TIFF and WebP of 32 to 20,000 pixels a side: leave the others out."
-            raise PlatformRefused(NAME, f"take in batch {batch}", status=415, message=told, advice=advice)
+        rejected = [reason for reason in results if reason]
+        if rejected:
+            message = f"{len(rejected)} images are not accepted: {'; '.join(rejected[:10])}"
+            advice = "Geti accepts JPEG, PNG, BMP, TIFF and WebP of 32 to 20,000 pixels a side: leave the others out."
+            raise PlatformRefused(NAME, f"take in batch {batch}", status=415, message=message, advice=advice)
+
+    def _missing(self, project: GetiProject, images: Sequence[ImageToSend]) -> list[ImageToSend]:
+        """Those of the images whose names the project lacks."""
+        by_name = {item.image.name: item for item in images}
+        for medium in self.client.media(project):
+            by_name.pop(image_name(medium.name), None)
+        return list(by_name.values())
+
+    def _upload(self, project: GetiProject, item: ImageToSend) -> str:
+        """Uploads an image. Returns "", or the image's name with the reason when the server rejects it."""
+        suffix = PurePosixPath(item.image.name).suffix
+        if suffix.lower() not in ACCEPTED_SUFFIXES:
+            suffix = _SUFFIXES.get(item.image.format, suffix or ".jpg")
+        try:
+            self.client.upload(project, upload_name(item.image.name, suffix), item.open)
+        except PlatformRefused as refused:
+            if refused.status not in _NOT_ACCEPTED:
+                raise
+            return f"{item.image.name}: {refused.message or refused.status}"
+        return ""
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
-        # What is sent is there when its upload is answered.
+        # An image is in the project when its upload returns.
         return RemoteBatch(SetState.FINISHED)
 
-    # What only some platforms can
+    # Optional protocols
 
     def withdraw_images(self, campaign: str, images: Sequence[str]) -> None:
         project = self.client.project(campaign)
-        wanted = set(images)
-        media = [medium for medium in self.client.media(project) if medium.id in wanted]
-        begun = [medium.name for medium in media if set(medium.states.values()) - {"none"}]
-        if begun:
-            told = f"somebody has begun to annotate {len(begun)} of them: {', '.join(begun[:10])}"
-            raise PlatformRefused(NAME, f"take images out of campaign {campaign}", message=told)
+        requested = set(images)
+        media = [medium for medium in self.client.media(project) if medium.id in requested]
+        annotated = [medium.name for medium in media if set(medium.states.values()) - {"none"}]
+        if annotated:
+            message = f"annotating has begun on {len(annotated)} of them: {', '.join(annotated[:10])}"
+            raise PlatformRefused(NAME, f"take images out of campaign {campaign}", message=message)
         for medium in media:
             self.client.delete_medium(project, medium)
 
     def finish_campaign(self, campaign: str) -> None:
         project = self.client.project(campaign)
-        found = self._campaign(project)
-        if found.state not in (RemoteState.COMPLETED, RemoteState.FINISHED):
-            told = f"{found.done} of {found.total} images are annotated for every task"
-            raise PlatformRefused(
-                NAME, f"finish campaign {campaign}", message=told, advice="Annotate the others first."
-            )
-        if self.options.auto_train_at_finish and found.state is RemoteState.COMPLETED:
+        current = self._campaign(project)
+        if current.state not in (RemoteState.COMPLETED, RemoteState.FINISHED):
+            message = f"{current.done} of {current.total} images are annotated for every task"
+            advice = "Annotate the others first."
+            raise PlatformRefused(NAME, f"finish campaign {campaign}", message=message, advice=advice)
+        if self.options.auto_train_at_finish and current.state is RemoteState.COMPLETED:
             self.client.set_auto_train(project, True)
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
-        """An image that the listing lacks is asked for by its id."""
+        """The deleted ones of these images. An image that the listing lacks is looked up by its id."""
         project = self.client.project(campaign)
-        there = {medium.id for medium in self.client.media(project)}
-        absent = [image for image in images if image not in there]
-        gone = for_each(lambda image: not self.client.has_image(project, image), absent, self.options.threads)
-        detail = f"deleted from project '{project.name}' in {self.client.dialect.name}"
-        return {image: detail for image, is_gone in zip(absent, gone, strict=True) if is_gone}
+        listed = {medium.id for medium in self.client.media(project)}
+        unlisted = [image for image in images if image not in listed]
+        deleted = for_each(lambda image: not self.client.has_image(project, image), unlisted, self.options.threads)
+        detail = f"deleted from project '{project.name}' in {self.client.api_version.name}"
+        return {image: detail for image, is_deleted in zip(unlisted, deleted, strict=True) if is_deleted}
 
     def list_labels(self, campaign: str) -> PlatformLabels:
         return _labels_of(self.client.project(campaign))
@@ -272,7 +278,7 @@ class Geti:
     def delete_campaign(self, campaign: str) -> None:
         self.client.delete_project(campaign)
 
-    # How it stands
+    # State
 
     def _campaign(self, project: GetiProject) -> RemoteCampaign:
         done, total = self._progress(project)
@@ -284,15 +290,17 @@ class Geti:
             return RemoteState.CREATED
         try:
             training = self.client.auto_train(project)
-        except NotFound:  # a server without this configuration: then only images tell
+        except NotFound:  # a server without this configuration: only the images decide
             training = False
         if done == total:
             return RemoteState.FINISHED if training else RemoteState.COMPLETED
         return RemoteState.CREATED if training else RemoteState.ACTIVE
 
     def _progress(self, project: GetiProject) -> tuple[int, int]:
-        """Images that are annotated for every task, and all. Where the server counts it is asked for two numbers; its
-        word that all are done is proved image by image."""
+        """Images that are annotated for every task, and all images.
+
+        Uses the server's counts where it has them; when they say that all are done, every image is checked.
+        """
         total = self.client.count_images(project)
         done = self.client.count_images(project, "annotated") if total is not None else None
         if total is not None and done is not None and done < total:
@@ -305,7 +313,9 @@ class Geti:
 
 
 def _labels_of(project: GetiProject) -> PlatformLabels:
-    """Labels of all tasks, without those for "nothing here". A project may have been there before the campaign, and
-    some kinds bring labels of their own: more labels than the campaign's are no surprise."""
+    """Labels of all tasks, without empty labels.
+
+    Marked as shared: the project may be older than the campaign, and some kinds have labels of their own.
+    """
     names = [label.name for task in project.trained for label in task.labels if not label.is_empty]
     return PlatformLabels(tuple(dict.fromkeys(names)), shared=True)

@@ -1,4 +1,4 @@
-"""The two dialects of the REST API, picked by what `product_info` says: Sonoma Creek 1.x and Geti 2.x."""
+"""The two versions of the REST API, chosen by `product_info`: Sonoma Creek 1.x and Geti 2.x."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from typing import Any, Protocol
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.http.json_fields import Fields
 
-from .models import GetiProject, Unit, datasets_from, project_from
+from .models import CoordinateUnit, GetiProject, datasets_from, project_from
 from .session import NAME, GetiSession
 
 SC_API, GETI_API = "/api/v1.0", "/api/v1"
 _VERSION = re.compile(r"\s*v?(\d+)\.(\d+)")
-_BUILT = re.compile(r"-(\d{14})\s*$")
-_LAST_SC = "20220910154208"
-"""Geti began at 1.0 again: a version 1.x that was built later is no Sonoma Creek (the vendor's own client says so)."""
+_BUILD_TIME = re.compile(r"-(\d{14})\s*$")
+_LAST_SC_BUILD = "20220910154208"
+"""Geti's versions began at 1.0 again: a 1.x that was built later is Geti (from the vendor's own client)."""
 _OLDEST_GETI = (1, 16)
-"""That the vendor's own client takes; it speaks as 2.x does."""
+"""Oldest version that the vendor's own client accepts; its API is that of 2.x."""
 
 
-class Dialect(Protocol):
-    """What differs between the servers' generations."""
+class ApiVersion(Protocol):
+    """What differs between the two versions of the API."""
 
     name: str
-    unit: Unit
+    unit: CoordinateUnit
     workspace: str
     """Id."""
     api: str
     """Path of the API."""
     root: str
-    """Path of the workspace; below it both are the same."""
+    """Path of the workspace; the paths below it are the same in both versions."""
     page: int
-    """Media that are asked for at a time, unless somebody says otherwise."""
+    """Media per request by default."""
     patches_configuration: bool
     """Whether configuration is `project_configuration`, from 2.12."""
 
     def projects(self, session: GetiSession, operation: str) -> Iterator[GetiProject]:
-        """Every project. Of newer servers these may lack labels."""
+        """Every project. From newer servers these may lack labels."""
 
     def project(self, session: GetiSession, operation: str, project: str) -> GetiProject:
-        """One project with all that is in it. Raises NotFound."""
+        """One project with all its tasks, labels and datasets. Raises NotFound."""
 
-    def first_page(self, folder: str, kind: str, size: int, after: str = "") -> Page:
-        """What to ask for the media of a kind, `image` or `video`; `folder` is the dataset's path."""
+    def media_request(self, folder: str, kind: str, size: int, after: str = "") -> MediaRequest:
+        """The request that lists media of a kind, `image` or `video`; `folder` is the dataset's path."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A page of media to ask for."""
+class MediaRequest:
+    """A request for one page of media."""
 
     method: str
     path: str
@@ -58,10 +58,10 @@ class Page:
 
 
 class SonomaCreek:
-    """SC 1.x, as recorded."""
+    """The API of Sonoma Creek 1.x, as recorded."""
 
     name = "Sonoma Creek"
-    unit = Unit.FRACTIONS
+    unit = CoordinateUnit.FRACTIONS
     page = 100_000
     patches_configuration = False
 
@@ -71,27 +71,27 @@ class SonomaCreek:
         self.root = f"{SC_API}/workspaces/{workspace}"
 
     def projects(self, session: GetiSession, operation: str) -> Iterator[GetiProject]:
-        answer = Fields(NAME, operation, session.ask(operation, "GET", f"{self.root}/projects/"))
-        key = "items" if answer.has("items") else "projects"
-        yield from (project_from(one) for one in answer.each(key))
+        listing = session.get(operation, f"{self.root}/projects/")
+        key = "items" if listing.has("items") else "projects"
+        yield from (project_from(item) for item in listing.each(key))
 
     def project(self, session: GetiSession, operation: str, project: str) -> GetiProject:
-        # The list holds whole projects, and is what was recorded.
-        for one in self.projects(session, operation):
-            if one.id == project:
-                return one
+        # The list contains whole projects; reading a single one was never recorded.
+        for candidate in self.projects(session, operation):
+            if candidate.id == project:
+                return candidate
         raise NotFound(NAME, operation, status=404, message=f"there is no project {project}", advice="Was it deleted?")
 
-    def first_page(self, folder: str, kind: str, size: int, after: str = "") -> Page:
+    def media_request(self, folder: str, kind: str, size: int, after: str = "") -> MediaRequest:
         skip = f"&skiptoken={after}" if after else ""
-        return Page("GET", f"{folder}/media/{kind}s?top={size}{skip}")
+        return MediaRequest("GET", f"{folder}/media/{kind}s?top={size}{skip}")
 
 
-class Geti:
-    """2.x, as its documents and its own client say."""
+class GetiV2:
+    """The API of Geti 2.x, from its documentation and its own client."""
 
     name = "Geti"
-    unit = Unit.PIXELS
+    unit = CoordinateUnit.PIXELS
     page = 100
 
     def __init__(self, organization: str, workspace: str, version: tuple[int, int]) -> None:
@@ -101,101 +101,97 @@ class Geti:
         self.patches_configuration = version >= (2, 12)
 
     def projects(self, session: GetiSession, operation: str) -> Iterator[GetiProject]:
-        seen = 0
+        read = 0
         while True:
-            answer = Fields(
-                NAME, operation, session.ask(operation, "GET", f"{self.root}/projects?limit=50&skip={seen}")
-            )
-            page = [project_from(one) for one in answer.each("projects")]
+            listing = session.get(operation, f"{self.root}/projects?limit=50&skip={read}")
+            page = [project_from(item) for item in listing.each("projects")]
             yield from page
-            seen += len(page)
-            total = answer.whole("project_counts") if answer.has("project_counts") else seen
-            if not page or seen >= total:
+            read += len(page)
+            total = listing.whole("project_counts") if listing.has("project_counts") else read
+            if not page or read >= total:
                 return
 
     def project(self, session: GetiSession, operation: str, project: str) -> GetiProject:
         path = f"{self.root}/projects/{project}"
-        found = project_from(Fields(NAME, operation, session.ask(operation, "GET", path)))
-        if found.datasets:
-            return found
-        datasets = Fields(
-            NAME, operation, session.ask(operation, "GET", f"{path}/datasets")
-        )  # they may be told there alone
-        return replace(found, datasets=datasets_from(datasets))
+        details = project_from(session.get(operation, path))
+        if details.datasets:
+            return details
+        # Some versions list the datasets only on a page of their own.
+        return replace(details, datasets=datasets_from(session.get(operation, f"{path}/datasets")))
 
-    def first_page(self, folder: str, kind: str, size: int, after: str = "") -> Page:
+    def media_request(self, folder: str, kind: str, size: int, after: str = "") -> MediaRequest:
         rule = {"field": "media_type", "operator": "equal", "value": kind}
         skip = f"&skiptoken={after}" if after else ""
-        return Page("POST", f"{folder}/media:query?limit={size}{skip}", {"condition": "and", "rules": [rule]})
+        return MediaRequest("POST", f"{folder}/media:query?limit={size}{skip}", {"condition": "and", "rules": [rule]})
 
 
-def detect_api_version(session: GetiSession, *, workspace: str = "", organization: str = "") -> tuple[Dialect, str]:
-    """Ask the server what it is. Answers its dialect and its version.
+def detect_api_version(session: GetiSession, *, workspace: str = "", organization: str = "") -> tuple[ApiVersion, str]:
+    """Reads the server's version and returns its API version and the version's text.
 
     `workspace` and `organization` (ids or names) are needed where there are several.
     """
-    operation = "ask for its version"
+    operation = "detect the server's version"
     session.log_in()
     api, info = _product_info(session, operation)
-    told = next((info.json[name] for name in ("product-version", "build-version") if info.has(name)), "")
-    found = _VERSION.match(str(told))
-    if found is None:
-        info.refuse("product-version", f"is '{told}', which is no version")
-    version = int(found[1]), int(found[2])
-    if _is_sonoma_creek(version, str(told)):
-        return SonomaCreek(_workspace(session, f"{SC_API}/workspaces", workspace)), str(told)
+    text = str(next((info.json[name] for name in ("product-version", "build-version") if info.has(name)), ""))
+    match = _VERSION.match(text)
+    if match is None:
+        info.refuse("product-version", f"is '{text}', which is no version")
+    version = int(match[1]), int(match[2])
+    if _is_sonoma_creek(version, text):
+        return SonomaCreek(_workspace(session, f"{SC_API}/workspaces", workspace)), text
     if version < _OLDEST_GETI:
-        told_why = f"version {told} is neither Sonoma Creek nor Geti 1.16 or later"
-        raise PlatformRefused(NAME, operation, status=200, message=told_why, advice="Update the server.")
+        message = f"version {text} is neither Sonoma Creek nor Geti 1.16 or later"
+        raise PlatformRefused(NAME, operation, status=200, message=message, advice="Update the server.")
     if api != GETI_API:
-        told_why = f"version {told} is entered by a personal access token, not by user and password"
-        raise AccessDenied(
-            NAME, operation, message=told_why, advice="Put the token into the connection's key, without a secret."
-        )
-    chosen = organization or _organization(session)
-    root = f"{GETI_API}/organizations/{chosen}"
-    return Geti(chosen, _workspace(session, f"{root}/workspaces", workspace), version), str(told)
+        message = f"version {text} needs a personal access token, not user and password"
+        advice = "Put the token into the connection's key, without a secret."
+        raise AccessDenied(NAME, operation, message=message, advice=advice)
+    organization = organization or _organization(session)
+    root = f"{GETI_API}/organizations/{organization}"
+    return GetiV2(organization, _workspace(session, f"{root}/workspaces", workspace), version), text
 
 
-def _is_sonoma_creek(version: tuple[int, int], told: str) -> bool:
-    built = _BUILT.search(told)
-    return version < (2, 0) and (built is None or built[1] <= _LAST_SC)
+def _is_sonoma_creek(version: tuple[int, int], text: str) -> bool:
+    build_time = _BUILD_TIME.search(text)
+    return version < (2, 0) and (build_time is None or build_time[1] <= _LAST_SC_BUILD)
 
 
 def _product_info(session: GetiSession, operation: str) -> tuple[str, Fields]:
     apis = (GETI_API, SC_API) if session.has_token else (SC_API, GETI_API)
     try:
-        return apis[0], Fields(NAME, operation, session.ask(operation, "GET", f"{apis[0]}/product_info"))
+        return apis[0], session.get(operation, f"{apis[0]}/product_info")
     except NotFound:
-        return apis[1], Fields(NAME, operation, session.ask(operation, "GET", f"{apis[1]}/product_info"))
+        return apis[1], session.get(operation, f"{apis[1]}/product_info")
 
 
 def _organization(session: GetiSession) -> str:
-    """That of the token; of several the oldest, as the vendor's own client takes it."""
-    operation = "find the organization"
-    path = f"{GETI_API}/personal_access_tokens/organization"
-    answer = Fields(NAME, operation, session.ask(operation, "GET", path))
-    if answer.has("organizationId"):
-        return answer.id("organizationId")
-    found = [
-        (one.text("organizationCreatedAt") if one.has("organizationCreatedAt") else "", one.id("organizationId"))
-        for one in answer.each("organizations")
+    """Id of the token's organization; of several the oldest, as in the vendor's own client."""
+    listing = session.get("find the organization", f"{GETI_API}/personal_access_tokens/organization")
+    if listing.has("organizationId"):
+        return listing.id("organizationId")
+    organizations = [
+        (item.text("organizationCreatedAt") if item.has("organizationCreatedAt") else "", item.id("organizationId"))
+        for item in listing.each("organizations")
     ]
-    if not found:
-        answer.refuse("organizations", "is empty")
-    return min(found)[1]
+    if not organizations:
+        listing.refuse("organizations", "is empty")
+    return min(organizations)[1]
 
 
-def _workspace(session: GetiSession, path: str, wanted: str) -> str:
-    """A bare list in SC (recorded), `workspaces` in 2.x. Several are refused unless one is named."""
+def _workspace(session: GetiSession, path: str, workspace: str) -> str:
+    """Id of the workspace of this id or name ("": the only one).
+
+    The response is a bare list in SC (recorded), `workspaces` in 2.x. Raises PlatformRefused unless one matches.
+    """
     operation = "find the workspace"
-    answer = session.ask(operation, "GET", path)
-    fields = Fields(NAME, operation, {"workspaces": answer} if isinstance(answer, list) else answer)
+    response = session.request(operation, "GET", path)
+    fields = Fields(NAME, operation, {"workspaces": response} if isinstance(response, list) else response)
     key = "workspaces" if fields.has("workspaces") else "items"
-    found = [(one.id("id"), one.text("name") if one.has("name") else "") for one in fields.each(key)]
-    chosen = [identity for identity, name in found if not wanted or wanted in (identity, name)]
-    if len(chosen) == 1:
-        return chosen[0]
-    names = ", ".join(f"'{name}' ({identity})" for identity, name in found) or "none"
-    told = f"there are these workspaces: {names}"
-    raise PlatformRefused(NAME, operation, status=200, message=told, advice="Name one in the option `workspace`.")
+    workspaces = [(item.id("id"), item.text("name") if item.has("name") else "") for item in fields.each(key)]
+    matches = [identity for identity, name in workspaces if not workspace or workspace in (identity, name)]
+    if len(matches) == 1:
+        return matches[0]
+    names = ", ".join(f"'{name}' ({identity})" for identity, name in workspaces) or "none"
+    message = f"there are these workspaces: {names}"
+    raise PlatformRefused(NAME, operation, status=200, message=message, advice="Name one in the option `workspace`.")

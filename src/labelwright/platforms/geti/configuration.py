@@ -1,4 +1,4 @@
-"""Configuration of projects: what the servers tell, and the requests that change it, in the recorded forms.
+"""Reads a project's configuration from the servers' JSON and builds the requests that change it, as recorded.
 
 Until 2.11 a task has components with parameters; from 2.12 a project has task configurations with keys and values.
 """
@@ -12,19 +12,19 @@ from typing import Any
 from labelwright.platforms.http.json_fields import Fields
 
 ITERATIONS = ("num_iters", "max_num_epochs", "max_epochs")
-"""Names of the parameter that says how long is trained: the first that is there counts."""
-_LEARNING = ("learning_parameters", "dataset")
-"""Groups that it is in, of newer and older servers (the seed)."""
-_KEPT = ("name", "data_type", "template_type", "auto_hpo_state", "value", "min_value", "max_value")
+"""Names of the parameter for the training length; the first that exists is used."""
+_LEARNING_GROUPS = ("learning_parameters", "dataset")
+"""Groups that contain it, in newer and older servers (documented)."""
+_SENT_KEYS = ("name", "data_type", "template_type", "auto_hpo_state", "value", "min_value", "max_value")
 
 
 class OutOfBounds(ValueError):
-    """A value that the server does not take: which, and what it takes."""
+    """A value outside the server's bounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A value that can be set, where it is, and its bounds."""
+    """A value that can be set, its place in the configuration, and its bounds."""
 
     component: str
     """`learning_parameters`, `TASK_NODE`, ...: the group's or the component's name."""
@@ -51,42 +51,42 @@ class Parameter:
 
 
 def parameters(components: Iterator[Fields] | list[Fields]) -> Iterator[Parameter]:
-    """Every parameter of components as `configuration/task_chain/{task}` gives them, those of groups too."""
+    """Every parameter of components as in `configuration/task_chain/{task}`, those of groups included."""
     for component in components:
         entity = component.inner("entity_identifier")
-        where = next((str(entity.json[name]) for name in ("group_name", "component") if entity.json.get(name)), "")
-        yield from _of(component, where, entity.json)
+        name = next((str(entity.json[key]) for key in ("group_name", "component") if entity.json.get(key)), "")
+        yield from _parameters_of(component, name, entity.json)
         for group in component.each("groups") if component.has("groups") else ():
-            yield from _of(group, f"{where}.{group.text('name')}", entity.json)
+            yield from _parameters_of(group, f"{name}.{group.text('name')}", entity.json)
 
 
-def _of(holder: Fields, component: str, entity: Mapping[str, Any]) -> Iterator[Parameter]:
-    for one in holder.each("parameters") if holder.has("parameters") else ():
+def _parameters_of(holder: Fields, component: str, entity: Mapping[str, Any]) -> Iterator[Parameter]:
+    for parameter in holder.each("parameters") if holder.has("parameters") else ():
         yield Parameter(
             component,
-            one.text("name"),
-            one.json.get("value"),
+            parameter.text("name"),
+            parameter.json.get("value"),
             entity,
-            one.number("min_value") if one.has("min_value") else None,
-            one.number("max_value") if one.has("max_value") else None,
-            one.json.get("editable") is not False,
-            one.text("data_type") if one.has("data_type") else "",
+            parameter.number("min_value") if parameter.has("min_value") else None,
+            parameter.number("max_value") if parameter.has("max_value") else None,
+            parameter.json.get("editable") is not False,
+            parameter.text("data_type") if parameter.has("data_type") else "",
         )
 
 
-def iterations_of(found: Iterator[Parameter]) -> Parameter | None:
-    """The parameter that says how long is trained."""
-    learning = [one for one in found if one.name in ITERATIONS]
-    learning.sort(key=lambda one: (ITERATIONS.index(one.name), _rank(one.component)))
-    return learning[0] if learning else None
+def iterations_of(parameters: Iterator[Parameter]) -> Parameter | None:
+    """The parameter for the training length."""
+    candidates = [parameter for parameter in parameters if parameter.name in ITERATIONS]
+    candidates.sort(key=lambda parameter: (ITERATIONS.index(parameter.name), _rank(parameter.component)))
+    return candidates[0] if candidates else None
 
 
 def _rank(component: str) -> int:
-    return _LEARNING.index(component) if component in _LEARNING else len(_LEARNING)
+    return _LEARNING_GROUPS.index(component) if component in _LEARNING_GROUPS else len(_LEARNING_GROUPS)
 
 
 def auto_train_body(workspace: str, project: str, task: str, on: bool) -> dict[str, Any]:
-    """Exactly as recorded."""
+    """The request that switches auto-train of a task, exactly as recorded."""
     entity = {
         "type": "COMPONENT_PARAMETERS",
         "workspace_id": workspace,
@@ -100,20 +100,22 @@ def auto_train_body(workspace: str, project: str, task: str, on: bool) -> dict[s
 
 
 def parameter_body(parameter: Parameter) -> dict[str, Any]:
-    """One parameter of a task, in the form of the above."""
+    """The request that sets one parameter of a task, in the same form."""
     entity = {name: value for name, value in parameter.entity.items() if value not in ("", None)}
-    one = {"name": parameter.name, "value": parameter.value}
-    return {"components": [{"entity_identifier": entity, "parameters": [one]}]}
+    entry = {"name": parameter.name, "value": parameter.value}
+    return {"components": [{"entity_identifier": entity, "parameters": [entry]}]}
 
 
-def whole_body(configuration: Mapping[str, Any], wanted: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-    """All of `GET configuration`, with some values changed, in the form in which it was recorded being set.
+def whole_body(configuration: Mapping[str, Any], values: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+    """The request that sets the whole configuration (of `GET configuration`) with some values changed, as recorded.
 
-    `wanted` maps (task's id, "" for the project; "component/name") to a value.
+    `values` maps (task's id, "" for the project; "component/name") to a value.
     """
     tasks = [
         {
-            "components": [_component(one, wanted, str(task["task_id"])) for one in task.get("components") or ()],
+            "components": [
+                _component(component, values, str(task["task_id"])) for component in task.get("components") or ()
+            ],
             "task_id": task["task_id"],
             **({"task_title": task["task_title"]} if "task_title" in task else {}),
         }
@@ -121,47 +123,49 @@ def whole_body(configuration: Mapping[str, Any], wanted: Mapping[tuple[str, str]
     ]
     return {
         "task_chain": tasks,
-        "global": [_component(one, wanted, "") for one in configuration.get("global") or ()],
+        "global": [_component(component, values, "") for component in configuration.get("global") or ()],
     }
 
 
-def _component(one: Mapping[str, Any], wanted: Mapping[tuple[str, str], Any], task: str) -> dict[str, Any]:
-    entity = {name: value for name, value in one["entity_identifier"].items() if value not in ("", None)}
-    where = str(entity.get("group_name") or entity.get("component") or "")
-    said = _group(one, wanted, task, where)
-    if one.get("groups"):
-        said["groups"] = [
-            _group(group, wanted, task, f"{where}.{group.get('name', '')}", nested=True) for group in one["groups"]
+def _component(component: Mapping[str, Any], values: Mapping[tuple[str, str], Any], task: str) -> dict[str, Any]:
+    entity = {name: value for name, value in component["entity_identifier"].items() if value not in ("", None)}
+    name = str(entity.get("group_name") or entity.get("component") or "")
+    body = _group(component, values, task, name)
+    if component.get("groups"):
+        body["groups"] = [
+            _group(group, values, task, f"{name}.{group.get('name', '')}", nested=True) for group in component["groups"]
         ]
-    return said | {"entity_identifier": entity, **({"id": one["id"]} if "id" in one else {})}
+    return body | {"entity_identifier": entity, **({"id": component["id"]} if "id" in component else {})}
 
 
 def _group(
-    one: Mapping[str, Any], wanted: Mapping[tuple[str, str], Any], task: str, where: str, *, nested: bool = False
+    group: Mapping[str, Any], values: Mapping[tuple[str, str], Any], task: str, component: str, *, nested: bool = False
 ) -> dict[str, Any]:
-    said: dict[str, Any] = {name: one[name] for name in ("header", "type") if name in one}
-    said["parameters"] = [
-        {name: parameter[name] for name in _KEPT if name in parameter}
-        | {"value": wanted.get((task, f"{where}/{parameter['name']}"), parameter.get("value"))}
-        for parameter in one.get("parameters") or ()
+    body: dict[str, Any] = {name: group[name] for name in ("header", "type") if name in group}
+    body["parameters"] = [
+        {name: parameter[name] for name in _SENT_KEYS if name in parameter}
+        | {"value": values.get((task, f"{component}/{parameter['name']}"), parameter.get("value"))}
+        for parameter in group.get("parameters") or ()
     ]
-    if nested or one.get("name"):
-        said["name"] = one.get("name")
-    return said
+    if nested or group.get("name"):
+        body["name"] = group.get("name")
+    return body
 
 
-def keyed(found: Any, *path: str) -> Iterator[dict[str, Any]]:
-    """Every `{"key": ..., "value": ...}` of a configuration of 2.12 below `path`, however deep (from the documents:
-    groups are objects or lists of lists of these)."""
+def key_value_entries(configuration: Any, *path: str) -> Iterator[dict[str, Any]]:
+    """Every `{"key": ..., "value": ...}` of a configuration of 2.12 below `path`, at any depth.
+
+    Groups are objects, or lists of lists of entries (documented).
+    """
     for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    waiting = [found]
-    while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, dict):
-            if "key" in one and "value" in one:
-                yield one
+        configuration = configuration.get(name) if isinstance(configuration, dict) else None
+    queue = [configuration]
+    while queue:
+        node = queue.pop(0)
+        if isinstance(node, dict):
+            if "key" in node and "value" in node:
+                yield node
             else:
-                waiting += list(one.values())
-        elif isinstance(one, list):
-            waiting += one
+                queue += list(node.values())
+        elif isinstance(node, list):
+            queue += node

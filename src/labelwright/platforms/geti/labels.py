@@ -1,4 +1,4 @@
-"""Between the domain's labels and Geti's: which project a label schema needs, and what a scene says in domain terms."""
+"""Converts labels and annotations between the domain and Geti, and chooses the kind of project for a label schema."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from labelwright.platforms.shape_notices import ShapeNotices
 from .models import (
     GLOBAL_TASKS,
     SHAPES,
+    CoordinateUnit,
     GetiAnnotation,
     GetiLabel,
     GetiMedium,
@@ -36,10 +37,9 @@ from .models import (
     GetiScene,
     GetiShape,
     GetiTask,
-    Unit,
     whole_image,
 )
-from .projects import CannotBe, NewLabel, NewTask
+from .projects import InvalidProject, NewLabel, NewTask
 from .session import NAME
 
 _DIGITS = 6
@@ -48,36 +48,36 @@ _BOX, _OUTLINE, _IMAGE = {Geometry.BOX}, {Geometry.POLYGON}, {Geometry.IMAGE}
 
 
 def kind_for(labels: LabelSchema) -> str:
-    """The kind of project that a schema asks for, by its geometries. Raises CannotBe."""
-    wanted = {label.geometry for label in labels}
-    found = {
+    """The kind of project for a schema, by its geometries. Raises InvalidProject."""
+    geometries = {label.geometry for label in labels}
+    kind = {
         frozenset(_BOX): "detection",
         frozenset(_OUTLINE): "segmentation",
         frozenset(_IMAGE): "classification",
         frozenset(_BOX | _OUTLINE): "detection -> segmentation",
         frozenset({Geometry.ANY}): "instance_segmentation",
-    }.get(frozenset(wanted))
-    if found is None:
-        named = ", ".join(sorted(wanted))
-        raise CannotBe(f"no kind of project takes labels of the geometries {named} together: name one in `kind`")
-    return found
+    }.get(frozenset(geometries))
+    if kind is None:
+        names = ", ".join(sorted(geometries))
+        raise InvalidProject(f"no kind of project takes labels of the geometries {names} together: name one in `kind`")
+    return kind
 
 
 def tasks_for(labels: LabelSchema, kind: str) -> list[NewTask]:
     """The tasks of a project of this kind. In a chain, boxes belong to the first task, the rest to the second.
 
-    Raises CannotBe.
+    Raises InvalidProject.
     """
     types = kind.split(" -> ")
     if len(types) == 1:
         return [NewTask(types[0], tuple(_new(label, labels) for label in labels))]
     if types[1] in GLOBAL_TASKS and any(label.geometry is Geometry.IMAGE for label in labels):
-        raise CannotBe(f"{kind}: the second task's labels are said of boxes, so give them the geometry any")
-    first = [label for label in labels if label.geometry is Geometry.BOX]
-    second = [label for label in labels if label.geometry is not Geometry.BOX]
-    if not first or not second:
-        raise CannotBe(f"{kind} needs labels of the geometry box for its first task, and others for its second")
-    return [NewTask(types[0], _of(first)), NewTask(types[1], _of(second))]
+        raise InvalidProject(f"{kind}: the second task's labels apply to boxes, so give them the geometry any")
+    boxes = [label for label in labels if label.geometry is Geometry.BOX]
+    others = [label for label in labels if label.geometry is not Geometry.BOX]
+    if not boxes or not others:
+        raise InvalidProject(f"{kind} needs labels of the geometry box for its first task, and others for its second")
+    return [NewTask(types[0], _of(boxes)), NewTask(types[1], _of(others))]
 
 
 def _of(labels: Sequence[Label]) -> tuple[NewLabel, ...]:
@@ -86,64 +86,64 @@ def _of(labels: Sequence[Label]) -> tuple[NewLabel, ...]:
 
 
 def _new(label: Label, schema: LabelSchema) -> NewLabel:
-    """Children of one parent make a group: of them one holds at a time."""
-    hierarchy = any(one.parent for one in schema)
+    """Children of one parent form a group: an object has at most one of them."""
+    hierarchy = any(other_label.parent for other_label in schema)
     group = (f"{label.parent} label group" if label.parent else "top label group") if hierarchy else ""
     return NewLabel(label.name, label.color or "", group, label.parent or "")
 
 
-# Names: a server keeps a file's name without its ending, so ours goes whole before another ending.
+# Names. A server keeps a file's name without its suffix, so a suffix is added to the image's whole name.
 
 _UNSAFE = {"%": "%25", "/": "%2F", "\\": "%5C", '"': "%22"}
 
 
-def sent_name(name: str, suffix: str) -> str:
-    """The file name under which an image is sent, so that `own_name` of what the server makes of it is its name."""
+def upload_name(name: str, suffix: str) -> str:
+    """The file name under which an image is uploaded. `image_name` of the server's name gives the name back."""
     return "".join(_UNSAFE.get(character, character) for character in name) + suffix
 
 
-def own_name(name: str) -> str:
+def image_name(name: str) -> str:
     return unquote(name, errors="replace")
 
 
 # Scenes
 
 
-def labeled_from(
+def labeled_image_from(
     project: GetiProject, medium: GetiMedium, scene: GetiScene | None, notices: ShapeNotices
 ) -> LabeledImage:
-    """What was said of an image. The empty label says: looked at, nothing there.
+    """An image with its annotations in domain terms. The empty label becomes no annotation.
 
-    Annotations that cannot be kept are left out and noted.
+    Annotations that the domain cannot represent are left out and added to `notices`.
     """
     size = Size(medium.width, medium.height)
     annotations = tuple(_annotations(project, scene, size, medium, notices)) if scene is not None else ()
-    return LabeledImage(own_name(medium.name), size, annotations, medium.id)
+    return LabeledImage(image_name(medium.name), size, annotations, medium.id)
 
 
 def _annotations(
     project: GetiProject, scene: GetiScene, size: Size, medium: GetiMedium, notices: ShapeNotices
 ) -> Iterator[Annotation]:
-    image = own_name(medium.name)
-    for number, one in enumerate(scene.annotations):
+    image = image_name(medium.name)
+    for number, annotation in enumerate(scene.annotations):
         place = f"annotation {number} of image '{medium.name}' ({medium.id})"
-        for identity, probability in one.labels:
-            found = project.label(identity)
-            if found is None:
+        for identity, probability in annotation.labels:
+            match = project.label(identity)
+            if match is None:
                 notices.leave_out(image, "label not in the project", f"{place}: label {identity} is not in the project")
                 continue
-            task, label = found
+            task, label = match
             if label.is_empty:
                 continue
-            read = partial(_annotation, one.shape, scene.unit, size, project, task, label, probability)
-            kept = notices.keep(image, f"{place}, '{label.name}'", size, read)
-            if kept is not None:
-                yield kept
+            read = partial(_annotation, annotation.shape, scene.unit, size, project, task, label, probability)
+            domain_annotation = notices.keep(image, f"{place}, '{label.name}'", size, read)
+            if domain_annotation is not None:
+                yield domain_annotation
 
 
 def _annotation(
     shape: GetiShape,
-    unit: Unit,
+    unit: CoordinateUnit,
     size: Size,
     project: GetiProject,
     task: GetiTask,
@@ -155,37 +155,37 @@ def _annotation(
         if shape.type not in SHAPES:
             raise InvalidShape(f"a {shape.type or 'shape without a type'} is no shape of a dataset", "unknown type")
         raise shape.fault
-    found = _shape(shape, unit, size, task, first=task.id == project.trained[0].id)
-    return Annotation(label.name, found, min(max(probability, 0.0), 1.0))
+    domain_geometry = _shape(shape, unit, size, task, first=task.id == project.trained[0].id)
+    return Annotation(label.name, domain_geometry, min(max(probability, 0.0), 1.0))
 
 
-def _shape(shape: GetiShape, unit: Unit, size: Size, task: GetiTask, *, first: bool) -> Shape:
-    """As the task means it: the whole image for what classifies images, outlines for what segments."""
+def _shape(shape: GetiShape, unit: CoordinateUnit, size: Size, task: GetiTask, *, first: bool) -> Shape:
+    """The shape in the task's geometry: the image for classification, outlines for segmentation."""
     if first and task.type in GLOBAL_TASKS and _is_whole(shape, unit, size):
         return WholeImage()
-    found = domain_shape(shape, unit, size)
-    if isinstance(found, Box) and task.type in ("segmentation", "rotated_detection"):
-        left, top, right, bottom = found.corners
+    converted = domain_shape(shape, unit, size)
+    if isinstance(converted, Box) and task.type in ("segmentation", "rotated_detection"):
+        left, top, right, bottom = converted.corners
         return Polygon(((left, top), (right, top), (right, bottom), (left, bottom)))
-    return found
+    return converted
 
 
-def _is_whole(shape: GetiShape, unit: Unit, size: Size) -> bool:
-    """One pixel in a thousand is rounding."""
+def _is_whole(shape: GetiShape, unit: CoordinateUnit, size: Size) -> bool:
+    """Whether it covers the image, within a thousandth of its size for rounding."""
     if shape.type != "RECTANGLE":
         return False
-    numbers = shape.to(Unit.FRACTIONS, unit, size.width, size.height).numbers
+    numbers = shape.to(CoordinateUnit.FRACTIONS, unit, size.width, size.height).numbers
     edges = (numbers["x"], numbers["y"], 1 - numbers["width"], 1 - numbers["height"])
     return all(abs(edge) < 0.001 for edge in edges)
 
 
-def domain_shape(shape: GetiShape, unit: Unit, size: Size) -> Shape:
-    """In pixels, as it was drawn: it may reach beyond the image. Ellipses and rotated rectangles become polygons.
+def domain_shape(shape: GetiShape, unit: CoordinateUnit, size: Size) -> Shape:
+    """The shape in pixels, as drawn: it may reach beyond the image. Ellipses and rotated rectangles become polygons.
 
     Raises InvalidShape.
     """
-    pixels = shape.to(Unit.PIXELS, unit, size.width, size.height)
-    digits = _DIGITS if unit is Unit.FRACTIONS else 9
+    pixels = shape.to(CoordinateUnit.PIXELS, unit, size.width, size.height)
+    digits = _DIGITS if unit is CoordinateUnit.FRACTIONS else 9
     numbers = pixels.numbers
     if shape.type == "POLYGON":
         return Polygon(tuple(distinct((round(x, digits), round(y, digits)) for x, y in pixels.points)))
@@ -202,57 +202,60 @@ def domain_shape(shape: GetiShape, unit: Unit, size: Size) -> Shape:
     raise InvalidShape(f"a {shape.type} is no shape of a dataset", shape.type.lower())
 
 
-def geti_shape(shape: Shape, unit: Unit, size: Size) -> GetiShape:
-    """A shape of the domain (pixels) as a server of this unit takes it, cut at the image's edges."""
+def geti_shape(shape: Shape, unit: CoordinateUnit, size: Size) -> GetiShape:
+    """A domain shape (pixels) in the server's unit, cut at the image's edges. Raises PlatformRefused for masks."""
     if isinstance(shape, WholeImage):
         return whole_image(unit, size.width, size.height)
     inside = shape.clamp(size)
     if isinstance(inside, Box):
         numbers = {"x": inside.xmin, "y": inside.ymin, "width": inside.width, "height": inside.height}
-        made = GetiShape("RECTANGLE", numbers)
+        converted = GetiShape("RECTANGLE", numbers)
     elif isinstance(inside, Mask | MultiPolygon):
-        told = "an object of several parts or with holes is no shape of Geti's"
-        raise PlatformRefused(NAME, "annotate an image", message=told, advice="Give each part an outline of its own.")
+        message = "Geti has no shape for an object of several parts or with holes"
+        raise PlatformRefused(
+            NAME, "annotate an image", message=message, advice="Give each part an outline of its own."
+        )
     else:
-        made = GetiShape("POLYGON", points=inside.points)
-    return made.to(unit, Unit.PIXELS, size.width, size.height)
+        converted = GetiShape("POLYGON", points=inside.points)
+    return converted.to(unit, CoordinateUnit.PIXELS, size.width, size.height)
 
 
-def annotations_for(project: GetiProject, image: LabeledImage, unit: Unit) -> list[GetiAnnotation]:
-    """What was said of an image, as the server takes it. Nothing on it: the first task's empty label, which stands for
-    the tasks behind it too.
+def annotations_for(project: GetiProject, image: LabeledImage, unit: CoordinateUnit) -> list[GetiAnnotation]:
+    """An image's annotations as the server accepts them. Without annotations: the first task's empty label, which
+    counts for later tasks too.
 
-    A label of a task that classifies is put to the object of the same shape: 2.x refuses it alone. Raises
-    PlatformRefused for a label that the project has not, and for "nothing" where it has no empty label.
+    A label of a classification task is added to the annotation of the same shape, because 2.x refuses it alone.
+    Raises PlatformRefused for a label that the project lacks, and for an empty image where it has no empty label.
     """
-    found = [(one, *_label_of(project, image, one.label)) for one in image.annotations]
-    found.sort(key=lambda item: item[1].type in GLOBAL_TASKS)
+    entries = [(annotation, *_label_of(project, image, annotation.label)) for annotation in image.annotations]
+    entries.sort(key=lambda item: item[1].type in GLOBAL_TASKS)
     labels: dict[tuple[Shape, int], list[tuple[str, float]]] = {}
     shapes: dict[tuple[Shape, int], GetiShape] = {}
-    for number, (one, task, label) in enumerate(found):
-        same = (place for place in shapes if place[0] == one.shape) if task.type in GLOBAL_TASKS else iter(())
-        place = next(same, (one.shape, number))
-        shapes.setdefault(place, _upright(geti_shape(one.shape, unit, image.size), task))
-        labels.setdefault(place, []).append((label, one.confidence))
+    for number, (annotation, task, label) in enumerate(entries):
+        key = (annotation.shape, number)
+        if task.type in GLOBAL_TASKS:
+            key = next((existing for existing in shapes if existing[0] == annotation.shape), key)
+        shapes.setdefault(key, _rotated_shape(geti_shape(annotation.shape, unit, image.size), task))
+        labels.setdefault(key, []).append((label, annotation.confidence))
     if shapes:
-        return [GetiAnnotation(shape, tuple(labels[place])) for place, shape in shapes.items()]
+        return [GetiAnnotation(shape, tuple(labels[key])) for key, shape in shapes.items()]
     empty = project.trained[0].empty_label
     if empty is None:
-        told = f"image '{image.name}': a {project.kind} project has no label for 'nothing here'"
-        raise PlatformRefused(NAME, "annotate an image", message=told, advice="Give it one of the labels.")
+        message = f"image '{image.name}': a {project.kind} project has no label for 'nothing here'"
+        raise PlatformRefused(NAME, "annotate an image", message=message, advice="Give it one of the labels.")
     return [GetiAnnotation(whole_image(unit, image.size.width, image.size.height), ((empty.id, 1.0),))]
 
 
 def _label_of(project: GetiProject, image: LabeledImage, label: str) -> tuple[GetiTask, str]:
-    found = task_of(project, label)
-    if found is None:
-        told = f"image '{image.name}': the project has no label '{label}'"
-        raise PlatformRefused(NAME, "annotate an image", message=told)
-    return found
+    match = task_of(project, label)
+    if match is None:
+        message = f"image '{image.name}': the project has no label '{label}'"
+        raise PlatformRefused(NAME, "annotate an image", message=message)
+    return match
 
 
-def _upright(shape: GetiShape, task: GetiTask) -> GetiShape:
-    """A box for a task of turned boxes is one that is not turned: plain rectangles land elsewhere there (2.11)."""
+def _rotated_shape(shape: GetiShape, task: GetiTask) -> GetiShape:
+    """A rectangle for a rotated_detection task as one with angle 0: 2.11 puts plain rectangles elsewhere."""
     if shape.type != "RECTANGLE" or task.type != "rotated_detection":
         return shape
     x, y, width, height = (shape.numbers[name] for name in ("x", "y", "width", "height"))
@@ -261,9 +264,9 @@ def _upright(shape: GetiShape, task: GetiTask) -> GetiShape:
 
 
 def task_of(project: GetiProject, label: str) -> tuple[GetiTask, str] | None:
-    """The task that has a label of this name, and the label's id."""
+    """The task with a label of this name, and the label's id."""
     for task in project.trained:
-        for one in task.labels:
-            if one.name == label and not one.is_empty:
-                return task, one.id
+        for candidate in task.labels:
+            if candidate.name == label and not candidate.is_empty:
+                return task, candidate.id
     return None

@@ -1,7 +1,7 @@
-"""Projects, media and annotations as Sonoma Creek and Geti tell them: one function a shape.
+"""Types of projects, media and annotations, and the functions that read them from the servers' JSON.
 
 Coordinates: Sonoma Creek 1.x gives fractions of width and height (recorded), Geti 2.x pixels (documented). A scene
-keeps the numbers as they came, with their unit: what is written back to the same dialect is the same to the last digit.
+keeps the server's own numbers with their unit, so that writing back to the same API version loses no digit.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from labelwright.platforms.http.json_fields import Fields
 
 _ROUNDING = 1e-6
 """Of a pixel."""
-TRAINS_NOT = frozenset({"dataset", "crop"})
+UNTRAINED_TASKS = frozenset({"dataset", "crop"})
 GLOBAL_TASKS = frozenset(
     {"classification", "anomaly", "anomaly_classification", "anomaly_detection", "anomaly_segmentation"}
 )
-"""Tasks whose labels hold for the image as a whole, or for the object that the task before found."""
+"""Tasks whose labels apply to the whole image, or to an object that the previous task detected."""
 
 
-class Unit(StrEnum):
-    """What coordinates are given in."""
+class CoordinateUnit(StrEnum):
+    """Unit of a server's coordinates: fractions of the image's width and height, or pixels."""
 
     FRACTIONS = "fractions"
     PIXELS = "pixels"
@@ -40,7 +40,7 @@ class GetiLabel:
     group: str = ""
     hotkey: str = ""
     is_empty: bool = False
-    """"Looked at, nothing there". Its name differs between versions: it is known by this alone."""
+    """The label for images without objects. Its name differs between versions, so only this flag identifies it."""
     parent_id: str | None = None
     is_anomalous: bool | None = None
 
@@ -52,11 +52,11 @@ class GetiTask:
     type: str
     labels: tuple[GetiLabel, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What only some kinds have, such as `keypoint_structure`, as it came."""
+    """Members that only some kinds have, such as `keypoint_structure`, unchanged."""
 
     @property
     def trains(self) -> bool:
-        return self.type not in TRAINS_NOT
+        return self.type not in UNTRAINED_TASKS
 
     @property
     def empty_label(self) -> GetiLabel | None:
@@ -75,11 +75,12 @@ class GetiProject:
 
     @property
     def trained(self) -> tuple[GetiTask, ...]:
+        """The tasks that train a model: all but `dataset` and `crop`."""
         return tuple(task for task in self.tasks if task.trains)
 
     @property
     def kind(self) -> str:
-        """As the user's document says it: `detection -> segmentation`."""
+        """Types of the trained tasks, such as `detection -> segmentation`."""
         return " -> ".join(task.type for task in self.trained)
 
     @property
@@ -100,12 +101,12 @@ class GetiMedium:
 
     id: str
     name: str
-    """As the server has it: the file's name without its ending. Two may bear the same."""
+    """The file's name without its suffix, as the server stores it. Not unique."""
     type: str
     width: int
     height: int
     url: str
-    """Path of the bytes; empty where the server gave none."""
+    """Path of the content; empty where the server gives none."""
     states: Mapping[str, str]
     """Task id to `none`, `partially_annotated`, `annotated` or `to_revisit`."""
     extension: str = ""
@@ -114,7 +115,7 @@ class GetiMedium:
     stride: int | None = None
     processing: str = ""
     uploaded: str = ""
-    """When, by the server's clock (ISO 8601)."""
+    """Time of the upload by the server's clock (ISO 8601)."""
 
     def done(self, tasks: tuple[GetiTask, ...]) -> bool:
         """Whether it is annotated for every task."""
@@ -130,14 +131,14 @@ class GetiShape:
     points: tuple[tuple[float, float], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     fault: PlatformRefused | None = field(default=None, compare=False)
-    """Why it cannot be read, where a scene is read all the same."""
+    """Why it cannot be read; only in scenes that are read leniently."""
 
-    def to(self, wanted: Unit, unit: Unit, width: int, height: int) -> GetiShape:
-        """The shape in another unit. An angle stays as it is."""
-        if wanted is unit:
+    def to(self, target: CoordinateUnit, unit: CoordinateUnit, width: int, height: int) -> GetiShape:
+        """The shape, whose coordinates are in `unit`, converted to `target`. Angles are not converted."""
+        if target is unit:
             return self
         scales = (float(width), float(height))
-        if wanted is Unit.PIXELS:
+        if target is CoordinateUnit.PIXELS:
             numbers = {name: value * _scale(name, scales) for name, value in self.numbers.items()}
             points = tuple((x * scales[0], y * scales[1]) for x, y in self.points)
         else:
@@ -146,29 +147,29 @@ class GetiShape:
         return replace(self, numbers=numbers, points=points)
 
     def inside(self, width: int, height: int) -> GetiShape:
-        """The shape, in pixels, without what rounding puts beyond the image's edges: 2.x refuses the least bit."""
+        """The shape (in pixels) without overshoot of the image's edges by rounding, which 2.x refuses."""
         if self.type == "POLYGON":
-            points = tuple((_at_most(x, width), _at_most(y, height)) for x, y in self.points)
+            points = tuple((_snap(x, width), _snap(y, height)) for x, y in self.points)
             return self if points == self.points else replace(self, points=points)
         if self.type != "RECTANGLE":
             return self
-        across = _reaching(self.numbers["x"], self.numbers["width"], width)
-        down = _reaching(self.numbers["y"], self.numbers["height"], height)
+        across = _snap_length(self.numbers["x"], self.numbers["width"], width)
+        down = _snap_length(self.numbers["y"], self.numbers["height"], height)
         return replace(self, numbers={**self.numbers, "width": across, "height": down})
 
     def json(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"type": self.type, **self.numbers, **self.extra}
+        body: dict[str, Any] = {"type": self.type, **self.numbers, **self.extra}
         if self.points:
-            said["points"] = [{"x": x, "y": y} for x, y in self.points]
-        return said
+            body["points"] = [{"x": x, "y": y} for x, y in self.points]
+        return body
 
 
-def _at_most(value: float, edge: float) -> float:
+def _snap(value: float, edge: float) -> float:
     return edge if edge < value < edge + _ROUNDING else value
 
 
-def _reaching(start: float, length: float, edge: float) -> float:
-    """A length that, added to the start, is not beyond the edge; what is far beyond stays for the server to refuse."""
+def _snap_length(start: float, length: float, edge: float) -> float:
+    """The length cut so that start + length is not beyond the edge. A larger overshoot is kept."""
     if edge < start + length < edge + _ROUNDING:
         length = edge - start
         while start + length > edge:
@@ -182,7 +183,7 @@ def _scale(name: str, scales: tuple[float, float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class GetiAnnotation:
-    """A shape and what it is: ids of labels, each with its probability."""
+    """A shape and the ids of its labels, each with its probability."""
 
     shape: GetiShape
     labels: tuple[tuple[str, float], ...]
@@ -195,39 +196,39 @@ class GetiAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class GetiScene:
-    """All that was said of an image or a frame."""
+    """All annotations of an image or a frame."""
 
     annotations: tuple[GetiAnnotation, ...]
-    unit: Unit
+    unit: CoordinateUnit
     frame: int | None = None
     """Of a video."""
 
 
-def whole_image(unit: Unit, width: int, height: int) -> GetiShape:
-    """The rectangle by which labels of the image as a whole are told (recorded; documented for 2.x)."""
-    if unit is Unit.FRACTIONS:
+def whole_image(unit: CoordinateUnit, width: int, height: int) -> GetiShape:
+    """The rectangle that carries labels of the whole image (recorded; documented for 2.x)."""
+    if unit is CoordinateUnit.FRACTIONS:
         return GetiShape("RECTANGLE", {"x": 0.0, "y": 0.0, "width": 1.0, "height": 1.0})
     return GetiShape("RECTANGLE", {"x": 0, "y": 0, "width": width, "height": height})
 
 
-def project_from(answer: Fields) -> GetiProject:
-    """Lists of newer servers may leave the pipeline out, or its labels."""
-    pipeline = answer.inner("pipeline") if answer.has("pipeline") else None
+def project_from(project: Fields) -> GetiProject:
+    """A project. In lists of newer servers the pipeline, or its labels, may be missing."""
+    pipeline = project.inner("pipeline") if project.has("pipeline") else None
     tasks = tuple(_task_from(task) for task in pipeline.each("tasks")) if pipeline is not None else ()
     connections = pipeline.each("connections") if pipeline is not None and pipeline.has("connections") else ()
     return GetiProject(
-        answer.id("id"),
-        answer.text("name"),
+        project.id("id"),
+        project.text("name"),
         tasks,
-        tuple((one.id("from"), one.id("to")) for one in connections),
-        datasets_from(answer),
+        tuple((connection.id("from"), connection.id("to")) for connection in connections),
+        datasets_from(project),
     )
 
 
-def datasets_from(answer: Fields) -> tuple[tuple[str, str], ...]:
+def datasets_from(project: Fields) -> tuple[tuple[str, str], ...]:
     """Pairs of id and name."""
-    datasets = answer.each("datasets") if answer.has("datasets") else ()
-    return tuple((one.id("id"), _text(one, "name")) for one in datasets)
+    datasets = project.each("datasets") if project.has("datasets") else ()
+    return tuple((dataset.id("id"), _text(dataset, "name")) for dataset in datasets)
 
 
 def _task_from(task: Fields) -> GetiTask:
@@ -255,14 +256,15 @@ def _text(fields: Fields, name: str) -> str:
     return fields.text(name) if fields.has(name) else ""
 
 
-def medium_from(answer: Fields, kind: str = "") -> GetiMedium:
-    information = answer.inner("media_information")
-    states = answer.each("annotation_state_per_task") if answer.has("annotation_state_per_task") else ()
-    processing = answer.inner("preprocessing") if answer.has("preprocessing") else None
+def medium_from(medium: Fields, kind: str = "") -> GetiMedium:
+    """An image or a video; `kind` is used where the server does not give the type."""
+    information = medium.inner("media_information")
+    states = medium.each("annotation_state_per_task") if medium.has("annotation_state_per_task") else ()
+    processing = medium.inner("preprocessing") if medium.has("preprocessing") else None
     return GetiMedium(
-        id=answer.id("id"),
-        name=answer.text("name"),
-        type=_text(answer, "type").lower() or kind,
+        id=medium.id("id"),
+        name=medium.text("name"),
+        type=_text(medium, "type").lower() or kind,
         width=information.whole("width"),
         height=information.whole("height"),
         url=_text(information, "display_url").strip(),
@@ -271,16 +273,15 @@ def medium_from(answer: Fields, kind: str = "") -> GetiMedium:
         frames=information.whole("frame_count") if information.has("frame_count") else None,
         stride=information.whole("frame_stride") if information.has("frame_stride") else None,
         processing=_text(processing, "status").casefold() if processing is not None else "",
-        uploaded=str(answer.json.get("upload_time") or ""),
+        uploaded=str(medium.json.get("upload_time") or ""),
     )
 
 
-def scene_from(answer: Fields, unit: Unit, *, lenient: bool = False) -> GetiScene:
-    """A scene. Lenient, it has shapes that cannot be read with their `fault`; else they raise PlatformRefused."""
-    annotations = (
-        tuple(_annotation_from(one, lenient) for one in answer.each("annotations")) if answer.has("annotations") else ()
-    )
-    identifier = answer.inner("media_identifier") if answer.has("media_identifier") else None
+def scene_from(scene: Fields, unit: CoordinateUnit, *, lenient: bool = False) -> GetiScene:
+    """A scene. A shape that cannot be read raises PlatformRefused; with `lenient` it is kept with its `fault`."""
+    items = scene.each("annotations") if scene.has("annotations") else ()
+    annotations = tuple(_annotation_from(item, lenient) for item in items)
+    identifier = scene.inner("media_identifier") if scene.has("media_identifier") else None
     frame = identifier.whole("frame_index") if identifier is not None and identifier.has("frame_index") else None
     return GetiScene(annotations, unit, frame)
 
@@ -292,12 +293,12 @@ def _annotation_from(item: Fields, lenient: bool) -> GetiAnnotation:
     )
     try:
         return GetiAnnotation(shape_from(item.inner("shape")), labels)
-    except PlatformRefused as fault:
+    except PlatformRefused as error:
         if not lenient:
             raise
         shape = item.json.get("shape")
         kind = str(shape.get("type")).upper() if isinstance(shape, dict) else ""
-        return GetiAnnotation(GetiShape(kind, fault=fault), labels)
+        return GetiAnnotation(GetiShape(kind, fault=error), labels)
 
 
 _NUMBERS = {
@@ -307,11 +308,11 @@ _NUMBERS = {
     "KEYPOINT": ("x", "y"),
 }
 SHAPES = frozenset({"POLYGON", *_NUMBERS})
-"""Types of shapes that are known."""
+"""Supported types of shapes."""
 
 
 def shape_from(item: Fields) -> GetiShape:
-    """Raises PlatformRefused for a shape that nobody told us of."""
+    """A shape. Raises PlatformRefused for an unknown type."""
     kind = item.text("type").upper()
     if kind == "POLYGON":
         return GetiShape(kind, points=tuple((point.number("x"), point.number("y")) for point in item.each("points")))

@@ -1,6 +1,6 @@
-"""What a project of each kind is made of: its tasks, how they are connected, its labels.
+"""Kinds of projects, and the request that creates one with its tasks, connections and labels.
 
-In a request tasks name each other by title, and labels their parents by name; parents come first (recorded).
+In the request tasks refer to each other by title, and labels to their parents by name; parents come first (recorded).
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ KINDS = (
 """Kinds of projects that can be created."""
 
 
-class CannotBe(ValueError):
-    """A project that no server takes: why, and what to do."""
+class InvalidProject(ValueError):
+    """A project that no server accepts; the message says why, and what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewLabel:
-    """A label to be made. `parent` is the name of one that stands before it in the same task."""
+    """A label to create. `parent` is the name of another label of the same task."""
 
     name: str
     color: str = ""
     """#rrggbb or #rrggbbaa; empty: the server chooses."""
     group: str = ""
-    """Of a group one label holds at a time; empty: that of its task."""
+    """An object has at most one label of a group; empty: the task's group."""
     parent: str = ""
     hotkey: str = ""
 
@@ -70,32 +70,32 @@ class NewTask:
 
 
 def normal_kind(kind: str) -> str:
-    """One of KINDS, from the ways that people write it: "Detection to segmentation", "detection_to_segmentation".
+    """One of KINDS, from the spellings that people use: "Detection to segmentation", "detection_to_segmentation".
 
-    Raises CannotBe.
+    Raises InvalidProject.
     """
-    plain = kind.strip().lower().replace("_to_", " -> ").replace(" to ", " -> ").replace("->", " -> ")
-    wanted = " -> ".join("_".join(part.split()) for part in plain.split(" -> ") if part.strip())
-    if wanted not in KINDS:
-        raise CannotBe(f"no project is of the kind '{kind}'; known: {', '.join(KINDS)}")
-    return wanted
+    spelled = kind.strip().lower().replace("_to_", " -> ").replace(" to ", " -> ").replace("->", " -> ")
+    normalized = " -> ".join("_".join(part.split()) for part in spelled.split(" -> ") if part.strip())
+    if normalized not in KINDS:
+        raise InvalidProject(f"no project is of the kind '{kind}'; known: {', '.join(KINDS)}")
+    return normalized
 
 
 def project_body(name: str, tasks: Sequence[NewTask], *, every_group: bool = False) -> dict[str, Any]:
-    """The request that creates a project. Raises CannotBe.
+    """The request that creates a project. Raises InvalidProject.
 
-    Of a hierarchy Sonoma Creek makes the groups that are not named, one for all (recorded: `default - <title>`). 2.x
-    wants `every_group`, and takes no label beside its parent in one: those below a parent get their own.
+    For a hierarchy Sonoma Creek creates one group for all labels without a group (recorded: `default - <title>`). 2.x
+    needs `every_group`, and refuses a label in the group of its parent: labels below a parent get a group of their own.
     """
     check(tasks)
-    said: list[dict[str, Any]] = [{"title": "Dataset", "task_type": "dataset"}]
+    task_bodies: list[dict[str, Any]] = [{"title": "Dataset", "task_type": "dataset"}]
     connections: list[dict[str, str]] = []
     titles = ["Dataset"]
 
     def add(task: dict[str, Any]) -> None:
         connections.append({"from": titles[-1], "to": task["title"]})
         titles.append(task["title"])
-        said.append(task)
+        task_bodies.append(task)
 
     for number, task in enumerate(tasks):
         if number and tasks[number - 1].type not in GLOBAL_TASKS:
@@ -107,7 +107,7 @@ def project_body(name: str, tasks: Sequence[NewTask], *, every_group: bool = Fal
             for label in _parents_first(task.labels)
         ]
         add({"title": title, "task_type": task.type, **task.extra, "labels": labels})
-    return {"name": name, "pipeline": {"connections": connections, "tasks": said}}
+    return {"name": name, "pipeline": {"connections": connections, "tasks": task_bodies}}
 
 
 def _group_of(label: NewLabel, group: str) -> str:
@@ -125,35 +125,37 @@ def _label_body(label: NewLabel, group: str) -> dict[str, Any]:
 
 
 def check(tasks: Sequence[NewTask]) -> None:
-    """Raises CannotBe for tasks that no server takes."""
+    """Raises InvalidProject for tasks that no server accepts."""
     if not 1 <= len(tasks) <= 2:
-        raise CannotBe(f"a project has one trainable task or two, not {len(tasks)}")
-    seen: set[str] = set()
+        raise InvalidProject(f"a project has one trainable task or two, not {len(tasks)}")
+    names_so_far: set[str] = set()
     for task in tasks:
         if task.type not in TASKS:
-            raise CannotBe(f"no task is of the kind '{task.type}'; known: {', '.join(TASKS)}")
+            raise InvalidProject(f"no task is of the kind '{task.type}'; known: {', '.join(TASKS)}")
         names = [label.name for label in task.labels]
         anomaly = task.type.startswith("anomaly")
         if not names and not anomaly:
-            raise CannotBe(f"a {task.type} task needs a label")
+            raise InvalidProject(f"a {task.type} task needs a label")
         if anomaly and len(names) not in (0, 2):
-            raise CannotBe(f"an anomaly task has no labels of its own, or two: one of them anomalous; not {len(names)}")
+            raise InvalidProject(
+                f"an anomaly task has no labels of its own, or two: one of them anomalous; not {len(names)}"
+            )
         if task.type == "classification" and len(tasks) == 1 and sum(not label.parent for label in task.labels) < 2:
-            raise CannotBe("a classification project needs two labels without a parent, or more")
+            raise InvalidProject("a classification project needs two labels without a parent, or more")
         _parents_first(task.labels)
         for name in names:
-            if name in seen:
-                raise CannotBe(f"label '{name}' stands in the project twice: the names of both tasks must differ")
-            seen.add(name)
+            if name in names_so_far:
+                raise InvalidProject(f"label '{name}' is listed twice: the labels of both tasks need different names")
+            names_so_far.add(name)
 
 
 def _parents_first(labels: Iterable[NewLabel]) -> list[NewLabel]:
-    """Raises CannotBe when a parent is not there."""
+    """The labels with every parent before its children. Raises InvalidProject when a parent is missing."""
     waiting, placed, names = list(labels), [], {""}
     while waiting:
         ready = [label for label in waiting if label.parent in names]
         if not ready:
-            raise CannotBe(
+            raise InvalidProject(
                 f"label '{waiting[0].name}': its parent '{waiting[0].parent}' is not among the task's labels"
             )
         first = ready[0]
@@ -164,7 +166,7 @@ def _parents_first(labels: Iterable[NewLabel]) -> list[NewLabel]:
 
 
 def _unused(title: str, titles: Sequence[str]) -> str:
-    number, wanted = 2, title
-    while wanted in titles:
-        wanted, number = f"{title} {number}", number + 1
-    return wanted
+    number, candidate = 2, title
+    while candidate in titles:
+        candidate, number = f"{title} {number}", number + 1
+    return candidate

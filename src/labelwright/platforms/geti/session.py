@@ -1,8 +1,8 @@
-"""Reaching a Sonoma Creek or Geti server: logging in, asking, and logging in again when the session ended.
+"""Session with a Sonoma Creek or Geti server: logs in, sends requests, and logs in again when the session has ended.
 
-Sonoma Creek 1.x is entered by user and password through oauth2-proxy and dex (recorded: SC 1.1): redirects to a login
-page, a form posted to that page's own address, redirects back, and a cookie `_oauth2_proxy` on every later call. Geti
-2.x takes a personal access token in `x-api-key`. Paths here begin at the host's root, as those that servers give do.
+Sonoma Creek 1.x takes user and password through oauth2-proxy and dex (recorded: SC 1.1): redirects to a login page, a
+form posted to that page's own address, redirects back, and a cookie `_oauth2_proxy` on every later call. Geti 2.x takes
+a personal access token in `x-api-key`. Paths begin at the host's root, as in the paths that servers return.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login
 from labelwright.platforms.http.messages import Answer, Sink, Upload, Wanted
 from labelwright.platforms.http.multipart import UrlForm
@@ -21,20 +22,20 @@ from labelwright.security.masking import remember_login
 
 NAME = "geti"
 LOGIN_PAGE = "/user/login"
-_SESSION, _CSRF = "_oauth2_proxy", "_oauth2_proxy_csrf"
-_MOST_REDIRECTS = 12
+_SESSION_COOKIE, _CSRF_COOKIE = "_oauth2_proxy", "_oauth2_proxy_csrf"
+_MAX_REDIRECTS = 12
 _LOG_IN = "log in"
 _MOVED = (301, 307, 308)
 
 Cookies = dict[str, str]
-_Got = TypeVar("_Got")
+_Result = TypeVar("_Result")
 
 
 class GetiSession:
     """A server and a credential. Safe to share between threads; its repr shows no secret.
 
-    With a user, `secret` is the password; without one it is a personal access token. Neither: a server without login.
-    `login` is the one that other sessions share; by default the session has its own.
+    With a user, `secret` is the password; without one it is a personal access token. With neither, nothing is sent:
+    the server has no login. `login` can be shared with other sessions; by default the session has its own.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class GetiSession:
         self._login: Login[Cookies] = login or Login()
         self._http = Http(
             NAME,
-            host_of(url),
+            base_url(url),
             headers=self._credential,
             timeout=timeout,
             patience=patience,
@@ -62,7 +63,7 @@ class GetiSession:
             whole=whole,
         )
         self.host = self._http.base_url
-        self._refuse_open_air()
+        self._check_transport()
 
     def __repr__(self) -> str:
         return f"GetiSession({self.host!r})"
@@ -75,11 +76,15 @@ class GetiSession:
         return not self._user and bool(self._secret.value)
 
     def log_in(self) -> None:
-        """Begin a session where one is needed. Raises AccessDenied when user or password are wrong."""
+        """Logs in where the server needs it. Raises AccessDenied when user or password are wrong."""
         if self._user:
-            self._login.enter(self._dance)
+            self._login.enter(self._log_in_through_proxy)
 
-    def ask(
+    def get(self, operation: str, path: str) -> Fields:
+        """The JSON object of a GET request."""
+        return Fields(NAME, operation, self.request(operation, "GET", path))
+
+    def request(
         self,
         operation: str,
         method: str,
@@ -87,21 +92,21 @@ class GetiSession:
         *,
         json: Any = None,
         body: Upload | None = None,
-        wanted: Wanted = "json",
+        response_type: Wanted = "json",
         into: Sink | None = None,
         repeatable: bool = True,
     ) -> Any:
-        """Ask; when the session ended, log in and ask once more.
+        """Sends a request; when the session has ended, logs in and sends it once more.
 
-        What is not `repeatable` is asked again only when the server surely did nothing (401, 403, a redirect): a page
-        of HTML in its place may have come after it acted.
+        A request that is not `repeatable` is sent again only when the server certainly did nothing (401, 403, a
+        redirect): a page of HTML may have been sent after the server acted.
         """
         headers = {} if body is not None else {"Content-Type": "application/json" if into is None else "image/jpeg"}
         if method != "GET" and self.has_token:
             headers["x-geti-csrf-protection"] = "1"
-        path = path_on_host(path)
+        path = path_of_url(path)
 
-        def once() -> Any:
+        def send() -> Any:
             return self._http.call(
                 operation,
                 method,
@@ -109,91 +114,93 @@ class GetiSession:
                 json=json,
                 body=body,
                 headers=headers,
-                wanted=wanted,
+                wanted=response_type,
                 into=into,
             )
 
-        return self._with_session(once, repeatable)
+        return self._with_session(send, repeatable)
 
-    def _with_session(self, once: Callable[[], _Got], repeatable: bool) -> _Got:
+    def _with_session(self, send: Callable[[], _Result], repeatable: bool) -> _Result:
         self.log_in()
         cookies = self._login.session
         try:
-            return once()
-        except PlatformError as failure:
-            if failure.status in _MOVED:  # a proxy that sends http to https and back (recorded): ask where we stand
-                return once()
-            if isinstance(failure, AccessDenied) and self.has_token:
-                ended: PlatformError = _with_advice(failure)
-            elif not self._user or not _session_ended(failure):
+            return send()
+        except PlatformError as error:
+            if error.status in _MOVED:  # a proxy that redirects http to https and back (recorded): send it again
+                return send()
+            if isinstance(error, AccessDenied) and self.has_token:
+                failure: PlatformError = _with_advice(error)
+            elif not self._user or not _session_ended(error):
                 raise
             else:
-                ended = failure
+                failure = error
         if self.has_token:
-            raise ended
+            raise failure
         if cookies is not None:
             self._login.ended(cookies)
         self.log_in()
-        if ended.status == 200 and not repeatable:
-            raise ended
-        return once()
+        if failure.status == 200 and not repeatable:
+            raise failure
+        return send()
 
     # Logging in
 
-    def _dance(self) -> Cookies:
-        """The session's cookies; none from a server that has no login."""
+    def _log_in_through_proxy(self) -> Cookies:
+        """Returns the session's cookies; none for a server that has no login."""
         cookies: Cookies = {}
         path, page = self._follow(LOGIN_PAGE, cookies)
-        form = page.status == 200 and b"password" in page.body.lower()
-        if page.status == 404 or (path == LOGIN_PAGE and not form and page.status < 500 and self._is_open()):
+        is_form = page.status == 200 and b"password" in page.body.lower()
+        if page.status == 404 or (path == LOGIN_PAGE and not is_form and page.status < 500 and self._is_plain_http()):
             return {"": ""}  # a server without login
-        self._fail_unless(page, 200)
-        answer = self._step("POST", path, cookies, UrlForm({"login": self._user, "password": self._secret.value}))
-        if answer.status == 200 or answer.status in (401, 403):  # the form again
+        self._check_status(page, 200)
+        response = self._step("POST", path, cookies, UrlForm({"login": self._user, "password": self._secret.value}))
+        if response.status == 200 or response.status in (401, 403):  # the form again
+            message = "the server rejects user or password and shows the login form again"
             advice = "Check user (the connection's key) and password (its secret)."
-            raise AccessDenied(
-                NAME, _LOG_IN, status=answer.status, message="the server shows the form again", advice=advice
-            )
-        self._follow(self._next(answer), cookies)
-        session = {name: value for name, value in cookies.items() if name.startswith(_SESSION) and name != _CSRF}
+            raise AccessDenied(NAME, _LOG_IN, status=response.status, message=message, advice=advice)
+        self._follow(self._redirect_path(response), cookies)
+        session = {
+            name: value for name, value in cookies.items() if name.startswith(_SESSION_COOKIE) and name != _CSRF_COOKIE
+        }
         if not session:
             raise PlatformUnavailable(NAME, _LOG_IN, message="the server gave no session cookie", advice="Try again.")
         return session
 
     def _follow(self, path: str, cookies: dict[str, str]) -> tuple[str, Answer]:
-        """Go where the redirects lead, on this host only; a cookie of the session is all that the last page is for."""
-        for _ in range(_MOST_REDIRECTS):
-            answer = self._step("GET", path, cookies)
-            if not 300 <= answer.status < 400:
-                return path, answer
-            path = self._next(answer)
-        raise PlatformRefused(NAME, _LOG_IN, message="the server sends us in circles", advice="Check the address.")
+        """Follows redirects, on this host only. Returns the last path and its response."""
+        for _ in range(_MAX_REDIRECTS):
+            response = self._step("GET", path, cookies)
+            if not 300 <= response.status < 400:
+                return path, response
+            path = self._redirect_path(response)
+        message = f"the server redirects more than {_MAX_REDIRECTS} times"
+        raise PlatformRefused(NAME, _LOG_IN, message=message, advice="Check the address.")
 
     def _step(self, method: str, path: str, cookies: dict[str, str], body: Upload | None = None) -> Answer:
         headers = {"Accept": "*/*"}
         if cookies:
             headers["Cookie"] = _cookie_header(cookies)
-        answer = self._http.request_without_credentials(_LOG_IN, method, path, body=body, headers=headers)
-        for cookie in answer.cookies:
+        response = self._http.request_without_credentials(_LOG_IN, method, path, body=body, headers=headers)
+        for cookie in response.cookies:
             name, _, value = cookie.partition(";")[0].strip().partition("=")
             if name:
                 cookies[name] = value
-        return answer
+        return response
 
-    def _next(self, answer: Answer) -> str:
-        self._fail_unless(answer, 301, 302, 303, 307, 308)
-        path = path_on_host(answer.headers.get("Location", ""))
+    def _redirect_path(self, response: Answer) -> str:
+        self._check_status(response, 301, 302, 303, 307, 308)
+        path = path_of_url(response.headers.get("Location", ""))
         if not path.startswith("/"):
-            raise PlatformRefused(NAME, _LOG_IN, status=answer.status, message="a redirect leads nowhere")
+            message = "a redirect of the login has no usable Location"
+            raise PlatformRefused(NAME, _LOG_IN, status=response.status, message=message)
         return path
 
-    def _fail_unless(self, answer: Answer, *good: int) -> None:
-        if answer.status in good:
+    def _check_status(self, response: Answer, *expected: int) -> None:
+        if response.status in expected:
             return
-        kind = PlatformUnavailable if answer.status in (408, 429) or answer.status >= 500 else PlatformRefused
-        raise kind(
-            NAME, _LOG_IN, status=answer.status, message="this is no step of its login", advice="Check the address."
-        )
+        kind = PlatformUnavailable if response.status in (408, 429) or response.status >= 500 else PlatformRefused
+        message = "the response does not belong to the server's login"
+        raise kind(NAME, _LOG_IN, status=response.status, message=message, advice="Check the address.")
 
     def _credential(self) -> dict[str, str | Secret]:
         if self.has_token:
@@ -201,24 +208,26 @@ class GetiSession:
         cookies = {name: value for name, value in (self._login.session or {}).items() if name}
         return {"Cookie": Secret(_cookie_header(cookies))} if cookies else {}
 
-    def _is_open(self) -> bool:
-        """A plain http address has no login (the seed), unless it shows one."""
+    def _is_plain_http(self) -> bool:
+        """A plain http address has no login (documented), unless it shows one."""
         return urlsplit(self.host).scheme == "http"
 
-    def _refuse_open_air(self) -> None:
-        """Passwords and tokens go over TLS, or to this machine. A plain http address with a port has no login (the
-        seed): nothing is sent to it."""
+    def _check_transport(self) -> None:
+        """Passwords and tokens are sent over TLS or to this machine only. Raises PlatformRefused for a token.
+
+        A plain http address elsewhere has no login (documented): no password is sent to it.
+        """
         parts = urlsplit(self.host)
         if parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1"):
             return
         if self.has_token:
-            told = "a personal access token is not sent over plain http"
-            raise PlatformRefused(NAME, "connect", message=told, advice="Use the https:// address of the server.")
+            message = "a personal access token is not sent over plain http"
+            raise PlatformRefused(NAME, "connect", message=message, advice="Use the https:// address of the server.")
         self._user = ""
 
 
-def path_on_host(url: str) -> str:
-    """Path and query of an address that a server gave: it is asked on the configured host, wherever it points to."""
+def path_of_url(url: str) -> str:
+    """Path and query of a URL that a server returned: requests go to the configured host, whatever host it names."""
     url = url.strip()
     parts = urlsplit(url)
     if not parts.netloc:
@@ -226,21 +235,21 @@ def path_on_host(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def host_of(url: str) -> str:
-    """The address without /api/v1 or /api/v1.0, by which people name these servers too."""
-    plain = url.strip().rstrip("/")
-    for ending in ("/api/v1.0", "/api/v1", "/api"):
-        if plain.lower().endswith(ending):
-            return plain[: -len(ending)].rstrip("/")
-    return plain
+def base_url(url: str) -> str:
+    """The server's address without a trailing /api/v1 or /api/v1.0, which people add."""
+    address = url.strip().rstrip("/")
+    for suffix in ("/api/v1.0", "/api/v1", "/api"):
+        if address.lower().endswith(suffix):
+            return address[: -len(suffix)].rstrip("/")
+    return address
 
 
-def _session_ended(failure: PlatformError) -> bool:
-    if isinstance(failure, NotFound):
+def _session_ended(error: PlatformError) -> bool:
+    if isinstance(error, NotFound):
         return False
-    status = failure.status or 0
-    html = status == 200 and isinstance(failure, PlatformUnavailable) and "text/html" in failure.message
-    return html or status in (302, 303, 401, 403)
+    status = error.status or 0
+    is_html = status == 200 and isinstance(error, PlatformUnavailable) and "text/html" in error.message
+    return is_html or status in (302, 303, 401, 403)
 
 
 def _with_advice(denied: AccessDenied) -> AccessDenied:

@@ -1,4 +1,4 @@
-"""A long JSON answer, read object by object: Sonoma Creek gives up to 100,000 media in one."""
+"""Reads a long JSON list object by object: Sonoma Creek gives up to 100,000 media in one response."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ _DECODER = JSONDecoder()
 
 
 def objects(operation: str, body: bytes, name: str) -> Generator[Fields, None, Fields]:
-    """Each object of the list `name` of a JSON object; returns the object's other members.
+    """Yields each object of the list `name` of a JSON object; returns the object's other members.
 
-    Raises PlatformUnavailable for what is not JSON, PlatformRefused when the list is missing or is none.
+    Raises PlatformUnavailable for invalid JSON, PlatformRefused when the list is missing or not a list.
     """
     rest: dict[str, Any] = {}
-    found, broken = False, False
+    has_list, invalid = False, False
     try:
         text = body.decode("utf-8")
-        at = _after(text, 0, "{")
-        ended = text[at] == "}"
+        position = _skip(text, 0, "{")
+        ended = text[position] == "}"
         while not ended:
-            key, at = _DECODER.raw_decode(text, at)
-            at = _after(text, at, ":")
-            if key == name and text[at] == "[":
-                found = True
-                at = _after(text, at, "[")
+            key, position = _DECODER.raw_decode(text, position)
+            position = _skip(text, position, ":")
+            if key == name and text[position] == "[":
+                has_list = True
+                position = _skip(text, position, "[")
                 number = 0
-                while text[at] != "]":
-                    one, at = _DECODER.raw_decode(text, at)
-                    yield Fields(NAME, operation, one, f"{name}[{number}]")
+                while text[position] != "]":
+                    item, position = _DECODER.raw_decode(text, position)
+                    yield Fields(NAME, operation, item, f"{name}[{number}]")
                     number += 1
-                    at = _blank(text, at)
-                    if text[at] != "]":
-                        at = _after(text, at, ",")
-                at = _blank(text, at + 1)
+                    position = _skip_blanks(text, position)
+                    if text[position] != "]":
+                        position = _skip(text, position, ",")
+                position = _skip_blanks(text, position + 1)
             else:
-                rest[key], at = _DECODER.raw_decode(text, at)
-                at = _blank(text, at)
-            ended = text[at] == "}"
-            at = at if ended else _after(text, at, ",")
+                rest[key], position = _DECODER.raw_decode(text, position)
+                position = _skip_blanks(text, position)
+            ended = text[position] == "}"
+            position = position if ended else _skip(text, position, ",")
     except (ValueError, IndexError, TypeError):
-        broken = True
-    if broken:
-        advice = "Something between here and the platform may have answered in its place: try again."
+        invalid = True
+    if invalid:
+        advice = "A proxy may have responded in place of the platform: try again."
         raise PlatformUnavailable(NAME, operation, status=200, message="the answer is not valid JSON", advice=advice)
     members = Fields(NAME, operation, rest)
-    if not found:
-        members.list(name)  # refuses: it is missing, or something else
+    if not has_list:
+        members.list(name)  # raises PlatformRefused: the list is missing, or is no list
     return members
 
 
-def _after(text: str, at: int, mark: str) -> int:
-    """Behind a mark and blanks. Raises ValueError when it is not there."""
-    at = _blank(text, at)
-    if text[at] != mark:
+def _skip(text: str, position: int, mark: str) -> int:
+    """The position after blanks, the mark and blanks. Raises ValueError when the mark is not there."""
+    position = _skip_blanks(text, position)
+    if text[position] != mark:
         raise ValueError(mark)
-    return _blank(text, at + 1)
+    return _skip_blanks(text, position + 1)
 
 
-def _blank(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    return found.end() if found else at
+def _skip_blanks(text: str, position: int) -> int:
+    match = _BLANK.match(text, position)
+    return match.end() if match else position

@@ -1,18 +1,18 @@
-"""A project apart from any server: what is kept of it in a backup, and how it is told from a server's terms and back.
+"""Types of a backed-up project, independent of any server, and their conversion from and to a server's types.
 
-Labels are told by task, name and whether they are the empty one: ids are the server's, and names of empty labels differ
-between versions. Coordinates are the source's own numbers; `unit` says what they are.
+A label is identified by its task's index, its name and whether it is the empty one: ids are the server's, and names of
+empty labels differ between versions. Coordinates are the source's own numbers, in the project's `unit`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from labelwright.platforms.errors import PlatformRefused
-from labelwright.platforms.geti.models import GetiLabel, GetiProject, GetiScene, GetiShape, Unit
+from labelwright.platforms.geti.models import CoordinateUnit, GetiLabel, GetiProject, GetiScene, GetiShape, GetiTask
 from labelwright.platforms.geti.projects import NewLabel, NewTask
 from labelwright.platforms.geti.session import NAME
 
@@ -20,25 +20,25 @@ READ = "read the backup"
 
 
 @dataclass(frozen=True, slots=True)
-class SaidLabel:
+class ArchivedLabel:
     """A label without its id."""
 
     task: int
-    """Place among the trainable tasks, from 0."""
+    """Index among the trainable tasks, from 0."""
     name: str
     empty: bool
     anomalous: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SaidAnnotation:
+class ArchivedAnnotation:
     shape: GetiShape
-    labels: tuple[tuple[SaidLabel, float], ...]
+    labels: tuple[tuple[ArchivedLabel, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SaidScene:
-    annotations: tuple[SaidAnnotation, ...]
+class ArchivedScene:
+    annotations: tuple[ArchivedAnnotation, ...]
     frame: int | None = None
 
 
@@ -51,12 +51,12 @@ class ArchivedTask:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def new(self) -> NewTask:
-        """Without what servers make themselves: empty labels, and those of anomaly tasks."""
-        anomaly = self.type.startswith("anomaly")
+        """The task to create, without labels that servers add themselves: empty ones, and those of anomaly tasks."""
+        is_anomaly = self.type.startswith("anomaly")
         labels = tuple(
-            NewLabel(one.name, one.color, one.group, one.parent_id or "", one.hotkey)
-            for one in self.labels
-            if not one.is_empty and not anomaly
+            NewLabel(label.name, label.color, label.group, label.parent_id or "", label.hotkey)
+            for label in self.labels
+            if not label.is_empty and not is_anomaly
         )
         return NewTask(self.type, labels, self.title, dict(self.extra))
 
@@ -66,16 +66,16 @@ class ArchivedProject:
     name: str
     tasks: tuple[ArchivedTask, ...]
     datasets: tuple[str, ...]
-    unit: Unit
+    unit: CoordinateUnit
     auto_train: bool | None = None
     iterations: Mapping[str, int] = field(default_factory=dict)
-    """By the place of the task."""
+    """By the task's index."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Every other value that can be set, by `<place of the task>/<component>/<name>`."""
+    """Every other value that can be set, by `<task's index>/<component>/<name>`."""
     source: Mapping[str, str] = field(default_factory=dict)
     """host, project, dialect, version."""
     not_read: Mapping[str, str] = field(default_factory=dict)
-    """What could not be read when it was saved, and why: unknown, which is not the same as unset."""
+    """Settings that could not be read when it was saved, with the reason. They are unknown, not unset."""
 
     @property
     def kind(self) -> str:
@@ -85,10 +85,10 @@ class ArchivedProject:
 @dataclass(frozen=True, slots=True)
 class ArchivedMedium:
     id: str
-    """The source's, or any name that is unique in the folder."""
+    """The source's id, or any name that is unique in the folder."""
     type: str
     name: str
-    """As the source shows it: without ending."""
+    """As on the source: without suffix."""
     dataset: str
     file: str
     """Path in the folder."""
@@ -96,7 +96,7 @@ class ArchivedMedium:
     bytes: int
     width: int
     height: int
-    scenes: tuple[SaidScene, ...] = ()
+    scenes: tuple[ArchivedScene, ...] = ()
     not_read: str = ""
     """Why its annotations could not be read when it was saved."""
 
@@ -109,13 +109,13 @@ class Backup(Protocol):
     def project(self) -> ArchivedProject: ...
 
     def pages(self) -> Sequence[str]:
-        """Names of parts of a few hundred media each."""
+        """Names of the pages, each of a few hundred media."""
 
     def page(self, name: str) -> list[ArchivedMedium]: ...
 
 
 class BackupRefused(PlatformRefused):
-    """A folder that is no backup, or not a whole one: why, and what to do."""
+    """A folder that is no backup, or not a complete one; the message says why, and what to do."""
 
     def __init__(self, folder: Path, message: str, advice: str = "") -> None:
         super().__init__(NAME, READ, message=f"{folder}: {message}", advice=advice)
@@ -125,70 +125,56 @@ class BackupRefused(PlatformRefused):
         return BackupRefused, (self.folder, self.message.partition(": ")[2], self.advice)
 
 
-# From a server's terms to ours and back
+# Conversion from and to a server's types
 
 
-def said_labels(project: GetiProject) -> dict[str, SaidLabel]:
-    """What each label's id means."""
+def archived_labels(project: GetiProject) -> dict[str, ArchivedLabel]:
+    """The project's labels by their ids."""
     return {
-        label.id: SaidLabel(place, label.name, label.is_empty, label.is_anomalous)
-        for place, task in enumerate(project.trained)
+        label.id: ArchivedLabel(index, label.name, label.is_empty, label.is_anomalous)
+        for index, task in enumerate(project.trained)
         for label in task.labels
     }
 
 
-def said(scene: GetiScene, labels: Mapping[str, SaidLabel]) -> SaidScene:
+def archived_scene(scene: GetiScene, labels: Mapping[str, ArchivedLabel]) -> ArchivedScene:
     """Raises PlatformRefused for a label that the project does not have."""
-    found = []
-    for one in scene.annotations:
-        for identity, _ in one.labels:
+    annotations = []
+    for annotation in scene.annotations:
+        for identity, _ in annotation.labels:
             if identity not in labels:
                 raise PlatformRefused(NAME, "read annotations", message=f"label {identity} is not in the project")
-        found.append(SaidAnnotation(one.shape, tuple((labels[identity], value) for identity, value in one.labels)))
-    return SaidScene(tuple(found), scene.frame)
+        with_names = tuple((labels[identity], probability) for identity, probability in annotation.labels)
+        annotations.append(ArchivedAnnotation(annotation.shape, with_names))
+    return ArchivedScene(tuple(annotations), scene.frame)
 
 
-def label_ids(project: GetiProject, wanted: Mapping[SaidLabel, None] | Sequence[SaidLabel]) -> dict[SaidLabel, str]:
-    """The id in this project of each label: by task and name, empty and anomalous ones by their mark.
+def label_ids(project: GetiProject, labels: Iterable[ArchivedLabel]) -> dict[ArchivedLabel, str]:
+    """The ids that archived labels have in this project. Raises PlatformRefused that names a missing label."""
+    return {label: _label_id(project.trained[label.task], label) for label in labels}
 
-    Raises PlatformRefused that names a label which is not there.
-    """
-    found = {}
-    for one in wanted:
-        task = project.trained[one.task]
-        for label in task.labels:
-            marked = (one.empty and label.is_empty) or (
-                one.anomalous is not None and label.is_anomalous is one.anomalous
-            )
-            if marked or (label.name == one.name and label.is_empty is one.empty):
-                found[one] = label.id
-                break
-        else:
-            told = f"'{task.title}' has no {'empty ' if one.empty else ''}label '{one.name}'"
-            raise PlatformRefused(NAME, "find a label", message=told)
-    return found
+
+def _label_id(task: GetiTask, archived: ArchivedLabel) -> str:
+    """Empty and anomalous labels are found by their flags, because their names differ between versions."""
+    for label in task.labels:
+        has_flag = (archived.empty and label.is_empty) or (
+            archived.anomalous is not None and label.is_anomalous is archived.anomalous
+        )
+        if has_flag or (label.name == archived.name and label.is_empty is archived.empty):
+            return label.id
+    message = f"'{task.title}' has no {'empty ' if archived.empty else ''}label '{archived.name}'"
+    raise PlatformRefused(NAME, "find a label", message=message)
 
 
 def archived_tasks(project: GetiProject) -> tuple[ArchivedTask, ...]:
+    """The project's trained tasks, with parents of labels by name."""
     names = {label.id: label.name for task in project.trained for label in task.labels}
+
+    def without_ids(label: GetiLabel) -> GetiLabel:
+        parent = names.get(label.parent_id, label.parent_id) if label.parent_id else None
+        return replace(label, id="", parent_id=parent)
+
     return tuple(
-        ArchivedTask(
-            task.type,
-            task.title,
-            tuple(
-                GetiLabel(
-                    "",
-                    one.name,
-                    one.color,
-                    one.group,
-                    one.hotkey,
-                    one.is_empty,
-                    names.get(one.parent_id, one.parent_id) if one.parent_id else None,
-                    one.is_anomalous,
-                )
-                for one in task.labels
-            ),
-            task.extra,
-        )
+        ArchivedTask(task.type, task.title, tuple(without_ids(label) for label in task.labels), task.extra)
         for task in project.trained
     )

@@ -1,37 +1,45 @@
-"""A backup beside a server: what differs, in words. Nothing that differs stays untold."""
+"""Compares a backup with a server: projects, annotations and files. Every difference is reported as a sentence."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labelwright.platforms.geti.client import GetiClient
-from labelwright.platforms.geti.models import GetiMedium, GetiProject, Unit
-from labelwright.platforms.geti.parameters import Parameters
-from labelwright.platforms.geti.pictures import pixel_difference
+from labelwright.platforms.geti.models import CoordinateUnit, GetiLabel, GetiMedium, GetiProject
+from labelwright.platforms.geti.reencoding import PixelDifference, pixel_difference
 
-from .archive import ArchivedMedium, ArchivedProject, ArchivedTask, SaidAnnotation, SaidLabel, SaidScene
+from .archive import (
+    ArchivedAnnotation,
+    ArchivedLabel,
+    ArchivedMedium,
+    ArchivedProject,
+    ArchivedScene,
+    ArchivedTask,
+)
 from .folder import HashingFile, hash_of
+from .parameters import Parameters
 
-_A_THOUSANDTH = 1e-3
-"""Of a pixel: what going from fractions to pixels and back may cost."""
-_HALF = 0.5 + _A_THOUSANDTH
+_CONVERSION = 1e-3
+"""Pixels lost at most by converting fractions to pixels and back."""
+_HALF_PIXEL = 0.5 + _CONVERSION
 _NUMBERS = ("x", "y", "width", "height", "angle")
 
 
 @dataclass
 class Report:
-    """What differs between a backup and a server, and what is worth knowing though nothing differs."""
+    """Result of a comparison. A backup equals the server when `differences` is empty."""
 
     differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    """Deviations that are expected, such as rounded coordinates."""
     not_compared: list[str] = field(default_factory=list)
-    """What could not be read, of the backup or of the server: nobody knows whether it is the same."""
+    """Values that could not be read from the backup or the server, so that nobody knows whether they are equal."""
     reencoded: list[str] = field(default_factory=list)
-    """Images that the server gives in another encoding, with the same pixels but for what encoding loses."""
+    """Images that the server re-encoded: other bytes, the same pixels within the loss of encoding."""
 
     def merge(self, other: Report) -> None:
         self.differences += other.differences
@@ -41,191 +49,249 @@ class Report:
 
 
 def not_saved(project: ArchivedProject) -> list[str]:
-    """What of a project is not in its backup, each with the reason."""
-    return [f"{what} is not in the backup: {why}" for what, why in project.not_read.items()]
+    """Settings of a project that are not in its backup, each with the reason."""
+    return [f"{name} is not in the backup: {reason}" for name, reason in project.not_read.items()]
+
+
+# Projects
 
 
 def compare_projects(
-    wanted: ArchivedProject, project: GetiProject, now: Parameters, tasks: Sequence[ArchivedTask]
+    archived: ArchivedProject, project: GetiProject, current: Parameters, tasks: Sequence[ArchivedTask]
 ) -> Report:
-    """The project's kind, labels and configuration. `tasks` are those of the project, in the archive's terms."""
+    """Compares kind, labels and configuration. `tasks` are the server project's, in the archive's form."""
     report = Report()
-    if wanted.kind != project.kind:
-        report.differences.append(f"the kind is '{project.kind}', not '{wanted.kind}'")
-    for place, (ours, theirs) in enumerate(zip(wanted.tasks, tasks, strict=False)):
-        _compare_labels(report, ours, theirs, place)
-    report.not_compared += not_saved(wanted)
+    if archived.kind != project.kind:
+        report.differences.append(f"the kind is '{project.kind}', not '{archived.kind}'")
+    for index, (archived_task, task) in enumerate(zip(archived.tasks, tasks, strict=False)):
+        _compare_tasks(report, archived_task, task, index)
+    report.not_compared += not_saved(archived)
     report.not_compared += [
-        f"{what} of the server {why}" for what, why in now.not_read.items() if what not in wanted.not_read
+        f"{name} of the server {reason}" for name, reason in current.not_read.items() if name not in archived.not_read
     ]
-    auto_train_known = wanted.auto_train is not None and (now.auto_train is not None or not now.not_read)
-    if auto_train_known and now.auto_train is not wanted.auto_train:
-        report.differences.append(f"auto-train is {now.auto_train}, not {wanted.auto_train}")
-    for what, ours_, theirs_ in (
-        ("iterations of task", wanted.iterations, now.iterations),
-        ("parameter", wanted.parameters, now.others),
+    is_known = archived.auto_train is not None and (current.auto_train is not None or not current.not_read)
+    if is_known and current.auto_train is not archived.auto_train:
+        report.differences.append(f"auto-train is {current.auto_train}, not {archived.auto_train}")
+    incomplete = bool(current.not_read)
+    _compare_values(report, "iterations of task", archived.iterations, current.iterations, incomplete=incomplete)
+    _compare_values(report, "parameter", archived.parameters, current.others, incomplete=incomplete)
+    return report
+
+
+def _compare_values(
+    report: Report, kind: str, archived: Mapping[str, Any], current: Mapping[str, Any], *, incomplete: bool
+) -> None:
+    """Compares values by key. `incomplete`: some of the server's could not be read, so a missing one means nothing."""
+    for key, value in archived.items():
+        if key in current:
+            if current[key] != value:
+                report.differences.append(f"{kind} {key} is {current[key]!r}, not {value!r}")
+        elif not incomplete:
+            report.notes.append(f"{kind} {key} is {value!r} in the backup, and does not exist on the server")
+
+
+def _compare_tasks(report: Report, archived: ArchivedTask, task: ArchivedTask, index: int) -> None:
+    if archived.title and archived.title != task.title:
+        report.differences.append(f"task {index} is called '{task.title}', not '{archived.title}'")
+    labels = {label.name: label for label in task.labels if not label.is_empty}
+    for archived_label in archived.labels:
+        if archived_label.is_empty:
+            _compare_empty_labels(report, archived_label, task)
+            continue
+        label = labels.pop(archived_label.name, None)
+        if label is None:
+            report.differences.append(f"'{task.title}' has no label '{archived_label.name}'")
+        else:
+            _compare_labels(report, archived_label, label)
+    report.differences += [f"'{task.title}' has a label '{name}' that is not in the backup" for name in labels]
+
+
+def _compare_empty_labels(report: Report, archived: GetiLabel, task: ArchivedTask) -> None:
+    """Another name is only a note: it differs between versions."""
+    empty = next((label for label in task.labels if label.is_empty), None)
+    if empty is None:
+        report.differences.append(f"'{task.title}' has no empty label ('{archived.name}' in the backup)")
+    elif empty.name != archived.name:
+        report.notes.append(f"the empty label of '{task.title}' is called '{empty.name}', not '{archived.name}'")
+
+
+def _compare_labels(report: Report, archived: GetiLabel, label: GetiLabel) -> None:
+    """Properties that are empty in the backup are not compared: the server chose them."""
+    for name, saved, current in (
+        ("colour", archived.color.lower(), label.color.lower()),
+        ("group", archived.group, label.group),
+        ("hotkey", archived.hotkey, label.hotkey),
+        ("parent", archived.parent_id or "", label.parent_id or ""),
     ):
-        for key, value in ours_.items():
-            if key not in theirs_ and now.not_read:
-                continue  # not compared, as said above
-            if key not in theirs_:
-                report.notes.append(f"{what} {key} is {value!r} in the backup, and does not exist here")
-            elif theirs_[key] != value:
-                report.differences.append(f"{what} {key} is {theirs_[key]!r}, not {value!r}")
-    return report
+        if saved and saved != current:
+            report.differences.append(f"the {name} of label '{archived.name}' is '{current}', not '{saved}'")
 
 
-def _compare_labels(report: Report, ours: ArchivedTask, theirs: ArchivedTask, place: int) -> None:
-    if ours.title and ours.title != theirs.title:
-        report.differences.append(f"task {place} is called '{theirs.title}', not '{ours.title}'")
-    there = {one.name: one for one in theirs.labels if not one.is_empty}
-    for one in ours.labels:
-        if one.is_empty:
-            empty = next((label for label in theirs.labels if label.is_empty), None)
-            if empty is None:
-                report.differences.append(f"'{theirs.title}' has no empty label ('{one.name}' in the backup)")
-            elif empty.name != one.name:
-                report.notes.append(f"the empty label of '{theirs.title}' is called '{empty.name}', not '{one.name}'")
-            continue
-        found = there.pop(one.name, None)
-        if found is None:
-            report.differences.append(f"'{theirs.title}' has no label '{one.name}'")
-            continue
-        for what, was, now in (
-            ("colour", one.color.lower(), found.color.lower()),
-            ("group", one.group, found.group),
-            ("hotkey", one.hotkey, found.hotkey),
-            ("parent", one.parent_id or "", found.parent_id or ""),
-        ):
-            if was and was != now:
-                report.differences.append(f"the {what} of label '{one.name}' is '{now}', not '{was}'")
-    report.differences += [f"'{theirs.title}' has a label '{name}' that the backup has not" for name in there]
+# Annotations
 
 
-def compare_scenes(medium: ArchivedMedium, wanted_unit: Unit, scenes: Iterable[SaidScene], unit: Unit) -> Report:
-    """What differs between what was said of a medium in the backup and on a server.
+@dataclass(frozen=True, slots=True)
+class _PixelAnnotation:
+    """An annotation in pixels, in a form that does not depend on the server's names of empty and anomalous labels."""
 
-    Coordinates that the server rounded are a note: 2.x keeps fractions and tells whole pixels.
+    type: str
+    labels: tuple[tuple[int, str, bool, float], ...]
+    """Index of the task, name, whether it is the empty label, probability."""
+    numbers: tuple[float, ...]
+
+    def sort_key(self) -> tuple[Any, ...]:
+        return self.type, self.labels, tuple(round(number, 2) for number in self.numbers)
+
+    def distance(self, other: _PixelAnnotation) -> float | None:
+        """Largest difference of two coordinates; None for other types, labels or numbers of points."""
+        if (self.type, self.labels, len(self.numbers)) != (other.type, other.labels, len(other.numbers)):
+            return None
+        return max((abs(a - b) for a, b in zip(self.numbers, other.numbers, strict=True)), default=0.0)
+
+    def describe(self) -> str:
+        labels = ", ".join(f"{name or 'the empty label'} {probability:g}" for _, name, _, probability in self.labels)
+        numbers = ", ".join(f"{number:.6g}" for number in self.numbers[:8])
+        return f"{self.type} of {labels} at ({numbers}{', ...' if len(self.numbers) > 8 else ''})"
+
+
+def compare_scenes(
+    medium: ArchivedMedium, archived_unit: CoordinateUnit, scenes: Iterable[ArchivedScene], unit: CoordinateUnit
+) -> Report:
+    """Compares the annotations of a medium in the backup with the server's.
+
+    Coordinates must be equal in the same unit, and equal within a thousandth of a pixel in different ones. Coordinates
+    that the server rounded are a note: 2.x stores fractions of pixels and returns whole ones.
     """
-    ours = {scene.frame: scene for scene in medium.scenes if scene.annotations}
-    theirs = {scene.frame: scene for scene in scenes if scene.annotations}
+    saved = {scene.frame: scene for scene in medium.scenes if scene.annotations}
+    current = {scene.frame: scene for scene in scenes if scene.annotations}
+    tolerance = 0.0 if archived_unit is unit else _CONVERSION
     report = Report()
-    rounded: list[float] = []
-    for frame in sorted(ours.keys() | theirs.keys(), key=lambda frame: -1 if frame is None else frame):
-        where = _where(medium) + (f", frame {frame}" if frame is not None else "")
-        left = sorted(_plain(ours[frame], wanted_unit, medium), key=_order) if frame in ours else []
-        right = sorted(_plain(theirs[frame], unit, medium), key=_order) if frame in theirs else []
-        missing = _unpaired(left, right, lambda one, other: _same(one, other, wanted_unit is unit))
-        if unit is Unit.PIXELS:
-            missing = _unpaired(missing, right, lambda one, other: _rounded(one, other, rounded))
-        report.differences += [f"{where} lacks {_told(one)}" for one in missing]
-        report.differences += [f"{where} has {_told(other)}, which the backup has not" for other in right]
-    if rounded:
-        told = f"{len(rounded)} annotations are told rounded, up to {max(rounded):.2g} pixels beside the backup"
-        report.notes.append(f"{_where(medium)}: {told}")
+    roundings: list[float] = []
+
+    def is_same(annotation: _PixelAnnotation, candidate: _PixelAnnotation) -> bool:
+        distance = annotation.distance(candidate)
+        return distance is not None and distance <= tolerance
+
+    def is_rounded(annotation: _PixelAnnotation, candidate: _PixelAnnotation) -> bool:
+        distance = _rounding(annotation, candidate)
+        if distance is not None:
+            roundings.append(distance)
+        return distance is not None
+
+    for frame in sorted(saved.keys() | current.keys(), key=lambda frame: -1 if frame is None else frame):
+        subject = _describe_medium(medium) + (f", frame {frame}" if frame is not None else "")
+        missing = _pixel_annotations(saved.get(frame), archived_unit, medium)
+        surplus = _pixel_annotations(current.get(frame), unit, medium)
+        missing, surplus = _remove_matches(missing, surplus, is_same)
+        if unit is CoordinateUnit.PIXELS:
+            missing, surplus = _remove_matches(missing, surplus, is_rounded)
+        report.differences += [f"{subject} lacks {annotation.describe()}" for annotation in missing]
+        report.differences += [
+            f"{subject} has {annotation.describe()}, which is not in the backup" for annotation in surplus
+        ]
+    if roundings:
+        detail = f"{len(roundings)} annotations are rounded by the server, by up to {max(roundings):.2g} pixels"
+        report.notes.append(f"{_describe_medium(medium)}: {detail}")
     return report
 
 
-def _where(medium: ArchivedMedium) -> str:
+def _describe_medium(medium: ArchivedMedium) -> str:
     return f"{medium.type} '{medium.name}' ({medium.id})"
 
 
-_Plain = tuple[str, tuple[tuple[int, str, bool, float], ...], tuple[float, ...]]
+def _pixel_annotations(
+    scene: ArchivedScene | None, unit: CoordinateUnit, medium: ArchivedMedium
+) -> list[_PixelAnnotation]:
+    annotations = scene.annotations if scene is not None else ()
+    converted = [_pixel_annotation(annotation, unit, medium) for annotation in annotations]
+    return sorted(converted, key=_PixelAnnotation.sort_key)
 
 
-def _plain(scene: SaidScene, unit: Unit, medium: ArchivedMedium) -> list[_Plain]:
-    return [_plain_one(one, unit, medium) for one in scene.annotations]
-
-
-def _plain_one(one: SaidAnnotation, unit: Unit, medium: ArchivedMedium) -> _Plain:
-    """Kind, labels and numbers in pixels. Empty and anomalous labels are the same by whatever name."""
-    shape = one.shape.to(Unit.PIXELS, unit, medium.width, medium.height)
-    labels = tuple(
-        sorted((label.task, _name(label), label.empty, round(probability, 6)) for label, probability in one.labels)
+def _pixel_annotation(annotation: ArchivedAnnotation, unit: CoordinateUnit, medium: ArchivedMedium) -> _PixelAnnotation:
+    shape = annotation.shape.to(CoordinateUnit.PIXELS, unit, medium.width, medium.height)
+    labels = sorted(
+        (label.task, _comparable_name(label), label.empty, round(probability, 6))
+        for label, probability in annotation.labels
     )
     numbers = [float(shape.numbers[name]) for name in _NUMBERS if name in shape.numbers]
-    return shape.type, labels, (*numbers, *(float(value) for point in shape.points for value in point))
+    coordinates = [float(coordinate) for point in shape.points for coordinate in point]
+    return _PixelAnnotation(shape.type, tuple(labels), (*numbers, *coordinates))
 
 
-def _name(label: SaidLabel) -> str:
+def _comparable_name(label: ArchivedLabel) -> str:
+    """The label's name, without the names of empty and anomalous labels, which differ between versions."""
     if label.empty:
         return ""
     return label.name if label.anomalous is None else str(label.anomalous)
 
 
-def _order(one: _Plain) -> tuple[Any, ...]:
-    return one[0], one[1], tuple(round(value, 2) for value in one[2])
-
-
-def _same(one: _Plain, other: _Plain, exact: bool) -> bool:
-    if one[:2] != other[:2] or len(one[2]) != len(other[2]):
-        return False
-    allowed = 0.0 if exact else _A_THOUSANDTH
-    return all(abs(left - right) <= allowed for left, right in zip(one[2], other[2], strict=True))
-
-
-def _unpaired(left: list[_Plain], right: list[_Plain], same: Callable[[_Plain, _Plain], bool]) -> list[_Plain]:
-    """What has no counterpart; counterparts are taken out of `right`."""
-    missing = []
-    for one in left:
-        found = next((place for place, other in enumerate(right) if same(one, other)), None)
-        if found is None:
-            missing.append(one)
+def _remove_matches(
+    left: Sequence[_PixelAnnotation],
+    right: Sequence[_PixelAnnotation],
+    matches: Callable[[_PixelAnnotation, _PixelAnnotation], bool],
+) -> tuple[list[_PixelAnnotation], list[_PixelAnnotation]]:
+    """The annotations of both lists that match none of the other. Each matches one at most."""
+    unmatched, remaining = [], list(right)
+    for annotation in left:
+        index = next((index for index, candidate in enumerate(remaining) if matches(annotation, candidate)), None)
+        if index is None:
+            unmatched.append(annotation)
         else:
-            right.pop(found)
-    return missing
+            remaining.pop(index)
+    return unmatched, remaining
 
 
-def _rounded(one: _Plain, other: _Plain, by: list[float]) -> bool:
-    """Whether the other is this one in whole pixels, or to four digits where it is turned. Notes by how much."""
-    if one[:2] != other[:2] or len(one[2]) != len(other[2]):
-        return False
-    turned = one[0] == "ROTATED_RECTANGLE"
-    off = max((abs(left - right) for left, right in zip(one[2], other[2], strict=True)), default=0.0)
-    if off > (_A_THOUSANDTH if turned else _HALF) or not (turned or all(value.is_integer() for value in other[2])):
-        return False
-    by.append(off)
-    return True
+def _rounding(annotation: _PixelAnnotation, candidate: _PixelAnnotation) -> float | None:
+    """Distance of a candidate that is the annotation in whole pixels (rotated: in four digits), else None."""
+    distance = annotation.distance(candidate)
+    if distance is None:
+        return None
+    if annotation.type == "ROTATED_RECTANGLE":
+        return distance if distance <= _CONVERSION else None
+    is_whole = all(number.is_integer() for number in candidate.numbers)
+    return distance if is_whole and distance <= _HALF_PIXEL else None
 
 
-def _told(one: _Plain) -> str:
-    labels = ", ".join(f"{name or 'the empty label'} {probability:g}" for _, name, _, probability in one[1])
-    numbers = ", ".join(f"{value:.6g}" for value in one[2][:8]) + (", ..." if len(one[2]) > 8 else "")
-    return f"{one[0]} of {labels} at ({numbers})"
+# Files
 
 
 def compare_files(
-    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, wanted: ArchivedMedium, path: Path
+    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, archived: ArchivedMedium, path: Path
 ) -> Report:
-    """The file of the backup beside what the server gives now: by hash, and by pixels within the tolerance of
-    geti_pictures where the server re-encoded an image."""
-    where = _where(wanted)
+    """Compares a file of the backup with the server's by hash, and by pixels where the server re-encoded an image."""
+    subject = _describe_medium(archived)
     if not path.is_file():
-        return Report([f"{where}: {wanted.file} is not there"])
-    if hash_of(path)[0] != wanted.sha256:
-        return Report([f"{where}: {wanted.file} was changed after it was saved"])
-    into = HashingFile(io.BytesIO() if wanted.type == "image" else _Nowhere())
+        return Report([f"{subject}: {archived.file} is missing"])
+    if hash_of(path)[0] != archived.sha256:
+        return Report([f"{subject}: {archived.file} was changed after it was saved"])
+    into = HashingFile(io.BytesIO() if archived.type == "image" else _DiscardedFile())
     client.download(project, medium, into, dataset=dataset)
-    if into.sha256 == wanted.sha256:
+    if into.sha256 == archived.sha256:
         return Report()
-    found = pixel_difference(path, into.content()) if wanted.type == "image" else None
-    if found is not None and found.is_reencoding:
-        told = f"pixels differ by {found.most} of 255 levels at most" if found.most else "pixels are the same"
-        return Report(reencoded=[f"{where}: re-encoded by the server, {told}"])
-    told = f"another hash ({into.sha256[:12]}, not {wanted.sha256[:12]})"
-    if found is not None:
-        told += f", and its pixels differ by up to {found.most} of 255 levels, {found.mean:.1f} on average"
-    return Report([f"{where}: the server's file has {told}"])
+    difference = pixel_difference(path, into.content()) if archived.type == "image" else None
+    if difference is not None and difference.is_reencoding:
+        return Report(reencoded=[f"{subject}: re-encoded by the server, {_describe_loss(difference)}"])
+    detail = f"another hash ({into.sha256[:12]}, not {archived.sha256[:12]})"
+    if difference is not None:
+        pixels = f"{difference.most} of 255 levels, {difference.mean:.1f} on average"
+        detail += f", and its pixels differ by up to {pixels}"
+    return Report([f"{subject}: the server's file has {detail}"])
+
+
+def _describe_loss(difference: PixelDifference) -> str:
+    if not difference.most:
+        return "pixels are the same"
+    return f"pixels differ by {difference.most} of 255 levels at most"
 
 
 def same_file(
-    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, wanted: ArchivedMedium, path: Path
+    client: GetiClient, project: GetiProject, medium: GetiMedium, dataset: str, archived: ArchivedMedium, path: Path
 ) -> bool:
-    return not compare_files(client, project, medium, dataset, wanted, path).differences
+    return not compare_files(client, project, medium, dataset, archived, path).differences
 
 
-class _Nowhere:
-    """For bytes of which only the hash is wanted."""
+class _DiscardedFile:
+    """For content of which only the hash is needed."""
 
     def write(self, part: bytes) -> int:
         return len(part)

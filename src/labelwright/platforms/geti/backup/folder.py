@@ -1,10 +1,10 @@
-"""A backup in a folder: how it is written and read.
+"""Writes and reads a backup in a folder.
 
 project.json            the project: kind, tasks, labels with hierarchy and colours, datasets, configuration, source
-media/00001.jsonl       a page of media, one a line: name, file, hash, size, and all that was said of it
-images/<dataset>/       the images' bytes as the server gave them: <name>_<id>.<ending of what they are>
+media/00001.jsonl       a page of media, one per line: name, file, hash, size, annotations
+images/<dataset>/       images as the server returned them: <name>_<id>.<suffix of their real format>
 videos/<dataset>/
-complete.json           counts; written when everything else is there
+complete.json           counts; written last
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from labelwright.platforms.geti.models import GetiLabel, Unit, shape_from
+from labelwright.platforms.geti.models import CoordinateUnit, GetiLabel, shape_from
 from labelwright.platforms.geti.session import NAME
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.messages import Sink
 
 from .archive import (
     READ,
+    ArchivedAnnotation,
+    ArchivedLabel,
     ArchivedMedium,
     ArchivedProject,
+    ArchivedScene,
     ArchivedTask,
     BackupRefused,
-    SaidAnnotation,
-    SaidLabel,
-    SaidScene,
 )
 
 FORMAT = 1
@@ -38,11 +38,11 @@ PROJECT, MEDIA, COMPLETE = "project.json", "media", "complete.json"
 # Writing
 
 
-def write_json(path: Path, said_: Any) -> None:
-    """Whole or not at all."""
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(said_, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
 
 
@@ -54,20 +54,20 @@ def write_project(folder: Path, project: ArchivedProject) -> None:
             "extra": dict(task.extra),
             "labels": [
                 {
-                    "name": one.name,
-                    "color": one.color,
-                    "group": one.group,
-                    "hotkey": one.hotkey,
-                    "is_empty": one.is_empty,
-                    "parent": one.parent_id,
-                    "is_anomalous": one.is_anomalous,
+                    "name": label.name,
+                    "color": label.color,
+                    "group": label.group,
+                    "hotkey": label.hotkey,
+                    "is_empty": label.is_empty,
+                    "parent": label.parent_id,
+                    "is_anomalous": label.is_anomalous,
                 }
-                for one in task.labels
+                for label in task.labels
             ],
         }
         for task in project.tasks
     ]
-    written = {
+    content = {
         "format": FORMAT,
         "name": project.name,
         "kind": project.kind,
@@ -80,7 +80,7 @@ def write_project(folder: Path, project: ArchivedProject) -> None:
         "source": dict(project.source),
         "not_read": dict(project.not_read),
     }
-    write_json(folder / PROJECT, written)
+    write_json(folder / PROJECT, content)
 
 
 def write_page(folder: Path, name: str, media: Sequence[ArchivedMedium]) -> None:
@@ -88,27 +88,27 @@ def write_page(folder: Path, name: str, media: Sequence[ArchivedMedium]) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8") as file:
-        for one in media:
-            file.write(line_of(one))
+        for medium in media:
+            file.write(line_of(medium))
     part.replace(path)
 
 
-def line_of(one: ArchivedMedium) -> str:
-    return json.dumps(_medium_json(one), ensure_ascii=False) + "\n"
+def line_of(medium: ArchivedMedium) -> str:
+    return json.dumps(_medium_json(medium), ensure_ascii=False) + "\n"
 
 
 def read_lines(path: Path) -> Iterator[ArchivedMedium]:
-    """Lines of a page that may have broken off in its last one."""
+    """Media of a page whose last line may be incomplete."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             try:
-                found = json.loads(line)
+                record = json.loads(line)
             except ValueError:
                 return
-            yield _medium_from(Fields(NAME, READ, found, path.name))
+            yield _medium_from(Fields(NAME, READ, record, path.name))
 
 
-def _medium_json(one: ArchivedMedium) -> dict[str, Any]:
+def _medium_json(medium: ArchivedMedium) -> dict[str, Any]:
     scenes = [
         {
             "frame": scene.frame,
@@ -129,20 +129,20 @@ def _medium_json(one: ArchivedMedium) -> dict[str, Any]:
                 for annotation in scene.annotations
             ],
         }
-        for scene in one.scenes
+        for scene in medium.scenes
     ]
     return {
-        "id": one.id,
-        "type": one.type,
-        "name": one.name,
-        "dataset": one.dataset,
-        "file": one.file,
-        "sha256": one.sha256,
-        "bytes": one.bytes,
-        "width": one.width,
-        "height": one.height,
+        "id": medium.id,
+        "type": medium.type,
+        "name": medium.name,
+        "dataset": medium.dataset,
+        "file": medium.file,
+        "sha256": medium.sha256,
+        "bytes": medium.bytes,
+        "width": medium.width,
+        "height": medium.height,
         "scenes": scenes,
-        **({"not_read": one.not_read} if one.not_read else {}),
+        **({"not_read": medium.not_read} if medium.not_read else {}),
     }
 
 
@@ -153,7 +153,7 @@ class HashingFile:
         self._file: Any = file
         self._hash, self.bytes = sha256(), 0
         self.head = b""
-        """The first bytes: they tell what it is."""
+        """The first 16 bytes, which identify the format."""
 
     def write(self, part: bytes) -> int:
         self._hash.update(part)
@@ -167,7 +167,7 @@ class HashingFile:
         return self._hash.hexdigest()
 
     def content(self) -> bytes:
-        """All that was written, of a file that can be read again."""
+        """All that was written; needs a file that can be read."""
         self._file.seek(0)
         return bytes(self._file.read())
 
@@ -184,40 +184,40 @@ def hash_of(path: Path) -> tuple[str, int]:
 # Reading
 
 
-class OwnBackup:
-    """A folder in the layout above. Raises BackupRefused when it is none, or was interrupted."""
+class NativeBackup:
+    """A folder in the layout above. Raises BackupRefused when it is none or, if required, not complete."""
 
-    def __init__(self, folder: Path, *, whole: bool = True) -> None:
+    def __init__(self, folder: Path, *, require_complete: bool = True) -> None:
         self.folder = folder
         if not (folder / PROJECT).is_file():
             raise BackupRefused(folder, f"there is no {PROJECT}")
-        if whole and not (folder / COMPLETE).is_file():
+        if require_complete and not (folder / COMPLETE).is_file():
             raise BackupRefused(folder, "the backup was interrupted", "Run the backup into this folder again.")
 
     def project(self) -> ArchivedProject:
         try:
-            found = Fields(NAME, READ, json.loads((self.folder / PROJECT).read_text(encoding="utf-8")))
+            fields = Fields(NAME, READ, json.loads((self.folder / PROJECT).read_text(encoding="utf-8")))
         except ValueError:
             raise BackupRefused(self.folder, f"{PROJECT} is not valid JSON") from None
-        if found.json.get("format") != FORMAT:
-            raise BackupRefused(self.folder, f"{PROJECT} is of format {found.json.get('format')}, not {FORMAT}")
+        if fields.json.get("format") != FORMAT:
+            raise BackupRefused(self.folder, f"{PROJECT} is of format {fields.json.get('format')}, not {FORMAT}")
         return ArchivedProject(
-            found.text("name"),
-            tuple(_task_from(task) for task in found.each("tasks")),
-            tuple(str(name) for name in found.list("datasets")),
-            Unit(found.text("unit")),
-            found.json.get("auto_train"),
-            found.inner("iterations").json,
-            found.inner("parameters").json,
-            found.inner("source").json,
-            found.inner("not_read").json if found.has("not_read") else {},
+            fields.text("name"),
+            tuple(_task_from(task) for task in fields.each("tasks")),
+            tuple(str(name) for name in fields.list("datasets")),
+            CoordinateUnit(fields.text("unit")),
+            fields.json.get("auto_train"),
+            fields.inner("iterations").json,
+            fields.inner("parameters").json,
+            fields.inner("source").json,
+            fields.inner("not_read").json if fields.has("not_read") else {},
         )
 
     def pages(self) -> Sequence[str]:
         return sorted(path.stem for path in (self.folder / MEDIA).glob("*.jsonl"))
 
     def page(self, name: str) -> list[ArchivedMedium]:
-        # Not splitlines: names may hold characters that end lines for it, such as U+2028, and none for JSON.
+        # Not splitlines: it also splits at characters such as U+2028, which JSON strings may contain.
         lines = (self.folder / MEDIA / f"{name}.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
         try:
             return [
@@ -237,52 +237,54 @@ def _task_from(task: Fields) -> ArchivedTask:
     labels = tuple(
         GetiLabel(
             "",
-            one.text("name"),
-            one.text("color"),
-            one.text("group"),
-            one.text("hotkey"),
-            one.json.get("is_empty") is True,
-            one.json.get("parent"),
-            one.json.get("is_anomalous"),
+            label.text("name"),
+            label.text("color"),
+            label.text("group"),
+            label.text("hotkey"),
+            label.json.get("is_empty") is True,
+            label.json.get("parent"),
+            label.json.get("is_anomalous"),
         )
-        for one in task.each("labels")
+        for label in task.each("labels")
     )
     return ArchivedTask(task.text("type"), task.text("title"), labels, task.inner("extra").json)
 
 
-def _medium_from(one: Fields) -> ArchivedMedium:
+def _medium_from(medium: Fields) -> ArchivedMedium:
     scenes = tuple(
-        SaidScene(tuple(_annotation_from(said_) for said_ in scene.each("annotations")), scene.json.get("frame"))
-        for scene in one.each("scenes")
+        ArchivedScene(
+            tuple(_annotation_from(annotation) for annotation in scene.each("annotations")), scene.json.get("frame")
+        )
+        for scene in medium.each("scenes")
     )
     return ArchivedMedium(
-        one.id("id"),
-        one.text("type"),
-        one.text("name"),
-        one.text("dataset"),
-        one.text("file"),
-        one.text("sha256"),
-        one.whole("bytes"),
-        one.whole("width"),
-        one.whole("height"),
+        medium.id("id"),
+        medium.text("type"),
+        medium.text("name"),
+        medium.text("dataset"),
+        medium.text("file"),
+        medium.text("sha256"),
+        medium.whole("bytes"),
+        medium.whole("width"),
+        medium.whole("height"),
         scenes,
-        one.text("not_read") if one.has("not_read") else "",
+        medium.text("not_read") if medium.has("not_read") else "",
     )
 
 
-def _annotation_from(one: Fields) -> SaidAnnotation:
+def _annotation_from(annotation: Fields) -> ArchivedAnnotation:
     labels = tuple(
         (
-            SaidLabel(
+            ArchivedLabel(
                 label.whole("task"), label.text("name"), label.json.get("empty") is True, label.json.get("anomalous")
             ),
             label.number("probability"),
         )
-        for label in one.each("labels")
+        for label in annotation.each("labels")
     )
-    return SaidAnnotation(shape_from(one.inner("shape")), labels)
+    return ArchivedAnnotation(shape_from(annotation.inner("shape")), labels)
 
 
 def is_inside(folder: Path, file: str) -> bool:
-    """Whether a path of a backup stays in its folder: backups come from elsewhere."""
+    """Whether a backup's path stays in its folder. Backups may come from elsewhere and are not trusted."""
     return not Path(file).is_absolute() and (folder / file).resolve().is_relative_to(folder.resolve())

@@ -1,8 +1,7 @@
-"""Folders as the user's own tool wrote them: `project_info.json`, `images/<name>.jpg`, `annotations/<name>.json`.
+"""Reads backups of the older tool: `project_info.json`, `images/<name>.jpg`, `annotations/<name>.json`.
 
-`project_info.json` names the project, its type and the labels of its one or two tasks; annotations name labels by name
-and are in fractions of the image. Labels called as the servers call the empty one mean it (that tool wrote the server's
-own name, of which there are several).
+`project_info.json` has the project's name, its type and the labels of its one or two tasks; annotations refer to labels
+by name, in fractions of the image. A label with one of the servers' names of the empty label is the empty label.
 """
 
 from __future__ import annotations
@@ -11,45 +10,45 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from labelwright.platforms.geti.models import GetiLabel, Unit, shape_from
-from labelwright.platforms.geti.projects import CannotBe, normal_kind
+from labelwright.platforms.geti.models import CoordinateUnit, GetiLabel, shape_from
+from labelwright.platforms.geti.projects import InvalidProject, normal_kind
 from labelwright.platforms.geti.session import NAME
 from labelwright.platforms.http.json_fields import Fields
 
 from .archive import (
+    READ,
+    ArchivedAnnotation,
+    ArchivedLabel,
     ArchivedMedium,
     ArchivedProject,
+    ArchivedScene,
     ArchivedTask,
     Backup,
     BackupRefused,
-    SaidAnnotation,
-    SaidLabel,
-    SaidScene,
 )
-from .folder import OwnBackup, hash_of
-from .sdk_layout import GetiSdkBackup, is_sdk_folder
+from .folder import NativeBackup, hash_of
+from .sdk_layout import SdkBackup, is_sdk_folder
 
 INFO = "project_info.json"
-_EMPTY = frozenset({"no object", "empty", "no class", "empty label"})
-_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif"})
-_A_PAGE = 200
-_READ = "read the backup"
+_EMPTY_NAMES = frozenset({"no object", "empty", "no class", "empty label"})
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif"})
+_PAGE_SIZE = 200
 
 
-class SeedBackup:
-    """Raises BackupRefused for a folder that cannot be understood."""
+class LegacyBackup:
+    """A backup of the older tool. Raises BackupRefused for a malformed folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            found = json.loads((folder / INFO).read_text(encoding="utf-8"))
+            content = json.loads((folder / INFO).read_text(encoding="utf-8"))
         except ValueError:
             raise BackupRefused(folder, f"{INFO} is not valid JSON") from None
-        info = Fields(NAME, _READ, found)
+        info = Fields(NAME, READ, content)
         try:
             self._kind = normal_kind(info.text("project_type"))
-        except CannotBe as fault:
-            raise BackupRefused(folder, str(fault)) from None
+        except InvalidProject as error:
+            raise BackupRefused(folder, str(error)) from None
         self._name = info.text("project_name")
         self._labels = [self._names(info, name) for name in ("label_names_task_one", "label_names_task_two")]
         self._tasks = self._kind.split(" -> ")
@@ -61,28 +60,30 @@ class SeedBackup:
             ArchivedTask(kind, "", tuple(GetiLabel("", name) for name in names if not _is_empty(name)))
             for kind, names in zip(self._tasks, self._labels, strict=False)
         )
-        not_kept = dict.fromkeys(("auto-train", "iterations", "configuration"), "folders of that tool do not hold it")
+        not_saved = dict.fromkeys(("auto-train", "iterations", "configuration"), "folders of that tool do not hold it")
         source = {"layout": INFO}
-        return ArchivedProject(self._name, tasks, ("images",), Unit.FRACTIONS, source=source, not_read=not_kept)
+        return ArchivedProject(
+            self._name, tasks, ("images",), CoordinateUnit.FRACTIONS, source=source, not_read=not_saved
+        )
 
     def pages(self) -> Sequence[str]:
-        return [str(first) for first in range(0, len(self._files()), _A_PAGE)]
+        return [str(first) for first in range(0, len(self._files()), _PAGE_SIZE)]
 
     def page(self, name: str) -> list[ArchivedMedium]:
         first = int(name)
-        return [self._medium(path) for path in self._files()[first : first + _A_PAGE]]
+        return [self._medium(path) for path in self._files()[first : first + _PAGE_SIZE]]
 
     def _files(self) -> list[Path]:
         folder = self.folder / "images"
-        found = folder.rglob("*") if folder.is_dir() else ()
-        return sorted(path for path in found if path.suffix.lower() in _ENDINGS)
+        paths = folder.rglob("*") if folder.is_dir() else ()
+        return sorted(path for path in paths if path.suffix.lower() in _SUFFIXES)
 
     def _names(self, info: Fields, name: str) -> list[str]:
-        """Texts, or objects with a name."""
-        given = info.json.get(name) or []
-        if not isinstance(given, list):
+        """Names of labels, which are strings or objects with a name."""
+        labels = info.json.get(name) or []
+        if not isinstance(labels, list):
             info.refuse(name, "is not a list")
-        return [one["name"] if isinstance(one, dict) and "name" in one else str(one) for one in given]
+        return [label["name"] if isinstance(label, dict) and "name" in label else str(label) for label in labels]
 
     def _medium(self, path: Path) -> ArchivedMedium:
         from PIL import Image
@@ -107,49 +108,49 @@ class SeedBackup:
             scenes=tuple(self._scenes(self.folder / "annotations" / inner.with_suffix(".json"))),
         )
 
-    def _scenes(self, path: Path) -> Iterator[SaidScene]:
+    def _scenes(self, path: Path) -> Iterator[ArchivedScene]:
         if not path.is_file():
             return
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise BackupRefused(self.folder, f"annotations/{path.name} is not valid JSON") from None
-        scene = Fields(NAME, _READ, {"annotations": found} if isinstance(found, list) else found, path.name)
+        scene = Fields(NAME, READ, {"annotations": content} if isinstance(content, list) else content, path.name)
         annotations = scene.each("annotations") if scene.has("annotations") else ()
-        said = tuple(self._annotation(one, path) for one in annotations)
-        if said:
-            yield SaidScene(said)
+        archived = tuple(self._annotation(annotation, path) for annotation in annotations)
+        if archived:
+            yield ArchivedScene(archived)
 
-    def _annotation(self, one: Fields, path: Path) -> SaidAnnotation:
+    def _annotation(self, annotation: Fields, path: Path) -> ArchivedAnnotation:
         labels = []
-        for given in one.list("labels"):
-            label = {"name": given} if isinstance(given, str) else given
-            fields = Fields(NAME, _READ, label, f"{path.name}.labels")
+        for item in annotation.list("labels"):
+            label = {"name": item} if isinstance(item, str) else item
+            fields = Fields(NAME, READ, label, f"{path.name}.labels")
             probability = fields.number("probability") if fields.has("probability") else 1.0
             labels.append((self._label(fields.text("name"), path), probability))
-        return SaidAnnotation(shape_from(one.inner("shape")), tuple(labels))
+        return ArchivedAnnotation(shape_from(annotation.inner("shape")), tuple(labels))
 
-    def _label(self, name: str, path: Path) -> SaidLabel:
-        for place, names in enumerate(self._labels[: len(self._tasks)]):
+    def _label(self, name: str, path: Path) -> ArchivedLabel:
+        for index, names in enumerate(self._labels[: len(self._tasks)]):
             if name in names:
-                return SaidLabel(place, name, _is_empty(name))
+                return ArchivedLabel(index, name, _is_empty(name))
         if _is_empty(name):
-            return SaidLabel(0, name, empty=True)
+            return ArchivedLabel(0, name, empty=True)
         raise BackupRefused(self.folder, f"annotations/{path.name}: label '{name}' is not in {INFO}")
 
 
 def _is_empty(name: str) -> bool:
-    return name.casefold() in _EMPTY
+    return name.casefold() in _EMPTY_NAMES
 
 
 def open_backup(folder: Path) -> Backup:
     """The backup in a folder, whichever tool wrote it. Raises BackupRefused."""
     if (folder / INFO).is_file():
-        return SeedBackup(folder)
+        return LegacyBackup(folder)
     if is_sdk_folder(folder):
-        return GetiSdkBackup(folder)
+        return SdkBackup(folder)
     try:
-        return OwnBackup(folder)
+        return NativeBackup(folder)
     except BackupRefused as refused:
         if not folder.is_dir():
             raise BackupRefused(folder, "there is no such folder") from None

@@ -1,12 +1,12 @@
-"""Folders as the vendor's geti-sdk writes them (seen: 2.13.1).
+"""Reads backups of the vendor's geti-sdk (format of 2.13.1).
 
 project.json                          the server's project without ids
 images/<dataset>/, videos/<dataset>/  media under their names
 annotations/<name>.json               and, of a video's frames, annotations/<name>_frame_<number>.json
 
-Labels name their parents, annotations their labels. Where two media of a project have one name, the names of all files
-end with `_<id>`. Images are called .jpg whatever they are.
-Coordinates are pixels, in folders of early versions fractions. Settings and hotkeys are not kept.
+Labels refer to their parents, and annotations to their labels, by name. Where two media of a project have the same
+name, all file names end with `_<id>`. Images have the suffix .jpg in any format.
+Coordinates are pixels, in folders of early versions fractions. Settings and hotkeys are not saved.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from labelwright.platforms.geti.models import TRAINS_NOT, GetiLabel, GetiShape, Unit, shape_from
+from labelwright.platforms.geti.models import UNTRAINED_TASKS, CoordinateUnit, GetiLabel, GetiShape, shape_from
 from labelwright.platforms.geti.session import NAME
 from labelwright.platforms.http.json_fields import Fields
 
 from .archive import (
     READ,
+    ArchivedAnnotation,
+    ArchivedLabel,
     ArchivedMedium,
     ArchivedProject,
+    ArchivedScene,
     ArchivedTask,
     BackupRefused,
-    SaidAnnotation,
-    SaidLabel,
-    SaidScene,
 )
 from .folder import PROJECT, hash_of
 
@@ -39,21 +39,21 @@ _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", 
 _VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"})
 _WITH_ID = re.compile(r"(.+)_([0-9a-f]{24})")
 _FRAME = re.compile(r"(.+)_frame_(\d+)")
-_A_PAGE = 200
-_NOT_KEPT = "folders of geti-sdk do not hold it"
+_PAGE_SIZE = 200
+_NOT_SAVED = "folders of geti-sdk do not hold it"
 
 
 def is_sdk_folder(folder: Path) -> bool:
-    """Whether geti-sdk wrote it: the project is there as a server tells it, not in the layout of our own backups."""
+    """Whether geti-sdk wrote the folder: its project file has the server's form, not that of our own backups."""
     try:
-        found = json.loads((folder / PROJECT).read_text(encoding="utf-8"))
+        content = json.loads((folder / PROJECT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and "format" not in found and isinstance(found.get("pipeline"), dict)
+    return isinstance(content, dict) and "format" not in content and isinstance(content.get("pipeline"), dict)
 
 
-class GetiSdkBackup:
-    """Raises BackupRefused for a folder that cannot be understood."""
+class SdkBackup:
+    """A backup of geti-sdk. Raises BackupRefused for a malformed folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,30 +61,30 @@ class GetiSdkBackup:
         self._tasks = tuple(
             _task_from(task)
             for task in self._info.inner("pipeline").each("tasks")
-            if task.text("task_type").lower() not in TRAINS_NOT
+            if task.text("task_type").lower() not in UNTRAINED_TASKS
         )
         if not self._tasks:
             raise BackupRefused(folder, f"{PROJECT} has no task that could be trained")
         datasets = self._info.each("datasets") if self._info.has("datasets") else ()
-        self._datasets = tuple(one.text("name") for one in datasets) or ("Dataset",)
+        self._datasets = tuple(dataset.text("name") for dataset in datasets) or ("Dataset",)
 
     def project(self) -> ArchivedProject:
-        not_kept = dict.fromkeys(("auto-train", "iterations", "configuration"), _NOT_KEPT)
+        not_saved = dict.fromkeys(("auto-train", "iterations", "configuration"), _NOT_SAVED)
         return ArchivedProject(
             self._info.text("name"),
             self._tasks,
             self._datasets,
             self._unit,
             source={"layout": "geti-sdk"},
-            not_read=not_kept,
+            not_read=not_saved,
         )
 
     def pages(self) -> Sequence[str]:
-        return [str(first) for first in range(0, len(self._files), _A_PAGE)]
+        return [str(first) for first in range(0, len(self._files), _PAGE_SIZE)]
 
     def page(self, name: str) -> list[ArchivedMedium]:
         first = int(name)
-        return [self._medium(kind, path) for kind, path in self._files[first : first + _A_PAGE]]
+        return [self._medium(kind, path) for kind, path in self._files[first : first + _PAGE_SIZE]]
 
     @cached_property
     def _files(self) -> list[tuple[str, Path]]:
@@ -97,14 +97,14 @@ class GetiSdkBackup:
 
     @cached_property
     def _names(self) -> dict[Path, str]:
-        """Of each file the medium's name: without the ids, where those were put behind all names of a kind."""
+        """Names of media by file, without ids where all names of a kind have them."""
         names: dict[Path, str] = {}
         for kind in ("image", "video"):
-            paths = [path for one, path in self._files if one == kind]
-            found = {path: _WITH_ID.fullmatch(path.stem) for path in paths}
-            plain = {path: match[1] for path, match in found.items() if match is not None}
-            with_ids = len(plain) == len(paths) and max(Counter(plain.values()).values(), default=0) > 1
-            names |= plain if with_ids else {path: path.stem for path in paths}
+            paths = [path for file_kind, path in self._files if file_kind == kind]
+            matches = {path: _WITH_ID.fullmatch(path.stem) for path in paths}
+            without_ids = {path: match[1] for path, match in matches.items() if match is not None}
+            with_ids = len(without_ids) == len(paths) and max(Counter(without_ids.values()).values(), default=0) > 1
+            names |= without_ids if with_ids else {path: path.stem for path in paths}
         return names
 
     @cached_property
@@ -113,25 +113,25 @@ class GetiSdkBackup:
 
     @cached_property
     def _frames(self) -> dict[str, list[tuple[int, Path]]]:
-        """Of each video's stem its annotated frames."""
+        """Annotated frames, as (number, file), by the video's stem."""
         images = {path.stem for kind, path in self._files if kind == "image"}
-        found: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+        frames: dict[str, list[tuple[int, Path]]] = defaultdict(list)
         for stem, path in self._annotations.items():
             match = _FRAME.fullmatch(stem)
             if match is not None and stem not in images:
-                found[match[1]].append((int(match[2]), path))
-        return found
+                frames[match[1]].append((int(match[2]), path))
+        return frames
 
     @cached_property
-    def _unit(self) -> Unit:
-        """Fractions where no coordinate at all is above 1: images have 32 pixels a side and more."""
-        seen = False
+    def _unit(self) -> CoordinateUnit:
+        """Fractions where no coordinate is above 1; images have at least 32 pixels a side."""
+        has_annotations = False
         for path in self._annotations.values():
             for annotation in self._scene(path, None).annotations:
-                seen = True
+                has_annotations = True
                 if _largest(annotation.shape) > 1:
-                    return Unit.PIXELS
-        return Unit.FRACTIONS if seen else Unit.PIXELS
+                    return CoordinateUnit.PIXELS
+        return CoordinateUnit.FRACTIONS if has_annotations else CoordinateUnit.PIXELS
 
     def _medium(self, kind: str, path: Path) -> ArchivedMedium:
         digest, length = hash_of(path)
@@ -151,31 +151,33 @@ class GetiSdkBackup:
             scenes=tuple(scene for scene in self._scenes(kind, path) if scene.annotations),
         )
 
-    def _scenes(self, kind: str, path: Path) -> Iterator[SaidScene]:
+    def _scenes(self, kind: str, path: Path) -> Iterator[ArchivedScene]:
         if kind == "video":
             for number, file in sorted(self._frames.get(path.stem, ())):
                 yield self._scene(file, number)
             return
-        found = self._annotations.get(path.stem)
-        if found is not None:
-            yield self._scene(found, None)
+        annotations = self._annotations.get(path.stem)
+        if annotations is not None:
+            yield self._scene(annotations, None)
 
-    def _scene(self, path: Path, frame: int | None) -> SaidScene:
+    def _scene(self, path: Path, frame: int | None) -> ArchivedScene:
         scene = Fields(NAME, READ, self._json(path), path.name)
-        return SaidScene(tuple(self._annotation(one, path) for one in scene.each("annotations")), frame)
+        return ArchivedScene(
+            tuple(self._annotation(annotation, path) for annotation in scene.each("annotations")), frame
+        )
 
-    def _annotation(self, one: Fields, path: Path) -> SaidAnnotation:
+    def _annotation(self, annotation: Fields, path: Path) -> ArchivedAnnotation:
         labels = tuple(
             (self._label(label.text("name"), path), label.number("probability") if label.has("probability") else 1.0)
-            for label in one.each("labels")
+            for label in annotation.each("labels")
         )
-        return SaidAnnotation(shape_from(one.inner("shape")), labels)
+        return ArchivedAnnotation(shape_from(annotation.inner("shape")), labels)
 
-    def _label(self, name: str, path: Path) -> SaidLabel:
-        for place, task in enumerate(self._tasks):
+    def _label(self, name: str, path: Path) -> ArchivedLabel:
+        for index, task in enumerate(self._tasks):
             for label in task.labels:
                 if label.name == name:
-                    return SaidLabel(place, name, label.is_empty, label.is_anomalous)
+                    return ArchivedLabel(index, name, label.is_empty, label.is_anomalous)
         raise BackupRefused(self.folder, f"annotations/{path.name}: label '{name}' is not in {PROJECT}")
 
     def _size(self, path: Path) -> tuple[int, int]:
@@ -217,6 +219,6 @@ def _text(fields: Fields, name: str) -> str:
 
 
 def _largest(shape: GetiShape) -> float:
-    """The largest coordinate of a shape; an angle is none."""
+    """The largest coordinate of a shape, without its angle."""
     numbers = [value for name, value in shape.numbers.items() if name != "angle"]
     return max((*numbers, *(value for point in shape.points for value in point)), default=0.0)

@@ -1,4 +1,4 @@
-"""Images that a server re-encodes, and uploads whose response was lost: the same pictures, each once."""
+"""Images that a server re-encodes, and uploads whose response was lost."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from PIL import ExifTags, Image, ImageDraw, ImageOps
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.geti.backup.journal import Journal
 from labelwright.platforms.geti.client import GetiClient
-from labelwright.platforms.geti.models import GetiProject, Unit
-from labelwright.platforms.geti.pictures import pixel_difference, reencoded
+from labelwright.platforms.geti.models import CoordinateUnit, GetiProject
 from labelwright.platforms.geti.projects import NewLabel, NewTask
+from labelwright.platforms.geti.reencoding import pixel_difference, reencoded
 
 from .server import SC, geti_server, reencoded_as_recorded
 from .test_backup import (
-    DIALECTS,
     MODERN,
+    VERSIONS,
     box,
-    bring_back,
     client_of,
     differences_from_backup,
     differences_from_source,
     hierarchy_project,
     photo,
+    restore_backup,
     save,
 )
 
 
 def textured(number: int, size: tuple[int, int] = (96, 64)) -> bytes:
-    """A JPEG with edges and noise in it, as photographs have them."""
+    """A JPEG with edges and noise, like a photograph."""
     grain = bytes(100 + byte // 5 for byte in random.Random(number).randbytes(size[0] * size[1]))
     image = Image.frombytes("L", size, grain).convert("RGB")
     draw = ImageDraw.Draw(image)
@@ -47,8 +47,8 @@ def textured(number: int, size: tuple[int, int] = (96, 64)) -> bytes:
 
 @pytest.mark.parametrize("size", [(96, 64), (64, 64)])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_an_image_that_the_server_turns_upright_is_the_same_image(tmp_path, orientation, size):
-    """Half of EXIF's orientations keep width and height, and in a square image all do."""
+def test_image_turned_by_its_exif_orientation_is_the_same(tmp_path, orientation, size):
+    """Half of the EXIF orientations keep width and height; for a square image all do."""
     exif, buffer, path = Image.Exif(), io.BytesIO(), tmp_path / "a.jpg"
     exif[ExifTags.Base.Orientation] = orientation
     Image.open(io.BytesIO(textured(5, size))).save(buffer, "JPEG", quality=90, exif=exif)
@@ -57,16 +57,16 @@ def test_an_image_that_the_server_turns_upright_is_the_same_image(tmp_path, orie
         upright, stored = reencoded(ImageOps.exif_transpose(image)), reencoded(image)
         wrong = reencoded(ImageOps.mirror(ImageOps.exif_transpose(image)))
     for content in (upright, stored):
-        found = pixel_difference(path, content)
-        assert found is not None
-        assert found.is_reencoding
-        assert found.most < 60, "the difference that is told is the one of the images as they are shown"
+        difference = pixel_difference(path, content)
+        assert difference is not None
+        assert difference.is_reencoding
+        assert difference.most < 60, "the difference is measured on the turned image"
     if orientation != 2:  # whose stored pixels are the mirrored ones
         assert not pixel_difference(path, wrong).is_reencoding
 
 
 def jpegs(client: GetiClient, files: list[tuple[str, bytes]], name: str = "photos") -> GetiProject:
-    """A project of these files, each with a box of its own."""
+    """A project of these files, each with a different box."""
     project = client.create_project(name, [NewTask("detection", (NewLabel("dog"),))])
     client.wait_until_ready(project.id)
     for number, (file, data) in enumerate(files):
@@ -76,28 +76,28 @@ def jpegs(client: GetiClient, files: list[tuple[str, bytes]], name: str = "photo
     return project
 
 
-def test_jpegs_that_sonoma_creek_reencodes_are_restored_and_reported_as_such(tmp_path):
-    """From Geti, which gives what it was sent, to Sonoma Creek, which gives other bytes and pixels."""
+def test_reencoded_jpegs_are_restored_and_reported(tmp_path):
+    """From Geti, which returns the sent bytes, to Sonoma Creek, which returns other bytes and pixels."""
     with geti_server(MODERN) as server:
         client = client_of(server)
         project = jpegs(client, [(f"{number}.jpg", textured(number)) for number in range(4)])
         save(client, project, tmp_path / "backup")
     with geti_server(SC) as server:
         client, journal = client_of(server), Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "backup", "photos", journal)
+        restored = restore_backup(client, tmp_path / "backup", "photos", journal)
         report = differences_from_backup(client, tmp_path / "backup", restored, journal)
         assert report.differences == []
         assert len(report.reencoded) == 4
-        assert all("re-encoded by the server, pixels differ by" in one for one in report.reencoded)
-        # and what Sonoma Creek gave is compared with itself by the backup's own verification
-        again = client.project(restored)
-        save(client, again, tmp_path / "second")
-        report = differences_from_source(client, again, tmp_path / "second")
+        assert all("re-encoded by the server, pixels differ by" in sentence for sentence in report.reencoded)
+        # a backup of Sonoma Creek compares the server's own images
+        restored_project = client.project(restored)
+        save(client, restored_project, tmp_path / "second")
+        report = differences_from_source(client, restored_project, tmp_path / "second")
         assert (report.differences, report.reencoded) == ([], [])
         assert any("JPEGs re-encoded by the server" in note for note in report.notes)
 
 
-def test_the_backups_own_verification_takes_a_reencoding_for_the_same_image(tmp_path):
+def test_verification_of_a_backup_accepts_reencoding(tmp_path):
     with geti_server(MODERN) as server:
         client = client_of(server)
         project = jpegs(client, [("a.jpg", textured(1)), ("b.jpg", textured(2))])
@@ -108,40 +108,40 @@ def test_the_backups_own_verification_takes_a_reencoding_for_the_same_image(tmp_
         assert len(report.reencoded) == 2
 
 
-def changed(data: bytes, how: str) -> bytes:
+def changed_jpeg(data: bytes, change: str) -> bytes:
     with Image.open(io.BytesIO(data)) as image:
         picture = image.convert("RGB")
-    if how == "brighter":
+    if change == "brighter":
         picture = picture.point(lambda value: min(value + 9, 255))
-    elif how == "a spot":
+    elif change == "a spot":
         ImageDraw.Draw(picture).rectangle((3, 3, 10, 10), fill=(255, 255, 255))
-    elif how == "a pixel":
+    elif change == "a pixel":
         picture.putpixel((5, 5), (0, 0, 0))
-    elif how == "mirrored":
+    elif change == "mirrored":
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    elif how == "half the size":
+    elif change == "half the size":
         picture = picture.resize((48, 32))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=100)
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("how", ["brighter", "a spot", "a pixel", "mirrored", "half the size"])
-def test_a_picture_that_differs_by_more_than_reencoding_does_is_a_difference(how, tmp_path):
+@pytest.mark.parametrize("change", ["brighter", "a spot", "a pixel", "mirrored", "half the size"])
+def test_changes_beyond_reencoding_are_differences(change, tmp_path):
     with geti_server(SC) as server:
         client = client_of(server)
         project = jpegs(client, [("a.jpg", textured(1))])
         save(client, project, tmp_path / "backup")
         journal = Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "backup", "again", journal)
+        restored = restore_backup(client, tmp_path / "backup", "again", journal)
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
-        server.reencodes = lambda data: changed(data, how)
+        server.reencodes = lambda data: changed_jpeg(data, change)
         report = differences_from_backup(client, tmp_path / "backup", restored, journal)
-        assert any("another hash" in one for one in report.differences)
+        assert any("another hash" in sentence for sentence in report.differences)
         assert report.reencoded == []
 
 
-def test_a_lossless_file_with_other_pixels_is_a_difference_however_small(tmp_path):
+def test_changed_pixels_of_a_lossless_file_are_a_difference(tmp_path):
     def shifted(data: bytes, by: int) -> bytes:
         with Image.open(io.BytesIO(data)) as image:
             buffer = io.BytesIO()
@@ -153,21 +153,21 @@ def test_a_lossless_file_with_other_pixels_is_a_difference_however_small(tmp_pat
         project = hierarchy_project(client)
         save(client, project, tmp_path / "backup")
         journal = Journal(tmp_path / "journal")
-        restored = bring_back(client, tmp_path / "backup", "restored", journal)
+        restored = restore_backup(client, tmp_path / "backup", "restored", journal)
         server.reencodes = lambda data: shifted(data, 0)
         report = differences_from_backup(client, tmp_path / "backup", restored, journal)
         assert report.differences == []
-        assert any("re-encoded by the server, pixels are the same" in one for one in report.reencoded)
+        assert any("re-encoded by the server, pixels are the same" in sentence for sentence in report.reencoded)
         server.reencodes = lambda data: shifted(data, 2)
         report = differences_from_backup(client, tmp_path / "backup", restored, journal)
-        assert any("another hash" in one for one in report.differences)
+        assert any("another hash" in sentence for sentence in report.differences)
 
 
-@pytest.mark.parametrize("version", DIALECTS)
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("pauses", [(0.01, 0.02), ()], ids=["in one run", "in several runs"])
-@pytest.mark.parametrize("how", ["lost", "late"])
-def test_a_restored_image_whose_answer_was_lost_comes_once(version, pauses, how, tmp_path, monkeypatch):
-    """Eight images, two lost answers. Four are of one name and three of these of the same bytes."""
+@pytest.mark.parametrize("effect", ["lost", "late"])
+def test_restored_images_are_sent_once_despite_lost_responses(version, pauses, effect, tmp_path, monkeypatch):
+    """Eight images and two lost responses. Four images have one name, and three of these the same bytes."""
     same = textured(7)
     files = [("x.png", photo(8, (96, 64))), ("x.jpg", same), ("x.jpeg", same), ("x.jpg", same)]
     files += [(f"{number}.jpg", textured(number)) for number in range(4)]
@@ -178,28 +178,28 @@ def test_a_restored_image_whose_answer_was_lost_comes_once(version, pauses, how,
         monkeypatch.setattr("labelwright.platforms.batches.PAUSES", pauses)
         journal = Journal(tmp_path / "journal")
         server.requests.clear()
-        server.break_next("POST", "media/images$", how, times=2 if pauses else 1)
+        server.break_next("POST", "media/images$", effect, times=2 if pauses else 1)
         while True:
             try:
                 # One after the other where a run ends at a fault: the first one is then met by `x`.
-                restored = bring_back(client, tmp_path / "backup", "again", journal, threads=3 if pauses else 1)
+                restored = restore_backup(client, tmp_path / "backup", "again", journal, threads=3 if pauses else 1)
                 break
             except PlatformUnavailable:
                 assert not pauses
-                if sum(one.how == how for one in server.breaks) < 2:
-                    server.break_next("POST", "media/images$", how)
-        assert [one.times for one in server.breaks] == ([0] if pauses else [0, 0])
-        if how == "lost":  # found again, not sent again
+                if sum(fault.effect == effect for fault in server.breaks) < 2:
+                    server.break_next("POST", "media/images$", effect)
+        assert [fault.times for fault in server.breaks] == ([0] if pauses else [0, 0])
+        if effect == "lost":  # found again, not sent again
             assert sum(path.endswith("media/images") for method, path in server.requests if method == "POST") == 8
         (dataset,) = server.projects[restored].media.values()
         assert len(dataset) == 8
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
-        before, after = (annotated_pictures(client, client.project(one)) for one in (project.id, restored))
+        before, after = (annotated_images(client, client.project(identity)) for identity in (project.id, restored))
         assert before == after
 
 
-def test_two_media_of_one_name_are_never_under_way_together(tmp_path, monkeypatch):
-    """Else nobody could tell which of them a lost response belongs to."""
+def test_media_of_one_name_are_sent_one_after_the_other(tmp_path, monkeypatch):
+    """Otherwise a lost response could not be assigned to one of them."""
     with geti_server(MODERN) as server:
         client = client_of(server, page_size=None)
         names = ["x.jpg", "y.jpg", "x.png", "x.jpg", "y.png", "z.png"]
@@ -222,26 +222,26 @@ def test_two_media_of_one_name_are_never_under_way_together(tmp_path, monkeypatc
                     under_way[name] -= 1
 
         monkeypatch.setattr(client, "upload", counted)
-        bring_back(client, tmp_path / "backup", "again", Journal(tmp_path / "journal"), threads=6)
+        restore_backup(client, tmp_path / "backup", "again", Journal(tmp_path / "journal"), threads=6)
         assert together == [1] * 6
 
 
-def annotated_pictures(client: GetiClient, project: GetiProject) -> list[tuple[str, str, float]]:
-    """Of each image its name, a mark of its picture, and where its box begins."""
-    found = []
+def annotated_images(client: GetiClient, project: GetiProject) -> list[tuple[str, str, float]]:
+    """Each image's name, a value of its content, and the start of its box."""
+    pictures = []
     for medium in client.media(project):
         into = io.BytesIO()
         client.download(project, medium, into)
         with Image.open(into) as image:
             scene = client.scene(project, medium)
             mark = "png" if image.format == "PNG" else str(image.convert("L").reduce(16).getpixel((1, 1)) // 8)
-            shape = scene.annotations[0].shape.to(Unit.PIXELS, client.unit, medium.width, medium.height)
-            found.append((medium.name, mark, round(shape.numbers["x"])))
-    return sorted(found)
+            shape = scene.annotations[0].shape.to(CoordinateUnit.PIXELS, client.unit, medium.width, medium.height)
+            pictures.append((medium.name, mark, round(shape.numbers["x"])))
+    return sorted(pictures)
 
 
-def test_a_restore_that_an_earlier_version_began_is_ended_without_a_second_copy(tmp_path, monkeypatch):
-    """Its journal holds no intents: any missing medium may have been sent, and of one name the pictures decide."""
+def test_restore_begun_by_an_earlier_version_is_completed(tmp_path, monkeypatch):
+    """Its journal has no intents: any missing medium may have been sent, and files of one name are compared."""
     with geti_server(SC) as server:
         client = client_of(server, page_size=None)
         files = [("x.jpg", textured(1)), ("x.jpeg", textured(5)), ("y.jpg", textured(2))]
@@ -251,12 +251,12 @@ def test_a_restore_that_an_earlier_version_began_is_ended_without_a_second_copy(
         for _ in range(2):  # x and y, then the other x
             server.break_next("POST", "media/images$", "lost", times=2)
             with pytest.raises(PlatformUnavailable):
-                bring_back(client, tmp_path / "backup", "again", journal, threads=1)
+                restore_backup(client, tmp_path / "backup", "again", journal, threads=1)
             server.breaks.clear()
         (path,) = journal.folder.glob("page-*.jsonl")
-        begun = [line for line in path.read_text().splitlines() if "sending" not in line and "target" not in line]
-        path.write_text("\n".join(begun) + "\n")
+        old_lines = [line for line in path.read_text().splitlines() if "sending" not in line and "target" not in line]
+        path.write_text("\n".join(old_lines) + "\n")
         server.requests.clear()
-        restored = bring_back(client, tmp_path / "backup", "again", journal)
+        restored = restore_backup(client, tmp_path / "backup", "again", journal)
         assert not [path for method, path in server.requests if method == "POST" and path.endswith("images")]
         assert differences_from_backup(client, tmp_path / "backup", restored, journal).differences == []
