@@ -11,18 +11,25 @@ from labelwright.domain import Annotation, ExcludedImage, ImageState, LabeledIma
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    DeletesCampaigns,
     FailedImage,
+    FindsDeletedImages,
+    FinishesCampaigns,
     ImageToSend,
     LabelerProgress,
     LabelsPage,
+    ListsLabels,
+    Platform,
     PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
     RemoteState,
+    ResendsImages,
     SetState,
+    TakesImages,
 )
-from labelwright.platforms.registry import Connection, Credential, PlatformEntry
+from labelwright.platforms.registry import Adapter, Connection, Credential, PlatformEntry
 
 
 class Options(BaseModel):
@@ -66,14 +73,20 @@ class Store:
 
 
 STORES: dict[str, Store] = {}
-ENTRY = PlatformEntry("shelf", "a platform in memory", __name__, "Shelf", (Credential.URL, Credential.KEY))
+
+
+def load() -> Adapter:
+    return Adapter(Shelf, Options, connect)
+
+
+ENTRY = PlatformEntry("shelf", "a platform in memory", load, (Credential.URL, Credential.KEY))
 
 
 def connect(connection: Connection) -> Shelf:
     return Shelf(connection.url, connection.key, Options.model_validate(dict(connection.options)))
 
 
-class Shelf:
+class Shelf(Platform, TakesImages, FinishesCampaigns, DeletesCampaigns, FindsDeletedImages, ListsLabels, ResendsImages):
     """The platform of one URL; its key is 'good'."""
 
     name = "shelf"

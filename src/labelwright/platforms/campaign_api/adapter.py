@@ -24,14 +24,23 @@ from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.proven import ProvenAdapter
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    FindsDeletedImages,
+    FinishesCampaigns,
+    KeepsImageSets,
     LabelerAccess,
     LabelsPage,
+    ListsLabels,
+    Platform,
     PlatformLabels,
+    RecoversAccess,
     RemoteCampaign,
     RemoteImage,
     RemoteImageSet,
     RemoteState,
+    ReopensCampaigns,
+    RotatesLabelerKeys,
     Secret,
+    ServesImages,
     SetState,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
@@ -40,7 +49,7 @@ from labelwright.security.masking import remember_login
 from .models import access_from, campaign_from, image_from, image_set_from, labeled_from, looked_at
 
 if TYPE_CHECKING:
-    from labelwright.platforms.registry import Connection
+    from labelwright.platforms.entry import Connection
 
 _Found = TypeVar("_Found", RemoteCampaign, RemoteImageSet)
 
@@ -72,8 +81,18 @@ def connect(connection: Connection) -> CampaignApi:
     )
 
 
-class CampaignApi:
-    """All protocols: from Platform and KeepsImageSets to RecoversAccess and ServesImages.
+class CampaignApi(
+    Platform,
+    KeepsImageSets,
+    FinishesCampaigns,
+    ReopensCampaigns,
+    FindsDeletedImages,
+    ListsLabels,
+    RotatesLabelerKeys,
+    RecoversAccess,
+    ServesImages,
+):
+    """Campaigns of one server, as an admin.
 
     `url` is the base of the API, as in http://localhost:8080/api/v1; key and secret are an admin's. `page_size` is how
     many images go into one request and are wanted in one answer. `identity` is the file of the key by which the service

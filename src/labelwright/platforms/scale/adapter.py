@@ -23,17 +23,26 @@ from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import (
     Bill,
+    BillsTasks,
     CampaignOrder,
     FailedImage,
+    FindsDeletedImages,
     ImageToSend,
     LabelsPage,
+    ListsLabels,
+    OpensWebhooks,
+    Platform,
     PlatformLabels,
+    RecallsImages,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
     RemoteState,
+    ResendsImages,
     Secret,
     SetState,
+    TakesImages,
+    TellsReviews,
     WebhookNote,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
@@ -63,7 +72,7 @@ from .sending import Attachments, Sender
 from .webhooks import note_from
 
 if TYPE_CHECKING:
-    from labelwright.platforms.registry import Connection
+    from labelwright.platforms.entry import Connection
 
 NAME = "scale"
 REVIEWS = ("pending", "accepted", "fixed", "rejected", "commented")
@@ -115,9 +124,18 @@ def mode_of(key: str) -> Literal["test", "live", "unknown"]:
     return "live" if key.startswith("live_") or key.endswith("|live") else "unknown"
 
 
-class Scale:
-    """Platform, TakesImages, BillsTasks, ResendsImages, RecallsImages, TellsReviews, OpensWebhooks, FindsDeletedImages
-    and ListsLabels.
+class Scale(
+    Platform,
+    TakesImages,
+    BillsTasks,
+    ResendsImages,
+    FindsDeletedImages,
+    ListsLabels,
+    RecallsImages,
+    TellsReviews,
+    OpensWebhooks,
+):
+    """Campaigns as projects, batches and tasks of one account.
 
     `client` has every other call of Scale's.
 
