@@ -161,8 +161,8 @@ def test_a_redirect_is_not_followed_and_its_address_is_not_shown() -> None:
 
 def test_bytes_and_nothing_can_be_wanted_instead_of_json() -> None:
     with scripted(answer(200, b"\x00\x01", ["Content-Type: image/png"])) as server:
-        assert client(server.url).call("look", "GET", "/x", wanted="bytes") == b"\x00\x01"
-        assert client(server.url).call("look", "GET", "/x", wanted="nothing") is None
+        assert client(server.url).call("look", "GET", "/x", expect="bytes") == b"\x00\x01"
+        assert client(server.url).call("look", "GET", "/x", expect="nothing") is None
     with scripted(answer(204, b"")) as server:
         assert client(server.url).call("look", "DELETE", "/x") is None
 
@@ -426,20 +426,20 @@ def test_a_list_among_the_parameters_is_said_once_for_each_value() -> None:
 
 def test_status_headers_and_bytes_of_a_success_are_told() -> None:
     with scripted(answer(202, b"PK", ["Content-Type: application/zip", "Upload-Offset: 7"])) as server:
-        reply = client(server.url).ask("feed the fish", "GET", "/x")
+        reply = client(server.url).request("feed the fish", "GET", "/x")
     assert (reply.status, reply.headers["upload-offset"], reply.data) == (202, "7", b"PK")
     assert CANARY not in repr(reply)
 
 
 def test_an_answer_without_a_body_is_told_too() -> None:
     with scripted(answer(201, b"", [])) as server:
-        assert client(server.url).ask("feed the fish", "POST", "/x", body=b"raw").data == b""
+        assert client(server.url).request("feed the fish", "POST", "/x", body=b"raw").data == b""
 
 
 def test_what_is_large_goes_where_it_is_to_go_and_is_not_held() -> None:
     parts: list[bytes] = []
     with scripted(answer(200, b"x" * 300_000, ["Content-Type: application/zip"])) as server:
-        reply = client(server.url, largest=1000).ask("fetch", "GET", "/x", sink=parts.append)
+        reply = client(server.url, largest=1000).request("fetch", "GET", "/x", sink=parts.append)
     assert (b"".join(parts), reply.data) == (b"x" * 300_000, b"")
 
 
@@ -447,11 +447,11 @@ def test_a_large_answer_that_broke_off_is_no_success() -> None:
     parts: list[bytes] = []
     short = answer(200, b"x" * 1000, []).replace(b"Length: 1000", b"Length: 1001")
     with scripted(short) as server, pytest.raises(PlatformUnavailable, match="broke off"):
-        client(server.url).ask("fetch", "GET", "/x", sink=parts.append)
+        client(server.url).request("fetch", "GET", "/x", sink=parts.append)
 
 
 def test_an_error_does_not_go_where_a_success_would() -> None:
     parts: list[bytes] = []
     with scripted(answer(400, b'"no such thing"')) as server, pytest.raises(PlatformRefused, match="no such thing"):
-        client(server.url).ask("fetch", "GET", "/x", sink=parts.append)
+        client(server.url).request("fetch", "GET", "/x", sink=parts.append)
     assert parts == []

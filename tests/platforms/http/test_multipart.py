@@ -96,9 +96,9 @@ def test_bytes_go_into_a_file_and_a_page_of_html_does_not():
     with scripted(page, image) as server:
         http, into = Http("test", server.url, largest=13), io.BytesIO()
         with pytest.raises(PlatformUnavailable, match="text/html, not a file"):
-            http.call("read", "GET", "/x", wanted="media", into=into)
+            http.call("read", "GET", "/x", expect="media", into=into)
         assert into.getvalue() == b""
-        http.call("read", "GET", "/x", wanted="media", into=into)
+        http.call("read", "GET", "/x", expect="media", into=into)
         assert into.getvalue() == b"\xff\xd8 and more than 13 bytes"
 
 

@@ -87,7 +87,7 @@ def test_a_stream_is_sent_with_its_length_and_from_its_start_each_time():
     with scripted(busy, answer(200)) as server:
         http = client(server, patience=2.0)
         headers = {"Content-Type": form.content_type}
-        http.ask("send", "POST", "/", body=form.open, headers=headers, wanted="json")
+        http.request("send", "POST", "/", body=form.open, headers=headers, expect="json")
     assert len(opened) == 2
     for request in server.requests:
         assert f"Content-Length: {len(form.open())}" in request
@@ -103,4 +103,4 @@ def test_a_request_may_be_given_more_time_than_others():
         client(server, timeout=(5.0, 0.3)).call("look", "GET", "/")
     with scripted(slow) as server:
         hasty = client(server, timeout=(5.0, 0.3))
-        assert hasty.ask("look", "GET", "/", wanted="json", seconds=20).data == []
+        assert hasty.request("look", "GET", "/", expect="json", seconds=20).data == []

@@ -279,12 +279,12 @@ class CampaignApi(
         operation, path = "send an image", f"/images/{_segment(image)}"
         location = self._http.locate(operation, path)
         if not location:
-            return hashlib.sha256(self._http.call(operation, "GET", path, wanted="bytes")).hexdigest()
+            return hashlib.sha256(self._http.call(operation, "GET", path, expect="bytes")).hexdigest()
         # The address is signed: it is asked without our credential, which stays with the configured host.
         parts = urlsplit(location)
         there = Http(self.name, f"{parts.scheme}://{parts.netloc}")
         try:
-            data = there.call(operation, "GET", urlunsplit(("", "", parts.path, parts.query, "")), wanted="bytes")
+            data = there.call(operation, "GET", urlunsplit(("", "", parts.path, parts.query, "")), expect="bytes")
         finally:
             there.close()
         return hashlib.sha256(data).hexdigest()

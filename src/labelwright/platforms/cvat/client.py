@@ -19,7 +19,7 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login
-from labelwright.platforms.http.messages import Reply, Wanted
+from labelwright.platforms.http.messages import Expected, Response
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember_login
 
@@ -133,23 +133,23 @@ class Client:
         body: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        wanted: Wanted = "bytes",
+        wanted: Expected = "bytes",
         advice: str = "",
         sink: Callable[[bytes], object] | None = None,
-    ) -> Reply:
+    ) -> Response:
         """A call whose answer may hold nothing, or no JSON. After a 401 there is one new login, where we can.
 
         A success that is a page of HTML, or JSON that is none, is somebody else's: it is not believed.
         """
         asked: dict[str, Any] = {"json": json, "body": body, "params": params, "advice": advice, "sink": sink}
-        asked |= {"headers": {**self._headers, **(headers or {})}, "wanted": "bytes" if wanted == "nothing" else wanted}
+        asked |= {"headers": {**self._headers, **(headers or {})}, "expect": "bytes" if wanted == "nothing" else wanted}
         used = self._credentials.header()
         try:
-            reply = self._http.ask(operation, method, path, **asked)
+            reply = self._http.request(operation, method, path, **asked)
         except AccessDenied as denied:
             if denied.status != 401 or not self._credentials.forget(used):
                 raise
-            reply = self._http.ask(operation, method, path, **asked)
+            reply = self._http.request(operation, method, path, **asked)
         if wanted != "json" and sink is None:
             _refuse_strange(operation, reply)
         return reply
@@ -202,8 +202,8 @@ class Client:
         operation = "log in"
         who = {"email" if "@" in self._user else "username": self._user, "password": self._secret.value}
         try:
-            reply = self._anonymous.ask(
-                operation, "POST", "/api/auth/login", json=who, headers={"Accept": ACCEPT}, wanted="json"
+            reply = self._anonymous.request(
+                operation, "POST", "/api/auth/login", json=who, headers={"Accept": ACCEPT}, expect="json"
             )
         except PlatformRefused as refused:
             if refused.status != 400:
@@ -220,7 +220,7 @@ class Client:
         )
 
 
-def json_of(operation: str, reply: Reply) -> Fields | None:
+def json_of(operation: str, reply: Response) -> Fields | None:
     """What an answer holds that may be empty. None: no JSON object."""
     try:
         found = jsonlib.loads(reply.data or b"null")
@@ -229,7 +229,7 @@ def json_of(operation: str, reply: Reply) -> Fields | None:
     return Fields(NAME, operation, found) if isinstance(found, dict) else None
 
 
-def _refuse_strange(operation: str, reply: Reply) -> None:
+def _refuse_strange(operation: str, reply: Response) -> None:
     kind = reply.headers.get("Content-Type", "").lower()
     told = "the answer is a page of HTML" if "html" in kind and reply.data else ""
     if "json" in kind and reply.data:

@@ -19,7 +19,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from labelwright.platforms import batches
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.http.messages import Reply
+from labelwright.platforms.http.messages import Response
 
 from .client import NAME, Client, json_of
 
@@ -122,7 +122,7 @@ def _send_together(client: Client, operation: str, path: str, files: Sequence[Fi
     _while_busy(lambda: client.ask(operation, "POST", path, body=body, headers=headers, wanted="nothing"))
 
 
-def _while_busy(ask: Callable[[], Reply]) -> Reply:
+def _while_busy(ask: Callable[[], Response]) -> Response:
     """Repeat a request that is answered 429 or 503, which say that the server did nothing.
 
     Of one whose connection was cut nobody knows which files arrived, and in which state: then the task is made anew.

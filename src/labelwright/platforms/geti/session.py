@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.logins import Login
-from labelwright.platforms.http.messages import Answer, Sink, Upload, Wanted
+from labelwright.platforms.http.messages import Expected, Response, Sink, Upload
 from labelwright.platforms.http.multipart import UrlForm
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember_login
@@ -87,7 +87,7 @@ class GetiSession:
         *,
         json: Any = None,
         body: Upload | None = None,
-        wanted: Wanted = "json",
+        wanted: Expected = "json",
         into: Sink | None = None,
         repeatable: bool = True,
     ) -> Any:
@@ -109,7 +109,7 @@ class GetiSession:
                 json=json,
                 body=body,
                 headers=headers,
-                wanted=wanted,
+                expect=wanted,
                 into=into,
             )
 
@@ -160,7 +160,7 @@ class GetiSession:
             raise PlatformUnavailable(NAME, _LOG_IN, message="the server gave no session cookie", advice="Try again.")
         return session
 
-    def _follow(self, path: str, cookies: dict[str, str]) -> tuple[str, Answer]:
+    def _follow(self, path: str, cookies: dict[str, str]) -> tuple[str, Response]:
         """Go where the redirects lead, on this host only; a cookie of the session is all that the last page is for."""
         for _ in range(_MOST_REDIRECTS):
             answer = self._step("GET", path, cookies)
@@ -169,7 +169,7 @@ class GetiSession:
             path = self._next(answer)
         raise PlatformRefused(NAME, _LOG_IN, message="the server sends us in circles", advice="Check the address.")
 
-    def _step(self, method: str, path: str, cookies: dict[str, str], body: Upload | None = None) -> Answer:
+    def _step(self, method: str, path: str, cookies: dict[str, str], body: Upload | None = None) -> Response:
         headers = {"Accept": "*/*"}
         if cookies:
             headers["Cookie"] = _cookie_header(cookies)
@@ -180,14 +180,14 @@ class GetiSession:
                 cookies[name] = value
         return answer
 
-    def _next(self, answer: Answer) -> str:
+    def _next(self, answer: Response) -> str:
         self._fail_unless(answer, 301, 302, 303, 307, 308)
         path = path_on_host(answer.headers.get("Location", ""))
         if not path.startswith("/"):
             raise PlatformRefused(NAME, _LOG_IN, status=answer.status, message="a redirect leads nowhere")
         return path
 
-    def _fail_unless(self, answer: Answer, *good: int) -> None:
+    def _fail_unless(self, answer: Response, *good: int) -> None:
         if answer.status in good:
             return
         kind = PlatformUnavailable if answer.status in (408, 429) or answer.status >= 500 else PlatformRefused

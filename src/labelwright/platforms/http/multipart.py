@@ -1,4 +1,8 @@
-"""Forms (RFC 7578), streamed: the length is known before a file is read, and no file is in memory whole."""
+"""Multipart forms (RFC 7578) as streams: the length is known before a file is read, and no file is in memory whole.
+
+The MultipartEncoder of requests-toolbelt is not used: it wants all files open from the start and cannot be sent twice, so
+the code that opens each file when its turn comes, and anew for every try, would still be needed.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
 
 
 def load() -> Adapter:
-    from .adapter import Remo, Options, connect
+    from .adapter import Options, Remo, connect
 
     return Adapter(Remo, Options, connect)
 

@@ -4,7 +4,7 @@ from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
 
 
 def load() -> Adapter:
-    from .adapter import Scale, Options, connect
+    from .adapter import Options, Scale, connect
 
     return Adapter(Scale, Options, connect)
 

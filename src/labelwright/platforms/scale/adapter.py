@@ -458,7 +458,7 @@ class Scale(
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         http = Http(NAME, f"{parts.scheme}://{parts.netloc}", timeout=self._timeout)
         try:
-            body = http.call(operation, "GET", path, wanted="bytes")
+            body = http.call(operation, "GET", path, expect="bytes")
         finally:
             http.close()
         try:
