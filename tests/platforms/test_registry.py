@@ -81,7 +81,7 @@ def readme_table() -> dict[str, dict[str, bool]]:
     }
 
 
-def test_the_readme_has_a_row_per_protocol_and_a_column_per_platform() -> None:
+def test_the_readme_table_has_every_protocol_and_platform() -> None:
     table = readme_table()
     assert set(table) == set(ABILITIES.values())
     assert all(set(row) == set(TITLES.values()) for row in table.values())
@@ -97,14 +97,14 @@ def test_an_adapter_implements_what_the_readme_says(entry: PlatformEntry) -> Non
 
 
 @ENTRIES
-def test_an_adapter_has_no_protocol_that_its_class_line_does_not_name(entry: PlatformEntry) -> None:
+def test_an_adapter_names_every_protocol_that_it_implements(entry: PlatformEntry) -> None:
     adapter = entry.adapter()
     unnamed = set(PROTOCOLS) - protocols_of(adapter)
     assert not [protocol.__name__ for protocol in unnamed if issubclass(adapter, protocol)]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.__name__)
-def test_an_adapter_that_lacks_a_method_of_a_protocol_cannot_be_created(protocol: type) -> None:
+def test_an_adapter_without_a_protocols_method_cannot_be_created(protocol: type) -> None:
     methods = {name for name, member in vars(protocol).items() if inspect.isfunction(member) and name[0] != "_"}
     assert methods
     for missing in methods:
