@@ -8,53 +8,11 @@ from pathlib import Path
 import pytest
 
 from labelwright.campaigns.spec import parse_spec
-from labelwright.platforms.registry import capabilities
 from labelwright.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
-
-
-PLAIN_WORDS = {
-    "Platform": "campaigns, progress, labels",
-    "KeepsImageSets": "image sets shared by campaigns",
-    "TakesImages": "images sent into the campaign",
-    "DeletesCampaigns": "campaigns can be deleted",
-    "TakesPredictions": "predictions for labelers to correct",
-    "BillsTasks": "billed per image, with a limit",
-    "ResendsImages": "failed images can be sent again",
-    "FindsDeletedImages": "deleted images are noticed",
-    "ListsLabels": "deleted and renamed labels are noticed",
-    "WithdrawsImages": "images can be taken out before labelers begin",
-    "RecallsImages": "single images come back after the end",
-    "TellsReviews": "results of the customer's review",
-    "OpensWebhooks": "signed webhooks",
-    "ShowsCampaigns": "a web page per campaign",
-    "FinishesCampaigns": "campaigns can be closed",
-    "ReopensCampaigns": "completed campaigns can be reopened",
-    "RotatesLabelerKeys": "labeler keys can be replaced",
-    "RecoversAccess": "a lost labeler key can be recovered",
-    "ServesImages": "image URLs for datasets",
-}
-TITLES = {"campaign_api": "embedded", "remo": "Remo", "cvat": "CVAT", "scale": "Scale AI", "geti": "Geti"}
-
-
-def table() -> str:
-    """The README's platform table, computed from the adapters' classes."""
-    able = capabilities()
-    names = list(able)
-    lines = ["| | " + " | ".join(TITLES[name] for name in names) + " |", "|---" * (len(names) + 1) + "|"]
-    for protocol in next(iter(able.values())):
-        marks = ["yes" if able[name][protocol] else "" for name in names]
-        lines.append(f"| {PLAIN_WORDS[protocol]} | " + " | ".join(marks) + " |")
-    return "\n".join(lines)
-
-
-def test_the_capability_table_says_what_the_adapters_can():
-    shown = re.search(r"<!-- capabilities[^>]*-->\n(.*?)\n<!-- end -->", README, re.DOTALL)
-    assert shown is not None
-    assert shown[1] == table()
 
 
 def test_the_campaign_file_in_the_readme_is_one():

@@ -168,10 +168,11 @@ def test_a_container_has_a_signature_of_its_own(tmp_path, monkeypatch):
 
 def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():
     """Prefect shows what its schema does not call secret."""
+    from labelwright.platforms import scale
     from labelwright.platforms.registry import Credential, PlatformEntry
     from labelwright.prefect_integration.blocks import _made_for
 
-    kind = _made_for(PlatformEntry("lean", "leaner", "nowhere", "Lean", (Credential.URL,)))
+    kind = _made_for(PlatformEntry("lean", "leaner", scale.load, (Credential.URL,)))
     assert kind.model_json_schema()["required"] == ["url"]
     assert kind.model_json_schema()["secret_fields"] == ["key", "secret"]
     kind(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)

@@ -69,7 +69,7 @@ def test_a_body_cut_off_at_the_deadline_is_no_success() -> None:
     """Without a Content-Length the end of the connection is the end of the body, even of one that is cut off."""
     endless = drip("a body until the connection closes")
     with fault_server(endless) as server, no_hang(), pytest.raises(PlatformUnavailable):
-        http(server.url).call("look", "GET", "/x", wanted="bytes")
+        http(server.url).call("look", "GET", "/x", expect="bytes")
 
 
 @pytest.mark.parametrize("behavior", [truncate(), silent, page(), redirect(302, "http://127.0.0.1:9/x")])

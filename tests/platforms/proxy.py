@@ -63,7 +63,7 @@ class Rule:
     """For TOO_MANY, BUSY: the header's value."""
     share: float = 1.0
     """Of the requests that `nth` and `every` leave: 0.03 breaks 3 % of them, the same ones each time."""
-    seen: int = field(default=0, init=False)
+    matched: int = field(default=0, init=False)
     chance: Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,10 +72,10 @@ class Rule:
     def strikes(self, method: str, path: str) -> bool:
         if not re.fullmatch(self.method, method) or not re.search(self.path, path):
             return False
-        self.seen += 1
+        self.matched += 1
         if self.share < 1.0 and self.chance.random() >= self.share:
             return False
-        return self.seen in self.nth if self.nth else self.seen % self.every == 0
+        return self.matched in self.nth if self.nth else self.matched % self.every == 0
 
 
 @dataclass
@@ -153,9 +153,11 @@ class FaultProxy:
         """The requests that came by, of a kind."""
         with self._lock:
             return [
-                one
-                for one in self.requests
-                if re.fullmatch(method, one.method) and re.search(path, one.path) and forwarded in (None, one.forwarded)
+                request
+                for request in self.requests
+                if re.fullmatch(method, request.method)
+                and re.search(path, request.path)
+                and forwarded in (None, request.forwarded)
             ]
 
     @contextmanager
@@ -261,11 +263,11 @@ class FaultProxy:
             for _ in body:  # read it to the end: a reset in the middle is another fault
                 pass
             return self._fail_before(connection, rule)
-        answer = self._forward(server, request, headers, body)
+        response = self._forward(server, request, headers, body)
         if rule:
-            return self._spoil(connection, reader, rule, answer)
+            return self._spoil(connection, reader, rule, response)
         keep = version == "HTTP/1.1" and request.headers.get("connection", "").lower() != "close"
-        pass_on(connection, method, answer, keep)
+        pass_on(connection, method, response, keep)
         return keep
 
     def _forward(
@@ -287,11 +289,11 @@ class FaultProxy:
             server.send(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
         if chunked:
             server.send(b"0\r\n\r\n")
-        answer = server.getresponse()
-        request.status = answer.status
+        response = server.getresponse()
+        request.status = response.status
         if self.after_answer:
-            self.after_answer(request, answer.status)
-        return answer
+            self.after_answer(request, response.status)
+        return response
 
     # Misbehaving
 
@@ -308,17 +310,17 @@ class FaultProxy:
         status = {Fault.TOO_MANY: "429 Too Many Requests", Fault.ERROR: "500 Internal Server Error"}.get(
             rule.fault, "503 Service Unavailable"
         )
-        said = b'{"error": {"code": "injected", "message": "the proxy was told to fail"}}'
+        body = b'{"error": {"code": "injected", "message": "the proxy was told to fail"}}'
         wait = f"Retry-After: {rule.retry_after}\r\n" if rule.retry_after is not None else ""
-        send(connection, status, "application/json", said, wait)
+        send(connection, status, "application/json", body, wait)
         return True
 
     def _listen_again(self, seconds: float) -> None:
         if not self._stopped.wait(seconds):
             self._listen()
 
-    def _spoil(self, connection: socket.socket, reader: BinaryIO, rule: Rule, answer: HTTPResponse) -> bool:
-        body = answer.read()
+    def _spoil(self, connection: socket.socket, reader: BinaryIO, rule: Rule, response: HTTPResponse) -> bool:
+        body = response.read()
         match rule.fault:
             case Fault.LOSE_ANSWER:
                 cut_off(connection)
@@ -327,7 +329,7 @@ class FaultProxy:
                 reader.read(1)  # until the client has had enough, or the proxy is stopped
                 return False
             case Fault.TRUNCATED:
-                head = f"HTTP/1.1 {answer.status} OK\r\nContent-Type: application/json\r\n"
+                head = f"HTTP/1.1 {response.status} OK\r\nContent-Type: application/json\r\n"
                 shorter = body[: len(body) // 2]
                 connection.sendall(f"{head}Content-Length: {max(len(body), 2)}\r\n\r\n".encode() + shorter)
                 return False

@@ -11,18 +11,25 @@ from labelwright.domain import Annotation, ExcludedImage, ImageState, LabeledIma
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    DeletesCampaigns,
     FailedImage,
+    FindsDeletedImages,
+    FinishesCampaigns,
     ImageToSend,
     LabelerProgress,
     LabelsPage,
+    ListsLabels,
+    Platform,
     PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
     RemoteState,
+    ResendsImages,
     SetState,
+    TakesImages,
 )
-from labelwright.platforms.registry import Connection, Credential, PlatformEntry
+from labelwright.platforms.registry import Adapter, Connection, Credential, PlatformEntry
 
 
 class Options(BaseModel):
@@ -66,14 +73,20 @@ class Store:
 
 
 STORES: dict[str, Store] = {}
-ENTRY = PlatformEntry("shelf", "a platform in memory", __name__, "Shelf", (Credential.URL, Credential.KEY))
+
+
+def load() -> Adapter:
+    return Adapter(Shelf, Options, connect)
+
+
+ENTRY = PlatformEntry("shelf", "a platform in memory", load, (Credential.URL, Credential.KEY))
 
 
 def connect(connection: Connection) -> Shelf:
     return Shelf(connection.url, connection.key, Options.model_validate(dict(connection.options)))
 
 
-class Shelf:
+class Shelf(Platform, TakesImages, FinishesCampaigns, DeletesCampaigns, FindsDeletedImages, ListsLabels, ResendsImages):
     """The platform of one URL; its key is 'good'."""
 
     name = "shelf"
@@ -97,13 +110,13 @@ class Shelf:
         return f"a shelf of {len(self._store.campaigns)} campaigns"
 
     def find_campaign(self, title: str) -> RemoteCampaign | None:
-        found = [id for id, kept in self._store.campaigns.items() if kept.order.title == title]
-        return self.read_campaign(found[0]) if found else None
+        matches = [id for id, kept in self._store.campaigns.items() if kept.order.title == title]
+        return self.read_campaign(matches[0]) if matches else None
 
     def create_campaign(self, order: CampaignOrder) -> RemoteCampaign:
-        found = self.find_campaign(order.title)
-        if found is not None:
-            return found
+        existing = self.find_campaign(order.title)
+        if existing is not None:
+            return existing
         id = f"c{len(self._store.campaigns) + 1}"
         self._store.campaigns[id] = Kept(order)
         return self.read_campaign(id)
@@ -164,7 +177,7 @@ class Shelf:
 
     def send_again(self, campaign: str, images: Sequence[ImageToSend]) -> Sequence[tuple[str, str]]:
         kept = self._kept(campaign)
-        names = {one.image.name for one in images}
+        names = {image.image.name for image in images}
         again = [id for id in kept.failed if kept.images[id][1].image.name in names]
         for id in again:
             del kept.failed[id]
@@ -194,21 +207,21 @@ class Shelf:
 
     def send_images(self, campaign: str, batch: int, images: Sequence[ImageToSend]) -> None:
         kept, store = self._kept(campaign), self._store
-        store.sent.append((batch, [one.image.name for one in images]))
-        there = {sent.image.name for _, sent in kept.images.values()}
+        store.sent.append((batch, [image.image.name for image in images]))
+        existing = {sent.image.name for _, sent in kept.images.values()}
         reason = store.fails(batch)
         if reason is not None:
             kept.batches[batch] = RemoteBatch(SetState.FAILED, message=reason)
             return
         rejected: list[tuple[str, str]] = []
-        for one in images:
-            why = store.take(batch, one.image.name)
+        for image in images:
+            why = store.take(batch, image.image.name)
             if why:
-                rejected.append((one.image.name, why))
-            elif one.image.name not in there:
-                with one.open() as file:
-                    assert len(file.read()) == one.image.bytes
-                kept.images[f"i{len(kept.images) + 1}"] = (f"shelf name {len(kept.images)}", one)
+                rejected.append((image.image.name, why))
+            elif image.image.name not in existing:
+                with image.open() as file:
+                    assert len(file.read()) == image.image.bytes
+                kept.images[f"i{len(kept.images) + 1}"] = (f"shelf name {len(kept.images)}", image)
         kept.batches[batch] = RemoteBatch(SetState.FINISHED, tuple(rejected))
         store.before_answer(batch)
 
@@ -217,7 +230,7 @@ class Shelf:
 
     def label(self, campaign: str, objects: dict[str, Sequence[Annotation]]) -> None:
         """What labelers do."""
-        self._kept(campaign).labels.update({id: tuple(said) for id, said in objects.items()})
+        self._kept(campaign).labels.update({id: tuple(annotations) for id, annotations in objects.items()})
 
 
 def lose_the_answer_once() -> Callable[[int], None]:

@@ -49,15 +49,17 @@ def test_400_tasks_of_scale_are_made_once_each():
     with ScaleServer() as server, FaultProxy(("127.0.0.1", server.port)) as proxy:
         harness = ScaleHarness(server, proxy)
         platform = harness.platform()
-        made = platform.create_campaign(order(harness=harness))
+        campaign = platform.create_campaign(order(harness=harness))
         flaky(proxy)
         # As the task does: what an earlier try sent is not sent again.
-        repeated(lambda: platform.send_images(made.id, 1, [to_send(name) for name in missing(harness, made.id)]))
+        repeated(
+            lambda: platform.send_images(campaign.id, 1, [to_send(name) for name in missing(harness, campaign.id)])
+        )
         created = proxy.seen("POST", "/task/")
         proxy.clear()
         assert sum(request.fault is not None for request in created) >= 12
         assert len(created) < 400 + 2 * 40
-        assert sorted(image.name for image in platform.list_campaign_images(made.id)) == NAMES
+        assert sorted(image.name for image in platform.list_campaign_images(campaign.id)) == NAMES
         assert len(server.live.tasks) == 400
 
 
@@ -87,7 +89,7 @@ def annotation_store() -> Iterator[int]:
         thread.join()
 
 
-def test_annotations_at_an_address_that_is_cut_do_not_cost_the_page():
+def test_a_cut_download_of_annotations_does_not_cost_the_page():
     with (
         ScaleServer() as server,
         FaultProxy(("127.0.0.1", server.port)) as proxy,
@@ -96,38 +98,38 @@ def test_annotations_at_an_address_that_is_cut_do_not_cost_the_page():
     ):
         harness = ScaleHarness(server, proxy)
         platform = harness.platform()
-        made = platform.create_campaign(order(harness=harness))
-        platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:30]])
-        platform.activate_campaign(made.id)
+        campaign = platform.create_campaign(order(harness=harness))
+        platform.send_images(campaign.id, 1, [to_send(name) for name in NAMES[:30]])
+        platform.activate_campaign(campaign.id)
         for task in list(server.live.tasks):
             server.live.complete(task, {"annotations": f"{store.url}/annotations/{task}"})
         store.add(Rule(Fault.RESET, nth=(5, 12)))
-        assert len(platform.read_labels(made.id).images) == 30
+        assert len(platform.read_labels(campaign.id).images) == 30
         assert len(store.seen("GET")) == 32
 
 
 def missing(harness: ScaleHarness, campaign: str) -> list[str]:
-    there = {image.name for image in harness.platform().list_campaign_images(campaign)}
-    return [name for name in NAMES if name not in there]
+    existing = {image.name for image in harness.platform().list_campaign_images(campaign)}
+    return [name for name in NAMES if name not in existing]
 
 
 @pytest.mark.parametrize("dialect", ["2.15", "requests"])
-def test_a_busy_cvat_gets_one_request_of_an_upload_again_and_not_all_of_them(dialect):
+def test_a_busy_cvat_gets_only_the_refused_request_again(dialect):
     """A 503 says that the server did nothing; after a cut connection the task is made anew (see test_cvat_faults)."""
     with FakeCvat(dialect) as cvat, proxied(cvat) as proxy:
         harness = CvatHarness(cvat, proxy)
         platform = harness.platform()
-        made = platform.create_campaign(order(harness=harness))
+        campaign = platform.create_campaign(order(harness=harness))
         size = platform.batch_size() or 250
         images = [to_send(name) for name in NAMES[: min(250, size)]]
         proxy.add(Rule(Fault.BUSY, method="POST", path="/data/$", nth=(1, 3, 4, 7)))
-        platform.send_images(made.id, 1, images)
+        platform.send_images(campaign.id, 1, images)
         sent = proxy.seen("POST", "/data/$")
         assert proxy.seen("DELETE") == []
         proxy.clear()
         assert len(sent) == 4 + 2 + -(-len(images) // 100)
-        assert wait_for_batch(platform, made.id, 1).state is SetState.FINISHED
-        assert len(list(platform.list_campaign_images(made.id))) == len(images)
+        assert wait_for_batch(platform, campaign.id, 1).state is SetState.FINISHED
+        assert len(list(platform.list_campaign_images(campaign.id))) == len(images)
 
 
 @pytest.fixture(params=[False, True], ids=["0.3.29", "0.6.1"])
@@ -136,10 +138,10 @@ def remo(request) -> Iterator[RemoHarness]:
         yield harness
 
 
-def test_a_part_of_an_upload_to_remo_that_is_cut_does_not_cost_the_others(remo):
+def test_a_cut_upload_to_remo_does_not_cost_the_others(remo):
     """400 images go in eight requests, of which three break; each sends its own 50 again."""
     platform = remo.platform()
-    made = platform.create_campaign(order(harness=remo))
+    campaign = platform.create_campaign(order(harness=remo))
     images = [to_send(name) for name in NAMES]
     uploads: dict[str, Any] = {"method": "POST", "path": "/dataset/[0-9]+/upload/"}
     remo.proxy.clear()
@@ -148,26 +150,28 @@ def test_a_part_of_an_upload_to_remo_that_is_cut_does_not_cost_the_others(remo):
         Rule(Fault.LOSE_ANSWER, nth=(4,), **uploads),
         Rule(Fault.BUSY, nth=(8,), **uploads),
     )
-    platform.send_images(made.id, 1, images)
+    platform.send_images(campaign.id, 1, images)
     sent = remo.proxy.seen(*uploads.values())
     remo.proxy.clear()
-    batch = wait_for_batch(platform, made.id, 1)
+    batch = wait_for_batch(platform, campaign.id, 1)
     assert batch.rejected == ()
     assert [request.fault is not None for request in sent].count(True) == 3
     assert len(sent) == 8 + 3
-    assert sorted(image.name for image in platform.list_campaign_images(made.id)) == NAMES
+    assert sorted(image.name for image in platform.list_campaign_images(campaign.id)) == NAMES
 
 
-def test_a_prediction_that_is_cut_does_not_cost_the_others_on_remo(remo):
+def test_a_cut_prediction_on_remo_does_not_cost_the_others(remo):
     platform = remo.platform()
-    made = platform.create_campaign(order(harness=remo))
-    platform.send_images(made.id, 1, [to_send(name) for name in NAMES[:60]])
-    wait_for_batch(platform, made.id, 1)
-    there = list(platform.list_campaign_images(made.id))
-    seen = (Annotation("plastic", Box(1, 2, 11, 12)),)
+    campaign = platform.create_campaign(order(harness=remo))
+    platform.send_images(campaign.id, 1, [to_send(name) for name in NAMES[:60]])
+    wait_for_batch(platform, campaign.id, 1)
+    images = list(platform.list_campaign_images(campaign.id))
+    annotations = (Annotation("plastic", Box(1, 2, 11, 12)),)
     remo.proxy.clear()
     remo.proxy.add(Rule(Fault.RESET, path="save-annotation", nth=(7, 30)))
-    platform.put_predictions(made.id, [LabeledImage(one.name, Size(40, 30), seen, one.id) for one in there])
+    platform.put_predictions(
+        campaign.id, [LabeledImage(image.name, Size(40, 30), annotations, image.id) for image in images]
+    )
     saved = remo.proxy.seen("POST", "save-annotation")
     remo.proxy.clear()
     assert (len(saved), sum(request.forwarded for request in saved)) == (62, 60)

@@ -54,7 +54,7 @@ def test_the_others_are_done_before_the_failure_is_raised(waited):
     assert server.requests[3] == 1 + len(batches.PAUSES)
 
 
-def test_a_retry_after_is_waited_for_and_a_long_one_is_raised_at_once(waited):
+def test_a_short_retry_after_is_waited_out_and_a_long_one_raised(waited):
     assert len(for_each(Server({3: 1}, retry_after=7.0), range(5), 1)) == 5
     assert waited == [7.0]
     server = Server({3: 1}, retry_after=900.0)
@@ -64,7 +64,7 @@ def test_a_retry_after_is_waited_for_and_a_long_one_is_raised_at_once(waited):
     assert (waited, server.requests[3]) == ([7.0], 1)
 
 
-def test_a_platform_that_answers_nothing_is_left_alone_after_a_few_requests(waited):
+def test_a_batch_stops_after_a_few_failures_in_a_row(waited):
     server = Server(dict.fromkeys(range(1000), 99))
     with pytest.raises(PlatformUnavailable):
         for_each(server, range(1000), 4)
@@ -72,18 +72,18 @@ def test_a_platform_that_answers_nothing_is_left_alone_after_a_few_requests(wait
     assert waited == []
 
 
-def test_what_arrived_though_its_response_was_lost_is_not_done_again(waited):
-    server, asked = Server({3: 1, 8: 1}), []
+def test_work_whose_response_was_lost_is_not_repeated(waited):
+    server, lookups = Server({3: 1, 8: 1}), []
 
     def look(failed: list[int]) -> list[int]:
-        asked.append(list(failed))
+        lookups.append(list(failed))
         return [item for item in failed if item != 3]
 
     assert len(for_each(server, range(10), 2, before_retry=look)) == 9
-    assert (asked, server.requests[3], server.requests[8]) == ([[3, 8]], 1, 2)
+    assert (lookups, server.requests[3], server.requests[8]) == ([[3, 8]], 1, 2)
 
 
-def test_a_look_that_fails_is_repeated_before_anything_is_done_again(waited):
+def test_a_failed_lookup_is_repeated_before_any_retry(waited):
     server, looks = Server({3: 1}), 0
 
     def look(failed: list[int]) -> list[int]:

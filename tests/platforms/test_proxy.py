@@ -48,19 +48,19 @@ def proxy() -> Iterator[FaultProxy]:
     thread.start()
     with FaultProxy(server.server_address[:2]) as proxy:  # type: ignore[arg-type]
         yield proxy
-    assert not [one.name for one in threading.enumerate() if one.name.startswith("fault proxy")]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("fault proxy")]
     server.shutdown()
     server.server_close()
     thread.join()
-    assert sum(one.is_alive() for one in _Echo.threads) <= 5  # they end with their connections
+    assert sum(thread.is_alive() for thread in _Echo.threads) <= 5  # they end with their connections
 
 
 def _ask(proxy: FaultProxy, method: str = "PUT", body: bytes = b'{"a": 1}', timeout: float = 5) -> tuple[int, bytes]:
     client = http.client.HTTPConnection("127.0.0.1", int(proxy.url.rsplit(":", 1)[1]), timeout=timeout)
     try:
         client.request(method, "/x?y=1", body)
-        answer = client.getresponse()
-        return answer.status, answer.read()
+        response = client.getresponse()
+        return response.status, response.read()
     finally:
         client.close()
 
@@ -68,7 +68,7 @@ def _ask(proxy: FaultProxy, method: str = "PUT", body: bytes = b'{"a": 1}', time
 def test_without_rules_requests_and_large_bodies_pass_unchanged(proxy: FaultProxy) -> None:
     body = b"x" * 5_000_000
     assert _ask(proxy, body=body) == (200, body)
-    assert [(one.method, one.path, one.forwarded, one.status) for one in proxy.requests] == [
+    assert [(request.method, request.path, request.forwarded, request.status) for request in proxy.requests] == [
         ("PUT", "/x?y=1", True, 200)
     ]
 
@@ -119,7 +119,7 @@ def test_a_fault_does_what_it_says(
     assert _ask(proxy)[0] == 200
 
 
-def test_while_it_refuses_nobody_gets_in_and_afterwards_all_is_well(proxy: FaultProxy) -> None:
+def test_a_refusing_proxy_serves_again_afterwards(proxy: FaultProxy) -> None:
     with proxy.refusing(), pytest.raises(ConnectionRefusedError):
         _ask(proxy)
     assert _ask(proxy)[0] == 200
@@ -133,7 +133,7 @@ def test_rules_strike_at_the_nth_or_at_every_nth_request(proxy: FaultProxy) -> N
     assert [_ask(proxy)[0] for _ in range(3)] == [200, 503, 200]
 
 
-def test_hooks_are_called_before_the_server_is_asked_and_before_the_client_knows(proxy: FaultProxy) -> None:
+def test_hooks_run_before_the_request_and_before_the_response(proxy: FaultProxy) -> None:
     order: list[str] = []
 
     def before(request: Request) -> None:

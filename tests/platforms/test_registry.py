@@ -1,69 +1,131 @@
-"""Which platforms there are and what each can do."""
+"""The registry of platforms, and what each adapter can do: its class line and the README's table agree."""
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
+import typing
+from pathlib import Path
 
 import pydantic
 import pytest
 
-from labelwright.platforms import protocol
+from labelwright.platforms import protocol as protocol_module
 from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import PlatformRefused
-from labelwright.platforms.protocol import Platform, Secret
-from labelwright.platforms.registry import PLATFORMS, Connection, abilities, capabilities, protocols
+from labelwright.platforms.protocol import (
+    PROTOCOLS,
+    BillsTasks,
+    DeletesCampaigns,
+    FindsDeletedImages,
+    FinishesCampaigns,
+    KeepsImageSets,
+    ListsLabels,
+    OpensWebhooks,
+    Platform,
+    RecallsImages,
+    RecoversAccess,
+    ReopensCampaigns,
+    ResendsImages,
+    RotatesLabelerKeys,
+    Secret,
+    ServesImages,
+    ShowsCampaigns,
+    TakesImages,
+    TakesPredictions,
+    TellsReviews,
+    WithdrawsImages,
+    protocols_of,
+)
+from labelwright.platforms.registry import PLATFORMS, Connection, PlatformEntry
 
+ABILITIES: dict[type, str] = {
+    Platform: "campaigns, progress, labels",
+    KeepsImageSets: "image sets shared by campaigns",
+    TakesImages: "images sent into the campaign",
+    DeletesCampaigns: "campaigns can be deleted",
+    TakesPredictions: "predictions for labelers to correct",
+    BillsTasks: "billed per image, with a limit",
+    ResendsImages: "failed images can be sent again",
+    FindsDeletedImages: "deleted images are noticed",
+    ListsLabels: "deleted and renamed labels are noticed",
+    WithdrawsImages: "images can be taken out before labelers begin",
+    RecallsImages: "single images come back after the end",
+    TellsReviews: "results of the customer's review",
+    OpensWebhooks: "signed webhooks",
+    ShowsCampaigns: "a web page per campaign",
+    FinishesCampaigns: "campaigns can be closed",
+    ReopensCampaigns: "completed campaigns can be reopened",
+    RotatesLabelerKeys: "labeler keys can be replaced",
+    RecoversAccess: "a lost labeler key can be recovered",
+    ServesImages: "image URLs for datasets",
+}
+TITLES = {"campaign_api": "embedded", "remo": "Remo", "cvat": "CVAT", "scale": "Scale AI", "geti": "Geti"}
 CONNECTION = Connection("http://localhost:8080/api/v1", "KEY-CANARY", Secret("CANARY"))
 
 
-def test_the_table_of_capabilities() -> None:
-    assert {name for name, able in capabilities()["campaign_api"].items() if able} == {
-        "Platform",
-        "KeepsImageSets",
-        "FinishesCampaigns",
-        "ReopensCampaigns",
-        "RotatesLabelerKeys",
-        "RecoversAccess",
-        "ServesImages",
-        "FindsDeletedImages",
-        "ListsLabels",
+ENTRIES = pytest.mark.parametrize("entry", PLATFORMS.values(), ids=lambda entry: entry.name)
+
+
+def readme_table() -> dict[str, dict[str, bool]]:
+    """The README's table of platforms: by row (what platforms can do) and column (title), whether it says "yes"."""
+    readme = Path(__file__).resolve().parents[2] / "README.md"
+    match = re.search(r"<!-- capabilities[^>]*-->\n(.*?)\n<!-- end -->", readme.read_text(encoding="utf-8"), re.DOTALL)
+    assert match is not None
+    header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in match[1].splitlines()]
+    return {
+        ability: {title: mark == "yes" for title, mark in zip(header[1:], marks, strict=True)}
+        for ability, *marks in rows
     }
 
 
-def test_every_protocol_is_in_the_table_with_its_verbs() -> None:
-    assert set(protocols()) == {
-        "Platform", "KeepsImageSets", "FinishesCampaigns", "ReopensCampaigns", "RotatesLabelerKeys",
-        "RecoversAccess", "ServesImages", "TakesImages", "DeletesCampaigns", "TakesPredictions", "OpensWebhooks",
-        "ShowsCampaigns", "BillsTasks", "ResendsImages", "RecallsImages", "TellsReviews",
-        "FindsDeletedImages", "ListsLabels", "WithdrawsImages",
-    }  # fmt: skip
-    assert protocols()["FinishesCampaigns"] == ("finish_campaign",)
-    assert "read_labels" in protocols()["Platform"]
+def test_the_readme_table_has_every_protocol_and_platform() -> None:
+    table = readme_table()
+    assert set(table) == set(ABILITIES.values())
+    assert all(set(row) == set(TITLES.values()) for row in table.values())
+    assert set(TITLES) == set(PLATFORMS)
 
 
-def test_the_table_agrees_with_isinstance() -> None:
-    adapter = PLATFORMS["campaign_api"].connect(CONNECTION)
-    for name, able in abilities(adapter).items():
-        assert isinstance(adapter, getattr(protocol, name)) is able
-    assert not any(abilities(object).values())
+@ENTRIES
+def test_an_adapter_implements_what_the_readme_says(entry: PlatformEntry) -> None:
+    table, adapter = readme_table(), entry.adapter()
+    expected = {protocol for protocol in PROTOCOLS if table[ABILITIES[protocol]][TITLES[entry.name]]}
+    assert protocols_of(adapter) == expected
+    assert not adapter.__abstractmethods__, "it lacks methods of the protocols in its class line"
 
 
-def test_an_adapter_that_lacks_one_verb_lacks_the_capability() -> None:
-    class Half:
-        def find_image_set(self) -> None: ...
-
-    assert not abilities(Half)["KeepsImageSets"]
-
-
-@pytest.mark.parametrize("entry", PLATFORMS.values(), ids=lambda entry: entry.name)
-def test_every_entry_leads_to_an_adapter_and_its_options(entry: object) -> None:
-    assert abilities(entry.adapter())["Platform"]  # type: ignore[attr-defined]
-    assert entry.adapter().name == entry.name  # type: ignore[attr-defined]
-    assert issubclass(entry.options(), pydantic.BaseModel)  # type: ignore[attr-defined]
+@ENTRIES
+def test_an_adapter_names_every_protocol_that_it_implements(entry: PlatformEntry) -> None:
+    adapter = entry.adapter()
+    unnamed = set(PROTOCOLS) - protocols_of(adapter)
+    assert not [protocol.__name__ for protocol in unnamed if issubclass(adapter, protocol)]
 
 
-def test_a_connection_leads_to_a_platform_that_was_not_asked_anything_yet() -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.__name__)
+def test_an_adapter_without_a_protocols_method_cannot_be_created(protocol: type) -> None:
+    methods = {name for name, member in vars(protocol).items() if inspect.isfunction(member) and name[0] != "_"}
+    assert methods
+    for missing in methods:
+        adapter = type("Adapter", (protocol,), {name: lambda self: None for name in methods - {missing}})
+        with pytest.raises(TypeError, match=missing):
+            adapter()
+
+
+def test_every_protocol_of_the_module_is_listed() -> None:
+    classes = [value for value in vars(protocol_module).values() if inspect.isclass(value)]
+    protocols = [value for value in classes if getattr(value, "_is_protocol", False) and value is not typing.Protocol]
+    assert set(PROTOCOLS) == set(protocols)
+
+
+@ENTRIES
+def test_an_entry_has_the_name_of_its_adapter_and_an_options_model(entry: PlatformEntry) -> None:
+    assert entry.adapter().name == entry.name
+    assert issubclass(entry.options(), pydantic.BaseModel)
+
+
+def test_an_adapter_is_created_without_a_request() -> None:
     adapter = PLATFORMS["campaign_api"].connect(CONNECTION)
     assert isinstance(adapter, CampaignApi)
     assert isinstance(adapter, Platform)
@@ -94,6 +156,6 @@ def test_a_connection_shows_no_credential() -> None:
     assert "CANARY" not in repr(connection) + str(connection)
 
 
-def test_the_registry_imports_no_adapter_by_itself() -> None:
+def test_the_registry_imports_no_adapter() -> None:
     code = "import sys, labelwright.platforms.registry; sys.exit('requests' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

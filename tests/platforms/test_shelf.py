@@ -10,7 +10,7 @@ import pytest
 from labelwright.domain import Annotation
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign
 
-from .contract import Harness, PlatformContract
+from .contract import Harness, contract_of
 from .shelf import STORES, Shelf
 
 
@@ -21,23 +21,12 @@ class NoProxy:
 
 
 class ShelfHarness(Harness):
-    expected = frozenset(
-        {
-            "Platform",
-            "TakesImages",
-            "FinishesCampaigns",
-            "DeletesCampaigns",
-            "FindsDeletedImages",
-            "ListsLabels",
-            "ResendsImages",
-        }
-    )
     proxy: Any = NoProxy()
 
     def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Shelf:
         return Shelf("memory:contract", "good", page_size=2 if small_pages else 1000)
 
-    def stranger(self) -> Shelf:
+    def with_wrong_credential(self) -> Shelf:
         return Shelf("memory:contract", "bad")
 
     def label(
@@ -52,5 +41,5 @@ def harness():
     return ShelfHarness()
 
 
-class TestContract(PlatformContract):
+class TestContract(contract_of(Shelf)):
     pass

@@ -53,24 +53,24 @@ def _exactly(reader: BinaryIO, size: int) -> Iterator[bytes]:
         yield part
 
 
-def pass_on(connection: socket.socket, method: str, answer: HTTPResponse, keep: bool) -> None:
-    bodiless = method == "HEAD" or answer.status in (204, 304)
-    length = answer.getheader("Content-Length")
+def pass_on(connection: socket.socket, method: str, response: HTTPResponse, keep: bool) -> None:
+    bodiless = method == "HEAD" or response.status in (204, 304)
+    length = response.getheader("Content-Length")
     chunked = length is None and not bodiless
-    lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
     lines += [
         f"{name}: {value}"
-        for name, value in answer.getheaders()
+        for name, value in response.getheaders()
         if name.lower() not in ("connection", "keep-alive", "transfer-encoding")
     ]
     lines += ["Transfer-Encoding: chunked"] if chunked else []
     lines += [] if keep else ["Connection: close"]
     connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    while not bodiless and (part := answer.read1(CHUNK)):
+    while not bodiless and (part := response.read1(CHUNK)):
         connection.sendall(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
     if chunked:
         connection.sendall(b"0\r\n\r\n")
-    answer.read()  # read1() does not notice the end, and the next request would be refused
+    response.read()  # read1() does not notice the end, and the next request would be refused
 
 
 def send(connection: socket.socket, status: str, kind: str, body: bytes, more: str = "") -> None:

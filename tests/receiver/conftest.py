@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from labelwright.ledger import Ledger
 from labelwright.platforms.errors import AccessDenied, PlatformRefused
 from labelwright.platforms.protocol import WebhookNote
-from labelwright.platforms.registry import PLATFORMS, Connection, Credential, PlatformEntry
+from labelwright.platforms.registry import PLATFORMS, Adapter, Connection, Credential, PlatformEntry
 from labelwright.receiver import webhooks
 from labelwright.receiver.app import create_app
 from labelwright.receiver.run import configured
@@ -51,10 +51,6 @@ class Bell:
         return WebhookNote(told["id"], told["kind"], told.get("campaign"))
 
 
-def connect(connection: Connection) -> Any:
-    return Bell(connection)
-
-
 def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
@@ -62,7 +58,7 @@ def signature(secret: str, body: bytes) -> str:
 @pytest.fixture
 def bell(monkeypatch) -> Iterator[None]:
     """Two accounts of one platform, with a secret each."""
-    entry = PlatformEntry("bell", "rings", __name__, "Bell", (Credential.SECRET,))
+    entry = PlatformEntry("bell", "rings", lambda: Adapter(Bell, Options, Bell), (Credential.SECRET,))
     monkeypatch.setitem(PLATFORMS, "bell", entry)
     for account in ("north", "south"):
         monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{account.upper()}__PLATFORM", "bell")

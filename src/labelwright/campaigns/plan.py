@@ -9,7 +9,8 @@ from typing import Any
 from labelwright.datasets.names import file_stem
 from labelwright.ingest import InventoryItem, build_inventory
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.registry import PLATFORMS, abilities
+from labelwright.platforms.protocol import BillsTasks, KeepsImageSets
+from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import Settings, SettingsError
 
 from .billing import TooManyTasks, bill_of, in_words, refuse_over_limit
@@ -65,9 +66,10 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     plan.largest = largest[1]
     plan.batches = -(-plan.images // settings.batch_size)
     plan.create = [f"campaign '{spec.title}' for {spec.labeler}"]
-    if abilities(PLATFORMS[spec.platform].adapter())["KeepsImageSets"]:
+    adapter = PLATFORMS[spec.platform].adapter()
+    if issubclass(adapter, KeepsImageSets):
         plan.create.insert(0, f"image set '{spec.title}'")
-    if abilities(PLATFORMS[spec.platform].adapter())["BillsTasks"]:
+    if issubclass(adapter, BillsTasks):
         _tell_bill(plan, spec)
     plan.export = _exported(spec)
     return plan

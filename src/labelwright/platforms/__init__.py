@@ -1,4 +1,4 @@
-"""Labeling platforms: the small protocols, the error tree, and one adapter a module."""
+"""Labeling platforms: protocols, errors, an HTTP client, and one sub-package per platform."""
 
 from .errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 

@@ -1,8 +1,8 @@
-"""Work on the items of a batch, several at a time: a request that fails costs its item, not the batch.
+"""Runs requests for the items of a batch in several threads. A transport error costs one item, not the batch.
 
-After transport trouble with one item the others go on. What failed is tried again after them, a bounded number of
-times, waiting as long as the server asked for; only what is left then is raised. When nothing gets through any more the
-platform is taken for away, and the rest is left to the task's own retries.
+Failed items are retried after the others, a limited number of times, waiting as long as the server asks for. Only what
+is left then is raised. After many failures in a row the platform counts as unreachable, and the rest is left to the
+task's own retries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .errors import PlatformUnavailable
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further try of what failed."""
 LONGEST_WAIT = 60.0
-"""Seconds of a Retry-After that are waited out here; a longer one is raised at once."""
+"""Seconds: a longer Retry-After is raised at once."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -38,12 +38,11 @@ def for_each(
 ) -> list[_Result]:
     """Returns the results of `work` in the order of the items.
 
-    `before_retry` gets the items that failed and returns those that are still to be done: what is not repeatable looks
-    there for effects whose response was lost. At most three items a thread are taken from `items` ahead.
+    `before_retry` gets the failed items and returns those that are still to be done: work that must not be repeated
+    looks there for effects whose response was lost. At most three items per thread are taken from `items` ahead.
 
-    Raises PlatformUnavailable when items are left after all tries, or when 2 requests a thread (8 at least) in a row
-    got no answer. Any other error of `work` is raised when its turn comes; what was begun is waited for, and nothing
-    new is begun.
+    Raises PlatformUnavailable when items are left after all tries, or when 2 requests per thread (at least 8) failed in
+    a row. Any other error of `work` is raised when its turn comes; running work is waited for, and no more is started.
     """
     pauses = PAUSES if pauses is None else pauses
     batch: _Batch[_Item, _Result] = _Batch(work, threads)
@@ -76,7 +75,7 @@ class _Batch(Generic[_Item, _Result]):
         self._most_in_a_row = max(8, 2 * threads)
 
     def run(self, numbered: Iterable[tuple[int, _Item]]) -> list[tuple[int, _Item]]:
-        """Try each item once. Returns those that met transport errors; `errors` holds why."""
+        """Tries each item once. Returns those that met transport errors; `errors` has their errors."""
         failed: list[tuple[int, _Item]] = []
         waiting: deque[tuple[int, _Item, Future[_Result]]] = deque()
         self.errors, in_a_row = [], 0
@@ -107,23 +106,23 @@ class _Batch(Generic[_Item, _Result]):
         return failed
 
     def wait(self, pause: float) -> float:
-        """Seconds until the next try: the pause, or what the server asked for. Raises when that is too long."""
-        asked = max((error.retry_after or 0.0 for error in self.errors), default=0.0)
-        if asked > LONGEST_WAIT:
+        """Returns the seconds until the next try: the pause or a longer Retry-After. Raises when that is too long."""
+        retry_after = max((error.retry_after or 0.0 for error in self.errors), default=0.0)
+        if retry_after > LONGEST_WAIT:
             raise self.left()
-        return max(pause, asked)
+        return max(pause, retry_after)
 
     def left(self) -> PlatformUnavailable:
-        """What to raise for the items that are not done."""
+        """Returns the error to raise for the items that are not done."""
         first = self.errors[0]
         if len(self.errors) == 1:
             return first
-        asked = [error.retry_after for error in self.errors if error.retry_after is not None]
+        retry_afters = [error.retry_after for error in self.errors if error.retry_after is not None]
         return PlatformUnavailable(
             first.platform,
             first.operation,
             status=first.status,
             message=f"{len(self.errors)} items of the batch failed; the first: {first.message or 'no answer'}",
             advice=first.advice,
-            retry_after=max(asked, default=None),
+            retry_after=max(retry_afters, default=None),
         )

@@ -1,8 +1,8 @@
-"""What can go wrong between us and a platform.
+"""Errors of calls to platforms.
 
-PlatformError              platform, verb, HTTP status, the server's own words
-|- PlatformUnavailable     may work if asked again: no answer, 408, 429 (with its Retry-After), 5xx
-'- PlatformRefused         will not, however often
+PlatformError              platform, operation, HTTP status, the server's own message
+|- PlatformUnavailable     may work when repeated: no response, 408, 429 (with its Retry-After), 5xx
+'- PlatformRefused         will not work when repeated
    |- AccessDenied         401, 403
    '- NotFound             404
 """
@@ -17,8 +17,10 @@ _LONGEST = 365 * 86_400.0
 
 
 class PlatformError(Exception):
-    """A call to a platform that failed. Never holds a header, a key or a signed URL: secrets are masked here, by value
-    and by shape, whoever makes the error and whatever the server's words repeat."""
+    """A call to a platform failed.
+
+    Holds no header, key or signed URL: secrets in its texts are masked, by value and by shape.
+    """
 
     def __init__(
         self, platform: str, operation: str, *, status: int | None = None, message: str = "", advice: str = ""
@@ -37,25 +39,25 @@ class PlatformError(Exception):
         return f"{text}." if self.message.endswith(".") else text
 
     def _without_advice(self) -> str:
-        text = f"{self.platform} {self._answered()} {self.operation}"
+        text = f"{self.platform} {self._outcome()} {self.operation}"
         if self.message:
             text += f": {self.message}"
         return text.removesuffix(".")
 
-    def _answered(self) -> str:
-        answered = f"answered {self.status}" if self.status is not None else "did not answer"
-        return f"{answered} when asked to"
+    def _outcome(self) -> str:
+        outcome = f"answered {self.status}" if self.status is not None else "did not answer"
+        return f"{outcome} when asked to"
 
     def __reduce__(self) -> tuple[object, ...]:
         keywords = {"status": self.status, "message": self.message, "advice": self.advice}
-        return _rebuild, (type(self), self.platform, self.operation, keywords | self._more())
+        return _rebuild, (type(self), self.platform, self.operation, keywords | self._details())
 
-    def _more(self) -> dict[str, object]:
+    def _details(self) -> dict[str, object]:
         return {}
 
 
 class PlatformUnavailable(PlatformError):
-    """May work if asked again."""
+    """The call may work when it is repeated."""
 
     def __init__(
         self,
@@ -70,11 +72,11 @@ class PlatformUnavailable(PlatformError):
     ) -> None:
         super().__init__(platform, operation, status=status, message=message, advice=advice)
         self.retry_after = retry_after
-        """Seconds that the server asked for."""
+        """Seconds of its Retry-After; None when there was none."""
         if not_before is None and retry_after:
             not_before = datetime.now(UTC) + timedelta(seconds=min(retry_after, _LONGEST))
         self.not_before = not_before
-        """When the server may be asked again (UTC); None when it did not say."""
+        """When the call may be repeated (UTC); None when the server did not say."""
 
     def __str__(self) -> str:
         if self.not_before is None or self.retry_after is None or self.retry_after < 1:
@@ -88,17 +90,17 @@ class PlatformUnavailable(PlatformError):
         return f"(until {day}{until:%H:%M} UTC)"
 
     def seconds_to_wait(self) -> float:
-        """How long the server is still to be left alone."""
+        """Returns the seconds until the call may be repeated."""
         return 0.0 if self.not_before is None else max(0.0, (self.not_before - datetime.now(UTC)).total_seconds())
 
-    def _more(self) -> dict[str, object]:
+    def _details(self) -> dict[str, object]:
         return {"retry_after": self.retry_after, "not_before": self.not_before}
 
 
 class PlatformRefused(PlatformError):
-    """Will not work, however often it is asked. Without a status it was refused on our side and never sent."""
+    """The call will not work when it is repeated. Without a status it was refused on our side and never sent."""
 
-    def _answered(self) -> str:
+    def _outcome(self) -> str:
         return f"answered {self.status} when asked to" if self.status is not None else "was not asked to"
 
 
@@ -107,7 +109,7 @@ class AccessDenied(PlatformRefused):
 
 
 class NotFound(PlatformRefused):
-    """404: the thing is not there, or not for this credential."""
+    """404: it does not exist, or not for this credential."""
 
 
 def _rebuild(kind: type[PlatformError], platform: str, operation: str, keywords: dict[str, object]) -> PlatformError:

@@ -1,7 +1,7 @@
-"""Annotations of a page of labels, read one by one: what cannot be kept is left out with its reason.
+"""Reads the annotations of a page of labels one by one, and leaves out those that cannot be kept, with a reason.
 
-One bad shape does not block its campaign. A page on which nothing at all can be read is refused instead: then the
-answer has another form than the adapter knows, and leaving everything out would make a dataset without objects.
+One bad shape does not block its campaign. But a page on which no annotation can be read is refused: then the response
+has another format than the adapter knows, and leaving everything out would make a dataset without objects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .errors import PlatformRefused
 
 
 class ShapeNotices:
-    """Collects what is left out of a page, and what is changed."""
+    """Collects the shapes of a page that are left out or changed."""
 
     def __init__(self) -> None:
         self.left_out: list[ShapeNotice] = []
@@ -25,9 +25,9 @@ class ShapeNotices:
         self._fault: PlatformRefused | None = None
 
     def keep(self, image: str, place: str, size: Size, read: Callable[[], Annotation]) -> Annotation | None:
-        """The annotation that `read` returns, cut to its image; None when it is left out.
+        """Returns the annotation that `read` returns, cut to its image; None when it is left out.
 
-        `place` says for people which one it is, and where on the platform. `read` may raise InvalidShape, or
+        `place` tells people which annotation it is, and where on the platform. `read` may raise InvalidShape, or
         PlatformRefused for fields that are missing or of another type.
         """
         try:
@@ -43,21 +43,21 @@ class ShapeNotices:
             return None
         self._read += 1
         if cut:
-            what = f"{place}: it reached beyond its image and was cut to it"
-            self.left_out.append(ShapeNotice(CUT, image, what, dropped=False))
+            detail = f"{place}: it reached beyond its image and was cut to it"
+            self.left_out.append(ShapeNotice(CUT, image, detail, dropped=False))
         return annotation if shape is annotation.shape else replace(annotation, shape=shape)
 
     def leave_out(self, image: str, reason: str, detail: str) -> None:
         self.left_out.append(ShapeNotice(reason, image, detail))
 
     def add(self, other: ShapeNotices) -> None:
-        """Takes over what another one collected."""
+        """Adds the notices of another collection."""
         self.left_out += other.left_out
         self._read += other._read
         self._fault = self._fault or other._fault
 
     def checked(self) -> tuple[ShapeNotice, ...]:
-        """What was left out of the page. Raises PlatformRefused when none of its annotations could be read."""
+        """Returns the notices of the page. Raises PlatformRefused when none of its annotations could be read."""
         if self._fault is not None and not self._read:
             raise self._fault
         return tuple(self.left_out)

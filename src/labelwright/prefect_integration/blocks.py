@@ -85,11 +85,11 @@ def block_type(platform: str) -> type[PlatformCredentials]:
 def _made_for(entry: PlatformEntry) -> type[PlatformCredentials]:
     namespace: dict[str, Any] = {
         "__module__": __name__,
-        "__doc__": f"Credentials for {entry.says}.",
+        "__doc__": f"Credentials for {entry.description}.",
         "__annotations__": {},
         "_block_type_name": f"Labelwright {entry.name}",
         "_block_type_slug": f"labelwright-{entry.name.replace('_', '-')}",
-        "_description": f"Credentials for {entry.says}.",
+        "_description": f"Credentials for {entry.description}.",
         "platform_name": entry.name,
     }
     needed = {str(one) for one in entry.needs}

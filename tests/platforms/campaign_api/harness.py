@@ -25,20 +25,6 @@ API = "/api/v1"
 class CampaignApiHarness(Harness):
     """Speaks to a server of the campaign API at `server` through `proxy`; labels go to the server directly."""
 
-    expected = frozenset(
-        {
-            "Platform",
-            "FindsDeletedImages",
-            "ListsLabels",
-            "KeepsImageSets",
-            "FinishesCampaigns",
-            "ReopensCampaigns",
-            "RotatesLabelerKeys",
-            "RecoversAccess",
-            "ServesImages",
-        }
-    )
-
     def __init__(self, proxy: FaultProxy, server: str, key: str, secret: str) -> None:
         self.proxy = proxy
         self.server = server
@@ -56,17 +42,19 @@ class CampaignApiHarness(Harness):
             page_size=2 if small_pages else 1000,
         )
 
-    def stranger(self) -> CampaignApi:
+    def with_wrong_credential(self) -> CampaignApi:
         return CampaignApi(self.proxy.url + API, self._key, Secret("wrong"))
 
     @functools.cached_property
     def _stock(self) -> list[RemoteImage]:
         platform = CampaignApi(self.server + API, self._key, Secret(self._secret))
-        made = platform.create_image_set(unique("stock"), {})
-        self.upload(platform.dropbox(made.id), [f"{number}.png" for number in range(3)] + ["дно/река.png", "x/0.png"])
-        platform.seal_image_set(made.id)
-        self.wait_for_set(platform, made.id)
-        return list(platform.list_images(made.id))
+        image_set = platform.create_image_set(unique("stock"), {})
+        self.upload(
+            platform.dropbox(image_set.id), [f"{number}.png" for number in range(3)] + ["дно/река.png", "x/0.png"]
+        )
+        platform.seal_image_set(image_set.id)
+        self.wait_for_set(platform, image_set.id)
+        return list(platform.list_images(image_set.id))
 
     def stock(self) -> Sequence[RemoteImage]:
         return self._stock
@@ -77,8 +65,8 @@ class CampaignApiHarness(Harness):
             body = b"no image at all" if "broken" in name else _picture(name)
             headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
             url = f"{container}/{quote(name)}?{query}"
-            answer = self._labeler.put(url, data=body, headers=headers, timeout=20)
-            assert answer.status_code == 201, answer.text
+            response = self._labeler.put(url, data=body, headers=headers, timeout=20)
+            assert response.status_code == 201, response.text
 
     def wait_for_set(self, platform: Any, image_set: str) -> None:
         ends = time.monotonic() + 30
@@ -95,28 +83,28 @@ class CampaignApiHarness(Harness):
             {"image_id": int(image), "objects": [_object(annotation) for annotation in annotations]}
             for image, annotations in objects.items()
         ]
-        answer = self._labeler.put(
+        response = self._labeler.put(
             f"{self.server}{API}/campaigns/{campaign.id}/objects",
             json=body,
             headers={"Authentication-Key": access.key, "Authentication-Secret": access.secret.value},
             timeout=20,
         )
-        if answer.status_code in (401, 403):
-            raise AccessDenied("campaign_api", "label", status=answer.status_code)
-        assert answer.status_code == 200, answer.text
+        if response.status_code in (401, 403):
+            raise AccessDenied("campaign_api", "label", status=response.status_code)
+        assert response.status_code == 200, response.text
 
 
 def _object(annotation: Annotation) -> dict[str, Any]:
     box = annotation.shape.box
     assert box is not None
-    said: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "label": annotation.label,
         "confidence": annotation.confidence,
         "bounding_box": {"xmin": box.xmin, "xmax": box.xmax, "ymin": box.ymin, "ymax": box.ymax},
     }
     if isinstance(annotation.shape, Polygon):
-        said["polygon"] = [list(point) for point in annotation.shape.points]
-    return said
+        payload["polygon"] = [list(point) for point in annotation.shape.points]
+    return payload
 
 
 @functools.cache

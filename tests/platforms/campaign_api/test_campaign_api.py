@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from labelwright.platforms import NotFound
+from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
-from tests.platforms.contract import PlatformContract
+from tests.platforms.contract import contract_of
 from tests.platforms.contract_faults import FaultContract
 from tests.platforms.proxy import FaultProxy
 
@@ -28,12 +29,14 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CampaignApiHar
         yield CampaignApiHarness(proxy, address, KEY, SECRET)
 
 
-class TestContract(PlatformContract):
+class TestContract(contract_of(CampaignApi)):
     """On a good network."""
 
 
 class TestFaults(FaultContract):
     """On one that breaks."""
+
+    adapter = CampaignApi
 
 
 def test_an_image_is_read_back_byte_by_byte(harness: CampaignApiHarness) -> None:

@@ -92,14 +92,14 @@ def test_a_campaign_is_read() -> None:
     assert now == RemoteCampaign("3", "campaign-26-10-2020", RemoteState.ACTIVE, 2, 4, None)
 
 
-def test_a_campaign_is_created_with_what_the_notebook_sends_and_our_additions() -> None:
+def test_creating_a_campaign_sends_the_notebooks_fields_and_ours() -> None:
     schema = LabelSchema((Label("wood", translations={"nl": "hout"}), Label("glass")))
     order = CampaignOrder("campaign-26-10-2020", schema, "a@b.nl", "Look.", {"x": 1})
     with scripted(said(CREATED)) as server:
-        made = client(server).create_campaign(order)
+        campaign = client(server).create_campaign(order)
         request = server.requests[0]
-    assert made.access == LabelerAccess("a@b.nl", "cb250d843e36cf66", Secret("5b01a0dca725024d"))
-    assert made.state is RemoteState.CREATED
+    assert campaign.access == LabelerAccess("a@b.nl", "cb250d843e36cf66", Secret("5b01a0dca725024d"))
+    assert campaign.state is RemoteState.CREATED
     assert request.startswith("POST /api/v1/campaigns HTTP/1.1")
     assert "Authentication-Key: KEY\r\n" in request
     assert "Authentication-Secret: S3CRET\r\n" in request
@@ -112,7 +112,7 @@ def test_the_key_of_a_labeler_who_is_known_comes_without_a_secret() -> None:
             assert client(server).create_campaign(order).access == LabelerAccess("a@b.nl", "k", None)
 
 
-def test_the_same_words_carry_the_same_idempotency_key_and_other_words_another() -> None:
+def test_equal_orders_have_equal_idempotency_keys() -> None:
     with scripted(said(IMAGE_SET)) as server:
         for metadata in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 2}):
             client(server).create_image_set("t", metadata)
@@ -132,8 +132,8 @@ def test_changes_of_state_carry_no_idempotency_key() -> None:
 
 def test_an_image_set_is_read_with_what_was_rejected() -> None:
     with scripted(said(IMAGE_SET | {"status": "finished", "rejected": [{"name": "x", "reason": "torn"}]})) as at:
-        found = client(at).read_image_set("2")
-    assert (found.id, found.state, found.rejected) == ("2", SetState.FINISHED, (("x", "torn"),))
+        image_set = client(at).read_image_set("2")
+    assert (image_set.id, image_set.state, image_set.rejected) == ("2", SetState.FINISHED, (("x", "torn"),))
 
 
 def test_the_dropbox_is_a_secret() -> None:
@@ -151,11 +151,11 @@ def test_a_sealed_set_has_no_dropbox() -> None:
         client(server).dropbox("2")
 
 
-def test_an_image_is_named_by_its_name_or_by_what_follows_its_set_in_the_path() -> None:
+def test_an_images_name_is_its_file_name_or_read_from_its_path() -> None:
     inner = deepcopy(IMAGE)
     inner["blobstorage_path"] = "main/uploads/imageset-22-10-2020/sub/uploads/imageset-22-10-2020/b c.png"
-    named = IMAGE | {"blobstorage_path": "main/uploads/a%2Fb/c.png", "file_name": "c.png"}
-    with scripted(said({"images": [IMAGE, inner, named], "pagination": ONE_PAGE})) as server:
+    image = IMAGE | {"blobstorage_path": "main/uploads/a%2Fb/c.png", "file_name": "c.png"}
+    with scripted(said({"images": [IMAGE, inner, image], "pagination": ONE_PAGE})) as server:
         first, second, third = client(server).list_images("1")
     assert third.name == "c.png"
     assert first == RemoteImage("1", "car.png", 300, 200, 4486)
@@ -178,12 +178,12 @@ def test_a_server_that_does_not_count_pages_is_not_read_for_ever() -> None:
 
 
 @pytest.mark.parametrize("wrap", [lambda items: items, lambda items: {"campaigns": items}])
-def test_a_campaign_is_found_on_servers_that_know_no_filter_and_no_pages(wrap: Callable[[Any], Any]) -> None:
+def test_a_campaign_is_found_without_filters_and_pages(wrap: Callable[[Any], Any]) -> None:
     others = [CAMPAIGN | {"campaign_id": n, "title": f"other-{n}"} for n in (1, 2)]
     with scripted(said(wrap([*others, CAMPAIGN]))) as server:
-        found = client(server).find_campaign("campaign-26-10-2020")
-        assert found is not None
-        assert found.id == "3"
+        campaign = client(server).find_campaign("campaign-26-10-2020")
+        assert campaign is not None
+        assert campaign.id == "3"
         assert client(server).find_campaign("campaign-26") is None
         assert "title=campaign-26 " in server.requests[1].replace("&", " ")
 
@@ -196,7 +196,7 @@ def test_two_campaigns_of_one_title_are_refused() -> None:
         client(server).find_campaign("campaign-26-10-2020")
 
 
-def test_labels_are_read_and_images_that_nobody_looked_at_are_not_among_them() -> None:
+def test_labels_are_read_without_images_that_are_not_labeled() -> None:
     polygon = {"label": "Wood", "confidence": 1, "bounding_box": None, "polygon": [[0, 0], [9, 0.5], [5, 8]]}
     items = [
         LABELED,
@@ -221,15 +221,15 @@ def test_an_image_that_vanished_is_found_when_the_listing_is_whole(total: int, g
     items = [LABELED, LABELED | {"image_id": 2, "file_name": "b.png", "objects": None}]
     counted = CAMPAIGN | {"progress": {"done": 1, "total": total}}
     with scripted(said({"images": items}), said(counted)) as server:
-        found = client(server).deleted_images("3", ["1", "2", "7"])
-    assert list(found) == gone
+        deleted = client(server).deleted_images("3", ["1", "2", "7"])
+    assert list(deleted) == gone
 
 
-def test_the_labels_of_a_campaign_are_told_where_the_server_tells_them() -> None:
+def test_labels_of_a_campaign_are_listed_where_the_server_has_them() -> None:
     with scripted(said(CAMPAIGN | {"labels": ["Plastic", "Wood"]})) as server:
-        told = client(server).list_labels("3")
-    assert told is not None
-    assert told.names == ("Plastic", "Wood")
+        labels = client(server).list_labels("3")
+    assert labels is not None
+    assert labels.names == ("Plastic", "Wood")
     with scripted(said(CAMPAIGN)) as server:
         assert client(server).list_labels("3") is None
 
@@ -302,14 +302,14 @@ def test_an_object_that_cannot_be_kept_blocks_no_other_one(item: Any, message: s
         (None, "the answer is null, not an object"),
     ],
 )
-def test_a_campaign_that_is_not_understood_is_refused_by_the_fields_name(campaign: Any, message: str) -> None:
+def test_a_malformed_campaign_is_refused_with_the_fields_name(campaign: Any, message: str) -> None:
     with scripted(said(campaign)) as server, pytest.raises(PlatformRefused) as caught:
         client(server).read_campaign("3")
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_a_server_that_knows_only_the_notebook_is_said_to_give_no_labels(status: int) -> None:
+def test_a_server_of_the_notebooks_api_has_no_labels_to_read(status: int) -> None:
     with scripted(answer(status), said(CAMPAIGN)) as server, pytest.raises(PlatformRefused) as caught:
         client(server).read_labels("3")
     assert "knows no GET /campaigns/{id}/objects" in caught.value.message

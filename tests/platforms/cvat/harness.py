@@ -23,30 +23,14 @@ LABELS = LabelSchema((Label("plastic", Geometry.ANY), Label("wood", Geometry.ANY
 class CvatHarness(Harness):
     """Every image is a job of its own, since CVAT only completes whole jobs."""
 
-    expected = frozenset(
-        {
-            "Platform",
-            "FindsDeletedImages",
-            "ListsLabels",
-            "TakesImages",
-            "WithdrawsImages",
-            "FinishesCampaigns",
-            "ReopensCampaigns",
-            "DeletesCampaigns",
-            "TakesPredictions",
-            "OpensWebhooks",
-            "ShowsCampaigns",
-        }
-    )
     email = "labeler1@example.com"
     labels = LABELS
-    seen = (
+    annotations = (
         Annotation("plastic", Box(1, 2.5, 11, 12)),
         Annotation("wood", Polygon(((1, 1), (9, 1), (5, 8)))),
     )
-    tells_in_the_order_of_images = False
+    labels_keep_order = False
     keeps_done_when_reopened = False
-    answered_by_nothing = frozenset({"delete_campaign"})
 
     def __init__(self, cvat: FakeCvat, proxy: FaultProxy) -> None:
         self.cvat, self.proxy = cvat, proxy
@@ -62,7 +46,7 @@ class CvatHarness(Harness):
         }
         return Cvat(self.proxy.url, "", Secret(self.cvat.requester.token), Options(**settings))
 
-    def stranger(self) -> Cvat:
+    def with_wrong_credential(self) -> Cvat:
         return Cvat(self.proxy.url, "", Secret("f" * 40), Options(organization="acme"))
 
     def label(

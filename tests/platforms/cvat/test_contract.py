@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.platforms.contract import PlatformContract
+from labelwright.platforms.cvat.adapter import Cvat
+from tests.platforms.contract import contract_of
 
 from .fake_server.server import FakeCvat
 from .harness import CvatHarness, proxied
@@ -18,5 +19,5 @@ def harness(request: pytest.FixtureRequest) -> Iterator[CvatHarness]:
         yield CvatHarness(cvat, proxy)
 
 
-class TestContract(PlatformContract):
+class TestContract(contract_of(Cvat)):
     """On a good network."""

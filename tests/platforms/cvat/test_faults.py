@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from labelwright.platforms.cvat.adapter import Cvat
 from tests.platforms.contract_faults import FaultContract
 
 from .fake_server.server import FakeCvat
@@ -22,3 +23,6 @@ def harness(request: pytest.FixtureRequest) -> Iterator[CvatHarness]:
 
 class TestFaults(FaultContract):
     """Every verb meets every fault."""
+
+    adapter = Cvat
+    empty_responses = frozenset({"delete_campaign"})

@@ -23,25 +23,14 @@ def credential(server: GetiServer) -> tuple[str, Secret]:
 class GetiHarness(Harness):
     """Connects to the fake server through `proxy`; annotates on it directly."""
 
-    expected = frozenset(
-        {
-            "Platform",
-            "FindsDeletedImages",
-            "ListsLabels",
-            "TakesImages",
-            "WithdrawsImages",
-            "FinishesCampaigns",
-            "DeletesCampaigns",
-        }
-    )
-    nowhere = "0" * 24
-    tells_in_the_order_of_images = False  # several are sent at a time
+    missing_id = "0" * 24
+    labels_keep_order = False  # several are sent at a time
 
     def __init__(self, proxy: FaultProxy, server: GetiServer) -> None:
         self.proxy = proxy
         self.server = server
-        if server.modern:  # it rounds to whole pixels
-            self.seen = (Annotation("plastic", Box(1, 2, 11, 12), 0.5), POLYGON)
+        if server.modern:  # it tells whole pixels
+            self.annotations = (Annotation("plastic", Box(1, 2, 11, 12), 0.5), POLYGON)
         self._labeler = GetiClient(GetiSession(server.url, *credential(server)))
 
     def _connect(self, user: str, secret: Secret, *, hasty: bool = False, small_pages: bool = False) -> Geti:
@@ -52,7 +41,7 @@ class GetiHarness(Harness):
     def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Geti:
         return self._connect(*credential(self.server), hasty=hasty, small_pages=small_pages)
 
-    def stranger(self) -> Geti:
+    def with_wrong_credential(self) -> Geti:
         return self._connect(credential(self.server)[0], Secret("wrong"))
 
     def label(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.platforms.contract import PlatformContract
+from labelwright.platforms.geti.adapter import Geti
+from tests.platforms.contract import contract_of
 from tests.platforms.proxy import FaultProxy
 
 from .harness import GetiHarness
@@ -19,5 +20,5 @@ def harness(request: pytest.FixtureRequest) -> Iterator[GetiHarness]:
         yield GetiHarness(proxy, server)
 
 
-class TestContract(PlatformContract):
+class TestContract(contract_of(Geti)):
     """On a good network."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from labelwright.platforms.geti.adapter import Geti
 from tests.platforms.contract_faults import FaultContract
 from tests.platforms.proxy import FaultProxy
 
@@ -22,3 +23,5 @@ def harness() -> Iterator[GetiHarness]:
 
 class TestFaults(FaultContract):
     """On a network that breaks."""
+
+    adapter = Geti

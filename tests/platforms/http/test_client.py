@@ -101,14 +101,14 @@ def test_every_status_becomes_one_class(status: int, kind: type[PlatformError]) 
         (b"SSH-2.0-OpenSSH\r\n", "the connection"),
     ],
 )
-def test_an_answer_that_cannot_be_believed_is_worth_another_try(raw: bytes, message: str) -> None:
+def test_an_unusable_response_is_a_transient_error(raw: bytes, message: str) -> None:
     error = error_of(raw)
     assert type(error) is PlatformUnavailable
     assert message in error.message
 
 
 @pytest.mark.parametrize("lower_layer_notices", [True, False])
-def test_a_body_shorter_than_announced_is_noticed_even_when_it_is_valid_json_and_packed(
+def test_a_body_shorter_than_its_content_length_is_an_error(
     monkeypatch: pytest.MonkeyPatch, lower_layer_notices: bool
 ) -> None:
     if not lower_layer_notices:  # as with urllib3 before 2
@@ -122,7 +122,7 @@ def test_a_body_shorter_than_announced_is_noticed_even_when_it_is_valid_json_and
     assert error.message == "the answer broke off"
 
 
-def test_no_answer_in_time_is_worth_another_try() -> None:
+def test_no_response_in_time_is_a_transient_error() -> None:
     error = error_of(lambda connection: time.sleep(0.6), timeout=(5.0, 0.3))
     assert (type(error), error.status, error.message) == (PlatformUnavailable, None, "no answer in time")
 
@@ -138,14 +138,14 @@ def test_a_server_that_drips_is_cut_off_at_the_deadline() -> None:
     assert error_of(drip, whole=0.4).message == "it was not done within 0.4 seconds"
 
 
-def test_a_server_that_is_not_there_is_worth_another_try() -> None:
+def test_a_refused_connection_is_a_transient_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with pytest.raises(PlatformUnavailable, match="the connection was refused"):
         client(url).call("look", "GET", "/x")
 
 
-def test_an_answer_without_end_is_refused_before_it_fills_the_memory() -> None:
+def test_a_response_longer_than_the_limit_is_refused() -> None:
     error = error_of(answer(200, b'"' + b"x" * 100_000 + b'"'), largest=50_000)
     assert type(error) is PlatformRefused
     assert "longer than 50000 bytes" in error.message
@@ -159,15 +159,15 @@ def test_a_redirect_is_not_followed_and_its_address_is_not_shown() -> None:
     assert CANARY not in str(error)
 
 
-def test_bytes_and_nothing_can_be_wanted_instead_of_json() -> None:
+def test_a_caller_can_expect_bytes_or_nothing_instead_of_json() -> None:
     with scripted(answer(200, b"\x00\x01", ["Content-Type: image/png"])) as server:
-        assert client(server.url).call("look", "GET", "/x", wanted="bytes") == b"\x00\x01"
-        assert client(server.url).call("look", "GET", "/x", wanted="nothing") is None
+        assert client(server.url).call("look", "GET", "/x", expect="bytes") == b"\x00\x01"
+        assert client(server.url).call("look", "GET", "/x", expect="nothing") is None
     with scripted(answer(204, b"")) as server:
         assert client(server.url).call("look", "DELETE", "/x") is None
 
 
-def test_connections_are_kept_alive_whatever_was_answered() -> None:
+def test_connections_are_kept_alive_after_any_response() -> None:
     class Server(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -235,7 +235,7 @@ def test_a_long_retry_after_is_raised_with_its_seconds() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [429, 503, 500])
-def test_a_retry_after_beyond_the_patience_is_kept_and_told(status: int, value: str, seconds: int) -> None:
+def test_a_retry_after_beyond_the_patience_is_reported(status: int, value: str, seconds: int) -> None:
     headers = [f"Retry-After: {value}", "Date: Sun, 22 Nov 2026 12:00:00 GMT"]
     with scripted(answer(status, headers=headers)) as server, pytest.raises(PlatformUnavailable) as caught:
         client(server.url, patience=60).call("look", "GET", "/x")
@@ -253,7 +253,7 @@ def test_patience_is_counted_over_all_waits() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504])
-def test_nothing_else_is_asked_again_in_secret(status: int) -> None:
+def test_no_other_status_is_retried(status: int) -> None:
     with scripted(answer(status, headers=["Retry-After: 0"])) as server:
         with pytest.raises(PlatformUnavailable):
             client(server.url, patience=5).call("make it", "POST", "/x", json={})
@@ -264,7 +264,7 @@ def test_nothing_else_is_asked_again_in_secret(status: int) -> None:
 
 
 def _below(module: Any, base: type[BaseException]) -> list[type[BaseException]]:
-    return [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, base)]
+    return [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, base)]
 
 
 LOWER_ERRORS = [
@@ -273,9 +273,9 @@ LOWER_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("lower", LOWER_ERRORS, ids=lambda one: f"{one.__module__}.{one.__name__}")
-def test_every_lower_error_is_mapped(lower: type[BaseException]) -> None:
-    assert lower in LOWER, "say in lower.py whether it may work if asked again"
+@pytest.mark.parametrize("lower", LOWER_ERRORS, ids=lambda error: f"{error.__module__}.{error.__name__}")
+def test_every_transport_error_has_a_translation(lower: type[BaseException]) -> None:
+    assert lower in LOWER, "say in transport_errors.py whether it may work if asked again"
     assert LOWER[lower][0] in (PlatformUnavailable, PlatformRefused)
     assert LOWER[lower][1]
 
@@ -293,7 +293,7 @@ class _Raising(BaseAdapter):
 
 
 @pytest.mark.parametrize("lower", [*LOWER_ERRORS, http.client.HTTPException, OSError, TimeoutError, UnicodeError])
-def test_every_lower_error_is_raised_as_ours_with_nothing_of_it_attached(lower: type[BaseException]) -> None:
+def test_every_transport_error_is_translated_and_not_chained(lower: type[BaseException]) -> None:
     error = lower.__new__(lower)
     error.args = (f"https://u:{CANARY}@host/?sig={CANARY}",)
     http_ = client("http://127.0.0.1:1")
@@ -305,7 +305,7 @@ def test_every_lower_error_is_raised_as_ours_with_nothing_of_it_attached(lower: 
     assert CANARY not in _everything(caught.value)
 
 
-def test_a_certificate_that_is_not_trusted_is_not_asked_again() -> None:
+def test_an_untrusted_certificate_is_a_permanent_error() -> None:
     inner = ssl.SSLCertVerificationError(1, "self-signed certificate")
     outer = requests.exceptions.SSLError(urllib3.exceptions.MaxRetryError(None, "/", inner))  # type: ignore[arg-type]
     assert meaning(outer) == (PlatformRefused, "its certificate is not trusted here")
@@ -321,7 +321,7 @@ def test_a_certificate_that_is_not_trusted_is_not_asked_again() -> None:
         AccessDenied("p", "look", status=401),
         NotFound("p", "look", status=404),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=lambda error: type(error).__name__,
 )
 def test_errors_survive_pickling(error: PlatformError) -> None:
     again = pickle.loads(pickle.dumps(error))
@@ -330,10 +330,10 @@ def test_errors_survive_pickling(error: PlatformError) -> None:
     assert str(again) == str(error)
 
 
-def test_what_was_never_sent_is_not_said_to_be_unanswered() -> None:
+def test_a_request_that_was_not_sent_is_not_called_unanswered() -> None:
     assert str(PlatformRefused("p", "look", message="no")) == "p was not asked to look: no"
-    told = str(PlatformRefused("p", "look", status=400, message="Not found.", advice="Look again."))
-    assert told == "p answered 400 when asked to look: Not found. Look again."
+    text = str(PlatformRefused("p", "look", status=400, message="Not found.", advice="Look again."))
+    assert text == "p answered 400 when asked to look: Not found. Look again."
 
 
 # Secrets
@@ -352,7 +352,7 @@ def _everything(error: BaseException) -> str:
         b"",
     ],
 )
-def test_a_server_that_repeats_secrets_does_not_make_us_tell_them(raw: bytes) -> None:
+def test_secrets_repeated_by_a_server_are_not_shown(raw: bytes) -> None:
     error = error_of(raw)
     assert CANARY not in _everything(error)
     assert CANARY not in _everything(pickle.loads(pickle.dumps(error)))
@@ -368,7 +368,7 @@ def test_user_and_password_in_the_address_are_sent_and_never_shown() -> None:
     assert CANARY not in repr(KEYS["Authentication-Secret"])
 
 
-def test_a_secret_that_cannot_be_a_header_is_refused_without_being_shown() -> None:
+def test_a_secret_that_is_no_valid_header_is_refused_unseen() -> None:
     for broken in (f"{CANARY}\n", f"{CANARY}ключ", f"{CANARY}\r\nX: y", f" {CANARY}"):
         with pytest.raises(AccessDenied, match="Authentication-Secret") as caught:
             client("http://127.0.0.1:1", headers={"Authentication-Secret": Secret(broken)}).call("look", "GET", "/x")
@@ -387,7 +387,7 @@ def test_what_cannot_be_written_as_json_is_not_sent() -> None:
         client("http://127.0.0.1:1").call("make it", "POST", "/x", json={"a": float("nan")})
 
 
-def test_a_credential_that_changes_is_asked_for_before_every_request() -> None:
+def test_a_changing_credential_is_read_before_every_request() -> None:
     tokens = iter(["one", "two"])
     with scripted(answer(200)) as server:
         http_ = client(server.url, headers=lambda: {"Authorization": Secret(f"Bearer {next(tokens)}")})
@@ -415,7 +415,7 @@ def test_a_body_of_another_type_is_sent_under_its_type() -> None:
     assert "Content-Length: 5\r\n" in request
 
 
-def test_a_list_among_the_parameters_is_said_once_for_each_value() -> None:
+def test_a_list_parameter_is_sent_once_per_value() -> None:
     with scripted(answer(200)) as server:
         client(server.url).call("list", "GET", "/x", params={"tags": ["a", "b c"], "limit": 3})
     assert server.requests[0].startswith("GET /x?tags=a&tags=b+c&limit=3 ")
@@ -424,34 +424,34 @@ def test_a_list_among_the_parameters_is_said_once_for_each_value() -> None:
 # Answers that say something by their status or headers, and bodies that are no JSON
 
 
-def test_status_headers_and_bytes_of_a_success_are_told() -> None:
+def test_a_response_has_status_headers_and_bytes() -> None:
     with scripted(answer(202, b"PK", ["Content-Type: application/zip", "Upload-Offset: 7"])) as server:
-        reply = client(server.url).ask("feed the fish", "GET", "/x")
+        reply = client(server.url).request("feed the fish", "GET", "/x")
     assert (reply.status, reply.headers["upload-offset"], reply.data) == (202, "7", b"PK")
     assert CANARY not in repr(reply)
 
 
-def test_an_answer_without_a_body_is_told_too() -> None:
+def test_a_response_may_have_no_body() -> None:
     with scripted(answer(201, b"", [])) as server:
-        assert client(server.url).ask("feed the fish", "POST", "/x", body=b"raw").data == b""
+        assert client(server.url).request("feed the fish", "POST", "/x", body=b"raw").data == b""
 
 
-def test_what_is_large_goes_where_it_is_to_go_and_is_not_held() -> None:
+def test_a_large_response_goes_to_the_sink_and_not_into_memory() -> None:
     parts: list[bytes] = []
     with scripted(answer(200, b"x" * 300_000, ["Content-Type: application/zip"])) as server:
-        reply = client(server.url, largest=1000).ask("fetch", "GET", "/x", sink=parts.append)
+        reply = client(server.url, largest=1000).request("fetch", "GET", "/x", sink=parts.append)
     assert (b"".join(parts), reply.data) == (b"x" * 300_000, b"")
 
 
-def test_a_large_answer_that_broke_off_is_no_success() -> None:
+def test_a_large_response_that_broke_off_is_an_error() -> None:
     parts: list[bytes] = []
     short = answer(200, b"x" * 1000, []).replace(b"Length: 1000", b"Length: 1001")
     with scripted(short) as server, pytest.raises(PlatformUnavailable, match="broke off"):
-        client(server.url).ask("fetch", "GET", "/x", sink=parts.append)
+        client(server.url).request("fetch", "GET", "/x", sink=parts.append)
 
 
-def test_an_error_does_not_go_where_a_success_would() -> None:
+def test_the_body_of_an_error_does_not_go_to_the_sink() -> None:
     parts: list[bytes] = []
     with scripted(answer(400, b'"no such thing"')) as server, pytest.raises(PlatformRefused, match="no such thing"):
-        client(server.url).ask("fetch", "GET", "/x", sink=parts.append)
+        client(server.url).request("fetch", "GET", "/x", sink=parts.append)
     assert parts == []

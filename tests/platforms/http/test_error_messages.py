@@ -35,11 +35,11 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
         ("Sun, 22 Nov 99999999999 11:00:00 GMT", None),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_as_a_date_and_never_breaks(value: str, seconds: float | None) -> None:
+def test_retry_after_is_parsed_as_seconds_or_as_a_date(value: str, seconds: float | None) -> None:
     assert retry_after({"Retry-After": value}, NOW) == seconds
 
 
-def test_a_date_in_retry_after_is_compared_with_the_servers_own_clock() -> None:
+def test_a_retry_after_date_is_compared_with_the_servers_clock() -> None:
     headers = {"Retry-After": "Sun, 22 Nov 2020 12:00:30 GMT", "Date": "Sun, 22 Nov 2020 12:00:20 GMT"}
     assert retry_after(headers, NOW) == 10
 
@@ -49,7 +49,7 @@ def test_no_retry_after_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "said"),
+    ("kind", "body", "expected"),
     [
         ("application/json", '{"error": {"code": "x", "message": "no such set", "details": {}}}', "no such set"),
         ("application/json", '{"error": "no such set"}', "no such set"),
@@ -66,11 +66,11 @@ def test_no_retry_after_is_none() -> None:
         ("", "", ""),
     ],
 )
-def test_the_servers_own_words_are_found(kind: str, body: str, said: str) -> None:
-    assert message(kind, body.encode()) == said
+def test_the_servers_error_message_is_found(kind: str, body: str, expected: str) -> None:
+    assert message(kind, body.encode()) == expected
 
 
-def test_words_are_cut_to_500_characters_and_bytes_that_are_no_text_do_no_harm() -> None:
+def test_messages_are_cut_to_500_characters_and_may_be_binary() -> None:
     assert len(message("text/plain", b"x" * 9000)) == 500
     assert message("application/octet-stream", b"\xff\xfe\x00")
     assert message("application/json", b"[" * 100_000)  # nested too deep to be read
@@ -99,9 +99,9 @@ def test_signatures_user_names_and_keys_are_concealed(text: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_a_page_in_another_encoding_hides_secrets_too(encoding: str) -> None:
     page = "<html><title>No</title><body>refused: pw-31-zq for jane</body></html>".encode(encoding)
-    said = message("text/html", page, ["pw-31-zq"])
-    assert "refused: *** for jane" in said
-    assert "p w" not in said
+    shown = message("text/html", page, ["pw-31-zq"])
+    assert "refused: *** for jane" in shown
+    assert "p w" not in shown
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_page_in_another_encoding_hides_secrets_too(encoding: str) -> None:
         ("application/json", "\\u200b"),
     ],
 )
-def test_a_secret_with_invisible_marks_between_its_letters_is_masked(kind: str, mark: str) -> None:
+def test_a_secret_split_by_invisible_characters_is_masked(kind: str, mark: str) -> None:
     secret = mark.join("pw-31-zq")
     body = f"<p>refused: {secret}</p>" if kind == "text/html" else f'{{"detail": "refused: {secret}"}}'
     assert message(kind, body.encode(), ["pw-31-zq"]) == "refused: ***"

@@ -157,7 +157,7 @@ def test_a_refused_password_is_not_tried_by_every_thread() -> None:
     for thread in threads:
         thread.join(20)
     assert len(raised) == THREADS
-    assert len({id(one) for one in raised}) == THREADS, "one error for each thread: they keep their own traceback"
+    assert len({id(error) for error in raised}) == THREADS, "one error for each thread: they keep their own traceback"
     assert len(tries) == 1
     with pytest.raises(AccessDenied):
         login.enter(log_in)

@@ -72,7 +72,7 @@ def test_files_of_known_size_are_opened_one_after_the_other():
     assert events == ["open a", "close a", "open b", "close b"]
 
 
-def test_a_stream_that_is_closed_early_closes_the_file_that_it_reads():
+def test_closing_a_stream_early_closes_its_file():
     for size in (5, None):
         file = io.BytesIO(b"12345")
         form = Form({}, [FormFile("a", lambda file=file: file, size)])
@@ -84,7 +84,7 @@ def test_a_stream_that_is_closed_early_closes_the_file_that_it_reads():
         assert file.closed
 
 
-def test_a_browsers_form_shows_nothing_of_itself():
+def test_the_repr_of_a_url_form_shows_no_field():
     form = UrlForm({"login": "a b", "password": "p&w"})
     assert whole(form) == b"login=a+b&password=p%26w"
     assert "p&w" not in repr(form)
@@ -96,13 +96,13 @@ def test_bytes_go_into_a_file_and_a_page_of_html_does_not():
     with scripted(page, image) as server:
         http, into = Http("test", server.url, largest=13), io.BytesIO()
         with pytest.raises(PlatformUnavailable, match="text/html, not a file"):
-            http.call("read", "GET", "/x", wanted="media", into=into)
+            http.call("read", "GET", "/x", expect="media", into=into)
         assert into.getvalue() == b""
-        http.call("read", "GET", "/x", wanted="media", into=into)
+        http.call("read", "GET", "/x", expect="media", into=into)
         assert into.getvalue() == b"\xff\xd8 and more than 13 bytes"
 
 
-def test_a_login_sees_every_answer_with_its_cookies_and_sends_no_credential():
+def test_a_login_request_gets_cookies_and_sends_no_credential():
     moved = answer(302, b"", ("Location: /next", "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/"))
     with scripted(moved) as server:
         http = Http("test", server.url, headers={"x-api-key": "token"})
@@ -110,7 +110,7 @@ def test_a_login_sees_every_answer_with_its_cookies_and_sends_no_credential():
             "log in", "POST", "/x", body=UrlForm({"a": "1"}), headers={"Cookie": "c=3"}
         )
         assert (got.status, got.headers["Location"]) == (302, "/next")
-        assert [one.partition(";")[0] for one in got.cookies] == ["a=1", "b=2"]
+        assert [cookie.partition(";")[0] for cookie in got.cookies] == ["a=1", "b=2"]
         assert "x-api-key" not in server.requests[0]
         assert "Cookie: c=3" in server.requests[0]
     with pytest.raises(PlatformUnavailable):

@@ -20,10 +20,10 @@ URL = "http://rates.example:8080/api/v1"
 @pytest.fixture
 def waits(monkeypatch) -> Iterator[list[float]]:
     """How long each request had to wait, on a clock that stands still."""
-    told: list[float] = []
+    seconds: list[float] = []
     monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic=lambda: 1000.0))
-    monkeypatch.setattr(rates, "sleep", told.append)
-    yield told
+    monkeypatch.setattr(rates, "sleep", seconds.append)
+    yield seconds
     rates.limit(URL, None)
 
 

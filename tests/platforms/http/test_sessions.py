@@ -27,13 +27,13 @@ def cookies(server: Scripted) -> list[str]:
     return [line for request in server.requests for line in request.split("\r\n") if line.startswith("Cookie:")]
 
 
-def test_cookies_are_kept_only_where_they_are_wanted():
-    for wanted in (False, True):
+def test_cookies_are_kept_only_where_requested():
+    for kept in (False, True):
         with scripted(answer(200, headers=COOKIE)) as server:
-            http = client(server, cookies=wanted)
+            http = client(server, cookies=kept)
             http.call("look", "GET", "/")
             http.call("look", "GET", "/")
-            assert cookies(server) == (["Cookie: sessionid=abc"] if wanted else [])
+            assert cookies(server) == (["Cookie: sessionid=abc"] if kept else [])
 
 
 def test_a_cookie_is_masked_unless_it_is_a_word_of_sentences():
@@ -57,25 +57,32 @@ def test_a_cookie_that_is_kept_gives_way_to_the_servers():
         assert cookies(server) == ["Cookie: sessionid=abc"]
 
 
-def test_a_platform_may_know_better_what_an_answer_means():
-    seen: list[ErrorResponse] = []
+def test_explain_may_replace_the_error():
+    responses: list[ErrorResponse] = []
 
-    def explain(found: ErrorResponse) -> PlatformRefused | None:
-        seen.append(found)
-        return NotFound("river", found.operation, status=found.status) if b"nothing here" in found.body else None
+    def explain(response: ErrorResponse) -> PlatformRefused | None:
+        responses.append(response)
+        return (
+            NotFound("river", response.operation, status=response.status) if b"nothing here" in response.body else None
+        )
 
     page = answer(200, b"<p>nothing here</p>", ["Content-Type: text/HTML; charset=utf-8"])
     with scripted(page) as server, pytest.raises(NotFound):
         client(server, explain=explain).call("look", "GET", "/")
-    assert (seen[0].operation, seen[0].method, seen[0].status, seen[0].kind) == ("look", "GET", 200, "text/html")
+    assert (responses[0].operation, responses[0].method, responses[0].status, responses[0].kind) == (
+        "look",
+        "GET",
+        200,
+        "text/html",
+    )
     with scripted(answer(500, b"oops")) as server, pytest.raises(PlatformUnavailable):
         client(server, explain=explain).call("look", "GET", "/")
     with scripted(answer(200)) as server:
         assert client(server, explain=explain).call("look", "GET", "/") == {}
-    assert len(seen) == 2, "a good answer needs no explaining"
+    assert len(responses) == 2, "a good answer needs no explaining"
 
 
-def test_a_stream_is_sent_with_its_length_and_from_its_start_each_time():
+def test_a_stream_is_sent_whole_with_its_length_on_every_try():
     opened: list[int] = []
 
     def open_file() -> io.BytesIO:
@@ -87,7 +94,7 @@ def test_a_stream_is_sent_with_its_length_and_from_its_start_each_time():
     with scripted(busy, answer(200)) as server:
         http = client(server, patience=2.0)
         headers = {"Content-Type": form.content_type}
-        http.ask("send", "POST", "/", body=form.open, headers=headers, wanted="json")
+        http.request("send", "POST", "/", body=form.open, headers=headers, expect="json")
     assert len(opened) == 2
     for request in server.requests:
         assert f"Content-Length: {len(form.open())}" in request
@@ -103,4 +110,4 @@ def test_a_request_may_be_given_more_time_than_others():
         client(server, timeout=(5.0, 0.3)).call("look", "GET", "/")
     with scripted(slow) as server:
         hasty = client(server, timeout=(5.0, 0.3))
-        assert hasty.ask("look", "GET", "/", wanted="json", seconds=20).data == []
+        assert hasty.request("look", "GET", "/", expect="json", seconds=20).data == []

@@ -61,21 +61,9 @@ def objects(annotations: Sequence[Annotation]) -> dict[str, Any]:
 class RemoHarness(Harness):
     """A Remo at `server`, asked through `proxy`; labelers speak to it directly."""
 
-    expected = frozenset(
-        {
-            "Platform",
-            "FindsDeletedImages",
-            "ListsLabels",
-            "RecallsImages",
-            "TakesImages",
-            "TakesPredictions",
-            "DeletesCampaigns",
-            "ShowsCampaigns",
-        }
-    )
-    seen = (Annotation("plastic", Box(1, 2, 11, 12)), Annotation("wood", Box(3, 4, 30, 20)))
-    nowhere = "999999999-999999999"
-    tells_in_the_order_of_images = False
+    annotations = (Annotation("plastic", Box(1, 2, 11, 12)), Annotation("wood", Box(3, 4, 30, 20)))
+    missing_id = "999999999-999999999"
+    labels_keep_order = False
 
     def __init__(self, proxy: FaultProxy, server: str) -> None:
         self.proxy = proxy
@@ -91,7 +79,7 @@ class RemoHarness(Harness):
         )
         return Remo(session, page_size=2 if small_pages else 500, labels=LABELS.names)
 
-    def stranger(self) -> Remo:
+    def with_wrong_credential(self) -> Remo:
         return Remo(shared_session(self._address, EMAIL, Secret("wrong")))
 
     def label(

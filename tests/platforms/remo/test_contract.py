@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.platforms.contract import PlatformContract
+from labelwright.platforms.remo.adapter import Remo
+from tests.platforms.contract import contract_of
 
 from .harness import RemoHarness, at_stand_in
 
@@ -17,5 +18,5 @@ def harness(request: pytest.FixtureRequest) -> Iterator[RemoHarness]:
         yield harness
 
 
-class TestContract(PlatformContract):
+class TestContract(contract_of(Remo)):
     """On a good network."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from labelwright.platforms.remo.adapter import Remo
 from tests.platforms.contract_faults import FaultContract
 
 from .harness import RemoHarness, at_stand_in
@@ -21,3 +22,5 @@ def harness(request: pytest.FixtureRequest) -> Iterator[RemoHarness]:
 
 class TestFaults(FaultContract):
     """On a network that breaks."""
+
+    adapter = Remo

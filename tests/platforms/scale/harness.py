@@ -19,24 +19,11 @@ HASTE = {"back_off_seconds": 0.01, "patience_seconds": 2.0, "requests_per_second
 
 
 class ScaleHarness(Harness):
-    expected = frozenset(
-        {
-            "Platform",
-            "FindsDeletedImages",
-            "ListsLabels",
-            "TakesImages",
-            "BillsTasks",
-            "ResendsImages",
-            "RecallsImages",
-            "TellsReviews",
-            "OpensWebhooks",
-        }
-    )
-    seen = (
+    annotations = (
         Annotation("plastic", Box(1, 2.5, 11, 12), attributes={"wet": "yes"}),
         Annotation("wood", Polygon(((1, 1), (9, 1), (5, 8)))),
     )
-    tells_in_the_order_of_images = False
+    labels_keep_order = False
 
     def __init__(self, server: ScaleServer, proxy: FaultProxy, kind: str = "rapid") -> None:
         self.server, self.proxy, self.kind = server, proxy, kind
@@ -44,7 +31,7 @@ class ScaleHarness(Harness):
     def platform(self, *, hasty: bool = False, small_pages: bool = False) -> Scale:
         return self.connected(KEY, timeout_seconds=0.35 if hasty else 20.0, page_size=2 if small_pages else 2000)
 
-    def stranger(self) -> Scale:
+    def with_wrong_credential(self) -> Scale:
         return self.connected("nobodys_key")
 
     def connected(self, key: str, **options: Any) -> Scale:

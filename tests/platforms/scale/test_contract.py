@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.platforms.contract import PlatformContract
+from labelwright.platforms.scale.adapter import Scale
+from tests.platforms.contract import contract_of
 from tests.platforms.contract_faults import FaultContract
 from tests.platforms.proxy import FaultProxy
 
@@ -26,9 +27,11 @@ def harness(server: ScaleServer) -> Iterator[ScaleHarness]:
         yield ScaleHarness(server, proxy)
 
 
-class TestContract(PlatformContract):
+class TestContract(contract_of(Scale)):
     """Batches that wait until they are finalized, as in Rapid and Studio projects."""
 
 
 class TestFaults(FaultContract):
     """On a network that breaks."""
+
+    adapter = Scale

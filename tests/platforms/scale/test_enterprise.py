@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.platforms.contract import PlatformContract
+from labelwright.platforms.scale.adapter import Scale
+from tests.platforms.contract import contract_of
 from tests.platforms.proxy import FaultProxy
 
 from .harness import ScaleHarness
@@ -19,5 +20,5 @@ def harness() -> Iterator[ScaleHarness]:
         yield ScaleHarness(server, proxy, "enterprise")
 
 
-class TestContract(PlatformContract):
+class TestContract(contract_of(Scale)):
     """On a good network."""

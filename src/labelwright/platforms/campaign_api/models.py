@@ -1,4 +1,4 @@
-"""The JSON of the campaign API and what it becomes: one function a shape."""
+"""Reads the JSON of the campaign API: one function per kind of object."""
 
 from __future__ import annotations
 
@@ -23,83 +23,83 @@ from labelwright.platforms.shape_notices import ShapeNotices
 _State = TypeVar("_State", RemoteState, SetState)
 
 
-def campaign_from(answer: Fields, *, labeler: str = "") -> RemoteCampaign:
-    progress = answer.inner("progress")
+def campaign_from(campaign: Fields, *, labeler: str = "") -> RemoteCampaign:
+    progress = campaign.inner("progress")
     return RemoteCampaign(
-        id=answer.id("campaign_id"),
-        title=answer.text("title"),
-        state=_state(RemoteState, answer),
+        id=campaign.id("campaign_id"),
+        title=campaign.text("title"),
+        state=_state(RemoteState, campaign),
         done=progress.whole("done"),
         total=progress.whole("total"),
-        access=access_from(answer.inner("access_token"), labeler) if answer.has("access_token") else None,
-        labels=PlatformLabels(_texts(answer, "labels")) if answer.has("labels") else None,
+        access=access_from(campaign.inner("access_token"), labeler) if campaign.has("access_token") else None,
+        labels=PlatformLabels(_texts(campaign, "labels")) if campaign.has("labels") else None,
     )
 
 
-def _texts(answer: Fields, name: str) -> tuple[str, ...]:
-    return tuple(one for one in answer.list(name) if isinstance(one, str))
+def _texts(fields: Fields, name: str) -> tuple[str, ...]:
+    return tuple(value for value in fields.list(name) if isinstance(value, str))
 
 
-def access_from(answer: Fields, email: str) -> LabelerAccess:
-    secret = Secret(answer.text("apisecret")) if answer.has("apisecret") else None
-    return LabelerAccess(email, answer.text("apikey"), secret)
+def access_from(access: Fields, email: str) -> LabelerAccess:
+    secret = Secret(access.text("apisecret")) if access.has("apisecret") else None
+    return LabelerAccess(email, access.text("apikey"), secret)
 
 
-def image_set_from(answer: Fields) -> RemoteImageSet:
-    rejected = answer.each("rejected") if answer.has("rejected") else ()
+def image_set_from(image_set: Fields) -> RemoteImageSet:
+    rejected = image_set.each("rejected") if image_set.has("rejected") else ()
     return RemoteImageSet(
-        id=answer.id("imageset_id"),
-        title=answer.text("title"),
-        state=_state(SetState, answer),
-        rejected=tuple((one.text("name"), one.text("reason")) for one in rejected),
+        id=image_set.id("imageset_id"),
+        title=image_set.text("title"),
+        state=_state(SetState, image_set),
+        rejected=tuple((file.text("name"), file.text("reason")) for file in rejected),
     )
 
 
-def _state(states: type[_State], answer: Fields) -> _State:
-    value = answer.text("status")
+def _state(states: type[_State], fields: Fields) -> _State:
+    value = fields.text("status")
     if value not in set(states):
-        answer.refuse("status", f"is '{value}', which is none of {', '.join(states)}")
+        fields.refuse("status", f"is '{value}', which is none of {', '.join(states)}")
     return states(value)
 
 
-def image_from(answer: Fields) -> RemoteImage:
-    file = answer.inner("file")
+def image_from(image: Fields) -> RemoteImage:
+    file = image.inner("file")
     dimensions = file.inner("dimensions")
     return RemoteImage(
-        id=answer.id("image_id"),
-        name=_name_from(answer),
+        id=image.id("image_id"),
+        name=_name_from(image),
         width=dimensions.whole("width"),
         height=dimensions.whole("height"),
         bytes=file.whole("filesize") if file.has("filesize") else None,
     )
 
 
-def _name_from(answer: Fields) -> str:
-    """The name under which it was uploaded. A server that knows only the notebook tells it in the path alone."""
-    if answer.has("file_name"):
-        return answer.text("file_name")
-    path, title = answer.text("blobstorage_path"), answer.inner("imageset").text("title")
-    _, found, name = path.partition(f"uploads/{title}/")
-    if not (found and name):
-        answer.refuse("blobstorage_path", f"is '{path}' and holds no uploads/{title}/<name>")
+def _name_from(image: Fields) -> str:
+    """Returns the name under which it was uploaded. A server without `file_name` has it only in the storage path."""
+    if image.has("file_name"):
+        return image.text("file_name")
+    path, title = image.text("blobstorage_path"), image.inner("imageset").text("title")
+    _, separator, name = path.partition(f"uploads/{title}/")
+    if not (separator and name):
+        image.refuse("blobstorage_path", f"is '{path}' and holds no uploads/{title}/<name>")
     return name
 
 
-def looked_at(item: Fields) -> bool:
-    """Images without objects are listed with an empty list once somebody looked, with null before."""
+def is_labeled(item: Fields) -> bool:
+    """Returns whether a labeler is done with the image: before, `objects` is null; afterwards a list, maybe empty."""
     return item.has("objects") and item.json.get("done") is not False
 
 
 def labeled_from(item: Fields, notices: ShapeNotices) -> LabeledImage:
-    """An image and its objects; objects that cannot be kept are left out and noted."""
+    """Returns an image with its objects; objects that cannot be kept are left out and noted."""
     name = item.text("file_name")
     try:
         size = Size(item.whole("width"), item.whole("height"))
     except InvalidShape as fault:
         item.refuse("width", f"(image '{name}'): {fault}")
     kept = (
-        notices.keep(name, f"{one.where} of image '{name}'", size, partial(_annotation_from, one, name))
-        for one in item.each("objects")
+        notices.keep(name, f"{annotation.where} of image '{name}'", size, partial(_annotation_from, annotation, name))
+        for annotation in item.each("objects")
     )
     annotations = tuple(annotation for annotation in kept if annotation is not None)
     return LabeledImage(name, size, annotations, remote_id=item.id("image_id"))

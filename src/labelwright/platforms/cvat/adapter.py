@@ -15,16 +15,27 @@ from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.http.logins import Login, shared_login
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    DeletesCampaigns,
+    FindsDeletedImages,
+    FinishesCampaigns,
     ImageToSend,
     LabelsPage,
+    ListsLabels,
+    OpensWebhooks,
+    Platform,
     PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
     RemoteState,
+    ReopensCampaigns,
     Secret,
     SetState,
+    ShowsCampaigns,
+    TakesImages,
+    TakesPredictions,
     WebhookNote,
+    WithdrawsImages,
 )
 
 from . import jobs as cvat_jobs
@@ -54,7 +65,7 @@ from .schema import labels_for
 from .server import Server
 
 if TYPE_CHECKING:
-    from labelwright.platforms.registry import Connection
+    from labelwright.platforms.entry import Connection
 
 __all__ = ["NAME", "Cvat", "Options", "connect"]
 
@@ -82,7 +93,19 @@ def connect(connection: Connection) -> Cvat:
     )
 
 
-class Cvat:
+class Cvat(
+    Platform,
+    TakesImages,
+    WithdrawsImages,
+    FinishesCampaigns,
+    ReopensCampaigns,
+    DeletesCampaigns,
+    FindsDeletedImages,
+    ListsLabels,
+    TakesPredictions,
+    OpensWebhooks,
+    ShowsCampaigns,
+):
     """Campaigns on one server, as one user.
 
     A campaign's id is that of its project, or "PROJECT/title" in a shared project; an image's is "TASK/FRAME".

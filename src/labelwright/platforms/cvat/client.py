@@ -19,7 +19,7 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login
-from labelwright.platforms.http.messages import Reply, Wanted
+from labelwright.platforms.http.messages import Expected, Response
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember_login
 
@@ -133,10 +133,10 @@ class Client:
         body: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        expect: Wanted = "bytes",
+        expect: Expected = "bytes",
         advice: str = "",
         sink: Callable[[bytes], object] | None = None,
-    ) -> Reply:
+    ) -> Response:
         """Sends a request whose response may be empty or not JSON. After a 401 it logs in again, once, if it can.
 
         Raises PlatformUnavailable for a success that is a page of HTML or invalid JSON: a proxy sent it, not CVAT.
@@ -144,15 +144,15 @@ class Client:
         options: dict[str, Any] = {"json": json, "body": body, "params": params, "advice": advice, "sink": sink}
         options |= {
             "headers": {**self._headers, **(headers or {})},
-            "wanted": "bytes" if expect == "nothing" else expect,
+            "expect": "bytes" if expect == "nothing" else expect,
         }
         used = self._credentials.header()
         try:
-            response = self._http.ask(operation, method, path, **options)
+            response = self._http.request(operation, method, path, **options)
         except AccessDenied as denied:
             if denied.status != 401 or not self._credentials.forget(used):
                 raise
-            response = self._http.ask(operation, method, path, **options)
+            response = self._http.request(operation, method, path, **options)
         if expect != "json" and sink is None:
             _refuse_foreign_response(operation, response)
         return response
@@ -205,8 +205,8 @@ class Client:
         operation = "log in"
         credentials = {"email" if "@" in self._user else "username": self._user, "password": self._secret.value}
         try:
-            response = self._anonymous.ask(
-                operation, "POST", "/api/auth/login", json=credentials, headers={"Accept": ACCEPT}, wanted="json"
+            response = self._anonymous.request(
+                operation, "POST", "/api/auth/login", json=credentials, headers={"Accept": ACCEPT}, expect="json"
             )
         except PlatformRefused as refused:
             if refused.status != 400:
@@ -223,7 +223,7 @@ class Client:
         )
 
 
-def json_of(operation: str, response: Reply) -> Fields | None:
+def json_of(operation: str, response: Response) -> Fields | None:
     """Returns the JSON object of a response that may be empty. None: it is not a JSON object."""
     try:
         payload = jsonlib.loads(response.data or b"null")
@@ -232,7 +232,7 @@ def json_of(operation: str, response: Reply) -> Fields | None:
     return Fields(NAME, operation, payload) if isinstance(payload, dict) else None
 
 
-def _refuse_foreign_response(operation: str, response: Reply) -> None:
+def _refuse_foreign_response(operation: str, response: Response) -> None:
     kind = response.headers.get("Content-Type", "").lower()
     message = "the answer is a page of HTML" if "html" in kind and response.data else ""
     if "json" in kind and response.data:

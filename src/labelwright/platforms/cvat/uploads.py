@@ -20,7 +20,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from labelwright.platforms import batches
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.http.messages import Reply
+from labelwright.platforms.http.messages import Response
 
 from .client import NAME, Client, json_of
 
@@ -128,7 +128,7 @@ def _send_together(client: Client, operation: str, path: str, files: Sequence[Fi
     _retry_while_busy(lambda: client.request(operation, "POST", path, body=body, headers=headers, expect="nothing"))
 
 
-def _retry_while_busy(send: Callable[[], Reply]) -> Reply:
+def _retry_while_busy(send: Callable[[], Response]) -> Response:
     """Repeats a request that gets 429 or 503: with these the server did nothing.
 
     After a cut connection nobody knows which files arrived, so that error is raised and a new task is created.
@@ -220,6 +220,6 @@ class _TusUpload:
         return stored
 
 
-def _upload_offset(response: Reply, *, default: int) -> int:
+def _upload_offset(response: Response, *, default: int) -> int:
     value = response.headers.get("Upload-Offset", "")
     return int(value) if value.isdecimal() else default

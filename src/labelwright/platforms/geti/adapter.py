@@ -19,8 +19,13 @@ from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.http.logins import shared_login
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    DeletesCampaigns,
+    FindsDeletedImages,
+    FinishesCampaigns,
     ImageToSend,
     LabelsPage,
+    ListsLabels,
+    Platform,
     PlatformLabels,
     RemoteBatch,
     RemoteCampaign,
@@ -28,6 +33,8 @@ from labelwright.platforms.protocol import (
     RemoteState,
     Secret,
     SetState,
+    TakesImages,
+    WithdrawsImages,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
 
@@ -39,7 +46,7 @@ from .projects import InvalidProject, NewTask, normal_kind
 from .session import NAME, GetiSession
 
 if TYPE_CHECKING:
-    from labelwright.platforms.registry import Connection
+    from labelwright.platforms.entry import Connection
 
 ACCEPTED_SUFFIXES = frozenset({".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".jfif", ".webp"})
 """Suffixes of images that the servers accept (documented)."""
@@ -97,8 +104,16 @@ def connect(connection: Connection) -> Geti:
     return Geti(session, options)
 
 
-class Geti:
-    """Platform, TakesImages, FinishesCampaigns, DeletesCampaigns, WithdrawsImages, FindsDeletedImages and ListsLabels.
+class Geti(
+    Platform,
+    TakesImages,
+    WithdrawsImages,
+    FinishesCampaigns,
+    FindsDeletedImages,
+    ListsLabels,
+    DeletesCampaigns,
+):
+    """Campaigns as projects of one server.
 
     `client` has every call of the servers.
     """

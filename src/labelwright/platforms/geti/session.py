@@ -15,7 +15,7 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, 
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login
-from labelwright.platforms.http.messages import Answer, Sink, Upload, Wanted
+from labelwright.platforms.http.messages import Expected, Response, Sink, Upload
 from labelwright.platforms.http.multipart import UrlForm
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember_login
@@ -92,7 +92,7 @@ class GetiSession:
         *,
         json: Any = None,
         body: Upload | None = None,
-        response_type: Wanted = "json",
+        response_type: Expected = "json",
         into: Sink | None = None,
         repeatable: bool = True,
     ) -> Any:
@@ -114,7 +114,7 @@ class GetiSession:
                 json=json,
                 body=body,
                 headers=headers,
-                wanted=response_type,
+                expect=response_type,
                 into=into,
             )
 
@@ -166,7 +166,7 @@ class GetiSession:
             raise PlatformUnavailable(NAME, _LOG_IN, message="the server gave no session cookie", advice="Try again.")
         return session
 
-    def _follow(self, path: str, cookies: dict[str, str]) -> tuple[str, Answer]:
+    def _follow(self, path: str, cookies: dict[str, str]) -> tuple[str, Response]:
         """Follows redirects, on this host only. Returns the last path and its response."""
         for _ in range(_MAX_REDIRECTS):
             response = self._step("GET", path, cookies)
@@ -176,7 +176,7 @@ class GetiSession:
         message = f"the server redirects more than {_MAX_REDIRECTS} times"
         raise PlatformRefused(NAME, _LOG_IN, message=message, advice="Check the address.")
 
-    def _step(self, method: str, path: str, cookies: dict[str, str], body: Upload | None = None) -> Answer:
+    def _step(self, method: str, path: str, cookies: dict[str, str], body: Upload | None = None) -> Response:
         headers = {"Accept": "*/*"}
         if cookies:
             headers["Cookie"] = _cookie_header(cookies)
@@ -187,7 +187,7 @@ class GetiSession:
                 cookies[name] = value
         return response
 
-    def _redirect_path(self, response: Answer) -> str:
+    def _redirect_path(self, response: Response) -> str:
         self._check_status(response, 301, 302, 303, 307, 308)
         path = path_of_url(response.headers.get("Location", ""))
         if not path.startswith("/"):
@@ -195,7 +195,7 @@ class GetiSession:
             raise PlatformRefused(NAME, _LOG_IN, status=response.status, message=message)
         return path
 
-    def _check_status(self, response: Answer, *expected: int) -> None:
+    def _check_status(self, response: Response, *expected: int) -> None:
         if response.status in expected:
             return
         kind = PlatformUnavailable if response.status in (408, 429) or response.status >= 500 else PlatformRefused

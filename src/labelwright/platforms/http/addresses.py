@@ -1,4 +1,4 @@
-"""A platform's address as somebody wrote it."""
+"""Parses the address of a platform from the settings."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ __all__ = ["is_loopback", "read_address"]
 
 
 def read_address(platform: str, url: str) -> tuple[str, str, str]:
-    """The address without user-info, the basic credential that was in it, and its host."""
-    told = ""
+    """Returns the address without user and password, the Authorization value made of these, and the host.
+
+    Raises PlatformRefused for an address that is not valid.
+    """
+    fault = ""
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
-        told = "the platform's address is not valid"
+        fault = "the platform's address is not valid"
     else:
         if parts.scheme not in ("http", "https"):
-            told = "the platform's address does not begin with http:// or https://"
+            fault = "the platform's address does not begin with http:// or https://"
         elif not host:
-            told = "the platform's address names no host"
+            fault = "the platform's address names no host"
         elif parts.query or parts.fragment:
-            told = "the platform's address must end before any ? or #"
-    if told:
-        raise PlatformRefused(platform, "connect", message=told, advice="It looks like https://host/api/v1.")
+            fault = "the platform's address must end before any ? or #"
+    if fault:
+        raise PlatformRefused(platform, "connect", message=fault, advice="It looks like https://host/api/v1.")
     user_info, _, place = parts.netloc.rpartition("@")
     user, _, password = user_info.partition(":")
     pair = f"{unquote(user)}:{unquote(password)}".encode()

@@ -1,52 +1,54 @@
-"""HTTP to a platform: one call, one deadline, and one place where answers become errors of ours."""
+"""HTTP client of platform adapters: credentials, deadlines, Retry-After, and errors of one tree."""
 
 from __future__ import annotations
 
 import json as jsonlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 
 from labelwright.network.deadlines import OutOfTime, current_limit, sleep, time_limit
-from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.protocol import Secret
-from labelwright.security.credential_shapes import is_plain_word
+from labelwright.platforms.errors import AccessDenied, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.values import Secret
 from labelwright.security.masking import remember
 
-from . import error_messages as answers
-from . import rate_limit as rates
+from . import rate_limit
 from .addresses import is_loopback, read_address
 from .connections import TimedAdapter
-from .messages import Answer, Body, ErrorResponse, Params, Reply, Request, Sink, Upload, Wanted, described, opened
+from .messages import Body, ErrorResponse, Expected, Params, Request, Response, Sink, Upload, content_of, opened
+from .responses import ResponseChecker, read_response
 from .transport_errors import CATCHABLE, meaning
 
 Headers = Mapping[str, "str | Secret"]
 Explain = Callable[[ErrorResponse], PlatformError | None]
 
-_CHUNK = 1 << 16
-_LONGEST_ERROR = 1 << 16
 _SHORTEST_WAIT = 0.2
-_LOOK_FIRST = "It may have acted all the same: look before it is asked to change anything again."
-_IN_BETWEEN = "Something between here and the platform may have answered in its place: try again."
 
 
 class Http:
-    """A platform's HTTP side. Safe to share between threads; its repr shows no secret.
+    """The HTTP client of one platform. Safe to share between threads; its repr shows no secret.
 
-    `headers` are those that carry the credential: a mapping, or a function called before every request (for tokens
-    that change). Their values are kept out of every message. User and password in the address are sent as basic
-    authentication and not kept in it. `timeout` is (connecting, waiting for the headers of an answer and between two
-    pieces of its body) in seconds, `whole` the seconds that one request may take altogether, with both bodies and
-    however slowly it is read or answered. A Retry-After of 429 or 503 that fits into `patience` seconds is
-    waited out here, since the server says that it did nothing; there is no other hidden retry. Redirects are refused:
-    credentials go to the configured host only. `cookies` are kept for platforms that need a session. `explain` may
-    know better than we what a platform means by an answer.
+    All requests raise the errors of `labelwright.platforms.errors` and no others. Redirects are refused: credentials go
+    to the configured host only. A Retry-After of 429 or 503 that fits into `patience` is waited out here, since the
+    server says that it did nothing; there is no other hidden retry.
+
+    Args:
+        platform: Name for messages.
+        base_url: User and password in it are sent as basic authentication.
+        headers: Headers that carry the credential; their values are kept out of every message. A function is called
+            before every request, for tokens that change.
+        timeout: Seconds to connect, and seconds to wait for the headers and between two pieces of a body.
+        whole: Seconds that one request may take altogether, with both bodies.
+        patience: Seconds of Retry-After that one call waits out altogether.
+        threads: Connections that are kept open at most.
+        largest: Bytes of a response that are read into memory at most.
+        cookies: Whether cookies of the server are kept, for platforms with sessions.
+        explain: May return a more specific error for an error response.
     """
 
     def __init__(
@@ -68,14 +70,15 @@ class Http:
         remember(base_url, self._basic, keep=True)
         self._headers = headers or {}
         self._timeout, self._whole, self._patience, self._largest = timeout, whole, patience, largest
+        self._checker = ResponseChecker(platform, self.base_url, largest)
+        self._explain = explain
         self._session = requests.Session()
         adapter = TimedAdapter(pool_connections=4, pool_maxsize=threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
-        self._explain = explain
         if not cookies:
             self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.auth = _leave  # else ~/.netrc would overwrite our Authorization header
+        self._session.auth = _keep_headers  # else ~/.netrc would overwrite our Authorization header
         # Nobody reaches this machine through a proxy; REQUESTS_CA_BUNDLE holds here as elsewhere.
         self._proxies = {"no_proxy": host} if is_loopback(host) else None
 
@@ -86,11 +89,11 @@ class Http:
         self._session.close()
 
     def connect_with(self, adapter: TimedAdapter) -> None:
-        """Make the connections by plain HTTP with this adapter."""
+        """Uses this adapter for connections without TLS."""
         self._session.mount("http://", adapter)
 
     def keep_cookie(self, name: str, value: str) -> None:
-        """Send a cookie from now on, unless the server gave one of that name."""
+        """Sends a cookie from now on, unless the server set one of that name."""
         remember(value)
         if name not in self._session.cookies:
             self._session.cookies.set(name, value)
@@ -105,25 +108,27 @@ class Http:
         body: tuple[str, bytes] | Upload | None = None,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
-        wanted: Wanted = "json",
+        expect: Expected = "json",
         into: Sink | None = None,
         advice: str = "",
     ) -> Any:
-        """Ask, and give the answer's JSON (None for an empty one), its bytes, or None.
+        """Sends a request and returns the data of the response: JSON, bytes, or None when it is empty.
 
-        `verb` completes "when asked to ..." in messages. What is sent is `json`, or a `body` of another type (its
-        media type and its bytes, or an upload). `advice` replaces our own for a refusal (4xx). The bytes of a good
-        answer go `into` a file where one is given, however many they are; what came before an error is in it too.
-        Raises the errors of `labelwright.platforms.errors` and nothing else.
+        Args:
+            operation: Completes "when asked to ..." in messages.
+            json: The body, or
+            body: a body of another type: its media type and bytes, or an upload.
+            into: A file for the bytes of a success, which may exceed the limit of `largest`. After an error it may
+                hold a part of them.
+            advice: Replaces the default advice for a refusal (4xx).
         """
-        sent, data = described(dict(headers or {}), body)
-        request = Request(operation, method, path, dict(params or {}), sent, data, wanted, advice)
-        found = self._send_honoring_retry_after(
-            replace(request, sink=into.write if into is not None else None), json
-        ).data
-        return found if into is None else None
+        typed_headers, content = content_of(headers or {}, body)
+        sink = into.write if into is not None else None
+        request = Request(operation, method, path, params or {}, typed_headers, content, expect, advice, sink=sink)
+        response = self._send_honoring_retry_after(request, json)
+        return response.data if into is None else None
 
-    def ask(
+    def request(
         self,
         operation: str,
         method: str,
@@ -133,17 +138,23 @@ class Http:
         body: Body | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        wanted: Wanted = "bytes",
+        expect: Expected = "bytes",
         advice: str = "",
         sink: Callable[[bytes], object] | None = None,
         seconds: float | None = None,
-    ) -> Reply:
-        """Like `call`, where the status or the headers of a success matter, or where what is sent is no JSON (`body`;
-        say its Content-Type in `headers`). The bytes of a success go to `sink`, if there is one, as they come and
-        however many they are; after an error it may hold a part of them. `seconds` is how long the server may take,
-        instead of what holds for other requests."""
-        request = Request(operation, method, path, dict(params or {}), dict(headers or {}), body, wanted, advice)
-        return self._send_honoring_retry_after(replace(request, sink=sink, seconds=seconds), json)
+    ) -> Response:
+        """Like `call`, but returns the whole response, where status or headers of a success matter.
+
+        Args:
+            body: A body that is not JSON; its Content-Type is in `headers`.
+            sink: Takes the bytes of a success as they arrive, which may exceed the limit of `largest`. After an error
+                it may have got a part of them.
+            seconds: How long the server may take, where that differs from other requests.
+        """
+        request = Request(
+            operation, method, path, dict(params or {}), headers or {}, body, expect, advice, sink=sink, seconds=seconds
+        )
+        return self._send_honoring_retry_after(request, json)
 
     def request_without_credentials(
         self,
@@ -153,123 +164,125 @@ class Http:
         *,
         body: Upload | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Ask once, without the credential's headers, and give the answer whatever its status: for logging in.
+    ) -> Response:
+        """Sends one request without the credential headers and returns the response whatever its status: for logins.
 
-        Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no answer.
+        Redirects are not followed. Raises PlatformUnavailable or PlatformRefused when there is no response.
         """
-        sent, data = described(dict(headers or {}), body)
-        request = Request(operation, method, path, {}, sent, data, wanted="bytes")
-        try:
-            return self._ask(request)
-        except CATCHABLE as error:
-            failure = self._no_answer(request, error)
-        raise failure
+        typed_headers, content = content_of(headers or {}, body)
+        return self._exchange(Request(operation, method, path, {}, typed_headers, content, expect="bytes"))
 
     def locate(self, operation: str, path: str) -> str:
-        """Where the answer to a GET leads: the address of its redirect, which is not followed; empty when it is none.
+        """Returns the address that a GET redirects to, without following it; "" when the response is no redirect.
 
-        The address may hold a signature. Raises the errors of `labelwright.platforms.errors`.
+        The address may hold a signature.
         """
-        request = self._prepare(Request(operation, "GET", path, {}, {}, None, "bytes"), None)
-        if isinstance(request, PlatformError):
-            raise request
-        failure: PlatformError
-        try:
-            answer = self._ask(request)
-        except CATCHABLE as error:
-            kind, told = meaning(error)
-            failure = kind(self.platform, operation, message=told, advice=self._advice(kind, request))
-        else:
-            if answer.status < 400:
-                location = answer.headers.get("Location", "")
-                return urljoin(self.base_url + path, location) if location else ""
-            failure = self._error(request, answer)
-        raise failure
+        request = self._prepare(Request(operation, "GET", path, {}, {}, expect="bytes"), None)
+        response = self._exchange(request)
+        if response.status >= 400:
+            raise self._checker.error(request, response)
+        location = response.headers.get("Location", "")
+        return urljoin(self.base_url + path, location) if location else ""
 
-    def _send_honoring_retry_after(self, asked: Request, json: Any) -> Reply:
+    def _send_honoring_retry_after(self, request: Request, json: Any) -> Response:
         patience_ends = time.monotonic() + self._patience
         shortest = _SHORTEST_WAIT
         while True:
-            request = self._prepare(asked, json)
-            failure = request if isinstance(request, PlatformError) else self._once(request)
-            if not isinstance(failure, PlatformError):
-                return failure
-            wait = failure.retry_after if isinstance(failure, PlatformUnavailable) else None
-            if wait is None or failure.status not in (429, 503):
-                raise failure
-            wait = max(wait, shortest)
-            limit = current_limit()
-            if time.monotonic() + wait > (patience_ends if limit is None else min(patience_ends, limit.ends)):
-                raise failure
             try:
-                sleep(wait)
-            except OutOfTime:
-                raise failure from None
+                return self._send(self._prepare(request, json))
+            except PlatformUnavailable as error:
+                if error.retry_after is None or error.status not in (429, 503):
+                    raise
+                wait = max(error.retry_after, shortest)
+                limit = current_limit()
+                ends = patience_ends if limit is None else min(patience_ends, limit.ends)
+                if time.monotonic() + wait > ends:
+                    raise
+                try:
+                    sleep(wait)
+                except OutOfTime:
+                    raise error from None
             shortest *= 2
 
-    # What follows gives errors back instead of raising them: `call` raises them where no lower error is at hand, so
-    # that none is chained to ours. Lower errors quote addresses, and addresses hold signatures.
-
-    def _prepare(self, request: Request, json: Any) -> Request | PlatformError:
-        operation, headers, body = request.operation, dict(request.headers), request.body
+    def _prepare(self, request: Request, json: Any) -> Request:
+        """Returns the request with its body and the headers of the credential, as it is at this moment."""
+        headers, body = dict(request.headers), request.body
         if json is not None:
-            try:
-                body = jsonlib.dumps(json, allow_nan=False).encode()
-            except (TypeError, ValueError, RecursionError):
-                return self._refused(
-                    operation, "what was to be sent cannot be written as JSON", "This is a fault of ours."
-                )
             headers["Content-Type"] = "application/json"
+            body = self._json_body(request.operation, json)
         credential = self._headers() if callable(self._headers) else self._headers
-        ours = {name: value.value if isinstance(value, Secret) else value for name, value in credential.items()}
-        if self._basic and "authorization" not in {name.lower() for name in ours}:
-            ours["Authorization"] = self._basic
-        remember(*ours.values())
-        for name, value in ours.items():
+        values = {name: value.value if isinstance(value, Secret) else value for name, value in credential.items()}
+        if self._basic and "authorization" not in {name.lower() for name in values}:
+            values["Authorization"] = self._basic
+        remember(*values.values())
+        for name, value in values.items():
             if not (value.isascii() and value.isprintable() and value == value.strip()):
-                told = f"the value for {name} has a blank, a line break or a special character in it"
-                return AccessDenied(
-                    self.platform, operation, message=told, advice="Copy the credential again, without them."
+                raise AccessDenied(
+                    self.platform,
+                    request.operation,
+                    message=f"the value for {name} has a blank, a line break or a special character in it",
+                    advice="Copy the credential again, without them.",
                 )
-        headers = {"Accept": "application/json" if request.wanted == "json" else "*/*", **ours, **headers}
-        return replace(request, headers=headers, body=body, secrets=_secrets(ours))
+        accept = "application/json" if request.expect == "json" else "*/*"
+        headers = {"Accept": accept, **values, **headers}
+        return replace(request, headers=headers, body=body, secrets=_secrets_in(values))
 
-    def _once(self, request: Request) -> Reply | PlatformError:
+    def _json_body(self, operation: str, json: Any) -> bytes:
         try:
-            answer = self._ask(request)
-        except CATCHABLE as error:
-            return self._no_answer(request, error)
-        found = self._data(request, answer) if 200 <= answer.status < 300 else self._error(request, answer)
-        if self._explain is None or not isinstance(found, PlatformError):
-            return found
-        media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return (
-            self._explain(ErrorResponse(request.operation, request.method, answer.status, media, answer.body)) or found
-        )
+            return jsonlib.dumps(json, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError):
+            pass
+        message = "what was to be sent cannot be written as JSON"
+        raise PlatformRefused(self.platform, operation, message=message, advice="This is a fault of ours.")
 
-    def _no_answer(self, request: Request, error: BaseException) -> PlatformError:
-        kind, told = meaning(error)
+    def _send(self, request: Request) -> Response:
+        """Sends a request once and returns its checked response."""
+        response = self._exchange(request)
+        try:
+            return self._checker.check(request, response)
+        except PlatformError as error:
+            failure = error
+        explained = None
+        if self._explain is not None:
+            explained = self._explain(
+                ErrorResponse(request.operation, request.method, response.status, response.media_type, response.body)
+            )
+        raise explained or failure
+
+    def _exchange(self, request: Request) -> Response:
+        """Sends a request once and returns the response whatever its status.
+
+        Raises PlatformUnavailable or PlatformRefused when there is none. It is raised outside the `except` block, so
+        that no error of requests is chained to it: these quote addresses, and addresses hold signatures.
+        """
+        try:
+            return self._exchange_in_time(request)
+        except CATCHABLE as error:
+            failure = self._transport_error(request, error)
+        raise failure
+
+    def _transport_error(self, request: Request, error: BaseException) -> PlatformError:
+        kind, message = meaning(error)
         if isinstance(error, OutOfTime):
-            kind, told = PlatformUnavailable, f"it was not done within {request.seconds or self._whole:g} seconds"
+            kind, message = PlatformUnavailable, f"it was not done within {request.seconds or self._whole:g} seconds"
             limit = current_limit()
             if limit is not None and limit.over:
-                told = "the time for this work is over"
-        return kind(self.platform, request.operation, message=told, advice=self._advice(kind, request))
+                message = "the time for this work is over"
+        return kind(self.platform, request.operation, message=message, advice=self._checker.advice(kind, request))
 
-    def _ask(self, request: Request) -> Answer:
-        """Raises those of CATCHABLE; OutOfTime when the request took longer than it may."""
-        rates.wait_for(self.base_url)
+    def _exchange_in_time(self, request: Request) -> Response:
+        """Raises OutOfTime when the request took longer than it may, and other errors of CATCHABLE."""
+        rate_limit.wait_for(self.base_url)
         with time_limit(request.seconds or self._whole) as limit:
             try:
-                return self._answer(request)
+                return self._transfer(request)
             except CATCHABLE:
                 if not limit.over:
                     raise
             raise OutOfTime
 
-    def _answer(self, request: Request) -> Answer:
-        connecting, reading = self._timeout
+    def _transfer(self, request: Request) -> Response:
+        connect_seconds, read_seconds = self._timeout
         with (
             opened(request.body) as body,
             self._session.request(
@@ -278,122 +291,20 @@ class Http:
                 params=request.params,
                 data=body,
                 headers=request.headers,
-                timeout=(connecting, request.seconds or reading),
+                timeout=(connect_seconds, request.seconds or read_seconds),
                 allow_redirects=False,
                 proxies=self._proxies,
                 stream=True,
-            ) as response,
+            ) as incoming,
         ):
-            largest = self._largest if response.ok else _LONGEST_ERROR
-            parts: list[bytes] = []
-            size = 0
-            page = request.wanted == "media" and _is_html(response.headers)
-            sink = request.sink if response.ok and not page else None
-            while part := response.raw.read1(_CHUNK, decode_content=True):
-                if sink is not None:
-                    sink(part)
-                else:
-                    parts.append(part)
-                    size += len(part)
-                if size > largest:
-                    break
-            whole = size <= largest
-            if whole and request.method != "HEAD":
-                _refuse_a_short_body(response)
-            cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
-            remember(*_values_of(cookies))
-            return Answer(response.status_code, response.headers, b"".join(parts), whole, cookies)
-
-    def _data(self, request: Request, answer: Answer) -> Reply | PlatformError:
-        if not answer.whole:
-            told = f"the answer is longer than {self._largest} bytes"
-            return self._refused(request.operation, told, "Ask for smaller pages.", answer.status)
-        page = request.wanted == "media" and _is_html(answer.headers)
-        if answer.status == 204 or (request.wanted != "json" and not page):
-            bytes_of_it = answer.body if request.wanted in ("bytes", "media") else None
-            return Reply(answer.status, answer.headers, bytes_of_it)
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if "json" in kind:
-            try:
-                return Reply(answer.status, answer.headers, jsonlib.loads(answer.body))
-            except (ValueError, RecursionError):
-                told = "the answer is not valid JSON"
-        else:
-            wanted = "JSON" if request.wanted == "json" else "a file"
-            told = f"the answer is {answers.cut_masked(kind, 60) or 'of no type'}, not {wanted}"
-        return PlatformUnavailable(
-            self.platform, request.operation, status=answer.status, message=told, advice=_IN_BETWEEN
-        )
-
-    def _error(self, request: Request, answer: Answer) -> PlatformError:
-        """The one place where a status becomes an error."""
-        status, operation, advice = answer.status, request.operation, request.advice
-        said = answers.message(answer.headers.get("Content-Type", "").lower(), answer.body, request.secrets)
-        if status in (408, 429) or status >= 500:
-            wait = answers.retry_after(answer.headers)
-            told = self._advice(PlatformUnavailable, request) if status not in (429, 503) else "Try again later."
-            return PlatformUnavailable(
-                self.platform, operation, status=status, message=said, advice=told, retry_after=wait
-            )
-        if status in (401, 403):
-            told = "Check the credential." if status == 401 else "The credential is right but may not do this."
-            return AccessDenied(self.platform, operation, status=status, message=said, advice=advice or told)
-        if status == 404:
-            told = f"Check that it is still there, and that {self.base_url} is the address of the platform's API."
-            return NotFound(self.platform, operation, status=status, message=said, advice=advice or told)
-        if status < 400:
-            said = f"it sends us elsewhere{_to(answer)}, and credentials stay with the configured host"
-            advice = f"Correct the address {self.base_url} of the platform."
-        return self._refused(operation, said, advice, status)
-
-    def _refused(self, operation: str, message: str, advice: str, status: int | None = None) -> PlatformRefused:
-        return PlatformRefused(self.platform, operation, status=status, message=message, advice=advice)
-
-    def _advice(self, kind: type[PlatformError], request: Request) -> str:
-        if kind is not PlatformUnavailable:
-            return f"Check the address {self.base_url} and the settings of certificates and proxies."
-        if request.method in ("GET", "HEAD"):
-            return f"Check that {self.base_url} can be reached, and try again."
-        return _LOOK_FIRST
+            return read_response(incoming, request, self._largest)
 
 
-def _is_html(headers: Mapping[str, str]) -> bool:
-    return "html" in headers.get("Content-Type", "").lower()
-
-
-def _refuse_a_short_body(response: requests.Response) -> None:
-    """A body shorter than announced is an answer that broke off, even if it happens to be valid JSON."""
-    announced = response.headers.get("Content-Length", "")
-    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    if not announced.isdecimal() or chunked or response.status_code in (204, 304):
-        return
-    if response.raw.tell() < int(announced):  # tell() counts bytes as they came, before any unpacking
-        raise requests.exceptions.ChunkedEncodingError
-
-
-def _to(answer: Answer) -> str:
-    """Only the host: the rest of a redirect's address may hold a signature."""
-    try:
-        host = urlsplit(answer.headers.get("Location", "")).hostname
-    except ValueError:
-        return ""
-    return f" (to {answers.cut_masked(host, 100)})" if host else ""
-
-
-def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What must not be shown: whole values, and what follows "Token" or "Bearer". The longest first."""
+def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the values of headers, and what follows "Token" or "Bearer" in them, the longest first."""
     values = {part for value in headers.values() for part in (value, value.partition(" ")[2]) if part}
     return tuple(sorted(values, key=len, reverse=True))
 
 
-_COOKIE = re.compile(r"[^=;\s]+=\"?([^;\"]{8,})")
-
-
-def _values_of(cookies: tuple[str, ...]) -> list[str]:
-    """Those that may open something: long, and no word of a sentence, such as a language or the name of a theme."""
-    values = [found[1].strip() for cookie in cookies if (found := _COOKIE.match(cookie))]
-    return [one for one in values if not is_plain_word(one)]
-
-
-def _leave(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request

@@ -1,4 +1,4 @@
-"""A platform's JSON, read field by field: what is missing or of another type is refused by name."""
+"""Reads JSON of a platform field by field. A field that is missing or of another type is refused by its name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ADVICE = "Is this the platform and the version that the settings name?"
 
 
 class Fields:
-    """One JSON object of an answer. `where` is its place, as in `images[3]`.
+    """A JSON object of a response. `where` is its path in the response, as in `images[3]`.
 
-    Every reader raises PlatformRefused with the field's name: an answer of another shape will not change by asking
-    again.
+    Every method raises PlatformRefused with the field's name: a response of another format will not change when the
+    request is repeated.
     """
 
     def __init__(self, platform: str, operation: str, json: Any, where: str = "") -> None:
@@ -29,7 +29,7 @@ class Fields:
         self.json: dict[str, Any] = json
 
     def has(self, name: str) -> bool:
-        """Whether the field is there and not null."""
+        """Returns whether the field exists and is not null."""
         return self.json.get(name) is not None
 
     def text(self, name: str) -> str:
@@ -39,7 +39,7 @@ class Fields:
         return value
 
     def id(self, name: str) -> str:
-        """A number or a text, as the text that we keep."""
+        """Returns an id, a number or a text, as text."""
         value = self._value(name)
         if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
             self.refuse(name, f"is {_kind(value)}, not an id")
@@ -71,7 +71,7 @@ class Fields:
         return Fields(self.platform, self.operation, self._value(name), self._place(name))
 
     def each(self, name: str) -> Iterator[Fields]:
-        """The objects of a list."""
+        """Yields the objects of a list."""
         for number, item in enumerate(self.list(name)):
             yield Fields(self.platform, self.operation, item, f"{self._place(name)}[{number}]")
 

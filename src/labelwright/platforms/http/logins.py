@@ -1,7 +1,7 @@
-"""Logins that all adapters of this process share: one login for each connection, kept until the server ends it.
+"""Logins shared by all adapters of this process: one per connection, kept until the server ends its session.
 
-Every task makes an adapter of its own. If each of them logged in, a sweep over many campaigns would log in once for
-each, and servers throttle logins (CVAT: 100 anonymous calls a minute).
+Every task creates its own adapter. If each of them logged in, a sweep would log in once per campaign, and servers
+throttle logins (CVAT: 100 anonymous calls a minute).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class Login(Generic[_T]):
-    """The session that a login gave: a token, or cookies. Safe to share between threads; its repr shows no secret."""
+    """The session of a login: a token, or cookies. Safe to share between threads; its repr shows no secret."""
 
     def __init__(self) -> None:
         self._session: _T | None = None
@@ -37,14 +37,14 @@ class Login(Generic[_T]):
         return self._session
 
     def enter(self, log_in: Callable[[], _T]) -> _T:
-        """The session; `log_in` begins one when there is none.
+        """Returns the session; calls `log_in` when there is none.
 
-        One thread logs in while the others wait for its session. When the server refuses the credential, those who
-        waited raise the same AccessDenied instead of trying the same password again.
+        One thread logs in while the others wait for its session. When the server refuses the credential, the waiting
+        threads raise the same AccessDenied instead of trying the same password again.
         """
-        found, attempts = self._session, self._attempts
-        if found is not None:
-            return found
+        current, attempts = self._session, self._attempts
+        if current is not None:
+            return current
         with self._lock:
             if self._session is not None:
                 return self._session
@@ -61,7 +61,7 @@ class Login(Generic[_T]):
             return session
 
     def ended(self, session: _T) -> None:
-        """The server no longer takes this session. One that another thread began meanwhile stays."""
+        """Forgets a session that the server no longer accepts. A newer one of another thread is kept."""
         with self._lock:
             if self._session is session:
                 self._session = None
@@ -72,7 +72,7 @@ _lock = threading.Lock()
 
 
 def shared_login(platform: str, url: str, key: str, secret: Secret) -> Login[Any]:
-    """The login of this process for a server and a credential. Another key or secret has another login.
+    """Returns this process's login for a server and a credential. Another key or secret has another login.
 
     Only a hash of the credential is kept.
     """
@@ -82,13 +82,13 @@ def shared_login(platform: str, url: str, key: str, secret: Secret) -> Login[Any
 
 
 def forget_logins() -> None:
-    """The next call on any connection logs in anew."""
+    """Forgets all sessions: the next call on any connection logs in again."""
     with _lock:
         _logins.clear()
 
 
 def _after_fork() -> None:
-    """A forked process inherits locks that a thread of its parent may hold, and logs in by itself."""
+    """Resets a forked process: it inherits locks that a thread of its parent may hold, and logs in by itself."""
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
     _logins.clear()

@@ -1,4 +1,4 @@
-"""What is asked of a platform over HTTP, and what it answers."""
+"""HTTP request and response types."""
 
 from __future__ import annotations
 
@@ -7,42 +7,79 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-Wanted = Literal["json", "bytes", "media", "nothing"]
-"""What a good answer holds. "media": bytes of an image or a video, so that a page of HTML is no answer."""
+Expected = Literal["json", "bytes", "media", "nothing"]
+"""What the body of a success holds. "media": bytes of an image or a video, for which a page of HTML is an error."""
 Body = bytes | Callable[[], Any]
-"""What is sent; a function gives a stream with `__len__`, `__iter__` and `read`, from its start each time."""
+"""The body to send. A function returns a stream with `__len__`, `__iter__` and `read`, at its start, for every try."""
 Params = Mapping[str, "str | int | list[str]"]
-"""A list is said once for each of its values."""
+"""Query parameters. A list becomes one parameter per value."""
 
 
 class Sink(Protocol):
-    """Where the bytes of an answer go."""
+    """A file that the bytes of a response are written to."""
 
     def write(self, part: bytes, /) -> int: ...
 
 
 class Upload(Protocol):
-    """What a request sends when it is not JSON; opened anew for every try."""
+    """A request body that is not JSON; opened anew for every try."""
 
     content_type: str
 
     def open(self) -> Any:
-        """A readable stream from its start, with `__len__`, `__iter__`, `read` and `close`."""
+        """Returns a readable stream at its start, with `__len__`, `__iter__`, `read` and `close`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer that says something by its status or its headers too."""
+class Request:
+    """A request to a platform."""
+
+    operation: str
+    """Completes "when asked to ..." in messages."""
+    method: str
+    path: str
+    params: Params
+    headers: Mapping[str, str] = field(repr=False)
+    body: Body | None = None
+    expect: Expected = "json"
+    advice: str = ""
+    """Replaces the default advice for a refusal (4xx)."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Values of credential headers, longest first: never shown."""
+    sink: Callable[[bytes], object] | None = field(default=None, repr=False)
+    """Takes the bytes of a success as they arrive; `Response.body` is empty then."""
+    seconds: float | None = None
+    """How long the server may take, where that differs from other requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The response to a request."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    data: Any = field(repr=False)
-    """What was wanted: JSON, bytes, or None."""
+    """Lookup ignores the case of names."""
+    body: bytes = field(repr=False)
+    data: Any = field(default=None, repr=False)
+    """What the request expected: parsed JSON, bytes, or None."""
+    complete: bool = True
+    """False when the body was longer than allowed and reading stopped."""
+    cookies: tuple[str, ...] = field(default=(), repr=False)
+    """Every Set-Cookie header."""
+
+    @property
+    def media_type(self) -> str:
+        """In lower case and without parameters; "" when there is none."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_html(self) -> bool:
+        return "html" in self.media_type
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """An answer that is an error, or no JSON though JSON was wanted."""
+    """A response with an error status, or without the JSON that was expected."""
 
     operation: str
     method: str
@@ -52,48 +89,19 @@ class ErrorResponse:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked."""
-
-    operation: str
-    method: str
-    path: str
-    params: Params
-    headers: Mapping[str, str] = field(repr=False)
-    body: Body | None = None
-    wanted: Wanted = "json"
-    advice: str = ""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    sink: Callable[[bytes], object] | None = field(default=None, repr=False)
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer as it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in any case."""
-    body: bytes
-    whole: bool
-    cookies: tuple[str, ...] = field(default=(), repr=False)
-    """Every Set-Cookie header."""
-
-
-def described(
-    headers: dict[str, str], body: tuple[str, bytes] | Upload | None
-) -> tuple[dict[str, str], bytes | Callable[[], Any] | None]:
-    """Headers that say of what type the body is, and the body itself."""
+def content_of(
+    headers: Mapping[str, str], body: tuple[str, bytes] | Upload | None
+) -> tuple[dict[str, str], Body | None]:
+    """Returns headers with the Content-Type of a body, and the body to send."""
     if body is None:
-        return headers, None
+        return dict(headers), None
     if isinstance(body, tuple):
-        return headers | {"Content-Type": body[0]}, body[1]
-    return headers | {"Content-Type": body.content_type}, body.open
+        return {**headers, "Content-Type": body[0]}, body[1]
+    return {**headers, "Content-Type": body.content_type}, body.open
 
 
 def opened(body: Body | None) -> AbstractContextManager[Any]:
+    """Opens a body for one try, and closes it afterwards."""
     if not callable(body):
         return nullcontext(body)
     stream = body()

@@ -1,4 +1,8 @@
-"""Forms (RFC 7578), streamed: the length is known before a file is read, and no file is in memory whole."""
+"""Multipart forms (RFC 7578) as streams: the length is known before a file is read, and no file is in memory whole.
+
+The MultipartEncoder of requests-toolbelt is not used: it wants all files open from the start and cannot be sent twice,
+so the code that opens each file when its turn comes, and anew for every try, would still be needed.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +19,19 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """A file of a form; `name` as the server shall see it, `media_type` if the platform wants one."""
+    """A file of a form. `name` is what the server gets; `media_type` is sent where the platform requires one."""
 
     name: str
     open: Callable[[], BinaryIO] = field(repr=False)
-    """From its start; called anew for every try."""
+    """Opens the file at its start; called anew for every try."""
     size: int | None = None
-    """In bytes; None: the file is opened before the others are sent, and measured."""
+    """In bytes; None: the file is opened before anything is sent, to measure it."""
     field: str = "file"
     media_type: str = ""
 
 
 class Form:
-    """Text fields, then files. What is opened of it is the form from its start, each time anew."""
+    """A form of text fields, then files. `open` returns a new stream from its start for every try."""
 
     def __init__(self, fields: Mapping[str, str], files: Sequence[FormFile]) -> None:
         self._boundary = token_hex(16)
@@ -37,8 +41,8 @@ class Form:
             self._head(f'form-data; name="{name}"') + value.encode() + b"\r\n" for name, value in fields.items()
         )
         self._heads = [
-            self._head(f'form-data; name="{one.field}"; filename="{_quoted(one.name)}"', one.media_type)
-            for one in self._files
+            self._head(f'form-data; name="{file.field}"; filename="{_quoted(file.name)}"', file.media_type)
+            for file in self._files
         ]
         self._end = f"--{self._boundary}--\r\n".encode()
 
@@ -50,10 +54,10 @@ class Form:
         pieces: list[_Piece] = [self._texts]
         length = len(self._texts) + len(self._end)
         with ExitStack() as opened:
-            for head, one in zip(self._heads, self._files, strict=True):
-                size, source = one.size, one.open
+            for head, form_file in zip(self._heads, self._files, strict=True):
+                size, source = form_file.size, form_file.open
                 if size is None:
-                    file = opened.enter_context(closing(one.open()))
+                    file = opened.enter_context(closing(form_file.open()))
                     size = file.seek(0, os.SEEK_END)
                     file.seek(0)
                     source = _already(file)
@@ -66,7 +70,7 @@ _Piece = bytes | Callable[[], BinaryIO]
 
 
 class FormStream:
-    """What `requests` reads a body from, whose length it knows. Closing it closes its files."""
+    """A request body of known length for `requests`. Closing it closes its files."""
 
     def __init__(self, pieces: Sequence[_Piece], length: int, opened: ExitStack | None = None) -> None:
         self._length, self._rest = length, b""
@@ -74,7 +78,7 @@ class FormStream:
         self._parts = self._read(pieces)
 
     def _read(self, pieces: Sequence[_Piece]) -> Generator[bytes]:
-        """A file is closed as soon as it was read."""
+        """Yields the bytes of all pieces. A file is opened when its turn comes and closed after it."""
         for piece in pieces:
             if isinstance(piece, bytes):
                 yield piece
@@ -106,7 +110,7 @@ class FormStream:
 
 
 class UrlForm:
-    """Fields as a browser sends them; small."""
+    """A small form of text fields, URL-encoded."""
 
     content_type = "application/x-www-form-urlencoded"
 
@@ -114,7 +118,7 @@ class UrlForm:
         self._body = urlencode(fields).encode()
 
     def __repr__(self) -> str:
-        return "UrlForm(***)"  # it may hold a password
+        return "UrlForm(***)"  # may hold a password
 
     def open(self) -> FormStream:
         return FormStream([self._body], len(self._body))
@@ -125,5 +129,5 @@ def _already(file: BinaryIO) -> Callable[[], BinaryIO]:
 
 
 def _quoted(name: str) -> str:
-    """As browsers write file names (HTML, 4.10.21.8): quotation marks and line breaks as percent escapes."""
+    """Escapes a file name as browsers do (HTML, 4.10.21.8): quotation marks and line breaks as percent escapes."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,4 +1,4 @@
-"""Connections to the embedded service, on which it proves who it is before anything else is sent."""
+"""Connections to the embedded service, which proves its identity on them before anything else is sent."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .connections import TimedAdapter, TimedConnection
 
 
 class ProvenAdapter(TimedAdapter):
-    """For a session of requests: every connection is proven with the key in `key_file`, and no proxy is used.
+    """An adapter for sessions of requests: the server proves that it has the key in `key_file`, and no proxy is used.
 
-    A request on a connection that is not raises PlatformRefused, before any of its headers are sent.
+    Without that proof a request raises PlatformRefused before any of its headers are sent.
     """
 
     def __init__(self, platform: str, key_file: Path, *, threads: int = 32) -> None:

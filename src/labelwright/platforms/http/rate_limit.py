@@ -1,4 +1,4 @@
-"""How many requests a second a platform gets from this process, however many threads ask."""
+"""Limits the requests per second to a server, for all threads of this process together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from labelwright.network.deadlines import sleep
 
 
 class Rate:
-    """Lets one request through every so often; those who come together queue up."""
+    """Spaces requests evenly; threads that come at the same time wait one after the other."""
 
     def __init__(self, per_second: float) -> None:
         self.per_second = per_second
@@ -29,23 +29,23 @@ _changing = Lock()
 
 
 def limit(url: str, per_second: float | None) -> None:
-    """From now on the server of this URL gets no more than that; None lifts the limit."""
-    place = _place(url)
+    """Sets the limit for the server of this URL; None removes it."""
+    server = _server_of(url)
     with _changing:
-        known = _rates.get(place)
+        existing = _rates.get(server)
         if per_second is None:
-            _rates.pop(place, None)
-        elif known is None or known.per_second != per_second:
-            _rates[place] = Rate(per_second)
+            _rates.pop(server, None)
+        elif existing is None or existing.per_second != per_second:
+            _rates[server] = Rate(per_second)
 
 
 def wait_for(url: str) -> None:
-    """Until the server of this URL may be asked again."""
-    rate = _rates.get(_place(url))
+    """Waits until the next request to the server of this URL is allowed."""
+    rate = _rates.get(_server_of(url))
     if rate is not None:
         rate.wait()
 
 
-def _place(url: str) -> str:
+def _server_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -29,15 +29,23 @@ from labelwright.platforms.batches import for_each
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    DeletesCampaigns,
+    FindsDeletedImages,
     ImageToSend,
     LabelsPage,
+    ListsLabels,
+    Platform,
     PlatformLabels,
+    RecallsImages,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
     RemoteState,
     Secret,
     SetState,
+    ShowsCampaigns,
+    TakesImages,
+    TakesPredictions,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
 
@@ -50,7 +58,7 @@ from .session import NAME, RemoSession, shared_session
 from .uploads import RemoUploads
 
 if TYPE_CHECKING:
-    from labelwright.platforms.registry import Connection
+    from labelwright.platforms.entry import Connection
 
 NOT_OPEN = " (not open yet)"
 """What the annotation set's name ends with until the campaign is activated."""
@@ -98,9 +106,21 @@ def connect(connection: Connection) -> Remo:
     )
 
 
-class Remo(RemoCalls, RemoUploads):
-    """Platform, TakesImages, TakesPredictions, DeletesCampaigns, ShowsCampaigns, FindsDeletedImages, ListsLabels,
-    RecallsImages (an image may be set back to not annotated); and every call of Remo's document.
+class Remo(
+    RemoCalls,
+    RemoUploads,
+    Platform,
+    TakesImages,
+    FindsDeletedImages,
+    ListsLabels,
+    RecallsImages,
+    DeletesCampaigns,
+    ShowsCampaigns,
+    TakesPredictions,
+):
+    """Campaigns as annotation sets of one server, and every call of Remo's document.
+
+    RecallsImages: an image may be set back to not annotated.
 
     `labels` are the campaign's own names, which Remo changes; without them those that this process created the campaign
     with are used.

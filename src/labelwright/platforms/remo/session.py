@@ -20,7 +20,7 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, 
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login, shared_login
-from labelwright.platforms.http.messages import ErrorResponse, Upload, Wanted
+from labelwright.platforms.http.messages import ErrorResponse, Expected, Upload
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember_login
 
@@ -108,12 +108,12 @@ class RemoSession:
         *,
         json: Any = None,
         params: Params | None = None,
-        expect: Wanted = "json",
+        expect: Expected = "json",
         advice: str = "",
     ) -> Any:
         """A request of seconds. Raises the errors of `labelwright.platforms.errors`."""
         return self._logged_in(
-            lambda: self._http.call(operation, method, path, json=json, params=params, wanted=expect, advice=advice)
+            lambda: self._http.call(operation, method, path, json=json, params=params, expect=expect, advice=advice)
         )
 
     def fields(self, operation: str, method: str, path: str, **how: Any) -> Fields:
@@ -123,7 +123,7 @@ class RemoSession:
     def erase(self, operation: str, path: str) -> None:
         """Take something away. Only 204 without a body says that it is gone: any address that Remo does not know is
         answered with a page."""
-        reply = self._logged_in(lambda: self._http.ask(operation, "DELETE", path))
+        reply = self._logged_in(lambda: self._http.request(operation, "DELETE", path))
         if reply.status != 204 or reply.headers.get("Content-Length", "0") != "0":
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             error = self._explain(ErrorResponse(operation, "DELETE", reply.status, kind, reply.data or b""))
@@ -136,8 +136,8 @@ class RemoSession:
         """Files on their way: a request that may take long."""
         headers, seconds = {"Content-Type": form.content_type}, self._seconds
         reply = self._logged_in(
-            lambda: self._http.ask(
-                operation, "POST", path, body=form.open, headers=headers, params=params, wanted="json", seconds=seconds
+            lambda: self._http.request(
+                operation, "POST", path, body=form.open, headers=headers, params=params, expect="json", seconds=seconds
             )
         )
         return Fields(NAME, operation, reply.data)
@@ -148,7 +148,7 @@ class RemoSession:
         def ask() -> str:
             into.seek(0)
             into.truncate()
-            reply = self._http.ask(operation, "GET", path, params=params, sink=into.write, seconds=self._seconds)
+            reply = self._http.request(operation, "GET", path, params=params, sink=into.write, seconds=self._seconds)
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if "html" in kind:  # no file of Remo's is HTML
                 into.seek(0)

@@ -19,17 +19,26 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import (
     Bill,
+    BillsTasks,
     CampaignOrder,
     FailedImage,
+    FindsDeletedImages,
     ImageToSend,
     LabelsPage,
+    ListsLabels,
+    OpensWebhooks,
+    Platform,
     PlatformLabels,
+    RecallsImages,
     RemoteBatch,
     RemoteCampaign,
     RemoteImage,
     RemoteState,
+    ResendsImages,
     Secret,
     SetState,
+    TakesImages,
+    TellsReviews,
     WebhookNote,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
@@ -59,7 +68,7 @@ from .sending import Sender
 from .webhooks import note_from
 
 if TYPE_CHECKING:
-    from labelwright.platforms.registry import Connection
+    from labelwright.platforms.entry import Connection
 
 __all__ = ["NAME", "Options", "Scale", "connect"]
 
@@ -79,9 +88,18 @@ def connect(connection: Connection) -> Scale:
     return Scale(connection.url, connection.key, connection.secret, options)
 
 
-class Scale:
-    """Platform, TakesImages, BillsTasks, ResendsImages, RecallsImages, TellsReviews, OpensWebhooks, FindsDeletedImages
-    and ListsLabels.
+class Scale(
+    Platform,
+    TakesImages,
+    BillsTasks,
+    ResendsImages,
+    FindsDeletedImages,
+    ListsLabels,
+    RecallsImages,
+    TellsReviews,
+    OpensWebhooks,
+):
+    """Campaigns as projects, batches and tasks of one account.
 
     `client` has every other call of Scale's.
 

@@ -180,7 +180,7 @@ class ScaleClient:
     def audit_task(self, task: str, *, accepted: bool, comments: str | None = None) -> None:
         """Accepts or rejects a task's labels as the customer."""
         body: Json = {"accepted": accepted} | ({"comments": comments} if comments is not None else {})
-        self._call(f"audit task {task}", "POST", f"/task/{_segment(task)}/audit", json=body, wanted="nothing")
+        self._call(f"audit task {task}", "POST", f"/task/{_segment(task)}/audit", json=body, expect="nothing")
 
     # Batches
 
