@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from labelwright.datasets.readers.coco import CocoRefused, CocoSource, image_files, upload_names
+from labelwright.datasets.readers.coco_source import CocoRefused, CocoSource, image_files, upload_names
 from labelwright.tasks.platforms.geti_coco import _changes
 
 RLE = {"counts": [105, 4, 6, 4, 81], "size": [10, 20]}

@@ -14,7 +14,7 @@ from pycocotools import mask as judge
 from pycocotools.coco import COCO
 
 from labelwright.datasets import Spool, StockedImage, check, write_many
-from labelwright.datasets.masks import coco_runs, polygons_of
+from labelwright.datasets.masks import coco_run_lengths, mask_polygons
 from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Mask, Size
 
 BITS = st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=6).filter(
@@ -38,7 +38,7 @@ def test_run_lengths_are_decoded_by_pycocotools_to_the_same_pixels(bits, left, t
     size = Size(9, 10)
     whole = np.zeros((size.height, size.width), dtype=bool)
     whole[top : top + len(bits), left : left + 5] = bits
-    told = coco_runs(mask_of(np.array(bits), left, top).flat, size)
+    told = coco_run_lengths(mask_of(np.array(bits), left, top).flat, size)
     assert sum(told["counts"]) == 90
     decoded = judge.decode(judge.frPyObjects(told, size.height, size.width))
     assert (decoded.astype(bool) == whole).all()
@@ -46,7 +46,7 @@ def test_run_lengths_are_decoded_by_pycocotools_to_the_same_pixels(bits, left, t
 
 @given(BITS)
 def test_polygons_cover_just_the_pixels(bits) -> None:
-    loops = polygons_of(mask_of(np.array(bits), 2, 3).flat)
+    loops = mask_polygons(mask_of(np.array(bits), 2, 3).flat)
     assert sum(abs(_twice(loop)) / 2 for loop in loops) == sum(map(sum, bits))
     flat = [[value for corner in loop for value in corner] for loop in loops]
     painted = judge.decode(judge.merge(judge.frPyObjects(flat, 10, 10)))

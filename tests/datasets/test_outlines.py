@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from labelwright.datasets.outlines import outlines
+from labelwright.datasets.masks import outlines
 
 
 def mask_of(*rows: str) -> np.ndarray:

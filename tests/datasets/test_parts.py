@@ -19,7 +19,7 @@ from labelwright.datasets import Spool, StockedImage
 from labelwright.datasets.preview.contact_sheet import draw_contact_sheet, tile_corner
 from labelwright.datasets.statistics import Statistics
 from labelwright.datasets.validation import GateRefused, check
-from labelwright.datasets.writers.registry import write_many
+from labelwright.datasets.writers.writing import write_many
 from labelwright.domain import (
     Annotation,
     Box,

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
-from labelwright.datasets.masks import polygons_of
+from labelwright.datasets.masks import mask_polygons
 from labelwright.domain import Annotation, Box, LabelSchema, Mask, MultiPolygon, Polygon, WholeImage
 
 Entry = tuple[str, Callable[[], BinaryIO], Sequence[Annotation]]
@@ -137,7 +137,7 @@ def _draw_tile(
                 highest = min((corner for ring in rings for corner in ring), key=lambda corner: corner[1])
                 named.append((highest, annotation))
             case Mask() as mask:
-                for ring in polygons_of(mask.flat):
+                for ring in mask_polygons(mask.flat):
                     _draw_ring(drawing, [(x * scale, y * scale) for x, y in ring], color, picture.size)
                 row, start, _ = mask.runs[0]
                 named.append(((start * scale, row * scale), annotation))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from labelwright.datasets.readers.coco_file import run_lengths, segmented
+from labelwright.datasets.readers.coco import run_lengths, segmented
 from labelwright.domain import InvalidShape, Mask, Size
 
 SIZE = Size(100, 60)
@@ -20,7 +20,7 @@ NEAR = [0, 0, 10, 0, 10, 10, 0, 10]
 @pytest.mark.parametrize("far", [1e8, 1e9, 1e12])
 def test_a_ring_that_reaches_far_out_is_cut_and_crashes_nothing(far):
     code = (
-        "from labelwright.datasets.readers.coco_file import segmented; from labelwright.domain import Size; "
+        "from labelwright.datasets.readers.coco import segmented; from labelwright.domain import Size; "
         f"shape, cut = segmented([{NEAR}, [20, 20, {far}, 20, {far}, 30, 20, 30]], Size(100, 60)); "
         "print(shape.area, cut)"
     )
