@@ -22,7 +22,7 @@ from pathlib import Path
 
 import orjson
 
-from labelwright.datasets import Spool, Statistics, StockedImage, check, count, write_many
+from labelwright.datasets import Spool, Statistics, StockedImage, count, validate_labels, write_many
 from labelwright.domain import Annotation, Box, Label, LabeledImage, LabelSchema, Size
 
 FILES = ("coco", "csv", "detection")
@@ -79,7 +79,7 @@ def child(work: str, spool: Path, out: Path, images: int) -> None:
             folder=out,
             watchers=[Statistics(SCHEMA)],
         ),
-        "gate": lambda: check(Spool(spool).delivered(ManifestImages(images)), SCHEMA, expected_done=images),
+        "gate": lambda: validate_labels(Spool(spool).delivered(ManifestImages(images)), SCHEMA, expected_done=images),
         "statistics": lambda: count(Spool(spool).delivered(ManifestImages(images)), SCHEMA),
         "manifest made and read": lambda: [None for _ in ManifestImages(images)],
         **{

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as judge
 from pycocotools.coco import COCO
 
-from labelwright.datasets import Spool, StockedImage, check, write_many
+from labelwright.datasets import Spool, StockedImage, validate_labels, write_many
 from labelwright.datasets.masks import coco_run_lengths, mask_polygons
 from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Mask, Size
 
@@ -69,7 +69,7 @@ def test_a_mask_is_in_every_format_as_well_as_the_format_can_say_it(tmp_path: Pa
     assert list(spool.images()) == images
     stock = [StockedImage(n, one.name, one.size, "", f"https://h/{n}.png") for n, one in enumerate(images, 1)]
     labels = spool.delivered(stock)
-    check(labels, SCHEMA)
+    validate_labels(labels, SCHEMA)
     written = write_many(["csv", "coco", "segmentation"], labels, SCHEMA, title="t", folder=tmp_path / "out")
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(written["coco"]))

@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 from labelwright.datasets import Spool, StockedImage
 from labelwright.datasets.preview.contact_sheet import draw_contact_sheet, tile_corner
 from labelwright.datasets.statistics import Statistics
-from labelwright.datasets.validation import GateRefused, check
+from labelwright.datasets.validation import ValidationFailed, validate_labels
 from labelwright.datasets.writers.writing import write_many
 from labelwright.domain import (
     Annotation,
@@ -56,7 +56,7 @@ def delivered(tmp_path: Path, images: list[LabeledImage]):
 def test_an_object_of_parts_is_one_object_in_every_file(tmp_path: Path) -> None:
     assert isinstance(PARTS, MultiPolygon)
     labels = delivered(tmp_path, [LabeledImage("first.png", Size(7, 9)), LabeledImage("second.png", SIZE, SAID)])
-    assert check(labels, SCHEMA).annotations == 3
+    assert validate_labels(labels, SCHEMA).annotations == 3
     statistics = Statistics(SCHEMA)
     written = write_many(
         ["csv", "coco", "segmentation"], labels, SCHEMA, title="t", folder=tmp_path / "out", watchers=[statistics]
@@ -86,8 +86,8 @@ def test_an_object_of_parts_is_one_object_in_every_file(tmp_path: Path) -> None:
 
 def test_an_object_of_parts_is_no_box(tmp_path: Path) -> None:
     labels = delivered(tmp_path, [LabeledImage("a.png", SIZE, (Annotation("buoy", PARTS),))])
-    with pytest.raises(GateRefused, match="is a polygon, the schema says box"):
-        check(labels, SCHEMA)
+    with pytest.raises(ValidationFailed, match="is a polygon, the schema says box"):
+        validate_labels(labels, SCHEMA)
 
 
 def test_every_part_is_drawn_on_the_contact_sheet(tmp_path: Path) -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from dataset_samples import IMAGES, SCHEMA, STOCK, delivered
 
-from labelwright.datasets import GatePassed, GateRefused, Spool, StockedImage, check, count, dataset_receipt
+from labelwright.datasets import (
+    Spool,
+    StockedImage,
+    ValidationFailed,
+    ValidationPassed,
+    count,
+    dataset_receipt,
+    validate_labels,
+)
 from labelwright.domain import (
     Annotation,
     Box,
@@ -25,8 +33,8 @@ from labelwright.domain import (
 def refused(tmp_path: Path, images: list[LabeledImage], **expected: int) -> dict[str, list[str]]:
     spool = Spool(tmp_path)
     spool.put_page(1, images)
-    with pytest.raises(GateRefused) as caught:
-        check(spool.delivered(STOCK), SCHEMA, **expected)
+    with pytest.raises(ValidationFailed) as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA, **expected)
     return {finding.kind: finding.examples for finding in caught.value.findings}
 
 
@@ -35,7 +43,7 @@ def with_(annotation: Annotation) -> list[LabeledImage]:
 
 
 def test_good_labels_pass_and_are_counted(tmp_path: Path) -> None:
-    assert check(delivered(tmp_path), SCHEMA, expected_done=4, expected_objects=7) == GatePassed(4, 7)
+    assert validate_labels(delivered(tmp_path), SCHEMA, expected_done=4, expected_objects=7) == ValidationPassed(4, 7)
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
@@ -46,7 +54,7 @@ def test_an_excluded_image_is_missing_for_a_reason_and_counts(tmp_path: Path) ->
     spool = Spool(tmp_path)
     spool.put_page(1, IMAGES[1:], excluded=[gone(STOCK[0].name)])
     labels = spool.delivered(STOCK)
-    assert check(labels, SCHEMA, expected_done=4) == GatePassed(3, 4, 1)
+    assert validate_labels(labels, SCHEMA, expected_done=4) == ValidationPassed(3, 4, 1)
     assert [image.name for image in labels.images()] == [image.name for image in STOCK[1:]]
     found = refused(tmp_path, IMAGES[1:], expected_done=4)  # the same without a reason
     assert found == {"missing": ["a/first.jpg"], "count": ["3 images were read, the platform counts 4"]}
@@ -56,8 +64,8 @@ def test_an_image_that_is_labeled_and_excluded_is_refused(tmp_path: Path) -> Non
     spool = Spool(tmp_path)
     spool.put_page(1, IMAGES)
     spool.put_page(2, (), excluded=[gone(STOCK[0].name)])  # deleted while the pages were read
-    with pytest.raises(GateRefused, match="labeled and excluded") as caught:
-        check(spool.delivered(STOCK), SCHEMA)
+    with pytest.raises(ValidationFailed, match="labeled and excluded") as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA)
     assert caught.value.findings[0].examples == ["a/first.jpg: gone from the platform, and it has labels"]
 
 
@@ -65,8 +73,8 @@ def test_nothing_is_registered_of_a_campaign_whose_images_are_all_excluded(tmp_p
     spool = Spool(tmp_path)
     excluded = [gone(STOCK[0].name), *(ExcludedImage(one.name, ImageState.SKIPPED) for one in STOCK[1:])]
     spool.put_page(1, (), excluded=excluded)
-    with pytest.raises(GateRefused, match="1 gone from the platform, 3 skipped") as caught:
-        check(spool.delivered(STOCK), SCHEMA, expected_done=4)
+    with pytest.raises(ValidationFailed, match="1 gone from the platform, 3 skipped") as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA, expected_done=4)
     assert "labelwright cancel" in str(caught.value)
 
 
@@ -86,8 +94,8 @@ def test_a_manifest_that_holds_an_image_twice_is_refused(tmp_path: Path) -> None
     spool = Spool(tmp_path)
     spool.put_page(1, IMAGES)
     again = StockedImage(5, STOCK[1].name, STOCK[1].size, "")
-    with pytest.raises(GateRefused, match="stand in the manifest more than once"):
-        check(spool.delivered([*STOCK, again]), SCHEMA)
+    with pytest.raises(ValidationFailed, match="listed twice in the manifest"):
+        validate_labels(spool.delivered([*STOCK, again]), SCHEMA)
 
 
 def test_swapped_width_and_height_are_seen(tmp_path: Path) -> None:
@@ -141,8 +149,8 @@ def test_counts_must_be_the_platforms(tmp_path: Path) -> None:
 def test_twenty_examples_are_shown_and_all_are_counted(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.put_page(1, [LabeledImage(f"{n}.png", Size(1, 1)) for n in range(50)])
-    with pytest.raises(GateRefused) as caught:
-        check(spool.delivered(STOCK), SCHEMA)
+    with pytest.raises(ValidationFailed) as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA)
     message = str(caught.value)
     assert "50 x labeled images that the campaign does not have. Next: " in message
     assert "... and 30 more" in message

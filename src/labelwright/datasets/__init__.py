@@ -10,7 +10,7 @@ from .spool.batch import Batch, Delivered, ManifestImages, StockedImage
 from .spool.page_file import SpoolDamaged
 from .spool.spool import Spool, SpooledLabels
 from .statistics import Statistics, count
-from .validation import Finding, GatePassed, GateRefused, check
+from .validation import Finding, ValidationFailed, ValidationPassed, validate_labels
 from .writers.formats import Export, FileFormat, FileWriter, FolderFormat, FolderWriter, Format
 from .writers.registry import FORMATS, UnknownFormat, campaign_formats, output_names
 from .writers.writing import NotDelivered, write_file, write_many
@@ -26,8 +26,6 @@ __all__ = [
     "FolderFormat",
     "FolderWriter",
     "Format",
-    "GatePassed",
-    "GateRefused",
     "ManifestImages",
     "NotDelivered",
     "Split",
@@ -37,8 +35,9 @@ __all__ = [
     "Statistics",
     "StockedImage",
     "UnknownFormat",
+    "ValidationFailed",
+    "ValidationPassed",
     "campaign_formats",
-    "check",
     "count",
     "dataset_receipt",
     "defuse",
@@ -47,6 +46,7 @@ __all__ = [
     "read_labels_csv",
     "title_of",
     "undefuse",
+    "validate_labels",
     "write_file",
     "write_many",
 ]

@@ -71,7 +71,7 @@ class Batch:
 
     images: list[StockedImage]
     sizes: list[tuple[int, int]]
-    """Width and height as the platform reports them: the gate compares them with the manifest's."""
+    """Width and height as the platform reports them: the validation compares them with the manifest's."""
     remote_ids: list[str]
     counts: list[int]
     """How many of the objects belong to each image."""
