@@ -135,7 +135,7 @@ def test_an_outline_that_cannot_be_is_left_out_and_the_objects_beside_it_stay(wr
     source = CocoSource(write([image(1)], [said(1, 1, segmentation=[outline]), said(2, 1)]), ["dog"])
     found, left_out = source.objects(source.images()[0])
     assert [one.id for one in found] == [2]
-    assert [text.startswith("annotation 1 of 000000000001.jpg: an outline of numbers") for text in left_out] == [True]
+    assert [text.startswith("annotation 1 of 000000000001.jpg: an outline whose numbers") for text in left_out] == [True]
 
 
 def test_a_box_that_was_cut_to_its_image_is_listed_for_a_project_of_boxes(write):

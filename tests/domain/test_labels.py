@@ -23,7 +23,7 @@ from labelwright.domain import (
     ("labels", "message"),
     [
         ([], "at least one"),
-        ([Label("cat"), Label("cat")], "'cat' stands in the schema twice"),
+        ([Label("cat"), Label("cat")], "'cat' is listed twice"),
         ([Label("cat", parent="animal")], "its parent 'animal' is not in the schema"),
         ([Label("a", parent="b"), Label("b", parent="a")], "'a' is its own ancestor"),
     ],

@@ -60,23 +60,23 @@ WORK: dict[State, Work] = {
     _S.COMPLETED: Work.FINISH,
     _S.FINISHED: Work.FINISH,
 }
-"""What is to be done with a campaign that nobody works on."""
+"""The next step for a campaign that no run is working on."""
 
 LABELED = frozenset({_S.COMPLETED, _S.FINISHED, _S.EXPORTED})
 """The states in which every image is labeled."""
 
 
 class IllegalMove(ValueError):
-    """A change of state that the table does not hold."""
+    """A change of state that the table of moves does not have."""
 
-    def __init__(self, current: State, wanted: State) -> None:
-        super().__init__(f"a campaign that is {current.value} cannot become {wanted.value}")
+    def __init__(self, current: State, target: State) -> None:
+        super().__init__(f"a campaign that is {current.value} cannot become {target.value}")
         self.current = current
-        self.wanted = wanted
+        self.target = target
 
 
-def move(current: State, wanted: State) -> State:
-    """The wanted state. Raises IllegalMove when the table has no such move; staying is always allowed."""
-    if wanted is not current and wanted not in MOVES[current]:
-        raise IllegalMove(current, wanted)
-    return wanted
+def move(current: State, target: State) -> State:
+    """Returns the target state. Raises IllegalMove when the table has no such move; staying is always allowed."""
+    if target is not current and target not in MOVES[current]:
+        raise IllegalMove(current, target)
+    return target

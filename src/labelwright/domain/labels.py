@@ -93,19 +93,19 @@ class LabelSchema:
             raise InvalidSchema("a label schema needs at least one label")
         for name in names:
             if names.count(name) > 1:
-                raise InvalidSchema(f"label '{name}' stands in the schema twice")
+                raise InvalidSchema(f"label '{name}' is listed twice")
         for label in self.labels:
             self._refuse_orphans_and_circles(label, set(names))
 
     def _refuse_orphans_and_circles(self, label: Label, names: set[str]) -> None:
-        parents = {one.name: one.parent for one in self.labels}
-        seen, parent = {label.name}, label.parent
+        parents = {label.name: label.parent for label in self.labels}
+        ancestors, parent = {label.name}, label.parent
         while parent is not None:
             if parent not in names:
                 raise InvalidSchema(f"label '{label.name}': its parent '{parent}' is not in the schema")
-            if parent in seen:
+            if parent in ancestors:
                 raise InvalidSchema(f"label '{label.name}' is its own ancestor")
-            seen.add(parent)
+            ancestors.add(parent)
             parent = parents[parent]
 
     def __iter__(self) -> Iterator[Label]:

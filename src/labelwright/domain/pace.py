@@ -81,17 +81,17 @@ def last_advance(history: Sequence[Progress]) -> datetime:
 
 
 def quiet_limit(history: Sequence[Progress], deadline: datetime | None) -> timedelta:
-    """How long nothing may happen before that is a standstill.
+    """How long a campaign may be without progress before it counts as stalled.
 
-    Ten times the campaign's own usual gap, or a tenth of the time that it was given, whichever is longer; at least an
+    Ten times the campaign's own usual gap, or a tenth of the time until its deadline, whichever is longer; at least an
     hour, at most three days.
     """
     gaps = [
         after.at - before.at for before, after in pairwise(history) if after.done > before.done and after.at > before.at
     ]
     usual = _median(gaps) * 10
-    given = (deadline - history[0].at) / 10 if deadline and history else LONGEST_QUIET
-    return min(LONGEST_QUIET, max(SHORTEST_QUIET, usual, given))
+    share_of_deadline = (deadline - history[0].at) / 10 if deadline and history else LONGEST_QUIET
+    return min(LONGEST_QUIET, max(SHORTEST_QUIET, usual, share_of_deadline))
 
 
 def _median(spans: Sequence[timedelta]) -> timedelta:

@@ -1,8 +1,8 @@
-"""The one reader of COCO files: each annotation becomes one object, whatever the file has it drawn with.
+"""Reads COCO files: each annotation becomes one shape.
 
-An object of one ring is a polygon. One of several rings, one of run lengths (compressed or not, a crowd or not) and one
-whose ring crosses itself are masks, with just the pixels that pycocotools gives them. One without a segmentation is a
-box. What cannot be an object of its image is an InvalidShape that says why.
+One ring becomes a polygon. Several rings, run lengths (compressed or not, a crowd or not) and a ring that crosses
+itself become a mask, with exactly the pixels that pycocotools gives them. An annotation without a segmentation becomes
+a box. An annotation that is no shape within its image raises InvalidShape with the reason.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from labelwright.domain import Box, InvalidShape, Mask, Polygon, Size
 from labelwright.domain.planar import clip_ring, distinct
 
 ROUNDING = 1.0
-"""Pixels that a shape may reach beyond its image without a word: models round."""
+"""Pixels that a shape may reach beyond its image without being reported as cut: models round."""
 
 FARTHEST = 1e15
 """Pixels from the image. Beyond, doubles cannot tell neighbouring pixels apart."""
 
-_LONGEST = 1e7
+_MAX_OUTLINE = 1e7
 """Pixels. pycocotools takes 80 bytes for each pixel of an outline, and crashes the process beyond some 100 million."""
 
 
 class CocoRefused(ValueError):
-    """An annotation file that cannot be used, or not with these categories: why."""
+    """An annotation file that cannot be used, or not with these categories; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,18 @@ class CocoShape:
     box: Box
     """The file's own box where it has one, else the one around the shape."""
     cut: bool = False
-    """Whether it reached beyond the image by more than a rounding, and was cut to it."""
+    """Whether it reached beyond the image by more than ROUNDING, and was cut to it."""
 
 
 class CocoFile:
-    """A COCO file: images, categories and annotations, as they are said. Raises CocoRefused."""
+    """A COCO file: images, categories and annotations as they are in the file. Raises CocoRefused."""
 
     def __init__(self, file: Path) -> None:
         self.file = Path(file)
-        self.coco = _opened(self.file)
-        self.categories: dict[int, str] = {int(one["id"]): str(one["name"]) for one in self.coco.dataset["categories"]}
+        self.coco = _load(self.file)
+        self.categories: dict[int, str] = {
+            int(category["id"]): str(category["name"]) for category in self.coco.dataset["categories"]
+        }
 
     def images(self) -> Iterator[Mapping[str, Any]]:
         """In the order of the file."""
@@ -63,7 +65,8 @@ class CocoFile:
 
     def strays(self) -> Iterator[Mapping[str, Any]]:
         """Annotations on images that the file does not have."""
-        return (one for one in self.coco.dataset["annotations"] if one.get("image_id") not in self.coco.imgs)
+        annotations = self.coco.dataset["annotations"]
+        return (annotation for annotation in annotations if annotation.get("image_id") not in self.coco.imgs)
 
     def shape_of(self, annotation: Mapping[str, Any], size: Size) -> CocoShape | None:
         """The annotation's shape in an image of this size; None for one that has neither segmentation nor box.
@@ -76,19 +79,19 @@ class CocoFile:
         if segmentation:
             shape, cut = segmented(segmentation, size)
         elif box:
-            whole = box_of(box)
-            shape, cut = whole.clamp(size), not nearly_inside(whole, size)
+            unclamped = box_of(box)
+            shape, cut = unclamped.clamp(size), not nearly_inside(unclamped, size)
         else:
             return None
-        around = box_of(box).clamp(size) if box and segmentation else shape.box
-        return CocoShape(shape, around, cut)
+        bounding_box = box_of(box).clamp(size) if box and segmentation else shape.box
+        return CocoShape(shape, bounding_box, cut)
 
 
 def segmented(segmentation: Any, size: Size) -> tuple[Polygon | Mask, bool]:
     """The shape of a segmentation, and whether it was cut to its image. Raises InvalidShape."""
     if isinstance(segmentation, Mapping):
         return _mask(run_lengths(segmentation, size)), False
-    rings = [ring_of(one) for one in segmentation] if isinstance(segmentation, list) else []
+    rings = [ring_of(values) for values in segmentation] if isinstance(segmentation, list) else []
     if not rings:
         raise InvalidShape("its segmentation is neither rings nor run lengths")
     flat = np.concatenate([np.asarray(ring, dtype=float) for ring in rings])
@@ -107,46 +110,48 @@ def segmented(segmentation: Any, size: Size) -> tuple[Polygon | Mask, bool]:
 
 
 def ring_of(values: Any) -> list[float]:
-    """A ring as numbers. Raises InvalidShape for what is none."""
+    """The numbers of a ring: x1, y1, x2, y2, ... Raises InvalidShape."""
     if not isinstance(values, list) or len(values) < 6 or len(values) % 2:
         count = len(values) if isinstance(values, list) else 0
         raise InvalidShape(f"a ring of {count} numbers; it takes an even number from 6")
-    if not all(_is_number(one) for one in values):
+    if not all(map(_is_number, values)):
         raise InvalidShape("a ring with something in it that is no number")
-    return [float(one) for one in values]
+    return list(map(float, values))
 
 
 def box_of(values: Any) -> Box:
-    """Raises InvalidShape."""
-    if not isinstance(values, list) or len(values) != 4 or not all(_is_number(one) for one in values):
+    """The box of ``[x, y, width, height]``. Raises InvalidShape."""
+    if not isinstance(values, list) or len(values) != 4 or not all(map(_is_number, values)):
         raise InvalidShape("its bbox is not four numbers")
-    return Box.from_xywh(*(float(one) for one in values))
+    return Box.from_xywh(*map(float, values))
 
 
 def run_lengths(segmentation: Mapping[str, Any], size: Size) -> np.ndarray[Any, Any]:
-    """Which pixels of the image are set (rows from the top)."""
+    """Decodes run lengths: height x width, not zero where a pixel is set. Raises InvalidShape."""
     from pycocotools import mask
 
-    said, counts = segmentation.get("size"), segmentation.get("counts")
-    if said != [size.height, size.width]:
-        raise InvalidShape(f"its run lengths are of {said} pixels (height, width), not {[size.height, size.width]}")
+    shape, counts = segmentation.get("size"), segmentation.get("counts")
+    if shape != [size.height, size.width]:
+        raise InvalidShape(f"its run lengths are of {shape} pixels (height, width), not {[size.height, size.width]}")
     if isinstance(counts, str):
         counts = _uncompressed(counts)
     if not isinstance(counts, list):
         raise InvalidShape("its run lengths cannot be read: they are neither a list nor a text")
     # pycocotools leaves pixels behind the last run as they were in memory.
-    whole = all(isinstance(one, int) and one >= 0 for one in counts)
-    if not whole or sum(counts) != size.width * size.height:
-        raise InvalidShape("its run lengths do not make up the image")
+    valid = all(isinstance(count, int) and count >= 0 for count in counts)
+    if not valid or sum(counts) != size.width * size.height:
+        raise InvalidShape("its run lengths do not add up to the image")
     try:
-        return np.asarray(mask.decode(mask.frPyObjects({"size": said, "counts": counts}, size.height, size.width)))
-    except Exception as fault:  # noqa: BLE001 - pycocotools raises what its C code happens to
-        raise InvalidShape(f"its run lengths cannot be read ({type(fault).__name__})") from None
+        return np.asarray(mask.decode(mask.frPyObjects({"size": shape, "counts": counts}, size.height, size.width)))
+    except Exception as error:  # noqa: BLE001 - pycocotools raises what its C code happens to
+        raise InvalidShape(f"its run lengths cannot be read ({type(error).__name__})") from None
 
 
 def _uncompressed(text: str) -> list[int]:
-    """The run lengths in COCO's compressed form: five bits a character, from the third on as differences to the last
-    but one. Raises InvalidShape for a text that breaks off."""
+    """Decodes COCO's compressed run lengths. Raises InvalidShape for a text that breaks off.
+
+    Five bits per character; from the third count on, differences to the last but one.
+    """
     counts: list[int] = []
     value = shift = 0
     for character in text:
@@ -173,17 +178,17 @@ def _bounded(ring: list[float], size: Size) -> list[list[float]]:
     corners = distinct(zip(ring[::2], ring[1::2], strict=True))
     try:
         parts = [[value for corner in part for value in corner] for part in clip_ring(corners, size.width, size.height)]
-    except ValueError as fault:
-        raise InvalidShape(f"a ring that cannot be cut to its image: {fault}") from None
+    except ValueError as error:
+        raise InvalidShape(f"a ring that cannot be cut to its image: {error}") from None
     if not all(map(_is_short, parts)):
-        raise InvalidShape(f"a ring of more than {_LONGEST:,.0f} pixels' length")
+        raise InvalidShape(f"a ring of more than {_MAX_OUTLINE:,.0f} pixels' length")
     return parts
 
 
 def _is_short(ring: list[float]) -> bool:
     values = np.asarray(ring)
     edges = np.abs(values.reshape(-1, 2) - np.roll(values.reshape(-1, 2), 1, axis=0))
-    return bool(np.abs(values).max() <= _LONGEST and edges.max(axis=1).sum() <= _LONGEST)
+    return bool(np.abs(values).max() <= _MAX_OUTLINE and edges.max(axis=1).sum() <= _MAX_OUTLINE)
 
 
 def _rasterized(rings: Sequence[Sequence[float]], size: Size) -> np.ndarray[Any, Any]:
@@ -203,9 +208,9 @@ def _mask(bits: np.ndarray[Any, Any]) -> Mask:
 
 
 def _corners(ring: Sequence[float]) -> tuple[tuple[float, float], ...]:
-    """In pairs; a corner said twice in a row counts once."""
+    """The corners as pairs, without repetitions in a row."""
     pairs = list(zip(ring[::2], ring[1::2], strict=True))
-    return tuple(pair for pair, before in zip(pairs, [None, *pairs], strict=False) if pair != before)
+    return tuple(pair for pair, previous in zip(pairs, [None, *pairs], strict=False) if pair != previous)
 
 
 def nearly_inside(box: Box, size: Size) -> bool:
@@ -221,26 +226,28 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
-def _opened(file: Path) -> Any:
-    """pycocotools' index of the file. Annotations without an id, as models write them, get one."""
+def _load(file: Path) -> Any:
+    """Loads the file into pycocotools' index. Annotations without an id, as models write them, get one."""
     from pycocotools.coco import COCO
 
     try:
-        told = json.loads(file.read_text(encoding="utf-8-sig"))
-        if not isinstance(told, dict) or not {"images", "annotations", "categories"} <= set(told):
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
+        if not isinstance(document, dict) or not {"images", "annotations", "categories"} <= set(document):
             raise CocoRefused(f"{file} has no images, annotations and categories: is it a COCO instances file?")
-        unused = max((one["id"] for one in told["annotations"] if isinstance(one.get("id"), int)), default=0) + 1
-        for one in told["annotations"]:
-            if "id" not in one:
-                one["id"], unused = unused, unused + 1
+        annotations = document["annotations"]
+        ids = (annotation["id"] for annotation in annotations if isinstance(annotation.get("id"), int))
+        unused_id = max(ids, default=0) + 1
+        for annotation in annotations:
+            if "id" not in annotation:
+                annotation["id"], unused_id = unused_id, unused_id + 1
         with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
             coco = COCO()
-            coco.dataset = told
+            coco.dataset = document
             coco.createIndex()
     except FileNotFoundError:
         raise CocoRefused(f"{file}: there is no such file") from None
-    except (OSError, ValueError, AssertionError, KeyError, TypeError, AttributeError, RecursionError) as fault:
-        if isinstance(fault, CocoRefused):
+    except (OSError, ValueError, AssertionError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, CocoRefused):
             raise
-        raise CocoRefused(f"{file} cannot be read as COCO: {fault!r}") from None
+        raise CocoRefused(f"{file} cannot be read as COCO: {error!r}") from None
     return coco

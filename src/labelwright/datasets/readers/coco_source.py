@@ -1,7 +1,4 @@
-"""COCO annotation files as labels to start from: the images and objects of some categories, as outlines.
-
-The file is read by `coco`, with pycocotools: what it reads, counts and decodes, we do.
-"""
+"""Reads the images and objects of some categories from a COCO file, with outlines instead of masks."""
 
 from __future__ import annotations
 
@@ -30,85 +27,86 @@ class CocoObject:
     """One polygon or several that are one object; none where the file has only a box."""
     crowd: bool
     cut: bool = False
-    """Whether an outline reached beyond the image, by more than a rounding, and was cut to it."""
+    """Whether an outline reached beyond the image by more than ROUNDING, and was cut to it."""
     box_cut: bool = False
-    """The same of the box."""
+    """The same for the box."""
 
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
     id: int
     file: str
-    """As the file has it, relative to the folder of images."""
+    """Relative to the folder of images, as in the file."""
     size: Size
 
 
 class CocoSource:
-    """The images of a COCO file on which one of the categories is, and the objects of these categories.
+    """The images of a COCO file that have an object of the categories, and these objects.
 
-    Raises CocoRefused for a file that is none, and for categories that it does not have.
+    Raises CocoRefused for a file that is not COCO, and for categories that it does not have.
     """
 
     def __init__(self, file: Path, categories: Sequence[str]) -> None:
         self.file = file
         self._file = CocoFile(file)
         self._coco = self._file.coco
-        known = {name: number for number, name in self._file.categories.items()}
-        missing = [name for name in categories if name not in known]
+        ids = {name: number for number, name in self._file.categories.items()}
+        missing = [name for name in categories if name not in ids]
         if missing or not categories:
-            has = ", ".join(list(known)[:100]) or "none"
-            raise CocoRefused(f"{file} has no category {', '.join(map(repr, missing)) or 'asked for'}; it has: {has}")
-        twice = [name for name, times in Counter(categories).items() if times > 1]
-        if twice:
-            raise CocoRefused(f"category {twice[0]!r} is asked for twice")
+            has = ", ".join(list(ids)[:100]) or "none"
+            raise CocoRefused(f"{file} has no category {', '.join(map(repr, missing)) or 'in the list'}; it has: {has}")
+        duplicates = [name for name, times in Counter(categories).items() if times > 1]
+        if duplicates:
+            raise CocoRefused(f"category {duplicates[0]!r} is listed twice")
         self.categories = tuple(categories)
-        self._names = {known[name]: name for name in categories}
+        self._names = {ids[name]: name for name in categories}
 
     def images(self) -> list[CocoImage]:
         """In the order of their ids."""
         # getImgIds with several categories gives the images that have all of them.
         ids = sorted({image for category in self._names for image in self._coco.getImgIds(catIds=[category])})
-        return [self._image(one) for one in self._coco.loadImgs(ids)]
+        return [self._image(record) for record in self._coco.loadImgs(ids)]
 
     def objects(self, image: CocoImage) -> tuple[list[CocoObject], list[str]]:
-        """Those of the categories, crowds too, as `getAnnIds` gives them; and what had to be left out, and why."""
-        found: list[CocoObject] = []
+        """Objects of the categories, crowds too, in the order of `getAnnIds`; and what had to be left out, and why."""
+        objects: list[CocoObject] = []
         left_out: list[str] = []
-        for one in self._coco.loadAnns(self._coco.getAnnIds(imgIds=[image.id], catIds=list(self._names))):
+        for annotation in self._coco.loadAnns(self._coco.getAnnIds(imgIds=[image.id], catIds=list(self._names))):
             try:
-                found.append(self._object(one, image))
-            except (InvalidShape, ValueError, KeyError, TypeError, IndexError) as fault:
-                left_out.append(f"annotation {one.get('id')} of {image.file}: {fault}")
-        return found, left_out
+                objects.append(self._object(annotation, image))
+            except (InvalidShape, ValueError, KeyError, TypeError, IndexError) as error:
+                left_out.append(f"annotation {annotation.get('id')} of {image.file}: {error}")
+        return objects, left_out
 
-    def _image(self, one: dict[str, Any]) -> CocoImage:
+    def _image(self, record: dict[str, Any]) -> CocoImage:
         try:
-            return CocoImage(int(one["id"]), str(one["file_name"]), Size(int(one["width"]), int(one["height"])))
-        except (KeyError, ValueError, TypeError) as fault:
-            raise CocoRefused(f"{self.file}: image {one.get('id')} cannot be read: {fault!r}") from None
+            size = Size(int(record["width"]), int(record["height"]))
+            return CocoImage(int(record["id"]), str(record["file_name"]), size)
+        except (KeyError, ValueError, TypeError) as error:
+            raise CocoRefused(f"{self.file}: image {record.get('id')} cannot be read: {error!r}") from None
 
-    def _object(self, one: dict[str, Any], image: CocoImage) -> CocoObject:
-        parts, cut = self._outlines(one, image.size)
+    def _object(self, annotation: dict[str, Any], image: CocoImage) -> CocoObject:
+        parts, cut = self._outlines(annotation, image.size)
         return CocoObject(
-            id=int(one["id"]),
-            category=self._names[int(one["category_id"])],
-            box=self._box(one, image.size),
+            id=int(annotation["id"]),
+            category=self._names[int(annotation["category_id"])],
+            box=self._box(annotation, image.size),
             outlines=tuple(tuple(part) for part in parts),
-            crowd=bool(one.get("iscrowd")),
+            crowd=bool(annotation.get("iscrowd")),
             cut=cut,
-            box_cut=bool(one.get("bbox")) and not nearly_inside(box_of(one["bbox"]), image.size),
+            box_cut=bool(annotation.get("bbox")) and not nearly_inside(box_of(annotation["bbox"]), image.size),
         )
 
-    def _box(self, one: dict[str, Any], size: Size) -> Box:
-        if one.get("bbox"):
-            return box_of(one["bbox"]).clamp(size)
-        shape = self._file.shape_of(one, size)
+    def _box(self, annotation: dict[str, Any], size: Size) -> Box:
+        if annotation.get("bbox"):
+            return box_of(annotation["bbox"]).clamp(size)
+        shape = self._file.shape_of(annotation, size)
         if shape is None:
             raise InvalidShape("it has neither a segmentation nor a bbox")
         return shape.box
 
-    def _outlines(self, one: dict[str, Any], size: Size) -> tuple[list[Loop], bool]:
-        shape = one.get("segmentation")
+    def _outlines(self, annotation: dict[str, Any], size: Size) -> tuple[list[Loop], bool]:
+        shape = annotation.get("segmentation")
         if not shape:
             return [], False
         if isinstance(shape, dict):  # of crowds and others
@@ -118,13 +116,14 @@ class CocoSource:
 
 
 def _inside(flat: Sequence[float], size: Size) -> tuple[list[Loop], bool]:
-    """What of a ring lies in the image, and whether it was cut; nothing when no area is left. Doubles are left out."""
+    """The parts of a ring that lie in the image, without repeated corners, and whether it was cut. No part is left when
+    the ring has no area. Raises InvalidShape."""
     pairs = isinstance(flat, list) and len(flat) % 2 == 0
     if not pairs or not all(abs(float(value)) <= FARTHEST for value in flat):  # false for NaN
-        raise InvalidShape("an outline of numbers that are no pairs, or not within its image or near it")
+        raise InvalidShape("an outline whose numbers are not pairs, or too far from its image")
     ring = distinct(zip(map(float, flat[::2]), map(float, flat[1::2]), strict=True))
-    twice = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(ring, [*ring[1:], *ring[:1]], strict=True))
-    if len(ring) < 3 or not twice:
+    doubled_area = sum(x * ny - nx * y for (x, y), (nx, ny) in zip(ring, [*ring[1:], *ring[:1]], strict=True))
+    if len(ring) < 3 or not doubled_area:
         return [], False
     if all(0 <= x <= size.width and 0 <= y <= size.height for x, y in ring):
         return [ring], False
@@ -132,25 +131,28 @@ def _inside(flat: Sequence[float], size: Size) -> tuple[list[Loop], bool]:
 
 
 def image_files(images: Sequence[CocoImage], folder: Path) -> dict[int, Path]:
-    """Where each image is. Raises CocoRefused that names those which are not there."""
-    places = {one.id: folder / one.file for one in images}
-    missing = [str(path) for path in places.values() if not path.is_file()]
+    """The path of each image, by its id. Raises CocoRefused with the names of missing files."""
+    paths = {image.id: folder / image.file for image in images}
+    missing = [str(path) for path in paths.values() if not path.is_file()]
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise CocoRefused(f"{len(missing)} of {len(images)} images are not in {folder}: {shown}")
-    return places
+    return paths
 
 
 def upload_names(images: Sequence[CocoImage]) -> dict[int, str]:
-    """The file name that each image is sent under: its own, or the whole path where two would look the same on a server
-    that shows names without ending."""
-    stems = Counter(Path(one.file).stem for one in images)
+    """The file name to upload each image under, by its id.
 
-    def name(one: CocoImage) -> str:
-        path = Path(one.file)
+    The image's own name, or its path with underscores when two names differ in nothing but folder and ending: some
+    servers show no endings.
+    """
+    stems = Counter(Path(image.file).stem for image in images)
+
+    def name(image: CocoImage) -> str:
+        path = Path(image.file)
         return path.name if stems[path.stem] == 1 else f"{'_'.join(path.parts)}{path.suffix}"
 
-    return {one.id: name(one) for one in images}
+    return {image.id: name(image) for image in images}
 
 
 __all__ = ["CocoImage", "CocoObject", "CocoRefused", "CocoSource", "image_files", "upload_names"]
