@@ -22,10 +22,10 @@ class ImagesCsv:
     def body(self, batch: Batch) -> bytes:
         lines = []
         for image, delivered_id in zip(batch.images, batch.remote_ids, strict=True):
-            text_cells = map(csv_cell, (image.name, lasting_url(image.url), image.sha256))
-            remote_id = csv_cell(image.remote_id or delivered_id)
-            fields = (image.position, *text_cells, image.size.width, image.size.height, remote_id)
-            lines.append(b"%d,%b,%b,%b,%d,%d,%b\r\n" % fields)
+            name, url, sha256 = csv_cell(image.name), csv_cell(lasting_url(image.url)), csv_cell(image.sha256)
+            start = b"%d,%b,%b,%b" % (image.position, name, url, sha256)
+            size = b"%d,%d" % (image.size.width, image.size.height)
+            lines.append(b"%b,%b,%b\r\n" % (start, size, csv_cell(image.remote_id or delivered_id)))
         return b"".join(lines)
 
     def tail(self) -> Iterator[bytes]:
