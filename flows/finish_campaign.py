@@ -16,7 +16,7 @@ def finish_campaign(title: str, export: bool = False) -> None:
     """Check the labels while the campaign can still be given back, then close it.
 
     export: also write the files and register the datasets.
-    Raises GateRefused with what is wrong with the labels; the campaign then needs attention.
+    Raises ValidationFailed with what is wrong with the labels; the campaign then needs attention.
     """
     with named_lock(finishing_lease(title)):
         with campaign_lock(title, "finish"):

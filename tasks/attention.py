@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from prefect import task
 
-from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
+from labelwright.datasets import NotDelivered, SpoolDamaged, ValidationFailed
 from labelwright.domain import IllegalMove, State
 from labelwright.ingest import SourceError
 from labelwright.ledger import CampaignBusy, LeaseLost, LedgerError
@@ -22,7 +22,7 @@ REFUSALS = (
     PlatformRefused,
     LedgerError,
     SourceError,
-    GateRefused,
+    ValidationFailed,
     NotDelivered,
     SpoolDamaged,
     ContentMismatch,

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from prefect import task
 
+from labelwright.datasets.campaign_reports import EXCLUDED_CSV, write_excluded
 from labelwright.datasets.spool.spool import Spool
-from labelwright.datasets.writers.excluded_csv import FILE, write_excluded
 from labelwright.domain import ExcludedImage, ImageState
 from labelwright.ledger import CampaignRecord, stretches
 from labelwright.platforms.protocol import FindsDeletedImages, Platform
@@ -69,13 +69,13 @@ def report_excluded(context: CampaignContext, excluded: Mapping[str, ExcludedIma
     """Say which images are in no dataset, and why: in the log, in `excluded.csv` beside the campaign's files, as a
     table in Prefect, and in the ledger."""
     title, images = context.title, list(excluded.values())
-    write_excluded(context.folder / FILE, images)
+    write_excluded(context.folder / EXCLUDED_CSV, images)
     context.ledger.image_states.record(title, states_of_images(images), only=EXCLUDED)
     if not images:
         return
     counts = Counter(one.state.value for one in images)
     every = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
-    log().warning("%s: in no dataset are %s; %s lists them", title, every, context.folder / FILE)
+    log().warning("%s: in no dataset are %s; %s lists them", title, every, context.folder / EXCLUDED_CSV)
     for one in images[:_LOGGED]:
         log().warning("%s: %s is %s: %s", title, one.name, one.state.value, one.detail or "the platform says no more")
     rows = [{"image": one.name, "state": one.state.value, "reason": one.detail} for one in images[:_SHOWN]]

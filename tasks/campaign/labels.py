@@ -9,10 +9,10 @@ from typing import Any
 from prefect import task
 
 from labelwright.campaigns.image_source import address_of
+from labelwright.datasets.campaign_reports import LEFT_OUT_COLUMNS, LEFT_OUT_CSV, left_out_rows, write_left_out
 from labelwright.datasets.spool.batch import StockedImage
 from labelwright.datasets.spool.spool import Spool, SpooledLabels
-from labelwright.datasets.validation import check
-from labelwright.datasets.writers.left_out_csv import COLUMNS, LEFT_OUT_CSV, left_out_rows, write_left_out
+from labelwright.datasets.validation import validate_labels
 from labelwright.domain import LeftOutCounts, State
 from labelwright.platforms.protocol import ServesImages
 from labelwright.tasks.attention import ask_for_attention
@@ -87,7 +87,7 @@ def record_left_out(title: str) -> dict[str, dict[str, int]]:
         log().warning("%s: %s. Details: %s", title, sentence, path)
     if counts.rows():
         first = islice(left_out_rows(spool.left_out()), SHOWN)
-        rows: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in first]
+        rows: list[dict[str, Any]] = [dict(zip(LEFT_OUT_COLUMNS, row, strict=True)) for row in first]
         publish_table(title, "left-out", rows, f"{title}: {'; '.join(counts.sentences())}")
     return counts.to_dict()
 
@@ -112,8 +112,8 @@ def check_labels(title: str) -> None:
     """Every image once or excluded with a reason, every shape in its image, every label in the schema, counts as the
     platform's.
 
-    Raises GateRefused with what is wrong, where, and what to do; NotLabeledYet when a task that held images was deleted
-    on the platform before the export.
+    Raises ValidationFailed with what is wrong, where, and what to do; NotLabeledYet when a task that held images was
+    deleted on the platform before the export.
     """
     context = CampaignContext(title)
     found = context.platform.read_campaign(context.remote_id)
@@ -127,5 +127,5 @@ def check_labels(title: str) -> None:
     report_excluded(context, labels.excluded())
     # Of an image that was deleted without a trace the platform's counts know nothing: they lack it.
     gone = max(0, (context.record.images or 0) - found.total)
-    check(labels, context.spec.schema_of_labels(), expected_done=found.done + gone)
+    validate_labels(labels, context.spec.schema_of_labels(), expected_done=found.done + gone)
     publish_progress(title, "checking labels", found.done, found.total)

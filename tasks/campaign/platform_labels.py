@@ -85,7 +85,7 @@ def added_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
 
 
 def _folded(name: str) -> str:
-    """Platforms change capitals and blanks; a label that is used under another spelling is refused by the gate."""
+    """Platforms change capitals and blanks; a label that is used under another spelling is refused later."""
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 

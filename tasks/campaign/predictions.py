@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from prefect import task
 
-from labelwright.datasets.readers.coco_file import CocoFile, CocoRefused, CocoShape
+from labelwright.datasets.readers.coco import CocoFile, CocoRefused, CocoShape
 from labelwright.domain import (
     Annotation,
     Geometry,

@@ -8,7 +8,8 @@ from pathlib import Path
 from prefect import task
 
 from labelwright.datasets.splits import Split
-from labelwright.datasets.writers import registry as formats
+from labelwright.datasets.writers import writing
+from labelwright.datasets.writers.registry import output_names
 from labelwright.tasks.campaign.labels import delivered
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
@@ -16,9 +17,6 @@ from labelwright.tasks.retries import RETRY_POLICY
 
 IMAGES, LABELS = "images", "labels"
 """The two datasets of a campaign."""
-
-FILES = {"csv": ("csv",), "coco": ("coco",), "jsonl": formats.JSONL, "mltable": formats.MLTABLE}
-"""What a campaign file calls a format, and the files that it stands for."""
 
 
 def delivery_folder(context: CampaignContext, dataset: str) -> Path:
@@ -29,20 +27,16 @@ def files_to_write(title: str) -> list[tuple[str, str]]:
     """Pairs of dataset and file, in an empty folder: what an earlier export wrote is written anew."""
     context = CampaignContext(title)
     shutil.rmtree(context.folder / "delivery", ignore_errors=True)
-    schema, split = context.spec.schema_of_labels(), _split(context)
-    wanted = [name for group in context.spec.export.formats for name in FILES[group]]
-    if split is not None:
-        wanted += formats.split_formats(split)
-    suiting = [name for name in wanted if formats.format_named(name, split).suits(schema)]
-    return [(IMAGES, "images"), *((LABELS, name) for name in suiting)]
+    outputs = output_names(context.spec.export.formats, context.spec.schema_of_labels(), _split(context))
+    return [(IMAGES, "images"), *((LABELS, name) for name in outputs)]
 
 
 @task(task_run_name="write {file} of {title}", **RETRY_POLICY)
 def write_file(title: str, dataset: str, file: str) -> str | None:
-    """Write one file of a dataset. Answers its path."""
+    """Write one file or folder of a dataset. Returns its path."""
     context = CampaignContext(title)
     schema, folder = context.spec.schema_of_labels(), delivery_folder(context, dataset)
-    path = formats.write_file(file, delivered(context), schema, title=title, folder=folder, split=_split(context))
+    path = writing.write_file(file, delivered(context), schema, title=title, folder=folder, split=_split(context))
     log().info("wrote %s", path)
     return str(path) if path else None
 

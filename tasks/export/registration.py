@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, BinaryIO
 
 from prefect import task
@@ -30,6 +30,9 @@ from .stores import open_store, store_kind, store_that_holds
 SHOWN = 60
 """Images on a contact sheet."""
 
+FILES_A_TASK = 200
+"""Files of a folder that one task sends to a store."""
+
 CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
 """Pictures in the campaign's folder."""
 
@@ -39,27 +42,33 @@ class DatasetDamaged(PlatformRefused):
 
 
 def send_all_files(title: str) -> None:
-    """Send the files of both datasets to a store that is elsewhere, each by a task of its own."""
+    """Send the files of both datasets to a store that is elsewhere.
+
+    Each file has a task of its own, and each folder one for every FILES_A_TASK files: some formats write a file per
+    image.
+    """
     context = CampaignContext(title)
     if not isinstance(open_store(context.spec.export, context.settings), TakesFiles):
         return
     for dataset in (IMAGES, LABELS):
         folder = delivery_folder(context, dataset)
         digest = content_hash(folder)
-        for path in paths_of(folder):
-            send_file(title, dataset, path.relative_to(folder).as_posix(), digest)
+        names = (path.relative_to(folder).as_posix() for path in paths_of(folder))
+        for entry, files in groupby(names, key=lambda name: name.partition("/")[0]):
+            while batch := list(islice(files, FILES_A_TASK)):
+                send_files(title, dataset, entry, batch, digest)
 
 
-@task(task_run_name="send {file} of {title}", **RETRY_POLICY)
-def send_file(title: str, dataset: str, file: str, content_hash: str) -> bool:
-    """Answers whether it was sent; False when the store has it already."""
+@task(task_run_name="send {entry} of {title}", **RETRY_POLICY)
+def send_files(title: str, dataset: str, entry: str, files: list[str], content_hash: str) -> int:
+    """Send some files of a file or folder `entry` of a dataset. Returns how many the store did not have yet."""
     context = CampaignContext(title)
     store = open_store(context.spec.export, context.settings)
     if not isinstance(store, TakesFiles):
         raise PlatformRefused(context.spec.export.store, "take a file", message="this store takes whole datasets only")
-    folder = delivery_folder(context, dataset)
-    sent = store.send(dataset_name(title, dataset), folder, file, content_hash=content_hash)
-    log().info("%s of %s %s", file, title, "was sent" if sent else "was there")
+    folder, name = delivery_folder(context, dataset), dataset_name(title, dataset)
+    sent = sum(store.send(name, folder, file, content_hash=content_hash) for file in files)
+    log().info("%s of %s: %d files sent, %d were in the store already", entry, title, sent, len(files) - sent)
     return sent
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from prefect import task
 
-from labelwright.datasets.readers.coco import CocoImage, CocoObject, CocoRefused, CocoSource, image_files, upload_names
+from labelwright.datasets.readers.coco_source import (
+    CocoImage,
+    CocoObject,
+    CocoRefused,
+    CocoSource,
+    image_files,
+    upload_names,
+)
 from labelwright.domain import Box
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.batches import for_each

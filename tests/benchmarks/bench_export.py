@@ -1,10 +1,10 @@
-"""COCO + CSV + detection JSONL of 100,000 images and 1,000,000 boxes, against one `orjson.dumps` of the same COCO.
+"""Exports 100,000 images with 1,000,000 boxes as COCO, CSV and JSONL; compares it with one `orjson.dumps` of the COCO.
 
     python tests/benchmarks/bench_export.py [--images 100000] [--boxes 10]
 
 The export runs in a process of its own, from the spool, so that its memory is its own; its time is that of the work
-after the imports, its peak what the system counted for it and its children. Everything takes turns with the baseline,
-five times, and the best of each counts: a busy machine is busy for all.
+after the imports, its peak what the system counted for it and its children. All jobs and the baseline take turns five
+times, and the best of each counts, so that a busy machine slows down all of them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from pathlib import Path
 
 import orjson
 
-from labelwright.datasets import Spool, Statistics, StockedImage, check, count, write_many
+from labelwright.datasets import Spool, Statistics, StockedImage, count, validate_labels, write_many
 from labelwright.domain import Annotation, Box, Label, LabeledImage, LabelSchema, Size
 
 FILES = ("coco", "csv", "detection")
 SCHEMA = LabelSchema(tuple(Label(name) for name in ["car", "truck", "bus", "person", "bicycle", "sign", "dog", "boat"]))
 SIZE = Size(1920, 1080)
-AIM_RATIO, AIM_MEGABYTES = 6.0, 400.0
+MAX_RATIO, MAX_MEGABYTES = 6.0, 400.0
 
 
 class ManifestImages:
-    """A manifest that is made while it is read, as one from a file or a database would be."""
+    """A manifest that is generated while it is read, as one from a file or a database would be."""
 
     def __init__(self, images: int) -> None:
         self.images = images
@@ -64,7 +64,7 @@ def fill(folder: Path, images: int, boxes: int) -> None:
             page = []
 
 
-def child(work: str, spool: Path, out: Path, images: int) -> None:
+def run_job(job: str, spool: Path, out: Path, images: int) -> None:
     """One job in this process: prints its seconds and the peak in MB, this process and its children."""
     jobs: dict[str, Callable[[], object]] = {
         "nothing": lambda: None,
@@ -79,9 +79,11 @@ def child(work: str, spool: Path, out: Path, images: int) -> None:
             folder=out,
             watchers=[Statistics(SCHEMA)],
         ),
-        "gate": lambda: check(Spool(spool).delivered(ManifestImages(images)), SCHEMA, expected_done=images),
+        "validation": lambda: validate_labels(
+            Spool(spool).delivered(ManifestImages(images)), SCHEMA, expected_done=images
+        ),
         "statistics": lambda: count(Spool(spool).delivered(ManifestImages(images)), SCHEMA),
-        "manifest made and read": lambda: [None for _ in ManifestImages(images)],
+        "manifest read": lambda: [None for _ in ManifestImages(images)],
         **{
             f"only {name}": lambda name=name: write_many(
                 [name], Spool(spool).delivered(ManifestImages(images)), SCHEMA, title="bench", folder=out
@@ -90,7 +92,7 @@ def child(work: str, spool: Path, out: Path, images: int) -> None:
         },
     }
     start = time.perf_counter()
-    jobs[work]()
+    jobs[job]()
     seconds = time.perf_counter() - start
     print(json.dumps([seconds, peak_megabytes()]))
 
@@ -108,18 +110,18 @@ def peak_megabytes() -> float:
     return (own + children) / 1024
 
 
-def run_child(work: str, spool: Path, out: Path, images: int) -> tuple[float, float]:
+def run_child(job: str, spool: Path, out: Path, images: int) -> tuple[float, float]:
     for old in out.glob("*"):
         old.unlink()  # an export writes new files
-    command = [sys.executable, __file__, "--child", work, "--spool", str(spool), "--out", str(out)]
-    answer = subprocess.run([*command, "--images", str(images)], check=True, capture_output=True, text=True)
-    seconds, megabytes = json.loads(answer.stdout)
+    command = [sys.executable, __file__, "--child", job, "--spool", str(spool), "--out", str(out)]
+    completed = subprocess.run([*command, "--images", str(images)], check=True, capture_output=True, text=True)
+    seconds, megabytes = json.loads(completed.stdout)
     return seconds, megabytes
 
 
-def timed(job: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
-    job()
+    work()
     return time.perf_counter() - start
 
 
@@ -130,45 +132,45 @@ def main() -> None:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--spool", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        child(given.child, given.spool, given.out, given.images)
+    arguments = parser.parse_args()
+    if arguments.child:
+        run_job(arguments.child, arguments.spool, arguments.out, arguments.images)
         return
 
     with tempfile.TemporaryDirectory() as temporary:
         spool, out = Path(temporary) / "spool", Path(temporary) / "out"
         start = time.perf_counter()
-        fill(spool, given.images, given.boxes)
-        print(f"{given.images} images, {given.images * given.boxes} boxes; spool filled in", end=" ")
+        fill(spool, arguments.images, arguments.boxes)
+        print(f"{arguments.images} images, {arguments.images * arguments.boxes} boxes; spool filled in", end=" ")
         print(f"{time.perf_counter() - start:.1f} s (domain objects made, pages synced)")
-        jobs = ("export", "export + statistics", *(f"only {name}" for name in FILES), "gate", "statistics")
-        works = ("nothing", "manifest made and read", *jobs)
+        exports = ("export", "export + statistics", *(f"only {name}" for name in FILES), "validation", "statistics")
+        jobs = ("nothing", "manifest read", *exports)
         # Memory first: a child that is started by a large process inherits its peak.
-        peaks = {work: run_child(work, spool, out, given.images)[1] for work in works}
-        run_child("export", spool, out, given.images)
+        peaks = {job: run_child(job, spool, out, arguments.images)[1] for job in jobs}
+        run_child("export", spool, out, arguments.images)
         structure = orjson.loads((out / "bench_coco.json").read_bytes())
-        assert len(structure["images"]) == given.images
-        assert len(structure["annotations"]) == given.images * given.boxes
-        runs: dict[str, list[float]] = {work: [] for work in works}
+        assert len(structure["images"]) == arguments.images
+        assert len(structure["annotations"]) == arguments.images * arguments.boxes
+        runs: dict[str, list[float]] = {job: [] for job in jobs}
         baseline = float("inf")
         for _ in range(5):
-            for work, found in runs.items():
-                found.append(run_child(work, spool, out, given.images)[0])
-                if work == "export":
+            for job, seconds_of_runs in runs.items():
+                seconds_of_runs.append(run_child(job, spool, out, arguments.images)[0])
+                if job == "export":
                     sizes = {path.name: path.stat().st_size / 1e6 for path in sorted(out.iterdir())}
                 baseline = min(baseline, timed(lambda: orjson.dumps(structure)))
-        results = {work: (min(found), peaks[work]) for work, found in runs.items()}
+        results = {job: (min(seconds_of_runs), peaks[job]) for job, seconds_of_runs in runs.items()}
         with Path(temporary, "slow.json").open("w") as file:
-            slow = timed(lambda: json.dump(structure, file))
+            json_dump_seconds = timed(lambda: json.dump(structure, file))
 
     print("files: " + ", ".join(f"{name} {size:.0f} MB" for name, size in sizes.items()))
     print(f"{'one orjson.dumps of the COCO structure':42}{baseline:7.3f} s     1.0 x")
-    print(f"{'json.dump of it to a file':42}{slow:7.3f} s {slow / baseline:7.1f} x")
-    for work, (seconds, megabytes) in results.items():
-        print(f"{work:42}{seconds:7.3f} s {seconds / baseline:7.1f} x   {megabytes:5.0f} MB peak")
+    print(f"{'json.dump of it to a file':42}{json_dump_seconds:7.3f} s {json_dump_seconds / baseline:7.1f} x")
+    for job, (seconds, megabytes) in results.items():
+        print(f"{job:42}{seconds:7.3f} s {seconds / baseline:7.1f} x   {megabytes:5.0f} MB peak")
     seconds, megabytes = results["export"]
-    for what, value, aim in (("ratio", seconds / baseline, AIM_RATIO), ("peak MB", megabytes, AIM_MEGABYTES)):
-        print(f"aim: {what} under {aim:g}: {value:.1f}, {'reached' if value < aim else 'NOT reached'}")
+    for name, value, limit in (("ratio", seconds / baseline, MAX_RATIO), ("peak MB", megabytes, MAX_MEGABYTES)):
+        print(f"{name} below {limit:g}: {value:.1f}, {'reached' if value < limit else 'NOT reached'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One small delivery that has everything a format can stumble over."""
+"""A small delivery with difficult names, labels and shapes."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ ANNOTATIONS = (
     (Annotation("car", Box(6.9999999999, 0, 7, 7)),),
 )
 IMAGES = [
-    LabeledImage(one.name, one.size, annotations, one.remote_id)
-    for one, annotations in zip(STOCK, ANNOTATIONS, strict=True)
+    LabeledImage(image.name, image.size, annotations, image.remote_id)
+    for image, annotations in zip(STOCK, ANNOTATIONS, strict=True)
 ]
 
 

@@ -86,7 +86,7 @@ def test_a_box_edge_has_the_colour_of_its_label(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_a_box_stands_where_it_was_drawn_on_a_photograph_stored_on_its_side(tmp_path: Path, kind: str):
+def test_a_box_is_in_place_on_a_photograph_with_exif_rotation(tmp_path: Path, kind: str):
     tile = first_tile(drawn(tmp_path, ("a", turned(kind), [Annotation("dog", Box(20, 40, 80, 160))])))
     for x, y in [(50 + 20, 100), (50 + 80, 100), (100, 40), (100, 160)]:
         assert tile.getpixel((x, y)) == RED
@@ -101,7 +101,7 @@ def test_a_large_image_is_made_small_and_its_boxes_with_it(tmp_path: Path):
         assert tile.getpixel((x, y)) == RED
 
 
-def test_an_outline_has_the_colour_of_its_label_and_its_corners_cut_off(tmp_path: Path):
+def test_an_outline_has_the_colour_of_its_label(tmp_path: Path):
     triangle = Polygon(((20, 20), (180, 20), (20, 180)))
     tile = first_tile(drawn(tmp_path, ("a.png", plain((200, 200)), [Annotation("cat", triangle)])))
     for x, y in [(100, 20), (20, 100), (100, 100)]:
@@ -123,9 +123,9 @@ def test_a_box_along_the_edge_of_the_image_is_seen(tmp_path: Path):
     assert RED in [tile.getpixel((x, 100)) for x in range(196, 200)]
 
 
-def test_labels_of_the_whole_image_stand_under_each_other_in_its_corner(tmp_path: Path):
-    seen = [Annotation("dog", WholeImage()), Annotation("cat", WholeImage())]
-    tile = first_tile(drawn(tmp_path, ("a.png", plain((200, 200)), seen)))
+def test_whole_image_labels_are_written_below_each_other(tmp_path: Path):
+    tags = [Annotation("dog", WholeImage()), Annotation("cat", WholeImage())]
+    tile = first_tile(drawn(tmp_path, ("a.png", plain((200, 200)), tags)))
     assert all(tile.getpixel((3, y)) == RED for y in range(4, 18))
     assert all(tile.getpixel((3, y)) == BLUE for y in range(28, 42))
 
@@ -245,7 +245,7 @@ def test_files_are_closed_before_the_next_one_is_opened(tmp_path: Path):
     assert opened[-1].closed
 
 
-def test_a_label_without_a_usable_colour_gets_one_that_the_colour_blind_can_tell_apart():
+def test_labels_without_a_colour_get_one_of_the_palette():
     schema = LabelSchema((Label("a"), Label("b", color="as you like"), Label("c", color="#123456")))
     assert label_colors(schema) == {
         "a": ImageColor.getrgb(PALETTE[0]),
@@ -260,8 +260,8 @@ def test_a_label_that_the_schema_lacks_is_drawn_all_the_same(tmp_path: Path):
 
 
 def test_rows_are_filled_from_left_to_right(tmp_path: Path):
-    seen = [Annotation("dog", Box(40, 40, 160, 160))]
-    sheet = drawn(tmp_path, *[(str(number), plain((200, 200)), seen) for number in range(5)], columns=2)
+    labels = [Annotation("dog", Box(40, 40, 160, 160))]
+    sheet = drawn(tmp_path, *[(str(number), plain((200, 200)), labels) for number in range(5)], columns=2)
     assert sheet.width == 2 * MARGIN + 2 * TILE + GAP
     for number in range(5):
         left, top = tile_corner(number, columns=2, tile=TILE)
@@ -300,14 +300,14 @@ def test_a_sheet_that_could_show_nothing_is_refused(wrong: dict[str, int], tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_two_dogs_of_the_demo_are_outlined_where_they_look_out(tmp_path: Path):
+def test_the_two_dogs_of_the_demo_are_outlined(tmp_path: Path):
     name = "two-dogs-at-a-window.jpg"
     photograph = photo_folder() / name
-    outlines = [Polygon(tuple((x, y) for x, y in one["polygon"])) for one in drawn_labels()[name]]
+    outlines = [Polygon(tuple((x, y) for x, y in label["polygon"])) for label in drawn_labels()[name]]
     with Image.open(photograph) as image:
         width, height = ImageOps.exif_transpose(image).size
-    seen = [Annotation("dog", outline) for outline in outlines]
-    tile = first_tile(drawn(tmp_path, (name, lambda: photograph.open("rb"), seen)))
+    labels = [Annotation("dog", outline) for outline in outlines]
+    tile = first_tile(drawn(tmp_path, (name, lambda: photograph.open("rb"), labels)))
     scale = TILE / height
     offset = (TILE - round(width * scale)) // 2
     for outline in outlines:

@@ -23,10 +23,10 @@ def test_bars_are_as_long_as_labels_are_many(tmp_path):
         "дно": {"objects": 0, "images": 0},
     }
     draw_label_chart(labels, SCHEMA, 2, tmp_path / "chart.png")
-    found = widths(tmp_path / "chart.png", SCHEMA)
-    assert abs(found["boat"] - 2 * found["buoy"]) <= 2
-    assert found["boat"] > 300
-    assert found["дно"] == 0
+    bars = widths(tmp_path / "chart.png", SCHEMA)
+    assert abs(bars["boat"] - 2 * bars["buoy"]) <= 2
+    assert bars["boat"] > 300
+    assert bars["дно"] == 0
 
 
 def test_a_schema_of_a_thousand_labels_makes_no_endless_picture(tmp_path):

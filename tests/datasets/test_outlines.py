@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from labelwright.datasets.outlines import outlines
+from labelwright.datasets.masks import outlines
 
 
 def mask_of(*rows: str) -> np.ndarray:
@@ -19,7 +19,7 @@ def area(loop) -> float:
 
 def filled_by(loops, shape) -> np.ndarray:
     """Which pixels' centres lie in one of the polygons, by counting crossings."""
-    found = np.zeros(shape, dtype=int)
+    counts = np.zeros(shape, dtype=int)
     for loop in loops:
         for y in range(shape[0]):
             for x in range(shape[1]):
@@ -27,8 +27,8 @@ def filled_by(loops, shape) -> np.ndarray:
                 for (ax, ay), (bx, by) in zip(loop, [*loop[1:], loop[0]], strict=True):
                     if (ay > y + 0.5) != (by > y + 0.5) and ax > x + 0.5 and ax == bx:
                         crossings += 1
-                found[y, x] += crossings % 2
-    return found
+                counts[y, x] += crossings % 2
+    return counts
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+import io
 import json
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import pytest
+from pycocotools.coco import COCO
 
-from labelwright.datasets import MLTABLE, Spool, SpooledLabels, UnknownFormat, write_many
+from labelwright.datasets import FORMATS, Spool, UnknownFormat, campaign_formats, output_names, undefuse, write_many
 from labelwright.datasets.splits import PARTS, Split
-from labelwright.datasets.writers.registry import split_formats
 
 from .samples import SCHEMA, STOCK, delivered
 
@@ -38,51 +39,86 @@ def test_an_image_stays_where_it_is_whatever_else_there_is():
 
 
 @pytest.mark.parametrize("shares", [(80, 10, 5), (110, -10, 0), (0, 0, 0)])
-def test_shares_that_are_not_percentages_are_refused(shares):
-    with pytest.raises(ValueError, match="100 together"):
+def test_percentages_that_do_not_add_up_to_100_are_refused(shares):
+    with pytest.raises(ValueError, match="add up to 100"):
         Split(*shares)
 
 
-def repeat_by_count(folder: Path) -> SpooledLabels:
-    """The sample, whose images have hashes as real ones have."""
-    delivered(folder)
-    return Spool(folder).delivered(SPREAD)
+HASHED = [replace(image, sha256=sha(41 * image.position)) for image in STOCK]
+"""The sample, whose images have hashes as real ones have."""
 
 
-SPREAD = [replace(image, sha256=sha(41 * image.position)) for image in STOCK]
+def write_sample(tmp_path: Path, split: Split) -> dict[str, Path]:
+    assert {split.part_of(image.sha256) for image in HASHED} == set(PARTS)
+    delivered(tmp_path / "spool")
+    labels = Spool(tmp_path / "spool").delivered(HASHED)
+    names = output_names(campaign_formats(), SCHEMA, split)
+    return write_many(names, labels, SCHEMA, title="t", folder=tmp_path / "out", split=split)
 
 
-def test_every_line_is_in_one_part_as_it_is_in_the_whole(tmp_path):
+def images_of(name: str, path: Path) -> set[str]:
+    """Names of the images in a written file."""
+    text = path.read_text(encoding="utf-8")
+    if name == "csv":
+        return {undefuse(row["file_name"]) for row in csv.DictReader(io.StringIO(text, newline=""))}
+    if name == "coco":
+        return {image["file_name"] for image in json.loads(text)["images"]}
+    names = {image.url: image.name for image in HASHED}
+    return {names[json.loads(line)["image_url"]] for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.campaign_name])
+def test_every_format_holds_the_images_of_its_part(tmp_path, name):
     split = Split(40, 30, 30)
-    assert {split.part_of(image.sha256) for image in SPREAD} == set(PARTS)
-    formats = [*MLTABLE, *split_formats(split)]
-    written = write_many(formats, repeat_by_count(tmp_path / "spool"), SCHEMA, title="t", folder=tmp_path, split=split)
-    for table in MLTABLE:
-        whole = [json.loads(line) for line in written[table].read_text().splitlines()]
-        by_part = {
-            part: [json.loads(line) for line in written[f"{table}:{part}"].read_text().splitlines()]
-            for part in split.parts
-        }
-        for line, image in zip(whole, SPREAD, strict=True):
-            assert line["image_url"] in [one["image_url"] for one in by_part[split.part_of(image.sha256)]]
-        # A table of classification has texts where every image of it has one label, and lists elsewhere.
-        if "classification" not in table:
-            assert sorted(map(str, chain(*by_part.values()))) == sorted(map(str, whole))
-        for part in split.parts:
-            assert (written[f"{table}:{part}"].parent / "MLTable").is_file()
-    with written["split"].open(encoding="utf-8", newline="") as file:
-        told = {row["sha256"]: row["part"] for row in csv.DictReader(file)}
-    assert told == {image.sha256: split.part_of(image.sha256) for image in SPREAD}
+    written = write_sample(tmp_path, split)
+    assert images_of(name, written[name]) == {image.name for image in HASHED}
+    for part in PARTS:
+        expected = {image.name for image in HASHED if split.part_of(image.sha256) == part}
+        assert images_of(name, written[f"{name}:{part}"]) == expected
 
 
-def test_a_part_that_is_to_hold_nothing_is_not_written(tmp_path):
-    assert Split(90, 10).parts == ("train", "validation")
-    with pytest.raises(UnknownFormat):
-        write_many(
-            ["detection_mltable:test"],
-            delivered(tmp_path / "spool"),
-            SCHEMA,
-            title="t",
-            folder=tmp_path,
-            split=Split(90, 10),
-        )
+def test_the_lines_of_the_parts_are_those_of_the_whole(tmp_path):
+    written = write_sample(tmp_path, Split(40, 30, 30))
+    for name in ("detection", "segmentation", "detection_mltable", "segmentation_mltable"):
+        parts = [line for part in PARTS for line in written[f"{name}:{part}"].read_text().splitlines()]
+        assert sorted(parts) == sorted(written[name].read_text().splitlines())
+
+
+def test_the_files_of_the_parts_have_these_names(tmp_path):
+    write_sample(tmp_path, Split(40, 30, 30))
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {name for name in names if "train" in name} == {
+        "t_labels_train.csv",
+        "t_coco_train.json",
+        *(f"t_{task}_train.jsonl" for task in ("detection", "segmentation", "classification")),
+        *(f"t_{task}_train_mltable/labels.jsonl" for task in ("detection", "segmentation", "classification")),
+        *(f"t_{task}_train_mltable/MLTable" for task in ("detection", "segmentation", "classification")),
+    }
+
+
+def test_pycocotools_reads_the_parts(tmp_path):
+    written = write_sample(tmp_path, Split(40, 30, 30))
+    with contextlib.redirect_stdout(io.StringIO()):
+        parts = [COCO(str(written[f"coco:{part}"])) for part in PARTS]
+        whole = COCO(str(written["coco"]))
+    assert sum(len(part.anns) for part in parts) == len(whole.anns)
+    assert sorted(image for part in parts for image in part.imgs) == sorted(whole.imgs)
+
+
+def test_the_split_csv_has_the_part_of_every_image(tmp_path):
+    split = Split(40, 30, 30)
+    with write_sample(tmp_path, split)["split"].open(encoding="utf-8", newline="") as file:
+        parts = {row["sha256"]: row["part"] for row in csv.DictReader(file)}
+    assert parts == {image.sha256: split.part_of(image.sha256) for image in HASHED}
+
+
+@pytest.mark.parametrize("name", ["coco:test", "coco:holdout", "split:train", "coco:"])
+def test_a_part_that_the_split_does_not_have_is_refused(tmp_path, name):
+    split = Split(90, 10)
+    assert split.parts == ("train", "validation")
+    with pytest.raises(UnknownFormat, match="no part"):
+        write_many([name], delivered(tmp_path / "spool"), SCHEMA, title="t", folder=tmp_path, split=split)
+
+
+def test_without_a_split_there_is_no_list_of_parts(tmp_path):
+    assert write_many(["split"], delivered(tmp_path / "spool"), SCHEMA, title="t", folder=tmp_path) == {}

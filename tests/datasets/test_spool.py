@@ -68,7 +68,7 @@ def test_every_label_comes_out_of_the_spool_as_it_went_in(tmp_path_factory: pyte
     assert list(spool.images()) == images
 
 
-def test_images_come_in_the_order_of_the_manifest_whatever_the_order_of_the_pages(tmp_path: Path) -> None:
+def test_images_come_in_the_order_of_the_manifest(tmp_path: Path) -> None:
     labels = delivered(tmp_path)
     for _ in range(2):  # it can be read again
         batches = list(labels.batches())
@@ -98,8 +98,8 @@ def test_many_pages_make_many_batches_and_lose_no_object(tmp_path: Path) -> None
     batches = list(spool.delivered(stock).batches())
     assert len(batches) > 1
     assert [x for batch in batches for x in batch.corners[:, 0].tolist()] == list(range(3000))
-    found = [batch.label(n) for batch in batches for n in range(batch.objects)]
-    assert found == [f"l{n % 100}" for n in range(3000)]
+    labels_read = [batch.label(n) for batch in batches for n in range(batch.objects)]
+    assert labels_read == [f"l{n % 100}" for n in range(3000)]
 
 
 def test_a_page_put_again_replaces_the_old_one(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_missing_unknown_and_repeated_images_are_told_apart(tmp_path: Path) -> N
     spool.put_page(1, [IMAGES[0], LabeledImage("stranger.png", Size(1, 1))])
     spool.put_page(2, [IMAGES[0], IMAGES[1]])
     labels = spool.delivered(STOCK)
-    assert [one.name for batch in labels.batches() for one in batch.missing] == [STOCK[2].name, STOCK[3].name]
+    assert [image.name for batch in labels.batches() for image in batch.missing] == [STOCK[2].name, STOCK[3].name]
     assert list(labels.unknown()) == ["stranger.png"]
     assert list(labels.repeated()) == [STOCK[0].name]
 
@@ -143,7 +143,7 @@ def test_an_empty_spool_and_an_empty_page_are_read_as_nothing(tmp_path: Path) ->
 
 def test_a_generator_is_refused_as_stock(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="more than once"):
-        Spool(tmp_path).delivered(one for one in STOCK)
+        Spool(tmp_path).delivered(image for image in STOCK)
 
 
 @pytest.mark.parametrize("cut", [1, 30, 200])
@@ -193,7 +193,7 @@ def test_notices_are_kept_in_their_page_and_dropped_with_it(tmp_path: Path) -> N
     skipped = ExcludedImage("b.jpg", ImageState.SKIPPED, "skipped by ann", "17")
     spool.put_page(1, [], left_out=[notice], excluded=[skipped])
     spool.put_page(2, [], left_out=[ShapeNotice("cut", "c.jpg", "was cut", dropped=False)])
-    assert [one.reason for one in spool.left_out()] == ["polyline", "cut"]
+    assert [notice.reason for notice in spool.left_out()] == ["polyline", "cut"]
     assert list(spool.excluded()) == [skipped]
     spool.keep_only([1])
     assert list(spool.left_out()) == [notice]

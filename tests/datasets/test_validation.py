@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from dataset_samples import IMAGES, SCHEMA, STOCK, delivered
 
-from labelwright.datasets import GatePassed, GateRefused, Spool, StockedImage, check, count, dataset_receipt
+from labelwright.datasets import (
+    Spool,
+    StockedImage,
+    ValidationFailed,
+    ValidationPassed,
+    count,
+    dataset_receipt,
+    validate_labels,
+)
 from labelwright.domain import (
     Annotation,
     Box,
@@ -25,8 +33,8 @@ from labelwright.domain import (
 def refused(tmp_path: Path, images: list[LabeledImage], **expected: int) -> dict[str, list[str]]:
     spool = Spool(tmp_path)
     spool.put_page(1, images)
-    with pytest.raises(GateRefused) as caught:
-        check(spool.delivered(STOCK), SCHEMA, **expected)
+    with pytest.raises(ValidationFailed) as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA, **expected)
     return {finding.kind: finding.examples for finding in caught.value.findings}
 
 
@@ -35,7 +43,7 @@ def with_(annotation: Annotation) -> list[LabeledImage]:
 
 
 def test_good_labels_pass_and_are_counted(tmp_path: Path) -> None:
-    assert check(delivered(tmp_path), SCHEMA, expected_done=4, expected_objects=7) == GatePassed(4, 7)
+    assert validate_labels(delivered(tmp_path), SCHEMA, expected_done=4, expected_objects=7) == ValidationPassed(4, 7)
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
@@ -46,27 +54,27 @@ def test_an_excluded_image_is_missing_for_a_reason_and_counts(tmp_path: Path) ->
     spool = Spool(tmp_path)
     spool.put_page(1, IMAGES[1:], excluded=[gone(STOCK[0].name)])
     labels = spool.delivered(STOCK)
-    assert check(labels, SCHEMA, expected_done=4) == GatePassed(3, 4, 1)
+    assert validate_labels(labels, SCHEMA, expected_done=4) == ValidationPassed(3, 4, 1)
     assert [image.name for image in labels.images()] == [image.name for image in STOCK[1:]]
-    found = refused(tmp_path, IMAGES[1:], expected_done=4)  # the same without a reason
-    assert found == {"missing": ["a/first.jpg"], "count": ["3 images were read, the platform counts 4"]}
+    findings = refused(tmp_path, IMAGES[1:], expected_done=4)  # the same without a reason
+    assert findings == {"missing": ["a/first.jpg"], "count": ["3 images were read, the platform counts 4"]}
 
 
 def test_an_image_that_is_labeled_and_excluded_is_refused(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.put_page(1, IMAGES)
     spool.put_page(2, (), excluded=[gone(STOCK[0].name)])  # deleted while the pages were read
-    with pytest.raises(GateRefused, match="labeled and excluded") as caught:
-        check(spool.delivered(STOCK), SCHEMA)
+    with pytest.raises(ValidationFailed, match="labeled and excluded") as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA)
     assert caught.value.findings[0].examples == ["a/first.jpg: gone from the platform, and it has labels"]
 
 
-def test_nothing_is_registered_of_a_campaign_whose_images_are_all_excluded(tmp_path: Path) -> None:
+def test_a_campaign_with_all_images_excluded_is_refused(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    excluded = [gone(STOCK[0].name), *(ExcludedImage(one.name, ImageState.SKIPPED) for one in STOCK[1:])]
+    excluded = [gone(STOCK[0].name), *(ExcludedImage(image.name, ImageState.SKIPPED) for image in STOCK[1:])]
     spool.put_page(1, (), excluded=excluded)
-    with pytest.raises(GateRefused, match="1 gone from the platform, 3 skipped") as caught:
-        check(spool.delivered(STOCK), SCHEMA, expected_done=4)
+    with pytest.raises(ValidationFailed, match="1 gone from the platform, 3 skipped") as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA, expected_done=4)
     assert "labelwright cancel" in str(caught.value)
 
 
@@ -86,14 +94,14 @@ def test_a_manifest_that_holds_an_image_twice_is_refused(tmp_path: Path) -> None
     spool = Spool(tmp_path)
     spool.put_page(1, IMAGES)
     again = StockedImage(5, STOCK[1].name, STOCK[1].size, "")
-    with pytest.raises(GateRefused, match="stand in the manifest more than once"):
-        check(spool.delivered([*STOCK, again]), SCHEMA)
+    with pytest.raises(ValidationFailed, match="listed twice in the manifest"):
+        validate_labels(spool.delivered([*STOCK, again]), SCHEMA)
 
 
-def test_swapped_width_and_height_are_seen(tmp_path: Path) -> None:
+def test_swapped_width_and_height_are_reported(tmp_path: Path) -> None:
     first = LabeledImage(STOCK[0].name, Size(480, 640), IMAGES[0].annotations)
-    found = refused(tmp_path, [first, *IMAGES[1:]])
-    assert found == {"size": ["a/first.jpg: 480 x 640 on the platform, 640 x 480 in the manifest"]}
+    findings = refused(tmp_path, [first, *IMAGES[1:]])
+    assert findings == {"size": ["a/first.jpg: 480 x 640 on the platform, 640 x 480 in the manifest"]}
 
 
 @pytest.mark.parametrize(
@@ -107,9 +115,9 @@ def test_swapped_width_and_height_are_seen(tmp_path: Path) -> None:
     ],
 )
 def test_a_shape_that_leaves_its_image_is_refused(tmp_path: Path, shape: Box | Polygon | Mask) -> None:
-    found = refused(tmp_path, with_(Annotation("vehicle", shape)))
-    assert list(found) == ["outside"]
-    assert found["outside"][0].startswith("a/first.jpg (640 x 480): vehicle [")
+    findings = refused(tmp_path, with_(Annotation("vehicle", shape)))
+    assert list(findings) == ["outside"]
+    assert findings["outside"][0].startswith("a/first.jpg (640 x 480): vehicle [")
 
 
 def test_a_label_beside_the_schema_is_refused(tmp_path: Path) -> None:
@@ -132,8 +140,8 @@ def test_a_label_drawn_as_the_schema_forbids_is_refused(tmp_path: Path, label: s
 
 
 def test_counts_must_be_the_platforms(tmp_path: Path) -> None:
-    found = refused(tmp_path, IMAGES, expected_done=5, expected_objects=8)
-    assert found == {
+    findings = refused(tmp_path, IMAGES, expected_done=5, expected_objects=8)
+    assert findings == {
         "count": ["4 images were read, the platform counts 5", "7 annotations were read, the platform counts 8"]
     }
 
@@ -141,8 +149,8 @@ def test_counts_must_be_the_platforms(tmp_path: Path) -> None:
 def test_twenty_examples_are_shown_and_all_are_counted(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.put_page(1, [LabeledImage(f"{n}.png", Size(1, 1)) for n in range(50)])
-    with pytest.raises(GateRefused) as caught:
-        check(spool.delivered(STOCK), SCHEMA)
+    with pytest.raises(ValidationFailed) as caught:
+        validate_labels(spool.delivered(STOCK), SCHEMA)
     message = str(caught.value)
     assert "50 x labeled images that the campaign does not have. Next: " in message
     assert "... and 30 more" in message
@@ -150,15 +158,20 @@ def test_twenty_examples_are_shown_and_all_are_counted(tmp_path: Path) -> None:
 
 
 def test_statistics_count_labels_and_images(tmp_path: Path) -> None:
-    found = count(delivered(tmp_path), SCHEMA)
-    assert found.to_table() == [
+    statistics = count(delivered(tmp_path), SCHEMA)
+    assert statistics.to_table() == [
         {"label": "vehicle", "objects": 2, "images": 2},
         {"label": "car", "objects": 2, "images": 2},
         {"label": 'river, "wide"', "objects": 1, "images": 1},
         {"label": "=SUM(A1)", "objects": 1, "images": 1},
         {"label": "ночь", "objects": 1, "images": 1},
     ]
-    assert (found.images, found.images_without_objects, found.objects, found.whole_image_labels) == (4, 1, 6, 1)
+    assert (
+        statistics.images,
+        statistics.images_without_objects,
+        statistics.objects,
+        statistics.whole_image_labels,
+    ) == (4, 1, 6, 1)
 
 
 def test_quantiles_of_areas_are_right_within_five_percent(tmp_path: Path) -> None:
@@ -166,8 +179,8 @@ def test_quantiles_of_areas_are_right_within_five_percent(tmp_path: Path) -> Non
     boxes = tuple(Annotation("car", Box(0, 0, n, 1)) for n in range(1, 1001))
     spool.put_page(1, [LabeledImage("a.png", Size(2000, 2), boxes)])
     stock = [StockedImage(1, "a.png", Size(2000, 2), "")]
-    found = count(spool.delivered(stock), SCHEMA).area_quantiles()
-    for fraction, area in found.items():
+    quantiles = count(spool.delivered(stock), SCHEMA).area_quantiles()
+    for fraction, area in quantiles.items():
         assert area == pytest.approx(1000 * fraction, rel=0.05)
 
 

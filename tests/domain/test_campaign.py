@@ -23,19 +23,19 @@ def test_a_completed_campaign_can_be_reopened_and_completed_again():
 
 
 @pytest.mark.parametrize(
-    ("current", "wanted"),
+    ("current", "target"),
     [(State.PLANNED, State.ACTIVE), (State.ACTIVE, State.FINISHED), (State.CANCELLED, State.ACTIVE)],
 )
-def test_a_move_that_skips_work_is_refused_and_names_both_states(current, wanted):
-    with pytest.raises(IllegalMove, match=f"is {current.value} cannot become {wanted.value}"):
-        move(current, wanted)
+def test_a_move_that_skips_work_is_refused_and_names_both_states(current, target):
+    with pytest.raises(IllegalMove, match=f"is {current.value} cannot become {target.value}"):
+        move(current, target)
 
 
 def test_staying_is_always_allowed():
     assert all(move(state, state) is state for state in State)
 
 
-def test_a_campaign_that_needed_attention_can_go_back_to_where_it_stood():
+def test_needs_attention_can_return_to_the_state_before():
     assert all(State.NEEDS_ATTENTION not in MOVES[state] or state in MOVES[State.NEEDS_ATTENTION] for state in State)
 
 

@@ -87,7 +87,7 @@ def test_a_concave_polygon_is_fine_and_has_the_shoelace_area():
     assert arrow.box == Box(0, 0, 10, 10)
 
 
-def test_a_long_outline_is_checked_quickly_and_its_one_crossing_found():
+def test_the_one_crossing_of_a_long_outline_is_found_quickly():
     outline = [(math.cos(t) * 500, math.sin(t) * 500) for t in (i * math.tau / 4000 for i in range(4000))]
     assert Polygon(tuple(outline)).area == pytest.approx(math.pi * 500**2, rel=1e-4)
     outline[1000], outline[1001] = outline[1001], outline[1000]
@@ -96,7 +96,7 @@ def test_a_long_outline_is_checked_quickly_and_its_one_crossing_found():
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=3, max_size=7, unique=True))
-def test_the_sweep_finds_exactly_the_crossings_that_comparing_all_pairs_finds(points):
+def test_the_sweep_finds_the_same_crossings_as_comparing_all_pairs(points):
     def refused() -> bool:
         try:
             Polygon(tuple(points))

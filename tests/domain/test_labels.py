@@ -23,7 +23,7 @@ from labelwright.domain import (
     ("labels", "message"),
     [
         ([], "at least one"),
-        ([Label("cat"), Label("cat")], "'cat' stands in the schema twice"),
+        ([Label("cat"), Label("cat")], "'cat' is listed twice"),
         ([Label("cat", parent="animal")], "its parent 'animal' is not in the schema"),
         ([Label("a", parent="b"), Label("b", parent="a")], "'a' is its own ancestor"),
     ],
@@ -62,8 +62,8 @@ def test_a_name_that_could_escape_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    ("given", "becomes"),
+    ("spelling", "becomes"),
     [("a\\b.jpg", "a/b.jpg"), ("Café.jpg", "Café.jpg"), ("фото/кот.jpg", "фото/кот.jpg"), ("🐈.png", "🐈.png")],
 )
-def test_a_name_may_be_any_unicode_and_has_one_spelling(given, becomes):
-    assert safe_name(given) == becomes
+def test_a_name_may_be_any_unicode_and_has_one_spelling(spelling, becomes):
+    assert safe_name(spelling) == becomes

@@ -7,7 +7,7 @@ from labelwright.domain import Box, Geometry, InvalidShape, Mask, Size
 RING = Mask(((2, 1, 4), (3, 1, 2), (3, 3, 4), (4, 1, 4)))
 
 
-def test_a_mask_counts_its_pixels_and_has_the_smallest_box_around_them():
+def test_a_mask_has_the_area_and_the_box_of_its_pixels():
     assert RING.area == 8
     assert RING.box == Box(1, 2, 4, 5)
 

@@ -46,9 +46,9 @@ def rings(coordinate):
 def check_against_every_pair(ring, exact):
     count = len(ring)
     expected = {(i, j) for i in range(count) for j in range(i + 1, count) if detect_api_version(exact, i, j)}
-    found = meeting_edges(ring)
-    assert (found is None) == (not expected)
-    assert found is None or found in expected
+    crossings = meeting_edges(ring)
+    assert (crossings is None) == (not expected)
+    assert crossings is None or crossings in expected
 
 
 @given(ring=rings(st.integers(0, 5)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from labelwright.campaigns.interventions import failed_images, take_up
-from labelwright.datasets import GateRefused
+from labelwright.datasets import ValidationFailed
 from labelwright.domain import Annotation, Box, ImageState, State
 from labelwright.flows.export_campaign import export_campaign
 from labelwright.flows.finish_campaign import finish_campaign
@@ -127,7 +127,7 @@ def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):
 
     monkeypatch.setattr(Shelf, "read_labels", cut_off)
     sweep_campaigns(go_on="no")
-    with pytest.raises(GateRefused, match=r"neither skipped nor deleted(.|\n)*photo-006.jpg"):
+    with pytest.raises(ValidationFailed, match=r"neither skipped nor deleted(.|\n)*photo-006.jpg"):
         finish_campaign("river")
     assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
 

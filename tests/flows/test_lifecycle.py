@@ -24,7 +24,7 @@ from pycocotools.coco import COCO
 from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.cli.main import main
 from labelwright.cli.running import send_what_prefect_holds_back
-from labelwright.datasets import GateRefused, read_labels_csv
+from labelwright.datasets import ValidationFailed, read_labels_csv
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
 from labelwright.flows.finish_campaign import finish_campaign
@@ -231,7 +231,7 @@ def test_a_label_outside_the_schema_is_refused_before_the_campaign_is_closed(riv
     spec = dict(record.spec)
     spec["labels"] = [dict(one, geometry="box") for one in spec["labels"]]
     ledger().campaigns.record_spec("river", spec)
-    with pytest.raises(GateRefused, match="drawn in a way that the schema does not allow"):
+    with pytest.raises(ValidationFailed, match="drawn in a way that the schema does not allow"):
         finish_campaign("river")
     assert get(f"/campaigns/{record.remote_id}")["status"] == "completed"
     assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION

@@ -54,6 +54,13 @@ def _platform_choices(schema: dict[str, Any]) -> None:
     schema.update(_at(1), enum=list(PLATFORMS))
 
 
+def _format_choices(schema: dict[str, Any]) -> None:
+    """The form offers the export formats that there are."""
+    from labelwright.datasets.writers.registry import campaign_formats
+
+    schema.update(enum=list(campaign_formats()))
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, json_schema_extra=_in_order)
 
@@ -152,6 +159,15 @@ def _known_platform(name: str) -> str:
     return name
 
 
+def _known_format(name: str) -> str:
+    from labelwright.datasets.writers.registry import campaign_formats
+
+    if name not in campaign_formats():
+        known = ", ".join(campaign_formats())
+        raise ValueError(f"unknown format '{name}'; known: {known}{_nearest(name, campaign_formats())}")
+    return name
+
+
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -178,7 +194,7 @@ class SplitInto(_Group):
 class ExportTo(_Group):
     """Which files are written, and where the datasets are registered."""
 
-    formats: list[Literal["csv", "coco", "jsonl", "mltable"]] = Field(
+    formats: list[Annotated[str, AfterValidator(_known_format), Field(json_schema_extra=_format_choices)]] = Field(
         ["csv", "coco", "jsonl", "mltable"], title="Formats", min_length=1
     )
     store: Literal["local", "azure_ml"] = Field("local", title="Store", description="Where datasets are registered.")
@@ -189,7 +205,7 @@ class ExportTo(_Group):
         description="For azure_ml: a workspace of the settings, or block:NAME for a Prefect block.",
     )
     engine: Literal["sdk_v2", "sdk_v1"] = Field("sdk_v2", title="Engine", description="For azure_ml: which SDK.")
-    split: SplitInto | None = Field(None, title="Split", description="Also write training, validation, test tables.")
+    split: SplitInto | None = Field(None, title="Split", description="Also write files for training, validation, test.")
 
     @model_validator(mode="after")
     def _registrable(self) -> ExportTo:
@@ -197,8 +213,6 @@ class ExportTo(_Group):
         if needed - set(self.formats):
             missing = ", ".join(sorted(needed - set(self.formats)))
             raise ValueError(f"the store azure_ml with {self.engine} needs the formats {missing} as well")
-        if self.split is not None and "mltable" not in self.formats:
-            raise ValueError("a split is written as MLTables: add the format mltable")
         return self
 
 

@@ -139,7 +139,7 @@ def exit_code(error: BaseException) -> int | None:
 
 def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.campaigns.yaml_loader import SpecError
-    from labelwright.datasets import GateRefused, NotDelivered, SpoolDamaged
+    from labelwright.datasets import NotDelivered, SpoolDamaged, ValidationFailed
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
     from labelwright.local.servers import NotStarted
@@ -156,7 +156,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (PlatformError, FAILED),
         (LedgerError, FAILED),
         (SourceError, FAILED),
-        (GateRefused, FAILED),
+        (ValidationFailed, FAILED),
         (NotDelivered, FAILED),
         (SpoolDamaged, FAILED),
         (ContentMismatch, FAILED),

@@ -1,4 +1,4 @@
-"""Labels in, bytes out: one writer a file format, and the gate before anything is registered."""
+"""Writes labels as datasets: pages on disk, validation, one writer per export format, statistics and receipts."""
 
 from labelwright.domain.spreadsheets import defuse, undefuse
 
@@ -10,29 +10,22 @@ from .spool.batch import Batch, Delivered, ManifestImages, StockedImage
 from .spool.page_file import SpoolDamaged
 from .spool.spool import Spool, SpooledLabels
 from .statistics import Statistics, count
-from .validation import Finding, GatePassed, GateRefused, check
-from .writers.registry import (
-    FORMATS,
-    JSONL,
-    MLTABLE,
-    Format,
-    NotDelivered,
-    UnknownFormat,
-    Writer,
-    write_file,
-    write_many,
-)
+from .validation import Finding, ValidationFailed, ValidationPassed, validate_labels
+from .writers.formats import Export, FileFormat, FileWriter, FolderFormat, FolderWriter, Format
+from .writers.registry import FORMATS, UnknownFormat, campaign_formats, output_names
+from .writers.writing import NotDelivered, write_file, write_many
 
 __all__ = [
     "FORMATS",
-    "JSONL",
-    "MLTABLE",
     "Batch",
     "Delivered",
+    "Export",
+    "FileFormat",
+    "FileWriter",
     "Finding",
+    "FolderFormat",
+    "FolderWriter",
     "Format",
-    "GatePassed",
-    "GateRefused",
     "ManifestImages",
     "NotDelivered",
     "Split",
@@ -42,15 +35,18 @@ __all__ = [
     "Statistics",
     "StockedImage",
     "UnknownFormat",
-    "Writer",
-    "check",
+    "ValidationFailed",
+    "ValidationPassed",
+    "campaign_formats",
     "count",
     "dataset_receipt",
     "defuse",
     "file_stem",
+    "output_names",
     "read_labels_csv",
     "title_of",
     "undefuse",
+    "validate_labels",
     "write_file",
     "write_many",
 ]

@@ -1,4 +1,4 @@
-"""A campaign's title as the beginning of file names."""
+"""Turns a campaign's title into the beginning of file names, and back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import unicodedata
 from urllib.parse import quote, unquote
 
-_LONGEST = 180
-"""Bytes: file systems hold 255 in a name, and the longest ending of ours has 40."""
+_MAX_BYTES = 180
+"""File systems allow 255 bytes in a name, and our longest ending has 40."""
 
 
 def file_stem(title: str) -> str:
@@ -18,13 +18,13 @@ def file_stem(title: str) -> str:
     """
     if not title:
         raise ValueError("a dataset needs a title")
-    stem = "".join(character if _stays(character) else quote(character, safe="") for character in title)
+    stem = "".join(character if _is_safe(character) else quote(character, safe="") for character in title)
     if stem[0] in ". ":
         stem = f"%{ord(stem[0]):02X}{stem[1:]}"
     if stem[-1] in ". ":
         stem = f"{stem[:-1]}%{ord(stem[-1]):02X}"
-    if len(stem.encode()) > _LONGEST:
-        cut = stem.encode()[: _LONGEST - 17].decode(errors="ignore")
+    if len(stem.encode()) > _MAX_BYTES:
+        cut = stem.encode()[: _MAX_BYTES - 17].decode(errors="ignore")
         stem = f"{cut}~{hashlib.sha256(title.encode()).hexdigest()[:16]}"
     return stem
 
@@ -34,5 +34,5 @@ def title_of(stem: str) -> str:
     return unquote(stem)
 
 
-def _stays(character: str) -> bool:
+def _is_safe(character: str) -> bool:
     return character in " -_." or unicodedata.category(character)[0] in "LMN"

@@ -1,4 +1,4 @@
-"""What is said about a dataset beside its files."""
+"""The receipt of a dataset: where it comes from and what it holds."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def dataset_receipt(
     the dataset; of those that are excluded the receipt says how many there are in each state, and lists up to 1,000.
     `left_out` are the counts of shapes that are dropped or changed.
     """
-    listed: dict[str, str] = {}
-    count, together = 0, hashlib.sha256()
+    hashes: dict[str, str] = {}
+    count, digest_of_hashes = 0, hashlib.sha256()
     for image in stock:
         count += 1
-        together.update(image.sha256.encode() + b"\n")
+        digest_of_hashes.update(image.sha256.encode() + b"\n")
         if count <= _LISTED:
-            listed[image.name] = image.sha256
-    images: dict[str, Any] = {"count": count, "sha256_of_hashes": together.hexdigest()}
+            hashes[image.name] = image.sha256
+    images: dict[str, Any] = {"count": count, "sha256_of_hashes": digest_of_hashes.hexdigest()}
     if count <= _LISTED:
-        images["sha256"] = listed
+        images["sha256"] = hashes
     if images_manifest is not None:
         with images_manifest.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

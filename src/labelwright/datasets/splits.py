@@ -1,22 +1,16 @@
-"""Training, validation and test images, told apart by their SHA-256.
+"""Training, validation and test images, assigned by image hash.
 
-An image belongs to the part that its own bytes say, whatever else is in the dataset: when images are added, none that
-was there changes sides, and two copies of one image are never on both.
+The part of an image depends on nothing but its own bytes: when images are added, none of the others changes its part,
+and two copies of one image are always in the same part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .spool.batch import Batch
-from .writers.spreadsheet_safety import cell
-
-if TYPE_CHECKING:
-    from .writers.registry import Writer
 
 PARTS = ("train", "validation", "test")
 _STEPS = 10_000
@@ -33,74 +27,42 @@ class Split:
     def __post_init__(self) -> None:
         shares = (self.train, self.validation, self.test)
         if min(shares) < 0 or abs(sum(shares) - 100) > 1e-6:
-            raise ValueError(f"the parts of a split are percentages that make 100 together, not {sum(shares):g}")
+            raise ValueError(f"the percentages of a split must add up to 100, not {sum(shares):g}")
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Those that are to hold anything."""
+        """The parts with more than 0 percent."""
         return tuple(part for part in PARTS if getattr(self, part))
 
     def part_of(self, sha256: str) -> str:
-        place = int(sha256[:15], 16) % _STEPS * 100 / _STEPS
-        if place < self.train:
+        percent = int(sha256[:15], 16) % _STEPS * 100 / _STEPS
+        if percent < self.train:
             return "train"
-        return "validation" if place < self.train + self.validation else "test"
+        return "validation" if percent < self.train + self.validation else "test"
 
 
-class OnlyPart:
-    """What a writer makes of the images of one part."""
-
-    def __init__(self, writer: Writer, split: Split, part: str) -> None:
-        self._writer, self._split, self._part = writer, split, part
-
-    def head(self) -> bytes:
-        return self._writer.head()
-
-    def body(self, batch: Batch) -> bytes:
-        kept = [self._split.part_of(image.sha256) == self._part for image in batch.images]
-        return self._writer.body(selected(batch, kept)) if any(kept) else b""
-
-    def tail(self) -> Iterator[bytes]:
-        return self._writer.tail()
+def split_batch(batch: Batch, split: Split) -> dict[str, Batch]:
+    """The batch of each part, images in the same order; parts without an image are not there."""
+    assigned = [split.part_of(image.sha256) for image in batch.images]
+    return {part: select_images(batch, [name == part for name in assigned]) for part in split.parts if part in assigned}
 
 
-class SplitCsv:
-    """`<title>_split.csv`: which image is in which part, for whoever reads the CSV or the COCO file."""
-
-    def __init__(self, split: Split) -> None:
-        self._split = split
-
-    def head(self) -> bytes:
-        return b"image_id,file_name,sha256,part\r\n"
-
-    def body(self, batch: Batch) -> bytes:
-        return b"".join(
-            b"%d,%b,%b,%b\r\n"
-            % (image.position, cell(image.name), image.sha256.encode(), self._split.part_of(image.sha256).encode())
-            for image in batch.images
-        )
-
-    def tail(self) -> Iterator[bytes]:
-        return iter(())
-
-
-def selected(batch: Batch, kept: list[bool]) -> Batch:
+def select_images(batch: Batch, selected: list[bool]) -> Batch:
     """The batch with some of its images and their objects, in the same order."""
-    if all(kept):
+    if all(selected):
         return batch
-    objects = np.repeat(np.array(kept, dtype=bool), batch.counts)
-    places = np.flatnonzero(objects).tolist()
-    images = [place for place, one in enumerate(kept) if one]
-    drawings = {new: batch.drawings[old] for new, old in enumerate(places) if old in batch.drawings}
+    mask = np.repeat(np.array(selected, dtype=bool), batch.counts)
+    objects = np.flatnonzero(mask).tolist()
+    images = [index for index, keep in enumerate(selected) if keep]
     return replace(
         batch,
-        images=[batch.images[place] for place in images],
-        sizes=[batch.sizes[place] for place in images],
-        remote_ids=[batch.remote_ids[place] for place in images],
-        counts=[batch.counts[place] for place in images],
-        codes=batch.codes[objects],
-        confidences=batch.confidences[objects],
-        corners=batch.corners[objects],
-        drawings=drawings,
+        images=[batch.images[index] for index in images],
+        sizes=[batch.sizes[index] for index in images],
+        remote_ids=[batch.remote_ids[index] for index in images],
+        counts=[batch.counts[index] for index in images],
+        codes=batch.codes[mask],
+        confidences=batch.confidences[mask],
+        corners=batch.corners[mask],
+        drawings={new: batch.drawings[old] for new, old in enumerate(objects) if old in batch.drawings},
         tags={new: batch.tags[old] for new, old in enumerate(images) if old in batch.tags},
     )

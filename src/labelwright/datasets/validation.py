@@ -1,7 +1,7 @@
-"""The gate before a dataset is registered: it is strict, it mends nothing, and it says everything that it found.
+"""Validates labels before they are registered: strict, without corrections, and with a list of all findings.
 
-Shapes that a platform gives as much as half a pixel outside their image are the adapter's to clamp, where it is known
-how the platform rounds; here outside is outside.
+A shape outside its image is a finding even when it is only half a pixel: adapters clamp shapes, since they know how
+their platform rounds.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN = 20
-"""Findings of one kind that are kept as examples; the others are counted."""
+"""Examples that are kept for each kind of finding; the others are only counted."""
 
-_WHAT_TO_DO = {
+_ADVICE = {
     "missing": (
         "images without labels, neither skipped nor deleted on the platform",
         "wait until the platform has them labeled, then read the labels again",
@@ -32,18 +32,18 @@ _WHAT_TO_DO = {
     "unknown": ("labeled images that the campaign does not have", "find out who put them into the campaign"),
     "nothing": (
         "reason why nothing is left to deliver",
-        "put images back on the platform and have them labeled, or give the campaign up: labelwright cancel CAMPAIGN",
+        "put images back on the platform and have them labeled, or cancel the campaign: labelwright cancel CAMPAIGN",
     ),
     "both": (
         "images both labeled and excluded",
-        "read the labels again; if it stays, look at the image on the platform",
+        "read the labels again; if this happens again, look at the image on the platform",
     ),
     "repeated": ("images delivered more than once", "empty the spool and read all pages again"),
-    "manifest": ("images that stand in the manifest more than once", "mend the manifest: names and places are unique"),
+    "manifest": ("images listed twice in the manifest", "correct the manifest: names and positions must be unique"),
     "size": ("images of another size than the manifest's", "compare the image on the platform with the file (EXIF?)"),
     "outside": ("shapes outside their image", "correct them on the platform, or clamp them in its adapter"),
     "label": ("labels that the schema does not have", "add them to the schema, or correct them on the platform"),
-    "geometry": ("labels drawn in a way that the schema does not allow", "correct them, or widen the label's geometry"),
+    "geometry": ("labels whose shape the schema does not allow", "correct them, or allow more in the label's geometry"),
     "count": (
         "counts that differ from the platform's",
         "read the labels again; if they still differ, ask the platform",
@@ -53,22 +53,22 @@ _WHAT_TO_DO = {
 
 @dataclass(slots=True)
 class Finding:
-    """Everything of one kind that is wrong: how often, and the first few in words."""
+    """Everything of one kind that is wrong: how often, and the first few examples."""
 
     kind: str
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        what, next_step = _WHAT_TO_DO[self.kind]
-        lines = [f"{self.count} x {what}. Next: {next_step}.", *(f"    {one}" for one in self.examples)]
+        problem, next_step = _ADVICE[self.kind]
+        lines = [f"{self.count} x {problem}. Next: {next_step}.", *(f"    {example}" for example in self.examples)]
         if self.count > len(self.examples):
             lines.append(f"    ... and {self.count - len(self.examples)} more")
         return "\n".join(lines)
 
 
-class GateRefused(ValueError):
-    """The labels are not fit to be registered. `findings` has them by kind, the message all of them in words."""
+class ValidationFailed(ValueError):
+    """The labels must not be registered. `findings` has an entry for each kind, the message lists all of them."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
@@ -76,8 +76,8 @@ class GateRefused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class GatePassed:
-    """What went through."""
+class ValidationPassed:
+    """Counts of valid labels."""
 
     images: int
     annotations: int
@@ -85,8 +85,8 @@ class GatePassed:
     """Images of the campaign that are in no dataset, each with its reason."""
 
 
-class Gate:
-    """Looks at every batch; `close` raises GateRefused or says what passed."""
+class LabelValidator:
+    """Checks every batch that is added; `close` raises ValidationFailed or returns the counts."""
 
     def __init__(self, schema: LabelSchema) -> None:
         self._allowed = {label.name: label.geometry for label in schema.labels}
@@ -97,11 +97,11 @@ class Gate:
         self.annotations = 0
         self.excluded = 0
 
-    def note(self, kind: str, what: str) -> None:
+    def note(self, kind: str, example: str) -> None:
         finding = self._findings.setdefault(kind, Finding(kind))
         finding.count += 1
         if len(finding.examples) < SHOWN:
-            finding.examples.append(what)
+            finding.examples.append(example)
 
     def add(self, batch: Batch) -> None:
         self.images += len(batch.images)
@@ -118,7 +118,7 @@ class Gate:
 
     def close(
         self, labels: Delivered, *, expected_done: int | None = None, expected_objects: int | None = None
-    ) -> GatePassed:
+    ) -> ValidationPassed:
         for name in labels.unknown():
             self.note("unknown", name)
         for name in labels.repeated():
@@ -127,28 +127,28 @@ class Gate:
         for name in labels.both():
             self.note("both", f"{name}: {excluded[name].state.value}, and it has labels")
         if self.excluded and not self.images:
-            states = Counter(one.state.value for one in excluded.values())
-            every = ", ".join(f"{count} {state}" for state, count in states.items())
-            self.note("nothing", f"no image of the campaign can be delivered: {every}")
-        for what, ours, theirs in (
+            states = Counter(image.state.value for image in excluded.values())
+            counts = ", ".join(f"{count} {state}" for state, count in states.items())
+            self.note("nothing", f"no image of the campaign can be delivered: {counts}")
+        for unit, read, expected in (
             ("images", self.images + self.excluded, expected_done),
             ("annotations", self.annotations, expected_objects),
         ):
-            if theirs is not None and ours != theirs:
-                self.note("count", f"{ours} {what} were read, the platform counts {theirs}")
+            if expected is not None and read != expected:
+                self.note("count", f"{read} {unit} were read, the platform counts {expected}")
         if self._findings:
-            raise GateRefused(self._findings[kind] for kind in _WHAT_TO_DO if kind in self._findings)
-        return GatePassed(self.images, self.annotations, self.excluded)
+            raise ValidationFailed(self._findings[kind] for kind in _ADVICE if kind in self._findings)
+        return ValidationPassed(self.images, self.annotations, self.excluded)
 
     def _check_manifest(self, images: list[StockedImage]) -> None:
-        """Names by their hashes: 100,000 of them cost little. Two names of one hash are 1 in a billion campaigns."""
+        """Notes names and positions that occur twice. Names are kept as hashes, which take little memory."""
         names = {hash(image.name) for image in images}
         positions = {image.position for image in images}
-        twice = len(names) < len(images) or len(positions) < len(images)
-        if twice or not (self._names.isdisjoint(names) and self._positions.isdisjoint(positions)):
+        repeated = len(names) < len(images) or len(positions) < len(images)
+        if repeated or not (self._names.isdisjoint(names) and self._positions.isdisjoint(positions)):
             for image in images:
                 if hash(image.name) in self._names or image.position in self._positions:
-                    self.note("manifest", f"{image.name}, place {image.position}")
+                    self.note("manifest", f"{image.name}, position {image.position}")
                 self._names.add(hash(image.name))
                 self._positions.add(image.position)
         self._names |= names
@@ -157,8 +157,8 @@ class Gate:
     def _note_sizes(self, batch: Batch) -> None:
         for image, (width, height) in zip(batch.images, batch.sizes, strict=True):
             if (width, height) != (image.size.width, image.size.height):
-                ours = f"{image.size.width} x {image.size.height}"
-                self.note("size", f"{image.name}: {width} x {height} on the platform, {ours} in the manifest")
+                expected = f"{image.size.width} x {image.size.height}"
+                self.note("size", f"{image.name}: {width} x {height} on the platform, {expected} in the manifest")
 
     def _check_corners(self, batch: Batch, sizes: NDArray[np.float64]) -> None:
         if not batch.objects:
@@ -167,57 +167,56 @@ class Gate:
         corners = batch.corners
         # Written so that NaN, which every comparison denies, counts as outside.
         inside = (corners[:, :2] >= 0).all(axis=1) & (corners[:, 2:] <= limits).all(axis=1)
-        self._note_objects("outside", batch, np.flatnonzero(~inside), lambda place: f"{corners[place].tolist()}")
+        self._note_objects("outside", batch, np.flatnonzero(~inside), lambda index: f"{corners[index].tolist()}")
 
     def _check_labels(self, batch: Batch) -> None:
         geometries = [self._allowed.get(name) for name in batch.names]
-        strange = np.array([geometry is None for geometry in geometries], dtype=bool)
-        self._note_objects("label", batch, np.flatnonzero(strange[batch.codes]), lambda place: "")
-        # Of what remains, what is not a box where the label is one, nor a polygon where it is one.
+        unknown = np.array([geometry is None for geometry in geometries], dtype=bool)
+        self._note_objects("label", batch, np.flatnonzero(unknown[batch.codes]), lambda index: "")
         outlined = np.zeros(batch.objects, dtype=bool)
-        outlined[[place for place, drawing in batch.drawings.items() if drawing.outlined]] = True
-        for drawn, those in ((Geometry.BOX, ~outlined), (Geometry.POLYGON, outlined)):
-            wrong = np.array([geometry not in (None, Geometry.ANY, drawn) for geometry in geometries], dtype=bool)
-            places = np.flatnonzero(wrong[batch.codes] & those)
-            self._note_objects("geometry", batch, places, partial(self._wrongly, batch, drawn))
-        for number, tags in batch.tags.items():
+        outlined[[index for index, drawing in batch.drawings.items() if drawing.outlined]] = True
+        for drawn, objects in ((Geometry.BOX, ~outlined), (Geometry.POLYGON, outlined)):
+            refused = np.array([geometry not in (None, Geometry.ANY, drawn) for geometry in geometries], dtype=bool)
+            indices = np.flatnonzero(refused[batch.codes] & objects)
+            self._note_objects("geometry", batch, indices, partial(self._geometry_conflict, batch, drawn))
+        for index, tags in batch.tags.items():
             for tag in tags:
                 geometry = self._allowed.get(tag.label)
-                where = f"{batch.images[number].name}: {tag.label} of the whole image"
+                text = f"{batch.images[index].name}: {tag.label} of the whole image"
                 if geometry is None:
-                    self.note("label", where)
+                    self.note("label", text)
                 elif geometry not in (Geometry.IMAGE, Geometry.ANY):
-                    self.note("geometry", f"{where}, the schema says {geometry.value}")
+                    self.note("geometry", f"{text}, the schema says {geometry.value}")
 
-    def _wrongly(self, batch: Batch, drawn: Geometry, place: int) -> str:
-        return f"is a {drawn.value}, the schema says {self._allowed[batch.label(place)].value}"
+    def _geometry_conflict(self, batch: Batch, drawn: Geometry, index: int) -> str:
+        return f"is a {drawn.value}, the schema says {self._allowed[batch.label(index)].value}"
 
-    def _note_objects(self, kind: str, batch: Batch, places: Iterable[int], what: Callable[[int], str]) -> None:
-        wanted = {int(place) for place in places}
-        if not wanted:
+    def _note_objects(self, kind: str, batch: Batch, indices: Iterable[int], describe: Callable[[int], str]) -> None:
+        remaining = {int(index) for index in indices}
+        if not remaining:
             return
-        for image, place in batch.owners():
-            if place in wanted:
-                one = batch.images[image]
-                text = f"{one.name} ({one.size.width} x {one.size.height}): {batch.label(place)} {what(place)}"
-                self.note(kind, text.rstrip())
+        for image_index, index in batch.owners():
+            if index in remaining:
+                image = batch.images[image_index]
+                size = f"{image.size.width} x {image.size.height}"
+                self.note(kind, f"{image.name} ({size}): {batch.label(index)} {describe(index)}".rstrip())
 
 
-def check(
+def validate_labels(
     labels: Delivered,
     schema: LabelSchema,
     *,
     expected_done: int | None = None,
     expected_objects: int | None = None,
-) -> GatePassed:
-    """Passes the labels, or raises GateRefused with all findings.
+) -> ValidationPassed:
+    """Returns the counts of valid labels, or raises ValidationFailed with all findings.
 
     Every image of the manifest is there once or excluded with a reason (never both), and no other one; each is of the
     size that the manifest says; every shape lies in its image; every label is in the schema and drawn as it allows; the
     counts are the platform's: `expected_done` images, those that are excluded counted too, and `expected_objects`
     annotations of any kind (None: the platform does not say). Labels of no image at all are refused.
     """
-    gate = Gate(schema)
+    validator = LabelValidator(schema)
     for batch in labels.batches():
-        gate.add(batch)
-    return gate.close(labels, expected_done=expected_done, expected_objects=expected_objects)
+        validator.add(batch)
+    return validator.close(labels, expected_done=expected_done, expected_objects=expected_objects)

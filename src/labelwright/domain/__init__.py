@@ -1,4 +1,4 @@
-"""What a campaign, an image and a label are. Standard library only, and shapely in `planar`."""
+"""Campaign states, images, label schema, annotations and shapes. Standard library only, and shapely in `planar`."""
 
 from .campaign import LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
 from .geometry import Box, InvalidShape, MultiPolygon, Polygon, Size, WholeImage

@@ -1,4 +1,4 @@
-"""A campaign is a state machine, the same on every platform. Only `move` says which change of state may be."""
+"""The states of a campaign, the same on every platform, and the table of moves between them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a campaign stands.
+    """State of a campaign.
 
     planned: a manifest exists, nothing was sent. uploading: images are on their way. created: the platform holds images
     and campaign. active: labelers may label. completed: every image is labeled. reopened: given back to the labelers.
@@ -38,16 +38,16 @@ MOVES: dict[State, frozenset[State]] = {
     _S.FINISHED: frozenset({_S.EXPORTED, _S.REOPENED, _S.NEEDS_ATTENTION}),
     _S.EXPORTED: frozenset({_S.REOPENED}),
     _S.CANCELLED: frozenset(),
-    # A person has mended what was wrong: back to where it stood.
+    # A person has solved the problem: back to the state before.
     _S.NEEDS_ATTENTION: frozenset(_S) - {_S.NEEDS_ATTENTION},
 }
 
 OPEN = frozenset({_S.ACTIVE, _S.REOPENED})
-"""The states in which labelers work and a sweep looks."""
+"""The states in which labelers work and sweeps check the campaign."""
 
 
 class Work(StrEnum):
-    """What a campaign waits for that is not its labelers'."""
+    """The next step of a campaign that is not its labelers' work."""
 
     LAUNCH = "launch"
     FINISH = "finish"
@@ -60,23 +60,23 @@ WORK: dict[State, Work] = {
     _S.COMPLETED: Work.FINISH,
     _S.FINISHED: Work.FINISH,
 }
-"""What is to be done with a campaign that nobody works on."""
+"""The next step for a campaign that no run is working on."""
 
 LABELED = frozenset({_S.COMPLETED, _S.FINISHED, _S.EXPORTED})
 """The states in which every image is labeled."""
 
 
 class IllegalMove(ValueError):
-    """A change of state that the table does not hold."""
+    """A change of state that the table of moves does not have."""
 
-    def __init__(self, current: State, wanted: State) -> None:
-        super().__init__(f"a campaign that is {current.value} cannot become {wanted.value}")
+    def __init__(self, current: State, target: State) -> None:
+        super().__init__(f"a campaign that is {current.value} cannot become {target.value}")
         self.current = current
-        self.wanted = wanted
+        self.target = target
 
 
-def move(current: State, wanted: State) -> State:
-    """The wanted state. Raises IllegalMove when the table has no such move; staying is always allowed."""
-    if wanted is not current and wanted not in MOVES[current]:
-        raise IllegalMove(current, wanted)
-    return wanted
+def move(current: State, target: State) -> State:
+    """Returns the target state. Raises IllegalMove when the table has no such move; staying is always allowed."""
+    if target is not current and target not in MOVES[current]:
+        raise IllegalMove(current, target)
+    return target

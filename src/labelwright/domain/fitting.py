@@ -1,4 +1,4 @@
-"""Shapes of a platform, brought into their image."""
+"""Clamps shapes of a platform to their image."""
 
 from __future__ import annotations
 

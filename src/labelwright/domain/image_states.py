@@ -1,4 +1,4 @@
-"""Where an image of a campaign stands, and what of it does not come into a dataset."""
+"""The state of an image in a campaign, and images and shapes that are in no dataset."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class ImageState(StrEnum):
     DRAFT = "draft"
     LABELED = "labeled"
     EMPTY = "empty"
-    """A labeler looked at it and there is nothing to label: a negative example."""
+    """Labeled, without any object: a negative example."""
     SKIPPED = "skipped"
-    """A labeler passed it over: nothing is known about it."""
+    """Skipped by a labeler: nothing is known about its content."""
     REJECTED = "rejected"
     ACCEPTED = "accepted"
     GONE = "gone from the platform"
-    """Somebody deleted it on the platform after it was sent."""
+    """Deleted on the platform after it was uploaded."""
 
 
 @dataclass(frozen=True, slots=True)

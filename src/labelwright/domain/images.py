@@ -1,4 +1,4 @@
-"""Images as files: what they are called, what they hold, and what makes a name safe."""
+"""Checked image files, rejected files, and safe image names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Reject:
 
 
 def safe_name(name: str) -> str:
-    """The name as it is used everywhere: Unicode NFC, forward slashes, relative, no part that climbs.
+    """The name as it is used everywhere: Unicode NFC, forward slashes, relative, no `..`.
 
     Raises UnsafeName. Azure Blob's limit of 1,024 characters stands for all stores.
     """

@@ -1,4 +1,4 @@
-"""What may be said of an image: the label schema; and what was said: annotations."""
+"""The label schema, and the annotations of an image."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHAPES: dict[Geometry, tuple[type, ...]] = {
 
 
 RESERVED = "@"
-"""How attributes begin that are in no schema, since platforms have them for every object."""
+"""Prefix of attributes that are in no schema, since platforms have them for every object."""
 
 OCCLUDED, GROUP = f"{RESERVED}occluded", f"{RESERVED}group"
 """Attributes of objects that a labeler marked as occluded ("true"), or that belong together (the group's id)."""
@@ -65,7 +65,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A name that objects can bear. `translations` maps a language code (BCP 47) to the name shown to labelers."""
+    """A class of objects. `translations` maps a language code (BCP 47) to the name shown to labelers."""
 
     name: str
     geometry: Geometry = Geometry.BOX
@@ -83,7 +83,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class LabelSchema:
-    """The labels of a campaign in their order; their places (from 1) are the category ids of COCO."""
+    """The labels of a campaign in their order; their positions (from 1) are the category ids of COCO."""
 
     labels: tuple[Label, ...]
 
@@ -93,19 +93,19 @@ class LabelSchema:
             raise InvalidSchema("a label schema needs at least one label")
         for name in names:
             if names.count(name) > 1:
-                raise InvalidSchema(f"label '{name}' stands in the schema twice")
+                raise InvalidSchema(f"label '{name}' is listed twice")
         for label in self.labels:
             self._refuse_orphans_and_circles(label, set(names))
 
     def _refuse_orphans_and_circles(self, label: Label, names: set[str]) -> None:
-        parents = {one.name: one.parent for one in self.labels}
-        seen, parent = {label.name}, label.parent
+        parents = {label.name: label.parent for label in self.labels}
+        ancestors, parent = {label.name}, label.parent
         while parent is not None:
             if parent not in names:
                 raise InvalidSchema(f"label '{label.name}': its parent '{parent}' is not in the schema")
-            if parent in seen:
+            if parent in ancestors:
                 raise InvalidSchema(f"label '{label.name}' is its own ancestor")
-            seen.add(parent)
+            ancestors.add(parent)
             parent = parents[parent]
 
     def __iter__(self) -> Iterator[Label]:
@@ -146,7 +146,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class LabeledImage:
-    """An image that was looked at, and what was seen. No annotations means: looked, nothing here.
+    """A labeled image and its annotations. Without annotations it is a negative example.
 
     An image that nobody looked at yet has no LabeledImage: the difference is never lost.
     """
@@ -155,4 +155,4 @@ class LabeledImage:
     size: Size
     annotations: tuple[Annotation, ...] = ()
     remote_id: str = ""
-    """What the platform calls the image."""
+    """The platform's id of the image."""

@@ -50,8 +50,9 @@ class Mask:
 
     @classmethod
     def from_flat(cls, values: Iterable[int]) -> Mask:
-        told = list(values)
-        return cls(tuple(zip(told[::3], told[1::3], told[2::3], strict=True)))
+        """The mask whose `flat` is `values`."""
+        numbers = list(values)
+        return cls(tuple(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)))
 
     def inside(self, size: Size) -> bool:
         return all(0 <= y < size.height and start >= 0 and end <= size.width for y, start, end in self.runs)

@@ -1,4 +1,4 @@
-"""How fast a campaign goes, when it will be done, and when that is a reason to worry."""
+"""The pace of a campaign, its estimated end, and when it counts as stalled or overdue."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 RECENT = timedelta(days=7)
-"""The rate is that of the last week: labelers come and go."""
+"""The rate is measured over the last week, since labelers come and go."""
 
 SHORTEST_QUIET = timedelta(hours=1)
 LONGEST_QUIET = timedelta(hours=72)
-"""A weekend is no standstill."""
+"""Long enough for a weekend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Images done of all, at a moment at which that changed."""
+    """The number of images done and of all images, at a moment at which it changed."""
 
     at: datetime
     done: int
@@ -26,22 +26,22 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a campaign's history says of its future."""
+    """The pace of a campaign, and the estimates that follow from it."""
 
     per_hour: float | None
-    """Images an hour, of the last week; None until two different counts were seen."""
+    """Images per hour in the last week; None until the count has changed once."""
     remaining: timedelta | None
-    """None when nobody can tell."""
+    """None when it cannot be estimated."""
     expected_end: datetime | None
     quiet_since: datetime | None
-    """When an image was last finished, or when the work could begin, again too."""
+    """When an image was last finished, or when work could begin or begin again."""
 
 
 def pace_of(history: Sequence[Progress], now: datetime) -> Pace:
     """The pace of a campaign, or of one labeler. `history` is in order of time; the first entry is its beginning."""
     if not history:
         return Pace(None, None, None, None)
-    now = max(now, history[-1].at)  # a clock that was set back takes nothing away
+    now = max(now, history[-1].at)  # the clock may have been set back
     last = history[-1]
     per_hour = _rate(history, now)
     left = last.total - last.done
@@ -52,7 +52,7 @@ def pace_of(history: Sequence[Progress], now: datetime) -> Pace:
 
 
 def _rate(history: Sequence[Progress], now: datetime) -> float | None:
-    """Images an hour in the last week; None when no image was finished in it.
+    """Images per hour in the last week; None when no image was finished in it.
 
     Images are taken to be finished evenly between two entries, so of an interval that began before the week only the
     share inside the week counts. The time since the last entry counts once it is longer than the usual interval:
@@ -73,7 +73,7 @@ def _rate(history: Sequence[Progress], now: datetime) -> float | None:
 
 
 def last_advance(history: Sequence[Progress]) -> datetime:
-    """When the count last grew, or when there was work anew: images given back, or more of them. Else the beginning."""
+    """When the count last grew, or when images were given back or added; else the beginning."""
     for before, after in zip(reversed(history[:-1]), reversed(history[1:]), strict=True):
         if (after.done, after.total) != (before.done, before.total):
             return after.at
@@ -81,17 +81,17 @@ def last_advance(history: Sequence[Progress]) -> datetime:
 
 
 def quiet_limit(history: Sequence[Progress], deadline: datetime | None) -> timedelta:
-    """How long nothing may happen before that is a standstill.
+    """How long a campaign may be without progress before it counts as stalled.
 
-    Ten times the campaign's own usual gap, or a tenth of the time that it was given, whichever is longer; at least an
+    Ten times the campaign's own usual gap, or a tenth of the time until its deadline, whichever is longer; at least an
     hour, at most three days.
     """
     gaps = [
         after.at - before.at for before, after in pairwise(history) if after.done > before.done and after.at > before.at
     ]
     usual = _median(gaps) * 10
-    given = (deadline - history[0].at) / 10 if deadline and history else LONGEST_QUIET
-    return min(LONGEST_QUIET, max(SHORTEST_QUIET, usual, given))
+    share_of_deadline = (deadline - history[0].at) / 10 if deadline and history else LONGEST_QUIET
+    return min(LONGEST_QUIET, max(SHORTEST_QUIET, usual, share_of_deadline))
 
 
 def _median(spans: Sequence[timedelta]) -> timedelta:

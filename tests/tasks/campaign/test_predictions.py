@@ -24,7 +24,7 @@ from labelwright.domain import (
     WholeImage,
 )
 from labelwright.ledger import Ledger, ManifestEntry
-from labelwright.platforms.cvat.masks import decoded, encoded
+from labelwright.platforms.cvat.masks import mask_to_points, points_to_bits
 from labelwright.platforms.remo.adapter import Remo
 from labelwright.tasks.campaign import predictions
 from labelwright.tasks.campaign.predictions import PredictionsUnusable, read_predictions
@@ -100,7 +100,7 @@ def test_an_object_is_one_object_with_the_pixels_of_pycocotools(write, kind):
 def test_cvat_is_told_the_same_pixels(write, kind):
     path = write({"id": 3, **MASKS[kind]})
     (one,) = read_predictions(path, ANY, SIZES).by_image["a.jpg"]
-    bits, left, top = decoded(encoded(one.shape))
+    bits, left, top = points_to_bits(mask_to_points(one.shape))
     whole = np.zeros((30, 40), dtype=np.uint8)
     whole[top : top + bits.shape[0], left : left + bits.shape[1]] = bits
     judge = COCO(str(path))

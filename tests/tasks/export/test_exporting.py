@@ -16,6 +16,7 @@ from labelwright.campaigns.lineage import known_datasets, lineage, the_dataset
 from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.output.datasets import show_lineage
 from labelwright.cli.running import verify_registered
+from labelwright.datasets import FORMATS
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ledger import ManifestEntry
 from labelwright.platforms import PlatformRefused
@@ -28,6 +29,7 @@ from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.export import images as kept_images
 from labelwright.tasks.export.files import files_to_write, write_file
 from labelwright.tasks.export.registration import register_dataset, repair_dataset, verify_dataset
+from tests.datasets.test_folder_format import BOXES
 from tests.ingest.stores import Azurite
 from tests.platforms.shelf import ENTRY
 
@@ -457,4 +459,21 @@ def test_labels_a_then_b_then_a_in_a_container(container):
     assert set(parts.values()) == {first}
     record = json.loads(container.download_blob("label_sets/river_labels.latest.json").readall())
     assert record["newest"]["version"] == first
+    assert not any(one["wrong"] for one in verified().values())
+
+
+def test_a_folder_format_is_exported_with_a_split(home, monkeypatch):
+    monkeypatch.setitem(FORMATS, "boxes", BOXES)
+    make_campaign(home, formats=["csv", "boxes"], split={"train": 50, "validation": 50, "test": 0})
+    assert export(10)["river_labels"] == "1"
+    assert export(10)["river_labels"] == "1"
+    store = home / "datasets" / "river_labels" / "v1"
+    names = {path.name for path in store.iterdir()}
+    assert names == {
+        "receipt.json", "river_boxes", "river_labels.csv", "river_labels_train.csv", "river_labels_validation.csv",
+        "river_split.csv",
+    }  # fmt: skip
+    images = [path for path in (store / "river_boxes").rglob("*.txt") if path.name != "parts.txt"]
+    assert len(images) == len(NAMES)
+    assert {path.parent.name for path in images} <= {"train", "validation"}
     assert not any(one["wrong"] for one in verified().values())

@@ -175,8 +175,8 @@ def _show_labels(locations: list[Path]) -> None:
 
 def _show_left_out(title: str, counts: LeftOutCounts) -> None:
     """Shapes that are dropped or changed, by reason, and where each of them is listed."""
+    from labelwright.datasets.campaign_reports import LEFT_OUT_CSV
     from labelwright.datasets.names import file_stem
-    from labelwright.datasets.writers.left_out_csv import LEFT_OUT_CSV
     from labelwright.settings import settings
 
     for sentence in counts.sentences():

@@ -1,23 +1,23 @@
-"""A contact sheet: every image small, with what was labeled on it, so that a person sees at a glance if it is right."""
+"""Draws a contact sheet: thumbnails of images with their labels, for a quick check by a person."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
-from labelwright.datasets.masks import polygons_of
+from labelwright.datasets.files import whole_file
+from labelwright.datasets.masks import mask_polygons
 from labelwright.domain import Annotation, Box, LabelSchema, Mask, MultiPolygon, Polygon, WholeImage
 
 Entry = tuple[str, Callable[[], BinaryIO], Sequence[Annotation]]
-"""File name, a function that opens its bytes, and what was seen in it (empty: looked at, nothing here)."""
+"""File name, a function that opens its bytes, and its annotations (empty: labeled, without any object)."""
 
 RGB = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -74,13 +74,13 @@ def draw_contact_sheet(
     height = 2 * MARGIN + STRIP + rows * (tile + CAPTION + GAP) + (STRIP if more else 0)
     sheet = Image.new("RGB", (width, height), PAPER)
     _draw_legend(sheet, schema, colors, len(shown) + more)
-    for number, (name, opened, seen) in enumerate(shown):
+    for number, (name, opened, labels) in enumerate(shown):
         left, top = tile_corner(number, columns=across, tile=tile)
-        sheet.paste(_draw_tile(opened, seen, colors, tile), (left, top))
+        sheet.paste(_draw_tile(opened, labels, colors, tile), (left, top))
         write_text(sheet, (left, top + tile + 7), name, size=15, color=INK, room=tile)
     if more:
         write_text(sheet, (MARGIN, height - MARGIN - 22), f"... and {more:,} more", size=18, color=INK, room=width)
-    with atomically(target) as file:
+    with whole_file(target) as file:
         sheet.save(file, "PNG")
 
 
@@ -122,7 +122,7 @@ def _draw_tile(
         return canvas
     drawing = ImageDraw.Draw(picture)
     whole: list[Annotation] = []
-    named: list[tuple[tuple[float, float], Annotation]] = []
+    tags: list[tuple[tuple[float, float], Annotation]] = []
     # Large objects first, so that their lines and names do not cover those of small ones.
     for annotation in sorted(annotations, key=_area, reverse=True):
         color = colors.get(annotation.label, FAINT)
@@ -135,19 +135,19 @@ def _draw_tile(
                 for ring in rings:
                     _draw_ring(drawing, ring, color, picture.size)
                 highest = min((corner for ring in rings for corner in ring), key=lambda corner: corner[1])
-                named.append((highest, annotation))
+                tags.append((highest, annotation))
             case Mask() as mask:
-                for ring in polygons_of(mask.flat):
+                for ring in mask_polygons(mask.flat):
                     _draw_ring(drawing, [(x * scale, y * scale) for x, y in ring], color, picture.size)
                 row, start, _ = mask.runs[0]
-                named.append(((start * scale, row * scale), annotation))
+                tags.append(((start * scale, row * scale), annotation))
             case Box() as box:
                 left, top, right, bottom = (value * scale for value in box.corners)
                 _draw_ring(drawing, [(left, top), (right, top), (right, bottom), (left, bottom)], color, picture.size)
-                named.append(((left, top), annotation))
+                tags.append(((left, top), annotation))
     offset_x, offset_y = (tile - picture.width) // 2, (tile - picture.height) // 2
     canvas.paste(picture, (offset_x, offset_y))
-    for (x, y), annotation in named:
+    for (x, y), annotation in tags:
         color = colors.get(annotation.label, FAINT)
         _write_tag(canvas, (offset_x + x, offset_y + y), annotation.label, color)
     for place, annotation in enumerate(whole):
@@ -253,7 +253,7 @@ def _font(size: int, *, of_the_machine: bool = False) -> Font:
 
 
 def _fitted(text: str, size: int, room: float) -> tuple[str, Font]:
-    """The text with its middle left out when it is wider than the room, because both ends of a file name tell."""
+    """The text with its middle left out when it is wider than the room, because both ends of a file name matter."""
     text, font = _drawable(text, size)
     if font.getlength(text) <= room:
         return text, font
@@ -281,16 +281,3 @@ def _drawable(text: str, size: int) -> tuple[str, Font]:
     if isinstance(font, ImageFont.ImageFont):  # Pillow without FreeType: a bitmap font of Latin-1
         clean = clean.encode("latin-1", "replace").decode("latin-1")
     return clean, font
-
-
-@contextmanager
-def atomically(target: Path) -> Iterator[BinaryIO]:
-    """A file that takes the target's place when all of it is written, and vanishes when something goes wrong."""
-    beside = target.with_name(f".{uuid4().hex}.part")
-    try:
-        with beside.open("xb") as file:
-            yield file
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

@@ -1,4 +1,4 @@
-"""How often each label was used, as a picture."""
+"""Draws a chart of how often each label was used."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from labelwright.datasets.files import whole_file
 from labelwright.domain import LabelSchema
 
-from .contact_sheet import FAINT, INK, MARGIN, PAPER, atomically, label_colors, write_text
+from .contact_sheet import FAINT, INK, MARGIN, PAPER, label_colors, write_text
 
 MOST = 40
 """Labels that get a bar of their own."""
@@ -40,12 +41,12 @@ def draw_label_chart(labels: Mapping[str, Mapping[str, int]], schema: LabelSchem
         left = MARGIN + _NAMES
         if length:
             drawing.rectangle((left, top + 4, left + length, top + _ROW - 8), fill=colors.get(name, FAINT))
-        told = f"{counts['objects']:,} in {counts['images']:,} {'image' if counts['images'] == 1 else 'images'}"
-        write_text(sheet, (left + length + 8, top + 6), told, size=15, color=INK, room=_COUNTS - 8)
+        caption = f"{counts['objects']:,} in {counts['images']:,} {'image' if counts['images'] == 1 else 'images'}"
+        write_text(sheet, (left + length + 8, top + 6), caption, size=15, color=INK, room=_COUNTS - 8)
         top += _ROW
     if left_out:
         write_text(sheet, (MARGIN, top + 6), f"... and {left_out} more labels", size=15, color=FAINT, room=_WIDTH)
         top += _ROW
     write_text(sheet, (MARGIN, top + 6), f"{empty:,} images show nothing", size=15, color=FAINT, room=_WIDTH)
-    with atomically(target) as file:
+    with whole_file(target) as file:
         sheet.save(file, "PNG")

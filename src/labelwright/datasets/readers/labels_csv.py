@@ -1,4 +1,4 @@
-"""A written `<title>_labels.csv` as a table of pandas."""
+"""Reads a `<title>_labels.csv` into a pandas table."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FLOATS = ("confidence", "xmin", "ymin", "xmax", "ymax")
 
 
 def read_labels_csv(path: Path) -> pd.DataFrame:
-    """The labels as they were: exact floats, formulas with the apostrophe taken off, "NA" a label and not a gap.
+    """The labels as they were written: exact floats, formulas without the apostrophe, "NA" as a label.
 
     An image without objects is a row with the label "" and NaN corners.
     """
     import pandas as pd
 
-    # From 3.1 on the default is exact, and asking for it is deprecated.
+    # From 3.1 on the default is exact, and the option is deprecated.
     old = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
     exact: Any = {"float_precision": "round_trip"} if old else {}
     table = pd.read_csv(

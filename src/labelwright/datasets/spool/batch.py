@@ -1,7 +1,7 @@
-"""What the writers read: images in the order of the manifest, with their objects in columns.
+"""The input of the writers: images in the order of the manifest, with their objects in columns.
 
-A column of corners is one call of C; as many objects of Python are as many calls. So a `Batch` holds the objects
-of some thousand images side by side, and no `Annotation` is made on the way from the spool to a file.
+A `Batch` holds the objects of some hundred images in numpy columns, which are formatted by a few calls of C code. No
+`Annotation` is made on the way from the spool to a file.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StockedImage:
-    """An image of the campaign's manifest, where the dataset will find it.
+    """An image of the campaign's manifest, with the URL that datasets have for it.
 
-    `position` counts from 1 and is the image's id in every file. `url` is a URL already: a name with `#`, `?` or `%` in
-    it was quoted when it was put in. A signature in it (SAS) is not written into any file.
+    `position` counts from 1 and is the image's id in every file. In `url`, names with `#`,
+    `?` or `%` are quoted already. A signature in it (SAS) is not written into any file.
     """
 
     position: int
@@ -71,24 +71,24 @@ class Batch:
 
     images: list[StockedImage]
     sizes: list[tuple[int, int]]
-    """Width and height as the platform reports them: the gate compares them with the manifest's."""
+    """Width and height as the platform reports them: the validation compares them with the manifest's."""
     remote_ids: list[str]
     counts: list[int]
     """How many of the objects belong to each image."""
     names: Sequence[str]
-    """The labels of the whole delivery; `codes` are places in it."""
+    """The labels of the whole delivery; `codes` are indices into it."""
     codes: Codes
     confidences: Floats
     corners: Floats
     """Objects x 4: xmin, ymin, xmax, ymax in pixels; of a polygon or a mask, the smallest box around it."""
     drawings: dict[int, Drawing]
-    """By the object's place in the columns, for the few that are more than a box."""
+    """By the object's index in the columns, for the few that are more than a box."""
     tags: dict[int, list[Tag]]
-    """By the image's place in `images`."""
+    """By the image's index in `images`."""
     missing: list[StockedImage]
-    """Images of the manifest that stood between these and were not delivered, without a reason."""
+    """Images of the manifest between these that were not delivered, without a reason."""
     excluded: list[StockedImage] = field(default_factory=list)
-    """Images of the manifest that stood between these and are excluded: skipped, rejected or deleted."""
+    """Images of the manifest between these that are excluded: skipped, rejected or deleted."""
 
     @property
     def objects(self) -> int:
@@ -96,23 +96,24 @@ class Batch:
 
     @cached_property
     def confidence_texts(self) -> list[bytes]:
-        """Two formats write them in the same words."""
+        """Confidences as JSON numbers; cached, since several formats write them."""
         return numbers(self.confidences)
 
-    def label(self, place: int) -> str:
-        return self.names[int(self.codes[place])]
+    def label(self, index: int) -> str:
+        """The label of an object."""
+        return self.names[int(self.codes[index])]
 
     def owners(self) -> Iterator[tuple[int, int]]:
-        """``(place of the image, place of the object)`` for every object: slow, for messages and rare shapes."""
-        place = 0
+        """``(index of the image, index of the object)`` for every object: slow, for messages and rare shapes."""
+        index = 0
         for image, count in enumerate(self.counts):
             for _ in range(count):
-                yield image, place
-                place += 1
+                yield image, index
+                index += 1
 
 
 class Delivered(Protocol):
-    """Labels and manifest brought together; may be read again and again, and holds little in memory."""
+    """Labels joined with the manifest. Can be read any number of times, and holds little in memory."""
 
     def batches(self) -> Iterator[Batch]: ...
 

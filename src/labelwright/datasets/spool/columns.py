@@ -1,4 +1,4 @@
-"""Text of many objects at once: numbers formatted by one call of orjson, and spliced between constant bytes."""
+"""Formats many objects at once: columns of numbers by one call of orjson, interleaved with constant bytes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def _json(values: NDArray[Any]) -> bytes:
 
 
 def take(pieces: Sequence[bytes], codes: NDArray[np.intp]) -> list[bytes]:
-    """The piece of every code."""
+    """The pieces that the codes point to."""
     table = np.empty(len(pieces), dtype=object)
     table[:] = pieces
-    found: list[bytes] = table[codes].tolist()
-    return found
+    selected: list[bytes] = table[codes].tolist()
+    return selected
 
 
 def repeat_by_count(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[bytes]:
@@ -41,27 +41,28 @@ def repeat_by_count(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[
 
 
 def interleave(count: int, *columns: bytes | Iterable[bytes]) -> bytes:
-    """Columns side by side, row after row, as one piece. A column is a piece a row, or one constant for all of them."""
+    """Joins columns row by row. A column has a piece for each row, or is one constant for all of them."""
     width = len(columns)
     pieces = [column if isinstance(column, bytes) else b"" for column in columns] * count
-    for place, column in enumerate(columns):
+    for offset, column in enumerate(columns):
         if not isinstance(column, bytes):
-            pieces[place::width] = column if isinstance(column, list) else list(column)
+            pieces[offset::width] = column if isinstance(column, list) else list(column)
     return b"".join(pieces)
 
 
 def lists(heads: Iterable[bytes], counts: Iterable[int], total: int, closing: bytes) -> tuple[list[bytes], bytes]:
-    """What stands before each object when every image opens a list with its head and closes it, and what stands last.
+    """The text in front of each object when the objects of an image are a list, and the text behind the last object.
 
-    Before an image's first object stands its head, with the closing of the images before it; before the others a comma.
+    In front of an image's first object this is the image's head, after the closing of the images before it; in front of
+    the others it is a comma.
     """
     before = [b","] * total
-    place, pending = 0, b""
+    index, pending = 0, b""
     for head, count in zip(heads, counts, strict=True):
         pending += head
         if count:
-            before[place] = pending
-            place += count
+            before[index] = pending
+            index += count
             pending = b""
         pending += closing
     return before, pending

@@ -2,16 +2,16 @@
 
 A page is one file, ``page-000001.labels``:
 
-    objects    six 64-bit floats each: label (its place in the page's own table), confidence, xmin, ymin, xmax, ymax
+    objects    six 64-bit floats each: label (its index in the page's own table), confidence, xmin, ymin, xmax, ymax
     extras     for images that have more than boxes, a JSON array: ``[drawings, tags]``, with drawings
-               ``[place, polygon or null, area, attributes or null]``, of masks with their runs behind it, and tags of
-               the whole image ``[place among all annotations, label, confidence, attributes or null]``. A polygon is
+               ``[index, polygon or null, area, attributes or null]``, of masks with their runs behind it, and tags of
+               the whole image ``[index among all annotations, label, confidence, attributes or null]``. A polygon is
                ``[x1, y1, x2, y2, ...]``, an object of several parts a list of such lists
     index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; the table of labels; and
                where there are any, shapes that are left out and images that are excluded
     footer     20 digits: where the index begins
 
-So the boxes of a thousand neighbours are one read and no parsing, and floats come out as they went in.
+So the boxes of neighbouring images are one read without parsing, and floats are read exactly as they were written.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SpoolDamaged(ValueError):
 
 
 class Page:
-    """Images on their way into a page, in columns."""
+    """Collects the images of a page in columns."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -66,18 +66,18 @@ class Page:
         }
 
     def add_notices(self, left_out: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> None:
-        """Shapes and images of this page that come into no dataset."""
-        self._left_out += [[one.reason, one.image, one.detail, one.dropped] for one in left_out]
-        self._excluded += [[one.name, one.state.value, one.detail, one.remote_id] for one in excluded]
+        """Adds shapes and images of this page that are in no dataset."""
+        self._left_out += [[notice.reason, notice.image, notice.detail, notice.dropped] for notice in left_out]
+        self._excluded += [[image.name, image.state.value, image.detail, image.remote_id] for image in excluded]
 
     def add(self, image: LabeledImage) -> None:
         drawings: list[Any] = []
         tags: list[Any] = []
         count = 0
-        for place, annotation in enumerate(image.annotations):
+        for index, annotation in enumerate(image.annotations):
             shape, attributes = annotation.shape, dict(sorted(annotation.attributes.items())) or None
             if isinstance(shape, WholeImage):
-                tags.append([place, annotation.label, float(annotation.confidence), attributes])
+                tags.append([index, annotation.label, float(annotation.confidence), attributes])
                 continue
             if isinstance(shape, Polygon):
                 drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
@@ -130,39 +130,40 @@ def excluded_images(path: Path) -> Iterator[ExcludedImage]:
 
 
 def excluded_in(index: dict[str, Any]) -> Iterator[ExcludedImage]:
-    """The same from an index that is read already."""
+    """Excluded images of an index, see `read_index`."""
     for name, state, detail, remote_id in index.get("excluded", ()):
         yield ExcludedImage(name, ImageState(state), detail, remote_id)
 
 
 def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags: Any) -> list[Annotation]:
-    more = {place: (polygon, attributes, runs) for place, polygon, _, attributes, *runs in drawings}
+    details = {index: (polygon, attributes, runs) for index, polygon, _, attributes, *runs in drawings}
     annotations: list[Annotation] = []
-    for place, (code, confidence, *corners) in enumerate(rows):
-        polygon, attributes, runs = more.get(place, (None, None, ()))
+    for index, (code, confidence, *corners) in enumerate(rows):
+        polygon, attributes, runs = details.get(index, (None, None, ()))
         shape: Box | Polygon | MultiPolygon | Mask = Box(*corners) if not runs else Mask.from_flat(*runs)
         if polygon is not None:
             parts = tuple(Polygon(tuple(zip(ring[::2], ring[1::2], strict=True))) for ring in _rings(polygon))
             shape = parts[0] if len(parts) == 1 else MultiPolygon(parts)
         annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}))
-    for place, label, confidence, attributes in tags:  # in ascending place: each lands where it stood
-        annotations.insert(place, Annotation(label, WholeImage(), confidence, attributes or {}))
+    for index, label, confidence, attributes in tags:  # in ascending order: each goes to its original index
+        annotations.insert(index, Annotation(label, WholeImage(), confidence, attributes or {}))
     return annotations
 
 
 def drawing_from(
     polygon: Any, area: float, attributes: dict[str, str] | None, mask: list[int] | None = None
 ) -> Drawing:
-    """A drawing as the writers read it, from its columns behind the place."""
+    """Makes a drawing from what the page has of it behind the object's index."""
     return Drawing(None if polygon is None else _rings(polygon), area, attributes, mask)
 
 
 def _rings(polygon: list[Any]) -> list[list[float]]:
-    """A polygon of a page as a list of rings, which it is only when it has several."""
+    """A polygon of a page as a list of rings. In the page a single ring is no list of rings."""
     return polygon if isinstance(polygon[0], list) else [polygon]
 
 
 def read_index(path: Path) -> dict[str, Any]:
+    """Reads the index of a page. Raises SpoolDamaged."""
     try:
         with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
@@ -171,9 +172,9 @@ def read_index(path: Path) -> dict[str, Any]:
             start = int(footer) if footer.endswith(b"\n") else -1
             file.seek(start)
             index: dict[str, Any] = orjson.loads(file.read(length - _FOOTER - start))
-        whole = sum(index["counts"]) * OBJECT + sum(index["extras"]) == start
+        consistent = sum(index["counts"]) * OBJECT + sum(index["extras"]) == start
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpoolDamaged(f"{path.name} in {path.parent} cannot be read ({error}): read that page again") from error
-    if not whole:
-        raise SpoolDamaged(f"{path.name} in {path.parent} is damaged, its parts do not add up: read that page again")
+    if not consistent:
+        raise SpoolDamaged(f"{path.name} in {path.parent} is damaged, its sizes do not add up: read that page again")
     return index

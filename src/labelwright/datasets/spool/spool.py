@@ -1,4 +1,4 @@
-"""Labels on disk between the platform and the files: crash-safe pages, read back in the order of the manifest."""
+"""The spool: labels from the platform in crash-safe pages on disk, read back in the order of the manifest."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from .batch import Codes, Floats
 
 _PAGE = re.compile(r"page-(\d{6,})\.labels")
-_OPEN_PAGES = 64
-_IMAGES_A_BATCH = 256
-_BYTES_A_BATCH = 1 << 20
+_MAX_OPEN_PAGES = 64
+_IMAGES_PER_BATCH = 256
+_BYTES_PER_BATCH = 1 << 20
 
 
 class Spool:
-    """A folder of pages of labels. Pages may come in any order, and again; the last put of a number is kept."""
+    """A folder of pages of labels. Pages may come in any order and repeatedly; the last one of a number is kept."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -52,7 +52,7 @@ class Spool:
         left_out: Iterable[ShapeNotice] = (),
         excluded: Iterable[ExcludedImage] = (),
     ) -> int:
-        """Keeps a page of labels and returns the count of its images. A kill leaves the old page or the new one.
+        """Writes a page of labels and returns the count of its images. A crash leaves the old page or the new one.
 
         `left_out` are shapes of these images that are dropped or changed, `excluded` images that are not in `images`
         because they were skipped, rejected or deleted.
@@ -68,26 +68,27 @@ class Spool:
         return len(page.names)
 
     def pages(self) -> tuple[int, ...]:
-        """The numbers of the pages that are here and whole, in order."""
+        """The numbers of the complete pages, in order."""
         if not self.folder.is_dir():
             return ()
-        return tuple(sorted(int(found[1]) for one in self.folder.iterdir() if (found := _PAGE.fullmatch(one.name))))
+        matches = (_PAGE.fullmatch(path.name) for path in self.folder.iterdir())
+        return tuple(sorted(int(match[1]) for match in matches if match))
 
     def keep_only(self, numbers: Iterable[int]) -> None:
-        """Drops pages of an earlier reading that the platform no longer has, and what a killed writer left."""
+        """Deletes pages of an earlier reading that the platform no longer has, and files of a killed writer."""
         kept = {self._path(number).name for number in numbers}
-        for one in self.folder.glob("*") if self.folder.is_dir() else ():
-            if one.name not in kept and (_PAGE.fullmatch(one.name) or one.suffix == ".part"):
-                one.unlink(missing_ok=True)
+        for path in self.folder.glob("*") if self.folder.is_dir() else ():
+            if path.name not in kept and (_PAGE.fullmatch(path.name) or path.suffix == ".part"):
+                path.unlink(missing_ok=True)
 
     def names(self, number: int) -> Iterator[str]:
-        """Names of a page's images, those that are excluded too."""
+        """Names of a page's images, including those that are excluded."""
         index = read_index(self._path(number))
         yield from index["names"]
-        yield from (one.name for one in excluded_in(index))
+        yield from (image.name for image in excluded_in(index))
 
     def images(self) -> Iterator[LabeledImage]:
-        """Every image as the domain knows it, page by page. Slow: the writers read `delivered`."""
+        """Every image as a domain object, page by page. Slow: the writers read `delivered`."""
         for number in self.pages():
             yield from labeled_images(self._path(number))
 
@@ -97,12 +98,12 @@ class Spool:
             yield from shape_notices(self._path(number))
 
     def excluded(self) -> Iterator[ExcludedImage]:
-        """Images on which work is over and that are not in the pages: skipped, rejected or deleted."""
+        """Images that will not be labeled: skipped, rejected or deleted."""
         for number in self.pages():
             yield from excluded_images(self._path(number))
 
     def delivered(self, stock: ManifestImages) -> SpooledLabels:
-        """The labels brought together with the manifest, in its order. Reads the names of all pages now."""
+        """The labels joined with the manifest, in its order. Reads the names of all pages now."""
         return SpooledLabels([self._path(number) for number in self.pages()], stock)
 
     def _path(self, number: int) -> Path:
@@ -110,7 +111,7 @@ class Spool:
 
 
 class SpooledLabels:
-    """Labels of a spool in the order of a manifest. In memory: a name and two numbers an image, and one batch."""
+    """Labels of a spool in the order of a manifest. In memory: a name and a few numbers per image, and one batch."""
 
     def __init__(self, pages: list[Path], stock: ManifestImages) -> None:
         if iter(stock) is stock:
@@ -126,10 +127,10 @@ class SpooledLabels:
         self._index: dict[str, int] = {}
         self._repeated: dict[str, None] = {}
         self._excluded: dict[str, ExcludedImage] = {}
-        for place, path in enumerate(pages):
-            self._take_index(place, path)
+        for page, path in enumerate(pages):
+            self._add_page(page, path)
 
-    def _take_index(self, page: int, path: Path) -> None:
+    def _add_page(self, page: int, path: Path) -> None:
         index = read_index(path)
         names = index["names"]
         for number, name in enumerate(names, len(self._counts)):
@@ -146,10 +147,10 @@ class SpooledLabels:
         self._page_of.extend([page] * len(names))
         codes = [self._labels.setdefault(label, len(self._labels)) for label in index["labels"]]
         self._codes.append(np.array(codes, dtype=np.intp))
-        self._excluded.update((one.name, one) for one in excluded_in(index))
+        self._excluded.update((image.name, image) for image in excluded_in(index))
 
     def __len__(self) -> int:
-        """How many different images were delivered."""
+        """The number of different images that were delivered."""
         return len(self._index)
 
     def repeated(self) -> Iterator[str]:
@@ -158,12 +159,12 @@ class SpooledLabels:
     def unknown(self) -> Iterator[str]:
         if not self._index:
             return
-        known = bytearray(len(self._counts))
+        in_manifest = bytearray(len(self._counts))
         for image in self._stock:
-            place = self._index.get(image.name)
-            if place is not None:
-                known[place] = 1
-        yield from (name for name, place in self._index.items() if not known[place])
+            number = self._index.get(image.name)
+            if number is not None:
+                in_manifest[number] = 1
+        yield from (name for name, number in self._index.items() if not in_manifest[number])
 
     def both(self) -> Iterator[str]:
         return (name for name in self._excluded if name in self._index)
@@ -176,41 +177,40 @@ class SpooledLabels:
         return (image for image in self._stock if image.name in self._index)
 
     def batches(self) -> Iterator[Batch]:
-        with _Files(self._pages) as files:
+        with _OpenPages(self._pages) as files:
             stock = iter(self._stock)
-            while images := list(islice(stock, _IMAGES_A_BATCH)):
+            while images := list(islice(stock, _IMAGES_PER_BATCH)):
                 yield from self._split(images, files)
 
-    def _split(self, images: list[StockedImage], files: _Files) -> Iterator[Batch]:
+    def _split(self, images: list[StockedImage], files: _OpenPages) -> Iterator[Batch]:
         """Batches of about a megabyte, however many objects an image has."""
-        found = self._index.get
-        places = [found(image.name, -1) for image in images]
+        entries = [self._index.get(image.name, -1) for image in images]
         first, weight = 0, 0
-        for number, place in enumerate(places):
-            if place >= 0:
-                weight += self._counts[place] * OBJECT + self._extra_lengths[place]
-            if weight >= _BYTES_A_BATCH:
-                yield self._batch(images[first : number + 1], places[first : number + 1], files)
+        for number, entry in enumerate(entries):
+            if entry >= 0:
+                weight += self._counts[entry] * OBJECT + self._extra_lengths[entry]
+            if weight >= _BYTES_PER_BATCH:
+                yield self._batch(images[first : number + 1], entries[first : number + 1], files)
                 first, weight = number + 1, 0
         if first < len(images):
-            yield self._batch(images[first:], places[first:], files)
+            yield self._batch(images[first:], entries[first:], files)
 
-    def _batch(self, images: list[StockedImage], places: list[int], files: _Files) -> Batch:
+    def _batch(self, images: list[StockedImage], entries: list[int], files: _OpenPages) -> Batch:
         missing: list[StockedImage] = []
         excluded: list[StockedImage] = []
-        if -1 in places:
-            absent = [image for image, place in zip(images, places, strict=True) if place < 0]
+        if -1 in entries:
+            absent = [image for image, entry in zip(images, entries, strict=True) if entry < 0]
             missing = [image for image in absent if image.name not in self._excluded]
             excluded = [image for image in absent if image.name in self._excluded]
-            images = [image for image, place in zip(images, places, strict=True) if place >= 0]
-            places = [place for place in places if place >= 0]
-        codes, objects = self._read_objects(places, files)
-        counts = [self._counts[place] for place in places]
-        drawings, tags = self._read_extras(places, counts, files)
+            images = [image for image, entry in zip(images, entries, strict=True) if entry >= 0]
+            entries = [entry for entry in entries if entry >= 0]
+        codes, objects = self._read_objects(entries, files)
+        counts = [self._counts[entry] for entry in entries]
+        drawings, tags = self._read_extras(entries, counts, files)
         return Batch(
             images=images,
-            sizes=[self._sizes[place] for place in places],
-            remote_ids=[self._remote_ids[place] for place in places],
+            sizes=[self._sizes[entry] for entry in entries],
+            remote_ids=[self._remote_ids[entry] for entry in entries],
             counts=counts,
             names=tuple(self._labels),
             codes=codes,
@@ -222,11 +222,11 @@ class SpooledLabels:
             excluded=excluded,
         )
 
-    def _read_objects(self, places: list[int], files: _Files) -> tuple[Codes, Floats]:
-        """The objects of places, by one read for each run of neighbours in a page."""
+    def _read_objects(self, entries: list[int], files: _OpenPages) -> tuple[Codes, Floats]:
+        """The objects of the images at `entries`, by one read for each run of neighbours in a page."""
         parts, codes = [np.empty((0, COLUMNS))], [np.empty(0, dtype=np.intp)]
         page_of, starts, counts = self._page_of, self._objects, self._counts
-        for first, last in _runs(places, page_of):
+        for first, last in _runs(entries, page_of):
             length = starts[last] + counts[last] - starts[first]
             data = os.pread(files[page_of[first]], length * OBJECT, starts[first] * OBJECT)
             parts.append(np.frombuffer(data, dtype="<f8").reshape(-1, COLUMNS))
@@ -234,34 +234,34 @@ class SpooledLabels:
         return np.concatenate(codes), np.concatenate(parts)
 
     def _read_extras(
-        self, places: list[int], counts: list[int], files: _Files
+        self, entries: list[int], counts: list[int], files: _OpenPages
     ) -> tuple[dict[int, Drawing], dict[int, list[Tag]]]:
         drawings: dict[int, Drawing] = {}
         tags: dict[int, list[Tag]] = {}
         before = 0
-        if not any(map(self._extra_lengths.__getitem__, places)):
+        if not any(map(self._extra_lengths.__getitem__, entries)):
             return drawings, tags
-        for number, (place, count) in enumerate(zip(places, counts, strict=True)):
-            length = self._extra_lengths[place]
+        for number, (entry, count) in enumerate(zip(entries, counts, strict=True)):
+            length = self._extra_lengths[entry]
             if length:
-                data = os.pread(files[self._page_of[place]], length, self._extras[place])
-                drawn, told = orjson.loads(data)
-                for one, *drawing in drawn:
-                    drawings[before + one] = drawing_from(*drawing)
-                if told:
-                    tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in told]
+                data = os.pread(files[self._page_of[entry]], length, self._extras[entry])
+                drawing_rows, tag_rows = orjson.loads(data)
+                for index, *columns in drawing_rows:
+                    drawings[before + index] = drawing_from(*columns)
+                if tag_rows:
+                    tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in tag_rows]
             before += count
         return drawings, tags
 
 
-class _Files:
-    """Pages that are open for reading, never more than a few: a system may allow a thousand open files in all."""
+class _OpenPages:
+    """Pages that are open for reading, at most 64: a process may have as few as a thousand open files."""
 
     def __init__(self, paths: list[Path]) -> None:
         self._paths = paths
         self._open: dict[int, int] = {}
 
-    def __enter__(self) -> _Files:
+    def __enter__(self) -> _OpenPages:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -272,20 +272,20 @@ class _Files:
     def __getitem__(self, page: int) -> int:
         handle = self._open.get(page)
         if handle is None:
-            if len(self._open) >= _OPEN_PAGES:
+            if len(self._open) >= _MAX_OPEN_PAGES:
                 os.close(self._open.pop(next(iter(self._open))))
             handle = self._open[page] = os.open(self._paths[page], os.O_RDONLY)
         return handle
 
 
-def _runs(places: list[int], page_of: array[int]) -> Iterator[tuple[int, int]]:
-    """First and last of neighbours in one page."""
-    if not places:
+def _runs(entries: list[int], page_of: array[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each run of neighbours in one page."""
+    if not entries:
         return
-    first = last = places[0]
-    for place in places[1:]:
-        if place != last + 1 or page_of[place] != page_of[first]:
+    first = last = entries[0]
+    for entry in entries[1:]:
+        if entry != last + 1 or page_of[entry] != page_of[first]:
             yield first, last
-            first = place
-        last = place
+            first = entry
+        last = entry
     yield first, last

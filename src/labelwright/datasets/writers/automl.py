@@ -1,20 +1,23 @@
-"""JSON Lines for AutoML for Images (Azure ML): a line an image, coordinates as fractions of its width and height.
+"""JSON Lines and MLTable folders for AutoML for Images (Azure ML).
 
-One file a task, since a `polygon` key would override the keys of a box. The consumer silently skips objects that are
-not within 0..1 or not strictly growing, so fractions are rounded to 7 digits, clamped, and a side that the rounding
-closed is opened by one step. An image in which nothing is to be seen keeps its line, with ``"label": []``: it is
-background.
+One line per image, coordinates as fractions of its width and height. One file per task, since a `polygon` key would
+override the keys of a box. AutoML silently skips objects that are not within 0..1 or not strictly growing, so fractions
+are rounded to 7 digits and clamped, and a side that is zero after rounding is widened by one step. An image without
+objects keeps its line, with ``"label": []``: it is background.
 
 - detection: boxes, and the boxes around polygons;
 - segmentation: polygons (one for each part of an object), masks (as the polygons that cover their pixels), and boxes of
   labels that may be drawn either way (as four corners);
-- classification: labels of whole images: a string a line when every image has exactly one, else a list a line.
+- classification: labels of whole images: a string per line when every image has exactly one, else a list per line.
+
+An MLTable folder holds the same lines, and the file `MLTable` that tells Azure ML how to read them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
@@ -23,10 +26,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import numpy as np
 import orjson
 
-from labelwright.datasets.masks import polygons_of
+from labelwright.datasets.masks import mask_polygons
 from labelwright.datasets.spool.batch import Batch, Drawing, StockedImage
 from labelwright.datasets.spool.columns import interleave, lists, numbers, take
 from labelwright.domain import Geometry, LabelSchema, Size
+
+from .formats import FileFormat
 
 if TYPE_CHECKING:
     from labelwright.datasets.spool.batch import Floats
@@ -40,9 +45,10 @@ _SIGNATURE = re.compile(r"(?:^|&)(?:sig|X-Amz-Signature|Signature|X-Goog-Signatu
 
 
 def lasting_url(url: str) -> str:
-    """The URL as it may stand in a dataset: percent-encoded (what is encoded already stays), without a signature.
+    """The URL for a dataset: percent-encoded (what is encoded already stays), without a signature.
 
-    A signature lets everybody read who has the dataset, runs out, and would make every export another content.
+    A signature would give read access to everybody who has the dataset, would expire, and would change the content with
+    every export.
     """
     if _PLAIN_URL.fullmatch(url):
         return url
@@ -72,10 +78,9 @@ class Detection:
         labels = [b'{"label":%b,"topX":' % orjson.dumps(name) for name in batch.names]
         corners = numbers(growing_fractions(batch.corners, _sizes(batch)))
         before, last = lists(_openings(batch.images), batch.counts, total, b"]}\n")
-        names = ("topX", "topY", "bottomX", "bottomY")
         columns: list[bytes | list[bytes]] = [before, take(labels, batch.codes), corners[::4]]
-        for place, name in enumerate(names[1:], 1):
-            columns += [b',"%b":' % name.encode(), corners[place::4]]
+        for offset, key in enumerate((b"topY", b"bottomX", b"bottomY"), 1):
+            columns += [b',"%b":' % key, corners[offset::4]]
         return interleave(total, *columns, b',"isCrowd":0}') + last
 
     def tail(self) -> Iterator[bytes]:
@@ -91,47 +96,47 @@ class Segmentation:
 
     def body(self, batch: Batch) -> bytes:
         objects: list[list[bytes]] = [[] for _ in batch.images]
-        for image, place in batch.owners():
-            drawing = batch.drawings.get(place)
-            label = batch.label(place)
+        for image, index in batch.owners():
+            drawing = batch.drawings.get(index)
+            label = batch.label(index)
             if drawing is not None and drawing.outlined:
                 polygons = _polygons(drawing)
             elif label in self._either:
-                xmin, ymin, xmax, ymax = batch.corners[place].tolist()
+                xmin, ymin, xmax, ymax = batch.corners[index].tolist()
                 polygons = [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
             else:
                 continue
             size = batch.images[image].size
-            told = [_fractions(polygon, size) for polygon in polygons]
-            objects[image].append(orjson.dumps({"label": label, "isCrowd": 0, "polygon": told}))
-        pairs = zip(_openings(batch.images), objects, strict=True)
-        return b"".join([opening + b",".join(some) + b"]}\n" for opening, some in pairs])
+            fractions = [_fractions(polygon, size) for polygon in polygons]
+            objects[image].append(orjson.dumps({"label": label, "isCrowd": 0, "polygon": fractions}))
+        lines = zip(_openings(batch.images), objects, strict=True)
+        return b"".join([opening + b",".join(texts) + b"]}\n" for opening, texts in lines])
 
     def tail(self) -> Iterator[bytes]:
         return iter(())
 
 
 class Classification:
-    """Whether lines hold strings or lists is known after the last image: until then they wait in a temporary file."""
+    """Whether lines hold strings or lists depends on all images, so the lines wait in a temporary file."""
 
     def __init__(self) -> None:
         self._lines = SpooledTemporaryFile(max_size=4 << 20)  # noqa: SIM115 - closed in tail, or by losing it
-        self._one_each = True
+        self._one_label_each = True
 
     def head(self) -> bytes:
         return b""
 
     def body(self, batch: Batch) -> bytes:
-        for place, opening in enumerate(_openings(batch.images)):
-            labels = list(dict.fromkeys(tag.label for tag in batch.tags.get(place, ())))
-            self._one_each &= len(labels) == 1
+        for index, opening in enumerate(_openings(batch.images)):
+            labels = list(dict.fromkeys(tag.label for tag in batch.tags.get(index, ())))
+            self._one_label_each &= len(labels) == 1
             self._lines.write(opening + orjson.dumps(labels)[1:-1] + b"]}\n")
         return b""
 
     def tail(self) -> Iterator[bytes]:
         self._lines.seek(0)
         for line in self._lines:
-            if self._one_each:
+            if self._one_label_each:
                 start, _, label = line.rpartition(b'"label":[')
                 yield start + b'"label":' + label[:-3] + b"}\n"
             else:
@@ -142,35 +147,34 @@ class Classification:
 def _openings(images: list[StockedImage]) -> list[bytes]:
     """The line of every image up to its label's opening bracket."""
     urls = [image.url for image in images]
-    together = "\n".join(urls)
-    if together.count("\n") != len(urls) - 1 or not _PLAIN_URLS.fullmatch(together):
+    joined = "\n".join(urls)
+    if joined.count("\n") != len(urls) - 1 or not _PLAIN_URLS.fullmatch(joined):
         urls = list(map(lasting_url, urls))
-    found = []
+    openings = []
     for image, url in zip(images, urls, strict=True):
-        before, _, kind = image.name.rpartition(".")
-        if not before or "/" in kind:  # no dot, or one in a folder's name
-            kind = ""
-        size = image.size
+        stem, _, suffix = image.name.rpartition(".")
+        if not stem or "/" in suffix:  # no dot, or one in a folder's name
+            suffix = ""
         # A percent-encoded URL has nothing that JSON would escape.
-        found.append(f'{{"image_url":"{url}{_details(kind, size.width, size.height)}'.encode())
-    return found
+        openings.append(f'{{"image_url":"{url}{_details(suffix, image.size.width, image.size.height)}'.encode())
+    return openings
 
 
 @lru_cache(maxsize=1024)
-def _details(kind: str, width: int, height: int) -> str:
-    details = orjson.dumps({"format": kind.lower(), "width": width, "height": height})
+def _details(suffix: str, width: int, height: int) -> str:
+    details = orjson.dumps({"format": suffix.lower(), "width": width, "height": height})
     return f'","image_details":{details.decode()},"label":['
 
 
 def _sizes(batch: Batch) -> Floats:
-    sizes = np.array([(one.size.width, one.size.height) for one in batch.images], dtype=np.float64).reshape(-1, 2)
-    repeated: Floats = np.repeat(sizes, batch.counts, axis=0)
+    sizes = np.array([(image.size.width, image.size.height) for image in batch.images], dtype=np.float64)
+    repeated: Floats = np.repeat(sizes.reshape(-1, 2), batch.counts, axis=0)
     return repeated
 
 
 def _polygons(drawing: Drawing) -> list[list[float]]:
     if drawing.mask:
-        return [[value for corner in loop for value in corner] for loop in polygons_of(drawing.mask)]
+        return [[value for corner in loop for value in corner] for loop in mask_polygons(drawing.mask)]
     return drawing.polygons or []
 
 
@@ -183,3 +187,37 @@ def _fractions(polygon: list[float], size: Size) -> list[float]:
 
 def _fraction(value: float, extent: int) -> float:
     return round(min(max(value / extent, 0.0), 1.0), _DIGITS)
+
+
+_LINES_FILE = "labels.jsonl"
+_MLTABLE_FILE = f"""\
+type: mltable
+paths:
+  - file: ./{_LINES_FILE}
+transformations:
+  - read_json_lines:
+      encoding: utf8
+      invalid_lines: error
+      include_path_column: false
+  - convert_column_types:
+      - columns: image_url
+        column_type: stream_info
+"""
+_DRAWN = frozenset({Geometry.BOX, Geometry.POLYGON, Geometry.ANY})
+_OUTLINED = frozenset({Geometry.POLYGON, Geometry.ANY})
+_WHOLE_IMAGE = frozenset({Geometry.IMAGE, Geometry.ANY})
+
+DETECTION = FileFormat("_detection{part}.jsonl", lambda _: Detection(), "jsonl", _DRAWN)
+SEGMENTATION = FileFormat("_segmentation{part}.jsonl", lambda export: Segmentation(export.schema), "jsonl", _OUTLINED)
+CLASSIFICATION = FileFormat("_classification{part}.jsonl", lambda _: Classification(), "jsonl", _WHOLE_IMAGE)
+
+
+def _mltable(lines: FileFormat) -> FileFormat:
+    """The folder of an MLTable. `MLTable` comes last: a folder without it is not an MLTable yet."""
+    name = f"{lines.name.removesuffix('.jsonl')}_mltable/{_LINES_FILE}"
+    return replace(lines, name=name, campaign_name="mltable", beside={"MLTable": _MLTABLE_FILE.encode()})
+
+
+DETECTION_MLTABLE = _mltable(DETECTION)
+SEGMENTATION_MLTABLE = _mltable(SEGMENTATION)
+CLASSIFICATION_MLTABLE = _mltable(CLASSIFICATION)

@@ -1,32 +1,37 @@
 """`<title>_coco.json`: COCO's object detection format, as `pycocotools` reads it.
 
-Ids are the same in every run: an image's is its place in the manifest, a category's its place in the schema (from 1),
-an annotation's its place in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]`` in pixels,
-`area` that of the polygon, of the box, or the number of a mask's pixels, `score` the confidence. The segmentation of an
-object of several parts is a ring for each part, that of a mask its run lengths. COCO has no objects without a place:
-labels of a whole image stand in the image's own field `labels`, as ``{"category_id", "score"[, "attributes"]}``. The
-images come after the annotations, so that the file is written in one pass.
+Ids are the same in every run: an image's id is its position in the manifest, a category's its position in the schema
+(from 1), an annotation's its position in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]``
+in pixels, `area` that of the polygon, of the box, or the number of a mask's pixels, `score` the confidence. The
+segmentation of an object of several parts is a ring for each part, that of a mask its run lengths. COCO has no
+annotations without a shape, so labels of a whole image are in the image's own field `labels`, as ``{"category_id",
+"score"[, "attributes"]}``. The images come after the annotations, so that the file is written in one pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
-from labelwright.datasets.masks import coco_runs
+from labelwright.datasets.masks import coco_run_lengths
 from labelwright.datasets.spool.batch import Batch, Tag
 from labelwright.datasets.spool.columns import interleave, numbers, repeat_by_count, rows, take
 from labelwright.domain import LabelSchema
 
-_NO_POLYGON = b',"iscrowd":0,"segmentation":[],"bbox":['
+from .formats import FileFormat
+
+if TYPE_CHECKING:
+    from labelwright.datasets.spool.batch import Floats
+
+_END = b"},\n"
 
 
 class NotInSchema(ValueError):
-    """A label that cannot be written, since categories are the schema's."""
+    """A label that is not in the schema."""
 
 
 class Coco:
@@ -34,7 +39,6 @@ class Coco:
         self._title = title
         self._schema = schema
         self._ids = {name: number for number, name in enumerate(schema.names, 1)}
-        self._categories = {name: b"%d" % number + _NO_POLYGON for name, number in self._ids.items()}
         self._images = SpooledTemporaryFile(max_size=4 << 20)  # noqa: SIM115 - closed in tail, or by losing it
         self._written = 0
 
@@ -48,76 +52,100 @@ class Coco:
 
     def body(self, batch: Batch) -> bytes:
         self._images.write(self._image_records(batch))
-        total = batch.objects
-        if not total:
+        if not batch.objects:
             return b""
-        first, self._written = self._written + 1, self._written + total
-        boxes = batch.corners.copy()
-        boxes[:, 2:] -= boxes[:, :2]
-        areas = boxes[:, 2] * boxes[:, 3]
-        categories = take([self._category(name) for name in batch.names], batch.codes)
-        ends: bytes | list[bytes] = b"},\n"
-        if batch.drawings:
-            ends = [b"},\n"] * total
-            ends_of = np.cumsum(batch.counts)  # of the images' objects, in the columns
-            for place, drawing in batch.drawings.items():
-                if drawing.outlined:
-                    areas[place] = drawing.area
-                    told: Any = drawing.polygons
-                    if drawing.mask is not None:
-                        owner = int(np.searchsorted(ends_of, place, side="right"))
-                        told = coco_runs(drawing.mask, batch.images[owner].size)
-                    segmentation = b',"iscrowd":0,"segmentation":%b,"bbox":[' % orjson.dumps(told)
-                    categories[place] = b"%d" % self._ids[batch.label(place)] + segmentation
-                if drawing.attributes:
-                    ends[place] = b',"attributes":%b},\n' % orjson.dumps(drawing.attributes)
-        owners = [b',"image_id":%d,"category_id":' % image.position for image in batch.images]
+        first_id = self._written + 1
+        self._written += batch.objects
+        image_ids = [b',"image_id":%d,"category_id":' % image.position for image in batch.images]
+        boxes, areas = _boxes_and_areas(batch)
         text = interleave(
-            total,
+            batch.objects,
             b'{"id":',
-            numbers(np.arange(first, first + total)),
-            repeat_by_count(owners, batch.counts),
-            categories,
+            numbers(np.arange(first_id, first_id + batch.objects)),
+            repeat_by_count(image_ids, batch.counts),
+            self._category_ids(batch),
+            _segmentations(batch),
             rows(boxes),
             b'],"area":',
             numbers(areas),
             b',"score":',
             batch.confidence_texts,
-            ends,
+            _endings(batch),
         )
-        # The comma of the last object of all would be one too many: it goes in front of what follows instead.
-        return (text if first == 1 else b",\n" + text)[:-2]
+        # The last object of the file must have no comma, so a comma goes in front of each batch but the first.
+        return (text if first_id == 1 else b",\n" + text)[: -len(b",\n")]
 
     def tail(self) -> Iterator[bytes]:
         yield b'\n],\n"images":['
         self._images.seek(0)
-        before = b""
+        previous = b""
         while chunk := self._images.read(1 << 20):
-            yield before
-            before = chunk
-        yield before[:-1] + b"\n]}\n"
+            yield previous
+            previous = chunk
+        yield previous[:-1] + b"\n]}\n"
         self._images.close()
 
-    def _category(self, label: str) -> bytes:
-        if label not in self._categories:
-            raise NotInSchema(
-                f"label '{label}' has no place in the schema, so no category: the gate would have said so"
-            )
-        return self._categories[label]
+    def _category_ids(self, batch: Batch) -> list[bytes]:
+        """The category id of every object. Raises NotInSchema."""
+        unknown = [name for name in batch.names if name not in self._ids]
+        if unknown:
+            raise NotInSchema(f"label '{unknown[0]}' is not in the schema, so it has no COCO category")
+        return take([b"%d" % self._ids[name] for name in batch.names], batch.codes)
 
     def _image_records(self, batch: Batch) -> bytes:
-        """A line an image, each with a comma after it."""
+        """One line per image, each with a comma after it."""
         records: list[dict[str, Any]] = [
             {"id": image.position, "file_name": image.name, "width": image.size.width, "height": image.size.height}
             for image in batch.images
         ]
-        for place, tags in batch.tags.items():
-            records[place]["labels"] = [self._tag(tag) for tag in tags]
+        for index, tags in batch.tags.items():
+            records[index]["labels"] = [self._tag(tag) for tag in tags]
         if not records:
             return b""
-        # Inside a string the quotes of what is replaced here would be escaped.
+        # This cannot match inside a string: its quotes would be escaped there.
         return b"\n" + orjson.dumps(records)[1:-1].replace(b'},{"id":', b'},\n{"id":') + b","
 
     def _tag(self, tag: Tag) -> dict[str, Any]:
-        found: dict[str, Any] = {"category_id": self._ids[tag.label], "score": tag.confidence}
-        return found | {"attributes": tag.attributes} if tag.attributes else found
+        record: dict[str, Any] = {"category_id": self._ids[tag.label], "score": tag.confidence}
+        return record | {"attributes": tag.attributes} if tag.attributes else record
+
+
+def _boxes_and_areas(batch: Batch) -> tuple[Floats, Floats]:
+    """Boxes as x, y, width, height; areas of the boxes, or of the polygons and masks where there are any."""
+    boxes = batch.corners.copy()
+    boxes[:, 2:] -= boxes[:, :2]
+    areas = boxes[:, 2] * boxes[:, 3]
+    for index, drawing in batch.drawings.items():
+        if drawing.outlined:
+            areas[index] = drawing.area
+    return boxes, areas
+
+
+def _segmentations(batch: Batch) -> bytes | list[bytes]:
+    """The text between the category and the box of every object: one constant when all of them are boxes."""
+    text = b',"iscrowd":0,"segmentation":%b,"bbox":['
+    if not batch.drawings:
+        return text % b"[]"
+    column = [text % b"[]"] * batch.objects
+    ends = np.cumsum(batch.counts)  # of the images' objects, in the columns
+    for index, drawing in batch.drawings.items():
+        if drawing.mask is not None:
+            image = batch.images[int(np.searchsorted(ends, index, side="right"))]
+            column[index] = text % orjson.dumps(coco_run_lengths(drawing.mask, image.size))
+        elif drawing.polygons is not None:
+            column[index] = text % orjson.dumps(drawing.polygons)
+    return column
+
+
+def _endings(batch: Batch) -> bytes | list[bytes]:
+    """The text behind the score of every object: its attributes and the closing of its record."""
+    if not batch.drawings:
+        return _END
+    column = [_END] * batch.objects
+    for index, drawing in batch.drawings.items():
+        if drawing.attributes:
+            column[index] = b',"attributes":%b%b' % (orjson.dumps(drawing.attributes), _END)
+    return column
+
+
+COCO = FileFormat("_coco{part}.json", lambda export: Coco(export.title, export.schema), "coco")

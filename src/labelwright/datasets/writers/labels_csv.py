@@ -1,4 +1,4 @@
-"""`<title>_labels.csv`: a line an object, for data scientists and spreadsheets.
+"""`<title>_labels.csv`: one row per object, for data scientists and spreadsheets.
 
 RFC 4180 with CR LF, UTF-8. Corners in pixels of the image as displayed; `polygon` is JSON text, ``[[x, y], ...]``, and
 ``[[[x, y], ...], [[x, y], ...]]`` for an object of several parts. An image without objects keeps a line whose label is
@@ -14,56 +14,62 @@ import orjson
 
 from labelwright.datasets.spool.batch import Batch, Drawing, Tag
 from labelwright.datasets.spool.columns import interleave, rows, take
-from labelwright.domain.spreadsheets import LABEL_COLUMNS
+from labelwright.domain.spreadsheets import LABEL_COLUMNS, csv_cell, csv_cells
 
-from .spreadsheet_safety import cell, cells
+from .formats import FileFormat
 
-_NOTHING = b",,,,,,\r\n"
+_NO_OBJECT = b",,,,,,\r\n"
 
 
 class LabelsCsv:
     def __init__(self) -> None:
-        self._cells: dict[str, bytes] = {}
+        self._label_cells: dict[str, bytes] = {}
 
     def head(self) -> bytes:
         return ",".join(LABEL_COLUMNS).encode() + b"\r\n"
 
     def body(self, batch: Batch) -> bytes:
-        total = batch.objects
-        before: list[bytes] = []
-        pending = b""
-        names = cells([image.name for image in batch.images])
-        for place, (image, name, count) in enumerate(zip(batch.images, names, batch.counts, strict=True)):
-            size = image.size
-            start = b"%d,%b,%d,%d," % (image.position, name, size.width, size.height)
-            if batch.tags and place in batch.tags:
-                pending += b"".join(start + self._tag(tag) for tag in batch.tags[place])
-            elif not count:
-                pending += start + _NOTHING
-            if count:
-                before.append(pending + start)
-                before += [start] * (count - 1)
-                pending = b""
+        starts, rest = self._starts(batch)
+        labels = take([self._label_cell(name) for name in batch.names], batch.codes)
         ends: bytes | list[bytes] = b",\r\n"
         if batch.drawings:
-            ends = [b",\r\n"] * total
-            for number, drawing in batch.drawings.items():
-                ends[number] = _polygon(drawing)
-        labels = take([self._cell(name) for name in batch.names], batch.codes)
-        text = interleave(total, before, labels, batch.confidence_texts, b",", rows(batch.corners), ends)
-        return text + pending
+            ends = [b",\r\n"] * batch.objects
+            for index, drawing in batch.drawings.items():
+                ends[index] = _polygon(drawing)
+        columns = (starts, labels, batch.confidence_texts, b",", rows(batch.corners), ends)
+        return interleave(batch.objects, *columns) + rest
+
+    def _starts(self, batch: Batch) -> tuple[list[bytes], bytes]:
+        """The image's cells in front of each object, and behind the last object the rows that have none.
+
+        Rows of whole-image labels and of images without objects go in front of the next object's row.
+        """
+        starts: list[bytes] = []
+        pending = b""
+        names = csv_cells([image.name for image in batch.images])
+        for index, (image, name, count) in enumerate(zip(batch.images, names, batch.counts, strict=True)):
+            start = b"%d,%b,%d,%d," % (image.position, name, image.size.width, image.size.height)
+            if batch.tags and index in batch.tags:
+                pending += b"".join(start + self._tag(tag) for tag in batch.tags[index])
+            elif not count:
+                pending += start + _NO_OBJECT
+            if count:
+                starts.append(pending + start)
+                starts += [start] * (count - 1)
+                pending = b""
+        return starts, pending
 
     def tail(self) -> Iterator[bytes]:
         return iter(())
 
-    def _cell(self, label: str) -> bytes:
-        found = self._cells.get(label)
-        if found is None:
-            found = self._cells[label] = cell(label) + b","
-        return found
+    def _label_cell(self, label: str) -> bytes:
+        cell = self._label_cells.get(label)
+        if cell is None:
+            cell = self._label_cells[label] = csv_cell(label) + b","
+        return cell
 
     def _tag(self, tag: Tag) -> bytes:
-        return self._cell(tag.label) + orjson.dumps(tag.confidence) + b",,,,,\r\n"
+        return self._label_cell(tag.label) + orjson.dumps(tag.confidence) + b",,,,,\r\n"
 
 
 def _polygon(drawing: Drawing) -> bytes:
@@ -71,3 +77,6 @@ def _polygon(drawing: Drawing) -> bytes:
         return b",\r\n"
     rings = [list(zip(ring[::2], ring[1::2], strict=True)) for ring in drawing.polygons]
     return b',"' + orjson.dumps(rings if len(rings) > 1 else rings[0]) + b'"\r\n'
+
+
+LABELS_CSV = FileFormat("_labels{part}.csv", lambda _: LabelsCsv(), "csv")

@@ -1,4 +1,4 @@
-"""Segmentations of COCO files that are far out, or do not make up their image."""
+"""COCO segmentations far outside their image, and run lengths of another size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from labelwright.datasets.readers.coco_file import run_lengths, segmented
+from labelwright.datasets.readers.coco import run_lengths, segmented
 from labelwright.domain import InvalidShape, Mask, Size
 
 SIZE = Size(100, 60)
@@ -18,9 +18,9 @@ NEAR = [0, 0, 10, 0, 10, 10, 0, 10]
 
 
 @pytest.mark.parametrize("far", [1e8, 1e9, 1e12])
-def test_a_ring_that_reaches_far_out_is_cut_and_crashes_nothing(far):
+def test_a_ring_far_outside_its_image_is_cut(far):
     code = (
-        "from labelwright.datasets.readers.coco_file import segmented; from labelwright.domain import Size; "
+        "from labelwright.datasets.readers.coco import segmented; from labelwright.domain import Size; "
         f"shape, cut = segmented([{NEAR}, [20, 20, {far}, 20, {far}, 30, 20, 30]], Size(100, 60)); "
         "print(shape.area, cut)"
     )
@@ -46,9 +46,9 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
     bits = np.random.default_rng(5).random((SIZE.height, SIZE.width)) < 0.3
     bits[:, 40:] = False
     encoded = coco_mask.encode(np.asfortranarray(bits, dtype=np.uint8))
-    said = json.loads(json.dumps({"size": encoded["size"], "counts": encoded["counts"].decode()}))
-    assert (run_lengths(said, SIZE) == bits).all()
-    shape, cut = segmented(said, SIZE)
+    run_length_object = json.loads(json.dumps({"size": encoded["size"], "counts": encoded["counts"].decode()}))
+    assert (run_lengths(run_length_object, SIZE) == bits).all()
+    shape, cut = segmented(run_length_object, SIZE)
     assert isinstance(shape, Mask)
     assert (shape.area, cut) == (bits.sum(), False)
 
