@@ -9,10 +9,10 @@ import pytest
 
 from labelwright.campaigns import interventions
 from labelwright.campaigns.spec import validate_spec
-from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.output import campaigns as printing_campaigns
 from labelwright.cli.output import images as printing_images
 from labelwright.domain import State, Work
+from labelwright.domain.errors import CannotRun
 from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_lease, open_ledger
 from labelwright.ledger.leases import Leases
 from labelwright.platforms.protocol import CampaignOrder, RemoteState

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from labelwright.cli.exit_codes import CannotRun
 from labelwright.datasets.names import file_stem
 from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
+from labelwright.domain.errors import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
 from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns, ResendsImages
 from labelwright.settings import settings

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.domain import OPEN, State
+from labelwright.domain.errors import CannotRun
 from labelwright.local import interruptions
 from labelwright.local.servers import NotStarted, use_prefect_of_up
 from labelwright.network.deadlines import OutOfTime, run_within
@@ -24,7 +25,6 @@ from labelwright.security.identity import NotProven, check_address
 from labelwright.security.private_files import private_folder
 from labelwright.settings import ReceiverSettings, ServiceSettings, forget_settings, settings
 
-from .exit_codes import CannotRun
 from .output import campaigns as printing_campaigns
 from .output import console as printing
 
