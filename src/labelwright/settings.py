@@ -37,9 +37,9 @@ class SettingsError(ValueError):
 
 
 def _without_credential(url: str) -> str:
-    found = credential_in_url(url)
-    if found is not None or "?" in url:
-        what = found or "a query"
+    credential = credential_in_url(url)
+    if credential is not None or "?" in url:
+        what = credential or "a query"
         raise ValueError(
             f"the address holds {what}, and addresses are shown: a signature belongs into the setting for it "
             "(sas, connection_string or container_sas)"
@@ -55,10 +55,10 @@ class _Environment(EnvSettingsSource):
     """The variables, and the files that variables name. A value itself wins over a file."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        given = super()._load_env_vars()
-        named = {name for name in given if name.startswith("labelwright_") and name.endswith("_file")}
-        read = {name.removesuffix("_file"): _content(name, given[name] or "") for name in named}
-        return read | {name: value for name, value in given.items() if name not in named}
+        variables = super()._load_env_vars()
+        file_variables = {name for name in variables if name.startswith("labelwright_") and name.endswith("_file")}
+        read = {name.removesuffix("_file"): _content(name, variables[name] or "") for name in file_variables}
+        return read | {name: value for name, value in variables.items() if name not in file_variables}
 
 
 def _content(variable: str, path: str) -> str:
@@ -250,17 +250,17 @@ class Settings(BaseSettings):
 
         Raises SettingsError.
         """
-        found = self.connections.get(name.lower(), ConnectionSettings(platform=name))
-        found = found.model_copy(update={"platform": found.platform or name})
-        if found.url and found.key is not None:
-            return found
-        local = self.embedded_service() if found.platform == "campaign_api" else None
+        connection = self.connections.get(name.lower(), ConnectionSettings(platform=name))
+        connection = connection.model_copy(update={"platform": connection.platform or name})
+        if connection.url and connection.key is not None:
+            return connection
+        local = self.embedded_service() if connection.platform == "campaign_api" else None
         if local is not None:
-            reached = local.model_copy(update={"url": found.url or local.url})
+            service = local.model_copy(update={"url": connection.url or local.url})
             # Elsewhere (behind a proxy, say) the service sees another connection than we, and proves nothing.
-            if reached.url != local.url and not _is_here(reached.url or ""):
-                reached._identity = None
-            return reached
+            if service.url != local.url and not _is_here(service.url or ""):
+                service._identity = None
+            return service
         if name == "campaign_api":
             raise SettingsError(
                 "no labeling service is known. Start the embedded one with: labelwright serve. For another, set "
@@ -286,12 +286,12 @@ class Settings(BaseSettings):
             admin = json.loads((self.home / "service" / "admin.json").read_text())
             address = json.loads((self.home / "service" / "service.json").read_text())["url"]
             url = f"{address}/api/v1"
-            found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+            connection = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):  # half written, or of another program
             return None
-        found._identity = self.home / "service" / IDENTITY_FILE
-        remember_secrets(found)
-        return found
+        connection._identity = self.home / "service" / IDENTITY_FILE
+        remember_secrets(connection)
+        return connection
 
 
 def _is_here(url: str) -> bool:
@@ -308,16 +308,16 @@ def _is_here(url: str) -> bool:
 def settings() -> Settings:
     """The settings of this process. Raises SettingsError."""
     try:
-        found = Settings()
+        loaded = Settings()
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
         )
         raise SettingsError(f"the settings cannot be used: {faults}") from None
     except NotParsed as error:  # its words name the setting, and not the value
         raise SettingsError(f"the settings cannot be used: {error}: lists and groups are written as JSON") from None
-    remember_secrets(found)
-    return found.model_copy(update={"home": found.home.expanduser().resolve()})
+    remember_secrets(loaded)
+    return loaded.model_copy(update={"home": loaded.home.expanduser().resolve()})
 
 
 def remember_secrets(value: object) -> None:
@@ -332,8 +332,8 @@ def remember_secrets(value: object) -> None:
         for name in type(value).model_fields:
             remember_secrets(getattr(value, name))
     elif isinstance(value, dict):
-        for one in value.values():
-            remember_secrets(one)
+        for item in value.values():
+            remember_secrets(item)
 
 
 def forget_settings() -> None:

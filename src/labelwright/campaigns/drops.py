@@ -34,9 +34,9 @@ def dropped_spec(text: str, blob: str, container: str) -> CampaignSpec:
     images = document.get("images") or {}
     if not isinstance(images, dict):
         raise SpecError(f"{blob}: images: say include or exclude, or nothing; the images are those beside this file")
-    named = [name for name in _PLACES if name in images]
-    if named:
-        raise SpecError(f"{blob}: images.{named[0]}: the images of a dropped campaign are those beside its file")
+    forbidden = [name for name in _PLACES if name in images]
+    if forbidden:
+        raise SpecError(f"{blob}: images.{forbidden[0]}: the images of a dropped campaign are those beside its file")
     _refuse_places(document.get("export"), blob)
     exclude: Any = images.get("exclude", [])
     own = {"container": container, "prefix": f"{folder}/", "exclude": [*exclude, CAMPAIGN_FILE]}

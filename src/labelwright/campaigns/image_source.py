@@ -96,9 +96,9 @@ def limits_of(images: ImagesFrom) -> Limits:
     return Limits(int(images.max_megabytes * 1_000_000), int(images.max_megapixels * 1_000_000))
 
 
-def stamp_of(found: Found) -> str | None:
+def stamp_of(file: Found) -> str | None:
     """Tells whether a file was touched since it was checked; None where the source cannot tell."""
-    return None if found.version is None else f"{found.version}/{found.bytes}"
+    return None if file.version is None else f"{file.version}/{file.bytes}"
 
 
 def version_in(stamp: str | None) -> str | None:

@@ -37,20 +37,20 @@ def cancel(title: str, connections: Connections, *, delete: bool = False) -> str
     PlatformError.
     """
     with _holding(title) as (ledger, record):
-        left = "nothing was made on the platform"
+        remainder = "nothing was made on the platform"
         if record.remote_id is not None:
-            left = f"on the platform it is still there (id {record.remote_id})"
+            remainder = f"on the platform it is still there (id {record.remote_id})"
             if delete:
                 platform = connections.platform_for(stored_spec(record.spec))
                 if not isinstance(platform, DeletesCampaigns):
                     raise CannotRun(f"{platform.name} cannot delete campaigns: cancel it without --delete")
                 platform.delete_campaign(record.remote_id)
-                left = "it was taken off the platform"
+                remainder = "it was taken off the platform"
         try:
             ledger.campaigns.move(title, State.CANCELLED, "by a person")
         except IllegalMove:
             raise CannotRun(f"'{title}' is {record.state.value}: it is too late to cancel it") from None
-    return left
+    return remainder
 
 
 def reopen(title: str, connections: Connections) -> None:
@@ -82,7 +82,7 @@ def failed_images(title: str, connections: Connections) -> list[dict[str, str]]:
             f"on {platform.name} images fail while they are sent: labelwright status '{title}' lists them with their "
             "reasons among the files that were left out"
         )
-    return [{"file": one.name, "reason": one.reason} for one in platform.list_failed_images(record.remote_id)]
+    return [{"file": image.name, "reason": image.reason} for image in platform.list_failed_images(record.remote_id)]
 
 
 _FORGETTABLE = (State.PLANNED, State.EXPORTED, State.CANCELLED)

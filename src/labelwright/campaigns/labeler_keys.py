@@ -20,8 +20,8 @@ def labeling_link(service: str, access: LabelerAccess, campaign: str | None) -> 
     """
     if access.secret is None:
         return None
-    told = {"key": access.key, "secret": access.secret.value} | ({"campaign": campaign} if campaign else {})
-    return Secret(f"{service}/label#{urlencode(told)}")
+    fragment = {"key": access.key, "secret": access.secret.value} | ({"campaign": campaign} if campaign else {})
+    return Secret(f"{service}/label#{urlencode(fragment)}")
 
 
 class LabelerKeys:
@@ -36,18 +36,18 @@ class LabelerKeys:
 
     def keep(self, connection: str, access: LabelerAccess) -> Path:
         """Write the key down; a secret that is known already is not lost to an answer without one."""
-        known = self.find(connection, access.email)
-        if access.secret is None and known is not None and known.key == access.key:
+        existing = self.find(connection, access.email)
+        if access.secret is None and existing is not None and existing.key == access.key:
             return self.path(connection, access.email)
         private_folder(self._folder)
         target = self.path(connection, access.email)
-        told = {"email": access.email, "key": access.key, "secret": access.secret.value if access.secret else None}
-        fresh = target.with_suffix(f".{os.getpid()}.new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(told, file)
+        payload = {"email": access.email, "key": access.key, "secret": access.secret.value if access.secret else None}
+        draft = target.with_suffix(f".{os.getpid()}.new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(payload, file)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(target)
+        draft.replace(target)
         return target
 
     def check_writable(self, connection: str, email: str) -> None:
@@ -65,7 +65,7 @@ class LabelerKeys:
 
     def find(self, connection: str, email: str) -> LabelerAccess | None:
         try:
-            told = json.loads(self.path(connection, email).read_text())
+            payload = json.loads(self.path(connection, email).read_text())
         except FileNotFoundError:
             return None
-        return LabelerAccess(told["email"], told["key"], Secret(told["secret"]) if told["secret"] else None)
+        return LabelerAccess(payload["email"], payload["key"], Secret(payload["secret"]) if payload["secret"] else None)

@@ -24,8 +24,8 @@ class Outlook:
     @property
     def trouble(self) -> str:
         """In a few words; empty when there is none."""
-        said = [f"stalled since {self.stalled_since:%Y-%m-%d %H:%M} UTC"] if self.stalled_since else []
-        return ", ".join([*said, *(["overdue"] if self.overdue else [])])
+        stalled = [f"stalled since {self.stalled_since:%Y-%m-%d %H:%M} UTC"] if self.stalled_since else []
+        return ", ".join([*stalled, *(["overdue"] if self.overdue else [])])
 
     def as_facts(self) -> dict[str, Any]:
         """For an event or a script."""
@@ -47,8 +47,8 @@ def outlook_of(record: CampaignRecord, history: Sequence[Progress], moment: date
 
 def deadline_of(record: CampaignRecord) -> datetime | None:
     """Without building the whole specification: a sweep asks for hundreds."""
-    said = record.spec.get("deadline")
-    return datetime.fromisoformat(said) if said else None
+    deadline = record.spec.get("deadline")
+    return datetime.fromisoformat(deadline) if deadline else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,11 +90,11 @@ class ImagesFrom(_Group):
 
     @model_validator(mode="after")
     def _one_place(self, info: ValidationInfo) -> ImagesFrom:
-        named = [name for name in ("folder", "files", "manifest", "urls", "container") if getattr(self, name)]
-        if len(named) != 1:
-            given = " and ".join(named) or "none of them"
+        sources = [name for name in ("folder", "files", "manifest", "urls", "container") if getattr(self, name)]
+        if len(sources) != 1:
+            listed = " and ".join(sources) or "none of them"
             raise ValueError(
-                f"images come from exactly one of folder, files, manifest, urls, container; given: {given}"
+                f"images come from exactly one of folder, files, manifest, urls, container; given: {listed}"
             )
         if self.container and ("?" in self.container or credential_in_url(self.container)):
             raise ValueError(
@@ -141,7 +141,7 @@ class LabelSpec(_Group):
 
 
 def _labels_from_names(value: Any) -> Any:
-    return [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+    return [{"name": item} if isinstance(item, str) else item for item in value] if isinstance(value, list) else value
 
 
 def _known_platform(name: str) -> str:
@@ -259,12 +259,10 @@ class CampaignSpec(_Group):
     def _refuse_credentials(self) -> None:
         """Raises ValueError for a URL with a credential in it, in whatever text of the campaign it stands."""
         for place, text in _texts(self.model_dump(mode="json")):
-            found = urls_with_credentials(text)
-            if found:
+            urls = urls_with_credentials(text)
+            if urls:
                 instead = _INSTEAD.get(place, "leave it out, or give an address that needs none")
-                raise ValueError(
-                    f"{place} holds a URL with {found[0]}, and a campaign is shown to everybody: {instead}"
-                )
+                raise ValueError(f"{place} holds a URL with {urls[0]}, and a campaign is shown to everybody: {instead}")
 
     @property
     def connection_name(self) -> str:
@@ -361,26 +359,28 @@ def validate_spec(document: dict[str, Any], source: str, node: yaml.Node | None 
     try:
         return CampaignSpec.model_validate(document)
     except ValidationError as error:
-        faults = [_fault(one, node, source) for one in error.errors(include_url=False)]
+        faults = [_fault(fault, node, source) for fault in error.errors(include_url=False)]
         raise SpecError("\n".join(faults)) from None
 
 
 def _fault(error: Any, node: yaml.Node | None, source: str) -> str:
-    place = tuple(error["loc"])
-    line = line_of(node, place)
+    path = tuple(error["loc"])
+    line = line_of(node, path)
     where = f"{source}, line {line}" if line else source
-    key = ".".join(str(part) for part in place)
+    key = ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1])
-        return f"{where}: unknown key '{key}'{_nearest(str(place[-1]), known)} (known here: {', '.join(known)})"
+        known_keys = _known_keys(path[:-1])
+        return (
+            f"{where}: unknown key '{key}'{_nearest(str(path[-1]), known_keys)} (known here: {', '.join(known_keys)})"
+        )
     if error["type"] == "missing":
         return f"{where}: '{key}' is missing"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {key + ': ' if key else ''}{message}"
 
 
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+def _nearest(word: str, candidates: Any) -> str:
+    close = difflib.get_close_matches(word.lower(), list(candidates), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 

@@ -21,8 +21,8 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, KeyError, AttributeError):
             kind = node.tag.rpartition(":")[2].replace("timestamp", "date")
-            told = f"'{str(node.value)[:100]}' is no {kind}; where it is meant as text, put it in quotes"
-            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from None
+            message = f"'{str(node.value)[:100]}' is no {kind}; where it is meant as text, put it in quotes"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from None
 
 
 def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
@@ -75,13 +75,13 @@ def _validate_yaml_structure(node: yaml.Node | None, source: str) -> None:
             return size or refuse(node, "this holds itself, by an alias")
         sizes[id(node)], parts = 0, []
         if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
+            keys: set[str] = set()
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     refuse(key, "a key is a word, not a list")
-                if key.value in seen:
+                if key.value in keys:
                     refuse(key, f"'{key.value}' stands here twice")
-                seen.add(key.value)
+                keys.add(key.value)
                 parts.append(value)
         elif isinstance(node, yaml.SequenceNode):
             parts = node.value

@@ -106,13 +106,17 @@ class _LimitedProtocol(H11Protocol):
         self._body_timer = self.loop.call_later(self.limits.body, self._check_body)
 
     def _make_room(self) -> None:
-        others = [one for one in self.connections if isinstance(one, _LimitedProtocol) and one is not self]
-        idle = [one for one in others if one.idle and not one.transport.is_closing()]
+        others = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, _LimitedProtocol) and connection is not self
+        ]
+        idle = [connection for connection in others if connection.idle and not connection.transport.is_closing()]
         if not idle:
             self._close()
             return
-        held = Counter(one.host for one in idle)
-        min(idle, key=lambda one: (-held[one.host], one._since))._abort()
+        count_by_host = Counter(connection.host for connection in idle)
+        min(idle, key=lambda connection: (-count_by_host[connection.host], connection._since))._abort()
 
     @property
     def host(self) -> str:

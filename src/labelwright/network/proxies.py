@@ -37,7 +37,7 @@ def keep_loopback_direct(environment: MutableMapping[str, str] = os.environ) -> 
     if not any(environment[name].strip() for name in names):
         return
     listed = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    kept = [_without_brackets(one.strip()) for one in listed.split(",") if one.strip()]
+    kept = [_without_brackets(host.strip()) for host in listed.split(",") if host.strip()]
     if "*" in kept:
         return
     hosts = [host for name, value in environment.items() if name not in names and (host := _loopback_in(value))]

@@ -150,21 +150,21 @@ def _is_whole(received: bytes) -> bool:
 
 def _not_proven(port: int, reply: Reply, key_file: Path) -> NotProven:
     older = reply.status == 404 and b'"code":"not_found"' in reply.body
-    known = [f"It answered with status {reply.status}" if reply.status else "It does not answer in HTTP"]
+    details = [f"It answered with status {reply.status}" if reply.status else "It does not answer in HTTP"]
     if reply.server:
-        known.append(f"Server: {reply.server}")
+        details.append(f"Server: {reply.server}")
     if process := listener(port):
-        known.append(f"process {process}")
+        details.append(f"process {process}")
     if older:
-        then = "It looks like a labeling service of an older version of Labelwright: stop it and start it again"
+        advice = "It looks like a labeling service of an older version of Labelwright: stop it and start it again"
     else:
-        then = (
+        advice = (
             "Stop that program, or start the labeling service anew (labelwright serve), which takes another port. If "
             "it is a proxy of yours, set LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__KEY and __SECRET"
         )
     return NotProven(
         f"the program that listens on port {port} is not this home's labeling service: it did not prove that it knows "
-        f"{key_file}, so it was sent no key and no secret. {', '.join(known)}. {then}",
+        f"{key_file}, so it was sent no key and no secret. {', '.join(details)}. {advice}",
         older=older,
     )
 

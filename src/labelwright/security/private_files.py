@@ -48,14 +48,14 @@ def _tighten(path: Path, mode: int) -> None:
     if os.name != "posix":
         return
     try:
-        found = stat.S_IMODE(path.stat().st_mode)
+        existing = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:  # a file beside a database, which was closed meanwhile
         return
     try:
-        if found & 0o077:
-            path.chmod(found & mode)
+        if existing & 0o077:
+            path.chmod(existing & mode)
     except OSError as error:
-        _warn(path, oct(found)[2:], error.strerror or type(error).__name__)
+        _warn(path, oct(existing)[2:], error.strerror or type(error).__name__)
 
 
 @lru_cache(maxsize=100)

@@ -16,8 +16,8 @@ RECORD, LINK = "latest.json", "latest"
 def read(home: Path) -> Newest | None:
     """None when nothing says it, or nothing that can be read."""
     try:
-        told = json.loads((home / RECORD).read_bytes())
-        return Newest(int(told["version"]), str(told["content_hash"]), int(told["serial"]))
+        payload = json.loads((home / RECORD).read_bytes())
+        return Newest(int(payload["version"]), str(payload["content_hash"]), int(payload["serial"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -28,25 +28,25 @@ def point_to(home: Path, version: int, content_hash: str) -> int:
     Nothing is written when it is the newest already. A kill leaves the record as it was or as it will be, and the next
     export puts the link right.
     """
-    known = read(home)
-    if known is None or (known.version, known.content_hash) != (version, content_hash):
-        known = Newest(version, content_hash, next_serial(known.serial if known else 0))
-        told = {
+    newest = read(home)
+    if newest is None or (newest.version, newest.content_hash) != (version, content_hash):
+        newest = Newest(version, content_hash, next_serial(newest.serial if newest else 0))
+        payload = {
             "version": version,
             "folder": f"v{version}",
             "content_hash": content_hash,
-            "serial": known.serial,
+            "serial": newest.serial,
             "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         incoming = home / f".incoming-{os.getpid()}"
         with incoming.open("w", encoding="utf-8") as file:
-            json.dump(told, file, indent=2)
+            json.dump(payload, file, indent=2)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
         incoming.replace(home / RECORD)
     _link(home, f"v{version}")
-    return known.serial
+    return newest.serial
 
 
 def faults(home: Path) -> list[str]:

@@ -59,17 +59,17 @@ class LocalStore:
             raise UnsafeDataset(f"the folder has a {RECEIPT} of its own: the store writes that file")
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home):
-            found = self.find(name, content_hash)
-            if found is None:
+            dataset = self.find(name, content_hash)
+            if dataset is None:
                 version = max(_numbers(home), default=0) + 1
                 target = home / f"v{version}"
                 _write_version(files, target, name=name, content_hash=content_hash, receipt=receipt)
-                found = RegisteredDataset(name, version, str(target), True, content_hash)
-            serial = latest.point_to(home, int(found.version), content_hash)
-        return replace(found, serial=serial, receipt_sha256=_sha256(Path(found.location) / RECEIPT))
+                dataset = RegisteredDataset(name, version, str(target), True, content_hash)
+            serial = latest.point_to(home, int(dataset.version), content_hash)
+        return replace(dataset, serial=serial, receipt_sha256=_sha256(Path(dataset.location) / RECEIPT))
 
     def find(self, name: str, content_hash: str) -> RegisteredDataset | None:
-        return next((one for one in self.versions(name) if one.content_hash == content_hash), None)
+        return next((version for version in self.versions(name) if version.content_hash == content_hash), None)
 
     def versions(self, name: str) -> list[RegisteredDataset]:
         home = self._home(name)
@@ -93,7 +93,7 @@ class LocalStore:
 
     def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
         home, number = self._home(dataset.name), f"v{dataset.version}"
-        folder, expected = home / number, {one.name: one for one in stored_files(files)}
+        folder, expected = home / number, {file.name: file for file in stored_files(files)}
         if not _VERSION.fullmatch(number) or hash_of_files(expected.values()) != dataset.content_hash:
             return []
         if not _is_at(dataset, folder):
@@ -127,13 +127,13 @@ def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str 
     files, unreadable = _files_in(version_folder)
     differences += unreadable
     try:
-        told = _receipt_in(version_folder)
+        receipt = _receipt_in(version_folder)
     except ReceiptDamaged:
         if content_hash and hash_of_files(files) != content_hash:
             differences.append("the files are not those that were registered; which of them cannot be told")
         return differences
-    expected = {one["name"]: StoredFile(**one) for one in told["files"]}
-    present = {one.name: one for one in files}
+    expected = {entry["name"]: StoredFile(**entry) for entry in receipt["files"]}
+    present = {file.name: file for file in files}
     hidden = {message.partition(" ")[0] for message in unreadable}
     differences += [f"{name} is gone" for name in sorted(expected.keys() - present.keys() - hidden)]
     differences += [f"{name} was added: delete it" for name in sorted(present.keys() - expected.keys())]
@@ -149,15 +149,15 @@ def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str 
 def _receipt_faults(folder: Path, content_hash: str, receipt_sha256: str) -> list[str]:
     """What is wrong with the receipt itself."""
     try:
-        told = _receipt_in(folder)
+        receipt = _receipt_in(folder)
     except ReceiptDamaged as damage:
         return [str(damage)]
     if receipt_sha256 and _sha256(folder / RECEIPT) != receipt_sha256:
         return [f"{RECEIPT} has other bytes than when it was registered"]
     faults = []
-    if hash_of_files(StoredFile(**one) for one in told["files"]) != told["content_hash"]:
+    if hash_of_files(StoredFile(**entry) for entry in receipt["files"]) != receipt["content_hash"]:
         faults.append(f"{RECEIPT} contradicts itself: its content hash is not that of its list of files")
-    if content_hash and told["content_hash"] != content_hash:
+    if content_hash and receipt["content_hash"] != content_hash:
         faults.append("its content hash is another one than when it was registered")
     return faults
 
@@ -165,25 +165,25 @@ def _receipt_faults(folder: Path, content_hash: str, receipt_sha256: str) -> lis
 def _receipt_in(folder: Path) -> dict[str, Any]:
     """Raises ReceiptDamaged."""
     try:
-        told = json.loads((folder / RECEIPT).read_bytes())
-        told["content_hash"].encode()
-        for one in told["files"]:
-            (StoredFile(**one).name + one["sha256"]).encode()
+        receipt = json.loads((folder / RECEIPT).read_bytes())
+        receipt["content_hash"].encode()
+        for entry in receipt["files"]:
+            (StoredFile(**entry).name + entry["sha256"]).encode()
     except FileNotFoundError:
         raise ReceiptDamaged(f"{RECEIPT} is gone") from None
     except OSError as error:
         raise ReceiptDamaged(f"{RECEIPT} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ReceiptDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
-    return dict(told)
+    return dict(receipt)
 
 
 def _content_of(folder: Path) -> str:
     """The content hash of a version: its receipt's if that agrees with itself, else that of the files."""
     try:
-        told = _receipt_in(folder)
-        if hash_of_files(StoredFile(**one) for one in told["files"]) == told["content_hash"]:
-            return str(told["content_hash"])
+        receipt = _receipt_in(folder)
+        if hash_of_files(StoredFile(**entry) for entry in receipt["files"]) == receipt["content_hash"]:
+            return str(receipt["content_hash"])
     except ReceiptDamaged:
         pass
     return hash_of_files(_files_in(folder)[0])
@@ -191,8 +191,8 @@ def _content_of(folder: Path) -> str:
 
 def _files_in(folder: Path) -> tuple[list[StoredFile], list[str]]:
     """Every file of a version but the receipt, hashed; and what cannot be read, in words."""
-    found, unreadable = [], []
-    for path in sorted(folder.rglob("*"), key=lambda one: one.relative_to(folder).as_posix()):
+    files, unreadable = [], []
+    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         name = path.relative_to(folder).as_posix()
         if name == RECEIPT:
             continue
@@ -200,10 +200,10 @@ def _files_in(folder: Path) -> tuple[list[StoredFile], list[str]]:
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 unreadable.append(f"{name} is a link or a device, and no file of a dataset is")
             elif path.is_file():
-                found.append(StoredFile(name, path.stat().st_size, _sha256(path)))
+                files.append(StoredFile(name, path.stat().st_size, _sha256(path)))
         except OSError as error:
             unreadable.append(f"{name} cannot be read ({error.strerror})")
-    return found, unreadable
+    return files, unreadable
 
 
 def _sha256(path: Path) -> str:
@@ -214,7 +214,7 @@ def _sha256(path: Path) -> str:
 def _numbers(home: Path) -> list[int]:
     if not home.is_dir():
         return []
-    return sorted(int(found[1]) for one in home.iterdir() if (found := _VERSION.fullmatch(one.name)))
+    return sorted(int(match[1]) for folder in home.iterdir() if (match := _VERSION.fullmatch(folder.name)))
 
 
 @contextmanager
@@ -272,11 +272,11 @@ def _put_back_all(
     dataset: RegisteredDataset,
     receipt: Mapping[str, Any],
 ) -> list[str]:
-    put_back, present = [], {one.name: one for one in _files_in(folder)[0]}
+    repaired, present = [], {file.name: file for file in _files_in(folder)[0]}
     for name, one in expected.items():
         if present.get(name) != one:
             _put_back(files / name, folder / name, folder.parent)
-            put_back.append(name)
+            repaired.append(name)
     if _receipt_faults(folder, dataset.content_hash, dataset.receipt_sha256):
         incoming = folder.parent / f"{_INCOMING}{os.getpid()}"
         _write_receipt(
@@ -288,9 +288,9 @@ def _put_back_all(
             content_hash=dataset.content_hash,
         )
         incoming.replace(folder / RECEIPT)
-        put_back.append(RECEIPT)
+        repaired.append(RECEIPT)
     _sync(folder)
-    return put_back
+    return repaired
 
 
 def _put_back(source: Path, target: Path, home: Path) -> None:
@@ -327,14 +327,14 @@ def _copy(source: Path, target: Path) -> list[StoredFile]:
 
 
 def _write_receipt(path: Path, receipt: Mapping[str, Any], files: list[StoredFile], **registered: str | int) -> None:
-    told = {
+    content = {
         **receipt,
         **registered,
         "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": [asdict(one) for one in files],
+        "files": [asdict(file) for file in files],
     }
     with path.open("w", encoding="utf-8") as file:
-        json.dump(told, file, indent=2, ensure_ascii=False, default=str)
+        json.dump(content, file, indent=2, ensure_ascii=False, default=str)
         file.write("\n")
         _seal(file)
 

@@ -187,10 +187,10 @@ def content_hash(folder: Path) -> str:
 
 
 def hash_of_files(files: Iterable[StoredFile]) -> str:
-    together = hashlib.sha256()
-    for name, sha256 in sorted((one.name, one.sha256) for one in files):
-        together.update(f"{sha256}  {name}\n".encode())
-    return together.hexdigest()
+    digest = hashlib.sha256()
+    for name, sha256 in sorted((file.name, file.sha256) for file in files):
+        digest.update(f"{sha256}  {name}\n".encode())
+    return digest.hexdigest()
 
 
 def stored_files(folder: Path) -> list[StoredFile]:
@@ -213,7 +213,7 @@ def next_serial(last: int) -> int:
 
 def paths_of(folder: Path) -> Iterator[Path]:
     """The files below the folder but the receipt, sorted by name. Raises UnsafeDataset for what is no plain file."""
-    for path in sorted(folder.rglob("*"), key=lambda one: one.relative_to(folder).as_posix()):
+    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise UnsafeDataset(f"{path.relative_to(folder)} is a link or a device: a dataset holds plain files")
         if path.is_file() and path != folder / RECEIPT:

@@ -88,7 +88,7 @@ def test_a_large_file_keeps_the_md5_of_the_whole(blobs, container, tmp_path):
 
 def test_a_name_that_holds_something_else_is_never_written_over(blobs, container, tmp_path):
     container.upload_blob("a/labels.csv", b"old")
-    with pytest.raises(ContentMismatch, match="never written over"):
+    with pytest.raises(ContentMismatch, match="not overwritten"):
         blobs.put("a/labels.csv", a_file(tmp_path), b"\0" * 16)
     assert container.download_blob("a/labels.csv").readall() == b"old"
 
@@ -148,7 +148,7 @@ def test_a_copy_that_azure_is_slow_about_is_waited_for_and_a_failed_one_is_remov
     monkeypatch.setattr("labelwright.stores.azure_ml.blobs.time.sleep", lambda seconds: seen.append("slept"))
     monkeypatch.setattr(blobs, "_client", SimpleNamespace(get_blob_client=lambda path: Slow()))
     with pytest.raises(PlatformUnavailable, match="it is failed"):
-        blobs._await("x")
+        blobs._wait_for_copy("x")
     assert seen == ["slept", "slept", "deleted"]
 
 
@@ -356,9 +356,9 @@ def test_the_newest_version_is_that_of_the_highest_number_whoever_writes_last(bl
     assert latest.settle(blobs, "river_labels", b) == b
     assert latest.settle(blobs, "river_labels", Newest("a", "a" * 64, first)) == b
     assert latest.read(blobs, "river_labels") == b
-    written = blobs.text_and_etag("label_sets/river_labels.latest.json")
+    written = blobs.read_text_with_etag("label_sets/river_labels.latest.json")
     assert latest.reserve(blobs, "river_labels", "b" * 64) == second
-    assert blobs.text_and_etag("label_sets/river_labels.latest.json") == written, "no change writes nothing"
+    assert blobs.read_text_with_etag("label_sets/river_labels.latest.json") == written, "no change writes nothing"
     assert latest.reserve(blobs, "river_labels", "a" * 64) > second
 
 

@@ -15,7 +15,7 @@ from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, Platf
 from labelwright.settings import SettingsError, WorkspaceSettings
 from labelwright.stores.azure_ml.blobs import account_of
 from labelwright.stores.azure_ml.names import asset_name, blob_path, title_of_asset
-from labelwright.stores.azure_ml.sdk_process import Calls, place_of
+from labelwright.stores.azure_ml.sdk_process import Calls, workspace_id
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 KEY = "c2VjcmV0"
@@ -85,13 +85,13 @@ def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(told, messag
 def test_a_workspace_is_named_by_config_json_and_what_is_set_beside_it_wins(tmp_path):
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}))
-    place = place_of(WorkspaceSettings.model_validate({"config": config, "workspace_name": "other"}))
+    place = workspace_id(WorkspaceSettings.model_validate({"config": config, "workspace_name": "other"}))
     assert (place.subscription_id, place.resource_group, place.workspace_name) == ("s", "g", "other")
     assert place.uri("d") == "azureml://subscriptions/s/resourcegroups/g/workspaces/other/datastores/d/paths/"
     with pytest.raises(SettingsError, match="subscription_id"):
-        place_of(WorkspaceSettings())
+        workspace_id(WorkspaceSettings())
     with pytest.raises(SettingsError, match="cannot be read"):
-        place_of(WorkspaceSettings.model_validate({"config": tmp_path / "none.json"}))
+        workspace_id(WorkspaceSettings.model_validate({"config": tmp_path / "none.json"}))
 
 
 # --- the program that asks

@@ -262,7 +262,7 @@ def test_a_file_is_never_written_over(azure, tmp_path):
     store, files = store_of(azure), files_in(tmp_path / "files")
     name = f"deliveries/river_labels/{content_hash(files)}/river_labels.csv"
     azure.container.upload_blob(name, b"somebody else's")
-    with pytest.raises(ContentMismatch, match="never written over"):
+    with pytest.raises(ContentMismatch, match="not overwritten"):
         register(store, files)
     assert azure.read(name) == b"somebody else's"
     assert azure.ml.writes() == []

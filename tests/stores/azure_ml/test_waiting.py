@@ -28,7 +28,7 @@ session.mount("http://", HTTPAdapter(max_retries=Retry(total=2, status_forcelist
 try:
     status = session.get(sys.argv[2]).status_code
     print(json.dumps({"status": status, "refusal": waiting["last_refusal"]()}))
-except waiting["AskedToWait"] as wait:
+except waiting["RetryLater"] as wait:
     print(json.dumps(wait.as_failure()))
 except requests.RequestException as error:
     print(json.dumps({"error": type(error).__name__, "refusal": waiting["last_refusal"]()}))

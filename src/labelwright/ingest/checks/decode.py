@@ -45,27 +45,27 @@ class Limits:
 STANDARD = Limits()
 
 
-def check_image(found: Found, stream: BinaryIO, limits: Limits = STANDARD) -> Image | Reject:
+def check_image(file: Found, stream: BinaryIO, limits: Limits = STANDARD) -> Image | Reject:
     """The image with its size as displayed and its hashes, or a sentence on why it is none.
 
     Of an animated image and of a file of several pages the first one counts. Raises what reading the stream raises.
     """
-    if found.bytes is not None and found.bytes > limits.max_bytes:
-        return too_large(found.name, found.bytes, limits)
+    if file.bytes is not None and file.bytes > limits.max_bytes:
+        return too_large(file.name, file.bytes, limits)
     data = stream.read(limits.max_bytes + 1)
     if len(data) > limits.max_bytes:
-        return too_large(found.name, None, limits)
+        return too_large(file.name, None, limits)
     if not data:
-        return Reject(found.name, "the file is empty")
+        return Reject(file.name, "the file is empty")
     sha256 = hashlib.sha256(data).hexdigest()
-    if found.sha256 is not None and found.sha256.lower() != sha256:
-        return Reject(found.name, f"is not the file that the manifest means: its SHA-256 is {sha256}")
+    if file.sha256 is not None and file.sha256.lower() != sha256:
+        return Reject(file.name, f"is not the file that the manifest means: its SHA-256 is {sha256}")
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    decoded = _decode(found.name, data, limits)
+    decoded = _decode(file.name, data, limits)
     if isinstance(decoded, Reject):
         return decoded
     size, kind = decoded
-    return Image(found.name, size, len(data), sha256, md5, kind)
+    return Image(file.name, size, len(data), sha256, md5, kind)
 
 
 def too_large(name: str, size: int | None, limits: Limits) -> Reject:

@@ -32,13 +32,13 @@ class Seen:
         stem, dot, ending = name.rpartition(".")
         if not stem or "/" in ending:
             stem, dot, ending = name, "", ""
-        chosen, number = name, int(self.first("count", name) or "1")
-        while self.first("name", chosen) is not None:
+        candidate, number = name, int(self.first("count", name) or "1")
+        while self.first("name", candidate) is not None:
             number += 1
-            chosen = f"{stem}-{number}{dot}{ending}"
-        self.remember("name", chosen, "")
+            candidate = f"{stem}-{number}{dot}{ending}"
+        self.remember("name", candidate, "")
         self._db.execute("INSERT OR REPLACE INTO seen VALUES ('count', ?, ?)", (name, str(number)))
-        return chosen
+        return candidate
 
     def close(self) -> None:
         self._db.close()

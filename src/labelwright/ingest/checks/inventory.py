@@ -70,22 +70,22 @@ def build_inventory(
     threads = threads or (os.cpu_count() or 1) + 2
     missed: list[PlatformUnavailable] = []
     missed_count = 0
-    with Seen() as seen:
+    with Seen() as seen_images:
         if elsewhere is None:
             checked = _checked(source, source.find(), limits, threads, known)
         else:
             checked = _checked_elsewhere(source, limits, threads, known, elsewhere)
-        for found, result in checked:
+        for file, result in checked:
             if isinstance(result, PlatformUnavailable):
                 if give_up:
-                    yield Reject(found.name, f"could not be fetched ({result.message}): the server may answer later")
+                    yield Reject(file.name, f"could not be fetched ({result.message}): the server may answer later")
                 else:
                     missed_count += 1
                     missed[:] = missed or [result]
             elif isinstance(result, Reject):
                 yield result
             else:
-                yield _accepted(result, found, seen)
+                yield _accepted(result, file, seen_images)
     if missed:
         first = missed[0]
         raise PlatformUnavailable(
@@ -98,17 +98,17 @@ def build_inventory(
         )
 
 
-def _accepted(image: Image, found: Found, seen: Seen) -> InventoryItem | Reject:
-    same_name = seen.first("name", image.name)
+def _accepted(image: Image, file: Found, seen_images: Seen) -> InventoryItem | Reject:
+    same_name = seen_images.first("name", image.name)
     if same_name is not None:
-        why = f"two files have this name: '{same_name}' is taken, '{found.location}' is left out. Rename one of them."
+        why = f"two files have this name: '{same_name}' is taken, '{file.location}' is left out. Rename one of them."
         return Reject(image.name, why)
-    same_content = seen.first("sha256", image.sha256)
+    same_content = seen_images.first("sha256", image.sha256)
     if same_content is not None:
         return Reject(image.name, f"is exactly the same file as '{same_content}', which is taken")
-    seen.remember("name", image.name, found.location)
-    seen.remember("sha256", image.sha256, image.name)
-    return InventoryItem(image, found.location)
+    seen_images.remember("name", image.name, file.location)
+    seen_images.remember("sha256", image.sha256, image.name)
+    return InventoryItem(image, file.location)
 
 
 def _checked(
@@ -123,13 +123,13 @@ def _checked(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
     waiting: deque[tuple[Found, Future[Checked]]] = deque()
     try:
-        for found in files:
-            if isinstance(found, Reject):
-                waiting.append((Found(found.name, ""), _done(found)))
+        for file in files:
+            if isinstance(file, Reject):
+                waiting.append((Found(file.name, ""), _done(file)))
             else:
-                image = known(found) if known is not None else None
-                result = _done(image) if image is not None else pool.submit(check, source, found, limits)
-                waiting.append((found, result))
+                image = known(file) if known is not None else None
+                result = _done(image) if image is not None else pool.submit(check, source, file, limits)
+                waiting.append((file, result))
             while len(waiting) >= threads * _LOOK_AHEAD or (waiting and waiting[0][1].done()):
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -151,7 +151,7 @@ def _checked_elsewhere(
     elsewhere: Elsewhere,
 ) -> Iterator[tuple[Found, Checked]]:
     waiting: deque[tuple[list[tuple[Found, Checked | None]], Callable[[], list[Checked]]]] = deque()
-    some: list[tuple[Found, Checked | None]] = []  # in the source's order; None: not looked into yet
+    pending: list[tuple[Found, Checked | None]] = []  # in the source's order; None: not looked into yet
     unknown: list[Found] = []
 
     def first() -> Iterator[tuple[Found, Checked]]:
@@ -160,27 +160,27 @@ def _checked_elsewhere(
         for found, result in entries:
             yield found, next(fresh) if result is None else result
 
-    for found in source.find():
-        if isinstance(found, Reject):
-            some.append((Found(found.name, ""), found))
+    for file in source.find():
+        if isinstance(file, Reject):
+            pending.append((Found(file.name, ""), file))
         else:
-            image = known(found) if known is not None else None
-            some.append((found, image))
+            image = known(file) if known is not None else None
+            pending.append((file, image))
             if image is None:
-                unknown.append(found)
+                unknown.append(file)
         if len(unknown) == elsewhere.batch:
-            waiting.append((some, elsewhere.check(unknown)))
-            some, unknown = [], []
-        elif len(some) >= 4 * elsewhere.batch:  # most of them were known
-            waiting.append((some, elsewhere.check(unknown) if unknown else list))
-            some, unknown = [], []
+            waiting.append((pending, elsewhere.check(unknown)))
+            pending, unknown = [], []
+        elif len(pending) >= 4 * elsewhere.batch:  # most of them were known
+            waiting.append((pending, elsewhere.check(unknown) if unknown else list))
+            pending, unknown = [], []
         while len(waiting) > elsewhere.ahead:
             yield from first()
     while waiting:
         yield from first()
     here = _checked(source, iter(unknown), limits, threads, None)
-    for found, result in some:
-        yield found, next(here)[1] if result is None else result
+    for file, result in pending:
+        yield file, next(here)[1] if result is None else result
 
 
 def check_files(source: Source, files: list[Found], limits: Limits, threads: int | None = None) -> list[Checked]:

@@ -206,18 +206,18 @@ class FilesSource:
     def _list(self) -> Iterator[Found | Reject]:
         first: dict[str, Path] = {}
         for path in sorted(set(self._paths), key=lambda path: (path.name, str(path))):
-            found = found_file(path, path.name)
-            if isinstance(found, Found):
-                earlier = first.setdefault(found.name, path)
+            file = found_file(path, path.name)
+            if isinstance(file, Found):
+                earlier = first.setdefault(file.name, path)
                 if earlier != path:
                     if os.path.realpath(earlier) == os.path.realpath(path):
                         continue
                     yield Reject(
-                        found.name,
+                        file.name,
                         f"two files have this name: '{earlier}' is taken, '{path}' is left out. Rename one of them.",
                     )
                     continue
-            yield found
+            yield file
 
     def open(self, location: str) -> BinaryIO:
         return open(location, "rb")  # noqa: PTH123

@@ -52,11 +52,11 @@ class ManifestSource:
         with Seen() as names:
             for line, row in self._rows():
                 count += 1
-                found = self._row(row, book, names)
-                if isinstance(found, Reject):
-                    yield Reject(found.name, f"line {line} of {self._path.name}: {found.reason}")
+                file = self._row(row, book, names)
+                if isinstance(file, Reject):
+                    yield Reject(file.name, f"line {line} of {self._path.name}: {file.reason}")
                 else:
-                    yield found
+                    yield file
         self._book = book
         if not count:
             raise SourceError(f"The manifest '{self._path}' lists no images. Add one line for each image.")

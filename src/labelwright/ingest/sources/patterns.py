@@ -22,11 +22,11 @@ class Patterns:
 
     def take(self, name: str) -> bool:
         """Whether the file of this relative name (forward slashes) is meant."""
-        return any(one.fullmatch(name) for one in self._include) and not self.leave_out(name)
+        return any(pattern.fullmatch(name) for pattern in self._include) and not self.leave_out(name)
 
     def leave_out(self, name: str) -> bool:
         """Whether an exclude pattern names this file or folder: a folder left out is not even looked into."""
-        return any(one.fullmatch(name) or one.fullmatch(name + "/") for one in self._exclude)
+        return any(pattern.fullmatch(name) or pattern.fullmatch(name + "/") for pattern in self._exclude)
 
 
 @lru_cache(maxsize=256)

@@ -95,9 +95,9 @@ class UrlBook:
         """The URL's location. Raises CannotRead when it is none that can be fetched, or has a credential in its path,
         which is part of the location."""
         parts = _split(url)
-        found = credential_in_url(parts._replace(netloc=_host_and_port(parts), query="", fragment="").geturl())
-        if found is not None:
-            raise CannotRead(f"holds {found} in its path, which is shown: ask for an address without it")
+        credential = credential_in_url(parts._replace(netloc=_host_and_port(parts), query="", fragment="").geturl())
+        if credential is not None:
+            raise CannotRead(f"holds {credential} in its path, which is shown: ask for an address without it")
         bare = f"{parts.scheme}://{_host_and_port(parts)}{parts.path or '/'}"
         if not parts.query and "@" not in parts.netloc:
             return bare
@@ -153,11 +153,11 @@ class UrlFetcher:
             try:
                 phases.whole.watch(connection.sock)
                 connection.request("GET", _target(here), headers=_headers(here, origin))
-                answer = connection.getresponse()
-                if answer.status not in (301, 302, 303, 307, 308):
-                    self._check_status(answer, here, origin)
-                    return self._receive(answer, here)
-                here = _redirected(here, answer.headers.get("Location", ""))
+                response = connection.getresponse()
+                if response.status not in (301, 302, 303, 307, 308):
+                    self._check_status(response, here, origin)
+                    return self._receive(response, here)
+                here = _redirected(here, response.headers.get("Location", ""))
             finally:
                 connection.close()
         raise CannotRead(f"{_shown(url)} redirects more than {_REDIRECTS} times")
@@ -186,54 +186,54 @@ class UrlFetcher:
     def _addresses(self, host: str, port: int, connecting: Deadline) -> list[Any]:
         """The addresses of the host, all of them checked: one private one among them is one too many."""
         try:
-            answers = resolve(host, port, connecting.left())
+            address_infos = resolve(host, port, connecting.left())
         except socket.gaierror as error:
             if error.errno == socket.EAI_AGAIN:
                 raise
             raise CannotRead(f"there is no server '{host}'") from None
         except UnicodeError:
             raise CannotRead(f"'{host}' is not the name of a server") from None
-        if not self._allow_private and not all(is_public(str(answer[4][0])) for answer in answers):
+        if not self._allow_private and not all(is_public(str(address_info[4][0])) for address_info in address_infos):
             raise CannotRead(f"'{host}' is in a private network: such addresses must be allowed explicitly")
-        return answers
+        return address_infos
 
-    def _check_status(self, answer: http.client.HTTPResponse, here: SplitResult, origin: SplitResult) -> None:
-        if answer.status == 200:
+    def _check_status(self, response: http.client.HTTPResponse, here: SplitResult, origin: SplitResult) -> None:
+        if response.status == 200:
             return
-        if answer.status in (408, 429) or answer.status >= 500:
+        if response.status in (408, 429) or response.status >= 500:
             raise PlatformUnavailable(
                 _PLATFORM,
                 _VERB,
-                status=answer.status,
+                status=response.status,
                 message=mask(_shown(here), secrets_in_url(origin.geturl())),
                 advice="Try again later.",
-                retry_after=retry_after(cast("Mapping[str, str]", answer.headers)),
+                retry_after=retry_after(cast("Mapping[str, str]", response.headers)),
             )
         means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
-        message = means.get(answer.status, "cannot be fetched")
-        raise CannotRead(f"{_shown(here)} {message} (the server answered {answer.status})")
+        message = means.get(response.status, "cannot be fetched")
+        raise CannotRead(f"{_shown(here)} {message} (the server answered {response.status})")
 
-    def _receive(self, answer: http.client.HTTPResponse, here: SplitResult) -> BinaryIO:
-        if answer.length is not None and answer.length > self._max_bytes:
+    def _receive(self, response: http.client.HTTPResponse, here: SplitResult) -> BinaryIO:
+        if response.length is not None and response.length > self._max_bytes:
             raise self._too_large(here)
         file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - the caller closes it
         try:
-            self._copy(answer, file, here)
+            self._copy(response, file, here)
         except BaseException:
             file.close()
             raise
         file.seek(0)
         return cast(BinaryIO, file)
 
-    def _copy(self, answer: http.client.HTTPResponse, file: IO[bytes], here: SplitResult) -> None:
+    def _copy(self, response: http.client.HTTPResponse, file: IO[bytes], here: SplitResult) -> None:
         size = 0
-        while piece := answer.read1(65536):
+        while piece := response.read1(65536):
             size += len(piece)
             if size > self._max_bytes:
                 raise self._too_large(here)
             file.write(piece)
-        if answer.length:
-            raise http.client.IncompleteRead(b"", answer.length)
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
 
     def _too_large(self, here: SplitResult) -> CannotRead:
         return CannotRead(f"{_shown(here)} has more than the {self._max_bytes / 1024 / 1024:,.1f} MiB that are allowed")

@@ -113,9 +113,9 @@ class Dropbox:
             raise CancelledError
         image = item.image
         if image.bytes > self._large:
-            there = self._engine.look(image.name)  # before gigabytes are sent in vain
-            if there is not None:
-                return _same(image, there)
+            stored = self._engine.look(image.name)  # before gigabytes are sent in vain
+            if stored is not None:
+                return _same(image, stored)
             with open(item.location) as stream:
                 free = self._engine.put_blocks(image, _verified_pieces(image, stream))
         else:
@@ -127,11 +127,11 @@ class Dropbox:
             free = self._engine.put(image, data)
         if free:
             return "sent"
-        there = self._engine.look(image.name)
-        if there is None:
+        stored = self._engine.look(image.name)
+        if stored is None:
             message = f"'{image.name}' was there and is gone"
             raise PlatformUnavailable(IMAGE_STORE, "keep an image", status=409, message=message, advice="Try again.")
-        return _same(image, there)
+        return _same(image, stored)
 
 
 def open_dropbox(
@@ -167,9 +167,9 @@ def open_dropbox(
     return Dropbox(ObstoreEngine(container_url, azure, timeout=timeout, renew=renew), threads=threads, large=large)
 
 
-def _same(image: Image, there: StoredFile) -> Outcome:
-    if (there.bytes, there.md5_hex) != (image.bytes, image.md5):
-        raise WrongContent(why_wrong(image.bytes, image.md5, there.bytes, there.md5_hex))
+def _same(image: Image, stored: StoredFile) -> Outcome:
+    if (stored.bytes, stored.md5_hex) != (image.bytes, image.md5):
+        raise WrongContent(why_wrong(image.bytes, image.md5, stored.bytes, stored.md5_hex))
     return "present"
 
 

@@ -52,13 +52,13 @@ class Differences:
 
 def compare(manifest: Iterable[Image], stored: Iterable[StoredFile]) -> Differences:
     """Both sides in any order. Memory grows with the number of differences only (see `differences`)."""
-    found: dict[Finding, list[Difference]] = {finding: [] for finding in Finding}
+    by_finding: dict[Finding, list[Difference]] = {finding: [] for finding in Finding}
     for difference in differences(manifest, stored):
-        found[difference.finding].append(difference)
+        by_finding[difference.finding].append(difference)
     return Differences(
-        tuple(one.name for one in found[Finding.MISSING]),
-        tuple((one.name, one.reason) for one in found[Finding.WRONG]),
-        tuple(one.name for one in found[Finding.SURPLUS]),
+        tuple(difference.name for difference in by_finding[Finding.MISSING]),
+        tuple((difference.name, difference.reason) for difference in by_finding[Finding.WRONG]),
+        tuple(difference.name for difference in by_finding[Finding.SURPLUS]),
     )
 
 
