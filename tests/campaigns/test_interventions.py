@@ -76,16 +76,16 @@ def test_a_campaign_is_taken_up_where_it_stood(ledger, store, states, due):
 
 def test_what_is_over_is_not_taken_up(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.COMPLETED, State.FINISHED, State.EXPORTED)
-    with pytest.raises(CannotRun, match="nothing to take up"):
+    with pytest.raises(CannotRun, match="nothing to retry"):
         interventions.take_up(TITLE)
 
 
 def test_a_cancelled_campaign_is_left_on_its_platform_or_taken_off(ledger, store):
     campaign(ledger, store, *LAUNCHED)
-    assert "still there (id c1)" in interventions.cancel(TITLE, CONNECTIONS)
+    assert "still exists on the platform (id c1)" in interventions.cancel(TITLE, CONNECTIONS)
     assert ledger.campaigns.get(TITLE).state is State.CANCELLED
     assert list(store.campaigns) == ["c1"]
-    assert "taken off" in interventions.cancel(TITLE, CONNECTIONS, delete=True)
+    assert "deleted on the platform" in interventions.cancel(TITLE, CONNECTIONS, delete=True)
     assert store.campaigns == {}
 
 
@@ -97,7 +97,7 @@ def test_it_is_too_late_to_cancel_a_finished_campaign(ledger, store):
 
 def test_a_platform_that_cannot_reopen_says_so(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.COMPLETED)
-    with pytest.raises(CannotRun, match="cannot give campaigns back"):
+    with pytest.raises(CannotRun, match="cannot reopen campaigns"):
         interventions.reopen(TITLE, CONNECTIONS)
     assert ledger.campaigns.get(TITLE).state is State.COMPLETED
 

@@ -45,7 +45,7 @@ def campaign(tmp_path) -> Path:
         (["plan"], 2, "Missing argument"),
         (["launch", "."], 2, "is a folder; give the campaign's YAML file"),
         (["run", "."], 2, "say what to label and who does it"),
-        (["run", ".", "--labels", "a", "--labeler", "nobody"], 2, "is no e-mail address"),
+        (["run", ".", "--labels", "a", "--labeler", "nobody"], 2, "is not an e-mail address"),
         (["run", "nowhere", "--labels", "a", "--labeler", "a@b.c"], 2, "there is no such file"),
         (["status", "nothing"], 1, "knows no campaign 'nothing'"),
         (["failed", "nothing"], 1, "knows no campaign 'nothing'"),
@@ -153,7 +153,7 @@ def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
     ledger.campaigns.add("river", spec)
     ledger.campaigns.record_look("river", 0, 4)
     ledger.close()
-    assert "nothing was made on the platform" in labelwright("cancel", "river").stdout
+    assert "nothing was created on the platform" in labelwright("cancel", "river").stdout
     assert "cancelled" in labelwright("status").stdout
     assert json.loads(labelwright("forget", "river", "--json").stdout)["done"]
     assert labelwright("status", "river").returncode == 1

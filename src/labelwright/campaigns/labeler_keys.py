@@ -14,9 +14,9 @@ from labelwright.security.private_files import private_folder
 
 
 def labeling_link(service: str, access: LabelerAccess, campaign: str | None) -> Secret | None:
-    """The embedded service's page for this labeler and campaign; None when the secret is known to the labeler alone.
+    """URL of the embedded service's labeling page; None when only the labeler knows the secret.
 
-    The key stands in the fragment, which browsers keep to themselves.
+    The key is in the fragment, which browsers do not send to the server.
     """
     if access.secret is None:
         return None
@@ -25,7 +25,7 @@ def labeling_link(service: str, access: LabelerAccess, campaign: str | None) -> 
 
 
 class LabelerKeys:
-    """The keys under `home`/labelers, one file a connection and labeler, mode 0600."""
+    """The keys under `home`/labelers, one file per connection and labeler, mode 0600."""
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "labelers"
@@ -35,7 +35,7 @@ class LabelerKeys:
         return self._folder / f"{readable}-{hashlib.sha256(f'{connection} {email}'.encode()).hexdigest()[:8]}.json"
 
     def keep(self, connection: str, access: LabelerAccess) -> Path:
-        """Write the key down; a secret that is known already is not lost to an answer without one."""
+        """Stores the key. A stored secret is not replaced by a response without one."""
         existing = self.find(connection, access.email)
         if access.secret is None and existing is not None and existing.key == access.key:
             return self.path(connection, access.email)
@@ -51,8 +51,7 @@ class LabelerKeys:
         return target
 
     def check_writable(self, connection: str, email: str) -> None:
-        """Write what is kept of the labeler's key once more, padded to the size of any new one: where that fails a new
-        key would be lost. Raises OSError."""
+        """Writes a file as large as any key and removes it. Raises OSError when a new key could not be stored."""
         private_folder(self._folder)
         draft = self.path(connection, email).with_suffix(f".{os.getpid()}.new")
         try:

@@ -1,4 +1,4 @@
-"""What launching a campaign would do, without doing it."""
+"""Plans a campaign: checks its images and lists what launching would create, without side effects."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Plan:
     create: list[str] = field(default_factory=list)
     export: list[str] = field(default_factory=list)
     billed: int | None = None
-    """Tasks that will be billed; None where nothing is, or where nobody can tell without the credentials."""
+    """Tasks that will be billed; None where nothing is billed, or when it is unknown without credentials."""
     billing: str = ""
-    """The same in words."""
+    """The bill as a sentence."""
     refusal: str = ""
     """Why launching would be refused."""
 
@@ -95,7 +95,7 @@ def _add_bill(plan: Plan, spec: CampaignSpec, connections: Connections) -> None:
         credentials = connections.credentials_of(spec.connection_name, spec.platform)
         bill = bill_of(platform, plan.images, credentials.most_tasks)
     except (SettingsError, PlatformRefused) as error:
-        plan.billing = f"{plan.images:,} tasks will be billed, unless the key is one for testing: {error}"
+        plan.billing = f"{plan.images:,} tasks will be billed, unless it is a test key: {error}"
         return
     if bill is not None:
         plan.billed, plan.billing = bill.tasks, in_words(bill)

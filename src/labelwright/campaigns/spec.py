@@ -1,4 +1,4 @@
-"""A campaign as a person writes it: one YAML file, and the parameter form of the flows."""
+"""The campaign specification: model of a campaign's YAML file and of the flows' parameter form."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 
 
 BLOCK = "block:"
-"""Begins the name of credentials that are a Prefect block."""
+"""Prefix of connection names that mean a Prefect block."""
 
 _STORED = {"stored": True}
-"""Validation context of campaigns that were accepted already: a rule that came later does not lock them out."""
+"""Validation context of campaigns in the ledger: rules added later do not invalidate them."""
 
 
 def _at(position: int) -> dict[str, Any]:
-    """Where Prefect's parameter form puts the field."""
+    """The field's position in Prefect's parameter form."""
     return {"position": position}
 
 
 def _in_order(schema: dict[str, Any]) -> None:
-    """Fields that name no place of their own stand in the form as they stand here."""
+    """Fields without an explicit position come in the order of the class."""
     for number, field in enumerate(schema.get("properties", {}).values()):
         field.setdefault("position", number)
 
 
 def _platform_choices(schema: dict[str, Any]) -> None:
-    """The form offers the platforms that there are, and refuses others before a run is made."""
+    """The form offers the existing platforms, and rejects others before a run is created."""
     from labelwright.platforms.registry import PLATFORMS
 
     schema.update(_at(1), enum=list(PLATFORMS))
@@ -78,15 +78,15 @@ class ImagesFrom(_Group):
         description="For a container: block:NAME, a Prefect block with its signature instead of that of the settings.",
         pattern="^block:.+",
     )
-    prefix: str = Field("", title="Prefix", description="For a container: only names that begin so.")
+    prefix: str = Field("", title="Prefix", description="For a container: only names that begin with this.")
     include: list[str] = Field(["**/*"], title="Include", description="Patterns of names to take.")
-    exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave.")
+    exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave out.")
     max_megabytes: float = Field(100, gt=0, title="Largest file", description="In megabytes.")
     max_megapixels: float = Field(200, gt=0, title="Largest image", description="In millions of pixels.")
     allow_private_addresses: bool = Field(
-        False, title="Allow private addresses", description="Let URLs lead to machines of your own network."
+        False, title="Allow private addresses", description="Allow URLs of your own network."
     )
-    strict: bool = Field(False, title="Strict", description="Stop when any file has to be left out.")
+    strict: bool = Field(False, title="Strict", description="Stop when a file has to be left out.")
 
     @model_validator(mode="after")
     def _one_place(self, info: ValidationInfo) -> ImagesFrom:
@@ -108,14 +108,14 @@ class ImagesFrom(_Group):
         signed = list(filter(None, map(credential_in_url, self.urls))) if info.context != _STORED else []
         if signed:
             raise ValueError(
-                f"{len(signed)} of the URLs hold a credential, such as {signed[0]}, and a campaign is shown to "
+                f"{len(signed)} of the URLs hold a credential, such as {signed[0]}, and a campaign is visible to "
                 "everybody: put them into a manifest file with a column url, which is kept on this machine"
             )
         return self
 
 
 class AttributeSpec(_Group):
-    """A further question about each object of a label."""
+    """An attribute that labelers fill in for each object of a label."""
 
     name: str = Field(title="Name", min_length=1)
     values: list[str] = Field([], title="Values", description="The answers to choose from; none means free text.")
@@ -123,7 +123,7 @@ class AttributeSpec(_Group):
 
 
 class LabelSpec(_Group):
-    """A label that objects can bear."""
+    """A label of the campaign's schema."""
 
     name: str = Field(title="Name", min_length=1, json_schema_extra=_at(0))
     geometry: domain.Geometry = Field(
@@ -157,7 +157,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 class SplitInto(_Group):
-    """Percentages of images; which image is where is decided by its hash, so that none changes sides later."""
+    """Percentages of images. Each image is assigned by its hash, so that it stays in its split later."""
 
     train: float = Field(80, ge=0, le=100, title="Training", json_schema_extra=_at(0))
     validation: float = Field(10, ge=0, le=100, title="Validation", json_schema_extra=_at(1))
@@ -166,7 +166,7 @@ class SplitInto(_Group):
     @model_validator(mode="after")
     def _whole(self) -> SplitInto:
         if abs(self.train + self.validation + self.test - 100) > 1e-6:
-            raise ValueError("the parts of a split are percentages that make 100 together")
+            raise ValueError("the percentages of a split must add up to 100")
         return self
 
     def as_split(self) -> Split:
@@ -196,7 +196,7 @@ class ExportTo(_Group):
         needed = {"sdk_v2": {"csv", "mltable"}, "sdk_v1": {"csv"}}[self.engine] if self.store == "azure_ml" else set()
         if needed - set(self.formats):
             missing = ", ".join(sorted(needed - set(self.formats)))
-            raise ValueError(f"the store azure_ml with {self.engine} needs the formats {missing} as well")
+            raise ValueError(f"the store azure_ml with {self.engine} also needs these formats: {missing}")
         if self.split is not None and "mltable" not in self.formats:
             raise ValueError("a split is written as MLTables: add the format mltable")
         return self
@@ -250,27 +250,29 @@ class CampaignSpec(_Group):
         if info.context != _STORED:
             self._refuse_credentials()
         if any(ord(character) < 32 for character in self.title):
-            raise ValueError("the title has control characters in it")
+            raise ValueError("the title contains control characters")
         if "@" not in self.labeler.strip("@"):
-            raise ValueError(f"labeler '{self.labeler}' is no e-mail address")
+            raise ValueError(f"labeler '{self.labeler}' is not an e-mail address")
         self.schema_of_labels()
         return self
 
     def _refuse_credentials(self) -> None:
-        """Raises ValueError for a URL with a credential in it, in whatever text of the campaign it stands."""
+        """Raises ValueError for a URL with a credential in it, in any text of the campaign."""
         for place, text in _texts(self.model_dump(mode="json")):
             urls = urls_with_credentials(text)
             if urls:
-                instead = _INSTEAD.get(place, "leave it out, or give an address that needs none")
-                raise ValueError(f"{place} holds a URL with {urls[0]}, and a campaign is shown to everybody: {instead}")
+                advice = _ADVICE.get(place, "leave it out, or give an address that needs none")
+                raise ValueError(
+                    f"{place} holds a URL with {urls[0]}, and a campaign is visible to everybody: {advice}"
+                )
 
     @property
     def connection_name(self) -> str:
-        """The credentials to use: those that the campaign names, else those of its platform."""
+        """Name of the credentials: the campaign's connection, by default the platform's name."""
         return self.connection or self.platform
 
     def schema_of_labels(self) -> domain.LabelSchema:
-        """The labels as the domain knows them. Raises InvalidSchema (a ValueError)."""
+        """The labels as a domain object. Raises InvalidSchema (a ValueError)."""
         return domain.LabelSchema(
             tuple(
                 domain.Label(
@@ -286,7 +288,7 @@ class CampaignSpec(_Group):
         )
 
     def with_paths_from(self, folder: Path) -> CampaignSpec:
-        """The same campaign, its relative paths taken from `folder` and made absolute."""
+        """A copy whose relative paths are made absolute, relative to `folder`."""
 
         def absolute(path: str) -> str:
             return str((folder / Path(path).expanduser()).resolve())
@@ -306,17 +308,17 @@ class CampaignSpec(_Group):
         )
 
 
-_INSTEAD = {
+_ADVICE = {
     "options.callback_url": "set the callback key as the secret of the connection, by which Scale's calls are known",
     "images.manifest": "fetch the file, and name its path",
     "images.folder": "fetch the files, and name their folder, or list the URLs in a manifest file",
     "images.files": "put the URLs into a manifest file with a column url",
 }
-"""By field: what to do instead of naming a URL with a credential."""
+"""By field: what to do instead of a URL with a credential."""
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a document, with the keys that lead to it."""
+    """Every text of a document, with the dotted keys that lead to it."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
@@ -329,19 +331,19 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 def stored_spec(document: dict[str, Any]) -> CampaignSpec:
-    """The campaign that the ledger keeps."""
+    """The campaign of a document from the ledger."""
     return CampaignSpec.model_validate(document, context=_STORED)
 
 
 def load_spec(path: Path) -> CampaignSpec:
-    """Read a campaign file; relative paths in it are taken from its own folder.
+    """Reads a campaign file; relative paths are relative to the file's folder.
 
-    Raises SpecError that names each fault with its line.
+    Raises SpecError, which lists every fault with its line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise SpecError(f"{path}: there is no such file") from None
+        raise SpecError(f"{path}: file not found") from None
     except IsADirectoryError:
         raise SpecError(f"{path} is a folder; give the campaign's YAML file, or: labelwright run FOLDER") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -355,7 +357,7 @@ def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
 
 
 def validate_spec(document: dict[str, Any], source: str, node: yaml.Node | None = None) -> CampaignSpec:
-    """The campaign of a document that is read already. Raises SpecError that names each fault."""
+    """Validates a parsed document. Raises SpecError, which lists every fault."""
     try:
         return CampaignSpec.model_validate(document)
     except ValidationError as error:
@@ -371,7 +373,7 @@ def _fault(error: Any, node: yaml.Node | None, source: str) -> str:
     if error["type"] == "extra_forbidden":
         known_keys = _known_keys(path[:-1])
         return (
-            f"{where}: unknown key '{key}'{_nearest(str(path[-1]), known_keys)} (known here: {', '.join(known_keys)})"
+            f"{where}: unknown key '{key}'{_nearest(str(path[-1]), known_keys)} (allowed here: {', '.join(known_keys)})"
         )
     if error["type"] == "missing":
         return f"{where}: '{key}' is missing"
