@@ -25,8 +25,12 @@ def test_a_connection_is_found_by_name(tmp_path):
     (tmp_path / "settings.toml").write_text(
         '[connections.agency]\nplatform = "campaign_api"\nurl = "https://x"\nkey = "k"\nsecret = "s"\n'
     )
-    found = settings().connection("agency")
-    assert (found.platform, found.url, found.secret.get_secret_value()) == ("campaign_api", "https://x", "s")
+    connection = settings().connection("agency")
+    assert (connection.platform, connection.url, connection.secret.get_secret_value()) == (
+        "campaign_api",
+        "https://x",
+        "s",
+    )
 
 
 def embedded_service(home):
@@ -43,8 +47,8 @@ def test_the_embedded_service_is_found_by_what_it_wrote(tmp_path):
 def test_an_address_alone_takes_the_key_of_the_embedded_service(tmp_path, monkeypatch):
     embedded_service(tmp_path)
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", "http://127.0.0.1:2/api/v1")
-    found = settings().connection("campaign_api")
-    assert (found.url, found.key.get_secret_value()) == ("http://127.0.0.1:2/api/v1", "k")
+    connection = settings().connection("campaign_api")
+    assert (connection.url, connection.key.get_secret_value()) == ("http://127.0.0.1:2/api/v1", "k")
 
 
 @pytest.mark.parametrize("name", ["campaign_api", "agency"])

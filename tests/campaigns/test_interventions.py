@@ -67,8 +67,8 @@ LAUNCHED = (State.UPLOADING, State.CREATED, State.ACTIVE)
 )
 def test_a_campaign_is_taken_up_where_it_stood(ledger, store, states, due):
     campaign(ledger, store, *states)
-    spec, found = interventions.take_up(TITLE)
-    assert (spec.title, found) == (TITLE, due)
+    spec, work = interventions.take_up(TITLE)
+    assert (spec.title, work) == (TITLE, due)
     record = ledger.campaigns.get(TITLE)
     before = [state for state in (State.PLANNED, *states) if state is not State.NEEDS_ATTENTION]
     assert (record.state, record.reason) == (before[-1], None)
@@ -103,20 +103,20 @@ def test_a_platform_that_cannot_reopen_says_so(ledger, store):
 
 
 def test_a_labeled_campaign_is_given_back_and_finished_anew_later(ledger, store, monkeypatch):
-    given: list[str] = []
+    reopened: list[str] = []
 
     class Reopening(Shelf):
         def reopen_campaign(self, campaign: str) -> None:
-            given.append(campaign)
+            reopened.append(campaign)
 
     monkeypatch.setattr(shelf, "Shelf", Reopening)
     campaign(ledger, store, *LAUNCHED)
     interventions.reopen(TITLE, CONNECTIONS)
-    assert given == [], "it is with its labelers already"
+    assert reopened == [], "it is with its labelers already"
     ledger.campaigns.move(TITLE, State.COMPLETED)
     ledger.effects.once(TITLE, "finish", lambda: "finished", look=lambda: None)
     interventions.reopen(TITLE, CONNECTIONS)
-    assert given == ["c1"]
+    assert reopened == ["c1"]
     assert ledger.campaigns.get(TITLE).state is State.REOPENED
     assert ledger.effects.find(TITLE, "finish") is None
 
@@ -190,8 +190,8 @@ def test_commands_print_failed_images_and_what_leads_on(ledger, store, capsys):
     for part in ("2.jpg", "403 from store.example/2.jpg", "3.jpg", "by ann", "labelwright failed 'river' --resend"):
         assert part in " ".join(shown.split())
     printing_campaigns.show_campaign(ledger, TITLE, True)
-    told = json.loads(capsys.readouterr().out)["image_states"]
-    assert told["failed on the platform"] == {
+    image_states = json.loads(capsys.readouterr().out)["image_states"]
+    assert image_states["failed on the platform"] == {
         "count": 1,
         "images": [{"image": "2.jpg", "reason": "403 from store.example/2.jpg"}],
     }

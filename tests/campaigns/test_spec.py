@@ -181,15 +181,15 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BOMB, "line 7: with all that its aliases stand for this is more than 1000000 values"),
+        (BOMB, "line 7: with its aliases expanded, this has more than 1000000 values"),
         ("labels: &all [boat, *all]\n", "line 1: an alias contains itself"),
-        ("[" * 5000 + "]" * 5000, "deeper than can be read"),
-        ("? [a, b]\n: c\n", "line 1: a key is a word, not a list"),
-        ("title: a\ndeadline: 2026-11-31\n", "line 2: this is not valid YAML: '2026-11-31' is no date"),
-        ("title: !!int one\n", "line 1: this is not valid YAML: 'one' is no int"),
-        ("title: !!bool one\n", "line 1: this is not valid YAML: 'one' is no bool"),
-        ("title: !!timestamp one\n", "line 1: this is not valid YAML: 'one' is no date"),
-        (f"title: {'1' * 5000}\n", "is no int"),
+        ("[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("? [a, b]\n: c\n", "line 1: a key must be text, not a list"),
+        ("title: a\ndeadline: 2026-11-31\n", "line 2: this is not valid YAML: '2026-11-31' is not a valid date"),
+        ("title: !!int one\n", "line 1: this is not valid YAML: 'one' is not a valid int"),
+        ("title: !!bool one\n", "line 1: this is not valid YAML: 'one' is not a valid bool"),
+        ("title: !!timestamp one\n", "line 1: this is not valid YAML: 'one' is not a valid date"),
+        (f"title: {'1' * 5000}\n", "is not a valid int"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_with_its_line_and_does_no_harm(text, message):
@@ -209,7 +209,7 @@ def test_the_same_model_is_the_form_in_the_prefect_ui():
     assert schema["properties"]["deadline"]["description"]
     assert "Geometry" in schema["$defs"]
     assert "enum" in schema["$defs"]["Geometry"]
-    assert all("title" in one for one in schema["properties"].values())
+    assert all("title" in property for property in schema["properties"].values())
 
 
 def test_a_specification_survives_json():
@@ -220,10 +220,10 @@ def test_a_specification_survives_json():
 @pytest.mark.parametrize(
     ("export", "message"),
     [
-        ("{store: azure_ml, formats: [csv]}", "sdk_v2 needs the formats mltable"),
-        ("{store: azure_ml, engine: sdk_v1, formats: [coco]}", "sdk_v1 needs the formats csv"),
+        ("{store: azure_ml, formats: [csv]}", "sdk_v2 also needs these formats: mltable"),
+        ("{store: azure_ml, engine: sdk_v1, formats: [coco]}", "sdk_v1 also needs these formats: csv"),
         ("{formats: [csv], split: {train: 100, validation: 0, test: 0}}", "add the format mltable"),
-        ("{split: {train: 70, validation: 10, test: 10}}", "100 together"),
+        ("{split: {train: 70, validation: 10, test: 10}}", "must add up to 100"),
         ("{split: {train: 80, validation: 20, test: 0, tests: 1}}", "did you mean 'test'"),
         ("{store: azure, workspace: team}", "export.store"),
     ],

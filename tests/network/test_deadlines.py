@@ -90,7 +90,7 @@ def test_a_proxy_that_drips_its_answer_to_connect_is_cut_off(what: str, monkeypa
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(PlatformUnavailable):
             http("https://platform.example").call("look", "GET", "/x")
-    assert [one.method for one in proxy.requests] == ["CONNECT"]
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
 def test_a_name_that_is_never_resolved_is_cut_off(monkeypatch) -> None:
@@ -103,13 +103,13 @@ def test_a_name_that_is_never_resolved_is_cut_off(monkeypatch) -> None:
 
 
 def test_a_connection_is_used_again_with_a_new_deadline() -> None:
-    def answer(_request: Received, connection: socket.socket) -> None:
+    def expected_response(_request: Received, connection: socket.socket) -> None:
         connection.sendall(response(200, b"{}", "Content-Type: application/json"))
 
-    with fault_server(answer) as server, no_hang():
-        one = http(server.url, whole=1.0)
+    with fault_server(expected_response) as server, no_hang():
+        item = http(server.url, whole=1.0)
         for _ in range(4):
-            assert one.call("look", "GET", "/x") == {}
+            assert item.call("look", "GET", "/x") == {}
             time.sleep(0.3)
         assert server.connections == 1
 
@@ -147,7 +147,7 @@ def test_a_limit_that_is_ended_interrupts_requests_of_other_threads(what: str) -
         limit.expire()
         thread.join(HANGS / 2)
         assert not thread.is_alive()
-    assert [one.message for one in failures] == ["the time for this work is over"]
+    assert [failure.message for failure in failures] == ["the time for this work is over"]
 
 
 def test_limits_nest_and_end_with_the_outer_one() -> None:

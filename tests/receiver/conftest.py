@@ -46,10 +46,10 @@ class Bell:
     def open_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNote:
         if not hmac.compare_digest(headers.get("x-signature", ""), signature(self._secret, body)):
             raise AccessDenied("bell", "open the webhook", status=401)
-        told = json.loads(body)
-        if "kind" not in told:
+        payload = json.loads(body)
+        if "kind" not in payload:
             raise PlatformRefused("bell", "open the webhook", message="no kind")
-        return WebhookNote(told["id"], told["kind"], told.get("campaign"))
+        return WebhookNote(payload["id"], payload["kind"], payload.get("campaign"))
 
 
 def connect(connection: Connection) -> Any:

@@ -40,8 +40,8 @@ def campaign(server: ScaleServer, receiver: str) -> tuple[Scale, str, list[str]]
 
 
 def notes(ledger: Any) -> list[tuple[str, str, str | None]]:
-    told = [letter.payload for letter in ledger.inbox.waiting()]
-    return [(one["platform"], one["kind"], one["campaign"]) for one in told]
+    payloads = [letter.payload for letter in ledger.inbox.waiting()]
+    return [(payload["platform"], payload["kind"], payload["campaign"]) for payload in payloads]
 
 
 def test_a_callback_is_written_down_once_however_often_it_comes(server, campaign, ledger) -> None:
@@ -90,8 +90,8 @@ def test_a_note_of_the_whole_batch_names_the_campaign_and_counts_are_read_again(
     server.live.fail(second)
     body = {"batch": title, "status": "completed", "stats": {"completed": 1, "error": 1}}
     headers = {"scale-callback-auth": server.callback_key}
-    answer = requests.post(server.live.batches[title]["callback"], json=body, headers=headers, timeout=60)
-    assert answer.status_code == 200
+    response = requests.post(server.live.batches[title]["callback"], json=body, headers=headers, timeout=60)
+    assert response.status_code == 200
     assert notes(ledger) == [("scale", "batch completed", title)]
     assert scale.read_campaign(title).state is RemoteState.ACTIVE
 

@@ -46,7 +46,7 @@ def service(home) -> Iterator[str]:
 
 
 @contextmanager
-def stranger(answer: bytes) -> Iterator[SimpleNamespace]:
+def stranger(response: bytes) -> Iterator[SimpleNamespace]:
     """A program that listens, answers everything alike, and keeps what it was sent."""
     received: list[bytes] = []
     with socket.socket() as listening:
@@ -57,8 +57,8 @@ def stranger(answer: bytes) -> Iterator[SimpleNamespace]:
             with client, suppress(OSError):
                 while data := client.recv(65536):
                     received.append(data)
-                    if answer:
-                        client.sendall(answer)
+                    if response:
+                        client.sendall(response)
 
         def work() -> None:
             with suppress(OSError):
@@ -94,20 +94,20 @@ def test_the_service_of_this_home_is_sent_the_admins_secret(service):
     assert platform.find_campaign("none") is None
 
 
-@pytest.mark.parametrize("answer", STRANGERS)
-def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(home, answer):
-    with stranger(answer) as found:
-        remember(home, found.port)
+@pytest.mark.parametrize("response", STRANGERS)
+def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(home, response):
+    with stranger(response) as server:
+        remember(home, server.port)
         _, platform = connect_platform("campaign_api")
         with pytest.raises(PlatformRefused) as refused:
             platform.find_campaign("any")
         message = str(refused.value)
-        assert f"port {found.port}" in message
+        assert f"port {server.port}" in message
         assert str(os.getpid()) in message, "the process that listens"
         assert "no key and no secret" in message
-        assert ("impostor/1.0" in message) == (answer is HELLO)
-        assert ("older version" in message) == (answer is OLDER)
-        sent = b"".join(found.received)
+        assert ("impostor/1.0" in message) == (response is HELLO)
+        assert ("older version" in message) == (response is OLDER)
+        sent = b"".join(server.received)
         assert b"/identity?nonce=" in sent
         assert KEY.encode() not in sent
         assert SECRET.encode() not in sent
@@ -143,15 +143,15 @@ def test_a_key_file_that_lost_its_content_proves_nothing(home):
 
 
 def test_the_url_of_a_command_and_of_the_environment_is_checked_alike(home, monkeypatch):
-    with stranger(HELLO) as found:
+    with stranger(HELLO) as server:
         remember(home, 1)
         for host in ("127.0.0.1", "localhost", "0.0.0.0"):
-            url = f"http://{host}:{found.port}/api/v1"
+            url = f"http://{host}:{server.port}/api/v1"
             monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", url)
             forget_settings()
             with pytest.raises(PlatformRefused, match="no key and no secret"):
                 connect_platform("campaign_api")[1].check()
-        assert SECRET.encode() not in b"".join(found.received)
+        assert SECRET.encode() not in b"".join(server.received)
 
 
 def test_a_service_with_a_key_of_its_own_is_asked_for_no_proof(home, monkeypatch):
@@ -176,10 +176,10 @@ def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
                     received.append(data)
                     head, end, body = data.partition(b"\r\n\r\n")
                     real.sendall(head + more.replace(b"PORT", b"%d" % client.getpeername()[1]) + end + body)
-                    answer = b""
-                    while not answer.endswith(b"}"):
-                        answer += real.recv(65536)
-                    client.sendall(answer)
+                    response = b""
+                    while not response.endswith(b"}"):
+                        response += real.recv(65536)
+                    client.sendall(response)
 
         def work() -> None:
             with suppress(OSError):
@@ -193,11 +193,11 @@ def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
 @pytest.mark.parametrize("more", [b"", b"\r\nX-Forwarded-For: 127.0.0.1:PORT", b"\r\nForwarded: for=127.0.0.1"])
 def test_a_relay_of_the_challenge_to_the_real_service_gets_nothing(home, service, more):
     port = int(service.rpartition(":")[2])
-    with relay(("127.0.0.1", port), more) as found:
-        remember(home, found.port)
+    with relay(("127.0.0.1", port), more) as server:
+        remember(home, server.port)
         with pytest.raises(PlatformRefused, match="no key and no secret"):
             connect_platform("campaign_api")[1].check()
-        assert SECRET.encode() not in b"".join(found.received)
+        assert SECRET.encode() not in b"".join(server.received)
 
 
 def test_every_connection_is_proven_and_not_only_the_first(home, service):
@@ -224,13 +224,13 @@ def test_a_code_is_of_one_number_and_one_connection():
 
 
 def test_the_doctor_and_the_demos_partner_send_a_stranger_nothing(home):
-    with stranger(HELLO) as found:
-        remember(home, found.port)
-        assert any("no key and no secret" in str(one) for _, check in connections(settings()) for one in check())
+    with stranger(HELLO) as server:
+        remember(home, server.port)
+        assert any("no key and no secret" in str(item) for _, check in connections(settings()) for item in check())
         access, identity = LabelerAccess("a@example.com", "labelers-key", Secret(SECRET)), home / "service" / FILE
         with pytest.raises(PlatformRefused, match="no key and no secret"):
-            label_campaign(f"http://127.0.0.1:{found.port}/api/v1", "1", access, identity=identity)
-        sent = b"".join(found.received)
+            label_campaign(f"http://127.0.0.1:{server.port}/api/v1", "1", access, identity=identity)
+        sent = b"".join(server.received)
         assert SECRET.encode() not in sent
         assert b"labelers-key" not in sent
 
@@ -241,12 +241,12 @@ def test_the_prefect_server_of_up_is_used_while_up_runs_and_not_whoever_has_its_
 
     monkeypatch.setenv("PREFECT_API_URL", "")  # so that what is set below is undone
     monkeypatch.delenv("PREFECT_API_URL")
-    with stranger(HELLO) as found:
-        url = f"http://127.0.0.1:{found.port}"
+    with stranger(HELLO) as server:
+        url = f"http://127.0.0.1:{server.port}"
         (home / "up.lock").write_text(json.dumps({"process": 1, "Prefect UI": url}))
         use_prefect_of_up(home)
         assert "PREFECT_API_URL" not in os.environ
-        assert found.received == []
+        assert server.received == []
         with (home / "up.lock").open("a+") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             use_prefect_of_up(home)
@@ -257,9 +257,9 @@ def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
     from labelwright.local.up import _only_one
 
     def fails() -> None:
-        with _only_one(home / "up.lock") as told:
-            told.write('{"Prefect UI": "http://127.0.0.1:1"}')
-            told.flush()
+        with _only_one(home / "up.lock") as file:
+            file.write('{"Prefect UI": "http://127.0.0.1:1"}')
+            file.flush()
             raise OSError("broken")
 
     with pytest.raises(OSError, match="broken"):
@@ -269,12 +269,12 @@ def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
 
 def test_a_command_starts_its_own_service_beside_a_stranger_and_not_beside_an_older_one(home, capsys):
     spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
-    with stranger(HELLO) as found:
-        remember(home, found.port)
+    with stranger(HELLO) as server:
+        remember(home, server.port)
         assert needs_embedded_service(spec)
         assert "impostor/1.0" in capsys.readouterr().err
-    with stranger(OLDER) as found:
-        remember(home, found.port)
+    with stranger(OLDER) as server:
+        remember(home, server.port)
         with pytest.raises(CannotRun, match="older version"):
             needs_embedded_service(spec)
 
@@ -284,17 +284,17 @@ def test_a_command_uses_the_service_that_runs(home, service):
     assert not needs_embedded_service(spec)
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
-def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_again(home, monkeypatch, answer):
+@pytest.mark.parametrize("response", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
+def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_again(home, monkeypatch, response):
     monkeypatch.setattr("labelwright.security.identity._SECONDS", 0.3)
     make_key(home)
-    with stranger(answer) as found:
+    with stranger(response) as server:
         with pytest.raises(ConnectionResetError):
-            check_address("127.0.0.1", found.port, home / FILE)
-        remember(home, found.port)
+            check_address("127.0.0.1", server.port, home / FILE)
+        remember(home, server.port)
         with pytest.raises(PlatformUnavailable):
             connect_platform("campaign_api")[1].check()
-        assert SECRET.encode() not in b"".join(found.received)
+        assert SECRET.encode() not in b"".join(server.received)
 
 
 def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):

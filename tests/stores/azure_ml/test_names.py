@@ -55,31 +55,31 @@ def test_an_account_by_its_connection_string_with_or_without_an_endpoint():
         "core.windows.net",
     )
     local = f"AccountName=dev;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:10000/dev;"
-    found = account_of(WorkspaceSettings.model_validate({"connection_string": local}))
-    assert (found.name, found.container_url) == ("dev", "http://127.0.0.1:10000/dev/extra-images")
-    assert (found.endpoint, found.protocol) == ("127.0.0.1:10000", "http")
-    assert KEY not in repr(found)
+    account = account_of(WorkspaceSettings.model_validate({"connection_string": local}))
+    assert (account.name, account.container_url) == ("dev", "http://127.0.0.1:10000/dev/extra-images")
+    assert (account.endpoint, account.protocol) == ("127.0.0.1:10000", "http")
+    assert KEY not in repr(account)
 
 
 def test_an_account_by_its_address_for_a_signature_or_for_this_machines_identity():
     url = "https://acc.blob.core.chinacloudapi.cn/"
-    found = account_of(WorkspaceSettings.model_validate({"account_url": url, "sas": "?sv=1&sig=s3cret"}))
-    assert (found.name, found.endpoint, found.sas) == ("acc", "core.chinacloudapi.cn", "sv=1&sig=s3cret")
-    assert "s3cret" not in repr(found)
+    account = account_of(WorkspaceSettings.model_validate({"account_url": url, "sas": "?sv=1&sig=s3cret"}))
+    assert (account.name, account.endpoint, account.sas) == ("acc", "core.chinacloudapi.cn", "sv=1&sig=s3cret")
+    assert "s3cret" not in repr(account)
     assert account_of(WorkspaceSettings.model_validate({"account_url": url})).sas is None
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("workspace", "message"),
     [
         ({}, "needs its storage account"),
         ({"connection_string": "AccountName=a"}, "neither AccountName and AccountKey nor a SAS"),
         ({"account_url": "https://a", "connection_string": f"AccountName=a;AccountKey={KEY}"}, "either"),
     ],
 )
-def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(told, message):
+def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(workspace, message):
     with pytest.raises(SettingsError, match=message):
-        account_of(WorkspaceSettings.model_validate(told))
+        account_of(WorkspaceSettings.model_validate(workspace))
 
 
 def test_a_workspace_is_named_by_config_json_and_what_is_set_beside_it_wins(tmp_path):
@@ -103,13 +103,13 @@ def calls(tmp_path: Path, script: str, deadline: float = 20) -> Calls:
     (tmp_path / "script.py").write_text(script)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path / "script.py"}" "$@"\n')
     python.chmod(0o755)
-    told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v2": python}
-    return Calls("sdk_v2", WorkspaceSettings.model_validate(told | {"deadline": deadline}), 5)
+    workspace = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v2": python}
+    return Calls("sdk_v2", WorkspaceSettings.model_validate(workspace | {"deadline": deadline}), 5)
 
 
 def failing(status: int | None, wait: str | None = None) -> str:
-    told = {"failure": {"status": status, "message": "said so", "retry_after": wait}}
-    return f"import json, sys; sys.stdin.read(); print(json.dumps({told!r}))"
+    response = {"failure": {"status": status, "message": "said so", "retry_after": wait}}
+    return f"import json, sys; sys.stdin.read(); print(json.dumps({response!r}))"
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_a_program_that_is_stopped_in_the_middle_of_refusals_tells_the_last_stat
 
 @pytest.mark.parametrize("status", [400, 409, 422])
 def test_what_the_sdk_refuses_itself_is_a_refusal_with_the_status_if_there_was_an_answer(tmp_path, status):
-    told = json.dumps({"failure": {"status": status, "refused": True, "message": "said so"}})
+    response = json.dumps({"failure": {"status": status, "refused": True, "message": "said so"}})
     with pytest.raises(PlatformRefused, match=f"answered {status}"):
-        calls(tmp_path, f"import sys; sys.stdin.read(); print({told!r})").ask("look", [])
+        calls(tmp_path, f"import sys; sys.stdin.read(); print({response!r})").ask("look", [])
 
 
 def test_a_program_that_takes_too_long_is_stopped(tmp_path):
@@ -177,15 +177,15 @@ def test_a_program_that_breaks_is_told_by_its_last_line(tmp_path):
 def test_an_sdk_that_is_not_there_is_told_with_how_to_get_it(tmp_path):
     with pytest.raises(SettingsError, match="azureml-v2"):
         calls(tmp_path, 'import sys; sys.stdin.read(); print(\'{"missing": "azure.ai.ml"}\')').ask("look", [])
-    told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v1": tmp_path / "none"}
+    workspace = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v1": tmp_path / "none"}
     with pytest.raises(SettingsError, match="cannot be run"):
-        Calls("sdk_v1", WorkspaceSettings.model_validate(told), 5).ask("look", [])
+        Calls("sdk_v1", WorkspaceSettings.model_validate(workspace), 5).ask("look", [])
 
 
 def test_secrets_go_to_the_program_on_its_standard_input_alone(tmp_path):
     script = "import json, os, sys; print(json.dumps({'answers': [sys.argv, dict(os.environ), sys.stdin.read()]}))"
-    arguments, environment, asked = calls(tmp_path, script).ask("look", [{"account_key": KEY}])
-    assert KEY in asked
+    arguments, environment, request = calls(tmp_path, script).ask("look", [{"account_key": KEY}])
+    assert KEY in request
     assert KEY not in json.dumps([arguments, environment])
 
 
@@ -193,8 +193,8 @@ def test_secrets_go_to_the_program_on_its_standard_input_alone(tmp_path):
 def test_no_secret_comes_back_in_what_a_program_says(tmp_path, broken):
     """SDKs quote addresses, and libraries below them what they were given."""
     message = f"no answer from https://a.blob.example/c?sp=r&sig=CANARY%2F1 with {KEY}"
-    told = {"failure": {"status": None, "message": message}}
-    script = f"raise ValueError({message!r})" if broken else f"import json; print(json.dumps({told!r}))"
+    response = {"failure": {"status": None, "message": message}}
+    script = f"raise ValueError({message!r})" if broken else f"import json; print(json.dumps({response!r}))"
     with pytest.raises((PlatformRefused, PlatformUnavailable)) as caught:
         calls(tmp_path, script).ask("look", [{"account_key": KEY, "sas": None}])
     assert "no answer from https://a.blob.example/c" in str(caught.value)
