@@ -17,12 +17,12 @@ from labelwright.ingest.sources.local import Found
 from .conftest import picture
 
 
-def check(data: bytes, limits: Limits | None = None, **found: object) -> Image | Reject:
-    return check_image(Found("a.jpg", "there", **found), io.BytesIO(data), limits or Limits())  # type: ignore[arg-type]
+def check(data: bytes, limits: Limits | None = None, **file: object) -> Image | Reject:
+    return check_image(Found("a.jpg", "there", **file), io.BytesIO(data), limits or Limits())  # type: ignore[arg-type]
 
 
-def reason(data: bytes, limits: Limits | None = None, **found: object) -> str:
-    result = check(data, limits, **found)
+def reason(data: bytes, limits: Limits | None = None, **file: object) -> str:
+    result = check(data, limits, **file)
     assert isinstance(result, Reject), result
     return result.reason
 
@@ -134,9 +134,9 @@ def test_the_first_frame_of_an_animation_counts(caplog: pytest.LogCaptureFixture
 
 
 def test_a_telephones_double_picture_is_a_jpeg() -> None:
-    one, two = Pillow.new("RGB", (8, 6), "red"), Pillow.new("RGB", (8, 6), "blue")
+    item, two = Pillow.new("RGB", (8, 6), "red"), Pillow.new("RGB", (8, 6), "blue")
     file = io.BytesIO()
-    one.save(file, "MPO", save_all=True, append_images=[two])
+    item.save(file, "MPO", save_all=True, append_images=[two])
     image = check(file.getvalue())
     assert isinstance(image, Image)
     assert image.format == "JPEG"

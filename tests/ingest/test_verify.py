@@ -47,7 +47,9 @@ def peak_of_comparing(count: int) -> int:
     def peak(count: int) -> int:
         tracemalloc.start()
         try:
-            assert not compare(images(count), (StoredFile(one.name, one.bytes, one.md5) for one in images(count)))
+            assert not compare(
+                images(count), (StoredFile(image.name, image.bytes, image.md5) for image in images(count))
+            )
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
