@@ -67,7 +67,7 @@ LAUNCHED = (State.UPLOADING, State.CREATED, State.ACTIVE)
 )
 def test_a_campaign_is_taken_up_where_it_stood(ledger, store, states, due):
     campaign(ledger, store, *states)
-    spec, work = interventions.take_up(TITLE)
+    spec, work = interventions.retry_blocked(TITLE)
     assert (spec.title, work) == (TITLE, due)
     record = ledger.campaigns.get(TITLE)
     before = [state for state in (State.PLANNED, *states) if state is not State.NEEDS_ATTENTION]
@@ -77,7 +77,7 @@ def test_a_campaign_is_taken_up_where_it_stood(ledger, store, states, due):
 def test_what_is_over_is_not_taken_up(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.COMPLETED, State.FINISHED, State.EXPORTED)
     with pytest.raises(CannotRun, match="nothing to retry"):
-        interventions.take_up(TITLE)
+        interventions.retry_blocked(TITLE)
 
 
 def test_a_cancelled_campaign_is_left_on_its_platform_or_taken_off(ledger, store):
@@ -136,7 +136,7 @@ def test_a_campaign_under_way_is_forgotten_by_force_only(ledger, store):
 @pytest.mark.parametrize(
     "decide",
     [
-        interventions.take_up,
+        interventions.retry_blocked,
         lambda title: interventions.cancel(title, CONNECTIONS),
         lambda title: interventions.reopen(title, CONNECTIONS),
         interventions.forget,

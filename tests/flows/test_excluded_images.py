@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labelwright.campaigns.interventions import failed_images, take_up
+from labelwright.campaigns.interventions import failed_images, retry_blocked
 from labelwright.datasets import GateRefused
 from labelwright.domain import Annotation, Box, ImageState, State
 from labelwright.flows.export_campaign import export_campaign
@@ -144,7 +144,7 @@ def test_a_campaign_whose_images_are_all_deleted_says_so_and_goes_on_when_they_a
     assert "labelwright resume 'river'" in record.reason
     kept.images.update(images)
     label(kept)
-    take_up("river")
+    retry_blocked("river")
     assert sweep_campaigns() == {"river": "exported"}
 
 
@@ -156,7 +156,7 @@ def test_a_label_that_was_renamed_on_the_platform_stops_the_campaign_and_names_w
         finish_campaign("river", export=True)
     assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
     kept.offered = ["boat", "buoy", "whale"]  # more than the campaign's: told, and no reason to stop
-    take_up("river")
+    retry_blocked("river")
     assert sweep_campaigns() == {"river": "exported"}
     kept.offered = []
     with pytest.raises(LabelsChanged, match=r"label 'boat'; label 'buoy'"):

@@ -12,13 +12,13 @@ from PIL import ImageFile
 
 from labelwright.domain import Image, Reject, Size
 from labelwright.ingest.checks.decode import Limits, check_image
-from labelwright.ingest.sources.local import Found
+from labelwright.ingest.sources.local import SourceFile
 
 from .conftest import picture
 
 
 def check(data: bytes, limits: Limits | None = None, **file: object) -> Image | Reject:
-    return check_image(Found("a.jpg", "there", **file), io.BytesIO(data), limits or Limits())  # type: ignore[arg-type]
+    return check_image(SourceFile("a.jpg", "there", **file), io.BytesIO(data), limits or Limits())  # type: ignore[arg-type]
 
 
 def reason(data: bytes, limits: Limits | None = None, **file: object) -> str:
@@ -110,7 +110,7 @@ def test_a_file_above_the_limit_is_refused_before_it_is_read() -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             raise AssertionError("read")
 
-    result = check_image(Found("a.jpg", "there", 2_000_000), Untouchable(), Limits(max_bytes=1_000_000))
+    result = check_image(SourceFile("a.jpg", "there", 2_000_000), Untouchable(), Limits(max_bytes=1_000_000))
     assert isinstance(result, Reject)
     assert "1.9 MiB" in result.reason
     assert "too large" in reason(b"x" * 101, Limits(max_bytes=100))

@@ -16,13 +16,13 @@ from labelwright.ingest import (
     Checked,
     FilesSource,
     FolderSource,
-    Found,
     InventoryItem,
     Limits,
+    SourceFile,
     build_inventory,
     check_files,
 )
-from labelwright.ingest.checks.duplicates import Seen
+from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.ingest.checks.listings import write_manifest, write_rejects
 from labelwright.platforms.errors import AccessDenied, PlatformUnavailable
 from tests.alone import alone
@@ -75,7 +75,7 @@ class Others:
         self.handed: list[int] = []
         self._source, self._limits = source, limits
 
-    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
+    def check(self, files: list[SourceFile]) -> Callable[[], list[Checked]]:
         self.handed.append(len(files))
         existing = pickle.loads(pickle.dumps(files))
         return lambda: pickle.loads(pickle.dumps(check_files(self._source, existing, self._limits)))
@@ -192,8 +192,8 @@ class Remote:
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    def find(self) -> Iterator[Found]:
-        yield from (Found(name, name) for name in ("a.jpg", "b.jpg", "c.jpg"))
+    def find(self) -> Iterator[SourceFile]:
+        yield from (SourceFile(name, name) for name in ("a.jpg", "b.jpg", "c.jpg"))
 
     def open(self, location: str) -> BinaryIO:
         if location == "b.jpg":
@@ -241,8 +241,8 @@ class Many:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def find(self) -> Iterator[Found]:
-        yield from (Found(f"{'long-name-' * 10}{number:06}.bmp", str(number)) for number in range(self.count))
+    def find(self) -> Iterator[SourceFile]:
+        yield from (SourceFile(f"{'long-name-' * 10}{number:06}.bmp", str(number)) for number in range(self.count))
 
     def open(self, location: str) -> BinaryIO:
         return BytesIO(picture(4, 4, kind="BMP", seed=int(location)))
@@ -290,7 +290,7 @@ def test_a_manifest_lists_what_was_taken(tmp_path: Path) -> None:
 
 
 def test_unique_names_stay_unique_when_a_numbered_one_was_there_already() -> None:
-    with Seen() as observed:
+    with FirstSeen() as observed:
         arguments = ["a.jpg", "a-2.jpg", "a.jpg", "a.jpg", "b", "b", ".x", ".x"]
         came = [observed.unique(name) for name in arguments]
         assert came == ["a.jpg", "a-2.jpg", "a-3.jpg", "a-4.jpg", "b", "b-2", ".x", ".x-2"]

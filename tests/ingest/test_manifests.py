@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest.sources.local import Found, SourceError
+from labelwright.ingest.sources.local import SourceError, SourceFile
 from labelwright.ingest.sources.manifest import ManifestSource
 
 
-def read(path: Path, text: str | bytes) -> list[Found | Reject]:
+def read(path: Path, text: str | bytes) -> list[SourceFile | Reject]:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return list(ManifestSource(path).find())
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_csv_of_any_program_is_read(folder: Path, column: str, delimiter: str, bom: bytes) -> None:
     text = f"{column}{delimiter}name{delimiter}more\r\nsub/река.jpg{delimiter}one.jpg{delimiter}x\r\n\r\na.jpg\r\n"
     entries = read(folder / "list.csv", bom + text.encode())
-    assert [(entry.name, Path(entry.location).name) for entry in entries if isinstance(entry, Found)] == [
+    assert [(entry.name, Path(entry.location).name) for entry in entries if isinstance(entry, SourceFile)] == [
         ("one.jpg", "река.jpg"),
         ("a.jpg", "a.jpg"),
     ]
@@ -46,10 +46,10 @@ def test_a_relative_path_may_not_climb_and_an_absolute_one_may_go_anywhere(folde
     assert isinstance(entries[0], Reject)
     assert "line 2" in entries[0].reason
     assert "leads out" in entries[0].reason
-    assert isinstance(entries[1], Found)
+    assert isinstance(entries[1], SourceFile)
     assert isinstance(entries[2], Reject)
     assert "leads out" in entries[2].reason
-    assert isinstance(entries[3], Found)
+    assert isinstance(entries[3], SourceFile)
     assert entries[3].name == "река.jpg"
 
 
@@ -65,7 +65,7 @@ def test_rows_that_cannot_be_taken_name_their_line(folder: Path) -> None:
 def test_a_sha256_is_handed_on_to_be_verified(folder: Path) -> None:
     digest = hashlib.sha256(b"x").hexdigest()
     (entries,) = read(folder / "list.csv", f"path,sha256\na.jpg,{digest.upper()}\n")
-    assert isinstance(entries, Found)
+    assert isinstance(entries, SourceFile)
     assert entries.sha256 == digest
 
 
@@ -73,7 +73,7 @@ def test_signed_urls_stay_out_of_names_and_locations(folder: Path) -> None:
     text = "url,name\nhttps://h.example/a.jpg?sig=canary,\nhttps://u:canary@h.example/a.jpg,\nhttps://h.example/a.jpg,b.jpg\n"
     entries = read(folder / "list.csv", text)
     assert [entry.name for entry in entries] == ["a.jpg", "a-2.jpg", "b.jpg"]
-    assert [entry.location for entry in entries if isinstance(entry, Found)] == [
+    assert [entry.location for entry in entries if isinstance(entry, SourceFile)] == [
         "https://h.example/a.jpg#1",
         "https://h.example/a.jpg#2",
         "https://h.example/a.jpg",

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest.sources.local import CannotRead, FilesSource, FolderSource, Found, SourceError
+from labelwright.ingest.sources.local import CannotRead, FilesSource, FolderSource, SourceError, SourceFile
 
 
 def names(source: FolderSource | FilesSource) -> list[str]:
-    return [file.name for file in source.find() if isinstance(file, Found)]
+    return [file.name for file in source.find() if isinstance(file, SourceFile)]
 
 
 def rejects(source: FolderSource | FilesSource) -> dict[str, str]:
@@ -42,7 +42,7 @@ def test_two_folders_may_hold_files_of_one_name(images: Path) -> None:
 def test_a_location_opens_the_file_again_in_another_source_object(images: Path) -> None:
     touch(images, "a.jpg")
     file = next(FolderSource(images).find())
-    assert isinstance(file, Found)
+    assert isinstance(file, SourceFile)
     with FolderSource(images).open(file.location) as stream:
         assert stream.read() == b"x"
     assert file.bytes == 1
@@ -117,7 +117,7 @@ def test_a_link_swapped_in_after_finding_is_refused_when_opened(images: Path, tm
     touch(images, "a.jpg")
     source = FolderSource(images)
     file = next(source.find())
-    assert isinstance(file, Found)
+    assert isinstance(file, SourceFile)
     (images / "a.jpg").unlink()
     (images / "a.jpg").symlink_to(tmp_path / "secret.jpg")
     with pytest.raises(CannotRead):
@@ -138,7 +138,7 @@ def test_a_link_to_the_source_folder_itself_is_fine(images: Path, tmp_path: Path
     (tmp_path / "link").symlink_to(images)
     source = FolderSource(tmp_path / "link")
     file = next(source.find())
-    assert isinstance(file, Found)
+    assert isinstance(file, SourceFile)
     source.open(file.location).close()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest import CannotRead, Found, InventoryItem, UrlSource, build_inventory
+from labelwright.ingest import CannotRead, InventoryItem, SourceFile, UrlSource, build_inventory
 from labelwright.ingest.sources.local import SourceError
 from labelwright.ingest.sources.public_addresses import is_public
 from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
@@ -251,7 +251,7 @@ def test_secrets_in_a_url_are_used_and_never_told(site: str) -> None:
     messages = [repr(source)]
     for file in source.find():
         messages.append(repr(file))
-        if isinstance(file, Found):
+        if isinstance(file, SourceFile):
             try:
                 source.open(file.location).close()
             except (CannotRead, PlatformUnavailable) as error:
@@ -273,7 +273,7 @@ def test_a_password_is_not_sent_on_to_another_server(site: str) -> None:
 
 def test_a_location_means_the_same_url_in_another_process(site: str) -> None:
     urls = [f"{site}/a.jpg", f"{site}/a.jpg?sig=1", f"{site}/a.jpg?sig=2"]
-    locations = [file.location for file in UrlSource(urls).find() if isinstance(file, Found)]
+    locations = [file.location for file in UrlSource(urls).find() if isinstance(file, SourceFile)]
     assert locations == [f"{site}/a.jpg", f"{site}/a.jpg#1", f"{site}/a.jpg#2"]
     again = UrlSource(urls, allow_private=True)
     for location in locations:

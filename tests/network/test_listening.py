@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import uvicorn
 
-from labelwright.network.listening import Patience, protocol_with
+from labelwright.network.listening import ConnectionLimits, protocol_with
 
 GUARD = 30.0
 """Seconds after which a test fails that would hang."""
@@ -31,7 +31,7 @@ async def echo(scope, receive, send):
 
 @contextmanager
 def serving(app=echo, **limits: float) -> Iterator[tuple[str, int]]:
-    config = uvicorn.Config(app, http=protocol_with(Patience(**limits)), lifespan="off", log_level="warning")
+    config = uvicorn.Config(app, http=protocol_with(ConnectionLimits(**limits)), lifespan="off", log_level="warning")
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(512)

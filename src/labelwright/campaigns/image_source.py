@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from labelwright.ingest.checks.decode import Limits
 from labelwright.ingest.sources.azure_container import ContainerSource
-from labelwright.ingest.sources.local import FilesSource, FolderSource, Found, SharesUrls, Source
+from labelwright.ingest.sources.local import FilesSource, FolderSource, SharesUrls, Source, SourceFile
 from labelwright.ingest.sources.manifest import ManifestSource
 from labelwright.ingest.sources.urls import UrlSource
 from labelwright.platforms.protocol import Secret
@@ -94,7 +94,7 @@ def limits_of(images: ImagesFrom) -> Limits:
     return Limits(int(images.max_megabytes * 1_000_000), int(images.max_megapixels * 1_000_000))
 
 
-def stamp_of(file: Found) -> str | None:
+def stamp_of(file: SourceFile) -> str | None:
     """A value that changes when the file does; None when the source has no version."""
     return None if file.version is None else f"{file.version}/{file.bytes}"
 

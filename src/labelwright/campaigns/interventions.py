@@ -17,7 +17,7 @@ from .connections import Connections
 from .spec import CampaignSpec, stored_spec
 
 
-def take_up(title: str) -> tuple[CampaignSpec, Work | None]:
+def retry_blocked(title: str) -> tuple[CampaignSpec, Work | None]:
     """Retries a campaign that needs attention, from the state before.
 
     Returns its specification, and the work that is due now (None while its labelers are at work). Raises

@@ -20,7 +20,7 @@ MIN_DIGITS = 6
 """Digits of a SHA-256 that a search needs at least."""
 
 
-def known_datasets(ledger: Ledger, title: str | None = None) -> list[dict[str, Any]]:
+def list_datasets(ledger: Ledger, title: str | None = None) -> list[dict[str, Any]]:
     """Every registered version, newest campaign first: name, version, campaign, platform, store, location."""
     datasets = []
     for record in ledger.campaigns.all():
@@ -36,9 +36,9 @@ def known_datasets(ledger: Ledger, title: str | None = None) -> list[dict[str, A
     return datasets
 
 
-def the_dataset(ledger: Ledger, name: str, version: str | None) -> dict[str, Any]:
+def find_dataset(ledger: Ledger, name: str, version: str | None) -> dict[str, Any]:
     """A registered version of a dataset; by default the newest, which is the one exported last. Raises CannotRun."""
-    versions = [dataset for dataset in known_datasets(ledger) if dataset["name"] == name]
+    versions = [dataset for dataset in list_datasets(ledger) if dataset["name"] == name]
     matching = [
         dataset for dataset in versions if (version is None and dataset["newest"]) or dataset["version"] == version
     ]

@@ -214,10 +214,10 @@ def status(
 @app.command()
 def resume(title: Title, as_json: AsJson = False) -> None:
     """Take up a campaign that needed attention, or whose run broke off, and do what it waits for."""
-    from labelwright.campaigns.interventions import take_up
+    from labelwright.campaigns.interventions import retry_blocked
     from labelwright.domain import Work
 
-    spec, due = take_up(title)
+    spec, due = retry_blocked(title)
     if due is Work.LAUNCH:
         _in_prefect(lambda flows: flows.launch_campaign(spec), title, as_json)
     elif due is Work.FINISH:

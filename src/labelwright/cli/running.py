@@ -244,11 +244,11 @@ def run_here(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: 
 
 def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the ledger knows of a registered version, and its receipt. Raises CannotRun, DatasetGone, PlatformError."""
-    from labelwright.campaigns.lineage import the_dataset
+    from labelwright.campaigns.lineage import find_dataset
     from labelwright.tasks.context import CampaignContext, the_ledger
     from labelwright.tasks.export import registration as datasets
 
-    found = the_dataset(the_ledger(), name, version)
+    found = find_dataset(the_ledger(), name, version)
     return found, datasets.receipt_of(CampaignContext(found["campaign"]), found["name"], found["version"])
 
 
@@ -258,14 +258,14 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
 
     Raises as `receipt_of` for one dataset; of several, one whose store cannot be asked does not cost the others.
     """
-    from labelwright.campaigns.lineage import known_datasets, the_dataset
+    from labelwright.campaigns.lineage import find_dataset, list_datasets
     from labelwright.platforms import PlatformError
     from labelwright.settings import SettingsError
     from labelwright.tasks.context import CampaignContext, the_ledger
     from labelwright.tasks.export.verification import Verified, Verifier
 
     ledger, verifier = the_ledger(), Verifier(deep=deep)
-    wanted = known_datasets(ledger) if name is None else [the_dataset(ledger, name, version)]
+    wanted = list_datasets(ledger) if name is None else [find_dataset(ledger, name, version)]
     found = []
     for one in wanted:
         try:

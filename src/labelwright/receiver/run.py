@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from labelwright.campaigns.connections import Connections
 from labelwright.ledger import Ledger
-from labelwright.network.listening import Patience, protocol_with
+from labelwright.network.listening import ConnectionLimits, protocol_with
 from labelwright.settings import ReceiverSettings
 
 from .app import create_app
@@ -53,7 +53,7 @@ def server_config(app: Starlette) -> uvicorn.Config:
     """uvicorn's configuration: idle and slow clients do not keep others out."""
     return uvicorn.Config(
         app,
-        http=protocol_with(Patience(body=5.0, connections=200)),
+        http=protocol_with(ConnectionLimits(body=5.0, connections=200)),
         access_log=False,  # the query holds Event Grid's secret
         server_header=False,
         log_level="warning",

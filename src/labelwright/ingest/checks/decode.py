@@ -23,7 +23,7 @@ from PIL import (  # the readers by name: Pillow's own way to find them imports 
 from PIL import Image as Pillow
 
 from labelwright.domain import Image, Reject, Size
-from labelwright.ingest.sources.local import Found
+from labelwright.ingest.sources.local import SourceFile
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Limits:
 STANDARD = Limits()
 
 
-def check_image(file: Found, stream: BinaryIO, limits: Limits = STANDARD) -> Image | Reject:
+def check_image(file: SourceFile, stream: BinaryIO, limits: Limits = STANDARD) -> Image | Reject:
     """The image with its size as displayed and its hashes, or a sentence on why it is none.
 
     Of an animated image and of a file of several pages the first one counts. Raises what reading the stream raises.

@@ -6,7 +6,7 @@ import sqlite3
 from types import TracebackType
 
 
-class Seen:
+class FirstSeen:
     """Remembers who came first under a key. The file is private, and gone when it is closed or the process ends."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Seen:
     def close(self) -> None:
         self._db.close()
 
-    def __enter__(self) -> Seen:
+    def __enter__(self) -> FirstSeen:
         return self
 
     def __exit__(

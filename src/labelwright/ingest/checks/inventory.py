@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from labelwright.domain import Image, Reject
-from labelwright.ingest.sources.local import CannotRead, Found, Source
+from labelwright.ingest.sources.local import CannotRead, Source, SourceFile
 from labelwright.network.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.platforms.errors import PlatformUnavailable
 
 from .decode import STANDARD, Limits, check_image, too_large
-from .duplicates import Seen
+from .duplicates import FirstSeen
 
 _LOOK_AHEAD = 8  # files a thread, so that one large image does not stop the others
 
@@ -32,7 +32,7 @@ Checked = Image | Reject | PlatformUnavailable
 """What came out for a file. The last one: it may be readable later."""
 
 
-class Elsewhere(Protocol):
+class RemoteChecker(Protocol):
     """Other machines that check files of the same source."""
 
     batch: int
@@ -40,7 +40,7 @@ class Elsewhere(Protocol):
     ahead: int
     """Batches that may be under way."""
 
-    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
+    def check(self, files: list[SourceFile]) -> Callable[[], list[Checked]]:
         """Begin with them. What is answered waits for the results, in the files' order, and raises what checks do."""
         ...
 
@@ -50,9 +50,9 @@ def build_inventory(
     limits: Limits = STANDARD,
     *,
     threads: int | None = None,
-    known: Callable[[Found], Image | None] | None = None,
+    known: Callable[[SourceFile], Image | None] | None = None,
     give_up: bool = False,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: RemoteChecker | None = None,
 ) -> Iterator[InventoryItem | Reject]:
     """Images and rejects in the source's order, whatever the number of threads (else: two more than processors).
 
@@ -70,7 +70,7 @@ def build_inventory(
     threads = threads or (os.cpu_count() or 1) + 2
     missed: list[PlatformUnavailable] = []
     missed_count = 0
-    with Seen() as seen_images:
+    with FirstSeen() as seen_images:
         if elsewhere is None:
             checked = _checked(source, source.find(), limits, threads, known)
         else:
@@ -98,7 +98,7 @@ def build_inventory(
         )
 
 
-def _accepted(image: Image, file: Found, seen_images: Seen) -> InventoryItem | Reject:
+def _accepted(image: Image, file: SourceFile, seen_images: FirstSeen) -> InventoryItem | Reject:
     same_name = seen_images.first("name", image.name)
     if same_name is not None:
         why = f"two files have this name: '{same_name}' is taken, '{file.location}' is left out. Rename one of them."
@@ -113,19 +113,19 @@ def _accepted(image: Image, file: Found, seen_images: Seen) -> InventoryItem | R
 
 def _checked(
     source: Source,
-    files: Iterator[Found | Reject],
+    files: Iterator[SourceFile | Reject],
     limits: Limits,
     threads: int,
-    known: Callable[[Found], Image | None] | None,
-) -> Iterator[tuple[Found, Checked]]:
+    known: Callable[[SourceFile], Image | None] | None,
+) -> Iterator[tuple[SourceFile, Checked]]:
     limit = Deadline(FOR_EVER, current_limit())
     check = carry_limit(_check, limit)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
-    waiting: deque[tuple[Found, Future[Checked]]] = deque()
+    waiting: deque[tuple[SourceFile, Future[Checked]]] = deque()
     try:
         for file in files:
             if isinstance(file, Reject):
-                waiting.append((Found(file.name, ""), _done(file)))
+                waiting.append((SourceFile(file.name, ""), _done(file)))
             else:
                 image = known(file) if known is not None else None
                 result = _done(image) if image is not None else pool.submit(check, source, file, limits)
@@ -147,14 +147,14 @@ def _checked_elsewhere(
     source: Source,
     limits: Limits,
     threads: int,
-    known: Callable[[Found], Image | None] | None,
-    elsewhere: Elsewhere,
-) -> Iterator[tuple[Found, Checked]]:
-    waiting: deque[tuple[list[tuple[Found, Checked | None]], Callable[[], list[Checked]]]] = deque()
-    pending: list[tuple[Found, Checked | None]] = []  # in the source's order; None: not looked into yet
-    unknown: list[Found] = []
+    known: Callable[[SourceFile], Image | None] | None,
+    elsewhere: RemoteChecker,
+) -> Iterator[tuple[SourceFile, Checked]]:
+    waiting: deque[tuple[list[tuple[SourceFile, Checked | None]], Callable[[], list[Checked]]]] = deque()
+    pending: list[tuple[SourceFile, Checked | None]] = []  # in the source's order; None: not looked into yet
+    unknown: list[SourceFile] = []
 
-    def first() -> Iterator[tuple[Found, Checked]]:
+    def first() -> Iterator[tuple[SourceFile, Checked]]:
         entries, results = waiting.popleft()
         fresh = iter(results())
         for found, result in entries:
@@ -162,7 +162,7 @@ def _checked_elsewhere(
 
     for file in source.find():
         if isinstance(file, Reject):
-            pending.append((Found(file.name, ""), file))
+            pending.append((SourceFile(file.name, ""), file))
         else:
             image = known(file) if known is not None else None
             pending.append((file, image))
@@ -183,7 +183,7 @@ def _checked_elsewhere(
         yield file, next(here)[1] if result is None else result
 
 
-def check_files(source: Source, files: list[Found], limits: Limits, threads: int | None = None) -> list[Checked]:
+def check_files(source: Source, files: list[SourceFile], limits: Limits, threads: int | None = None) -> list[Checked]:
     """Check some files of a source, for somebody who takes stock of it on another machine. Raises AccessDenied."""
     threads = threads or (os.cpu_count() or 1) + 2
     return [result for _, result in _checked(source, iter(files), limits, threads, None)]
@@ -195,7 +195,7 @@ def _done(result: Image | Reject) -> Future[Checked]:
     return future
 
 
-def _check(source: Source, found: Found, limits: Limits) -> Checked:
+def _check(source: Source, found: SourceFile, limits: Limits) -> Checked:
     if found.bytes is not None and found.bytes > limits.max_bytes:
         return too_large(found.name, found.bytes, limits)
     try:

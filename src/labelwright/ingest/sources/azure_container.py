@@ -20,7 +20,7 @@ from labelwright.network.deadlines import time_limit
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import Secret
 
-from .local import CannotRead, Found, SourceError, is_litter, printable
+from .local import CannotRead, SourceError, SourceFile, is_litter, printable
 from .patterns import Patterns
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ContainerSource:
             )
         return self._kept
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         inside = len(self._prefix.rpartition("/")[0]) + 1 if "/" in self._prefix else 0
         blobs = iter(self._client.list_blobs(name_starts_with=self._prefix or None, include=WITH_METADATA))
         yielded = 0
@@ -95,7 +95,7 @@ class ContainerSource:
                 continue
             yielded += 1
             try:
-                yield Found(safe_name(name), str(blob.name), int(blob.size), version=str(blob.etag))
+                yield SourceFile(safe_name(name), str(blob.name), int(blob.size), version=str(blob.etag))
             except UnsafeName as error:
                 yield Reject(printable(name), printable(str(error)))
         if not yielded:

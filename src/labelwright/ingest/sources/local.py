@@ -25,7 +25,7 @@ class CannotRead(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceFile:
     """A file that may be an image; nobody has looked into it yet."""
 
     name: str
@@ -43,7 +43,7 @@ class Found:
 class Source(Protocol):
     """A place to find images."""
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         """Every file in an order that is the same each time. Raises SourceError."""
         ...
 
@@ -90,7 +90,7 @@ class FolderSource:
         self._root = os.path.realpath(Path(path).expanduser())
         self._patterns = Patterns(include, exclude)
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not Path(self._root).exists():
             raise SourceError(
                 f"There is no folder '{printable(self._given)}'. Check the path that says where the images are."
@@ -109,7 +109,7 @@ class FolderSource:
             ) from None
         return self._walk()
 
-    def _walk(self) -> Iterator[Found | Reject]:
+    def _walk(self) -> Iterator[SourceFile | Reject]:
         yielded = passed_over = 0
         for path, relative in self._files(self._root, ""):
             if isinstance(path, Reject):
@@ -157,7 +157,7 @@ class FolderSource:
                 why = "is a link to a folder outside, which is not followed: put the images there, or list them"
                 yield Reject(printable(inner), why), inner
 
-    def _look(self, path: str, relative: str) -> Found | Reject:
+    def _look(self, path: str, relative: str) -> SourceFile | Reject:
         try:
             name = safe_name(relative)
         except UnsafeName as error:
@@ -172,7 +172,7 @@ class FolderSource:
             return Reject(name, f"cannot be read ({error.strerror})")
         if not stat.S_ISREG(status.st_mode):
             return Reject(name, "is not an ordinary file")
-        return Found(name, path, status.st_size, version=str(status.st_mtime_ns))
+        return SourceFile(name, path, status.st_size, version=str(status.st_mtime_ns))
 
     def open(self, location: str) -> BinaryIO:
         """Raises CannotRead when the location leads out of the folder (a link put there in between)."""
@@ -198,16 +198,16 @@ class FilesSource:
     def __init__(self, paths: Iterable[str | Path]) -> None:
         self._paths = tuple(Path(path).expanduser() for path in paths)
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not self._paths:
             raise SourceError("The list of files is empty. Name at least one image.")
         return self._list()
 
-    def _list(self) -> Iterator[Found | Reject]:
+    def _list(self) -> Iterator[SourceFile | Reject]:
         first: dict[str, Path] = {}
         for path in sorted(set(self._paths), key=lambda path: (path.name, str(path))):
-            file = found_file(path, path.name)
-            if isinstance(file, Found):
+            file = source_file(path, path.name)
+            if isinstance(file, SourceFile):
                 earlier = first.setdefault(file.name, path)
                 if earlier != path:
                     if os.path.realpath(earlier) == os.path.realpath(path):
@@ -223,7 +223,7 @@ class FilesSource:
         return open(location, "rb")  # noqa: PTH123
 
 
-def found_file(path: Path, name: str, sha256: str | None = None) -> Found | Reject:
+def source_file(path: Path, name: str, sha256: str | None = None) -> SourceFile | Reject:
     """A single file on the disk under a name of one's choice."""
     try:
         name = safe_name(name)
@@ -239,4 +239,4 @@ def found_file(path: Path, name: str, sha256: str | None = None) -> Found | Reje
         return Reject(name, f"'{printable(str(path))}' is a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         return Reject(name, f"'{printable(str(path))}' is not an ordinary file")
-    return Found(name, str(path.absolute()), status.st_size, sha256, version=str(status.st_mtime_ns))
+    return SourceFile(name, str(path.absolute()), status.st_size, sha256, version=str(status.st_mtime_ns))

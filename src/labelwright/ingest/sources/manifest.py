@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from labelwright.domain import Reject, UnsafeName, safe_name
-from labelwright.ingest.checks.duplicates import Seen
+from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.platforms.protocol import Secret
 
-from .local import CannotRead, Found, SourceError, found_file, printable
+from .local import CannotRead, SourceError, SourceFile, printable, source_file
 from .urls import MAX_BYTES, UrlBook, UrlFetcher, name_from_url
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -42,14 +42,14 @@ class ManifestSource:
         self._folder = os.path.realpath(self._path.parent)
         self._book: UrlBook | None = None
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not self._path.is_file():
             raise SourceError(f"There is no manifest '{self._path}'. Check the path that says where the CSV file is.")
         return self._find()
 
-    def _find(self) -> Iterator[Found | Reject]:
+    def _find(self) -> Iterator[SourceFile | Reject]:
         book, count = UrlBook(), 0
-        with Seen() as names:
+        with FirstSeen() as names:
             for line, row in self._rows():
                 count += 1
                 file = self._row(row, book, names)
@@ -81,7 +81,7 @@ class ManifestSource:
             self._book = book  # other threads ask, too: they see none, or a whole one
         return book.full(location)
 
-    def _row(self, row: dict[str, str], book: UrlBook, names: Seen) -> Found | Reject:
+    def _row(self, row: dict[str, str], book: UrlBook, names: FirstSeen) -> SourceFile | Reject:
         place = row["path"] or row["file_name"]
         shown = row["name"] or place or (name_from_url(row["url"]) if row["url"] else "")
         sha256 = row["sha256"].lower() or None
@@ -98,17 +98,17 @@ class ManifestSource:
             return self._url(row["url"], row["name"], sha256, book, names)
         return self._file(place, row["name"], sha256)
 
-    def _file(self, place: str, name: str, sha256: str | None) -> Found | Reject:
+    def _file(self, place: str, name: str, sha256: str | None) -> SourceFile | Reject:
         if Path(place).is_absolute():
-            return found_file(Path(place), name or Path(place).name, sha256)
+            return source_file(Path(place), name or Path(place).name, sha256)
         place = place.replace("\\", "/").removeprefix("./")
         path = os.path.realpath(os.path.join(self._folder, place))  # noqa: PTH118
         if not path.startswith(self._folder + os.sep):
             why = f"'{place}' leads out of the manifest's folder: write an absolute path if you mean it"
             return Reject(name or place, why)
-        return found_file(Path(path), name or posixpath.normpath(place), sha256)
+        return source_file(Path(path), name or posixpath.normpath(place), sha256)
 
-    def _url(self, url: str, name: str, sha256: str | None, book: UrlBook, names: Seen) -> Found | Reject:
+    def _url(self, url: str, name: str, sha256: str | None, book: UrlBook, names: FirstSeen) -> SourceFile | Reject:
         try:
             location = book.enter(url)
         except CannotRead as error:
@@ -117,7 +117,7 @@ class ManifestSource:
             safe = safe_name(name) if name else names.unique(safe_name(name_from_url(url)))
         except UnsafeName as error:
             return Reject(printable(name or name_from_url(url)), str(error))
-        return Found(safe, location, sha256=sha256)
+        return SourceFile(safe, location, sha256=sha256)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
         """The line number, and every known column with its text stripped ('' when the column or the cell is absent)."""

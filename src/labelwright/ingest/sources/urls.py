@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from labelwright.domain import Reject, UnsafeName, safe_name
-from labelwright.ingest.checks.duplicates import Seen
+from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.network.deadlines import Deadline, current_limit
 from labelwright.network.timed_sockets import Phases, TimedResponse, connect, resolve
 from labelwright.platforms.errors import PlatformUnavailable
@@ -23,7 +23,7 @@ from labelwright.platforms.protocol import Secret
 from labelwright.security.credential_shapes import credential_in_url, secrets_in_url
 from labelwright.security.masking import mask
 
-from .local import CannotRead, Found, SourceError, printable
+from .local import CannotRead, SourceError, SourceFile, printable
 from .public_addresses import is_public
 
 MAX_BYTES = 128 * 1024 * 1024
@@ -55,20 +55,20 @@ class UrlSource:
             except CannotRead as error:
                 self._found.append(Reject(f"(URL {number})", str(error)))
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not self._found:
             raise SourceError("The list of URLs is empty. Name at least one image.")
         return self._list()
 
-    def _list(self) -> Iterator[Found | Reject]:
-        with Seen() as names:
+    def _list(self) -> Iterator[SourceFile | Reject]:
+        with FirstSeen() as names:
             for entry in self._found:
                 if isinstance(entry, Reject):
                     yield entry
                     continue
                 location, name = entry
                 try:
-                    yield Found(names.unique(safe_name(name)), location)
+                    yield SourceFile(names.unique(safe_name(name)), location)
                 except UnsafeName as error:
                     yield Reject(printable(name), f"{location}: {error}")
 
