@@ -84,7 +84,7 @@ def credential_in_url(url: str, depth: int = 3) -> str | None:
 
 
 def _credential_within(url: str, parts: SplitResult, depth: int) -> str | None:
-    """What its percent-encoded parts hold."""
+    """The credential in a URL's percent-encoded parts."""
     inner = [unquote(pair.partition("=")[2]) for pair in re.split(r"[&;]", f"{parts.query}&{parts.fragment}")]
     texts = [text for text in inner if "://" in text] + [unquote(url)]
     return next(filter(None, (credential_in_url(text, depth - 1) for text in texts)), None)
@@ -109,7 +109,7 @@ def secrets_in_url(url: str) -> list[str]:
 
 
 _NOT_ENCODED = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?!\[)([^/?#@]*:(?!\d*(?:[/?#]|$)).*)@")
-"""A password with a slash, a question mark or a hash in it, which ends the host for every reader of URLs."""
+"""A password with an unencoded slash, question mark or hash, which ends the host for URL parsers."""
 
 
 def _user_info(url: str) -> str:

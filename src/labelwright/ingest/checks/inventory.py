@@ -1,4 +1,4 @@
-"""Take stock of a source: every image checked, hashed and named once; everything else listed with its reason."""
+"""Builds the inventory of a source: every image checked and hashed, every other file rejected with a reason."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _LOOK_AHEAD = 8  # files a thread, so that one large image does not stop the oth
 
 @dataclass(frozen=True, slots=True)
 class InventoryItem:
-    """An image that may be uploaded, and where its source opens it again."""
+    """An accepted image, and the location by which its source opens it."""
 
     image: Image
     location: str
 
 
 Checked = Image | Reject | PlatformUnavailable
-"""What came out for a file. The last one: it may be readable later."""
+"""Result for a file. PlatformUnavailable: it may be readable later."""
 
 
 class RemoteChecker(Protocol):
-    """Other machines that check files of the same source."""
+    """Checks files of the same source on other machines."""
 
     batch: int
-    """Files that are handed over at once."""
+    """Files per call."""
     ahead: int
-    """Batches that may be under way."""
+    """Batches that may be in progress."""
 
     def check(self, files: list[SourceFile]) -> Callable[[], list[Checked]]:
-        """Begin with them. What is answered waits for the results, in the files' order, and raises what checks do."""
+        """Starts checking. The returned function waits for the results, in the files' order."""
         ...
 
 
@@ -54,18 +54,17 @@ def build_inventory(
     give_up: bool = False,
     elsewhere: RemoteChecker | None = None,
 ) -> Iterator[InventoryItem | Reject]:
-    """Images and rejects in the source's order, whatever the number of threads (else: two more than processors).
+    """Yields images and rejects in the source's order. `threads`: by default two more than processors.
 
-    `known` may answer with what was found out about the file earlier; it is then not opened. It is called in the
-    caller's thread. Of several files with one name or one content the first stays and the others are rejects. Names
-    that differ only in upper and lower case are two names, as they are in every blob store.
+    `known` may return the result of an earlier check; the file is then not opened. It is called in the caller's
+    thread. Of several files with the same name or content the first is accepted and the others are rejects. Names that
+    differ only in case are different, as in every blob store.
 
-    Files that may be readable later (a server's 503) are left out while the rest goes on, and then raised as one
-    PlatformUnavailable; with `give_up`, for a last attempt, they are rejects. Raises SourceError, and AccessDenied at
-    once. Memory: some files a thread, not the number of images.
+    Files that may be readable later (a server's 503) are skipped, and raised as one PlatformUnavailable at the end;
+    with `give_up`, for a last attempt, they are rejects. Raises SourceError, and AccessDenied at once. Memory: a few
+    files per thread, not the number of images.
 
-    With `elsewhere` whole batches are checked there, and what is left of the last one here: a source that has less than
-    a batch never leaves this machine.
+    With `elsewhere`, full batches are checked remotely and the rest here.
     """
     threads = threads or (os.cpu_count() or 1) + 2
     missed: list[PlatformUnavailable] = []
@@ -78,7 +77,7 @@ def build_inventory(
         for file, result in checked:
             if isinstance(result, PlatformUnavailable):
                 if give_up:
-                    yield Reject(file.name, f"could not be fetched ({result.message}): the server may answer later")
+                    yield Reject(file.name, f"could not be fetched ({result.message}); the server may respond later")
                 else:
                     missed_count += 1
                     missed[:] = missed or [result]
@@ -93,7 +92,7 @@ def build_inventory(
             first.operation,
             status=first.status,
             message=f"{missed_count} files could not be fetched, the first: {first.message}",
-            advice="Run it again later: what was found out is not asked again.",
+            advice="Run it again later: files that are checked are not fetched again.",
             retry_after=first.retry_after,
         )
 
@@ -137,7 +136,7 @@ def _checked(
             first, future = waiting.popleft()
             yield first, future.result()
     except BaseException:
-        limit.expire()  # whoever interrupts this does not wait for what is under way
+        limit.expire()  # an interruption does not wait for running checks
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -151,7 +150,7 @@ def _checked_elsewhere(
     elsewhere: RemoteChecker,
 ) -> Iterator[tuple[SourceFile, Checked]]:
     waiting: deque[tuple[list[tuple[SourceFile, Checked | None]], Callable[[], list[Checked]]]] = deque()
-    pending: list[tuple[SourceFile, Checked | None]] = []  # in the source's order; None: not looked into yet
+    pending: list[tuple[SourceFile, Checked | None]] = []  # in the source's order; None: not checked yet
     unknown: list[SourceFile] = []
 
     def first() -> Iterator[tuple[SourceFile, Checked]]:
@@ -184,7 +183,7 @@ def _checked_elsewhere(
 
 
 def check_files(source: Source, files: list[SourceFile], limits: Limits, threads: int | None = None) -> list[Checked]:
-    """Check some files of a source, for somebody who takes stock of it on another machine. Raises AccessDenied."""
+    """Checks some files of a source, on behalf of an inventory on another machine. Raises AccessDenied."""
     threads = threads or (os.cpu_count() or 1) + 2
     return [result for _, result in _checked(source, iter(files), limits, threads, None)]
 
@@ -211,7 +210,7 @@ def why_unreadable(error: CannotRead | OSError) -> str:
     if isinstance(error, CannotRead):
         return str(error)
     if isinstance(error, FileNotFoundError):
-        return "the file was there a moment ago and is gone"
+        return "the file was deleted during the check"
     if isinstance(error, PermissionError):
-        return "the file may not be read: give the user that runs this the right to read it"
+        return "permission denied: give the user that runs Labelwright read access to the file"
     return f"the file cannot be read ({error.strerror or type(error).__name__})"

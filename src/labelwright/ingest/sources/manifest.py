@@ -1,4 +1,4 @@
-"""A CSV file that says which images are meant."""
+"""Images listed in a CSV manifest."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _COLUMNS = ("path", "url", "file_name", "name", "sha256")
 
 
 class ManifestSource:
-    """Columns: `path`, `url` or `file_name` (one of them filled in each row), and if you like `name` and `sha256`.
+    """Columns: `path`, `url` or `file_name` (one of them per row), and optionally `name` and `sha256`.
 
     UTF-8 with or without a byte order mark; commas, semicolons or tabs. Relative paths start at the CSV's folder and
-    stay inside it; whoever means a file elsewhere writes an absolute path. The order is that of the lines.
+    must stay inside it; absolute paths may be anywhere. The order is that of the lines.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ManifestSource:
                 if row["url"]:
                     with suppress(CannotRead):
                         book.enter(row["url"])
-            self._book = book  # other threads ask, too: they see none, or a whole one
+            self._book = book  # assigned when complete, since other threads read it
         return book.full(location)
 
     def _row(self, row: dict[str, str], book: UrlBook, names: FirstSeen) -> SourceFile | Reject:
@@ -104,7 +104,7 @@ class ManifestSource:
         place = place.replace("\\", "/").removeprefix("./")
         path = os.path.realpath(os.path.join(self._folder, place))  # noqa: PTH118
         if not path.startswith(self._folder + os.sep):
-            why = f"'{place}' leads out of the manifest's folder: write an absolute path if you mean it"
+            why = f"'{place}' is outside the manifest's folder: use an absolute path"
             return Reject(name or place, why)
         return source_file(Path(path), name or posixpath.normpath(place), sha256)
 
@@ -146,7 +146,7 @@ class ManifestSource:
         except OSError as error:
             raise SourceError(
                 f"The manifest '{self._path}' cannot be read ({error.strerror}). "
-                "Give the user that runs this the right to read it."
+                "Give the user that runs Labelwright read access."
             ) from None
 
     def _check_header(self, header: list[str], line: int) -> None:
@@ -161,7 +161,7 @@ class ManifestSource:
 
 
 def _delimiter(file: TextIO) -> tuple[str, int]:
-    """The character between cells, and how many lines stand before the header (Excel's `sep=;`)."""
+    """The delimiter, and the number of lines before the header (Excel's `sep=;`)."""
     line, skipped = file.readline(), 0
     if line.lower().startswith("sep=") and len(line.strip()) == 5:
         return line.strip()[4], 1
