@@ -155,7 +155,7 @@ def test_nobody_interferes_with_a_run_that_is_at_work(ledger, store, decide):
 # Images that failed
 
 
-def test_failed_images_are_listed_with_their_reasons_and_nothing_changes(ledger, store):
+def test_failed_images_are_listed_without_side_effects(ledger, store):
     campaign(ledger, store, *LAUNCHED)
     kept = store.campaigns["c1"]
     kept.images = {"1": ("1.jpg", None), "2": ("2.jpg", None)}

@@ -20,7 +20,7 @@ def test_a_key_is_kept_and_only_its_owner_can_read_the_file(keys):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_secret_that_is_known_is_not_lost_to_an_answer_without_one(keys):
+def test_stored_secret_survives_a_response_without_one(keys):
     keys.keep("campaign_api", LabelerAccess("a@b.c", "key", Secret("canary")))
     keys.keep("campaign_api", LabelerAccess("a@b.c", "key", None))
     assert keys.find("campaign_api", "a@b.c").secret == Secret("canary")
@@ -32,7 +32,7 @@ def test_a_rotated_key_replaces_the_old_one(keys):
     assert keys.find("campaign_api", "a@b.c").key == "new"
 
 
-def test_labelers_of_two_connections_do_not_mix_and_names_cannot_escape(keys, tmp_path):
+def test_key_files_are_separate_and_stay_in_their_folder(keys, tmp_path):
     keys.keep("one", LabelerAccess("../../x@y", "1", None))
     keys.keep("two", LabelerAccess("../../x@y", "2", None))
     assert keys.find("one", "../../x@y").key == "1"
@@ -51,7 +51,7 @@ def test_a_link_holds_the_key_in_its_fragment_and_hides_itself():
     assert labeling_link("http://127.0.0.1:8080", LabelerAccess("a@b.c", "key", None), "3") is None
 
 
-def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(keys, monkeypatch):
+def test_unwritable_folder_is_detected_before_a_rotation(keys, monkeypatch):
     from labelwright.campaigns import labeler_keys as labelers
 
     keys.check_writable("campaign_api", "ann@example.com")

@@ -135,7 +135,7 @@ def test_a_signed_url_is_refused_and_not_repeated(url):
         ";jsessionid=canary",
     ],
 )
-def test_a_url_with_a_credential_is_refused_wherever_it_stands_and_says_what_to_do(query):
+def test_url_with_a_credential_is_refused_with_advice(query):
     url = f"https://host/b.jpg{query}"
     for part, instead in (
         (f"images: {{urls: ['https://a/b.jpg', '{url}']}}", "manifest file"),
@@ -157,7 +157,7 @@ def test_a_url_without_a_credential_is_taken():
     assert spec.images.urls == [url]
 
 
-def test_a_campaign_that_was_accepted_before_the_rule_is_still_read():
+def test_stored_campaign_is_exempt_from_later_rules():
     document = {"title": "a", "labels": ["a"], "labeler": "a@b.c", "images": {"urls": ["https://a/b.jpg?key=1"]}}
     assert stored_spec(document).images.urls == ["https://a/b.jpg?key=1"]
     with pytest.raises(ValueError, match="a credential"):
@@ -192,7 +192,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (f"title: {'1' * 5000}\n", "is not a valid int"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_with_its_line_and_does_no_harm(text, message):
+def test_invalid_yaml_is_reported_with_its_line(text, message):
     with pytest.raises(SpecError) as refused:
         parse_document(text, "campaign.yaml")
     assert message in str(refused.value)
@@ -228,6 +228,6 @@ def test_a_specification_survives_json():
         ("{store: azure, workspace: team}", "export.store"),
     ],
 )
-def test_a_store_that_cannot_be_registered_in_is_told_with_its_line(export, message):
+def test_invalid_export_is_reported_with_its_line(export, message):
     with pytest.raises(SpecError, match=re.escape(message)):
         parse_spec(f"title: t\nimages: {{folder: a}}\nlabels: [boat]\nlabeler: a@b.c\nexport: {export}\n")

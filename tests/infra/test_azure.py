@@ -54,7 +54,7 @@ def test_storage_is_closed_to_all_but_identities():
     assert properties["minimumTlsVersion"] == "TLS1_2"
 
 
-def test_every_parameter_and_variable_is_used_and_every_secret_is_marked():
+def test_parameters_are_used_and_secrets_are_marked():
     for name in (*DOCUMENT["parameters"], *DOCUMENT["variables"]):
         assert len(re.findall(rf"\b{name}\b", TEXT)) > 1, name
     assert re.search(r"@secure\(\)\nparam ledgerUrl", TEXT)
@@ -98,7 +98,7 @@ def properties_of(name: str) -> dict[str, Any]:
     return dict(RESOURCES[name]["config"]["properties"])
 
 
-def test_storage_and_secrets_are_reached_from_the_workers_subnet_only():
+def test_storage_and_secrets_are_limited_to_the_workers_subnet():
     closed = {
         name: properties_of(name)["networkAcls"]
         for name, entry in RESOURCES.items()
@@ -127,7 +127,7 @@ def test_blobs_have_a_private_address_in_the_network():
     assert '"blobNames"' in json.dumps(properties_of("blobNamesOfEndpoint"))
 
 
-def test_workers_are_in_their_subnet_and_go_out_by_named_ports_only():
+def test_workers_use_their_subnet_and_listed_ports_only():
     network = properties_of("environment")["vnetConfiguration"]
     assert '"workersSubnet"' in json.dumps(network["infrastructureSubnetId"])
     assert network["internal"] is True

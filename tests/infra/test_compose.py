@@ -191,7 +191,7 @@ def test_the_settings_of_every_container_can_be_used(services, name, monkeypatch
     forget_settings()
 
 
-def test_a_container_reads_the_secrets_that_it_is_given_and_no_others(services, document):
+def test_container_reads_exactly_its_own_secrets(services, document):
     for name, service in services.items():
         text = str(service.get("environment", "")) + str(service.get("command", ""))
         read = set(re.findall(r"/run/secrets/(\w+)", text))
@@ -212,7 +212,7 @@ def test_no_secret_stands_in_the_file(services):
                 assert value.startswith("/run/secrets/")
 
 
-def test_the_secrets_are_made_once_and_are_those_that_are_asked_for(tmp_path):
+def test_secrets_are_generated_once(tmp_path):
     script = tmp_path / "make-secrets"
     script.write_text((INFRA / "make-secrets").read_text())
 
@@ -257,7 +257,7 @@ def test_ports_are_those_that_are_listened_on_and_on_loopback_only(services):
         assert f"{port}:{port}" in str(services[host]["ports"]), host
 
 
-def test_everything_that_stays_up_has_a_health_check_and_waits_for_what_it_needs(services):
+def test_services_have_health_checks_and_dependencies(services):
     for name, service in services.items():
         assert ("healthcheck" in service) is (name not in ("deploy", "ledger", "migrate")), name
         # Background services listen on nothing that could be asked.
@@ -322,7 +322,7 @@ def test_the_image_is_made_of_files_that_are_there_and_by_the_lock(services):
 
 
 @pytest.mark.parametrize("name", FILES["scaled"])
-def test_the_schema_of_the_compose_specification_accepts_every_file(name, tmp_path):
+def test_files_match_the_compose_schema(name, tmp_path):
     from check_jsonschema import main
 
     wrong = tmp_path / "wrong.yaml"
@@ -344,7 +344,7 @@ def compose_program() -> list[str]:
 
 @pytest.mark.docker
 @pytest.mark.parametrize("which", list(FILES))
-def test_compose_reads_it_and_lays_one_file_over_the_other_as_we_do(which, tmp_path):
+def test_docker_compose_merges_the_files_as_we_do(which, tmp_path):
     """Judged by Compose itself, of which 1.29 is the oldest that knows all that is used, but for the project's name."""
     shutil.copytree(INFRA, tmp_path / "infra")
     subprocess.run(["sh", tmp_path / "infra" / "make-secrets"], check=True)
@@ -415,7 +415,7 @@ def pin_images(folder: Path, *arguments: str, **more: str) -> subprocess.Complet
     return subprocess.run(program, capture_output=True, text=True, env=environment)
 
 
-def test_pinning_writes_every_digest_that_compose_and_kubernetes_ask_for(tmp_path):
+def test_pinning_writes_every_required_digest(tmp_path):
     output = pin_images(tmp_path, "registry.test/team/labelwright:0.1.0")
     assert output.returncode == 0, output.stderr
     lines = (tmp_path / "infra" / ".env").read_text().splitlines()
@@ -538,7 +538,7 @@ def test_the_receiver_holds_its_own_role_and_nothing_else(services):
     assert holders == {"service", "worker"}
 
 
-def test_every_part_has_a_role_of_its_own_and_nobody_but_postgres_the_superusers(services, tmp_path):
+def test_every_service_has_its_own_database_role(services, tmp_path):
     shutil.copy(INFRA / "make-secrets", tmp_path)
     subprocess.run(["sh", tmp_path / "make-secrets"], check=True)
     users = {}

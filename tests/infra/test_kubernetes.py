@@ -91,7 +91,7 @@ def test_commands_ports_and_pool_are_those_of_compose():
     assert command[command.index("--pool") + 1] == POOL
 
 
-def test_several_api_servers_run_no_services_and_the_services_run_once():
+def test_background_services_run_once_beside_api_servers():
     api, services = (of("Deployment")[name]["spec"] for name in ("prefect", "prefect-services"))
     assert api["replicas"] > 1
     assert "--no-services" in api["template"]["spec"]["containers"][0]["command"]

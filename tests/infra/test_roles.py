@@ -136,7 +136,7 @@ def test_the_receiver_uses_the_inbox_and_sees_nothing_else(installed):
     installed.refuses("ledger_receiver", "ledger", *changing)
 
 
-def test_the_receiver_says_that_the_tables_are_missing_instead_of_making_them(installed, tmp_path):
+def test_receiver_reports_missing_tables(installed, tmp_path):
     with psycopg.connect(installed.url("ledger", "ledger"), autocommit=True) as owner:
         owner.execute("ALTER TABLE facts RENAME TO facts_away")
         try:
@@ -188,7 +188,7 @@ def test_the_command_grants_and_names_a_role_that_is_missing(installed, tmp_path
     forget_settings()
 
 
-def test_the_file_run_again_changes_passwords_and_takes_over_an_older_installation(installed):
+def test_roles_script_updates_passwords_when_run_again(installed):
     """Before, everything belonged to the superuser; tables that it made go to the owners of their databases."""
     with psycopg.connect(f"{installed._superuser}/ledger", autocommit=True) as superuser:
         superuser.execute("CREATE TABLE old (id serial)")

@@ -208,7 +208,7 @@ def test_a_server_that_may_answer_later_is_told_after_the_rest() -> None:
     assert caught.value.retry_after == 7
 
 
-def test_what_came_before_the_failure_was_handed_out_and_a_last_attempt_gives_up() -> None:
+def test_unavailable_file_fails_at_the_end_or_is_rejected() -> None:
     failure = PlatformUnavailable("image source", "send an image", status=503, message="b")
     came: list[InventoryItem | Reject] = []
     with pytest.raises(PlatformUnavailable):
@@ -289,7 +289,7 @@ def test_a_manifest_lists_what_was_taken(tmp_path: Path) -> None:
     ]
 
 
-def test_unique_names_stay_unique_when_a_numbered_one_was_there_already() -> None:
+def test_numbered_name_that_exists_is_skipped() -> None:
     with FirstSeen() as observed:
         arguments = ["a.jpg", "a-2.jpg", "a.jpg", "a.jpg", "b", "b", ".x", ".x"]
         came = [observed.unique(name) for name in arguments]

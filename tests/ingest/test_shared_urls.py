@@ -50,9 +50,7 @@ def test_a_manifest_shares_its_urls_and_not_its_files(tmp_path: Path) -> None:
         assert source.url_for(str(tmp_path / "a.jpg"), DAY) is None
 
 
-def test_threads_that_open_a_manifests_urls_while_it_is_read_find_every_signature(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_find_every_signature_of_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     urls: list[str] = []
 
     def fetch(_: UrlFetcher, url: str) -> io.BytesIO:
@@ -87,7 +85,7 @@ def test_a_public_container_needs_no_signature() -> None:
     assert result.value == f"{CONTAINER}/%D1%80%D0%B5%D0%BA%D0%B0/a%201.jpg"
 
 
-def test_with_the_accounts_key_an_address_is_signed_for_reading_one_image_for_long_enough() -> None:
+def test_account_key_signs_a_url_for_one_image() -> None:
     for value in ({"sas": "sp=rl&sig=x"}, {}):
         result = ContainerSource(CONTAINER, key=_KEY, **value).url_for("sub/a 1.jpg", 14 * DAY)
         assert result is not None
@@ -145,7 +143,7 @@ def copied_from(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> C
     return addresses_to_copy(images, open_source(images, settings), settings)
 
 
-def test_an_identity_that_is_not_there_is_told_and_not_asked_for_again() -> None:
+def test_missing_identity_is_reported_without_retry() -> None:
     from azure.core.exceptions import ClientAuthenticationError
 
     error = translated(ClientAuthenticationError("DefaultAzureCredential failed: ..."), "image container", "list")

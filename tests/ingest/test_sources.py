@@ -25,7 +25,7 @@ def touch(folder: Path, *names: str) -> None:
         path.write_bytes(b"x")
 
 
-def test_a_folder_is_searched_to_its_last_subfolder_in_the_order_of_the_full_names(images: Path) -> None:
+def test_folder_is_searched_recursively_in_name_order(images: Path) -> None:
     touch(images, "b.jpg", "a/z.jpg", "a/b/c.jpg", "a.jpg", "a-1.jpg", "Z.jpg")
 
     file = names(FolderSource(images))
@@ -80,7 +80,7 @@ def test_names_in_any_script_come_out_composed(images: Path) -> None:
     assert names(FolderSource(images)) == [unicodedata.normalize("NFC", decomposed), "река.jpg", "🦊.jpg"]
 
 
-def test_a_name_that_is_no_unicode_is_rejected_with_its_bytes_spelled_out(images: Path) -> None:
+def test_undecodable_name_is_rejected_with_escaped_bytes(images: Path) -> None:
     os.close(os.open(os.fsencode(images) + b"/a\xff.jpg", os.O_CREAT | os.O_WRONLY))
     touch(images, "b.jpg")
     source = FolderSource(images)

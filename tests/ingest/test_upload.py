@@ -77,7 +77,7 @@ class Files:
         return io.BytesIO(self.files[location])
 
 
-def test_a_folder_arrives_whole_and_a_second_upload_changes_nothing(
+def test_second_upload_of_a_folder_changes_nothing(
     store: Store, engine: Any, make_image: MakeImage, images: Path
 ) -> None:
     for name in NAMES:
@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(store: Store, engin
     report = open_dropbox(store.new_container(), engine=engine).upload(files.items(), open_some)
     assert report.sent == 2
     assert report.failed == (
-        ("b", "the file was there a moment ago and is gone"),
+        ("b", "the file was deleted during the check"),
         ("c", "is no longer inside the folder"),
     )
 
@@ -179,7 +179,7 @@ def test_the_store_refuses_what_was_damaged_on_its_way(store: Store) -> None:
     assert list(box.read_back()) == []
 
 
-def test_a_file_that_the_store_keeps_no_checksum_of_is_read_to_compare_it(store: Store, engine: Any) -> None:
+def test_stored_file_without_checksum_is_read_to_compare(store: Store, engine: Any) -> None:
     from azure.storage.blob import BlobBlock, ContainerClient
 
     url, files = store.new_container(), Files(a=b"abc")
@@ -425,7 +425,7 @@ def test_the_optional_engine_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
         open_dropbox("http://127.0.0.1:1/account/box?sig=canary", engine="obstore")
 
 
-def test_the_pool_of_connections_is_as_large_as_the_number_of_threads(
+def test_connection_pool_has_the_size_of_the_thread_pool(
     failing: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
     files = Files(**{str(number): b"%d" % number for number in range(100)})
@@ -534,7 +534,7 @@ def test_a_new_signature_that_is_refused_too_is_the_end(failing: Callable[..., s
     assert signatures.asked == 2
 
 
-def test_a_refused_new_signature_is_not_replaced_by_whoever_comes_later() -> None:
+def test_refused_renewed_signature_is_not_renewed_again() -> None:
     renewals: list[int] = []
 
     def renew() -> int:

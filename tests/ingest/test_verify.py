@@ -20,7 +20,7 @@ def test_a_store_that_holds_the_manifest_differs_in_nothing() -> None:
     assert not differences
 
 
-def test_every_difference_is_found_in_whatever_order_the_sides_come() -> None:
+def test_differences_do_not_depend_on_the_order_of_the_sides() -> None:
     manifest = [image("z"), image("missing"), image("short"), image("other"), image("unsure"), image("🦊 missing")]
     stored = [
         StoredFile("surplus", 1, None),

@@ -130,7 +130,7 @@ def test_a_time_limit_that_is_over_asks_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("what", ["nothing at all", "a header", "a body"])
-def test_a_limit_that_is_ended_interrupts_requests_of_other_threads(what: str) -> None:
+def test_expired_limit_interrupts_other_threads(what: str) -> None:
     failures: list[PlatformError] = []
 
     def ask(url: str) -> None:
@@ -244,7 +244,7 @@ class Interrupted(BaseException):
 
 
 @pytest.mark.parametrize("what", ["nothing at all", "a body"])
-def test_interrupted_checks_of_images_do_not_wait_for_a_server_that_drips(what: str) -> None:
+def test_interrupted_image_checks_do_not_wait_for_slow_servers(what: str) -> None:
     from labelwright.ingest.checks.decode import Limits
     from labelwright.ingest.checks.inventory import build_inventory
     from labelwright.ingest.sources.urls import UrlSource

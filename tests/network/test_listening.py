@@ -153,7 +153,7 @@ def test_idle_connections_make_room_for_a_further_one():
         assert rest(idle[0]) == b"", "the oldest was closed"
 
 
-def test_a_connection_with_a_request_under_way_is_not_closed_for_another():
+def test_busy_connection_is_not_closed_for_another():
     begun = threading.Event()
 
     async def app(scope, receive, send):

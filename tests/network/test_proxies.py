@@ -106,7 +106,7 @@ def test_which_hosts_are_this_machine(host, loopback):
     assert is_loopback(host) is loopback
 
 
-def test_platforms_services_and_azure_on_this_machine_are_asked_directly_without_the_command_line(monkeypatch):
+def test_loopback_services_are_reached_without_proxy(monkeypatch):
     """As a library nothing changes the environment; what we ask ourselves goes directly all the same."""
     from labelwright.ingest.sources.azure_container import ContainerSource
     from labelwright.platforms.errors import PlatformError

@@ -80,9 +80,7 @@ def test_the_same_note_of_two_accounts_is_two(receiver, ledger):
         ("campaign_api", "north", {"id": "1", "kind": "k"}, 404),
     ],
 )
-def test_what_is_forged_broken_or_for_nobody_is_refused_and_leaves_no_trace(
-    receiver, ledger, account, signed_by, note, status
-):
+def test_invalid_webhook_is_refused_and_not_stored(receiver, ledger, account, signed_by, note, status):
     response = ring(receiver, note, account, signed_by=signed_by)
     assert response.status_code == status
     assert "secret of" not in response.text
@@ -232,7 +230,7 @@ def test_the_name_of_a_hierarchical_account_is_the_same_account(receiver, ledger
     assert grid(receiver, [event]).json() == {"new": 1}
 
 
-def test_a_version_without_an_etag_is_told_from_another_by_its_sequencer(receiver, ledger):
+def test_sequencer_identifies_a_version_without_etag(receiver, ledger):
     for number, new in ((1, 1), (1, 0), (2, 1)):
         event = created("river/campaign.yaml", sequencer=f"00000000000000EB000000000004653{number}")
         del event["data"]["eTag"]
@@ -303,7 +301,7 @@ def test_what_came_is_told_on_and_then_no_more(receiver, ledger, post):
     assert {event["event"] for event in post.taken} == {"labelwright.webhook.received", "labelwright.drop.arrived"}
 
 
-def test_while_prefect_is_down_it_waits_and_is_told_when_it_is_back(receiver, ledger, post):
+def test_events_wait_while_prefect_is_down(receiver, ledger, post):
     ring(receiver, {"id": "1", "kind": "k"})
     (letter,) = ledger.inbox.waiting()
     post.broken = False
@@ -311,7 +309,7 @@ def test_while_prefect_is_down_it_waits_and_is_told_when_it_is_back(receiver, le
     assert post.taken[0]["id"] == letter.id
 
 
-def test_what_was_not_told_before_a_crash_is_told_at_the_next_start_under_the_same_id(ledger, post):
+def test_events_are_resent_under_the_same_id_after_a_crash(ledger, post):
     ledger.inbox.put("drop", "a", "labelwright.drop.arrived", {"prefect.resource.id": "x"}, {"blob": "a"})
     ledger.inbox.put("drop", "b", "labelwright.drop.arrived", {"prefect.resource.id": "y"}, {"blob": "b"})
     ids = [letter.id for letter in ledger.inbox.waiting()]
@@ -329,7 +327,7 @@ def test_what_was_not_told_before_a_crash_is_told_at_the_next_start_under_the_sa
     assert ledger.inbox.waiting() == []
 
 
-def test_what_prefect_will_never_take_holds_up_nothing_that_came_after_it(ledger, post):
+def test_rejected_event_does_not_block_later_ones(ledger, post):
     for name in ("a", "b"):
         ledger.inbox.put("drop", name, "labelwright.drop.arrived", {"prefect.resource.id": name}, {"blob": name})
     post.broken = False

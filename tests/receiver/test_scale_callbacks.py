@@ -61,7 +61,7 @@ def test_a_forged_one_is_refused_every_time_and_leaves_no_trace(server, campaign
     assert server.live.task(task)["callback_succeeded"] is False
 
 
-def test_what_is_told_too_early_late_or_in_another_order_is_not_believed(server, campaign, ledger) -> None:
+def test_campaign_state_is_read_not_taken_from_callbacks(server, campaign, ledger) -> None:
     scale, title, (first, second) = campaign
     address = server.live.task(first)["callback_url"]
     lie = {"task": server.live.task(first) | {"status": "completed"}, "task_id": first, "status": "completed"}
@@ -84,7 +84,7 @@ def test_what_is_told_too_early_late_or_in_another_order_is_not_believed(server,
     ]
 
 
-def test_a_note_of_the_whole_batch_names_the_campaign_and_counts_are_read_again(server, campaign, ledger) -> None:
+def test_batch_callback_names_the_campaign(server, campaign, ledger) -> None:
     scale, title, (first, second) = campaign
     server.live.complete(first, {"annotations": []})
     server.live.fail(second)

@@ -189,7 +189,7 @@ def logs_in_then(status: int) -> Callable[[Received, socket.socket], None]:
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("kind", ["cvat", "remo", "geti"])
-def test_an_echo_of_a_token_or_a_cookie_that_a_login_gave_shows_none(kind: str, status: int, watch: Watch) -> None:
+def test_echoed_session_tokens_are_masked(kind: str, status: int, watch: Watch) -> None:
     with fault_server(logs_in_then(status)) as server:
         for work in works_of(adapter(kind, server.url)):
             watch.failing(work)
@@ -240,7 +240,7 @@ def test_an_echo_of_an_images_url_shows_no_credential(status: int, watch: Watch)
         watch.failing(lambda: source.open(result.location))  # type: ignore[union-attr]
 
 
-def test_what_the_program_of_azure_ml_repeats_is_masked_before_it_is_cut(watch: Watch, tmp_path) -> None:
+def test_sdk_output_is_masked_before_it_is_shortened(watch: Watch, tmp_path) -> None:
     from labelwright.stores.azure_ml.sdk_process import Calls
 
     secret = base64.b64encode(b"canary-account-key-0q44").decode()
@@ -260,7 +260,7 @@ def test_what_the_program_of_azure_ml_repeats_is_masked_before_it_is_cut(watch: 
     python.unlink()
 
 
-def test_headers_that_cannot_be_read_are_not_logged_with_what_they_repeat(watch: Watch) -> None:
+def test_unreadable_headers_are_logged_masked(watch: Watch) -> None:
     """urllib3 logs them as a warning, which Python prints to stderr where nobody configured logging."""
 
     def broken(request: Received, connection: socket.socket) -> None:

@@ -95,7 +95,7 @@ def test_the_service_of_this_home_is_sent_the_admins_secret(service):
 
 
 @pytest.mark.parametrize("response", STRANGERS)
-def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(home, response):
+def test_foreign_program_gets_no_credentials_and_is_named(home, response):
     with stranger(response) as server:
         remember(home, server.port)
         _, platform = connect_platform("campaign_api")
@@ -142,7 +142,7 @@ def test_a_key_file_that_lost_its_content_proves_nothing(home):
         thread.join(30)
 
 
-def test_the_url_of_a_command_and_of_the_environment_is_checked_alike(home, monkeypatch):
+def test_url_from_option_and_environment_is_verified(home, monkeypatch):
     with stranger(HELLO) as server:
         remember(home, 1)
         for host in ("127.0.0.1", "localhost", "0.0.0.0"):
@@ -236,7 +236,7 @@ def test_the_doctor_and_the_demos_partner_send_a_stranger_nothing(home):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
-def test_the_prefect_server_of_up_is_used_while_up_runs_and_not_whoever_has_its_port_later(home, monkeypatch):
+def test_prefect_of_up_is_used_only_while_up_runs(home, monkeypatch):
     import fcntl
 
     monkeypatch.setenv("PREFECT_API_URL", "")  # so that what is set below is undone
@@ -267,7 +267,7 @@ def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
     assert (home / "up.lock").read_text() == ""
 
 
-def test_a_command_starts_its_own_service_beside_a_stranger_and_not_beside_an_older_one(home, capsys):
+def test_own_service_starts_beside_a_foreign_program(home, capsys):
     spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
     with stranger(HELLO) as server:
         remember(home, server.port)
@@ -285,7 +285,7 @@ def test_a_command_uses_the_service_that_runs(home, service):
 
 
 @pytest.mark.parametrize("response", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
-def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_again(home, monkeypatch, response):
+def test_incomplete_response_is_a_transient_error(home, monkeypatch, response):
     monkeypatch.setattr("labelwright.security.identity._SECONDS", 0.3)
     make_key(home)
     with stranger(response) as server:

@@ -32,7 +32,7 @@ def modes(folder: Path) -> dict[str, str]:
     return {name: oct(stat.S_IMODE(path.stat().st_mode))[2:] for name, path in paths.items()}
 
 
-def test_the_ledger_and_the_home_are_private_from_the_first_command(tmp_path):
+def test_ledger_and_home_are_private_from_the_start(tmp_path):
     home = tmp_path / "home"
     ledger = Ledger(Settings(home=home).ledger_address())
     with ledger.campaigns._database.write():

@@ -195,7 +195,7 @@ def test_a_content_that_is_exported_again_is_the_newest_version(tmp_path: Path) 
     assert {path.name: path.lstat().st_mtime_ns for path in (root / "river_labels").iterdir()} == before
 
 
-def test_a_lost_record_of_the_newest_version_is_made_again_with_a_higher_number(tmp_path: Path) -> None:
+def test_lost_latest_record_gets_a_higher_serial(tmp_path: Path) -> None:
     root = tmp_path / "datasets"
     store = LocalStore(root)
     first = register(store, files_in(tmp_path / "a"))
@@ -207,7 +207,7 @@ def test_a_lost_record_of_the_newest_version_is_made_again_with_a_higher_number(
     assert points_to(root) == (1, "v1")
 
 
-def test_processes_that_export_different_contents_leave_one_newest_version(tmp_path: Path) -> None:
+def test_concurrent_exports_leave_one_newest_version(tmp_path: Path) -> None:
     root = tmp_path / "datasets"
     folders = [files_in(tmp_path / name, name * 500_000) for name in "ab"]
     commands = [
@@ -248,7 +248,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("message", DAMAGE)
-def test_damage_is_found_and_repaired_from_files_of_the_same_content(tmp_path: Path, message: str) -> None:
+def test_damage_is_repaired_from_files_of_the_same_content(tmp_path: Path, message: str) -> None:
     store, files = LocalStore(tmp_path / "datasets"), files_in(tmp_path / "new")
     dataset = register(store, files)
     version = Path(dataset.location)
@@ -266,7 +266,7 @@ def test_damage_is_found_and_repaired_from_files_of_the_same_content(tmp_path: P
     assert oct((version / "a.csv").stat().st_mode & 0o777) == "0o444"
 
 
-def test_a_version_with_a_damaged_receipt_is_still_the_version_of_its_files(tmp_path: Path) -> None:
+def test_version_with_damaged_receipt_is_found_by_its_files(tmp_path: Path) -> None:
     store, files = LocalStore(tmp_path / "datasets"), files_in(tmp_path / "new")
     spoil_receipt(Path(register(store, files).location), "no JSON")
     assert store.find("river_labels", content_hash(files)).version == 1
@@ -286,7 +286,7 @@ def test_a_lost_version_comes_back_under_its_number(tmp_path: Path) -> None:
     assert (again.version, again.created, store.verify(again)) == (1, False, [])
 
 
-def test_a_folder_of_datasets_that_was_moved_is_found_by_its_content(tmp_path: Path) -> None:
+def test_moved_datasets_folder_is_found_by_content(tmp_path: Path) -> None:
     files = files_in(tmp_path / "new")
     first = register(LocalStore(tmp_path / "datasets"), files)
     (tmp_path / "datasets").rename(tmp_path / "moved")

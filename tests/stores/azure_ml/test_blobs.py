@@ -93,7 +93,7 @@ def test_a_name_that_holds_something_else_is_never_written_over(blobs, container
     assert container.download_blob("a/labels.csv").readall() == b"old"
 
 
-def test_a_body_that_is_not_what_its_md5_says_is_refused_by_the_store(blobs, container, tmp_path):
+def test_store_refuses_a_body_with_a_wrong_md5(blobs, container, tmp_path):
     file = a_file(tmp_path)
     with pytest.raises(PlatformError) as caught:
         blobs.put("a.csv", file, hashlib.md5(b"another").digest())
@@ -133,7 +133,7 @@ def test_two_writers_of_the_newest_labels_do_not_mix(blobs, container, tmp_path,
     assert container.download_blob("label_sets/x.csv").readall() == b"newer"
 
 
-def test_a_copy_that_azure_is_slow_about_is_waited_for_and_a_failed_one_is_removed(blobs, container, monkeypatch):
+def test_slow_copy_is_awaited_and_a_failed_one_removed(blobs, container, monkeypatch):
     # Azurite copies at once: pending and failed copies are said by a fake.
     states = iter(["pending", "pending", "failed"])
     calls: list[str] = []
@@ -163,7 +163,7 @@ def test_a_signature_is_enough_and_one_that_lacks_a_right_says_so(azurite, conta
     assert "sig=" not in str(caught.value) + repr(caught.value) + repr(unable)
 
 
-def test_a_container_that_is_not_there_is_told_apart_from_a_blob_that_is_not(azurite, blobs):
+def test_missing_container_differs_from_missing_blob(azurite, blobs):
     assert blobs.look("nothing.csv") is None
     assert blobs.read_text("nothing.json") is None
     gone = blobs_of(azurite, "never-made")
@@ -214,7 +214,7 @@ def test_images_are_sent_once_compared_and_marked(azurite, container):
     assert url.endswith(f"/datastores/labelwright/paths/{folder}/b/%D0%BA%D0%BE%D1%82%201.jpg")
 
 
-def test_an_image_that_changed_since_it_was_checked_is_told_and_not_kept(azurite, container):
+def test_image_changed_since_its_check_is_not_stored(azurite, container):
     store = store_of(azurite)
     folder = store.image_folder("river", "1" * 64)
     report = store.keep_images(folder, items("a.jpg"), ImageSource(lambda location: io.BytesIO(b"x" * 500)))
@@ -222,7 +222,7 @@ def test_an_image_that_changed_since_it_was_checked_is_told_and_not_kept(azurite
     assert [blob.name for blob in container.list_blobs()] == []
 
 
-def test_images_that_the_platform_keeps_in_the_same_container_are_copied_and_not_sent(azurite, container):
+def test_images_in_the_same_container_are_copied_not_sent(azurite, container):
     store, images = store_of(azurite), items("a.jpg", "b.jpg", "c.jpg")
     for item in images[:2]:
         md5 = ContentSettings(content_md5=bytearray.fromhex(item.image.md5), content_type="image/jpeg")
@@ -239,7 +239,7 @@ def test_images_that_the_platform_keeps_in_the_same_container_are_copied_and_not
     assert store.seal_images(folder, [item.image for item in images]) == []
 
 
-def test_images_of_another_container_are_copied_by_azure_while_they_are_as_they_were_checked(azurite, container):
+def test_images_of_another_container_are_copied_under_their_etag(azurite, container):
     with ContainerClient.from_connection_string(azurite.connection_string, "elsewhere") as other:
         etags, images = {}, items("a.jpg", "b.jpg")
         for item in images:  # one of them without the checksum that uploads in pieces do not keep
@@ -282,7 +282,7 @@ def compared(store: AzureMlStore, folder: str, items: list[InventoryItem], **how
     ]
 
 
-def test_images_that_are_gone_or_replaced_are_found_by_one_listing_and_sent_again(azurite, container, monkeypatch):
+def test_missing_or_replaced_images_are_found_and_sent_again(azurite, container, monkeypatch):
     store, folder, items = filled(azurite, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
     container.delete_blob(f"{folder}/a.jpg")
     container.upload_blob(f"{folder}/b.jpg", b"B.JPG" * 100, overwrite=True)
@@ -317,17 +317,17 @@ def test_an_image_whose_stored_md5_lies_is_found_by_reading_it(azurite, containe
     ]
 
 
-def test_an_image_whose_source_changed_too_cannot_be_repaired_and_says_so(azurite, container):
+def test_image_with_a_changed_source_cannot_be_repaired(azurite, container):
     store, folder, items = filled(azurite, "a.jpg")
     container.upload_blob(f"{folder}/a.jpg", b"damaged", overwrite=True)
     report = store.keep_images(folder, items, ImageSource(lambda location: io.BytesIO(b"x" * 500)), replace=True)
     assert report.failed == (
-        ("a.jpg", "cannot be repaired: the file has changed since it was checked: take stock again"),
+        ("a.jpg", "cannot be repaired: the file has changed since it was checked: run the same command again"),
     )
     assert container.download_blob(f"{folder}/a.jpg").readall() == b"damaged"
 
 
-def test_a_damaged_image_is_copied_again_from_the_platforms_folder_and_from_another_container(azurite, container):
+def test_damaged_image_is_copied_again_on_the_server(azurite, container):
     store, folder, items = filled(azurite, "a.jpg", "b.jpg")
 
     def never(location: str) -> io.BytesIO:
@@ -346,7 +346,7 @@ def test_a_damaged_image_is_copied_again_from_the_platforms_folder_and_from_anot
     assert compared(store, folder, items, deep=True) == []
 
 
-def test_the_newest_version_is_that_of_the_highest_number_whoever_writes_last(blobs):
+def test_highest_serial_is_the_newest_version(blobs):
     from labelwright.stores.azure_ml import latest
     from labelwright.stores.protocol import Newest
 
@@ -375,7 +375,7 @@ def test_two_that_reserve_at_once_get_two_numbers(azurite, blobs):
     assert len(set(numbers)) == 4
 
 
-def test_the_copy_of_the_newest_labels_is_not_made_by_an_export_that_was_overtaken(blobs, container, tmp_path):
+def test_overtaken_export_does_not_copy_its_labels(blobs, container, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
         blobs.put(f"deliveries/{name}.csv", tmp_path / name, md5_of(tmp_path / name))

@@ -44,7 +44,7 @@ def test_a_file_has_a_path_that_no_url_has_to_encode():
     assert blob_path("a b_mltable/MLTable") == "a_x0020_b_mltable/MLTable"
 
 
-def test_an_account_by_its_connection_string_with_or_without_an_endpoint():
+def test_account_from_connection_string():
     plain = account_of(
         WorkspaceSettings.model_validate(
             {"connection_string": f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={KEY}"}
@@ -61,7 +61,7 @@ def test_an_account_by_its_connection_string_with_or_without_an_endpoint():
     assert KEY not in repr(account)
 
 
-def test_an_account_by_its_address_for_a_signature_or_for_this_machines_identity():
+def test_account_from_url_with_or_without_sas():
     url = "https://acc.blob.core.chinacloudapi.cn/"
     account = account_of(WorkspaceSettings.model_validate({"account_url": url, "sas": "?sv=1&sig=s3cret"}))
     assert (account.name, account.endpoint, account.sas) == ("acc", "core.chinacloudapi.cn", "sv=1&sig=s3cret")
@@ -77,12 +77,12 @@ def test_an_account_by_its_address_for_a_signature_or_for_this_machines_identity
         ({"account_url": "https://a", "connection_string": f"AccountName=a;AccountKey={KEY}"}, "either"),
     ],
 )
-def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(workspace, message):
+def test_incomplete_account_settings_name_what_to_set(workspace, message):
     with pytest.raises(SettingsError, match=message):
         account_of(WorkspaceSettings.model_validate(workspace))
 
 
-def test_a_workspace_is_named_by_config_json_and_what_is_set_beside_it_wins(tmp_path):
+def test_settings_win_over_config_json(tmp_path):
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}))
     place = workspace_id(WorkspaceSettings.model_validate({"config": config, "workspace_name": "other"}))
@@ -149,7 +149,7 @@ def test_a_short_retry_after_is_waited_out_once(tmp_path, monkeypatch):
     assert caught.value.seconds_to_wait() <= 7, "the time counts from the answer, so a task waits no second time"
 
 
-def test_a_program_that_is_stopped_in_the_middle_of_refusals_tells_the_last_status(tmp_path):
+def test_stopped_program_reports_the_last_http_status(tmp_path):
     program = (
         "import sys, time; print('labelwright: the server answered 503', file=sys.stderr, flush=True); time.sleep(60)"
     )
@@ -158,7 +158,7 @@ def test_a_program_that_is_stopped_in_the_middle_of_refusals_tells_the_last_stat
 
 
 @pytest.mark.parametrize("status", [400, 409, 422])
-def test_what_the_sdk_refuses_itself_is_a_refusal_with_the_status_if_there_was_an_answer(tmp_path, status):
+def test_refusal_of_the_sdk_itself_is_not_retried(tmp_path, status):
     response = json.dumps({"failure": {"status": status, "refused": True, "message": "said so"}})
     with pytest.raises(PlatformRefused, match=f"answered {status}"):
         calls(tmp_path, f"import sys; sys.stdin.read(); print({response!r})").ask("look", [])

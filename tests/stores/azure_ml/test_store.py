@@ -75,7 +75,7 @@ def register(store: AzureMlStore, files: Path, title: str = "river") -> Register
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_same_content_is_the_same_version_and_asks_for_no_other_one(azure, tmp_path, engine):
+def test_same_content_is_registered_once(azure, tmp_path, engine):
     store, files = store_of(azure, engine), files_in(tmp_path / "files")
     first = register(store, files)
     assert first.created
@@ -114,7 +114,7 @@ def test_a_run_that_was_overtaken_answers_the_other_ones_version(azure, tmp_path
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_datastore_is_made_once_and_another_container_under_its_name_is_refused(azure, tmp_path, engine):
+def test_datastore_of_another_container_is_refused(azure, tmp_path, engine):
     files = files_in(tmp_path / "files")
     register(store_of(azure, engine), files)
     azure.container.get_blob_client("x").upload_blob(b"x")
@@ -161,7 +161,7 @@ def test_a_right_that_is_missing_is_said_with_the_role_to_ask_for(azure, tmp_pat
         register(store_of(azure, engine), files_in(tmp_path / "files"))
 
 
-def test_a_short_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path, monkeypatch):
+def test_short_retry_after_is_waited_and_left_to_the_task(azure, tmp_path, monkeypatch):
     waited: list[float] = []
     monkeypatch.setattr("labelwright.stores.azure_ml.sdk_process.sleep", waited.append)
     azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 429, headers={"Retry-After": "7"})]
@@ -180,9 +180,7 @@ WAITS = {
 @pytest.mark.parametrize(
     ("engine", "method", "path", "status"), [(engine, *item) for engine in ENGINES for item in WAITS[engine]]
 )
-def test_a_wait_longer_than_the_deadline_is_told_at_once_and_nothing_is_repeated(
-    azure, tmp_path, engine, method, path, status
-):
+def test_long_retry_after_ends_the_program_at_once(azure, tmp_path, engine, method, path, status):
     azure.ml.faults = [Fault(method, path, status, headers={"Retry-After": "3600"}, times=9)]
     with pytest.raises(PlatformUnavailable, match=r"The server asks to wait 3600 seconds \(until ") as caught:
         register(store_of(azure, engine), files_in(tmp_path / "files"))
@@ -211,14 +209,14 @@ def test_a_refusal_is_told_with_the_servers_status_and_words(azure, tmp_path, en
     assert f"answered {status}" in str(caught.value)
 
 
-def test_a_program_that_has_to_be_stopped_leaves_the_last_status_behind(azure, tmp_path):
+def test_stopped_program_leaves_the_last_status(azure, tmp_path):
     azure.ml.faults = [Fault("POST", "/dataset/v1.0/.*/datasets$", 503, times=99)]
     with pytest.raises(PlatformUnavailable) as caught:
         register(store_of(azure, "sdk_v1", deadline=25), files_in(tmp_path / "files"))
     assert caught.value.status == 503
 
 
-def test_another_path_under_the_same_version_is_a_refusal_of_the_server(azure, tmp_path):
+def test_same_version_with_another_path_is_refused(azure, tmp_path):
     store, files = store_of(azure), files_in(tmp_path / "files")
     dataset = register(store, files)
     held = azure.ml.versions["river_labels"][str(dataset.version)]
@@ -230,7 +228,7 @@ def test_another_path_under_the_same_version_is_a_refusal_of_the_server(azure, t
     assert "exists and points to" in caught.value.message
 
 
-def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure, tmp_path):
+def test_unsupported_title_is_escaped_and_kept_in_a_tag(azure, tmp_path):
     title = "река 1/2"
     dataset = store_of(azure).register(
         "река 1%2F2_labels",
@@ -276,7 +274,7 @@ def test_nothing_secret_is_in_what_is_sent_to_be_seen(azure, tmp_path, caplog):
     assert not any(b"sig=" in azure.read(name) for name in azure.names())
 
 
-def test_an_identity_opens_workspace_and_container_and_the_datastore_holds_no_secret(azure, tmp_path):
+def test_identity_leaves_no_secret_in_the_datastore(azure, tmp_path):
     url = azure.container.url.rpartition("/")[0]
     store = store_of(azure, connection_string=None, account_url=url)
     dataset = register(store, files_in(tmp_path / "files"))
@@ -338,7 +336,7 @@ def test_a_content_that_is_exported_again_is_the_newest_version(azure, tmp_path,
 
 
 @pytest.mark.parametrize("damage", ["file", "lost file", "receipt", "lost receipt", "tampered receipt"])
-def test_a_damaged_delivery_is_repaired_from_files_of_its_content_and_from_no_others(azure, tmp_path, damage):
+def test_delivery_is_repaired_only_from_its_own_content(azure, tmp_path, damage):
     store, files = store_of(azure), files_in(tmp_path / "files")
     dataset = register(store, files)
     csv, receipt = (next(n for n in azure.names("deliveries/") if n.endswith(end)) for end in (".csv", "receipt.json"))
