@@ -5,7 +5,11 @@ import stat
 import pytest
 
 from labelwright.campaigns.labeler_keys import LabelerKeys, labeling_link
+from labelwright.campaigns.spec import validate_spec
 from labelwright.platforms.protocol import LabelerAccess, Secret
+from labelwright.settings import Settings
+
+CAMPAIGN = {"title": "river", "images": {"folder": "/x"}, "labels": ["a"], "labeler": "ann@example.com"}
 
 
 @pytest.fixture
@@ -66,21 +70,25 @@ def test_unwritable_folder_is_detected_before_a_rotation(keys, monkeypatch):
 
 
 def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
-    from types import SimpleNamespace
-
     from labelwright.cli import running
     from labelwright.domain.errors import CannotRun
-    from labelwright.tasks import context as workbench
+    from labelwright.tasks import context
 
     rotated = []
-    platform = SimpleNamespace(name="it", rotate_labeler_key=rotated.append)
-    monkeypatch.setattr(workbench, "platform_for", lambda _spec: platform)
-    monkeypatch.setattr(running, "settings", lambda: SimpleNamespace(home=tmp_path))
+
+    class Rotating:
+        name = "campaign_api"
+
+        def rotate_labeler_key(self, email):
+            rotated.append(email)
+
+    monkeypatch.setattr(context, "platform_for", lambda _spec: Rotating())
+    monkeypatch.setattr(running, "settings", lambda: Settings(home=tmp_path))
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(LabelerKeys, "check_writable", full)
     with pytest.raises(CannotRun, match=r"No space left on device.*: the old key still holds"):
-        running.rotate_labeler_key(SimpleNamespace(connection_name="campaign_api", labeler="ann@example.com"))
+        running.rotate_labeler_key(validate_spec(CAMPAIGN, "test"))
     assert not rotated

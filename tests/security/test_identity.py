@@ -9,10 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 
+from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.running import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor.connections import connections
@@ -45,9 +46,17 @@ def service(home) -> Iterator[str]:
         yield url
 
 
+@dataclass
+class Listener:
+    """A program that listens on a port, and the bytes it received."""
+
+    port: int
+    received: list[bytes]
+
+
 @contextmanager
-def stranger(response: bytes) -> Iterator[SimpleNamespace]:
-    """A program that listens, answers everything alike, and keeps what it was sent."""
+def stranger(response: bytes) -> Iterator[Listener]:
+    """A program that sends the same response to everything."""
     received: list[bytes] = []
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -66,7 +75,7 @@ def stranger(response: bytes) -> Iterator[SimpleNamespace]:
                     threading.Thread(target=talk, args=[listening.accept()[0]], daemon=True).start()
 
         threading.Thread(target=work, daemon=True).start()
-        yield SimpleNamespace(port=listening.getsockname()[1], received=received)
+        yield Listener(port=listening.getsockname()[1], received=received)
 
 
 def response(status: int, body: bytes, server: str = "") -> bytes:
@@ -82,6 +91,13 @@ def remember(home, port: int) -> None:
     (folder / "service.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}", "port": port}))
 
 
+CAMPAIGN = {
+    "title": "river",
+    "platform": "campaign_api",
+    "images": {"folder": "/x"},
+    "labels": ["a"],
+    "labeler": "a@b.c",
+}
 HELLO = response(200, b'{"status": "ok", "version": "9"}', "impostor/1.0")
 GUESSED = response(200, b'{"code": "%s"}' % (b"0" * 64))
 OLDER = response(404, b'{"error":{"code":"not_found","message":"Not Found","details":null}}')
@@ -163,7 +179,7 @@ def test_a_service_with_a_key_of_its_own_is_asked_for_no_proof(home, monkeypatch
 
 
 @contextmanager
-def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
+def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[Listener]:
     """A stranger that passes on all that it gets to the real service, and all that the service answers."""
     received: list[bytes] = []
     with socket.socket() as listening:
@@ -187,7 +203,7 @@ def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
                     threading.Thread(target=talk, args=[listening.accept()[0]], daemon=True).start()
 
         threading.Thread(target=work, daemon=True).start()
-        yield SimpleNamespace(port=listening.getsockname()[1], received=received)
+        yield Listener(port=listening.getsockname()[1], received=received)
 
 
 @pytest.mark.parametrize("more", [b"", b"\r\nX-Forwarded-For: 127.0.0.1:PORT", b"\r\nForwarded: for=127.0.0.1"])
@@ -268,7 +284,7 @@ def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
 
 
 def test_own_service_starts_beside_a_foreign_program(home, capsys):
-    spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
+    spec = validate_spec(CAMPAIGN, "test")
     with stranger(HELLO) as server:
         remember(home, server.port)
         assert needs_embedded_service(spec)
@@ -280,7 +296,7 @@ def test_own_service_starts_beside_a_foreign_program(home, capsys):
 
 
 def test_a_command_uses_the_service_that_runs(home, service):
-    spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
+    spec = validate_spec(CAMPAIGN, "test")
     assert not needs_embedded_service(spec)
 
 
