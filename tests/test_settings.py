@@ -71,7 +71,7 @@ def test_a_file_that_is_no_toml_is_told_by_its_name(tmp_path, content):
         settings()
 
 
-def test_a_variable_that_is_no_list_names_its_setting_and_not_the_value(monkeypatch):
+def test_unparsable_variable_names_the_setting_not_the_value(monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_RETRY_DELAYS", "canary")
     with pytest.raises(SettingsError, match="retry_delays") as refused:
         settings()
@@ -92,7 +92,7 @@ def test_an_address_with_a_signature_is_refused_and_not_repeated(query, monkeypa
 
     url = f"https://photos.blob.core.windows.net/drop{query}"
     for fields in (ReceiverSettings, {"drop_container": url}), (WorkspaceSettings, {"account_url": url}):
-        with pytest.raises(ValidationError, match="belongs into the setting"):
+        with pytest.raises(ValidationError, match="put a signature into its own setting"):
             fields[0](**fields[1])
     monkeypatch.setenv("LABELWRIGHT_RECEIVER__DROP_CONTAINER", url)
     forget_settings()

@@ -1,8 +1,8 @@
-"""The one place that reads the environment.
+"""The settings of a machine. The only module that reads environment variables.
 
 Values come from variables that begin with LABELWRIGHT_ (nested with two underscores) and from settings.toml in the home
-folder; variables win. A variable whose name ends in _FILE gives the value as a file, which is how containers are handed
-their secrets: LABELWRIGHT_LEDGER_URL_FILE=/run/secrets/ledger_url.
+folder; variables win. A variable whose name ends in _FILE names a file that holds the value, as for the
+secrets of containers: LABELWRIGHT_LEDGER_URL_FILE=/run/secrets/ledger_url.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-from pydantic_settings import SettingsError as NotParsed
+from pydantic_settings import SettingsError as UnparsableSetting
 
 from .security.credential_shapes import credential_in_url
 from .security.identity import FILE as IDENTITY_FILE
@@ -33,44 +33,44 @@ from .security.private_files import private_folder
 
 
 class SettingsError(ValueError):
-    """A setting that is missing or cannot be used: which one, and how to give it."""
+    """A setting that is missing or invalid. The message names it and says how to set it."""
 
 
 def _without_credential(url: str) -> str:
-    found = credential_in_url(url)
-    if found is not None or "?" in url:
-        what = found or "a query"
+    credential = credential_in_url(url)
+    if credential is not None or "?" in url:
+        part = credential or "a query"
         raise ValueError(
-            f"the address holds {what}, and addresses are shown: a signature belongs into the setting for it "
+            f"the address contains {part}, and addresses are shown to everybody: put a signature into its own setting "
             "(sas, connection_string or container_sas)"
         )
     return url
 
 
 PlainUrl = Annotated[str, AfterValidator(_without_credential)]
-"""An address that may be shown to everybody."""
+"""An address without credentials, which may be shown to everybody."""
 
 
 class _Environment(EnvSettingsSource):
-    """The variables, and the files that variables name. A value itself wins over a file."""
+    """Variables, and the files named by _FILE variables. A variable wins over its file."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        given = super()._load_env_vars()
-        named = {name for name in given if name.startswith("labelwright_") and name.endswith("_file")}
-        read = {name.removesuffix("_file"): _content(name, given[name] or "") for name in named}
-        return read | {name: value for name, value in given.items() if name not in named}
+        variables = super()._load_env_vars()
+        file_variables = {name for name in variables if name.startswith("labelwright_") and name.endswith("_file")}
+        read = {name.removesuffix("_file"): _content(name, variables[name] or "") for name in file_variables}
+        return read | {name: value for name, value in variables.items() if name not in file_variables}
 
 
 def _content(variable: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
+        why = getattr(error, "strerror", None) or "it is not text"
         raise SettingsError(f"the file that {variable.upper()} names cannot be read: {why}") from None
 
 
 class ConnectionSettings(BaseModel):
-    """How to reach a platform, and as whom."""
+    """Address and credentials of a platform."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,20 +86,22 @@ class ConnectionSettings(BaseModel):
 
     @property
     def identity(self) -> Path | None:
-        """The file of the key by which the embedded service proves who it is; None for any other platform."""
+        """Key file by which the embedded service proves its identity; None for any other platform."""
         return self._identity
 
 
 class WorkspaceSettings(BaseModel):
-    """An Azure ML workspace, the datastore in it, and the container that is behind the datastore."""
+    """An Azure ML workspace, its datastore, and the container behind the datastore."""
 
     model_config = ConfigDict(extra="forbid")
 
-    config: Path | None = Field(None, description="A config.json as Azure ML Studio gives it; what stands here wins.")
+    config: Path | None = Field(
+        None, description="A config.json from Azure ML Studio; the other settings here win over it."
+    )
     subscription_id: str | None = None
     resource_group: str | None = None
     workspace_name: str | None = None
-    datastore: str = Field("labelwright", pattern=r"^[a-z0-9_]{1,255}$", description="Made when it is not there.")
+    datastore: str = Field("labelwright", pattern=r"^[a-z0-9_]{1,255}$", description="Created if it does not exist.")
     container: str = Field("extra-images", description="The main upload container.")
     account_url: PlainUrl | None = Field(None, description="https://ACCOUNT.blob.core.windows.net")
     connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
@@ -117,7 +119,7 @@ class ServiceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    admin_key: str | None = Field(None, description="By default made on the first start.")
+    admin_key: str | None = Field(None, description="By default generated on the first start.")
     admin_secret: SecretStr | None = None
     database_url: SecretStr | None = Field(
         None, description="Postgres URL; by default an SQLite file in the data directory."
@@ -134,20 +136,20 @@ class ResultsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    container: str = Field("prefect-results", description="Made by `labelwright deploy` when it is not there.")
+    container: str = Field("prefect-results", description="Created by `labelwright deploy` if it does not exist.")
     account_url: PlainUrl | None = Field(None, description="https://ACCOUNT.blob.core.windows.net, by this identity.")
     connection_string: SecretStr | None = Field(None, description="Of the storage account, with its key in it.")
 
 
 class ReceiverSettings(BaseModel):
-    """What `labelwright receive` listens for, and where."""
+    """Address and secrets of `labelwright receive`."""
 
     model_config = ConfigDict(extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(8090, ge=0, le=65535, description="0 takes a free one.")
     event_grid_secret: SecretStr | None = Field(
-        None, description="What Azure Event Grid says to be let in; without it /eventgrid takes nothing."
+        None, description="Secret that Azure Event Grid sends; without it /eventgrid refuses every request."
     )
     drop_container: PlainUrl | None = Field(
         None,
@@ -156,12 +158,13 @@ class ReceiverSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """All that a machine says about how Labelwright runs on it."""
+    """All settings of a machine."""
 
     model_config = SettingsConfigDict(env_prefix="LABELWRIGHT_", env_nested_delimiter="__", extra="ignore")
 
     home: Path = Field(
-        default_factory=lambda: Path.home() / ".labelwright", description="Ledger, service data, files under way."
+        default_factory=lambda: Path.home() / ".labelwright",
+        description="Folder of the ledger, the service's data and working files.",
     )
     ledger_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL; by default an SQLite file in the home folder."
@@ -177,43 +180,47 @@ class Settings(BaseSettings):
     )
     image_url_days: float = Field(14, gt=0, le=365, description="How long such an address is good for.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
-    results: ResultsSettings | None = Field(None, description="Given, `labelwright deploy` saves the block for it.")
-    receiver: ReceiverSettings | None = Field(None, description="Given, `labelwright up` starts the receiver too.")
+    results: ResultsSettings | None = Field(None, description="When set, `labelwright deploy` saves a block for it.")
+    receiver: ReceiverSettings | None = Field(None, description="When set, `labelwright up` also starts the receiver.")
     sweep_every: float = Field(900, ge=1, description="Seconds between two sweeps of the deployed schedule.")
     upload_threads: int = Field(16, ge=1, le=256)
     upload_engine: Literal["azure", "obstore"] = "azure"
-    batch_size: int = Field(500, ge=1, le=5000, description="Images a task run.")
+    batch_size: int = Field(500, ge=1, le=5000, description="Images per task run.")
     dask_scheduler: str | None = Field(
-        None, pattern=r"^(tcp|tls|ucx)://.+", description="tcp://HOST:8786 of a Dask cluster that checks images too."
+        None, pattern=r"^(tcp|tls|ucx)://.+", description="tcp://HOST:8786 of a Dask cluster that also checks images."
     )
-    labels_page_size: int = Field(1000, ge=1, le=10000, description="Images a page when labels are read.")
+    labels_page_size: int = Field(1000, ge=1, le=10000, description="Images per page when labels are read.")
     retry_delays: list[float] = Field([2, 10, 30, 60, 120], description="Seconds between the tries of a task.")
-    request_timeout: float = Field(60, gt=0, description="Seconds that one request may take.")
+    request_timeout: float = Field(60, gt=0, description="Time limit of one request, in seconds.")
     longest_wait: float = Field(
         300,
         ge=0,
-        description="Seconds of a server's Retry-After that a task waits out; a longer one is left to a later sweep.",
+        description="Longest Retry-After, in seconds, that a task waits for; a longer one is left to a later sweep.",
     )
     finish_by: Literal["sweep", "event"] = Field(
         "sweep",
-        description="What starts the finishing run: the sweep, or a trigger on the completed event.",
+        description="What starts the finishing run: the sweep, or an automation on the completed event.",
     )
     event_minutes: float = Field(
-        10, gt=0, description="Minutes that a trigger has before the sweep makes up for a lost event."
+        10, gt=0, description="Minutes after which the sweep finishes a campaign whose event was lost."
     )
-    looks_at_once: int = Field(8, ge=1, le=64, description="Campaigns of one connection that a sweep looks at at once.")
-    look_deadline: float = Field(300, gt=0, description="Seconds that a look at one campaign may take.")
+    looks_at_once: int = Field(
+        8, ge=1, le=64, description="Campaigns of one connection that a sweep checks at the same time."
+    )
+    look_deadline: float = Field(300, gt=0, description="Time limit for checking one campaign, in seconds.")
     sweep_deadline: float = Field(
-        3600, gt=0, description="Seconds that a sweep looks at campaigns; the others wait for the next sweep."
+        3600, gt=0, description="Time limit of a sweep, in seconds; campaigns that are left wait for the next sweep."
     )
     restart_minutes: list[float] = Field(
         [1, 2, 5, 10, 30, 60],
-        description="Waits before a sweep starts a broken-off launch or finish again.",
+        description="Minutes before a sweep restarts an interrupted launch or finish, by attempt.",
     )
-    restarts: int = Field(24, ge=1, description="Tries after which a campaign asks for attention.")
-    dead_run_minutes: float = Field(15, gt=0, description="Minutes after which a run without a sign of life is dead.")
+    restarts: int = Field(24, ge=1, description="Attempts after which a campaign needs attention.")
+    dead_run_minutes: float = Field(
+        15, gt=0, description="Minutes without a heartbeat after which a run counts as crashed."
+    )
     sealing_deadline: float = Field(
-        6 * 3600, gt=0, description="Seconds that a platform may take to take in an image set."
+        6 * 3600, gt=0, description="Seconds that a platform may take to process an image set."
     )
 
     @classmethod
@@ -242,28 +249,28 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.home / 'ledger.db'}"
 
     def campaign_folder(self, name: str) -> Path:
-        """Where a campaign's files under way are kept on this machine."""
+        """Folder of a campaign's working files on this machine."""
         return self.home / "campaigns" / name
 
     def connection(self, name: str) -> ConnectionSettings:
-        """The named connection. What is not set for `campaign_api` is what the embedded service told of itself.
+        """The named connection. Defaults for `campaign_api` are those of the running embedded service.
 
         Raises SettingsError.
         """
-        found = self.connections.get(name.lower(), ConnectionSettings(platform=name))
-        found = found.model_copy(update={"platform": found.platform or name})
-        if found.url and found.key is not None:
-            return found
-        local = self.embedded_service() if found.platform == "campaign_api" else None
+        connection = self.connections.get(name.lower(), ConnectionSettings(platform=name))
+        connection = connection.model_copy(update={"platform": connection.platform or name})
+        if connection.url and connection.key is not None:
+            return connection
+        local = self.embedded_service() if connection.platform == "campaign_api" else None
         if local is not None:
-            reached = local.model_copy(update={"url": found.url or local.url})
-            # Elsewhere (behind a proxy, say) the service sees another connection than we, and proves nothing.
-            if reached.url != local.url and not _is_here(reached.url or ""):
-                reached._identity = None
-            return reached
+            service = local.model_copy(update={"url": connection.url or local.url})
+            # At another address (behind a proxy) the service sees another connection, and cannot prove its identity.
+            if service.url != local.url and not _is_here(service.url or ""):
+                service._identity = None
+            return service
         if name == "campaign_api":
             raise SettingsError(
-                "no labeling service is known. Start the embedded one with: labelwright serve. For another, set "
+                "no labeling service is configured. Start the embedded one with: labelwright serve. Or set "
                 "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL, __KEY and __SECRET"
             )
         raise SettingsError(
@@ -272,7 +279,7 @@ class Settings(BaseSettings):
         )
 
     def labeling_page_host(self) -> str | None:
-        """The embedded service's address, when it is the platform that `campaign_api` means."""
+        """The embedded service's address, if `campaign_api` is the embedded service."""
         try:
             url = self.connection("campaign_api").url or ""
         except SettingsError:
@@ -281,21 +288,21 @@ class Settings(BaseSettings):
         return url.removesuffix("/api/v1") if local is not None and local.url == url else None
 
     def embedded_service(self) -> ConnectionSettings | None:
-        """What the embedded service of this home folder wrote about itself when it started."""
+        """Connection to this home folder's embedded service, from the files it writes at its start."""
         try:
             admin = json.loads((self.home / "service" / "admin.json").read_text())
             address = json.loads((self.home / "service" / "service.json").read_text())["url"]
             url = f"{address}/api/v1"
-            found = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
+            connection = ConnectionSettings(platform="campaign_api", url=url, key=admin["key"], secret=admin["secret"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):  # half written, or of another program
             return None
-        found._identity = self.home / "service" / IDENTITY_FILE
-        remember_secrets(found)
-        return found
+        connection._identity = self.home / "service" / IDENTITY_FILE
+        remember_secrets(connection)
+        return connection
 
 
 def _is_here(url: str) -> bool:
-    """Whether a URL by plain HTTP is of this machine."""
+    """Whether the URL is plain HTTP to this machine."""
     parts = urlsplit(url)
     try:
         ip = ip_address(parts.hostname or "")
@@ -308,20 +315,20 @@ def _is_here(url: str) -> bool:
 def settings() -> Settings:
     """The settings of this process. Raises SettingsError."""
     try:
-        found = Settings()
+        loaded = Settings()
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
         )
         raise SettingsError(f"the settings cannot be used: {faults}") from None
-    except NotParsed as error:  # its words name the setting, and not the value
+    except UnparsableSetting as error:  # its message names the setting, not the value
         raise SettingsError(f"the settings cannot be used: {error}: lists and groups are written as JSON") from None
-    remember_secrets(found)
-    return found.model_copy(update={"home": found.home.expanduser().resolve()})
+    remember_secrets(loaded)
+    return loaded.model_copy(update={"home": loaded.home.expanduser().resolve()})
 
 
 def remember_secrets(value: object) -> None:
-    """Mask every secret that settings, or a part of them, hold, in all that this process says."""
+    """Masks every secret in the settings, or in a part of them, in all output of this process."""
     if isinstance(value, SecretStr):
         remember(value.get_secret_value(), keep=True)
     elif isinstance(value, ConnectionSettings):
@@ -332,10 +339,10 @@ def remember_secrets(value: object) -> None:
         for name in type(value).model_fields:
             remember_secrets(getattr(value, name))
     elif isinstance(value, dict):
-        for one in value.values():
-            remember_secrets(one)
+        for item in value.values():
+            remember_secrets(item)
 
 
 def forget_settings() -> None:
-    """Read them anew at the next use."""
+    """Clears the cache: settings are read again at the next use."""
     settings.cache_clear()

@@ -9,7 +9,7 @@ from prefect import task
 from labelwright.campaigns.image_source import limits_of, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import Found, InventoryItem, build_inventory, write_rejects
+from labelwright.ingest import InventoryItem, SourceFile, build_inventory, write_rejects
 from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.settings import settings
 from labelwright.tasks.context import CampaignContext, the_ledger
@@ -70,7 +70,7 @@ def check_images(title: str) -> int:
 
     stamps: dict[str, str | None] = {}  # of files on their way through the checks
 
-    def checked_before(found: Found) -> Image | None:
+    def checked_before(found: SourceFile) -> Image | None:
         stamps[found.location] = stamp = stamp_of(found)
         entry = ledger.manifests.find(title, found.name)
         return entry.image if entry and entry.stamp and entry.stamp == stamp else None

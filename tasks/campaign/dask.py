@@ -9,7 +9,7 @@ from typing import Any
 from prefect import task
 
 from labelwright.campaigns.image_source import limits_of
-from labelwright.ingest import Checked, Elsewhere, Found, check_files
+from labelwright.ingest import Checked, RemoteChecker, SourceFile, check_files
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError
 from labelwright.tasks.context import CampaignContext
@@ -21,7 +21,7 @@ _AHEAD = 200
 
 
 @task(task_run_name="check images of {title} from {files[0].name}", **UNCACHED)
-def check_batch(title: str, files: list[Found]) -> list[Checked]:
+def check_batch(title: str, files: list[SourceFile]) -> list[Checked]:
     """On a machine of the cluster, which has the ledger's address and the images' credentials in settings of its own.
 
     Files that may be readable later are told, not raised: whoever takes stock decides.
@@ -38,7 +38,7 @@ class _Cluster:
     def __init__(self, title: str, batch: int, runner: Any, address: str) -> None:
         self._title, self.batch, self._runner, self._address = title, batch, runner, address
 
-    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
+    def check(self, files: list[SourceFile]) -> Callable[[], list[Checked]]:
         with self._told():
             future = self._runner.submit(check_batch, {"title": self._title, "files": files})
 
@@ -66,7 +66,7 @@ class _Cluster:
 
 
 @contextmanager
-def the_cluster(context: CampaignContext) -> Iterator[Elsewhere | None]:
+def the_cluster(context: CampaignContext) -> Iterator[RemoteChecker | None]:
     """The cluster of the settings, for as long as a campaign's images are checked; None where there is none.
 
     Raises SettingsError.

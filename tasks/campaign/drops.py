@@ -11,7 +11,7 @@ from typing import Any
 from prefect import task
 from prefect.deployments import run_deployment
 
-from labelwright.campaigns.drops import LARGEST, dropped_spec
+from labelwright.campaigns.drops import MAX_CAMPAIGN_FILE_BYTES, dropped_spec
 from labelwright.campaigns.image_source import open_container
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.campaigns.yaml_loader import SpecError
@@ -34,7 +34,7 @@ def read_dropped_campaign(blob: str) -> CampaignSpec:
     container = found.receiver.drop_container if found.receiver else None
     if not container:
         raise SettingsError("no drop container is known. Set LABELWRIGHT_RECEIVER__DROP_CONTAINER to its URL")
-    source = open_container(container, found, threads=1, max_bytes=LARGEST)
+    source = open_container(container, found, threads=1, max_bytes=MAX_CAMPAIGN_FILE_BYTES)
     with source.open(blob) as file:
         content = file.read()
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.campaigns.image_source import stamp_of
-from labelwright.ingest import CannotRead, Finding, Found, SourceError
+from labelwright.ingest import CannotRead, Finding, SourceError, SourceFile
 from labelwright.ledger import ManifestEntry
 from labelwright.platforms import PlatformError
 from labelwright.platforms.protocol import KeepsImageSets, ServesImages
@@ -188,7 +188,7 @@ def _at_source(context: CampaignContext, deep: bool, excluded: Collection[str]) 
         return Verified(wrong, [], _BY_HAND if wrong else "")
     if images.urls or images.manifest:
         return Verified(unchecked=["the images: they are at addresses of their own; --deep reads them"])
-    there = {one.location: one for one in context.source.find() if isinstance(one, Found)}
+    there = {one.location: one for one in context.source.find() if isinstance(one, SourceFile)}
     wrong, touched = [], 0
     for entry in _entries(context, excluded):
         found = there.get(entry.location)

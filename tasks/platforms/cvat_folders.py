@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import task
 
 from labelwright.domain import Image, Reject
-from labelwright.ingest import FolderSource, Found, SourceError
+from labelwright.ingest import FolderSource, SourceError, SourceFile
 from labelwright.ingest.checks.decode import check_image
 from labelwright.platforms import PlatformRefused
 from labelwright.tasks.reporting import log
@@ -66,14 +66,14 @@ def _recording(folder: Path, camera: str, at_most: int | None) -> Recording:
     return Recording(folder.name, str(folder), files, left_out)
 
 
-def _files(folder: Path, camera: str) -> list[Found | Reject]:
+def _files(folder: Path, camera: str) -> list[SourceFile | Reject]:
     try:
         return [file for file in FolderSource(folder).find() if of_camera(file.name, camera)]
     except SourceError:  # an empty one
         return []
 
 
-def _look(found: Found | Reject) -> Image | Reject:
+def _look(found: SourceFile | Reject) -> Image | Reject:
     if isinstance(found, Reject):
         return found
     with Path(found.location).open("rb") as file:
@@ -83,7 +83,7 @@ def _look(found: Found | Reject) -> Image | Reject:
 def read_image(folder: str, file: str) -> Image:
     """Size and hashes of an image. Raises PlatformRefused when it is none (any more)."""
     path = Path(folder) / file
-    result = _look(Found(file, str(path)))
+    result = _look(SourceFile(file, str(path)))
     if isinstance(result, Reject):
         raise PlatformRefused("cvat", "send an image", message=f"{path}: {result.reason}")
     return result

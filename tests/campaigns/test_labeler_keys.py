@@ -5,7 +5,11 @@ import stat
 import pytest
 
 from labelwright.campaigns.labeler_keys import LabelerKeys, labeling_link
+from labelwright.campaigns.spec import validate_spec
 from labelwright.platforms.protocol import LabelerAccess, Secret
+from labelwright.settings import Settings
+
+CAMPAIGN = {"title": "river", "images": {"folder": "/x"}, "labels": ["a"], "labeler": "ann@example.com"}
 
 
 @pytest.fixture
@@ -20,7 +24,7 @@ def test_a_key_is_kept_and_only_its_owner_can_read_the_file(keys):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_secret_that_is_known_is_not_lost_to_an_answer_without_one(keys):
+def test_stored_secret_survives_a_response_without_one(keys):
     keys.keep("campaign_api", LabelerAccess("a@b.c", "key", Secret("canary")))
     keys.keep("campaign_api", LabelerAccess("a@b.c", "key", None))
     assert keys.find("campaign_api", "a@b.c").secret == Secret("canary")
@@ -32,7 +36,7 @@ def test_a_rotated_key_replaces_the_old_one(keys):
     assert keys.find("campaign_api", "a@b.c").key == "new"
 
 
-def test_labelers_of_two_connections_do_not_mix_and_names_cannot_escape(keys, tmp_path):
+def test_key_files_are_separate_and_stay_in_their_folder(keys, tmp_path):
     keys.keep("one", LabelerAccess("../../x@y", "1", None))
     keys.keep("two", LabelerAccess("../../x@y", "2", None))
     assert keys.find("one", "../../x@y").key == "1"
@@ -51,7 +55,7 @@ def test_a_link_holds_the_key_in_its_fragment_and_hides_itself():
     assert labeling_link("http://127.0.0.1:8080", LabelerAccess("a@b.c", "key", None), "3") is None
 
 
-def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(keys, monkeypatch):
+def test_unwritable_folder_is_detected_before_a_rotation(keys, monkeypatch):
     from labelwright.campaigns import labeler_keys as labelers
 
     keys.check_writable("campaign_api", "ann@example.com")
@@ -66,21 +70,25 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(key
 
 
 def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
-    from types import SimpleNamespace
-
     from labelwright.cli import running
-    from labelwright.cli.exit_codes import CannotRun
-    from labelwright.tasks import context as workbench
+    from labelwright.domain.errors import CannotRun
+    from labelwright.tasks import context
 
     rotated = []
-    platform = SimpleNamespace(name="it", rotate_labeler_key=rotated.append)
-    monkeypatch.setattr(workbench, "platform_for", lambda _spec: platform)
-    monkeypatch.setattr(running, "settings", lambda: SimpleNamespace(home=tmp_path))
+
+    class Rotating:
+        name = "campaign_api"
+
+        def rotate_labeler_key(self, email):
+            rotated.append(email)
+
+    monkeypatch.setattr(context, "platform_for", lambda _spec: Rotating())
+    monkeypatch.setattr(running, "settings", lambda: Settings(home=tmp_path))
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(LabelerKeys, "check_writable", full)
     with pytest.raises(CannotRun, match=r"No space left on device.*: the old key still holds"):
-        running.rotate_labeler_key(SimpleNamespace(connection_name="campaign_api", labeler="ann@example.com"))
+        running.rotate_labeler_key(validate_spec(CAMPAIGN, "test"))
     assert not rotated

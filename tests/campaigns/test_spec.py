@@ -68,10 +68,10 @@ def test_labels_may_be_names_alone():
         (("folder: ./photos", "folder: ./photos\n  manifest: a.csv"), "given: folder and manifest"),
         (("title: river-2026", "title: ''"), "line 1: title"),
         (("parent: boat", "parent: ship"), "its parent 'ship' is not in the schema"),
-        (("partner@example.com", "partner"), "is no e-mail address"),
+        (("partner@example.com", "partner"), "is not an e-mail address"),
         (("#ff8800", "orange"), "line 8: labels.0.color"),
         (("deadline: 2026-12-01", "deadline: soon"), "line 18: deadline"),
-        (("instructions: Boats only.", "title: again"), "line 17: 'title' stands here twice"),
+        (("instructions: Boats only.", "title: again"), "line 17: 'title' is listed twice"),
         (("images:", "images: ["), "not valid YAML"),
         (("images:\n  folder: ./photos\n", "images:\n"), "given: none of them"),
     ],
@@ -135,7 +135,7 @@ def test_a_signed_url_is_refused_and_not_repeated(url):
         ";jsessionid=canary",
     ],
 )
-def test_a_url_with_a_credential_is_refused_wherever_it_stands_and_says_what_to_do(query):
+def test_url_with_a_credential_is_refused_with_advice(query):
     url = f"https://host/b.jpg{query}"
     for part, instead in (
         (f"images: {{urls: ['https://a/b.jpg', '{url}']}}", "manifest file"),
@@ -157,7 +157,7 @@ def test_a_url_without_a_credential_is_taken():
     assert spec.images.urls == [url]
 
 
-def test_a_campaign_that_was_accepted_before_the_rule_is_still_read():
+def test_stored_campaign_is_exempt_from_later_rules():
     document = {"title": "a", "labels": ["a"], "labeler": "a@b.c", "images": {"urls": ["https://a/b.jpg?key=1"]}}
     assert stored_spec(document).images.urls == ["https://a/b.jpg?key=1"]
     with pytest.raises(ValueError, match="a credential"):
@@ -181,18 +181,18 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BOMB, "line 7: with all that its aliases stand for this is more than 1000000 values"),
-        ("labels: &all [boat, *all]\n", "line 1: this holds itself, by an alias"),
-        ("[" * 5000 + "]" * 5000, "deeper than can be read"),
-        ("? [a, b]\n: c\n", "line 1: a key is a word, not a list"),
-        ("title: a\ndeadline: 2026-11-31\n", "line 2: this is not valid YAML: '2026-11-31' is no date"),
-        ("title: !!int one\n", "line 1: this is not valid YAML: 'one' is no int"),
-        ("title: !!bool one\n", "line 1: this is not valid YAML: 'one' is no bool"),
-        ("title: !!timestamp one\n", "line 1: this is not valid YAML: 'one' is no date"),
-        (f"title: {'1' * 5000}\n", "is no int"),
+        (BOMB, "line 7: with its aliases expanded, this has more than 1000000 values"),
+        ("labels: &all [boat, *all]\n", "line 1: an alias contains itself"),
+        ("[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("? [a, b]\n: c\n", "line 1: a key must be text, not a list"),
+        ("title: a\ndeadline: 2026-11-31\n", "line 2: this is not valid YAML: '2026-11-31' is not a valid date"),
+        ("title: !!int one\n", "line 1: this is not valid YAML: 'one' is not a valid int"),
+        ("title: !!bool one\n", "line 1: this is not valid YAML: 'one' is not a valid bool"),
+        ("title: !!timestamp one\n", "line 1: this is not valid YAML: 'one' is not a valid date"),
+        (f"title: {'1' * 5000}\n", "is not a valid int"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_with_its_line_and_does_no_harm(text, message):
+def test_invalid_yaml_is_reported_with_its_line(text, message):
     with pytest.raises(SpecError) as refused:
         parse_document(text, "campaign.yaml")
     assert message in str(refused.value)
@@ -209,7 +209,7 @@ def test_the_same_model_is_the_form_in_the_prefect_ui():
     assert schema["properties"]["deadline"]["description"]
     assert "Geometry" in schema["$defs"]
     assert "enum" in schema["$defs"]["Geometry"]
-    assert all("title" in one for one in schema["properties"].values())
+    assert all("title" in property for property in schema["properties"].values())
 
 
 def test_a_specification_survives_json():
@@ -220,13 +220,13 @@ def test_a_specification_survives_json():
 @pytest.mark.parametrize(
     ("export", "message"),
     [
-        ("{store: azure_ml, formats: [csv]}", "sdk_v2 needs the formats mltable"),
-        ("{store: azure_ml, engine: sdk_v1, formats: [coco]}", "sdk_v1 needs the formats csv"),
-        ("{split: {train: 70, validation: 10, test: 10}}", "100 together"),
+        ("{store: azure_ml, formats: [csv]}", "sdk_v2 also needs these formats: mltable"),
+        ("{store: azure_ml, engine: sdk_v1, formats: [coco]}", "sdk_v1 also needs these formats: csv"),
+        ("{split: {train: 70, validation: 10, test: 10}}", "must add up to 100"),
         ("{split: {train: 80, validation: 20, test: 0, tests: 1}}", "did you mean 'test'"),
         ("{store: azure, workspace: team}", "export.store"),
     ],
 )
-def test_a_store_that_cannot_be_registered_in_is_told_with_its_line(export, message):
+def test_invalid_export_is_reported_with_its_line(export, message):
     with pytest.raises(SpecError, match=re.escape(message)):
         parse_spec(f"title: t\nimages: {{folder: a}}\nlabels: [boat]\nlabeler: a@b.c\nexport: {export}\n")

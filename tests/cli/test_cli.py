@@ -41,12 +41,12 @@ def campaign(tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["plan", "nothing.yaml"], 2, "there is no such file"),
+        (["plan", "nothing.yaml"], 2, "file not found"),
         (["plan"], 2, "Missing argument"),
         (["launch", "."], 2, "is a folder; give the campaign's YAML file"),
         (["run", "."], 2, "say what to label and who does it"),
-        (["run", ".", "--labels", "a", "--labeler", "nobody"], 2, "is no e-mail address"),
-        (["run", "nowhere", "--labels", "a", "--labeler", "a@b.c"], 2, "there is no such file"),
+        (["run", ".", "--labels", "a", "--labeler", "nobody"], 2, "is not an e-mail address"),
+        (["run", "nowhere", "--labels", "a", "--labeler", "a@b.c"], 2, "file not found"),
         (["status", "nothing"], 1, "knows no campaign 'nothing'"),
         (["failed", "nothing"], 1, "knows no campaign 'nothing'"),
         (["failed", "nothing", "--resend", "--leave-out"], 2, "not both"),
@@ -153,7 +153,7 @@ def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
     ledger.campaigns.add("river", spec)
     ledger.campaigns.record_look("river", 0, 4)
     ledger.close()
-    assert "nothing was made on the platform" in labelwright("cancel", "river").stdout
+    assert "nothing was created on the platform" in labelwright("cancel", "river").stdout
     assert "cancelled" in labelwright("status").stdout
     assert json.loads(labelwright("forget", "river", "--json").stdout)["done"]
     assert labelwright("status", "river").returncode == 1

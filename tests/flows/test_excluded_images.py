@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labelwright.campaigns.interventions import failed_images, take_up
+from labelwright.campaigns.interventions import failed_images, retry_blocked
 from labelwright.datasets import ValidationFailed
 from labelwright.domain import Annotation, Box, ImageState, State
 from labelwright.flows.export_campaign import export_campaign
@@ -18,6 +18,7 @@ from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.settle_failed_images import settle_failed_images
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms.registry import PLATFORMS
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.platform_labels import LabelsChanged
 from labelwright.tasks.context import the_ledger
@@ -143,7 +144,7 @@ def test_a_campaign_whose_images_are_all_deleted_says_so_and_goes_on_when_they_a
     assert "labelwright resume 'river'" in record.reason
     kept.images.update(images)
     label(kept)
-    take_up("river")
+    retry_blocked("river")
     assert sweep_campaigns() == {"river": "exported"}
 
 
@@ -155,7 +156,7 @@ def test_a_label_that_was_renamed_on_the_platform_stops_the_campaign_and_names_w
         finish_campaign("river", export=True)
     assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
     kept.offered = ["boat", "buoy", "whale"]  # more than the campaign's: told, and no reason to stop
-    take_up("river")
+    retry_blocked("river")
     assert sweep_campaigns() == {"river": "exported"}
     kept.offered = []
     with pytest.raises(LabelsChanged, match=r"label 'boat'; label 'buoy'"):
@@ -173,7 +174,7 @@ def test_an_image_that_fails_last_is_told_and_sent_again_or_left_out(kept):
     reason = the_ledger().campaigns.get("river").reason
     assert "1 failed on the platform" in reason
     assert "labelwright failed 'river' --resend" in reason
-    assert [row["reason"] for row in failed_images("river")] == ["403 from store.example/photo-003.jpg"]
+    assert [row["reason"] for row in failed_images("river", CONNECTIONS)] == ["403 from store.example/photo-003.jpg"]
     settle_failed_images("river", send_again=True)
     assert the_ledger().campaigns.get("river").state is State.ACTIVE
     assert the_ledger().image_states.counts() == {}

@@ -18,7 +18,7 @@ def laid_over(below: Any, above: Any, key: str = "") -> Any:
         both = {name: laid_over(below[name], above[name], name) for name in below.keys() & above.keys()}
         return {**below, **above, **both}
     if isinstance(below, list) and isinstance(above, list) and key not in _REPLACED:
-        return below + [one for one in above if one not in below]
+        return below + [item for item in above if item not in below]
     return above
 
 
@@ -34,7 +34,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 OURS = [
     (document, name)
     for document, content in DOCUMENTS.items()
-    for name, one in content["services"].items()
-    if one["image"].startswith("labelwright:")
+    for name, service in content["services"].items()
+    if service["image"].startswith("labelwright:")
 ]
 """Containers of our image, each in its document."""

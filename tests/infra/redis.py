@@ -19,10 +19,10 @@ ADVICE = (
 
 def program() -> str:
     """Raises RuntimeError with advice."""
-    found = os.environ.get("LABELWRIGHT_REDIS") or shutil.which("redis-server")
-    if not found:
+    executable = os.environ.get("LABELWRIGHT_REDIS") or shutil.which("redis-server")
+    if not executable:
         raise RuntimeError(ADVICE)
-    return found
+    return executable
 
 
 class Redis:

@@ -28,17 +28,17 @@ LEAST = {
 
 
 def test_the_identity_has_these_rights_and_no_others():
-    given = set()
-    for one in RESOURCES.values():
-        if one["type"] == "Microsoft.Authorization/roleAssignments":
-            properties = one["config"]["properties"]
+    assignments = set()
+    for resource in RESOURCES.values():
+        if resource["type"] == "Microsoft.Authorization/roleAssignments":
+            properties = resource["config"]["properties"]
             role = properties["roleDefinitionId"]["function"]["parameters"]["resource_name_1"]
-            given.add((one["config"]["scope"], role))
+            assignments.add((resource["config"]["scope"], role))
             assert '"identity"' in json.dumps(properties["principalId"])
             # The name tells this assignment from any other: scope, identity and role are in it.
-            name = json.dumps(one["config"]["name"])
-            assert all(f'"{part}"' in name for part in (one["config"]["scope"], "identity", role))
-    assert given == LEAST
+            name = json.dumps(resource["config"]["name"])
+            assert all(f'"{part}"' in name for part in (resource["config"]["scope"], "identity", role))
+    assert assignments == LEAST
 
 
 def test_roles_are_ids_that_exist_once():
@@ -54,7 +54,7 @@ def test_storage_is_closed_to_all_but_identities():
     assert properties["minimumTlsVersion"] == "TLS1_2"
 
 
-def test_every_parameter_and_variable_is_used_and_every_secret_is_marked():
+def test_parameters_are_used_and_secrets_are_marked():
     for name in (*DOCUMENT["parameters"], *DOCUMENT["variables"]):
         assert len(re.findall(rf"\b{name}\b", TEXT)) > 1, name
     assert re.search(r"@secure\(\)\nparam ledgerUrl", TEXT)
@@ -64,12 +64,12 @@ def test_every_parameter_and_variable_is_used_and_every_secret_is_marked():
 def names_used(text: str) -> set[str]:
     """What expressions refer to: no functions, no properties, no keys; of strings only what is filled in."""
     code = re.sub(r"//[^\n]*", "", text)
-    filled = " ".join(f"({one})" for one in re.findall(r"\$\{([^}]*)\}", code))
+    filled = " ".join(f"({entry})" for entry in re.findall(r"\$\{([^}]*)\}", code))
     code = re.sub(r"'[^'\n]*'", "''", code)
-    found = re.findall(r"(?:[(\[,=?!]|(?<=[\w'\]]):)\s*([a-zA-Z]\w*)\b(?![\w(:])", f"{code} {filled}")
+    result = re.findall(r"(?:[(\[,=?!]|(?<=[\w'\]]):)\s*([a-zA-Z]\w*)\b(?![\w(:])", f"{code} {filled}")
     loops = set(re.findall(r"\[for (\w+) in ", code))
     # `az` is where functions are that a resource of ours shares its name with.
-    return set(found) - {"true", "false", "null", "az", "for"} - loops
+    return set(result) - {"true", "false", "null", "az", "for"} - loops
 
 
 def test_every_name_that_is_used_is_declared():
@@ -84,13 +84,13 @@ def test_the_worker_is_that_of_compose():
     (container,) = RESOURCES["worker"]["config"]["properties"]["template"]["containers"]
     check_command(container["command"])
     assert container["command"][container["command"].index("--pool") + 1] == POOL
-    names = {one["name"] for one in container["env"]}
+    names = {entry["name"] for entry in container["env"]}
     assert {"PREFECT_API_URL", "LABELWRIGHT_LEDGER_URL", "AZURE_CLIENT_ID"} <= names
     # The account takes no keys: campaigns' images are read by the identity, or not at all.
-    (read_by,) = [one["value"] for one in container["env"] if one["name"] == "LABELWRIGHT_CONTAINER_IDENTITY"]
+    (read_by,) = [entry["value"] for entry in container["env"] if entry["name"] == "LABELWRIGHT_CONTAINER_IDENTITY"]
     assert Settings.model_validate({"container_identity": read_by}).container_identity
     (probe,) = container["probes"]
-    port = next(one["value"] for one in container["env"] if one["name"] == "PREFECT_WORKER_WEBSERVER_PORT")
+    port = next(entry["value"] for entry in container["env"] if entry["name"] == "PREFECT_WORKER_WEBSERVER_PORT")
     assert str(probe["httpGet"]["port"]) == port
 
 
@@ -98,11 +98,11 @@ def properties_of(name: str) -> dict[str, Any]:
     return dict(RESOURCES[name]["config"]["properties"])
 
 
-def test_storage_and_secrets_are_reached_from_the_workers_subnet_only():
+def test_storage_and_secrets_are_limited_to_the_workers_subnet():
     closed = {
         name: properties_of(name)["networkAcls"]
-        for name, one in RESOURCES.items()
-        if one["type"] in ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults")
+        for name, entry in RESOURCES.items()
+        if entry["type"] in ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults")
     }
     assert closed.keys() == {"account", "homeAccount", "vault"}
     for name, rules in closed.items():
@@ -114,7 +114,7 @@ def test_storage_and_secrets_are_reached_from_the_workers_subnet_only():
     # Addresses from outside only where somebody names them.
     assert re.search(r"^param allowedAddresses array = \[\]$", TEXT, re.M)
     assert TEXT.count("ipRules:") == 1
-    endpoints = {one["service"] for one in properties_of("workersSubnet")["serviceEndpoints"]}
+    endpoints = {serviceEndpoint["service"] for serviceEndpoint in properties_of("workersSubnet")["serviceEndpoints"]}
     assert endpoints == {"Microsoft.Storage", "Microsoft.KeyVault"}
 
 
@@ -127,19 +127,19 @@ def test_blobs_have_a_private_address_in_the_network():
     assert '"blobNames"' in json.dumps(properties_of("blobNamesOfEndpoint"))
 
 
-def test_workers_are_in_their_subnet_and_go_out_by_named_ports_only():
+def test_workers_use_their_subnet_and_listed_ports_only():
     network = properties_of("environment")["vnetConfiguration"]
     assert '"workersSubnet"' in json.dumps(network["infrastructureSubnetId"])
     assert network["internal"] is True
     assert '"workersRules"' in json.dumps(properties_of("workersSubnet")["networkSecurityGroup"])
-    rules = [one["properties"] for one in properties_of("workersRules")["securityRules"]]
-    *allowed, last = sorted(rules, key=lambda one: int(one["priority"]))
+    rules = [entry["properties"] for entry in properties_of("workersRules")["securityRules"]]
+    *allowed, last = sorted(rules, key=lambda entry: int(entry["priority"]))
     assert (last["access"], last["destinationAddressPrefix"]) == ("Deny", "Internet")
-    for one in allowed:
-        assert one["direction"] == "Outbound"
-        ports = set(one.get("destinationPortRanges", [one.get("destinationPortRange")]))
-        within = one["destinationAddressPrefix"] == "VirtualNetwork"
-        assert within or ports <= {"80", "443", "5432", "2049", "53", "123"}, one
+    for entry in allowed:
+        assert entry["direction"] == "Outbound"
+        ports = set(entry.get("destinationPortRanges", [entry.get("destinationPortRange")]))
+        within = entry["destinationAddressPrefix"] == "VirtualNetwork"
+        assert within or ports <= {"80", "443", "5432", "2049", "53", "123"}, entry
 
 
 def test_workers_share_their_home_folder():

@@ -50,14 +50,17 @@ def check_command(command: list[str]) -> None:
     """Every subcommand and option is known to the program itself."""
     program, *rest = message(command)
     if program == "labelwright":
-        found: Any = get_command(app).commands[rest[0]]
-        found.make_parser(found.context_class(found)).parse_args(rest[1:])
+        result: Any = get_command(app).commands[rest[0]]
+        result.make_parser(result.context_class(result)).parse_args(rest[1:])
     else:
         assert program == "prefect", program
-        names, options = [one for one in rest[:3] if one.isalpha()], [one for one in rest if one.startswith("--")]
-        said = help_of(tuple(names))
+        names, options = (
+            [service for service in rest[:3] if service.isalpha()],
+            [service for service in rest if service.startswith("--")],
+        )
+        output = help_of(tuple(names))
         for option in options:
-            assert re.search(rf"{option}\b", said), f"prefect {' '.join(names)} has no {option}"
+            assert re.search(rf"{option}\b", output), f"prefect {' '.join(names)} has no {option}"
 
 
 _HELP = """
@@ -78,16 +81,16 @@ def helps() -> dict[str, str]:
     """What Prefect says of its commands that we use: of all in one process, which takes seconds to start."""
     used = ["server start", "server services start", "server database upgrade", "worker start"]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", _HELP, *used], capture_output=True, text=True, check=True, env=environment
     )
-    return dict(json.loads(said.stdout))
+    return dict(json.loads(process.stdout))
 
 
 def help_of(names: tuple[str, ...]) -> str:
-    said = helps()[" ".join(names)]
-    assert "Usage: prefect" in said, f"there is no command {names}: {said}"
-    return said
+    output = helps()[" ".join(names)]
+    assert "Usage: prefect" in output, f"there is no command {names}: {output}"
+    return output
 
 
 def prefect_settings() -> set[str]:
@@ -121,15 +124,15 @@ def test_servers_share_all_that_prefect_can_share(name):
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": server.concurrency.lease_storage,
         "PREFECT_SERVER_WORKER_CHANNEL_CLEANUP_QUEUE_STORAGE": server.worker_channel.cleanup_queue_storage,
     }
-    one = DOCUMENTS["scaled"]["services"][name]
+    service = DOCUMENTS["scaled"]["services"][name]
     for variable, default in alone.items():
         assert "memory" in default
-        module = import_module(one["environment"][variable])
+        module = import_module(service["environment"][variable])
         assert module.__name__.startswith("prefect_redis.")
     assert server.docket.url.startswith("memory:")
     for variable in ("PREFECT_SERVER_DOCKET_URL", "PREFECT_REDIS_MESSAGING_URL"):
-        assert f'{variable}="$$(cat /run/secrets/redis_url)"' in one["command"][2]
-    assert ("--no-services" in one["command"][2]) is (name != "services")
+        assert f'{variable}="$$(cat /run/secrets/redis_url)"' in service["command"][2]
+    assert ("--no-services" in service["command"][2]) is (name != "services")
 
 
 def test_results_are_kept_in_the_block_that_deploying_saves():
@@ -151,12 +154,12 @@ def test_the_worker_serves_the_pool_of_the_deployments(services):
 
 
 def test_every_variable_is_a_setting(services):
-    known = prefect_settings() | redis_settings()
-    names = {name for one in services.values() for name in one.get("environment", {})}
+    existing = prefect_settings() | redis_settings()
+    names = {name for service in services.values() for name in service.get("environment", {})}
     names |= set(re.findall(r"\b(PREFECT_[A-Z_]+)=", TEXT))
     names |= set(re.findall(r"\b((?:PREFECT|LABELWRIGHT)_[A-Z_]+)=", (INFRA / "Dockerfile").read_text()))
     ours = {name.removesuffix("_FILE") for name in names if name.startswith("LABELWRIGHT_")}
-    assert {name for name in names if name.startswith("PREFECT_")} <= known
+    assert {name for name in names if name.startswith("PREFECT_")} <= existing
     assert len(ours) > 8
     for name in ours:
         field, *more = name.removeprefix("LABELWRIGHT_").lower().split("__")
@@ -171,43 +174,45 @@ def test_every_variable_is_a_setting(services):
 
 @pytest.mark.parametrize(("document", "name"), OURS, indirect=["document"])
 def test_the_settings_of_every_container_can_be_used(services, name, monkeypatch, tmp_path):
-    for given in services[name].get("secrets", []):
-        (tmp_path / given).write_text(f"content-of-{given}-that-is-long")
+    for secret in services[name].get("secrets", []):
+        (tmp_path / secret).write_text(f"content-of-{secret}-that-is-long")
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
     for variable, value in services[name].get("environment", {}).items():
         monkeypatch.setenv(variable, value.replace("/run/secrets", str(tmp_path)))
     forget_settings()
-    found = settings()
-    given = services[name].get("environment", {})
-    if "LABELWRIGHT_LEDGER_URL_FILE" in given:
-        secret = given["LABELWRIGHT_LEDGER_URL_FILE"].rpartition("/")[2]
-        assert found.ledger_address() == f"content-of-{secret}-that-is-long"
-    if "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__SECRET_FILE" in given:
-        connection = found.connection("campaign_api")
+    observed = settings()
+    environment = services[name].get("environment", {})
+    if "LABELWRIGHT_LEDGER_URL_FILE" in environment:
+        secret = environment["LABELWRIGHT_LEDGER_URL_FILE"].rpartition("/")[2]
+        assert observed.ledger_address() == f"content-of-{secret}-that-is-long"
+    if "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__SECRET_FILE" in environment:
+        connection = observed.connection("campaign_api")
         assert connection.secret.get_secret_value() == "content-of-admin_secret-that-is-long"
     forget_settings()
 
 
-def test_a_container_reads_the_secrets_that_it_is_given_and_no_others(services, document):
-    for name, one in services.items():
-        text = str(one.get("environment", "")) + str(one.get("command", ""))
+def test_container_reads_exactly_its_own_secrets(services, document):
+    for name, service in services.items():
+        text = str(service.get("environment", "")) + str(service.get("command", ""))
         read = set(re.findall(r"/run/secrets/(\w+)", text))
         if name == "postgres":
             roles = (INFRA / "postgres" / "roles.sql").read_text()
             read |= set(re.findall(r"`cat :'secrets'/(\w+)`", roles))
-        assert read == set(one.get("secrets", [])), name
-    assert {given for one in services.values() for given in one.get("secrets", [])} == set(document["secrets"])
+        assert read == set(service.get("secrets", [])), name
+    assert {secret for service in services.values() for secret in service.get("secrets", [])} == set(
+        document["secrets"]
+    )
 
 
 def test_no_secret_stands_in_the_file(services):
-    for one in services.values():
-        for name, value in one.get("environment", {}).items():
+    for service in services.values():
+        for name, value in service.get("environment", {}).items():
             if re.search(r"SECRET|PASSWORD|DATABASE_URL|LEDGER_URL", name):
                 assert name.endswith("_FILE"), name
                 assert value.startswith("/run/secrets/")
 
 
-def test_the_secrets_are_made_once_and_are_those_that_are_asked_for(tmp_path):
+def test_secrets_are_generated_once(tmp_path):
     script = tmp_path / "make-secrets"
     script.write_text((INFRA / "make-secrets").read_text())
 
@@ -215,13 +220,15 @@ def test_the_secrets_are_made_once_and_are_those_that_are_asked_for(tmp_path):
         subprocess.run(["sh", script], check=True)
         return {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
 
-    made = make()
-    assert make() == made
-    assert {Path(one["file"]).name for one in DOCUMENTS["scaled"]["secrets"].values()} == made.keys()
-    assert made["redis_password"] in made["redis_url"]
-    assert not [name for name, value in made.items() if name.endswith("_url") and made["postgres_password"] in value]
-    assert made["worker_password"] in made["ledger_url"]
-    assert len(made["admin_secret"]) >= 16
+    created = make()
+    assert make() == created
+    assert {Path(secret["file"]).name for secret in DOCUMENTS["scaled"]["secrets"].values()} == created.keys()
+    assert created["redis_password"] in created["redis_url"]
+    assert not [
+        name for name, service in created.items() if name.endswith("_url") and created["postgres_password"] in service
+    ]
+    assert created["worker_password"] in created["ledger_url"]
+    assert len(created["admin_secret"]) >= 16
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     ignored = subprocess.run(["git", "check-ignore", "-q", "infra/secrets/x"], cwd=INFRA.parent)
     assert ignored.returncode == 0
@@ -229,33 +236,33 @@ def test_the_secrets_are_made_once_and_are_those_that_are_asked_for(tmp_path):
 
 def test_every_database_is_made():
     roles = (INFRA / "postgres" / "roles.sql").read_text()
-    (made,) = re.findall(r"CREATE DATABASE %I .*\n\s+FROM unnest\(ARRAY\[(.*)\]\)", roles)
+    (created,) = re.findall(r"CREATE DATABASE %I .*\n\s+FROM unnest\(ARRAY\[(.*)\]\)", roles)
     script = (INFRA / "make-secrets").read_text()
     used = {line.split()[-1] for line in script.splitlines() if line.startswith("write_url ")}
-    assert set(re.findall(r"\w+", made)) == used == {"prefect", "ledger", "service"}
+    assert set(re.findall(r"\w+", created)) == used == {"prefect", "ledger", "service"}
 
 
 def test_ports_are_those_that_are_listened_on_and_on_loopback_only(services):
-    for name, one in services.items():
-        command = " ".join(map(str, one.get("command", [])))
+    for name, service in services.items():
+        command = " ".join(map(str, service.get("command", [])))
         listening = set(re.findall(r"(?:--port|--blobPort) (\d+)", command))
-        for port in one.get("ports", []):
+        for port in service.get("ports", []):
             host, outer, inner = port.split(":")
             assert host == "127.0.0.1"
             assert outer == inner
             assert inner in listening, name
-        for told in re.findall(r"127\.0\.0\.1:(\d+)/", str(one.get("healthcheck", ""))):
-            assert told in listening | {one.get("environment", {}).get("PREFECT_WORKER_WEBSERVER_PORT")}, name
+        for port in re.findall(r"127\.0\.0\.1:(\d+)/", str(service.get("healthcheck", ""))):
+            assert port in listening | {service.get("environment", {}).get("PREFECT_WORKER_WEBSERVER_PORT")}, name
     for host, port in re.findall(r"http://([a-z]+):(\d+)", (INFRA / "compose.yaml").read_text()):
         assert f"{port}:{port}" in str(services[host]["ports"]), host
 
 
-def test_everything_that_stays_up_has_a_health_check_and_waits_for_what_it_needs(services):
-    for name, one in services.items():
-        assert ("healthcheck" in one) is (name not in ("deploy", "ledger", "migrate")), name
+def test_services_have_health_checks_and_dependencies(services):
+    for name, service in services.items():
+        assert ("healthcheck" in service) is (name not in ("deploy", "ledger", "migrate")), name
         # Background services listen on nothing that could be asked.
-        assert one.get("healthcheck", {}).get("disable", False) is (name == "services")
-        for other, how in one.get("depends_on", {}).items():
+        assert service.get("healthcheck", {}).get("disable", False) is (name == "services")
+        for other, how in service.get("depends_on", {}).items():
             assert other in services
             healthy = "healthcheck" in services[other]
             assert how["condition"] == ("service_healthy" if healthy else "service_completed_successfully")
@@ -276,18 +283,18 @@ def test_health_checks_ask_what_is_answered():
 
 
 def test_volumes_are_named_and_files_that_are_mounted_are_there(services, document):
-    for one in services.values():
-        for volume in one.get("volumes", []):
+    for service in services.values():
+        for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             assert (INFRA / source).is_file() if source.startswith(".") else source in document["volumes"]
 
 
 def test_ours_run_without_rights_and_write_only_where_data_is(services):
-    for name in [name for name, one in services.items() if one["image"].startswith("labelwright:")]:
-        one = services[name]
-        assert one["cap_drop"] == ["ALL"]
-        assert one["read_only"] is True
-        assert one["volumes"][0].endswith(":/data") if one.get("volumes") else "/data" in str(one["tmpfs"])
+    for name in [name for name, service in services.items() if service["image"].startswith("labelwright:")]:
+        service = services[name]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"] is True
+        assert service["volumes"][0].endswith(":/data") if service.get("volumes") else "/data" in str(service["tmpfs"])
     text = (INFRA / "Dockerfile").read_text()
     assert re.search(r"^USER 10001:10001$", text, re.M)
     for path in re.findall(r"LABELWRIGHT_HOME=(\S+)|PREFECT_HOME=(\S+)", text):
@@ -298,7 +305,7 @@ def test_the_image_is_made_of_files_that_are_there_and_by_the_lock(services):
     text = (INFRA / "Dockerfile").read_text()
     root = INFRA.parent
     copied = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ") and "--from" not in line]
-    names = {name for some in copied for name in some}
+    names = {name for items in copied for name in items}
     assert all((root / name).exists() for name in names), names
     allowed = {line[1:] for line in (INFRA / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"}
     assert allowed == names
@@ -309,11 +316,13 @@ def test_the_image_is_made_of_files_that_are_there_and_by_the_lock(services):
     (extras,) = re.findall(r"^ARG EXTRAS=([a-z,]+)$", text, re.M)
     assert '"labelwright[${EXTRAS}]"' in text
     assert {"postgres", "redis", "results"} <= set(extras.split(",")) <= project["optional-dependencies"].keys()
-    assert {one["image"] for one in services.values() if "build" in one} == {f"labelwright:{project['version']}"}
+    assert {service["image"] for service in services.values() if "build" in service} == {
+        f"labelwright:{project['version']}"
+    }
 
 
 @pytest.mark.parametrize("name", FILES["scaled"])
-def test_the_schema_of_the_compose_specification_accepts_every_file(name, tmp_path):
+def test_files_match_the_compose_schema(name, tmp_path):
     from check_jsonschema import main
 
     wrong = tmp_path / "wrong.yaml"
@@ -335,7 +344,7 @@ def compose_program() -> list[str]:
 
 @pytest.mark.docker
 @pytest.mark.parametrize("which", list(FILES))
-def test_compose_reads_it_and_lays_one_file_over_the_other_as_we_do(which, tmp_path):
+def test_docker_compose_merges_the_files_as_we_do(which, tmp_path):
     """Judged by Compose itself, of which 1.29 is the oldest that knows all that is used, but for the project's name."""
     shutil.copytree(INFRA, tmp_path / "infra")
     subprocess.run(["sh", tmp_path / "infra" / "make-secrets"], check=True)
@@ -348,18 +357,22 @@ def test_compose_reads_it_and_lays_one_file_over_the_other_as_we_do(which, tmp_p
         if program == ["docker-compose"]:
             file.write_text(re.sub(r"^name: .*\n", "", file.read_text(), flags=re.M))
         files += ["--file", file]
-    said = subprocess.run(
+    process = subprocess.run(
         [*program, *files, "--profile", "azurite", "config"], capture_output=True, text=True, cwd=tmp_path / "infra"
     )
-    assert said.returncode == 0, said.stderr
-    read = yaml.safe_load(said.stdout)["services"]
+    assert process.returncode == 0, process.stderr
+    read = yaml.safe_load(process.stdout)["services"]
     ours = DOCUMENTS[which]["services"]
     assert read.keys() == ours.keys()
-    for name, one in ours.items():
-        assert read[name].get("command") == [word.rstrip("\n") for word in one["command"]] if "command" in one else True
-        assert read[name].get("environment", {}) == one.get("environment", {})
-        assert {given["source"] for given in read[name].get("secrets", [])} == set(one.get("secrets", []))
-        assert set(read[name].get("depends_on", {})) == set(one.get("depends_on", {}))
+    for name, service in ours.items():
+        assert (
+            read[name].get("command") == [word.rstrip("\n") for word in service["command"]]
+            if "command" in service
+            else True
+        )
+        assert read[name].get("environment", {}) == service.get("environment", {})
+        assert {secret["source"] for secret in read[name].get("secrets", [])} == set(service.get("secrets", []))
+        assert set(read[name].get("depends_on", {})) == set(service.get("depends_on", {}))
 
 
 VARIABLES = ("IMAGE_PYTHON", "IMAGE_POSTGRES", "IMAGE_REDIS", "IMAGE_AZURITE")
@@ -368,13 +381,13 @@ VARIABLES = ("IMAGE_PYTHON", "IMAGE_POSTGRES", "IMAGE_REDIS", "IMAGE_AZURITE")
 
 def test_no_image_is_pulled_by_a_tag(services):
     """Those of others come from variables without a default, ours is built here and never looked for elsewhere."""
-    for name, one in services.items():
-        if one["image"].startswith("labelwright:"):
-            assert one["pull_policy"] == "never", name
+    for name, service in services.items():
+        if service["image"].startswith("labelwright:"):
+            assert service["pull_policy"] == "never", name
         else:
-            assert re.fullmatch(r"\$\{(\w+):\?run infra/pin-images first\}", one["image"]), name
-            assert re.findall(r"\w+", one["image"])[0] in VARIABLES
-    for build in [one["build"] for one in services.values() if "build" in one]:
+            assert re.fullmatch(r"\$\{(\w+):\?run infra/pin-images first\}", service["image"]), name
+            assert re.findall(r"\w+", service["image"])[0] in VARIABLES
+    for build in [service["build"] for service in services.values() if "build" in service]:
         assert build["args"] == {"BASE": "${IMAGE_PYTHON:?run infra/pin-images first}"}
     dockerfile = (INFRA / "Dockerfile").read_text()
     assert re.search(r"^ARG BASE$", dockerfile, re.M), "the base has a default, which is a tag"
@@ -402,42 +415,46 @@ def pin_images(folder: Path, *arguments: str, **more: str) -> subprocess.Complet
     return subprocess.run(program, capture_output=True, text=True, env=environment)
 
 
-def test_pinning_writes_every_digest_that_compose_and_kubernetes_ask_for(tmp_path):
-    said = pin_images(tmp_path, "registry.test/team/labelwright:0.1.0")
-    assert said.returncode == 0, said.stderr
+def test_pinning_writes_every_required_digest(tmp_path):
+    output = pin_images(tmp_path, "registry.test/team/labelwright:0.1.0")
+    assert output.returncode == 0, output.stderr
     lines = (tmp_path / "infra" / ".env").read_text().splitlines()
     pins = dict(line.split("=", 1) for line in lines)
     assert set(pins) == set(VARIABLES)
     assert all(re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", pin) for pin in pins.values())
-    found = set()
+    observed = set()
     for file in (tmp_path / "infra" / "kubernetes").iterdir():
-        found |= set(re.findall(r"[\w./-]+@sha256:[0-9a-f]{64}", file.read_text()))
-    assert {one.partition("@")[0] for one in found} == {"registry.test/team/labelwright", "redis", "prefecthq/prefect"}
-    assert not any(one.endswith("0" * 64) for one in found)
-    assert pins["IMAGE_REDIS"] in found
+        observed |= set(re.findall(r"[\w./-]+@sha256:[0-9a-f]{64}", file.read_text()))
+    assert {image.partition("@")[0] for image in observed} == {
+        "registry.test/team/labelwright",
+        "redis",
+        "prefecthq/prefect",
+    }
+    assert not any(image.endswith("0" * 64) for image in observed)
+    assert pins["IMAGE_REDIS"] in observed
     # Pinned again, to other versions, there is one digest of each all the same.
     assert pin_images(tmp_path, "registry.test/team/labelwright:0.2.0").returncode == 0
     for file in (tmp_path / "infra" / "kubernetes").iterdir():
         again = set(re.findall(r"\S*labelwright@sha256:[0-9a-f]{64}", file.read_text()))
         assert len(again) <= 1
-        assert not again & found
+        assert not again & observed
 
 
 def test_pinning_fails_where_a_registry_tells_no_digest(tmp_path):
-    said = pin_images(tmp_path, POSTGRES="no-digest:17")
-    assert said.returncode == 1
-    assert "no digest of no-digest:17" in said.stderr
+    output = pin_images(tmp_path, POSTGRES="no-digest:17")
+    assert output.returncode == 1
+    assert "no digest of no-digest:17" in output.stderr
     assert not (tmp_path / "infra" / ".env").exists()
 
 
 def test_every_container_is_bounded_and_writes_only_where_it_must(services):
-    for name, one in services.items():
-        assert one["read_only"] is True, name
-        assert "/tmp" in one["tmpfs"], name
-        assert one["cap_drop"] == ["ALL"], name
-        assert one["security_opt"] == ["no-new-privileges:true"], name
-        assert re.fullmatch(r"\d+[mg]", one["mem_limit"]), name
-        assert 0 < one["pids_limit"] <= 1024, name
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert "/tmp" in service["tmpfs"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"]), name
+        assert 0 < service["pids_limit"] <= 1024, name
 
 
 TALKS = {
@@ -481,15 +498,15 @@ BESIDE = {
 
 def test_parts_share_a_network_only_where_they_talk(services):
     together = set()
-    for name, one in services.items():
+    for name, service in services.items():
         for other, another in services.items():
-            if name < other and one["networks"].keys() & another["networks"].keys():
+            if name < other and service["networks"].keys() & another["networks"].keys():
                 together.add(frozenset((name, other)))
-    wanted = {frozenset(pair) for pair in TALKS if set(pair) <= services.keys()}
+    allowed = {frozenset(pair) for pair in TALKS if set(pair) <= services.keys()}
     if "migrate" not in services:  # only several servers keep their results in Azurite
-        wanted -= {frozenset(("azurite", "deploy"))}
-    assert wanted <= together
-    assert together - wanted <= BESIDE
+        allowed -= {frozenset(("azurite", "deploy"))}
+    assert allowed <= together
+    assert together - allowed <= BESIDE
     assert frozenset(("receiver", "service")) not in together
     assert frozenset(("receiver", "worker")) not in together
 
@@ -499,17 +516,17 @@ def test_only_the_worker_and_what_results_need_reach_other_hosts(services, docum
     masquerade = "com.docker.network.bridge.enable_ip_masquerade"
     ways_out = {
         name
-        for name, one in networks.items()
-        if not one.get("internal") and one.get("driver_opts", {}).get(masquerade) != "false"
+        for name, service in networks.items()
+        if not service.get("internal") and service.get("driver_opts", {}).get(masquerade) != "false"
     }
     assert ways_out == {"outside"}
-    out = {name for name, one in services.items() if one["networks"].keys() & ways_out}
+    out = {name for name, service in services.items() if service["networks"].keys() & ways_out}
     assert out == {"worker", "azurite"} | ({"deploy"} if "migrate" in services else set())
-    assert {name for one in services.values() for name in one["networks"]} == networks.keys()
-    for name, one in services.items():  # a port cannot be published from internal networks alone
-        assert all(networks[network].get("internal") for network in one["networks"]) is ("ports" not in one) or (
-            name in out
-        )
+    assert {name for service in services.values() for name in service["networks"]} == networks.keys()
+    for name, service in services.items():  # a port cannot be published from internal networks alone
+        assert all(networks[network].get("internal") for network in service["networks"]) is (
+            "ports" not in service
+        ) or (name in out)
 
 
 def test_the_receiver_holds_its_own_role_and_nothing_else(services):
@@ -517,21 +534,21 @@ def test_the_receiver_holds_its_own_role_and_nothing_else(services):
     assert receiver["secrets"] == ["receiver_ledger_url", "event_grid_secret"]
     assert receiver["volumes"] == []
     assert not [name for name in receiver["environment"] if "CONNECTIONS" in name]
-    holders = {name for name, one in services.items() if "admin_secret" in one.get("secrets", [])}
+    holders = {name for name, service in services.items() if "admin_secret" in service.get("secrets", [])}
     assert holders == {"service", "worker"}
 
 
-def test_every_part_has_a_role_of_its_own_and_nobody_but_postgres_the_superusers(services, tmp_path):
+def test_every_service_has_its_own_database_role(services, tmp_path):
     shutil.copy(INFRA / "make-secrets", tmp_path)
     subprocess.run(["sh", tmp_path / "make-secrets"], check=True)
     users = {}
-    for name, one in services.items():
-        for secret in one.get("secrets", []):
+    for name, service in services.items():
+        for secret in service.get("secrets", []):
             content = (tmp_path / "secrets" / secret).read_text()
-            if found := re.match(r"postgresql\S*://(\w+):\w+@postgres:5432/(\w+)$", content):
-                users[name] = found.groups()
+            if result := re.match(r"postgresql\S*://(\w+):\w+@postgres:5432/(\w+)$", content):
+                users[name] = result.groups()
     prefect = ("prefect", "prefect")
-    wanted = {
+    expected = {
         "prefect": prefect,
         "service": ("service", "service"),
         "ledger": ("ledger", "ledger"),
@@ -539,13 +556,13 @@ def test_every_part_has_a_role_of_its_own_and_nobody_but_postgres_the_superusers
         "receiver": ("ledger_receiver", "ledger"),
     }
     several = {"prefect-b": prefect, "services": prefect, "migrate": prefect}
-    assert users == wanted | (several if "migrate" in services else {})
-    holders = {name for name, one in services.items() if "postgres_password" in one.get("secrets", [])}
+    assert users == expected | (several if "migrate" in services else {})
+    holders = {name for name, service in services.items() if "postgres_password" in service.get("secrets", [])}
     assert holders == {"postgres"}
     roles = (INFRA / "postgres" / "roles.sql").read_text()
     assert {user for user, _ in users.values()} <= set(re.findall(r"^ALTER ROLE (\w+) LOGIN NOSUPERUSER", roles, re.M))
 
 
 def test_workers_share_their_home_and_nobody_else_has_it(services):
-    holders = {name for name, one in services.items() if "home:/data" in one.get("volumes", [])}
+    holders = {name for name, service in services.items() if "home:/data" in service.get("volumes", [])}
     assert holders == {"worker"}

@@ -17,7 +17,7 @@ from .test_compose import check_command
 
 FOLDER = INFRA / "kubernetes"
 TEXTS = {name: (FOLDER / name).read_text() for name in ("labelwright.yaml", "several-api-servers.yaml")}
-MANIFESTS: list[dict[str, Any]] = [one for text in TEXTS.values() for one in yaml.safe_load_all(text)]
+MANIFESTS: list[dict[str, Any]] = [manifest for text in TEXTS.values() for manifest in yaml.safe_load_all(text)]
 SERVICES: dict[str, Any] = DOCUMENTS["scaled"]["services"]
 TEMPLATE: dict[str, Any] = json.loads((FOLDER / "base-job-template.json").read_text())
 VERSIONS = ["1.31", "1.34"]
@@ -25,7 +25,7 @@ VERSIONS = ["1.31", "1.34"]
 
 def of(kind: str) -> dict[str, dict[str, Any]]:
     """With both files applied: what stands in the second one under a name of the first replaces it."""
-    return {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] == kind}
+    return {manifest["metadata"]["name"]: manifest for manifest in MANIFESTS if manifest["kind"] == kind}
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -34,7 +34,9 @@ def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 def job() -> dict[str, Any]:
     """The Job as Prefect makes it with the template's own defaults."""
-    values: dict[str, Any] = {name: one.get("default") for name, one in TEMPLATE["variables"]["properties"].items()}
+    values: dict[str, Any] = {
+        name: variable.get("default") for name, variable in TEMPLATE["variables"]["properties"].items()
+    }
     values |= {"name": "brave-fox", "command": ["prefect", "flow-run", "execute"], "labels": {"a": "b"}, "env": []}
 
     def filled(value: Any) -> Any:
@@ -44,14 +46,14 @@ def job() -> dict[str, Any]:
             return [filled(inner) for inner in value]
         if isinstance(value, str) and (whole := re.fullmatch(r"{{ (\w+) }}", value)):
             return values[whole[1]]
-        return re.sub(r"{{ (\w+) }}", lambda found: str(values[found[1]]), value) if isinstance(value, str) else value
+        return re.sub(r"{{ (\w+) }}", lambda result: str(values[result[1]]), value) if isinstance(value, str) else value
 
     return filled(TEMPLATE["job_configuration"]["job_manifest"])
 
 
-DEPLOYMENTS = [one for one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
+DEPLOYMENTS = [manifest for manifest in MANIFESTS if manifest["kind"] in ("Deployment", "Job")]
 """Everything that is applied and makes pods; a Job of a flow run is made by the template."""
-PODS = [one["spec"]["template"] for one in DEPLOYMENTS] + [job()["spec"]["template"]]
+PODS = [manifest["spec"]["template"] for manifest in DEPLOYMENTS] + [job()["spec"]["template"]]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -67,7 +69,7 @@ def test_what_is_wrong_is_refused_by_these_schemas():
         kubernetes_validate.validate(wrong, VERSIONS[0], strict=True)
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["metadata"]["name"])
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda manifest: manifest["metadata"]["name"])
 def test_every_command_is_one(deployment):
     for container in containers(deployment["spec"]["template"]):
         if not container["image"].startswith("redis@"):
@@ -76,20 +78,20 @@ def test_every_command_is_one(deployment):
 
 def test_commands_ports_and_pool_are_those_of_compose():
     names = {"prefect-services": "services"}
-    for one in DEPLOYMENTS:
-        name = one["metadata"]["name"]
-        first, *_ = one["spec"]["template"]["spec"]["containers"]
+    for manifest in DEPLOYMENTS:
+        name = manifest["metadata"]["name"]
+        first, *_ = manifest["spec"]["template"]["spec"]["containers"]
         if name not in ("worker", "redis"):
-            wanted = " ".join(SERVICES[names.get(name, name)]["command"])
+            expected = " ".join(SERVICES[names.get(name, name)]["command"])
             # Of both files: the first one's API server runs the services too.
-            assert " ".join(first["command"]).replace(" --no-services", "") in wanted.replace(" --no-services", "")
+            assert " ".join(first["command"]).replace(" --no-services", "") in expected.replace(" --no-services", "")
         if "ports" in first and name not in ("worker", "redis"):
             assert f":{first['ports'][0]['containerPort']}:" in SERVICES[name]["ports"][0]
     command = of("Deployment")["worker"]["spec"]["template"]["spec"]["containers"][0]["command"]
     assert command[command.index("--pool") + 1] == POOL
 
 
-def test_several_api_servers_run_no_services_and_the_services_run_once():
+def test_background_services_run_once_beside_api_servers():
     api, services = (of("Deployment")[name]["spec"] for name in ("prefect", "prefect-services"))
     assert api["replicas"] > 1
     assert "--no-services" in api["template"]["spec"]["containers"][0]["command"]
@@ -101,22 +103,22 @@ def test_several_api_servers_run_no_services_and_the_services_run_once():
     for spec in (api, services):
         (container,) = spec["template"]["spec"]["containers"]
         assert container["envFrom"] == [{"configMapRef": {"name": "prefect-shared"}}]
-        given = {one["name"] for one in container["env"]}
-        assert given == set(re.findall(r"\b(PREFECT_\w+)=", SERVICES["services"]["command"][2]))
+        payload = {manifest["name"] for manifest in container["env"]}
+        assert payload == set(re.findall(r"\b(PREFECT_\w+)=", SERVICES["services"]["command"][2]))
 
 
 def test_variables_are_those_of_compose():
-    known = {name for one in SERVICES.values() for name in one.get("environment", {})}
-    known |= set(re.findall(r"\b(PREFECT_\w+)=", str([one.get("command") for one in SERVICES.values()])))
-    found = set(re.findall(r"\b(?:PREFECT|LABELWRIGHT)_[A-Z_]+", "".join(TEXTS.values())))
-    assert found - {"PREFECT_HOME"} <= known
+    payload = {name for value in SERVICES.values() for name in value.get("environment", {})}
+    payload |= set(re.findall(r"\b(PREFECT_\w+)=", str([value.get("command") for value in SERVICES.values()])))
+    observed = set(re.findall(r"\b(?:PREFECT|LABELWRIGHT)_[A-Z_]+", "".join(TEXTS.values())))
+    assert observed - {"PREFECT_HOME"} <= payload
 
 
 def test_config_maps_that_pods_read_are_there():
     for pod in PODS:
         for container in containers(pod):
-            for one in container.get("envFrom", []):
-                assert one["configMapRef"]["name"] in of("ConfigMap")
+            for manifest in container.get("envFrom", []):
+                assert manifest["configMapRef"]["name"] in of("ConfigMap")
 
 
 def test_every_image_of_ours_is_that_of_compose():
@@ -136,9 +138,9 @@ def test_every_image_is_named_by_its_digest():
 
 
 def test_probes_ask_the_port_that_is_listened_on():
-    for one in DEPLOYMENTS:
-        (container,) = one["spec"]["template"]["spec"]["containers"]
-        if one["metadata"]["name"] in ("prefect-services", "ledger"):
+    for manifest in DEPLOYMENTS:
+        (container,) = manifest["spec"]["template"]["spec"]["containers"]
+        if manifest["metadata"]["name"] in ("prefect-services", "ledger"):
             assert "ports" not in container
             continue
         assert {"startupProbe", "livenessProbe"} <= container.keys()
@@ -164,9 +166,9 @@ def test_pods_have_no_rights_and_bounds_to_their_memory():
 def test_every_secret_file_is_mounted_where_it_is_read():
     for pod in PODS:
         (container,) = pod["spec"]["containers"]
-        values = [one.get("value", "") for one in container.get("env") or []]
-        for one in container.get("envFrom", []):
-            values += of("ConfigMap")[one["configMapRef"]["name"]]["data"].values()
+        values = [variable.get("value", "") for variable in container.get("env") or []]
+        for source in container.get("envFrom", []):
+            values += of("ConfigMap")[source["configMapRef"]["name"]]["data"].values()
         read = set(re.findall(r"/run/secrets/labelwright/(\w+)", " ".join(values)))
         mounted = {
             item["path"]
@@ -209,9 +211,9 @@ def test_prefect_takes_the_template():
 
 def secrets_of(pod: dict[str, Any]) -> set[str]:
     """Secret objects that a pod reads, from volumes and from variables."""
-    found = {volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume}
+    payload = {volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume}
     text = json.dumps(pod)
-    return found | set(re.findall(r'"secretKeyRef": {"name": "([\w-]+)"', text))
+    return payload | set(re.findall(r'"secretKeyRef": {"name": "([\w-]+)"', text))
 
 
 def test_every_part_reads_a_secret_of_its_own():
@@ -232,12 +234,14 @@ def test_the_receiver_knows_no_connection_and_shares_no_folder():
     pod = of("Deployment")["receiver"]["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     assert "envFrom" not in container
-    assert not [one for one in container["env"] if "CONNECTIONS" in one["name"]]
+    assert not [manifest for manifest in container["env"] if "CONNECTIONS" in manifest["name"]]
     assert not [volume for volume in pod["spec"]["volumes"] if "persistentVolumeClaim" in volume]
 
 
 def test_runs_share_their_home_and_several_pods_can_write_it():
-    (volume,) = [one for one in job()["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in one]
+    (volume,) = [
+        manifest for manifest in job()["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in manifest
+    ]
     claim = of("PersistentVolumeClaim")[volume["persistentVolumeClaim"]["claimName"]]
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
@@ -251,9 +255,9 @@ def test_every_scratch_volume_is_bounded():
 
 def policies_of(app: str) -> list[dict[str, Any]]:
     return [
-        one["spec"]
-        for one in MANIFESTS
-        if one["kind"] == "NetworkPolicy" and one["spec"]["podSelector"] == {"matchLabels": {"app": app}}
+        manifest["spec"]
+        for manifest in MANIFESTS
+        if manifest["kind"] == "NetworkPolicy" and manifest["spec"]["podSelector"] == {"matchLabels": {"app": app}}
     ]
 
 
@@ -282,10 +286,10 @@ def outside_of(app: str) -> set[int]:
 def test_nothing_comes_in_or_goes_out_by_default():
     default = of("NetworkPolicy")["nothing-by-default"]["spec"]
     assert default == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    for name, one in of("NetworkPolicy").items():
+    for name, manifest in of("NetworkPolicy").items():
         if name != "names":
-            assert one["spec"]["policyTypes"] == ["Ingress", "Egress"], name
-        for rule in one["spec"].get("egress", []):
+            assert manifest["spec"]["policyTypes"] == ["Ingress", "Egress"], name
+        for rule in manifest["spec"].get("egress", []):
             assert rule["to"], name
             assert rule["ports"], name
 

@@ -71,9 +71,9 @@ def installed(tmp_path_factory) -> Iterator[Installed]:
     subprocess.run(["sh", script], check=True)
     server = Postgres(port=free_port(0))
     try:
-        made = Installed(server, infra / "secrets")
-        prepare(made.url("ledger", "ledger"), "ledger_worker", "ledger_receiver")
-        yield made
+        installed = Installed(server, infra / "secrets")
+        prepare(installed.url("ledger", "ledger"), "ledger_worker", "ledger_receiver")
+        yield installed
     finally:
         server.stop()
 
@@ -122,7 +122,7 @@ def test_the_receiver_uses_the_inbox_and_sees_nothing_else(installed):
     assert ledger.inbox.put(source, "of the receiver", *rest)
     assert not ledger.inbox.put(source, "of the receiver", *rest)
     letters = ledger.inbox.waiting()
-    ledger.inbox.mark_sent(one.id for one in letters)
+    ledger.inbox.mark_sent(letter.id for letter in letters)
     assert ledger.inbox.waiting() == []
     ledger.inbox.forget("webhook ", timedelta(0))
     ledger.close()
@@ -136,7 +136,7 @@ def test_the_receiver_uses_the_inbox_and_sees_nothing_else(installed):
     installed.refuses("ledger_receiver", "ledger", *changing)
 
 
-def test_the_receiver_says_that_the_tables_are_missing_instead_of_making_them(installed, tmp_path):
+def test_receiver_reports_missing_tables(installed, tmp_path):
     with psycopg.connect(installed.url("ledger", "ledger"), autocommit=True) as owner:
         owner.execute("ALTER TABLE facts RENAME TO facts_away")
         try:
@@ -163,8 +163,8 @@ def test_prefect_makes_its_tables_in_its_own_database(installed, tmp_path):
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": installed.url("prefect", "prefect", "postgresql+asyncpg"),
     }
     command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-    said = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert said.returncode == 0, said.stdout + said.stderr
+    process = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert process.returncode == 0, process.stdout + process.stderr
     with psycopg.connect(installed.url("prefect", "prefect")) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'flow_run'").fetchone() == (1,)
 
@@ -179,14 +179,16 @@ def test_the_command_grants_and_names_a_role_that_is_missing(installed, tmp_path
         program = [sys.executable, "-m", "labelwright", "prepare-ledger", *options]
         return subprocess.run(program, capture_output=True, text=True, env=environment, timeout=120)
 
-    said = command("--worker", "ledger_worker", "--receiver", "ledger_receiver")
-    assert (said.returncode, "ledger_receiver has the rights of a receiver" in said.stdout) == (0, True), said.stderr
-    said = command("--worker", 'no"body')
-    assert (said.returncode, "knows no role" in said.stderr) == (1, True)
+    process = command("--worker", "ledger_worker", "--receiver", "ledger_receiver")
+    assert (process.returncode, "ledger_receiver has the rights of a receiver" in process.stdout) == (0, True), (
+        process.stderr
+    )
+    process = command("--worker", 'no"body')
+    assert (process.returncode, "knows no role" in process.stderr) == (1, True)
     forget_settings()
 
 
-def test_the_file_run_again_changes_passwords_and_takes_over_an_older_installation(installed):
+def test_roles_script_updates_passwords_when_run_again(installed):
     """Before, everything belonged to the superuser; tables that it made go to the owners of their databases."""
     with psycopg.connect(f"{installed._superuser}/ledger", autocommit=True) as superuser:
         superuser.execute("CREATE TABLE old (id serial)")

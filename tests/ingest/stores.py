@@ -119,14 +119,14 @@ class Service:
     def new_container(self, rights: str = "rwdl", seconds: float = 3600) -> str:
         import requests
 
-        answer = requests.post(
+        response = requests.post(
             f"{self._address}/api/v1/image_sets",
             json={"title": f"set {uuid.uuid4().hex[:12]}", "metadata": {}},
             headers={"Authentication-Key": _ADMIN[0], "Authentication-Secret": _ADMIN[1]},
             timeout=30,
         )
-        answer.raise_for_status()
-        url = str(answer.json()["dropbox_url"])
+        response.raise_for_status()
+        url = str(response.json()["dropbox_url"])
         return url if (rights, seconds) == ("rwdl", 3600) else self._signed(url, rights, seconds)
 
     def gone_container(self) -> str:
@@ -149,12 +149,12 @@ def _served_apart(folder: Path) -> Iterator[str]:
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder), *_ADMIN])
     try:
-        deadline, told = time.monotonic() + 60, folder / "service.json"
-        while not told.exists() or not told.read_text():
+        deadline, payload = time.monotonic() + 60, folder / "service.json"
+        while not payload.exists() or not payload.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the embedded service did not start")
             time.sleep(0.05)
-        yield str(json.loads(told.read_text())["url"])
+        yield str(json.loads(payload.read_text())["url"])
     finally:
         process.terminate()
         process.wait(20)

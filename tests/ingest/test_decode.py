@@ -12,17 +12,17 @@ from PIL import ImageFile
 
 from labelwright.domain import Image, Reject, Size
 from labelwright.ingest.checks.decode import Limits, check_image
-from labelwright.ingest.sources.local import Found
+from labelwright.ingest.sources.local import SourceFile
 
 from .conftest import picture
 
 
-def check(data: bytes, limits: Limits | None = None, **found: object) -> Image | Reject:
-    return check_image(Found("a.jpg", "there", **found), io.BytesIO(data), limits or Limits())  # type: ignore[arg-type]
+def check(data: bytes, limits: Limits | None = None, **file: object) -> Image | Reject:
+    return check_image(SourceFile("a.jpg", "there", **file), io.BytesIO(data), limits or Limits())  # type: ignore[arg-type]
 
 
-def reason(data: bytes, limits: Limits | None = None, **found: object) -> str:
-    result = check(data, limits, **found)
+def reason(data: bytes, limits: Limits | None = None, **file: object) -> str:
+    result = check(data, limits, **file)
     assert isinstance(result, Reject), result
     return result.reason
 
@@ -38,7 +38,7 @@ def test_an_image_is_sized_and_hashed(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_taken_with_a_turned_telephone_has_the_size_in_which_it_is_shown(kind: str, orientation: int) -> None:
+def test_exif_orientation_gives_the_displayed_size(kind: str, orientation: int) -> None:
     image = check(picture(40, 30, kind=kind, orientation=orientation))
     assert isinstance(image, Image)
     assert image.size == (Size(30, 40) if orientation >= 5 else Size(40, 30))
@@ -52,7 +52,7 @@ def test_a_file_that_is_cut_off_is_refused_though_its_head_is_fine(kind: str, ke
     assert "cut off" in reason(cut) or "damaged" in reason(cut) or "raw file" in reason(cut)
 
 
-def test_a_switch_set_by_somebody_else_does_not_let_truncated_files_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_truncated_files_are_rejected_despite_pillows_global_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     assert "cut off" in reason(picture(200, 200)[:-500])
 
@@ -110,7 +110,7 @@ def test_a_file_above_the_limit_is_refused_before_it_is_read() -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             raise AssertionError("read")
 
-    result = check_image(Found("a.jpg", "there", 2_000_000), Untouchable(), Limits(max_bytes=1_000_000))
+    result = check_image(SourceFile("a.jpg", "there", 2_000_000), Untouchable(), Limits(max_bytes=1_000_000))
     assert isinstance(result, Reject)
     assert "1.9 MiB" in result.reason
     assert "too large" in reason(b"x" * 101, Limits(max_bytes=100))
@@ -119,7 +119,7 @@ def test_a_file_above_the_limit_is_refused_before_it_is_read() -> None:
 def test_a_file_that_is_not_the_one_the_manifest_means_is_refused() -> None:
     data = picture()
     assert isinstance(check(data, sha256=hashlib.sha256(data).hexdigest().upper()), Image)
-    assert "not the file that the manifest means" in reason(data, sha256="0" * 64)
+    assert "not the file in the manifest" in reason(data, sha256="0" * 64)
 
 
 def test_the_first_frame_of_an_animation_counts(caplog: pytest.LogCaptureFixture) -> None:
@@ -134,9 +134,9 @@ def test_the_first_frame_of_an_animation_counts(caplog: pytest.LogCaptureFixture
 
 
 def test_a_telephones_double_picture_is_a_jpeg() -> None:
-    one, two = Pillow.new("RGB", (8, 6), "red"), Pillow.new("RGB", (8, 6), "blue")
+    item, two = Pillow.new("RGB", (8, 6), "red"), Pillow.new("RGB", (8, 6), "blue")
     file = io.BytesIO()
-    one.save(file, "MPO", save_all=True, append_images=[two])
+    item.save(file, "MPO", save_all=True, append_images=[two])
     image = check(file.getvalue())
     assert isinstance(image, Image)
     assert image.format == "JPEG"

@@ -16,13 +16,13 @@ from labelwright.ingest import (
     Checked,
     FilesSource,
     FolderSource,
-    Found,
     InventoryItem,
     Limits,
+    SourceFile,
     build_inventory,
     check_files,
 )
-from labelwright.ingest.checks.duplicates import Seen
+from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.ingest.checks.listings import write_manifest, write_rejects
 from labelwright.platforms.errors import AccessDenied, PlatformUnavailable
 from tests.alone import alone
@@ -43,13 +43,13 @@ def test_a_mixed_folder_comes_out_as_a_user_would_expect(make_image: MakeImage, 
 
     results = list(build_inventory(FolderSource(images), Limits(max_bytes=90_000)))
 
-    assert [(one.image.name, one.image.size) for one in results if isinstance(one, InventoryItem)] == [
+    assert [(result.image.name, result.image.size) for result in results if isinstance(result, InventoryItem)] == [
         ("a.jpg", Size(40, 30)),
         ("b/a.jpg", Size(40, 30)),
         ("phone.jpg", Size(30, 40)),
         ("Река и 🦊.jpg", Size(40, 30)),
     ]
-    reasons = {one.name: one.reason for one in results if isinstance(one, Reject)}
+    reasons = {result.name: result.reason for result in results if isinstance(result, Reject)}
     assert set(reasons) == {"broken.jpg", "copy.jpg", "empty.jpg", "large.jpg", "notes.png"}
     assert "cut off" in reasons["broken.jpg"]
     assert "same file as 'a.jpg'" in reasons["copy.jpg"]
@@ -61,9 +61,9 @@ def test_a_mixed_folder_comes_out_as_a_user_would_expect(make_image: MakeImage, 
 def test_the_order_is_the_sources_whatever_finishes_first(make_image: MakeImage, images: Path) -> None:
     for number in range(60):
         make_image(f"{number:03}.png", kind="PNG", width=300 if number % 7 == 0 else 10, height=300)
-    one = list(build_inventory(FolderSource(images), threads=1))
+    single = list(build_inventory(FolderSource(images), threads=1))
     many = list(build_inventory(FolderSource(images), threads=16))
-    assert one == many
+    assert single == many
     assert [item.image.name for item in many if isinstance(item, InventoryItem)] == [f"{n:03}.png" for n in range(60)]
 
 
@@ -75,29 +75,35 @@ class Others:
         self.handed: list[int] = []
         self._source, self._limits = source, limits
 
-    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
+    def check(self, files: list[SourceFile]) -> Callable[[], list[Checked]]:
         self.handed.append(len(files))
-        there = pickle.loads(pickle.dumps(files))
-        return lambda: pickle.loads(pickle.dumps(check_files(self._source, there, self._limits)))
+        existing = pickle.loads(pickle.dumps(files))
+        return lambda: pickle.loads(pickle.dumps(check_files(self._source, existing, self._limits)))
 
 
 @pytest.mark.parametrize("batch", [3, 7, 60, 1000])
-@pytest.mark.parametrize("known", ["none", "some", "nearly all"])
-def test_whoever_checks_the_stock_is_the_same(make_image: MakeImage, images: Path, batch: int, known: str) -> None:
+@pytest.mark.parametrize("already_checked", ["none", "some", "nearly all"])
+def test_whoever_checks_the_stock_is_the_same(
+    make_image: MakeImage, images: Path, batch: int, already_checked: str
+) -> None:
     for number in range(50):
         make_image(f"{number:03}.png", kind="PNG", seed=number // 2 if number < 10 else number)
     for number in range(50, 60):
         make_image(f"{number:03}.png", b"words" if number % 2 else b"")
     (images / "gone.png").symlink_to(images / "nowhere.png")
     source, limits = FolderSource(images), Limits()
-    wanted = list(build_inventory(source, limits))
-    told = {item.image.name: item.image for item in wanted if isinstance(item, InventoryItem)}
-    remembered = {"none": {}, "some": dict(list(told.items())[::3]), "nearly all": dict(list(told.items())[1:])}[known]
+    expected = list(build_inventory(source, limits))
+    images_by_name = {item.image.name: item.image for item in expected if isinstance(item, InventoryItem)}
+    remembered = {
+        "none": {},
+        "some": dict(list(images_by_name.items())[::3]),
+        "nearly all": dict(list(images_by_name.items())[1:]),
+    }[already_checked]
     others = Others(source, limits, batch)
 
     assert (
-        list(build_inventory(source, limits, known=lambda found: remembered.get(found.name), elsewhere=others))
-        == wanted
+        list(build_inventory(source, limits, known=lambda result: remembered.get(result.name), elsewhere=others))
+        == expected
     )
 
     left = len(list(source.find())) - len(remembered)
@@ -105,7 +111,7 @@ def test_whoever_checks_the_stock_is_the_same(make_image: MakeImage, images: Pat
     assert max(others.handed, default=0) <= batch
     if batch > 60:
         assert others.handed == [], "less than a batch stays here"
-    if (batch, known) == (3, "none"):
+    if (batch, already_checked) == (3, "none"):
         assert others.handed == [3] * (60 // 3)
 
 
@@ -120,10 +126,10 @@ def test_what_may_be_readable_later_is_told_by_others_too(make_image: MakeImage,
             return super().open(location)
 
     source = Failing(images)
-    seen: list[InventoryItem | Reject] = []
+    calls: list[InventoryItem | Reject] = []
     with pytest.raises(PlatformUnavailable, match="1 files could not be fetched, the first: busy"):
-        seen.extend(build_inventory(source, elsewhere=Others(source, Limits(), 2)))
-    assert len(seen) == 5
+        calls.extend(build_inventory(source, elsewhere=Others(source, Limits(), 2)))
+    assert len(calls) == 5
 
 
 def test_composed_and_decomposed_names_are_one_name(make_image: MakeImage, images: Path) -> None:
@@ -138,12 +144,12 @@ def test_composed_and_decomposed_names_are_one_name(make_image: MakeImage, image
 def test_names_that_differ_in_case_are_two_names(make_image: MakeImage, images: Path) -> None:
     make_image("a.jpg")
     make_image("A.jpg")
-    assert all(isinstance(one, InventoryItem) for one in build_inventory(FolderSource(images)))
+    assert all(isinstance(image, InventoryItem) for image in build_inventory(FolderSource(images)))
 
 
 def test_a_broken_file_does_not_keep_its_name_from_a_good_one(make_image: MakeImage) -> None:
     results = list(build_inventory(FilesSource([make_image("x/a.jpg", b""), make_image("b.jpg")])))
-    assert [type(one) for one in results] == [Reject, InventoryItem]
+    assert [type(result) for result in results] == [Reject, InventoryItem]
 
 
 def test_what_is_known_is_not_opened_again(make_image: MakeImage, images: Path) -> None:
@@ -159,7 +165,7 @@ def test_what_is_known_is_not_opened_again(make_image: MakeImage, images: Path) 
             self.opened.append(Path(location).name)
             return super().open(location)
 
-    again = list(build_inventory(Watched(images), known=lambda found: a.image if found.name == "a.jpg" else None))
+    again = list(build_inventory(Watched(images), known=lambda result: a.image if result.name == "a.jpg" else None))
     assert again == [a, b]
     assert Watched.opened == ["b.jpg"]
 
@@ -186,8 +192,8 @@ class Remote:
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    def find(self) -> Iterator[Found]:
-        yield from (Found(name, name) for name in ("a.jpg", "b.jpg", "c.jpg"))
+    def find(self) -> Iterator[SourceFile]:
+        yield from (SourceFile(name, name) for name in ("a.jpg", "b.jpg", "c.jpg"))
 
     def open(self, location: str) -> BinaryIO:
         if location == "b.jpg":
@@ -202,14 +208,14 @@ def test_a_server_that_may_answer_later_is_told_after_the_rest() -> None:
     assert caught.value.retry_after == 7
 
 
-def test_what_came_before_the_failure_was_handed_out_and_a_last_attempt_gives_up() -> None:
+def test_unavailable_file_fails_at_the_end_or_is_rejected() -> None:
     failure = PlatformUnavailable("image source", "send an image", status=503, message="b")
     came: list[InventoryItem | Reject] = []
     with pytest.raises(PlatformUnavailable):
         came.extend(build_inventory(Remote(failure)))
     assert [item.image.name for item in came if isinstance(item, InventoryItem)] == ["a.jpg", "c.jpg"]
     last = list(build_inventory(Remote(failure), give_up=True))
-    assert [type(one) for one in last] == [InventoryItem, Reject, InventoryItem]
+    assert [type(item) for item in last] == [InventoryItem, Reject, InventoryItem]
 
 
 def test_a_refused_credential_stops_at_once() -> None:
@@ -235,8 +241,8 @@ class Many:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def find(self) -> Iterator[Found]:
-        yield from (Found(f"{'long-name-' * 10}{number:06}.bmp", str(number)) for number in range(self.count))
+    def find(self) -> Iterator[SourceFile]:
+        yield from (SourceFile(f"{'long-name-' * 10}{number:06}.bmp", str(number)) for number in range(self.count))
 
     def open(self, location: str) -> BinaryIO:
         return BytesIO(picture(4, 4, kind="BMP", seed=int(location)))
@@ -283,8 +289,8 @@ def test_a_manifest_lists_what_was_taken(tmp_path: Path) -> None:
     ]
 
 
-def test_unique_names_stay_unique_when_a_numbered_one_was_there_already() -> None:
-    with Seen() as seen:
-        given = ["a.jpg", "a-2.jpg", "a.jpg", "a.jpg", "b", "b", ".x", ".x"]
-        came = [seen.unique(name) for name in given]
+def test_numbered_name_that_exists_is_skipped() -> None:
+    with FirstSeen() as observed:
+        arguments = ["a.jpg", "a-2.jpg", "a.jpg", "a.jpg", "b", "b", ".x", ".x"]
+        came = [observed.unique(name) for name in arguments]
         assert came == ["a.jpg", "a-2.jpg", "a-3.jpg", "a-4.jpg", "b", "b-2", ".x", ".x-2"]

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest.sources.local import Found, SourceError
+from labelwright.ingest.sources.local import SourceError, SourceFile
 from labelwright.ingest.sources.manifest import ManifestSource
 
 
-def read(path: Path, text: str | bytes) -> list[Found | Reject]:
+def read(path: Path, text: str | bytes) -> list[SourceFile | Reject]:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return list(ManifestSource(path).find())
 
@@ -28,34 +28,34 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
 def test_the_csv_of_any_program_is_read(folder: Path, column: str, delimiter: str, bom: bytes) -> None:
     text = f"{column}{delimiter}name{delimiter}more\r\nsub/река.jpg{delimiter}one.jpg{delimiter}x\r\n\r\na.jpg\r\n"
-    found = read(folder / "list.csv", bom + text.encode())
-    assert [(one.name, Path(one.location).name) for one in found if isinstance(one, Found)] == [
+    entries = read(folder / "list.csv", bom + text.encode())
+    assert [(entry.name, Path(entry.location).name) for entry in entries if isinstance(entry, SourceFile)] == [
         ("one.jpg", "река.jpg"),
         ("a.jpg", "a.jpg"),
     ]
 
 
 def test_excels_line_about_the_separator_is_understood(folder: Path) -> None:
-    assert [one.name for one in read(folder / "list.csv", "sep=;\r\npath;x\r\na.jpg;1\r\n")] == ["a.jpg"]
+    assert [entry.name for entry in read(folder / "list.csv", "sep=;\r\npath;x\r\na.jpg;1\r\n")] == ["a.jpg"]
 
 
-def test_a_relative_path_may_not_climb_and_an_absolute_one_may_go_anywhere(folder: Path, tmp_path: Path) -> None:
+def test_relative_paths_stay_inside_and_absolute_paths_are_free(folder: Path, tmp_path: Path) -> None:
     inner = folder / "sub"
     (inner / "link.jpg").symlink_to(folder / "a.jpg")
-    found = read(inner / "list.csv", f"path\n../a.jpg\n{folder / 'a.jpg'}\nlink.jpg\n./x/../река.jpg\n")
-    assert isinstance(found[0], Reject)
-    assert "line 2" in found[0].reason
-    assert "leads out" in found[0].reason
-    assert isinstance(found[1], Found)
-    assert isinstance(found[2], Reject)
-    assert "leads out" in found[2].reason
-    assert isinstance(found[3], Found)
-    assert found[3].name == "река.jpg"
+    entries = read(inner / "list.csv", f"path\n../a.jpg\n{folder / 'a.jpg'}\nlink.jpg\n./x/../река.jpg\n")
+    assert isinstance(entries[0], Reject)
+    assert "line 2" in entries[0].reason
+    assert "is outside the manifest" in entries[0].reason
+    assert isinstance(entries[1], SourceFile)
+    assert isinstance(entries[2], Reject)
+    assert "is outside the manifest" in entries[2].reason
+    assert isinstance(entries[3], SourceFile)
+    assert entries[3].name == "река.jpg"
 
 
 def test_rows_that_cannot_be_taken_name_their_line(folder: Path) -> None:
     text = "path,url,name,sha256\ngone.jpg,,,\na.jpg,,../../x,\na.jpg,,,123\n,,n,\na.jpg,http://x/y,,\n,ftp://u:canary@x/y,,\n"
-    reasons = [one.reason for one in read(folder / "list.csv", text) if isinstance(one, Reject)]
+    reasons = [entry.reason for entry in read(folder / "list.csv", text) if isinstance(entry, Reject)]
     assert len(reasons) == 6
     for line, reason in enumerate(reasons, 2):
         assert reason.startswith(f"line {line} of list.csv: ")
@@ -64,21 +64,21 @@ def test_rows_that_cannot_be_taken_name_their_line(folder: Path) -> None:
 
 def test_a_sha256_is_handed_on_to_be_verified(folder: Path) -> None:
     digest = hashlib.sha256(b"x").hexdigest()
-    (found,) = read(folder / "list.csv", f"path,sha256\na.jpg,{digest.upper()}\n")
-    assert isinstance(found, Found)
-    assert found.sha256 == digest
+    (entries,) = read(folder / "list.csv", f"path,sha256\na.jpg,{digest.upper()}\n")
+    assert isinstance(entries, SourceFile)
+    assert entries.sha256 == digest
 
 
 def test_signed_urls_stay_out_of_names_and_locations(folder: Path) -> None:
     text = "url,name\nhttps://h.example/a.jpg?sig=canary,\nhttps://u:canary@h.example/a.jpg,\nhttps://h.example/a.jpg,b.jpg\n"
-    found = read(folder / "list.csv", text)
-    assert [one.name for one in found] == ["a.jpg", "a-2.jpg", "b.jpg"]
-    assert [one.location for one in found if isinstance(one, Found)] == [
+    entries = read(folder / "list.csv", text)
+    assert [entry.name for entry in entries] == ["a.jpg", "a-2.jpg", "b.jpg"]
+    assert [entry.location for entry in entries if isinstance(entry, SourceFile)] == [
         "https://h.example/a.jpg#1",
         "https://h.example/a.jpg#2",
         "https://h.example/a.jpg",
     ]
-    assert "canary" not in repr(found)
+    assert "canary" not in repr(entries)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest.sources.local import CannotRead, FilesSource, FolderSource, Found, SourceError
+from labelwright.ingest.sources.local import CannotRead, FilesSource, FolderSource, SourceError, SourceFile
 
 
 def names(source: FolderSource | FilesSource) -> list[str]:
-    return [found.name for found in source.find() if isinstance(found, Found)]
+    return [file.name for file in source.find() if isinstance(file, SourceFile)]
 
 
 def rejects(source: FolderSource | FilesSource) -> dict[str, str]:
-    return {found.name: found.reason for found in source.find() if isinstance(found, Reject)}
+    return {file.name: file.reason for file in source.find() if isinstance(file, Reject)}
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -25,13 +25,13 @@ def touch(folder: Path, *names: str) -> None:
         path.write_bytes(b"x")
 
 
-def test_a_folder_is_searched_to_its_last_subfolder_in_the_order_of_the_full_names(images: Path) -> None:
+def test_folder_is_searched_recursively_in_name_order(images: Path) -> None:
     touch(images, "b.jpg", "a/z.jpg", "a/b/c.jpg", "a.jpg", "a-1.jpg", "Z.jpg")
 
-    found = names(FolderSource(images))
+    file = names(FolderSource(images))
 
-    assert found == ["Z.jpg", "a-1.jpg", "a.jpg", "a/b/c.jpg", "a/z.jpg", "b.jpg"]
-    assert found == sorted(found)
+    assert file == ["Z.jpg", "a-1.jpg", "a.jpg", "a/b/c.jpg", "a/z.jpg", "b.jpg"]
+    assert file == sorted(file)
 
 
 def test_two_folders_may_hold_files_of_one_name(images: Path) -> None:
@@ -41,11 +41,11 @@ def test_two_folders_may_hold_files_of_one_name(images: Path) -> None:
 
 def test_a_location_opens_the_file_again_in_another_source_object(images: Path) -> None:
     touch(images, "a.jpg")
-    found = next(FolderSource(images).find())
-    assert isinstance(found, Found)
-    with FolderSource(images).open(found.location) as stream:
+    file = next(FolderSource(images).find())
+    assert isinstance(file, SourceFile)
+    with FolderSource(images).open(file.location) as stream:
         assert stream.read() == b"x"
-    assert found.bytes == 1
+    assert file.bytes == 1
 
 
 def test_hidden_files_and_litter_are_passed_over_in_silence(images: Path) -> None:
@@ -80,7 +80,7 @@ def test_names_in_any_script_come_out_composed(images: Path) -> None:
     assert names(FolderSource(images)) == [unicodedata.normalize("NFC", decomposed), "река.jpg", "🦊.jpg"]
 
 
-def test_a_name_that_is_no_unicode_is_rejected_with_its_bytes_spelled_out(images: Path) -> None:
+def test_undecodable_name_is_rejected_with_escaped_bytes(images: Path) -> None:
     os.close(os.open(os.fsencode(images) + b"/a\xff.jpg", os.O_CREAT | os.O_WRONLY))
     touch(images, "b.jpg")
     source = FolderSource(images)
@@ -116,12 +116,12 @@ def test_a_link_swapped_in_after_finding_is_refused_when_opened(images: Path, tm
     touch(tmp_path, "secret.jpg")
     touch(images, "a.jpg")
     source = FolderSource(images)
-    found = next(source.find())
-    assert isinstance(found, Found)
+    file = next(source.find())
+    assert isinstance(file, SourceFile)
     (images / "a.jpg").unlink()
     (images / "a.jpg").symlink_to(tmp_path / "secret.jpg")
     with pytest.raises(CannotRead):
-        source.open(found.location)
+        source.open(file.location)
 
 
 def test_links_in_a_circle_end(images: Path) -> None:
@@ -137,9 +137,9 @@ def test_a_link_to_the_source_folder_itself_is_fine(images: Path, tmp_path: Path
     touch(images, "a.jpg")
     (tmp_path / "link").symlink_to(images)
     source = FolderSource(tmp_path / "link")
-    found = next(source.find())
-    assert isinstance(found, Found)
-    source.open(found.location).close()
+    file = next(source.find())
+    assert isinstance(file, SourceFile)
+    source.open(file.location).close()
 
 
 def test_a_pipe_is_not_waited_for(images: Path) -> None:

@@ -77,13 +77,13 @@ class Files:
         return io.BytesIO(self.files[location])
 
 
-def test_a_folder_arrives_whole_and_a_second_upload_changes_nothing(
+def test_second_upload_of_a_folder_changes_nothing(
     store: Store, engine: Any, make_image: MakeImage, images: Path
 ) -> None:
     for name in NAMES:
         make_image(name)
     source = FolderSource(images)
-    items = [one for one in build_inventory(source) if isinstance(one, InventoryItem)]
+    items = [item for item in build_inventory(source) if isinstance(item, InventoryItem)]
     assert len(items) == len(NAMES)
     box = open_dropbox(store.new_container(), threads=4, engine=engine)
     done: list[str] = []
@@ -94,8 +94,8 @@ def test_a_folder_arrives_whole_and_a_second_upload_changes_nothing(
 
     assert first == UploadReport(sent=len(items), present=0)
     assert second == UploadReport(sent=0, present=len(items))
-    assert sorted(done) == sorted(one.image.name for one in items)
-    assert not compare((one.image for one in items), stored)
+    assert sorted(done) == sorted(item.image.name for item in items)
+    assert not compare((item.image for item in items), stored)
     assert list(box.read_back()) == stored
 
 
@@ -103,7 +103,7 @@ def test_large_files_are_sent_in_blocks_and_keep_their_checksum(store: Store, en
     files = Files(large=b"x" * 9_500_000, small=b"y" * 100)
     box = open_dropbox(store.new_container(), engine=engine, large=LARGE)
     assert box.upload(files.items(), files.open) == UploadReport(2, 0)
-    assert not compare((one.image for one in files.items()), box.read_back())
+    assert not compare((file.image for file in files.items()), box.read_back())
     assert box.upload(files.items(), files.open) == UploadReport(0, 2)
     assert files.opened.count("large") == 1, "what is there is not read again"
 
@@ -112,23 +112,23 @@ def test_only_what_is_missing_is_sent(store: Store, engine: Any) -> None:
     files = Files(**{f"{number}.jpg": b"%d" % number for number in range(20)})
     box = open_dropbox(store.new_container(), engine=engine)
     box.upload(files.items()[:7], files.open)
-    missing = compare((one.image for one in files.items()), box.read_back()).missing
+    missing = compare((file.image for file in files.items()), box.read_back()).missing
     assert sorted(missing) == sorted(f"{number}.jpg" for number in range(7, 20))
     assert box.upload(files.items(), files.open) == UploadReport(13, 7)
 
 
 @pytest.mark.parametrize("size", [10, 5000])
 def test_another_file_of_that_name_is_never_written_over(store: Store, engine: Any, size: int) -> None:
-    there, same_size, longer = Files(a=b"1" * size), Files(a=b"2" * size), Files(a=b"3" * (size + 1))
+    existing, same_size, longer = Files(a=b"1" * size), Files(a=b"2" * size), Files(a=b"3" * (size + 1))
     box = open_dropbox(store.new_container(), engine=engine, large=LARGE)
-    box.upload(there.items(), there.open)
+    box.upload(existing.items(), existing.open)
     for other, says in ((same_size, "another file of the same size"), (longer, "bytes under this name")):
         report = box.upload(other.items(), other.open)
         assert (report.sent, report.present) == (0, 0)
         ((name, reason),) = report.failed
         assert name == "a"
         assert says in reason
-    assert not compare((one.image for one in there.items()), box.read_back())
+    assert not compare((file.image for file in existing.items()), box.read_back())
 
 
 @pytest.mark.parametrize("size", [10, 5000])
@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(store: Store, engin
     report = open_dropbox(store.new_container(), engine=engine).upload(files.items(), open_some)
     assert report.sent == 2
     assert report.failed == (
-        ("b", "the file was there a moment ago and is gone"),
+        ("b", "the file was deleted during the check"),
         ("c", "is no longer inside the folder"),
     )
 
@@ -179,13 +179,13 @@ def test_the_store_refuses_what_was_damaged_on_its_way(store: Store) -> None:
     assert list(box.read_back()) == []
 
 
-def test_a_file_that_the_store_keeps_no_checksum_of_is_read_to_compare_it(store: Store, engine: Any) -> None:
+def test_stored_file_without_checksum_is_read_to_compare(store: Store, engine: Any) -> None:
     from azure.storage.blob import BlobBlock, ContainerClient
 
     url, files = store.new_container(), Files(a=b"abc")
-    blob = ContainerClient.from_container_url(url).get_blob_client("a")
-    blob.stage_block("0001", b"abc")
-    blob.commit_block_list([BlobBlock("0001")])
+    file = ContainerClient.from_container_url(url).get_blob_client("a")
+    file.stage_block("0001", b"abc")
+    file.commit_block_list([BlobBlock("0001")])
     box = open_dropbox(url, engine=engine)
     assert list(box.read_back()) == [StoredFile("a", 3, None)]
     assert box.upload(files.items(), files.open) == UploadReport(0, 1)
@@ -207,7 +207,7 @@ def test_two_senders_at_once_do_no_harm(store: Store, engine: Any) -> None:
         thread.join()
     assert sum(report.sent for report in reports) == 40
     assert sum(report.present for report in reports) == 80
-    assert not compare((one.image for one in files.items()), open_dropbox(url).read_back())
+    assert not compare((file.image for file in files.items()), open_dropbox(url).read_back())
 
 
 def test_an_expired_or_refused_url_asks_for_a_new_one(store: Store, engine: Any) -> None:
@@ -238,7 +238,7 @@ def test_folders_as_hierarchical_accounts_list_them_are_no_files(store: Store, e
         client.upload_blob("sub", b"", metadata=FOLDER)
     box = open_dropbox(url, engine=engine)
     box.upload(files.items(), files.open)
-    assert [one.name for one in box.read_back()] == ["sub/a"]
+    assert [file.name for file in box.read_back()] == ["sub/a"]
 
 
 def test_what_lies_in_a_container_can_be_a_source(store: Store, make_image: MakeImage, images: Path) -> None:
@@ -255,13 +255,13 @@ def test_what_lies_in_a_container_can_be_a_source(store: Store, make_image: Make
         client.upload_blob("in/folder.jpg", b"", metadata=FOLDER)
     source = ContainerSource(bare, "in/", sas=sas)
     results = list(build_inventory(source))
-    assert [one.image.name if isinstance(one, InventoryItem) else one.name for one in results] == [
+    assert [result.image.name if isinstance(result, InventoryItem) else result.name for result in results] == [
         "a.jpg",
         "sub/b.jpg",
         "words.txt",
         "река.jpg",
     ]
-    assert [one.location for one in results if isinstance(one, InventoryItem)] == [
+    assert [result.location for result in results if isinstance(result, InventoryItem)] == [
         "in/a.jpg",
         "in/sub/b.jpg",
         "in/река.jpg",
@@ -286,11 +286,11 @@ class Failing(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        answer = type(self).answers(self.path)
-        if answer is None:
+        response = type(self).answers(self.path)
+        if response is None:
             self.close_connection = True
             return
-        status, headers, body = (*answer, b"")[:3]
+        status, headers, body = (*response, b"")[:3]
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
@@ -330,10 +330,10 @@ CREATED = (201, {"ETag": '"1"', "Last-Modified": "Sun, 22 Nov 2026 00:00:00 GMT"
 def test_the_rest_of_the_batch_is_sent_before_a_failure_is_told(
     failing: Callable[..., str], engine: Any, status: int | None
 ) -> None:
-    asked: list[str] = []
+    calls: list[str] = []
 
     def answers(path: str) -> tuple[int, dict[str, str]] | None:
-        asked.append(path)
+        calls.append(path)
         if "/bad" in path:
             return None if status is None else (status, {"Retry-After": "7"})
         return CREATED
@@ -345,18 +345,18 @@ def test_the_rest_of_the_batch_is_sent_before_a_failure_is_told(
     assert sorted(done) == ["a", "b", "c", "d"]
     assert caught.value.status == status
     assert "2 files are missing and 4 are there" in str(caught.value)
-    assert len(asked) == 6, "nothing is asked twice: retries are left to who counts them"
+    assert len(calls) == 6, "nothing is asked twice: retries are left to who counts them"
     if engine == "azure" and status is not None:
         assert caught.value.retry_after == 7
 
 
 def test_when_nothing_gets_through_the_rest_is_not_tried(failing: Callable[..., str], engine: Any) -> None:
-    asked: list[str] = []
+    calls: list[str] = []
     files = Files(**{str(number): b"%d" % number for number in range(200)})
-    box = open_dropbox(failing(lambda path: asked.append(path) or (503, {})), engine=engine, threads=2)
+    box = open_dropbox(failing(lambda path: calls.append(path) or (503, {})), engine=engine, threads=2)
     with pytest.raises(PlatformUnavailable, match="200 files are missing and 0 are there"):
         box.upload(files.items(), files.open)
-    assert len(asked) < 30
+    assert len(calls) < 30
 
 
 def test_a_file_that_the_store_refuses_does_not_hide_the_others(failing: Callable[..., str], engine: Any) -> None:
@@ -391,12 +391,12 @@ def test_a_store_that_is_silent_is_given_up_after_the_timeout(engine: Any) -> No
 def test_no_signed_url_is_ever_told(failing: Callable[..., str], engine: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Neither in an error, nor in what can be printed of it, nor in anybody's debug log."""
     caplog.set_level(logging.DEBUG)
-    files, told = Files(a=b"1", large=b"2" * 5000), []
+    files, texts = Files(a=b"1", large=b"2" * 5000), []
     failures = [lambda _, status=status: (status, {}) if status else None for status in (None, 400, 403, 404, 409, 503)]
     urls = [failing(answers) for answers in failures] + ["http://127.0.0.1:1/account/box?sig=canary"]
     for url in urls:
         box = open_dropbox(url, engine=engine, timeout=5, large=LARGE)
-        told.append(repr(box) + repr(vars(box)))
+        texts.append(repr(box) + repr(vars(box)))
         for act in (
             lambda box=box: box.upload(files.items()[:1], files.open),
             lambda box=box: box.upload(files.items()[1:], files.open),
@@ -409,11 +409,11 @@ def test_no_signed_url_is_ever_told(failing: Callable[..., str], engine: Any, ca
             except Exception as error:  # noqa: BLE001
                 chain: BaseException | None = error
                 while chain is not None:
-                    told += [str(chain), repr(chain), repr(chain.args)]
+                    texts += [str(chain), repr(chain), repr(chain.args)]
                     chain = chain.__context__
-                told.append("".join(traceback.format_exception(error)))
-    assert len(told) > 60
-    assert "canary" not in "\n".join(told)
+                texts.append("".join(traceback.format_exception(error)))
+    assert len(texts) > 60
+    assert "canary" not in "\n".join(texts)
     assert "canary" not in caplog.text
 
 
@@ -425,7 +425,7 @@ def test_the_optional_engine_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
         open_dropbox("http://127.0.0.1:1/account/box?sig=canary", engine="obstore")
 
 
-def test_the_pool_of_connections_is_as_large_as_the_number_of_threads(
+def test_connection_pool_has_the_size_of_the_thread_pool(
     failing: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
     files = Files(**{str(number): b"%d" % number for number in range(100)})
@@ -438,17 +438,17 @@ def test_the_pool_of_connections_is_as_large_as_the_number_of_threads(
 def test_the_request_carries_the_manifests_checksum(
     failing: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[dict[str, str]] = []
+    calls: list[dict[str, str]] = []
     original = Failing.do_PUT
 
     def noting(self: Failing) -> None:
-        seen.append(dict(self.headers.items()))
+        calls.append(dict(self.headers.items()))
         original(self)
 
     monkeypatch.setattr(Failing, "do_PUT", noting)
     open_dropbox(failing(lambda _: CREATED)).upload([item("a", b"1")], lambda _: io.BytesIO(b"1"))
     md5 = base64.b64encode(hashlib.md5(b"1").digest()).decode()
-    assert {name.lower(): value for name, value in seen[0].items()}.items() >= {
+    assert {name.lower(): value for name, value in calls[0].items()}.items() >= {
         "content-md5": md5,
         "x-ms-blob-content-md5": md5,
         "x-ms-blob-content-type": "image/jpeg",
@@ -497,7 +497,7 @@ def test_a_listing_goes_on_where_its_signature_ran_out(failing: Callable[..., st
 
     signatures = Signatures(failing(answers))
     box = open_dropbox(signatures.url, renew=signatures.renew)
-    assert [one.name for one in box.read_back()] == ["a", "b", "c"]
+    assert [file.name for file in box.read_back()] == ["a", "b", "c"]
     assert signatures.asked == 1
     assert ["marker=two" in path for path in paths] == [False, True, True], "no page is listed twice"
 
@@ -534,7 +534,7 @@ def test_a_new_signature_that_is_refused_too_is_the_end(failing: Callable[..., s
     assert signatures.asked == 2
 
 
-def test_a_refused_new_signature_is_not_replaced_by_whoever_comes_later() -> None:
+def test_refused_renewed_signature_is_not_renewed_again() -> None:
     renewals: list[int] = []
 
     def renew() -> int:
@@ -579,4 +579,4 @@ def test_a_signature_of_a_real_store_is_renewed(store: Store, engine: Any) -> No
     files = Files(a=b"1", b=b"22")
     box = open_dropbox(expired, engine=engine, renew=lambda: valid)
     assert box.upload(files.items(), files.open).sent == 2
-    assert sorted(one.name for one in open_dropbox(expired, renew=lambda: valid).read_back()) == ["a", "b"]
+    assert sorted(file.name for file in open_dropbox(expired, renew=lambda: valid).read_back()) == ["a", "b"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
-from labelwright.ingest import CannotRead, Found, InventoryItem, UrlSource, build_inventory
+from labelwright.ingest import CannotRead, InventoryItem, SourceFile, UrlSource, build_inventory
 from labelwright.ingest.sources.local import SourceError
 from labelwright.ingest.sources.public_addresses import is_public
 from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
@@ -25,10 +25,10 @@ JPEG = picture()
 
 
 class Site(BaseHTTPRequestHandler):
-    seen: list[tuple[str, str | None]] = []  # noqa: RUF012
+    requests: list[tuple[str, str | None]] = []  # noqa: RUF012
 
     def do_GET(self) -> None:
-        self.seen.append((self.path, self.headers.get("Authorization")))
+        self.requests.append((self.path, self.headers.get("Authorization")))
         path = self.path.partition("?")[0]
         if path.startswith("/to/"):
             self._answer(302, Location=self.path[4:])
@@ -75,7 +75,7 @@ class Site(BaseHTTPRequestHandler):
 def site() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     server.daemon_threads = True
-    Site.seen.clear()
+    Site.requests.clear()
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -86,20 +86,20 @@ def site() -> Iterator[str]:
 
 def fetch(url: str, **options: object) -> bytes:
     source = UrlSource([url], **({"allow_private": True, "timeout": 20.0} | options))  # type: ignore[arg-type]
-    found = next(source.find())
-    if isinstance(found, Reject):
-        raise CannotRead(found.reason)
-    with source.open(found.location) as stream:
+    file = next(source.find())
+    if isinstance(file, Reject):
+        raise CannotRead(file.reason)
+    with source.open(file.location) as stream:
         return stream.read()
 
 
 def test_images_are_fetched_and_named_after_their_path(site: str) -> None:
     paths = ["/x/a.jpg", "/y/a.jpg?v=2", "/%D1%80%D0%B5%D0%BA%D0%B0%20.jpg", "/", "/..%2Fb.jpg"]
     source = UrlSource([site + path for path in paths], allow_private=True)
-    assert [found.name for found in source.find()] == ["a.jpg", "a-2.jpg", "река .jpg", "image", ".._b.jpg"]
+    assert [file.name for file in source.find()] == ["a.jpg", "a-2.jpg", "река .jpg", "image", ".._b.jpg"]
     item, *others = build_inventory(source)
     assert isinstance(item, InventoryItem)
-    assert all(isinstance(one, Reject) and "same file" in one.reason for one in others)
+    assert all(isinstance(item, Reject) and "same file" in item.reason for item in others)
 
 
 def test_a_redirect_is_followed(site: str) -> None:
@@ -128,26 +128,26 @@ def test_a_redirect_into_the_private_network_is_refused(site: str, monkeypatch: 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, hosts: dict[str, str], *later: str) -> list[str]:
     """A name server of our own; with `later` it gives other addresses the next times that it is asked."""
-    asked: list[str] = []
+    calls: list[str] = []
     real = socket.getaddrinfo
 
     def resolve(host: str, port: int, *args: object, **keywords: object) -> object:
         if host not in hosts:
             return real(host, port, *args, **keywords)  # type: ignore[arg-type]
-        asked.append(host)
-        address = later[min(len(asked) - 2, len(later) - 1)] if later and len(asked) > 1 else hosts[host]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in address.split()]
+        calls.append(host)
+        address = later[min(len(calls) - 2, len(later) - 1)] if later and len(calls) > 1 else hosts[host]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (part, port)) for part in address.split()]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return asked
+    return calls
 
 
 def test_the_address_that_was_checked_is_connected_to(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = pretend(monkeypatch, {"rebinding.example": "127.0.0.1"}, "10.0.0.1")
+    calls = pretend(monkeypatch, {"rebinding.example": "127.0.0.1"}, "10.0.0.1")
     monkeypatch.setattr("labelwright.ingest.sources.urls.is_public", lambda address: address == "127.0.0.1")
     port = site.rpartition(":")[2]
     assert fetch(f"http://rebinding.example:{port}/a.jpg", allow_private=False) == JPEG
-    assert asked == ["rebinding.example"]
+    assert calls == ["rebinding.example"]
 
 
 def test_one_private_address_among_public_ones_is_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,32 +248,37 @@ def test_secrets_in_a_url_are_used_and_never_told(site: str) -> None:
         "http://user:canary@h:port/a.jpg?sig=canary",
     ]
     source = UrlSource(urls, allow_private=True)
-    told = [repr(source)]
-    for found in source.find():
-        told.append(repr(found))
-        if isinstance(found, Found):
+    messages = [repr(source)]
+    for file in source.find():
+        messages.append(repr(file))
+        if isinstance(file, SourceFile):
             try:
-                source.open(found.location).close()
+                source.open(file.location).close()
             except (CannotRead, PlatformUnavailable) as error:
-                told += [repr(error), str(error), "".join(traceback.format_exception(error)), repr(error.__context__)]
-    assert "canary" not in "".join(told)
-    assert Site.seen[0] == ("/a.jpg?sig=canary", "Basic dXNlcjpjYW5hcnk=")
+                messages += [
+                    repr(error),
+                    str(error),
+                    "".join(traceback.format_exception(error)),
+                    repr(error.__context__),
+                ]
+    assert "canary" not in "".join(messages)
+    assert Site.requests[0] == ("/a.jpg?sig=canary", "Basic dXNlcjpjYW5hcnk=")
 
 
 def test_a_password_is_not_sent_on_to_another_server(site: str) -> None:
     host = site.removeprefix("http://")
     fetch(f"http://user:canary@{host}/to/http://localhost:{host.rpartition(':')[2]}/a.jpg")
-    assert [authorization is not None for _, authorization in Site.seen] == [True, False]
+    assert [authorization is not None for _, authorization in Site.requests] == [True, False]
 
 
 def test_a_location_means_the_same_url_in_another_process(site: str) -> None:
     urls = [f"{site}/a.jpg", f"{site}/a.jpg?sig=1", f"{site}/a.jpg?sig=2"]
-    locations = [found.location for found in UrlSource(urls).find() if isinstance(found, Found)]
+    locations = [file.location for file in UrlSource(urls).find() if isinstance(file, SourceFile)]
     assert locations == [f"{site}/a.jpg", f"{site}/a.jpg#1", f"{site}/a.jpg#2"]
     again = UrlSource(urls, allow_private=True)
     for location in locations:
         again.open(location).close()
-    assert [path for path, _ in Site.seen] == ["/a.jpg", "/a.jpg?sig=1", "/a.jpg?sig=2"]
+    assert [path for path, _ in Site.requests] == ["/a.jpg", "/a.jpg?sig=1", "/a.jpg?sig=2"]
 
 
 def test_an_empty_list_says_so() -> None:

@@ -20,7 +20,7 @@ def test_a_store_that_holds_the_manifest_differs_in_nothing() -> None:
     assert not differences
 
 
-def test_every_difference_is_found_in_whatever_order_the_sides_come() -> None:
+def test_differences_do_not_depend_on_the_order_of_the_sides() -> None:
     manifest = [image("z"), image("missing"), image("short"), image("other"), image("unsure"), image("🦊 missing")]
     stored = [
         StoredFile("surplus", 1, None),
@@ -47,7 +47,9 @@ def peak_of_comparing(count: int) -> int:
     def peak(count: int) -> int:
         tracemalloc.start()
         try:
-            assert not compare(images(count), (StoredFile(one.name, one.bytes, one.md5) for one in images(count)))
+            assert not compare(
+                images(count), (StoredFile(image.name, image.bytes, image.md5) for image in images(count))
+            )
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -135,14 +135,16 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda text: text,
     "json": json.dumps,
     "json in json": lambda text: json.dumps(json.dumps(text)),
-    "unicode escapes": lambda text: "".join(f"\\u{ord(one):04x}" if ord(one) < 0x10000 else one for one in text),
+    "unicode escapes": lambda text: "".join(
+        f"\\u{ord(character):04x}" if ord(character) < 0x10000 else character for character in text
+    ),
     "percent": lambda text: quote(text, safe=""),
     "percent, small letters": lambda text: quote(text, safe="").replace("%2F", "%2f").lower(),
     "percent, everything": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
     "form": quote_plus,
     "percent twice": lambda text: quote(quote(text, safe=""), safe=""),
     "html": html.escape,
-    "html numbers": lambda text: "".join(f"&#{ord(one)};" for one in text),
+    "html numbers": lambda text: "".join(f"&#{ord(character)};" for character in text),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for urls": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "hexadecimal": lambda text: text.encode().hex(),
@@ -155,10 +157,10 @@ def echo(status: int, media: str = "application/json", encoding: str = "plain") 
     """Repeats the whole request in its answer, in the reason phrase, in headers and in a cookie too."""
 
     def behave(request: Received, connection: socket.socket) -> None:
-        told = ENCODINGS[encoding](request.text)
-        body = json.dumps({"error": {"message": told}, "detail": told}) if "json" in media else told
+        payload = ENCODINGS[encoding](request.text)
+        body = json.dumps({"error": {"message": payload}, "detail": payload}) if "json" in media else payload
         if "html" in media:
-            body = f"<html><head><title>{status}</title></head><body><pre>{html.escape(told)}</pre></body></html>"
+            body = f"<html><head><title>{status}</title></head><body><pre>{html.escape(payload)}</pre></body></html>"
         line = " ".join(request.text.split())[:2000]
         headers = [
             f"Content-Type: {media}",

@@ -90,7 +90,7 @@ def test_a_proxy_that_drips_its_answer_to_connect_is_cut_off(what: str, monkeypa
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(PlatformUnavailable):
             http("https://platform.example").call("look", "GET", "/x")
-    assert [one.method for one in proxy.requests] == ["CONNECT"]
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
 def test_a_name_that_is_never_resolved_is_cut_off(monkeypatch) -> None:
@@ -103,13 +103,13 @@ def test_a_name_that_is_never_resolved_is_cut_off(monkeypatch) -> None:
 
 
 def test_a_connection_is_used_again_with_a_new_deadline() -> None:
-    def answer(_request: Received, connection: socket.socket) -> None:
+    def expected_response(_request: Received, connection: socket.socket) -> None:
         connection.sendall(response(200, b"{}", "Content-Type: application/json"))
 
-    with fault_server(answer) as server, no_hang():
-        one = http(server.url, whole=1.0)
+    with fault_server(expected_response) as server, no_hang():
+        item = http(server.url, whole=1.0)
         for _ in range(4):
-            assert one.call("look", "GET", "/x") == {}
+            assert item.call("look", "GET", "/x") == {}
             time.sleep(0.3)
         assert server.connections == 1
 
@@ -130,7 +130,7 @@ def test_a_time_limit_that_is_over_asks_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("what", ["nothing at all", "a header", "a body"])
-def test_a_limit_that_is_ended_interrupts_requests_of_other_threads(what: str) -> None:
+def test_expired_limit_interrupts_other_threads(what: str) -> None:
     failures: list[PlatformError] = []
 
     def ask(url: str) -> None:
@@ -147,7 +147,7 @@ def test_a_limit_that_is_ended_interrupts_requests_of_other_threads(what: str) -
         limit.expire()
         thread.join(HANGS / 2)
         assert not thread.is_alive()
-    assert [one.message for one in failures] == ["the time for this work is over"]
+    assert [failure.message for failure in failures] == ["the time for this work is over"]
 
 
 def test_limits_nest_and_end_with_the_outer_one() -> None:
@@ -244,7 +244,7 @@ class Interrupted(BaseException):
 
 
 @pytest.mark.parametrize("what", ["nothing at all", "a body"])
-def test_interrupted_checks_of_images_do_not_wait_for_a_server_that_drips(what: str) -> None:
+def test_interrupted_image_checks_do_not_wait_for_slow_servers(what: str) -> None:
     from labelwright.ingest.checks.decode import Limits
     from labelwright.ingest.checks.inventory import build_inventory
     from labelwright.ingest.sources.urls import UrlSource
@@ -285,5 +285,5 @@ def test_prefect_that_never_answers_is_not_waited_for(monkeypatch) -> None:
     }
     with fault_server(drip("a header")) as server:
         changed = temporary_settings({PREFECT_API_URL: f"{server.url}/api"})
-        with changed, pytest.raises(telling_prefect.NotSent, match="within"):
+        with changed, pytest.raises(telling_prefect.EventsNotSent, match="within"):
             telling_prefect.send_to_prefect([event])

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import uvicorn
 
-from labelwright.network.listening import Patience, protocol_with
+from labelwright.network.listening import ConnectionLimits, protocol_with
 
 GUARD = 30.0
 """Seconds after which a test fails that would hang."""
@@ -31,7 +31,7 @@ async def echo(scope, receive, send):
 
 @contextmanager
 def serving(app=echo, **limits: float) -> Iterator[tuple[str, int]]:
-    config = uvicorn.Config(app, http=protocol_with(Patience(**limits)), lifespan="off", log_level="warning")
+    config = uvicorn.Config(app, http=protocol_with(ConnectionLimits(**limits)), lifespan="off", log_level="warning")
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(512)
@@ -62,7 +62,7 @@ def rest(client: socket.socket) -> bytes:
     return received
 
 
-def answer(client: socket.socket) -> bytes:
+def read_response(client: socket.socket) -> bytes:
     received = b""
     while not received.endswith(b"ok"):
         data = client.recv(4096)
@@ -98,7 +98,7 @@ def test_dripping_headers_do_not_keep_a_connection_open():
 def test_headers_of_a_second_request_have_the_same_limit():
     with serving(headers=0.2) as address, connected(address) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
-        answer(client)
+        read_response(client)
         client.sendall(b"GET / HTTP/1.1\r\nHost:")
         assert rest(client) == b""
 
@@ -115,7 +115,7 @@ def test_a_body_that_comes_quickly_enough_is_taken():
         for _ in range(20):
             client.sendall(b"abc")
             time.sleep(0.05)
-        assert b"200 OK" in answer(client)
+        assert b"200 OK" in read_response(client)
 
 
 def test_a_client_that_reads_nothing_is_cut_off():
@@ -149,11 +149,11 @@ def test_idle_connections_make_room_for_a_further_one():
         idle = [stack.enter_context(connected(address)) for _ in range(60)]
         with connected(address) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
-            assert b"200 OK" in answer(client)
+            assert b"200 OK" in read_response(client)
         assert rest(idle[0]) == b"", "the oldest was closed"
 
 
-def test_a_connection_with_a_request_under_way_is_not_closed_for_another():
+def test_busy_connection_is_not_closed_for_another():
     begun = threading.Event()
 
     async def app(scope, receive, send):
@@ -168,19 +168,19 @@ def test_a_connection_with_a_request_under_way_is_not_closed_for_another():
             stack.enter_context(connected(address))
         with connected(address) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
-            answer(client)
+            read_response(client)
         busy.sendall(b"def")
-        assert b"200 OK" in answer(busy)
+        assert b"200 OK" in read_response(busy)
 
 
 def test_headers_have_ten_seconds_in_the_service_and_in_the_receiver(monkeypatch, tmp_path):
-    from labelwright.receiver.run import configured
+    from labelwright.receiver.run import server_config
     from labelwright.service import ServiceConfig
     from labelwright.service.run import _server
 
     listening, server = _server(ServiceConfig(tmp_path / "service"))
     listening.close()
-    for config in (server.config, configured(echo)):
+    for config in (server.config, server_config(echo)):
         assert config.http.limits.headers <= 10
         assert config.http.limits.connections <= 500, "below the usual limit of open files"
         assert config.limit_concurrency is None, "it would count idle connections"

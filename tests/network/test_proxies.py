@@ -44,11 +44,11 @@ def proxied(monkeypatch):
 def by_proxy(url: str) -> list[str]:
     """Which of the clients in use would ask a proxy."""
     with httpx.Client() as client:
-        found = [] if client._transport_for_url(httpx.URL(url)) is client._transport else ["httpx"]
-    found += ["requests"] if requests.utils.get_environ_proxies(url) else []
+        results = [] if client._transport_for_url(httpx.URL(url)) is client._transport else ["httpx"]
+    results += ["requests"] if requests.utils.get_environ_proxies(url) else []
     host = urlsplit(url).netloc
     bypassed = urllib.request.proxy_bypass(host)
-    return found if bypassed or "[" in host else [*found, "urllib"]
+    return results if bypassed or "[" in host else [*results, "urllib"]
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
@@ -106,15 +106,15 @@ def test_which_hosts_are_this_machine(host, loopback):
     assert is_loopback(host) is loopback
 
 
-def test_platforms_services_and_azure_on_this_machine_are_asked_directly_without_the_command_line(monkeypatch):
+def test_loopback_services_are_reached_without_proxy(monkeypatch):
     """As a library nothing changes the environment; what we ask ourselves goes directly all the same."""
     from labelwright.ingest.sources.azure_container import ContainerSource
     from labelwright.platforms.errors import PlatformError
 
-    def answer(_request: Received, connection) -> None:
+    def respond(_request: Received, connection) -> None:
         connection.sendall(response(200, b"{}", "Content-Type: application/json"))
 
-    with fault_server(page(502)) as proxy, fault_server(answer) as server:
+    with fault_server(page(502)) as proxy, fault_server(respond) as server:
         for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(variable, proxy.url)
         monkeypatch.setenv("NO_PROXY", "")
@@ -129,10 +129,10 @@ def test_platforms_services_and_azure_on_this_machine_are_asked_directly_without
 
 
 def test_the_doctor_asks_servers_of_this_machine_directly(tmp_path):
-    def answer(_request: Received, connection) -> None:
+    def respond(_request: Received, connection) -> None:
         connection.sendall(response(200, b"{}", "Content-Type: application/json"))
 
-    with fault_server(page(502)) as proxy, fault_server(answer) as server:
+    with fault_server(page(502)) as proxy, fault_server(respond) as server:
         environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         environment |= {
             "LABELWRIGHT_HOME": str(tmp_path / "home"),
@@ -146,7 +146,7 @@ def test_the_doctor_asks_servers_of_this_machine_directly(tmp_path):
         }
         command = [sys.executable, "-m", "labelwright", "doctor"]
         subprocess.run(command, env=environment, capture_output=True, timeout=300)
-        paths = {one.path.partition("?")[0] for one in server.requests}
+        paths = {request.path.partition("?")[0] for request in server.requests}
         assert {"/api/v1/image_sets", "/"} <= paths
         assert any(path.startswith("/prefect/api") for path in paths)
         assert proxy.requests == []

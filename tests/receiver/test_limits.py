@@ -32,8 +32,8 @@ def test_230_idle_sockets_do_not_keep_a_genuine_webhook_out(receiver, ledger):
             if number % 2:
                 idle.sendall(b"POST /webhooks/north HTTP/1.1\r\nHost: here\r\n")
         for number in range(5):
-            answer = webhook(receiver, json.dumps({"id": str(number), "kind": "done"}).encode())
-            assert (answer.status_code, answer.json()) == (200, {"new": True})
+            response = webhook(receiver, json.dumps({"id": str(number), "kind": "done"}).encode())
+            assert (response.status_code, response.json()) == (200, {"new": True})
 
 
 @pytest.mark.parametrize("depth", [100, 900, 100_000])
@@ -43,8 +43,8 @@ def test_a_deeply_nested_body_is_the_senders_fault(receiver, settings, depth, st
     secret = settings.event_grid_secret.get_secret_value()
     for body in (deep.encode(), f'{{"id": "1", "kind": "done", "more": {deep}}}'.encode()):
         assert webhook(receiver, body).status_code == 400
-        answer = requests.post(f"{receiver}/eventgrid", params={"secret": secret}, data=body, timeout=GUARD)
-        assert answer.status_code == 400
+        response = requests.post(f"{receiver}/eventgrid", params={"secret": secret}, data=body, timeout=GUARD)
+        assert response.status_code == 400
 
 
 def test_brackets_in_texts_are_no_depth():
@@ -61,17 +61,17 @@ def test_depth_is_found_in_one_pass_over_the_body():
 
 
 def test_a_locked_ledger_is_503_while_it_lasts_and_nothing_is_lost(receiver, ledger, tmp_path, monkeypatch):
-    monkeypatch.setattr(app, "PATIENCE", 0.3)
+    monkeypatch.setattr(app, "REQUEST_TIMEOUT", 0.3)
     body = json.dumps({"id": "1", "kind": "done"}).encode()
     lock = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     try:
         answers = [webhook(receiver, body) for _ in range(3)]
-        assert {answer.status_code for answer in answers} == {503}
-        assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+        assert {response.status_code for response in answers} == {503}
+        assert all(int(response.headers["Retry-After"]) > 0 for response in answers)
         assert requests.get(f"{receiver}/health", timeout=GUARD).status_code == 200
     finally:
         lock.close()
-    monkeypatch.setattr(app, "PATIENCE", GUARD)
+    monkeypatch.setattr(app, "REQUEST_TIMEOUT", GUARD)
     assert webhook(receiver, body).status_code == 200
     assert webhook(receiver, body).json() == {"new": False}

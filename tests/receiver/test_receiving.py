@@ -13,8 +13,10 @@ import pytest
 import requests
 from pydantic import SecretStr
 
+from labelwright.domain.errors import EventsRejected
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.receiver import app
-from labelwright.receiver.telling import NeverTaken, Teller
+from labelwright.receiver.event_sender import EventSender
 from labelwright.settings import SettingsError
 
 from .conftest import DROP, SECRET, signature
@@ -45,7 +47,7 @@ def created(name: str, *, etag: str = "0x1", url: str = DROP, container: str = "
 
 
 def waiting(ledger) -> list[dict[str, Any]]:
-    return [one.payload for one in ledger.inbox.waiting()]
+    return [letter.payload for letter in ledger.inbox.waiting()]
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +68,7 @@ def test_a_signed_note_is_written_down_once(receiver, ledger):
 def test_the_same_note_of_two_accounts_is_two(receiver, ledger):
     assert ring(receiver, {"id": "1", "kind": "k"}, "north").json()["new"]
     assert ring(receiver, {"id": "1", "kind": "k"}, "south").json()["new"]
-    assert [one["connection"] for one in waiting(ledger)] == ["north", "south"]
+    assert [note["connection"] for note in waiting(ledger)] == ["north", "south"]
 
 
 @pytest.mark.parametrize(
@@ -78,12 +80,10 @@ def test_the_same_note_of_two_accounts_is_two(receiver, ledger):
         ("campaign_api", "north", {"id": "1", "kind": "k"}, 404),
     ],
 )
-def test_what_is_forged_broken_or_for_nobody_is_refused_and_leaves_no_trace(
-    receiver, ledger, account, signed_by, note, status
-):
-    answer = ring(receiver, note, account, signed_by=signed_by)
-    assert answer.status_code == status
-    assert "secret of" not in answer.text
+def test_invalid_webhook_is_refused_and_not_stored(receiver, ledger, account, signed_by, note, status):
+    response = ring(receiver, note, account, signed_by=signed_by)
+    assert response.status_code == status
+    assert "secret of" not in response.text
     assert waiting(ledger) == []
 
 
@@ -94,9 +94,9 @@ def test_a_note_that_cannot_be_written_down_is_asked_for_again(receiver, ledger,
         raise OperationalError("insert", {}, Exception("database or disk is full"))
 
     monkeypatch.setattr(ledger.inbox, "put", full)
-    answer = ring(receiver, {"id": "1", "kind": "k"})
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
-    assert "disk" not in answer.text
+    response = ring(receiver, {"id": "1", "kind": "k"})
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+    assert "disk" not in response.text
 
 
 @pytest.mark.parametrize(
@@ -113,21 +113,21 @@ def test_other_methods_and_places_are_refused(receiver, method, path, status):
     assert requests.request(method, f"{receiver}{path}", timeout=60).status_code == status
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_what_is_too_large_is_refused_before_it_is_read(receiver, told):
+@pytest.mark.parametrize("with_length", [True, False])
+def test_what_is_too_large_is_refused_before_it_is_read(receiver, with_length):
     def pieces():
         for _ in range(40):
             yield b"x" * 65536
 
-    body = b"x" * (app.LARGEST + 1) if told else pieces()
+    body = b"x" * (app.MAX_BODY + 1) if with_length else pieces()
     try:
         assert requests.post(f"{receiver}/webhooks/north", data=body, timeout=60).status_code == 413
     except requests.ConnectionError:
-        assert not told, "the answer may be lost only when the body is still being sent"
+        assert not with_length, "the answer may be lost only when the body is still being sent"
 
 
 def test_a_body_that_drips_is_given_up(receiver, monkeypatch):
-    monkeypatch.setattr(app, "PATIENCE", 0.3)
+    monkeypatch.setattr(app, "REQUEST_TIMEOUT", 0.3)
     connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=60)
     connection.putrequest("POST", "/webhooks/north")
     connection.putheader("Content-Length", "1000")
@@ -159,18 +159,18 @@ def test_event_grids_own_handshake_is_answered_with_its_code(receiver, ledger):
         "metadataVersion": "1",
         "dataVersion": "1",
     }
-    answer = grid(receiver, [event], **{"aeg-event-type": "SubscriptionValidation"})
-    assert answer.status_code == 200
-    assert answer.json() == {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}
+    response = grid(receiver, [event], **{"aeg-event-type": "SubscriptionValidation"})
+    assert response.status_code == 200
+    assert response.json() == {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}
     assert waiting(ledger) == []
 
 
 def test_the_handshake_of_cloud_events_is_answered_with_its_origin(receiver):
     headers = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Rate": "120"}
-    answer = requests.options(f"{receiver}/eventgrid?secret={SECRET}", headers=headers, timeout=60)
-    assert answer.status_code == 200
-    assert answer.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
-    assert answer.headers["WebHook-Allowed-Rate"] == "120"
+    response = requests.options(f"{receiver}/eventgrid?secret={SECRET}", headers=headers, timeout=60)
+    assert response.status_code == 200
+    assert response.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
+    assert response.headers["WebHook-Allowed-Rate"] == "120"
     assert requests.options(f"{receiver}/eventgrid?secret={SECRET}", timeout=60).status_code == 400
 
 
@@ -180,7 +180,7 @@ def test_a_campaign_file_is_written_down_once_a_version(receiver, ledger):
     assert grid(receiver, [event]).json() == {"new": 0}
     assert grid(receiver, [created("river/2026/campaign.yaml", etag="0x2")]).json() == {"new": 1}
     assert waiting(ledger) == [{"blob": "river/2026/campaign.yaml", "etag": etag} for etag in ("0x1", "0x2")]
-    resources = {one.resource["prefect.resource.id"] for one in ledger.inbox.waiting()}
+    resources = {letter.resource["prefect.resource.id"] for letter in ledger.inbox.waiting()}
     assert len(resources) == 1
     assert resources.pop().startswith("labelwright.drop.river-2026-")
 
@@ -201,7 +201,7 @@ def test_cloud_events_are_read_as_well_alone_and_in_a_list(receiver, ledger):
     kind = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
     assert grid(receiver, cloud("a/campaign.yaml"), **kind).json() == {"new": 1}
     assert grid(receiver, [cloud("b/campaign.yaml"), cloud("c/campaign.yaml")]).json() == {"new": 2}
-    assert [one["blob"][0] for one in waiting(ledger)] == ["a", "b", "c"]
+    assert [drop["blob"][0] for drop in waiting(ledger)] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_the_name_of_a_hierarchical_account_is_the_same_account(receiver, ledger
     assert grid(receiver, [event]).json() == {"new": 1}
 
 
-def test_a_version_without_an_etag_is_told_from_another_by_its_sequencer(receiver, ledger):
+def test_sequencer_identifies_a_version_without_etag(receiver, ledger):
     for number, new in ((1, 1), (1, 0), (2, 1)):
         event = created("river/campaign.yaml", sequencer=f"00000000000000EB000000000004653{number}")
         del event["data"]["eTag"]
@@ -243,31 +243,31 @@ def test_what_is_no_event_is_refused(receiver, body):
 
 
 @pytest.mark.parametrize("method", ["POST", "OPTIONS"])
-@pytest.mark.parametrize("given", ["", "?secret=", "?secret=what+only+the+tests+kno", "?secret=é"])
-def test_without_the_secret_nothing_is_taken(receiver, ledger, method, given):
+@pytest.mark.parametrize("query", ["", "?secret=", "?secret=what+only+the+tests+kno", "?secret=é"])
+def test_without_the_secret_nothing_is_taken(receiver, ledger, method, query):
     headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
-    answer = requests.request(
-        method, f"{receiver}/eventgrid{given}", json=[created("river/campaign.yaml")], headers=headers, timeout=60
+    response = requests.request(
+        method, f"{receiver}/eventgrid{query}", json=[created("river/campaign.yaml")], headers=headers, timeout=60
     )
-    assert answer.status_code == 401
+    assert response.status_code == 401
     assert waiting(ledger) == []
 
 
 def test_the_secret_may_come_as_a_header(receiver):
-    answer = requests.post(
+    response = requests.post(
         f"{receiver}/eventgrid",
         json=[created("river/campaign.yaml")],
         headers={"X-Labelwright-Secret": SECRET},
         timeout=60,
     )
-    assert answer.json() == {"new": 1}
+    assert response.json() == {"new": 1}
 
 
 @pytest.mark.parametrize("secret", [None, ""])
 def test_where_no_secret_is_set_event_grid_is_not_let_in(receiver, settings, ledger, secret):
     settings.event_grid_secret = None if secret is None else SecretStr(secret)
-    answer = requests.post(f"{receiver}/eventgrid?secret=", json=[created("river/campaign.yaml")], timeout=60)
-    assert answer.status_code in (401, 403)
+    response = requests.post(f"{receiver}/eventgrid?secret=", json=[created("river/campaign.yaml")], timeout=60)
+    assert response.status_code in (401, 403)
     assert waiting(ledger) == []
 
 
@@ -286,9 +286,9 @@ def test_many_at_once_are_all_written_down_once(receiver, ledger):
 # Telling Prefect
 
 
-def until(so: Any) -> None:
+def until(condition: Any) -> None:
     end = time.monotonic() + 60
-    while not so():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
 
@@ -298,10 +298,10 @@ def test_what_came_is_told_on_and_then_no_more(receiver, ledger, post):
     ring(receiver, {"id": "1", "kind": "k"})
     grid(receiver, [created("river/campaign.yaml")])
     until(lambda: len(post.taken) == 2 and not ledger.inbox.waiting())
-    assert {one["event"] for one in post.taken} == {"labelwright.webhook.received", "labelwright.drop.arrived"}
+    assert {event["event"] for event in post.taken} == {"labelwright.webhook.received", "labelwright.drop.arrived"}
 
 
-def test_while_prefect_is_down_it_waits_and_is_told_when_it_is_back(receiver, ledger, post):
+def test_events_wait_while_prefect_is_down(receiver, ledger, post):
     ring(receiver, {"id": "1", "kind": "k"})
     (letter,) = ledger.inbox.waiting()
     post.broken = False
@@ -309,10 +309,10 @@ def test_while_prefect_is_down_it_waits_and_is_told_when_it_is_back(receiver, le
     assert post.taken[0]["id"] == letter.id
 
 
-def test_what_was_not_told_before_a_crash_is_told_at_the_next_start_under_the_same_id(ledger, post):
+def test_events_are_resent_under_the_same_id_after_a_crash(ledger, post):
     ledger.inbox.put("drop", "a", "labelwright.drop.arrived", {"prefect.resource.id": "x"}, {"blob": "a"})
     ledger.inbox.put("drop", "b", "labelwright.drop.arrived", {"prefect.resource.id": "y"}, {"blob": "b"})
-    ids = [one.id for one in ledger.inbox.waiting()]
+    ids = [letter.id for letter in ledger.inbox.waiting()]
     post.broken = False
     taken = []
 
@@ -321,24 +321,24 @@ def test_what_was_not_told_before_a_crash_is_told_at_the_next_start_under_the_sa
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        Teller(ledger, dies_after_the_first).tell()
-    Teller(ledger, post).tell()
-    assert [one["id"] for one in taken + post.taken] == [ids[0], ids[0], ids[1]]
+        EventSender(ledger, dies_after_the_first).send_due()
+    EventSender(ledger, post).send_due()
+    assert [event["id"] for event in taken + post.taken] == [ids[0], ids[0], ids[1]]
     assert ledger.inbox.waiting() == []
 
 
-def test_what_prefect_will_never_take_holds_up_nothing_that_came_after_it(ledger, post):
+def test_rejected_event_does_not_block_later_ones(ledger, post):
     for name in ("a", "b"):
         ledger.inbox.put("drop", name, "labelwright.drop.arrived", {"prefect.resource.id": name}, {"blob": name})
     post.broken = False
 
     def send(events: Any) -> None:
         if events[0]["payload"]["blob"] == "a":
-            raise NeverTaken("status 422")
+            raise EventsRejected("status 422")
         post(events)
 
-    Teller(ledger, send).tell()
-    assert [one["payload"]["blob"] for one in post.taken] == ["b"]
+    EventSender(ledger, send).send_due()
+    assert [event["payload"]["blob"] for event in post.taken] == ["b"]
     assert ledger.inbox.waiting() == []
 
 
@@ -351,7 +351,7 @@ def test_the_teller_goes_on_after_a_fault_of_its_own(ledger, post):
         post(events)
 
     ledger.inbox.put("drop", "a", "labelwright.drop.arrived", {"prefect.resource.id": "a"}, {"blob": "a"})
-    teller = Teller(ledger, send, look_every=0.05)
+    teller = EventSender(ledger, send, poll_interval=0.05)
     teller.start()
     try:
         until(lambda: len(post.taken) == 1)
@@ -369,7 +369,7 @@ def test_half_a_surrogate_pair_in_a_note_is_taken_and_told_on(receiver, ledger, 
 
 def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):
     post.broken = False
-    teller = Teller(ledger, post, gather=3600)
+    teller = EventSender(ledger, post, min_interval=3600)
     for number in range(30):
         ledger.inbox.put(
             "webhook north",
@@ -378,38 +378,38 @@ def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):
             {"prefect.resource.id": "x"},
             {"kind": "k", "campaign": str(number)},
         )
-    assert teller.tell() > 0
+    assert teller.send_due() > 0
     ledger.inbox.put(
         "webhook north", "late", "labelwright.webhook.received", {"prefect.resource.id": "x"}, {"kind": "k"}
     )
-    assert teller.tell() <= 15
+    assert teller.send_due() <= 15
     (event,) = post.taken
     assert (event["payload"]["count"], len(event["payload"]["notes"])) == (30, 30)
     assert len(ledger.inbox.waiting()) == 1
-    Teller(ledger, post, gather=3600).tell()
+    EventSender(ledger, post, min_interval=3600).send_due()
     assert ledger.inbox.waiting() == []
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Signature-256": ""}, {"Authorization": "Bearer x"}])
 def test_a_webhook_of_a_block_without_a_key_asks_prefect_nothing(receiver, monkeypatch, headers):
-    asked = []
-    monkeypatch.setattr("labelwright.receiver.webhooks.connect_platform", asked.append)
+    calls = []
+    monkeypatch.setattr(CONNECTIONS, "connect_platform", calls.append)
     for name in ("block:river", "block:other", "block%3Ariver"):
-        told = requests.post(f"{receiver}/webhooks/{name}", json={"event": "x"}, headers=headers, timeout=60)
-        assert told.status_code == 401
-    assert asked == []
+        response = requests.post(f"{receiver}/webhooks/{name}", json={"event": "x"}, headers=headers, timeout=60)
+        assert response.status_code == 401
+    assert calls == []
 
 
 def test_a_block_that_is_not_there_is_not_asked_for_again_at_once(receiver, monkeypatch):
-    asked = []
+    calls = []
 
     def connect_platform(name):
-        asked.append(name)
+        calls.append(name)
         raise SettingsError("there is no such block")
 
-    monkeypatch.setattr("labelwright.receiver.webhooks.connect_platform", connect_platform)
+    monkeypatch.setattr(CONNECTIONS, "connect_platform", connect_platform)
     for _ in range(3):
         headers = {"X-Signature-256": "sha256=00"}
-        told = requests.post(f"{receiver}/webhooks/block:nowhere", json={}, headers=headers, timeout=60)
-        assert told.status_code == 404
-    assert asked == ["block:nowhere"]
+        response = requests.post(f"{receiver}/webhooks/block:nowhere", json={}, headers=headers, timeout=60)
+        assert response.status_code == 404
+    assert calls == ["block:nowhere"]

@@ -10,7 +10,6 @@ import requests
 
 from labelwright.platforms.protocol import RemoteState
 from labelwright.platforms.scale.adapter import Options, Scale
-from labelwright.receiver import webhooks
 from labelwright.settings import forget_settings
 from tests.platforms.contract import NAMES, order, to_send
 from tests.platforms.scale.harness import HASTE
@@ -26,7 +25,6 @@ def server(monkeypatch: pytest.MonkeyPatch, bell: None, post: Any) -> Iterator[S
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SCALE__KEY", "live_key")
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SCALE__SECRET", server.callback_key)
         forget_settings()
-        webhooks.opener.cache_clear()
         yield server
 
 
@@ -42,8 +40,8 @@ def campaign(server: ScaleServer, receiver: str) -> tuple[Scale, str, list[str]]
 
 
 def notes(ledger: Any) -> list[tuple[str, str, str | None]]:
-    told = [letter.payload for letter in ledger.inbox.waiting()]
-    return [(one["platform"], one["kind"], one["campaign"]) for one in told]
+    payloads = [letter.payload for letter in ledger.inbox.waiting()]
+    return [(payload["platform"], payload["kind"], payload["campaign"]) for payload in payloads]
 
 
 def test_a_callback_is_written_down_once_however_often_it_comes(server, campaign, ledger) -> None:
@@ -63,7 +61,7 @@ def test_a_forged_one_is_refused_every_time_and_leaves_no_trace(server, campaign
     assert server.live.task(task)["callback_succeeded"] is False
 
 
-def test_what_is_told_too_early_late_or_in_another_order_is_not_believed(server, campaign, ledger) -> None:
+def test_campaign_state_is_read_not_taken_from_callbacks(server, campaign, ledger) -> None:
     scale, title, (first, second) = campaign
     address = server.live.task(first)["callback_url"]
     lie = {"task": server.live.task(first) | {"status": "completed"}, "task_id": first, "status": "completed"}
@@ -86,14 +84,14 @@ def test_what_is_told_too_early_late_or_in_another_order_is_not_believed(server,
     ]
 
 
-def test_a_note_of_the_whole_batch_names_the_campaign_and_counts_are_read_again(server, campaign, ledger) -> None:
+def test_batch_callback_names_the_campaign(server, campaign, ledger) -> None:
     scale, title, (first, second) = campaign
     server.live.complete(first, {"annotations": []})
     server.live.fail(second)
     body = {"batch": title, "status": "completed", "stats": {"completed": 1, "error": 1}}
     headers = {"scale-callback-auth": server.callback_key}
-    answer = requests.post(server.live.batches[title]["callback"], json=body, headers=headers, timeout=60)
-    assert answer.status_code == 200
+    response = requests.post(server.live.batches[title]["callback"], json=body, headers=headers, timeout=60)
+    assert response.status_code == 200
     assert notes(ledger) == [("scale", "batch completed", title)]
     assert scale.read_campaign(title).state is RemoteState.ACTIVE
 
@@ -101,7 +99,6 @@ def test_a_note_of_the_whole_batch_names_the_campaign_and_counts_are_read_again(
 def test_without_a_callback_key_nothing_is_taken(server, campaign, ledger, monkeypatch) -> None:
     monkeypatch.delenv("LABELWRIGHT_CONNECTIONS__SCALE__SECRET")
     forget_settings()
-    webhooks.opener.cache_clear()
     _, _, (task, _) = campaign
     assert server.call_back(server.live, task, tries=1) == [401]
     assert notes(ledger) == []

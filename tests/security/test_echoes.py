@@ -50,28 +50,28 @@ CONNECTIONS = {
 
 def traces(text: str) -> list[str]:
     """Where a canary is left in a text, however it is written; every canary begins with the same word."""
-    found, seen = [], set()
+    results, visited = [], set()
     readings = [text]
     while readings:
-        one = readings.pop()
-        if one in seen or len(seen) > 40:
+        item = readings.pop()
+        if item in visited or len(visited) > 40:
             continue
-        seen.add(one)
-        found += re.findall(r"(?i).{0,20}canary.{0,20}", one)
-        found += re.findall(r"(?i).{0,20}7w1f.{0,20}|.{0,20}0q44.{0,20}", one)
-        if len(seen) < 8:
-            readings += [unquote(one), unquote_plus(one), html.unescape(one)]
-            readings.append(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), one))
-        for run in set(re.findall(r"[0-9a-fA-F]{12,}", one)):
+        visited.add(item)
+        results += re.findall(r"(?i).{0,20}canary.{0,20}", item)
+        results += re.findall(r"(?i).{0,20}7w1f.{0,20}|.{0,20}0q44.{0,20}", item)
+        if len(visited) < 8:
+            readings += [unquote(item), unquote_plus(item), html.unescape(item)]
+            readings.append(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), item))
+        for run in set(re.findall(r"[0-9a-fA-F]{12,}", item)):
             if "canary" in bytes.fromhex(run[: len(run) // 2 * 2]).decode("latin-1").lower():
-                found.append(f"hexadecimal {run[:40]}")
-        for run in set(re.findall(r"[A-Za-z0-9+/_-]{12,}", one)):
+                results.append(f"hexadecimal {run[:40]}")
+        for run in set(re.findall(r"[A-Za-z0-9+/_-]{12,}", item)):
             for shift in range(4):
                 piece = run[shift:].replace("-", "+").replace("_", "/")
                 raw = base64.b64decode(piece[: len(piece) // 4 * 4])
                 if b"canary" in raw.lower():
-                    found.append(f"base64 {run[:40]}")
-    return found
+                    results.append(f"base64 {run[:40]}")
+    return results
 
 
 class Watch:
@@ -110,16 +110,16 @@ class Watch:
 @pytest.fixture
 def watch(tmp_path, capfd, caplog) -> Iterator[Watch]:
     caplog.set_level(logging.DEBUG)
-    seen = Watch(tmp_path)
-    yield seen
-    seen.ledger.close()
+    watch = Watch(tmp_path)
+    yield watch
+    watch.ledger.close()
     printed = capfd.readouterr()
-    left = {"the errors": "\n".join(seen.texts), "stdout": printed.out, "stderr": printed.err}
-    left["the log"] = "\n".join({f"{one.getMessage()} {one.exc_text or ''}" for one in caplog.records})
+    left = {"the errors": "\n".join(watch.texts), "stdout": printed.out, "stderr": printed.err}
+    left["the log"] = "\n".join({f"{record.getMessage()} {record.exc_text or ''}" for record in caplog.records})
     left["the ledger"] = "\n".join(
         path.read_bytes().decode("utf-8", "replace") for path in tmp_path.rglob("*") if path.is_file()
     )
-    assert seen.count, "nothing failed"
+    assert watch.count, "nothing failed"
     assert {place: traces(text)[:3] for place, text in left.items() if traces(text)} == {}
 
 
@@ -189,11 +189,11 @@ def logs_in_then(status: int) -> Callable[[Received, socket.socket], None]:
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("kind", ["cvat", "remo", "geti"])
-def test_an_echo_of_a_token_or_a_cookie_that_a_login_gave_shows_none(kind: str, status: int, watch: Watch) -> None:
+def test_echoed_session_tokens_are_masked(kind: str, status: int, watch: Watch) -> None:
     with fault_server(logs_in_then(status)) as server:
         for work in works_of(adapter(kind, server.url)):
             watch.failing(work)
-    assert any(TOKEN in one.text for one in server.requests), "the token was sent"
+    assert any(TOKEN in request.text for request in server.requests), "the token was sent"
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -236,18 +236,18 @@ def test_an_echo_of_an_images_url_shows_no_credential(status: int, watch: Watch)
         source = UrlSource(
             [f"http://{USER}:CANARY7w1f0q44@{host}/a.jpg?Expires=1&Signature=CANARY7w1f%2B0q44"], allow_private=True
         )
-        (found,) = source.find()
-        watch.failing(lambda: source.open(found.location))  # type: ignore[union-attr]
+        (result,) = source.find()
+        watch.failing(lambda: source.open(result.location))  # type: ignore[union-attr]
 
 
-def test_what_the_program_of_azure_ml_repeats_is_masked_before_it_is_cut(watch: Watch, tmp_path) -> None:
+def test_sdk_output_is_masked_before_it_is_shortened(watch: Watch, tmp_path) -> None:
     from labelwright.stores.azure_ml.sdk_process import Calls
 
     secret = base64.b64encode(b"canary-account-key-0q44").decode()
     python = tmp_path / "python"
     for message in (f"no {secret}", "x" * 480 + f" AccountKey={secret}", f"at https://a/b?sig=CANARY7w1f0q44 {secret}"):
-        told = json.dumps({"failure": {"status": 403, "message": message}})
-        for script in (f"cat >/dev/null; echo '{told}'", f"cat >/dev/null; echo 'error: {message}' >&2; exit 3"):
+        payload = json.dumps({"failure": {"status": 403, "message": message}})
+        for script in (f"cat >/dev/null; echo '{payload}'", f"cat >/dev/null; echo 'error: {message}' >&2; exit 3"):
             python.write_text(f"#!/bin/sh\n{script}\n")
             python.chmod(0o755)
             workspace = WorkspaceSettings(
@@ -260,7 +260,7 @@ def test_what_the_program_of_azure_ml_repeats_is_masked_before_it_is_cut(watch: 
     python.unlink()
 
 
-def test_headers_that_cannot_be_read_are_not_logged_with_what_they_repeat(watch: Watch) -> None:
+def test_unreadable_headers_are_logged_masked(watch: Watch) -> None:
     """urllib3 logs them as a warning, which Python prints to stderr where nobody configured logging."""
 
     def broken(request: Received, connection: socket.socket) -> None:

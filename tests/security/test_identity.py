@@ -9,14 +9,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 
-from labelwright.cli.exit_codes import CannotRun
+from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.running import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor.connections import connections
+from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret
@@ -45,9 +46,17 @@ def service(home) -> Iterator[str]:
         yield url
 
 
+@dataclass
+class Listener:
+    """A program that listens on a port, and the bytes it received."""
+
+    port: int
+    received: list[bytes]
+
+
 @contextmanager
-def stranger(answer: bytes) -> Iterator[SimpleNamespace]:
-    """A program that listens, answers everything alike, and keeps what it was sent."""
+def stranger(response: bytes) -> Iterator[Listener]:
+    """A program that sends the same response to everything."""
     received: list[bytes] = []
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -57,8 +66,8 @@ def stranger(answer: bytes) -> Iterator[SimpleNamespace]:
             with client, suppress(OSError):
                 while data := client.recv(65536):
                     received.append(data)
-                    if answer:
-                        client.sendall(answer)
+                    if response:
+                        client.sendall(response)
 
         def work() -> None:
             with suppress(OSError):
@@ -66,7 +75,7 @@ def stranger(answer: bytes) -> Iterator[SimpleNamespace]:
                     threading.Thread(target=talk, args=[listening.accept()[0]], daemon=True).start()
 
         threading.Thread(target=work, daemon=True).start()
-        yield SimpleNamespace(port=listening.getsockname()[1], received=received)
+        yield Listener(port=listening.getsockname()[1], received=received)
 
 
 def response(status: int, body: bytes, server: str = "") -> bytes:
@@ -82,6 +91,13 @@ def remember(home, port: int) -> None:
     (folder / "service.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}", "port": port}))
 
 
+CAMPAIGN = {
+    "title": "river",
+    "platform": "campaign_api",
+    "images": {"folder": "/x"},
+    "labels": ["a"],
+    "labeler": "a@b.c",
+}
 HELLO = response(200, b'{"status": "ok", "version": "9"}', "impostor/1.0")
 GUESSED = response(200, b'{"code": "%s"}' % (b"0" * 64))
 OLDER = response(404, b'{"error":{"code":"not_found","message":"Not Found","details":null}}')
@@ -94,20 +110,20 @@ def test_the_service_of_this_home_is_sent_the_admins_secret(service):
     assert platform.find_campaign("none") is None
 
 
-@pytest.mark.parametrize("answer", STRANGERS)
-def test_a_stranger_on_the_port_gets_nothing_and_the_message_says_who_answered(home, answer):
-    with stranger(answer) as found:
-        remember(home, found.port)
+@pytest.mark.parametrize("response", STRANGERS)
+def test_foreign_program_gets_no_credentials_and_is_named(home, response):
+    with stranger(response) as server:
+        remember(home, server.port)
         _, platform = connect_platform("campaign_api")
         with pytest.raises(PlatformRefused) as refused:
             platform.find_campaign("any")
         message = str(refused.value)
-        assert f"port {found.port}" in message
+        assert f"port {server.port}" in message
         assert str(os.getpid()) in message, "the process that listens"
         assert "no key and no secret" in message
-        assert ("impostor/1.0" in message) == (answer is HELLO)
-        assert ("older version" in message) == (answer is OLDER)
-        sent = b"".join(found.received)
+        assert ("impostor/1.0" in message) == (response is HELLO)
+        assert ("older version" in message) == (response is OLDER)
+        sent = b"".join(server.received)
         assert b"/identity?nonce=" in sent
         assert KEY.encode() not in sent
         assert SECRET.encode() not in sent
@@ -142,16 +158,16 @@ def test_a_key_file_that_lost_its_content_proves_nothing(home):
         thread.join(30)
 
 
-def test_the_url_of_a_command_and_of_the_environment_is_checked_alike(home, monkeypatch):
-    with stranger(HELLO) as found:
+def test_url_from_option_and_environment_is_verified(home, monkeypatch):
+    with stranger(HELLO) as server:
         remember(home, 1)
         for host in ("127.0.0.1", "localhost", "0.0.0.0"):
-            url = f"http://{host}:{found.port}/api/v1"
+            url = f"http://{host}:{server.port}/api/v1"
             monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", url)
             forget_settings()
             with pytest.raises(PlatformRefused, match="no key and no secret"):
                 connect_platform("campaign_api")[1].check()
-        assert SECRET.encode() not in b"".join(found.received)
+        assert SECRET.encode() not in b"".join(server.received)
 
 
 def test_a_service_with_a_key_of_its_own_is_asked_for_no_proof(home, monkeypatch):
@@ -163,7 +179,7 @@ def test_a_service_with_a_key_of_its_own_is_asked_for_no_proof(home, monkeypatch
 
 
 @contextmanager
-def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
+def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[Listener]:
     """A stranger that passes on all that it gets to the real service, and all that the service answers."""
     received: list[bytes] = []
     with socket.socket() as listening:
@@ -176,10 +192,10 @@ def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
                     received.append(data)
                     head, end, body = data.partition(b"\r\n\r\n")
                     real.sendall(head + more.replace(b"PORT", b"%d" % client.getpeername()[1]) + end + body)
-                    answer = b""
-                    while not answer.endswith(b"}"):
-                        answer += real.recv(65536)
-                    client.sendall(answer)
+                    response = b""
+                    while not response.endswith(b"}"):
+                        response += real.recv(65536)
+                    client.sendall(response)
 
         def work() -> None:
             with suppress(OSError):
@@ -187,17 +203,17 @@ def relay(to: tuple[str, int], more: bytes = b"") -> Iterator[SimpleNamespace]:
                     threading.Thread(target=talk, args=[listening.accept()[0]], daemon=True).start()
 
         threading.Thread(target=work, daemon=True).start()
-        yield SimpleNamespace(port=listening.getsockname()[1], received=received)
+        yield Listener(port=listening.getsockname()[1], received=received)
 
 
 @pytest.mark.parametrize("more", [b"", b"\r\nX-Forwarded-For: 127.0.0.1:PORT", b"\r\nForwarded: for=127.0.0.1"])
 def test_a_relay_of_the_challenge_to_the_real_service_gets_nothing(home, service, more):
     port = int(service.rpartition(":")[2])
-    with relay(("127.0.0.1", port), more) as found:
-        remember(home, found.port)
+    with relay(("127.0.0.1", port), more) as server:
+        remember(home, server.port)
         with pytest.raises(PlatformRefused, match="no key and no secret"):
             connect_platform("campaign_api")[1].check()
-        assert SECRET.encode() not in b"".join(found.received)
+        assert SECRET.encode() not in b"".join(server.received)
 
 
 def test_every_connection_is_proven_and_not_only_the_first(home, service):
@@ -224,29 +240,29 @@ def test_a_code_is_of_one_number_and_one_connection():
 
 
 def test_the_doctor_and_the_demos_partner_send_a_stranger_nothing(home):
-    with stranger(HELLO) as found:
-        remember(home, found.port)
-        assert any("no key and no secret" in str(one) for _, check in connections(settings()) for one in check())
+    with stranger(HELLO) as server:
+        remember(home, server.port)
+        assert any("no key and no secret" in str(item) for _, check in connections(settings()) for item in check())
         access, identity = LabelerAccess("a@example.com", "labelers-key", Secret(SECRET)), home / "service" / FILE
         with pytest.raises(PlatformRefused, match="no key and no secret"):
-            label_campaign(f"http://127.0.0.1:{found.port}/api/v1", "1", access, identity=identity)
-        sent = b"".join(found.received)
+            label_campaign(f"http://127.0.0.1:{server.port}/api/v1", "1", access, identity=identity)
+        sent = b"".join(server.received)
         assert SECRET.encode() not in sent
         assert b"labelers-key" not in sent
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
-def test_the_prefect_server_of_up_is_used_while_up_runs_and_not_whoever_has_its_port_later(home, monkeypatch):
+def test_prefect_of_up_is_used_only_while_up_runs(home, monkeypatch):
     import fcntl
 
     monkeypatch.setenv("PREFECT_API_URL", "")  # so that what is set below is undone
     monkeypatch.delenv("PREFECT_API_URL")
-    with stranger(HELLO) as found:
-        url = f"http://127.0.0.1:{found.port}"
+    with stranger(HELLO) as server:
+        url = f"http://127.0.0.1:{server.port}"
         (home / "up.lock").write_text(json.dumps({"process": 1, "Prefect UI": url}))
         use_prefect_of_up(home)
         assert "PREFECT_API_URL" not in os.environ
-        assert found.received == []
+        assert server.received == []
         with (home / "up.lock").open("a+") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             use_prefect_of_up(home)
@@ -257,9 +273,9 @@ def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
     from labelwright.local.up import _only_one
 
     def fails() -> None:
-        with _only_one(home / "up.lock") as told:
-            told.write('{"Prefect UI": "http://127.0.0.1:1"}')
-            told.flush()
+        with _only_one(home / "up.lock") as file:
+            file.write('{"Prefect UI": "http://127.0.0.1:1"}')
+            file.flush()
             raise OSError("broken")
 
     with pytest.raises(OSError, match="broken"):
@@ -267,34 +283,34 @@ def test_up_that_ends_by_a_failure_leaves_no_address_behind(home):
     assert (home / "up.lock").read_text() == ""
 
 
-def test_a_command_starts_its_own_service_beside_a_stranger_and_not_beside_an_older_one(home, capsys):
-    spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
-    with stranger(HELLO) as found:
-        remember(home, found.port)
+def test_own_service_starts_beside_a_foreign_program(home, capsys):
+    spec = validate_spec(CAMPAIGN, "test")
+    with stranger(HELLO) as server:
+        remember(home, server.port)
         assert needs_embedded_service(spec)
         assert "impostor/1.0" in capsys.readouterr().err
-    with stranger(OLDER) as found:
-        remember(home, found.port)
+    with stranger(OLDER) as server:
+        remember(home, server.port)
         with pytest.raises(CannotRun, match="older version"):
             needs_embedded_service(spec)
 
 
 def test_a_command_uses_the_service_that_runs(home, service):
-    spec = SimpleNamespace(platform="campaign_api", connection_name="campaign_api")
+    spec = validate_spec(CAMPAIGN, "test")
     assert not needs_embedded_service(spec)
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
-def test_half_an_answer_may_come_from_a_service_that_is_ending_and_is_tried_again(home, monkeypatch, answer):
+@pytest.mark.parametrize("response", [b"", b"HTTP/1.1 200 OK\r\nX: ", HELLO[:-1]])
+def test_incomplete_response_is_a_transient_error(home, monkeypatch, response):
     monkeypatch.setattr("labelwright.security.identity._SECONDS", 0.3)
     make_key(home)
-    with stranger(answer) as found:
+    with stranger(response) as server:
         with pytest.raises(ConnectionResetError):
-            check_address("127.0.0.1", found.port, home / FILE)
-        remember(home, found.port)
+            check_address("127.0.0.1", server.port, home / FILE)
+        remember(home, server.port)
         with pytest.raises(PlatformUnavailable):
             connect_platform("campaign_api")[1].check()
-        assert SECRET.encode() not in b"".join(found.received)
+        assert SECRET.encode() not in b"".join(server.received)
 
 
 def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import Secret
 from labelwright.security.credential_shapes import credential_in_url, is_secret_name
-from labelwright.security.masking import HIDDEN, MOST, mask, remember, remember_login
+from labelwright.security.masking import HIDDEN, MAX_REMEMBERED, mask, remember, remember_login
 from tests.network.fault_server import ENCODINGS
 
 SECRETS = [
@@ -55,16 +55,16 @@ def test_the_domain_of_the_accounts_address_stays_readable() -> None:
     assert mask("no user bob%40river-labels.example") == f"no user {HIDDEN}"
 
 
-def test_a_password_is_masked_however_many_cookies_and_tokens_came_after_it() -> None:
+def test_password_is_masked_after_many_temporary_secrets() -> None:
     remember_login("jane.doe@example.com", "CANARY-7b1f-0c44")
-    for number in range(MOST + 10):
+    for number in range(MAX_REMEMBERED + 10):
         remember(f"{number:06}-passing-{number:06}")
     assert "CANARY" not in mask("no jane.doe@example.com with CANARY-7b1f-0c44")
     assert mask("000000-passing-000000") == "000000-passing-000000", "the memory for passing secrets is bounded"
-    assert mask(f"{MOST:06}-passing-{MOST:06}") == HIDDEN
+    assert mask(f"{MAX_REMEMBERED:06}-passing-{MAX_REMEMBERED:06}") == HIDDEN
 
 
-def test_a_header_a_signature_and_a_connection_string_are_masked_by_their_parts() -> None:
+def test_parts_of_headers_and_signatures_are_masked() -> None:
     remember("Token 93fb0c11aa", "?sv=2&sig=Zm9v%2BYmFyYmF6cXV1eA%3D%3D&se=1")
     remember("DefaultEndpointsProtocol=https;AccountName=river;AccountKey=cHJpdmF0ZS1rZXk=;EndpointSuffix=x.example")
     for text in ("93fb0c11aa", "Zm9v%2BYmFyYmF6cXV1eA%3D%3D", "Zm9v+YmFyYmF6cXV1eA==", "cHJpdmF0ZS1rZXk="):

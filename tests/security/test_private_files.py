@@ -28,19 +28,19 @@ def umask(request) -> Iterator[None]:
 
 
 def modes(folder: Path) -> dict[str, str]:
-    found = {".": folder} | {str(path.relative_to(folder)): path for path in folder.rglob("*")}
-    return {name: oct(stat.S_IMODE(path.stat().st_mode))[2:] for name, path in found.items()}
+    paths = {".": folder} | {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+    return {name: oct(stat.S_IMODE(path.stat().st_mode))[2:] for name, path in paths.items()}
 
 
-def test_the_ledger_and_the_home_are_private_from_the_first_command(tmp_path):
+def test_ledger_and_home_are_private_from_the_start(tmp_path):
     home = tmp_path / "home"
     ledger = Ledger(Settings(home=home).ledger_address())
     with ledger.campaigns._database.write():
-        found = modes(home)
+        modes_by_name = modes(home)
     ledger.close()
-    assert found["."] == "700"
-    assert {"ledger.db", "ledger.db-wal", "ledger.db-shm"} <= found.keys()
-    assert {mode for name, mode in found.items() if name != "."} == {"600"}
+    assert modes_by_name["."] == "700"
+    assert {"ledger.db", "ledger.db-wal", "ledger.db-shm"} <= modes_by_name.keys()
+    assert {mode for name, mode in modes_by_name.items() if name != "."} == {"600"}
 
 
 def test_an_existing_home_and_ledger_are_closed(tmp_path):
@@ -62,10 +62,10 @@ def test_the_services_data_is_private(tmp_path):
     data = tmp_path / "data"
     data.mkdir(mode=0o777)
     with serving(ServiceConfig(data)):
-        found = modes(data)
-    assert found["."] == "700"
+        modes_by_name = modes(data)
+    assert modes_by_name["."] == "700"
     for name in ("labelwright.sqlite3", "labelwright.sqlite3-wal", "admin.json", "identity.key", "signing.key"):
-        assert found[name] == "600", name
+        assert modes_by_name[name] == "600", name
 
 
 def test_a_home_that_cannot_be_closed_is_told_once_and_used(tmp_path, monkeypatch, caplog):
@@ -91,9 +91,9 @@ def test_folders_above_that_were_missing_are_as_the_umask_says(tmp_path):
     plain = tmp_path / "plain" / "folder"
     plain.mkdir(parents=True)
     private_folder(tmp_path / "a" / "b" / "c")
-    found = modes(tmp_path)
-    assert found["a/b/c"] == "700"
-    assert {found["a"], found["a/b"]} == {found["plain"], found["plain/folder"]}
+    modes_by_name = modes(tmp_path)
+    assert modes_by_name["a/b/c"] == "700"
+    assert {modes_by_name["a"], modes_by_name["a/b"]} == {modes_by_name["plain"], modes_by_name["plain/folder"]}
 
 
 def test_a_mode_that_is_narrower_already_stays(tmp_path):
@@ -116,9 +116,9 @@ def test_what_a_server_of_ours_writes_is_private_and_so_is_its_log(tmp_path, pri
     log = tmp_path / "logs" / "it.log"
     server = local._start("it", command, ready, log, {}, 60, keep=False, private=private_one)
     server.stop()
-    found = modes(tmp_path)
-    assert (found["logs"], found["logs/it.log"]) == ("700", "600")
-    assert ((found["made"], found["made/file"]) == ("700", "600")) == private_one
+    modes_by_name = modes(tmp_path)
+    assert (modes_by_name["logs"], modes_by_name["logs/it.log"]) == ("700", "600")
+    assert ((modes_by_name["made"], modes_by_name["made/file"]) == ("700", "600")) == private_one
 
 
 def test_prefects_home_is_closed_before_its_server_starts(tmp_path, monkeypatch):

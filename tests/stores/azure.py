@@ -27,11 +27,11 @@ ADVICE = (
 
 def python_of(engine: str) -> str:
     """The Python that has the SDK. Fails with advice where there is none."""
-    found = os.environ.get(f"LABELWRIGHT_AZUREML_{engine.upper()}")
-    if not found or not Path(found).exists():
+    python = os.environ.get(f"LABELWRIGHT_AZUREML_{engine.upper()}")
+    if not python or not Path(python).exists():
         more = " mltable 'azureml-dataprep[pandas]'" if engine == "v1" else ""
         raise RuntimeError(ADVICE.format(engine=engine, upper=engine.upper(), more=more))
-    return found
+    return python
 
 
 class Azure:
@@ -76,7 +76,7 @@ def azure_at_hand(folder: Path) -> Iterator[tuple[Azure, dict[str, str]]]:
 def workspace(azure: Azure, name: str = "DEFAULT", **pythons: str) -> dict[str, str]:
     """The variables that describe the workspace to Labelwright."""
     start = f"LABELWRIGHT_WORKSPACES__{name}__"
-    told = {
+    variables = {
         "SUBSCRIPTION_ID": SUBSCRIPTION,
         "RESOURCE_GROUP": GROUP,
         "WORKSPACE_NAME": WORKSPACE,
@@ -85,11 +85,11 @@ def workspace(azure: Azure, name: str = "DEFAULT", **pythons: str) -> dict[str, 
         "DEADLINE": "120",
     }
     forget_settings()
-    return {start + key: value for key, value in (told | pythons).items()}
+    return {start + key: value for key, value in (variables | pythons).items()}
 
 
 def _parts(connection_string: str) -> list[tuple[str, str]]:
-    return [(name, value) for one in connection_string.split(";") if one for name, _, value in [one.partition("=")]]
+    return [(name, value) for part in connection_string.split(";") if part for name, _, value in [part.partition("=")]]
 
 
 @contextmanager

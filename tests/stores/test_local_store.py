@@ -37,14 +37,14 @@ def register(store: DatasetStore, files: Path, name: str = "river_labels") -> Re
 
 def test_a_version_holds_its_files_and_a_receipt(tmp_path: Path) -> None:
     files = files_in(tmp_path / "new")
-    found = register(LocalStore(tmp_path / "datasets"), files)
-    assert (found.version, found.created, found.content_hash) == (1, True, content_hash(files))
+    dataset = register(LocalStore(tmp_path / "datasets"), files)
+    assert (dataset.version, dataset.created, dataset.content_hash) == (1, True, content_hash(files))
     version = tmp_path / "datasets" / "river_labels" / "v1"
-    assert found.location == str(version)
+    assert dataset.location == str(version)
     assert (version / "table" / "MLTable").read_text() == "type: mltable"
     receipt = json.loads((version / "receipt.json").read_text())
     assert receipt["campaign"] == "river"
-    assert [one["name"] for one in receipt["files"]] == ["a.csv", "table/MLTable"]
+    assert [file["name"] for file in receipt["files"]] == ["a.csv", "table/MLTable"]
     assert receipt["content_hash"] == content_hash(files) == content_hash(version)
     assert "registered_at" in receipt
     assert {oct(path.stat().st_mode & 0o777) for path in version.rglob("*") if path.is_file()} == {"0o444"}
@@ -59,7 +59,7 @@ def test_the_same_content_is_the_same_version(tmp_path: Path) -> None:
     assert (second.version, second.created, second.location) == (1, False, first.location)
     third = register(store, files_in(tmp_path / "new", "two"))
     assert (third.version, third.created) == (2, True)
-    assert [one.version for one in store.versions("river_labels")] == [1, 2]
+    assert [version.version for version in store.versions("river_labels")] == [1, 2]
     assert store.find("river_labels", first.content_hash) == RegisteredDataset(
         "river_labels", 1, first.location, False, first.content_hash
     )
@@ -68,12 +68,12 @@ def test_the_same_content_is_the_same_version(tmp_path: Path) -> None:
 
 
 def test_the_hash_depends_on_names_and_bytes_only(tmp_path: Path) -> None:
-    one, two = files_in(tmp_path / "1"), files_in(tmp_path / "2")
-    assert content_hash(one) == content_hash(two)
-    (two / "receipt.json").write_text("{}")
-    assert content_hash(one) == content_hash(two)
-    (two / "a.csv").rename(two / "b.csv")
-    assert content_hash(one) != content_hash(two)
+    first, second = files_in(tmp_path / "1"), files_in(tmp_path / "2")
+    assert content_hash(first) == content_hash(second)
+    (second / "receipt.json").write_text("{}")
+    assert content_hash(first) == content_hash(second)
+    (second / "a.csv").rename(second / "b.csv")
+    assert content_hash(first) != content_hash(second)
 
 
 def test_files_that_changed_since_they_were_hashed_are_refused(tmp_path: Path) -> None:
@@ -152,11 +152,11 @@ def test_a_kill_at_any_step_leaves_no_half_version(tmp_path: Path, step: str) ->
     assert ended.returncode == 9
     store = LocalStore(root)
     survived = store.versions("river_labels")
-    there = step in ("after", "latest")
-    assert len(survived) == (1 if there else 0)
+    is_complete = step in ("after", "latest")
+    assert len(survived) == (1 if is_complete else 0)
     assert store.newest("river_labels") is None
     again = register(store, files)
-    assert (again.version, again.created) == (1, not there)
+    assert (again.version, again.created) == (1, not is_complete)
     assert store.newest("river_labels").version == 1
     assert verify(Path(again.location)) == []
     assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "latest", "latest.json", "v1"]
@@ -166,8 +166,8 @@ def test_processes_that_race_make_one_version(tmp_path: Path) -> None:
     root, files = tmp_path / "datasets", files_in(tmp_path / "new", "x" * 3_000_000)
     command = [sys.executable, "-c", REGISTER, str(root), str(files), "none"]
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    said = sorted(racer.communicate()[0].strip() for racer in racers)
-    assert said == ["1 False", "1 False", "1 False", "1 True"]
+    output = sorted(racer.communicate()[0].strip() for racer in racers)
+    assert output == ["1 False", "1 False", "1 False", "1 True"]
     assert sorted(path.name for path in (root / "river_labels").iterdir()) == [".lock", "latest", "latest.json", "v1"]
 
 
@@ -195,7 +195,7 @@ def test_a_content_that_is_exported_again_is_the_newest_version(tmp_path: Path) 
     assert {path.name: path.lstat().st_mtime_ns for path in (root / "river_labels").iterdir()} == before
 
 
-def test_a_lost_record_of_the_newest_version_is_made_again_with_a_higher_number(tmp_path: Path) -> None:
+def test_lost_latest_record_gets_a_higher_serial(tmp_path: Path) -> None:
     root = tmp_path / "datasets"
     store = LocalStore(root)
     first = register(store, files_in(tmp_path / "a"))
@@ -207,17 +207,19 @@ def test_a_lost_record_of_the_newest_version_is_made_again_with_a_higher_number(
     assert points_to(root) == (1, "v1")
 
 
-def test_processes_that_export_different_contents_leave_one_newest_version(tmp_path: Path) -> None:
+def test_concurrent_exports_leave_one_newest_version(tmp_path: Path) -> None:
     root = tmp_path / "datasets"
     folders = [files_in(tmp_path / name, name * 500_000) for name in "ab"]
-    commands = [[sys.executable, "-c", REGISTER, str(root), str(one), "none"] for one in folders for _ in range(2)]
-    for racer in [subprocess.Popen(one, stdout=subprocess.PIPE) for one in commands]:
+    commands = [
+        [sys.executable, "-c", REGISTER, str(root), str(folder), "none"] for folder in folders for _ in range(2)
+    ]
+    for racer in [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]:
         racer.communicate()
         assert racer.returncode == 0
     version, link = points_to(root)
     assert link == f"v{version}"
-    assert LocalStore(root).newest("river_labels").content_hash in {content_hash(one) for one in folders}
-    assert [one.version for one in LocalStore(root).versions("river_labels")] == [1, 2]
+    assert LocalStore(root).newest("river_labels").content_hash in {content_hash(folder) for folder in folders}
+    assert [version.version for version in LocalStore(root).versions("river_labels")] == [1, 2]
 
 
 def spoil_file(version: Path) -> None:
@@ -232,8 +234,8 @@ def spoil_receipt(version: Path, text: str | None) -> None:
 
 
 def tamper(version: Path) -> None:
-    told = json.loads((version / "receipt.json").read_text())
-    spoil_receipt(version, json.dumps(told | {"labels": {"a": 1000}}))
+    receipt = json.loads((version / "receipt.json").read_text())
+    spoil_receipt(version, json.dumps(receipt | {"labels": {"a": 1000}}))
 
 
 DAMAGE = {
@@ -246,16 +248,16 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("message", DAMAGE)
-def test_damage_is_found_and_repaired_from_files_of_the_same_content(tmp_path: Path, message: str) -> None:
+def test_damage_is_repaired_from_files_of_the_same_content(tmp_path: Path, message: str) -> None:
     store, files = LocalStore(tmp_path / "datasets"), files_in(tmp_path / "new")
-    found = register(store, files)
-    version = Path(found.location)
+    dataset = register(store, files)
+    version = Path(dataset.location)
     DAMAGE[message](version)
-    assert store.verify(found) == [message]
+    assert store.verify(dataset) == [message]
     receipt = {"campaign": "river", "labels": {"a": 1}}
-    assert store.repair(found, files_in(tmp_path / "other", "other"), receipt) == []
-    assert store.verify(found) == [message], "files of another content repair nothing"
-    assert len(store.repair(found, files, receipt)) == 1
+    assert store.repair(dataset, files_in(tmp_path / "other", "other"), receipt) == []
+    assert store.verify(dataset) == [message], "files of another content repair nothing"
+    assert len(store.repair(dataset, files, receipt)) == 1
     repaired = register(store, files)
     assert (repaired.version, repaired.created) == (1, False)
     assert store.verify(repaired) == []
@@ -264,7 +266,7 @@ def test_damage_is_found_and_repaired_from_files_of_the_same_content(tmp_path: P
     assert oct((version / "a.csv").stat().st_mode & 0o777) == "0o444"
 
 
-def test_a_version_with_a_damaged_receipt_is_still_the_version_of_its_files(tmp_path: Path) -> None:
+def test_version_with_damaged_receipt_is_found_by_its_files(tmp_path: Path) -> None:
     store, files = LocalStore(tmp_path / "datasets"), files_in(tmp_path / "new")
     spoil_receipt(Path(register(store, files).location), "no JSON")
     assert store.find("river_labels", content_hash(files)).version == 1
@@ -284,12 +286,12 @@ def test_a_lost_version_comes_back_under_its_number(tmp_path: Path) -> None:
     assert (again.version, again.created, store.verify(again)) == (1, False, [])
 
 
-def test_a_folder_of_datasets_that_was_moved_is_found_by_its_content(tmp_path: Path) -> None:
+def test_moved_datasets_folder_is_found_by_content(tmp_path: Path) -> None:
     files = files_in(tmp_path / "new")
     first = register(LocalStore(tmp_path / "datasets"), files)
     (tmp_path / "datasets").rename(tmp_path / "moved")
     store = LocalStore(tmp_path / "moved")
-    there = tmp_path / "moved" / "river_labels" / "v1"
-    assert store.verify(first) == [f"{first.location} is gone: it is at {there} now"]
+    moved = tmp_path / "moved" / "river_labels" / "v1"
+    assert store.verify(first) == [f"{first.location} is gone: it is at {moved} now"]
     again = register(store, files)
-    assert (again.version, again.location, again.created) == (1, str(there), False)
+    assert (again.version, again.location, again.created) == (1, str(moved), False)

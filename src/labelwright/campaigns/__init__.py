@@ -1,1 +1,1 @@
-"""A campaign as a person writes and operates it: its file, its plan, its states' ways on."""
+"""Campaign files, plans, connections, interventions, outlook, lineage, billing."""

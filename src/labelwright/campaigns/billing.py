@@ -1,4 +1,4 @@
-"""What a campaign costs on platforms that bill every task, and the limit that it must not exceed."""
+"""The bill of a campaign on platforms that charge for every task, and its limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from labelwright.platforms.protocol import Bill, BillsTasks, Platform
 
 
 class TooManyTasks(PlatformRefused):
-    """A campaign would cost more tasks than its limit allows. Nothing was sent."""
+    """The campaign would be billed for more tasks than its limit. Nothing was sent."""
 
 
 def bill_of(platform: Platform, images: int, most: int | None) -> Bill | None:
-    """What a campaign of so many images will cost; None where nothing is billed.
+    """The bill of a campaign with this number of images; None where nothing is billed.
 
-    The lower limit holds: that of the campaign's own options, or `most`, that of the connection.
+    The lower limit counts: that of the campaign's options, or `most`, that of the connection.
     """
     if not isinstance(platform, BillsTasks):
         return None

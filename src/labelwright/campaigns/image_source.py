@@ -1,4 +1,4 @@
-"""The source that a campaign names, and what one image of it may cost."""
+"""Opens the image source that a campaign names, and reads its limits per image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from labelwright.ingest.checks.decode import Limits
 from labelwright.ingest.sources.azure_container import ContainerSource
-from labelwright.ingest.sources.local import FilesSource, FolderSource, Found, SharesUrls, Source
+from labelwright.ingest.sources.local import FilesSource, FolderSource, SharesUrls, Source, SourceFile
 from labelwright.ingest.sources.manifest import ManifestSource
 from labelwright.ingest.sources.urls import UrlSource
 from labelwright.platforms.protocol import Secret
@@ -17,8 +17,8 @@ from labelwright.settings import Settings
 
 from .spec import ImagesFrom
 
-_COPIED_WITHIN = 2 * 3600.0
-"""Seconds."""
+_COPY_URL_LIFETIME = 2 * 3600.0
+"""Seconds that a URL for a server-side copy is valid."""
 
 
 def open_source(images: ImagesFrom, settings: Settings) -> Source:
@@ -47,8 +47,7 @@ def open_source(images: ImagesFrom, settings: Settings) -> Source:
 
 
 def open_container(url: str, settings: Settings, **more: Any) -> ContainerSource:
-    """A container by the first that the settings have: its signature, its account's key, this machine's identity; else
-    as anybody may read it."""
+    """Opens a container by the first of: its signature, its account's key, this machine's identity, anonymously."""
     return ContainerSource(
         url,
         sas=settings.container_sas.get_secret_value() if settings.container_sas else None,
@@ -60,13 +59,12 @@ def open_container(url: str, settings: Settings, **more: Any) -> ContainerSource
 
 
 def shared_url(source: Source, location: str, settings: Settings) -> Secret | None:
-    """Where a platform can fetch the image by itself, for as long as the settings say; None where it cannot."""
+    """A URL from which a platform can fetch the image, valid for settings.image_url_days; None where it cannot."""
     return source.url_for(location, settings.image_url_days * 86_400) if isinstance(source, SharesUrls) else None
 
 
 def address_of(images: ImagesFrom, location: str) -> str:
-    """The URL of what a source calls `location`, without any signature: what a dataset says of an image that its
-    platform does not serve."""
+    """The unsigned URL of a source's location, for datasets of platforms that do not serve images."""
     if images.container:
         return f"{images.container.rstrip('/')}/{quote(location)}"
     if "://" in location:
@@ -75,9 +73,9 @@ def address_of(images: ImagesFrom, location: str) -> str:
 
 
 def addresses_to_copy(images: ImagesFrom, source: Source, settings: Settings) -> Callable[[str], str] | None:
-    """Gives the URL of an image of an Azure container with what opens it: a secret, for Azure's own copying.
+    """A function from location to signed URL (a secret), for server-side copies by Azure.
 
-    None where there is none to give: only this machine's identity opens the container.
+    None when only this machine's identity can read the container.
     """
     if settings.container_sas is not None:
         sas = settings.container_sas.get_secret_value().removeprefix("?")
@@ -86,7 +84,7 @@ def addresses_to_copy(images: ImagesFrom, source: Source, settings: Settings) ->
         return None
 
     def address(location: str) -> str:
-        shared = source.url_for(location, _COPIED_WITHIN) if isinstance(source, SharesUrls) else None
+        shared = source.url_for(location, _COPY_URL_LIFETIME) if isinstance(source, SharesUrls) else None
         return shared.value if shared is not None else address_of(images, location)
 
     return address
@@ -96,11 +94,11 @@ def limits_of(images: ImagesFrom) -> Limits:
     return Limits(int(images.max_megabytes * 1_000_000), int(images.max_megapixels * 1_000_000))
 
 
-def stamp_of(found: Found) -> str | None:
-    """Tells whether a file was touched since it was checked; None where the source cannot tell."""
-    return None if found.version is None else f"{found.version}/{found.bytes}"
+def stamp_of(file: SourceFile) -> str | None:
+    """A value that changes when the file does; None when the source has no version."""
+    return None if file.version is None else f"{file.version}/{file.bytes}"
 
 
 def version_in(stamp: str | None) -> str | None:
-    """What the source called the version of the file (a blob's etag); None where the stamp has none."""
+    """The source's version (a blob's etag) in a stamp; None when it has none."""
     return stamp.rpartition("/")[0] if stamp else None

@@ -14,18 +14,18 @@ from labelwright.security.private_files import private_folder
 
 
 def labeling_link(service: str, access: LabelerAccess, campaign: str | None) -> Secret | None:
-    """The embedded service's page for this labeler and campaign; None when the secret is known to the labeler alone.
+    """URL of the embedded service's labeling page; None when only the labeler knows the secret.
 
-    The key stands in the fragment, which browsers keep to themselves.
+    The key is in the fragment, which browsers do not send to the server.
     """
     if access.secret is None:
         return None
-    told = {"key": access.key, "secret": access.secret.value} | ({"campaign": campaign} if campaign else {})
-    return Secret(f"{service}/label#{urlencode(told)}")
+    fragment = {"key": access.key, "secret": access.secret.value} | ({"campaign": campaign} if campaign else {})
+    return Secret(f"{service}/label#{urlencode(fragment)}")
 
 
 class LabelerKeys:
-    """The keys under `home`/labelers, one file a connection and labeler, mode 0600."""
+    """The keys under `home`/labelers, one file per connection and labeler, mode 0600."""
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "labelers"
@@ -35,24 +35,23 @@ class LabelerKeys:
         return self._folder / f"{readable}-{hashlib.sha256(f'{connection} {email}'.encode()).hexdigest()[:8]}.json"
 
     def keep(self, connection: str, access: LabelerAccess) -> Path:
-        """Write the key down; a secret that is known already is not lost to an answer without one."""
-        known = self.find(connection, access.email)
-        if access.secret is None and known is not None and known.key == access.key:
+        """Stores the key. A stored secret is not replaced by a response without one."""
+        existing = self.find(connection, access.email)
+        if access.secret is None and existing is not None and existing.key == access.key:
             return self.path(connection, access.email)
         private_folder(self._folder)
         target = self.path(connection, access.email)
-        told = {"email": access.email, "key": access.key, "secret": access.secret.value if access.secret else None}
-        fresh = target.with_suffix(f".{os.getpid()}.new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(told, file)
+        payload = {"email": access.email, "key": access.key, "secret": access.secret.value if access.secret else None}
+        draft = target.with_suffix(f".{os.getpid()}.new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(payload, file)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(target)
+        draft.replace(target)
         return target
 
     def check_writable(self, connection: str, email: str) -> None:
-        """Write what is kept of the labeler's key once more, padded to the size of any new one: where that fails a new
-        key would be lost. Raises OSError."""
+        """Writes a file as large as any key and removes it. Raises OSError when a new key could not be stored."""
         private_folder(self._folder)
         draft = self.path(connection, email).with_suffix(f".{os.getpid()}.new")
         try:
@@ -65,7 +64,7 @@ class LabelerKeys:
 
     def find(self, connection: str, email: str) -> LabelerAccess | None:
         try:
-            told = json.loads(self.path(connection, email).read_text())
+            payload = json.loads(self.path(connection, email).read_text())
         except FileNotFoundError:
             return None
-        return LabelerAccess(told["email"], told["key"], Secret(told["secret"]) if told["secret"] else None)
+        return LabelerAccess(payload["email"], payload["key"], Secret(payload["secret"]) if payload["secret"] else None)

@@ -1,4 +1,4 @@
-"""What a campaign's history says of its end, for whoever looks: tables, events, the command line."""
+"""Forecast of a campaign from its progress history: pace, expected end, stalled, overdue."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from labelwright.ledger import CampaignRecord, Ledger
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A campaign at a moment."""
+    """Pace, deadline and trouble of a campaign at a moment."""
 
     pace: Pace
     deadline: datetime | None
     stalled_since: datetime | None
-    """None while it goes on, and for campaigns that are not with their labelers."""
+    """None while it advances, and for campaigns that are not open for labeling."""
     overdue: bool
 
     @property
     def trouble(self) -> str:
-        """In a few words; empty when there is none."""
-        said = [f"stalled since {self.stalled_since:%Y-%m-%d %H:%M} UTC"] if self.stalled_since else []
-        return ", ".join([*said, *(["overdue"] if self.overdue else [])])
+        """A short phrase for tables; empty when there is none."""
+        stalled = [f"stalled since {self.stalled_since:%Y-%m-%d %H:%M} UTC"] if self.stalled_since else []
+        return ", ".join([*stalled, *(["overdue"] if self.overdue else [])])
 
     def as_facts(self) -> dict[str, Any]:
-        """For an event or a script."""
+        """JSON fields for events and scripts."""
         end, hours = self.pace.expected_end, self.pace.per_hour
         return {
             "images_per_hour": round(hours, 2) if hours else None,
@@ -38,7 +38,7 @@ class Outlook:
 
 
 def outlook_of(record: CampaignRecord, history: Sequence[Progress], moment: datetime | None = None) -> Outlook:
-    """From the campaign's record and its progress, the oldest first."""
+    """The outlook from the campaign's record and its progress, oldest first."""
     moment, deadline = moment or datetime.now(UTC), deadline_of(record)
     is_open = record.state in OPEN
     since = last_advance(history) if is_open and is_stalled(history, deadline, moment) else None
@@ -46,14 +46,14 @@ def outlook_of(record: CampaignRecord, history: Sequence[Progress], moment: date
 
 
 def deadline_of(record: CampaignRecord) -> datetime | None:
-    """Without building the whole specification: a sweep asks for hundreds."""
-    said = record.spec.get("deadline")
-    return datetime.fromisoformat(said) if said else None
+    """The deadline, without validating the whole specification: a sweep reads hundreds."""
+    deadline = record.spec.get("deadline")
+    return datetime.fromisoformat(deadline) if deadline else None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelerOutlook:
-    """How far one labeler is, and how long it will still take."""
+    """Progress of one labeler, and the time it will still take."""
 
     name: str
     done: int
@@ -62,7 +62,7 @@ class LabelerOutlook:
 
 
 def labelers_of(ledger: Ledger, record: CampaignRecord, moment: datetime | None = None) -> list[LabelerOutlook]:
-    """Each labeler whom the platform tells apart; else the campaign's one labeler."""
+    """Each labeler whom the platform reports; else the campaign's one labeler."""
     moment = moment or datetime.now(UTC)
     names = ledger.campaigns.labelers(record.title)
     histories = {name: ledger.campaigns.progress(record.title, name) for name in names}
@@ -76,7 +76,7 @@ def labelers_of(ledger: Ledger, record: CampaignRecord, moment: datetime | None 
 
 
 def in_words(span: timedelta | None) -> str:
-    """A span of time as people say it; empty when nobody can tell."""
+    """A duration such as "40 min", "12 h" or "3 days"; empty when unknown."""
     if span is None:
         return ""
     hours = span.total_seconds() / 3600

@@ -1,4 +1,4 @@
-"""What launching a campaign would do, without doing it."""
+"""Plans a campaign: checks its images and lists what launching would create, without side effects."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import Settings, SettingsError
 
 from .billing import TooManyTasks, bill_of, in_words, refuse_over_limit
+from .connections import Connections
 from .image_source import limits_of, open_source
 from .spec import CampaignSpec
 
@@ -35,9 +36,9 @@ class Plan:
     create: list[str] = field(default_factory=list)
     export: list[str] = field(default_factory=list)
     billed: int | None = None
-    """Tasks that will be billed; None where nothing is, or where nobody can tell without the credentials."""
+    """Tasks that will be billed; None where nothing is billed, or when it is unknown without credentials."""
     billing: str = ""
-    """The same in words."""
+    """The bill as a sentence."""
     refusal: str = ""
     """Why launching would be refused."""
 
@@ -45,16 +46,21 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], None] | None = None) -> Plan:
-    """Check every image as launching would; nothing is sent and nothing is written. Raises SourceError."""
+def make_plan(
+    spec: CampaignSpec,
+    settings: Settings,
+    connections: Connections,
+    on_file: Callable[[int], None] | None = None,
+) -> Plan:
+    """Checks every image as launching does. Sends and writes nothing. Raises SourceError.
+
+    on_file: called with the number of files that were checked so far.
+    """
     deadline = spec.deadline.isoformat() if spec.deadline else None
     plan = Plan(spec.title, spec.platform, spec.labeler, [label.name for label in spec.labels], deadline)
     largest = (0, "")
-    if spec.images.credentials:
-        from labelwright.prefect_integration.blocks import with_signature
-
-        settings = with_signature(settings, spec.images)
-    for number, item in enumerate(build_inventory(open_source(spec.images, settings), limits_of(spec.images)), 1):
+    source = open_source(spec.images, connections.image_settings(settings, spec.images))
+    for number, item in enumerate(build_inventory(source, limits_of(spec.images)), 1):
         if isinstance(item, InventoryItem):
             plan.images += 1
             plan.bytes += item.image.bytes
@@ -70,7 +76,7 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     if issubclass(adapter, KeepsImageSets):
         plan.create.insert(0, f"image set '{spec.title}'")
     if issubclass(adapter, BillsTasks):
-        _tell_bill(plan, spec)
+        _add_bill(plan, spec, connections)
     plan.export = _exported(spec)
     return plan
 
@@ -85,14 +91,13 @@ def _exported(spec: CampaignSpec) -> list[str]:
     return [f"{where}: {asset_name(spec.title, ending)}" for ending in ("_images", "_labels")]
 
 
-def _tell_bill(plan: Plan, spec: CampaignSpec) -> None:
-    from labelwright.tasks.context import credentials_of, platform_for
-
+def _add_bill(plan: Plan, spec: CampaignSpec, connections: Connections) -> None:
     try:
-        platform = platform_for(spec)
-        bill = bill_of(platform, plan.images, credentials_of(spec.connection_name, spec.platform).most_tasks)
+        platform = connections.platform_for(spec)
+        credentials = connections.credentials_of(spec.connection_name, spec.platform)
+        bill = bill_of(platform, plan.images, credentials.most_tasks)
     except (SettingsError, PlatformRefused) as error:
-        plan.billing = f"{plan.images:,} tasks will be billed, unless the key is one for testing: {error}"
+        plan.billing = f"{plan.images:,} tasks will be billed, unless it is a test key: {error}"
         return
     if bill is not None:
         plan.billed, plan.billing = bill.tasks, in_words(bill)

@@ -1,4 +1,4 @@
-"""A campaign as a person writes it: one YAML file, and the parameter form of the flows."""
+"""The campaign specification: model of a campaign's YAML file and of the flows' parameter form."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 
 
 BLOCK = "block:"
-"""Begins the name of credentials that are a Prefect block."""
+"""Prefix of connection names that mean a Prefect block."""
 
 _STORED = {"stored": True}
-"""Validation context of campaigns that were accepted already: a rule that came later does not lock them out."""
+"""Validation context of campaigns in the ledger: rules added later do not invalidate them."""
 
 
 def _at(position: int) -> dict[str, Any]:
-    """Where Prefect's parameter form puts the field."""
+    """The field's position in Prefect's parameter form."""
     return {"position": position}
 
 
 def _in_order(schema: dict[str, Any]) -> None:
-    """Fields that name no place of their own stand in the form as they stand here."""
+    """Fields without an explicit position come in the order of the class."""
     for number, field in enumerate(schema.get("properties", {}).values()):
         field.setdefault("position", number)
 
 
 def _platform_choices(schema: dict[str, Any]) -> None:
-    """The form offers the platforms that there are, and refuses others before a run is made."""
+    """The form offers the existing platforms, and rejects others before a run is created."""
     from labelwright.platforms.registry import PLATFORMS
 
     schema.update(_at(1), enum=list(PLATFORMS))
@@ -85,23 +85,23 @@ class ImagesFrom(_Group):
         description="For a container: block:NAME, a Prefect block with its signature instead of that of the settings.",
         pattern="^block:.+",
     )
-    prefix: str = Field("", title="Prefix", description="For a container: only names that begin so.")
+    prefix: str = Field("", title="Prefix", description="For a container: only names that begin with this.")
     include: list[str] = Field(["**/*"], title="Include", description="Patterns of names to take.")
-    exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave.")
+    exclude: list[str] = Field([], title="Exclude", description="Patterns of names to leave out.")
     max_megabytes: float = Field(100, gt=0, title="Largest file", description="In megabytes.")
     max_megapixels: float = Field(200, gt=0, title="Largest image", description="In millions of pixels.")
     allow_private_addresses: bool = Field(
-        False, title="Allow private addresses", description="Let URLs lead to machines of your own network."
+        False, title="Allow private addresses", description="Allow URLs of your own network."
     )
-    strict: bool = Field(False, title="Strict", description="Stop when any file has to be left out.")
+    strict: bool = Field(False, title="Strict", description="Stop when a file has to be left out.")
 
     @model_validator(mode="after")
     def _one_place(self, info: ValidationInfo) -> ImagesFrom:
-        named = [name for name in ("folder", "files", "manifest", "urls", "container") if getattr(self, name)]
-        if len(named) != 1:
-            given = " and ".join(named) or "none of them"
+        sources = [name for name in ("folder", "files", "manifest", "urls", "container") if getattr(self, name)]
+        if len(sources) != 1:
+            listed = " and ".join(sources) or "none of them"
             raise ValueError(
-                f"images come from exactly one of folder, files, manifest, urls, container; given: {given}"
+                f"images come from exactly one of folder, files, manifest, urls, container; given: {listed}"
             )
         if self.container and ("?" in self.container or credential_in_url(self.container)):
             raise ValueError(
@@ -115,14 +115,14 @@ class ImagesFrom(_Group):
         signed = list(filter(None, map(credential_in_url, self.urls))) if info.context != _STORED else []
         if signed:
             raise ValueError(
-                f"{len(signed)} of the URLs hold a credential, such as {signed[0]}, and a campaign is shown to "
+                f"{len(signed)} of the URLs hold a credential, such as {signed[0]}, and a campaign is visible to "
                 "everybody: put them into a manifest file with a column url, which is kept on this machine"
             )
         return self
 
 
 class AttributeSpec(_Group):
-    """A further question about each object of a label."""
+    """An attribute that labelers fill in for each object of a label."""
 
     name: str = Field(title="Name", min_length=1)
     values: list[str] = Field([], title="Values", description="The answers to choose from; none means free text.")
@@ -130,7 +130,7 @@ class AttributeSpec(_Group):
 
 
 class LabelSpec(_Group):
-    """A label that objects can bear."""
+    """A label of the campaign's schema."""
 
     name: str = Field(title="Name", min_length=1, json_schema_extra=_at(0))
     geometry: domain.Geometry = Field(
@@ -148,7 +148,7 @@ class LabelSpec(_Group):
 
 
 def _labels_from_names(value: Any) -> Any:
-    return [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+    return [{"name": item} if isinstance(item, str) else item for item in value] if isinstance(value, list) else value
 
 
 def _known_platform(name: str) -> str:
@@ -173,7 +173,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 class SplitInto(_Group):
-    """Percentages of images; which image is where is decided by its hash, so that none changes sides later."""
+    """Percentages of images. Each image is assigned by its hash, so that it stays in its split later."""
 
     train: float = Field(80, ge=0, le=100, title="Training", json_schema_extra=_at(0))
     validation: float = Field(10, ge=0, le=100, title="Validation", json_schema_extra=_at(1))
@@ -182,7 +182,7 @@ class SplitInto(_Group):
     @model_validator(mode="after")
     def _whole(self) -> SplitInto:
         if abs(self.train + self.validation + self.test - 100) > 1e-6:
-            raise ValueError("the parts of a split are percentages that make 100 together")
+            raise ValueError("the percentages of a split must add up to 100")
         return self
 
     def as_split(self) -> Split:
@@ -212,7 +212,7 @@ class ExportTo(_Group):
         needed = {"sdk_v2": {"csv", "mltable"}, "sdk_v1": {"csv"}}[self.engine] if self.store == "azure_ml" else set()
         if needed - set(self.formats):
             missing = ", ".join(sorted(needed - set(self.formats)))
-            raise ValueError(f"the store azure_ml with {self.engine} needs the formats {missing} as well")
+            raise ValueError(f"the store azure_ml with {self.engine} also needs these formats: {missing}")
         return self
 
 
@@ -264,29 +264,29 @@ class CampaignSpec(_Group):
         if info.context != _STORED:
             self._refuse_credentials()
         if any(ord(character) < 32 for character in self.title):
-            raise ValueError("the title has control characters in it")
+            raise ValueError("the title contains control characters")
         if "@" not in self.labeler.strip("@"):
-            raise ValueError(f"labeler '{self.labeler}' is no e-mail address")
+            raise ValueError(f"labeler '{self.labeler}' is not an e-mail address")
         self.schema_of_labels()
         return self
 
     def _refuse_credentials(self) -> None:
-        """Raises ValueError for a URL with a credential in it, in whatever text of the campaign it stands."""
+        """Raises ValueError for a URL with a credential in it, in any text of the campaign."""
         for place, text in _texts(self.model_dump(mode="json")):
-            found = urls_with_credentials(text)
-            if found:
-                instead = _INSTEAD.get(place, "leave it out, or give an address that needs none")
+            urls = urls_with_credentials(text)
+            if urls:
+                advice = _ADVICE.get(place, "leave it out, or give an address that needs none")
                 raise ValueError(
-                    f"{place} holds a URL with {found[0]}, and a campaign is shown to everybody: {instead}"
+                    f"{place} holds a URL with {urls[0]}, and a campaign is visible to everybody: {advice}"
                 )
 
     @property
     def connection_name(self) -> str:
-        """The credentials to use: those that the campaign names, else those of its platform."""
+        """Name of the credentials: the campaign's connection, by default the platform's name."""
         return self.connection or self.platform
 
     def schema_of_labels(self) -> domain.LabelSchema:
-        """The labels as the domain knows them. Raises InvalidSchema (a ValueError)."""
+        """The labels as a domain object. Raises InvalidSchema (a ValueError)."""
         return domain.LabelSchema(
             tuple(
                 domain.Label(
@@ -302,7 +302,7 @@ class CampaignSpec(_Group):
         )
 
     def with_paths_from(self, folder: Path) -> CampaignSpec:
-        """The same campaign, its relative paths taken from `folder` and made absolute."""
+        """A copy whose relative paths are made absolute, relative to `folder`."""
 
         def absolute(path: str) -> str:
             return str((folder / Path(path).expanduser()).resolve())
@@ -322,17 +322,17 @@ class CampaignSpec(_Group):
         )
 
 
-_INSTEAD = {
+_ADVICE = {
     "options.callback_url": "set the callback key as the secret of the connection, by which Scale's calls are known",
     "images.manifest": "fetch the file, and name its path",
     "images.folder": "fetch the files, and name their folder, or list the URLs in a manifest file",
     "images.files": "put the URLs into a manifest file with a column url",
 }
-"""By field: what to do instead of naming a URL with a credential."""
+"""By field: what to do instead of a URL with a credential."""
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a document, with the keys that lead to it."""
+    """Every text of a document, with the dotted keys that lead to it."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
@@ -345,19 +345,19 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 def stored_spec(document: dict[str, Any]) -> CampaignSpec:
-    """The campaign that the ledger keeps."""
+    """The campaign of a document from the ledger."""
     return CampaignSpec.model_validate(document, context=_STORED)
 
 
 def load_spec(path: Path) -> CampaignSpec:
-    """Read a campaign file; relative paths in it are taken from its own folder.
+    """Reads a campaign file; relative paths are relative to the file's folder.
 
-    Raises SpecError that names each fault with its line.
+    Raises SpecError, which lists every fault with its line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise SpecError(f"{path}: there is no such file") from None
+        raise SpecError(f"{path}: file not found") from None
     except IsADirectoryError:
         raise SpecError(f"{path} is a folder; give the campaign's YAML file, or: labelwright run FOLDER") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -371,30 +371,32 @@ def parse_spec(text: str, source: str = "campaign") -> CampaignSpec:
 
 
 def validate_spec(document: dict[str, Any], source: str, node: yaml.Node | None = None) -> CampaignSpec:
-    """The campaign of a document that is read already. Raises SpecError that names each fault."""
+    """Validates a parsed document. Raises SpecError, which lists every fault."""
     try:
         return CampaignSpec.model_validate(document)
     except ValidationError as error:
-        faults = [_fault(one, node, source) for one in error.errors(include_url=False)]
+        faults = [_fault(fault, node, source) for fault in error.errors(include_url=False)]
         raise SpecError("\n".join(faults)) from None
 
 
 def _fault(error: Any, node: yaml.Node | None, source: str) -> str:
-    place = tuple(error["loc"])
-    line = line_of(node, place)
+    path = tuple(error["loc"])
+    line = line_of(node, path)
     where = f"{source}, line {line}" if line else source
-    key = ".".join(str(part) for part in place)
+    key = ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1])
-        return f"{where}: unknown key '{key}'{_nearest(str(place[-1]), known)} (known here: {', '.join(known)})"
+        known_keys = _known_keys(path[:-1])
+        return (
+            f"{where}: unknown key '{key}'{_nearest(str(path[-1]), known_keys)} (allowed here: {', '.join(known_keys)})"
+        )
     if error["type"] == "missing":
         return f"{where}: '{key}' is missing"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {key + ': ' if key else ''}{message}"
 
 
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+def _nearest(word: str, candidates: Any) -> str:
+    close = difflib.get_close_matches(word.lower(), list(candidates), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 

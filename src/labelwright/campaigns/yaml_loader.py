@@ -1,4 +1,4 @@
-"""Campaign files as YAML, before anybody asks what they mean: read, with the line of every part."""
+"""Reads campaign files as YAML, with line numbers for error messages. Does not know the fields."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from typing import Any, NoReturn
 
 import yaml
 
-_MOST_NODES = 1_000_000
+_MAX_VALUES = 1_000_000
 
 
 class SpecError(ValueError):
-    """A campaign file that cannot be used: every fault, with its place."""
+    """A campaign file that cannot be used. The message lists every fault with its line."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Tells the line of a value that looks like a date or a number and is none."""
+    """Adds the line to errors of values that look like a date or a number and are invalid."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
         except (ValueError, KeyError, AttributeError):
             kind = node.tag.rpartition(":")[2].replace("timestamp", "date")
-            told = f"'{str(node.value)[:100]}' is no {kind}; where it is meant as text, put it in quotes"
-            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from None
+            message = f"'{str(node.value)[:100]}' is not a valid {kind}; if it is text, put it in quotes"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from None
 
 
 def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | None]:
-    """What a campaign file says, and where; nothing of it is checked but that it is YAML. Raises SpecError."""
+    """The document and its YAML node (for line numbers). Checks the YAML only. Raises SpecError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _validate_yaml_structure(node, source)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except RecursionError:
-        raise SpecError(f"{source}: lists stand in lists here, deeper than can be read") from None
+        raise SpecError(f"{source}: the lists are nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}, line {mark.line + 1}" if mark else source
@@ -43,7 +43,7 @@ def parse_document(text: str, source: str) -> tuple[dict[str, Any], yaml.Node | 
 
 
 def line_of(node: yaml.Node | None, place: tuple[Any, ...]) -> int | None:
-    """The line of the innermost part of `place` that stands in the file."""
+    """The line of the innermost part of `place` that is in the file."""
     line = None
     for part in place:
         if isinstance(node, yaml.MappingNode):
@@ -62,9 +62,9 @@ def line_of(node: yaml.Node | None, place: tuple[Any, ...]) -> int | None:
 
 
 def _validate_yaml_structure(node: yaml.Node | None, source: str) -> None:
-    """Keys that stand twice or are no words; aliases (`*name`) that lead round in a circle or blow up a small file."""
+    """Raises SpecError for duplicate or non-text keys, and for recursive or huge aliases."""
     sizes: dict[int, int] = {}
-    """By node, with all that its aliases stand for; 0 while it is being counted."""
+    """Number of values by node, aliases expanded; 0 while it is being counted."""
 
     def refuse(place: yaml.Node, message: str) -> NoReturn:
         raise SpecError(f"{source}, line {place.start_mark.line + 1}: {message}")
@@ -72,22 +72,22 @@ def _validate_yaml_structure(node: yaml.Node | None, source: str) -> None:
     def size_of(node: yaml.Node) -> int:
         size = sizes.get(id(node))
         if size is not None:
-            return size or refuse(node, "this holds itself, by an alias")
+            return size or refuse(node, "an alias contains itself")
         sizes[id(node)], parts = 0, []
         if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
+            keys: set[str] = set()
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
-                    refuse(key, "a key is a word, not a list")
-                if key.value in seen:
-                    refuse(key, f"'{key.value}' stands here twice")
-                seen.add(key.value)
+                    refuse(key, "a key must be text, not a list")
+                if key.value in keys:
+                    refuse(key, f"'{key.value}' is listed twice")
+                keys.add(key.value)
                 parts.append(value)
         elif isinstance(node, yaml.SequenceNode):
             parts = node.value
         size = 1 + sum(size_of(part) for part in parts)
-        if size > _MOST_NODES:
-            refuse(node, f"with all that its aliases stand for this is more than {_MOST_NODES} values")
+        if size > _MAX_VALUES:
+            refuse(node, f"with its aliases expanded, this has more than {_MAX_VALUES} values")
         sizes[id(node)] = size
         return size
 

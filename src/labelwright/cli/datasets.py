@@ -24,13 +24,13 @@ def datasets_list(
     as_json: AsJson = False,
 ) -> None:
     """Every registered version that the ledger knows."""
-    from labelwright.campaigns.lineage import known_datasets
+    from labelwright.campaigns.lineage import list_datasets
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
 
     from .output import datasets as printing_datasets
 
-    printing_datasets.show_datasets(known_datasets(open_ledger(settings().ledger_address()), title), as_json)
+    printing_datasets.show_datasets(list_datasets(open_ledger(settings().ledger_address()), title), as_json)
 
 
 @datasets.command("show")

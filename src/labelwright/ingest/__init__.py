@@ -1,10 +1,10 @@
 """Find, check, hash and upload images."""
 
 from .checks.decode import Limits, check_image
-from .checks.inventory import Checked, Elsewhere, InventoryItem, build_inventory, check_files
+from .checks.inventory import Checked, InventoryItem, RemoteChecker, build_inventory, check_files
 from .checks.listings import write_manifest, write_rejects
 from .sources.azure_container import ContainerSource
-from .sources.local import CannotRead, FilesSource, FolderSource, Found, Source, SourceError
+from .sources.local import CannotRead, FilesSource, FolderSource, Source, SourceError, SourceFile
 from .sources.manifest import ManifestSource
 from .sources.urls import UrlSource
 from .upload.azure_client import DropboxExpired
@@ -19,16 +19,16 @@ __all__ = [
     "Differences",
     "Dropbox",
     "DropboxExpired",
-    "Elsewhere",
     "FilesSource",
     "Finding",
     "FolderSource",
-    "Found",
     "InventoryItem",
     "Limits",
     "ManifestSource",
+    "RemoteChecker",
     "Source",
     "SourceError",
+    "SourceFile",
     "StoredFile",
     "UploadReport",
     "UrlSource",

@@ -1,10 +1,10 @@
-"""Time limits that hold for everything a thread does over the network, and that another thread can end early.
+"""Time limits for all network calls of a thread, which another thread can end early.
 
     with time_limit(60) as limit:
         ...  # every request made in here ends within 60 seconds, or when somebody calls limit.expire()
 
-Limits nest: an inner one never lasts longer than the outer one. Threads that are started within a limit know it only
-if they run in a copy of the context (`contextvars.copy_context`), as Prefect's task runner does.
+Limits nest: an inner one never lasts longer than the outer one. A new thread has the limit only if it runs in a copy
+of the context (`contextvars.copy_context`), as Prefect's task runner does.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ T = TypeVar("T")
 
 
 FOR_EVER = 365 * 86400.0
-"""Seconds of a limit that only ends when somebody ends it."""
+"""Seconds of a limit that ends only by `expire`."""
 
 
 class OutOfTime(TimeoutError):
-    """The time limit is over, or somebody ended it."""
+    """The time limit is over, or was ended early."""
 
 
 class Deadline:
-    """A moment on the monotonic clock by which something has to be done."""
+    """A point on the monotonic clock, with the sockets and inner limits that it ends."""
 
     def __init__(self, seconds: float, parent: Deadline | None = None) -> None:
         self.ends = time.monotonic() + seconds
@@ -59,7 +59,7 @@ class Deadline:
         return left
 
     def expire(self) -> None:
-        """End it now: whoever reads from or writes to a connection under this limit is interrupted."""
+        """Ends the limit now and interrupts reads and writes on its connections."""
         self._expired.set()
         with self._lock:
             children, sockets = list(self._children), list(self._sockets)
@@ -70,7 +70,7 @@ class Deadline:
             child.expire()
 
     def watch(self, connection: Any) -> None:
-        """Interrupt this socket when the limit is ended early."""
+        """Registers a socket to be shut down when the limit is ended early. Raises OutOfTime."""
         with self._lock:
             self._sockets.add(connection)
         if self._expired.is_set():
@@ -96,7 +96,7 @@ def current_limit() -> Deadline | None:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[Deadline]:
-    """Every request in the block ends within so many seconds."""
+    """Limits all requests in the block to this number of seconds."""
     deadline = Deadline(seconds, _current.get())
     token = _current.set(deadline)
     try:
@@ -106,7 +106,7 @@ def time_limit(seconds: float) -> Iterator[Deadline]:
 
 
 def carry_limit(function: Callable[..., T], limit: Deadline | None = None) -> Callable[..., T]:
-    """The function, under a time limit (by default that of the thread that calls this), whichever thread calls it."""
+    """Wraps a function to run under a limit (by default the current one) in whichever thread calls it."""
     limit = limit or _current.get()
 
     def within(*arguments: Any) -> T:
@@ -129,10 +129,10 @@ def sleep(seconds: float) -> None:
 
 
 def run_within(seconds: float, function: Callable[..., T], *arguments: Any) -> T:
-    """What the function returns or raises, if it does so in time; else OutOfTime.
+    """Returns or raises what the function does; raises OutOfTime when it takes longer.
 
-    For calls that take no deadline: they run in a thread of their own, which is left alone when it is late. Only for
-    what does no harm when it ends later.
+    For calls without a deadline of their own: they run in a thread that is abandoned when it is late. Only for calls
+    that do no harm when they end later.
     """
     outcome: list[T] = []
     failure: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""How deep a JSON text is nested, before anything parses it: parsers recurse, and deep texts end their stack."""
+"""Measures the nesting of a JSON text before it is parsed: deep nesting overflows the stack of recursive parsers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OPENING = np.frombuffer(b"[{", np.uint8)
 
 
 def depth_of(body: bytes | bytearray) -> int:
-    """How many lists and objects are inside each other at most. Brackets in texts do not count."""
+    """The deepest nesting of lists and objects. Brackets in strings do not count."""
     brackets = np.frombuffer(_STRING.sub(b"", body).translate(None, _NOT_BRACKETS), np.uint8)
     steps = np.where(np.isin(brackets, _OPENING), 1, -1)
     return int(steps.cumsum(dtype=np.int32).max(initial=0))

@@ -1,7 +1,7 @@
-"""An HTTP protocol for uvicorn with limits that uvicorn lacks: for headers, bodies, and clients that read nothing.
+"""A uvicorn HTTP protocol with time limits for headers, bodies and slow readers, which uvicorn lacks.
 
-Shared by the embedded service and the receiver of webhooks. Without it a client that opens connections and sends
-nothing keeps them for ever, and with them the places of others.
+Shared by the embedded service and the webhook receiver. Without it, idle clients keep their connections for ever and
+crowd out others.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """What one connection may take. Seconds, except where another unit is named."""
+class ConnectionLimits:
+    """Limits of one connection, in seconds unless another unit is named."""
 
     headers: float = 10.0
     """From the connection, or from the first byte of a further request, to the end of the request's headers."""
@@ -31,13 +31,13 @@ class Patience:
     holds the most; when all have one, the further one is closed."""
 
 
-def protocol_with(limits: Patience) -> type[asyncio.Protocol]:
+def protocol_with(limits: ConnectionLimits) -> type[asyncio.Protocol]:
     """The protocol class for uvicorn's setting `http`."""
     return cast("type[asyncio.Protocol]", type("LimitedProtocol", (_LimitedProtocol,), {"limits": limits}))
 
 
 class _LimitedProtocol(H11Protocol):
-    limits: ClassVar[Patience]
+    limits: ClassVar[ConnectionLimits]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -94,8 +94,7 @@ class _LimitedProtocol(H11Protocol):
             self._header_timer = _cancelled(self._header_timer)
 
     def _check_body(self) -> None:
-        """Close the connection when too little of a body came. What waits here for the application is no fault of
-        the client's."""
+        """Closes the connection when too little of a body arrived, unless the application is the slow side."""
         self._body_timer = None
         if self.idle or not self.cycle.more_body:
             return
@@ -106,13 +105,17 @@ class _LimitedProtocol(H11Protocol):
         self._body_timer = self.loop.call_later(self.limits.body, self._check_body)
 
     def _make_room(self) -> None:
-        others = [one for one in self.connections if isinstance(one, _LimitedProtocol) and one is not self]
-        idle = [one for one in others if one.idle and not one.transport.is_closing()]
+        others = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, _LimitedProtocol) and connection is not self
+        ]
+        idle = [connection for connection in others if connection.idle and not connection.transport.is_closing()]
         if not idle:
             self._close()
             return
-        held = Counter(one.host for one in idle)
-        min(idle, key=lambda one: (-held[one.host], one._since))._abort()
+        count_by_host = Counter(connection.host for connection in idle)
+        min(idle, key=lambda connection: (-count_by_host[connection.host], connection._since))._abort()
 
     @property
     def host(self) -> str:

@@ -1,4 +1,4 @@
-"""Proxies that the environment names, and this machine, which is never reached through one."""
+"""Keeps connections to this machine away from proxies that the environment configures."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def is_loopback(host: str) -> bool:
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Add this machine to NO_PROXY where the environment names a proxy: for this process and those that it starts.
+    """Adds this machine to NO_PROXY if the environment configures a proxy, for this process and its children.
 
-    What NO_PROXY lists already stays in it. Addresses of this machine that other variables hold (PREFECT_API_URL, those
-    of connections) are added as they are written there. Doing it twice does nothing.
+    Existing entries stay. Addresses of this machine in other variables (PREFECT_API_URL, those of connections) are
+    added as they are written there. Idempotent.
     """
     names = {name for name in environment if name.lower().endswith("_proxy") and name.lower() != "no_proxy"}
     if not any(environment[name].strip() for name in names):
         return
     listed = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    kept = [_without_brackets(one.strip()) for one in listed.split(",") if one.strip()]
+    kept = [_without_brackets(host.strip()) for host in listed.split(",") if host.strip()]
     if "*" in kept:
         return
     hosts = [host for name, value in environment.items() if name not in names and (host := _loopback_in(value))]
@@ -46,8 +46,8 @@ def keep_loopback_direct(environment: MutableMapping[str, str] = os.environ) -> 
 
 
 def open_url(url: str, timeout: float) -> Any:
-    """As urllib.request.urlopen, this machine without a proxy whatever the environment says."""
-    import urllib.request  # with it come http.client and ssl, and every command imports this module
+    """As urllib.request.urlopen, but never through a proxy to this machine."""
+    import urllib.request  # imported here since it loads http.client and ssl, and every command imports this module
 
     if is_loopback(urlsplit(url).hostname or ""):
         return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=timeout)

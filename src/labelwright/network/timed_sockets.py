@@ -1,7 +1,7 @@
-"""Connections and HTTP responses that keep a deadline whatever the other side does.
+"""Sockets and HTTP responses with overall deadlines.
 
-A socket's own time-out starts anew with every byte, so that a server which sends one now and then holds a reader for
-ever. Here each read and each write gets what is left until the deadline of its phase: connecting (names, TCP, TLS, a
+A socket's own timeout restarts with every byte, so a server that sends single bytes can block a reader for ever. Here
+each read and write gets the time that is left until the deadline of its phase: connecting (names, TCP, TLS, a
 proxy's CONNECT), waiting for the response's headers, and the whole request with both bodies.
 """
 
@@ -26,7 +26,7 @@ class Phases:
 
     whole: Deadline
     connecting: float
-    """Seconds until the connection stands."""
+    """Seconds until the connection is established."""
     reading: float
     """Seconds between two pieces of a body, and from the end of the request to the end of the response's headers."""
 
@@ -61,7 +61,7 @@ class TimedReader(io.RawIOBase):
 
 
 class _Lines(io.BufferedReader):
-    """With a bound on lines, which readers of chunks do not set."""
+    """Limits the length of lines, which http.client does not do between chunks."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0 or size > LONGEST_LINE:
@@ -73,7 +73,7 @@ class _Lines(io.BufferedReader):
 
 
 class TimedResponse(http.client.HTTPResponse):
-    """A response of which headers and body keep the deadlines. Takes the place of `response_class`."""
+    """A response with deadlines for headers and body. Use as `response_class`."""
 
     def __init__(self, connection: Any, *arguments: Any, phases: Phases, **more: Any) -> None:
         super().__init__(connection, *arguments, **more)
@@ -88,7 +88,7 @@ class TimedResponse(http.client.HTTPResponse):
 
 
 def resolve(host: str, port: int, seconds: float) -> list[Any]:
-    """As socket.getaddrinfo for TCP, within so many seconds. Raises socket.gaierror, OutOfTime."""
+    """As socket.getaddrinfo for TCP, with a time limit. Raises socket.gaierror, OutOfTime."""
     try:
         ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
@@ -102,7 +102,7 @@ def connect(
     options: Any = (),
     source: tuple[str, int] | None = None,
 ) -> socket.socket:
-    """A TCP connection to the first address that takes it, whose time-out is what is left. Raises OSError."""
+    """Connects to the first address that accepts, with the remaining time as timeout. Raises OSError."""
     problem: OSError | None = None
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
         connection = socket.socket(family, kind, protocol)

@@ -34,15 +34,15 @@ _IN_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 def is_secret_name(name: str) -> bool:
     """Whether a parameter, field, header or cookie of that name usually holds a credential."""
     plain = unquote(unquote(name))
-    message = [word.lower() for word in _IN_NAME.findall(plain)]
+    parts = [word.lower() for word in _IN_NAME.findall(plain)]
     whole = [word for word in re.split(r"[^a-z0-9]+", plain.lower()) if word]
-    if not message:
+    if not parts:
         return False
-    named = [word for word in message if not word.isdecimal()] or message  # key1 and key2 of an account are keys
-    last = {named[-1], whole[-1]}
-    if any(word in _WORDS and (word not in _NOT_LAST or word in last) for word in (*message, *whole)):
+    words = [word for word in parts if not word.isdecimal()] or parts  # key1 and key2 of an account are keys
+    last = {words[-1], whole[-1]}
+    if any(word in _WORDS and (word not in _NOT_LAST or word in last) for word in (*parts, *whole)):
         return True
-    return _PARTS.search("".join(message)) is not None
+    return _PARTS.search("".join(parts)) is not None
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -84,41 +84,41 @@ def credential_in_url(url: str, depth: int = 3) -> str | None:
 
 
 def _credential_within(url: str, parts: SplitResult, depth: int) -> str | None:
-    """What its percent-encoded parts hold."""
+    """The credential in a URL's percent-encoded parts."""
     inner = [unquote(pair.partition("=")[2]) for pair in re.split(r"[&;]", f"{parts.query}&{parts.fragment}")]
-    again = [one for one in inner if "://" in one] + [unquote(url)]
-    return next(filter(None, (credential_in_url(one, depth - 1) for one in again)), None)
+    texts = [text for text in inner if "://" in text] + [unquote(url)]
+    return next(filter(None, (credential_in_url(text, depth - 1) for text in texts)), None)
 
 
 def secrets_in_url(url: str) -> list[str]:
     """The values of a URL's user info, query and fragment that are credentials, as written and decoded."""
-    found = []
+    secrets = []
     if user_info := _user_info(url.strip()):
         user, colon, password = user_info.partition(":")
-        found.append(password if colon else user)
+        secrets.append(password if colon else user)
     try:
         parts: SplitResult = urlsplit(url.strip())
     except ValueError:
-        return found
+        return secrets
     for text in (parts.query, parts.fragment):
         for pair in re.split(r"[&;]", text):
             name, _, value = pair.partition("=")
             if value and is_secret(name, value):
-                found.append(value)
-    return [*found, *(unquote(one) for one in found if unquote(one) != one)]
+                secrets.append(value)
+    return [*secrets, *(unquote(secret) for secret in secrets if unquote(secret) != secret)]
 
 
 _NOT_ENCODED = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?!\[)([^/?#@]*:(?!\d*(?:[/?#]|$)).*)@")
-"""A password with a slash, a question mark or a hash in it, which ends the host for every reader of URLs."""
+"""A password with an unencoded slash, question mark or hash, which ends the host for URL parsers."""
 
 
 def _user_info(url: str) -> str:
     try:
-        known = urlsplit(url).netloc.rpartition("@")[0]
+        user_info = urlsplit(url).netloc.rpartition("@")[0]
     except ValueError:  # a bracket in a password looks like a broken IPv6 address
-        known = ""
-    found = None if known else _NOT_ENCODED.match(url)
-    return found[1] if found else known
+        user_info = ""
+    match = None if user_info else _NOT_ENCODED.match(url)
+    return match[1] if match else user_info
 
 
 _URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+")
@@ -167,20 +167,20 @@ def mask_shapes(text: str) -> str:
     text = _AUTHORIZATION.sub(_masked_unless_word, text)
     text = _SCHEME.sub(_masked_scheme, text)
     text = _FIELD.sub(_masked_field, text)
-    text = _AFTER_PERCENT.sub(lambda one: _masked_pair(one, one[1], one[2], one[3]), text)
-    return _PARAMETER.sub(lambda one: _masked_pair(one, one[1], one[2] or one[4], one[3] or one[5]), text)
+    text = _AFTER_PERCENT.sub(lambda match: _masked_pair(match, match[1], match[2], match[3]), text)
+    return _PARAMETER.sub(lambda match: _masked_pair(match, match[1], match[2] or match[4], match[3] or match[5]), text)
 
 
-def _masked_pair(one: re.Match[str], name: str, sign: str, value: str) -> str:
-    return f"{name}{sign}{HIDDEN}" if is_secret(name, value) else one[0]
+def _masked_pair(match: re.Match[str], name: str, sign: str, value: str) -> str:
+    return f"{name}{sign}{HIDDEN}" if is_secret(name, value) else match[0]
 
 
-def _masked_field(one: re.Match[str]) -> str:
-    return f"{one[1]}{one[2]}{one[1]}{one[3]}{one[4]}{HIDDEN}" if is_secret_name(one[2]) else one[0]
+def _masked_field(match: re.Match[str]) -> str:
+    return f"{match[1]}{match[2]}{match[1]}{match[3]}{match[4]}{HIDDEN}" if is_secret_name(match[2]) else match[0]
 
 
-def _masked_unless_word(one: re.Match[str]) -> str:
-    return one[0] if is_plain_word(one[3]) else f"{one[1]}{one[2]}{HIDDEN}"
+def _masked_unless_word(match: re.Match[str]) -> str:
+    return match[0] if is_plain_word(match[3]) else f"{match[1]}{match[2]}{HIDDEN}"
 
 
 _OF_SENTENCES = frozenset(
@@ -194,10 +194,10 @@ _OF_SENTENCES = frozenset(
 """Words that follow "Bearer" in sentences, such as "Bearer token is missing"."""
 
 
-def _masked_scheme(one: re.Match[str]) -> str:
+def _masked_scheme(match: re.Match[str]) -> str:
     """What follows `Bearer` is a token unless it is a word of a sentence; `token` and `basic` are words themselves, so
     there it has to look like one."""
-    scheme, sign, value = one[1], one[2], one[3]
+    scheme, sign, value = match[1], match[2], match[3]
     bare = value.rstrip(".,:;-=").lower()
     if scheme.lower() in ("bearer", "apikey", "negotiate") or scheme in ("Token", "Digest", "Basic"):
         keep = bare in _OF_SENTENCES or bare.startswith("realm")
@@ -205,7 +205,7 @@ def _masked_scheme(one: re.Match[str]) -> str:
             keep = keep or (is_plain_word(value) and len(bare) > 3)
     else:
         keep = is_plain_word(value) or bare in ("md5", "sha1", "sha256", "sha512")
-    return one[0] if keep else f"{scheme}{sign}{HIDDEN}"
+    return match[0] if keep else f"{scheme}{sign}{HIDDEN}"
 
 
 def is_plain_word(value: str) -> bool:

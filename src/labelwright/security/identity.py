@@ -1,9 +1,8 @@
-"""How the embedded service proves who it is, before anybody sends it a key and a secret.
+"""Challenge-response by which the embedded service proves its identity before a client sends it credentials.
 
-The service's data directory holds a key that leaves it never. A client sends a random number on a fresh connection and
-gets back a code made with that key of the number and of both ends of the connection, as the service sees them. Whoever
-does not know the key cannot make the code; and a code that was asked of the real service, by a program that listens on
-another port and passes the number on, is of another connection.
+The service's data directory holds a key that never leaves it. A client sends a nonce on a new connection and receives
+an HMAC, with that key, of the nonce and of both ends of the connection as the service sees them. A program without the
+key cannot compute the code, and a code that it relays from the real service belongs to another connection.
 """
 
 from __future__ import annotations
@@ -31,27 +30,27 @@ _NONCE = re.compile(r"[0-9a-f]{64}")
 
 
 class NotProven(Exception):
-    """What listens at an address is not the service that it should be. The message says what is known of it."""
+    """The program at an address is not the expected service. The message describes it."""
 
     def __init__(self, message: str, *, older: bool = False) -> None:
         super().__init__(message)
         self.older = older
-        """Whether it looks like a service of a version that could not prove anything yet."""
+        """Whether it looks like a service of a version without this proof."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer of whatever listens there."""
+    """The response of the program at the address."""
 
     status: int
     server: str
     body: bytes
     whole: bool
-    """False: the connection ended, or the time, before the end of the response."""
+    """False when the connection or the time ended before the response was complete."""
 
 
 def make_key(data_dir: Path) -> bytes:
-    """The key of this data directory, made on the first start."""
+    """The key of this data directory; created on the first start."""
     path = data_dir / FILE
     draft = data_dir / f"{FILE}.{secrets.token_hex(4)}.new"
     if not path.exists():
@@ -61,14 +60,14 @@ def make_key(data_dir: Path) -> bytes:
                 file.flush()
                 os.fsync(file.fileno())
             with suppress(FileExistsError):
-                os.link(draft, path)  # whole, and never over one that another process made
+                os.link(draft, path)  # atomic, and never replaces one that another process created
         finally:
             draft.unlink(missing_ok=True)
     return bytes.fromhex(path.read_text().strip())
 
 
 def is_nonce(text: str) -> bool:
-    """Whether a client may send this."""
+    """Whether the text is a valid nonce."""
     return _NONCE.fullmatch(text) is not None
 
 
@@ -87,10 +86,9 @@ def _plain(address: Address) -> str:
 
 
 def check(connection: socket.socket, key_file: Path) -> None:
-    """Have whatever is at the other end of a fresh connection prove that it knows the key. The connection can be used
-    for requests afterwards.
+    """Verifies the program at the other end of a new connection, which can be used for requests afterwards.
 
-    Raises NotProven for a wrong answer, and OSError for none or half of one, as a service gives that is just ending.
+    Raises NotProven for a wrong response, OSError for none or an incomplete one, as from a service that is stopping.
     """
     port = connection.getpeername()[1]
     nonce = secrets.token_hex(32)
@@ -109,7 +107,7 @@ def check(connection: socket.socket, key_file: Path) -> None:
         code = json.loads(reply.body)["code"]
         service, client = connection.getpeername()[:2], connection.getsockname()[:2]
         genuine = hmac.compare_digest(code_of(key, nonce, service, client).encode(), str(code).encode())
-        genuine = genuine and len(key) >= _KEY_BYTES  # a file that lost its content is a key that everybody knows
+        genuine = genuine and len(key) >= _KEY_BYTES  # an empty file would be a key that everybody knows
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         genuine = False
     if not genuine:
@@ -123,9 +121,9 @@ def check_address(host: str, port: int, key_file: Path) -> None:
 
 
 def _reply(connection: socket.socket) -> Reply:
-    """The response to one request: what came of it within the time and the size that we allow."""
+    """The response to one request, as far as it arrived within our limits of time and size."""
     received, ends = b"", time.monotonic() + _SECONDS
-    with suppress(OSError):  # a stranger need not speak HTTP at all
+    with suppress(OSError):  # another program may not speak HTTP
         while len(received) < _LONGEST and time.monotonic() < ends and not _is_whole(received):
             if not b"HTTP/".startswith(received[:5]) and not received.startswith(b"HTTP/"):
                 break
@@ -150,27 +148,27 @@ def _is_whole(received: bytes) -> bool:
 
 def _not_proven(port: int, reply: Reply, key_file: Path) -> NotProven:
     older = reply.status == 404 and b'"code":"not_found"' in reply.body
-    known = [f"It answered with status {reply.status}" if reply.status else "It does not answer in HTTP"]
+    details = [f"It answered with status {reply.status}" if reply.status else "It does not answer in HTTP"]
     if reply.server:
-        known.append(f"Server: {reply.server}")
+        details.append(f"Server: {reply.server}")
     if process := listener(port):
-        known.append(f"process {process}")
+        details.append(f"process {process}")
     if older:
-        then = "It looks like a labeling service of an older version of Labelwright: stop it and start it again"
+        advice = "It looks like a labeling service of an older version of Labelwright: stop it and start it again"
     else:
-        then = (
+        advice = (
             "Stop that program, or start the labeling service anew (labelwright serve), which takes another port. If "
             "it is a proxy of yours, set LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__KEY and __SECRET"
         )
     return NotProven(
         f"the program that listens on port {port} is not this home's labeling service: it did not prove that it knows "
-        f"{key_file}, so it was sent no key and no secret. {', '.join(known)}. {then}",
+        f"{key_file}, so it was sent no key and no secret. {', '.join(details)}. {advice}",
         older=older,
     )
 
 
 def listener(port: int) -> str:
-    """Number and name of the process that listens on a port of this machine, where Linux tells us; else nothing."""
+    """Number and name of the process that listens on a local port; empty when unknown (Linux only)."""
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError, ValueError, IndexError):
@@ -188,5 +186,5 @@ def listener(port: int) -> str:
 
 
 def _shown(command: str) -> str:
-    """The command without what may hold a secret: its program and the first word after it."""
+    """The program and its first argument; the rest of the command may contain secrets."""
     return " ".join(word for word in command.split()[:2] if word.isprintable())[:120]

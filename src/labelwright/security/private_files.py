@@ -1,4 +1,4 @@
-"""Folders and files that only their owner can read, whatever the umask: the home folder, databases, logs."""
+"""Creates folders and files that only their owner can read, whatever the umask."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _DATABASE_PARTS = ("", "-wal", "-shm", "-journal")
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder, or take an existing one's rights for others away. What is below it is closed with it; folders
-    above it that are missing are made as the umask says, since datasets may be beside it.
+    """Creates the folder with mode 0700, or restricts an existing one. Missing parents are created by the umask, since
+    datasets may be beside it.
 
-    Where that is impossible (another's folder, a file system without modes) a warning says so, once.
+    Logs a warning, once, where that is impossible (another owner, a file system without modes).
     """
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def private_file(path: Path) -> Path:
-    """Make the file, empty, unless it is there; nobody but its owner can read it from now on. Raises OSError."""
+    """Creates an empty file unless it exists, and sets mode 0600. Raises OSError."""
     if not path.exists():
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     _tighten(path, 0o600)
@@ -48,14 +48,14 @@ def _tighten(path: Path, mode: int) -> None:
     if os.name != "posix":
         return
     try:
-        found = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:  # a file beside a database, which was closed meanwhile
+        existing = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:  # a database's journal that was removed in between
         return
     try:
-        if found & 0o077:
-            path.chmod(found & mode)
+        if existing & 0o077:
+            path.chmod(existing & mode)
     except OSError as error:
-        _warn(path, oct(found)[2:], error.strerror or type(error).__name__)
+        _warn(path, oct(existing)[2:], error.strerror or type(error).__name__)
 
 
 @lru_cache(maxsize=100)

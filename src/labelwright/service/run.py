@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from labelwright.network.listening import Patience, protocol_with
+from labelwright.network.listening import ConnectionLimits, protocol_with
 
 from .app import create_app
 from .config import ServiceConfig
@@ -79,7 +79,7 @@ def _server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Server]:
     # No access log: the signatures in its lines are secrets. No server header: it is nobody's business.
     settings = uvicorn.Config(
         app,
-        http=protocol_with(Patience()),
+        http=protocol_with(ConnectionLimits()),
         access_log=False,
         server_header=False,
         log_level="warning",

@@ -1,4 +1,4 @@
-"""Where datasets go: one small protocol, a local folder by default."""
+"""Dataset stores: the protocol, a local folder, Azure ML."""
 
 from .local import LocalStore, verify
 from .protocol import (

@@ -1,4 +1,4 @@
-"""`latest.json` and the link `latest` in a local dataset's folder: which version was exported last."""
+"""`latest.json` and the link `latest` in a local dataset's folder: the version that was exported last."""
 
 from __future__ import annotations
 
@@ -14,47 +14,46 @@ RECORD, LINK = "latest.json", "latest"
 
 
 def read(home: Path) -> Newest | None:
-    """None when nothing says it, or nothing that can be read."""
+    """None when there is no readable record."""
     try:
-        told = json.loads((home / RECORD).read_bytes())
-        return Newest(int(told["version"]), str(told["content_hash"]), int(told["serial"]))
+        payload = json.loads((home / RECORD).read_bytes())
+        return Newest(int(payload["version"]), str(payload["content_hash"]), int(payload["serial"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def point_to(home: Path, version: int, content_hash: str) -> int:
-    """Make a version the newest. Answers its number; the caller holds the lock of the folder.
+    """Records a version as the newest. Returns its serial number. The caller holds the folder's lock. Idempotent.
 
-    Nothing is written when it is the newest already. A kill leaves the record as it was or as it will be, and the next
-    export puts the link right.
+    The record is replaced atomically; after a crash the next export corrects the link.
     """
-    known = read(home)
-    if known is None or (known.version, known.content_hash) != (version, content_hash):
-        known = Newest(version, content_hash, next_serial(known.serial if known else 0))
-        told = {
+    newest = read(home)
+    if newest is None or (newest.version, newest.content_hash) != (version, content_hash):
+        newest = Newest(version, content_hash, next_serial(newest.serial if newest else 0))
+        payload = {
             "version": version,
             "folder": f"v{version}",
             "content_hash": content_hash,
-            "serial": known.serial,
+            "serial": newest.serial,
             "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         incoming = home / f".incoming-{os.getpid()}"
         with incoming.open("w", encoding="utf-8") as file:
-            json.dump(told, file, indent=2)
+            json.dump(payload, file, indent=2)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
         incoming.replace(home / RECORD)
     _link(home, f"v{version}")
-    return known.serial
+    return newest.serial
 
 
 def faults(home: Path) -> list[str]:
-    """What is wrong with record and link, in words; nothing in a folder that was filled before there were any."""
+    """Faults of record and link, as sentences; none in a folder from before they existed."""
     newest, target = read(home), link_target(home)
     if newest is None:
         if (home / RECORD).exists():
-            return [f"{home / RECORD} is damaged: it does not say which version is the newest"]
+            return [f"{home / RECORD} is damaged: it does not name the newest version"]
         return [f"{home / RECORD} is gone, the link beside it leads to {target}"] if target is not None else []
     if target is not None and target != f"v{newest.version}":
         return [f"the link {home / LINK} leads to {target}, the newest version is in v{newest.version}"]
@@ -73,6 +72,6 @@ def _link(home: Path, folder: str) -> None:
     if link_target(home) == folder or ((home / LINK).is_dir() and not (home / LINK).is_symlink()):
         return
     incoming = home / f".incoming-{os.getpid()}"
-    with suppress(OSError):  # a share without links: the record says it
+    with suppress(OSError):  # a file share without links: the record is enough
         incoming.symlink_to(folder)
         incoming.replace(home / LINK)

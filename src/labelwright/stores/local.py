@@ -1,7 +1,7 @@
-"""Datasets in a folder: ``datasets/<name>/v<N>/``, written once and read-only from then on.
+"""Datasets in a local folder: ``datasets/<name>/v<N>/``, written once.
 
-Beside the versions, `latest` is a link to the one that was exported last, and `latest.json` says the same in words:
-version, content hash, and a number that grows with every change. The file counts; the link is for people.
+Beside the versions, `latest` is a link to the one that was exported last, and `latest.json` records the same: version,
+content hash, and a serial number that grows with every change. The file is authoritative; the link is for people.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _CHUNK = 1 << 20
 
 
 class LocalStore:
-    """Versions appear by one rename, so a reader sees a whole version or none, whenever the writer is killed.
+    """A version appears by one rename, so a reader sees a complete version or none.
 
-    One process at a time registers under a name (a lock that the system takes back when a process dies). So whatever
-    half-written folder is found with the lock in hand belongs to nobody, and is removed.
+    One process at a time registers under a name (a lock that the system releases when a process dies). So a
+    half-written folder found under the lock is left over from a crash, and is removed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -56,20 +56,20 @@ class LocalStore:
     def register(self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any]) -> RegisteredDataset:
         home = self._home(name)
         if (files / RECEIPT).exists():
-            raise UnsafeDataset(f"the folder has a {RECEIPT} of its own: the store writes that file")
+            raise UnsafeDataset(f"the folder must not contain {RECEIPT}: the store writes that file")
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home):
-            found = self.find(name, content_hash)
-            if found is None:
+            dataset = self.find(name, content_hash)
+            if dataset is None:
                 version = max(_numbers(home), default=0) + 1
                 target = home / f"v{version}"
                 _write_version(files, target, name=name, content_hash=content_hash, receipt=receipt)
-                found = RegisteredDataset(name, version, str(target), True, content_hash)
-            serial = latest.point_to(home, int(found.version), content_hash)
-        return replace(found, serial=serial, receipt_sha256=_sha256(Path(found.location) / RECEIPT))
+                dataset = RegisteredDataset(name, version, str(target), True, content_hash)
+            serial = latest.point_to(home, int(dataset.version), content_hash)
+        return replace(dataset, serial=serial, receipt_sha256=_sha256(Path(dataset.location) / RECEIPT))
 
     def find(self, name: str, content_hash: str) -> RegisteredDataset | None:
-        return next((one for one in self.versions(name) if one.content_hash == content_hash), None)
+        return next((version for version in self.versions(name) if version.content_hash == content_hash), None)
 
     def versions(self, name: str) -> list[RegisteredDataset]:
         home = self._home(name)
@@ -82,7 +82,7 @@ class LocalStore:
         return latest.read(self._home(name))
 
     def verify(self, dataset: RegisteredDataset, *, deep: bool = False) -> list[str]:
-        """Every byte is read, `deep` or not: the files are small beside the images."""
+        """Reads every byte, `deep` or not: the files are small compared with the images."""
         folder = Path(dataset.location)
         if not folder.is_dir():
             moved = self._home(dataset.name) / f"v{dataset.version}"
@@ -93,11 +93,11 @@ class LocalStore:
 
     def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
         home, number = self._home(dataset.name), f"v{dataset.version}"
-        folder, expected = home / number, {one.name: one for one in stored_files(files)}
+        folder, expected = home / number, {file.name: file for file in stored_files(files)}
         if not _VERSION.fullmatch(number) or hash_of_files(expected.values()) != dataset.content_hash:
             return []
         if not _is_at(dataset, folder):
-            return []  # it was registered elsewhere: here it will be a version of its own, if it is not there
+            return []  # registered in another folder: here it would be another version
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home):
             if folder.is_dir():
@@ -118,22 +118,21 @@ class LocalStore:
 
 
 def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str = "") -> list[str]:
-    """What differs between a version and its receipt, in words; empty when every byte is as it was registered.
+    """Differences between a version and its receipt, as sentences; empty when every byte is as registered.
 
-    `content_hash` and `receipt_sha256` are those that were written down elsewhere when it was registered; empty: not
-    known, so the receipt is believed.
+    `content_hash` and `receipt_sha256` come from the ledger; when empty, the receipt is trusted.
     """
     differences = _receipt_faults(version_folder, content_hash, receipt_sha256)
     files, unreadable = _files_in(version_folder)
     differences += unreadable
     try:
-        told = _receipt_in(version_folder)
+        receipt = _receipt_in(version_folder)
     except ReceiptDamaged:
         if content_hash and hash_of_files(files) != content_hash:
-            differences.append("the files are not those that were registered; which of them cannot be told")
+            differences.append("the files are not those that were registered; without a receipt it is unknown which")
         return differences
-    expected = {one["name"]: StoredFile(**one) for one in told["files"]}
-    present = {one.name: one for one in files}
+    expected = {entry["name"]: StoredFile(**entry) for entry in receipt["files"]}
+    present = {file.name: file for file in files}
     hidden = {message.partition(" ")[0] for message in unreadable}
     differences += [f"{name} is gone" for name in sorted(expected.keys() - present.keys() - hidden)]
     differences += [f"{name} was added: delete it" for name in sorted(present.keys() - expected.keys())]
@@ -147,63 +146,63 @@ def verify(version_folder: Path, *, content_hash: str = "", receipt_sha256: str 
 
 
 def _receipt_faults(folder: Path, content_hash: str, receipt_sha256: str) -> list[str]:
-    """What is wrong with the receipt itself."""
+    """Faults of the receipt itself."""
     try:
-        told = _receipt_in(folder)
+        receipt = _receipt_in(folder)
     except ReceiptDamaged as damage:
         return [str(damage)]
     if receipt_sha256 and _sha256(folder / RECEIPT) != receipt_sha256:
         return [f"{RECEIPT} has other bytes than when it was registered"]
     faults = []
-    if hash_of_files(StoredFile(**one) for one in told["files"]) != told["content_hash"]:
+    if hash_of_files(StoredFile(**entry) for entry in receipt["files"]) != receipt["content_hash"]:
         faults.append(f"{RECEIPT} contradicts itself: its content hash is not that of its list of files")
-    if content_hash and told["content_hash"] != content_hash:
-        faults.append("its content hash is another one than when it was registered")
+    if content_hash and receipt["content_hash"] != content_hash:
+        faults.append("its content hash is not the one that was registered")
     return faults
 
 
 def _receipt_in(folder: Path) -> dict[str, Any]:
     """Raises ReceiptDamaged."""
     try:
-        told = json.loads((folder / RECEIPT).read_bytes())
-        told["content_hash"].encode()
-        for one in told["files"]:
-            (StoredFile(**one).name + one["sha256"]).encode()
+        receipt = json.loads((folder / RECEIPT).read_bytes())
+        receipt["content_hash"].encode()
+        for entry in receipt["files"]:
+            (StoredFile(**entry).name + entry["sha256"]).encode()
     except FileNotFoundError:
         raise ReceiptDamaged(f"{RECEIPT} is gone") from None
     except OSError as error:
         raise ReceiptDamaged(f"{RECEIPT} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ReceiptDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
-    return dict(told)
+    return dict(receipt)
 
 
 def _content_of(folder: Path) -> str:
-    """The content hash of a version: its receipt's if that agrees with itself, else that of the files."""
+    """The content hash of a version: from a consistent receipt, else from the files."""
     try:
-        told = _receipt_in(folder)
-        if hash_of_files(StoredFile(**one) for one in told["files"]) == told["content_hash"]:
-            return str(told["content_hash"])
+        receipt = _receipt_in(folder)
+        if hash_of_files(StoredFile(**entry) for entry in receipt["files"]) == receipt["content_hash"]:
+            return str(receipt["content_hash"])
     except ReceiptDamaged:
         pass
     return hash_of_files(_files_in(folder)[0])
 
 
 def _files_in(folder: Path) -> tuple[list[StoredFile], list[str]]:
-    """Every file of a version but the receipt, hashed; and what cannot be read, in words."""
-    found, unreadable = [], []
-    for path in sorted(folder.rglob("*"), key=lambda one: one.relative_to(folder).as_posix()):
+    """Every file of a version except the receipt, hashed; and sentences about those that cannot be read."""
+    files, unreadable = [], []
+    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         name = path.relative_to(folder).as_posix()
         if name == RECEIPT:
             continue
         try:
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                unreadable.append(f"{name} is a link or a device, and no file of a dataset is")
+                unreadable.append(f"{name} is a link or a device, which a dataset never contains")
             elif path.is_file():
-                found.append(StoredFile(name, path.stat().st_size, _sha256(path)))
+                files.append(StoredFile(name, path.stat().st_size, _sha256(path)))
         except OSError as error:
             unreadable.append(f"{name} cannot be read ({error.strerror})")
-    return found, unreadable
+    return files, unreadable
 
 
 def _sha256(path: Path) -> str:
@@ -214,12 +213,12 @@ def _sha256(path: Path) -> str:
 def _numbers(home: Path) -> list[int]:
     if not home.is_dir():
         return []
-    return sorted(int(found[1]) for one in home.iterdir() if (found := _VERSION.fullmatch(one.name)))
+    return sorted(int(match[1]) for folder in home.iterdir() if (match := _VERSION.fullmatch(folder.name)))
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """With the lock in hand, half-written folders and files belong to nobody: they are removed."""
+    """Holds the folder's lock, and first removes half-written folders and files left by a crash."""
     with (home / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for leftover in home.glob(f"{_INCOMING}*"):
@@ -227,12 +226,12 @@ def _locked(home: Path) -> Iterator[None]:
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()
-        yield  # closing the file gives the lock back
+        yield  # closing the file releases the lock
 
 
 @contextmanager
 def _removed_on_failure(folder: Path) -> Iterator[None]:
-    """On a full disk or after Ctrl+C a half-written folder only takes room."""
+    """Removes a half-written folder after an error, such as a full disk or Ctrl+C."""
     try:
         yield
     except BaseException:
@@ -241,15 +240,13 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
 
 
 def _write_version(files: Path, target: Path, *, name: str, content_hash: str, receipt: Mapping[str, Any]) -> None:
-    """The version appears by one rename. Raises ContentMismatch when the files have another hash."""
+    """Copies the files, then renames the folder. Raises ContentMismatch when the files have another hash."""
     home = target.parent
     incoming = home / f"{_INCOMING}{os.getpid()}"
     with _removed_on_failure(incoming):
         copied = _copy(files, incoming)
         if hash_of_files(copied) != content_hash:
-            raise ContentMismatch(
-                f"the files of '{name}' are not those that were checked: write them again, then register"
-            )
+            raise ContentMismatch(f"the files of '{name}' changed after they were checked. Export the campaign again")
         registered: dict[str, str | int] = {"name": name, "version": int(target.name[1:]), "content_hash": content_hash}
         _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
         for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
@@ -259,7 +256,7 @@ def _write_version(files: Path, target: Path, *, name: str, content_hash: str, r
 
 
 def _is_at(dataset: RegisteredDataset, folder: Path) -> bool:
-    """Whether the folder is where the version was registered, or where it was moved to with all others."""
+    """Whether the folder is where the version was registered, or where the datasets folder was moved to."""
     if Path(dataset.location).absolute() == folder.absolute():
         return True
     return not Path(dataset.location).is_dir() and folder.is_dir() and _content_of(folder) == dataset.content_hash
@@ -272,11 +269,11 @@ def _put_back_all(
     dataset: RegisteredDataset,
     receipt: Mapping[str, Any],
 ) -> list[str]:
-    put_back, present = [], {one.name: one for one in _files_in(folder)[0]}
+    repaired, present = [], {file.name: file for file in _files_in(folder)[0]}
     for name, one in expected.items():
         if present.get(name) != one:
             _put_back(files / name, folder / name, folder.parent)
-            put_back.append(name)
+            repaired.append(name)
     if _receipt_faults(folder, dataset.content_hash, dataset.receipt_sha256):
         incoming = folder.parent / f"{_INCOMING}{os.getpid()}"
         _write_receipt(
@@ -288,9 +285,9 @@ def _put_back_all(
             content_hash=dataset.content_hash,
         )
         incoming.replace(folder / RECEIPT)
-        put_back.append(RECEIPT)
+        repaired.append(RECEIPT)
     _sync(folder)
-    return put_back
+    return repaired
 
 
 def _put_back(source: Path, target: Path, home: Path) -> None:
@@ -327,14 +324,14 @@ def _copy(source: Path, target: Path) -> list[StoredFile]:
 
 
 def _write_receipt(path: Path, receipt: Mapping[str, Any], files: list[StoredFile], **registered: str | int) -> None:
-    told = {
+    content = {
         **receipt,
         **registered,
         "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": [asdict(one) for one in files],
+        "files": [asdict(file) for file in files],
     }
     with path.open("w", encoding="utf-8") as file:
-        json.dump(told, file, indent=2, ensure_ascii=False, default=str)
+        json.dump(content, file, indent=2, ensure_ascii=False, default=str)
         file.write("\n")
         _seal(file)
 

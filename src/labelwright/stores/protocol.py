@@ -23,7 +23,7 @@ HASHED_AT_ONCE = 4
 
 
 class ContentMismatch(ValueError):
-    """The files are not those whose hash was given: something wrote to the folder in between."""
+    """The files do not have the expected hash: they were changed in between."""
 
 
 class DatasetGone(LookupError):
@@ -75,14 +75,14 @@ class StoredFile:
 
 
 class DatasetStore(Protocol):
-    """A store numbers versions itself, and gives the same content of a name one version, however often it is asked."""
+    """A store numbers versions itself. The same content under a name is one version: `register` is idempotent."""
 
     @property
     def identity(self) -> str:
-        """Which store this is, the same in every process; holds no secret."""
+        """Identifies the store, the same in every process. Contains no secret."""
 
     def register(self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any]) -> RegisteredDataset:
-        """Keeps the files of a folder for good, and makes their version the newest of its name.
+        """Stores the files of a folder permanently, as the newest version of the name.
 
         Raises ContentMismatch when they are not those of the hash, UnsafeDataset for a name or file it cannot take.
         """
@@ -96,19 +96,19 @@ class DatasetStore(Protocol):
         """The version that was exported last; None where the store has no record of it."""
 
     def verify(self, dataset: RegisteredDataset, *, deep: bool = False) -> list[str]:
-        """What is not as it was registered, in words; empty when all is. Images are not looked at.
+        """Differences from what was registered, as sentences; empty when there are none. Images are not checked.
 
         A store that keeps checksums compares sizes and checksums; `deep` reads every byte.
         """
 
     def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
-        """Put back what is gone or changed of a registered version, from files that have its content hash.
+        """Restores missing or changed files of a registered version from files with its content hash.
 
-        Answers what was put back, in words. Nothing is touched when the files have another content.
+        Returns what was restored. Does nothing when the files have other content.
         """
 
     def receipt(self, dataset: RegisteredDataset) -> dict[str, Any]:
-        """What was said of it when it was registered. Raises DatasetGone."""
+        """The receipt that was stored at registration. Raises DatasetGone."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,13 @@ class ImageSource:
     """Where the bytes of images come from."""
 
     open: Callable[[str], BinaryIO]
-    """Of a location, from any thread."""
+    """Opens a location. Called from any thread."""
     signed_url: Callable[[str], str] | None = None
-    """Of a location, with what opens it, where Azure itself can copy from there. Holds a secret."""
+    """Signed URL of a location that Azure can copy from. A secret."""
     etag: Callable[[str], str | None] | None = None
-    """Of a location, as it was when the image was checked."""
+    """Etag of a location when the image was checked."""
     platform_folder: str = ""
-    """Where the platform may keep the same images in the store's own container; empty when nowhere."""
+    """Folder of the store's container where the platform may have the same images; empty: none."""
 
     def __repr__(self) -> str:
         return "ImageSource()"
@@ -130,54 +130,53 @@ class ImageSource:
 
 @runtime_checkable
 class TakesFiles(Protocol):
-    """Stores that are far away: each file can be sent by itself before the dataset is registered."""
+    """Remote stores: each file can be sent by itself before the dataset is registered."""
 
     def send(self, name: str, files: Path, file: str, *, content_hash: str) -> bool:
-        """A file of the folder, by its relative name. False when it was there already."""
+        """Sends a file of the folder, by its relative name. Returns False when it exists already."""
         ...
 
 
 @runtime_checkable
 class KeepsImages(Protocol):
-    """Stores that keep the images as well, in a folder that is filled once and does not change afterwards.
+    """Stores that also keep the images, in a folder that is filled once and does not change afterwards.
 
     Such a store registers the images themselves: `register` with the folder as `image_folder`.
     """
 
     def image_folder(self, title: str, digest: str) -> str:
-        """Where the images of a set go whose names and hashes have this digest."""
+        """The folder for an image set whose names and hashes have this digest."""
         ...
 
     def has_images(self, folder: str) -> bool:
-        """Whether all of them are there, and were compared with the manifest."""
+        """Whether the folder is complete and was compared with the manifest."""
         ...
 
     def keep_images(
         self, folder: str, items: Sequence[InventoryItem], source: ImageSource, *, replace: bool = False
     ) -> UploadReport:
-        """Keeps a batch. What is there already is not sent again.
+        """Stores a batch. Existing images are not sent again.
 
-        `replace`: all of them were there and compared once, so whatever else is under their names is damage, and is
-        written over with the image of the manifest.
+        `replace`: the folder was complete once, so other content under these names is damage and is replaced.
         """
         ...
 
     def compare_images(self, folder: str, images: Iterable[Image], *, deep: bool = False) -> list[Difference]:
-        """What differs between the folder and the manifest, by one paged listing (sizes and MD5s); `deep` reads all."""
+        """Differences of the folder from the manifest, by one listing (sizes, MD5s); `deep` reads every image."""
         ...
 
     def seal_images(self, folder: str, images: Iterable[Image]) -> list[str]:
-        """Compares the folder with the manifest: what is wrong, in words. When nothing is, `has_images` from now on."""
+        """Compares the folder with the manifest. Returns the faults; without any, `has_images` is true from now on."""
         ...
 
     def image_url(self, folder: str, name: str) -> str:
-        """Where a dataset says that the image is: percent-encoded, without a secret."""
+        """The image's URL for datasets: percent-encoded, without a secret."""
         ...
 
     def register_images(
         self, name: str, files: Path, *, content_hash: str, receipt: Mapping[str, Any], image_folder: str
     ) -> RegisteredDataset:
-        """The folder of images as a dataset, and the files that tell of it."""
+        """Registers the image folder as a dataset, together with its description files."""
         ...
 
 
@@ -187,10 +186,10 @@ def content_hash(folder: Path) -> str:
 
 
 def hash_of_files(files: Iterable[StoredFile]) -> str:
-    together = hashlib.sha256()
-    for name, sha256 in sorted((one.name, one.sha256) for one in files):
-        together.update(f"{sha256}  {name}\n".encode())
-    return together.hexdigest()
+    digest = hashlib.sha256()
+    for name, sha256 in sorted((file.name, file.sha256) for file in files):
+        digest.update(f"{sha256}  {name}\n".encode())
+    return digest.hexdigest()
 
 
 def stored_files(folder: Path) -> list[StoredFile]:
@@ -201,20 +200,22 @@ def stored_files(folder: Path) -> list[StoredFile]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return StoredFile(path.relative_to(folder).as_posix(), path.stat().st_size, digest)
 
-    # Hashing leaves Python's lock alone: several files at a time.
+    # Hashing releases the GIL, so several files at a time are faster.
     with ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hash") as pool:
         return list(pool.map(hashed, paths_of(folder)))
 
 
 def next_serial(last: int) -> int:
-    """A number above the last one. It follows the clock, so that it keeps growing when a store's record is lost."""
+    """A number above the last one. Based on the clock, so that it keeps growing when a store's record is lost."""
     return max(last + 1, int(time.time()))
 
 
 def paths_of(folder: Path) -> Iterator[Path]:
-    """The files below the folder but the receipt, sorted by name. Raises UnsafeDataset for what is no plain file."""
-    for path in sorted(folder.rglob("*"), key=lambda one: one.relative_to(folder).as_posix()):
+    """The files below the folder except the receipt, sorted by name. Raises UnsafeDataset for links and devices."""
+    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise UnsafeDataset(f"{path.relative_to(folder)} is a link or a device: a dataset holds plain files")
+            raise UnsafeDataset(
+                f"{path.relative_to(folder)} is a link or a device; a dataset may contain plain files only"
+            )
         if path.is_file() and path != folder / RECEIPT:
             yield path

@@ -85,9 +85,9 @@ class AzureMl:
         with self.lock:
             # Shaped as a JSON Web Token: azureml-core reads the expiry in it.
             now, tenant = int(time.time()), str(uuid.UUID(int=7))
-            told = {"aud": resource, "iss": f"https://sts.windows.net/{tenant}/", "tid": tenant}
-            told |= {"nbf": now - 60, "iat": now - 60, "exp": now + 3600, "jti": uuid.uuid4().hex}
-            parts = ({"alg": "none", "typ": "JWT"}, told, {})
+            claims = {"aud": resource, "iss": f"https://sts.windows.net/{tenant}/", "tid": tenant}
+            claims |= {"nbf": now - 60, "iat": now - 60, "exp": now + 3600, "jti": uuid.uuid4().hex}
+            parts = ({"alg": "none", "typ": "JWT"}, claims, {})
             token = ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
             self.tokens[token] = resource
             return token
@@ -114,12 +114,12 @@ class AzureMl:
             if path != "/discovery" and headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
                 raise self.violated(f"{method} {path} with a token that was not issued")
             for pattern, operation in self._routes:
-                found = re.fullmatch(pattern, path)
-                if found and operation.startswith(method.lower()):
-                    answer = getattr(self, operation)(query, body, *map(unquote, found.groups()))
+                match = re.fullmatch(pattern, path)
+                if match and operation.startswith(method.lower()):
+                    response = getattr(self, operation)(query, body, *map(unquote, match.groups()))
                     if fault is not None:
                         raise Refused(fault.status, "injected after the effect", "Fault", fault.headers)
-                    return answer
+                    return response
             raise self.violated(f"{method} {path}")
 
     _scope: ClassVar = re.escape(SCOPE)
@@ -140,23 +140,23 @@ class AzureMl:
         (rf"/data/v1\.0{_scope}/dataversion/([^/]+)/versions/([^/]+)", "get_v1_definition"),
     ]
 
-    def _only(self, what: str, given: Json | None, needed: set[str], allowed: set[str] = frozenset()) -> Json:  # type: ignore[assignment]
-        given = given or {}
-        missing, odd = needed - given.keys(), given.keys() - needed - allowed
+    def _only(self, what: str, body: Json | None, needed: set[str], allowed: set[str] = frozenset()) -> Json:  # type: ignore[assignment]
+        body = body or {}
+        missing, odd = needed - body.keys(), body.keys() - needed - allowed
         if missing or odd:
             raise self.violated(f"{what}: {sorted(missing)} missing, {sorted(odd)} unknown")
-        return given
+        return body
 
     # --- both generations
 
     def get_subscriptions(self, query: Json, _: None) -> tuple[int, Json]:
         self._only("subscriptions", query, {"api-version"})
-        told = {"subscriptionId": SUBSCRIPTION, "displayName": "team", "state": "Enabled", "tenantId": "t"}
-        return 200, {"value": [{"id": f"/subscriptions/{SUBSCRIPTION}"} | told]}
+        payload = {"subscriptionId": SUBSCRIPTION, "displayName": "team", "state": "Enabled", "tenantId": "t"}
+        return 200, {"value": [{"id": f"/subscriptions/{SUBSCRIPTION}"} | payload]}
 
     def get_workspace(self, query: Json, _: None) -> tuple[int, Json]:
         self._only("workspace", query, {"api-version"})
-        told = {
+        payload = {
             "workspaceId": "00000000-0000-0000-0000-000000000002",
             "discoveryUrl": f"{self.address}/discovery",
             "storageAccount": f"{SCOPE}/storage",
@@ -166,7 +166,7 @@ class AzureMl:
             "v1LegacyMode": False,
         }
         kind = "Microsoft.MachineLearningServices/workspaces"
-        return 200, {"id": SCOPE, "name": WORKSPACE, "type": kind, "location": "here", "properties": told}
+        return 200, {"id": SCOPE, "name": WORKSPACE, "type": kind, "location": "here", "properties": payload}
 
     def get_discovery(self, query: Json, _: None) -> tuple[int, Json]:
         names = ("api", "history", "hyperdrive", "modelmanagement", "experimentation", "pipelines", "catalog", "studio")
@@ -182,20 +182,20 @@ class AzureMl:
 
     def put_datastore(self, query: Json, body: Json, name: str) -> tuple[int, Json]:
         self._only("put datastore", query, {"api-version", "skipValidation"})
-        told = self._only("put datastore", body, {"properties"})["properties"]
+        properties = self._only("put datastore", body, {"properties"})["properties"]
         needed = {"accountName", "containerName", "credentials", "endpoint", "protocol", "datastoreType"}
-        self._only("datastore", told, needed, {"tags", "description", "properties"})
+        self._only("datastore", properties, needed, {"tags", "description", "properties"})
         if not re.fullmatch(r"[a-z0-9_]{1,255}", name):
             raise Refused(400, f"Invalid datastore name '{name}'")
-        made = name not in self.datastores
-        self.datastores[name] = told
-        return 201 if made else 200, self._resource(f"datastores/{name}", name, self._shown(told))
+        created = name not in self.datastores
+        self.datastores[name] = properties
+        return 201 if created else 200, self._resource(f"datastores/{name}", name, self._shown(properties))
 
     def post_secrets(self, query: Json, body: Json, name: str) -> tuple[int, Json]:
         self._only("list secrets", query, {"api-version"})
         self._only("list secrets", body, {"expirableSecret", "expireAfterHours"})
-        told = self.datastores[name]
-        secrets = told["credentials"].get("secrets", {})
+        datastore = self.datastores[name]
+        secrets = datastore["credentials"].get("secrets", {})
         if "sasToken" in secrets:
             return 200, secrets
         if "key" not in secrets:
@@ -204,163 +204,167 @@ class AzureMl:
         from azure.storage.blob import generate_container_sas
 
         until = datetime.now(UTC) + timedelta(hours=1)
-        account, container = told["accountName"], told["containerName"]
+        account, container = datastore["accountName"], datastore["containerName"]
         sas = generate_container_sas(
             account, container, account_key=secrets["key"], permission="rl", expiry=until, protocol="https"
         )
         return 200, {"secretsType": "Sas", "sasToken": sas}
 
     @staticmethod
-    def _shown(told: Json) -> Json:
-        kind = told["credentials"]["credentialsType"]
-        return {k: v for k, v in told.items() if k != "credentials"} | {"credentials": {"credentialsType": kind}}
+    def _shown(datastore: Json) -> Json:
+        kind = datastore["credentials"]["credentialsType"]
+        return {k: v for k, v in datastore.items() if k != "credentials"} | {"credentials": {"credentialsType": kind}}
 
     def get_versions(self, query: Json, _: None, name: str) -> tuple[int, Json]:
         self._only("list versions", query, {"api-version", "listViewType"}, {"$skip"})
-        there = list(reversed(self.versions.get(name, {}).items()))
-        if not there:
+        versions = list(reversed(self.versions.get(name, {}).items()))
+        if not versions:
             raise Refused(404, f"Could not find asset with name: {name}")
         start = int(query.get("$skip", 0))
-        some = [self._data(name, version, told) for version, told in there[start : start + self.page_size]]
-        more = start + self.page_size < len(there)
+        page = [self._data(name, version, payload) for version, payload in versions[start : start + self.page_size]]
+        more = start + self.page_size < len(versions)
         again = f"{self.address}{SCOPE}/data/{name}/versions?api-version={query['api-version']}"
         again += f"&listViewType={query['listViewType']}&$skip={start + self.page_size}"
-        return 200, {"value": some, "nextLink": again if more else None}
+        return 200, {"value": page, "nextLink": again if more else None}
 
     def get_version(self, query: Json, _: None, name: str, version: str) -> tuple[int, Json]:
         self._only("get version", query, {"api-version"})
-        told = self.versions.get(name, {}).get(version)
-        if told is None:
+        properties = self.versions.get(name, {}).get(version)
+        if properties is None:
             where = f"azureml://locations/here/workspaces/x/data/{name}/versions/{version}"
             raise Refused(404, f"Could not find asset with ID: {where}")
-        return 200, self._data(name, version, told)
+        return 200, self._data(name, version, properties)
 
     def put_version(self, query: Json, body: Json, name: str, version: str) -> tuple[int, Json]:
         self._only("put version", query, {"api-version"})
-        told = self._only("put version", body, {"properties"})["properties"]
+        properties = self._only("put version", body, {"properties"})["properties"]
         needed = {"isAnonymous", "tags", "isArchived", "properties", "dataUri", "dataType", "description"}
-        self._only("version", told, needed, {"referencedUris"})
+        self._only("version", properties, needed, {"referencedUris"})
         if not _NAME.fullmatch(name):
             raise Refused(400, f"Invalid data name '{name}'")
-        if not all(isinstance(one, str) for one in [*told["tags"], *told["tags"].values()]):
+        if not all(isinstance(tag, str) for tag in [*properties["tags"], *properties["tags"].values()]):
             raise self.violated("tags are not texts")
-        others = {one["dataType"] for one in self.versions.get(name, {}).values()}
-        if others - {told["dataType"]}:
+        others = {version["dataType"] for version in self.versions.get(name, {}).values()}
+        if others - {properties["dataType"]}:
             raise Refused(400, f"the data type of '{name}' is {others} and cannot be changed")
-        uri = re.sub(r"^azureml://datastores/", f"{LONG}/datastores/", told["dataUri"])
+        uri = re.sub(r"^azureml://datastores/", f"{LONG}/datastores/", properties["dataUri"])
         datastore = re.search(r"/datastores/([^/]+)/paths/.", uri)
         if datastore is None or datastore[1] not in self.datastores:
             raise Refused(400, f"the data uri {uri} names no datastore of this workspace")
-        there = self.versions.get(name, {}).get(version)
-        if there is not None and there["dataUri"] != uri:
+        existing = self.versions.get(name, {}).get(version)
+        if existing is not None and existing["dataUri"] != uri:
             raise Refused(
                 400,
                 "A data version with this name and version already exists. If you are trying to create a new data "
                 "version, use a different name or version. If you are trying to update an existing data version, the "
                 "existing asset's data uri cannot be changed. Only tags, description, and isArchived can be updated.",
             )
-        if there is not None:
-            same = all(told[key] == there.get(key) for key in told if key not in ("tags", "description", "dataUri"))
-            if not same or told["tags"] == there["tags"]:
+        if existing is not None:
+            same = all(
+                properties[key] == existing.get(key)
+                for key in properties
+                if key not in ("tags", "description", "dataUri")
+            )
+            if not same or properties["tags"] == existing["tags"]:
                 raise Refused(409, "a data version with this name and version exists", "Conflict")
-            there["tags"] = told["tags"]
-            return 200, self._data(name, version, there)
-        self.versions.setdefault(name, {})[version] = told | {"dataUri": uri, "at": time.time()}
+            existing["tags"] = properties["tags"]
+            return 200, self._data(name, version, existing)
+        self.versions.setdefault(name, {})[version] = properties | {"dataUri": uri, "at": time.time()}
         return 201, self._data(name, version, self.versions[name][version])
 
-    def _data(self, name: str, version: str, told: Json) -> Json:
-        shown = {key: value for key, value in told.items() if key != "at"}
-        return self._resource(f"data/{name}/versions/{version}", version, shown, told["at"])
+    def _data(self, name: str, version: str, properties: Json) -> Json:
+        shown = {key: value for key, value in properties.items() if key != "at"}
+        return self._resource(f"data/{name}/versions/{version}", version, shown, properties["at"])
 
     @staticmethod
-    def _resource(inner: str, name: str, told: Json, at: float = 0.0) -> Json:
+    def _resource(inner: str, name: str, properties: Json, at: float = 0.0) -> Json:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at * 1e7) % 10**7:07}Z"
         system = {"createdAt": moment, "createdBy": "stand-in", "createdByType": "User", "lastModifiedAt": moment}
         kind = "/".join(["Microsoft.MachineLearningServices/workspaces", *inner.split("/")[::2]])
-        return {"id": f"{SCOPE}/{inner}", "name": name, "type": kind, "properties": told, "systemData": system}
+        return {"id": f"{SCOPE}/{inner}", "name": name, "type": kind, "properties": properties, "systemData": system}
 
     # --- SDK v1
 
     def post_v1_datastore(self, query: Json, body: Json) -> tuple[int, None]:
         self._only("make datastore", query, {"createIfNotExists", "skipValidation"})
-        told = self._only("make datastore", body, {"name", "dataStoreType", "azureStorageSection"})
+        payload = self._only("make datastore", body, {"name", "dataStoreType", "azureStorageSection"})
         section = {"accountName", "containerName", "endpoint", "credentialType", "areWorkspaceManagedIdentitiesAllowed"}
         more = {"credential", "ServiceDataAccessAuthIdentity", "protocol"}
-        self._only("datastore", told["azureStorageSection"], section, more)
-        if told["name"] in self.datastores:
+        self._only("datastore", payload["azureStorageSection"], section, more)
+        if payload["name"] in self.datastores:
             raise Refused(400, "Another datastore with the same name already exists")
-        self.datastores[told["name"]] = told["azureStorageSection"]
+        self.datastores[payload["name"]] = payload["azureStorageSection"]
         return 200, None
 
     def get_v1_datastore(self, query: Json, _: None, name: str) -> tuple[int, Json]:
         self._only("get datastore", query, set())
         if name not in self.datastores:
             raise Refused(404, f"Could not find datastore {name}")
-        told = {"protocol": "https", "blobCacheTimeout": 0, "isSas": False, "sasToken": None, "accountKey": None}
-        told |= {key: value for key, value in self.datastores[name].items() if key[0].islower()}
+        payload = {"protocol": "https", "blobCacheTimeout": 0, "isSas": False, "sasToken": None, "accountKey": None}
+        payload |= {key: value for key, value in self.datastores[name].items() if key[0].islower()}
         shown = {"name": name, "dataStoreType": "AzureBlob", "hasBeenValidated": True, "tags": {}, "properties": {}}
-        return 200, shown | {"azureStorageSection": told}
+        return 200, shown | {"azureStorageSection": payload}
 
     def post_v1_dataset(self, query: Json, body: Json) -> tuple[int, Json]:
         needed = {"registerAsPending", "ifExistsOk", "updateDefinitionIfExists", "withDataHash"}
         self._only("register dataset", query, needed)
-        told = self._only(
+        request = self._only(
             "register dataset", body, {"latest", "name", "isVisible", "datasetType", "description", "tags"}
         )
-        self._only("definition", told["latest"], {"datasetDefinitionState", "dataflow", "properties"})
-        there = self.datasets.setdefault(told["name"], [])
-        if there and query["ifExistsOk"] != "true":
-            raise Refused(409, f"There is already a dataset registered under name {told['name']}")
-        definition = told["latest"]["dataflow"]
-        if not there or there[-1]["dataflow"] != definition:
-            there.append({"dataflow": definition, "version": len(there) + 1, "type": told["datasetType"]})
+        self._only("definition", request["latest"], {"datasetDefinitionState", "dataflow", "properties"})
+        existing = self.datasets.setdefault(request["name"], [])
+        if existing and query["ifExistsOk"] != "true":
+            raise Refused(409, f"There is already a dataset registered under name {request['name']}")
+        definition = request["latest"]["dataflow"]
+        if not existing or existing[-1]["dataflow"] != definition:
+            existing.append({"dataflow": definition, "version": len(existing) + 1, "type": request["datasetType"]})
         # Tags and description belong to the name, not to the version.
-        for one in there:
-            one |= {"tags": told["tags"] or {}, "description": told["description"]}
-        return 200, self._dataset(told["name"], there[-1])
+        for version in existing:
+            version |= {"tags": request["tags"] or {}, "description": request["description"]}
+        return 200, self._dataset(request["name"], existing[-1])
 
     def get_v1_dataset(self, query: Json, _: None, name: str) -> tuple[int, Json]:
         self._only("get dataset", query, {"includeLatestDefinition"}, {"versionId"})
-        wanted = query.get("versionId")
-        there = [one for one in self.datasets.get(name, ()) if wanted in (None, str(one["version"]))]
-        if not there:
-            raise Refused(404, f"No dataset named '{name}' with version {wanted}")
-        return 200, self._dataset(name, there[-1])
+        version = query.get("versionId")
+        versions = [dataset for dataset in self.datasets.get(name, ()) if version in (None, str(dataset["version"]))]
+        if not versions:
+            raise Refused(404, f"No dataset named '{name}' with version {version}")
+        return 200, self._dataset(name, versions[-1])
 
     def get_v1_definition(self, query: Json, _: None, saved: str, version: str) -> tuple[int, Json]:
         self._only("get definition", query, {"includeSavedDatasets"})
-        for one in (one for versions in self.datasets.values() for one in versions):
-            if saved == f"unregistered-{_saved_id(one)}":
-                flow = json.loads(one["dataflow"])["meta"]["RsDataflow"]
-                return 200, {"dataVersion": {}, "legacyDatasetType": one["type"], "legacyDataflow": flow}
+        for dataset in (dataset for versions in self.datasets.values() for dataset in versions):
+            if saved == f"unregistered-{_saved_id(dataset)}":
+                flow = json.loads(dataset["dataflow"])["meta"]["RsDataflow"]
+                return 200, {"dataVersion": {}, "legacyDatasetType": dataset["type"], "legacyDataflow": flow}
         raise Refused(404, "not found")
 
     @staticmethod
-    def _dataset(name: str, told: Json) -> Json:
+    def _dataset(name: str, dataset: Json) -> Json:
         identity = str(uuid.UUID(sha256(name.encode()).hexdigest()[:32]))
         latest = {
             "datasetId": identity,
-            "versionId": str(told["version"]),
+            "versionId": str(dataset["version"]),
             "datasetDefinitionState": {"state": "active"},
-            "dataflow": told["dataflow"],
+            "dataflow": dataset["dataflow"],
             "properties": {},
-            "savedDatasetId": _saved_id(told),
+            "savedDatasetId": _saved_id(dataset),
         }
         return {
             "datasetId": identity,
             "datasetState": {"state": "active"},
             "name": name,
-            "description": told["description"],
-            "tags": told["tags"],
+            "description": dataset["description"],
+            "tags": dataset["tags"],
             "isVisible": True,
-            "datasetType": told["type"],
-            "etag": _saved_id(told),
+            "datasetType": dataset["type"],
+            "etag": _saved_id(dataset),
             "latest": latest,
         }
 
 
-def _saved_id(told: Json) -> str:
-    return str(uuid.UUID(sha256(told["dataflow"].encode()).hexdigest()[:32]))
+def _saved_id(dataset: Json) -> str:
+    return str(uuid.UUID(sha256(dataset["dataflow"].encode()).hexdigest()[:32]))
 
 
 @contextmanager
@@ -384,14 +388,14 @@ def azure_ml_at_hand(folder: Path) -> Iterator[tuple[AzureMl, dict[str, str]]]:
             headers: dict[str, str] = {}
             try:
                 body = json.loads(raw) if raw else None
-                status, told = state.answer(self.command, parts.path, query, self.headers, body)
+                status, payload = state.answer(self.command, parts.path, query, self.headers, body)
             except Refused as refused:
                 status, headers = refused.status, refused.headers
-                told = {"error": {"code": refused.code, "message": refused.message, "details": []}}
-            self._send(status, told, headers)
+                payload = {"error": {"code": refused.code, "message": refused.message, "details": []}}
+            self._send(status, payload, headers)
 
-        def _send(self, status: int, told: Any, headers: dict[str, str]) -> None:
-            data = b"" if told is None else json.dumps(told).encode()
+        def _send(self, status: int, payload: Any, headers: dict[str, str]) -> None:
+            data = b"" if payload is None else json.dumps(payload).encode()
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)
@@ -411,8 +415,8 @@ def azure_ml_at_hand(folder: Path) -> Iterator[tuple[AzureMl, dict[str, str]]]:
                 self._send(400, {}, {})
                 return
             resource, until = query["resource"][0], str(int(time.time()) + 3600)
-            told = {"access_token": state.issue(resource), "resource": resource, "token_type": "Bearer"}
-            self._send(200, told | {"expires_on": until, "client_id": "stand-in"}, {})
+            payload = {"access_token": state.issue(resource), "resource": resource, "token_type": "Bearer"}
+            self._send(200, payload | {"expires_on": until, "client_id": "stand-in"}, {})
 
         do_GET = _serve
 

@@ -41,17 +41,17 @@ def test_detection_segmentation_and_every_part_of_a_split(tmp_path):
         Annotation("sail", Polygon(((10, 10), (50, 10), (30, 40)))),
     )
     spool = Spool(tmp_path / "spool")
-    spool.put_page(1, [LabeledImage(one.name, one.size, shapes if one.position % 3 else ()) for one in stock])
+    spool.put_page(1, [LabeledImage(image.name, image.size, shapes if image.position % 3 else ()) for image in stock])
     split = Split(50, 50)
     formats = ["detection_mltable", "segmentation_mltable", *(f"detection_mltable:{part}" for part in split.parts)]
     written = write_many(formats, spool.delivered(stock), SCHEMA, title="river", folder=tmp_path / "out", split=split)
-    answer = subprocess.run(
+    process = subprocess.run(
         [python_of("v1"), "-c", READ, *(str(written[name].parent) for name in formats)],
         check=True, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    detection, segmentation, *parts = map(json.loads, answer.stdout.splitlines())
+    detection, segmentation, *parts = map(json.loads, process.stdout.splitlines())
     assert len(detection) == len(segmentation) == len(stock)
-    assert [len(one["label"]) for one in detection] == [2 if n % 3 else 0 for n in range(1, 13)]
+    assert [len(row["label"]) for row in detection] == [2 if n % 3 else 0 for n in range(1, 13)]
     first = detection[0]["label"][0]
     assert {key: first[key] for key in ("label", "topX", "topY", "bottomX", "bottomY", "isCrowd")} == {
         "label": "boat", "topX": 0.1, "topY": 0.2, "bottomX": 0.5, "bottomY": 0.8, "isCrowd": 0,
@@ -60,6 +60,6 @@ def test_detection_segmentation_and_every_part_of_a_split(tmp_path):
     assert (outline["label"], outline["polygon"]) == ("sail", [[0.1, 0.2, 0.5, 0.2, 0.3, 0.8]])
     assert detection[0]["details"] == {"format": "jpg", "width": 100, "height": 50}
     assert all(parts)
-    urls = sorted(one["url"] for one in detection)
-    assert sorted(one["url"] for part in parts for one in part) == urls
+    urls = sorted(row["url"] for row in detection)
+    assert sorted(row["url"] for part in parts for row in part) == urls
     assert len(set(urls)) == len(names)

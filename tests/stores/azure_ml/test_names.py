@@ -15,7 +15,7 @@ from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, Platf
 from labelwright.settings import SettingsError, WorkspaceSettings
 from labelwright.stores.azure_ml.blobs import account_of
 from labelwright.stores.azure_ml.names import asset_name, blob_path, title_of_asset
-from labelwright.stores.azure_ml.sdk_process import Calls, place_of
+from labelwright.stores.azure_ml.sdk_process import Calls, workspace_id
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 KEY = "c2VjcmV0"
@@ -44,7 +44,7 @@ def test_a_file_has_a_path_that_no_url_has_to_encode():
     assert blob_path("a b_mltable/MLTable") == "a_x0020_b_mltable/MLTable"
 
 
-def test_an_account_by_its_connection_string_with_or_without_an_endpoint():
+def test_account_from_connection_string():
     plain = account_of(
         WorkspaceSettings.model_validate(
             {"connection_string": f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={KEY}"}
@@ -55,43 +55,43 @@ def test_an_account_by_its_connection_string_with_or_without_an_endpoint():
         "core.windows.net",
     )
     local = f"AccountName=dev;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:10000/dev;"
-    found = account_of(WorkspaceSettings.model_validate({"connection_string": local}))
-    assert (found.name, found.container_url) == ("dev", "http://127.0.0.1:10000/dev/extra-images")
-    assert (found.endpoint, found.protocol) == ("127.0.0.1:10000", "http")
-    assert KEY not in repr(found)
+    account = account_of(WorkspaceSettings.model_validate({"connection_string": local}))
+    assert (account.name, account.container_url) == ("dev", "http://127.0.0.1:10000/dev/extra-images")
+    assert (account.endpoint, account.protocol) == ("127.0.0.1:10000", "http")
+    assert KEY not in repr(account)
 
 
-def test_an_account_by_its_address_for_a_signature_or_for_this_machines_identity():
+def test_account_from_url_with_or_without_sas():
     url = "https://acc.blob.core.chinacloudapi.cn/"
-    found = account_of(WorkspaceSettings.model_validate({"account_url": url, "sas": "?sv=1&sig=s3cret"}))
-    assert (found.name, found.endpoint, found.sas) == ("acc", "core.chinacloudapi.cn", "sv=1&sig=s3cret")
-    assert "s3cret" not in repr(found)
+    account = account_of(WorkspaceSettings.model_validate({"account_url": url, "sas": "?sv=1&sig=s3cret"}))
+    assert (account.name, account.endpoint, account.sas) == ("acc", "core.chinacloudapi.cn", "sv=1&sig=s3cret")
+    assert "s3cret" not in repr(account)
     assert account_of(WorkspaceSettings.model_validate({"account_url": url})).sas is None
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("workspace", "message"),
     [
         ({}, "needs its storage account"),
         ({"connection_string": "AccountName=a"}, "neither AccountName and AccountKey nor a SAS"),
         ({"account_url": "https://a", "connection_string": f"AccountName=a;AccountKey={KEY}"}, "either"),
     ],
 )
-def test_an_account_that_cannot_be_reached_is_told_with_what_to_set(told, message):
+def test_incomplete_account_settings_name_what_to_set(workspace, message):
     with pytest.raises(SettingsError, match=message):
-        account_of(WorkspaceSettings.model_validate(told))
+        account_of(WorkspaceSettings.model_validate(workspace))
 
 
-def test_a_workspace_is_named_by_config_json_and_what_is_set_beside_it_wins(tmp_path):
+def test_settings_win_over_config_json(tmp_path):
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}))
-    place = place_of(WorkspaceSettings.model_validate({"config": config, "workspace_name": "other"}))
+    place = workspace_id(WorkspaceSettings.model_validate({"config": config, "workspace_name": "other"}))
     assert (place.subscription_id, place.resource_group, place.workspace_name) == ("s", "g", "other")
     assert place.uri("d") == "azureml://subscriptions/s/resourcegroups/g/workspaces/other/datastores/d/paths/"
     with pytest.raises(SettingsError, match="subscription_id"):
-        place_of(WorkspaceSettings())
+        workspace_id(WorkspaceSettings())
     with pytest.raises(SettingsError, match="cannot be read"):
-        place_of(WorkspaceSettings.model_validate({"config": tmp_path / "none.json"}))
+        workspace_id(WorkspaceSettings.model_validate({"config": tmp_path / "none.json"}))
 
 
 # --- the program that asks
@@ -103,13 +103,13 @@ def calls(tmp_path: Path, script: str, deadline: float = 20) -> Calls:
     (tmp_path / "script.py").write_text(script)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path / "script.py"}" "$@"\n')
     python.chmod(0o755)
-    told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v2": python}
-    return Calls("sdk_v2", WorkspaceSettings.model_validate(told | {"deadline": deadline}), 5)
+    workspace = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v2": python}
+    return Calls("sdk_v2", WorkspaceSettings.model_validate(workspace | {"deadline": deadline}), 5)
 
 
 def failing(status: int | None, wait: str | None = None) -> str:
-    told = {"failure": {"status": status, "message": "said so", "retry_after": wait}}
-    return f"import json, sys; sys.stdin.read(); print(json.dumps({told!r}))"
+    response = {"failure": {"status": status, "message": "said so", "retry_after": wait}}
+    return f"import json, sys; sys.stdin.read(); print(json.dumps({response!r}))"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_short_retry_after_is_waited_out_once(tmp_path, monkeypatch):
     assert caught.value.seconds_to_wait() <= 7, "the time counts from the answer, so a task waits no second time"
 
 
-def test_a_program_that_is_stopped_in_the_middle_of_refusals_tells_the_last_status(tmp_path):
+def test_stopped_program_reports_the_last_http_status(tmp_path):
     program = (
         "import sys, time; print('labelwright: the server answered 503', file=sys.stderr, flush=True); time.sleep(60)"
     )
@@ -158,10 +158,10 @@ def test_a_program_that_is_stopped_in_the_middle_of_refusals_tells_the_last_stat
 
 
 @pytest.mark.parametrize("status", [400, 409, 422])
-def test_what_the_sdk_refuses_itself_is_a_refusal_with_the_status_if_there_was_an_answer(tmp_path, status):
-    told = json.dumps({"failure": {"status": status, "refused": True, "message": "said so"}})
+def test_refusal_of_the_sdk_itself_is_not_retried(tmp_path, status):
+    response = json.dumps({"failure": {"status": status, "refused": True, "message": "said so"}})
     with pytest.raises(PlatformRefused, match=f"answered {status}"):
-        calls(tmp_path, f"import sys; sys.stdin.read(); print({told!r})").ask("look", [])
+        calls(tmp_path, f"import sys; sys.stdin.read(); print({response!r})").ask("look", [])
 
 
 def test_a_program_that_takes_too_long_is_stopped(tmp_path):
@@ -177,15 +177,15 @@ def test_a_program_that_breaks_is_told_by_its_last_line(tmp_path):
 def test_an_sdk_that_is_not_there_is_told_with_how_to_get_it(tmp_path):
     with pytest.raises(SettingsError, match="azureml-v2"):
         calls(tmp_path, 'import sys; sys.stdin.read(); print(\'{"missing": "azure.ai.ml"}\')').ask("look", [])
-    told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v1": tmp_path / "none"}
+    workspace = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "python_v1": tmp_path / "none"}
     with pytest.raises(SettingsError, match="cannot be run"):
-        Calls("sdk_v1", WorkspaceSettings.model_validate(told), 5).ask("look", [])
+        Calls("sdk_v1", WorkspaceSettings.model_validate(workspace), 5).ask("look", [])
 
 
 def test_secrets_go_to_the_program_on_its_standard_input_alone(tmp_path):
     script = "import json, os, sys; print(json.dumps({'answers': [sys.argv, dict(os.environ), sys.stdin.read()]}))"
-    arguments, environment, asked = calls(tmp_path, script).ask("look", [{"account_key": KEY}])
-    assert KEY in asked
+    arguments, environment, request = calls(tmp_path, script).ask("look", [{"account_key": KEY}])
+    assert KEY in request
     assert KEY not in json.dumps([arguments, environment])
 
 
@@ -193,8 +193,8 @@ def test_secrets_go_to_the_program_on_its_standard_input_alone(tmp_path):
 def test_no_secret_comes_back_in_what_a_program_says(tmp_path, broken):
     """SDKs quote addresses, and libraries below them what they were given."""
     message = f"no answer from https://a.blob.example/c?sp=r&sig=CANARY%2F1 with {KEY}"
-    told = {"failure": {"status": None, "message": message}}
-    script = f"raise ValueError({message!r})" if broken else f"import json; print(json.dumps({told!r}))"
+    response = {"failure": {"status": None, "message": message}}
+    script = f"raise ValueError({message!r})" if broken else f"import json; print(json.dumps({response!r}))"
     with pytest.raises((PlatformRefused, PlatformUnavailable)) as caught:
         calls(tmp_path, script).ask("look", [{"account_key": KEY, "sas": None}])
     assert "no answer from https://a.blob.example/c" in str(caught.value)

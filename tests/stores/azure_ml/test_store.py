@@ -42,7 +42,7 @@ def azure(around) -> Iterator[Azure]:
 
 
 def settings_of(azure: Azure, **more: object) -> WorkspaceSettings:
-    told = {
+    workspace = {
         "subscription_id": SUBSCRIPTION,
         "resource_group": GROUP,
         "workspace_name": WORKSPACE,
@@ -52,7 +52,7 @@ def settings_of(azure: Azure, **more: object) -> WorkspaceSettings:
         "python_v2": python_of("v2"),
         "deadline": 120,
     }
-    return WorkspaceSettings.model_validate(told | more)
+    return WorkspaceSettings.model_validate(workspace | more)
 
 
 def store_of(azure: Azure, engine: str = "sdk_v2", **more: object) -> AzureMlStore:
@@ -75,7 +75,7 @@ def register(store: AzureMlStore, files: Path, title: str = "river") -> Register
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_same_content_is_the_same_version_and_asks_for_no_other_one(azure, tmp_path, engine):
+def test_same_content_is_registered_once(azure, tmp_path, engine):
     store, files = store_of(azure, engine), files_in(tmp_path / "files")
     first = register(store, files)
     assert first.created
@@ -83,8 +83,8 @@ def test_the_same_content_is_the_same_version_and_asks_for_no_other_one(azure, t
     writes = azure.ml.writes()
     second = register(store, files)
     assert (second.version, second.location, second.created) == (first.version, first.location, False)
-    assert [one for one in azure.ml.writes() if one not in writes] == []
-    assert [one.version for one in store.versions("river_labels")] == [first.version]
+    assert [write for write in azure.ml.writes() if write not in writes] == []
+    assert [version.version for version in store.versions("river_labels")] == [first.version]
     assert store.find("river_labels", first.content_hash) == replace(first, created=False, parts=())
 
 
@@ -92,8 +92,8 @@ def test_the_same_content_is_the_same_version_and_asks_for_no_other_one(azure, t
 def test_two_runs_at_once_register_one_version(azure, tmp_path, engine):
     files = files_in(tmp_path / "files")
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda _: register(store_of(azure, engine), files), range(2)))
-    assert found[0].version == found[1].version
+        datasets = list(pool.map(lambda _: register(store_of(azure, engine), files), range(2)))
+    assert datasets[0].version == datasets[1].version
     assert len(store_of(azure, engine).versions("river_labels")) == 1
 
 
@@ -101,20 +101,20 @@ def test_a_run_that_was_overtaken_answers_the_other_ones_version(azure, tmp_path
     files = files_in(tmp_path / "files")
     store, digest = store_of(azure), content_hash(files)
     first = register(store, files)
-    there = azure.ml.versions["river_labels"].pop(str(first.version))
+    existing = azure.ml.versions["river_labels"].pop(str(first.version))
 
     def other_run() -> None:
-        azure.ml.versions["river_labels"][str(first.version)] = there
+        azure.ml.versions["river_labels"][str(first.version)] = existing
 
     # Looked for and not there; there when it is written: another run registered it in between.
     azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 409, then=other_run)]
-    found = register(store, files)
-    assert (found.version, found.created, found.content_hash) == (first.version, False, digest)
+    dataset = register(store, files)
+    assert (dataset.version, dataset.created, dataset.content_hash) == (first.version, False, digest)
     assert azure.ml.faults[0].times == 0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_datastore_is_made_once_and_another_container_under_its_name_is_refused(azure, tmp_path, engine):
+def test_datastore_of_another_container_is_refused(azure, tmp_path, engine):
     files = files_in(tmp_path / "files")
     register(store_of(azure, engine), files)
     azure.container.get_blob_client("x").upload_blob(b"x")
@@ -161,7 +161,7 @@ def test_a_right_that_is_missing_is_said_with_the_role_to_ask_for(azure, tmp_pat
         register(store_of(azure, engine), files_in(tmp_path / "files"))
 
 
-def test_a_short_429_is_waited_out_and_left_to_whoever_counts_retries(azure, tmp_path, monkeypatch):
+def test_short_retry_after_is_waited_and_left_to_the_task(azure, tmp_path, monkeypatch):
     waited: list[float] = []
     monkeypatch.setattr("labelwright.stores.azure_ml.sdk_process.sleep", waited.append)
     azure.ml.faults = [Fault("PUT", "/data/river_labels/versions/", 429, headers={"Retry-After": "7"})]
@@ -178,11 +178,9 @@ WAITS = {
 
 
 @pytest.mark.parametrize(
-    ("engine", "method", "path", "status"), [(engine, *one) for engine in ENGINES for one in WAITS[engine]]
+    ("engine", "method", "path", "status"), [(engine, *item) for engine in ENGINES for item in WAITS[engine]]
 )
-def test_a_wait_longer_than_the_deadline_is_told_at_once_and_nothing_is_repeated(
-    azure, tmp_path, engine, method, path, status
-):
+def test_long_retry_after_ends_the_program_at_once(azure, tmp_path, engine, method, path, status):
     azure.ml.faults = [Fault(method, path, status, headers={"Retry-After": "3600"}, times=9)]
     with pytest.raises(PlatformUnavailable, match=r"The server asks to wait 3600 seconds \(until ") as caught:
         register(store_of(azure, engine), files_in(tmp_path / "files"))
@@ -198,7 +196,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("status", [400, 409, 422])
 @pytest.mark.parametrize(
-    ("engine", "method", "path"), [(engine, *one) for engine in ENGINES for one in REFUSALS[engine]]
+    ("engine", "method", "path"), [(engine, *item) for engine in ENGINES for item in REFUSALS[engine]]
 )
 def test_a_refusal_is_told_with_the_servers_status_and_words(azure, tmp_path, engine, method, path, status):
     azure.ml.faults = [Fault(method, path, status, times=20)]
@@ -211,17 +209,17 @@ def test_a_refusal_is_told_with_the_servers_status_and_words(azure, tmp_path, en
     assert f"answered {status}" in str(caught.value)
 
 
-def test_a_program_that_has_to_be_stopped_leaves_the_last_status_behind(azure, tmp_path):
+def test_stopped_program_leaves_the_last_status(azure, tmp_path):
     azure.ml.faults = [Fault("POST", "/dataset/v1.0/.*/datasets$", 503, times=99)]
     with pytest.raises(PlatformUnavailable) as caught:
         register(store_of(azure, "sdk_v1", deadline=25), files_in(tmp_path / "files"))
     assert caught.value.status == 503
 
 
-def test_another_path_under_the_same_version_is_a_refusal_of_the_server(azure, tmp_path):
+def test_same_version_with_another_path_is_refused(azure, tmp_path):
     store, files = store_of(azure), files_in(tmp_path / "files")
-    found = register(store, files)
-    held = azure.ml.versions["river_labels"][str(found.version)]
+    dataset = register(store, files)
+    held = azure.ml.versions["river_labels"][str(dataset.version)]
     held["dataUri"] = held["dataUri"].replace("deliveries", "elsewhere")
     held["tags"] = {"content_hash": "0" * 64}
     with pytest.raises(PlatformRefused) as caught:
@@ -230,9 +228,9 @@ def test_another_path_under_the_same_version_is_a_refusal_of_the_server(azure, t
     assert "exists and points to" in caught.value.message
 
 
-def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure, tmp_path):
+def test_unsupported_title_is_escaped_and_kept_in_a_tag(azure, tmp_path):
     title = "река 1/2"
-    found = store_of(azure).register(
+    dataset = store_of(azure).register(
         "река 1%2F2_labels",
         files_in(tmp_path / "files"),
         content_hash=content_hash(tmp_path / "files"),
@@ -240,29 +238,29 @@ def test_a_title_that_azure_ml_does_not_take_is_escaped_and_kept_in_a_tag(azure,
     )
     from labelwright.stores.azure_ml.names import title_of_asset
 
-    assert title_of_asset(found.name) == f"{title}_labels"
-    assert azure.ml.versions[found.name][str(found.version)]["tags"]["campaign"] == title
-    assert store_of(azure).verify(found) == []
+    assert title_of_asset(dataset.name) == f"{title}_labels"
+    assert azure.ml.versions[dataset.name][str(dataset.version)]["tags"]["campaign"] == title
+    assert store_of(azure).verify(dataset) == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_was_changed_behind_our_back_is_told(azure, tmp_path, engine):
     store = store_of(azure, engine)
-    found = register(store, files_in(tmp_path / "files"))
+    dataset = register(store, files_in(tmp_path / "files"))
     (csv,) = [name for name in azure.names("deliveries/") if name.endswith(".csv")]
     azure.container.upload_blob(csv, b"something else", overwrite=True)
-    assert store.verify(found) == ["river_labels.csv has other bytes than when it was registered"]
-    wrong = store.verify(replace(found, location=found.location.replace("river", "lake")))
+    assert store.verify(dataset) == ["river_labels.csv has other bytes than when it was registered"]
+    wrong = store.verify(replace(dataset, location=dataset.location.replace("river", "lake")))
     assert any("and not to" in message for message in wrong)
-    absent = store.verify(replace(found, version="77"))
-    assert absent == [f"the workspace has no version 77 of {found.name}"]
+    absent = store.verify(replace(dataset, version="77"))
+    assert absent == [f"the workspace has no version 77 of {dataset.name}"]
 
 
 def test_a_file_is_never_written_over(azure, tmp_path):
     store, files = store_of(azure), files_in(tmp_path / "files")
     name = f"deliveries/river_labels/{content_hash(files)}/river_labels.csv"
     azure.container.upload_blob(name, b"somebody else's")
-    with pytest.raises(ContentMismatch, match="never written over"):
+    with pytest.raises(ContentMismatch, match="not overwritten"):
         register(store, files)
     assert azure.read(name) == b"somebody else's"
     assert azure.ml.writes() == []
@@ -270,29 +268,29 @@ def test_a_file_is_never_written_over(azure, tmp_path):
 
 def test_nothing_secret_is_in_what_is_sent_to_be_seen(azure, tmp_path, caplog):
     store = store_of(azure)
-    found = register(store, files_in(tmp_path / "files"))
+    dataset = register(store, files_in(tmp_path / "files"))
     key = azure.connection_string.partition("AccountKey=")[2].partition(";")[0]
-    assert key not in repr(store) + repr(found) + json.dumps(store.receipt(found)) + caplog.text
+    assert key not in repr(store) + repr(dataset) + json.dumps(store.receipt(dataset)) + caplog.text
     assert not any(b"sig=" in azure.read(name) for name in azure.names())
 
 
-def test_an_identity_opens_workspace_and_container_and_the_datastore_holds_no_secret(azure, tmp_path):
+def test_identity_leaves_no_secret_in_the_datastore(azure, tmp_path):
     url = azure.container.url.rpartition("/")[0]
     store = store_of(azure, connection_string=None, account_url=url)
-    found = register(store, files_in(tmp_path / "files"))
-    assert store.verify(found) == []
+    dataset = register(store, files_in(tmp_path / "files"))
+    assert store.verify(dataset) == []
     assert azure.read("label_sets/river_labels.csv") == (tmp_path / "files" / "river_labels.csv").read_bytes()
     assert azure.ml.datastores["labelwright"]["credentials"] == {"credentialsType": "None"}
     # The SDK read the MLTable by the same identity.
     assert not any(path.endswith("listSecrets") for _, path in azure.ml.calls)
-    assert azure.ml.versions["river_labels"][str(found.version)]["referencedUris"] == ["./labels.jsonl"]
+    assert azure.ml.versions["river_labels"][str(dataset.version)]["referencedUris"] == ["./labels.jsonl"]
     assert any("devstoreaccount1.blob." in path for _, path in azure.ml.calls)
 
 
 def test_images_of_a_private_container_are_read_by_an_identity(azure):
     azure.container.upload_blob("in/a.jpg", b"a picture")
     source = ContainerSource(azure.container.url, "in/", identity=True)
-    assert [one.name for one in source.find()] == ["a.jpg"]
+    assert [file.name for file in source.find()] == ["a.jpg"]
     with source.open("in/a.jpg") as file:
         assert file.read() == b"a picture"
     with pytest.raises((AccessDenied, NotFound)):
@@ -308,8 +306,8 @@ def test_sdk_v1_makes_a_datastore_without_a_secret_too(azure, tmp_path):
 
 def test_a_workspace_by_its_config_json(azure, tmp_path):
     config = tmp_path / "config.json"
-    told = {"subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace_name": WORKSPACE}
-    config.write_text(json.dumps(told))
+    workspace = {"subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace_name": WORKSPACE}
+    config.write_text(json.dumps(workspace))
     store = store_of(azure, config=config, subscription_id=None, resource_group=None, workspace_name=None)
     assert register(store, files_in(tmp_path / "files")).created
 
@@ -327,7 +325,7 @@ def test_a_content_that_is_exported_again_is_the_newest_version(azure, tmp_path,
     assert len(store.versions("river_labels")) == 2
     if engine == "sdk_v2":
         for name in ("river_labels", "river_labels_csv"):
-            tags = {version: told["tags"] for version, told in azure.ml.versions[name].items()}
+            tags = {version: properties["tags"] for version, properties in azure.ml.versions[name].items()}
             highest = max(tags, key=lambda version: int(tags[version]["labelwright_export"]))
             assert highest == first.version, name
             assert tags[first.version]["campaign"] == "river", "the other tags stay"
@@ -338,25 +336,25 @@ def test_a_content_that_is_exported_again_is_the_newest_version(azure, tmp_path,
 
 
 @pytest.mark.parametrize("damage", ["file", "lost file", "receipt", "lost receipt", "tampered receipt"])
-def test_a_damaged_delivery_is_repaired_from_files_of_its_content_and_from_no_others(azure, tmp_path, damage):
+def test_delivery_is_repaired_only_from_its_own_content(azure, tmp_path, damage):
     store, files = store_of(azure), files_in(tmp_path / "files")
-    found = register(store, files)
+    dataset = register(store, files)
     csv, receipt = (next(n for n in azure.names("deliveries/") if n.endswith(end)) for end in (".csv", "receipt.json"))
-    told = json.loads(azure.read(receipt))
+    original_receipt = json.loads(azure.read(receipt))
     if damage == "lost file":
         azure.container.delete_blob(csv)
     elif damage == "lost receipt":
         azure.container.delete_blob(receipt)
     else:
-        tampered = json.dumps(told | {"campaign": {"title": "lake"}}).encode()
+        tampered = json.dumps(original_receipt | {"campaign": {"title": "lake"}}).encode()
         data = {"file": b"something else", "receipt": b"no JSON", "tampered receipt": tampered}[damage]
         azure.container.upload_blob(csv if damage == "file" else receipt, data, overwrite=True)
-    assert len(store.verify(found)) == 1
-    assert store.repair(found, files_in(tmp_path / "other", "two"), {"campaign": {"title": "river"}}) == []
-    assert len(store.verify(found)) == 1
-    assert len(store.repair(found, files, {"campaign": {"title": "river"}})) == 1
+    assert len(store.verify(dataset)) == 1
+    assert store.repair(dataset, files_in(tmp_path / "other", "two"), {"campaign": {"title": "river"}}) == []
+    assert len(store.verify(dataset)) == 1
+    assert len(store.repair(dataset, files, {"campaign": {"title": "river"}})) == 1
     again = register(store, files)
-    assert (again.version, again.created) == (found.version, False)
+    assert (again.version, again.created) == (dataset.version, False)
     assert store.verify(again, deep=True) == []
     assert json.loads(azure.read(receipt))["campaign"] == {"title": "river"}
 
@@ -365,12 +363,12 @@ def test_a_file_whose_stored_md5_lies_is_found_by_reading_it(azure, tmp_path):
     from azure.storage.blob import ContentSettings
 
     store = store_of(azure)
-    found = register(store, files_in(tmp_path / "files"))
+    dataset = register(store, files_in(tmp_path / "files"))
     (csv,) = [name for name in azure.names("deliveries/") if name.endswith(".csv")]
     blob = azure.container.get_blob_client(csv)
     held = blob.get_blob_properties()
     settings = ContentSettings(content_md5=held.content_settings.content_md5)
     blob.upload_blob(b"x" * held.size, overwrite=True)
     blob.set_http_headers(settings)
-    assert store.verify(found) == []
-    assert store.verify(found, deep=True) == ["river_labels.csv has other bytes than when it was registered"]
+    assert store.verify(dataset) == []
+    assert store.verify(dataset, deep=True) == ["river_labels.csv has other bytes than when it was registered"]

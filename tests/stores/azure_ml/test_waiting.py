@@ -28,7 +28,7 @@ session.mount("http://", HTTPAdapter(max_retries=Retry(total=2, status_forcelist
 try:
     status = session.get(sys.argv[2]).status_code
     print(json.dumps({"status": status, "refusal": waiting["last_refusal"]()}))
-except waiting["AskedToWait"] as wait:
+except waiting["RetryLater"] as wait:
     print(json.dumps(wait.as_failure()))
 except requests.RequestException as error:
     print(json.dumps({"error": type(error).__name__, "refusal": waiting["last_refusal"]()}))
@@ -55,13 +55,13 @@ def server() -> Iterator[ThreadingHTTPServer]:
             self.end_headers()
             self.wfile.write(body)
 
-    found = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    found.asked = 0  # type: ignore[attr-defined]
-    thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05})
+    http_server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    http_server.asked = 0  # type: ignore[attr-defined]
+    thread = Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
+    yield http_server
+    http_server.shutdown()
+    http_server.server_close()
     thread.join(10)
 
 
@@ -72,8 +72,8 @@ def ask(server: ThreadingHTTPServer, path: str) -> dict[str, object]:
         [sys.executable, "-c", PROGRAM, str(module), url], capture_output=True, text=True, timeout=60, check=True
     )
     assert "labelwright: the server answered" in done.stderr or "200" in path
-    told: dict[str, object] = json.loads(done.stdout)
-    return told
+    payload: dict[str, object] = json.loads(done.stdout)
+    return payload
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
@@ -96,8 +96,8 @@ def test_a_refusal_is_not_waited_for(server, status):
 
 
 def test_without_a_retry_after_the_client_repeats_as_it_likes(server):
-    told = ask(server, "503/")
-    assert (told["error"], told["refusal"]) == ("RetryError", 503)
+    payload = ask(server, "503/")
+    assert (payload["error"], payload["refusal"]) == ("RetryError", 503)
     assert server.asked == 3
 
 

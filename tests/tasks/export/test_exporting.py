@@ -12,7 +12,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from labelwright.campaigns.image_source import stamp_of
-from labelwright.campaigns.lineage import known_datasets, lineage, the_dataset
+from labelwright.campaigns.lineage import find_dataset, lineage, list_datasets
 from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.output.datasets import show_lineage
 from labelwright.cli.running import verify_registered
@@ -104,7 +104,7 @@ def verified(**how: Any) -> dict[str, dict[str, Any]]:
 
 
 def newest() -> dict[str, str]:
-    return {one["name"]: one["version"] for one in known_datasets(the_ledger()) if one["newest"]}
+    return {one["name"]: one["version"] for one in list_datasets(the_ledger()) if one["newest"]}
 
 
 def test_labels_a_then_b_then_a_make_the_first_version_the_newest(home):
@@ -115,12 +115,12 @@ def test_labels_a_then_b_then_a_make_the_first_version_the_newest(home):
     assert newest() == {"river_images": "1", "river_labels": "2"}
     assert export(10)["river_labels"] == "1"
     assert newest() == {"river_images": "1", "river_labels": "1"}
-    assert the_dataset(the_ledger(), "river_labels", None)["version"] == "1"
-    assert the_dataset(the_ledger(), "river_labels", "2")["newest_version"] == "1"
+    assert find_dataset(the_ledger(), "river_labels", None)["version"] == "1"
+    assert find_dataset(the_ledger(), "river_labels", "2")["newest_version"] == "1"
     assert (store / "latest" / "river_labels.csv").read_bytes() == (store / "v1" / "river_labels.csv").read_bytes()
-    before = known_datasets(the_ledger())
+    before = list_datasets(the_ledger())
     export(10)
-    assert known_datasets(the_ledger()) == before, "an export without a change changes nothing"
+    assert list_datasets(the_ledger()) == before, "an export without a change changes nothing"
     assert sorted(path.name for path in store.iterdir()) == [".lock", "latest", "latest.json", "v1", "v2"]
 
 
@@ -143,7 +143,7 @@ def test_store_and_ledger_that_disagree_about_the_newest_version_are_told_and_pu
     export(20)
     record = home / "datasets" / "river_labels" / "latest.json"
     told = json.loads(record.read_text())
-    first = the_dataset(the_ledger(), "river_labels", "1")
+    first = find_dataset(the_ledger(), "river_labels", "1")
     record.write_text(json.dumps(told | {"version": 1, "content_hash": first["content_hash"]}))
     assert verified()["river_labels 2"]["wrong"] == ["the store says that version 1 is the newest, the ledger says 2"]
     export(20)

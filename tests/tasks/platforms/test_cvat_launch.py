@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from labelwright.campaigns.interventions import take_up
+from labelwright.campaigns.interventions import retry_blocked
 from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.domain import Annotation, Box, State, Work
 from labelwright.ledger import Ledger
@@ -246,7 +246,7 @@ def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_aga
     assert f"{gone} of 7 images are gone from the campaign on cvat" in reason
     assert "lost; 4 images were labeled at the last look" in reason
     assert "labelwright resume 'river'" in reason
-    _, due = take_up("river")
+    _, due = retry_blocked("river")
     assert due is Work.LAUNCH
     launch(spec)
     assert_repaired(cvat, done=2)
@@ -278,7 +278,7 @@ def test_a_campaign_all_of_whose_tasks_are_gone_is_made_again(cvat: FakeCvat, tm
     for number in list(cvat.state.tasks):
         delete_task(cvat, number)
     assert sweep() == "needs attention"
-    take_up("river")
+    retry_blocked("river")
     launch(spec)
     assert_repaired(cvat, done=0)
 
@@ -292,7 +292,7 @@ def test_a_campaign_in_a_shared_project_all_of_whose_tasks_are_gone_is_made_agai
         delete_task(cvat, number)
     assert sweep() == "needs attention"
     assert "7 of 7 images are gone" in (the_ledger().campaigns.get("river").reason or "")
-    take_up("river")
+    retry_blocked("river")
     launch(spec)
     assert_repaired(cvat, done=0)
 

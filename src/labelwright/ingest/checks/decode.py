@@ -1,4 +1,4 @@
-"""Is it an image? Every file is read once, hashed, and decoded to its last pixel."""
+"""Checks that a file is an image: reads it once, hashes it, and decodes every pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from PIL import (  # the readers by name: Pillow's own way to find them imports all sixty, in whichever thread is first
+from PIL import (  # explicit plugins: Pillow's discovery imports all sixty, in whichever thread comes first
     BmpImagePlugin,  # noqa: F401
     GifImagePlugin,  # noqa: F401
     ImageFile,
@@ -23,12 +23,12 @@ from PIL import (  # the readers by name: Pillow's own way to find them imports 
 from PIL import Image as Pillow
 
 from labelwright.domain import Image, Reject, Size
-from labelwright.ingest.sources.local import Found
+from labelwright.ingest.sources.local import SourceFile
 
 logger = logging.getLogger(__name__)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-"""What is let in, by Pillow's names. Pillow can open more, some of it by starting other programs (EPS): not for us."""
+"""Accepted formats, by Pillow's names. Pillow can open more, some by starting other programs (EPS)."""
 
 _ORIENTATION = 0x0112
 _MiB = 1024 * 1024
@@ -36,7 +36,7 @@ _MiB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one image may cost. A thread that checks holds one file and its pixels (up to 4 bytes each, 8 in TIFF)."""
+    """Limits of one image. A checking thread holds one file and its pixels (up to 4 bytes each, 8 in TIFF)."""
 
     max_bytes: int = 128 * _MiB
     max_pixels: int = 100_000_000
@@ -45,27 +45,27 @@ class Limits:
 STANDARD = Limits()
 
 
-def check_image(found: Found, stream: BinaryIO, limits: Limits = STANDARD) -> Image | Reject:
-    """The image with its size as displayed and its hashes, or a sentence on why it is none.
+def check_image(file: SourceFile, stream: BinaryIO, limits: Limits = STANDARD) -> Image | Reject:
+    """Returns the image with its displayed size and its hashes, or a Reject with the reason.
 
-    Of an animated image and of a file of several pages the first one counts. Raises what reading the stream raises.
+    Only the first frame or page counts. Raises what reading the stream raises.
     """
-    if found.bytes is not None and found.bytes > limits.max_bytes:
-        return too_large(found.name, found.bytes, limits)
+    if file.bytes is not None and file.bytes > limits.max_bytes:
+        return too_large(file.name, file.bytes, limits)
     data = stream.read(limits.max_bytes + 1)
     if len(data) > limits.max_bytes:
-        return too_large(found.name, None, limits)
+        return too_large(file.name, None, limits)
     if not data:
-        return Reject(found.name, "the file is empty")
+        return Reject(file.name, "the file is empty")
     sha256 = hashlib.sha256(data).hexdigest()
-    if found.sha256 is not None and found.sha256.lower() != sha256:
-        return Reject(found.name, f"is not the file that the manifest means: its SHA-256 is {sha256}")
+    if file.sha256 is not None and file.sha256.lower() != sha256:
+        return Reject(file.name, f"is not the file in the manifest: its SHA-256 is {sha256}")
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    decoded = _decode(found.name, data, limits)
+    decoded = _decode(file.name, data, limits)
     if isinstance(decoded, Reject):
         return decoded
     size, kind = decoded
-    return Image(found.name, size, len(data), sha256, md5, kind)
+    return Image(file.name, size, len(data), sha256, md5, kind)
 
 
 def too_large(name: str, size: int | None, limits: Limits) -> Reject:
@@ -75,7 +75,7 @@ def too_large(name: str, size: int | None, limits: Limits) -> Reject:
 
 def _decode(name: str, data: bytes, limits: Limits) -> tuple[Size, str] | Reject:
     _silence_pillow()
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # somebody else in the process may have switched it on
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # other code in the process may have switched it on
     if Pillow.MAX_IMAGE_PIXELS is not None and limits.max_pixels > Pillow.MAX_IMAGE_PIXELS:
         Pillow.MAX_IMAGE_PIXELS = limits.max_pixels
     try:
@@ -86,11 +86,11 @@ def _decode(name: str, data: bytes, limits: Limits) -> tuple[Size, str] | Reject
             image.load()
             return Size(*_displayed(image)), _kind(name, image)
     except UnidentifiedImageError:
-        return Reject(name, _what_else(data))
+        return Reject(name, _describe_content(data))
     except Pillow.DecompressionBombError:
         return _too_many_pixels(name, "far too many pixels", limits)
     except MemoryError:
-        return Reject(name, "the image needs more memory than there is")
+        return Reject(name, "the image needs more memory than this machine has")
     except Exception as error:  # noqa: BLE001 - what Pillow's readers raise on damaged files is open-ended
         return Reject(name, _damage(error))
 
@@ -102,8 +102,8 @@ def _too_many_pixels(name: str, has: str, limits: Limits) -> Reject:
 def _damage(error: Exception) -> str:
     message = str(error).lower()
     if "truncated" in message or "not enough image data" in message or "unexpected end" in message:
-        return "the file is cut off: its last part is missing. Copy it again from where it came from"
-    return f"the file is damaged: it begins like an image but cannot be shown ({type(error).__name__}: {error})"
+        return "the file is truncated. Copy it again from its origin"
+    return f"the file is damaged: it starts like an image but cannot be decoded ({type(error).__name__}: {error})"
 
 
 def _displayed(image: ImageFile.ImageFile) -> tuple[int, int]:
@@ -156,13 +156,13 @@ _AVIF = "is an AVIF picture, which is not supported: convert it to JPEG or PNG"
 _BRANDS = dict.fromkeys((b"heic", b"heix", b"hevc", b"mif1", b"msf1"), _HEIC) | {b"avif": _AVIF, b"avis": _AVIF}
 _TAGS = (
     (b"<svg", "is an SVG drawing, which has no pixels: convert it to PNG"),
-    (b"<html", "is a web page, not an image: perhaps an error page that was saved in its place"),
-    (b"<!doctype html", "is a web page, not an image: perhaps an error page that was saved in its place"),
+    (b"<html", "is a web page, not an image: perhaps a saved error page"),
+    (b"<!doctype html", "is a web page, not an image: perhaps a saved error page"),
 )
 
 
-def _what_else(data: bytes) -> str:
-    """What the file is instead, as far as its first bytes tell."""
+def _describe_content(data: bytes) -> str:
+    """What the file is instead of an image, judged by its first bytes."""
     head = data[:512]
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], "is a video, not an image")
@@ -185,10 +185,10 @@ _silenced: list[object] = []
 
 
 def _silence_pillow() -> None:
-    """Pillow's warnings about odd metadata are of no use to who sent the file: what matters becomes a Reject.
+    """Silences Pillow's warnings about metadata: problems that matter become a Reject.
 
-    Set for the process, since Python's own way of silencing a block of code is not safe with threads; and set again
-    when somebody has put other filters in front since.
+    Set for the whole process, since Python's context manager for warnings is not thread-safe; set again when other
+    code has added filters since.
     """
     if not _silenced or not warnings.filters or warnings.filters[0] is not _silenced[0]:
         warnings.filterwarnings("ignore", module=r"PIL(\..*)?$")

@@ -1,4 +1,4 @@
-"""What was met before, kept in a temporary file: memory stays the same for a hundred images and for a million."""
+"""Detects duplicates with a temporary file, so that memory does not grow with the number of images."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sqlite3
 from types import TracebackType
 
 
-class Seen:
-    """Remembers who came first under a key. The file is private, and gone when it is closed or the process ends."""
+class FirstSeen:
+    """Stores the first value of each key, in a private file that vanishes on close or process end."""
 
     def __init__(self) -> None:
-        # An empty name is SQLite's own temporary file. What fits into the page cache (8 MiB) never touches the disk.
+        # An empty name is a temporary file of SQLite. Data up to the page cache's 8 MiB never touches the disk.
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA cache_size = -8192")
         self._db.execute("PRAGMA journal_mode = OFF")
@@ -19,31 +19,31 @@ class Seen:
         self._db.execute("BEGIN")
 
     def first(self, kind: str, key: str) -> str | None:
-        """Who came first under the key, or None when nobody did."""
+        """The first value of the key; None when there is none."""
         row = self._db.execute("SELECT first FROM seen WHERE kind = ? AND key = ?", (kind, key)).fetchone()
         return None if row is None else str(row[0])
 
     def remember(self, kind: str, key: str, value: str) -> None:
-        """The first one under a key stays."""
+        """Stores the value unless the key has one."""
         self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (kind, key, value))
 
     def unique(self, name: str) -> str:
-        """The name, or when somebody has it already `name-2`, `name-3`, ... before its ending. It is then taken."""
+        """Reserves the name, or the first free of `name-2`, `name-3`, ... (before the extension), and returns it."""
         stem, dot, ending = name.rpartition(".")
         if not stem or "/" in ending:
             stem, dot, ending = name, "", ""
-        chosen, number = name, int(self.first("count", name) or "1")
-        while self.first("name", chosen) is not None:
+        candidate, number = name, int(self.first("count", name) or "1")
+        while self.first("name", candidate) is not None:
             number += 1
-            chosen = f"{stem}-{number}{dot}{ending}"
-        self.remember("name", chosen, "")
+            candidate = f"{stem}-{number}{dot}{ending}"
+        self.remember("name", candidate, "")
         self._db.execute("INSERT OR REPLACE INTO seen VALUES ('count', ?, ?)", (name, str(number)))
-        return chosen
+        return candidate
 
     def close(self) -> None:
         self._db.close()
 
-    def __enter__(self) -> Seen:
+    def __enter__(self) -> FirstSeen:
         return self
 
     def __exit__(

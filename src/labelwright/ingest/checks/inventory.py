@@ -1,4 +1,4 @@
-"""Take stock of a source: every image checked, hashed and named once; everything else listed with its reason."""
+"""Builds the inventory of a source: every image checked and hashed, every other file rejected with a reason."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from labelwright.domain import Image, Reject
-from labelwright.ingest.sources.local import CannotRead, Found, Source
+from labelwright.ingest.sources.local import CannotRead, Source, SourceFile
 from labelwright.network.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.platforms.errors import PlatformUnavailable
 
 from .decode import STANDARD, Limits, check_image, too_large
-from .duplicates import Seen
+from .duplicates import FirstSeen
 
 _LOOK_AHEAD = 8  # files a thread, so that one large image does not stop the others
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryItem:
-    """An image that may be uploaded, and where its source opens it again."""
+    """An accepted image, and the location by which its source opens it."""
 
     image: Image
     location: str
 
 
 Checked = Image | Reject | PlatformUnavailable
-"""What came out for a file. The last one: it may be readable later."""
+"""Result for a file. PlatformUnavailable: it may be readable later."""
 
 
-class Elsewhere(Protocol):
-    """Other machines that check files of the same source."""
+class RemoteChecker(Protocol):
+    """Checks files of the same source on other machines."""
 
     batch: int
-    """Files that are handed over at once."""
+    """Files per call."""
     ahead: int
-    """Batches that may be under way."""
+    """Batches that may be in progress."""
 
-    def check(self, files: list[Found]) -> Callable[[], list[Checked]]:
-        """Begin with them. What is answered waits for the results, in the files' order, and raises what checks do."""
+    def check(self, files: list[SourceFile]) -> Callable[[], list[Checked]]:
+        """Starts checking. The returned function waits for the results, in the files' order."""
         ...
 
 
@@ -50,42 +50,41 @@ def build_inventory(
     limits: Limits = STANDARD,
     *,
     threads: int | None = None,
-    known: Callable[[Found], Image | None] | None = None,
+    known: Callable[[SourceFile], Image | None] | None = None,
     give_up: bool = False,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: RemoteChecker | None = None,
 ) -> Iterator[InventoryItem | Reject]:
-    """Images and rejects in the source's order, whatever the number of threads (else: two more than processors).
+    """Yields images and rejects in the source's order. `threads`: by default two more than processors.
 
-    `known` may answer with what was found out about the file earlier; it is then not opened. It is called in the
-    caller's thread. Of several files with one name or one content the first stays and the others are rejects. Names
-    that differ only in upper and lower case are two names, as they are in every blob store.
+    `known` may return the result of an earlier check; the file is then not opened. It is called in the caller's
+    thread. Of several files with the same name or content the first is accepted and the others are rejects. Names that
+    differ only in case are different, as in every blob store.
 
-    Files that may be readable later (a server's 503) are left out while the rest goes on, and then raised as one
-    PlatformUnavailable; with `give_up`, for a last attempt, they are rejects. Raises SourceError, and AccessDenied at
-    once. Memory: some files a thread, not the number of images.
+    Files that may be readable later (a server's 503) are skipped, and raised as one PlatformUnavailable at the end;
+    with `give_up`, for a last attempt, they are rejects. Raises SourceError, and AccessDenied at once. Memory: a few
+    files per thread, not the number of images.
 
-    With `elsewhere` whole batches are checked there, and what is left of the last one here: a source that has less than
-    a batch never leaves this machine.
+    With `elsewhere`, full batches are checked remotely and the rest here.
     """
     threads = threads or (os.cpu_count() or 1) + 2
     missed: list[PlatformUnavailable] = []
     missed_count = 0
-    with Seen() as seen:
+    with FirstSeen() as seen_images:
         if elsewhere is None:
             checked = _checked(source, source.find(), limits, threads, known)
         else:
             checked = _checked_elsewhere(source, limits, threads, known, elsewhere)
-        for found, result in checked:
+        for file, result in checked:
             if isinstance(result, PlatformUnavailable):
                 if give_up:
-                    yield Reject(found.name, f"could not be fetched ({result.message}): the server may answer later")
+                    yield Reject(file.name, f"could not be fetched ({result.message}); the server may respond later")
                 else:
                     missed_count += 1
                     missed[:] = missed or [result]
             elif isinstance(result, Reject):
                 yield result
             else:
-                yield _accepted(result, found, seen)
+                yield _accepted(result, file, seen_images)
     if missed:
         first = missed[0]
         raise PlatformUnavailable(
@@ -93,43 +92,43 @@ def build_inventory(
             first.operation,
             status=first.status,
             message=f"{missed_count} files could not be fetched, the first: {first.message}",
-            advice="Run it again later: what was found out is not asked again.",
+            advice="Run it again later: files that are checked are not fetched again.",
             retry_after=first.retry_after,
         )
 
 
-def _accepted(image: Image, found: Found, seen: Seen) -> InventoryItem | Reject:
-    same_name = seen.first("name", image.name)
+def _accepted(image: Image, file: SourceFile, seen_images: FirstSeen) -> InventoryItem | Reject:
+    same_name = seen_images.first("name", image.name)
     if same_name is not None:
-        why = f"two files have this name: '{same_name}' is taken, '{found.location}' is left out. Rename one of them."
+        why = f"two files have this name: '{same_name}' is taken, '{file.location}' is left out. Rename one of them."
         return Reject(image.name, why)
-    same_content = seen.first("sha256", image.sha256)
+    same_content = seen_images.first("sha256", image.sha256)
     if same_content is not None:
         return Reject(image.name, f"is exactly the same file as '{same_content}', which is taken")
-    seen.remember("name", image.name, found.location)
-    seen.remember("sha256", image.sha256, image.name)
-    return InventoryItem(image, found.location)
+    seen_images.remember("name", image.name, file.location)
+    seen_images.remember("sha256", image.sha256, image.name)
+    return InventoryItem(image, file.location)
 
 
 def _checked(
     source: Source,
-    files: Iterator[Found | Reject],
+    files: Iterator[SourceFile | Reject],
     limits: Limits,
     threads: int,
-    known: Callable[[Found], Image | None] | None,
-) -> Iterator[tuple[Found, Checked]]:
+    known: Callable[[SourceFile], Image | None] | None,
+) -> Iterator[tuple[SourceFile, Checked]]:
     limit = Deadline(FOR_EVER, current_limit())
     check = carry_limit(_check, limit)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="check")
-    waiting: deque[tuple[Found, Future[Checked]]] = deque()
+    waiting: deque[tuple[SourceFile, Future[Checked]]] = deque()
     try:
-        for found in files:
-            if isinstance(found, Reject):
-                waiting.append((Found(found.name, ""), _done(found)))
+        for file in files:
+            if isinstance(file, Reject):
+                waiting.append((SourceFile(file.name, ""), _done(file)))
             else:
-                image = known(found) if known is not None else None
-                result = _done(image) if image is not None else pool.submit(check, source, found, limits)
-                waiting.append((found, result))
+                image = known(file) if known is not None else None
+                result = _done(image) if image is not None else pool.submit(check, source, file, limits)
+                waiting.append((file, result))
             while len(waiting) >= threads * _LOOK_AHEAD or (waiting and waiting[0][1].done()):
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -137,7 +136,7 @@ def _checked(
             first, future = waiting.popleft()
             yield first, future.result()
     except BaseException:
-        limit.expire()  # whoever interrupts this does not wait for what is under way
+        limit.expire()  # an interruption does not wait for running checks
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -147,44 +146,44 @@ def _checked_elsewhere(
     source: Source,
     limits: Limits,
     threads: int,
-    known: Callable[[Found], Image | None] | None,
-    elsewhere: Elsewhere,
-) -> Iterator[tuple[Found, Checked]]:
-    waiting: deque[tuple[list[tuple[Found, Checked | None]], Callable[[], list[Checked]]]] = deque()
-    some: list[tuple[Found, Checked | None]] = []  # in the source's order; None: not looked into yet
-    unknown: list[Found] = []
+    known: Callable[[SourceFile], Image | None] | None,
+    elsewhere: RemoteChecker,
+) -> Iterator[tuple[SourceFile, Checked]]:
+    waiting: deque[tuple[list[tuple[SourceFile, Checked | None]], Callable[[], list[Checked]]]] = deque()
+    pending: list[tuple[SourceFile, Checked | None]] = []  # in the source's order; None: not checked yet
+    unknown: list[SourceFile] = []
 
-    def first() -> Iterator[tuple[Found, Checked]]:
+    def first() -> Iterator[tuple[SourceFile, Checked]]:
         entries, results = waiting.popleft()
         fresh = iter(results())
         for found, result in entries:
             yield found, next(fresh) if result is None else result
 
-    for found in source.find():
-        if isinstance(found, Reject):
-            some.append((Found(found.name, ""), found))
+    for file in source.find():
+        if isinstance(file, Reject):
+            pending.append((SourceFile(file.name, ""), file))
         else:
-            image = known(found) if known is not None else None
-            some.append((found, image))
+            image = known(file) if known is not None else None
+            pending.append((file, image))
             if image is None:
-                unknown.append(found)
+                unknown.append(file)
         if len(unknown) == elsewhere.batch:
-            waiting.append((some, elsewhere.check(unknown)))
-            some, unknown = [], []
-        elif len(some) >= 4 * elsewhere.batch:  # most of them were known
-            waiting.append((some, elsewhere.check(unknown) if unknown else list))
-            some, unknown = [], []
+            waiting.append((pending, elsewhere.check(unknown)))
+            pending, unknown = [], []
+        elif len(pending) >= 4 * elsewhere.batch:  # most of them were known
+            waiting.append((pending, elsewhere.check(unknown) if unknown else list))
+            pending, unknown = [], []
         while len(waiting) > elsewhere.ahead:
             yield from first()
     while waiting:
         yield from first()
     here = _checked(source, iter(unknown), limits, threads, None)
-    for found, result in some:
-        yield found, next(here)[1] if result is None else result
+    for file, result in pending:
+        yield file, next(here)[1] if result is None else result
 
 
-def check_files(source: Source, files: list[Found], limits: Limits, threads: int | None = None) -> list[Checked]:
-    """Check some files of a source, for somebody who takes stock of it on another machine. Raises AccessDenied."""
+def check_files(source: Source, files: list[SourceFile], limits: Limits, threads: int | None = None) -> list[Checked]:
+    """Checks some files of a source, on behalf of an inventory on another machine. Raises AccessDenied."""
     threads = threads or (os.cpu_count() or 1) + 2
     return [result for _, result in _checked(source, iter(files), limits, threads, None)]
 
@@ -195,7 +194,7 @@ def _done(result: Image | Reject) -> Future[Checked]:
     return future
 
 
-def _check(source: Source, found: Found, limits: Limits) -> Checked:
+def _check(source: Source, found: SourceFile, limits: Limits) -> Checked:
     if found.bytes is not None and found.bytes > limits.max_bytes:
         return too_large(found.name, found.bytes, limits)
     try:
@@ -211,7 +210,7 @@ def why_unreadable(error: CannotRead | OSError) -> str:
     if isinstance(error, CannotRead):
         return str(error)
     if isinstance(error, FileNotFoundError):
-        return "the file was there a moment ago and is gone"
+        return "the file was deleted during the check"
     if isinstance(error, PermissionError):
-        return "the file may not be read: give the user that runs this the right to read it"
+        return "permission denied: give the user that runs Labelwright read access to the file"
     return f"the file cannot be read ({error.strerror or type(error).__name__})"

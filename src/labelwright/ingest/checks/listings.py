@@ -1,4 +1,4 @@
-"""Tables for people: what was left out and why, and what was taken."""
+"""CSV listings of accepted images and of rejects, for people."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .inventory import InventoryItem
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
-    """A CSV file `name,reason`; answers the number of rejects. Written beside its place first, then moved there."""
+    """Writes a CSV file `name,reason` atomically. Returns the number of rejects."""
     return _write(path, ("name", "reason"), ((reject.name, reject.reason) for reject in rejects))
 
 
 def write_manifest(path: Path, items: Iterable[InventoryItem]) -> int:
-    """A CSV file with one line for each image; answers the number of images."""
+    """Writes a CSV file with one line for each image, atomically. Returns the number of images."""
     header = ("name", "location", "bytes", "width", "height", "format", "sha256", "md5")
     rows = (
         (

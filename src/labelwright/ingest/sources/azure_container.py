@@ -1,4 +1,4 @@
-"""Images that lie in an Azure blob container already."""
+"""Images in an Azure blob container."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ from labelwright.network.deadlines import time_limit
 from labelwright.platforms.errors import PlatformError
 from labelwright.platforms.protocol import Secret
 
-from .local import CannotRead, Found, SourceError, is_litter, printable
+from .local import CannotRead, SourceError, SourceFile, is_litter, printable
 from .patterns import Patterns
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 _PLATFORM = "image container"
-_SLOWEST = 10  # one image may take this many times the time-out of one answer
+_SLOWEST = 10  # a whole image may take this many times the timeout of one response
 
 
 class ContainerSource:
     """The blobs of a container, in the container's order. Locations are blob names.
 
-    `sas` may be given apart or as the query of the URL; it needs the rights to read and to list. The account's `key`
-    signs addresses for others, and reads where there is no `sas`; with `identity`, this machine's own reads where there
-    is neither. Names are what follows the last slash of `prefix`: the prefix `2026/river/` makes `a.jpg` of
-    `2026/river/a.jpg`. `timeout` in seconds, for every answer; an image altogether may take ten times that.
+    Args:
+        sas: signature with the rights to read and to list; may also be the query of the URL.
+        key: the account's key. Signs URLs for platforms, and reads when there is no `sas`.
+        identity: read with this machine's identity when there is neither.
+        prefix: names start after its last slash: `2026/river/` makes `a.jpg` of `2026/river/a.jpg`.
+        timeout: seconds per response; a whole image may take ten times that.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class ContainerSource:
             )
         return self._kept
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         inside = len(self._prefix.rpartition("/")[0]) + 1 if "/" in self._prefix else 0
         blobs = iter(self._client.list_blobs(name_starts_with=self._prefix or None, include=WITH_METADATA))
         yielded = 0
@@ -95,13 +97,13 @@ class ContainerSource:
                 continue
             yielded += 1
             try:
-                yield Found(safe_name(name), str(blob.name), int(blob.size), version=str(blob.etag))
+                yield SourceFile(safe_name(name), str(blob.name), int(blob.size), version=str(blob.etag))
             except UnsafeName as error:
                 yield Reject(printable(name), printable(str(error)))
         if not yielded:
             where = self._url.partition("?")[0]
             raise SourceError(
-                f"The container {where} holds nothing under '{self._prefix}' that was asked for. "
+                f"The container {where} has no matching images under '{self._prefix}'. "
                 "Check the container, the prefix and the include and exclude patterns."
             )
 
@@ -129,8 +131,10 @@ class ContainerSource:
         return cast(BinaryIO, file)
 
     def url_for(self, location: str, seconds: float) -> Secret | None:
-        """A signature for reading this blob alone, and nothing else. Without the account's key there is none: our own
-        signature opens the whole container, and is not handed out. A container that needs no signature is public."""
+        """URL that is signed for reading this blob only. Unsigned for a public container.
+
+        None without the account's key: our own signature opens the whole container, and is not shared.
+        """
         where, _, query = self._url.partition("?")
         plain = f"{where.rstrip('/')}/{quote(location, safe='/')}"
         if self._key is None:

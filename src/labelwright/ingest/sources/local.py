@@ -1,4 +1,4 @@
-"""Where images come from: what every source can do, and the sources on a disk."""
+"""The `Source` protocol, and the sources on a disk: folders and lists of files."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .patterns import Patterns
 
 
 class SourceError(Exception):
-    """The source as a whole cannot be used: says what, where, and what to do next."""
+    """The source as a whole cannot be used. The message says why and what to do."""
 
 
 class CannotRead(Exception):
-    """One file of a source cannot be read, and asking again will not help. The text is the reason, without a secret."""
+    """One file of a source cannot be read, now or later. The message is the reason, without secrets."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A file that may be an image; nobody has looked into it yet."""
+class SourceFile:
+    """A file that may be an image and is not checked yet."""
 
     name: str
     """Relative, with forward slashes, safe (see domain.safe_name)."""
     location: str
-    """From which the source opens the file again, in any process. Never holds a secret."""
+    """By which the source opens the file, in any process. Contains no secret."""
     bytes: int | None = None
-    """None when the source cannot tell before the file is read."""
+    """None when unknown before the file is read."""
     sha256: str | None = None
-    """What somebody (a manifest) says the file's SHA-256 is: it is then checked."""
+    """Expected SHA-256, from a manifest."""
     version: str | None = None
     """Changes whenever the file does: a modification time, an ETag. None when the source has no such thing."""
 
@@ -43,7 +43,7 @@ class Found:
 class Source(Protocol):
     """A place to find images."""
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         """Every file in an order that is the same each time. Raises SourceError."""
         ...
 
@@ -58,10 +58,10 @@ class Source(Protocol):
 
 @runtime_checkable
 class SharesUrls(Protocol):
-    """A source whose images others can fetch by themselves."""
+    """A source whose images a platform can fetch by URL."""
 
     def url_for(self, location: str, seconds: float) -> Secret | None:
-        """Where anybody who is told can read the file, for as long; None when nobody else comes there."""
+        """URL by which anybody can read the file for this time; None when there is none."""
         ...
 
 
@@ -69,20 +69,20 @@ _LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$re
 
 
 def is_litter(name: str) -> bool:
-    """Hidden files, and what operating systems and storage boxes leave in folders. `name` is one part of a path."""
+    """Whether a path part is a hidden file, or one that operating systems and storage devices leave in folders."""
     return name.startswith(".") or name.lower() in _LITTER
 
 
 def printable(text: str) -> str:
-    """The text with bytes that are no Unicode spelled out, so that it can be written anywhere."""
+    """The text with undecodable bytes escaped, so that it can be encoded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class FolderSource:
     """All files of a folder and its subfolders, in the order of their names (by code point).
 
-    Hidden files and litter are passed over in silence, links to folders are not followed, links to files only within
-    the folder. Memory: the names of one folder at a time, and of those above it.
+    Hidden and system files are skipped silently. Links to folders are not followed, links to files only within the
+    folder. Memory: the names of one folder at a time, and of those above it.
     """
 
     def __init__(self, path: str | Path, include: Iterable[str] = ("**/*",), exclude: Iterable[str] = ()) -> None:
@@ -90,7 +90,7 @@ class FolderSource:
         self._root = os.path.realpath(Path(path).expanduser())
         self._patterns = Patterns(include, exclude)
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not Path(self._root).exists():
             raise SourceError(
                 f"There is no folder '{printable(self._given)}'. Check the path that says where the images are."
@@ -105,12 +105,12 @@ class FolderSource:
         except OSError as error:
             raise SourceError(
                 f"The folder '{printable(self._given)}' cannot be read ({error.strerror}). "
-                "Give the user that runs this the right to read it."
+                "Give the user that runs Labelwright read access."
             ) from None
         return self._walk()
 
-    def _walk(self) -> Iterator[Found | Reject]:
-        yielded = passed_over = 0
+    def _walk(self) -> Iterator[SourceFile | Reject]:
+        yielded = unmatched = 0
         for path, relative in self._files(self._root, ""):
             if isinstance(path, Reject):
                 yielded += 1
@@ -119,12 +119,12 @@ class FolderSource:
                 yielded += 1
                 yield self._look(path, relative)
             else:
-                passed_over += 1
+                unmatched += 1
         if yielded:
             return
-        if passed_over:
+        if unmatched:
             raise SourceError(
-                f"None of the {passed_over} files in '{self._given}' matches what was asked for (include "
+                f"None of the {unmatched} files in '{self._given}' matches the patterns (include "
                 f"{list(self._patterns.include)}, exclude {list(self._patterns.exclude)}). Change the patterns."
             )
         raise SourceError(f"The folder '{self._given}' holds no files. Put the images there, or give another folder.")
@@ -151,13 +151,15 @@ class FolderSource:
             elif not os.path.islink(path):  # noqa: PTH114
                 yield from self._files(path, inner)
             elif _inside(os.path.realpath(path), self._root):
-                why = "is a link to another folder in here: its files are taken from where they are, once"
+                why = "is a link to another folder in this folder, whose files are taken once, from there"
                 yield Reject(printable(inner), why), inner
             else:
-                why = "is a link to a folder outside, which is not followed: put the images there, or list them"
+                why = (
+                    "is a link to a folder outside, which is not followed: put the images into the folder, or list them"
+                )
                 yield Reject(printable(inner), why), inner
 
-    def _look(self, path: str, relative: str) -> Found | Reject:
+    def _look(self, path: str, relative: str) -> SourceFile | Reject:
         try:
             name = safe_name(relative)
         except UnsafeName as error:
@@ -172,10 +174,10 @@ class FolderSource:
             return Reject(name, f"cannot be read ({error.strerror})")
         if not stat.S_ISREG(status.st_mode):
             return Reject(name, "is not an ordinary file")
-        return Found(name, path, status.st_size, version=str(status.st_mtime_ns))
+        return SourceFile(name, path, status.st_size, version=str(status.st_mtime_ns))
 
     def open(self, location: str) -> BinaryIO:
-        """Raises CannotRead when the location leads out of the folder (a link put there in between)."""
+        """Raises CannotRead when the location is outside the folder now (a link)."""
         if not _inside(os.path.realpath(location), self._root):
             raise CannotRead("is no longer inside the folder")
         return open(location, "rb")  # noqa: PTH123
@@ -198,33 +200,33 @@ class FilesSource:
     def __init__(self, paths: Iterable[str | Path]) -> None:
         self._paths = tuple(Path(path).expanduser() for path in paths)
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not self._paths:
             raise SourceError("The list of files is empty. Name at least one image.")
         return self._list()
 
-    def _list(self) -> Iterator[Found | Reject]:
+    def _list(self) -> Iterator[SourceFile | Reject]:
         first: dict[str, Path] = {}
         for path in sorted(set(self._paths), key=lambda path: (path.name, str(path))):
-            found = found_file(path, path.name)
-            if isinstance(found, Found):
-                earlier = first.setdefault(found.name, path)
+            file = source_file(path, path.name)
+            if isinstance(file, SourceFile):
+                earlier = first.setdefault(file.name, path)
                 if earlier != path:
                     if os.path.realpath(earlier) == os.path.realpath(path):
                         continue
                     yield Reject(
-                        found.name,
+                        file.name,
                         f"two files have this name: '{earlier}' is taken, '{path}' is left out. Rename one of them.",
                     )
                     continue
-            yield found
+            yield file
 
     def open(self, location: str) -> BinaryIO:
         return open(location, "rb")  # noqa: PTH123
 
 
-def found_file(path: Path, name: str, sha256: str | None = None) -> Found | Reject:
-    """A single file on the disk under a name of one's choice."""
+def source_file(path: Path, name: str, sha256: str | None = None) -> SourceFile | Reject:
+    """A single file on the disk, under the given name."""
     try:
         name = safe_name(name)
     except UnsafeName as error:
@@ -239,4 +241,4 @@ def found_file(path: Path, name: str, sha256: str | None = None) -> Found | Reje
         return Reject(name, f"'{printable(str(path))}' is a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         return Reject(name, f"'{printable(str(path))}' is not an ordinary file")
-    return Found(name, str(path.absolute()), status.st_size, sha256, version=str(status.st_mtime_ns))
+    return SourceFile(name, str(path.absolute()), status.st_size, sha256, version=str(status.st_mtime_ns))

@@ -1,4 +1,4 @@
-"""A CSV file that says which images are meant."""
+"""Images listed in a CSV manifest."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from labelwright.domain import Reject, UnsafeName, safe_name
-from labelwright.ingest.checks.duplicates import Seen
+from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.platforms.protocol import Secret
 
-from .local import CannotRead, Found, SourceError, found_file, printable
+from .local import CannotRead, SourceError, SourceFile, printable, source_file
 from .urls import MAX_BYTES, UrlBook, UrlFetcher, name_from_url
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -23,10 +23,10 @@ _COLUMNS = ("path", "url", "file_name", "name", "sha256")
 
 
 class ManifestSource:
-    """Columns: `path`, `url` or `file_name` (one of them filled in each row), and if you like `name` and `sha256`.
+    """Columns: `path`, `url` or `file_name` (one of them per row), and optionally `name` and `sha256`.
 
     UTF-8 with or without a byte order mark; commas, semicolons or tabs. Relative paths start at the CSV's folder and
-    stay inside it; whoever means a file elsewhere writes an absolute path. The order is that of the lines.
+    must stay inside it; absolute paths may be anywhere. The order is that of the lines.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class ManifestSource:
         self._folder = os.path.realpath(self._path.parent)
         self._book: UrlBook | None = None
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not self._path.is_file():
             raise SourceError(f"There is no manifest '{self._path}'. Check the path that says where the CSV file is.")
         return self._find()
 
-    def _find(self) -> Iterator[Found | Reject]:
+    def _find(self) -> Iterator[SourceFile | Reject]:
         book, count = UrlBook(), 0
-        with Seen() as names:
+        with FirstSeen() as names:
             for line, row in self._rows():
                 count += 1
-                found = self._row(row, book, names)
-                if isinstance(found, Reject):
-                    yield Reject(found.name, f"line {line} of {self._path.name}: {found.reason}")
+                file = self._row(row, book, names)
+                if isinstance(file, Reject):
+                    yield Reject(file.name, f"line {line} of {self._path.name}: {file.reason}")
                 else:
-                    yield found
+                    yield file
         self._book = book
         if not count:
             raise SourceError(f"The manifest '{self._path}' lists no images. Add one line for each image.")
@@ -78,10 +78,10 @@ class ManifestSource:
                 if row["url"]:
                     with suppress(CannotRead):
                         book.enter(row["url"])
-            self._book = book  # other threads ask, too: they see none, or a whole one
+            self._book = book  # assigned when complete, since other threads read it
         return book.full(location)
 
-    def _row(self, row: dict[str, str], book: UrlBook, names: Seen) -> Found | Reject:
+    def _row(self, row: dict[str, str], book: UrlBook, names: FirstSeen) -> SourceFile | Reject:
         place = row["path"] or row["file_name"]
         shown = row["name"] or place or (name_from_url(row["url"]) if row["url"] else "")
         sha256 = row["sha256"].lower() or None
@@ -98,17 +98,17 @@ class ManifestSource:
             return self._url(row["url"], row["name"], sha256, book, names)
         return self._file(place, row["name"], sha256)
 
-    def _file(self, place: str, name: str, sha256: str | None) -> Found | Reject:
+    def _file(self, place: str, name: str, sha256: str | None) -> SourceFile | Reject:
         if Path(place).is_absolute():
-            return found_file(Path(place), name or Path(place).name, sha256)
+            return source_file(Path(place), name or Path(place).name, sha256)
         place = place.replace("\\", "/").removeprefix("./")
         path = os.path.realpath(os.path.join(self._folder, place))  # noqa: PTH118
         if not path.startswith(self._folder + os.sep):
-            why = f"'{place}' leads out of the manifest's folder: write an absolute path if you mean it"
+            why = f"'{place}' is outside the manifest's folder: use an absolute path"
             return Reject(name or place, why)
-        return found_file(Path(path), name or posixpath.normpath(place), sha256)
+        return source_file(Path(path), name or posixpath.normpath(place), sha256)
 
-    def _url(self, url: str, name: str, sha256: str | None, book: UrlBook, names: Seen) -> Found | Reject:
+    def _url(self, url: str, name: str, sha256: str | None, book: UrlBook, names: FirstSeen) -> SourceFile | Reject:
         try:
             location = book.enter(url)
         except CannotRead as error:
@@ -117,7 +117,7 @@ class ManifestSource:
             safe = safe_name(name) if name else names.unique(safe_name(name_from_url(url)))
         except UnsafeName as error:
             return Reject(printable(name or name_from_url(url)), str(error))
-        return Found(safe, location, sha256=sha256)
+        return SourceFile(safe, location, sha256=sha256)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
         """The line number, and every known column with its text stripped ('' when the column or the cell is absent)."""
@@ -146,7 +146,7 @@ class ManifestSource:
         except OSError as error:
             raise SourceError(
                 f"The manifest '{self._path}' cannot be read ({error.strerror}). "
-                "Give the user that runs this the right to read it."
+                "Give the user that runs Labelwright read access."
             ) from None
 
     def _check_header(self, header: list[str], line: int) -> None:
@@ -161,7 +161,7 @@ class ManifestSource:
 
 
 def _delimiter(file: TextIO) -> tuple[str, int]:
-    """The character between cells, and how many lines stand before the header (Excel's `sep=;`)."""
+    """The delimiter, and the number of lines before the header (Excel's `sep=;`)."""
     line, skipped = file.readline(), 0
     if line.lower().startswith("sep=") and len(line.strip()) == 5:
         return line.strip()[4], 1

@@ -1,4 +1,4 @@
-"""Which files are meant: include and exclude patterns, as people know them from .gitignore."""
+"""Include and exclude patterns for file names, similar to .gitignore."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import lru_cache
 
 
 class Patterns:
-    """`**` stands for any folders, `*` and `?` for characters within a name, `[a-c]` for one of several.
+    """`**` matches any folders, `*` and `?` characters within a name, `[a-c]` one of several characters.
 
-    Upper and lower case are the same (`*.jpg` finds `IMG_1.JPG`). A pattern without a slash holds for a name at any
-    depth; one that ends with a slash means the whole folder.
+    Case is ignored (`*.jpg` matches `IMG_1.JPG`). A pattern without a slash matches names at any depth; one that ends
+    with a slash matches the whole folder.
     """
 
     def __init__(self, include: Iterable[str] = ("**/*",), exclude: Iterable[str] = ()) -> None:
@@ -21,12 +21,12 @@ class Patterns:
         self._exclude = tuple(_compiled(pattern) for pattern in self.exclude)
 
     def take(self, name: str) -> bool:
-        """Whether the file of this relative name (forward slashes) is meant."""
-        return any(one.fullmatch(name) for one in self._include) and not self.leave_out(name)
+        """Whether a file with this relative name (forward slashes) is included."""
+        return any(pattern.fullmatch(name) for pattern in self._include) and not self.leave_out(name)
 
     def leave_out(self, name: str) -> bool:
-        """Whether an exclude pattern names this file or folder: a folder left out is not even looked into."""
-        return any(one.fullmatch(name) or one.fullmatch(name + "/") for one in self._exclude)
+        """Whether an exclude pattern matches this file or folder; an excluded folder is not searched."""
+        return any(pattern.fullmatch(name) or pattern.fullmatch(name + "/") for pattern in self._exclude)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Which addresses lead to the internet, and which into somebody's own network."""
+"""Tells public IP addresses from private and special ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
 def is_public(address: str) -> bool:
-    """Whether the address (IPv4 or IPv6, perhaps with a zone) is one that everybody on the internet can reach."""
+    """Whether the address (IPv4 or IPv6, with or without zone) is a public internet address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if any(ip in network for network in _NOT_PUBLIC if network.version == ip.version):
         return False
@@ -47,7 +47,7 @@ def is_public(address: str) -> bool:
 
 
 def _inner(ip: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
-    """The IPv4 addresses to which an IPv6 address leads in the end."""
+    """The IPv4 addresses that are embedded in an IPv6 address."""
     number = int(ip)
     if any(ip in network for network in _WITH_IPV4_AT_THE_END) or number >> 32 & 0xFFFFFFFF in _ISATAP:
         yield ipaddress.IPv4Address(number & 0xFFFFFFFF)

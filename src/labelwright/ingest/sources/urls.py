@@ -1,4 +1,4 @@
-"""Images behind http(s) addresses: fetched without being led into the private network, and without telling secrets."""
+"""Images at http(s) URLs, fetched without reaching private networks and without revealing secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from labelwright.domain import Reject, UnsafeName, safe_name
-from labelwright.ingest.checks.duplicates import Seen
+from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.network.deadlines import Deadline, current_limit
 from labelwright.network.timed_sockets import Phases, TimedResponse, connect, resolve
 from labelwright.platforms.errors import PlatformUnavailable
@@ -23,24 +23,24 @@ from labelwright.platforms.protocol import Secret
 from labelwright.security.credential_shapes import credential_in_url, secrets_in_url
 from labelwright.security.masking import mask
 
-from .local import CannotRead, Found, SourceError, printable
+from .local import CannotRead, SourceError, SourceFile, printable
 from .public_addresses import is_public
 
 MAX_BYTES = 128 * 1024 * 1024
 _REDIRECTS = 5
-_SLOWEST = 10  # a whole file may take this many times the time-out of one answer
+_SLOWEST = 10  # a whole file may take this many times the timeout of one response
 _PLATFORM = "image source"
-_VERB = "send an image"
+_OPERATION = "send an image"
 
 
 class UrlSource:
     """Images at the URLs, in the order given.
 
-    A URL's user name, password and query (that is where signatures are) are used for fetching only: locations, names
-    and messages hold scheme, host and path. Opening needs a UrlSource made of the same list.
+    A URL's user name, password and query (which holds signatures) are used for fetching only: locations, names and
+    messages contain scheme, host and path. Opening needs a UrlSource built from the same list.
 
-    `timeout`: seconds to connect, for the headers of an answer, and between two pieces of a file; a whole file, with
-    its redirects, may take ten times that.
+    `timeout`: seconds to connect, for response headers, and between two pieces of a file; a whole file with its
+    redirects may take ten times that.
     """
 
     def __init__(
@@ -55,20 +55,20 @@ class UrlSource:
             except CannotRead as error:
                 self._found.append(Reject(f"(URL {number})", str(error)))
 
-    def find(self) -> Iterator[Found | Reject]:
+    def find(self) -> Iterator[SourceFile | Reject]:
         if not self._found:
             raise SourceError("The list of URLs is empty. Name at least one image.")
         return self._list()
 
-    def _list(self) -> Iterator[Found | Reject]:
-        with Seen() as names:
+    def _list(self) -> Iterator[SourceFile | Reject]:
+        with FirstSeen() as names:
             for entry in self._found:
                 if isinstance(entry, Reject):
                     yield entry
                     continue
                 location, name = entry
                 try:
-                    yield Found(names.unique(safe_name(name)), location)
+                    yield SourceFile(names.unique(safe_name(name)), location)
                 except UnsafeName as error:
                     yield Reject(printable(name), f"{location}: {error}")
 
@@ -76,15 +76,15 @@ class UrlSource:
         return self._fetcher.fetch(self._book.full(location))
 
     def url_for(self, location: str, seconds: float) -> Secret | None:
-        """The image's own URL, with its signature. How long that is good for was decided by whoever wrote the list."""
+        """The image's own URL with its signature, whose lifetime was set by the author of the list."""
         return Secret(self._book.full(location))
 
 
 class UrlBook:
-    """Which full URL is meant by a location, a URL without its secrets.
+    """Maps locations (URLs without secrets) to full URLs.
 
-    One that has something to hide gets `#1`, `#2`, ... for each time that its host and path are listed, so that a
-    book made of the same list in another process says the same. Only such URLs are kept in memory.
+    A URL with secrets gets `#1`, `#2`, ... for each occurrence of its host and path, so that another process builds the
+    same locations from the same list. Only such URLs are stored.
     """
 
     def __init__(self) -> None:
@@ -92,12 +92,12 @@ class UrlBook:
         self._count: dict[str, int] = {}
 
     def enter(self, url: str) -> str:
-        """The URL's location. Raises CannotRead when it is none that can be fetched, or has a credential in its path,
+        """Returns the URL's location. Raises CannotRead for an invalid URL, and for one with a credential in its path,
         which is part of the location."""
         parts = _split(url)
-        found = credential_in_url(parts._replace(netloc=_host_and_port(parts), query="", fragment="").geturl())
-        if found is not None:
-            raise CannotRead(f"holds {found} in its path, which is shown: ask for an address without it")
+        credential = credential_in_url(parts._replace(netloc=_host_and_port(parts), query="", fragment="").geturl())
+        if credential is not None:
+            raise CannotRead(f"contains {credential} in its path, which is shown to everybody: use a URL without it")
         bare = f"{parts.scheme}://{_host_and_port(parts)}{parts.path or '/'}"
         if not parts.query and "@" not in parts.netloc:
             return bare
@@ -117,7 +117,7 @@ def name_from_url(url: str) -> str:
 
 
 class UrlFetcher:
-    """Fetches one URL into a temporary file, with every address checked before it is connected to.
+    """Fetches a URL into a temporary file, and checks every IP address before it connects.
 
     `timeout` as above; `whole`: seconds for one file, by default ten times that.
     """
@@ -129,11 +129,11 @@ class UrlFetcher:
         self._tls = ssl.create_default_context()
 
     def fetch(self, url: str) -> BinaryIO:
-        """The file at its beginning. Raises CannotRead, PlatformUnavailable (no answer, 408, 429, 5xx)."""
+        """Returns the open file. Raises CannotRead, PlatformUnavailable (no response, 408, 429, 5xx)."""
         failure: PlatformUnavailable | CannotRead | None = None
         try:
             return self._fetch(url)
-        except CannotRead as error:  # a server may repeat what it was asked in the address that it redirects to
+        except CannotRead as error:  # a server may repeat the request's secrets in a redirect URL
             failure = CannotRead(mask(str(error), secrets_in_url(url)))
         except PlatformUnavailable as error:
             failure = error
@@ -141,8 +141,8 @@ class UrlFetcher:
             reason = "it took too long" if isinstance(error, TimeoutError) else _network_words(error)
         if failure is not None:
             raise failure
-        # Raised out here, so that the other error, which may know the full URL, is not carried along.
-        raise PlatformUnavailable(_PLATFORM, _VERB, message=f"{_shown(url)}: {reason}", advice="Try again later.")
+        # Raised outside the except block, so that the original error, which may contain the full URL, is not attached.
+        raise PlatformUnavailable(_PLATFORM, _OPERATION, message=f"{_shown(url)}: {reason}", advice="Try again later.")
 
     def _fetch(self, url: str) -> BinaryIO:
         phases = Phases(Deadline(self._whole, current_limit()), self._timeout, self._timeout)
@@ -153,11 +153,11 @@ class UrlFetcher:
             try:
                 phases.whole.watch(connection.sock)
                 connection.request("GET", _target(here), headers=_headers(here, origin))
-                answer = connection.getresponse()
-                if answer.status not in (301, 302, 303, 307, 308):
-                    self._check_status(answer, here, origin)
-                    return self._receive(answer, here)
-                here = _redirected(here, answer.headers.get("Location", ""))
+                response = connection.getresponse()
+                if response.status not in (301, 302, 303, 307, 308):
+                    self._check_status(response, here, origin)
+                    return self._receive(response, here)
+                here = _redirected(here, response.headers.get("Location", ""))
             finally:
                 connection.close()
         raise CannotRead(f"{_shown(url)} redirects more than {_REDIRECTS} times")
@@ -166,7 +166,7 @@ class UrlFetcher:
         host, port = cast(str, parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
         connecting = Deadline(phases.connecting, phases.whole)
         connected = connect(self._addresses(host, port, connecting), connecting)
-        # Given a socket, http.client never resolves the name again: what was checked is what is talked to.
+        # With a socket, http.client does not resolve the name again, so it connects to the checked address.
         if parts.scheme == "http":
             connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
             connection.sock = connected
@@ -184,63 +184,63 @@ class UrlFetcher:
         return connection
 
     def _addresses(self, host: str, port: int, connecting: Deadline) -> list[Any]:
-        """The addresses of the host, all of them checked: one private one among them is one too many."""
+        """The addresses of the host. Raises CannotRead if any of them is private."""
         try:
-            answers = resolve(host, port, connecting.left())
+            address_infos = resolve(host, port, connecting.left())
         except socket.gaierror as error:
             if error.errno == socket.EAI_AGAIN:
                 raise
             raise CannotRead(f"there is no server '{host}'") from None
         except UnicodeError:
             raise CannotRead(f"'{host}' is not the name of a server") from None
-        if not self._allow_private and not all(is_public(str(answer[4][0])) for answer in answers):
-            raise CannotRead(f"'{host}' is in a private network: such addresses must be allowed explicitly")
-        return answers
+        if not self._allow_private and not all(is_public(str(address_info[4][0])) for address_info in address_infos):
+            raise CannotRead(f"'{host}' is in a private network: set images.allow_private_addresses to allow it")
+        return address_infos
 
-    def _check_status(self, answer: http.client.HTTPResponse, here: SplitResult, origin: SplitResult) -> None:
-        if answer.status == 200:
+    def _check_status(self, response: http.client.HTTPResponse, here: SplitResult, origin: SplitResult) -> None:
+        if response.status == 200:
             return
-        if answer.status in (408, 429) or answer.status >= 500:
+        if response.status in (408, 429) or response.status >= 500:
             raise PlatformUnavailable(
                 _PLATFORM,
-                _VERB,
-                status=answer.status,
+                _OPERATION,
+                status=response.status,
                 message=mask(_shown(here), secrets_in_url(origin.geturl())),
                 advice="Try again later.",
-                retry_after=retry_after(cast("Mapping[str, str]", answer.headers)),
+                retry_after=retry_after(cast("Mapping[str, str]", response.headers)),
             )
-        means = {401: "needs a log-in", 403: "is not allowed", 404: "is not there", 410: "is gone"}
-        message = means.get(answer.status, "cannot be fetched")
-        raise CannotRead(f"{_shown(here)} {message} (the server answered {answer.status})")
+        means = {401: "needs a log-in", 403: "is not allowed", 404: "does not exist", 410: "is gone"}
+        message = means.get(response.status, "cannot be fetched")
+        raise CannotRead(f"{_shown(here)} {message} (the server answered {response.status})")
 
-    def _receive(self, answer: http.client.HTTPResponse, here: SplitResult) -> BinaryIO:
-        if answer.length is not None and answer.length > self._max_bytes:
+    def _receive(self, response: http.client.HTTPResponse, here: SplitResult) -> BinaryIO:
+        if response.length is not None and response.length > self._max_bytes:
             raise self._too_large(here)
         file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - the caller closes it
         try:
-            self._copy(answer, file, here)
+            self._copy(response, file, here)
         except BaseException:
             file.close()
             raise
         file.seek(0)
         return cast(BinaryIO, file)
 
-    def _copy(self, answer: http.client.HTTPResponse, file: IO[bytes], here: SplitResult) -> None:
+    def _copy(self, response: http.client.HTTPResponse, file: IO[bytes], here: SplitResult) -> None:
         size = 0
-        while piece := answer.read1(65536):
+        while piece := response.read1(65536):
             size += len(piece)
             if size > self._max_bytes:
                 raise self._too_large(here)
             file.write(piece)
-        if answer.length:
-            raise http.client.IncompleteRead(b"", answer.length)
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
 
     def _too_large(self, here: SplitResult) -> CannotRead:
         return CannotRead(f"{_shown(here)} has more than the {self._max_bytes / 1024 / 1024:,.1f} MiB that are allowed")
 
 
 def _split(url: str) -> SplitResult:
-    """Raises CannotRead, which never repeats the URL: it may hold a password."""
+    """Raises CannotRead without the URL, which may contain a password."""
     parts = None
     with suppress(ValueError):
         candidate = urlsplit(url.strip())

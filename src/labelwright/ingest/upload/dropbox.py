@@ -26,7 +26,7 @@ LARGE = 8 * 1024 * 1024
 
 Open = Callable[[str], BinaryIO]
 Outcome = Literal["sent", "present"]
-CHANGED = "the file has changed since it was checked: take stock again"
+CHANGED = "the file has changed since it was checked: run the same command again"
 
 
 class WrongContent(Exception):
@@ -45,27 +45,27 @@ class UploadReport:
 
 
 class Engine(Protocol):
-    """One way to talk to a blob store. Raises PlatformError; never retries; safe to be used by many threads."""
+    """A client for a blob store. Raises PlatformError; never retries; thread-safe."""
 
     def put(self, image: Image, data: bytes) -> bool:
-        """The file in one request, only when the name is free; False when it is taken."""
+        """Uploads in one request if the name is free. Returns False when it is taken."""
         ...
 
     def put_blocks(self, image: Image, pieces: Iterator[bytes]) -> bool:
-        """As `put`, in several requests. What `pieces` raises leaves nothing behind."""
+        """As `put`, in several requests. An error in `pieces` leaves nothing behind."""
         ...
 
     def look(self, name: str) -> StoredFile | None:
-        """What is there under the name, with the MD5 of its content even if the store keeps none."""
+        """The stored file, with the MD5 of its content even if the store has none; None when it does not exist."""
         ...
 
     def everything(self) -> Iterator[StoredFile]:
-        """Page by page, as the store lists it."""
+        """Every stored file, page by page."""
         ...
 
 
 class Dropbox:
-    """A container that images are put into by a signed URL, which is kept out of everything that can be printed."""
+    """A container that images are uploaded to. Its signed URL is never part of a repr or message."""
 
     def __init__(self, engine: Engine, *, threads: int, large: int = LARGE) -> None:
         self._engine = engine
@@ -97,7 +97,7 @@ class Dropbox:
                 if report.fatal is not None or report.failures_in_a_row >= patience:
                     stop.set()
         except BaseException:
-            limit.expire()  # whoever interrupts this does not wait for what is under way
+            limit.expire()  # an interruption does not wait for running uploads
             raise
         finally:
             stop.set()
@@ -105,7 +105,7 @@ class Dropbox:
         return report.finished([item.image.name for item in items])
 
     def read_back(self) -> Iterator[StoredFile]:
-        """Everything that is there, a page at a time. Raises PlatformUnavailable, DropboxExpired, NotFound."""
+        """Yields all stored files, page by page. Raises PlatformUnavailable, DropboxExpired, NotFound."""
         return self._engine.everything()
 
     def _send(self, item: InventoryItem, open: Open, stop: threading.Event) -> Outcome:
@@ -113,25 +113,25 @@ class Dropbox:
             raise CancelledError
         image = item.image
         if image.bytes > self._large:
-            there = self._engine.look(image.name)  # before gigabytes are sent in vain
-            if there is not None:
-                return _same(image, there)
+            stored = self._engine.look(image.name)  # avoids sending gigabytes that exist already
+            if stored is not None:
+                return _same(image, stored)
             with open(item.location) as stream:
                 free = self._engine.put_blocks(image, _verified_pieces(image, stream))
         else:
             with open(item.location) as stream:
                 data = stream.read(image.bytes + 1)
-            # The same SHA-256 is the same content, so its MD5 is the manifest's: the store compares that one.
+            # With the same SHA-256, the MD5 is the manifest's, which the store compares.
             if len(data) != image.bytes or hashlib.sha256(data).hexdigest() != image.sha256:
                 raise WrongContent(CHANGED)
             free = self._engine.put(image, data)
         if free:
             return "sent"
-        there = self._engine.look(image.name)
-        if there is None:
-            message = f"'{image.name}' was there and is gone"
+        stored = self._engine.look(image.name)
+        if stored is None:
+            message = f"'{image.name}' existed and was deleted in between"
             raise PlatformUnavailable(IMAGE_STORE, "keep an image", status=409, message=message, advice="Try again.")
-        return _same(image, there)
+        return _same(image, stored)
 
 
 def open_dropbox(
@@ -167,9 +167,9 @@ def open_dropbox(
     return Dropbox(ObstoreEngine(container_url, azure, timeout=timeout, renew=renew), threads=threads, large=large)
 
 
-def _same(image: Image, there: StoredFile) -> Outcome:
-    if (there.bytes, there.md5_hex) != (image.bytes, image.md5):
-        raise WrongContent(why_wrong(image.bytes, image.md5, there.bytes, there.md5_hex))
+def _same(image: Image, stored: StoredFile) -> Outcome:
+    if (stored.bytes, stored.md5_hex) != (image.bytes, image.md5):
+        raise WrongContent(why_wrong(image.bytes, image.md5, stored.bytes, stored.md5_hex))
     return "present"
 
 
@@ -188,7 +188,7 @@ def _verified_pieces(image: Image, stream: BinaryIO) -> Iterator[bytes]:
 
 
 class _Report:
-    """What became of the files so far."""
+    """Counts of the upload so far."""
 
     def __init__(self) -> None:
         self._counts = {"sent": 0, "present": 0}

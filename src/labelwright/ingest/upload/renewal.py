@@ -1,4 +1,4 @@
-"""Signatures that run out while they are in use, and are replaced."""
+"""Renews signatures that expire while they are in use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _T = TypeVar("_T")
 
 
 class Renewable(Generic[_C]):
-    """A client whose signature may run out. Safe to share between threads.
+    """A client whose signature may expire. Thread-safe.
 
-    `renew` makes a client with a new signature. Without it, a refused signature is the end. A new signature that is
-    refused too lacks a right or was revoked: no further one is asked for.
+    `renew` creates a client with a new signature. Without it, a refused signature is final. A new signature that is
+    refused too lacks a permission or was revoked: it is not renewed again.
     """
 
     def __init__(self, client: _C, renew: Callable[[], _C] | None) -> None:
@@ -25,7 +25,7 @@ class Renewable(Generic[_C]):
         self._lock = threading.Lock()
 
     def use(self, call: Callable[[_C], _T]) -> _T:
-        """Call with the client, and once more with a new one when its signature is refused. Raises DropboxExpired."""
+        """Calls with the client, and again with a renewed one if the signature is refused. Raises DropboxExpired."""
         client = self._client
         try:
             result = call(client)
@@ -40,9 +40,9 @@ class Renewable(Generic[_C]):
         return result
 
     def _renewed(self, refused: _C) -> _C | None:
-        """Another client than the refused one; None if there is none to be had."""
+        """A client other than the refused one; None if there is none."""
         with self._lock:
-            # Of many threads that are refused at once only the first asks for a new signature.
+            # Of many threads that are refused at once, only the first renews.
             if self._client is refused:
                 if self._renew is None or not self._may_be_renewed:
                     return None

@@ -1,4 +1,4 @@
-"""What lies in a dropbox, and whether it is what the manifest says."""
+"""Compares the files in a dropbox with the manifest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One file that is not as it should be; `reason` is a sentence."""
+    """One file that differs from the manifest; `reason` is a sentence."""
 
     finding: Finding
     name: str
@@ -37,7 +37,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """All of them, each tuple in the order of the names by code point."""
+    """All differences, each tuple sorted by name (code points)."""
 
     missing: tuple[str, ...] = ()
     """In the manifest, not in the store: to be sent."""
@@ -51,22 +51,22 @@ class Differences:
 
 
 def compare(manifest: Iterable[Image], stored: Iterable[StoredFile]) -> Differences:
-    """Both sides in any order. Memory grows with the number of differences only (see `differences`)."""
-    found: dict[Finding, list[Difference]] = {finding: [] for finding in Finding}
+    """Compares both sides, in any order. Memory grows with the number of differences only."""
+    by_finding: dict[Finding, list[Difference]] = {finding: [] for finding in Finding}
     for difference in differences(manifest, stored):
-        found[difference.finding].append(difference)
+        by_finding[difference.finding].append(difference)
     return Differences(
-        tuple(one.name for one in found[Finding.MISSING]),
-        tuple((one.name, one.reason) for one in found[Finding.WRONG]),
-        tuple(one.name for one in found[Finding.SURPLUS]),
+        tuple(difference.name for difference in by_finding[Finding.MISSING]),
+        tuple((difference.name, difference.reason) for difference in by_finding[Finding.WRONG]),
+        tuple(difference.name for difference in by_finding[Finding.SURPLUS]),
     )
 
 
 def differences(manifest: Iterable[Image], stored: Iterable[StoredFile]) -> Iterator[Difference]:
-    """Every difference, by kind and then by name (code points, which is the order of the UTF-8 bytes).
+    """Yields every difference, by kind and then by name (code points, which is the order of the UTF-8 bytes).
 
-    Neither side's order is relied on: blob stores promise an alphabetical one, but stores that compare UTF-8 bytes
-    and stores that compare UTF-16 words disagree about emoji. Both sides go into a temporary file instead of memory.
+    The order of the inputs does not matter: blob stores list names alphabetically, but disagree about emoji (UTF-8 or
+    UTF-16 units). Both sides are stored in a temporary file instead of memory.
     """
     with closing(sqlite3.connect("", isolation_level=None)) as db:
         db.executescript(
@@ -93,5 +93,5 @@ def why_wrong(want_bytes: int, want_md5: str, have_bytes: int, have_md5: str | N
     if want_bytes != have_bytes:
         return f"the store holds {have_bytes:,} bytes under this name, the manifest says {want_bytes:,}"
     if have_md5 is None:
-        return "the store keeps no checksum for it, so it cannot be verified"
+        return "the store has no checksum for it, so it cannot be verified"
     return f"the store holds another file of the same size under this name (MD5 {have_md5}, not {want_md5})"

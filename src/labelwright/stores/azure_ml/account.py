@@ -1,4 +1,4 @@
-"""The storage account of an Azure ML workspace, as the settings name it."""
+"""The storage account of an Azure ML workspace, read from the settings."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from labelwright.settings import SettingsError, WorkspaceSettings
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The storage account of a workspace: where its container is, and what opens it."""
+    """Container URL and credentials of a workspace's storage account."""
 
     name: str
     container_url: str
     """Without a signature."""
     endpoint: str
-    """What follows `ACCOUNT.blob.` in the account's host, as datastores want it."""
+    """The host without `ACCOUNT.blob.`, as datastores expect it."""
     protocol: str
     key: str | None = None
     sas: str | None = None
@@ -26,12 +26,12 @@ class Account:
 
 
 def account_of(workspace: WorkspaceSettings) -> Account:
-    """Raises SettingsError when the settings name no account, or more than one way to it."""
+    """Reads the account. Raises SettingsError when the settings name none, or two ways to reach it."""
     if workspace.connection_string is not None:
         if workspace.account_url or workspace.sas:
             raise SettingsError("a workspace has either connection_string, or account_url with or without sas")
-        told = workspace.connection_string.get_secret_value()
-        parts = dict(part.strip().split("=", 1) for part in told.split(";") if "=" in part)
+        connection_string = workspace.connection_string.get_secret_value()
+        parts = dict(part.strip().split("=", 1) for part in connection_string.split(";") if "=" in part)
         name, suffix = parts.get("AccountName", ""), parts.get("EndpointSuffix", "core.windows.net")
         url = parts.get("BlobEndpoint") or f"{parts.get('DefaultEndpointsProtocol', 'https')}://{name}.blob.{suffix}"
         key, sas = parts.get("AccountKey"), parts.get("SharedAccessSignature")

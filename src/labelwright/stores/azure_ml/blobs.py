@@ -1,8 +1,8 @@
-"""The blob side of the Azure ML store: files under names that never change, copies that Azure makes itself.
+"""Blob storage of the Azure ML store: immutable files, conditional writes and server-side copies.
 
-Every write is conditional: a name that is taken is looked at, never written over, and the one name that moves on (the
-labels' newest CSV) is written only if it is still as it was seen. Bodies travel with their MD5, which the store checks
-and keeps. Nothing is retried here.
+A write never replaces a blob with other content by accident: existing blobs are compared, and the one blob that is
+replaced (the newest labels CSV) is written under an etag condition. Uploads carry their MD5, which the server checks
+and stores. Nothing is retried here.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _TYPES = {
     ".jpeg": "image/jpeg",
     ".png": "image/png",
 }
-_CHANGED = frozenset({"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet"})
-_COPY_SIGNED_FOR = timedelta(hours=2)
+_PRECONDITION_FAILED = frozenset({"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet"})
+_COPY_SIGNATURE_LIFETIME = timedelta(hours=2)
 
 
 def open_blobs(account: Account, *, threads: int, timeout: float) -> Blobs:
-    """The container, by the account's key, its signature, or else the identity that this machine has.
+    """Opens the container by the account's key, its signature, or else this machine's identity.
 
-    Raises SettingsError when an identity is needed and azure-identity is not there.
+    Raises SettingsError when an identity is needed and azure-identity is not installed.
     """
     credential: Any = None
     if account.key:
@@ -74,7 +74,7 @@ def open_blobs(account: Account, *, threads: int, timeout: float) -> Blobs:
 
 
 class Blobs:
-    """One container. Raises PlatformUnavailable, PlatformRefused, ContentMismatch; never with a signature in it."""
+    """One container. Raises PlatformUnavailable, PlatformRefused, ContentMismatch, without signatures in messages."""
 
     def __init__(self, client: ContainerClient, account: Account, *, threads: int, deadline: float) -> None:
         self._client = client
@@ -83,61 +83,61 @@ class Blobs:
         self._deadline = deadline
 
     def engine(self) -> AzureEngine:
-        """The same container as images are sent to."""
+        """An upload engine for the same container."""
         return AzureEngine(self._client)
 
     def look(self, path: str) -> StoredFile | None:
-        found = self._properties(path)
-        return None if found is None else _stored(found)
+        properties = self._properties(path)
+        return None if properties is None else _stored_file(properties)
 
     def put(self, path: str, file: Path, md5: bytes) -> bool:
-        """The file under the path; False when it was there already. Raises ContentMismatch when something else is."""
+        """Uploads the file. Returns False when it exists already. Raises ContentMismatch when other content does."""
         size = file.stat().st_size
-        there = self.look(path)
-        if there is None:
+        stored = self.look(path)
+        if stored is None:
             try:
                 with file.open("rb") as stream:
                     self._upload(path, stream, size, md5)
             except PlatformError as error:
                 if error.message not in TAKEN:
                     raise
-                there = self.look(path)
+                stored = self.look(path)
             else:
                 return True
-        if there is None or (there.bytes, there.md5_hex) != (size, md5.hex()):
-            raise ContentMismatch(f"{path} holds something else than {file.name}: it is never written over")
+        if stored is None or (stored.bytes, stored.md5_hex) != (size, md5.hex()):
+            raise ContentMismatch(f"{path} exists with other content than {file.name}; it is not overwritten")
         return False
 
-    def put_over(self, path: str, data: Any, size: int, md5: bytes) -> None:
-        """Write over what is under the path, or put it there: for files whose right content is known.
+    def overwrite(self, path: str, data: Any, size: int, md5: bytes) -> None:
+        """Uploads the file and replaces what is there. For files whose correct content is known.
 
-        Raises PlatformUnavailable when somebody else writes it meanwhile.
+        Raises PlatformUnavailable when another process writes the path at the same time.
         """
-        there = self._properties(path)
-        condition = self._if_still(None if there is None else there.etag)
+        properties = self._properties(path)
+        condition = self._if_unchanged(None if properties is None else properties.etag)
         if not self._upload_if(path, data, size, md5, condition):
-            message = f"{path} was written by somebody else at the same time"
+            message = f"{path} was written by another process at the same time"
             raise PlatformUnavailable(BLOBS, "repair a file", status=409, message=message, advice="Try again.")
 
-    def text_and_etag(self, path: str) -> tuple[str, str] | None:
-        """A small file and what tells it from any later one; None when there is none."""
+    def read_text_with_etag(self, path: str) -> tuple[str, str] | None:
+        """Text and etag of a small file; None when it does not exist."""
 
         def read() -> tuple[str, str]:
             download = self._client.download_blob(path, max_concurrency=1)
             return bytes(download.readall()).decode("utf-8", "replace"), str(download.properties.etag)
 
         try:
-            return _asked("send a file", read)
+            return _call("send a file", read)
         except PlatformError as error:
-            if _absent(error):
+            if _is_missing_blob(error):
                 return None
             raise
 
     def write_text(self, path: str, text: str, etag: str | None) -> bool:
-        """A small file, if what is there still has the etag (None: if there is nothing). Whether it was written."""
+        """Writes a small file if the blob still has this etag (None: if it does not exist). Returns whether it did."""
         data = text.encode()
         md5 = hashlib.md5(data, usedforsecurity=False).digest()
-        return self._upload_if(path, data, len(data), md5, self._if_still(etag))
+        return self._upload_if(path, data, len(data), md5, self._if_unchanged(etag))
 
     def sha256_of(self, path: str) -> str:
         """Reads the whole file."""
@@ -148,10 +148,10 @@ class Blobs:
                 digest.update(chunk)
             return digest.hexdigest()
 
-        return _asked("send a file", read)
+        return _call("send a file", read)
 
     @staticmethod
-    def _if_still(etag: str | None) -> dict[str, Any]:
+    def _if_unchanged(etag: str | None) -> dict[str, Any]:
         from azure.core import MatchConditions
 
         if etag is None:
@@ -159,7 +159,7 @@ class Blobs:
         return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
     def put_text(self, path: str, text: str) -> bool:
-        """A small file; False when there is one under the path already, whatever it holds."""
+        """Writes a small file. Returns False when the path exists already, whatever its content."""
         data = text.encode()
         try:
             self._upload(path, data, len(data), hashlib.md5(data, usedforsecurity=False).digest())
@@ -170,84 +170,106 @@ class Blobs:
         return True
 
     def read_text(self, path: str) -> str | None:
-        """A small file; None when there is none."""
+        """Text of a small file; None when it does not exist."""
         try:
-            data = _asked("send a file", lambda: self._client.download_blob(path, max_concurrency=1).readall())
+            data = _call("send a file", lambda: self._client.download_blob(path, max_concurrency=1).readall())
         except PlatformError as error:
-            if _absent(error):
+            if _is_missing_blob(error):
                 return None
             raise
         return bytes(data).decode()
 
     def listed(self, folder: str) -> Iterator[StoredFile]:
-        """What lies below a folder, a page at a time."""
+        """Yields the files below a folder, read page by page."""
         blobs = iter(self._client.list_blobs(name_starts_with=folder, results_per_page=5000, include=WITH_METADATA))
-        while (blob := _asked("list a folder", lambda: next(blobs, None))) is not None:
+        while (blob := _call("list a folder", lambda: next(blobs, None))) is not None:
             if not is_folder(blob):
-                yield _stored(blob)
+                yield _stored_file(blob)
 
-    def copy_to(self, source: str, target: str, still: Callable[[], bool] = lambda: True) -> bool:
-        """The target becomes a copy of the source, made by Azure. False when it holds the same already, or when `still`
-        says, after the target was looked at, that it shall not be the copy any more.
+    def copy_to(self, source: str, target: str, is_current: Callable[[], bool] = lambda: True) -> bool:
+        """Copies source to target on the server. Returns False when the target has the same content already, or when
+        `is_current`, called after the target was read, returns False.
 
-        Raises PlatformUnavailable when somebody else writes the target meanwhile: asked again, it is looked at anew.
+        Raises PlatformUnavailable when another process writes the target at the same time; it may be repeated.
         """
-        wanted, there = self._properties(source), self._properties(target)
-        if wanted is None:
-            raise NotFound(BLOBS, "copy a file", status=404, message=f"{source} is not there")
-        if there is not None and _stored(there).md5_hex == _stored(wanted).md5_hex is not None:
+        source_properties, target_properties = self._properties(source), self._properties(target)
+        if source_properties is None:
+            raise NotFound(BLOBS, "copy a file", status=404, message=f"{source} does not exist")
+        if (
+            target_properties is not None
+            and _stored_file(target_properties).md5_hex == _stored_file(source_properties).md5_hex is not None
+        ):
             return False
-        if not still():
+        if not is_current():
             return False
-        self._copy(self._signed(source), target, wanted.etag, self._if_still(None if there is None else there.etag))
+        self._copy(
+            self._signed_url(source),
+            target,
+            source_properties.etag,
+            self._if_unchanged(None if target_properties is None else target_properties.etag),
+        )
         copied = self.look(target)
-        if copied is None or copied.md5_hex != _stored(wanted).md5_hex:
-            message = f"{target} was written by somebody else at the same time"
+        if copied is None or copied.md5_hex != _stored_file(source_properties).md5_hex:
+            message = f"{target} was written by another process at the same time"
             raise PlatformUnavailable(BLOBS, "copy a file", status=409, message=message, advice="Try again.")
         return True
 
-    def take_copy(self, source: str, target: str, *, md5_hex: str, size: int, replace: bool = False) -> bool:
-        """A file of the container under a second name, copied by Azure. False when the source is not that file.
+    def copy_within(self, source: str, target: str, *, md5_hex: str, size: int, replace: bool = False) -> bool:
+        """Copies a file within the container, on the server. Returns False when the source has another size or MD5.
 
-        Its MD5 is kept with it. A target that is there already has to be the same, or is written over with `replace`:
-        else raises ContentMismatch.
+        Raises ContentMismatch when the target exists with other content and `replace` is not set.
         """
-        held = self._properties(target)
-        there = None if held is None else _stored(held)
-        if there is None or (replace and (there.bytes, there.md5_hex) != (size, md5_hex)):
-            found = self._properties(source)
-            if found is None or (_stored(found).bytes, _stored(found).md5_hex) != (size, md5_hex):
+        target_properties = self._properties(target)
+        stored = None if target_properties is None else _stored_file(target_properties)
+        if stored is None or (replace and (stored.bytes, stored.md5_hex) != (size, md5_hex)):
+            source_properties = self._properties(source)
+            if source_properties is None or (
+                _stored_file(source_properties).bytes,
+                _stored_file(source_properties).md5_hex,
+            ) != (size, md5_hex):
                 return False
-            self._copy(self._signed(source), target, found.etag, self._if_still(None if held is None else held.etag))
-            there = self.look(target)
-        if there is None or (there.bytes, there.md5_hex) != (size, md5_hex):
-            raise ContentMismatch(f"{target} holds something else than {source}: it is never written over")
+            self._copy(
+                self._signed_url(source),
+                target,
+                source_properties.etag,
+                self._if_unchanged(None if target_properties is None else target_properties.etag),
+            )
+            stored = self.look(target)
+        if stored is None or (stored.bytes, stored.md5_hex) != (size, md5_hex):
+            raise ContentMismatch(f"{target} exists with other content than {source}; it is not overwritten")
         return True
 
-    def copy_in(
+    def copy_from_url(
         self, source_url: str, target: str, *, etag: str | None, md5_hex: str, size: int, replace: bool = False
     ) -> None:
-        """A file of another container (its URL with what opens it), copied by Azure while it has the etag.
+        """Copies a file of another container (signed URL) on the server, if it still has the etag.
 
-        Where the source keeps no MD5, the given one is put beside the copy. Raises ContentMismatch when the source
-        changed or is another file, or when the target holds something else and is not to be written over (`replace`).
+        When the source stores no MD5, the given one is set on the copy. Raises ContentMismatch when the source changed
+        or has other content, or when the target exists with other content and `replace` is not set.
         """
         from azure.storage.blob import ContentSettings
 
-        there = self._properties(target)
-        wrong = there is not None and (_stored(there).bytes, _stored(there).md5_hex) != (size, md5_hex)
-        if there is None or (replace and wrong):
-            self._copy(source_url, target, etag, self._if_still(None if there is None else there.etag))
-            there = self._properties(target)
-        if there is not None and _stored(there).bytes == size and _stored(there).md5_hex is None:
+        properties = self._properties(target)
+        is_wrong = properties is not None and (_stored_file(properties).bytes, _stored_file(properties).md5_hex) != (
+            size,
+            md5_hex,
+        )
+        if properties is None or (replace and is_wrong):
+            self._copy(source_url, target, etag, self._if_unchanged(None if properties is None else properties.etag))
+            properties = self._properties(target)
+        if (
+            properties is not None
+            and _stored_file(properties).bytes == size
+            and _stored_file(properties).md5_hex is None
+        ):
             settings = ContentSettings(
-                content_type=there.content_settings.content_type, content_md5=bytearray.fromhex(md5_hex)
+                content_type=properties.content_settings.content_type, content_md5=bytearray.fromhex(md5_hex)
             )
             blob = self._client.get_blob_client(target)
-            _asked("keep a checksum", lambda: blob.set_http_headers(settings))
-            there = self._properties(target)
-        if there is None or (_stored(there).bytes, _stored(there).md5_hex) != (size, md5_hex):
-            raise ContentMismatch(f"{target} is not the image that was checked: take stock again")
+            _call("keep a checksum", lambda: blob.set_http_headers(settings))
+            properties = self._properties(target)
+        if properties is None or (_stored_file(properties).bytes, _stored_file(properties).md5_hex) != (size, md5_hex):
+            raise ContentMismatch(f"{target} is not the image that was checked. Run the same command again")
 
     def _copy(self, source_url: str, target: str, etag: str | None, condition: dict[str, Any]) -> None:
         from azure.core import MatchConditions
@@ -257,38 +279,38 @@ class Blobs:
         if etag is not None:
             source = {"source_etag": etag, "source_match_condition": MatchConditions.IfNotModified}
         try:
-            started = _asked(
+            started = _call(
                 "copy a file", lambda: blob.start_copy_from_url(source_url, **source, **condition), conflicts=True
             )
         except PlatformError as error:
-            if error.message in TAKEN | _CHANGED:
-                return  # the caller looks at what is there now
+            if error.message in TAKEN | _PRECONDITION_FAILED:
+                return  # the caller compares what is there now
             raise
         if started.get("copy_status") == "pending":
-            self._await(target)
+            self._wait_for_copy(target)
 
-    def _await(self, target: str, pause: float = 0.5) -> None:
-        """Until the copy is whole. What is left of one that failed or took too long is removed."""
+    def _wait_for_copy(self, target: str, pause: float = 0.5) -> None:
+        """Waits until the copy is complete. Removes the target of one that failed or took too long."""
         blob, end = self._client.get_blob_client(target), time.monotonic() + self._deadline
         while True:
-            copy = _asked("say how a copy goes", blob.get_blob_properties).copy
+            copy = _call("say how a copy goes", blob.get_blob_properties).copy
             if copy.status in ("success", None):
                 return
-            late = copy.status == "pending" and time.monotonic() >= end
-            if late:
-                _asked("give up a copy", partial(blob.abort_copy, str(copy.id)))
-            if late or copy.status != "pending":
-                _asked("remove a copy", blob.delete_blob)
-                message = "it took too long" if late else f"it is {copy.status}"
+            is_late = copy.status == "pending" and time.monotonic() >= end
+            if is_late:
+                _call("give up a copy", partial(blob.abort_copy, str(copy.id)))
+            if is_late or copy.status != "pending":
+                _call("remove a copy", blob.delete_blob)
+                message = "it took too long" if is_late else f"it is {copy.status}"
                 raise PlatformUnavailable(BLOBS, "copy a file", message=message, advice="Try again.")
             time.sleep(pause)
             pause = min(2 * pause, 10.0)
 
-    def _signed(self, path: str) -> str:
-        """The URL of a blob of this container as Azure may read it."""
+    def _signed_url(self, path: str) -> str:
+        """A URL by which Azure can read a blob of this container."""
         blob = self._client.get_blob_client(path)
         if not self._account.key:
-            return str(blob.url)  # has the signature in it, or the identity may read its own account
+            return str(blob.url)  # signed already, or read with the identity
         from azure.storage.blob import generate_blob_sas
 
         name = unquote(urlsplit(self._account.container_url).path.rpartition("/")[2])
@@ -298,46 +320,46 @@ class Blobs:
             path,
             account_key=self._account.key,
             permission="r",
-            expiry=datetime.now(UTC) + _COPY_SIGNED_FOR,
+            expiry=datetime.now(UTC) + _COPY_SIGNATURE_LIFETIME,
         )
         return f"{blob.url.partition('?')[0]}?{signature}"
 
     def _properties(self, path: str) -> BlobProperties | None:
         blob = self._client.get_blob_client(path)
         try:
-            return _asked("say what it holds", blob.get_blob_properties)
+            return _call("say what it holds", blob.get_blob_properties)
         except PlatformError as error:
-            if _absent(error):
+            if _is_missing_blob(error):
                 return None
             raise
 
     def _upload_if(self, path: str, data: Any, size: int, md5: bytes, condition: dict[str, Any]) -> bool:
-        """Whether it was written; False when the condition does not hold."""
+        """Returns False when the condition does not hold."""
         try:
             self._upload(path, data, size, md5, overwrite=True, **condition)
         except PlatformError as error:
-            if error.message in TAKEN | _CHANGED:
+            if error.message in TAKEN | _PRECONDITION_FAILED:
                 return False
             raise
         return True
 
-    def _upload(self, path: str, data: Any, size: int, md5: bytes, **how: Any) -> None:
+    def _upload(self, path: str, data: Any, size: int, md5: bytes, **options: Any) -> None:
         from azure.storage.blob import ContentSettings
 
         settings = ContentSettings(
             content_type=_TYPES.get(Path(path).suffix.lower(), "application/octet-stream"), content_md5=bytearray(md5)
         )
-        _asked(
+        _call(
             "keep a file",
             lambda: self._client.upload_blob(
                 path,
                 data,
                 length=size,
                 content_settings=settings,
-                # Every request carries the MD5 of its body: the store refuses one that was damaged on its way.
+                # Every request carries the MD5 of its body: the server refuses one that was damaged on its way.
                 validate_content=True,
                 max_concurrency=self._threads,
-                **({"overwrite": False} | how),
+                **({"overwrite": False} | options),
             ),
             conflicts=True,
         )
@@ -348,18 +370,18 @@ def md5_of(file: Path) -> bytes:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).digest()
 
 
-def _stored(blob: BlobProperties) -> StoredFile:
+def _stored_file(blob: BlobProperties) -> StoredFile:
     md5 = blob.content_settings.content_md5
     return StoredFile(str(blob.name), int(blob.size), bytes(md5).hex() if md5 else None)
 
 
-def _absent(error: PlatformError) -> bool:
-    """Whether it is the blob that is not there; a container that is gone is another thing."""
+def _is_missing_blob(error: PlatformError) -> bool:
+    """Whether the blob does not exist, in a container that does."""
     return error.status == 404 and error.message != "ContainerNotFound"
 
 
-def _asked(operation: str, call: Callable[[], T], *, conflicts: bool = False) -> T:
-    """The call's answer. The errors raised carry nothing of the client's own, which repeat signed URLs."""
+def _call(operation: str, call: Callable[[], T], *, conflicts: bool = False) -> T:
+    """Runs a call of the Azure client and translates its errors, whose own texts repeat signed URLs."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - translated, or raised again
@@ -369,7 +391,7 @@ def _asked(operation: str, call: Callable[[], T], *, conflicts: bool = False) ->
         raise AccessDenied(BLOBS, operation, status=failure.status, message=failure.message, advice=advice)
     if failure.status == 404 and failure.message == "ContainerNotFound":
         raise NotFound(
-            BLOBS, operation, status=404, message=failure.message, advice="Make the container, or name another."
+            BLOBS, operation, status=404, message=failure.message, advice="Create the container, or name another one."
         )
     if failure.status in (409, 412) and not conflicts:
         raise PlatformUnavailable(BLOBS, operation, status=failure.status, message=failure.message, advice="Try again.")

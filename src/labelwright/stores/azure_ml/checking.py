@@ -1,4 +1,4 @@
-"""The files of a delivery in the container, compared with their receipt, and put back where they can be."""
+"""Compares the files of a delivery in the container with its receipt, and restores them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .deliveries import delivery_path, measured
 def receipt_text(
     asset: str, content_hash: str, receipt: Mapping[str, Any], files: Sequence[StoredFile], md5s: Sequence[bytes]
 ) -> str:
-    told = {
+    content = {
         **receipt,
         "name": asset,
         "content_hash": content_hash,
         "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": [asdict(one) | {"md5": md5.hex()} for one, md5 in zip(files, md5s, strict=True)],
+        "files": [asdict(file) | {"md5": md5.hex()} for file, md5 in zip(files, md5s, strict=True)],
     }
-    return json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def sha256_of_text(text: str) -> str:
@@ -37,75 +37,78 @@ def sha256_of_text(text: str) -> str:
 def read_receipt(text: str) -> dict[str, Any]:
     """Raises ReceiptDamaged."""
     try:
-        told: dict[str, Any] = json.loads(text)
-        told["content_hash"].encode()
-        for one in told["files"]:
-            (one["name"] + one["sha256"] + one["md5"]).encode()
-            int(one["size"])
+        receipt: dict[str, Any] = json.loads(text)
+        receipt["content_hash"].encode()
+        for file in receipt["files"]:
+            (file["name"] + file["sha256"] + file["md5"]).encode()
+            int(file["size"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ReceiptDamaged(f"{RECEIPT} is damaged: it cannot be read as a receipt") from None
-    return told
+    return receipt
 
 
-def wrong_files(
+def delivery_faults(
     blobs: Blobs, owner: str, content_hash: str, *, receipt_sha256: str = "", deep: bool = False, threads: int = 4
 ) -> tuple[list[str], dict[str, Any]]:
-    """What is not as the receipt of a delivery says, and the receipt (empty when it cannot be read).
+    """Returns the differences between a delivery and its receipt, and the receipt (empty when it cannot be read).
 
-    One listing tells sizes and MD5s; `deep` reads every file.
+    Sizes and MD5s come from one listing; `deep` reads every file.
     """
-    there = {one.name: one for one in blobs.listed(delivery_path(owner, content_hash, ""))}
+    stored = {file.name: file for file in blobs.listed(delivery_path(owner, content_hash, ""))}
     path = delivery_path(owner, content_hash, RECEIPT)
     text = blobs.read_text(path)
-    there.pop(path, None)
-    wrong, told = _receipt_faults(path, text, content_hash, receipt_sha256)
-    if not told:
-        if deep and hash_of_files(_hashed(blobs, owner, content_hash, sorted(there), threads)) != content_hash:
-            wrong.append("the files are not those that were registered; which of them cannot be told")
-        return wrong, {}
+    stored.pop(path, None)
+    faults, receipt = _receipt_faults(path, text, content_hash, receipt_sha256)
+    if not receipt:
+        if deep and hash_of_files(_hashed(blobs, owner, content_hash, sorted(stored), threads)) != content_hash:
+            faults.append("the files are not those that were registered; without a receipt it is unknown which")
+        return faults, {}
     sound = []
-    for one in told["files"]:
-        name = delivery_path(owner, content_hash, one["name"])
-        blob = there.pop(name, None)
+    for file in receipt["files"]:
+        name = delivery_path(owner, content_hash, file["name"])
+        blob = stored.pop(name, None)
         if blob is None:
-            wrong.append(f"{one['name']} is gone")
-        elif (blob.bytes, blob.md5_hex) != (one["size"], one["md5"]):
-            wrong.append(f"{one['name']} has other bytes than when it was registered")
+            faults.append(f"{file['name']} is gone")
+        elif (blob.bytes, blob.md5_hex) != (file["size"], file["md5"]):
+            faults.append(f"{file['name']} has other bytes than when it was registered")
         else:
-            sound.append((name, one))
+            sound.append((name, file))
     if deep:
         with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
             digests = list(pool.map(blobs.sha256_of, [name for name, _ in sound]))
-        wrong += [
-            f"{one['name']} has other bytes than when it was registered"
-            for (_, one), digest in zip(sound, digests, strict=True)
-            if digest != one["sha256"]
+        faults += [
+            f"{file['name']} has other bytes than when it was registered"
+            for (_, file), digest in zip(sound, digests, strict=True)
+            if digest != file["sha256"]
         ]
-    wrong += [f"{name} was added: delete it" for name in sorted(there)]
-    return wrong, told
+    faults += [f"{name} was added: delete it" for name in sorted(stored)]
+    return faults, receipt
 
 
-def put_back(
+def restore_files(
     blobs: Blobs, owner: str, content_hash: str, files: Path, receipt: Mapping[str, Any], receipt_sha256: str
 ) -> list[str]:
-    """Write the files of a registered delivery that are gone or changed again. Nothing, if `files` are others."""
-    found, md5s = measured(files)
-    if hash_of_files(found) != content_hash:
+    """Writes missing or changed files of a registered delivery again. Returns their names.
+
+    Returns an empty list when the content of `files` is not that of the delivery.
+    """
+    stored_files, md5s = measured(files)
+    if hash_of_files(stored_files) != content_hash:
         return []
-    there = {one.name: one for one in blobs.listed(delivery_path(owner, content_hash, ""))}
+    blobs_by_path = {file.name: file for file in blobs.listed(delivery_path(owner, content_hash, ""))}
     repaired = []
-    for one, md5 in zip(found, md5s, strict=True):
-        path = delivery_path(owner, content_hash, one.name)
-        blob = there.get(path)
-        if blob is None or (blob.bytes, blob.md5_hex) != (one.size, md5.hex()):
-            with (files / one.name).open("rb") as stream:
-                blobs.put_over(path, stream, one.size, md5)
-            repaired.append(one.name)
+    for file, md5 in zip(stored_files, md5s, strict=True):
+        path = delivery_path(owner, content_hash, file.name)
+        blob = blobs_by_path.get(path)
+        if blob is None or (blob.bytes, blob.md5_hex) != (file.size, md5.hex()):
+            with (files / file.name).open("rb") as stream:
+                blobs.overwrite(path, stream, file.size, md5)
+            repaired.append(file.name)
     path = delivery_path(owner, content_hash, RECEIPT)
-    held = blobs.text_and_etag(path)
-    if _receipt_faults(path, held[0] if held else None, content_hash, receipt_sha256)[0]:
-        text = receipt_text(owner, content_hash, {**receipt, "written_again": True}, found, md5s)
-        if blobs.write_text(path, text, held[1] if held else None):
+    existing = blobs.read_text_with_etag(path)
+    if _receipt_faults(path, existing[0] if existing else None, content_hash, receipt_sha256)[0]:
+        text = receipt_text(owner, content_hash, {**receipt, "written_again": True}, stored_files, md5s)
+        if blobs.write_text(path, text, existing[1] if existing else None):
             repaired.append(RECEIPT)
     return repaired
 
@@ -116,19 +119,19 @@ def _receipt_faults(
     if text is None:
         return [f"{path} is gone"], {}
     try:
-        told = read_receipt(text)
+        receipt = read_receipt(text)
     except ReceiptDamaged as damage:
         return [str(damage)], {}
     if receipt_sha256 and sha256_of_text(text) != receipt_sha256:
-        return [f"{RECEIPT} has other bytes than when it was registered"], told
-    hashed = [StoredFile(one["name"], one["size"], one["sha256"]) for one in told["files"]]
+        return [f"{RECEIPT} has other bytes than when it was registered"], receipt
+    hashed = [StoredFile(file["name"], file["size"], file["sha256"]) for file in receipt["files"]]
     if hash_of_files(hashed) != content_hash:
-        return [f"{RECEIPT} contradicts itself: its content hash is not that of its list of files"], told
-    return [], told
+        return [f"{RECEIPT} contradicts itself: its content hash is not that of its list of files"], receipt
+    return [], receipt
 
 
 def _hashed(blobs: Blobs, owner: str, content_hash: str, names: Sequence[str], threads: int) -> list[StoredFile]:
-    """Names of blobs without what a file's own name may have had to be escaped for."""
+    """Names (relative to the delivery) and SHA-256 of blobs; sizes are 0."""
     start = delivery_path(owner, content_hash, "")
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
         digests = list(pool.map(blobs.sha256_of, names))

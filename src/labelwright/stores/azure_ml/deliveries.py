@@ -1,4 +1,4 @@
-"""A delivery in the container: its files, where they lie, and what of them is registered."""
+"""Paths of a delivery in the container, and the data assets that are registered for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINES = "labels.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One thing to register: its name's ending, what it is for each engine, and where it lies in the container."""
+    """A data asset to register: suffix of its name, asset type, path in the container, files that it refers to."""
 
     ending: str
     kind: str
@@ -30,34 +30,35 @@ class Asset:
 
 
 def assets_in(engine: str, asset: str, content_hash: str, files: Sequence[StoredFile]) -> list[Asset]:
-    """What is registered of a delivery of labels; the first is the dataset itself. Raises UnsafeDataset."""
+    """The assets of a delivery of labels; the first is the dataset itself. Raises UnsafeDataset."""
     csv = csv_in(files)
     if engine == "sdk_v1":
         if not csv:
-            raise UnsafeDataset(f"'{asset}' has no CSV of labels, which SDK v1 registers: export the format csv")
+            raise UnsafeDataset(f"'{asset}' has no labels CSV, which SDK v1 registers: add csv to export.formats")
         return [Asset("", "tabular", delivery_path(asset, content_hash, csv[0]))]
-    # AutoML refuses a table without lines: a small campaign may have no image for one of the parts.
-    empty = {one.name for one in files if not one.size}
+    # AutoML refuses an empty table: a small campaign may have no image for one of the splits.
+    empty = {file.name for file in files if not file.size}
     tables = {
-        (found[1], found[2]): one.name.removesuffix("MLTable")
-        for one in files
-        if (found := _TABLE.search(one.name)) is not None and f"{one.name.removesuffix('MLTable')}{_LINES}" not in empty
+        (match[1], match[2]): file.name.removesuffix("MLTable")
+        for file in files
+        if (match := _TABLE.search(file.name)) is not None
+        and f"{file.name.removesuffix('MLTable')}{_LINES}" not in empty
     }
     if not tables:
-        raise UnsafeDataset(f"'{asset}' has no MLTable, which SDK v2 registers: export the format mltable")
+        raise UnsafeDataset(f"'{asset}' has no MLTable, which SDK v2 registers: add mltable to export.formats")
     first = next(task for task in _TASKS if (task, None) in tables)
     assets = []
-    for (task, part), folder in sorted(tables.items(), key=lambda one: (one[0][0] != first, one[0][1] or "")):
-        message = [*([] if task == first else [task]), *([part] if part else [])]
-        ending = "".join(f"_{word}" for word in message)
+    for (task, part), folder in sorted(tables.items(), key=lambda item: (item[0][0] != first, item[0][1] or "")):
+        suffixes = [*([] if task == first else [task]), *([part] if part else [])]
+        ending = "".join(f"_{suffix}" for suffix in suffixes)
         assets.append(Asset(ending, "mltable", delivery_path(asset, content_hash, folder), (f"./{_LINES}",)))
-    return assets + [Asset("_csv", "uri_file", delivery_path(asset, content_hash, one)) for one in csv]
+    return assets + [Asset("_csv", "uri_file", delivery_path(asset, content_hash, name)) for name in csv]
 
 
 def measured(files: Path) -> tuple[list[StoredFile], list[bytes]]:
-    """Every file with its SHA-256, and its MD5, read once."""
+    """Every file with its SHA-256, and the MD5s in the same order. Reads each file once."""
 
-    def one(path: Path) -> tuple[StoredFile, bytes]:
+    def measure(path: Path) -> tuple[StoredFile, bytes]:
         sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
@@ -67,16 +68,16 @@ def measured(files: Path) -> tuple[list[StoredFile], list[bytes]]:
         return StoredFile(path.relative_to(files).as_posix(), size, sha256.hexdigest()), md5.digest()
 
     with ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hash") as pool:
-        both = list(pool.map(one, paths_of(files)))
-    return [file for file, _ in both], [md5 for _, md5 in both]
+        results = list(pool.map(measure, paths_of(files)))
+    return [file for file, _ in results], [md5 for _, md5 in results]
 
 
 def csv_in(files: Sequence[StoredFile]) -> list[str]:
-    return [one.name for one in files if one.name.endswith("_labels.csv") and "/" not in one.name]
+    return [file.name for file in files if file.name.endswith("_labels.csv") and "/" not in file.name]
 
 
 def asset_of(name: str) -> str:
-    """A dataset's name, such as `<title as a file name>_images`, as the workspace has it."""
+    """The asset name in the workspace of a dataset such as `<title as a file name>_images`."""
     stem, _, dataset = name.rpartition("_")
     return asset_name(title_of(stem), f"_{dataset}")
 

@@ -1,9 +1,9 @@
-"""Makes an environment for one engine of the Azure ML store, where it cannot be part of this one.
+"""Creates a virtual environment for an Azure ML SDK that cannot be installed beside Labelwright.
 
     python -m labelwright.stores.azure_ml.environment v1 FOLDER [PACKAGE ...]
 
-Prints the Python to name in the workspace's settings (`python_v1`, `python_v2`). What is there already stays. Packages
-come from wherever pip is told to get them.
+Prints the Python to name in the workspace's settings (`python_v1`, `python_v2`). An existing environment is
+kept. Packages come from where pip is configured to get them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PACKAGES = {
 
 
 def make_environment(engine: str, folder: Path, more: tuple[str, ...] = ()) -> Path:
-    """Answers the environment's Python. Raises CalledProcessError when pip does not get the packages."""
+    """Returns the environment's Python. Raises CalledProcessError when pip fails."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         venv.create(folder, with_pip=True, symlinks=sys.platform != "win32")

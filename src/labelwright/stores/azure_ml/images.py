@@ -1,4 +1,4 @@
-"""The images that an Azure ML store keeps: brought in, compared with the manifest, and repaired."""
+"""Image folders of the Azure ML store: copies or uploads images, compares them with the manifest, repairs them."""
 
 from __future__ import annotations
 
@@ -24,54 +24,56 @@ _READ_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class ImageFolders:
-    """Folders of images in the container. `uploads`: where the platform may keep the same images."""
+    """Image folders in the container. `uploads`: the folder where the platform may have the same images."""
 
     blobs: Blobs
     uploads: str
     threads: int
 
     def marked(self, folder: str) -> bool:
-        """Whether all images were there once, and were compared with the manifest."""
+        """Whether the folder was complete and compared with the manifest once."""
         return self.blobs.look(f"{folder}.json") is not None
 
     def keep(
         self, folder: str, items: Sequence[InventoryItem], source: ImageSource, *, replace_wrong: bool
     ) -> UploadReport:
-        """Bring a batch in: copied by Azure where it can, else sent. See KeepsImages."""
+        """Stores a batch: copied on the server if possible, else uploaded. See KeepsImages."""
         if replace_wrong:
             return self._repair(folder, items, source)
-        left, copied = list(items), 0
+        remaining, copied = list(items), 0
         if source.signed_url is not None:
-            copied, left = self._copied(left, partial(self._copy_in, folder, source.signed_url, source))
-        elif source.platform_folder and left and self._copy_over(folder, source, left[0]):
-            # The platform keeps this set in our container: the others will be there too.
-            copied, left = self._copied(left[1:], partial(self._copy_over, folder, source))
+            copied, remaining = self._copied(remaining, partial(self._copy_in, folder, source.signed_url, source))
+        elif source.platform_folder and remaining and self._copy_over(folder, source, remaining[0]):
+            # The first was there, so the platform keeps this image set in our container.
+            copied, remaining = self._copied(remaining[1:], partial(self._copy_over, folder, source))
             copied += 1
-        report = self._sent(folder, left, source)
+        report = self._sent(folder, remaining, source)
         return UploadReport(report.sent + copied, report.present, report.failed)
 
     def compare(self, folder: str, images: Iterable[Image], *, deep: bool = False) -> Iterator[Difference]:
-        """Every difference between the folder and the manifest; names without the folder."""
+        """Yields the differences between the folder and the manifest; names without the folder."""
         start = f"{folder}/"
         wrong: set[str] = set()
-        for one in differences(self._as_blobs(folder, images), self.blobs.listed(start)):
-            wrong.add(one.name)
-            yield Difference(one.finding, one.name.removeprefix(start), one.reason)
+        for difference in differences(self._as_blobs(folder, images), self.blobs.listed(start)):
+            wrong.add(difference.name)
+            yield Difference(difference.finding, difference.name.removeprefix(start), difference.reason)
         if deep:
-            yield from self._read_all(folder, (one for one in images if f"{start}{one.name}" not in wrong))
+            yield from self._read_all(
+                folder, (difference for difference in images if f"{start}{difference.name}" not in wrong)
+            )
 
     def seal(self, folder: str, images: Iterable[Image]) -> list[str]:
-        counted = {"images": 0, "bytes": 0}
+        totals = {"images": 0, "bytes": 0}
 
         def counting() -> Iterator[Image]:
             for image in images:
-                counted["images"] += 1
-                counted["bytes"] += image.bytes
+                totals["images"] += 1
+                totals["bytes"] += image.bytes
                 yield image
 
-        wrong = [f"{folder}/{one.name} {one.reason}" for one in self.compare(folder, counting())]
+        wrong = [f"{folder}/{difference.name} {difference.reason}" for difference in self.compare(folder, counting())]
         if not wrong:
-            self.blobs.put_text(f"{folder}.json", json.dumps(counted) + "\n")
+            self.blobs.put_text(f"{folder}.json", json.dumps(totals) + "\n")
         return wrong
 
     @staticmethod
@@ -81,19 +83,19 @@ class ImageFolders:
     def _read_all(self, folder: str, images: Iterable[Image]) -> Iterator[Difference]:
         remaining = iter(images)
         with ThreadPoolExecutor(self.threads, thread_name_prefix="read") as pool:
-            while some := list(islice(remaining, _READ_AT_ONCE)):
-                digests = pool.map(self.blobs.sha256_of, [f"{folder}/{one.name}" for one in some])
-                for one, digest in zip(some, digests, strict=True):
-                    if digest != one.sha256:
+            while batch := list(islice(remaining, _READ_AT_ONCE)):
+                digests = pool.map(self.blobs.sha256_of, [f"{folder}/{image.name}" for image in batch])
+                for image, digest in zip(batch, digests, strict=True):
+                    if digest != image.sha256:
                         reason = "has other bytes than the manifest says, although its size and stored MD5 agree"
-                        yield Difference(Finding.WRONG, one.name, reason)
+                        yield Difference(Finding.WRONG, image.name, reason)
 
     def _repair(self, folder: str, items: Sequence[InventoryItem], source: ImageSource) -> UploadReport:
-        """A look at each first: what is right stays, what is missing or wrong comes again from where it can be had."""
+        """Compares each image first; copies or uploads those that are missing or wrong."""
 
-        def one_by_one(item: InventoryItem) -> tuple[str, str]:
-            there = self.blobs.look(f"{folder}/{item.image.name}")
-            if there is not None and (there.bytes, there.md5_hex) == (item.image.bytes, item.image.md5):
+        def repair(item: InventoryItem) -> tuple[str, str]:
+            stored = self.blobs.look(f"{folder}/{item.image.name}")
+            if stored is not None and (stored.bytes, stored.md5_hex) == (item.image.bytes, item.image.md5):
                 return "present", ""
             try:
                 if source.signed_url is not None:
@@ -105,9 +107,9 @@ class ImageFolders:
             return "sent", ""
 
         with ThreadPoolExecutor(self.threads, thread_name_prefix="repair") as pool:
-            found = list(pool.map(one_by_one, items))
-        failed = [(item.image.name, why) for item, (how, why) in zip(items, found, strict=True) if how == "failed"]
-        counts = [how for how, _ in found]
+            outcomes = list(pool.map(repair, items))
+        failed = [(item.image.name, why) for item, (how, why) in zip(items, outcomes, strict=True) if how == "failed"]
+        counts = [how for how, _ in outcomes]
         return UploadReport(counts.count("sent"), counts.count("present"), tuple(failed))
 
     def _send_over(self, folder: str, item: InventoryItem, source: ImageSource) -> None:
@@ -116,13 +118,15 @@ class ImageFolders:
             data = stream.read(image.bytes + 1)
         if len(data) != image.bytes or hashlib.sha256(data).hexdigest() != image.sha256:
             raise ContentMismatch(CHANGED)
-        self.blobs.put_over(f"{folder}/{image.name}", data, image.bytes, bytes.fromhex(image.md5))
+        self.blobs.overwrite(f"{folder}/{image.name}", data, image.bytes, bytes.fromhex(image.md5))
 
     def _sent(self, folder: str, items: Sequence[InventoryItem], source: ImageSource) -> UploadReport:
         if not items:
             return UploadReport(sent=0, present=0)
-        moved = [InventoryItem(replace(one.image, name=f"{folder}/{one.image.name}"), one.location) for one in items]
-        report = Dropbox(self.blobs.engine(), threads=self.threads).upload(moved, source.open)
+        prefixed = [
+            InventoryItem(replace(item.image, name=f"{folder}/{item.image.name}"), item.location) for item in items
+        ]
+        report = Dropbox(self.blobs.engine(), threads=self.threads).upload(prefixed, source.open)
         failed = tuple((name.removeprefix(f"{folder}/"), reason) for name, reason in report.failed)
         return UploadReport(report.sent, report.present, failed)
 
@@ -131,7 +135,7 @@ class ImageFolders:
     ) -> tuple[int, list[InventoryItem]]:
         with ThreadPoolExecutor(self.threads, thread_name_prefix="copy") as pool:
             done = list(pool.map(copy, items))
-        return sum(done), [item for item, one in zip(items, done, strict=True) if not one]
+        return sum(done), [item for item, is_copied in zip(items, done, strict=True) if not is_copied]
 
     def _copy_in(
         self,
@@ -142,7 +146,7 @@ class ImageFolders:
         *,
         replace_wrong: bool = False,
     ) -> bool:
-        self.blobs.copy_in(
+        self.blobs.copy_from_url(
             url(item.location),
             f"{folder}/{item.image.name}",
             etag=source.etag(item.location) if source.etag is not None else None,
@@ -154,7 +158,7 @@ class ImageFolders:
 
     def _copy_over(self, folder: str, source: ImageSource, item: InventoryItem, *, replace_wrong: bool = False) -> bool:
         image = item.image
-        return self.blobs.take_copy(
+        return self.blobs.copy_within(
             f"{self.uploads}/{source.platform_folder}/{image.name}",
             f"{folder}/{image.name}",
             md5_hex=image.md5,

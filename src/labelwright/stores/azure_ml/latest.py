@@ -1,7 +1,7 @@
-"""`label_sets/<dataset>.latest.json`: which version of a dataset was exported last, safe with several exporters.
+"""`label_sets/<dataset>.latest.json`: the version of a dataset that was exported last. Safe with several exporters.
 
-An export first reserves a number (a conditional write), then registers, then writes its version under that number,
-unless a higher one stands there. So numbers never repeat, whoever is killed in between, and the highest one counts.
+An export first reserves a serial number (a conditional write), then registers, then writes its version with that
+number unless a higher one is recorded. So numbers never repeat, even after a crash, and the highest one is the newest.
 """
 
 from __future__ import annotations
@@ -35,48 +35,48 @@ def read(blobs: Blobs, asset: str) -> Newest | None:
 
 
 def reserve(blobs: Blobs, asset: str, content_hash: str) -> int:
-    """A number for the export: that of the newest version if it has this content, else one that nobody had."""
+    """Returns the serial number of the newest version if it has this content, else a new one."""
     for _ in range(_TRIES):
-        known = _read(blobs, asset)
-        if known.newest is not None and known.newest.content_hash == content_hash:
-            return known.newest.serial
-        serial = next_serial(known.last_serial)
-        if _write(blobs, asset, _Record(serial, known.newest, known.etag)):
+        record = _read(blobs, asset)
+        if record.newest is not None and record.newest.content_hash == content_hash:
+            return record.newest.serial
+        serial = next_serial(record.last_serial)
+        if _write(blobs, asset, _Record(serial, record.newest, record.etag)):
             return serial
     raise _busy(asset)
 
 
 def settle(blobs: Blobs, asset: str, newest: Newest) -> Newest:
-    """Make a version the newest, if no later export did so already. Answers the newest one now."""
+    """Records a version as the newest unless a later export did. Returns the newest version."""
     for _ in range(_TRIES):
-        known = _read(blobs, asset)
-        if known.newest is not None and known.newest.serial >= newest.serial:
-            return known.newest
-        if _write(blobs, asset, _Record(max(known.last_serial, newest.serial), newest, known.etag)):
+        record = _read(blobs, asset)
+        if record.newest is not None and record.newest.serial >= newest.serial:
+            return record.newest
+        if _write(blobs, asset, _Record(max(record.last_serial, newest.serial), newest, record.etag)):
             return newest
     raise _busy(asset)
 
 
 def _read(blobs: Blobs, asset: str) -> _Record:
-    """A record that cannot be read counts as none, and is written over."""
-    found = blobs.text_and_etag(path_of(asset))
-    if found is None:
+    """An unreadable record counts as none, and is replaced."""
+    content = blobs.read_text_with_etag(path_of(asset))
+    if content is None:
         return _Record(0, None, None)
-    text, etag = found
+    text, etag = content
     try:
-        told: dict[str, Any] = json.loads(text)
-        newest = told.get("newest")
+        payload: dict[str, Any] = json.loads(text)
+        newest = payload.get("newest")
         version = None
         if newest is not None:
             version = Newest(str(newest["version"]), str(newest["content_hash"]), int(newest["serial"]))
-        return _Record(int(told["last_serial"]), version, etag)
+        return _Record(int(payload["last_serial"]), version, etag)
     except (ValueError, KeyError, TypeError, AttributeError):
         return _Record(0, None, etag)
 
 
 def _write(blobs: Blobs, asset: str, record: _Record) -> bool:
     newest = record.newest
-    told = {
+    payload = {
         "dataset": asset,
         "newest": None
         if newest is None
@@ -84,11 +84,9 @@ def _write(blobs: Blobs, asset: str, record: _Record) -> bool:
         "last_serial": record.last_serial,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return blobs.write_text(path_of(asset), json.dumps(told, indent=2) + "\n", record.etag)
+    return blobs.write_text(path_of(asset), json.dumps(payload, indent=2) + "\n", record.etag)
 
 
 def _busy(asset: str) -> PlatformUnavailable:
-    message = f"{path_of(asset)} is written by others all the time"
-    return PlatformUnavailable(
-        BLOBS, "say which version is the newest", status=409, message=message, advice="Try again."
-    )
+    message = f"{path_of(asset)} is written by other processes all the time"
+    return PlatformUnavailable(BLOBS, "record the newest version", status=409, message=message, advice="Try again.")

@@ -1,6 +1,6 @@
-"""Titles as names of data assets, and files as names of blobs, both so that the way back is known.
+"""Reversible encoding of titles as data asset names, and of file names as blob names.
 
-Azure ML takes ``[a-zA-Z0-9][a-zA-Z0-9\\-_]{0,254}``. What it does not take is written ``_xHHHH_`` with the character's
+Azure ML takes ``[a-zA-Z0-9][a-zA-Z0-9\\-_]{0,254}``. Other characters are written ``_xHHHH_`` with the
 code point (4 to 6 hexadecimal digits), as XML tools do; plain titles are unchanged.
 """
 
@@ -10,15 +10,15 @@ import hashlib
 import re
 
 LONGEST = 180
-"""Characters of a title's part, which leaves room for the endings of ours."""
+"""Characters of the title's part, which leaves room for suffixes."""
 
 _ESCAPED = re.compile(r"_x([0-9A-F]{4,6})_")
 _FIRST = "x_x0000_"
-"""Before a name that would not begin with a letter or digit. No title has a NUL in it."""
+"""Prefix of a name that would not begin with a letter or digit. It decodes to NUL, which no title contains."""
 
 
 def asset_name(title: str, ending: str = "") -> str:
-    """The name for a title. One that would be too long is cut and ends with a part of its SHA-256."""
+    """The asset name for a title. A long one is cut and ends with digits of its SHA-256."""
     name = _escaped(title, "-_")
     if not (name[:1].isascii() and name[:1].isalnum()):
         name = _FIRST + name
@@ -29,15 +29,20 @@ def asset_name(title: str, ending: str = "") -> str:
 
 def title_of_asset(name: str) -> str:
     """The title that `asset_name` was given (a long one stays cut)."""
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name.removeprefix(_FIRST))
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), name.removeprefix(_FIRST))
 
 
 def blob_path(file: str) -> str:
-    """A file's relative path with nothing in it that a URL would have to encode."""
+    """A file's relative path without characters that a URL would have to encode."""
     return "/".join(_escaped(part, "-_.") for part in file.split("/"))
 
 
-def _escaped(text: str, stays: str) -> str:
-    # A title that holds an escape by itself has its underscore escaped, else the way back would be another one.
-    text = _ESCAPED.sub(lambda found: f"_x005F_{found[0][1:]}", text)
-    return "".join(one if (one.isascii() and one.isalnum()) or one in stays else f"_x{ord(one):04X}_" for one in text)
+def _escaped(text: str, unescaped: str) -> str:
+    # A title that contains an escape sequence has its underscore escaped, so that decoding returns the title.
+    text = _ESCAPED.sub(lambda match: f"_x005F_{match[0][1:]}", text)
+    return "".join(
+        character
+        if (character.isascii() and character.isalnum()) or character in unescaped
+        else f"_x{ord(character):04X}_"
+        for character in text
+    )

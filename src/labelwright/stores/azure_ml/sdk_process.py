@@ -1,9 +1,9 @@
-"""Questions to Azure ML, asked by a program of its own: the SDK's, in the Python that has the SDK.
+"""Runs Azure ML SDK calls in a separate process, with the Python that has the SDK.
 
 azureml-core (v1) with azureml-dataprep cannot be installed beside Prefect, and Microsoft advises against both SDKs in
-one environment. So neither is ever imported here: `sdk_v2.py` and `sdk_v1.py` are run by the Python that the
-settings name (by default this one), get their question as JSON on standard input, and answer as JSON. Such a program
-can also be stopped at a deadline, which a call inside of an SDK cannot.
+one environment. So neither is imported here: the Python that the settings name (by default this one) runs `sdk_v2.py`
+or `sdk_v1.py`, which reads its request as JSON from standard input and writes its response as JSON. A process can also
+be stopped at a deadline, which a call inside an SDK cannot.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from labelwright.settings import SettingsError, WorkspaceSettings
 
 AZURE_ML = "Azure ML"
 LONGEST_WAIT = 60.0
-"""Seconds of a Retry-After that are waited out here; a longer one is left to whoever retries."""
+"""Seconds of a Retry-After that are waited here; a longer one is left to the caller."""
 
-_LONGEST_WORDS = 500
+_MAX_MESSAGE = 500
 
 _AUTHORITIES = {
     "AzureCloud": ("https://login.microsoftonline.com", "https://ml.azure.com/"),
@@ -45,7 +45,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkspaceId:
     """A workspace of Azure ML: subscription, resource group, name."""
 
     subscription_id: str
@@ -53,35 +53,35 @@ class Place:
     workspace_name: str
 
     def uri(self, datastore: str) -> str:
-        """What paths in the datastore begin with, in the form that holds in every workspace."""
+        """Prefix of paths in the datastore, in the form that is valid in every workspace."""
         return (
             f"azureml://subscriptions/{self.subscription_id}/resourcegroups/{self.resource_group}"
             f"/workspaces/{self.workspace_name}/datastores/{datastore}/paths/"
         )
 
 
-def place_of(settings: WorkspaceSettings) -> Place:
-    """Named by the settings, or by the config.json that they name. Raises SettingsError."""
-    told: Mapping[str, Any] = {}
+def workspace_id(settings: WorkspaceSettings) -> WorkspaceId:
+    """The workspace of the settings, or of the config.json that they name. Raises SettingsError."""
+    config: Mapping[str, Any] = {}
     if settings.config is not None:
         try:
-            told = json.loads(settings.config.expanduser().read_text(encoding="utf-8-sig"))
+            config = json.loads(settings.config.expanduser().read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise SettingsError(f"the workspace's config.json {settings.config} cannot be read: {error}") from None
-        if not isinstance(told, dict):
-            raise SettingsError(f"{settings.config} is no config.json of Azure ML")
-    found = {}
+        if not isinstance(config, dict):
+            raise SettingsError(f"{settings.config} is not a config.json of Azure ML")
+    values = {}
     for name in ("subscription_id", "resource_group", "workspace_name"):
-        value = getattr(settings, name) or told.get(name)
+        value = getattr(settings, name) or config.get(name)
         if not value:
-            raise SettingsError(f"a workspace needs its {name}: set it, or name a config.json")
-        found[name] = str(value)
-    return Place(**found)
+            raise SettingsError(f"the workspace has no {name}: set it, or name a config.json")
+        values[name] = str(value)
+    return WorkspaceId(**values)
 
 
 @dataclass(frozen=True)
 class Calls:
-    """Asks through one engine. Raises PlatformError; SettingsError when the SDK is not there."""
+    """Calls one SDK. Raises PlatformError; SettingsError when the SDK is not installed."""
 
     engine: str
     settings: WorkspaceSettings
@@ -91,12 +91,12 @@ class Calls:
     python: str = field(init=False)
 
     def __post_init__(self) -> None:
-        named = self.settings.python_v1 if self.engine == "sdk_v1" else self.settings.python_v2
-        object.__setattr__(self, "python", str(named.expanduser()) if named else sys.executable)
+        python = self.settings.python_v1 if self.engine == "sdk_v1" else self.settings.python_v2
+        object.__setattr__(self, "python", str(python.expanduser()) if python else sys.executable)
 
-    def ask(self, operation: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """The answers, one a question. `verb` is for people: what is asked, after "asked to"."""
-        place, (authority, audience) = place_of(self.settings), _AUTHORITIES[self.settings.cloud]
+    def ask(self, operation: str, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Returns one result per call. `operation` is shown in error messages."""
+        place, (authority, audience) = workspace_id(self.settings), _AUTHORITIES[self.settings.cloud]
         workspace = {
             "subscription_id": place.subscription_id,
             "resource_group": place.resource_group,
@@ -109,40 +109,40 @@ class Calls:
             "timeout": self.timeout,
         }
         program = Path(__file__).with_name(_PROGRAMS[self.engine])
-        remember(*(str(one[name]) for one in questions for name in ("account_key", "sas") if one.get(name)))
+        remember(*(str(call[name]) for call in calls for name in ("account_key", "sas") if call.get(name)))
         try:
-            # A program that is killed at its deadline removes no temporary folder, so its folder is in one of ours.
+            # A process that is killed at its deadline does not remove its temporary folder, so it gets one of ours.
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-                asked = {"workspace": workspace, "calls": list(questions), "scratch": scratch}
-                done = subprocess.run(
+                request = {"workspace": workspace, "calls": list(calls), "scratch": scratch}
+                process = subprocess.run(
                     [self.python, str(program)],
-                    input=json.dumps(asked),
+                    input=json.dumps(request),
                     capture_output=True,
                     text=True,
                     encoding="utf-8",
                     timeout=self.settings.deadline,
                     check=False,
                 )
-        except subprocess.TimeoutExpired as late:
-            message, status = f"it took more than {self.settings.deadline:g} seconds", _last_status(late.stderr)
+        except subprocess.TimeoutExpired as timeout:
+            message, status = f"it took more than {self.settings.deadline:g} seconds", _last_status(timeout.stderr)
             raise PlatformUnavailable(
                 AZURE_ML, operation, status=status, message=message, advice="Try again."
             ) from None
         except OSError as error:
             raise SettingsError(f"{self.python} cannot be run: {error.strerror}") from None
         try:
-            told = json.loads(done.stdout)
+            response = json.loads(process.stdout)
         except ValueError:
-            last = mask(_last_line(done.stderr))
-            message = f"the program of {self.engine} ended with {done.returncode}: {last[:500]}"
+            last = mask(_last_line(process.stderr))
+            message = f"the program of {self.engine} ended with {process.returncode}: {last[:500]}"
             raise PlatformRefused(AZURE_ML, operation, message=message) from None
-        if "missing" in told:
-            raise SettingsError(f"{self.python} has no {told['missing']}: {_ADVICE[self.engine]}")
-        if "failure" in told:
-            # SDKs quote what they were given, and addresses that they made of it. Masked before it is cut.
-            message = mask(str(told["failure"]["message"]))[:_LONGEST_WORDS]
-            raise self._error(operation, told["failure"] | {"message": message})
-        return list(told["answers"])
+        if "missing" in response:
+            raise SettingsError(f"{self.python} has no {response['missing']}: {_ADVICE[self.engine]}")
+        if "failure" in response:
+            # SDKs quote their arguments, and URLs made of them. Masked before it is cut.
+            message = mask(str(response["failure"]["message"]))[:_MAX_MESSAGE]
+            raise self._error(operation, response["failure"] | {"message": message})
+        return list(response["answers"])
 
     def _error(self, operation: str, failure: Mapping[str, Any]) -> PlatformError:
         status, message = failure["status"], str(failure["message"])
@@ -160,18 +160,18 @@ class Calls:
                 AZURE_ML, operation, status=status, message=message, advice="Try again.", retry_after=wait
             )
             if wait is not None and wait <= LONGEST_WAIT:
-                sleep(wait)  # commands that run outside of a task have no retry policy that would wait
+                sleep(wait)  # commands outside of a task have no retry policy that would wait
             return unavailable
         return PlatformRefused(AZURE_ML, operation, status=status, message=message)
 
 
 def _last_status(stderr: str | bytes | None) -> int | None:
-    """The last refusal that a program saw which had to be stopped; see `azure_ml_waiting`."""
+    """The last HTTP error status that a stopped process reported on standard error; see `waiting.py`."""
     text = stderr.decode("utf-8", "replace") if isinstance(stderr, bytes) else stderr or ""
-    found = re.findall(r"labelwright: the server answered (\d{3})", text)
-    return int(found[-1]) if found else None
+    statuses = re.findall(r"labelwright: the server answered (\d{3})", text)
+    return int(statuses[-1]) if statuses else None
 
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

@@ -1,8 +1,8 @@
-"""Asked of Azure ML through azureml-core (SDK v1). A program of its own: it imports nothing of Labelwright.
+"""Azure ML calls through azureml-core (SDK v1). A program of its own, which imports nothing of Labelwright.
 
-It runs where azureml-core and azureml-dataprep are installed, mostly an environment of its own: azureml-dataprep wants
-an older cloudpickle than Prefect. Otherwise as `azure_ml_v2`. The SDK repeats a call up to five times by itself, which
-cannot be turned off; all calls made here may be repeated.
+It runs where azureml-core and azureml-dataprep are installed, mostly in its own environment: azureml-dataprep needs an
+older cloudpickle than Prefect. Input and output are as in `sdk_v2.py`. The SDK repeats a call up to five times by
+itself, which cannot be turned off; all calls made here may be repeated.
 """
 
 from __future__ import annotations
@@ -21,141 +21,143 @@ Json = dict[str, Any]
 
 _WAITING = runpy.run_path(str(Path(__file__).with_name("waiting.py")))
 """By its path: this program imports nothing of Labelwright."""
-_MOST = 10_000
-"""Characters of an error that are passed on: whoever asked masks its secrets first, and cuts it then."""
+_MAX_MESSAGE = 10_000
+"""Characters of an error message. The caller masks its secrets before it shortens it further."""
 
 _IDENTICAL = re.compile(r"name=\"(?P<name>[^\"]+)\", version=(?P<version>\d+)\)")
 _STATUS = re.compile(r"(?:Request failed \(|Response status code: |Response Code: |status code: |ErrorCode: )(\d{3})")
 _PATTERN = re.compile(r"(?:pattern|file|folder): \\?\"?azureml://[^\"\s]*/datastores/([^/\"\s]+)/paths/([^\"\s\\]*)")
 
 
-class Another(Exception):
-    """The workspace has something else under a name than what was meant."""
+class NameConflict(Exception):
+    """The name exists in the workspace for something else."""
 
 
 class Workspace:
-    def __init__(self, given: Json) -> None:
+    def __init__(self, options: Json) -> None:
         from azure.identity import DefaultAzureCredential
-        from azureml.core import Workspace as Found
+        from azureml.core import Workspace as SdkWorkspace
         from azureml.core.authentication import TokenAuthentication
 
-        credential = DefaultAzureCredential(authority=given["authority"])
+        credential = DefaultAzureCredential(authority=options["authority"])
 
         def token(audience: str) -> str:
             return str(credential.get_token(f"{audience.rstrip('/')}/.default").token)
 
-        auth = TokenAuthentication(token, cloud=given["cloud"])
-        if given["resource_manager"]:
-            auth._cloud_type.endpoints.resource_manager = given["resource_manager"]
-        self._found = Found(given["subscription_id"], given["resource_group"], given["workspace_name"], auth=auth)
+        auth = TokenAuthentication(token, cloud=options["cloud"])
+        if options["resource_manager"]:
+            auth._cloud_type.endpoints.resource_manager = options["resource_manager"]
+        self._workspace = SdkWorkspace(
+            options["subscription_id"], options["resource_group"], options["workspace_name"], auth=auth
+        )
 
-    def datastore(self, wanted: Json) -> Json:
-        """Makes the datastore when it is not there. Raises Another when it is not the container that is meant."""
+    def datastore(self, request: Json) -> Json:
+        """Creates the datastore if it does not exist. Raises NameConflict when it is another container."""
         from azureml.core import Datastore
 
-        found, created = self._datastore(wanted["name"]), False
-        if found is None:
+        datastore, created = self._datastore(request["name"]), False
+        if datastore is None:
             try:
-                found = Datastore.register_azure_blob_container(
-                    self._found,
-                    wanted["name"],
-                    wanted["container"],
-                    wanted["account_name"],
-                    sas_token=wanted["sas"] or None,
-                    account_key=wanted["account_key"] or None,
-                    protocol=wanted["protocol"],
-                    endpoint=wanted["endpoint"],
+                datastore = Datastore.register_azure_blob_container(
+                    self._workspace,
+                    request["name"],
+                    request["container"],
+                    request["account_name"],
+                    sas_token=request["sas"] or None,
+                    account_key=request["account_key"] or None,
+                    protocol=request["protocol"],
+                    endpoint=request["endpoint"],
                     create_if_not_exists=False,
                     skip_validation=True,
                 )
                 created = True
             except Exception:
-                # Another run was quicker: what it made is looked at like anything that was there.
-                found = self._datastore(wanted["name"])
-                if found is None:
+                # Another run may have created it at the same time; it is checked below.
+                datastore = self._datastore(request["name"])
+                if datastore is None:
                     raise
-        if (found.account_name, found.container_name) != (wanted["account_name"], wanted["container"]):
-            raise Another(
-                f"the datastore '{wanted['name']}' is the container {found.container_name} of the account "
-                f"{found.account_name}: name another datastore in the workspace's settings"
+        if (datastore.account_name, datastore.container_name) != (request["account_name"], request["container"]):
+            raise NameConflict(
+                f"the datastore '{request['name']}' is the container {datastore.container_name} of the account "
+                f"{datastore.account_name}: name another datastore in the workspace's settings"
             )
         return {"created": created}
 
-    def register(self, wanted: Json) -> Json:
-        """The service numbers versions, so the one with this content is looked for by its path, which holds the hash.
+    def register(self, request: Json) -> Json:
+        """Registers a version unless one with this path exists; the path contains the content hash.
 
-        When two runs register at once the service may make two versions of one path: both then answer the older one.
+        When two runs register at once, the service may create two versions of one path: both then return the older.
         """
         from azureml.core import Dataset, Datastore
 
-        found, created = self._with_path(wanted), False
-        if found is None:
-            place = (Datastore.get(self._found, wanted["datastore"]), wanted["path"])
-            if wanted["type"] == "tabular":
+        version, created = self._with_path(request), False
+        if version is None:
+            data_path = (Datastore.get(self._workspace, request["datastore"]), request["path"])
+            if request["type"] == "tabular":
                 dataset = Dataset.Tabular.from_delimited_files(
-                    place, validate=False, infer_column_types=False, support_multi_line=True
+                    data_path, validate=False, infer_column_types=False, support_multi_line=True
                 )
             else:
-                dataset = Dataset.File.from_files(place, validate=False)
+                dataset = Dataset.File.from_files(data_path, validate=False)
             try:
                 dataset.register(
-                    self._found,
-                    wanted["name"],
-                    description=wanted["description"],
-                    tags=wanted["tags"],
+                    self._workspace,
+                    request["name"],
+                    description=request["description"],
+                    tags=request["tags"],
                     create_new_version=True,
                 )
                 created = True
             except Exception as error:
-                # "An identical dataset had already been registered": under this name it is the one that was meant.
+                # "An identical dataset had already been registered": under this name it is the same dataset.
                 identical = _IDENTICAL.search(str(error))
-                if identical is None or identical["name"] != wanted["name"]:
+                if identical is None or identical["name"] != request["name"]:
                     raise
-            found = self._with_path(wanted)
-            if found is None:
-                raise RuntimeError("the version that was just registered cannot be read back")
-        return found | {"created": created}
+            version = self._with_path(request)
+            if version is None:
+                raise RuntimeError("the version that was just registered cannot be read")
+        return version | {"created": created}
 
-    def read(self, wanted: Json) -> Json | None:
-        """Tags are kept with the name and told with the latest version: of an older one they are None."""
-        found, latest = (self._version(wanted["name"], one) for one in (int(wanted["version"]), None))
-        if found is None or latest is None:
+    def read(self, request: Json) -> Json | None:
+        """Tags belong to the name and come with the latest version only: those of an older one are None."""
+        dataset, latest = (self._version(request["name"], version) for version in (int(request["version"]), None))
+        if dataset is None or latest is None:
             return None
-        told = _told(found)
-        return told if latest.version == found.version else told | {"tags": None}
+        payload = _describe(dataset)
+        return payload if latest.version == dataset.version else payload | {"tags": None}
 
-    def versions(self, wanted: Json) -> list[Json]:
+    def versions(self, request: Json) -> list[Json]:
         """Oldest first."""
-        return list(reversed(list(self._newest_first(wanted["name"]))))
+        return list(reversed(list(self._newest_first(request["name"]))))
 
-    def _with_path(self, wanted: Json) -> Json | None:
+    def _with_path(self, request: Json) -> Json | None:
         """The oldest version that points to the path."""
-        path = f"azureml://datastores/{wanted['datastore']}/paths/{wanted['path']}".rstrip("/")
-        there = [one for one in self._newest_first(wanted["name"]) if one["path"].rstrip("/") == path]
-        return there[-1] if there else None
+        path = f"azureml://datastores/{request['datastore']}/paths/{request['path']}".rstrip("/")
+        matching = [version for version in self._newest_first(request["name"]) if version["path"].rstrip("/") == path]
+        return matching[-1] if matching else None
 
     def _newest_first(self, name: str) -> Any:
         latest = self._version(name, None)
         if latest is None:
             return
-        yield _told(latest)
+        yield _describe(latest)
         for version in range(int(latest.version) - 1, 0, -1):
-            found = self._version(name, version)
-            if found is not None:
-                yield _told(found) | {"tags": None}
+            dataset = self._version(name, version)
+            if dataset is not None:
+                yield _describe(dataset) | {"tags": None}
 
     def _version(self, name: str, version: int | None) -> Any:
         from azureml.core import Dataset
 
-        return _unless_absent(lambda: Dataset.get_by_name(self._found, name, version=version or "latest"))
+        return _none_if_missing(lambda: Dataset.get_by_name(self._workspace, name, version=version or "latest"))
 
     def _datastore(self, name: str) -> Any:
         from azureml.core import Datastore
 
-        return _unless_absent(lambda: Datastore.get(self._found, name))
+        return _none_if_missing(lambda: Datastore.get(self._workspace, name))
 
 
-def _unless_absent(call: Callable[[], Any]) -> Any:
+def _none_if_missing(call: Callable[[], Any]) -> Any:
     from azureml._common.exceptions import AzureMLException
 
     try:
@@ -168,14 +170,14 @@ def _unless_absent(call: Callable[[], Any]) -> Any:
         raise
 
 
-def _told(dataset: Any) -> Json:
-    place = _PATTERN.search(str(dataset._definition))
-    if place is None:
-        raise RuntimeError(f"version {dataset.version} of {dataset.name} has a definition that names no datastore")
+def _describe(dataset: Any) -> Json:
+    path_match = _PATTERN.search(str(dataset._definition))
+    if path_match is None:
+        raise RuntimeError(f"version {dataset.version} of {dataset.name} has a definition without a datastore")
     return {
         "name": dataset.name,
         "version": str(dataset.version),
-        "path": f"azureml://datastores/{place[1]}/paths/{place[2]}",
+        "path": f"azureml://datastores/{path_match[1]}/paths/{path_match[2]}",
         "type": type(dataset).__name__,
         "tags": dict(dataset.tags or {}),
         "created": False,
@@ -183,75 +185,82 @@ def _told(dataset: Any) -> Json:
 
 
 def failure(error: BaseException) -> Json:
-    """Status, words and Retry-After of what the SDK raised; it wraps answers in several layers of its own."""
-    if isinstance(error, Another):
+    """Status, message and Retry-After of an SDK error, which wraps the HTTP response in several layers."""
+    if isinstance(error, NameConflict):
         return {"status": 409, "message": str(error)}
     import requests
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
     from azureml._common.exceptions import AzureMLException
     from msrest.exceptions import ClientException
 
-    seen: list[BaseException] = []
+    causes: list[BaseException] = []
     inner: BaseException | None = error
-    while inner is not None and inner not in seen:
-        seen.append(inner)
+    while inner is not None and inner not in causes:
+        causes.append(inner)
         deeper = getattr(inner, "inner_exception", None)
         inner = deeper if isinstance(deeper, BaseException) else inner.__cause__ or inner.__context__
-    for one in seen:
-        response = getattr(one, "response", None)
-        status = getattr(response, "status_code", None) or getattr(one, "status_code", None)
+    for cause in causes:
+        response = getattr(cause, "response", None)
+        status = getattr(response, "status_code", None) or getattr(cause, "status_code", None)
         if isinstance(status, int):
             headers = getattr(response, "headers", None) or {}
-            return {"status": status, "message": _words(response, one), "retry_after": headers.get("Retry-After")}
-    for one in seen:
-        if isinstance(one, ClientAuthenticationError):
-            return {"status": 401, "message": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
-        told = _STATUS.search(str(one))
-        if told is not None:
-            return {"status": int(told[1]), "message": _words(None, one)}
+            return {
+                "status": status,
+                "message": _error_message(response, cause),
+                "retry_after": headers.get("Retry-After"),
+            }
+    for cause in causes:
+        if isinstance(cause, ClientAuthenticationError):
+            return {
+                "status": 401,
+                "message": "no token could be obtained: " + str(cause).partition("\n")[0][:_MAX_MESSAGE],
+            }
+        match = _STATUS.search(str(cause))
+        if match is not None:
+            return {"status": int(match[1]), "message": _error_message(None, cause)}
     refusal = _WAITING["last_refusal"]()
-    if any(isinstance(one, requests.RequestException | ClientException | HttpResponseError) for one in seen):
-        return {"status": refusal, "message": type(error).__name__ if refusal is None else _words(None, error)}
+    if any(isinstance(cause, requests.RequestException | ClientException | HttpResponseError) for cause in causes):
+        return {"status": refusal, "message": type(error).__name__ if refusal is None else _error_message(None, error)}
     if isinstance(error, AzureMLException):
-        return {"status": refusal or 400, "message": _words(None, error)}
+        return {"status": refusal or 400, "message": _error_message(None, error)}
     raise error
 
 
-def _words(response: Any, error: BaseException) -> str:
+def _error_message(response: Any, error: BaseException) -> str:
     try:
-        return str(json.loads(response.content)["error"]["message"])[:_MOST]
-    except Exception:  # noqa: BLE001 - whatever the answer is, the error's own first line will do
-        return str(getattr(error, "message", "") or error).partition("\n")[0][:_MOST]
+        return str(json.loads(response.content)["error"]["message"])[:_MAX_MESSAGE]
+    except Exception:  # noqa: BLE001 - fall back to the first line of the error
+        return str(getattr(error, "message", "") or error).partition("\n")[0][:_MAX_MESSAGE]
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    # The folder of this file holds modules that are none of the SDK's business.
-    sys.path = [one for one in sys.path if one != str(Path(__file__).parent)]
-    asked = json.load(sys.stdin)
-    # The SDK keeps what it learns of a workspace in the home folder, for everybody and for good.
+    # Modules beside this file must not shadow those that the SDK imports.
+    sys.path = [folder for folder in sys.path if folder != str(Path(__file__).parent)]
+    request = json.load(sys.stdin)
+    # The SDK caches workspace data in the home folder, unprotected and for ever.
     os.environ.setdefault("AZURE_CONFIG_DIR", str(Path.home() / ".azure"))
-    os.environ["AZUREML_CURRENT_CLOUD"] = asked["workspace"]["cloud"]
-    with tempfile.TemporaryDirectory(dir=asked["scratch"]) as home:
+    os.environ["AZUREML_CURRENT_CLOUD"] = request["workspace"]["cloud"]
+    with tempfile.TemporaryDirectory(dir=request["scratch"]) as home:
         os.environ["HOME"] = home
-        for last in (False, True):
-            told: Json = {}
+        for is_last_try in (False, True):
+            response: Json = {}
             try:
                 _WAITING["install"]()
-                workspace = Workspace(asked["workspace"])
-                told = {"answers": [getattr(workspace, call["operation"])(call) for call in asked["calls"]]}
-            except _WAITING["AskedToWait"] as wait:
-                told = {"failure": wait.as_failure()}
+                workspace = Workspace(request["workspace"])
+                response = {"answers": [getattr(workspace, call["operation"])(call) for call in request["calls"]]}
+            except _WAITING["RetryLater"] as wait:
+                response = {"failure": wait.as_failure()}
             except ImportError as error:
-                told = {"missing": error.name or "azureml-dataprep"}
-            except Exception as error:  # noqa: BLE001 - told, or raised again with its traceback
-                told = {"failure": failure(error)}
-            # A token that was withdrawn, or a key server that was slow to know it: asked for anew, once.
-            if told.get("failure", {}).get("status") != 401 or last:
+                response = {"missing": error.name or "azureml-dataprep"}
+            except Exception as error:  # noqa: BLE001 - reported, or raised again by failure()
+                response = {"failure": failure(error)}
+            # The token may have been revoked, or be too new for the server: try once with a new one.
+            if response.get("failure", {}).get("status") != 401 or is_last_try:
                 break
-    json.dump(told, answers)
-    answers.close()
+    json.dump(response, output)
+    output.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Asked of Azure ML through azure-ai-ml (SDK v2). A program of its own: it imports nothing of Labelwright.
+"""Azure ML calls through azure-ai-ml (SDK v2). A program of its own, which imports nothing of Labelwright.
 
-The question comes as JSON on standard input, the answer goes as JSON to standard output; see `azure_ml_calls`. What the
-SDK prints goes to standard error. Secrets come in on standard input only and are never part of an answer.
+The request is JSON on standard input, the response JSON on standard output; see `sdk_process.py`. What the SDK prints
+goes to standard error. Secrets come on standard input only and are never part of a response.
 """
 
 from __future__ import annotations
@@ -18,141 +18,141 @@ Json = dict[str, Any]
 
 _WAITING = runpy.run_path(str(Path(__file__).with_name("waiting.py")))
 """By its path: this program imports nothing of Labelwright."""
-_MOST = 10_000
-"""Characters of an error that are passed on: whoever asked masks its secrets first, and cuts it then."""
+_MAX_MESSAGE = 10_000
+"""Characters of an error message. The caller masks its secrets before it shortens it further."""
 
 
-class Another(Exception):
-    """The workspace has something else under a name than what was meant."""
+class NameConflict(Exception):
+    """The name exists in the workspace for something else."""
 
 
 class Workspace:
-    def __init__(self, given: Json) -> None:
+    def __init__(self, options: Json) -> None:
         from azure.ai.ml import MLClient
         from azure.identity import DefaultAzureCredential
 
-        cloud, where = given["cloud"], {}
-        if given["resource_manager"]:
-            cloud, where = "Elsewhere", {"cloud_metadata": _endpoints(given)}
+        cloud, cloud_options = options["cloud"], {}
+        if options["resource_manager"]:
+            cloud, cloud_options = "Elsewhere", {"cloud_metadata": _endpoints(options)}
         self._client = MLClient(
-            DefaultAzureCredential(authority=given["authority"]),
-            given["subscription_id"],
-            given["resource_group"],
-            given["workspace_name"],
+            DefaultAzureCredential(authority=options["authority"]),
+            options["subscription_id"],
+            options["resource_group"],
+            options["workspace_name"],
             cloud=cloud,
             enable_telemetry=False,
             show_progress=False,
-            # Every retry has to be seen by who counts retries.
+            # Retries are the decision of the task.
             retry_total=0,
-            connection_timeout=given["timeout"],
-            read_timeout=given["timeout"],
-            **where,
+            connection_timeout=options["timeout"],
+            read_timeout=options["timeout"],
+            **cloud_options,
         )
 
-    def datastore(self, wanted: Json) -> Json:
-        """Makes the datastore when it is not there. Raises Another when it is not the container that is meant."""
+    def datastore(self, request: Json) -> Json:
+        """Creates the datastore if it does not exist. Raises NameConflict when it is another container."""
         from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore, SasTokenConfiguration
 
-        found, created = self._found(lambda: self._client.datastores.get(wanted["name"])), False
-        if found is None:
+        datastore, created = self._none_if_missing(lambda: self._client.datastores.get(request["name"])), False
+        if datastore is None:
             credentials: Any = None
-            if wanted["account_key"]:
-                credentials = AccountKeyConfiguration(account_key=wanted["account_key"])
-            elif wanted["sas"]:
-                credentials = SasTokenConfiguration(sas_token=wanted["sas"])
-            made = AzureBlobDatastore(
-                name=wanted["name"],
-                description=wanted["description"],
-                account_name=wanted["account_name"],
-                container_name=wanted["container"],
-                endpoint=wanted["endpoint"],
-                protocol=wanted["protocol"],
+            if request["account_key"]:
+                credentials = AccountKeyConfiguration(account_key=request["account_key"])
+            elif request["sas"]:
+                credentials = SasTokenConfiguration(sas_token=request["sas"])
+            new_datastore = AzureBlobDatastore(
+                name=request["name"],
+                description=request["description"],
+                account_name=request["account_name"],
+                container_name=request["container"],
+                endpoint=request["endpoint"],
+                protocol=request["protocol"],
                 credentials=credentials,
             )
             try:
-                found, created = self._client.datastores.create_or_update(made), True
+                datastore, created = self._client.datastores.create_or_update(new_datastore), True
             except Exception as error:
-                # Another run was quicker: what it made is looked at like anything that was there.
+                # Another run may have created it at the same time; it is checked below.
                 if failure(error)["status"] not in (400, 409):
                     raise
-                found = self._found(lambda: self._client.datastores.get(wanted["name"]))
-                if found is None:
+                datastore = self._none_if_missing(lambda: self._client.datastores.get(request["name"]))
+                if datastore is None:
                     raise
-        if (found.account_name, found.container_name) != (wanted["account_name"], wanted["container"]):
-            raise Another(
-                f"the datastore '{wanted['name']}' is the container {found.container_name} of the account "
-                f"{found.account_name}: name another datastore in the workspace's settings"
+        if (datastore.account_name, datastore.container_name) != (request["account_name"], request["container"]):
+            raise NameConflict(
+                f"the datastore '{request['name']}' is the container {datastore.container_name} of the account "
+                f"{datastore.account_name}: name another datastore in the workspace's settings"
             )
         return {"created": created}
 
-    def register(self, wanted: Json) -> Json:
-        """A version that exists is answered as it is: the version is made of the content, so it is the same one."""
+    def register(self, request: Json) -> Json:
+        """Registers a version. An existing one is returned: the version is derived from the content."""
         from azure.ai.ml.entities import Data
 
-        name, version = wanted["name"], wanted["version"]
-        found, created = self._version(name, version), False
-        if found is None or self._is_newer(wanted, found):
+        name, version = request["name"], request["version"]
+        existing, created = self._version(name, version), False
+        if existing is None or self._is_newer(request, existing):
             data = Data(
                 name=name,
                 version=version,
-                type=wanted["type"],
-                path=f"azureml://datastores/{wanted['datastore']}/paths/{wanted['path']}",
-                description=wanted["description"],
-                # A version that is exported again: only the tag of its export changes.
-                tags=wanted["tags"] if found is None else dict(found.tags or {}) | self._newest_tag(wanted),
-                properties=wanted["properties"],
+                type=request["type"],
+                path=f"azureml://datastores/{request['datastore']}/paths/{request['path']}",
+                description=request["description"],
+                # When a version is exported again, only the tag with the serial number changes.
+                tags=request["tags"] if existing is None else dict(existing.tags or {}) | self._newest_tag(request),
+                properties=request["properties"],
                 skip_validation=True,
                 # Known here; the SDK finds them itself where it may read the blobs.
-                referenced_uris=wanted["referenced_uris"] or None,
+                referenced_uris=request["referenced_uris"] or None,
             )
             try:
-                found, created = self._client.data.create_or_update(data), found is None
+                existing, created = self._client.data.create_or_update(data), existing is None
             except Exception as error:
-                # Another run was quicker: what it registered is looked at like anything that was there.
+                # Another run may have registered it at the same time.
                 if failure(error)["status"] not in (400, 409):
                     raise
-                found = self._version(name, version)
-                if found is None:
+                existing = self._version(name, version)
+                if existing is None:
                     raise
-        return _told(found, created)
+        return _describe(existing, created)
 
     @staticmethod
-    def _newest_tag(wanted: Json) -> Json:
-        return {wanted["newest_tag"]: wanted["tags"][wanted["newest_tag"]]}
+    def _newest_tag(request: Json) -> Json:
+        return {request["newest_tag"]: request["tags"][request["newest_tag"]]}
 
     @staticmethod
-    def _is_newer(wanted: Json, found: Any) -> bool:
-        """Whether this export comes after the one that the version's tag tells of."""
-        told = str((found.tags or {}).get(wanted["newest_tag"], "0"))
-        return int(wanted["tags"][wanted["newest_tag"]]) > (int(told) if told.isdecimal() else 0)
+    def _is_newer(request: Json, asset: Any) -> bool:
+        """Whether this export is later than the one in the version's tag."""
+        serial = str((asset.tags or {}).get(request["newest_tag"], "0"))
+        return int(request["tags"][request["newest_tag"]]) > (int(serial) if serial.isdecimal() else 0)
 
-    def read(self, wanted: Json) -> Json | None:
-        found = self._version(wanted["name"], wanted["version"])
-        return None if found is None else _told(found, False)
+    def read(self, request: Json) -> Json | None:
+        asset = self._version(request["name"], request["version"])
+        return None if asset is None else _describe(asset, False)
 
-    def versions(self, wanted: Json) -> list[Json]:
+    def versions(self, request: Json) -> list[Json]:
         """Oldest first."""
-        found = self._found(lambda: list(self._client.data.list(name=wanted["name"])))
-        told = [(str(one.creation_context.created_at), _told(one, False)) for one in found or ()]
-        return [one for _, one in sorted(told, key=lambda pair: pair[0])]
+        assets = self._none_if_missing(lambda: list(self._client.data.list(name=request["name"])))
+        versions = [(str(asset.creation_context.created_at), _describe(asset, False)) for asset in assets or ()]
+        return [version for _, version in sorted(versions, key=lambda pair: pair[0])]
 
     def _version(self, name: str, version: str) -> Any:
-        return self._found(lambda: self._client.data.get(name, version=version))
+        return self._none_if_missing(lambda: self._client.data.get(name, version=version))
 
     @staticmethod
-    def _found(call: Callable[[], Any]) -> Any:
+    def _none_if_missing(call: Callable[[], Any]) -> Any:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
             return call()
         except ResourceNotFoundError as error:
-            # That the workspace is not there is another thing: a "no" to a thing in it is Azure ML's own error.
+            # A missing workspace is an error; only a missing asset in it is None.
             if _code(error) in ("ResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound"):
                 raise
             return None
 
 
-def _told(data: Any, created: bool) -> Json:
+def _describe(data: Any, created: bool) -> Json:
     return {
         "name": data.name,
         "version": str(data.version),
@@ -163,14 +163,14 @@ def _told(data: Any, created: bool) -> Json:
     }
 
 
-def _endpoints(given: Json) -> Json:
+def _endpoints(options: Json) -> Json:
     return {
-        "azure_portal": given["resource_manager"],
-        "resource_manager": given["resource_manager"],
-        "active_directory": given["authority"],
-        "aml_resource_id": given["audience"],
-        "storage_endpoint": given["storage_endpoint"],
-        "registry_discovery_endpoint": given["resource_manager"],
+        "azure_portal": options["resource_manager"],
+        "resource_manager": options["resource_manager"],
+        "active_directory": options["authority"],
+        "aml_resource_id": options["audience"],
+        "storage_endpoint": options["storage_endpoint"],
+        "registry_discovery_endpoint": options["resource_manager"],
     }
 
 
@@ -180,31 +180,38 @@ def _code(error: Any) -> str:
 
 
 def failure(error: BaseException) -> Json:
-    """Status, words and Retry-After of what the SDK raised. No URL of a blob is taken over: it may be signed.
+    """Status, message and Retry-After of an SDK error, without blob URLs, which may be signed.
 
-    The SDK wraps answers of the server in errors of its own, or in a bare Exception: the innermost answer counts.
+    The SDK wraps HTTP errors in its own, or in a bare Exception: the innermost one counts.
     """
-    if isinstance(error, Another):
+    if isinstance(error, NameConflict):
         return {"status": 409, "message": str(error)}
     from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-    chain: list[BaseException] = []
+    causes: list[BaseException] = []
     inner: BaseException | None = error
-    while inner is not None and inner not in chain:
-        chain.append(inner)
+    while inner is not None and inner not in causes:
+        causes.append(inner)
         inner = inner.__cause__ or inner.__context__
-    for one in chain:
-        if isinstance(one, HttpResponseError) and one.status_code:
-            told = getattr(one, "error", None)
-            message = str(getattr(told, "message", "") or one.reason or "")
-            headers = getattr(one.response, "headers", None) or {}
-            return {"status": one.status_code, "message": message[:_MOST], "retry_after": headers.get("Retry-After")}
-    for one in chain:
-        if isinstance(one, ClientAuthenticationError):
-            return {"status": 401, "message": "no identity gave a token: " + str(one).partition("\n")[0][:_MOST]}
-        if isinstance(one, MlException):  # without a status nothing was sent: the SDK itself refuses
-            message = str(one.message).partition("\n")[0][:_MOST]
+    for cause in causes:
+        if isinstance(cause, HttpResponseError) and cause.status_code:
+            details = getattr(cause, "error", None)
+            message = str(getattr(details, "message", "") or cause.reason or "")
+            headers = getattr(cause.response, "headers", None) or {}
+            return {
+                "status": cause.status_code,
+                "message": message[:_MAX_MESSAGE],
+                "retry_after": headers.get("Retry-After"),
+            }
+    for cause in causes:
+        if isinstance(cause, ClientAuthenticationError):
+            return {
+                "status": 401,
+                "message": "no token could be obtained: " + str(cause).partition("\n")[0][:_MAX_MESSAGE],
+            }
+        if isinstance(cause, MlException):  # without a status nothing was sent: the SDK itself refused
+            message = str(cause.message).partition("\n")[0][:_MAX_MESSAGE]
             return {"status": _WAITING["last_refusal"](), "refused": True, "message": message}
     if isinstance(error, AzureError):
         return {"status": _WAITING["last_refusal"](), "message": type(error).__name__}
@@ -212,30 +219,30 @@ def failure(error: BaseException) -> Json:
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    # The folder of this file holds modules that are none of the SDK's business.
-    sys.path = [one for one in sys.path if one != str(Path(__file__).parent)]
-    asked = json.load(sys.stdin)
+    # Modules beside this file must not shadow those that the SDK imports.
+    sys.path = [folder for folder in sys.path if folder != str(Path(__file__).parent)]
+    request = json.load(sys.stdin)
     try:
-        for last in (False, True):
-            told: Json = {}
+        for is_last_try in (False, True):
+            response: Json = {}
             try:
                 _WAITING["install"]()
-                workspace = Workspace(asked["workspace"])
-                told = {"answers": [getattr(workspace, call["operation"])(call) for call in asked["calls"]]}
-            except _WAITING["AskedToWait"] as wait:
-                told = {"failure": wait.as_failure()}
+                workspace = Workspace(request["workspace"])
+                response = {"answers": [getattr(workspace, call["operation"])(call) for call in request["calls"]]}
+            except _WAITING["RetryLater"] as wait:
+                response = {"failure": wait.as_failure()}
             except ImportError as error:
-                told = {"missing": error.name}
-            except Exception as error:  # noqa: BLE001 - told, or raised again with its traceback
-                told = {"failure": failure(error)}
-            # A token that was withdrawn, or a key server that was slow to know it: asked for anew, once.
-            if told.get("failure", {}).get("status") != 401 or last:
+                response = {"missing": error.name}
+            except Exception as error:  # noqa: BLE001 - reported, or raised again by failure()
+                response = {"failure": failure(error)}
+            # The token may have been revoked, or be too new for the server: try once with a new one.
+            if response.get("failure", {}).get("status") != 401 or is_last_try:
                 break
-        json.dump(told, answers)
+        json.dump(response, output)
     finally:
-        answers.close()
+        output.close()
 
 
 if __name__ == "__main__":

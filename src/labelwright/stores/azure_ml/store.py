@@ -1,4 +1,4 @@
-"""Datasets in Azure ML: files in a blob container under names that never change, and data assets that point to them.
+"""Datasets in Azure ML: immutable files in a blob container, and data assets that point to them.
 
 In the container (all of it immutable but the files under `label_sets/`)::
 
@@ -48,7 +48,7 @@ from .blobs import Blobs, account_of, md5_of, open_blobs
 from .deliveries import Asset, asset_of, assets_in, csv_in, delivery_path, measured
 from .images import ImageFolders
 from .names import asset_name
-from .sdk_process import AZURE_ML, Calls, place_of
+from .sdk_process import AZURE_ML, Calls, workspace_id
 
 EXPORT_TAG = "labelwright_export"
 """Tag of a version of SDK v2: the number of the last export that had its content. The highest is the newest."""
@@ -58,7 +58,7 @@ VERSION_DIGITS = 16
 
 
 class AzureMlStore:
-    """See protocol.DatasetStore, TakesFiles, KeepsImages. Raises PlatformError, SettingsError beside what they say."""
+    """See protocol.DatasetStore, TakesFiles, KeepsImages. Also raises PlatformError, SettingsError."""
 
     def __init__(self, workspace: WorkspaceSettings, *, engine: str, threads: int, timeout: float) -> None:
         self._workspace = workspace
@@ -66,10 +66,10 @@ class AzureMlStore:
         self._threads = threads
         self._timeout = timeout
         self._account = account_of(workspace)
-        self._place = place_of(workspace)
+        self._workspace_id = workspace_id(workspace)
 
     def __repr__(self) -> str:
-        return f"AzureMlStore({self._place!r}, engine={self._engine!r})"
+        return f"AzureMlStore({self._workspace_id!r}, engine={self._engine!r})"
 
     @cached_property
     def _blobs(self) -> Blobs:
@@ -105,7 +105,7 @@ class AzureMlStore:
         return self._images.seal(folder, images)
 
     def image_url(self, folder: str, name: str) -> str:
-        return self._place.uri(self._workspace.datastore) + quote(f"{folder}/{name}", safe="/")
+        return self._workspace_id.uri(self._workspace.datastore) + quote(f"{folder}/{name}", safe="/")
 
     def send(self, name: str, files: Path, file: str, *, content_hash: str) -> bool:
         return self._blobs.put(delivery_path(asset_of(name), content_hash, file), files / file, md5_of(files / file))
@@ -119,7 +119,7 @@ class AzureMlStore:
             self._blobs.copy_to(
                 delivery_path(asset, content_hash, csv),
                 f"label_sets/{csv}",
-                still=lambda: self._is_newest(asset, registered.serial),
+                is_current=lambda: self._is_newest(asset, registered.serial),
             )
         return registered
 
@@ -129,40 +129,43 @@ class AzureMlStore:
         if not self.has_images(image_folder):
             message = f"not all images are in {image_folder}"
             raise PlatformUnavailable(AZURE_ML, "register images", message=message, advice="Export again.")
-        asset, told = asset_of(name), {**receipt, "image_folder": image_folder}
-        _, receipt_sha256 = self._send_all(asset, files, content_hash, told)
+        asset, full_receipt = asset_of(name), {**receipt, "image_folder": image_folder}
+        _, receipt_sha256 = self._send_all(asset, files, content_hash, full_receipt)
         assets = [Asset("", "uri_folder", f"{image_folder}/")]
-        return self._register(asset, assets, content_hash, told, receipt_sha256)
+        return self._register(asset, assets, content_hash, full_receipt, receipt_sha256)
 
     def newest(self, name: str) -> Newest | None:
         owners = [name] if name.endswith(("_images", "_labels")) else _owners(name)
-        return next((found for one in owners if (found := azure_ml_latest.read(self._blobs, one)) is not None), None)
+        records = (azure_ml_latest.read(self._blobs, owner) for owner in owners)
+        return next((newest for newest in records if newest is not None), None)
 
     def _is_newest(self, asset: str, serial: int) -> bool:
-        found = azure_ml_latest.read(self._blobs, asset)
-        return found is None or found.serial <= serial
+        newest = azure_ml_latest.read(self._blobs, asset)
+        return newest is None or newest.serial <= serial
 
     def find(self, name: str, content_hash: str) -> RegisteredDataset | None:
-        return next((one for one in self.versions(name) if one.content_hash == content_hash), None)
+        return next((version for version in self.versions(name) if version.content_hash == content_hash), None)
 
     def versions(self, name: str) -> list[RegisteredDataset]:
-        (told,) = self._calls.ask("list versions", [{"operation": "versions", "name": asset_of(name)}])
-        return [_registered(one, _hash_of(one)) for one in told]
+        (versions,) = self._calls.ask("list versions", [{"operation": "versions", "name": asset_of(name)}])
+        return [_registered(version, _hash_of(version)) for version in versions]
 
     def verify(self, dataset: RegisteredDataset, *, deep: bool = False) -> list[str]:
-        """Reads the registered version back: its path and its hash tag; and compares all files with the receipt."""
+        """Reads the registered version: its path and its hash tag, and compares all files with the receipt."""
         name, version = dataset.name, str(dataset.version)
-        (told,) = self._calls.ask("read a version", [{"operation": "read", "name": name, "version": version}])
-        if told is None:
+        (asset,) = self._calls.ask("read a version", [{"operation": "read", "name": name, "version": version}])
+        if asset is None:
             return [f"the workspace has no version {version} of {name}"]
-        wrong, tags = [], told["tags"] or {}
-        if not _same_place(told["path"], dataset.location):
-            wrong.append(f"version {version} of {name} points to {told['path']} and not to {dataset.location}")
+        version_faults, tags = [], asset["tags"] or {}
+        if not _is_same_path(asset["path"], dataset.location):
+            version_faults.append(
+                f"version {version} of {name} points to {asset['path']} and not to {dataset.location}"
+            )
         # SDK v1 keeps tags with the name, not with the version: of an older version there are none to compare.
-        if told["tags"] is not None and tags.get("content_hash") != dataset.content_hash:
-            wrong.append(f"the tag content_hash of {name} is {tags.get('content_hash')}")
+        if asset["tags"] is not None and tags.get("content_hash") != dataset.content_hash:
+            version_faults.append(f"the tag content_hash of {name} is {tags.get('content_hash')}")
         owner = str(tags.get("delivery", "")) or self._owner(dataset)
-        faults, receipt = azure_ml_checking.wrong_files(
+        file_faults, receipt = azure_ml_checking.delivery_faults(
             self._blobs,
             owner,
             dataset.content_hash,
@@ -172,28 +175,28 @@ class AzureMlStore:
         )
         folder = receipt.get("image_folder")
         if folder is not None and not self.has_images(folder):
-            faults.append(f"{folder} was never compared with its manifest, or its mark is gone")
-        return wrong + faults + self._faults_of_copies(dataset, receipt)
+            file_faults.append(f"{folder} was never compared with its manifest, or its .json file is gone")
+        return version_faults + file_faults + self._faults_of_copies(dataset, receipt)
 
     def _faults_of_copies(self, dataset: RegisteredDataset, receipt: Mapping[str, Any]) -> list[str]:
-        """What is wrong with `label_sets/*.csv`, where people find the labels of the version exported last."""
+        """Faults of `label_sets/*.csv`, the copies of the labels that were exported last."""
         newest = azure_ml_latest.read(self._blobs, dataset.name) if receipt else None
         if newest is None or newest.content_hash != dataset.content_hash:
             return []
         faults = []
-        for one in receipt["files"]:
-            if not csv_in([StoredFile(one["name"], one["size"], one["sha256"])]):
+        for file in receipt["files"]:
+            if not csv_in([StoredFile(file["name"], file["size"], file["sha256"])]):
                 continue
-            path = f"label_sets/{one['name']}"
+            path = f"label_sets/{file['name']}"
             copy = self._blobs.look(path)
             if copy is None:
                 faults.append(f"{path}, the copy of the newest labels, is gone")
-            elif (copy.bytes, copy.md5_hex) != (one["size"], one["md5"]):
+            elif (copy.bytes, copy.md5_hex) != (file["size"], file["md5"]):
                 faults.append(f"{path}, the copy of the newest labels, has other bytes than when it was registered")
         return faults
 
     def repair(self, dataset: RegisteredDataset, files: Path, receipt: Mapping[str, Any]) -> list[str]:
-        return azure_ml_checking.put_back(
+        return azure_ml_checking.restore_files(
             self._blobs, self._owner(dataset), dataset.content_hash, files, receipt, dataset.receipt_sha256
         )
 
@@ -205,7 +208,7 @@ class AzureMlStore:
         raise DatasetGone(f"the container has no receipt of {dataset.name} with content {dataset.content_hash[:12]}")
 
     def _owner(self, dataset: RegisteredDataset) -> str:
-        """Under which name the delivery lies that the data asset is a part of."""
+        """The name under which the delivery is stored that the data asset belongs to."""
         names = _owners(dataset.name)
         if len(names) == 1:
             return names[0]
@@ -217,26 +220,24 @@ class AzureMlStore:
     def _send_all(
         self, asset: str, files: Path, content_hash: str, receipt: Mapping[str, Any]
     ) -> tuple[list[StoredFile], str]:
-        """Every file of the folder, and then the receipt: what is there already is looked at and stays.
+        """Uploads every file of the folder, then the receipt; existing ones are compared and kept.
 
-        Answers the files, and the SHA-256 of the receipt.
+        Returns the files, and the SHA-256 of the receipt.
         """
         if (files / RECEIPT).exists():
-            raise UnsafeDataset(f"the folder has a {RECEIPT} of its own: the store writes that file")
-        found, md5s = measured(files)
-        if hash_of_files(found) != content_hash:
-            raise ContentMismatch(
-                f"the files of '{asset}' are not those that were checked: write them again, then register"
-            )
-        for one, md5 in zip(found, md5s, strict=True):
-            self._blobs.put(delivery_path(asset, content_hash, one.name), files / one.name, md5)
+            raise UnsafeDataset(f"the folder must not contain {RECEIPT}: the store writes that file")
+        stored_files, md5s = measured(files)
+        if hash_of_files(stored_files) != content_hash:
+            raise ContentMismatch(f"the files of '{asset}' changed after they were checked. Export the campaign again")
+        for file, md5 in zip(stored_files, md5s, strict=True):
+            self._blobs.put(delivery_path(asset, content_hash, file.name), files / file.name, md5)
         text, path = (
-            azure_ml_checking.receipt_text(asset, content_hash, receipt, found, md5s),
+            azure_ml_checking.receipt_text(asset, content_hash, receipt, stored_files, md5s),
             delivery_path(asset, content_hash, RECEIPT),
         )
         if not self._blobs.put_text(path, text):
             text = self._blobs.read_text(path) or text
-        return found, azure_ml_checking.sha256_of_text(text)
+        return stored_files, azure_ml_checking.sha256_of_text(text)
 
     def _register(
         self,
@@ -246,10 +247,10 @@ class AzureMlStore:
         receipt: Mapping[str, Any],
         receipt_sha256: str,
     ) -> RegisteredDataset:
-        """Datastore and all assets in one conversation, and then the version is the newest. Answers the first asset's
-        version, with the others as its parts.
+        """Registers the datastore and all assets in one SDK process, then records the version as the newest.
 
-        It ends at a datastore that is another container: nothing is registered then.
+        Returns the first asset's version, with the others as its parts. When the datastore is another container,
+        nothing is registered.
         """
         serial = azure_ml_latest.reserve(self._blobs, base, content_hash)
         title = str(receipt["campaign"]["title"])
@@ -267,8 +268,8 @@ class AzureMlStore:
         }
         if self._engine == "sdk_v2":  # SDK v1 keeps tags with the name, not with a version
             tags[EXPORT_TAG] = str(serial)
-        asked: list[dict[str, Any]] = [self._datastore()]
-        asked += [
+        calls: list[dict[str, Any]] = [self._datastore()]
+        calls += [
             {
                 "operation": "register",
                 "name": base + asset.ending,
@@ -284,16 +285,16 @@ class AzureMlStore:
             }
             for asset in assets
         ]
-        _, *answers = self._calls.ask(f"register {base}", asked)
-        for answer, question in zip(answers, asked[1:], strict=True):
-            wanted = f"azureml://datastores/{question['datastore']}/paths/{question['path']}"
-            if not _same_place(answer["path"], wanted):
-                message = f"version {answer['version']} of {answer['name']} exists and points to {answer['path']}"
+        _, *versions = self._calls.ask(f"register {base}", calls)
+        for version, call in zip(versions, calls[1:], strict=True):
+            expected_path = f"azureml://datastores/{call['datastore']}/paths/{call['path']}"
+            if not _is_same_path(version["path"], expected_path):
+                message = f"version {version['version']} of {version['name']} exists and points to {version['path']}"
                 raise PlatformRefused(AZURE_ML, "register a version", status=409, message=message)
-        azure_ml_latest.settle(self._blobs, base, Newest(str(answers[0]["version"]), content_hash, serial))
+        azure_ml_latest.settle(self._blobs, base, Newest(str(versions[0]["version"]), content_hash, serial))
         first, *parts = (
-            replace(_registered(answer, content_hash), serial=serial, receipt_sha256=receipt_sha256)
-            for answer in answers
+            replace(_registered(version, content_hash), serial=serial, receipt_sha256=receipt_sha256)
+            for version in versions
         )
         return replace(first, parts=tuple(parts))
 
@@ -312,22 +313,22 @@ class AzureMlStore:
         }
 
 
-def _registered(answer: Mapping[str, Any], content_hash: str) -> RegisteredDataset:
-    return RegisteredDataset(answer["name"], answer["version"], answer["path"], bool(answer["created"]), content_hash)
+def _registered(asset: Mapping[str, Any], content_hash: str) -> RegisteredDataset:
+    return RegisteredDataset(asset["name"], asset["version"], asset["path"], bool(asset["created"]), content_hash)
 
 
-def _hash_of(answer: Mapping[str, Any]) -> str:
-    """By the path, where it is that of a delivery; else by the tag, which SDK v1 has of the latest version only."""
-    found = re.search(r"/deliveries/[^/]+/([0-9a-f]{64})/", answer["path"])
-    return found[1] if found else str((answer["tags"] or {}).get("content_hash", ""))
+def _hash_of(version: Mapping[str, Any]) -> str:
+    """From the path of a delivery; else from the tag, which SDK v1 has for the latest version only."""
+    match = re.search(r"/deliveries/[^/]+/([0-9a-f]{64})/", version["path"])
+    return match[1] if match else str((version["tags"] or {}).get("content_hash", ""))
 
 
 def _owners(asset: str) -> list[str]:
-    """Under which names the delivery of a data asset may lie: its own, or that of the dataset it is a part of."""
-    head, found, _ = asset.rpartition("_labels_")
-    return [asset, f"{head}_labels"] if found else [asset]
+    """Names under which the delivery of a data asset may be stored: its own, or that of the dataset it is a part of."""
+    head, separator, _ = asset.rpartition("_labels_")
+    return [asset, f"{head}_labels"] if separator else [asset]
 
 
-def _same_place(one: str, other: str) -> bool:
-    """Whether two URIs mean the same path: workspaces answer the long form of what was given in the short one."""
-    return one.rpartition("/datastores/")[2].rstrip("/") == other.rpartition("/datastores/")[2].rstrip("/")
+def _is_same_path(first: str, second: str) -> bool:
+    """Whether two URIs mean the same path: workspaces return the long form of a short URI."""
+    return first.rpartition("/datastores/")[2].rstrip("/") == second.rpartition("/datastores/")[2].rstrip("/")
