@@ -52,7 +52,15 @@ def answering():
 
 @pytest.mark.parametrize(
     ("status", "failure"),
-    [(204, None), (422, EventsRejected), (413, EventsRejected), (401, EventsNotSent), (404, EventsNotSent), (503, EventsNotSent), (500, EventsNotSent)],
+    [
+        (204, None),
+        (422, EventsRejected),
+        (413, EventsRejected),
+        (401, EventsNotSent),
+        (404, EventsNotSent),
+        (503, EventsNotSent),
+        (500, EventsNotSent),
+    ],
 )
 def test_a_status_means(answering, status, failure):
     answering.status = status

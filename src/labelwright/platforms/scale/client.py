@@ -345,7 +345,7 @@ def fetch_json(url: str, timeout: tuple[float, float]) -> Any:
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     http = Http(NAME, f"{parts.scheme}://{parts.netloc}", timeout=timeout)
     try:
-        body = http.call(operation, "GET", path, wanted="bytes")
+        body = http.call(operation, "GET", path, expect="bytes")
     finally:
         http.close()
     try:
