@@ -4,12 +4,12 @@ from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.campaign.labels import check_labels, read_all_labels
 from labelwright.tasks.campaign.lifecycle import mark_exported
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.export.files import files_to_write, write_file
 from labelwright.tasks.export.images import keep_all_images
+from labelwright.tasks.export.labels import check_labels, read_all_labels
 from labelwright.tasks.export.registration import (
     draw_labels,
     register_dataset,

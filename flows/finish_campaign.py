@@ -2,11 +2,11 @@
 
 from prefect import flow
 
-from labelwright.tasks.campaign.labels import check_labels, read_all_labels
 from labelwright.tasks.campaign.lifecycle import close_campaign, refuse_unlabeled
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
+from labelwright.tasks.campaign.progress import read_progress
+from labelwright.tasks.export.labels import check_labels, read_all_labels
 from labelwright.tasks.leases import campaign_lock, finishing_lease, named_lock
-from labelwright.tasks.sweep.progress import read_progress
 
 from .export_campaign import export_campaign
 

@@ -3,9 +3,16 @@
 from prefect import flow
 
 from labelwright.campaigns.spec import CampaignSpec
+from labelwright.tasks.campaign.batch_upload import (
+    keeps_image_sets,
+    list_missing_images,
+    refuse_missing_batches,
+    send_images,
+    wait_for_batch,
+)
 from labelwright.tasks.campaign.billing import bills_tasks, tell_bill
-from labelwright.tasks.campaign.checking import check_images, write_down_campaign
-from labelwright.tasks.campaign.image_sets import (
+from labelwright.tasks.campaign.image_checks import check_images, write_down_campaign
+from labelwright.tasks.campaign.image_set_upload import (
     create_image_set,
     find_missing_images,
     match_images,
@@ -13,13 +20,6 @@ from labelwright.tasks.campaign.image_sets import (
     seal_image_set,
     upload_batch,
     wait_for_image_set,
-)
-from labelwright.tasks.campaign.images import (
-    keeps_image_sets,
-    list_missing_images,
-    refuse_missing_batches,
-    send_images,
-    wait_for_batch,
 )
 from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, stretches_to_add
 from labelwright.tasks.campaign.summary import show_campaign

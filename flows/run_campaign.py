@@ -6,9 +6,9 @@ from prefect import flow
 
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import State
+from labelwright.tasks.campaign.waiting import wait_for_labels
 from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import named_lock, waiting_lease
-from labelwright.tasks.sweep.overview import wait_for_labels
 
 from .export_campaign import export_campaign
 from .finish_campaign import finish_campaign

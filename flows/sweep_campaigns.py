@@ -11,8 +11,8 @@ from labelwright.tasks.context import states_of, the_spec
 from labelwright.tasks.events import send_events
 from labelwright.tasks.leases import named_lock
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
-from labelwright.tasks.sweep.overview import emit_stalled_events, note_failure, publish_overview, refuse_denied
-from labelwright.tasks.sweep.progress import refresh_all
+from labelwright.tasks.sweep.overview import emit_stalled_events, note_failure, publish_overview, require_access
+from labelwright.tasks.sweep.refresh import refresh_all
 from labelwright.tasks.sweep.restarts import Due, due_work, note_begun, start_run
 
 from .finish_campaign import finish_campaign
@@ -30,7 +30,7 @@ def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[st
     """
     with named_lock("sweep"):
         free_dead_runs()
-        states, troubles, denied = refresh_all()
+        result = refresh_all()
         emit_stalled_events()
         send_events()
         due = due_work() if go_on != "no" else []
@@ -43,9 +43,9 @@ def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[st
         for letter, attempt in lost_drops() if go_on == "by runs" else []:
             with note_failure(letter.payload["blob"]):
                 start_drop(letter, attempt)
-        publish_overview(troubles)
-    refuse_denied(troubles, denied)
-    return states_of([*states, *(one.title for one in due)])
+        publish_overview(result.failures)
+    require_access(result)
+    return states_of([*result.states, *(one.title for one in due)])
 
 
 def bring_forward(due: Due) -> None:

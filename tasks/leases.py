@@ -14,9 +14,9 @@ from labelwright.platforms import PlatformUnavailable
 
 from .attention import asking_for_attention
 from .context import the_ledger
+from .crashed_runs import mark_runs_crashed
 from .events import send_events
 from .reporting import log
-from .sweep.dead_runs import mark_runs_crashed
 
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")

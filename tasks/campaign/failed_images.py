@@ -10,10 +10,10 @@ from labelwright.platforms.protocol import ResendsImages, TellsReviews
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
-from labelwright.tasks.sweep.progress import look
 
-from .checking import report_rejects
-from .images import to_send
+from .batch_upload import to_send
+from .image_checks import report_rejects
+from .progress import refresh_progress
 
 _SHOWN = 500
 
@@ -71,7 +71,7 @@ def take_up_again(title: str) -> str:
     if record.state is State.NEEDS_ATTENTION and record.state_before in OPEN:
         context.ledger.campaigns.move(title, record.state_before, "its failed images were dealt with")
     record = context.record
-    return (look(record, context.platform)[0] if record.state in OPEN else record.state).value
+    return (refresh_progress(record, context.platform).state if record.state in OPEN else record.state).value
 
 
 @task(task_run_name="count reviews of {title}", **RETRY_POLICY)

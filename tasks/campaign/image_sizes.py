@@ -15,7 +15,7 @@ from labelwright.platforms.protocol import RemoteImage, WithdrawsImages
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 
-from .checking import FilesLeftOut, report_rejects
+from .image_checks import FilesLeftOut, report_rejects
 
 _SHOWN = 20
 _ADVICE = "Save these files upright, as JPEG or PNG, and launch them under another title."

@@ -18,11 +18,13 @@ from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.export.registration import CHART, CONTACT_SHEET
 from labelwright.tasks.reporting import artifact_key, in_a_run, publish
 from labelwright.tasks.retries import UNCACHED
 
-from .repairs import repairs_of
+from .lost_images import repairs_of
+
+CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
+"""Pictures in the campaign's folder that an export draws."""
 
 _BLOCKS = 30
 _WIDEST = 900

@@ -9,10 +9,11 @@ from prefect import task
 
 from labelwright.datasets.splits import Split
 from labelwright.datasets.writers import registry as formats
-from labelwright.tasks.campaign.labels import delivered
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
+
+from .labels import delivered
 
 IMAGES, LABELS = "images", "labels"
 """The two datasets of a campaign."""

@@ -18,20 +18,18 @@ from labelwright.domain import Annotation
 from labelwright.ledger import LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
-from labelwright.tasks.campaign.labels import delivered, spool_of
+from labelwright.tasks.campaign.summary import CHART, CONTACT_SHEET
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .files import IMAGES, LABELS, delivery_folder
 from .images import kept_folder
+from .labels import delivered, spool_of
 from .stores import open_store, store_kind, store_that_holds
 
 SHOWN = 60
 """Images on a contact sheet."""
-
-CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
-"""Pictures in the campaign's folder."""
 
 
 class DatasetDamaged(PlatformRefused):

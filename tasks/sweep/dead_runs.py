@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -19,12 +18,11 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
-from prefect.states import Crashed
 
-from labelwright.ledger import Lease, Ledger
+from labelwright.ledger import Ledger
 from labelwright.settings import settings
 from labelwright.tasks.context import the_ledger
+from labelwright.tasks.crashed_runs import mark_crashed, mark_holders_crashed
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
 
@@ -58,48 +56,16 @@ def free_dead_runs() -> list[str]:
     dead = [lease for lease in ledger.leases.all() if not ledger.leases.alive(lease)]
     try:
         with get_client(sync_client=True) as client:
-            marked = mark_dead(client, dead)
+            marked = mark_holders_crashed(client, dead)
             for lease in dead:
                 ledger.leases.let_go(lease)
             for run in _never_began(client, ledger):
-                _mark(client, run, "it never began its work, or died before it could say so")
+                mark_crashed(client, run, "it never began its work, or died before it could say so")
                 marked.append(str(run.id))
     except HTTPError as error:  # the platforms can be looked at all the same
         log().warning("dead runs are looked for by the next sweep: Prefect did not answer (%s)", type(error).__name__)
         return []
     return marked
-
-
-def mark_runs_crashed(dead: Iterable[Lease]) -> None:
-    """Mark the runs of leases that were taken over. What cannot be marked now is found by the sweep."""
-    dead = list(dead)
-    if dead:
-        try:
-            with get_client(sync_client=True) as client:
-                mark_dead(client, dead)
-        except HTTPError as error:
-            log().warning("a dead run could not be marked in Prefect (%s)", type(error).__name__)
-
-
-def mark_dead(client: SyncPrefectClient, dead: Iterable[Lease]) -> list[str]:
-    """Mark the runs that held these leases as crashed, unless they have ended."""
-    marked = []
-    for lease in dead:
-        if lease.run is None:
-            continue
-        try:
-            run = client.read_flow_run(UUID(lease.run))
-        except ObjectNotFound:
-            continue
-        if run.state is not None and not run.state.is_final():
-            _mark(client, run, f"{lease.holder} is dead: its lease on '{lease.name}' is no longer renewed")
-            marked.append(lease.run)
-    return marked
-
-
-def _mark(client: SyncPrefectClient, run: FlowRun, why: str) -> None:
-    log().warning("run %s is dead: %s", run.name, why)
-    client.set_flow_run_state(run.id, Crashed(message=why), force=True)
 
 
 def _never_began(client: SyncPrefectClient, ledger: Ledger) -> list[FlowRun]:

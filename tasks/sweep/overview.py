@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,22 +10,17 @@ from typing import Any
 from prefect import task
 
 from labelwright.campaigns.outlook import Outlook, outlook_of
-from labelwright.campaigns.spec import stored_spec
-from labelwright.domain import LABELED, OPEN, State
+from labelwright.domain import OPEN, State
 from labelwright.ledger import CampaignRecord
-from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
+from labelwright.platforms import AccessDenied
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import UNCACHED
 
-from .progress import read_progress
+from .refresh import SweepResult
 
 SHOWN = 500
 """Rows of the table of campaigns."""
-
-
-class LabelsLate(Exception):
-    """The wait is over and labels are missing: in time, or as the campaign needs a person first."""
 
 
 @contextmanager
@@ -38,15 +32,15 @@ def note_failure(title: str) -> Iterator[None]:
         log().error("%s was not brought forward: %s", title, error)
 
 
-def refuse_denied(troubles: dict[str, str], denied: bool) -> None:
-    """Raises AccessDenied when a platform does not take our credential: that needs a person, and nobody may miss it."""
-    if denied:
-        title, why = next(iter(troubles.items()))
+def require_access(result: SweepResult) -> None:
+    """Raises AccessDenied when a platform refused our credential: only a person can change it."""
+    if result.access_denied:
+        title, reason = next(iter(result.failures.items()))
         raise AccessDenied(
             "the sweep",
-            "look at every campaign",
-            message=f"{len(troubles)} could not be looked at, '{title}' among them: {why}",
-            advice="Mend the connection's credentials; the next sweep looks again.",
+            "check every campaign",
+            message=f"{len(result.failures)} could not be checked, '{title}' among them: {reason}",
+            advice="Check the key and secret of the connection; the next sweep tries again.",
         )
 
 
@@ -102,35 +96,3 @@ def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> 
         "looked at": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
         "note": record.reason or troubles.get(record.title) or outlook.trouble,
     }
-
-
-@task(task_run_name="wait for the labels of {title}", **UNCACHED)
-def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
-    """Until every image is labeled. Answers the campaign's state.
-
-    An outage of the platform is waited out. Raises LabelsLate at the end of the wait; a missed deadline ends no wait.
-    Raises PlatformRefused when the campaign needs a person.
-    """
-    end = time.monotonic() + wait_hours * 3600
-    spec = stored_spec(the_ledger().campaigns.get(title).spec)
-    while True:
-        pause = look_every
-        try:
-            state = read_progress.fn(title)
-        except PlatformUnavailable as error:
-            pause = max(look_every, error.seconds_to_wait())
-            log().warning("%s could not be looked at: %s", title, error)
-            state = the_ledger().campaigns.get(title).state
-        if state in LABELED:
-            return state
-        if state in (State.NEEDS_ATTENTION, State.CANCELLED):
-            why = the_ledger().campaigns.get(title).reason or "somebody gave it up"
-            raise PlatformRefused(spec.platform, f"label '{title}'", message=f"it is {state.value}: {why}")
-        if time.monotonic() >= end:
-            record = the_ledger().campaigns.get(title)
-            due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""
-            raise LabelsLate(
-                f"'{title}': {record.done} of {record.total} images are labeled after {wait_hours:g} hours.{due} "
-                "Nothing is lost: run the same again to go on waiting, or let a sweep look"
-            )
-        time.sleep(max(0.0, min(pause, end - time.monotonic())))

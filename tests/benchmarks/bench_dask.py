@@ -32,7 +32,7 @@ def seconds(title: str, folder: Path, home: Path) -> float:
     from prefect import flow
 
     from labelwright.campaigns.spec import validate_spec
-    from labelwright.tasks.campaign.checking import check_images, write_down_campaign
+    from labelwright.tasks.campaign.image_checks import check_images, write_down_campaign
 
     document = {
         "title": title,

@@ -14,8 +14,8 @@ from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.checking import FilesLeftOut
-from labelwright.tasks.campaign.images import ImageChanged
+from labelwright.tasks.campaign.batch_upload import ImageChanged
+from labelwright.tasks.campaign.image_checks import FilesLeftOut
 from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store, lose_the_answer_once
 

@@ -34,11 +34,11 @@ from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.ledger import AlreadyThere, Ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.campaign.checking import CampaignChanged, FilesLeftOut
+from labelwright.tasks.campaign.image_checks import CampaignChanged, FilesLeftOut
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+from labelwright.tasks.campaign.waiting import LabelsLate
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import artifact_key
-from labelwright.tasks.sweep.overview import LabelsLate
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from . import partner
@@ -298,15 +298,15 @@ def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
 
 
 def test_an_image_that_changes_while_it_is_on_its_way_is_never_sent_as_something_else(river, tmp_path, monkeypatch):
-    from labelwright.tasks.campaign import image_sets
+    from labelwright.tasks.campaign import image_set_upload
 
-    real = image_sets.open_dropbox
+    real = image_set_upload.open_dropbox
 
     def meddling(*arguments, **keywords):
         Image.new("RGB", (60, 40), "black").save(tmp_path / "photos" / "photo-003.jpg")
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(image_sets, "open_dropbox", meddling)
+    monkeypatch.setattr(image_set_upload, "open_dropbox", meddling)
     with pytest.raises(PlatformRefused, match=r"photo-003\.jpg.*changed"):
         launch_campaign(river)
     assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION

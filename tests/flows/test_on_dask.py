@@ -17,8 +17,8 @@ from labelwright.ledger import open_ledger
 from labelwright.local.servers import LOOPBACK
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError, forget_settings, settings
-from labelwright.tasks.campaign.checking import check_images, write_down_campaign
-from labelwright.tasks.campaign.dask import the_cluster
+from labelwright.tasks.campaign.dask_cluster import the_cluster
+from labelwright.tasks.campaign.image_checks import check_images, write_down_campaign
 from labelwright.tasks.context import CampaignContext
 
 from .conftest import make_photos, make_spec

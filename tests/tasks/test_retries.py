@@ -3,7 +3,7 @@
 import pickle
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 from prefect import Task
@@ -70,10 +70,11 @@ def test_a_wait_is_told_in_seconds_and_with_its_end_and_survives_another_process
 
 
 def test_every_task_that_calls_a_platform_has_the_policy():
-    from labelwright.tasks.campaign import image_sets, labels
+    from labelwright.tasks.campaign import image_set_upload
     from labelwright.tasks.campaign import lifecycle as campaigns
+    from labelwright.tasks.export import labels
 
-    for module in (campaigns, image_sets, labels):
+    for module in (campaigns, image_set_upload, labels):
         for name, member in vars(module).items():
             if hasattr(member, "retries") and name not in ("check_labels", "ask_for_attention"):
                 assert member.retries == RETRY_POLICY["retries"], name
@@ -85,7 +86,7 @@ def test_every_task_looks_anew_where_results_are_kept():
     import labelwright.tasks
 
     found = {}
-    for module in iter_modules(labelwright.tasks.__path__, "labelwright.tasks."):
+    for module in walk_packages(labelwright.tasks.__path__, "labelwright.tasks."):
         members = vars(import_module(module.name)).items()
         found |= {f"{module.name}.{name}": one for name, one in members if isinstance(one, Task)}
     assert len(found) > 100
@@ -93,6 +94,6 @@ def test_every_task_looks_anew_where_results_are_kept():
 
 
 def test_run_names_read():
-    from labelwright.tasks.campaign.image_sets import upload_batch
+    from labelwright.tasks.campaign.image_set_upload import upload_batch
 
     assert upload_batch.task_run_name.format(batch=3, title="river-2026") == "upload-batch-003 of river-2026"

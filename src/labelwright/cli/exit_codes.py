@@ -165,9 +165,9 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (ReceiptDamaged, FAILED),
     ]
     found += _of_libraries()
-    if "labelwright.tasks.sweep.overview" in sys.modules:
+    if "labelwright.tasks.campaign.waiting" in sys.modules:
         from labelwright.tasks.campaign.lifecycle import NotLabeledYet
-        from labelwright.tasks.sweep.overview import LabelsLate
+        from labelwright.tasks.campaign.waiting import LabelsLate
 
         found += [(NotLabeledYet, EARLY), (LabelsLate, EARLY)]
     return found

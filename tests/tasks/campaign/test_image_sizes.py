@@ -19,10 +19,9 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign import image_sets
-from labelwright.tasks.campaign import images as campaign_images
+from labelwright.tasks.campaign import batch_upload, image_set_upload
 from labelwright.tasks.campaign import lifecycle as campaigns
-from labelwright.tasks.campaign.checking import check_images, write_down_campaign
+from labelwright.tasks.campaign.image_checks import check_images, write_down_campaign
 from labelwright.tasks.campaign.image_sizes import SizesDiffer, misfits
 from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
@@ -94,9 +93,9 @@ def test_a_platform_that_takes_nothing_out_stops_the_launch_with_the_list(
     monkeypatch.setattr(Shelf, "list_campaign_images", lambda self, campaign: map(otherwise, real(self, campaign)))
     begin(river(home, "shelf"))
     campaigns.create_campaign.fn("river")
-    campaign_images.send_images.fn("river", 1)
+    batch_upload.send_images.fn("river", 1)
     with pytest.raises(SizesDiffer, match=r"photo-1\.png: shelf sees 40 x 60.*under another title"):
-        campaign_images.list_missing_images.fn("river")
+        batch_upload.list_missing_images.fn("river")
     assert names() == ["photo-0.png", "photo-1.png", "photo-2.png"]
     assert [kept.state.value for kept in store.campaigns.values()] == ["created"], "nobody labels"
 
@@ -114,11 +113,11 @@ def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def make_set() -> None:
-    image_sets.create_image_set.fn("river")
-    for batch in image_sets.find_missing_images.fn("river"):
-        image_sets.upload_batch.fn("river", batch)
-    image_sets.seal_image_set.fn("river")
-    image_sets.wait_for_image_set.fn("river")
+    image_set_upload.create_image_set.fn("river")
+    for batch in image_set_upload.find_missing_images.fn("river"):
+        image_set_upload.upload_batch.fn("river", batch)
+    image_set_upload.seal_image_set.fn("river")
+    image_set_upload.wait_for_image_set.fn("river")
 
 
 def test_an_image_of_another_size_in_a_set_does_not_come_into_the_campaign(
@@ -128,7 +127,7 @@ def test_an_image_of_another_size_in_a_set_does_not_come_into_the_campaign(
     monkeypatch.setattr(CampaignApi, "list_images", lambda self, image_set: map(otherwise, real(self, image_set)))
     begin(river(home, "campaign_api"))
     make_set()
-    assert image_sets.match_images.fn("river") == 2
+    assert image_set_upload.match_images.fn("river") == 2
     assert names() == ["photo-0.png", "photo-2.png"]
     (reject,) = the_ledger().manifests.rejects("river")
     assert reject.name == "photo-1.png"
@@ -140,7 +139,7 @@ def test_an_image_of_another_size_in_a_set_does_not_come_into_the_campaign(
     record = the_ledger().campaigns.get("river")
     assert (record.state, record.images) == (State.ACTIVE, 2)
     # Run again, a launch takes nothing out of a campaign whose labelers are at work.
-    assert image_sets.match_images.fn("river") == 2
+    assert image_set_upload.match_images.fn("river") == 2
 
 
 def test_images_of_another_size_that_are_in_the_campaign_already_stop_its_launch(
@@ -148,12 +147,12 @@ def test_images_of_another_size_that_are_in_the_campaign_already_stop_its_launch
 ) -> None:
     begin(river(home, "campaign_api"))
     make_set()
-    image_sets.match_images.fn("river")
+    image_set_upload.match_images.fn("river")
     campaigns.create_campaign.fn("river")
     for first, last in campaigns.stretches_to_add("river"):
         campaigns.add_images.fn("river", first, last)
     real: Any = CampaignApi.list_images
     monkeypatch.setattr(CampaignApi, "list_images", lambda self, image_set: map(otherwise, real(self, image_set)))
     with pytest.raises(SizesDiffer, match=r"photo-1\.png"):
-        image_sets.match_images.fn("river")
+        image_set_upload.match_images.fn("river")
     assert len(names()) == 3

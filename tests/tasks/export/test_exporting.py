@@ -23,10 +23,10 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.stores.azure_ml import sdk_process as azure_ml_calls
 from labelwright.tasks.campaign.excluded_images import report_excluded
-from labelwright.tasks.campaign.labels import spool_of
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.export import images as kept_images
 from labelwright.tasks.export.files import files_to_write, write_file
+from labelwright.tasks.export.labels import spool_of
 from labelwright.tasks.export.registration import register_dataset, repair_dataset, verify_dataset
 from tests.ingest.stores import Azurite
 from tests.platforms.shelf import ENTRY

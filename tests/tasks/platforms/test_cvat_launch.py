@@ -17,12 +17,12 @@ from labelwright.ledger import Ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.http.logins import forget_logins
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.checking import FilesLeftOut, check_images, write_down_campaign
-from labelwright.tasks.campaign.images import list_missing_images, send_images, wait_for_batch
+from labelwright.tasks.campaign.batch_upload import list_missing_images, send_images, wait_for_batch
+from labelwright.tasks.campaign.image_checks import FilesLeftOut, check_images, write_down_campaign
 from labelwright.tasks.campaign.lifecycle import activate_campaign, create_campaign
-from labelwright.tasks.campaign.repairs import STEP
+from labelwright.tasks.campaign.lost_images import STEP
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.sweep.progress import look_at_some
+from labelwright.tasks.sweep.refresh import refresh_batch
 from tests.platforms.cvat.harness import as_labeler, label_images
 from tests.platforms.cvat.standin import StandIn
 
@@ -212,7 +212,7 @@ def launched(tmp_path: Path, count: int = 7, **more: Any) -> CampaignSpec:
 
 def sweep() -> str:
     """What a sweep does with this campaign."""
-    return look_at_some.fn(["river"]).states["river"]
+    return refresh_batch.fn(["river"]).states["river"]
 
 
 def delete_task(cvat: StandIn, number: int) -> None:

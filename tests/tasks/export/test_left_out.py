@@ -15,8 +15,8 @@ from labelwright.ledger import Ledger
 from labelwright.platforms.protocol import CampaignOrder, LabelsPage, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.campaign import labels
 from labelwright.tasks.context import CampaignContext, the_ledger
+from labelwright.tasks.export import labels
 from labelwright.tasks.sweep import overview as sweeping
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 

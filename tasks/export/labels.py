@@ -16,15 +16,15 @@ from labelwright.datasets.writers.left_out_csv import COLUMNS, LEFT_OUT_CSV, lef
 from labelwright.domain import LeftOutCounts, State
 from labelwright.platforms.protocol import ServesImages
 from labelwright.tasks.attention import ask_for_attention
+from labelwright.tasks.campaign.batch_upload import with_our_names
+from labelwright.tasks.campaign.excluded_images import keep_deleted_images, report_excluded, spool_in
+from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+from labelwright.tasks.campaign.lost_images import begin_repair, gone_from, reason_for
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.export.images import kept_url
 from labelwright.tasks.reporting import log, publish_progress, publish_table
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
-from .excluded_images import keep_deleted_images, report_excluded, spool_in
-from .images import with_our_names
-from .lifecycle import NotLabeledYet
-from .repairs import begin_repair, gone_from, reason_for
+from .images import kept_url
 
 SHOWN = 500
 """Rows of the table of what is left out."""

@@ -17,7 +17,7 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress, report_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
-from .checking import FilesLeftOut, report_rejects
+from .image_checks import FilesLeftOut, report_rejects
 from .image_sizes import Misfit, drop, is_launched, misfits, refuse, warn
 
 

@@ -16,7 +16,7 @@ from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_progress, publish_table, report_progress
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
-from .dask import the_cluster
+from .dask_cluster import the_cluster
 
 _MAY_CHANGE = {"deadline", "export", "connection"}
 """What a campaign file may say differently after the campaign was launched."""

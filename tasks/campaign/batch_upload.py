@@ -21,9 +21,9 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
-from .checking import FilesLeftOut, report_rejects
+from .image_checks import FilesLeftOut, report_rejects
 from .image_sizes import Misfit, leave_out, misfits
-from .repairs import note_gone
+from .lost_images import note_gone
 
 _STEP = "send images"
 

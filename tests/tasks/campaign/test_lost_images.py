@@ -12,14 +12,15 @@ from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.images import list_missing_images
-from labelwright.tasks.campaign.labels import check_labels
+from labelwright.tasks.campaign.batch_upload import list_missing_images
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet, refuse_unlabeled
-from labelwright.tasks.campaign.repairs import begin_repair, repairs_of
+from labelwright.tasks.campaign.lost_images import begin_repair, repairs_of
+from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.campaign.summary import summary
+from labelwright.tasks.campaign.waiting import wait_for_labels
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.sweep.overview import wait_for_labels
-from labelwright.tasks.sweep.progress import look_at_some, read_progress
+from labelwright.tasks.export.labels import check_labels
+from labelwright.tasks.sweep.refresh import refresh_batch
 from tests.platforms.contract import to_send
 from tests.platforms.shelf import ENTRY, STORES, Kept, Store
 
@@ -63,7 +64,7 @@ def ledger(store: Store) -> Ledger:
 
 
 def sweep() -> str:
-    return look_at_some.fn(["river"]).states["river"]
+    return refresh_batch.fn(["river"]).states["river"]
 
 
 def activated(ledger: Ledger) -> bool:
@@ -156,11 +157,13 @@ def test_a_repair_adds_images_of_a_set_again(ledger: Ledger) -> None:
     assert {one.step for one in ledger.effects.all("river")} == {"images gone from the platform"}
 
 
-def test_labels_that_became_fewer_are_told_once(ledger: Ledger, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_fewer_labels_than_before_are_logged_once(
+    ledger: Ledger, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     kept = store.campaigns["c1"]
     kept.labels = {"i0": (), "i1": ()}
     sweep()
     del kept.labels["i1"]
     sweep()
     sweep()
-    assert caplog.text.count("1 images are labeled, 2 were at the last look") == 1
+    assert caplog.text.count("1 images are labeled, 2 were before") == 1
