@@ -38,8 +38,8 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
             repair_dataset(title, dataset)
         send_all_files(title)
         datasets = [register_dataset(title, dataset) for dataset in ("images", "labels")]
-        for one in datasets:
-            verify_dataset(title, one["name"], one["version"])
+        for registered in datasets:
+            verify_dataset(title, registered["name"], registered["version"])
         draw_labels(title)
         mark_exported(title)
         show_campaign(title)

@@ -10,8 +10,8 @@ from labelwright.tasks.campaign.batch_upload import (
     send_images,
     wait_for_batch,
 )
-from labelwright.tasks.campaign.billing import bills_tasks, tell_bill
-from labelwright.tasks.campaign.image_checks import check_images, write_down_campaign
+from labelwright.tasks.campaign.billing import bills_tasks, announce_bill
+from labelwright.tasks.campaign.image_checks import check_images, register_campaign
 from labelwright.tasks.campaign.image_set_upload import (
     create_image_set,
     find_missing_images,
@@ -21,7 +21,7 @@ from labelwright.tasks.campaign.image_set_upload import (
     upload_batch,
     wait_for_image_set,
 )
-from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, stretches_to_add
+from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, position_ranges
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import campaign_lock
@@ -39,14 +39,14 @@ def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = No
     """
     campaign = with_credentials(campaign, credentials)
     with campaign_lock(campaign.title, "launch"):
-        title = write_down_campaign(campaign)
+        title = register_campaign(campaign)
         check_images(title)
         if bills_tasks(title):
-            tell_bill(title)
+            announce_bill(title)
         if keeps_image_sets(title):
             make_image_set(title)
             create_campaign(title)
-            for first, last in stretches_to_add(title):
+            for first, last in position_ranges(title):
                 add_images(title, first, last)
         else:
             create_campaign(title)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from labelwright.tasks.campaign.drops import drop_lease, launched_before, note_launched, read_dropped_campaign, settling
+from labelwright.tasks.campaign.drops import drop_lease, find_earlier_launch, record_drop_launch, read_dropped_campaign, recording_refusals
 from labelwright.tasks.leases import named_lock
 
 from .launch_campaign import launch_campaign
@@ -15,12 +15,12 @@ def launch_from_drop(blob: str, etag: str) -> str:
     Answers the campaign's title.
     """
     with named_lock(drop_lease(blob)):
-        known = launched_before(blob, etag)
-        if known is not None:
-            return known
-        with settling(blob, etag):
+        launched = find_earlier_launch(blob, etag)
+        if launched is not None:
+            return launched
+        with recording_refusals(blob, etag):
             campaign = read_dropped_campaign(blob)
-        with settling(blob, etag, campaign.title):
+        with recording_refusals(blob, etag, campaign.title):
             title = launch_campaign(campaign)
-        note_launched(blob, etag, title)
+        record_drop_launch(blob, etag, title)
     return title

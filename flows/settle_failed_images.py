@@ -4,10 +4,10 @@ from prefect import flow
 
 from labelwright.tasks.campaign.failed_images import (
     in_batches,
-    leave_failed_out,
+    drop_failed_images,
     list_failed_images,
-    send_failed_again,
-    take_up_again,
+    resend_failed_images,
+    resume_campaign,
 )
 from labelwright.tasks.leases import campaign_lock
 
@@ -27,9 +27,9 @@ def settle_failed_images(title: str, send_again: bool = False, leave_out: bool =
         failed = list_failed_images(title)
         if send_again:
             for names in in_batches(title, failed):
-                send_failed_again(title, names)
+                resend_failed_images(title, names)
         if leave_out and failed:
-            leave_failed_out(title)
+            drop_failed_images(title)
         if send_again or leave_out:
-            take_up_again(title)
+            resume_campaign(title)
     return failed

@@ -71,18 +71,18 @@ class CampaignContext:
     @property
     def image_set(self) -> str:
         """The platform's id of the campaign's image set."""
-        found = self.record.image_set
-        if found is None:
+        image_set = self.record.image_set
+        if image_set is None:
             raise RuntimeError(f"the image set of '{self.title}' was not created yet")
-        return found
+        return image_set
 
     @property
     def remote_id(self) -> str:
         """The platform's id of the campaign."""
-        found = self.record.remote_id
-        if found is None:
+        remote_id = self.record.remote_id
+        if remote_id is None:
             raise RuntimeError(f"'{self.title}' was not created on its platform yet: launch it first")
-        return found
+        return remote_id
 
 
 def the_ledger() -> Ledger:
@@ -142,7 +142,7 @@ def _ledger_key() -> int:
     return hash(settings().ledger_address())  # which may hold a password
 
 
-def know(record: CampaignRecord) -> None:
+def remember_title(record: CampaignRecord) -> None:
     """Remember a campaign's title by the platform's id, so that it need not be looked up."""
     if record.remote_id is not None:
         platform = str(record.spec.get("platform"))
@@ -155,15 +155,15 @@ def recorded_parents(connection: str, platform: str, campaign: str) -> frozenset
     ledger, key = the_ledger(), (_ledger_key(), connection, platform, campaign)
     if key not in _titles:
         for record in ledger.campaigns.with_remote_id(campaign):
-            know(record)
+            remember_title(record)
     return ledger.manifests.remote_parents(_titles[key]) if key in _titles else frozenset()
 
 
-def the_spec(title: str) -> CampaignSpec:
+def recorded_spec(title: str) -> CampaignSpec:
     """What the ledger was told of a campaign."""
     return stored_spec(the_ledger().campaigns.get(title).spec)
 
 
-def states_of(titles: Iterable[str]) -> dict[str, str]:
+def campaign_states(titles: Iterable[str]) -> dict[str, str]:
     """Where campaigns stand now."""
     return {record.title: record.state.value for record in the_ledger().campaigns.some(list(titles))}

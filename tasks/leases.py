@@ -29,14 +29,14 @@ def campaign_lock(title: str, doing: str) -> Iterator[None]:
     Raises CampaignBusy when another run is at it. A run that died is marked, and this one goes on in its place.
     """
     try:
-        with _holding(campaign_lease(title), doing), asking_for_attention(title), keeping_waits(title):
+        with _holding(campaign_lease(title), doing), asking_for_attention(title), recording_waits(title):
             yield
     finally:
         send_events()
 
 
 @contextmanager
-def keeping_waits(title: str) -> Iterator[None]:
+def recording_waits(title: str) -> Iterator[None]:
     """Write down how long a server wants to be left alone: no sweep takes the campaign up before that."""
     try:
         yield
@@ -56,18 +56,18 @@ def named_lock(name: str) -> Iterator[None]:
         send_events()
 
 
-def with_run_lease(work: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
+def with_run_lease(function: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
     """For flows that keep nobody away: a lease of the run itself, by which a sweep tells the living from the dead."""
 
-    @wraps(work)
-    def at_it(*given: _Asked.args, **named: _Asked.kwargs) -> _Answer:
+    @wraps(function)
+    def wrapper(*args: _Asked.args, **kwargs: _Asked.kwargs) -> _Answer:
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
-            return work(*given, **named)
+            return function(*args, **kwargs)
         with named_lock(f"flow run {context.flow_run.id}"):
-            return work(*given, **named)
+            return function(*args, **kwargs)
 
-    return at_it
+    return wrapper
 
 
 @contextmanager

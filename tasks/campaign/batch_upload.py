@@ -22,8 +22,8 @@ from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
 from .image_checks import FilesLeftOut, report_rejects
-from .image_sizes import Misfit, leave_out, misfits
-from .lost_images import note_gone
+from .image_sizes import ResizedImage, leave_out, resized_images
+from .lost_images import report_lost_images
 
 _STEP = "send images"
 
@@ -45,7 +45,7 @@ def list_missing_images(title: str) -> list[int]:
     """
     context = CampaignContext(title)
     _take_note_of_images(context)
-    note_gone(context)
+    report_lost_images(context)
     if context.record.state in (State.FINISHED, State.EXPORTED):
         return []  # its labels were read
     size = _batch_size(context)
@@ -62,17 +62,17 @@ def _take_note_of_images(context: CampaignContext) -> None:
         pass
 
 
-def _list_images(context: CampaignContext) -> list[Misfit]:
+def _list_images(context: CampaignContext) -> list[ResizedImage]:
     """Write down what the campaign holds. Returns the images whose size differs from the manifest's."""
     platform, manifests, title = context.require_capability(TakesImages), context.ledger.manifests, context.title
-    found: list[Misfit] = []
+    resized: list[ResizedImage] = []
     # Until the listing is through some count as missing that are there: a kill in between is mended by the next look,
     # which is the first thing that every run does.
     manifests.mark_all_stored(title, stored=False)
-    for some in stretches(platform.list_campaign_images(context.remote_id), 2000):
-        manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
-        sizes = manifests.sizes_of(title, [image.name for image in some])
-        foreign = [image.name for image in some if image.name not in sizes]
+    for images in stretches(platform.list_campaign_images(context.remote_id), 2000):
+        manifests.record_remote_ids(title, ((image.name, image.id) for image in images))
+        sizes = manifests.sizes_of(title, [image.name for image in images])
+        foreign = [image.name for image in images if image.name not in sizes]
         if foreign:
             raise PlatformRefused(
                 context.platform.name,
@@ -80,8 +80,8 @@ def _list_images(context: CampaignContext) -> list[Misfit]:
                 message=f"it holds {len(foreign)} images that are not ours: {', '.join(foreign[:5])}",
                 advice="Take them out of the campaign on the platform, then run again.",
             )
-        found += misfits(context.platform.name, some, sizes)
-    return found
+        resized += resized_images(context.platform.name, images, sizes)
+    return resized
 
 
 @task(task_run_name="send-batch-{batch:03d} of {title}", **RETRY_POLICY)
@@ -92,8 +92,8 @@ def send_images(title: str, batch: int) -> int:
     """
     context = CampaignContext(title)
     manifests, effects, item = context.ledger.manifests, context.ledger.effects, f"{batch}"
-    earlier = effects.find(title, _STEP, item)
-    if earlier is not None and earlier.done_at is None:
+    effect = effects.find(title, _STEP, item)
+    if effect is not None and effect.done_at is None:
         _take_note_of_images(context)
     size = _batch_size(context)
     entries = manifests.not_stored(title, (batch - 1) * size + 1, batch * size)
@@ -102,7 +102,7 @@ def send_images(title: str, batch: int) -> int:
         source = context.source
         effects.forget(title, _STEP, item)
         effects.intend(title, _STEP, item)
-        images = [to_send(entry, source, context.settings) for entry in entries]
+        images = [image_to_send(entry, source, context.settings) for entry in entries]
         context.require_capability(TakesImages).send_images(context.remote_id, batch, images)
         effects.settle(title, _STEP, item, f"{len(entries)} images")
     last = min(batch * size, manifests.last_position(title))
@@ -110,7 +110,7 @@ def send_images(title: str, batch: int) -> int:
     return len(entries)
 
 
-def to_send(entry: ManifestEntry, source: Source, settings: Settings) -> ImageToSend:
+def image_to_send(entry: ManifestEntry, source: Source, settings: Settings) -> ImageToSend:
     """The image as a platform gets it; with an address where the source has one that others can read."""
     image = entry.image
 
@@ -142,19 +142,19 @@ def wait_for_batch(title: str, batch: int) -> str:
     context = CampaignContext(title)
     platform = context.require_capability(TakesImages)
     end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
-    while (found := platform.read_batch(context.remote_id, batch)).state is SetState.FINISHING:
+    while (status := platform.read_batch(context.remote_id, batch)).state is SetState.FINISHING:
         if time.monotonic() > end:
             raise PlatformUnavailable(
                 context.platform.name, "take in the images", message="it is still at it", advice="Run again to wait on."
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 15)
-    for name, reason in found.rejected:
+    for name, reason in status.rejected:
         context.ledger.manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
-    if found.rejected and report_rejects(context) and context.spec.images.strict:
-        raise FilesLeftOut(f"the platform left out {len(found.rejected)} images and the campaign is strict")
-    if found.state is SetState.FAILED:
-        message = found.message or "the platform does not say why"
+    if status.rejected and report_rejects(context) and context.spec.images.strict:
+        raise FilesLeftOut(f"the platform left out {len(status.rejected)} images and the campaign is strict")
+    if status.state is SetState.FAILED:
+        message = status.message or "the platform does not say why"
         log().warning("batch %d of %s failed: %s", batch, title, message)
         return message
     return ""
@@ -173,7 +173,7 @@ def refuse_missing_batches(title: str, batches: list[int], message: str) -> None
 _OfAnImage = TypeVar("_OfAnImage", LabeledImage, ExcludedImage)
 
 
-def with_our_names(context: CampaignContext, images: tuple[_OfAnImage, ...]) -> tuple[_OfAnImage, ...]:
+def with_manifest_names(context: CampaignContext, images: tuple[_OfAnImage, ...]) -> tuple[_OfAnImage, ...]:
     """The same under the names of our manifest: some platforms show images under names of their own."""
     if isinstance(context.platform, KeepsImageSets):
         return images

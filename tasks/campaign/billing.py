@@ -17,7 +17,7 @@ def bills_tasks(title: str) -> bool:
 
 
 @task(task_run_name="tell the bill of {title}", **UNCACHED)
-def tell_bill(title: str) -> int:
+def announce_bill(title: str) -> int:
     """Say how many tasks will be billed. Answers that number. Raises TooManyTasks when they exceed the limit."""
     context = CampaignContext(title)
     most = credentials_of(context.spec.connection_name, context.spec.platform).most_tasks

@@ -66,7 +66,7 @@ class _Cluster:
 
 
 @contextmanager
-def the_cluster(context: CampaignContext) -> Iterator[Elsewhere | None]:
+def connected_cluster(context: CampaignContext) -> Iterator[Elsewhere | None]:
     """The cluster of the settings, for as long as a campaign's images are checked; None where there is none.
 
     Raises SettingsError.

@@ -30,11 +30,11 @@ TRIED_FOR = timedelta(days=7)
 @task(task_run_name="read {blob}", **RETRY_POLICY)
 def read_dropped_campaign(blob: str) -> CampaignSpec:
     """Read the campaign file from the drop container. Raises SpecError, SettingsError, CannotRead."""
-    found = settings()
-    container = found.receiver.drop_container if found.receiver else None
+    current = settings()
+    container = current.receiver.drop_container if current.receiver else None
     if not container:
         raise SettingsError("no drop container is known. Set LABELWRIGHT_RECEIVER__DROP_CONTAINER to its URL")
-    source = open_container(container, found, threads=1, max_bytes=LARGEST)
+    source = open_container(container, current, threads=1, max_bytes=LARGEST)
     with source.open(blob) as file:
         content = file.read()
     try:
@@ -46,12 +46,12 @@ def read_dropped_campaign(blob: str) -> CampaignSpec:
 
 
 @task(task_run_name="note {campaign} as launched from {blob}", **UNCACHED)
-def note_launched(blob: str, etag: str, campaign: str) -> None:
+def record_drop_launch(blob: str, etag: str, campaign: str) -> None:
     """From now on this version of the file launches nothing any more."""
     the_ledger().inbox.record_launch(blob, etag, campaign)
 
 
-def launched_before(blob: str, etag: str) -> str | None:
+def find_earlier_launch(blob: str, etag: str) -> str | None:
     """The campaign that this version of the file was launched as."""
     title = the_ledger().inbox.launched_from(blob, etag)
     if title is not None:
@@ -60,7 +60,7 @@ def launched_before(blob: str, etag: str) -> str | None:
 
 
 @contextmanager
-def settling(blob: str, etag: str, title: str | None = None) -> Iterator[None]:
+def recording_refusals(blob: str, etag: str, title: str | None = None) -> Iterator[None]:
     """Note a refusal, so that nobody but a person tries this version again; what may pass by itself leaves no note.
 
     title: its campaign, once it was read. What the ledger knows of is taken up as a campaign, not from its file.
@@ -84,7 +84,7 @@ def drop_lease(blob: str) -> str:
     return f"drop {blob}"
 
 
-def lost_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
+def unanswered_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
     """Campaign files whose event came of nothing, since Prefect may lose events and runs may die; each with the number
     of this try. They are tried whenever the time since their event has doubled, for a week."""
     ledger, moment = the_ledger(), moment or datetime.now(UTC)

@@ -21,7 +21,7 @@ _SHOWN = 500
 _LOGGED = 20
 
 
-def deleted_on_the_platform(
+def find_deleted_images(
     record: CampaignRecord, platform: Platform, delivered: Collection[str] = ()
 ) -> list[ExcludedImage]:
     """Images of the manifest that are no longer on the platform, besides those that were `delivered` (names).
@@ -33,9 +33,9 @@ def deleted_on_the_platform(
     entries = the_ledger().manifests.entries(record.title)
     missing = (entry for entry in entries if entry.image.name not in delivered)
     gone: list[ExcludedImage] = []
-    for some in stretches((entry for entry in missing if entry.remote_id), _AT_ONCE):
-        details = platform.deleted_images(record.remote_id, [entry.remote_id or "" for entry in some])
-        for entry in some:
+    for entries_batch in stretches((entry for entry in missing if entry.remote_id), _AT_ONCE):
+        details = platform.deleted_images(record.remote_id, [entry.remote_id or "" for entry in entries_batch])
+        for entry in entries_batch:
             detail = details.get(entry.remote_id or "")
             if detail is not None:
                 gone.append(ExcludedImage(entry.image.name, ImageState.GONE, detail, entry.remote_id or ""))
@@ -49,7 +49,7 @@ def keep_deleted_images(title: str, number: int) -> bool:
     context = CampaignContext(title)
     spool = spool_in(context)
     accounted = {name for page in range(1, number) for name in spool.names(page)}
-    gone = deleted_on_the_platform(context.record, context.platform, accounted)
+    gone = find_deleted_images(context.record, context.platform, accounted)
     if gone:
         spool.put_page(number, (), excluded=gone)
     return bool(gone)
@@ -62,7 +62,7 @@ def spool_in(context: CampaignContext) -> Spool:
 
 def excluded_names(context: CampaignContext) -> frozenset[str]:
     """Names of the images that were excluded when the labels were read last."""
-    return frozenset(one.name for one in spool_in(context).excluded())
+    return frozenset(image.name for image in spool_in(context).excluded())
 
 
 def report_excluded(context: CampaignContext, excluded: Mapping[str, ExcludedImage]) -> None:
@@ -73,13 +73,13 @@ def report_excluded(context: CampaignContext, excluded: Mapping[str, ExcludedIma
     context.ledger.image_states.record(title, states_of_images(images), only=EXCLUDED)
     if not images:
         return
-    counts = Counter(one.state.value for one in images)
-    every = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
-    log().warning("%s: in no dataset are %s; %s lists them", title, every, context.folder / FILE)
-    for one in images[:_LOGGED]:
-        log().warning("%s: %s is %s: %s", title, one.name, one.state.value, one.detail or "the platform says no more")
-    rows = [{"image": one.name, "state": one.state.value, "reason": one.detail} for one in images[:_SHOWN]]
-    publish_table(title, "excluded", rows, f"{len(images):,} images of {title} are in no dataset: {every}")
+    counts = Counter(image.state.value for image in images)
+    totals = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
+    log().warning("%s: in no dataset are %s; %s lists them", title, totals, context.folder / FILE)
+    for image in images[:_LOGGED]:
+        log().warning("%s: %s is %s: %s", title, image.name, image.state.value, image.detail or "the platform says no more")
+    rows = [{"image": image.name, "state": image.state.value, "reason": image.detail} for image in images[:_SHOWN]]
+    publish_table(title, "excluded", rows, f"{len(images):,} images of {title} are in no dataset: {totals}")
 
 
 EXCLUDED = (ImageState.SKIPPED.value, ImageState.REJECTED.value, ImageState.GONE.value)
@@ -88,7 +88,7 @@ EXCLUDED = (ImageState.SKIPPED.value, ImageState.REJECTED.value, ImageState.GONE
 
 def states_of_images(images: Iterable[ExcludedImage]) -> dict[str, list[tuple[str, str]]]:
     """Name and reason of each image, by its state."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for one in images:
-        found.setdefault(one.state.value, []).append((one.name, one.detail))
-    return found
+    by_state: dict[str, list[tuple[str, str]]] = {}
+    for image in images:
+        by_state.setdefault(image.state.value, []).append((image.name, image.detail))
+    return by_state

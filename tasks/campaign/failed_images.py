@@ -11,7 +11,7 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
 
-from .batch_upload import to_send
+from .batch_upload import image_to_send
 from .image_checks import report_rejects
 from .progress import refresh_progress
 
@@ -23,7 +23,7 @@ def list_failed_images(title: str) -> list[dict[str, str]]:
     """File and reason of each image from which nothing more comes, though it is not labeled."""
     context = CampaignContext(title)
     failed = context.require_capability(ResendsImages).list_failed_images(context.remote_id)
-    rows = [{"file": one.name, "reason": one.reason} for one in failed]
+    rows = [{"file": image.name, "reason": image.reason} for image in failed]
     publish_table(title, "failed", rows[:_SHOWN], f"{len(rows)} images of {title} failed")
     for row in rows[:20]:
         log().warning("%s: %s failed: %s", title, row["file"], row["reason"])
@@ -32,36 +32,36 @@ def list_failed_images(title: str) -> list[dict[str, str]]:
 
 
 @task(task_run_name="send failed images of {title} again", **RETRY_POLICY)
-def send_failed_again(title: str, names: list[str]) -> int:
+def resend_failed_images(title: str, names: list[str]) -> int:
     """New ones in place of failed images. Answers how many. Those that are at work or labeled stay as they are."""
     context = CampaignContext(title)
     source = context.source
     entries = [entry for name in names if (entry := context.ledger.manifests.find(title, name)) is not None]
     log().info("send %d failed images of %s again", len(entries), title)
-    images = [to_send(entry, source, context.settings) for entry in entries]
+    images = [image_to_send(entry, source, context.settings) for entry in entries]
     ids = context.require_capability(ResendsImages).send_again(context.remote_id, images)
     context.ledger.manifests.record_remote_ids(title, ids)
     return len(ids)
 
 
 @task(task_run_name="leave failed images of {title} out", **RETRY_POLICY)
-def leave_failed_out(title: str) -> int:
+def drop_failed_images(title: str) -> int:
     """Failed images leave the campaign and the manifest with their reason. Answers how many."""
     context = CampaignContext(title)
     platform, count = context.require_capability(ResendsImages), 0
-    for some in stretches(platform.list_failed_images(context.remote_id), _SHOWN):
+    for images in stretches(platform.list_failed_images(context.remote_id), _SHOWN):
         # The manifest first: after a kill in between they still count as failed, and are found again.
-        for one in some:
-            context.ledger.manifests.drop(title, Reject(one.name, f"failed on the platform: {one.reason}"))
-        platform.leave_out(context.remote_id, [one.id for one in some])
-        count += len(some)
+        for image in images:
+            context.ledger.manifests.drop(title, Reject(image.name, f"failed on the platform: {image.reason}"))
+        platform.leave_out(context.remote_id, [image.id for image in images])
+        count += len(images)
     report_rejects(context)
     log().info("%d failed images of %s were left out", count, title)
     return count
 
 
 @task(task_run_name="take {title} up again", **RETRY_POLICY)
-def take_up_again(title: str) -> str:
+def resume_campaign(title: str) -> str:
     """Failed images were sent again or left out: back to the labelers, if it needed attention, and look at once.
 
     Returns the campaign's state.

@@ -16,7 +16,7 @@ from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_progress, publish_table, report_progress
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
-from .dask_cluster import the_cluster
+from .dask_cluster import connected_cluster
 
 _MAY_CHANGE = {"deadline", "export", "connection"}
 """What a campaign file may say differently after the campaign was launched."""
@@ -31,23 +31,23 @@ class FilesLeftOut(LedgerError):
 
 
 @task(task_run_name="write down {campaign.title}", **UNCACHED)
-def write_down_campaign(campaign: CampaignSpec) -> str:
+def register_campaign(campaign: CampaignSpec) -> str:
     """Put the campaign into the ledger, or take up the one that is there. Answers its title.
 
     Relative paths are taken from the home folder: a worker's working directory is gone after the run.
     Raises CampaignChanged when what was launched differs in more than deadline, export or connection.
     """
     campaign = campaign.with_paths_from(settings().home)
-    ledger, title, wanted = the_ledger(), campaign.title, campaign.model_dump(mode="json")
-    record = ledger.campaigns.add(title, wanted)
-    if record.spec != wanted:
-        changed = {key for key in wanted if record.spec.get(key) != wanted[key]} - _MAY_CHANGE
+    ledger, title, document = the_ledger(), campaign.title, campaign.model_dump(mode="json")
+    record = ledger.campaigns.add(title, document)
+    if record.spec != document:
+        changed = {key for key in document if record.spec.get(key) != document[key]} - _MAY_CHANGE
         if changed and (record.state is not State.PLANNED or record.images is not None):
             raise CampaignChanged(
                 f"'{title}' was launched with other {', '.join(sorted(changed))}. Put them back as they were, "
                 "or give the new campaign another title"
             )
-        ledger.campaigns.record_spec(title, wanted)
+        ledger.campaigns.record_spec(title, document)
     if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
         ledger.campaigns.move(title, record.state_before, "taken up again")
     log().info("campaign %s is %s", title, ledger.campaigns.get(title).state.value)
@@ -62,25 +62,25 @@ def check_images(title: str) -> int:
     Raises FilesLeftOut (strict), SourceError.
     """
     context = CampaignContext(title)
-    known = context.record.images
-    if known is not None:
-        return known
+    image_count = context.record.images
+    if image_count is not None:
+        return image_count
     ledger, images = context.ledger, context.spec.images
     mark = ledger.manifests.begin(title)
 
     stamps: dict[str, str | None] = {}  # of files on their way through the checks
 
-    def checked_before(found: Found) -> Image | None:
-        stamps[found.location] = stamp = stamp_of(found)
-        entry = ledger.manifests.find(title, found.name)
+    def checked_before(file: Found) -> Image | None:
+        stamps[file.location] = stamp = stamp_of(file)
+        entry = ledger.manifests.find(title, file.name)
         return entry.image if entry and entry.stamp and entry.stamp == stamp else None
 
     entries: list[ManifestEntry] = []
     rejects: list[Reject] = []
-    seen = 0
-    with the_cluster(context) as cluster:
+    checked_count = 0
+    with connected_cluster(context) as cluster:
         for item in build_inventory(context.source, limits_of(images), known=checked_before, elsewhere=cluster):
-            seen += 1
+            checked_count += 1
             if isinstance(item, InventoryItem):
                 entries.append(ManifestEntry(item.image, item.location, stamp=stamps.pop(item.location, None)))
             else:
@@ -88,9 +88,9 @@ def check_images(title: str) -> int:
             if len(entries) + len(rejects) >= 500:
                 ledger.manifests.add(title, mark, entries, rejects)
                 entries, rejects = [], []
-                report_progress(title, "checking images", seen, 0)
+                report_progress(title, "checking images", checked_count, 0)
     ledger.manifests.add(title, mark, entries, rejects)
-    report_progress(title, "checking images", seen, seen)
+    report_progress(title, "checking images", checked_count, checked_count)
     left_out = report_rejects(context)
     if left_out and images.strict:
         raise FilesLeftOut(
@@ -112,6 +112,6 @@ def report_rejects(context: CampaignContext) -> int:
     rejects = context.ledger.manifests.rejects(context.title)
     write_rejects(context.folder / "rejects.csv", rejects)
     if rejects:
-        rows: list[dict[str, Any]] = [{"file": one.name, "reason": one.reason} for one in rejects[:500]]
+        rows: list[dict[str, Any]] = [{"file": reject.name, "reason": reject.reason} for reject in rejects[:500]]
         publish_table(context.title, "rejects", rows, f"{len(rejects)} files were left out of {context.title}")
     return len(rejects)

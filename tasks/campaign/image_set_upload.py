@@ -18,7 +18,7 @@ from labelwright.tasks.reporting import log, publish_progress, report_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
 from .image_checks import FilesLeftOut, report_rejects
-from .image_sizes import Misfit, drop, is_launched, misfits, refuse, warn
+from .image_sizes import ResizedImage, drop, is_launched, resized_images, refuse, warn
 
 
 class UploadFailed(PlatformRefused):
@@ -34,8 +34,8 @@ def create_image_set(title: str) -> str:
         context.ledger.campaigns.move(title, State.UPLOADING)
 
     def look() -> str | None:
-        found = platform.find_image_set(title)
-        return None if found is None else found.id
+        image_set = platform.find_image_set(title)
+        return None if image_set is None else image_set.id
 
     def create() -> str:
         return platform.create_image_set(title, dict(context.spec.metadata)).id
@@ -58,23 +58,23 @@ def find_missing_images(title: str) -> list[int]:
         return []
     dropbox = _dropbox(context)
     manifests, size = context.ledger.manifests, context.settings.batch_size
-    found = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
-    missing, odd = 0, []
+    mismatches = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
+    missing, foreign = 0, []
     batches: set[int] = set()
     # Until the missing ones are known all count as there: a kill in between is mended by the next look, which is
     # the first thing that every run does.
     manifests.mark_all_stored(title)
-    for some in stretches(found, 500):
-        names = [one.name for one in some if one.finding is Finding.MISSING]
+    for mismatch_batch in stretches(mismatches, 500):
+        names = [mismatch.name for mismatch in mismatch_batch if mismatch.finding is Finding.MISSING]
         missing += len(names)
         manifests.mark_stored(title, names, stored=False)
         batches.update((position - 1) // size + 1 for position in manifests.positions(title, names))
-        odd += [f"{one.name} {one.reason}" for one in some if one.finding is not Finding.MISSING]
-    if odd:
+        foreign += [f"{mismatch.name} {mismatch.reason}" for mismatch in mismatch_batch if mismatch.finding is not Finding.MISSING]
+    if foreign:
         raise UploadFailed(
             context.platform.name,
             "hold the images as they are",
-            message=f"{len(odd)} files in the dropbox are not ours: {'; '.join(odd[:5])}",
+            message=f"{len(foreign)} files in the dropbox are not ours: {'; '.join(foreign[:5])}",
             advice="Remove them from the dropbox and run again.",
         )
     log().info("%s lacks %d images, in %d batches", title, missing, len(batches))
@@ -169,12 +169,12 @@ def wait_for_image_set(title: str) -> None:
     platform = context.require_capability(KeepsImageSets)
     end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
     while True:
-        found = platform.read_image_set(context.image_set)
-        if found.state is SetState.FINISHED:
+        image_set = platform.read_image_set(context.image_set)
+        if image_set.state is SetState.FINISHED:
             return
-        if found.state is not SetState.FINISHING:
+        if image_set.state is not SetState.FINISHING:
             raise PlatformRefused(
-                context.platform.name, "take in the image set", message=f"it says that the set is {found.state.value}"
+                context.platform.name, "take in the image set", message=f"it says that the set is {image_set.state.value}"
             )
         if time.monotonic() > end:
             raise PlatformUnavailable(
@@ -196,12 +196,12 @@ def match_images(title: str) -> int:
     context = CampaignContext(title)
     platform, manifests = context.require_capability(KeepsImageSets), context.ledger.manifests
 
-    found: list[Misfit] = []
-    for some in stretches(platform.list_images(context.image_set), 2000):
-        manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
-        found += misfits(context.platform.name, some, manifests.sizes_of(title, [image.name for image in some]))
-    if found:
-        _leave_misfits_out(context, found)
+    resized: list[ResizedImage] = []
+    for images in stretches(platform.list_images(context.image_set), 2000):
+        manifests.record_remote_ids(title, ((image.name, image.id) for image in images))
+        resized += resized_images(context.platform.name, images, manifests.sizes_of(title, [image.name for image in images]))
+    if resized:
+        _leave_misfits_out(context, resized)
     rejected = platform.read_image_set(context.image_set).rejected
     for name, reason in rejected:
         manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
@@ -218,11 +218,11 @@ def match_images(title: str) -> int:
     return context.record.images or 0
 
 
-def _leave_misfits_out(context: CampaignContext, found: list[Misfit]) -> None:
+def _leave_misfits_out(context: CampaignContext, resized: list[ResizedImage]) -> None:
     """Images of another size stay in the set and do not come into the campaign. Raises SizesDiffer, FilesLeftOut."""
     if is_launched(context):
-        warn(context, found)
-    elif any(one.step == "add images" for one in context.ledger.effects.all(context.title)):
-        refuse(context, found)
+        warn(context, resized)
+    elif any(effect.step == "add images" for effect in context.ledger.effects.all(context.title)):
+        refuse(context, resized)
     else:
-        drop(context, found)
+        drop(context, resized)

@@ -26,7 +26,7 @@ class SizesDiffer(PlatformRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class ResizedImage:
     """An image that the platform sees in another size."""
 
     id: str
@@ -35,11 +35,11 @@ class Misfit:
     reason: str
 
 
-def misfits(platform: str, images: Sequence[RemoteImage], sizes: Mapping[str, Size]) -> list[Misfit]:
+def resized_images(platform: str, images: Sequence[RemoteImage], sizes: Mapping[str, Size]) -> list[ResizedImage]:
     """Those of the images whose size differs from the manifest's (`sizes`, by name). Platforms that do not tell a size
     give 0."""
     return [
-        Misfit(image.id, image.name, _reason(platform, image, size))
+        ResizedImage(image.id, image.name, _reason(platform, image, size))
         for image in images
         if (size := sizes.get(image.name)) is not None
         and image.width > 0
@@ -51,8 +51,8 @@ def misfits(platform: str, images: Sequence[RemoteImage], sizes: Mapping[str, Si
 def _reason(platform: str, image: RemoteImage, size: Size) -> str:
     turned = (image.width, image.height) == (size.height, size.width)
     why = "it does not turn the image as its EXIF orientation says, and" if turned else "so"
-    seen = f"{image.width} x {image.height}"
-    return f"{platform} sees {seen} pixels, it has {size.width} x {size.height}: {why} labels drawn there would not fit"
+    remote_size = f"{image.width} x {image.height}"
+    return f"{platform} sees {remote_size} pixels, it has {size.width} x {size.height}: {why} labels drawn there would not fit"
 
 
 def is_launched(context: CampaignContext) -> bool:
@@ -61,56 +61,56 @@ def is_launched(context: CampaignContext) -> bool:
     return activated is not None and activated.done_at is not None
 
 
-def leave_out(context: CampaignContext, found: Sequence[Misfit]) -> bool:
+def leave_out(context: CampaignContext, resized: Sequence[ResizedImage]) -> bool:
     """Take the images out of a campaign that is being launched, and out of the manifest, with their reasons.
 
     Returns whether anything was taken out: the platform may have taken others out along with them, so what it holds is
     to be listed again. Of a campaign that was launched before nothing is taken out: it is logged.
     Raises SizesDiffer where the platform can take nothing out, FilesLeftOut (strict, or no image is left).
     """
-    if not found:
+    if not resized:
         return False
     if is_launched(context):
-        warn(context, found)
+        warn(context, resized)
         return False
     if not isinstance(context.platform, WithdrawsImages):
-        refuse(context, found)
+        refuse(context, resized)
     # The platform first: what is in the campaign and not in the manifest would count as somebody else's image.
-    context.require_capability(WithdrawsImages).withdraw_images(context.remote_id, [one.id for one in found])
-    drop(context, found)
+    context.require_capability(WithdrawsImages).withdraw_images(context.remote_id, [image.id for image in resized])
+    drop(context, resized)
     return True
 
 
-def drop(context: CampaignContext, found: Sequence[Misfit]) -> None:
+def drop(context: CampaignContext, resized: Sequence[ResizedImage]) -> None:
     """They leave the manifest and are listed among the rejects. Raises FilesLeftOut (strict, or no image is left)."""
-    warn(context, found)
-    for one in found:
-        context.ledger.manifests.drop(context.title, Reject(one.name, one.reason))
+    warn(context, resized)
+    for image in resized:
+        context.ledger.manifests.drop(context.title, Reject(image.name, image.reason))
     report_rejects(context)
     if context.spec.images.strict:
         raise FilesLeftOut(
-            f"{len(found)} images have another size on the platform and the campaign is strict: {in_words(found)}"
+            f"{len(resized)} images have another size on the platform and the campaign is strict: {in_words(resized)}"
         )
     if not context.record.images:
-        raise FilesLeftOut(f"no image is left, each has another size on the platform: {in_words(found)}")
+        raise FilesLeftOut(f"no image is left, each has another size on the platform: {in_words(resized)}")
 
 
-def refuse(context: CampaignContext, found: Sequence[Misfit]) -> None:
+def refuse(context: CampaignContext, resized: Sequence[ResizedImage]) -> None:
     """Raises SizesDiffer with the list."""
     raise SizesDiffer(
         context.platform.name,
         "show images in their size",
-        message=f"{len(found)} images have another size there: {in_words(found)}",
+        message=f"{len(resized)} images have another size there: {in_words(resized)}",
         advice=_ADVICE,
     )
 
 
-def warn(context: CampaignContext, found: Sequence[Misfit]) -> None:
-    for one in found[:_SHOWN]:
-        log().warning("%s: %s: %s", context.title, one.name, one.reason)
-    if len(found) > _SHOWN:
-        log().warning("%s: %d more images have another size on the platform", context.title, len(found) - _SHOWN)
+def warn(context: CampaignContext, resized: Sequence[ResizedImage]) -> None:
+    for image in resized[:_SHOWN]:
+        log().warning("%s: %s: %s", context.title, image.name, image.reason)
+    if len(resized) > _SHOWN:
+        log().warning("%s: %d more images have another size on the platform", context.title, len(resized) - _SHOWN)
 
 
-def in_words(found: Sequence[Misfit]) -> str:
-    return "; ".join(f"{one.name}: {one.reason}" for one in found[:_SHOWN])
+def in_words(resized: Sequence[ResizedImage]) -> str:
+    return "; ".join(f"{image.name}: {image.reason}" for image in resized[:_SHOWN])

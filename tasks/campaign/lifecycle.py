@@ -38,17 +38,17 @@ def create_campaign(title: str) -> str:
     order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
 
     def look() -> str | None:
-        found = platform.find_campaign(title)
-        if found is None:
+        existing = platform.find_campaign(title)
+        if existing is None:
             return None
         if keys.find(connection, spec.labeler) is None and isinstance(platform, RecoversAccess):
             keep(platform.recover_access(order))
-        return found.id
+        return existing.id
 
     def create() -> str:
-        made = platform.create_campaign(order)
-        keep(made.access)
-        return made.id
+        created = platform.create_campaign(order)
+        keep(created.access)
+        return created.id
 
     def keep(access: LabelerAccess | None) -> None:
         if access is not None:
@@ -92,8 +92,8 @@ def activate_campaign(title: str) -> None:
         return "active"
 
     if is_launched(context) and context.record.state in OPEN:
-        found = context.platform.read_campaign(context.remote_id)
-        if found.state is RemoteState.CREATED and found.total:
+        remote = context.platform.read_campaign(context.remote_id)
+        if remote.state is RemoteState.CREATED and remote.total:
             log().warning("%s: labelers cannot work on all of it any more; it is activated again", title)
             context.ledger.effects.forget(title, "activate")
     log().info("activate %s", title)
@@ -125,7 +125,7 @@ def close_campaign(title: str) -> None:
         context.ledger.campaigns.move(title, State.FINISHED)
 
 
-def stretches_to_add(title: str) -> list[tuple[int, int]]:
+def position_ranges(title: str) -> list[tuple[int, int]]:
     """Positions of images, first and last, one pair a call."""
     last = CampaignContext(title).ledger.manifests.last_position(title)
     return [(first, min(first + IMAGES_A_CALL - 1, last)) for first in range(1, last + 1, IMAGES_A_CALL)]

@@ -21,7 +21,7 @@ _SHOWN = 20
 _ROWS = 500
 
 
-def gone_from(record: CampaignRecord, found: RemoteCampaign) -> int:
+def count_lost_images(record: CampaignRecord, remote: RemoteCampaign) -> int:
     """How many images a look misses on the platform that were there and were lost with the task that held them.
 
     It is believed when an earlier look saw all of them, or when a second look in a row misses as many: a platform may
@@ -29,16 +29,16 @@ def gone_from(record: CampaignRecord, found: RemoteCampaign) -> int:
     """
     images = record.images or 0
     if (
-        not found.lost_with_tasks
+        not remote.lost_with_tasks
         or record.state not in _LOOKED_FOR
-        or found.total >= images
+        or remote.total >= images
         or record.looked_at is None
     ):
         return 0
-    return images - found.total if record.total >= images or record.total == found.total else 0
+    return images - remote.total if record.total >= images or record.total == remote.total else 0
 
 
-def reason_for(record: CampaignRecord, platform: str, gone: int) -> str:
+def lost_images_reason(record: CampaignRecord, platform: str, gone: int) -> str:
     """What a person has to know to decide."""
     title = record.title
     return (
@@ -56,12 +56,12 @@ def begin_repair(title: str, gone: int, images: int) -> None:
     effects.intend(title, STEP, moment)
     effects.settle(title, STEP, moment, message)
     # Said twice neither does harm on any platform.
-    for one in effects.all(title):
-        if one.step in ("activate", "add images"):
-            effects.forget(title, one.step, one.item)
+    for effect in effects.all(title):
+        if effect.step in ("activate", "add images"):
+            effects.forget(title, effect.step, effect.item)
 
 
-def note_gone(context: CampaignContext) -> None:
+def report_lost_images(context: CampaignContext) -> None:
     """After the platform's images were listed: report those that were there before, and begin the repair of a campaign
     whose labelers are at work."""
     title = context.title
@@ -76,6 +76,6 @@ def note_gone(context: CampaignContext) -> None:
         begin_repair(title, count, context.record.images or 0)
 
 
-def repairs_of(title: str) -> list[str]:
+def repair_notes(title: str) -> list[str]:
     """What happened so far, with its time, the oldest first."""
-    return [f"{one.item} UTC: {one.outcome}" for one in the_ledger().effects.all(title) if one.step == STEP]
+    return [f"{effect.item} UTC: {effect.outcome}" for effect in the_ledger().effects.all(title) if effect.step == STEP]

@@ -31,21 +31,21 @@ def check_platform_labels(title: str) -> None:
     context = CampaignContext(title)
     if not isinstance(context.platform, ListsLabels):
         return
-    there = context.platform.list_labels(context.remote_id)
-    if there is not None and not there.shared and (added := added_labels(context.spec.schema_of_labels(), there)):
+    remote_labels = context.platform.list_labels(context.remote_id)
+    if remote_labels is not None and not remote_labels.shared and (added := added_labels(context.spec.schema_of_labels(), remote_labels)):
         log().warning("%s: the platform has labels that the campaign has not: %s", title, _quoted(added))
-    refuse_changed_labels(context.spec, there)
+    refuse_changed_labels(context.spec, remote_labels)
 
 
-def refuse_changed_labels(spec: CampaignSpec, there: PlatformLabels | None) -> None:
+def refuse_changed_labels(spec: CampaignSpec, remote_labels: PlatformLabels | None) -> None:
     """Raises LabelsChanged when the platform lacks labels of the campaign, or attributes of them."""
-    if there is None:
+    if remote_labels is None:
         return
     schema = spec.schema_of_labels()
-    missing = missing_labels(schema, there)
+    missing = missing_labels(schema, remote_labels)
     if not missing:
         return
-    added = [] if there.shared else added_labels(schema, there)
+    added = [] if remote_labels.shared else added_labels(schema, remote_labels)
     message = f"missing there: {'; '.join(missing[:_NAMED])}"
     if len(missing) > _NAMED:
         message += f" and {len(missing) - _NAMED} more"
@@ -60,28 +60,28 @@ def refuse_changed_labels(spec: CampaignSpec, there: PlatformLabels | None) -> N
     )
 
 
-def missing_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
+def missing_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[str]:
     """Labels of the schema that the platform lacks, and attributes, in words. Case and blanks make no difference, but
     a label of the platform stands for one of the schema alone."""
-    exact = set(there.names) & set(schema.names)
-    names = {_folded(name): name for name in there.names if name not in exact}
+    exact = set(remote_labels.names) & set(schema.names)
+    names = {_folded(name): name for name in remote_labels.names if name not in exact}
     missing = []
     for label in schema:
         name = label.name if label.name in exact else names.pop(_folded(label.name), None)
         if name is None:
             missing.append(f"label '{label.name}'")
-        elif there.attributes is not None:
-            known = {_folded(attribute) for attribute in there.attributes.get(name, ())}
-            lost = [one.name for one in label.attributes if _folded(one.name) not in known]
-            missing += [f"attribute '{one}' of label '{label.name}'" for one in lost]
+        elif remote_labels.attributes is not None:
+            remote_attributes = {_folded(attribute) for attribute in remote_labels.attributes.get(name, ())}
+            absent = [attribute.name for attribute in label.attributes if _folded(attribute.name) not in remote_attributes]
+            missing += [f"attribute '{attribute}' of label '{label.name}'" for attribute in absent]
     return missing
 
 
-def added_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
+def added_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[str]:
     """Labels of the platform that the schema does not have."""
-    exact = set(there.names) & set(schema.names)
+    exact = set(remote_labels.names) & set(schema.names)
     ours = {_folded(label.name) for label in schema if label.name not in exact}
-    return [name for name in there.names if name not in exact and _folded(name) not in ours]
+    return [name for name in remote_labels.names if name not in exact and _folded(name) not in ours]
 
 
 def _folded(name: str) -> str:

@@ -67,16 +67,16 @@ def put_predictions(title: str, coco: str) -> int:
     context = CampaignContext(title)
     platform = context.require_capability(TakesPredictions)
     sizes = {entry.image.name: entry.image.size for entry in context.ledger.manifests.entries(title)}
-    predicted = read_predictions(Path(coco), context.spec.schema_of_labels(), sizes, platform)
-    tell_of(title, predicted)
+    predictions = read_predictions(Path(coco), context.spec.schema_of_labels(), sizes, platform)
+    report_omissions(title, predictions)
 
     def put(entries: list[ManifestEntry]) -> int:
         images = [
             LabeledImage(
-                entry.image.name, entry.image.size, tuple(predicted.by_image[entry.image.name]), entry.remote_id or ""
+                entry.image.name, entry.image.size, tuple(predictions.by_image[entry.image.name]), entry.remote_id or ""
             )
             for entry in entries
-            if entry.image.name in predicted.by_image
+            if entry.image.name in predictions.by_image
         ]
         if images:
             platform.put_predictions(context.remote_id, images)
@@ -94,97 +94,97 @@ def read_predictions(
 
     `sizes`: of the campaign's images, by name. Raises PredictionsUnusable for a file that is none.
     """
-    found = Predictions()
+    predictions = Predictions()
     try:
         file = CocoFile(coco)
-        for one in file.strays():
-            found.left_out.append((_named(one), "its image is not in the file"))
+        for record in file.strays():
+            predictions.left_out.append((_named(record), "its image is not in the file"))
         for image in file.images():
             name = str(image["file_name"])
             annotations = file.annotations(image["id"])
-            fault = _image_fault(image, sizes.get(name))
-            if fault:
-                found.left_out += [(f"{_named(one)} of {name}", fault) for one in annotations]
+            reason = _image_fault(image, sizes.get(name))
+            if reason:
+                predictions.left_out += [(f"{_named(record)} of {name}", reason) for record in annotations]
                 continue
-            for one in annotations:
+            for record in annotations:
                 try:
-                    made, change = _annotation(file, one, schema, sizes[name], platform)
-                except InvalidShape as refusal:
-                    found.left_out.append((f"{_named(one)} of {name}", str(refusal)))
+                    annotation, change = _annotation(file, record, schema, sizes[name], platform)
+                except InvalidShape as error:
+                    predictions.left_out.append((f"{_named(record)} of {name}", str(error)))
                     continue
-                found.by_image[name].append(made)
+                predictions.by_image[name].append(annotation)
                 if change:
-                    found.changed.append((f"{_named(one)} of {name}", change))
-    except CocoRefused as refused:
-        raise PredictionsUnusable(str(refused)) from None
-    except (KeyError, TypeError, ValueError) as fault_in_file:
-        message = f"{coco} is no COCO file that can be used: {type(fault_in_file).__name__}: {fault_in_file}"
+                    predictions.changed.append((f"{_named(record)} of {name}", change))
+    except CocoRefused as error:
+        raise PredictionsUnusable(str(error)) from None
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{coco} is no COCO file that can be used: {type(error).__name__}: {error}"
         raise PredictionsUnusable(message) from None
-    return found
+    return predictions
 
 
 def _image_fault(image: Mapping[str, Any], size: Size | None) -> str:
     if size is None:
         return "its image is not in the campaign"
-    said = (image.get("width"), image.get("height"))
-    if None not in said and said != (size.width, size.height):
-        return f"the file says {said[0]} x {said[1]} pixels, the image has {size.width} x {size.height}"
+    declared = (image.get("width"), image.get("height"))
+    if None not in declared and declared != (size.width, size.height):
+        return f"the file says {declared[0]} x {declared[1]} pixels, the image has {size.width} x {size.height}"
     return ""
 
 
 def _annotation(
-    file: CocoFile, one: Mapping[str, Any], schema: LabelSchema, size: Size, platform: object
+    file: CocoFile, record: Mapping[str, Any], schema: LabelSchema, size: Size, platform: object
 ) -> tuple[Annotation, str]:
     """The annotation, and what of it is put otherwise than the file says. Raises InvalidShape."""
-    name = file.categories.get(one.get("category_id"))  # type: ignore[arg-type]
+    name = file.categories.get(record.get("category_id"))  # type: ignore[arg-type]
     if name is None:
         raise InvalidShape("its category is not in the file")
     if name not in schema:
         raise InvalidShape(f"the campaign has no label '{name}'")
-    score = one.get("score", 1)
+    score = record.get("score", 1)
     if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score) or not 0 <= score <= 1:
         raise InvalidShape(f"its score is {score}, and not a number from 0 to 1")
-    said = file.shape_of(one, size)
-    shape, change = _suited(said, schema[name].geometry, name)
+    drawn = file.shape_of(record, size)
+    shape, change = _suited(drawn, schema[name].geometry, name)
     reason = platform.cannot_be_drawn(shape) if isinstance(platform, DrawsSomeShapes) else ""
     if reason:
         raise InvalidShape(reason)
-    if said is not None and said.cut:
+    if drawn is not None and drawn.cut:
         change = "; ".join(filter(None, (change, "it reached beyond its image and was cut to it")))
     return Annotation(name, shape, float(score)), change
 
 
-def _suited(said: CocoShape | None, geometry: Geometry, label: str) -> tuple[Shape, str]:
+def _suited(drawn: CocoShape | None, geometry: Geometry, label: str) -> tuple[Shape, str]:
     """The shape as the campaign draws the label. Raises InvalidShape."""
-    if said is None:
+    if drawn is None:
         if geometry is Geometry.IMAGE:
             return WholeImage(), ""
         raise InvalidShape("it has neither a segmentation nor a bbox")
-    if geometry.takes(said.shape):
-        return said.shape, ""
+    if geometry.takes(drawn.shape):
+        return drawn.shape, ""
     if geometry is Geometry.BOX:
-        return said.box, f"its box alone was put: the campaign draws '{label}' as boxes"
-    drawn = {Geometry.POLYGON: "as polygons, and it has a box only", Geometry.IMAGE: "for whole images only"}
-    raise InvalidShape(f"the campaign has '{label}' {drawn[geometry]}")
+        return drawn.box, f"its box alone was put: the campaign draws '{label}' as boxes"
+    wording = {Geometry.POLYGON: "as polygons, and it has a box only", Geometry.IMAGE: "for whole images only"}
+    raise InvalidShape(f"the campaign has '{label}' {wording[geometry]}")
 
 
 def _named(annotation: Mapping[str, Any]) -> str:
     return f"annotation {annotation.get('id')}"
 
 
-def tell_of(title: str, predicted: Predictions) -> None:
+def report_omissions(title: str, predictions: Predictions) -> None:
     """Count what was left out or changed, by reason, in the log, and list it in a table."""
-    for what, some in (("left out", predicted.left_out), ("put otherwise than the file says", predicted.changed)):
-        for reason, count in Counter(reason for _, reason in some).most_common():
-            log().warning("%d predictions for %s were %s: %s", count, title, what, reason)
-    rows = list(_rows(predicted))
+    for outcome, items in (("left out", predictions.left_out), ("put otherwise than the file says", predictions.changed)):
+        for reason, count in Counter(reason for _, reason in items).most_common():
+            log().warning("%d predictions for %s were %s: %s", count, title, outcome, reason)
+    rows = list(_rows(predictions))
     if rows:
-        told = f"{len(predicted.left_out)} predictions were left out, {len(predicted.changed)} changed"
-        publish_table(title, "predictions-left-out", rows[:_LISTED], f"{told} ({title})")
+        totals = f"{len(predictions.left_out)} predictions were left out, {len(predictions.changed)} changed"
+        publish_table(title, "predictions-left-out", rows[:_LISTED], f"{totals} ({title})")
 
 
-def _rows(predicted: Predictions) -> Iterator[dict[str, Any]]:
-    for name, reason in predicted.left_out:
+def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    for name, reason in predictions.left_out:
         yield {"annotation": name, "what": "left out", "why": reason}
-    for name, reason in predicted.changed:
+    for name, reason in predictions.changed:
         yield {"annotation": name, "what": "changed", "why": reason}

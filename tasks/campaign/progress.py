@@ -19,8 +19,8 @@ from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
-from .image_counts import counts_of, excluded_since, note_image_counts, why_it_cannot_go_on, with_deleted_images
-from .lost_images import begin_repair, gone_from, reason_for
+from .image_counts import recorded_counts, exclusions_since_export, record_image_counts, dead_end_reason, with_deleted_images
+from .lost_images import begin_repair, count_lost_images, lost_images_reason
 from .platform_labels import LabelsChanged, refuse_changed_labels
 from .summary import publish_summary
 
@@ -53,11 +53,11 @@ def refresh_progress(
 
     in_use: whether another run works on the campaign, which may be sending lost images at this moment.
     """
-    counts_before = counts_of(record)
+    counts_before = recorded_counts(record)
     remote = platform.read_campaign(record.remote_id or "")
     remote = with_deleted_images(record, remote, platform, counts_before)
     # Compared with the counts of before: recording replaces them in the ledger.
-    excluded = excluded_since(remote, counts_before) if record.state is State.EXPORTED else ""
+    excluded = exclusions_since_export(remote, counts_before) if record.state is State.EXPORTED else ""
     recorded = _record(record, remote, platform, counts_before)
     return Refreshed(_move(record, remote, platform, excluded, in_use), recorded)
 
@@ -75,7 +75,7 @@ def _record(
     log_progress(
         "%s: %d of %d images labeled, %s on the platform", title, remote.done, remote.total, remote.state.value
     )
-    recounted = note_image_counts(record, remote, platform, counts_before)
+    recounted = record_image_counts(record, remote, platform, counts_before)
     if remote.failed or remote.cancelled:
         message = "%s: %d images failed, %d were cancelled: labelwright failed '%s' lists them and sends them again"
         (log().warning if recounted else log().debug)(message, title, remote.failed, remote.cancelled, title)
@@ -101,10 +101,10 @@ def _move(
         ask_for_attention(title, reason)
         return ledger.campaigns.get(title).state
     _warn_of_setbacks(record, remote)
-    lost = gone_from(record, remote)
+    lost = count_lost_images(record, remote)
     if lost and not in_use():
         begin_repair(title, lost, record.images or 0)
-        ask_for_attention.fn(title, reason_for(record, platform.name, lost), State.UPLOADING)
+        ask_for_attention.fn(title, lost_images_reason(record, platform.name, lost), State.UPLOADING)
         publish_summary(title, platform)
         return ledger.campaigns.get(title).state
     complete = remote.total > 0 and remote.done == remote.total == record.images
@@ -133,7 +133,7 @@ def _attention_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
             refuse_changed_labels(stored_spec(record.spec), remote.labels)
         except LabelsChanged as error:
             return str(error)
-    return why_it_cannot_go_on(record, remote)
+    return dead_end_reason(record, remote)
 
 
 def _warn_of_setbacks(record: CampaignRecord, remote: RemoteCampaign) -> None:

@@ -21,7 +21,7 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import artifact_key, in_a_run, publish
 from labelwright.tasks.retries import UNCACHED
 
-from .lost_images import repairs_of
+from .lost_images import repair_notes
 
 CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
 """Pictures in the campaign's folder that an export draws."""
@@ -45,15 +45,15 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
     outlook = outlook_of(record, context.ledger.campaigns.progress(title), moment)
     pages = dict(_pages(context, record, platform or context.platform))
     datasets = [
-        (one["name"], one["version"], one["location"]) for one in newest(context.ledger.campaigns.datasets(title))
+        (dataset["name"], dataset["version"], dataset["location"]) for dataset in newest(context.ledger.campaigns.datasets(title))
     ]
     pictures = [_embedded(path) for path in (context.folder / CONTACT_SHEET, context.folder / CHART) if path.is_file()]
     states = context.ledger.image_states.counts([title]).get(title, {})
-    labelers, notes = labelers_of(context.ledger, record, moment), repairs_of(title)
+    labelers, notes = labelers_of(context.ledger, record, moment), repair_notes(title)
     left_out = context.ledger.left_out.find(title)
-    text = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
+    markdown = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
-    publish(create_markdown_artifact, markdown=text, key=key, description=description)
+    publish(create_markdown_artifact, markdown=markdown, key=key, description=description)
 
 
 def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform) -> Iterable[tuple[str, str]]:
@@ -65,7 +65,7 @@ def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform)
 
 def newest(datasets: list[dict[str, str]]) -> list[dict[str, str]]:
     """Of each name the version that was exported last."""
-    return list({one["name"]: one for one in datasets if one.get("newest", True)}.values())
+    return list({dataset["name"]: dataset for dataset in datasets if dataset.get("newest", True)}.values())
 
 
 def summary(
@@ -104,7 +104,7 @@ def summary(
     if record.state in OPEN and labelers:
         lines += ["", "| labeler | labeled | left |", "|---|---|---|"]
         lines += [
-            f"| {_plain(one.name)} | {one.done:,} of {one.total:,} | {in_words(one.remaining)} |" for one in labelers
+            f"| {_plain(labeler.name)} | {labeler.done:,} of {labeler.total:,} | {in_words(labeler.remaining)} |" for labeler in labelers
         ]
     if left_out is not None and left_out.rows():
         lines += ["", "| not in the dataset, or changed | reason | number |", "|---|---|---|"]

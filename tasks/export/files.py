@@ -31,11 +31,11 @@ def files_to_write(title: str) -> list[tuple[str, str]]:
     context = CampaignContext(title)
     shutil.rmtree(context.folder / "delivery", ignore_errors=True)
     schema, split = context.spec.schema_of_labels(), _split(context)
-    wanted = [name for group in context.spec.export.formats for name in FILES[group]]
+    names = [name for group in context.spec.export.formats for name in FILES[group]]
     if split is not None:
-        wanted += formats.split_formats(split)
-    suiting = [name for name in wanted if formats.format_named(name, split).suits(schema)]
-    return [(IMAGES, "images"), *((LABELS, name) for name in suiting)]
+        names += formats.split_formats(split)
+    usable = [name for name in names if formats.format_named(name, split).suits(schema)]
+    return [(IMAGES, "images"), *((LABELS, name) for name in usable)]
 
 
 @task(task_run_name="write {file} of {title}", **RETRY_POLICY)
@@ -49,5 +49,5 @@ def write_file(title: str, dataset: str, file: str) -> str | None:
 
 
 def _split(context: CampaignContext) -> Split | None:
-    wanted = context.spec.export.split
-    return wanted.as_split() if wanted is not None else None
+    split = context.spec.export.split
+    return split.as_split() if split is not None else None

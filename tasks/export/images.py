@@ -56,26 +56,26 @@ def choose_image_folder(title: str) -> str | None:
     images = ManifestImages(context, excluded_names(context))
     folder = keeper.image_folder(title, digest_of_images(images))
     effects = context.ledger.effects
-    known = effects.find(title, STEP, _where(context))
-    if known is not None and known.outcome not in (None, folder):  # the platform dropped an image since
+    effect = effects.find(title, STEP, _where(context))
+    if effect is not None and effect.outcome not in (None, folder):  # the platform dropped an image since
         effects.forget(title, STEP, _where(context))
-        known = None
+        effect = None
     marked = keeper.has_images(folder)
-    found = keeper.compare_images(folder, images)
-    _refuse_surplus(folder, [one.name for one in found if one.finding is Finding.SURPLUS])
-    if not found:
+    mismatches = keeper.compare_images(folder, images)
+    _refuse_surplus(folder, [mismatch.name for mismatch in mismatches if mismatch.finding is Finding.SURPLUS])
+    if not mismatches:
         if not marked:
             keeper.seal_images(folder, images)
         effects.forget(title, REPAIR, _where(context))
         effects.intend(title, STEP, _where(context))
-        if known is None or known.done_at is None:
+        if effect is None or effect.done_at is None:
             effects.settle(title, STEP, _where(context), folder)
         return None
-    if marked or (known is not None and known.done_at is not None):  # they were there, and are no longer
-        log().warning("%d images of %s are gone or changed in the store: bringing them again", len(found), title)
+    if marked or (effect is not None and effect.done_at is not None):  # they were there, and are no longer
+        log().warning("%d images of %s are gone or changed in the store: bringing them again", len(mismatches), title)
         effects.intend(title, REPAIR, _where(context))
         effects.forget(title, STEP, _where(context))
-    forget_batches(context, [one.name for one in found])
+    forget_batches(context, [mismatch.name for mismatch in mismatches])
     effects.intend(title, STEP, _where(context))
     return folder
 
@@ -106,19 +106,19 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
     """
     context = CampaignContext(title)
     item = f"{_where(context)} {folder[-12:]} {first}-{last}"
-    known = context.ledger.effects.find(title, BATCH, item)
-    if known is not None and known.done_at is not None:
+    effect = context.ledger.effects.find(title, BATCH, item)
+    if effect is not None and effect.done_at is not None:
         return
     context.ledger.effects.intend(title, BATCH, item)
     excluded = excluded_names(context)
-    entries = [one for one in context.ledger.manifests.between(title, first, last) if one.image.name not in excluded]
+    entries = [entry for entry in context.ledger.manifests.between(title, first, last) if entry.image.name not in excluded]
     stamps = {entry.location: entry.stamp for entry in entries}
     items = [InventoryItem(entry.image, entry.location) for entry in entries]
     repairing = context.ledger.effects.find(title, REPAIR, _where(context)) is not None
     report = _the_keeper(context).keep_images(folder, items, _image_source(context, stamps), replace=repairing)
     if report.failed:
-        some = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
-        raise ImagesNotKept("the store", "keep images", message=f"{len(report.failed)} were not taken: {some}")
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
+        raise ImagesNotKept("the store", "keep images", message=f"{len(report.failed)} were not taken: {reasons}")
     context.ledger.effects.settle(title, BATCH, item, f"{report.sent} sent, {report.present} there")
     log().info("images %d to %d of %s: %d sent, %d were there", first, last, title, report.sent, report.present)
     publish_progress(title, "keeping images", last, context.record.images or last)
@@ -128,10 +128,10 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
 def seal_images(title: str, folder: str) -> None:
     """Compare what the store's folder holds, sizes and MD5s, with the manifest."""
     context = CampaignContext(title)
-    wrong = _the_keeper(context).seal_images(folder, ManifestImages(context, excluded_names(context)))
-    if wrong:
+    mismatches = _the_keeper(context).seal_images(folder, ManifestImages(context, excluded_names(context)))
+    if mismatches:
         forget_batches(context)
-        message = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
+        message = f"{len(mismatches)} images are not as they should be: {'; '.join(mismatches[:5])}"
         raise PlatformUnavailable("the store", "keep images", message=message, advice="Export again.")
     context.ledger.effects.settle(title, STEP, _where(context), folder)
     context.ledger.effects.forget(title, REPAIR, _where(context))
@@ -143,18 +143,18 @@ def forget_batches(context: CampaignContext, names: Iterable[str] | None = None)
 
     Those in which one of the named images is; without names all of them.
     """
-    places = None if names is None else sorted(context.ledger.manifests.positions(context.title, names))
+    positions = None if names is None else sorted(context.ledger.manifests.positions(context.title, names))
     for effect in context.ledger.effects.all(context.title):
         if effect.step == BATCH and effect.item.startswith(f"{_where(context)} "):
-            first, last = (int(one) for one in effect.item.rpartition(" ")[2].split("-"))
-            if places is None or bisect_left(places, first) < bisect_right(places, last):
+            first, last = (int(number) for number in effect.item.rpartition(" ")[2].split("-"))
+            if positions is None or bisect_left(positions, first) < bisect_right(positions, last):
                 context.ledger.effects.forget(context.title, BATCH, effect.item)
 
 
 def kept_folder(context: CampaignContext) -> str | None:
     """Where the store of the campaign keeps its images; None when it keeps none, or does not keep all of them yet."""
-    known = context.ledger.effects.find(context.title, STEP, _where(context))
-    return known.outcome if known is not None and known.done_at is not None else None
+    effect = context.ledger.effects.find(context.title, STEP, _where(context))
+    return effect.outcome if effect is not None and effect.done_at is not None else None
 
 
 def kept_url(context: CampaignContext) -> Callable[[str], str] | None:
@@ -168,10 +168,10 @@ def kept_url(context: CampaignContext) -> Callable[[str], str] | None:
 
 def digest_of_images(images: Iterable[Image]) -> str:
     """SHA-256 over the sorted names and hashes of the images that come into the dataset."""
-    together = hashlib.sha256()
+    digest = hashlib.sha256()
     for image in images:
-        together.update(f"{image.sha256}  {image.name}\n".encode())
-    return together.hexdigest()
+        digest.update(f"{image.sha256}  {image.name}\n".encode())
+    return digest.hexdigest()
 
 
 def _where(context: CampaignContext) -> str:

@@ -16,10 +16,10 @@ from labelwright.datasets.writers.left_out_csv import COLUMNS, LEFT_OUT_CSV, lef
 from labelwright.domain import LeftOutCounts, State
 from labelwright.platforms.protocol import ServesImages
 from labelwright.tasks.attention import ask_for_attention
-from labelwright.tasks.campaign.batch_upload import with_our_names
+from labelwright.tasks.campaign.batch_upload import with_manifest_names
 from labelwright.tasks.campaign.excluded_images import keep_deleted_images, report_excluded, spool_in
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet
-from labelwright.tasks.campaign.lost_images import begin_repair, gone_from, reason_for
+from labelwright.tasks.campaign.lost_images import begin_repair, count_lost_images, lost_images_reason
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress, publish_table
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
@@ -64,7 +64,7 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
     context = CampaignContext(title)
     page = context.platform.read_labels(context.remote_id, cursor)
-    images, excluded = with_our_names(context, page.images), with_our_names(context, page.excluded)
+    images, excluded = with_manifest_names(context, page.images), with_manifest_names(context, page.excluded)
     count = spool_of(context).put_page(number, images, left_out=page.left_out, excluded=excluded)
     log().info("page %d of the labels of %s holds %d images, %d are excluded", number, title, count, len(excluded))
     return page.next
@@ -116,16 +116,16 @@ def check_labels(title: str) -> None:
     on the platform before the export.
     """
     context = CampaignContext(title)
-    found = context.platform.read_campaign(context.remote_id)
-    lost = gone_from(context.record, found)
+    remote = context.platform.read_campaign(context.remote_id)
+    lost = count_lost_images(context.record, remote)
     if lost:  # they are sent again: a dataset without them would look whole
         begin_repair(title, lost, context.record.images or 0)
-        reason = reason_for(context.record, context.platform.name, lost)
+        reason = lost_images_reason(context.record, context.platform.name, lost)
         ask_for_attention.fn(title, reason, State.UPLOADING)
         raise NotLabeledYet(f"'{title}' needs attention: {reason}")
     labels = delivered(context)
     report_excluded(context, labels.excluded())
     # Of an image that was deleted without a trace the platform's counts know nothing: they lack it.
-    gone = max(0, (context.record.images or 0) - found.total)
-    check(labels, context.spec.schema_of_labels(), expected_done=found.done + gone)
-    publish_progress(title, "checking labels", found.done, found.total)
+    gone = max(0, (context.record.images or 0) - remote.total)
+    check(labels, context.spec.schema_of_labels(), expected_done=remote.done + gone)
+    publish_progress(title, "checking labels", remote.done, remote.total)

@@ -69,20 +69,20 @@ def repair_dataset(title: str, dataset: str) -> list[str]:
     files, digest = delivery_folder(context, dataset), content_hash(delivery_folder(context, dataset))
     store = open_store(context.spec.export, context.settings)
     here = store_kind("", context.spec.export)
-    known = [
-        one
-        for one in context.ledger.campaigns.datasets(title)
-        if one["content_hash"] == digest and store_kind(one["location"], context.spec.export) == here
+    same_content = [
+        dataset
+        for dataset in context.ledger.campaigns.datasets(title)
+        if dataset["content_hash"] == digest and store_kind(dataset["location"], context.spec.export) == here
     ]
-    if not known:
+    if not same_content:
         return []
-    version = as_registered(min(known, key=lambda one: len(one["name"])))  # parts have longer names
+    version = as_registered(min(same_content, key=lambda row: len(row["name"])))  # parts have longer names
     if not store.verify(version):
         return []
     repaired = store.repair(version, files, _receipt(context, _statistics(context)))
     if repaired:
         log().warning("%s version %s was damaged; put back: %s", version.name, version.version, ", ".join(repaired))
-        rows = [{"put back": one} for one in repaired[:500]]
+        rows = [{"put back": file} for file in repaired[:500]]
         publish_table(title, f"repaired-{dataset}", rows, f"Put back in {version.name} version {version.version}")
     return repaired
 
@@ -99,18 +99,18 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
         registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)
     else:
         registered = store.register(name, files, content_hash=digest, receipt=receipt)
-    for one in (registered, *registered.parts):
+    for part in (registered, *registered.parts):
         context.ledger.campaigns.record_dataset(
             title,
-            one.name,
-            str(one.version),
-            one.location,
+            part.name,
+            str(part.version),
+            part.location,
             digest,
             store=store.identity,
-            serial=one.serial,
-            receipt_sha256=one.receipt_sha256,
+            serial=part.serial,
+            receipt_sha256=part.receipt_sha256,
         )
-        log().info("%s is %s version %s", one.name, "registered as" if one.created else "still", one.version)
+        log().info("%s is %s version %s", part.name, "registered as" if part.created else "still", part.version)
     publish_table(title, "labels", statistics.to_table(), f"Labels of {title}")
     return {"name": registered.name, "version": str(registered.version), "location": registered.location}
 
@@ -141,29 +141,29 @@ def verify_dataset(title: str, name: str, version: str) -> None:
     Images are not compared once more: the export did it before it registered them.
     """
     context = CampaignContext(title)
-    wrong = differences_of(context, name, version)
+    wrong = dataset_differences(context, name, version)
     if wrong:
         message = f"{name} version {version}: {'; '.join(wrong[:5])}"
         raise DatasetDamaged(context.spec.export.store, "verify a dataset", message=message)
     log().info("%s version %s is as it was registered", name, version)
 
 
-def differences_of(context: CampaignContext, name: str, version: str, *, deep: bool = False) -> list[str]:
+def dataset_differences(context: CampaignContext, name: str, version: str, *, deep: bool = False) -> list[str]:
     """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
-    told = registered_version(context, name, version)
-    return store_that_holds(told.location, context.spec.export, context.settings).verify(told, deep=deep)
+    registered = registered_version(context, name, version)
+    return store_that_holds(registered.location, context.spec.export, context.settings).verify(registered, deep=deep)
 
 
 def receipt_of(context: CampaignContext, name: str, version: str) -> dict[str, Any]:
     """What was said of a version when it was registered. Raises DatasetGone, LedgerError."""
-    told = registered_version(context, name, version)
-    return store_that_holds(told.location, context.spec.export, context.settings).receipt(told)
+    registered = registered_version(context, name, version)
+    return store_that_holds(registered.location, context.spec.export, context.settings).receipt(registered)
 
 
 def registered_version(context: CampaignContext, name: str, version: str) -> RegisteredDataset:
-    for one in context.ledger.campaigns.datasets(context.title):
-        if (one["name"], one["version"]) == (name, version):
-            return as_registered(one)
+    for row in context.ledger.campaigns.datasets(context.title):
+        if (row["name"], row["version"]) == (name, version):
+            return as_registered(row)
     raise LedgerError(f"no version {version} of {name} was registered for '{context.title}'")
 
 

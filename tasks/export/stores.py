@@ -17,14 +17,14 @@ def workspace_named(name: str, settings: Settings) -> WorkspaceSettings:
     """The settings' workspace of this name, or the one of a Prefect block (`block:NAME`). Raises SettingsError."""
     if name.startswith(BLOCK):
         return workspace_in_block(name, settings.workspaces.get("default", WorkspaceSettings()))
-    found = settings.workspaces.get(name.lower())
-    if found is None:
+    workspace = settings.workspaces.get(name.lower())
+    if workspace is None:
         variable = f"LABELWRIGHT_WORKSPACES__{name.upper()}"
         raise SettingsError(
             f"no Azure ML workspace '{name}' is known: set {variable}__CONFIG (or __SUBSCRIPTION_ID, __RESOURCE_GROUP, "
             f"__WORKSPACE_NAME) and {variable}__ACCOUNT_URL, or make a Prefect block and say workspace: block:NAME"
         )
-    return found
+    return workspace
 
 
 def _azure_ml(export: ExportTo, settings: Settings) -> DatasetStore:

@@ -104,11 +104,11 @@ class Verifier:
         self, context: CampaignContext, store: KeepsImages, folder: str, images: ManifestImages
     ) -> Verified:
         whole = digest_of_images(images) == folder.rpartition("/")[2]
-        found = store.compare_images(folder, images, deep=self._deep)
-        wrong = [f"{one.name} {one.reason}" for one in found if whole or one.finding is not Finding.SURPLUS]
+        mismatches = store.compare_images(folder, images, deep=self._deep)
+        wrong = [f"{mismatch.name} {mismatch.reason}" for mismatch in mismatches if whole or mismatch.finding is not Finding.SURPLUS]
         unchecked = []
         if not whole:
-            left = sum(one.finding is Finding.SURPLUS for one in found)
+            left = sum(mismatch.finding is Finding.SURPLUS for mismatch in mismatches)
             unchecked = [f"{left} images in {folder} that left the campaign after this version was registered"]
         if not self._deep:
             unchecked.append("the images' bytes: sizes and stored MD5s were compared; --deep reads them")
@@ -121,9 +121,9 @@ class Verifier:
 def _excluded_by(receipt: Mapping[str, Any], context: CampaignContext) -> frozenset[str]:
     """Names of the campaign's images that are not in a version, by its receipt. That lists the first of them: of more,
     those are added that were excluded when the labels were read last."""
-    said = receipt.get("excluded") or {}
-    names = frozenset(str(one["image"]) for one in said.get("images", ()))
-    return names if said.get("count", 0) <= len(names) else names | excluded_names(context)
+    excluded = receipt.get("excluded") or {}
+    names = frozenset(str(image["image"]) for image in excluded.get("images", ()))
+    return names if excluded.get("count", 0) <= len(names) else names | excluded_names(context)
 
 
 def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
@@ -160,10 +160,10 @@ def _entries(context: CampaignContext, excluded: Collection[str]) -> Iterator[Ma
 
 
 def _on_platform(context: CampaignContext, platform: KeepsImageSets, deep: bool, excluded: Collection[str]) -> Verified:
-    there = {image.id: image for image in platform.list_images(context.image_set)}
+    remote_images = {image.id: image for image in platform.list_images(context.image_set)}
     wrong, sound = [], []
     for entry in _entries(context, excluded):
-        image = there.get(entry.remote_id or "")
+        image = remote_images.get(entry.remote_id or "")
         if image is None:
             wrong.append(f"{entry.image.name} is no longer on the platform")
         elif image.bytes is not None and image.bytes != entry.image.bytes:
@@ -188,18 +188,18 @@ def _at_source(context: CampaignContext, deep: bool, excluded: Collection[str]) 
         return Verified(wrong, [], _BY_HAND if wrong else "")
     if images.urls or images.manifest:
         return Verified(unchecked=["the images: they are at addresses of their own; --deep reads them"])
-    there = {one.location: one for one in context.source.find() if isinstance(one, Found)}
+    files = {file.location: file for file in context.source.find() if isinstance(file, Found)}
     wrong, touched = [], 0
     for entry in _entries(context, excluded):
-        found = there.get(entry.location)
-        if found is None:
+        file = files.get(entry.location)
+        if file is None:
             wrong.append(f"{entry.image.name} is gone: {entry.location}")
-        elif found.bytes is not None and found.bytes != entry.image.bytes:
+        elif file.bytes is not None and file.bytes != entry.image.bytes:
             wrong.append(
-                f"{entry.image.name} has {found.bytes:,} bytes and had {entry.image.bytes:,}: {entry.location}"
+                f"{entry.image.name} has {file.bytes:,} bytes and had {entry.image.bytes:,}: {entry.location}"
             )
         else:
-            touched += entry.stamp is not None and stamp_of(found) != entry.stamp
+            touched += entry.stamp is not None and stamp_of(file) != entry.stamp
     unchecked = ["the images' bytes: their sizes were compared; --deep reads them"]
     if touched:
         unchecked = [f"{unchecked[0]} ({touched} of them were written to since they were checked)"]
@@ -232,15 +232,15 @@ def _wrong_bytes(
 
     def look(entry: ManifestEntry) -> str:
         try:
-            digest = read(entry)
+            sha256 = read(entry)
         except (CannotRead, OSError) as error:
             return f"{entry.image.name} cannot be read: {getattr(error, 'strerror', None) or error}"
         except PlatformError as error:
             return f"{entry.image.name} cannot be read: {error}"
-        return "" if digest == entry.image.sha256 else f"{entry.image.name} has other bytes than when it was checked"
+        return "" if sha256 == entry.image.sha256 else f"{entry.image.name} has other bytes than when it was checked"
 
     remaining, wrong = iter(entries), []
     with ThreadPoolExecutor(context.settings.upload_threads, thread_name_prefix="read") as pool:
-        while some := list(islice(remaining, _READ_AT_ONCE)):
-            wrong += [message for message in pool.map(look, some) if message]
+        while batch := list(islice(remaining, _READ_AT_ONCE)):
+            wrong += [message for message in pool.map(look, batch) if message]
     return wrong

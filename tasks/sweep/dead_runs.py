@@ -71,15 +71,15 @@ def free_dead_runs() -> list[str]:
 def _never_began(client: SyncPrefectClient, ledger: Ledger) -> list[FlowRun]:
     """Runs of our deployments that started long ago and hold no lease: every flow takes one first thing."""
     since = datetime.now(UTC) - timedelta(minutes=settings().dead_run_minutes)
-    found = [run for run in _started_runs(client) if run.state is not None and run.state.timestamp < since]
+    started_long_ago = [run for run in _started_runs(client) if run.state is not None and run.state.timestamp < since]
     # Asked for last: a run that takes its lease meanwhile holds it, or did not look as if it had started long ago.
     holding = {lease.run for lease in ledger.leases.all()}
-    return [run for run in found if str(run.id) not in holding]
+    return [run for run in started_long_ago if str(run.id) not in holding]
 
 
 def _started_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """All runs of our deployments that Prefect believes to be under way, the oldest first."""
-    found: dict[UUID, FlowRun] = {}
+    runs: dict[UUID, FlowRun] = {}
     while True:
         page = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
@@ -89,9 +89,9 @@ def _started_runs(client: SyncPrefectClient) -> list[FlowRun]:
             ),
             sort=FlowRunSort.EXPECTED_START_TIME_ASC,
             limit=_PAGE,
-            offset=len(found),
+            offset=len(runs),
         )
-        new = {run.id: run for run in page if run.id not in found}
-        found |= new
+        new = {run.id: run for run in page if run.id not in runs}
+        runs |= new
         if len(page) < _PAGE or not new:
-            return list(found.values())
+            return list(runs.values())

@@ -24,7 +24,7 @@ SHOWN = 500
 
 
 @contextmanager
-def note_failure(title: str) -> Iterator[None]:
+def logging_failure(title: str) -> Iterator[None]:
     """A campaign that fails delays no other one: the failure is logged, the next sweep tries again."""
     try:
         yield

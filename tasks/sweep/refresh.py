@@ -27,7 +27,7 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign.progress import Refreshed, refresh_progress
-from labelwright.tasks.context import know, platform_for, the_ledger
+from labelwright.tasks.context import platform_for, remember_title, the_ledger
 from labelwright.tasks.leases import connection_of, connection_wait
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import UNCACHED
@@ -200,7 +200,7 @@ def _refresh_one(record: CampaignRecord, adapters: dict[str, Platform]) -> Refre
     """adapters: those of this batch, kept because campaigns with the same options share open connections."""
     leases = the_ledger().leases
     with time_limit(settings().look_deadline):
-        know(record)
+        remember_title(record)
         key = repr((record.spec.get("connection"), record.spec.get("platform"), record.spec.get("options")))
         if key not in adapters:
             adapters[key] = platform_for(stored_spec(record.spec))

@@ -24,7 +24,7 @@ from labelwright.tasks.retries import RETRY_POLICY
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueWork:
     """A piece of work to be begun now."""
 
     title: str
@@ -33,12 +33,12 @@ class Due:
     """Tells this try from all others of this campaign."""
 
 
-def due_work() -> list[Due]:
+def due_work() -> list[DueWork]:
     """Campaigns that nobody works on and that wait for something else than labels; each try a while after the last.
 
     After too many tries a campaign asks for attention.
     """
-    ledger, found = the_ledger(), settings()
+    ledger, current = the_ledger(), settings()
     waits, due = ledger.waits.all(), []
     for record in ledger.campaigns.all(WORK):
         wait = waits.get(campaign_wait(record.title)) or waits.get(connection_wait(connection_of(record)))
@@ -51,14 +51,14 @@ def due_work() -> list[Due]:
         work = WORK[record.state]
         generation = f"{record.state.value}-{len(ledger.campaigns.moves(record.title))}"
         tries = _tries(ledger, record.title, work, generation)
-        if len(tries) >= found.restarts:
+        if len(tries) >= current.restarts:
             ask_for_attention(
                 record.title,
                 f"the {work.value} run was started {len(tries)} times and never came to its end: see its runs in "
                 f"Prefect, then: labelwright resume '{record.title}'",
             )
-        elif _may_begin(record, work, tries, found):
-            due.append(Due(record.title, work, f"{generation}-{len(tries) + 1}"))
+        elif _may_begin(record, work, tries, current):
+            due.append(DueWork(record.title, work, f"{generation}-{len(tries) + 1}"))
     return due
 
 
@@ -68,9 +68,9 @@ def _in_hands(ledger: Ledger, title: str) -> bool:
 
 def _tries(ledger: Ledger, title: str, work: Work, generation: str) -> list[Effect]:
     return [
-        one
-        for one in ledger.effects.all(title)
-        if one.step == _step(work) and one.item.rpartition("-")[0] == generation
+        effect
+        for effect in ledger.effects.all(title)
+        if effect.step == _step(work) and effect.item.rpartition("-")[0] == generation
     ]
 
 
@@ -78,11 +78,11 @@ def _step(work: Work) -> str:
     return f"start {work.value}"
 
 
-def _may_begin(record: CampaignRecord, work: Work, tries: list[Effect], found: Settings) -> bool:
+def _may_begin(record: CampaignRecord, work: Work, tries: list[Effect], current: Settings) -> bool:
     moment = datetime.now().astimezone()
     if not tries:
-        return not (work is Work.FINISH and _left_to_the_event(record, moment, found))
-    waits = found.restart_minutes
+        return not (work is Work.FINISH and _left_to_the_event(record, moment, current))
+    waits = current.restart_minutes
     wait = timedelta(minutes=waits[min(len(tries), len(waits)) - 1])
     passed = moment - tries[-1].intended_at
     if timedelta(0) <= passed < wait:
@@ -90,12 +90,12 @@ def _may_begin(record: CampaignRecord, work: Work, tries: list[Effect], found: S
     return _has_ended(tries[-1])
 
 
-def _left_to_the_event(record: CampaignRecord, moment: datetime, found: Settings) -> bool:
+def _left_to_the_event(record: CampaignRecord, moment: datetime, current: Settings) -> bool:
     """Whether the completed event has its chance first: the sweep only makes up for a lost one."""
-    if found.finish_by != "event" or record.state is not State.COMPLETED:
+    if current.finish_by != "event" or record.state is not State.COMPLETED:
         return False
     completed = the_ledger().campaigns.moves(record.title)[-1].at
-    return timedelta(0) <= moment - completed < timedelta(minutes=found.event_minutes)
+    return timedelta(0) <= moment - completed < timedelta(minutes=current.event_minutes)
 
 
 def _has_ended(effect: Effect) -> bool:
@@ -117,7 +117,7 @@ def _has_ended(effect: Effect) -> bool:
     return run.state is None or run.state.is_final()
 
 
-def note_begun(due: Due, outcome: str = "here") -> None:
+def record_start(due: DueWork, outcome: str = "here") -> None:
     """Write down that this try was begun."""
     effects = the_ledger().effects
     effects.intend(due.title, _step(due.work), due.attempt)
@@ -125,7 +125,7 @@ def note_begun(due: Due, outcome: str = "here") -> None:
 
 
 @task(task_run_name="start the {due.work.value} run of {due.title}", **RETRY_POLICY)
-def start_run(due: Due) -> str:
+def start_run(due: DueWork) -> str:
     """Create the flow run on its deployment; a worker takes it. Answers its id. Said again it is the same run."""
     ledger = the_ledger()
     name, parameters = "finish-campaign/finish-campaign", dict[str, Any](title=due.title, export=True)

@@ -18,7 +18,7 @@ from labelwright.local.servers import LOOPBACK
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.campaign.dask_cluster import the_cluster
-from labelwright.tasks.campaign.image_checks import check_images, write_down_campaign
+from labelwright.tasks.campaign.image_checks import check_images, register_campaign
 from labelwright.tasks.context import CampaignContext
 
 from .conftest import make_photos, make_spec
@@ -51,7 +51,7 @@ def cluster(home, monkeypatch) -> Iterator[Any]:
 
 @flow
 def check(campaign: Any) -> int:
-    return check_images(write_down_campaign(campaign))
+    return check_images(register_campaign(campaign))
 
 
 def manifest(title: str) -> tuple[list[Any], list[Any]]:

@@ -40,7 +40,7 @@ from labelwright.tasks.leases import finishing_lease
 from labelwright.tasks.sweep import dead_runs
 from labelwright.tasks.sweep import restarts as starting
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
-from labelwright.tasks.sweep.restarts import due_work, note_begun
+from labelwright.tasks.sweep.restarts import due_work, record_start
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
 from .conftest import make_photos, make_spec
@@ -457,7 +457,7 @@ def test_while_prefect_is_away_dead_runs_and_earlier_tries_hold_up_nothing(home,
     label(home, shelves["north"], "asked", 3)
     sweep_campaigns(go_on="no")
     (due,) = due_work()
-    note_begun(due, str(uuid4()))
+    record_start(due, str(uuid4()))
     time.sleep(0.05)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert free_dead_runs.fn() == []

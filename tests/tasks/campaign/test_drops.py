@@ -11,7 +11,7 @@ from labelwright.ledger import DROPS, CampaignBusy, drop_key
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.drops import drop_lease, lost_drops, settling
+from labelwright.tasks.campaign.drops import drop_lease, lost_drops, recording_refusals
 from labelwright.tasks.context import the_ledger
 
 BLOB, ETAG = "river/campaign.yaml", "0x1"
@@ -52,7 +52,7 @@ def test_one_that_is_in_a_runs_hands_is_left_to_it(ledger):
     [SpecError("river/campaign.yaml: labeller: did you mean 'labeler'"), PlatformRefused("azure", "send", status=403)],
 )
 def test_a_refusal_is_left_to_a_person(ledger, failure):
-    with pytest.raises(type(failure)), settling(BLOB, ETAG):
+    with pytest.raises(type(failure)), recording_refusals(BLOB, ETAG):
         raise failure
     assert tries(minutes=11) == []
     assert ledger.inbox.launched_from(BLOB, ETAG) is None, "a person may still say it again"
@@ -62,14 +62,14 @@ def test_a_refusal_is_left_to_a_person(ledger, failure):
     "failure", [PlatformUnavailable("azure", "send", message="the night"), CampaignBusy("fox"), KeyboardInterrupt()]
 )
 def test_what_may_pass_by_itself_is_tried_again(ledger, failure):
-    with pytest.raises(type(failure)), settling(BLOB, ETAG, "river"):
+    with pytest.raises(type(failure)), recording_refusals(BLOB, ETAG, "river"):
         raise failure
     assert tries(minutes=11) == [1]
 
 
 def test_a_campaign_that_the_ledger_knows_is_taken_up_as_one(ledger):
     ledger.campaigns.add("river", {})
-    with pytest.raises(PlatformUnavailable), settling(BLOB, ETAG, "river"):
+    with pytest.raises(PlatformUnavailable), recording_refusals(BLOB, ETAG, "river"):
         raise PlatformUnavailable("shelf", "send images", message="the night")
     assert tries(minutes=11) == []
     assert ledger.inbox.launched_from(BLOB, ETAG) == "river"

@@ -21,8 +21,8 @@ from labelwright.service.run import serving
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign import batch_upload, image_set_upload
 from labelwright.tasks.campaign import lifecycle as campaigns
-from labelwright.tasks.campaign.image_checks import check_images, write_down_campaign
-from labelwright.tasks.campaign.image_sizes import SizesDiffer, misfits
+from labelwright.tasks.campaign.image_checks import check_images, register_campaign
+from labelwright.tasks.campaign.image_sizes import SizesDiffer, resized_images
 from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
@@ -51,7 +51,7 @@ def river(home: Path, platform: str) -> CampaignSpec:
 
 
 def begin(spec: CampaignSpec) -> None:
-    write_down_campaign.fn(spec)
+    register_campaign.fn(spec)
     check_images.fn("river")
 
 
@@ -72,7 +72,7 @@ def test_only_sizes_that_are_told_and_differ_are_misfits() -> None:
         RemoteImage("4", "untold", 0, 0),
         RemoteImage("5", "somebody else's", 1, 1),
     ]
-    found = misfits("geti", images, sizes)
+    found = resized_images("geti", images, sizes)
     assert [(one.id, one.name) for one in found] == [("2", "turned"), ("3", "scaled")]
     assert found[0].reason == (
         "geti sees 40 x 60 pixels, it has 60 x 40: it does not turn the image as its EXIF orientation says, "
@@ -133,7 +133,7 @@ def test_an_image_of_another_size_in_a_set_does_not_come_into_the_campaign(
     assert reject.name == "photo-1.png"
     assert "sees 40 x 60 pixels, it has 60 x 40" in reject.reason
     campaigns.create_campaign.fn("river")
-    for first, last in campaigns.stretches_to_add("river"):
+    for first, last in campaigns.position_ranges("river"):
         campaigns.add_images.fn("river", first, last)
     campaigns.activate_campaign.fn("river")
     record = the_ledger().campaigns.get("river")
@@ -149,7 +149,7 @@ def test_images_of_another_size_that_are_in_the_campaign_already_stop_its_launch
     make_set()
     image_set_upload.match_images.fn("river")
     campaigns.create_campaign.fn("river")
-    for first, last in campaigns.stretches_to_add("river"):
+    for first, last in campaigns.position_ranges("river"):
         campaigns.add_images.fn("river", first, last)
     real: Any = CampaignApi.list_images
     monkeypatch.setattr(CampaignApi, "list_images", lambda self, image_set: map(otherwise, real(self, image_set)))

@@ -14,7 +14,7 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.batch_upload import list_missing_images
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet, refuse_unlabeled
-from labelwright.tasks.campaign.lost_images import begin_repair, repairs_of
+from labelwright.tasks.campaign.lost_images import begin_repair, repair_notes
 from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.campaign.summary import summary
 from labelwright.tasks.campaign.waiting import wait_for_labels
@@ -79,8 +79,8 @@ def test_images_that_are_gone_need_attention_and_lead_back_to_the_launch(ledger:
     assert record.state_before is State.UPLOADING
     assert "1 of 3 images are gone from the campaign on shelf" in (record.reason or "")
     assert not activated(ledger), "the launch activates it again"
-    (note,) = repairs_of("river")
-    page = summary(record, outlook_of(record, []), [], {}, [], [], notes=repairs_of("river"))
+    (note,) = repair_notes("river")
+    page = summary(record, outlook_of(record, []), [], {}, [], [], notes=repair_notes("river"))
     assert "1 of 3 images were gone; labels on them there are lost" in note
     assert "1 of 3 images were gone" in page
 
@@ -95,7 +95,7 @@ def test_a_platform_that_still_counts_what_was_sent_is_believed(ledger: Ledger, 
     for count in (1, 2, 3, 3):
         store.campaigns["c1"].images = dict(list(every.items())[:count])
         assert sweep() == "active"
-    assert repairs_of("river") == []
+    assert repair_notes("river") == []
 
 
 def test_a_labeled_campaign_misses_images_too_and_is_not_finished(ledger: Ledger, store: Store) -> None:
@@ -146,7 +146,7 @@ def test_a_launch_lists_what_is_gone_and_activates_again(
     assert "1 images were on the platform and are gone: b.jpg" in caplog.text
     assert not activated(ledger)
     assert list_missing_images.fn("river") == [1]
-    assert len(repairs_of("river")) == 1, "one repair is told once"
+    assert len(repair_notes("river")) == 1, "one repair is told once"
 
 
 def test_a_repair_adds_images_of_a_set_again(ledger: Ledger) -> None:

@@ -18,7 +18,7 @@ from labelwright.platforms import PlatformRefused
 from labelwright.platforms.http.logins import forget_logins
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.batch_upload import list_missing_images, send_images, wait_for_batch
-from labelwright.tasks.campaign.image_checks import FilesLeftOut, check_images, write_down_campaign
+from labelwright.tasks.campaign.image_checks import FilesLeftOut, check_images, register_campaign
 from labelwright.tasks.campaign.lifecycle import activate_campaign, create_campaign
 from labelwright.tasks.campaign.lost_images import STEP
 from labelwright.tasks.context import the_ledger
@@ -69,7 +69,7 @@ def river(tmp_path: Path, **more: Any) -> CampaignSpec:
 
 def launch(spec: CampaignSpec) -> None:
     """What the flow launch-campaign does, as plain calls."""
-    title = write_down_campaign.fn(spec)
+    title = register_campaign.fn(spec)
     check_images.fn(title)
     create_campaign.fn(title)
     batches = list_missing_images.fn(title)
@@ -169,7 +169,7 @@ def test_a_task_in_which_somebody_has_begun_is_not_deleted_for_an_image_of_anoth
     photo(tmp_path / "photos", "photo.jpg")
     photo(tmp_path / "photos", "turned.tif", orientation=6)
     spec = river(tmp_path)
-    title = write_down_campaign.fn(spec)
+    title = register_campaign.fn(spec)
     check_images.fn(title)
     create_campaign.fn(title)
     send_images.fn(title, 1)
