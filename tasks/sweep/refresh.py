@@ -17,6 +17,7 @@ from prefect import task
 from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
+from labelwright.campaigns.connections import remember_title
 from labelwright.campaigns.spec import stored_spec
 from labelwright.domain import LABELED, OPEN, State
 from labelwright.ledger import CampaignRecord, LedgerError, campaign_lease
@@ -27,7 +28,7 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign.progress import Refreshed, refresh_progress
-from labelwright.tasks.context import platform_for, remember_title, the_ledger
+from labelwright.tasks.context import platform_for, the_ledger
 from labelwright.tasks.leases import connection_of, connection_wait
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import UNCACHED

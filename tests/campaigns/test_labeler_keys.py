@@ -69,7 +69,7 @@ def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
     from types import SimpleNamespace
 
     from labelwright.cli import running
-    from labelwright.cli.exit_codes import CannotRun
+    from labelwright.domain.errors import CannotRun
     from labelwright.tasks import context as workbench
 
     rotated = []

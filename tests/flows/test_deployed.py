@@ -20,9 +20,9 @@ from prefect.client.orchestration import get_client
 from prefect.states import Cancelled, Pending, Running
 
 from labelwright import __version__
-from labelwright.cli.exit_codes import CannotRun
+from labelwright.domain.errors import CannotRun
 from labelwright.prefect_integration.deployments import deploy, write_prefect_file
-from labelwright.receiver.telling import send_to_prefect
+from labelwright.prefect_integration.events import send_to_prefect
 from labelwright.settings import forget_settings
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
 

@@ -18,9 +18,9 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.states import Failed
 
-from labelwright.cli.exit_codes import CannotRun
+from labelwright.domain.errors import CannotRun
 from labelwright.prefect_integration.automations import register_notifications, write_notifications
-from labelwright.receiver.telling import send_to_prefect
+from labelwright.prefect_integration.events import send_to_prefect
 
 from . import prefect_api
 

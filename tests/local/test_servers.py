@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from labelwright.cli.exit_codes import CannotRun, exit_code
+from labelwright.cli.exit_codes import exit_code
 from labelwright.cli.running import serve_here
+from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import NotStarted
 from labelwright.service import run
 from labelwright.settings import forget_settings

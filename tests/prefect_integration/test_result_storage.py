@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from labelwright.cli.exit_codes import CannotRun
+from labelwright.domain.errors import CannotRun
 from labelwright.prefect_integration.result_storage import keep_results_in_blob
 from labelwright.settings import ResultsSettings, SettingsError
 

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.running import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor.connections import connections
+from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import LabelerAccess, Secret

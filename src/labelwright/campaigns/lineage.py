@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from labelwright.cli.exit_codes import CannotRun
 from labelwright.datasets.names import file_stem
 from labelwright.domain import ImageState, State
+from labelwright.domain.errors import CannotRun
 from labelwright.domain.spreadsheets import undefuse
 from labelwright.ledger import Ledger
 from labelwright.settings import Settings

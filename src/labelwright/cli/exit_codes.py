@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 
+from labelwright.domain.errors import CannotRun
 from labelwright.local import interruptions
 from labelwright.local.streams import OutputLost, discard
 from labelwright.security.masking import mask
@@ -21,10 +22,6 @@ FAILED, MISUSED, EARLY, UNAVAILABLE, INTERRUPTED, NO_READER = 1, 2, 3, 4, 130, 1
 _AGAIN = "Nothing is lost: run the same command again, and it goes on where it was"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-class CannotRun(ValueError):
-    """What was asked for cannot be done this way: the message says what to give instead."""
 
 
 def tell(error: BaseException) -> int:

@@ -13,7 +13,7 @@ from .findings import Finding, Level
 
 
 def prefect(given: Settings) -> Iterator[Finding]:
-    from labelwright.cli.exit_codes import CannotRun
+    from labelwright.domain.errors import CannotRun
     from labelwright.prefect_integration.deployments import POOL, prefect_file, require_prefect_client
     from labelwright.prefect_integration.deployments import _deployments_in as deployments_in
     from labelwright.prefect_integration.deployments import _full_name as full_name

@@ -18,7 +18,7 @@ def results(given: Settings) -> Iterator[Finding]:
     """Where runs keep their results, when that is told to whoever deploys or to the workers."""
     from prefect.settings import get_current_settings
 
-    from labelwright.cli.exit_codes import CannotRun
+    from labelwright.domain.errors import CannotRun
     from labelwright.prefect_integration.result_storage import BLOCK, can_read_results
 
     told = get_current_settings().results.default_storage_block
@@ -45,7 +45,7 @@ def _block(told: str) -> Finding:
     """The block that Prefect is told to keep results in."""
     from httpx import HTTPError
 
-    from labelwright.cli.exit_codes import CannotRun
+    from labelwright.domain.errors import CannotRun
 
     do = "labelwright deploy, with LABELWRIGHT_RESULTS__... set; or take PREFECT_DEFAULT_RESULT_STORAGE_BLOCK away"
     kind, _, name = told.partition("/")

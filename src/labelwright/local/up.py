@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from labelwright.cli.exit_codes import CannotRun
 from labelwright.cli.output import console as printing
+from labelwright.domain.errors import CannotRun
 from labelwright.prefect_integration.deployments import POOL, deploy, knows_worker
 from labelwright.security.private_files import private_file, private_folder
 from labelwright.settings import Settings, forget_settings, settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from labelwright.cli.exit_codes import CannotRun
+from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import NotStarted
 
 from .deployments import packaged, require_prefect_client, write_new

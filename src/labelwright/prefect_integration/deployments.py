@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from labelwright import __version__
-from labelwright.cli.exit_codes import CannotRun
+from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import NotStarted, use_prefect_of_up
 from labelwright.settings import settings
 

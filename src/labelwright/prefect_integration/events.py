@@ -7,16 +7,8 @@ from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
+from labelwright.domain.errors import EventsNotSent, EventsRejected
 from labelwright.network.deadlines import OutOfTime, run_within
-
-
-class NotSent(Exception):
-    """Prefect did not take the events: they are sent again later."""
-
-
-class NeverTaken(Exception):
-    """Prefect does not take one of these events, however often it is sent."""
-
 
 _LONGEST = 60.0
 """Seconds: Prefect's client waits for the next byte only, and tries again by itself."""
@@ -24,18 +16,18 @@ _REFUSALS = (400, 413, 422)
 
 
 def send_to_prefect(events: Sequence[dict[str, Any]]) -> None:
-    """By one request that is answered when they are taken, within a minute. Raises NotSent, NeverTaken."""
+    """By one request that is answered when they are taken, within a minute. Raises EventsNotSent, EventsRejected."""
     from prefect.events import Event
 
     try:
         made = [Event.model_validate({**one, "id": UUID(one["id"])}).model_dump(mode="json") for one in events]
     except ValueError as error:
-        raise NeverTaken(type(error).__name__) from None
+        raise EventsRejected(type(error).__name__) from None
     # Sent late after all, they are the same events: Prefect takes each id once.
     try:
         run_within(_LONGEST, copy_context().run, _send, made)
     except OutOfTime:
-        raise NotSent(f"no answer within {_LONGEST:g} seconds") from None
+        raise EventsNotSent(f"no answer within {_LONGEST:g} seconds") from None
 
 
 def _send(made: list[dict[str, Any]]) -> None:
@@ -47,5 +39,5 @@ def _send(made: list[dict[str, Any]]) -> None:
             client.request("POST", "/events", json=made).raise_for_status()
     except (HTTPError, RuntimeError) as error:
         if isinstance(error, HTTPStatusError) and error.response.status_code in _REFUSALS:
-            raise NeverTaken(f"status {error.response.status_code}") from None
-        raise NotSent(type(error).__name__) from None
+            raise EventsRejected(f"status {error.response.status_code}") from None
+        raise EventsNotSent(type(error).__name__) from None

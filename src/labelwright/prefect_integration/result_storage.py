@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labelwright.cli.exit_codes import CannotRun
+from labelwright.domain.errors import CannotRun
 from labelwright.network.deadlines import OutOfTime, run_within
 from labelwright.settings import ResultsSettings, SettingsError
 

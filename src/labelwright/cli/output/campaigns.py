@@ -232,7 +232,7 @@ def _show_rejects(rejects: list[tuple[str, str]]) -> None:
 
 def show_labeler_key(settings: Settings, spec: CampaignSpec, campaign: str | None, as_json: bool) -> None:
     from labelwright.campaigns.labeler_keys import LabelerKeys
-    from labelwright.cli.exit_codes import CannotRun
+    from labelwright.domain.errors import CannotRun
 
     found = LabelerKeys(settings.home).find(spec.connection_name, spec.labeler)
     if found is None:
