@@ -1,4 +1,4 @@
-"""The labels of a finished campaign become versioned datasets."""
+"""Exports a finished campaign's labels as versioned datasets."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ from labelwright.tasks.leases import campaign_lock
 
 @flow(name="export-campaign", flow_run_name="export {title}")
 def export_campaign(title: str) -> list[dict[str, Any]]:
-    """Read the labels, check them, write the files, register the datasets and read them back. What is gone or damaged
-    in the store of a version with the same content is put back.
+    """Read the labels, check them, write the files, register the datasets and verify them.
 
-    Answers name, version and location of each dataset: the same as before when nothing changed.
+    Missing or damaged files of a registered version with the same content are restored.
+    Returns name, version and location of each dataset, the same as before when nothing changed.
     """
     with campaign_lock(title, "export"):
         check_platform_labels(title)

@@ -1,4 +1,4 @@
-"""A labeled campaign is closed on its platform."""
+"""Closes a labeled campaign on its platform."""
 
 from prefect import flow
 
@@ -13,7 +13,7 @@ from .export_campaign import export_campaign
 
 @flow(name="finish-campaign", flow_run_name="finish {title}")
 def finish_campaign(title: str, export: bool = False) -> None:
-    """Check the labels while the campaign can still be given back, then close it.
+    """Check the labels while the campaign can still be returned to its labelers, then close it.
 
     export: also write the files and register the datasets.
     Raises GateRefused with what is wrong with the labels; the campaign then needs attention.

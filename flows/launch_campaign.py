@@ -1,4 +1,4 @@
-"""From images to a campaign that labelers can work on."""
+"""Launches a campaign: from images to a campaign that labelers can work on."""
 
 from prefect import flow
 
@@ -10,7 +10,7 @@ from labelwright.tasks.campaign.batch_upload import (
     send_images,
     wait_for_batch,
 )
-from labelwright.tasks.campaign.billing import bills_tasks, announce_bill
+from labelwright.tasks.campaign.billing import announce_bill, bills_tasks
 from labelwright.tasks.campaign.image_checks import check_images, register_campaign
 from labelwright.tasks.campaign.image_set_upload import (
     create_image_set,
@@ -27,15 +27,15 @@ from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import campaign_lock
 
 ROUNDS = 3
-"""How often is looked, within one run, whether images went missing on the way."""
+"""How often a run sends images that are missing on the platform."""
 
 
 @flow(name="launch-campaign", flow_run_name="launch {campaign.title}")
 def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = None) -> str:
-    """Check and upload the images, create the campaign and activate it. Run again, it does only what is missing.
+    """Check and upload the images, create the campaign and activate it. Idempotent: does only what is missing.
 
     credentials: a block of the campaign's platform, in place of the connection that the campaign names.
-    Answers the campaign's title.
+    Returns the campaign's title.
     """
     campaign = with_credentials(campaign, credentials)
     with campaign_lock(campaign.title, "launch"):
@@ -57,7 +57,7 @@ def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = No
 
 
 def make_image_set(title: str) -> None:
-    """Images go into a set on the platform, which is then sealed."""
+    """Upload the images into a set on the platform, seal it, and wait until it was processed."""
     create_image_set(title)
     for _ in range(ROUNDS):
         batches = find_missing_images(title)
@@ -73,7 +73,7 @@ def make_image_set(title: str) -> None:
 
 
 def fill_campaign(title: str) -> None:
-    """Images go into the campaign itself, batch by batch, until every one is there."""
+    """Send the images into the campaign itself, batch by batch, until every one is there."""
     message = ""
     batches = list_missing_images(title)
     for _ in range(ROUNDS):

@@ -1,8 +1,14 @@
-"""A campaign.yaml that arrived in the drop container, with its images beside it, becomes a campaign."""
+"""Launches a campaign from a campaign.yaml in the drop container, with its images beside it."""
 
 from prefect import flow
 
-from labelwright.tasks.campaign.drops import drop_lease, find_earlier_launch, record_drop_launch, read_dropped_campaign, recording_refusals
+from labelwright.tasks.campaign.drops import (
+    drop_lease,
+    find_earlier_launch,
+    read_dropped_campaign,
+    record_drop_launch,
+    recording_refusals,
+)
 from labelwright.tasks.leases import named_lock
 
 from .launch_campaign import launch_campaign
@@ -10,9 +16,9 @@ from .launch_campaign import launch_campaign
 
 @flow(name="launch-from-drop", flow_run_name="launch from {blob}")
 def launch_from_drop(blob: str, etag: str) -> str:
-    """Launch the campaign of the file `blob`. Each version of it, told by `etag`, is launched once.
+    """Launch the campaign of a file. Each version of the file is launched once. Returns the campaign's title.
 
-    Answers the campaign's title.
+    blob: the file's name in the container. etag: identifies its version.
     """
     with named_lock(drop_lease(blob)):
         launched = find_earlier_launch(blob, etag)

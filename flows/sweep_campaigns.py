@@ -1,4 +1,4 @@
-"""One look at every open campaign; what nobody works on and should go on is brought forward."""
+"""Checks all open campaigns, and starts the next step of those that no run works on."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from labelwright.domain import Work
-from labelwright.tasks.campaign.drops import unanswered_drops, start_drop
+from labelwright.tasks.campaign.drops import start_drop, unanswered_drops
 from labelwright.tasks.context import campaign_states, recorded_spec
 from labelwright.tasks.events import send_events
 from labelwright.tasks.leases import named_lock
@@ -18,15 +18,15 @@ from labelwright.tasks.sweep.restarts import DueWork, due_work, record_start, st
 from .finish_campaign import finish_campaign
 from .launch_campaign import launch_campaign
 
-LOOKERS: Any = ThreadPoolTaskRunner(max_workers=64)
+TASK_RUNNER: Any = ThreadPoolTaskRunner(max_workers=64)
 
 
-@flow(name="sweep-campaigns", flow_run_name="sweep", task_runner=LOOKERS)
+@flow(name="sweep-campaigns", flow_run_name="sweep", task_runner=TASK_RUNNER)
 def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[str, str]:
-    """Answers the state of each campaign that was open. A campaign that fails delays no other one.
+    """Check every open campaign. Returns the state of each. A campaign that fails does not delay the others.
 
-    go_on: how campaigns go on that are completely labeled, or whose launch broke off: within this run, by flow runs of
-    their own (which needs the deployments and a worker), or not at all.
+    go_on: how campaigns continue that are completely labeled, or whose launch was interrupted: within this run, by flow
+    runs of their own (which needs the deployments and a worker), or not at all.
     """
     with named_lock("sweep"):
         free_dead_runs()
@@ -49,7 +49,7 @@ def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[st
 
 
 def run_within_sweep(due: DueWork) -> None:
-    """Do what is due within this run."""
+    """Launch or finish the campaign within this run."""
     record_start(due)
     if due.work is Work.LAUNCH:
         launch_campaign(recorded_spec(due.title))

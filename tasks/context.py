@@ -62,9 +62,14 @@ class CampaignContext:
         return folder
 
     @cached_property
+    def image_settings(self) -> Settings:
+        """The settings with the credentials for the campaign's images. Raises SettingsError."""
+        return CONNECTIONS.image_settings(self.settings, self.spec.images)
+
+    @cached_property
     def source(self) -> Source:
         """Where the images are. Raises SourceError, SettingsError."""
-        return open_source(self.spec.images, CONNECTIONS.image_settings(self.settings, self.spec.images))
+        return open_source(self.spec.images, self.image_settings)
 
     @cached_property
     def platform(self) -> Platform:

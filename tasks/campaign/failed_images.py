@@ -1,4 +1,4 @@
-"""Images that a platform could not take: listed with their reason, sent again, or left out, as somebody decides."""
+"""Failed images of a campaign: lists them with their reasons, sends them again, or leaves them out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 500
 
 @task(task_run_name="list failed images of {title}", **RETRY_POLICY)
 def list_failed_images(title: str) -> list[dict[str, str]]:
-    """File and reason of each image from which nothing more comes, though it is not labeled."""
+    """File and reason of each image that failed on the platform, so that it will not be labeled."""
     context = CampaignContext(title)
     failed = context.require_capability(ResendsImages).list_failed_images(context.remote_id)
     rows = [{"file": image.name, "reason": image.reason} for image in failed]
@@ -33,7 +33,7 @@ def list_failed_images(title: str) -> list[dict[str, str]]:
 
 @task(task_run_name="send failed images of {title} again", **RETRY_POLICY)
 def resend_failed_images(title: str, names: list[str]) -> int:
-    """New ones in place of failed images. Answers how many. Those that are at work or labeled stay as they are."""
+    """Replace failed images by new ones. Returns how many. Images that are labeled or being labeled stay."""
     context = CampaignContext(title)
     source = context.source
     entries = [entry for name in names if (entry := context.ledger.manifests.find(title, name)) is not None]
@@ -46,11 +46,11 @@ def resend_failed_images(title: str, names: list[str]) -> int:
 
 @task(task_run_name="leave failed images of {title} out", **RETRY_POLICY)
 def drop_failed_images(title: str) -> int:
-    """Failed images leave the campaign and the manifest with their reason. Answers how many."""
+    """Remove failed images from the campaign, and record them as rejects with their reason. Returns how many."""
     context = CampaignContext(title)
     platform, count = context.require_capability(ResendsImages), 0
     for images in stretches(platform.list_failed_images(context.remote_id), _SHOWN):
-        # The manifest first: after a kill in between they still count as failed, and are found again.
+        # The manifest first: if the process dies in between, they still count as failed and are found again.
         for image in images:
             context.ledger.manifests.drop(title, Reject(image.name, f"failed on the platform: {image.reason}"))
         platform.leave_out(context.remote_id, [image.id for image in images])
@@ -60,23 +60,24 @@ def drop_failed_images(title: str) -> int:
     return count
 
 
-@task(task_run_name="take {title} up again", **RETRY_POLICY)
+@task(task_run_name="resume {title}", **RETRY_POLICY)
 def resume_campaign(title: str) -> str:
-    """Failed images were sent again or left out: back to the labelers, if it needed attention, and look at once.
+    """Return the campaign to its labelers, if it needed attention, and refresh its progress.
 
     Returns the campaign's state.
     """
     context = CampaignContext(title)
     record = context.record
     if record.state is State.NEEDS_ATTENTION and record.state_before in OPEN:
-        context.ledger.campaigns.move(title, record.state_before, "its failed images were dealt with")
+        context.ledger.campaigns.move(title, record.state_before, "its failed images were sent again or left out")
     record = context.record
-    return (refresh_progress(record, context.platform).state if record.state in OPEN else record.state).value
+    state = refresh_progress(record, context.platform).state if record.state in OPEN else record.state
+    return state.value
 
 
 @task(task_run_name="count reviews of {title}", **RETRY_POLICY)
 def count_reviews(title: str) -> dict[str, int]:
-    """How many images stand where in the customer's review."""
+    """How many images are in each state of the customer's review, by state."""
     context = CampaignContext(title)
     counts = context.require_capability(TellsReviews).count_reviews(context.remote_id)
     rows = [{"review": review, "images": count} for review, count in counts.items()]
@@ -85,5 +86,5 @@ def count_reviews(title: str) -> dict[str, int]:
 
 
 def in_batches(title: str, rows: list[dict[str, str]]) -> list[list[str]]:
-    """Names, as many to a task run as images are sent at once."""
+    """The names of failed images, cut into batches of one task run each."""
     return list(stretches((row["file"] for row in rows), CampaignContext(title).settings.batch_size))

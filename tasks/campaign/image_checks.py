@@ -1,4 +1,4 @@
-"""Before anything is sent: the campaign is written down, and its images are checked."""
+"""First steps of a launch: registers the campaign in the ledger and checks its images."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 from .dask_cluster import connected_cluster
 
 _MAY_CHANGE = {"deadline", "export", "connection"}
-"""What a campaign file may say differently after the campaign was launched."""
+"""Fields of a campaign file that may change after the launch."""
 
 
 class CampaignChanged(LedgerError):
-    """The campaign file says something else than when the campaign was launched."""
+    """The campaign file differs from the one that was launched."""
 
 
 class FilesLeftOut(LedgerError):
-    """Strict, and not every file could be taken."""
+    """Files were left out of a campaign that is strict, or no image is left."""
 
 
-@task(task_run_name="write down {campaign.title}", **UNCACHED)
+@task(task_run_name="register {campaign.title}", **UNCACHED)
 def register_campaign(campaign: CampaignSpec) -> str:
-    """Put the campaign into the ledger, or take up the one that is there. Answers its title.
+    """Add the campaign to the ledger, or resume the one with this title. Returns the title.
 
-    Relative paths are taken from the home folder: a worker's working directory is gone after the run.
-    Raises CampaignChanged when what was launched differs in more than deadline, export or connection.
+    Relative paths start at the home folder: a worker's working directory is gone after the run.
+    Raises CampaignChanged when more than deadline, export or connection differs from the campaign that was launched.
     """
     campaign = campaign.with_paths_from(settings().home)
     ledger, title, document = the_ledger(), campaign.title, campaign.model_dump(mode="json")
@@ -44,8 +44,8 @@ def register_campaign(campaign: CampaignSpec) -> str:
         changed = {key for key in document if record.spec.get(key) != document[key]} - _MAY_CHANGE
         if changed and (record.state is not State.PLANNED or record.images is not None):
             raise CampaignChanged(
-                f"'{title}' was launched with other {', '.join(sorted(changed))}. Put them back as they were, "
-                "or give the new campaign another title"
+                f"'{title}' is the title of a campaign with another {', '.join(sorted(changed))}. Restore the file, "
+                "or choose another title for the new campaign"
             )
         ledger.campaigns.record_spec(title, document)
     if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
@@ -56,10 +56,10 @@ def register_campaign(campaign: CampaignSpec) -> str:
 
 @task(task_run_name="check the images of {title}", **RETRY_POLICY)
 def check_images(title: str) -> int:
-    """Open, decode and hash every image, and write the manifest. Answers how many images it holds.
+    """Open, decode and hash every image, and write the manifest. Returns the number of images in it.
 
-    A pass that was interrupted is taken up again: files that were not touched since are not read a second time.
-    Raises FilesLeftOut (strict), SourceError.
+    After an interruption, files that were not modified since are not read again.
+    Raises FilesLeftOut (a strict campaign, or no image is left), SourceError.
     """
     context = CampaignContext(title)
     image_count = context.record.images
@@ -68,7 +68,7 @@ def check_images(title: str) -> int:
     ledger, images = context.ledger, context.spec.images
     mark = ledger.manifests.begin(title)
 
-    stamps: dict[str, str | None] = {}  # of files on their way through the checks
+    stamps: dict[str, str | None] = {}  # by location, of files that are being checked
 
     def checked_before(file: Found) -> Image | None:
         stamps[file.location] = stamp = stamp_of(file)
@@ -94,21 +94,19 @@ def check_images(title: str) -> int:
     left_out = report_rejects(context)
     if left_out and images.strict:
         raise FilesLeftOut(
-            f"{left_out} files cannot be taken and the campaign is strict: see {context.folder / 'rejects.csv'}"
+            f"{left_out} files were left out and the campaign is strict: see {context.folder / 'rejects.csv'}"
         )
     count = ledger.manifests.complete(title, mark)
     if not count:
         ledger.manifests.reopen_empty(title)
-        raise FilesLeftOut(
-            f"no image could be taken, {left_out} files were left out: see {context.folder / 'rejects.csv'}"
-        )
+        raise FilesLeftOut(f"no image is left, {left_out} files were left out: see {context.folder / 'rejects.csv'}")
     log().info("%s has %d images, %d files were left out", title, count, left_out)
     publish_progress(title, "checking images", count, count)
     return count
 
 
 def report_rejects(context: CampaignContext) -> int:
-    """Write rejects.csv and the table in the Prefect UI. Answers how many files were left out."""
+    """Write rejects.csv and the table in the Prefect UI. Returns how many files were left out."""
     rejects = context.ledger.manifests.rejects(context.title)
     write_rejects(context.folder / "rejects.csv", rejects)
     if rejects:

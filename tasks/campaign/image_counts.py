@@ -1,4 +1,4 @@
-"""Images that a look at a campaign finds failed, cancelled, skipped or deleted, kept in the ledger for `status`."""
+"""Counts of images that failed or were cancelled, skipped or deleted, kept in the ledger for `status`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SKIPPED, GONE = ImageState.SKIPPED.value, ImageState.GONE.value
 
 
 def recorded_counts(record: CampaignRecord) -> dict[str, int]:
-    """What the last look, or the last reading of labels, came to: how many images are in each state."""
+    """How many images are in each state, by the ledger: as of the last refresh, or the last reading of labels."""
     return the_ledger().image_states.counts([record.title]).get(record.title, {})
 
 
 def with_deleted_images(
     record: CampaignRecord, remote: RemoteCampaign, platform: Platform, counts_before: Mapping[str, int]
 ) -> RemoteCampaign:
-    """The campaign with images counted that were deleted on the platform without a trace: as done, and as gone.
+    """The platform's counts, plus images that it no longer counts because they were deleted: as done, and as gone.
 
-    It is looked at more closely only when all images that are left are done and there are fewer than were sent.
+    They are searched for only when all remaining images are done and there are fewer than were sent.
     """
     lacking = (record.images or 0) - remote.total
     if lacking <= 0 or remote.lost_with_tasks or remote.done != remote.total or record.state not in OPEN | LABELED:
@@ -35,8 +35,8 @@ def with_deleted_images(
     if counts_before.get(GONE) != remote.gone + lacking:
         gone = find_deleted_images(record, platform)
         lacking = len(gone)
-        # Of an exported campaign they are kept when its labels are read anew: a look that breaks off before it says so
-        # would hide them from the next one.
+        # Those of an exported campaign are recorded when its labels are read again: recorded here, an interruption
+        # before the campaign is reopened would hide them from the next refresh.
         if lacking and not remote.gone and record.state is not State.EXPORTED:
             listed = [(image.name, image.detail) for image in gone]
             the_ledger().image_states.record(record.title, {GONE: listed}, only=[GONE])
@@ -46,9 +46,9 @@ def with_deleted_images(
 def record_image_counts(
     record: CampaignRecord, remote: RemoteCampaign, platform: Platform, counts_before: Mapping[str, int]
 ) -> bool:
-    """Keep how many images failed, were cancelled, skipped or deleted, and the names and reasons of those that failed.
+    """Record how many images failed or were cancelled, skipped or deleted, and names and reasons of those that failed.
 
-    Of a labeled campaign, what its labels came to stays. Returns whether any of that changed since the last look.
+    For a labeled campaign, skipped and deleted images stay as its labels said. Returns whether any count changed.
     """
     image_states = the_ledger().image_states
     failed = {FAILED: remote.failed, CANCELLED: remote.cancelled}
@@ -66,14 +66,17 @@ def record_image_counts(
 
 
 def exclusions_since_export(remote: RemoteCampaign, counts_before: Mapping[str, int]) -> str:
-    """What was deleted or skipped since the labels were read last, in words; empty when nothing was."""
-    counts = ((SKIPPED, remote.skipped), (GONE, remote.gone))
-    more = [f"{count - counts_before.get(state, 0)} {state}" for state, count in counts if count > counts_before.get(state, 0)]
-    return f"since its export: {', '.join(more)}" if more else ""
+    """How many images were skipped or deleted since the labels were read, as a phrase; empty when none were."""
+    added = {
+        SKIPPED: remote.skipped - counts_before.get(SKIPPED, 0),
+        GONE: remote.gone - counts_before.get(GONE, 0),
+    }
+    phrases = [f"{count} {state}" for state, count in added.items() if count > 0]
+    return f"since its export: {', '.join(phrases)}" if phrases else ""
 
 
 def dead_end_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
-    """Why nothing more comes of a campaign by itself, and the commands that lead on; empty while something may come."""
+    """Why the campaign cannot go on by itself, and the commands that help; empty while it can."""
     title, stuck = record.title, remote.failed + remote.cancelled
     if stuck and remote.done + stuck >= remote.total:
         kinds = ((remote.failed, "failed"), (remote.cancelled, "cancelled"))
@@ -89,6 +92,6 @@ def dead_end_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
         message = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
         return (
             f"nothing is left to deliver: of its {excluded:,} images {message}. Put images back on the platform and "
-            f"have them labeled, then: labelwright resume '{title}'. Or give it up: labelwright cancel '{title}'"
+            f"have them labeled, then: labelwright resume '{title}'. Or cancel it: labelwright cancel '{title}'"
         )
     return ""

@@ -1,4 +1,4 @@
-"""Images that are gone from the platform after a launch: reported, sent again, and given to the labelers again."""
+"""Images that were deleted from the platform after the launch: reported, and sent to it again."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from labelwright.tasks.reporting import log, publish_table
 from .image_sizes import is_launched
 
 STEP = "images gone from the platform"
-"""The effect under which the ledger keeps what happened."""
+"""The step of the ledger's effects that records each loss."""
 
-_LOOKED_FOR = OPEN | {State.COMPLETED, State.FINISHED}
-"""The states in which every image has to be on the platform: its labels are still to be read there."""
+_HOLDS_IMAGES = OPEN | {State.COMPLETED, State.FINISHED}
+"""States in which every image has to be on the platform, because its labels are still to be read there."""
 _SHOWN = 20
 _ROWS = 500
 
 
 def count_lost_images(record: CampaignRecord, remote: RemoteCampaign) -> int:
-    """How many images a look misses on the platform that were there and were lost with the task that held them.
+    """How many images were on the platform and were lost with the task that held them.
 
-    It is believed when an earlier look saw all of them, or when a second look in a row misses as many: a platform may
-    still be counting what was sent.
+    They count as lost when an earlier refresh saw all images, or when two refreshes in a row miss the same number: a
+    platform may still be counting what was sent.
     """
     images = record.images or 0
     if (
         not remote.lost_with_tasks
-        or record.state not in _LOOKED_FOR
+        or record.state not in _HOLDS_IMAGES
         or remote.total >= images
         or record.looked_at is None
     ):
@@ -39,31 +39,30 @@ def count_lost_images(record: CampaignRecord, remote: RemoteCampaign) -> int:
 
 
 def lost_images_reason(record: CampaignRecord, platform: str, gone: int) -> str:
-    """What a person has to know to decide."""
+    """The reason for attention: what happened, and the commands to choose from."""
     title = record.title
     return (
         f"{gone:,} of {record.images or 0:,} images are gone from the campaign on {platform}: somebody deleted them, "
         f"or what held them. Labels that were drawn on them there are lost; {record.done:,} images were labeled at the "
-        f"last look. To send them again and give them to the labelers: labelwright resume '{title}'. If the campaign "
-        f"was taken off on purpose: labelwright cancel '{title}'"
+        f"last check. To send them to the labelers again: labelwright resume '{title}'. If the campaign was taken off "
+        f"on purpose: labelwright cancel '{title}'"
     )
 
 
 def begin_repair(title: str, gone: int, images: int) -> None:
-    """Keep in the ledger what happened, and have images and labelers put into the campaign again by the next launch."""
+    """Record the loss, and make the next launch send images and activate the campaign again."""
     effects, moment = the_ledger().effects, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     message = f"{gone:,} of {images:,} images were gone; labels on them there are lost, and they are sent again"
     effects.intend(title, STEP, moment)
     effects.settle(title, STEP, moment, message)
-    # Said twice neither does harm on any platform.
+    # Both steps are harmless when repeated, on every platform.
     for effect in effects.all(title):
         if effect.step in ("activate", "add images"):
             effects.forget(title, effect.step, effect.item)
 
 
 def report_lost_images(context: CampaignContext) -> None:
-    """After the platform's images were listed: report those that were there before, and begin the repair of a campaign
-    whose labelers are at work."""
+    """Report images that were listed before and are not any more; begin the repair if the campaign is launched."""
     title = context.title
     names, count = context.ledger.manifests.gone(title, _ROWS)
     if not count:
@@ -77,5 +76,5 @@ def report_lost_images(context: CampaignContext) -> None:
 
 
 def repair_notes(title: str) -> list[str]:
-    """What happened so far, with its time, the oldest first."""
+    """One sentence per loss, with its time, the oldest first."""
     return [f"{effect.item} UTC: {effect.outcome}" for effect in the_ledger().effects.all(title) if effect.step == STEP]

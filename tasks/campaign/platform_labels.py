@@ -1,4 +1,4 @@
-"""Labels on the platform compared with the campaign's: a label that somebody deleted took its shapes along."""
+"""Compares the labels on the platform with the campaign's: deleting a label there deletes its shapes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
 
-_NAMED = 10
+_SHOWN = 10
 
 
 class LabelsChanged(PlatformRefused):
-    """Labels of the campaign are no longer on its platform: what was drawn with them may be gone."""
+    """Labels of the campaign are missing on its platform: what was drawn with them may be gone."""
 
 
 @task(task_run_name="compare the labels of {title} with its platform's", **RETRY_POLICY)
 def check_platform_labels(title: str) -> None:
-    """Compare the labels that the platform offers with the campaign's, where the platform tells them.
+    """Compare the platform's labels with the campaign's, if the platform can list them.
 
-    Labels that were added there are told. Raises LabelsChanged for those that were deleted or renamed.
+    Labels that were added there are logged. Raises LabelsChanged for those that were deleted or renamed.
     """
     context = CampaignContext(title)
     if not isinstance(context.platform, ListsLabels):
         return
     remote_labels = context.platform.list_labels(context.remote_id)
-    if remote_labels is not None and not remote_labels.shared and (added := added_labels(context.spec.schema_of_labels(), remote_labels)):
-        log().warning("%s: the platform has labels that the campaign has not: %s", title, _quoted(added))
+    if remote_labels is not None and not remote_labels.shared:
+        added = added_labels(context.spec.schema_of_labels(), remote_labels)
+        if added:
+            log().warning("%s: the platform has labels that the campaign does not have: %s", title, _quoted(added))
     refuse_changed_labels(context.spec, remote_labels)
 
 
@@ -46,23 +48,25 @@ def refuse_changed_labels(spec: CampaignSpec, remote_labels: PlatformLabels | No
     if not missing:
         return
     added = [] if remote_labels.shared else added_labels(schema, remote_labels)
-    message = f"missing there: {'; '.join(missing[:_NAMED])}"
-    if len(missing) > _NAMED:
-        message += f" and {len(missing) - _NAMED} more"
+    message = f"missing there: {'; '.join(missing[:_SHOWN])}"
+    if len(missing) > _SHOWN:
+        message += f" and {len(missing) - _SHOWN} more"
     if added:
         message += f". There and not in the campaign: {_quoted(added)} (renamed?)"
     raise LabelsChanged(
         spec.platform,
         f"offer the labels of '{spec.title}'",
         message=message,
-        advice="What was drawn with a deleted label is gone from the platform. Give the platform its labels back under "
+        advice="What was drawn with a deleted label is gone from the platform. Create the labels there again under "
         f"their names, have what is missing drawn again, then: labelwright resume '{spec.title}'",
     )
 
 
 def missing_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[str]:
-    """Labels of the schema that the platform lacks, and attributes, in words. Case and blanks make no difference, but
-    a label of the platform stands for one of the schema alone."""
+    """Phrases that name labels of the schema, and attributes, that the platform lacks.
+
+    Case and blanks make no difference, but each label of the platform matches one of the schema at most.
+    """
     exact = set(remote_labels.names) & set(schema.names)
     names = {_folded(name): name for name in remote_labels.names if name not in exact}
     missing = []
@@ -72,7 +76,9 @@ def missing_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[s
             missing.append(f"label '{label.name}'")
         elif remote_labels.attributes is not None:
             remote_attributes = {_folded(attribute) for attribute in remote_labels.attributes.get(name, ())}
-            absent = [attribute.name for attribute in label.attributes if _folded(attribute.name) not in remote_attributes]
+            absent = [
+                attribute.name for attribute in label.attributes if _folded(attribute.name) not in remote_attributes
+            ]
             missing += [f"attribute '{attribute}' of label '{label.name}'" for attribute in absent]
     return missing
 
@@ -85,11 +91,11 @@ def added_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[str
 
 
 def _folded(name: str) -> str:
-    """Platforms change capitals and blanks; a label that is used under another spelling is refused by the gate."""
+    """Platforms change capitals and blanks. Annotations with another spelling are refused later, by the validation."""
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 def _quoted(names: Iterable[str]) -> str:
     listed = list(names)
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return ", ".join(f"'{name}'" for name in listed[:_NAMED]) + more
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(f"'{name}'" for name in listed[:_SHOWN]) + more

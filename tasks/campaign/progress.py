@@ -19,7 +19,13 @@ from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
-from .image_counts import recorded_counts, exclusions_since_export, record_image_counts, dead_end_reason, with_deleted_images
+from .image_counts import (
+    dead_end_reason,
+    exclusions_since_export,
+    record_image_counts,
+    recorded_counts,
+    with_deleted_images,
+)
 from .lost_images import begin_repair, count_lost_images, lost_images_reason
 from .platform_labels import LabelsChanged, refuse_changed_labels
 from .summary import publish_summary

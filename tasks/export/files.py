@@ -1,4 +1,4 @@
-"""The files of a delivery, written on this machine before they are registered."""
+"""Writes the files of a delivery on this machine, before they are registered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGES, LABELS = "images", "labels"
 """The two datasets of a campaign."""
 
 FILES = {"csv": ("csv",), "coco": ("coco",), "jsonl": formats.JSONL, "mltable": formats.MLTABLE}
-"""What a campaign file calls a format, and the files that it stands for."""
+"""File formats by the name that a campaign file uses for them."""
 
 
 def delivery_folder(context: CampaignContext, dataset: str) -> Path:
@@ -27,7 +27,7 @@ def delivery_folder(context: CampaignContext, dataset: str) -> Path:
 
 
 def files_to_write(title: str) -> list[tuple[str, str]]:
-    """Pairs of dataset and file, in an empty folder: what an earlier export wrote is written anew."""
+    """List pairs of dataset and file format to write. Removes the files of an earlier export."""
     context = CampaignContext(title)
     shutil.rmtree(context.folder / "delivery", ignore_errors=True)
     schema, split = context.spec.schema_of_labels(), _split(context)
@@ -40,7 +40,7 @@ def files_to_write(title: str) -> list[tuple[str, str]]:
 
 @task(task_run_name="write {file} of {title}", **RETRY_POLICY)
 def write_file(title: str, dataset: str, file: str) -> str | None:
-    """Write one file of a dataset. Answers its path."""
+    """Write one file of a dataset. Returns its path."""
     context = CampaignContext(title)
     schema, folder = context.spec.schema_of_labels(), delivery_folder(context, dataset)
     path = formats.write_file(file, delivered(context), schema, title=title, folder=folder, split=_split(context))

@@ -1,4 +1,4 @@
-"""Datasets: registered in a store under a version that never changes, and shown to people."""
+"""Registers datasets in a store under versions that never change, and draws pictures of their labels."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ SHOWN = 60
 
 
 class DatasetDamaged(PlatformRefused):
-    """What the store holds is not what was registered."""
+    """The store's files differ from those that were registered."""
 
 
 def send_all_files(title: str) -> None:
-    """Send the files of both datasets to a store that is elsewhere, each by a task of its own."""
+    """Send the files of both datasets to a remote store, each in a task run of its own."""
     context = CampaignContext(title)
     if not isinstance(open_store(context.spec.export, context.settings), TakesFiles):
         return
@@ -50,29 +50,29 @@ def send_all_files(title: str) -> None:
 
 @task(task_run_name="send {file} of {title}", **RETRY_POLICY)
 def send_file(title: str, dataset: str, file: str, content_hash: str) -> bool:
-    """Answers whether it was sent; False when the store has it already."""
+    """Send one file. Returns False when the store has it already."""
     context = CampaignContext(title)
     store = open_store(context.spec.export, context.settings)
     if not isinstance(store, TakesFiles):
         raise PlatformRefused(context.spec.export.store, "take a file", message="this store takes whole datasets only")
     folder = delivery_folder(context, dataset)
     sent = store.send(dataset_name(title, dataset), folder, file, content_hash=content_hash)
-    log().info("%s of %s %s", file, title, "was sent" if sent else "was there")
+    log().info("%s of %s %s", file, title, "was sent" if sent else "was already there")
     return sent
 
 
 @task(task_run_name="repair {dataset} of {title}", **RETRY_POLICY)
 def repair_dataset(title: str, dataset: str) -> list[str]:
-    """Put back the files of a registered version that are gone or changed in the store, if what was written now has
-    that version's content. Answers what was put back."""
+    """Restore files of a registered version that are missing or changed in the store, if the files of this export have
+    the same content. Returns what was restored."""
     context = CampaignContext(title)
     files, digest = delivery_folder(context, dataset), content_hash(delivery_folder(context, dataset))
     store = open_store(context.spec.export, context.settings)
-    here = store_kind("", context.spec.export)
+    target = store_kind("", context.spec.export)
     same_content = [
         dataset
         for dataset in context.ledger.campaigns.datasets(title)
-        if dataset["content_hash"] == digest and store_kind(dataset["location"], context.spec.export) == here
+        if dataset["content_hash"] == digest and store_kind(dataset["location"], context.spec.export) == target
     ]
     if not same_content:
         return []
@@ -89,7 +89,7 @@ def repair_dataset(title: str, dataset: str) -> list[str]:
 
 @task(task_run_name="register {dataset} of {title}", **RETRY_POLICY)
 def register_dataset(title: str, dataset: str) -> dict[str, Any]:
-    """Register what was written. Answers name, version and location: as before when nothing changed."""
+    """Register the files of this export. Returns name, version and location, as before when nothing changed."""
     context = CampaignContext(title)
     files, name = delivery_folder(context, dataset), dataset_name(title, dataset)
     store, folder = open_store(context.spec.export, context.settings), kept_folder(context)
@@ -120,7 +120,7 @@ def _statistics(context: CampaignContext) -> Statistics:
 
 
 def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]:
-    """Receipt of a delivery; where the store keeps the images, with their folder."""
+    """The receipt of this export; with the images' folder if the store keeps images."""
     folder, labels = kept_folder(context), delivered(context)
     receipt = dataset_receipt(
         campaign={"title": context.title, "id": context.remote_id, "image_set": context.record.image_set},
@@ -138,7 +138,7 @@ def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]
 def verify_dataset(title: str, name: str, version: str) -> None:
     """Read a registered version back and compare it with what was registered. Raises DatasetDamaged.
 
-    Images are not compared once more: the export did it before it registered them.
+    Images are not compared again: the export did that before it registered them.
     """
     context = CampaignContext(title)
     wrong = dataset_differences(context, name, version)
@@ -149,13 +149,13 @@ def verify_dataset(title: str, name: str, version: str) -> None:
 
 
 def dataset_differences(context: CampaignContext, name: str, version: str, *, deep: bool = False) -> list[str]:
-    """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
+    """Sentences on how the store's files differ from what was registered. Raises LedgerError for an unknown version."""
     registered = registered_version(context, name, version)
     return store_that_holds(registered.location, context.spec.export, context.settings).verify(registered, deep=deep)
 
 
 def receipt_of(context: CampaignContext, name: str, version: str) -> dict[str, Any]:
-    """What was said of a version when it was registered. Raises DatasetGone, LedgerError."""
+    """The receipt of a registered version. Raises DatasetGone, LedgerError."""
     registered = registered_version(context, name, version)
     return store_that_holds(registered.location, context.spec.export, context.settings).receipt(registered)
 
@@ -168,7 +168,7 @@ def registered_version(context: CampaignContext, name: str, version: str) -> Reg
 
 
 def as_registered(row: Mapping[str, Any]) -> RegisteredDataset:
-    """A version as the ledger has it."""
+    """A row of the ledger as a registered version."""
     return RegisteredDataset(
         row["name"],
         row["version"],
@@ -185,7 +185,7 @@ def dataset_name(title: str, dataset: str) -> str:
 
 @task(task_run_name="draw the labels of {title}", **UNCACHED)
 def draw_labels(title: str) -> str:
-    """A contact sheet of the first images with their labels drawn in, and a bar for each label. Answers its path."""
+    """Draw a contact sheet of the first images with their labels, and a bar chart of the labels. Returns its path."""
     context = CampaignContext(title)
     target, schema = context.folder / CONTACT_SHEET, context.spec.schema_of_labels()
     draw_contact_sheet(_pictures(context), schema, target, most=SHOWN)

@@ -1,4 +1,4 @@
-"""Runs that Prefect believes to be running and that are dead: found by their leases, marked, their slots freed."""
+"""Finds runs that died though Prefect believes them to be running, by their leases, and marks them as crashed."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ FLOWS = [
     "settle-failed-images",
     "sweep-campaigns",
 ]
-"""Those that hold a lease of their own from their first step to their last: all that are deployed."""
+"""The deployed flows. Each holds a lease of its own from its first step to its last."""
 
 _STARTED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 _PAGE = 200
 
 
-@task(task_run_name="look for dead runs", **RETRY_POLICY)
+@task(task_run_name="find dead runs", **RETRY_POLICY)
 def free_dead_runs() -> list[str]:
-    """Mark runs as crashed whose process is gone. Answers their ids; their campaigns are free to be taken up again."""
+    """Mark runs as crashed whose process is gone, and release their leases. Returns the runs' ids."""
     ledger = the_ledger()
     dead = [lease for lease in ledger.leases.all() if not ledger.leases.alive(lease)]
     try:
@@ -59,26 +59,26 @@ def free_dead_runs() -> list[str]:
             marked = mark_holders_crashed(client, dead)
             for lease in dead:
                 ledger.leases.let_go(lease)
-            for run in _never_began(client, ledger):
-                mark_crashed(client, run, "it never began its work, or died before it could say so")
+            for run in _never_started(client, ledger):
+                mark_crashed(client, run, "it never started its work, or died before it took its lease")
                 marked.append(str(run.id))
-    except HTTPError as error:  # the platforms can be looked at all the same
-        log().warning("dead runs are looked for by the next sweep: Prefect did not answer (%s)", type(error).__name__)
+    except HTTPError as error:  # the sweep goes on without it
+        log().warning("dead runs are left to the next sweep: Prefect did not respond (%s)", type(error).__name__)
         return []
     return marked
 
 
-def _never_began(client: SyncPrefectClient, ledger: Ledger) -> list[FlowRun]:
-    """Runs of our deployments that started long ago and hold no lease: every flow takes one first thing."""
+def _never_started(client: SyncPrefectClient, ledger: Ledger) -> list[FlowRun]:
+    """Runs of our deployments that started long ago and hold no lease, though every flow begins by taking one."""
     since = datetime.now(UTC) - timedelta(minutes=settings().dead_run_minutes)
     started_long_ago = [run for run in _started_runs(client) if run.state is not None and run.state.timestamp < since]
-    # Asked for last: a run that takes its lease meanwhile holds it, or did not look as if it had started long ago.
+    # Leases are read last: a run that took its lease in the meantime has it then, or did not start long ago.
     holding = {lease.run for lease in ledger.leases.all()}
     return [run for run in started_long_ago if str(run.id) not in holding]
 
 
 def _started_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    """All runs of our deployments that Prefect believes to be under way, the oldest first."""
+    """All runs of our deployments that Prefect believes to be running, the oldest first."""
     runs: dict[UUID, FlowRun] = {}
     while True:
         page = client.read_flow_runs(

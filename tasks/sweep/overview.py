@@ -1,4 +1,4 @@
-"""A sweep as a whole, and one run that waits for one campaign."""
+"""What a sweep reports about all campaigns: stalled and late ones, an overview, and refused credentials."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from labelwright.tasks.retries import UNCACHED
 from .refresh import SweepResult
 
 SHOWN = 500
-"""Rows of the table of campaigns."""
+"""Maximum number of rows in the table of campaigns."""
 
 
 @contextmanager
 def logging_failure(title: str) -> Iterator[None]:
-    """A campaign that fails delays no other one: the failure is logged, the next sweep tries again."""
+    """Log an error of one campaign and go on with the others; the next sweep tries again."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is, the other campaigns go on
-        log().error("%s was not brought forward: %s", title, error)
+        log().error("%s could not go on: %s", title, error)
 
 
 def require_access(result: SweepResult) -> None:
@@ -44,9 +44,9 @@ def require_access(result: SweepResult) -> None:
         )
 
 
-@task(task_run_name="judge the pace of all campaigns", **UNCACHED)
+@task(task_run_name="check the pace of all campaigns", **UNCACHED)
 def emit_stalled_events() -> None:
-    """Tell of campaigns that stall or are late, once for each time that they do."""
+    """Put an event into the outbox for campaigns that stalled or are overdue, once each time."""
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = ledger.campaigns.all(OPEN)
     histories = ledger.campaigns.histories([record.title for record in records])
@@ -56,7 +56,7 @@ def emit_stalled_events() -> None:
         if outlook.stalled_since is not None:
             since = outlook.stalled_since.isoformat()
             if ledger.outbox.put(record.title, "stalled", since, facts | {"since": since}):
-                log().warning("%s has stalled: nothing was labeled since %s", record.title, since)
+                log().warning("%s has stalled: no image was labeled since %s", record.title, since)
         if outlook.overdue and outlook.deadline is not None:
             due = outlook.deadline.isoformat()
             if ledger.outbox.put(record.title, "overdue", due, facts):
@@ -64,15 +64,18 @@ def emit_stalled_events() -> None:
 
 
 @task(task_run_name="overview of all campaigns", **UNCACHED)
-def publish_overview(troubles: dict[str, str]) -> None:
-    """One table of all campaigns in the Prefect UI, those that need somebody first."""
+def publish_overview(failures: dict[str, str]) -> None:
+    """Write the table of all campaigns in the Prefect UI, those that need attention first.
+
+    failures: reason by title, for campaigns that could not be checked.
+    """
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
     left_out = ledger.left_out.of_many([record.title for record in records])
     states = ledger.image_states.counts([record.title for record in records])
     rows = [
-        _row(record, outlook_of(record, histories.get(record.title, []), moment), troubles)
+        _row(record, outlook_of(record, histories.get(record.title, []), moment), failures)
         | {
             "left out": left_out[record.title].short() if record.title in left_out else "",
             "images not labeled": ", ".join(f"{n:,} {state}" for state, n in states.get(record.title, {}).items()),
@@ -82,7 +85,7 @@ def publish_overview(troubles: dict[str, str]) -> None:
     publish_table("all", "campaigns", rows, "Campaigns")
 
 
-def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> dict[str, Any]:
+def _row(record: CampaignRecord, outlook: Outlook, failures: dict[str, str]) -> dict[str, Any]:
     pace, is_open = outlook.pace, record.state in OPEN
     share = f" ({100 * record.done / record.total:.0f} %)" if record.total else ""
     return {
@@ -93,6 +96,6 @@ def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> 
         "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M}" if is_open and pace.expected_end else "",
         "deadline": f"{outlook.deadline:%Y-%m-%d %H:%M}" if outlook.deadline else "",
         "platform": str(record.spec.get("connection") or record.spec.get("platform")),
-        "looked at": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
-        "note": record.reason or troubles.get(record.title) or outlook.trouble,
+        "checked": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
+        "note": record.reason or failures.get(record.title) or outlook.trouble,
     }

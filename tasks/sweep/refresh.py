@@ -166,7 +166,7 @@ def _run_name(parameters: dict[str, Any]) -> str:
     return f"check {titles[0]}" + (f" and {len(titles) - 1} more" if len(titles) > 1 else "")
 
 
-@task(task_run_name=_run_name, **UNCACHED)
+@task(task_run_name=_run_name, **UNCACHED)  # type: ignore[arg-type]  # Prefect's protocol fits no plain function
 def refresh_batch(titles: list[str]) -> BatchResult:
     """Refresh campaigns that share a connection, one after the other. One that fails does not stop the others.
 

@@ -1,4 +1,4 @@
-"""What should be going on and is not: found by every sweep, started once, started again when it died."""
+"""Restarts interrupted launches and finishes: finds campaigns that no run works on, and starts their next run."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from labelwright.tasks.retries import RETRY_POLICY
 
 @dataclass(frozen=True, slots=True)
 class DueWork:
-    """A piece of work to be begun now."""
+    """A run to start now."""
 
     title: str
     work: Work
     attempt: str
-    """Tells this try from all others of this campaign."""
+    """Distinguishes this attempt from all others of this campaign."""
 
 
 def due_work() -> list[DueWork]:
-    """Campaigns that nobody works on and that wait for something else than labels; each try a while after the last.
+    """Campaigns that no run works on and that wait for a run, not for labels. Attempts are spaced by `restart_minutes`.
 
-    After too many tries a campaign asks for attention.
+    After `restarts` attempts a campaign is moved to "needs attention" instead.
     """
     ledger, current = the_ledger(), settings()
     waits, due = ledger.waits.all(), []
@@ -44,7 +44,7 @@ def due_work() -> list[DueWork]:
         wait = waits.get(campaign_wait(record.title)) or waits.get(connection_wait(connection_of(record)))
         if wait is not None:
             until = f"{wait.until:%Y-%m-%d %H:%M} UTC"
-            log().info("%s is not taken up before %s, as the server asks: %s", record.title, until, wait.reason)
+            log().info("%s is not restarted before %s, as the server asks: %s", record.title, until, wait.reason)
             continue
         if _in_hands(ledger, record.title):
             continue
@@ -54,10 +54,10 @@ def due_work() -> list[DueWork]:
         if len(tries) >= current.restarts:
             ask_for_attention(
                 record.title,
-                f"the {work.value} run was started {len(tries)} times and never came to its end: see its runs in "
+                f"the {work.value} run was started {len(tries)} times and never finished: see its runs in "
                 f"Prefect, then: labelwright resume '{record.title}'",
             )
-        elif _may_begin(record, work, tries, current):
+        elif _is_due(record, work, tries, current):
             due.append(DueWork(record.title, work, f"{generation}-{len(tries) + 1}"))
     return due
 
@@ -78,10 +78,10 @@ def _step(work: Work) -> str:
     return f"start {work.value}"
 
 
-def _may_begin(record: CampaignRecord, work: Work, tries: list[Effect], current: Settings) -> bool:
+def _is_due(record: CampaignRecord, work: Work, tries: list[Effect], current: Settings) -> bool:
     moment = datetime.now().astimezone()
     if not tries:
-        return not (work is Work.FINISH and _left_to_the_event(record, moment, current))
+        return not (work is Work.FINISH and _is_left_to_event(record, moment, current))
     waits = current.restart_minutes
     wait = timedelta(minutes=waits[min(len(tries), len(waits)) - 1])
     passed = moment - tries[-1].intended_at
@@ -90,8 +90,8 @@ def _may_begin(record: CampaignRecord, work: Work, tries: list[Effect], current:
     return _has_ended(tries[-1])
 
 
-def _left_to_the_event(record: CampaignRecord, moment: datetime, current: Settings) -> bool:
-    """Whether the completed event has its chance first: the sweep only makes up for a lost one."""
+def _is_left_to_event(record: CampaignRecord, moment: datetime, current: Settings) -> bool:
+    """Whether the completed event may still start the run; the sweep only replaces a lost event."""
     if current.finish_by != "event" or record.state is not State.COMPLETED:
         return False
     completed = the_ledger().campaigns.moves(record.title)[-1].at
@@ -99,7 +99,7 @@ def _left_to_the_event(record: CampaignRecord, moment: datetime, current: Settin
 
 
 def _has_ended(effect: Effect) -> bool:
-    """Whether the run of an earlier try is over. A run of this process is: nobody holds the campaign."""
+    """Whether the run of an earlier attempt is over. One within a sweep is, because its lease is free."""
     try:
         run_id = UUID(effect.outcome or "")
     except ValueError:
@@ -109,16 +109,16 @@ def _has_ended(effect: Effect) -> bool:
             run = client.read_flow_run(run_id)
         except ObjectNotFound:
             return True
-        except HTTPError as error:  # the next sweep asks again; other campaigns do not wait for it
+        except HTTPError as error:  # the next sweep tries again
             log().warning(
-                "%s: Prefect does not say whether its run has ended (%s)", effect.campaign, type(error).__name__
+                "%s: the state of its run could not be read from Prefect (%s)", effect.campaign, type(error).__name__
             )
             return False
     return run.state is None or run.state.is_final()
 
 
 def record_start(due: DueWork, outcome: str = "here") -> None:
-    """Write down that this try was begun."""
+    """Record that this attempt was started."""
     effects = the_ledger().effects
     effects.intend(due.title, _step(due.work), due.attempt)
     effects.settle(due.title, _step(due.work), due.attempt, outcome)
@@ -126,7 +126,7 @@ def record_start(due: DueWork, outcome: str = "here") -> None:
 
 @task(task_run_name="start the {due.work.value} run of {due.title}", **RETRY_POLICY)
 def start_run(due: DueWork) -> str:
-    """Create the flow run on its deployment; a worker takes it. Answers its id. Said again it is the same run."""
+    """Create the flow run on its deployment, for a worker to execute. Returns its id. Idempotent."""
     ledger = the_ledger()
     name, parameters = "finish-campaign/finish-campaign", dict[str, Any](title=due.title, export=True)
     if due.work is Work.LAUNCH:

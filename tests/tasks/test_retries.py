@@ -35,7 +35,7 @@ def test_only_what_may_pass_by_itself_is_tried_again(error, again):
 
 def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
     held: list[float] = []
-    monkeypatch.setattr(retrying, "hold", held.append)
+    monkeypatch.setattr(retrying, "wait", held.append)
     asked = PlatformUnavailable("x", "y", status=429, retry_after=200)
     assert is_transient(None, None, Failed(data=asked)) is True
     assert 199 <= held[0] <= 200
@@ -47,7 +47,7 @@ def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
 
 
 def test_a_wait_that_is_longer_than_a_task_may_hold_a_process_is_left_to_a_later_sweep(monkeypatch):
-    monkeypatch.setattr(retrying, "hold", lambda seconds: pytest.fail(f"held for {seconds} seconds"))
+    monkeypatch.setattr(retrying, "wait", lambda seconds: pytest.fail(f"held for {seconds} seconds"))
     asked = PlatformUnavailable("x", "y", status=503, retry_after=settings().longest_wait + 10)
     assert is_transient(None, None, Failed(data=asked)) is False
 

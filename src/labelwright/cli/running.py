@@ -262,7 +262,7 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
     from labelwright.platforms import PlatformError
     from labelwright.settings import SettingsError
     from labelwright.tasks.context import CampaignContext, the_ledger
-    from labelwright.tasks.export.verification import Verified, Verifier
+    from labelwright.tasks.export.verification import Findings, Verifier
 
     ledger, verifier = the_ledger(), Verifier(deep=deep)
     wanted = known_datasets(ledger) if name is None else [the_dataset(ledger, name, version)]
@@ -273,7 +273,7 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
         except (PlatformError, SettingsError) as error:
             if len(wanted) == 1:
                 raise
-            checked = Verified(wrong=[f"could not be compared: {error}"])
+            checked = Findings(wrong=[f"could not be compared: {error}"])
         found.append(one | {"wrong": checked.wrong, "unchecked": checked.unchecked, "repair": checked.repair})
     return found
 

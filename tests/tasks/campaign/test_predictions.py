@@ -204,14 +204,14 @@ def test_what_reaches_beyond_the_image_is_cut_and_said_so(write):
     slightly, far = {"bbox": [-0.5, 2, 3, 4]}, {"bbox": [35, 25, 50, 50]}
     found = read_predictions(write(slightly, far), ANY, SIZES)
     assert [one.shape for one in found.by_image["a.jpg"]] == [Box(0, 2, 2.5, 6), Box(35, 25, 40, 30)]
-    assert [reason for _, reason in found.changed] == ["it reached beyond its image and was cut to it"]
+    assert [reason for _, reason in found.changed] == ["it reached beyond its image and was cut at the edge"]
 
 
 def test_the_campaigns_way_of_drawing_holds_and_every_change_is_listed(write):
     path = write({"segmentation": TWO_RINGS, "bbox": [2, 2, 28, 18.25]}, {"bbox": [1, 2, 3, 4]}, {})
     boxes = read_predictions(path, LabelSchema((Label("boat", Geometry.BOX),)), SIZES)
     assert [one.shape for one in boxes.by_image["a.jpg"]] == [Box(2, 2, 30, 20.25), Box(1, 2, 4, 6)]
-    assert [reason for _, reason in boxes.changed] == ["its box alone was put: the campaign draws 'boat' as boxes"]
+    assert [reason for _, reason in boxes.changed] == ["only its box was used: the campaign draws 'boat' as boxes"]
     polygons = read_predictions(path, LabelSchema((Label("boat", Geometry.POLYGON),)), SIZES)
     assert [type(one.shape) for one in polygons.by_image["a.jpg"]] == [Mask]
     assert "it has a box only" in polygons.left_out[0][1]

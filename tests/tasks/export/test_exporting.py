@@ -427,7 +427,7 @@ def test_files_among_the_images_that_are_none_stop_the_export_and_are_left_alone
     export(10)
     folder = next(iter(images_in(container))).rpartition("/")[0]
     container.upload_blob(f"{folder}/surplus.txt", b"x")
-    with pytest.raises(PlatformRefused, match=r"1 files that are no images of the campaign: surplus\.txt"):
+    with pytest.raises(PlatformRefused, match=r"1 files that are not images of the campaign: surplus\.txt"):
         export(10)
     assert any("surplus.txt is in the store" in message for one in verified().values() for message in one["wrong"])
 

@@ -94,7 +94,7 @@ def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_pla
     place = context.photos.resolve()
     assert found.wrong == [f"a.jpg is gone: {place}/a.jpg", f"b.jpg has 7 bytes and had 50: {place}/b.jpg"]
     assert "1 of them were written to" in found.unchecked[0]
-    assert "put the same files back" in found.repair
+    assert "restore the same files" in found.repair
     deep = images_elsewhere(context, deep=True)
     assert deep.wrong == [
         "a.jpg cannot be read: No such file or directory",

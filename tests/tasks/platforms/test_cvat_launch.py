@@ -244,7 +244,7 @@ def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_aga
     reason = the_ledger().campaigns.get("river").reason or ""
     gone = {1: 4, 2: 3}[deleted]
     assert f"{gone} of 7 images are gone from the campaign on cvat" in reason
-    assert "lost; 4 images were labeled at the last look" in reason
+    assert "lost; 4 images were labeled at the last check" in reason
     assert "labelwright resume 'river'" in reason
     _, due = take_up("river")
     assert due is Work.LAUNCH
