@@ -33,7 +33,7 @@ from labelwright.ledger.leases import Leases
 from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.drops import lost_drops, start_drop
+from labelwright.tasks.campaign.drops import start_drop, unanswered_drops
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.events import resource_of, send_events
 from labelwright.tasks.leases import finishing_lease
@@ -521,7 +521,7 @@ def test_a_drop_whose_event_was_lost_is_launched_by_the_sweep_and_once(home, she
     time.sleep(0.05)
     sweep_campaigns(go_on="by runs")
     assert launches_of(blob) == 1
-    (lost,) = lost_drops()
+    (lost,) = unanswered_drops()
     for _ in range(2):
         start_drop.fn(*lost)
     assert launches_of(blob) == 2, "each try is one run"

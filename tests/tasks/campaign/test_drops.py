@@ -11,7 +11,7 @@ from labelwright.ledger import DROPS, CampaignBusy, drop_key
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.drops import drop_lease, lost_drops, recording_refusals
+from labelwright.tasks.campaign.drops import drop_lease, recording_refusals, unanswered_drops
 from labelwright.tasks.context import the_ledger
 
 BLOB, ETAG = "river/campaign.yaml", "0x1"
@@ -31,7 +31,7 @@ def ledger(tmp_path, monkeypatch):
 
 
 def tries(**later: float) -> list[int]:
-    return [attempt for _, attempt in lost_drops(datetime.now(UTC) + timedelta(**later))]
+    return [attempt for _, attempt in unanswered_drops(datetime.now(UTC) + timedelta(**later))]
 
 
 def test_it_is_tried_again_whenever_its_age_has_doubled(ledger):
