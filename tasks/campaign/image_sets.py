@@ -222,7 +222,7 @@ def _leave_misfits_out(context: CampaignContext, found: list[Misfit]) -> None:
     """Images of another size stay in the set and do not come into the campaign. Raises SizesDiffer, FilesLeftOut."""
     if is_launched(context):
         warn(context, found)
-    elif any(one.step == "add images" for one in context.ledger.effects.all(context.title)):
+    elif context.ledger.effects.of_step(context.title, "add images"):
         refuse(context, found)
     else:
         drop(context, found)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from labelwright.domain import OPEN, State
-from labelwright.ledger import CampaignRecord
+from labelwright.ledger import CampaignRecord, EffectItem
 from labelwright.platforms.protocol import RemoteCampaign
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_table
@@ -51,14 +49,14 @@ def reason_for(record: CampaignRecord, platform: str, gone: int) -> str:
 
 def begin_repair(title: str, gone: int, images: int) -> None:
     """Keep in the ledger what happened, and have images and labelers put into the campaign again by the next launch."""
-    effects, moment = the_ledger().effects, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    effects = the_ledger().effects
+    repair = EffectItem(attempt=len(effects.of_step(title, STEP)) + 1)
     message = f"{gone:,} of {images:,} images were gone; labels on them there are lost, and they are sent again"
-    effects.intend(title, STEP, moment)
-    effects.settle(title, STEP, moment, message)
+    effects.intend(title, STEP, repair)
+    effects.settle(title, STEP, message, repair)
     # Said twice neither does harm on any platform.
-    for one in effects.all(title):
-        if one.step in ("activate", "add images"):
-            effects.forget(title, one.step, one.item)
+    for effect in (*effects.of_step(title, "activate"), *effects.of_step(title, "add images")):
+        effects.forget(title, effect.step, effect.item)
 
 
 def note_gone(context: CampaignContext) -> None:
@@ -78,4 +76,5 @@ def note_gone(context: CampaignContext) -> None:
 
 def repairs_of(title: str) -> list[str]:
     """What happened so far, with its time, the oldest first."""
-    return [f"{one.item} UTC: {one.outcome}" for one in the_ledger().effects.all(title) if one.step == STEP]
+    repairs = the_ledger().effects.of_step(title, STEP)
+    return [f"{repair.intended_at:%Y-%m-%d %H:%M:%S} UTC: {repair.outcome}" for repair in repairs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 from prefect import task
 
@@ -12,6 +13,7 @@ from labelwright.campaigns.image_source import addresses_to_copy, version_in
 from labelwright.domain import Image
 from labelwright.ingest import InventoryItem
 from labelwright.ingest.upload.verify import Finding
+from labelwright.ledger import EffectItem
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.prefect_integration.blocks import with_signature
 from labelwright.stores.protocol import ImageSource, KeepsImages
@@ -56,9 +58,9 @@ def choose_image_folder(title: str) -> str | None:
     images = ManifestImages(context, excluded_names(context))
     folder = keeper.image_folder(title, digest_of_images(images))
     effects = context.ledger.effects
-    known = effects.find(title, STEP, _where(context))
+    known = effects.find(title, STEP, _item(context))
     if known is not None and known.outcome not in (None, folder):  # the platform dropped an image since
-        effects.forget(title, STEP, _where(context))
+        effects.forget(title, STEP, _item(context))
         known = None
     marked = keeper.has_images(folder)
     found = keeper.compare_images(folder, images)
@@ -66,17 +68,17 @@ def choose_image_folder(title: str) -> str | None:
     if not found:
         if not marked:
             keeper.seal_images(folder, images)
-        effects.forget(title, REPAIR, _where(context))
-        effects.intend(title, STEP, _where(context))
+        effects.forget(title, REPAIR, _item(context))
+        effects.intend(title, STEP, _item(context))
         if known is None or known.done_at is None:
-            effects.settle(title, STEP, _where(context), folder)
+            effects.settle(title, STEP, folder, _item(context))
         return None
     if marked or (known is not None and known.done_at is not None):  # they were there, and are no longer
         log().warning("%d images of %s are gone or changed in the store: bringing them again", len(found), title)
-        effects.intend(title, REPAIR, _where(context))
-        effects.forget(title, STEP, _where(context))
+        effects.intend(title, REPAIR, _item(context))
+        effects.forget(title, STEP, _item(context))
     forget_batches(context, [one.name for one in found])
-    effects.intend(title, STEP, _where(context))
+    effects.intend(title, STEP, _item(context))
     return folder
 
 
@@ -105,7 +107,7 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
     Raises ImagesNotKept for files that changed since they were checked, or that the store refuses.
     """
     context = CampaignContext(title)
-    item = f"{_where(context)} {folder[-12:]} {first}-{last}"
+    item = replace(_item(context), folder=folder[-12:], first_image=first, last_image=last)
     known = context.ledger.effects.find(title, BATCH, item)
     if known is not None and known.done_at is not None:
         return
@@ -114,12 +116,12 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
     entries = [one for one in context.ledger.manifests.between(title, first, last) if one.image.name not in excluded]
     stamps = {entry.location: entry.stamp for entry in entries}
     items = [InventoryItem(entry.image, entry.location) for entry in entries]
-    repairing = context.ledger.effects.find(title, REPAIR, _where(context)) is not None
+    repairing = context.ledger.effects.find(title, REPAIR, _item(context)) is not None
     report = _the_keeper(context).keep_images(folder, items, _image_source(context, stamps), replace=repairing)
     if report.failed:
         some = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
         raise ImagesNotKept("the store", "keep images", message=f"{len(report.failed)} were not taken: {some}")
-    context.ledger.effects.settle(title, BATCH, item, f"{report.sent} sent, {report.present} there")
+    context.ledger.effects.settle(title, BATCH, f"{report.sent} sent, {report.present} there", item)
     log().info("images %d to %d of %s: %d sent, %d were there", first, last, title, report.sent, report.present)
     publish_progress(title, "keeping images", last, context.record.images or last)
 
@@ -133,8 +135,8 @@ def seal_images(title: str, folder: str) -> None:
         forget_batches(context)
         message = f"{len(wrong)} images are not as they should be: {'; '.join(wrong[:5])}"
         raise PlatformUnavailable("the store", "keep images", message=message, advice="Export again.")
-    context.ledger.effects.settle(title, STEP, _where(context), folder)
-    context.ledger.effects.forget(title, REPAIR, _where(context))
+    context.ledger.effects.settle(title, STEP, folder, _item(context))
+    context.ledger.effects.forget(title, REPAIR, _item(context))
     log().info("all images of %s are in %s", title, folder)
 
 
@@ -144,16 +146,16 @@ def forget_batches(context: CampaignContext, names: Iterable[str] | None = None)
     Those in which one of the named images is; without names all of them.
     """
     places = None if names is None else sorted(context.ledger.manifests.positions(context.title, names))
-    for effect in context.ledger.effects.all(context.title):
-        if effect.step == BATCH and effect.item.startswith(f"{_where(context)} "):
-            first, last = (int(one) for one in effect.item.rpartition(" ")[2].split("-"))
-            if places is None or bisect_left(places, first) < bisect_right(places, last):
-                context.ledger.effects.forget(context.title, BATCH, effect.item)
+    export = context.spec.export
+    for effect in context.ledger.effects.in_store(context.title, BATCH, export.store, export.workspace):
+        first, last = effect.item.first_image, effect.item.last_image
+        if places is None or bisect_left(places, first) < bisect_right(places, last):
+            context.ledger.effects.forget(context.title, BATCH, effect.item)
 
 
 def kept_folder(context: CampaignContext) -> str | None:
     """Where the store of the campaign keeps its images; None when it keeps none, or does not keep all of them yet."""
-    known = context.ledger.effects.find(context.title, STEP, _where(context))
+    known = context.ledger.effects.find(context.title, STEP, _item(context))
     return known.outcome if known is not None and known.done_at is not None else None
 
 
@@ -174,8 +176,8 @@ def digest_of_images(images: Iterable[Image]) -> str:
     return together.hexdigest()
 
 
-def _where(context: CampaignContext) -> str:
-    return f"{context.spec.export.store} {context.spec.export.workspace}"
+def _item(context: CampaignContext) -> EffectItem:
+    return EffectItem(store=context.spec.export.store, workspace=context.spec.export.workspace)
 
 
 def _keeper(context: CampaignContext) -> KeepsImages | None:

@@ -15,7 +15,7 @@ from labelwright.datasets.preview.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import Statistics, count
 from labelwright.domain import Annotation
-from labelwright.ledger import LedgerError
+from labelwright.ledger import DatasetVersion, LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
 from labelwright.tasks.campaign.labels import delivered, spool_of
@@ -102,16 +102,16 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     else:
         registered = store.register(name, files, content_hash=digest, receipt=receipt)
     for one in (registered, *registered.parts):
-        context.ledger.campaigns.record_dataset(
-            title,
-            one.name,
-            str(one.version),
-            one.location,
-            digest,
+        version = DatasetVersion(
+            name=one.name,
+            version=str(one.version),
+            location=one.location,
+            content_hash=digest,
             store=store.identity,
             serial=one.serial,
             receipt_sha256=one.receipt_sha256,
         )
+        context.ledger.campaigns.record_dataset(title, version)
         log().info("%s is %s version %s", one.name, "registered as" if one.created else "still", one.version)
     publish_table(title, "labels", statistics.to_table(), f"Labels of {title}")
     return {"name": registered.name, "version": str(registered.version), "location": registered.location}

@@ -14,7 +14,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from labelwright.domain import WORK, State, Work
-from labelwright.ledger import CampaignRecord, Effect, Ledger, campaign_lease
+from labelwright.ledger import CampaignRecord, Effect, EffectItem, Ledger, campaign_lease
 from labelwright.settings import Settings, settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.context import the_ledger
@@ -29,8 +29,15 @@ class Due:
 
     title: str
     work: Work
-    attempt: str
-    """Tells this try from all others of this campaign."""
+    generation: int
+    """How often the campaign's state had changed when the work became due."""
+    attempt: int
+    """From 1, within the generation."""
+
+    @property
+    def item(self) -> EffectItem:
+        """The ledger's key of this attempt."""
+        return EffectItem(generation=self.generation, attempt=self.attempt)
 
 
 def due_work() -> list[Due]:
@@ -49,8 +56,8 @@ def due_work() -> list[Due]:
         if _in_hands(ledger, record.title):
             continue
         work = WORK[record.state]
-        generation = f"{record.state.value}-{len(ledger.campaigns.moves(record.title))}"
-        tries = _tries(ledger, record.title, work, generation)
+        generation = len(ledger.campaigns.moves(record.title))
+        tries = ledger.effects.attempts(record.title, _step(work), generation)
         if len(tries) >= found.restarts:
             ask_for_attention(
                 record.title,
@@ -58,20 +65,12 @@ def due_work() -> list[Due]:
                 f"Prefect, then: labelwright resume '{record.title}'",
             )
         elif _may_begin(record, work, tries, found):
-            due.append(Due(record.title, work, f"{generation}-{len(tries) + 1}"))
+            due.append(Due(record.title, work, generation, len(tries) + 1))
     return due
 
 
 def _in_hands(ledger: Ledger, title: str) -> bool:
     return ledger.leases.in_hands(campaign_lease(title), waiting_lease(title), finishing_lease(title))
-
-
-def _tries(ledger: Ledger, title: str, work: Work, generation: str) -> list[Effect]:
-    return [
-        one
-        for one in ledger.effects.all(title)
-        if one.step == _step(work) and one.item.rpartition("-")[0] == generation
-    ]
 
 
 def _step(work: Work) -> str:
@@ -120,8 +119,8 @@ def _has_ended(effect: Effect) -> bool:
 def note_begun(due: Due, outcome: str = "here") -> None:
     """Write down that this try was begun."""
     effects = the_ledger().effects
-    effects.intend(due.title, _step(due.work), due.attempt)
-    effects.settle(due.title, _step(due.work), due.attempt, outcome)
+    effects.intend(due.title, _step(due.work), due.item)
+    effects.settle(due.title, _step(due.work), outcome, due.item)
 
 
 @task(task_run_name="start the {due.work.value} run of {due.title}", **RETRY_POLICY)
@@ -136,11 +135,11 @@ def start_run(due: Due) -> str:
         run: Any = run_deployment(
             name,
             parameters=parameters,
-            idempotency_key=f"{due.work.value} {due.title} {due.attempt}",
+            idempotency_key=f"{due.work.value} {due.title} {due.item}",
             timeout=0,
             as_subflow=False,
         )
         return str(run.id)
 
     log().info("start the %s run of %s", due.work.value, due.title)
-    return ledger.effects.once(due.title, _step(due.work), start, look=lambda: None, item=due.attempt)
+    return ledger.effects.once(due.title, _step(due.work), start, look=lambda: None, item=due.item)

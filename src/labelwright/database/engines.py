@@ -92,9 +92,7 @@ def postgres_engine(url: str, *, on_connect: Sequence[str] = (), **options: Any)
     parsed = _parse(url)
     if parsed.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise DatabaseRefused(f"SQLite and PostgreSQL are supported, and {parsed.drivername} is not")
-    connect_args = {
-        name: value for name, value in options.pop("connect_args", {}).items() if name not in parsed.query
-    }
+    connect_args = {name: value for name, value in options.pop("connect_args", {}).items() if name not in parsed.query}
     try:
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),

@@ -5,8 +5,9 @@ SQLite: write-ahead log, one writer at a time behind a lock of this process (so 
 blob store's own commits are `NORMAL`: they survive a killed process, and after a power cut the newest uploads may be
 missing from the listing, which every uploader reads before it seals; labels cannot be uploaded again that easily.
 
-PostgreSQL: writers take one advisory lock as the first thing in their transaction. So there is one writer here too, also
-when a second process was started by accident, and what a writer reads is what the last one wrote: ids have no gaps.
+PostgreSQL: writers take one advisory lock as the first thing in their transaction. So there is one writer here too,
+also when a second process was started by accident, and what a writer reads is what the last one wrote: ids have no
+gaps.
 """
 
 from __future__ import annotations

@@ -12,9 +12,7 @@ Moment = sa.DateTime(timezone=True)
 
 
 def _campaign() -> sa.Column[str]:
-    return sa.Column(
-        "campaign", sa.String(200), sa.ForeignKey("campaigns.title", ondelete="CASCADE"), nullable=False
-    )
+    return sa.Column("campaign", sa.String(200), sa.ForeignKey("campaigns.title", ondelete="CASCADE"), nullable=False)
 
 
 def upgrade() -> None:
