@@ -13,7 +13,7 @@ from prefect import task
 from labelwright.campaigns.image_source import shared_url
 from labelwright.domain import ExcludedImage, LabeledImage, Reject, State
 from labelwright.ingest import CannotRead, Source
-from labelwright.ledger import ManifestEntry, stretches
+from labelwright.ledger import EffectItem, ManifestEntry, stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages
 from labelwright.settings import Settings
@@ -91,7 +91,7 @@ def send_images(title: str, batch: int) -> int:
     After an attempt that was interrupted it first lists what has arrived. Raises ImageChanged.
     """
     context = CampaignContext(title)
-    manifests, effects, item = context.ledger.manifests, context.ledger.effects, f"{batch}"
+    manifests, effects, item = context.ledger.manifests, context.ledger.effects, EffectItem(batch=batch)
     effect = effects.find(title, _STEP, item)
     if effect is not None and effect.done_at is None:
         _record_images(context)
@@ -104,7 +104,7 @@ def send_images(title: str, batch: int) -> int:
         effects.intend(title, _STEP, item)
         images = [image_to_send(entry, source, context.settings) for entry in entries]
         context.require_capability(TakesImages).send_images(context.remote_id, batch, images)
-        effects.settle(title, _STEP, item, f"{len(entries)} images")
+        effects.settle(title, _STEP, f"{len(entries)} images", item)
     last = min(batch * size, manifests.last_position(title))
     publish_progress(title, "uploading", last, context.record.images or 0)
     return len(entries)

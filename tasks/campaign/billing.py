@@ -26,7 +26,7 @@ def announce_bill(title: str) -> int:
         return 0
     announce(f"{title}: {in_words(bill)}")
     context.ledger.effects.intend(title, "tell bill")
-    context.ledger.effects.settle(title, "tell bill", "", in_words(bill))
+    context.ledger.effects.settle(title, "tell bill", in_words(bill))
     shown_limit = "none" if bill.most is None else f"{bill.most}"
     rows = [{"billed tasks": bill.tasks, "limit": shown_limit, "key": bill.message}]
     publish_table(title, "bill", rows, f"What {title} costs")

@@ -228,7 +228,7 @@ def _drop_resized(context: CampaignContext, resized: list[ResizedImage]) -> None
     """Keep images of another size out of the campaign; they stay in the set. Raises SizesDiffer, FilesLeftOut."""
     if is_launched(context):
         warn_of_resized(context, resized)
-    elif any(effect.step == "add images" for effect in context.ledger.effects.all(context.title)):
+    elif context.ledger.effects.of_step(context.title, "add images"):
         refuse_resized(context, resized)
     else:
         drop_resized(context, resized)

@@ -6,6 +6,7 @@ from prefect import task
 
 from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.domain import LABELED, OPEN, State
+from labelwright.ledger import EffectItem
 from labelwright.platforms.protocol import (
     CampaignOrder,
     FinishesCampaigns,
@@ -85,8 +86,9 @@ def add_images(title: str, first: int, last: int) -> None:
         return "added"
 
     log().info("add images %d to %d to %s", first, last, title)
+    item = EffectItem(first_image=first, last_image=last)
     # Adding images twice is harmless on every platform, so there is nothing to look for.
-    context.ledger.effects.once(title, "add images", add, look=lambda: None, item=f"{first}-{last}")
+    context.ledger.effects.once(title, "add images", add, look=lambda: None, item=item)
 
 
 @task(task_run_name="activate {title}", **RETRY_POLICY)

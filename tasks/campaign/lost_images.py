@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from labelwright.domain import OPEN, State
-from labelwright.ledger import CampaignRecord
+from labelwright.ledger import CampaignRecord, EffectItem
 from labelwright.platforms.protocol import RemoteCampaign
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_table
@@ -51,14 +49,14 @@ def lost_images_reason(record: CampaignRecord, platform: str, gone: int) -> str:
 
 def begin_repair(title: str, gone: int, images: int) -> None:
     """Record the loss, and make the next launch send images and activate the campaign again."""
-    effects, moment = the_ledger().effects, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    effects = the_ledger().effects
+    repair = EffectItem(attempt=len(effects.of_step(title, STEP)) + 1)
     message = f"{gone:,} of {images:,} images were gone; labels on them there are lost, and they are sent again"
-    effects.intend(title, STEP, moment)
-    effects.settle(title, STEP, moment, message)
+    effects.intend(title, STEP, repair)
+    effects.settle(title, STEP, message, repair)
     # Both steps are harmless when repeated, on every platform.
-    for effect in effects.all(title):
-        if effect.step in ("activate", "add images"):
-            effects.forget(title, effect.step, effect.item)
+    for effect in (*effects.of_step(title, "activate"), *effects.of_step(title, "add images")):
+        effects.forget(title, effect.step, effect.item)
 
 
 def report_lost_images(context: CampaignContext) -> None:
@@ -77,4 +75,5 @@ def report_lost_images(context: CampaignContext) -> None:
 
 def repair_notes(title: str) -> list[str]:
     """One sentence per loss, with its time, the oldest first."""
-    return [f"{effect.item} UTC: {effect.outcome}" for effect in the_ledger().effects.all(title) if effect.step == STEP]
+    repairs = the_ledger().effects.of_step(title, STEP)
+    return [f"{repair.intended_at:%Y-%m-%d %H:%M:%S} UTC: {repair.outcome}" for repair in repairs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 from prefect import task
 
@@ -12,6 +13,7 @@ from labelwright.campaigns.image_source import addresses_to_copy, version_in
 from labelwright.domain import Image
 from labelwright.ingest import InventoryItem
 from labelwright.ingest.upload.verify import Finding
+from labelwright.ledger import EffectItem
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.stores.protocol import ImageSource, KeepsImages
 from labelwright.tasks.campaign.excluded_images import excluded_names
@@ -55,9 +57,9 @@ def choose_image_folder(title: str) -> str | None:
     images = ManifestImages(context, excluded_names(context))
     folder = store.image_folder(title, digest_of_images(images))
     effects = context.ledger.effects
-    effect = effects.find(title, STEP, _where(context))
+    effect = effects.find(title, STEP, _effect_item(context))
     if effect is not None and effect.outcome not in (None, folder):  # the platform dropped an image since
-        effects.forget(title, STEP, _where(context))
+        effects.forget(title, STEP, _effect_item(context))
         effect = None
     marked = store.has_images(folder)
     mismatches = store.compare_images(folder, images)
@@ -65,17 +67,17 @@ def choose_image_folder(title: str) -> str | None:
     if not mismatches:
         if not marked:
             store.seal_images(folder, images)
-        effects.forget(title, REPAIR, _where(context))
-        effects.intend(title, STEP, _where(context))
+        effects.forget(title, REPAIR, _effect_item(context))
+        effects.intend(title, STEP, _effect_item(context))
         if effect is None or effect.done_at is None:
-            effects.settle(title, STEP, _where(context), folder)
+            effects.settle(title, STEP, folder, _effect_item(context))
         return None
     if marked or (effect is not None and effect.done_at is not None):  # they were there, and are no longer
         log().warning("%d images of %s are missing or changed in the store: copying them again", len(mismatches), title)
-        effects.intend(title, REPAIR, _where(context))
-        effects.forget(title, STEP, _where(context))
+        effects.intend(title, REPAIR, _effect_item(context))
+        effects.forget(title, STEP, _effect_item(context))
     forget_batches(context, [mismatch.name for mismatch in mismatches])
-    effects.intend(title, STEP, _where(context))
+    effects.intend(title, STEP, _effect_item(context))
     return folder
 
 
@@ -104,7 +106,7 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
     Raises ImagesNotKept for files that changed since they were checked, or that the store refuses.
     """
     context = CampaignContext(title)
-    item = f"{_where(context)} {folder[-12:]} {first}-{last}"
+    item = replace(_effect_item(context), folder=folder[-12:], first_image=first, last_image=last)
     effect = context.ledger.effects.find(title, BATCH, item)
     if effect is not None and effect.done_at is not None:
         return
@@ -115,12 +117,12 @@ def keep_images(title: str, folder: str, first: int, last: int) -> None:
     ]
     stamps = {entry.location: entry.stamp for entry in entries}
     items = [InventoryItem(entry.image, entry.location) for entry in entries]
-    repairing = context.ledger.effects.find(title, REPAIR, _where(context)) is not None
+    repairing = context.ledger.effects.find(title, REPAIR, _effect_item(context)) is not None
     report = _require_image_store(context).keep_images(folder, items, _image_source(context, stamps), replace=repairing)
     if report.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
         raise ImagesNotKept("the store", "keep images", message=f"{len(report.failed)} were not taken: {reasons}")
-    context.ledger.effects.settle(title, BATCH, item, f"{report.sent} sent, {report.present} there")
+    context.ledger.effects.settle(title, BATCH, f"{report.sent} sent, {report.present} there", item)
     log().info("images %d to %d of %s: %d sent, %d were already there", first, last, title, report.sent, report.present)
     publish_progress(title, "keeping images", last, context.record.images or last)
 
@@ -134,8 +136,8 @@ def seal_images(title: str, folder: str) -> None:
         forget_batches(context)
         message = f"{len(mismatches)} images differ from the manifest: {'; '.join(mismatches[:5])}"
         raise PlatformUnavailable("the store", "keep images", message=message, advice="Export again.")
-    context.ledger.effects.settle(title, STEP, _where(context), folder)
-    context.ledger.effects.forget(title, REPAIR, _where(context))
+    context.ledger.effects.settle(title, STEP, folder, _effect_item(context))
+    context.ledger.effects.forget(title, REPAIR, _effect_item(context))
     log().info("all images of %s are in %s", title, folder)
 
 
@@ -145,16 +147,16 @@ def forget_batches(context: CampaignContext, names: Iterable[str] | None = None)
     names: of images whose batches are meant; by default all batches.
     """
     positions = None if names is None else sorted(context.ledger.manifests.positions(context.title, names))
-    for effect in context.ledger.effects.all(context.title):
-        if effect.step == BATCH and effect.item.startswith(f"{_where(context)} "):
-            first, last = (int(number) for number in effect.item.rpartition(" ")[2].split("-"))
-            if positions is None or bisect_left(positions, first) < bisect_right(positions, last):
-                context.ledger.effects.forget(context.title, BATCH, effect.item)
+    export = context.spec.export
+    for effect in context.ledger.effects.in_store(context.title, BATCH, export.store, export.workspace):
+        first, last = effect.item.first_image, effect.item.last_image
+        if positions is None or bisect_left(positions, first) < bisect_right(positions, last):
+            context.ledger.effects.forget(context.title, BATCH, effect.item)
 
 
 def kept_folder(context: CampaignContext) -> str | None:
     """The folder in the campaign's store that has all of its images; None when there is none, or not yet."""
-    effect = context.ledger.effects.find(context.title, STEP, _where(context))
+    effect = context.ledger.effects.find(context.title, STEP, _effect_item(context))
     return effect.outcome if effect is not None and effect.done_at is not None else None
 
 
@@ -175,8 +177,8 @@ def digest_of_images(images: Iterable[Image]) -> str:
     return digest.hexdigest()
 
 
-def _where(context: CampaignContext) -> str:
-    return f"{context.spec.export.store} {context.spec.export.workspace}"
+def _effect_item(context: CampaignContext) -> EffectItem:
+    return EffectItem(store=context.spec.export.store, workspace=context.spec.export.workspace)
 
 
 def _image_store(context: CampaignContext) -> KeepsImages | None:

@@ -15,7 +15,7 @@ from labelwright.datasets.preview.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import Statistics, count
 from labelwright.domain import Annotation
-from labelwright.ledger import LedgerError
+from labelwright.ledger import DatasetVersion, LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
 from labelwright.tasks.campaign.summary import CHART, CONTACT_SHEET
@@ -100,16 +100,16 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     else:
         registered = store.register(name, files, content_hash=digest, receipt=receipt)
     for part in (registered, *registered.parts):
-        context.ledger.campaigns.record_dataset(
-            title,
-            part.name,
-            str(part.version),
-            part.location,
-            digest,
+        version = DatasetVersion(
+            name=part.name,
+            version=str(part.version),
+            location=part.location,
+            content_hash=digest,
             store=store.identity,
             serial=part.serial,
             receipt_sha256=part.receipt_sha256,
         )
+        context.ledger.campaigns.record_dataset(title, version)
         log().info("%s is %s version %s", part.name, "registered as" if part.created else "still", part.version)
     publish_table(title, "labels", statistics.to_table(), f"Labels of {title}")
     return {"name": registered.name, "version": str(registered.version), "location": registered.location}

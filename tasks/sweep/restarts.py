@@ -14,7 +14,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from labelwright.domain import WORK, State, Work
-from labelwright.ledger import CampaignRecord, Effect, Ledger, campaign_lease
+from labelwright.ledger import CampaignRecord, Effect, EffectItem, Ledger, campaign_lease
 from labelwright.settings import Settings, settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.context import the_ledger
@@ -29,8 +29,15 @@ class DueWork:
 
     title: str
     work: Work
-    attempt: str
-    """Distinguishes this attempt from all others of this campaign."""
+    generation: int
+    """How often the campaign's state had changed when the work became due."""
+    attempt: int
+    """From 1, within the generation."""
+
+    @property
+    def item(self) -> EffectItem:
+        """The ledger's key of this attempt."""
+        return EffectItem(generation=self.generation, attempt=self.attempt)
 
 
 def due_work() -> list[DueWork]:
@@ -49,16 +56,16 @@ def due_work() -> list[DueWork]:
         if _in_hands(ledger, record.title):
             continue
         work = WORK[record.state]
-        generation = f"{record.state.value}-{len(ledger.campaigns.moves(record.title))}"
-        tries = _tries(ledger, record.title, work, generation)
-        if len(tries) >= current.restarts:
+        generation = len(ledger.campaigns.moves(record.title))
+        attempts = ledger.effects.attempts(record.title, _step(work), generation)
+        if len(attempts) >= current.restarts:
             ask_for_attention(
                 record.title,
-                f"the {work.value} run was started {len(tries)} times and never finished: see its runs in "
+                f"the {work.value} run was started {len(attempts)} times and never finished: see its runs in "
                 f"Prefect, then: labelwright resume '{record.title}'",
             )
-        elif _is_due(record, work, tries, current):
-            due.append(DueWork(record.title, work, f"{generation}-{len(tries) + 1}"))
+        elif _is_due(record, work, attempts, current):
+            due.append(DueWork(record.title, work, generation, len(attempts) + 1))
     return due
 
 
@@ -66,28 +73,20 @@ def _in_hands(ledger: Ledger, title: str) -> bool:
     return ledger.leases.in_hands(campaign_lease(title), waiting_lease(title), finishing_lease(title))
 
 
-def _tries(ledger: Ledger, title: str, work: Work, generation: str) -> list[Effect]:
-    return [
-        effect
-        for effect in ledger.effects.all(title)
-        if effect.step == _step(work) and effect.item.rpartition("-")[0] == generation
-    ]
-
-
 def _step(work: Work) -> str:
     return f"start {work.value}"
 
 
-def _is_due(record: CampaignRecord, work: Work, tries: list[Effect], current: Settings) -> bool:
+def _is_due(record: CampaignRecord, work: Work, attempts: list[Effect], current: Settings) -> bool:
     moment = datetime.now().astimezone()
-    if not tries:
+    if not attempts:
         return not (work is Work.FINISH and _is_left_to_event(record, moment, current))
     waits = current.restart_minutes
-    wait = timedelta(minutes=waits[min(len(tries), len(waits)) - 1])
-    passed = moment - tries[-1].intended_at
+    wait = timedelta(minutes=waits[min(len(attempts), len(waits)) - 1])
+    passed = moment - attempts[-1].intended_at
     if timedelta(0) <= passed < wait:
         return False
-    return _has_ended(tries[-1])
+    return _has_ended(attempts[-1])
 
 
 def _is_left_to_event(record: CampaignRecord, moment: datetime, current: Settings) -> bool:
@@ -120,8 +119,8 @@ def _has_ended(effect: Effect) -> bool:
 def record_start(due: DueWork, outcome: str = "here") -> None:
     """Record that this attempt was started."""
     effects = the_ledger().effects
-    effects.intend(due.title, _step(due.work), due.attempt)
-    effects.settle(due.title, _step(due.work), due.attempt, outcome)
+    effects.intend(due.title, _step(due.work), due.item)
+    effects.settle(due.title, _step(due.work), outcome, due.item)
 
 
 @task(task_run_name="start the {due.work.value} run of {due.title}", **RETRY_POLICY)
@@ -136,11 +135,11 @@ def start_run(due: DueWork) -> str:
         run: Any = run_deployment(
             name,
             parameters=parameters,
-            idempotency_key=f"{due.work.value} {due.title} {due.attempt}",
+            idempotency_key=f"{due.work.value} {due.title} {due.item}",
             timeout=0,
             as_subflow=False,
         )
         return str(run.id)
 
     log().info("start the %s run of %s", due.work.value, due.title)
-    return ledger.effects.once(due.title, _step(due.work), start, look=lambda: None, item=due.attempt)
+    return ledger.effects.once(due.title, _step(due.work), start, look=lambda: None, item=due.item)

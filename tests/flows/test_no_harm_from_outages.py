@@ -117,7 +117,7 @@ def test_a_clock_that_was_set_back_does_not_make_the_sweep_wait_for_the_time_tha
     sweep_campaigns(go_on="no")
     (due,) = due_work()
     ledger = the_ledger()
-    ledger.effects.once("river", "start finish", lambda: "here", look=lambda: None, item=due.attempt)
+    ledger.effects.once("river", "start finish", lambda: "here", look=lambda: None, item=due.item)
     assert due_work() == [], "an hour has to pass before the next try"
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     with ledger.outbox._database.write() as connection:

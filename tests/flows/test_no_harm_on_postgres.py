@@ -203,7 +203,7 @@ class Two(Team):
 
     def _holders(self) -> list[BaseProcess]:
         ledger = Ledger(self.address)
-        pids = {int(one.process.split()[1]) for one in ledger.leases.all()}
+        pids = {one.process.pid for one in ledger.leases.all()}
         ledger.close()
         return [one for one in self.started if one.pid in pids]
 

@@ -27,7 +27,7 @@ from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.predict_campaign import predict_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
-from labelwright.ledger import DROPS, CampaignBusy, campaign_lease, drop_key
+from labelwright.ledger import DROPS, CampaignBusy, Process, campaign_lease, drop_key
 from labelwright.ledger import tables as t
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import AccessDenied, PlatformUnavailable
@@ -286,7 +286,7 @@ def test_a_campaign_that_is_gone_from_its_platform_asks_for_attention(home, shel
 
 def test_the_second_run_says_who_is_at_work_and_does_nothing(home, shelves, spec_of):
     spec = spec_of("busy")
-    other = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
     with other.held(campaign_lease("busy"), "the run 'brave-fox'"):
         with pytest.raises(CampaignBusy, match="brave-fox"):
             launch_campaign(spec)
@@ -303,7 +303,7 @@ def test_the_second_run_says_who_is_at_work_and_does_nothing(home, shelves, spec
 
 
 def test_two_sweeps_do_not_overlap(home, shelves):
-    other = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
     with other.held("sweep", "the run 'slow-snail'"), pytest.raises(CampaignBusy, match="slow-snail"):
         sweep_campaigns()
 
@@ -311,9 +311,11 @@ def test_two_sweeps_do_not_overlap(home, shelves):
 # Runs that died
 
 
-def dead_process() -> str:
-    ask = "from labelwright.ledger.leases import this_process; print(this_process())"
-    return subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+def dead_process() -> Process:
+    ask = "from labelwright.ledger.leases import *; p = this_process(); print(p.machine, p.pid, p.start, sep='\\n')"
+    ended = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    machine, pid, start = ended.stdout.splitlines()
+    return Process(machine, int(pid), start)
 
 
 @pytest.fixture
@@ -350,7 +352,7 @@ def test_who_takes_over_from_a_dead_run_marks_it(home, shelves, spec_of, running
 
 
 def test_a_run_that_lives_elsewhere_is_left_alone(home, shelves, spec_of, running_for_ever):
-    other = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
     with other.held(campaign_lease("elsewhere"), "it", running_for_ever):
         sweep_campaigns()
     assert state_of(running_for_ever).is_running()
@@ -405,7 +407,7 @@ def test_a_run_that_never_began_is_found_among_many_and_others_are_left_alone(
             made.append(str(client.create_flow_run_from_deployment(found.id, parameters={"title": "x"}).id))
             client.set_flow_run_state(UUID(made[-1]), Running(), force=True)
     time.sleep(0.1)
-    leases = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    leases = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
     with leases.held(campaign_lease("x"), "it", made[2]):
         marked = free_dead_runs.fn()
     assert set(made) - set(marked) == {made[2]}

@@ -370,9 +370,9 @@ def serve_here(host: str, port: int, data_dir: Path | None) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from labelwright.database import DatabaseRefused
     from labelwright.service.api.errors import Busy
     from labelwright.service.config import ServiceConfig
-    from labelwright.service.engines import DatabaseRefused
     from labelwright.service.migrations import SchemaRefused
     from labelwright.service.run import CannotListen, RefusesToListen, serve
     from labelwright.service.storage.protocol import StorageRefused

@@ -7,7 +7,7 @@ import pytest
 from labelwright.campaigns.outlook import outlook_of
 from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import Image, Size, State
-from labelwright.ledger import Ledger, ManifestEntry, campaign_lease
+from labelwright.ledger import EffectItem, Ledger, ManifestEntry, campaign_lease
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
@@ -59,7 +59,7 @@ def ledger(store: Store) -> Ledger:
     ledger.campaigns.record_remote_campaign("river", "c1")
     ledger.manifests.record_remote_ids("river", [(name, f"i{number}") for number, name in enumerate(NAMES)])
     ledger.effects.intend("river", "activate")
-    ledger.effects.settle("river", "activate", "", "active")
+    ledger.effects.settle("river", "activate", "active")
     return ledger
 
 
@@ -150,9 +150,10 @@ def test_a_launch_lists_what_is_gone_and_activates_again(
 
 
 def test_a_repair_adds_images_of_a_set_again(ledger: Ledger) -> None:
-    for item in ("1-2", "3-3"):
+    for first, last in ((1, 2), (3, 3)):
+        item = EffectItem(first_image=first, last_image=last)
         ledger.effects.intend("river", "add images", item)
-        ledger.effects.settle("river", "add images", item, "added")
+        ledger.effects.settle("river", "add images", "added", item)
     begin_repair("river", 1, 3)
     assert {one.step for one in ledger.effects.all("river")} == {"images gone from the platform"}
 

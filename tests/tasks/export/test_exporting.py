@@ -17,7 +17,7 @@ from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.output.datasets import show_lineage
 from labelwright.cli.running import verify_registered
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
-from labelwright.ledger import ManifestEntry
+from labelwright.ledger import DatasetVersion, ManifestEntry
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError, forget_settings, settings
@@ -158,7 +158,7 @@ def test_a_store_that_cannot_be_asked_does_not_hide_what_is_wrong_in_others(home
     export(10)
     (home / "datasets" / "river_labels" / "v1" / "river_labels.csv").unlink()
     away = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/river_away/versions/1"
-    the_ledger().campaigns.record_dataset("river", "river_away", "1", away, "0" * 64)
+    the_ledger().campaigns.record_dataset("river", DatasetVersion("river_away", "1", away, "0" * 64))
     found = verified()
     assert found["river_labels 1"]["wrong"] == ["river_labels.csv is gone"]
     (message,) = found["river_away 1"]["wrong"]
