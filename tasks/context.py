@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from labelwright.campaigns.image_source import open_source
-from labelwright.campaigns.spec import BLOCK, CampaignSpec, stored_spec
+from labelwright.campaigns.spec import CampaignSpec, stored_spec
 from labelwright.datasets.names import file_stem
 from labelwright.ingest import Source
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.protocol import Platform, Secret
-from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.prefect_integration.blocks import connection_in_block, with_signature
+from labelwright.platforms.protocol import Platform
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.security.private_files import private_folder
-from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
+from labelwright.settings import Settings, settings
 
 _Verb = TypeVar("_Verb")
+
+platform_for, connect_platform, credentials_of = (
+    CONNECTIONS.platform_for,
+    CONNECTIONS.connect_platform,
+    CONNECTIONS.credentials_of,
+)
 
 
 class CampaignContext:
@@ -56,7 +61,7 @@ class CampaignContext:
     @cached_property
     def source(self) -> Source:
         """Where the images are. Raises SourceError, SettingsError."""
-        return open_source(self.spec.images, with_signature(self.settings, self.spec.images))
+        return open_source(self.spec.images, CONNECTIONS.image_settings(self.settings, self.spec.images))
 
     @cached_property
     def platform(self) -> Platform:
@@ -87,76 +92,6 @@ class CampaignContext:
 
 def the_ledger() -> Ledger:
     return open_ledger(settings().ledger_address())
-
-
-def platform_for(spec: CampaignSpec) -> Platform:
-    """Reach the campaign's platform with the credentials that it names. Raises SettingsError."""
-    names = spec.schema_of_labels().names
-    return connect_platform(spec.connection_name, spec.platform, spec.options, names, spec.labeler)[1]
-
-
-def credentials_of(connection: str, platform: str | None = None) -> ConnectionSettings:
-    """The named credentials, of the settings or of a Prefect block. Raises SettingsError."""
-    if connection.startswith(BLOCK):
-        return connection_in_block(connection, platform)
-    return settings().connection(connection)
-
-
-def connect_platform(
-    connection: str,
-    platform: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    labels: Iterable[str] = (),
-    labeler: str = "",
-) -> tuple[str, Platform]:
-    """A platform by its credentials' name: that of `platform`, else the one that the credentials are for. `labels` are
-    a campaign's own names, `labeler` is its labeler.
-
-    Answers the platform's name too. Raises SettingsError, PlatformRefused.
-    """
-    found = credentials_of(connection, platform)
-    name = platform or found.platform or connection
-    if name not in PLATFORMS:
-        raise SettingsError(f"connection '{connection}' is for '{name}', which is no platform that is known")
-    reached = PLATFORMS[name].connect(
-        Connection(
-            url=found.url or "",
-            key=found.key.get_secret_value() if found.key else "",
-            secret=Secret(found.secret.get_secret_value() if found.secret else ""),
-            options=options or {},
-            labels=tuple(labels),
-            labeler=labeler,
-            recorded=lambda campaign: recorded_parents(connection, name, campaign),
-            identity=found.identity,
-            requests_per_second=found.requests_per_second,
-        ),
-    )
-    return name, reached
-
-
-_titles: dict[tuple[int, str, str, str], str] = {}
-"""Titles by ledger, connection, platform and the platform's id: a sweep over thousands has them at hand."""
-
-
-def _ledger_key() -> int:
-    return hash(settings().ledger_address())  # which may hold a password
-
-
-def know(record: CampaignRecord) -> None:
-    """Remember a campaign's title by the platform's id, so that it need not be looked up."""
-    if record.remote_id is not None:
-        platform = str(record.spec.get("platform"))
-        connection = str(record.spec.get("connection") or platform)
-        _titles[_ledger_key(), connection, platform, record.remote_id] = record.title
-
-
-def recorded_parents(connection: str, platform: str, campaign: str) -> frozenset[str]:
-    """What the ledger knows of a campaign by its id on the platform; see `Connection.recorded`."""
-    ledger, key = the_ledger(), (_ledger_key(), connection, platform, campaign)
-    if key not in _titles:
-        for record in ledger.campaigns.with_remote_id(campaign):
-            know(record)
-    return ledger.manifests.remote_parents(_titles[key]) if key in _titles else frozenset()
 
 
 def the_spec(title: str) -> CampaignSpec:

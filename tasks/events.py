@@ -8,8 +8,9 @@ from typing import Any
 from prefect.context import FlowRunContext
 
 from labelwright.datasets.names import file_stem
+from labelwright.domain.errors import EventsNotSent, EventsRejected
 from labelwright.ledger import Event
-from labelwright.prefect_integration.events import NeverTaken, NotSent, send_to_prefect
+from labelwright.prefect_integration.events import send_to_prefect
 
 from .context import the_ledger
 from .reporting import log
@@ -33,16 +34,16 @@ def send_events() -> int:
             _send(waiting)
             outbox.mark_sent(event.id for event in waiting)
             sent += len(waiting)
-    except NotSent as error:
+    except EventsNotSent as error:
         log().warning("events wait for the next run: Prefect did not take them (%s)", error)
     return sent
 
 
 def _send(events: Sequence[Event]) -> None:
-    """One that Prefect will never take is given up, so that it does not hold up all others. Raises NotSent."""
+    """One that Prefect will never take is given up, so that it does not hold up all others. Raises EventsNotSent."""
     try:
         send_to_prefect([_as_told(event) for event in events])
-    except NeverTaken as refusal:
+    except EventsRejected as refusal:
         if len(events) > 1:
             for event in events:
                 _send([event])

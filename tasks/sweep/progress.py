@@ -12,6 +12,7 @@ from prefect import task
 from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
+from labelwright.campaigns.connections import remember_title
 from labelwright.campaigns.outlook import outlook_of
 from labelwright.campaigns.spec import stored_spec
 from labelwright.domain import LABELED, OPEN, State
@@ -32,7 +33,7 @@ from labelwright.tasks.campaign.image_counts import (
 from labelwright.tasks.campaign.platform_labels import LabelsChanged, refuse_changed_labels
 from labelwright.tasks.campaign.repairs import begin_repair, gone_from, reason_for
 from labelwright.tasks.campaign.summary import publish_summary
-from labelwright.tasks.context import CampaignContext, know, platform_for, the_ledger
+from labelwright.tasks.context import CampaignContext, platform_for, the_ledger
 from labelwright.tasks.leases import connection_of, connection_wait
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
@@ -216,7 +217,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
 def _shared(platforms: dict[str, Platform], record: CampaignRecord) -> Platform:
     """One adapter for campaigns that are reached in the same way: connections are kept open."""
     spec: dict[str, Any] = record.spec
-    know(record)
+    remember_title(record)
     key = repr((spec.get("connection"), spec.get("platform"), spec.get("options")))
     if key not in platforms:
         platforms[key] = platform_for(stored_spec(spec))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from labelwright.campaigns import interventions
+from labelwright.campaigns.connections import Connections
 from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.output import campaigns as printing_campaigns
 from labelwright.cli.output import images as printing_images
@@ -17,6 +17,7 @@ from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_l
 from labelwright.ledger.leases import Leases
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
+from labelwright.prefect_integration.connections import CONNECTIONS, PrefectBlocks
 from labelwright.settings import forget_settings, settings
 from tests.platforms import shelf
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
@@ -81,23 +82,23 @@ def test_what_is_over_is_not_taken_up(ledger, store):
 
 def test_a_cancelled_campaign_is_left_on_its_platform_or_taken_off(ledger, store):
     campaign(ledger, store, *LAUNCHED)
-    assert "still there (id c1)" in interventions.cancel(TITLE)
+    assert "still there (id c1)" in interventions.cancel(TITLE, CONNECTIONS)
     assert ledger.campaigns.get(TITLE).state is State.CANCELLED
     assert list(store.campaigns) == ["c1"]
-    assert "taken off" in interventions.cancel(TITLE, delete=True)
+    assert "taken off" in interventions.cancel(TITLE, CONNECTIONS, delete=True)
     assert store.campaigns == {}
 
 
 def test_it_is_too_late_to_cancel_a_finished_campaign(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.COMPLETED, State.FINISHED)
     with pytest.raises(CannotRun, match="too late"):
-        interventions.cancel(TITLE)
+        interventions.cancel(TITLE, CONNECTIONS)
 
 
 def test_a_platform_that_cannot_reopen_says_so(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.COMPLETED)
     with pytest.raises(CannotRun, match="cannot give campaigns back"):
-        interventions.reopen(TITLE)
+        interventions.reopen(TITLE, CONNECTIONS)
     assert ledger.campaigns.get(TITLE).state is State.COMPLETED
 
 
@@ -110,11 +111,11 @@ def test_a_labeled_campaign_is_given_back_and_finished_anew_later(ledger, store,
 
     monkeypatch.setattr(shelf, "Shelf", Reopening)
     campaign(ledger, store, *LAUNCHED)
-    interventions.reopen(TITLE)
+    interventions.reopen(TITLE, CONNECTIONS)
     assert given == [], "it is with its labelers already"
     ledger.campaigns.move(TITLE, State.COMPLETED)
     ledger.effects.once(TITLE, "finish", lambda: "finished", look=lambda: None)
-    interventions.reopen(TITLE)
+    interventions.reopen(TITLE, CONNECTIONS)
     assert given == ["c1"]
     assert ledger.campaigns.get(TITLE).state is State.REOPENED
     assert ledger.effects.find(TITLE, "finish") is None
@@ -133,7 +134,13 @@ def test_a_campaign_under_way_is_forgotten_by_force_only(ledger, store):
 
 
 @pytest.mark.parametrize(
-    "decide", [interventions.take_up, interventions.cancel, interventions.reopen, interventions.forget]
+    "decide",
+    [
+        interventions.take_up,
+        lambda title: interventions.cancel(title, CONNECTIONS),
+        lambda title: interventions.reopen(title, CONNECTIONS),
+        interventions.forget,
+    ],
 )
 def test_nobody_interferes_with_a_run_that_is_at_work(ledger, store, decide):
     with pytest.raises(UnknownCampaign):
@@ -153,17 +160,25 @@ def test_failed_images_are_listed_with_their_reasons_and_nothing_changes(ledger,
     kept = store.campaigns["c1"]
     kept.images = {"1": ("1.jpg", None), "2": ("2.jpg", None)}
     kept.failed = {"2": "403 from store.example/2.jpg"}
-    assert interventions.failed_images(TITLE) == [{"file": "2.jpg", "reason": "403 from store.example/2.jpg"}]
+    assert interventions.failed_images(TITLE, CONNECTIONS) == [
+        {"file": "2.jpg", "reason": "403 from store.example/2.jpg"}
+    ]
     assert ledger.campaigns.get(TITLE).state is State.ACTIVE
 
 
-def test_failed_images_of_a_platform_that_tells_them_while_they_are_sent_are_found_elsewhere(
-    ledger, store, monkeypatch
-):
+class PlatformWithoutResending:
+    name = "shelf"
+
+
+class ConnectionsWithoutResending(Connections):
+    def platform_for(self, spec):
+        return PlatformWithoutResending()
+
+
+def test_platform_without_failed_images_points_to_status(ledger, store):
     campaign(ledger, store, *LAUNCHED)
-    monkeypatch.setattr(interventions, "_platform", lambda record: SimpleNamespace(name="shelf"))
     with pytest.raises(CannotRun, match="labelwright status 'river'"):
-        interventions.failed_images(TITLE)
+        interventions.failed_images(TITLE, ConnectionsWithoutResending(PrefectBlocks()))
 
 
 def test_commands_print_failed_images_and_what_leads_on(ledger, store, capsys):

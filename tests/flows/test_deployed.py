@@ -22,7 +22,7 @@ from prefect.states import Cancelled, Pending, Running
 from labelwright import __version__
 from labelwright.domain.errors import CannotRun
 from labelwright.prefect_integration.deployments import deploy, write_prefect_file
-from labelwright.receiver.telling import send_to_prefect
+from labelwright.prefect_integration.events import send_to_prefect
 from labelwright.settings import forget_settings
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
 

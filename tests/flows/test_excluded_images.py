@@ -18,6 +18,7 @@ from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.settle_failed_images import settle_failed_images
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms.registry import PLATFORMS
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.platform_labels import LabelsChanged
 from labelwright.tasks.context import the_ledger
@@ -173,7 +174,7 @@ def test_an_image_that_fails_last_is_told_and_sent_again_or_left_out(kept):
     reason = the_ledger().campaigns.get("river").reason
     assert "1 failed on the platform" in reason
     assert "labelwright failed 'river' --resend" in reason
-    assert [row["reason"] for row in failed_images("river")] == ["403 from store.example/photo-003.jpg"]
+    assert [row["reason"] for row in failed_images("river", CONNECTIONS)] == ["403 from store.example/photo-003.jpg"]
     settle_failed_images("river", send_again=True)
     assert the_ledger().campaigns.get("river").state is State.ACTIVE
     assert the_ledger().image_states.counts() == {}

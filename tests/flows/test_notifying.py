@@ -20,7 +20,7 @@ from prefect.states import Failed
 
 from labelwright.domain.errors import CannotRun
 from labelwright.prefect_integration.automations import register_notifications, write_notifications
-from labelwright.receiver.telling import send_to_prefect
+from labelwright.prefect_integration.events import send_to_prefect
 
 from . import prefect_api
 

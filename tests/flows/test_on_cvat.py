@@ -19,8 +19,9 @@ from labelwright.flows.predict_campaign import predict_campaign
 from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
-from labelwright.receiver.answers import Refused
-from labelwright.receiver.webhooks import opener, take_webhook
+from labelwright.prefect_integration.connections import CONNECTIONS
+from labelwright.receiver.errors import RequestRefused
+from labelwright.receiver.webhooks import Webhooks
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaign.predictions import PredictionsUnusable
 from labelwright.tasks.context import the_ledger
@@ -57,7 +58,6 @@ def connect(monkeypatch, url: str) -> None:
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CVAT__KEY", "requester")
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CVAT__SECRET", "requester-password")
     forget_settings()
-    opener.cache_clear()
 
 
 def river(tmp_path, count: int = 7, **options):
@@ -239,11 +239,11 @@ def test_the_receiver_takes_a_note_once_and_forged_ones_never(cvat, home):
     as_labeler(cvat, "POST", "/api/webhooks/1/ping", {}, "requester")
     as_labeler(cvat, "POST", "/api/tasks", task, "requester")
     ((_, headers, body),) = cvat.notes
-    ledger = the_ledger()
-    assert take_webhook(ledger, "cvat", headers, body)
-    assert not take_webhook(ledger, "cvat", headers, body), "told twice"
-    with pytest.raises(Refused, match="not from the platform"):
-        take_webhook(ledger, "cvat", headers, body + b" ")
+    webhooks = Webhooks(the_ledger(), CONNECTIONS)
+    assert webhooks.record("cvat", headers, body)
+    assert not webhooks.record("cvat", headers, body), "told twice"
+    with pytest.raises(RequestRefused, match="not from the platform"):
+        webhooks.record("cvat", headers, body + b" ")
 
 
 # The script of the user's document

@@ -71,7 +71,7 @@ def test_a_campaign_file_starts_one_run_however_often_it_is_told(receiver, home,
 
 def test_an_event_of_the_right_name_wakes_the_sweep(receiver):
     """The receiver's own event; tests/receiver shows that a webhook makes one."""
-    from labelwright.receiver.telling import send_to_prefect
+    from labelwright.prefect_integration.events import send_to_prefect
 
     before = len(runs("sweep-campaigns"))
     send_to_prefect(

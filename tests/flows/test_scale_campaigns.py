@@ -18,6 +18,7 @@ from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.settle_failed_images import settle_failed_images
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms import PlatformRefused
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaign.failed_images import count_reviews
 from labelwright.tasks.context import the_ledger
@@ -150,7 +151,7 @@ def test_the_machines_limit_holds_too(scale, tmp_path, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SCALE__MOST_TASKS", "3")
     forget_settings()
     spec = spec_of(tmp_path, max_tasks=100)
-    plan = make_plan(spec, settings())
+    plan = make_plan(spec, settings(), CONNECTIONS)
     assert plan.billed == 7
     assert "7 tasks will be billed, at most 3 are allowed: it is a live key" in plan.billing
     assert "3 are allowed" in plan.refusal
@@ -161,17 +162,17 @@ def test_the_machines_limit_holds_too(scale, tmp_path, monkeypatch):
 
 def test_a_plan_says_what_will_be_billed_and_asks_nobody(scale, tmp_path, monkeypatch):
     spec = spec_of(tmp_path)
-    plan = make_plan(spec, settings())
+    plan = make_plan(spec, settings(), CONNECTIONS)
     assert (plan.billed, plan.refusal) == (7, "")
     assert plan.billing == "7 tasks will be billed: it is a live key"
     assert "image set" not in " ".join(plan.create)
     use_key(monkeypatch, "test_key")
-    plan = make_plan(spec, settings())
+    plan = make_plan(spec, settings(), CONNECTIONS)
     assert plan.billed == 0
     assert "test key" in plan.billing
     monkeypatch.delenv("LABELWRIGHT_CONNECTIONS__SCALE__KEY")
     forget_settings()
-    plan = make_plan(spec, settings())
+    plan = make_plan(spec, settings(), CONNECTIONS)
     assert plan.billed is None
     assert "7 tasks will be billed, unless" in plan.billing
     assert scale.requests == []

@@ -285,5 +285,5 @@ def test_prefect_that_never_answers_is_not_waited_for(monkeypatch) -> None:
     }
     with fault_server(drip("a header")) as server:
         changed = temporary_settings({PREFECT_API_URL: f"{server.url}/api"})
-        with changed, pytest.raises(telling_prefect.NotSent, match="within"):
+        with changed, pytest.raises(telling_prefect.EventsNotSent, match="within"):
             telling_prefect.send_to_prefect([event])

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from labelwright.prefect_integration.events import NeverTaken, NotSent, send_to_prefect
+from labelwright.domain.errors import EventsNotSent, EventsRejected
+from labelwright.prefect_integration.events import send_to_prefect
 
 
 def event(**more: object) -> dict[str, object]:
@@ -51,7 +52,7 @@ def answering():
 
 @pytest.mark.parametrize(
     ("status", "failure"),
-    [(204, None), (422, NeverTaken), (413, NeverTaken), (401, NotSent), (404, NotSent), (503, NotSent), (500, NotSent)],
+    [(204, None), (422, EventsRejected), (413, EventsRejected), (401, EventsNotSent), (404, EventsNotSent), (503, EventsNotSent), (500, EventsNotSent)],
 )
 def test_a_status_means(answering, status, failure):
     answering.status = status
@@ -64,5 +65,5 @@ def test_a_status_means(answering, status, failure):
 
 def test_what_is_no_event_of_prefects_is_never_taken(answering):
     answering.status = 204
-    with pytest.raises(NeverTaken):
+    with pytest.raises(EventsRejected):
         send_to_prefect([event(resource={"prefect.resource.name": "river"})])

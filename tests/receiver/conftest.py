@@ -16,14 +16,15 @@ import pytest
 import uvicorn
 from pydantic import BaseModel
 
+from labelwright.domain.errors import EventsNotSent
 from labelwright.ledger import Ledger
 from labelwright.platforms.errors import AccessDenied, PlatformRefused
 from labelwright.platforms.protocol import WebhookNote
 from labelwright.platforms.registry import PLATFORMS, Connection, Credential, PlatformEntry
-from labelwright.receiver import webhooks
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.receiver.app import create_app
-from labelwright.receiver.run import configured
-from labelwright.receiver.telling import NotSent, Teller
+from labelwright.receiver.event_sender import EventSender
+from labelwright.receiver.run import server_config
 from labelwright.settings import ReceiverSettings, forget_settings
 
 SECRET = "what only the tests know"
@@ -70,11 +71,8 @@ def bell(monkeypatch) -> Iterator[None]:
         monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{account.upper()}__KEY", "key")
         monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{account.upper()}__SECRET", f"secret of {account}")
     forget_settings()
-    webhooks.opener.cache_clear()
-    webhooks._unknown.clear()
     yield
     forget_settings()
-    webhooks.opener.cache_clear()
 
 
 @dataclass
@@ -86,7 +84,7 @@ class Post:
 
     def __call__(self, events: Any) -> None:
         if self.broken:
-            raise NotSent("down")
+            raise EventsNotSent("down")
         self.taken += events
 
 
@@ -110,15 +108,15 @@ def settings() -> ReceiverSettings:
 @pytest.fixture
 def receiver(ledger, settings, post, bell) -> Iterator[str]:
     """Its address."""
-    app = create_app(ledger, settings, Teller(ledger, post, gather=0, look_every=0.05))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        server = uvicorn.Server(configured(app))
-        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    app = create_app(ledger, settings, EventSender(ledger, post, min_interval=0, poll_interval=0.05), CONNECTIONS)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(server_config(app))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join(20)

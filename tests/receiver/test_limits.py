@@ -61,7 +61,7 @@ def test_depth_is_found_in_one_pass_over_the_body():
 
 
 def test_a_locked_ledger_is_503_while_it_lasts_and_nothing_is_lost(receiver, ledger, tmp_path, monkeypatch):
-    monkeypatch.setattr(app, "PATIENCE", 0.3)
+    monkeypatch.setattr(app, "REQUEST_TIMEOUT", 0.3)
     body = json.dumps({"id": "1", "kind": "done"}).encode()
     lock = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
@@ -72,6 +72,6 @@ def test_a_locked_ledger_is_503_while_it_lasts_and_nothing_is_lost(receiver, led
         assert requests.get(f"{receiver}/health", timeout=GUARD).status_code == 200
     finally:
         lock.close()
-    monkeypatch.setattr(app, "PATIENCE", GUARD)
+    monkeypatch.setattr(app, "REQUEST_TIMEOUT", GUARD)
     assert webhook(receiver, body).status_code == 200
     assert webhook(receiver, body).json() == {"new": False}

@@ -13,8 +13,10 @@ import pytest
 import requests
 from pydantic import SecretStr
 
+from labelwright.domain.errors import EventsRejected
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.receiver import app
-from labelwright.receiver.telling import NeverTaken, Teller
+from labelwright.receiver.event_sender import EventSender
 from labelwright.settings import SettingsError
 
 from .conftest import DROP, SECRET, signature
@@ -119,7 +121,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(receiver, told):
         for _ in range(40):
             yield b"x" * 65536
 
-    body = b"x" * (app.LARGEST + 1) if told else pieces()
+    body = b"x" * (app.MAX_BODY + 1) if told else pieces()
     try:
         assert requests.post(f"{receiver}/webhooks/north", data=body, timeout=60).status_code == 413
     except requests.ConnectionError:
@@ -127,7 +129,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(receiver, told):
 
 
 def test_a_body_that_drips_is_given_up(receiver, monkeypatch):
-    monkeypatch.setattr(app, "PATIENCE", 0.3)
+    monkeypatch.setattr(app, "REQUEST_TIMEOUT", 0.3)
     connection = http.client.HTTPConnection(urlsplit(receiver).netloc, timeout=60)
     connection.putrequest("POST", "/webhooks/north")
     connection.putheader("Content-Length", "1000")
@@ -321,8 +323,8 @@ def test_what_was_not_told_before_a_crash_is_told_at_the_next_start_under_the_sa
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        Teller(ledger, dies_after_the_first).tell()
-    Teller(ledger, post).tell()
+        EventSender(ledger, dies_after_the_first).send_due()
+    EventSender(ledger, post).send_due()
     assert [one["id"] for one in taken + post.taken] == [ids[0], ids[0], ids[1]]
     assert ledger.inbox.waiting() == []
 
@@ -334,10 +336,10 @@ def test_what_prefect_will_never_take_holds_up_nothing_that_came_after_it(ledger
 
     def send(events: Any) -> None:
         if events[0]["payload"]["blob"] == "a":
-            raise NeverTaken("status 422")
+            raise EventsRejected("status 422")
         post(events)
 
-    Teller(ledger, send).tell()
+    EventSender(ledger, send).send_due()
     assert [one["payload"]["blob"] for one in post.taken] == ["b"]
     assert ledger.inbox.waiting() == []
 
@@ -351,7 +353,7 @@ def test_the_teller_goes_on_after_a_fault_of_its_own(ledger, post):
         post(events)
 
     ledger.inbox.put("drop", "a", "labelwright.drop.arrived", {"prefect.resource.id": "a"}, {"blob": "a"})
-    teller = Teller(ledger, send, look_every=0.05)
+    teller = EventSender(ledger, send, poll_interval=0.05)
     teller.start()
     try:
         until(lambda: len(post.taken) == 1)
@@ -369,7 +371,7 @@ def test_half_a_surrogate_pair_in_a_note_is_taken_and_told_on(receiver, ledger, 
 
 def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):
     post.broken = False
-    teller = Teller(ledger, post, gather=3600)
+    teller = EventSender(ledger, post, min_interval=3600)
     for number in range(30):
         ledger.inbox.put(
             "webhook north",
@@ -378,22 +380,22 @@ def test_ten_thousand_callbacks_are_told_as_few_events(ledger, post):
             {"prefect.resource.id": "x"},
             {"kind": "k", "campaign": str(number)},
         )
-    assert teller.tell() > 0
+    assert teller.send_due() > 0
     ledger.inbox.put(
         "webhook north", "late", "labelwright.webhook.received", {"prefect.resource.id": "x"}, {"kind": "k"}
     )
-    assert teller.tell() <= 15
+    assert teller.send_due() <= 15
     (event,) = post.taken
     assert (event["payload"]["count"], len(event["payload"]["notes"])) == (30, 30)
     assert len(ledger.inbox.waiting()) == 1
-    Teller(ledger, post, gather=3600).tell()
+    EventSender(ledger, post, min_interval=3600).send_due()
     assert ledger.inbox.waiting() == []
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Signature-256": ""}, {"Authorization": "Bearer x"}])
 def test_a_webhook_of_a_block_without_a_key_asks_prefect_nothing(receiver, monkeypatch, headers):
     asked = []
-    monkeypatch.setattr("labelwright.receiver.webhooks.connect_platform", asked.append)
+    monkeypatch.setattr(CONNECTIONS, "connect_platform", asked.append)
     for name in ("block:river", "block:other", "block%3Ariver"):
         told = requests.post(f"{receiver}/webhooks/{name}", json={"event": "x"}, headers=headers, timeout=60)
         assert told.status_code == 401
@@ -407,7 +409,7 @@ def test_a_block_that_is_not_there_is_not_asked_for_again_at_once(receiver, monk
         asked.append(name)
         raise SettingsError("there is no such block")
 
-    monkeypatch.setattr("labelwright.receiver.webhooks.connect_platform", connect_platform)
+    monkeypatch.setattr(CONNECTIONS, "connect_platform", connect_platform)
     for _ in range(3):
         headers = {"X-Signature-256": "sha256=00"}
         told = requests.post(f"{receiver}/webhooks/block:nowhere", json={}, headers=headers, timeout=60)

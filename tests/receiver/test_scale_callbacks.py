@@ -10,7 +10,6 @@ import requests
 
 from labelwright.platforms.protocol import RemoteState
 from labelwright.platforms.scale.adapter import Options, Scale
-from labelwright.receiver import webhooks
 from labelwright.settings import forget_settings
 from tests.platforms.contract import NAMES, order, to_send
 from tests.platforms.scale.harness import HASTE
@@ -26,7 +25,6 @@ def server(monkeypatch: pytest.MonkeyPatch, bell: None, post: Any) -> Iterator[S
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SCALE__KEY", "live_key")
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SCALE__SECRET", server.callback_key)
         forget_settings()
-        webhooks.opener.cache_clear()
         yield server
 
 
@@ -101,7 +99,6 @@ def test_a_note_of_the_whole_batch_names_the_campaign_and_counts_are_read_again(
 def test_without_a_callback_key_nothing_is_taken(server, campaign, ledger, monkeypatch) -> None:
     monkeypatch.delenv("LABELWRIGHT_CONNECTIONS__SCALE__SECRET")
     forget_settings()
-    webhooks.opener.cache_clear()
     _, _, (task, _) = campaign
     assert server.call_back(server.live, task, tries=1) == [401]
     assert notes(ledger) == []

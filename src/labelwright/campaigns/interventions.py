@@ -10,9 +10,10 @@ from labelwright.datasets.names import file_stem
 from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
 from labelwright.domain.errors import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
-from labelwright.platforms.protocol import DeletesCampaigns, Platform, ReopensCampaigns, ResendsImages
+from labelwright.platforms.protocol import DeletesCampaigns, ReopensCampaigns, ResendsImages
 from labelwright.settings import settings
 
+from .connections import Connections
 from .spec import CampaignSpec, stored_spec
 
 
@@ -29,7 +30,7 @@ def take_up(title: str) -> tuple[CampaignSpec, Work | None]:
     return stored_spec(record.spec), WORK.get(state)
 
 
-def cancel(title: str, *, delete: bool = False) -> str:
+def cancel(title: str, connections: Connections, *, delete: bool = False) -> str:
     """Give the campaign up. Answers what is left of it on the platform.
 
     delete: also take it off its platform, where that can be said. Raises UnknownCampaign, CampaignBusy, CannotRun,
@@ -40,7 +41,7 @@ def cancel(title: str, *, delete: bool = False) -> str:
         if record.remote_id is not None:
             left = f"on the platform it is still there (id {record.remote_id})"
             if delete:
-                platform = _platform(record)
+                platform = connections.platform_for(stored_spec(record.spec))
                 if not isinstance(platform, DeletesCampaigns):
                     raise CannotRun(f"{platform.name} cannot delete campaigns: cancel it without --delete")
                 platform.delete_campaign(record.remote_id)
@@ -52,14 +53,14 @@ def cancel(title: str, *, delete: bool = False) -> str:
     return left
 
 
-def reopen(title: str) -> None:
+def reopen(title: str, connections: Connections) -> None:
     """Give a labeled campaign back to its labelers. Raises UnknownCampaign, CampaignBusy, CannotRun, PlatformError."""
     with _holding(title) as (ledger, record):
         if record.state in OPEN:
             return
         if record.state not in LABELED or record.remote_id is None:
             raise CannotRun(f"'{title}' is {record.state.value}: only a labeled campaign can be given back")
-        platform = _platform(record)
+        platform = connections.platform_for(stored_spec(record.spec))
         if not isinstance(platform, ReopensCampaigns):
             raise CannotRun(f"{platform.name} cannot give campaigns back: ask its operator")
         platform.reopen_campaign(record.remote_id)
@@ -67,7 +68,7 @@ def reopen(title: str) -> None:
         ledger.campaigns.move(title, State.REOPENED, "given back by a person")
 
 
-def failed_images(title: str) -> list[dict[str, str]]:
+def failed_images(title: str, connections: Connections) -> list[dict[str, str]]:
     """File and reason of each image that the platform could not have labeled, as it is now. Changes nothing.
 
     Raises UnknownCampaign, CannotRun, PlatformError.
@@ -75,7 +76,7 @@ def failed_images(title: str) -> list[dict[str, str]]:
     record = open_ledger(settings().ledger_address()).campaigns.get(title)
     if record.remote_id is None:
         raise CannotRun(f"'{title}' is {record.state.value}, and not on its platform yet: launch it first")
-    platform = _platform(record)
+    platform = connections.platform_for(stored_spec(record.spec))
     if not isinstance(platform, ResendsImages):
         raise CannotRun(
             f"on {platform.name} images fail while they are sent: labelwright status '{title}' lists them with their "
@@ -108,9 +109,3 @@ def _holding(title: str) -> Iterator[tuple[Ledger, CampaignRecord]]:
     ledger.campaigns.get(title)
     with ledger.leases.held(campaign_lease(title), "somebody on the command line"):
         yield ledger, ledger.campaigns.get(title)
-
-
-def _platform(record: CampaignRecord) -> Platform:
-    from labelwright.tasks.context import platform_for
-
-    return platform_for(stored_spec(record.spec))

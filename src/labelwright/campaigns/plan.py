@@ -13,6 +13,7 @@ from labelwright.platforms.registry import PLATFORMS, abilities
 from labelwright.settings import Settings, SettingsError
 
 from .billing import TooManyTasks, bill_of, in_words, refuse_over_limit
+from .connections import Connections
 from .image_source import limits_of, open_source
 from .spec import CampaignSpec
 
@@ -44,16 +45,21 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], None] | None = None) -> Plan:
-    """Check every image as launching would; nothing is sent and nothing is written. Raises SourceError."""
+def make_plan(
+    spec: CampaignSpec,
+    settings: Settings,
+    connections: Connections,
+    on_file: Callable[[int], None] | None = None,
+) -> Plan:
+    """Checks every image as launching does. Sends and writes nothing. Raises SourceError.
+
+    on_file: called with the number of files that were checked so far.
+    """
     deadline = spec.deadline.isoformat() if spec.deadline else None
     plan = Plan(spec.title, spec.platform, spec.labeler, [label.name for label in spec.labels], deadline)
     largest = (0, "")
-    if spec.images.credentials:
-        from labelwright.prefect_integration.blocks import with_signature
-
-        settings = with_signature(settings, spec.images)
-    for number, item in enumerate(build_inventory(open_source(spec.images, settings), limits_of(spec.images)), 1):
+    source = open_source(spec.images, connections.image_settings(settings, spec.images))
+    for number, item in enumerate(build_inventory(source, limits_of(spec.images)), 1):
         if isinstance(item, InventoryItem):
             plan.images += 1
             plan.bytes += item.image.bytes
@@ -68,7 +74,7 @@ def make_plan(spec: CampaignSpec, settings: Settings, on_file: Callable[[int], N
     if abilities(PLATFORMS[spec.platform].adapter())["KeepsImageSets"]:
         plan.create.insert(0, f"image set '{spec.title}'")
     if abilities(PLATFORMS[spec.platform].adapter())["BillsTasks"]:
-        _tell_bill(plan, spec)
+        _add_bill(plan, spec, connections)
     plan.export = _exported(spec)
     return plan
 
@@ -83,12 +89,11 @@ def _exported(spec: CampaignSpec) -> list[str]:
     return [f"{where}: {asset_name(spec.title, ending)}" for ending in ("_images", "_labels")]
 
 
-def _tell_bill(plan: Plan, spec: CampaignSpec) -> None:
-    from labelwright.tasks.context import credentials_of, platform_for
-
+def _add_bill(plan: Plan, spec: CampaignSpec, connections: Connections) -> None:
     try:
-        platform = platform_for(spec)
-        bill = bill_of(platform, plan.images, credentials_of(spec.connection_name, spec.platform).most_tasks)
+        platform = connections.platform_for(spec)
+        credentials = connections.credentials_of(spec.connection_name, spec.platform)
+        bill = bill_of(platform, plan.images, credentials.most_tasks)
     except (SettingsError, PlatformRefused) as error:
         plan.billing = f"{plan.images:,} tasks will be billed, unless the key is one for testing: {error}"
         return

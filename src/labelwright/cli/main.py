@@ -69,6 +69,7 @@ def plan(
     """Show what would be uploaded, created and exported. Does nothing."""
     from labelwright.campaigns.plan import make_plan
     from labelwright.campaigns.spec import load_spec
+    from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.settings import settings
 
     from .output import campaigns as printing_campaigns
@@ -76,7 +77,7 @@ def plan(
 
     spec = load_spec(file)
     with printing.counting("checking images") as count:
-        made = make_plan(spec, settings(), count)
+        made = make_plan(spec, settings(), CONNECTIONS, count)
     printing_campaigns.show_plan(made, as_json)
     if not made.images or made.refusal or (made.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)
@@ -132,12 +133,13 @@ def failed(
 ) -> None:
     """List images that the platform could not have labeled, with the reasons; send them again, or leave them out."""
     from labelwright.campaigns import interventions
+    from labelwright.prefect_integration.connections import CONNECTIONS
 
     from .output import images as printing_images
 
     if resend and leave_out:
         raise typer.BadParameter("failed images are sent again (--resend) or left out (--leave-out), not both")
-    rows = interventions.failed_images(title)
+    rows = interventions.failed_images(title, CONNECTIONS)
     if rows and (resend or leave_out):
         rows = _in_prefect(
             lambda flows: flows.settle_failed_images(title, send_again=resend, leave_out=leave_out),
@@ -232,20 +234,22 @@ def cancel(
 ) -> None:
     """Give a campaign up. Nothing more is done with it."""
     from labelwright.campaigns import interventions
+    from labelwright.prefect_integration.connections import CONNECTIONS
 
     from .output import console as printing
 
-    printing.show_done(f"'{title}' is cancelled; {interventions.cancel(title, delete=delete)}", as_json)
+    printing.show_done(f"'{title}' is cancelled; {interventions.cancel(title, CONNECTIONS, delete=delete)}", as_json)
 
 
 @app.command()
 def reopen(title: Title, as_json: AsJson = False) -> None:
     """Give a labeled campaign back to its labelers. It is finished and exported anew when they are done."""
     from labelwright.campaigns import interventions
+    from labelwright.prefect_integration.connections import CONNECTIONS
 
     from .output import console as printing
 
-    interventions.reopen(title)
+    interventions.reopen(title, CONNECTIONS)
     printing.show_done(f"'{title}' is with its labelers again", as_json)
 
 

@@ -428,7 +428,9 @@ def _is_about_listening(error: OSError) -> bool:
 def receive_here(host: str | None, port: int | None) -> None:
     """The receiver, in the foreground, until Ctrl+C or SIGTERM. Raises CannotRun."""
     from labelwright.ledger import open_ledger
+    from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.prefect_integration.deployments import require_prefect_client
+    from labelwright.prefect_integration.events import send_to_prefect
     from labelwright.receiver.run import serve
 
     require_prefect_client()
@@ -441,7 +443,14 @@ def receive_here(host: str | None, port: int | None) -> None:
     ledger = open_ledger(found.ledger_address())
     interruptions.hang_up_as_terminate()
     try:
-        serve(ledger, chosen, found.home / "receiver.json", printing.show_receiver)
+        serve(
+            ledger,
+            chosen,
+            found.home / "receiver.json",
+            printing.show_receiver,
+            connections=CONNECTIONS,
+            send=send_to_prefect,
+        )
     except KeyboardInterrupt:
         printing.note("the receiver is stopped")
     except OSError as error:

@@ -5,3 +5,11 @@ from __future__ import annotations
 
 class CannotRun(ValueError):
     """The request cannot be carried out as given. The message says what to change."""
+
+
+class EventsNotSent(Exception):
+    """Prefect did not take the events. Send them again later."""
+
+
+class EventsRejected(Exception):
+    """Prefect refuses one of the events, and will refuse it every time."""

@@ -10,16 +10,8 @@ from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
+from labelwright.domain.errors import EventsNotSent, EventsRejected
 from labelwright.network.deadlines import OutOfTime, run_within
-
-
-class NotSent(Exception):
-    """Prefect did not accept the events now; send them again later."""
-
-
-class NeverTaken(Exception):
-    """Prefect rejects one of these events, however often it is sent."""
-
 
 _DEADLINE = 60.0
 """Seconds for the whole call: Prefect's own timeout is for the next byte, and its client retries."""
@@ -28,18 +20,18 @@ _REJECTED = (400, 413, 422)
 
 
 def send_to_prefect(events: Sequence[dict[str, Any]]) -> None:
-    """Sends the events and returns when Prefect accepted them, within a minute. Raises NotSent, NeverTaken."""
+    """Sends the events and returns when Prefect accepted them. Raises EventsNotSent, EventsRejected."""
     from prefect.events import Event
 
     try:
         payload = [Event.model_validate({**event, "id": UUID(event["id"])}).model_dump(mode="json") for event in events]
     except ValueError as error:
-        raise NeverTaken(type(error).__name__) from None
+        raise EventsRejected(type(error).__name__) from None
     # If the request is carried out after the deadline, a second one does no harm: Prefect stores each id once.
     try:
         run_within(_DEADLINE, copy_context().run, _send, payload)
     except OutOfTime:
-        raise NotSent(f"no answer within {_DEADLINE:g} seconds") from None
+        raise EventsNotSent(f"no answer within {_DEADLINE:g} seconds") from None
 
 
 def _send(payload: list[dict[str, Any]]) -> None:
@@ -51,5 +43,5 @@ def _send(payload: list[dict[str, Any]]) -> None:
             client.request("POST", "/events", json=payload).raise_for_status()
     except (HTTPError, RuntimeError) as error:
         if isinstance(error, HTTPStatusError) and error.response.status_code in _REJECTED:
-            raise NeverTaken(f"status {error.response.status_code}") from None
-        raise NotSent(type(error).__name__) from None
+            raise EventsRejected(f"status {error.response.status_code}") from None
+        raise EventsNotSent(type(error).__name__) from None

@@ -1,1 +1,1 @@
-"""What comes from outside: webhooks and Azure Event Grid, written down, answered at once, told to Prefect."""
+"""HTTP receiver of platform webhooks and Azure Event Grid: stores each notification, then emits Prefect events."""

@@ -1,4 +1,4 @@
-"""The application: two places to tell something, one to ask whether it is well."""
+"""The receiver's Starlette application: `/webhooks/CONNECTION`, `/eventgrid` and `/health`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -15,121 +15,129 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from labelwright.campaigns.connections import Connections
 from labelwright.ledger import Ledger, LedgerError
 from labelwright.network.json_depth import depth_of
 from labelwright.settings import ReceiverSettings
 
 from . import event_grid
-from .answers import Refused
-from .telling import Teller
-from .webhooks import take_webhook
+from .errors import RequestRefused
+from .event_sender import EventSender
+from .webhooks import Webhooks
 
-LARGEST = 1024 * 1024
+MAX_BODY = 1024 * 1024
 """Bytes of a request; Event Grid sends at most this much."""
 
-DEEPEST = 64
+MAX_DEPTH = 64
 """Lists and objects inside each other; notifications of the platforms have fewer than ten."""
 
-PATIENCE = 10.0
-"""Seconds to send a request, and as many to write it down."""
+REQUEST_TIMEOUT = 10.0
+"""Seconds to send a request, and as many to store it."""
 
 Handler = Callable[[Request], Awaitable[Response]]
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
-def create_app(ledger: Ledger, settings: ReceiverSettings, teller: Teller) -> Starlette:
-    """Everything that is answered with success stands in the ledger; the teller tells it on by itself."""
+def create_app(
+    ledger: Ledger, settings: ReceiverSettings, event_sender: EventSender, connections: Connections
+) -> Starlette:
+    """The application. A notification is in the ledger before it is answered with success."""
 
-    quickly = Quickly()
+    threads = LedgerThreads()
+    webhooks = Webhooks(ledger, connections)
 
     async def webhook(request: Request) -> Response:
         connection, headers = request.path_params["connection"], dict(request.headers)
-        body = await _body(request)
-        new = await quickly(take_webhook, ledger, connection, headers, body)
-        teller.wake()
-        return JSONResponse({"new": new})
+        body = await _read_body(request)
+        is_new = await threads.run(webhooks.record, connection, headers, body)
+        event_sender.wake()
+        return JSONResponse({"new": is_new})
 
     async def grid(request: Request) -> Response:
-        given = request.query_params.get("secret") or request.headers.get("x-labelwright-secret")
-        event_grid.let_in(settings, given)
+        secret = request.query_params.get("secret") or request.headers.get("x-labelwright-secret")
+        event_grid.check_secret(settings, secret)
         if request.method == "OPTIONS":
-            return Response(headers=event_grid.allow(dict(request.headers)))
-        body = await _body(request)
-        answer = await quickly(event_grid.take_events, ledger, settings, body)
-        teller.wake()
-        return JSONResponse(answer)
+            return Response(headers=event_grid.handshake_headers(dict(request.headers)))
+        body = await _read_body(request)
+        payload = await threads.run(event_grid.record_events, ledger, settings, body)
+        event_sender.wake()
+        return JSONResponse(payload)
 
     async def health(_request: Request) -> Response:
-        return JSONResponse({"waiting": len(await quickly(ledger.inbox.waiting, 1000))})
+        return JSONResponse({"waiting": len(await threads.run(ledger.inbox.waiting, 1000))})
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        teller.start()
+        event_sender.start()
         yield
-        await run_in_threadpool(teller.stop)
-        quickly.end()
+        await run_in_threadpool(event_sender.stop)
+        threads.stop()
 
     return Starlette(
         routes=[
-            Route("/webhooks/{connection}", _told(webhook), methods=["POST"]),
-            Route("/eventgrid", _told(grid), methods=["POST", "OPTIONS"]),
-            Route("/health", _told(health), methods=["GET"]),
+            Route("/webhooks/{connection}", _with_error_responses(webhook), methods=["POST"]),
+            Route("/eventgrid", _with_error_responses(grid), methods=["POST", "OPTIONS"]),
+            Route("/health", _with_error_responses(health), methods=["GET"]),
         ],
         lifespan=lifespan,
     )
 
 
-def _told(handler: Handler) -> Handler:
-    """Every refusal as a short JSON answer; what we could not write down is asked for again."""
+def _with_error_responses(handler: Handler) -> Handler:
+    """Turns refusals into short JSON responses, and ledger faults into 503 with Retry-After."""
 
-    async def answered(request: Request) -> Response:
+    async def handle(request: Request) -> Response:
         try:
             return await handler(request)
-        except Refused as refused:
-            return JSONResponse({"error": refused.message}, refused.status)
+        except RequestRefused as refusal:
+            return JSONResponse({"error": refusal.message}, refusal.status)
         except (SQLAlchemyError, LedgerError, TimeoutError):
-            return JSONResponse({"error": "it could not be written down; say it again"}, 503, {"Retry-After": "30"})
+            return JSONResponse({"error": "it could not be stored; send it again"}, 503, {"Retry-After": "30"})
         except ClientDisconnect:
             return Response(status_code=400)
 
-    return answered
+    return handle
 
 
-async def _body(request: Request) -> bytes:
-    """Raises Refused for one that is too large or too slow."""
+async def _read_body(request: Request) -> bytes:
+    """Raises RequestRefused for one that is too large, too slow or nested too deeply."""
     try:
-        if int(request.headers.get("content-length", 0)) > LARGEST:
-            raise Refused(413, "this is too large")
+        if int(request.headers.get("content-length", 0)) > MAX_BODY:
+            raise RequestRefused(413, "the request is too large")
     except ValueError:
-        raise Refused(400, "Content-Length is no number") from None
+        raise RequestRefused(400, "Content-Length is not a number") from None
     content = bytearray()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(REQUEST_TIMEOUT):
             async for piece in request.stream():
                 content += piece
-                if len(content) > LARGEST:
-                    raise Refused(413, "this is too large")
+                if len(content) > MAX_BODY:
+                    raise RequestRefused(413, "the request is too large")
     except TimeoutError:
-        raise Refused(408, "this was too slow") from None
-    if depth_of(content) > DEEPEST:
-        raise Refused(400, "this is nested too deeply")
+        raise RequestRefused(408, "the request was sent too slowly") from None
+    if depth_of(content) > MAX_DEPTH:
+        raise RequestRefused(400, "the request is nested too deeply")
     return bytes(content)
 
 
-class Quickly:
-    """Work for the ledger in threads of its own, given up by the request when it takes too long.
+class LedgerThreads:
+    """A thread pool for ledger calls, each of which the request abandons after REQUEST_TIMEOUT.
 
-    A thread cannot be stopped: one that waits for a locked ledger writes down what it has later on, where the same
-    notification, sent again, is recognized by its id. While all threads wait, further work waits too and is given up
-    without being begun.
+    A thread cannot be stopped: one that waits for a locked ledger stores its notification later on, where the same
+    notification, sent again, is recognized by its id. While all threads are busy, further calls queue; one that is
+    abandoned in the queue never starts.
     """
 
     def __init__(self, threads: int = 20) -> None:
-        self._threads = ThreadPoolExecutor(threads, "ledger")
+        self._pool = ThreadPoolExecutor(threads, "ledger")
 
-    async def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def run(
+        self, function: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> _Result:
         """Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
 
-    def end(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def stop(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

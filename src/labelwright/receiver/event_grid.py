@@ -1,8 +1,8 @@
-"""Azure Event Grid: both of its validation handshakes, and blobs that were created in the drop container.
+"""Azure Event Grid: both validation handshakes, and blobs that were created in the drop container.
 
-Sources: Microsoft's pages "Endpoint validation with Event Grid event schema" (the code that is sent is answered),
-"Endpoint validation with CloudEvents schema" (OPTIONS with WebHook-Request-Origin) and "Azure Blob Storage as an Event
-Grid source". Deliveries come at least once and in any order.
+Sources: Microsoft's pages "Endpoint validation with Event Grid event schema" (the response repeats the code that was
+sent), "Endpoint validation with CloudEvents schema" (OPTIONS with WebHook-Request-Origin) and "Azure Blob Storage as
+an Event Grid source". Events are delivered at least once and in any order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from labelwright.campaigns.drops import folder_of
 from labelwright.ledger import DROPS, Ledger, drop_key
 from labelwright.settings import ReceiverSettings
 
-from .answers import Refused
+from .errors import RequestRefused
 
 EVENT = "labelwright.drop.arrived"
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
@@ -28,75 +28,76 @@ _CREATED = "Microsoft.Storage.BlobCreated"
 _SUBJECT = re.compile(r"/blobServices/default/containers/([^/]+)/blobs/([^\n\ud800-\udfff]+)")
 
 
-def let_in(settings: ReceiverSettings, given: str | None) -> None:
-    """Compare the secret in a time that does not depend on where it differs. Raises Refused."""
+def check_secret(settings: ReceiverSettings, secret: str | None) -> None:
+    """Compares in constant time. Raises RequestRefused when the secret is not that of the settings."""
     if settings.event_grid_secret is None:
-        raise Refused(403, "no secret for Event Grid is set here")
-    wanted = settings.event_grid_secret.get_secret_value()
-    if not wanted or not hmac.compare_digest(wanted.encode(), (given or "").encode()):
-        raise Refused(401, "the secret is missing or wrong")
+        raise RequestRefused(403, "no Event Grid secret is configured here")
+    expected = settings.event_grid_secret.get_secret_value()
+    if not expected or not hmac.compare_digest(expected.encode(), (secret or "").encode()):
+        raise RequestRefused(401, "the secret is missing or wrong")
 
 
-def allow(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that answer CloudEvents' handshake. Raises Refused."""
+def handshake_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The response headers of CloudEvents' handshake. Raises RequestRefused."""
     origin = headers.get("webhook-request-origin")
     if not origin:
-        raise Refused(400, "WebHook-Request-Origin is missing")
+        raise RequestRefused(400, "WebHook-Request-Origin is missing")
     return {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": headers.get("webhook-request-rate", "*")}
 
 
-def take_events(ledger: Ledger, settings: ReceiverSettings, body: bytes) -> dict[str, Any]:
-    """Write down the campaign files that arrived. Answers what Event Grid is told. Raises Refused."""
-    new = 0
-    for kind, subject, data in _events(body):
+def record_events(ledger: Ledger, settings: ReceiverSettings, body: bytes) -> dict[str, Any]:
+    """Stores the campaign files that arrived. Returns the response's JSON. Raises RequestRefused."""
+    count = 0
+    for kind, subject, data in _parse_events(body):
         if kind == _VALIDATION:
             code = data.get("validationCode")
             if not isinstance(code, str):
-                raise Refused(400, "the validation holds no code")
+                raise RequestRefused(400, "the validation event has no code")
             return {"validationResponse": code}
-        blob = _blob(settings.drop_container, subject, data) if kind == _CREATED else None
+        blob = _dropped_blob(settings.drop_container, subject, data) if kind == _CREATED else None
         folder = folder_of(blob) if blob else None
         if blob and folder:
-            # What tells a version from another is in the event, whichever of its names the service wrote.
+            # The service writes the version's name in two spellings, and older events have a sequencer only.
             version = data.get("eTag") or data.get("etag") or data.get("sequencer") or ""
-            new += _put(ledger, blob, folder, str(version))
-    return {"new": new}
+            count += _store_drop(ledger, blob, folder, str(version))
+    return {"new": count}
 
 
-def _put(ledger: Ledger, blob: str, folder: str, etag: str) -> bool:
-    readable = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:80]
+def _store_drop(ledger: Ledger, blob: str, folder: str, etag: str) -> bool:
+    """Returns whether this version of the blob is new."""
+    slug = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:80]
     resource = {
-        "prefect.resource.id": f"labelwright.drop.{readable}-{sha256(folder.encode()).hexdigest()[:8]}",
+        "prefect.resource.id": f"labelwright.drop.{slug}-{sha256(folder.encode()).hexdigest()[:8]}",
         "prefect.resource.name": folder,
     }
     return ledger.inbox.put(DROPS, drop_key(blob, etag), EVENT, resource, {"blob": blob, "etag": etag})
 
 
-def _events(body: bytes) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Kind, subject and data of each event, in Event Grid's schema or in CloudEvents', alone or in a list."""
+def _parse_events(body: bytes) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Type, subject and data of each event, in Event Grid's schema or in CloudEvents', alone or in a list."""
     try:
-        told = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused(400, "this is no JSON") from None
-    for event in told if isinstance(told, list) else [told]:
+        raise RequestRefused(400, "the request is not JSON") from None
+    for event in payload if isinstance(payload, list) else [payload]:
         if not isinstance(event, dict):
-            raise Refused(400, "an event is an object")
+            raise RequestRefused(400, "an event is not a JSON object")
         data = event.get("data")
         kind = event.get("eventType") or event.get("type") or ""
         yield str(kind), str(event.get("subject") or ""), data if isinstance(data, dict) else {}
 
 
-def _blob(container: str | None, subject: str, data: dict[str, Any]) -> str | None:
-    """The name of a blob of the drop container that has something in it."""
-    place = _SUBJECT.fullmatch(subject)
-    if not container or place is None or data.get("contentLength") == 0:  # hierarchical accounts tell of empty files
+def _dropped_blob(container: str | None, subject: str, data: dict[str, Any]) -> str | None:
+    """The name of the blob when it is in the drop container and not empty."""
+    match = _SUBJECT.fullmatch(subject)
+    if not container or match is None or data.get("contentLength") == 0:  # hierarchical accounts report empty files
         return None
-    same = place[1] == container.rstrip("/").rpartition("/")[2]
-    return place[2] if same and _account(str(data.get("url"))) == _account(container) else None
+    is_same_name = match[1] == container.rstrip("/").rpartition("/")[2]
+    return match[2] if is_same_name and _account(str(data.get("url"))) == _account(container) else None
 
 
 def _account(url: str) -> str:
-    """The storage account: the first part of the host's name, or of the path where the host has none."""
+    """The storage account: the first part of the host name, or of the path when the host is an IP address."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Serving the receiver."""
+"""Runs the receiver with uvicorn."""
 
 from __future__ import annotations
 
@@ -10,31 +10,47 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from labelwright.campaigns.connections import Connections
 from labelwright.ledger import Ledger
 from labelwright.network.listening import Patience, protocol_with
 from labelwright.settings import ReceiverSettings
 
 from .app import create_app
-from .telling import Teller, send_to_prefect
+from .event_sender import EventSender, Send
 
 
-def serve(ledger: Ledger, settings: ReceiverSettings, told: Path, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted. `ready` is told the address; it also stands in the file `told`. Raises OSError."""
+def serve(
+    ledger: Ledger,
+    settings: ReceiverSettings,
+    address_file: Path,
+    on_ready: Callable[[str], None],
+    *,
+    connections: Connections,
+    send: Send,
+) -> None:
+    """Serves until interrupted. Raises OSError when the port cannot be opened.
+
+    Args:
+        address_file: JSON file that the address is written to, under "url".
+        on_ready: called with the address once the port is open.
+        connections: whose platforms verify webhooks.
+        send: sends events to Prefect.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
-        listening.listen(256)
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(256)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"http://{host}:{listening.getsockname()[1]}"
-        told.write_text(json.dumps({"url": address}))
-        ready(address)
-        config = configured(create_app(ledger, settings, Teller(ledger, send_to_prefect)))
-        uvicorn.Server(config).run(sockets=[listening])
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        address_file.write_text(json.dumps({"url": address}))
+        on_ready(address)
+        app = create_app(ledger, settings, EventSender(ledger, send), connections)
+        uvicorn.Server(server_config(app)).run(sockets=[listener])
 
 
-def configured(app: Starlette) -> uvicorn.Config:
-    """How the application is served: idle and slow clients do not keep others out."""
+def server_config(app: Starlette) -> uvicorn.Config:
+    """uvicorn's configuration: idle and slow clients do not keep others out."""
     return uvicorn.Config(
         app,
         http=protocol_with(Patience(body=5.0, connections=200)),

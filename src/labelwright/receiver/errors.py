@@ -1,10 +1,10 @@
-"""What the receiver answers when it does not take something."""
+"""Refusals of the receiver."""
 
 from __future__ import annotations
 
 
-class Refused(Exception):
-    """Answered with this HTTP status and these words, which tell a stranger nothing."""
+class RequestRefused(Exception):
+    """The HTTP status and message of a refused request. The message is shown to strangers: it reveals nothing."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
