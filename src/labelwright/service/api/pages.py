@@ -48,7 +48,7 @@ _TYPES = {
 
 def mount_pages(app: FastAPI) -> None:
     """Serve the pages. Only files that are there when the service starts can be asked for: no path is ever opened."""
-    found = _read(files(__package__).joinpath("page"), "")
+    found = _read(files("labelwright.service").joinpath("page"), "")
     app.add_route("/label", _route(found["label.html"]), ["GET"], include_in_schema=False)
     app.add_route("/", _route(found["admin.html"]), ["GET"], include_in_schema=False)
     for name, file in found.items():
