@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import task
 
+from labelwright.campaigns.changes import refuse_changes
 from labelwright.campaigns.image_source import limits_of, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import Image, Reject, State
@@ -17,13 +18,6 @@ from labelwright.tasks.reporting import log, publish_progress, publish_table, re
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .dask import the_cluster
-
-_MAY_CHANGE = {"deadline", "export", "connection"}
-"""What a campaign file may say differently after the campaign was launched."""
-
-
-class CampaignChanged(LedgerError):
-    """The campaign file says something else than when the campaign was launched."""
 
 
 class FilesLeftOut(LedgerError):
@@ -41,12 +35,7 @@ def write_down_campaign(campaign: CampaignSpec) -> str:
     ledger, title, wanted = the_ledger(), campaign.title, campaign.model_dump(mode="json")
     record = ledger.campaigns.add(title, wanted)
     if record.spec != wanted:
-        changed = {key for key in wanted if record.spec.get(key) != wanted[key]} - _MAY_CHANGE
-        if changed and (record.state is not State.PLANNED or record.images is not None):
-            raise CampaignChanged(
-                f"'{title}' was launched with other {', '.join(sorted(changed))}. Put them back as they were, "
-                "or give the new campaign another title"
-            )
+        refuse_changes(record, campaign)
         ledger.campaigns.record_spec(title, wanted)
     if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
         ledger.campaigns.move(title, record.state_before, "taken up again")

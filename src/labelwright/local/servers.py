@@ -241,7 +241,9 @@ def _start(
         return Server(url, process, log)
     code = process.poll()
     Server("", process, log).stop()
-    failure = f"did not answer within {patience:g} seconds" if code is None else f"ended with code {code} while it started"
+    failure = (
+        f"did not answer within {patience:g} seconds" if code is None else f"ended with code {code} while it started"
+    )
     raise NotStarted(f"{name} {failure}: {_why(log, before)}")
 
 

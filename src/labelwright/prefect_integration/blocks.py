@@ -19,7 +19,7 @@ _AnyBlock = TypeVar("_AnyBlock", bound=Block)
 
 
 def _only_by_reference(schema: dict[str, Any], model: type[Any]) -> None:
-    """Makes a flow parameter of the type accept a saved block only: secrets typed in are stored, visible, with the run."""
+    """Lets a flow parameter accept a saved block only: secrets typed into the form are stored visibly with the run."""
     _prefect_schema_extra(schema, model)
     schema["not"] = {}
 
@@ -202,7 +202,7 @@ def connection_in_block(connection: str, platform: str | None = None) -> Connect
 
 
 def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSettings:
-    """Returns the workspace of `block:NAME`, with the Python programs and the deadline that this machine sets in `here`.
+    """Returns the workspace of `block:NAME`. Python programs and deadline are those of this machine, from `here`.
 
     Raises SettingsError.
     """

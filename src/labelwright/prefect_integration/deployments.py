@@ -74,8 +74,6 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
 
     Raises CannotRun, NotStarted, SettingsError.
     """
-    from .blocks import register_blocks
-
     if file is not None and not file.is_file():
         raise CannotRun(f"{file}: there is no such file")
     file = file or prefect_file()
@@ -86,6 +84,8 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
         for name in names:
             _read_deployment(client, name)
         _set_sweep_interval(client, timedelta(seconds=settings().sweep_every))
+    from .blocks import register_blocks
+
     register_blocks()  # the form of launch-campaign offers them
     results = settings().results
     if results is not None:

@@ -1,6 +1,6 @@
 """Sends events to Prefect by one acknowledged request.
 
-Prefect's own event clients queue events and do not report whether the server accepted them, so the request is made here.
+Prefect's own event clients queue events and do not report whether the server accepted them.
 """
 
 from __future__ import annotations

@@ -104,6 +104,6 @@ def _on_container(results: ResultsSettings, operation: Callable[[ContainerClient
         status = getattr(error, "status_code", None)
         reason = f"HTTP {status}" if status else type(error).__name__
         raise CannotRun(
-            f"the container '{results.container}' for results cannot be used ({reason}). Does the account answer, and has "
-            "this identity Storage Blob Data Contributor on the container?"
+            f"the container '{results.container}' for results cannot be used ({reason}). Does the account answer, and "
+            "has this identity Storage Blob Data Contributor on the container?"
         ) from None
