@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import task
 
+from labelwright.campaigns.changes import refuse_changes
 from labelwright.campaigns.image_source import limits_of, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import Image, Reject, State
@@ -17,13 +18,6 @@ from labelwright.tasks.reporting import log, publish_progress, publish_table, re
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .dask_cluster import connected_cluster
-
-_MAY_CHANGE = {"deadline", "export", "connection"}
-"""Fields of a campaign file that may change after the launch."""
-
-
-class CampaignChanged(LedgerError):
-    """The campaign file differs from the one that was launched."""
 
 
 class FilesLeftOut(LedgerError):
@@ -41,12 +35,7 @@ def register_campaign(campaign: CampaignSpec) -> str:
     ledger, title, document = the_ledger(), campaign.title, campaign.model_dump(mode="json")
     record = ledger.campaigns.add(title, document)
     if record.spec != document:
-        changed = {key for key in document if record.spec.get(key) != document[key]} - _MAY_CHANGE
-        if changed and (record.state is not State.PLANNED or record.images is not None):
-            raise CampaignChanged(
-                f"'{title}' is the title of a campaign with another {', '.join(sorted(changed))}. Restore the file, "
-                "or choose another title for the new campaign"
-            )
+        refuse_changes(record, campaign)
         ledger.campaigns.record_spec(title, document)
     if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
         ledger.campaigns.move(title, record.state_before, "taken up again")

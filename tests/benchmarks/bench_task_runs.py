@@ -75,9 +75,9 @@ def main() -> None:
             calls.clear()
             runs.append(count_task_runs(f"bench-{size}", size, home))
             asked.append(len(calls))
-        from labelwright.cli.running import send_what_prefect_holds_back
+        from labelwright.prefect_integration.runtime import flush_logs_and_events
 
-        send_what_prefect_holds_back()
+        flush_logs_and_events()
     an_image = (runs[1] - runs[0]) / (SIZES[1] - SIZES[0])
     wanted = runs[0] + an_image * (WANTED - SIZES[0])
     for size, count, some in zip(SIZES, runs, asked, strict=True):

@@ -68,19 +68,21 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_a_new_key_is_made(key
 def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from labelwright.cli import running
+    from labelwright.campaigns.connections import Connections
+    from labelwright.cli.campaigns import rotate_labeler_key
     from labelwright.domain.errors import CannotRun
-    from labelwright.tasks import context as workbench
+    from labelwright.settings import forget_settings
 
     rotated = []
     platform = SimpleNamespace(name="it", rotate_labeler_key=rotated.append)
-    monkeypatch.setattr(workbench, "platform_for", lambda _spec: platform)
-    monkeypatch.setattr(running, "settings", lambda: SimpleNamespace(home=tmp_path))
+    monkeypatch.setattr(Connections, "platform_for", lambda _connections, _spec: platform)
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
+    forget_settings()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(LabelerKeys, "check_writable", full)
     with pytest.raises(CannotRun, match=r"No space left on device.*: the old key still holds"):
-        running.rotate_labeler_key(SimpleNamespace(connection_name="campaign_api", labeler="ann@example.com"))
+        rotate_labeler_key(SimpleNamespace(connection_name="campaign_api", labeler="ann@example.com"))
     assert not rotated

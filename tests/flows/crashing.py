@@ -78,11 +78,11 @@ def worker(
     _watch_renames(renames)
     _watch_commits(commits)
     from labelwright.campaigns.spec import CampaignSpec
-    from labelwright.cli.running import without_heartbeats
     from labelwright.flows.export_campaign import export_campaign
     from labelwright.flows.finish_campaign import finish_campaign
     from labelwright.flows.launch_campaign import launch_campaign
     from labelwright.flows.sweep_campaigns import sweep_campaigns
+    from labelwright.prefect_integration.runtime import without_heartbeats
 
     flows: dict[str, Callable[..., Any]] = {
         "launch": lambda spec: launch_campaign(CampaignSpec.model_validate(spec)),

@@ -29,9 +29,9 @@ HOOK = "canary-hook-19bb40cc3d"
 def save_block(up: Running, name: str, **values: str) -> str:
     """As a person does it in the UI. Answers the block's id."""
     code = (
-        "import json, sys; from labelwright.prefect_integration.blocks import block_type;"
+        "import json, sys; from labelwright.prefect_integration.blocks import CampaignApiCredentials;"
         "name, values = sys.argv[1], json.loads(sys.stdin.read());"
-        "print(block_type('campaign_api')(**values).save(name, overwrite=True, _sync=True))"
+        "print(CampaignApiCredentials(**values).save(name, overwrite=True, _sync=True))"
     )
     command = [sys.executable, "-c", code, name]
     more = {"PREFECT_API_URL": up.api, "PREFECT_HOME": str(up.home / "client")}

@@ -14,7 +14,12 @@ from labelwright.domain import State
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.local.servers import Server, free_port, start_service
 from labelwright.platforms import AccessDenied
-from labelwright.prefect_integration.blocks import ImageContainerCredentials, block_type, register_blocks
+from labelwright.prefect_integration.blocks import (
+    CampaignApiCredentials,
+    CvatCredentials,
+    ImageContainerCredentials,
+    register_blocks,
+)
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.context import CampaignContext, connect_platform, credentials_of, the_ledger
 
@@ -45,7 +50,7 @@ def save(name: str, server: Server, **changes: object) -> str:
     """Make the agency's block. Answers its id."""
     told = keys_of(server)
     values = {"url": f"{server.url}/api/v1", "key": told["key"], "secret": told["secret"], **changes}
-    return str(block_type("campaign_api")(**values).save(name, overwrite=True))
+    return str(CampaignApiCredentials(**values).save(name, overwrite=True))
 
 
 def campaigns_at(server: Server) -> list[str]:
@@ -67,7 +72,7 @@ def test_one_command_registers_a_block_a_platform_and_store():
     assert register_blocks() == slugs
     for slug in slugs:
         assert prefect_api.get(f"/block_types/slug/{slug}")["description"]
-    schema = block_type("campaign_api").model_json_schema()
+    schema = CampaignApiCredentials.model_json_schema()
     assert schema["required"] == ["url", "key", "secret"]
     assert schema["secret_fields"] == ["key", "secret"]
 
@@ -117,7 +122,7 @@ def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(depl
 
 
 def save_somewhere() -> str:
-    kind = block_type("campaign_api")
+    kind = CampaignApiCredentials
     return str(kind(url="http://127.0.0.1:1/api/v1", key="key", secret=CANARY).save("somewhere", overwrite=True))
 
 
@@ -131,8 +136,8 @@ def test_what_is_wrong_with_credentials_is_told_without_them(photos, tmp_path):
     found = credentials_of("block:somewhere")
     assert found.platform == "campaign_api"
     assert CANARY not in repr(found) + str(found)
-    assert CANARY not in repr(block_type("campaign_api").load("somewhere"))
-    unsaved = block_type("campaign_api")(url="http://127.0.0.1:1", key="k", secret=CANARY)
+    assert CANARY not in repr(CampaignApiCredentials.load("somewhere"))
+    unsaved = CampaignApiCredentials(url="http://127.0.0.1:1", key="k", secret=CANARY)
     with pytest.raises(SettingsError, match="save them under a name"):
         launch_campaign(make_spec("unsaved", photos, tmp_path / "d"), unsaved)
 
@@ -168,14 +173,10 @@ def test_a_container_has_a_signature_of_its_own(tmp_path, monkeypatch):
 
 def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():
     """Prefect shows what its schema does not call secret."""
-    from labelwright.platforms.registry import Credential, PlatformEntry
-    from labelwright.prefect_integration.blocks import _made_for
-
-    kind = _made_for(PlatformEntry("lean", "leaner", "nowhere", "Lean", (Credential.URL,)))
-    assert kind.model_json_schema()["required"] == ["url"]
-    assert kind.model_json_schema()["secret_fields"] == ["key", "secret"]
-    kind(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)
+    assert CvatCredentials.model_json_schema()["required"] == ["url"]
+    assert CvatCredentials.model_json_schema()["secret_fields"] == ["key", "secret"]
+    CvatCredentials(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)
     told = prefect_api.ask("POST", "/block_documents/filter", {}).text
     assert "lean" in told
     assert CANARY not in told
-    assert kind.load("lean").connection().secret.get_secret_value() == CANARY
+    assert CvatCredentials.load("lean").connection().secret.get_secret_value() == CANARY

@@ -11,7 +11,7 @@ import pytest
 
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.local.servers import Server
-from labelwright.prefect_integration.blocks import block_type
+from labelwright.prefect_integration.blocks import CampaignApiCredentials
 from tests.service.page.chromium import Browser, chromedriver
 
 from . import prefect_api
@@ -98,7 +98,7 @@ class Form:
 
 @pytest.fixture
 def form(deployed: list[str], prefect_server: Server) -> Iterator[Form]:
-    block_type("campaign_api")(url="http://127.0.0.1:1/api/v1", key="k", secret="s").save("agency", overwrite=True)
+    CampaignApiCredentials(url="http://127.0.0.1:1/api/v1", key="k", secret="s").save("agency", overwrite=True)
     found = prefect_api.get("/deployments/name/launch-campaign/launch-campaign")["id"]
     with chromedriver() as driver:
         browser = Browser(driver, size=(1200, 3600))

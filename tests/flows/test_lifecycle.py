@@ -21,9 +21,9 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.settings import PREFECT_RESULTS_PERSIST_BY_DEFAULT, temporary_settings
 from pycocotools.coco import COCO
 
+from labelwright.campaigns.changes import CampaignChanged
 from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.cli.main import main
-from labelwright.cli.running import send_what_prefect_holds_back
 from labelwright.datasets import GateRefused, read_labels_csv
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
@@ -33,8 +33,9 @@ from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.ledger import AlreadyThere, Ledger
 from labelwright.platforms import PlatformRefused
+from labelwright.prefect_integration.runtime import flush_logs_and_events
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.campaign.image_checks import CampaignChanged, FilesLeftOut
+from labelwright.tasks.campaign.image_checks import FilesLeftOut
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet
 from labelwright.tasks.campaign.waiting import LabelsLate
 from labelwright.tasks.context import the_ledger
@@ -175,7 +176,7 @@ def test_strict_stops_before_anything_is_sent(river, tmp_path):
 
 def test_a_campaign_that_was_launched_does_not_change_under_its_labelers(river):
     launch_campaign(river)
-    with pytest.raises(CampaignChanged, match="other instructions"):
+    with pytest.raises(CampaignChanged, match="different instructions"):
         launch_campaign(river.model_copy(update={"instructions": "Something else."}))
     launch_campaign(make_spec("river", Path(river.images.folder), Path("elsewhere"), deadline="2030-01-01"))
     assert ledger().campaigns.get("river").spec["deadline"].startswith("2030")
@@ -412,7 +413,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_p
     assert access is not None
     assert access.secret is not None
     secrets = {admin()["Authentication-Secret"], access.secret.value, "sp=rwdl"}
-    send_what_prefect_holds_back()
+    flush_logs_and_events()
     prefect_home = prefect_server.log.parent.parent
     files = [
         path for folder in (home, tmp_path / "datasets", prefect_home) for path in folder.rglob("*") if path.is_file()

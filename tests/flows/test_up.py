@@ -217,9 +217,9 @@ def test_what_ends_again_and_again_ends_everything(tmp_path, capsys):
     part = up.Part("the part", start)
     part.up()
     for _ in range(up.RESTARTS):
-        part.mend()
+        part.restart_if_ended()
     with pytest.raises(NotStarted, match=r"the part ended 4 times .* code 7.*part\.log"):
-        part.mend()
+        part.restart_if_ended()
     assert starts == 1 + up.RESTARTS
 
 
@@ -228,8 +228,8 @@ def test_a_part_that_lives_is_left_alone(tmp_path):
     try:
         part = up.Part("the part", lambda _was: Server("", process, tmp_path / "part.log"))
         part.up()
-        part.mend()
-        assert part.ended == []
+        part.restart_if_ended()
+        assert part.exit_times == []
         assert process.pid in processes.below(os.getpid())
     finally:
         process.kill()

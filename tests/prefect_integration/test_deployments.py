@@ -36,7 +36,7 @@ def test_a_sweep_can_tell_the_dead_runs_of_every_deployment_from_the_living():
     assert sorted(FLOWS) == sorted(one["name"] for one in DEPLOYMENTS)
     for one in DEPLOYMENTS:
         code = inspect.getsource(inspect.getmodule(inspect.unwrap(flow_of(one["entrypoint"]).fn)))
-        assert re.search(r"^    with named_lock|^@with_run_lease$", code, re.MULTILINE), one["name"]
+        assert re.search(r"^    with (named|campaign)_lock|^@with_run_lease$", code, re.MULTILINE), one["name"]
 
 
 def test_two_sweeps_never_run_at_once():

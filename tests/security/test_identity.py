@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelwright.cli.running import needs_embedded_service
+from labelwright.cli.local_servers import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor.connections import connections
 from labelwright.domain.errors import CannotRun

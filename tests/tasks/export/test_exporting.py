@@ -14,8 +14,8 @@ from azure.storage.blob import ContainerClient
 from labelwright.campaigns.image_source import stamp_of
 from labelwright.campaigns.lineage import known_datasets, lineage, the_dataset
 from labelwright.campaigns.spec import validate_spec
+from labelwright.cli.datasets import verify_registered
 from labelwright.cli.output.datasets import show_lineage
-from labelwright.cli.running import verify_registered
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ledger import DatasetVersion, ManifestEntry
 from labelwright.platforms import PlatformRefused
