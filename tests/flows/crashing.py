@@ -109,10 +109,10 @@ def _count_calls(module: Any, name: str, counter: Counter) -> None:
         mine = "prefect" not in str(arguments[0]).lower()
         if mine:
             counter.before()
-        answer = real(*arguments, **keywords)
+        result = real(*arguments, **keywords)
         if mine:
             counter.after()
-        return answer
+        return result
 
     setattr(module, name, counted)
 
@@ -141,10 +141,10 @@ class _Counted:
     def __exit__(self, *error: Any) -> Any:
         if error[0] is None:
             self._counter.before()
-        answer = self._transaction.__exit__(*error)
+        result = self._transaction.__exit__(*error)
         if error[0] is None:
             self._counter.after()
-        return answer
+        return result
 
 
 def start_worker(

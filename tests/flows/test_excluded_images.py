@@ -39,15 +39,15 @@ def kept(home, monkeypatch, tmp_path) -> Kept:
     forget_settings()
     store = STORES.setdefault(f"memory:{home}", Store())
     make_photos(tmp_path / "photos", 7, (40, 30))
-    given = {
+    document = {
         "folder": str(tmp_path / "datasets"),
         "formats": ["csv", "coco", "jsonl", "mltable"],
         "split": {"train": 50, "validation": 50, "test": 0},
     }
-    spec = make_spec("river", tmp_path / "photos", tmp_path / "datasets", platform="shelf", export=given)
+    spec = make_spec("river", tmp_path / "photos", tmp_path / "datasets", platform="shelf", export=document)
     launch_campaign(spec)
-    (found,) = store.campaigns.values()
-    return found
+    (campaign,) = store.campaigns.values()
+    return campaign
 
 
 def ids_of(kept: Kept) -> dict[str, str]:
@@ -84,16 +84,16 @@ def test_images_that_are_skipped_or_deleted_are_in_no_file_and_listed_with_their
     left = {f"photo-{number:03}.jpg" for number in range(7)} - gone
     for dataset in ("images", "labels"):
         folder = tmp_path / "datasets" / f"river_{dataset}" / "v1"
-        found = images_in(folder)
-        assert found
-        assert not set.union(*found.values()) & gone, found
-        assert set.union(*found.values()) == left
-        told = receipt(folder)
-        assert set(told["images"]["sha256"]) == left
-        assert told["images"]["count"] == told["labels"]["images"] == 4
-        assert told["labels"]["images_without_objects"] == 0
-        assert told["excluded"]["by_state"] == {"gone from the platform": 2, "skipped": 1}
-        reasons = {one["image"]: one["reason"] for one in told["excluded"]["images"]}
+        images = images_in(folder)
+        assert images
+        assert not set.union(*images.values()) & gone, images
+        assert set.union(*images.values()) == left
+        dataset_receipt = receipt(folder)
+        assert set(dataset_receipt["images"]["sha256"]) == left
+        assert dataset_receipt["images"]["count"] == dataset_receipt["labels"]["images"] == 4
+        assert dataset_receipt["labels"]["images_without_objects"] == 0
+        assert dataset_receipt["excluded"]["by_state"] == {"gone from the platform": 2, "skipped": 1}
+        reasons = {image["image"]: image["reason"] for image in dataset_receipt["excluded"]["images"]}
         assert reasons == {
             "photo-001.jpg": "skipped by ann",
             "photo-002.jpg": "frame 2 was deleted",
@@ -112,9 +112,9 @@ def test_images_that_are_skipped_or_deleted_are_in_no_file_and_listed_with_their
     # One is restored, another one is deleted after the export: the next export is another version.
     del kept.excluded[ids["photo-002.jpg"]]
     kept.excluded[ids["photo-000.jpg"]] = (ImageState.GONE, "frame 0 was deleted")
-    assert {one["version"] for one in export_campaign("river")} == {"2"}
-    told = receipt(tmp_path / "datasets" / "river_labels" / "v2")
-    assert set(told["images"]["sha256"]) == left - {"photo-000.jpg"} | {"photo-002.jpg"}
+    assert {dataset["version"] for dataset in export_campaign("river")} == {"2"}
+    dataset_receipt = receipt(tmp_path / "datasets" / "river_labels" / "v2")
+    assert set(dataset_receipt["images"]["sha256"]) == left - {"photo-000.jpg"} | {"photo-002.jpg"}
 
 
 def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):

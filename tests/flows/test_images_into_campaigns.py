@@ -86,7 +86,7 @@ def test_images_that_the_platform_leaves_out_are_listed_with_their_reason(home, 
     launch_campaign(river)
     record = the_ledger().campaigns.get("river")
     assert (record.state, record.images) == (State.ACTIVE, 6)
-    assert [(one.name, one.reason) for one in the_ledger().manifests.rejects("river")] == [
+    assert [(reject.name, reject.reason) for reject in the_ledger().manifests.rejects("river")] == [
         ("photo-004.jpg", "left out by the platform: too dark")
     ]
     label_all(home, store)

@@ -173,9 +173,9 @@ class RestartCourse(Course):
 
 @pytest.fixture
 def restarts(tmp_path, proxy, request) -> Iterator[Restarts]:
-    made = Restarts(tmp_path / "prefect-of-its-own", proxy, request.param)
-    yield made
-    made.stop()
+    server = Restarts(tmp_path / "prefect-of-its-own", proxy, request.param)
+    yield server
+    server.stop()
 
 
 @pytest.mark.slow

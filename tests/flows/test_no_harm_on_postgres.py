@@ -121,10 +121,10 @@ class Team(Course):
     def events(self) -> list[tuple[str, str]]:
         ledger = Ledger(self.address)
         assert ledger.outbox.waiting() == [], "events were left behind"
-        assert [one for one in ledger.leases.all() if ledger.leases.alive(one)] == [], "a lease was left behind"
-        told = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
+        assert [lease for lease in ledger.leases.all() if ledger.leases.alive(lease)] == [], "a lease was left behind"
+        events = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
         ledger.close()
-        return told
+        return events
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +170,10 @@ def wanted(undisturbed) -> dict[str, Any]:
     return undisturbed[0]
 
 
-def check(team: Team, wanted: dict[str, Any]) -> set[str]:
+def check(team: Team, expected: dict[str, Any]) -> set[str]:
     """Answers the ids of the events that the ledger says are told: Prefect keeps them a few seconds later."""
     state = team.run()
-    for part, value in wanted.items():
+    for part, value in expected.items():
         assert state[part] == value, f"{part} differ"
     return {id for id, _ in team.events()}
 
@@ -193,7 +193,7 @@ class Two(Team):
             self.seen += 1
             if self.seen == self.victim_dies_at and not self.victims:
                 # Whichever of the two is at work just now.
-                holder = next(one for one in self._holders() if one.pid)
+                holder = next(member for member in self._holders() if member.pid)
                 self.victims.append(holder)
                 os.kill(holder.pid or 0, signal.SIGKILL)
 
@@ -203,9 +203,9 @@ class Two(Team):
 
     def _holders(self) -> list[BaseProcess]:
         ledger = Ledger(self.address)
-        pids = {one.process.pid for one in ledger.leases.all()}
+        pids = {lease.process.pid for lease in ledger.leases.all()}
         ledger.close()
-        return [one for one in self.started if one.pid in pids]
+        return [process for process in self.started if process.pid in pids]
 
 
 @pytest.mark.parametrize("moment", [4, 7])
@@ -252,8 +252,8 @@ def test_a_transaction_that_loses_its_connection_is_done_again_and_nothing_doubl
 @pytest.mark.parametrize("share", range(4))
 def test_every_transaction_may_lose_its_connection(make_team, undisturbed, prefect_server, share):
     """The first one of each flow in one course, the second ones in the next; every fourth course is of one share."""
-    wanted, most = undisturbed
-    told: set[str] = set()
+    expected, most = undisturbed
+    event_ids: set[str] = set()
     for at in range(1 + share, most + 1, 4):
-        told |= check(make_team(Cut, at=at), wanted)
-    check_events(f"{prefect_server.url}/api", told)
+        event_ids |= check(make_team(Cut, at=at), expected)
+    check_events(f"{prefect_server.url}/api", event_ids)

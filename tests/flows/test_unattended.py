@@ -67,8 +67,8 @@ def spec_of(shelves, tmp_path):
     make_photos(tmp_path / "photos", 3, (40, 30))
 
     def make(title: str, connection: str = "north", **more):
-        said = {"platform": "shelf", "connection": connection, **more}
-        return make_spec(title, tmp_path / "photos", tmp_path / "datasets", **said)
+        document = {"platform": "shelf", "connection": connection, **more}
+        return make_spec(title, tmp_path / "photos", tmp_path / "datasets", **document)
 
     return make
 
@@ -101,9 +101,9 @@ def prefect_has(title: str, kind: str | None = None, at_least: int = 0) -> list[
     while True:
         with get_client(sync_client=True) as client:
             page = client.read_events(filter=EventFilter(resource=resource, occurred=since, event=names), limit=50)
-        found = sorted((event.occurred, event.event) for event in page.events)
-        if len(found) >= at_least or time.monotonic() > ends:
-            return [name.removeprefix("labelwright.campaign.") for _, name in found]
+        events = sorted((event.occurred, event.event) for event in page.events)
+        if len(events) >= at_least or time.monotonic() > ends:
+            return [name.removeprefix("labelwright.campaign.") for _, name in events]
         time.sleep(0.2)
 
 
@@ -401,19 +401,19 @@ def test_a_run_that_never_began_is_found_among_many_and_others_are_left_alone(
     monkeypatch.setenv("LABELWRIGHT_DEAD_RUN_MINUTES", "0.001")
     forget_settings()
     with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name("export-campaign/export-campaign")
-        made = []
+        deployment = client.read_deployment_by_name("export-campaign/export-campaign")
+        runs = []
         for _ in range(5):
-            made.append(str(client.create_flow_run_from_deployment(found.id, parameters={"title": "x"}).id))
-            client.set_flow_run_state(UUID(made[-1]), Running(), force=True)
+            runs.append(str(client.create_flow_run_from_deployment(deployment.id, parameters={"title": "x"}).id))
+            client.set_flow_run_state(UUID(runs[-1]), Running(), force=True)
     time.sleep(0.1)
     leases = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
-    with leases.held(campaign_lease("x"), "it", made[2]):
+    with leases.held(campaign_lease("x"), "it", runs[2]):
         marked = free_dead_runs.fn()
-    assert set(made) - set(marked) == {made[2]}
+    assert set(runs) - set(marked) == {runs[2]}
     assert running_for_ever not in marked
-    assert [state_of(run).is_crashed() for run in made] == [True, True, False, True, True]
-    assert free_dead_runs.fn() == [made[2]], "and again it finds only what died since"
+    assert [state_of(run).is_crashed() for run in runs] == [True, True, False, True, True]
+    assert free_dead_runs.fn() == [runs[2]], "and again it finds only what died since"
 
 
 def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves, spec_of, monkeypatch):
@@ -438,17 +438,17 @@ def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves
 
 
 def test_a_run_of_a_flow_that_keeps_nobody_away_is_seen_by_a_lease_of_its_own(home, monkeypatch):
-    seen = []
+    leases = []
 
     def put(title, coco):
         run = str(FlowRunContext.get().flow_run.id)
-        seen.append([lease.run for lease in the_ledger().leases.all()] == [run])
+        leases.append([lease.run for lease in the_ledger().leases.all()] == [run])
         return 7
 
     monkeypatch.setattr(campaign_predictions, "put_predictions", put)
     assert predict_campaign("river", "predictions.json") == 7
     assert predict_campaign.parameters.required == ["title", "coco"]
-    assert seen == [True]
+    assert leases == [True]
     assert the_ledger().leases.all() == []
 
 
@@ -472,14 +472,14 @@ def test_while_prefect_is_away_dead_runs_and_earlier_tries_hold_up_nothing(home,
 
 def runs_of(title: str) -> list[FlowRun]:
     """All runs with that title as a parameter. Other tests leave hundreds behind, and runs come while we read."""
-    found: dict[UUID, FlowRun] = {}
+    runs: dict[UUID, FlowRun] = {}
     with get_client(sync_client=True) as client:
         for offset in itertools.count(step=200):
             page = client.read_flow_runs(limit=200, offset=offset)
-            found |= {run.id: run for run in page}
+            runs |= {run.id: run for run in page}
             if len(page) < 200:
                 break
-    return [run for run in found.values() if (run.parameters or {}).get("title") == title]
+    return [run for run in runs.values() if (run.parameters or {}).get("title") == title]
 
 
 def test_a_finishing_run_is_started_once_and_again_when_it_died(home, shelves, spec_of, deployed):
@@ -534,7 +534,7 @@ def test_a_drop_whose_event_was_lost_is_launched_by_the_sweep_and_once(home, she
 
 def launches_of(blob: str) -> int:
     with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name("launch-from-drop/launch-from-drop")
-        mine = DeploymentFilter(id=DeploymentFilterId(any_=[found.id]))
+        deployment = client.read_deployment_by_name("launch-from-drop/launch-from-drop")
+        mine = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
         runs = client.read_flow_runs(deployment_filter=mine, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
     return sum((run.parameters or {}).get("blob") == blob for run in runs)

@@ -36,8 +36,8 @@ def test_only_what_may_pass_by_itself_is_tried_again(error, again):
 def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
     held: list[float] = []
     monkeypatch.setattr(retrying, "wait", held.append)
-    asked = PlatformUnavailable("x", "y", status=429, retry_after=200)
-    assert is_transient(None, None, Failed(data=asked)) is True
+    error = PlatformUnavailable("x", "y", status=429, retry_after=200)
+    assert is_transient(None, None, Failed(data=error)) is True
     assert 199 <= held[0] <= 200
     late = PlatformUnavailable(
         "x", "y", status=429, retry_after=200, not_before=datetime.now(UTC) - timedelta(seconds=1)
@@ -48,8 +48,8 @@ def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
 
 def test_a_wait_that_is_longer_than_a_task_may_hold_a_process_is_left_to_a_later_sweep(monkeypatch):
     monkeypatch.setattr(retrying, "wait", lambda seconds: pytest.fail(f"held for {seconds} seconds"))
-    asked = PlatformUnavailable("x", "y", status=503, retry_after=settings().longest_wait + 10)
-    assert is_transient(None, None, Failed(data=asked)) is False
+    error = PlatformUnavailable("x", "y", status=503, retry_after=settings().longest_wait + 10)
+    assert is_transient(None, None, Failed(data=error)) is False
 
 
 def test_a_wait_is_told_in_seconds_and_with_its_end_and_survives_another_process():
@@ -85,12 +85,12 @@ def test_every_task_looks_anew_where_results_are_kept():
     """A second look for missing images, in one run, would else be answered by the first."""
     import labelwright.tasks
 
-    found = {}
+    tasks = {}
     for module in walk_packages(labelwright.tasks.__path__, "labelwright.tasks."):
         members = vars(import_module(module.name)).items()
-        found |= {f"{module.name}.{name}": one for name, one in members if isinstance(one, Task)}
-    assert len(found) > 100
-    assert [name for name, one in found.items() if one.cache_policy != NO_CACHE] == []
+        tasks |= {f"{module.name}.{name}": task for name, task in members if isinstance(task, Task)}
+    assert len(tasks) > 100
+    assert [name for name, task in tasks.items() if task.cache_policy != NO_CACHE] == []
 
 
 def test_run_names_read():

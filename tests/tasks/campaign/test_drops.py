@@ -23,8 +23,8 @@ def ledger(tmp_path, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
     forget_settings()
     ledger = the_ledger()
-    told = {"blob": BLOB, "etag": ETAG}
-    ledger.inbox.put(DROPS, drop_key(BLOB, ETAG), "labelwright.drop.arrived", {}, told)
+    payload = {"blob": BLOB, "etag": ETAG}
+    ledger.inbox.put(DROPS, drop_key(BLOB, ETAG), "labelwright.drop.arrived", {}, payload)
     ledger.inbox.mark_sent(letter.id for letter in ledger.inbox.waiting())
     yield ledger
     forget_settings()

@@ -72,13 +72,13 @@ def test_only_sizes_that_are_told_and_differ_are_misfits() -> None:
         RemoteImage("4", "untold", 0, 0),
         RemoteImage("5", "somebody else's", 1, 1),
     ]
-    found = resized_images("geti", images, sizes)
-    assert [(one.id, one.name) for one in found] == [("2", "turned"), ("3", "scaled")]
-    assert found[0].reason == (
+    resized = resized_images("geti", images, sizes)
+    assert [(image.id, image.name) for image in resized] == [("2", "turned"), ("3", "scaled")]
+    assert resized[0].reason == (
         "geti sees 40 x 60 pixels, it has 60 x 40: it does not turn the image as its EXIF orientation says, "
         "and labels drawn there would not fit"
     )
-    assert found[1].reason == "geti sees 30 x 20 pixels, it has 60 x 40: so labels drawn there would not fit"
+    assert resized[1].reason == "geti sees 30 x 20 pixels, it has 60 x 40: so labels drawn there would not fit"
 
 
 def test_a_platform_that_takes_nothing_out_stops_the_launch_with_the_list(
@@ -105,8 +105,8 @@ def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with ExitStack() as stack:
         config = ServiceConfig(home / "service", admin_key="admin", admin_secret="secret of the admin")
         url = stack.enter_context(serving(config))
-        told = {"URL": f"{url}/api/v1", "KEY": "admin", "SECRET": "secret of the admin"}
-        for name, value in told.items():
+        variables = {"URL": f"{url}/api/v1", "KEY": "admin", "SECRET": "secret of the admin"}
+        for name, value in variables.items():
             monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}", value)
         forget_settings()
         yield url

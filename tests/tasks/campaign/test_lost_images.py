@@ -155,7 +155,7 @@ def test_a_repair_adds_images_of_a_set_again(ledger: Ledger) -> None:
         ledger.effects.intend("river", "add images", item)
         ledger.effects.settle("river", "add images", "added", item)
     begin_repair("river", 1, 3)
-    assert {one.step for one in ledger.effects.all("river")} == {"images gone from the platform"}
+    assert {effect.step for effect in ledger.effects.all("river")} == {"images gone from the platform"}
 
 
 def test_fewer_labels_than_before_are_logged_once(

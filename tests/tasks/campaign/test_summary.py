@@ -15,10 +15,10 @@ def record(state=State.ACTIVE, **more):
     return CampaignRecord("river | *2026*", state, spec, START, done=25, total=100, **more)
 
 
-def page(made, history=(), **more):
-    outlook = outlook_of(made, history, START + timedelta(hours=10))
-    given = {"labelers": [], "pages": {}, "datasets": [], "pictures": []} | more
-    return summary(made, outlook, **given)
+def page(record, history=(), **more):
+    outlook = outlook_of(record, history, START + timedelta(hours=10))
+    sections = {"labelers": [], "pages": {}, "datasets": [], "pictures": []} | more
+    return summary(record, outlook, **sections)
 
 
 HISTORY = [Progress(START, 0, 100), Progress(START + timedelta(hours=10), 25, 100)]

@@ -124,8 +124,8 @@ def test_a_sweep_tells_the_counts_beside_the_states(ledger, capsys):
     printing_campaigns.show_left_out_of(ledger, {"river": "exported"}, as_json=False)
     assert "river: 3 shapes left out: 2 polyline, 1 crosses itself" in capsys.readouterr().out
     printing_campaigns.show_left_out_of(ledger, {"river": "exported"}, as_json=True)
-    told = capsys.readouterr()
-    assert (told.out, "2 polyline" in told.err) == ("", True)
+    output = capsys.readouterr()
+    assert (output.out, "2 polyline" in output.err) == ("", True)
 
 
 def test_the_overview_in_prefect_has_a_column(ledger, monkeypatch):

@@ -51,8 +51,8 @@ def pool(monkeypatch) -> Iterator[ThreadPoolExecutor]:
     pool = ThreadPoolExecutor(8)
 
     def as_completed(futures: list[Future]) -> Iterator[Future]:
-        wait([one.inner for one in futures], return_when=FIRST_COMPLETED)
-        yield from (one for one in futures if one.inner.done())
+        wait([future.inner for future in futures], return_when=FIRST_COMPLETED)
+        yield from (future for future in futures if future.inner.done())
 
     monkeypatch.setattr(refresh, "refresh_batch", PooledTask(refresh.refresh_batch.fn, pool))
     monkeypatch.setattr(refresh, "as_completed", as_completed)
@@ -102,7 +102,7 @@ def test_a_connection_that_drips_costs_a_sweep_a_bounded_time_and_the_others_not
 
     with fault_server(drip(what)) as slow, fault_server(good) as quick:
         configure(monkeypatch, tmp_path, slow=slow.url, quick=quick.url)
-        monkeypatch.setenv("LABELWRIGHT_LOOK_DEADLINE", "0.3")
+        monkeypatch.setenv("LABELWRIGHT_LOOK_DEADLINE", "1")
         monkeypatch.setenv("LABELWRIGHT_LOOKS_AT_ONCE", "2")
         forget_settings()
         add_campaigns("slow", 12)

@@ -100,20 +100,20 @@ def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_cr
 
 
 def test_a_platform_that_asks_to_wait_is_not_asked_again_before_that(ledger, monkeypatch):
-    asked: list[str] = []
+    requested: list[str] = []
 
     def read(self, campaign):
-        asked.append(campaign)
+        requested.append(campaign)
         raise PlatformUnavailable("shelf", "read the campaign", status=429, retry_after=3600)
 
     monkeypatch.setattr(Shelf, "read_campaign", read)
     result = refresh_batch.fn(TITLES)
-    assert asked == ["c0"], "the others of this connection wait too"
+    assert requested == ["c0"], "the others of this connection wait too"
     assert "The server asks to wait 3600 seconds" in result.failures["first"]
     assert result.states == {}
 
     sweep = refresh.refresh_all()
-    assert (asked, sweep.states, sweep.access_denied) == (["c0"], {}, False)
+    assert (requested, sweep.states, sweep.access_denied) == (["c0"], {}, False)
     assert set(sweep.failures) == set(TITLES)
     assert all("not checked before" in message for message in sweep.failures.values())
     ledger.waits.forget("connection shelf")
@@ -136,10 +136,10 @@ def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledg
 def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_it(ledger, monkeypatch):
     real = type(ledger.campaigns).record_look
 
-    def record(self, title, *seen):
+    def record(self, title, *progress):
         if title == "first":
             raise UnknownCampaign(title)
-        return real(self, title, *seen)
+        return real(self, title, *progress)
 
     monkeypatch.setattr(type(ledger.campaigns), "record_look", record)
     assert refresh_batch.fn(TITLES).states == {"second": "active", "third": "active"}
@@ -157,7 +157,7 @@ def test_a_ledger_that_takes_nothing_ends_the_look(ledger, monkeypatch):
 def test_a_look_that_sees_nothing_new_writes_nothing_though_labelers_are_told_apart(ledger, store, monkeypatch):
     assert refresh_batch.fn(TITLES).unrecorded == []
     writes = []
-    monkeypatch.setattr(type(ledger.campaigns), "record_look", lambda *seen: writes.append(seen[1]))
+    monkeypatch.setattr(type(ledger.campaigns), "record_look", lambda *progress: writes.append(progress[1]))
     assert refresh_batch.fn(TITLES).unrecorded == TITLES
     assert writes == []
     store.campaigns["c0"].labels["1"] = ()
