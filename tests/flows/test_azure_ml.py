@@ -78,7 +78,7 @@ def command(*message: str) -> int:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_folder_becomes_two_registered_datasets_and_a_second_run_registers_nothing(azure, tmp_path, engine):
+def test_a_folder_becomes_two_datasets_once(azure, tmp_path, engine):
     export_river(tmp_path, engine)
     first = the_ledger().campaigns.datasets("river")
     assert [dataset["name"] for dataset in first][:2] == ["river_images", "river_labels"]
@@ -146,7 +146,7 @@ def test_what_sdk_v1_registers_points_to_paths_that_hold_the_hash(azure, tmp_pat
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_another_content_is_another_version_and_leaves_the_first_one_as_it_was(azure, tmp_path, engine):
+def test_new_content_is_a_new_version_and_keeps_the_first_one(azure, tmp_path, engine):
     export_river(tmp_path, engine)
     before = {name: azure.read(name) for name in azure.names() if not name.endswith(".latest.json")}
     versions = [
@@ -175,9 +175,7 @@ def test_another_content_is_another_version_and_leaves_the_first_one_as_it_was(a
     assert command("datasets", "verify") == 0
 
 
-def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_the_next_export_repairs_them(
-    azure, tmp_path, capfd
-):
+def test_the_next_export_repairs_images_in_the_store(azure, tmp_path, capfd):
     export_river(tmp_path, "sdk_v2")
     images = [name for name in azure.names("image_sets/river/") if not name.endswith(".json")]
     contents = {name: azure.read(name) for name in images}

@@ -144,7 +144,7 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.azurite
-def test_a_drop_is_launched_by_its_event_and_the_containers_signature_is_found_nowhere(tmp_path):
+def test_the_launch_of_a_drop_leaks_no_container_signature(tmp_path):
     store = Azurite(tmp_path)
     try:
         url, _, sas = store.new_container().partition("?")

@@ -77,9 +77,7 @@ def test_one_command_registers_a_block_a_platform_and_store():
     assert schema["secret_fields"] == ["key", "secret"]
 
 
-def test_two_agencies_of_one_platform_work_side_by_side_by_blocks_and_by_settings(
-    agencies, photos, tmp_path, monkeypatch
-):
+def test_two_connections_of_one_platform_work_side_by_side(agencies, photos, tmp_path, monkeypatch):
     for name, server in agencies.items():
         save(name, server)
         launch_campaign(make_spec(f"{name} by block", photos, tmp_path / "d", connection=f"block:{name}"))
@@ -108,7 +106,7 @@ def test_a_block_chosen_in_the_form_is_remembered_by_its_name_alone(agencies, ph
     assert keys_of(agencies["north"])["secret"] not in stored
 
 
-def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(deployed, photos, tmp_path):
+def test_secrets_instead_of_a_block_reference_are_refused(deployed, photos, tmp_path):
     deployment = prefect_api.get("/deployments/name/launch-campaign/launch-campaign")
     assert deployment["parameter_openapi_schema"]["definitions"]["CampaignApiCredentials"]["block_type_slug"]
     spec = make_spec("inline", photos, tmp_path / "d").model_dump(mode="json")

@@ -51,7 +51,7 @@ def triggers() -> dict[str, dict[str, Any]]:
     return {automation["name"]: automation for automation in automations}
 
 
-def test_deploying_registers_one_deployment_a_flow_and_again_changes_nothing(deployed):
+def test_deploying_is_idempotent_with_one_deployment_per_flow(deployed):
     first = {name: deployment(name.split("/")[0]) for name in deployed}
     assert {name.split("/")[1] for name in first} == {item["name"] for item in IN_THE_FILE}
     assert {"launch-campaign", "sweep-campaigns", "finish-campaign", "export-campaign", "run-campaign"} <= {

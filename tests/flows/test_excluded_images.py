@@ -73,7 +73,7 @@ def receipt(folder: Path) -> dict:
     return json.loads((folder / "receipt.json").read_text())
 
 
-def test_images_that_are_skipped_or_deleted_are_in_no_file_and_listed_with_their_reason(home, kept, tmp_path):
+def test_skipped_and_deleted_images_are_listed_and_not_delivered(home, kept, tmp_path):
     ids = ids_of(kept)
     label(kept)
     kept.excluded[ids["photo-001.jpg"]] = (ImageState.SKIPPED, "skipped by ann")
@@ -133,7 +133,7 @@ def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):
     assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
 
 
-def test_a_campaign_whose_images_are_all_deleted_says_so_and_goes_on_when_they_are_back(kept):
+def test_a_campaign_resumes_when_its_deleted_images_are_back(kept):
     images = dict(kept.images)
     label(kept)
     kept.images.clear()
@@ -148,7 +148,7 @@ def test_a_campaign_whose_images_are_all_deleted_says_so_and_goes_on_when_they_a
     assert sweep_campaigns() == {"river": "exported"}
 
 
-def test_a_label_that_was_renamed_on_the_platform_stops_the_campaign_and_names_what_to_do(kept):
+def test_a_label_renamed_on_the_platform_needs_attention(kept):
     kept.offered = ["  BOAT ", "buoys"]  # capitals and blanks are the platform's own
     label(kept)
     assert sweep_campaigns(go_on="no") == {"river": "completed"}

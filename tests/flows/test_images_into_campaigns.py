@@ -62,8 +62,8 @@ def test_a_campaign_goes_from_folder_to_dataset(home, store, river, tmp_path):
     label_all(home, store)
     assert sweep_campaigns() == {"river": "exported"}
     records = (tmp_path / "datasets" / "river_labels" / "v1" / "river_detection.jsonl").read_text().splitlines()
-    told = [json.loads(line) for line in records]
-    assert len(told) == 7
+    lines = [json.loads(line) for line in records]
+    assert len(lines) == 7
     assert all(f"photo-{number:03}.jpg" in line for number, line in enumerate(records)), "labels bear our names"
 
 
@@ -111,7 +111,7 @@ def test_a_batch_that_failed_once_is_sent_again(store, river):
     assert len(names(store)) == 7
 
 
-def test_a_batch_that_always_fails_asks_for_attention_in_the_platforms_words(store, river):
+def test_a_batch_that_always_fails_needs_attention(store, river):
     store.fails = lambda batch: "disk full" if batch == 2 else None
     with pytest.raises(PlatformRefused, match="disk full"):
         launch_campaign(river)

@@ -201,7 +201,7 @@ def test_a_campaign_is_finished_only_when_every_image_is_labeled(river):
     assert [row["version"] for row in run_campaign(river, wait_hours=0.1, look_every=0.1)] == ["1", "1"]
 
 
-def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_count(river, tmp_path):
+def test_a_campaign_returned_to_its_labelers_is_exported_again(river, tmp_path):
     launch_campaign(river)
     label()
     assert sweep_campaigns(go_on="no") == {"river": "completed"}
@@ -223,7 +223,7 @@ def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_count(r
     assert set(table[table["file_name"] == "photo-000.jpg"]["label"]) == {""}
 
 
-def test_a_label_outside_the_schema_is_refused_before_the_campaign_is_closed(river, service, tmp_path):
+def test_a_label_outside_the_schema_is_refused_before_closing(river, service, tmp_path):
     launch_campaign(river)
     label()
     sweep_campaigns(go_on="no")
@@ -298,7 +298,7 @@ def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
     assert ledger().campaigns.get("river").state is State.ACTIVE
 
 
-def test_an_image_that_changes_while_it_is_on_its_way_is_never_sent_as_something_else(river, tmp_path, monkeypatch):
+def test_an_image_that_changes_during_the_upload_is_not_sent(river, tmp_path, monkeypatch):
     from labelwright.tasks.campaign import image_set_upload
 
     real = image_set_upload.open_dropbox
@@ -313,7 +313,7 @@ def test_an_image_that_changes_while_it_is_on_its_way_is_never_sent_as_something
     assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
 
 
-def test_a_folder_that_is_gone_after_the_images_were_sent_does_not_stop_the_campaign(river, tmp_path):
+def test_the_source_folder_may_be_deleted_after_the_upload(river, tmp_path):
     launch_campaign(river)
     shutil.rmtree(tmp_path / "photos")
     label()
@@ -428,7 +428,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_p
         assert not [secret for secret in secrets if secret.encode() in data], path
 
 
-def test_an_image_leads_to_its_labels_and_datasets_and_what_is_registered_can_be_verified(river, tmp_path, capsys):
+def test_lineage_of_an_image_and_verification_of_datasets(river, tmp_path, capsys):
     launch_campaign(river)
     label()
     sweep_campaigns()

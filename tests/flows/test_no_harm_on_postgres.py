@@ -74,7 +74,7 @@ class Team(Course):
     before: Callable[[Request], None] = field(default=lambda request: None)
     after: Callable[[Request], None] = field(default=lambda request: None)
     started: list[BaseProcess] = field(default_factory=list)
-    told: list[Any] = field(default_factory=list)
+    counts: list[Any] = field(default_factory=list)
     """Renames and commits of each process, once it came to its end."""
     tries: int = 0
 
@@ -86,9 +86,9 @@ class Team(Course):
         }
 
     def start(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> BaseProcess:
-        self.told.append(FORKS.Array("i", 2))
+        self.counts.append(FORKS.Array("i", 2))
         process = FORKS.Process(
-            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, self.told[-1])
+            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, self.counts[-1])
         )
         process.start()
         self.started.append(process)
@@ -162,7 +162,7 @@ def undisturbed(make_team) -> tuple[dict[str, Any], int]:
     team = make_team()
     state = team.run()
     assert team.tries == 0
-    return state, max(commits for _, commits in team.told)
+    return state, max(commits for _, commits in team.counts)
 
 
 @pytest.fixture(scope="module")
@@ -183,15 +183,15 @@ class Two(Team):
     """Two workers do everything at once. The first is killed in the launch, at a changing request."""
 
     victim_dies_at: int = 0
-    seen: int = 0
+    commits: int = 0
     victims: list[BaseProcess] = field(default_factory=list)
 
     def attempt(self, flow: str, arguments: tuple[Any, ...]) -> None:
         first = self.start("machine-a", flow, arguments)
 
         def strike(_request: Request) -> None:
-            self.seen += 1
-            if self.seen == self.victim_dies_at and not self.victims:
+            self.commits += 1
+            if self.commits == self.victim_dies_at and not self.victims:
                 # Whichever of the two is at work just now.
                 holder = next(member for member in self._holders() if member.pid)
                 self.victims.append(holder)
@@ -209,7 +209,7 @@ class Two(Team):
 
 
 @pytest.mark.parametrize("moment", [4, 7])
-def test_two_workers_on_one_campaign_do_everything_once_although_one_is_killed(make_team, wanted, moment):
+def test_two_workers_do_everything_once_although_one_is_killed(make_team, wanted, moment):
     """In the upload, and at the campaign's creation."""
     team = make_team(Two, victim_dies_at=moment)
     check_events(team.prefect, check(team, wanted))
@@ -243,7 +243,7 @@ class Cut(Team):
 
 
 @pytest.mark.parametrize("at", [4, 11])
-def test_a_transaction_that_loses_its_connection_is_done_again_and_nothing_doubled(make_team, wanted, at):
+def test_a_transaction_that_loses_its_connection_is_repeated_once(make_team, wanted, at):
     team = make_team(Cut, at=at)
     check_events(team.prefect, check(team, wanted))
 

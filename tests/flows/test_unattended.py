@@ -122,9 +122,7 @@ def test_the_whole_life_of_a_campaign_is_one_feed_in_prefect(home, shelves, spec
     assert prefect_has(title, at_least=len(kinds)) == kinds
 
 
-def test_an_event_that_was_sent_by_a_run_that_died_before_it_could_note_it_is_there_once(
-    home, shelves, spec_of, monkeypatch
-):
+def test_an_event_sent_by_a_run_that_died_is_stored_once(home, shelves, spec_of, monkeypatch):
     title = f"died {home.parent.name}"
     ledger = the_ledger()
     ledger.campaigns.add(title, spec_of(title).model_dump(mode="json"))
@@ -243,7 +241,7 @@ def test_an_outage_of_one_platform_delays_only_its_own_campaigns(home, shelves, 
     assert len(sweep_campaigns()) == 5
 
 
-def test_a_platform_that_is_away_is_not_asked_for_every_one_of_its_campaigns(home, shelves, spec_of, monkeypatch):
+def test_an_unavailable_platform_is_not_called_for_each_campaign(home, shelves, spec_of, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_LOOKS_AT_ONCE", "1")
     forget_settings()
     ledger = the_ledger()
@@ -260,7 +258,7 @@ def test_a_platform_that_is_away_is_not_asked_for_every_one_of_its_campaigns(hom
     assert Shelf.looks == 3
 
 
-def test_a_refused_credential_fails_the_sweep_after_all_others_were_looked_at(home, shelves, spec_of, monkeypatch):
+def test_a_refused_credential_fails_the_sweep_at_its_end(home, shelves, spec_of, monkeypatch):
     launch_campaign(spec_of("north", "north"))
     launch_campaign(spec_of("south", "south"))
     label(home, shelves["south"], "south", 3, "south")
@@ -393,9 +391,7 @@ def test_work_that_never_comes_to_its_end_asks_for_attention(home, shelves, spec
     assert "labelwright resume 'hopeless'" in (record.reason or "")
 
 
-def test_a_run_that_never_began_is_found_among_many_and_others_are_left_alone(
-    home, shelves, deployed, running_for_ever, monkeypatch
-):
+def test_only_the_run_that_never_started_is_marked_as_crashed(home, shelves, deployed, running_for_ever, monkeypatch):
     """Prefect answers page by page, and people's own runs are not ours to judge."""
     monkeypatch.setattr(dead_runs, "_PAGE", 2)
     monkeypatch.setenv("LABELWRIGHT_DEAD_RUN_MINUTES", "0.001")
@@ -437,7 +433,7 @@ def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves
     assert the_ledger().leases.all() == []
 
 
-def test_a_run_of_a_flow_that_keeps_nobody_away_is_seen_by_a_lease_of_its_own(home, monkeypatch):
+def test_a_flow_without_a_lock_holds_a_run_lease(home, monkeypatch):
     leases = []
 
     def put(title, coco):

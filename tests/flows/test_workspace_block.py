@@ -14,7 +14,7 @@ SECRET = "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=c2VjcmV0;End
 
 
 @pytest.mark.usefixtures("prefect_server", "home")
-def test_a_campaign_reaches_its_workspace_by_a_block_that_only_a_task_opens(tmp_path, monkeypatch):
+def test_a_workspace_block_is_opened_by_tasks_only(tmp_path, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_WORKSPACES__DEFAULT__PYTHON_V1", "/opt/azureml-v1/bin/python")
     forget_settings()
     AzureMlWorkspace(subscription_id="s", resource_group="g", workspace_name="w", connection_string=SECRET).save(

@@ -46,13 +46,13 @@ def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
     assert len(held) == 1, "what is over is not waited for"
 
 
-def test_a_wait_that_is_longer_than_a_task_may_hold_a_process_is_left_to_a_later_sweep(monkeypatch):
+def test_a_long_retry_after_is_left_to_a_later_sweep(monkeypatch):
     monkeypatch.setattr(retrying, "wait", lambda seconds: pytest.fail(f"held for {seconds} seconds"))
     error = PlatformUnavailable("x", "y", status=503, retry_after=settings().longest_wait + 10)
     assert is_transient(None, None, Failed(data=error)) is False
 
 
-def test_a_wait_is_told_in_seconds_and_with_its_end_and_survives_another_process():
+def test_an_error_keeps_its_retry_after_when_pickled():
     error = PlatformUnavailable(
         "azure", "register", status=429, message="slow down", advice="Try again.", retry_after=90
     )
@@ -81,7 +81,7 @@ def test_every_task_that_calls_a_platform_has_the_policy():
                 assert member.retry_condition_fn is is_transient, name
 
 
-def test_every_task_looks_anew_where_results_are_kept():
+def test_no_task_reuses_stored_results():
     """A second look for missing images, in one run, would else be answered by the first."""
     import labelwright.tasks
 

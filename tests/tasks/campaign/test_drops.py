@@ -41,7 +41,7 @@ def test_it_is_tried_again_whenever_its_age_has_doubled(ledger):
     assert tries(days=8) == []
 
 
-def test_one_that_is_in_a_runs_hands_is_left_to_it(ledger):
+def test_a_drop_whose_lease_is_held_is_not_retried(ledger):
     with Leases(ledger.outbox._database, process=Process("another-machine", 4711, "99")).held(
         drop_lease(BLOB), "the run 'fox'"
     ):

@@ -81,9 +81,7 @@ def test_only_sizes_that_are_told_and_differ_are_misfits() -> None:
     assert resized[1].reason == "geti sees 30 x 20 pixels, it has 60 x 40: so labels drawn there would not fit"
 
 
-def test_a_platform_that_takes_nothing_out_stops_the_launch_with_the_list(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_platform_that_cannot_remove_images_stops_the_launch(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__URL", f"memory:{home}")
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__KEY", "good")
@@ -120,7 +118,7 @@ def make_set() -> None:
     image_set_upload.wait_for_image_set.fn("river")
 
 
-def test_an_image_of_another_size_in_a_set_does_not_come_into_the_campaign(
+def test_a_resized_image_in_a_set_is_kept_out_of_the_campaign(
     home: Path, service: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real: Any = CampaignApi.list_images
@@ -142,7 +140,7 @@ def test_an_image_of_another_size_in_a_set_does_not_come_into_the_campaign(
     assert image_set_upload.match_images.fn("river") == 2
 
 
-def test_images_of_another_size_that_are_in_the_campaign_already_stop_its_launch(
+def test_resized_images_already_in_the_campaign_stop_the_launch(
     home: Path, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(river(home, "campaign_api"))

@@ -71,7 +71,7 @@ def activated(ledger: Ledger) -> bool:
     return ledger.effects.find("river", "activate") is not None
 
 
-def test_images_that_are_gone_need_attention_and_lead_back_to_the_launch(ledger: Ledger, store: Store) -> None:
+def test_lost_images_need_attention_and_a_new_launch(ledger: Ledger, store: Store) -> None:
     assert sweep() == "active"
     del store.campaigns["c1"].images["i1"]
     assert sweep() == "needs attention"
@@ -85,7 +85,7 @@ def test_images_that_are_gone_need_attention_and_lead_back_to_the_launch(ledger:
     assert "1 of 3 images were gone" in page
 
 
-def test_images_that_were_never_all_seen_are_missed_at_the_second_look(ledger: Ledger, store: Store) -> None:
+def test_images_count_as_lost_at_the_second_refresh(ledger: Ledger, store: Store) -> None:
     del store.campaigns["c1"].images["i1"]
     assert [sweep(), sweep()] == ["active", "needs attention"]
 
@@ -108,9 +108,7 @@ def test_a_labeled_campaign_misses_images_too_and_is_not_finished(ledger: Ledger
         refuse_unlabeled("river", state)
 
 
-def test_an_export_of_a_finished_campaign_does_not_leave_out_what_was_lost_with_a_task(
-    ledger: Ledger, store: Store
-) -> None:
+def test_an_export_is_refused_when_images_were_lost_with_a_task(ledger: Ledger, store: Store) -> None:
     kept = store.campaigns["c1"]
     kept.labels = dict.fromkeys(kept.images, ())
     assert sweep() == "completed"

@@ -118,7 +118,7 @@ class Taking:
         self.put += images
 
 
-def test_a_campaign_gets_what_can_be_put_and_the_rest_is_counted_by_reason(write, tmp_path, monkeypatch, caplog):
+def test_unusable_predictions_are_counted_by_reason(write, tmp_path, monkeypatch, caplog):
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     ledger.campaigns.add("river", {})
     mark = ledger.manifests.begin("river")
@@ -146,7 +146,7 @@ def test_a_campaign_gets_what_can_be_put_and_the_rest_is_counted_by_reason(write
     ledger.close()
 
 
-def test_one_ring_is_a_polygon_and_an_annotation_without_a_segmentation_its_box(write):
+def test_a_single_ring_becomes_a_polygon_else_the_box_is_used(write):
     ring = [2, 2, 10.5, 2, 10.5, 8]
     path = write({"segmentation": [ring]}, {"bbox": [1, 2, 3, 4]}, {"bbox": [1, 2, 3, 4], "segmentation": []})
     result = read_predictions(path, ANY, SIZES)
@@ -179,7 +179,7 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("message", LEFT_OUT)
-def test_what_cannot_be_put_is_listed_with_its_reason_and_the_rest_is_put(write, message):
+def test_unusable_predictions_are_listed_the_others_are_used(write, message):
     result = read_predictions(write(LEFT_OUT[message], {"bbox": [1, 2, 3, 4]}), ANY, SIZES)
     ((name, reason),) = result.left_out
     assert name.startswith("annotation ")
@@ -187,7 +187,7 @@ def test_what_cannot_be_put_is_listed_with_its_reason_and_the_rest_is_put(write,
     assert [annotation.shape for annotation in result.by_image["a.jpg"]] == [Box(1, 2, 4, 6)]
 
 
-def test_images_that_are_not_the_campaigns_or_have_another_size_are_listed(write):
+def test_predictions_for_unknown_or_resized_images_are_listed(write):
     images = [
         {"id": 1, "file_name": "other.jpg", "width": 40, "height": 30},
         {"id": 2, "file_name": "a.jpg", "width": 640, "height": 640},
@@ -209,7 +209,7 @@ def test_what_reaches_beyond_the_image_is_cut_and_said_so(write):
     assert [reason for _, reason in result.changed] == ["it reached beyond its image and was cut at the edge"]
 
 
-def test_the_campaigns_way_of_drawing_holds_and_every_change_is_listed(write):
+def test_shapes_are_converted_to_the_campaigns_geometry(write):
     path = write({"segmentation": TWO_RINGS, "bbox": [2, 2, 28, 18.25]}, {"bbox": [1, 2, 3, 4]}, {})
     boxes = read_predictions(path, LabelSchema((Label("boat", Geometry.BOX),)), SIZES)
     assert [annotation.shape for annotation in boxes.by_image["a.jpg"]] == [Box(2, 2, 30, 20.25), Box(1, 2, 4, 6)]
@@ -222,7 +222,7 @@ def test_the_campaigns_way_of_drawing_holds_and_every_change_is_listed(write):
     assert len(whole.left_out) == 2
 
 
-def test_a_shape_that_the_platform_cannot_show_is_left_out_and_not_changed(write):
+def test_a_shape_that_the_platform_cannot_show_is_left_out(write):
     remo = Remo.__new__(Remo)
     result = read_predictions(write({"segmentation": TWO_RINGS}, {"segmentation": [TWO_RINGS[0]]}), ANY, SIZES, remo)
     assert [reason for _, reason in result.left_out] == [

@@ -122,7 +122,7 @@ def test_labels_a_then_b_then_a_make_the_first_version_the_newest(home):
     assert sorted(path.name for path in store.iterdir()) == [".lock", "latest", "latest.json", "v1", "v2"]
 
 
-def test_an_export_that_was_killed_before_the_ledger_knew_is_made_good_by_the_next(home, monkeypatch):
+def test_an_export_killed_before_its_record_is_completed_by_the_next(home, monkeypatch):
     make_campaign(home)
     export(10)
     with monkeypatch.context() as killed:
@@ -135,7 +135,7 @@ def test_an_export_that_was_killed_before_the_ledger_knew_is_made_good_by_the_ne
     assert not any(row["wrong"] for row in verified().values())
 
 
-def test_store_and_ledger_that_disagree_about_the_newest_version_are_told_and_put_right(home):
+def test_store_and_ledger_that_disagree_on_the_newest_are_repaired(home):
     make_campaign(home)
     export(10)
     export(20)
@@ -153,7 +153,7 @@ def lead_elsewhere(home: Path, target: str) -> None:
     (home / "latest").symlink_to(target)
 
 
-def test_a_store_that_cannot_be_asked_does_not_hide_what_is_wrong_in_others(home):
+def test_an_unreachable_store_does_not_hide_damage_in_others(home):
     make_campaign(home)
     export(10)
     (home / "datasets" / "river_labels" / "v1" / "river_labels.csv").unlink()
@@ -176,7 +176,7 @@ POINTER_DAMAGE = {
 
 
 @pytest.mark.parametrize("message", POINTER_DAMAGE)
-def test_a_link_or_record_of_the_newest_version_that_leads_nowhere_is_found_and_put_right(home, message):
+def test_a_wrong_pointer_to_the_newest_version_is_repaired(home, message):
     make_campaign(home)
     export(10)
     export(20)
@@ -190,7 +190,7 @@ def test_a_link_or_record_of_the_newest_version_that_leads_nowhere_is_found_and_
     assert (home / "datasets" / "river_labels" / "latest").resolve().name == "v2"
 
 
-def test_damage_is_repaired_while_the_labels_still_give_the_version_and_else_said_to_stay(home):
+def test_damage_is_repaired_only_while_the_labels_are_the_same(home):
     make_campaign(home)
     export(10)
     version = home / "datasets" / "river_labels" / "v1"
@@ -232,7 +232,7 @@ def test_images_in_the_folder_that_are_gone_or_changed_are_told(home):
     assert deep["unchecked"] == []
 
 
-def test_an_image_that_is_in_no_dataset_need_not_lie_in_the_folder_any_more(home):
+def test_an_excluded_image_may_be_missing_at_its_source(home):
     make_campaign(home, formats=["csv"])
     export(10)
     export(10, "c.jpg")
@@ -249,7 +249,7 @@ def test_an_image_that_is_in_no_dataset_need_not_lie_in_the_folder_any_more(home
         }
 
 
-def test_a_folder_of_datasets_that_was_moved_is_taken_up_where_it_is(home):
+def test_a_moved_dataset_folder_is_used_at_its_new_place(home):
     make_campaign(home)
     export(10)
     (home / "datasets").rename(home / "moved")
@@ -318,7 +318,7 @@ def images_in(container: ContainerClient) -> dict[str, bytes]:
 
 
 @pytest.mark.azurite
-def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_repaired(home, container, monkeypatch):
+def test_missing_or_replaced_images_in_the_store_are_repaired(home, container, monkeypatch):
     export(10)
     whole = images_in(container)
     names = list(whole)
@@ -339,7 +339,7 @@ def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_repaired(ho
 
 @pytest.mark.azurite
 @pytest.mark.parametrize("damage", ["gone", "changed"])
-def test_a_damaged_copy_of_the_newest_labels_is_found_and_made_again(home, container, damage):
+def test_a_damaged_copy_of_the_newest_labels_is_restored(home, container, damage):
     export(10)
     export(20)
     path = "label_sets/river_labels.csv"
@@ -386,7 +386,7 @@ def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, contain
     assert not any(row["wrong"] for row in verified().values())
 
 
-def test_the_lineage_of_a_deleted_image_names_no_dataset_that_lacks_it(home, capsys):
+def test_lineage_of_a_deleted_image_lists_only_datasets_with_it(home, capsys):
     make_campaign(home, formats=["csv"])
     export(10)
     export(10, "c.jpg")
@@ -402,7 +402,7 @@ def test_the_lineage_of_a_deleted_image_names_no_dataset_that_lacks_it(home, cap
 
 
 @pytest.mark.azurite
-def test_a_repair_that_was_killed_goes_on_and_an_image_without_a_source_is_named(home, container):
+def test_an_interrupted_repair_is_resumed(home, container):
     export(10)
     whole = images_in(container)
     names = list(whole)
@@ -423,7 +423,7 @@ def test_a_repair_that_was_killed_goes_on_and_an_image_without_a_source_is_named
 
 
 @pytest.mark.azurite
-def test_files_among_the_images_that_are_none_stop_the_export_and_are_left_alone(container):
+def test_foreign_files_among_the_images_stop_the_export(container):
     export(10)
     folder = next(iter(images_in(container))).rpartition("/")[0]
     container.upload_blob(f"{folder}/surplus.txt", b"x")

@@ -68,7 +68,7 @@ def read() -> None:
     labels.record_left_out.fn("river")
 
 
-def test_reading_labels_keeps_counts_in_the_ledger_and_the_details_in_the_folder(ledger):
+def test_reading_labels_records_counts_and_writes_details(ledger):
     for _ in range(2):
         read()
         assert ledger.left_out.find("river").to_dict() == COUNTS

@@ -86,7 +86,7 @@ def test_a_folder_that_is_as_it_was_says_what_was_not_compared(context, deep):
     assert any("--deep reads them" in message for message in findings.unchecked) is not deep
 
 
-def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_place(context):
+def test_missing_or_replaced_source_images_are_listed_with_location(context):
     (context.photos / "a.jpg").unlink()
     (context.photos / "b.jpg").write_bytes(b"shorter")
     (context.photos / "c.jpg").write_bytes(b"C.JPG" * 10)
@@ -104,7 +104,7 @@ def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_pla
     assert deep.unchecked == []
 
 
-def test_a_folder_that_is_on_another_machine_is_not_compared_and_said_so(context):
+def test_a_folder_on_another_machine_is_reported_as_not_compared(context):
     context.photos.rename(context.photos.with_name("moved"))
     findings = images_elsewhere(context, deep=False)
     assert findings.wrong == []
@@ -129,7 +129,7 @@ def test_images_at_addresses_are_read_only_when_asked_to(context):
     assert len(read) == 3
 
 
-def test_images_on_the_platform_are_listed_once_and_read_only_when_asked_to(context):
+def test_platform_images_are_downloaded_only_with_deep(context):
     context.platform = Serving()
     assert images_elsewhere(context, deep=False).wrong == []
     del context.platform.there["id-a.jpg"]
@@ -141,7 +141,7 @@ def test_images_on_the_platform_are_listed_once_and_read_only_when_asked_to(cont
     assert "c.jpg has other bytes than when it was checked" in images_elsewhere(context, deep=True).wrong
 
 
-def test_a_platform_that_cannot_be_asked_leaves_the_images_uncompared(context):
+def test_images_of_an_unreachable_platform_are_not_compared(context):
     context.platform = Serving()
     context.platform.fault = PlatformUnavailable("campaign_api", "list the images", status=503)
     findings = images_elsewhere(context, deep=False)

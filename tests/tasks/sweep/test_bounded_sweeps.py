@@ -95,7 +95,7 @@ def _settings():
 
 
 @pytest.mark.parametrize("what", ["nothing at all", "a header", "a body"])
-def test_a_connection_that_drips_costs_a_sweep_a_bounded_time_and_the_others_nothing(what, pool, tmp_path, monkeypatch):
+def test_a_slow_connection_delays_a_sweep_by_a_bounded_time(what, pool, tmp_path, monkeypatch):
     def good(_request: Received, connection: Any) -> None:
         body = b'{"id": "0", "title": "good 0", "status": "active", "image_count": 2, "labeled_count": 1}'
         connection.sendall(response(400, body, "Content-Type: application/json"))
@@ -115,7 +115,7 @@ def test_a_connection_that_drips_costs_a_sweep_a_bounded_time_and_the_others_not
     assert "400" in result.failures["quick 0"]
 
 
-def test_a_sweep_that_is_out_of_time_says_what_it_did_not_look_at(pool, tmp_path, monkeypatch):
+def test_a_sweep_out_of_time_lists_campaigns_not_checked(pool, tmp_path, monkeypatch):
     with fault_server(drip("a header")) as slow:
         configure(monkeypatch, tmp_path, slow=slow.url)
         monkeypatch.setenv("LABELWRIGHT_SWEEP_DEADLINE", "0.4")
@@ -128,7 +128,7 @@ def test_a_sweep_that_is_out_of_time_says_what_it_did_not_look_at(pool, tmp_path
 
 
 @pytest.mark.parametrize("what", DRIPS)
-def test_an_interrupted_sweep_does_not_wait_for_a_server_that_drips(what, pool, tmp_path, monkeypatch):
+def test_an_interrupted_sweep_does_not_wait_for_a_slow_server(what, pool, tmp_path, monkeypatch):
     with fault_server(drip(what)) as slow:
         configure(monkeypatch, tmp_path, slow=slow.url)
         add_campaigns("slow", 2)

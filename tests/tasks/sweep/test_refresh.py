@@ -67,7 +67,7 @@ def ledger(store) -> Ledger:
     return ledger
 
 
-def test_a_campaign_whose_look_ends_as_nobody_thought_delays_none_beside_it(ledger, monkeypatch):
+def test_an_unexpected_error_does_not_stop_other_campaigns(ledger, monkeypatch):
     real = Shelf.read_campaign
 
     def read(self, campaign):
@@ -82,9 +82,7 @@ def test_a_campaign_whose_look_ends_as_nobody_thought_delays_none_beside_it(ledg
 
 
 @pytest.mark.parametrize(("status", "states"), [(403, {"second": "active", "third": "active"}), (401, {}), (None, {})])
-def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_credential_all(
-    ledger, monkeypatch, status, states
-):
+def test_403_skips_one_campaign_401_the_whole_connection(ledger, monkeypatch, status, states):
     real = Shelf.read_campaign
 
     def read(self, campaign):
@@ -99,7 +97,7 @@ def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_cr
     assert result.locked_out == (status != 403)
 
 
-def test_a_platform_that_asks_to_wait_is_not_asked_again_before_that(ledger, monkeypatch):
+def test_no_campaign_is_checked_before_a_retry_after(ledger, monkeypatch):
     requested: list[str] = []
 
     def read(self, campaign):
@@ -119,7 +117,7 @@ def test_a_platform_that_asks_to_wait_is_not_asked_again_before_that(ledger, mon
     ledger.waits.forget("connection shelf")
 
 
-def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledger):
+def test_a_campaign_is_not_restarted_before_its_retry_after(ledger):
     for title in TITLES:
         ledger.campaigns.move(title, State.COMPLETED)
     refused = PlatformUnavailable("Azure ML", "register", status=429, retry_after=3600)
@@ -133,7 +131,7 @@ def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledg
     assert due_work() == []
 
 
-def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_it(ledger, monkeypatch):
+def test_a_campaign_deleted_during_a_refresh_does_not_stop_others(ledger, monkeypatch):
     real = type(ledger.campaigns).record_look
 
     def record(self, title, *progress):
@@ -145,7 +143,7 @@ def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_i
     assert refresh_batch.fn(TITLES).states == {"second": "active", "third": "active"}
 
 
-def test_a_ledger_that_takes_nothing_ends_the_look(ledger, monkeypatch):
+def test_a_ledger_that_cannot_be_written_ends_the_batch(ledger, monkeypatch):
     def full(*_):
         raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
 
@@ -154,7 +152,7 @@ def test_a_ledger_that_takes_nothing_ends_the_look(ledger, monkeypatch):
         refresh_batch.fn(TITLES)
 
 
-def test_a_look_that_sees_nothing_new_writes_nothing_though_labelers_are_told_apart(ledger, store, monkeypatch):
+def test_unchanged_progress_per_labeler_is_not_written(ledger, store, monkeypatch):
     assert refresh_batch.fn(TITLES).unrecorded == []
     writes = []
     monkeypatch.setattr(type(ledger.campaigns), "record_look", lambda *progress: writes.append(progress[1]))
@@ -165,7 +163,7 @@ def test_a_look_that_sees_nothing_new_writes_nothing_though_labelers_are_told_ap
     assert writes == ["first"]
 
 
-def test_a_labeler_who_goes_on_while_the_whole_stands_still_is_something_new(ledger):
+def test_progress_of_one_labeler_counts_as_a_change(ledger):
     campaigns = ledger.campaigns
     campaigns.record_look("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
     assert campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
@@ -174,7 +172,7 @@ def test_a_labeler_who_goes_on_while_the_whole_stands_still_is_something_new(led
 
 
 @pytest.mark.parametrize(("campaigns", "tasks"), [(100, 100), (101, 26), (1000, 32)])
-def test_so_many_task_runs_look_at_so_many_campaigns(campaigns, tasks):
+def test_large_sweeps_share_task_runs(campaigns, tasks):
     titles = [str(number) for number in range(campaigns)]
     shares = refresh.batches_of(titles, campaigns)
     assert len(shares) == tasks
@@ -206,7 +204,7 @@ def states(ledger: Ledger) -> dict[str, int]:
     return ledger.image_states.counts().get("first", {})
 
 
-def test_an_image_that_was_deleted_without_a_trace_completes_its_campaign_and_is_named(ledger, store):
+def test_a_deleted_image_completes_its_campaign_and_is_listed(ledger, store):
     kept = complete(ledger, store, images=3)  # the third one was deleted
     result = refresh_batch.fn(["first"])
     assert result.states == {"first": "completed"}
@@ -216,7 +214,7 @@ def test_an_image_that_was_deleted_without_a_trace_completes_its_campaign_and_is
     assert kept.state is RemoteState.ACTIVE
 
 
-def test_a_count_that_is_too_low_for_a_moment_completes_nothing(ledger, store, monkeypatch):
+def test_a_count_that_is_briefly_too_low_completes_nothing(ledger, store, monkeypatch):
     complete(ledger, store, images=2)
     monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), done=1, total=1))
     assert refresh_batch.fn(["first"]).states == {"first": "active"}
@@ -226,9 +224,7 @@ def test_a_count_that_is_too_low_for_a_moment_completes_nothing(ledger, store, m
 real = Shelf.read_campaign
 
 
-def test_failed_images_are_written_down_once_with_their_reasons_and_forgotten_when_they_are_mended(
-    ledger, store, monkeypatch
-):
+def test_failed_images_are_recorded_until_they_no_longer_fail(ledger, store, monkeypatch):
     kept = complete(ledger, store)
     kept.labels = {}
     kept.failed = {"2": "403 from store.example/2.jpg"}
@@ -247,7 +243,7 @@ def test_failed_images_are_written_down_once_with_their_reasons_and_forgotten_wh
     assert states(ledger) == {}
 
 
-def test_a_campaign_whose_other_images_all_failed_needs_attention_and_names_the_commands(ledger, store):
+def test_failed_images_that_block_completion_need_attention(ledger, store):
     kept = complete(ledger, store)
     kept.labels = {"1": ()}
     kept.failed = {"2": "403"}
@@ -258,7 +254,7 @@ def test_a_campaign_whose_other_images_all_failed_needs_attention_and_names_the_
         assert f"labelwright failed 'first' {option}" in reason
 
 
-def test_a_campaign_of_skipped_and_deleted_images_alone_needs_attention(ledger, store):
+def test_a_campaign_without_images_to_deliver_needs_attention(ledger, store):
     kept = complete(ledger, store)
     kept.labels = {}
     kept.excluded = {"1": (ImageState.SKIPPED, ""), "2": (ImageState.GONE, "")}
@@ -268,7 +264,7 @@ def test_a_campaign_of_skipped_and_deleted_images_alone_needs_attention(ledger, 
     assert states(ledger) == {"gone from the platform": 1, "skipped": 1}
 
 
-def test_an_exported_campaign_that_lost_an_image_since_is_exported_anew_once(ledger, store):
+def test_an_exported_campaign_that_lost_an_image_is_exported_again(ledger, store):
     kept = complete(ledger, store)
     kept.excluded = {"1": (ImageState.SKIPPED, "")}
     for state in (State.COMPLETED, State.FINISHED, State.EXPORTED):
@@ -286,7 +282,7 @@ def test_an_exported_campaign_that_lost_an_image_since_is_exported_anew_once(led
     assert refresh_batch.fn(["first"]).states == {"first": "exported"}
 
 
-def test_a_look_that_breaks_off_does_not_hide_an_image_that_was_deleted_after_the_export(ledger, store, monkeypatch):
+def test_an_interrupted_refresh_does_not_hide_a_deleted_image(ledger, store, monkeypatch):
     kept = complete(ledger, store)
     for state in (State.COMPLETED, State.FINISHED, State.EXPORTED):
         ledger.campaigns.move("first", state)
@@ -304,7 +300,7 @@ def test_a_look_that_breaks_off_does_not_hide_an_image_that_was_deleted_after_th
     assert refresh_batch.fn(["first"]).states == {"first": "completed"}
 
 
-def test_a_label_that_is_gone_from_the_platform_is_told_while_labelers_are_at_work(ledger, store, monkeypatch):
+def test_a_label_deleted_on_the_platform_needs_attention(ledger, store, monkeypatch):
     complete(ledger, store)
     gone = PlatformLabels(("b",))
     monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), labels=gone))
