@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect import task
 
@@ -15,6 +15,9 @@ from labelwright.settings import SettingsError
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import UNCACHED
+
+if TYPE_CHECKING:
+    from prefect_dask.task_runners import DaskTaskRunner
 
 _AHEAD = 200
 """Batches under way: some hundred thousand files, 20 MB of names here, and enough work for hundreds of cores."""
@@ -35,7 +38,7 @@ class DaskCluster:
 
     ahead = _AHEAD
 
-    def __init__(self, title: str, batch: int, runner: Any, address: str) -> None:
+    def __init__(self, title: str, batch: int, runner: DaskTaskRunner, address: str) -> None:
         self._title, self.batch, self._runner, self._address = title, batch, runner, address
 
     def check(self, files: list[Found]) -> Callable[[], list[Checked]]:

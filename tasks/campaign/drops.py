@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from math import log2
-from typing import Any
+from typing import cast
 
 from prefect import task
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from labelwright.campaigns.drops import LARGEST, dropped_spec
@@ -102,11 +103,14 @@ def unanswered_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]
 @task(task_run_name="start the launch from {letter.payload[blob]}", **RETRY_POLICY)
 def start_drop(letter: Letter, attempt: int) -> str:
     """Create the flow run that the event did not start, or that died. Returns its id. Idempotent."""
-    run: Any = run_deployment(
-        "launch-from-drop/launch-from-drop",
-        parameters={"blob": letter.payload["blob"], "etag": letter.payload["etag"]},
-        idempotency_key=f"drop {letter.id} {attempt}",
-        timeout=0,
-        as_subflow=False,
+    run = cast(
+        FlowRun,
+        run_deployment(
+            "launch-from-drop/launch-from-drop",
+            parameters={"blob": letter.payload["blob"], "etag": letter.payload["etag"]},
+            idempotency_key=f"drop {letter.id} {attempt}",
+            timeout=0,
+            as_subflow=False,
+        ),
     )
     return str(run.id)

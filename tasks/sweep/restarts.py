@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from httpx import HTTPError
 from prefect import task
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
@@ -132,12 +133,15 @@ def start_run(due: DueWork) -> str:
         name, parameters = "launch-campaign/launch-campaign", {"campaign": ledger.campaigns.get(due.title).spec}
 
     def start() -> str:
-        run: Any = run_deployment(
-            name,
-            parameters=parameters,
-            idempotency_key=f"{due.work.value} {due.title} {due.item}",
-            timeout=0,
-            as_subflow=False,
+        run = cast(
+            FlowRun,
+            run_deployment(
+                name,
+                parameters=parameters,
+                idempotency_key=f"{due.work.value} {due.title} {due.item}",
+                timeout=0,
+                as_subflow=False,
+            ),
         )
         return str(run.id)
 
