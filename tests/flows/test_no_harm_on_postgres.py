@@ -166,7 +166,7 @@ def undisturbed(make_team) -> tuple[dict[str, Any], int]:
 
 
 @pytest.fixture(scope="module")
-def wanted(undisturbed) -> dict[str, Any]:
+def expected(undisturbed) -> dict[str, Any]:
     return undisturbed[0]
 
 
@@ -209,16 +209,16 @@ class Two(Team):
 
 
 @pytest.mark.parametrize("moment", [4, 7])
-def test_two_workers_do_everything_once_although_one_is_killed(make_team, wanted, moment):
+def test_two_workers_do_everything_once_although_one_is_killed(make_team, expected, moment):
     """In the upload, and at the campaign's creation."""
     team = make_team(Two, victim_dies_at=moment)
-    check_events(team.prefect, check(team, wanted))
+    check_events(team.prefect, check(team, expected))
     (victim,) = team.victims
     assert victim.exitcode == -signal.SIGKILL
     assert team.tries, "nobody was kept from working while the other did"
 
 
-def test_a_connection_that_is_lost_around_every_effect_does_no_harm(make_team, wanted):
+def test_a_connection_that_is_lost_around_every_effect_does_no_harm(make_team, expected):
     team = make_team()
     cuts = []
 
@@ -227,7 +227,7 @@ def test_a_connection_that_is_lost_around_every_effect_does_no_harm(make_team, w
         terminate(team.address)
 
     team.before = team.after = cut
-    check_events(team.prefect, check(team, wanted))
+    check_events(team.prefect, check(team, expected))
     assert len(cuts) > 15
     assert team.tries == 0, "tasks and pool got over it by themselves"
 
@@ -243,9 +243,9 @@ class Cut(Team):
 
 
 @pytest.mark.parametrize("at", [4, 11])
-def test_a_transaction_that_loses_its_connection_is_repeated_once(make_team, wanted, at):
+def test_a_transaction_that_loses_its_connection_is_repeated_once(make_team, expected, at):
     team = make_team(Cut, at=at)
-    check_events(team.prefect, check(team, wanted))
+    check_events(team.prefect, check(team, expected))
 
 
 @pytest.mark.slow

@@ -414,11 +414,11 @@ def test_only_the_run_that_never_started_is_marked_as_crashed(home, shelves, dep
 
 def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves, spec_of, monkeypatch):
     """Else it would be taken for one that never began, and be marked as dead in the middle of its work."""
-    seen = []
+    observed = []
 
     def look(title):
         run = FlowRunContext.get().flow_run
-        seen.append((str(run.id), {lease.name: lease.run for lease in the_ledger().leases.all()}))
+        observed.append((str(run.id), {lease.name: lease.run for lease in the_ledger().leases.all()}))
         assert not starting._in_hands(the_ledger(), "another")
         assert starting._in_hands(the_ledger(), title)
 
@@ -427,7 +427,7 @@ def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves
     sweep_campaigns(go_on="no")
     monkeypatch.setattr(campaign_export, "draw_labels", look)
     finish_campaign("long", export=True)
-    ((exporting, leases),) = seen
+    ((exporting, leases),) = observed
     assert leases[campaign_lease("long")] == exporting
     assert leases[finishing_lease("long")] not in (None, exporting)
     assert the_ledger().leases.all() == []
