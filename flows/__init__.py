@@ -1,1 +1,1 @@
-"""Recipes: verbs of the trade, top to bottom."""
+"""Prefect flows, one per module. Each is a recipe of tasks, read from top to bottom."""

@@ -1,15 +1,15 @@
-"""The labels of a finished campaign become versioned datasets."""
+"""Exports a finished campaign's labels as versioned datasets."""
 
 from typing import Any
 
 from prefect import flow
 
-from labelwright.tasks.campaign.labels import check_labels, read_all_labels
 from labelwright.tasks.campaign.lifecycle import mark_exported
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.export.files import files_to_write, write_file
 from labelwright.tasks.export.images import keep_all_images
+from labelwright.tasks.export.labels import check_labels, read_all_labels
 from labelwright.tasks.export.registration import (
     draw_labels,
     register_dataset,
@@ -22,10 +22,10 @@ from labelwright.tasks.leases import campaign_lock
 
 @flow(name="export-campaign", flow_run_name="export {title}")
 def export_campaign(title: str) -> list[dict[str, Any]]:
-    """Read the labels, check them, write the files, register the datasets and read them back. What is gone or damaged
-    in the store of a version with the same content is put back.
+    """Read the labels, check them, write the files, register the datasets and verify them.
 
-    Answers name, version and location of each dataset: the same as before when nothing changed.
+    Missing or damaged files of a registered version with the same content are restored.
+    Returns name, version and location of each dataset, the same as before when nothing changed.
     """
     with campaign_lock(title, "export"):
         check_platform_labels(title)
@@ -38,8 +38,8 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
             repair_dataset(title, dataset)
         send_all_files(title)
         datasets = [register_dataset(title, dataset) for dataset in ("images", "labels")]
-        for one in datasets:
-            verify_dataset(title, one["name"], one["version"])
+        for registered in datasets:
+            verify_dataset(title, registered["name"], registered["version"])
         draw_labels(title)
         mark_exported(title)
         show_campaign(title)

@@ -1,19 +1,19 @@
-"""A labeled campaign is closed on its platform."""
+"""Closes a labeled campaign on its platform."""
 
 from prefect import flow
 
-from labelwright.tasks.campaign.labels import check_labels, read_all_labels
 from labelwright.tasks.campaign.lifecycle import close_campaign, refuse_unlabeled
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
+from labelwright.tasks.campaign.progress import read_progress
+from labelwright.tasks.export.labels import check_labels, read_all_labels
 from labelwright.tasks.leases import campaign_lock, finishing_lease, named_lock
-from labelwright.tasks.sweep.progress import read_progress
 
 from .export_campaign import export_campaign
 
 
 @flow(name="finish-campaign", flow_run_name="finish {title}")
 def finish_campaign(title: str, export: bool = False) -> None:
-    """Check the labels while the campaign can still be given back, then close it.
+    """Check the labels while the campaign can still be returned to its labelers, then close it.
 
     export: also write the files and register the datasets.
     Raises ValidationFailed with what is wrong with the labels; the campaign then needs attention.

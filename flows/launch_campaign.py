@@ -1,11 +1,18 @@
-"""From images to a campaign that labelers can work on."""
+"""Launches a campaign: from images to a campaign that labelers can work on."""
 
 from prefect import flow
 
 from labelwright.campaigns.spec import CampaignSpec
-from labelwright.tasks.campaign.billing import bills_tasks, tell_bill
-from labelwright.tasks.campaign.checking import check_images, write_down_campaign
-from labelwright.tasks.campaign.image_sets import (
+from labelwright.tasks.campaign.batch_upload import (
+    keeps_image_sets,
+    list_missing_images,
+    refuse_missing_batches,
+    send_images,
+    wait_for_batch,
+)
+from labelwright.tasks.campaign.billing import announce_bill, bills_tasks
+from labelwright.tasks.campaign.image_checks import check_images, register_campaign
+from labelwright.tasks.campaign.image_set_upload import (
     create_image_set,
     find_missing_images,
     match_images,
@@ -14,39 +21,32 @@ from labelwright.tasks.campaign.image_sets import (
     upload_batch,
     wait_for_image_set,
 )
-from labelwright.tasks.campaign.images import (
-    keeps_image_sets,
-    list_missing_images,
-    refuse_missing_batches,
-    send_images,
-    wait_for_batch,
-)
-from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, stretches_to_add
+from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, position_ranges
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import campaign_lock
 
 ROUNDS = 3
-"""How often is looked, within one run, whether images went missing on the way."""
+"""How often a run sends images that are missing on the platform."""
 
 
 @flow(name="launch-campaign", flow_run_name="launch {campaign.title}")
 def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = None) -> str:
-    """Check and upload the images, create the campaign and activate it. Run again, it does only what is missing.
+    """Check and upload the images, create the campaign and activate it. Idempotent: does only what is missing.
 
     credentials: a block of the campaign's platform, in place of the connection that the campaign names.
-    Answers the campaign's title.
+    Returns the campaign's title.
     """
     campaign = with_credentials(campaign, credentials)
     with campaign_lock(campaign.title, "launch"):
-        title = write_down_campaign(campaign)
+        title = register_campaign(campaign)
         check_images(title)
         if bills_tasks(title):
-            tell_bill(title)
+            announce_bill(title)
         if keeps_image_sets(title):
             make_image_set(title)
             create_campaign(title)
-            for first, last in stretches_to_add(title):
+            for first, last in position_ranges(title):
                 add_images(title, first, last)
         else:
             create_campaign(title)
@@ -57,7 +57,7 @@ def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = No
 
 
 def make_image_set(title: str) -> None:
-    """Images go into a set on the platform, which is then sealed."""
+    """Upload the images into a set on the platform, seal it, and wait until it was processed."""
     create_image_set(title)
     for _ in range(ROUNDS):
         batches = find_missing_images(title)
@@ -73,7 +73,7 @@ def make_image_set(title: str) -> None:
 
 
 def fill_campaign(title: str) -> None:
-    """Images go into the campaign itself, batch by batch, until every one is there."""
+    """Send the images into the campaign itself, batch by batch, until every one is there."""
     message = ""
     batches = list_missing_images(title)
     for _ in range(ROUNDS):

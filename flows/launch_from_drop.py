@@ -1,8 +1,14 @@
-"""A campaign.yaml that arrived in the drop container, with its images beside it, becomes a campaign."""
+"""Launches a campaign from a campaign.yaml in the drop container, with its images beside it."""
 
 from prefect import flow
 
-from labelwright.tasks.campaign.drops import drop_lease, launched_before, note_launched, read_dropped_campaign, settling
+from labelwright.tasks.campaign.drops import (
+    drop_lease,
+    find_earlier_launch,
+    read_dropped_campaign,
+    record_drop_launch,
+    recording_refusals,
+)
 from labelwright.tasks.leases import named_lock
 
 from .launch_campaign import launch_campaign
@@ -10,17 +16,17 @@ from .launch_campaign import launch_campaign
 
 @flow(name="launch-from-drop", flow_run_name="launch from {blob}")
 def launch_from_drop(blob: str, etag: str) -> str:
-    """Launch the campaign of the file `blob`. Each version of it, told by `etag`, is launched once.
+    """Launch the campaign of a file. Each version of the file is launched once. Returns the campaign's title.
 
-    Answers the campaign's title.
+    blob: the file's name in the container. etag: identifies its version.
     """
     with named_lock(drop_lease(blob)):
-        known = launched_before(blob, etag)
-        if known is not None:
-            return known
-        with settling(blob, etag):
+        launched = find_earlier_launch(blob, etag)
+        if launched is not None:
+            return launched
+        with recording_refusals(blob, etag):
             campaign = read_dropped_campaign(blob)
-        with settling(blob, etag, campaign.title):
+        with recording_refusals(blob, etag, campaign.title):
             title = launch_campaign(campaign)
-        note_launched(blob, etag, title)
+        record_drop_launch(blob, etag, title)
     return title

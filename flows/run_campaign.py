@@ -1,4 +1,4 @@
-"""From a folder of images to labeled datasets in one run, for short campaigns and one machine."""
+"""Runs a campaign from images to datasets in one flow run, for short campaigns on one machine."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from prefect import flow
 
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import State
+from labelwright.tasks.campaign.waiting import wait_for_labels
 from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import named_lock, waiting_lease
-from labelwright.tasks.sweep.overview import wait_for_labels
 
 from .export_campaign import export_campaign
 from .finish_campaign import finish_campaign
@@ -19,11 +19,11 @@ from .launch_campaign import launch_campaign
 def run_campaign(
     campaign: CampaignSpec, wait_hours: float = 24, look_every: float = 30, credentials: Credentials | None = None
 ) -> list[dict[str, Any]]:
-    """Launch, wait for the labels, finish and export. Run again, it goes on where it stood.
+    """Launch, wait for the labels, finish and export. Run again, it continues where it stopped.
 
-    wait_hours: how long this run waits for labels. look_every: seconds between two looks.
+    wait_hours: how long this run waits for labels. look_every: seconds between two checks of the progress.
     credentials: a block of the campaign's platform, in place of the connection that the campaign names.
-    Answers the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
+    Returns the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
     """
     campaign = with_credentials(campaign, credentials)
     with named_lock(waiting_lease(campaign.title)):

@@ -1,25 +1,24 @@
-"""What becomes of images that a platform could not take."""
+"""Lists, resends or leaves out images that failed on the platform."""
 
 from prefect import flow
 
 from labelwright.tasks.campaign.failed_images import (
+    drop_failed_images,
     in_batches,
-    leave_failed_out,
     list_failed_images,
-    send_failed_again,
-    take_up_again,
+    resend_failed_images,
+    resume_campaign,
 )
 from labelwright.tasks.leases import campaign_lock
 
 
 @flow(name="settle-failed-images", flow_run_name="failed images of {title}")
 def settle_failed_images(title: str, send_again: bool = False, leave_out: bool = False) -> list[dict[str, str]]:
-    """List the failed images of a campaign with their reasons, and do with them what is asked.
+    """List the failed images of a campaign with their reasons, and resend them or leave them out.
 
-    send_again: put new ones in their place, from where the images came from.
-    leave_out: take them out of the campaign, which is then complete without them.
-    After either a campaign that needed attention is with its labelers again.
-    Answers file and reason of each image that failed.
+    send_again: replace them by new ones, from the campaign's source of images.
+    leave_out: remove them from the campaign, which is then complete without them.
+    Either returns a campaign that needed attention to its labelers. Returns file and reason of each failed image.
     """
     if send_again and leave_out:
         raise ValueError("failed images are sent again or left out, not both")
@@ -27,9 +26,9 @@ def settle_failed_images(title: str, send_again: bool = False, leave_out: bool =
         failed = list_failed_images(title)
         if send_again:
             for names in in_batches(title, failed):
-                send_failed_again(title, names)
+                resend_failed_images(title, names)
         if leave_out and failed:
-            leave_failed_out(title)
+            drop_failed_images(title)
         if send_again or leave_out:
-            take_up_again(title)
+            resume_campaign(title)
     return failed

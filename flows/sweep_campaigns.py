@@ -1,4 +1,4 @@
-"""One look at every open campaign; what nobody works on and should go on is brought forward."""
+"""Checks all open campaigns, and starts the next step of those that no run works on."""
 
 from typing import Any, Literal
 
@@ -6,52 +6,52 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from labelwright.domain import Work
-from labelwright.tasks.campaign.drops import lost_drops, start_drop
-from labelwright.tasks.context import states_of, the_spec
+from labelwright.tasks.campaign.drops import start_drop, unanswered_drops
+from labelwright.tasks.context import campaign_states, recorded_spec
 from labelwright.tasks.events import send_events
 from labelwright.tasks.leases import named_lock
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
-from labelwright.tasks.sweep.overview import emit_stalled_events, note_failure, publish_overview, refuse_denied
-from labelwright.tasks.sweep.progress import refresh_all
-from labelwright.tasks.sweep.restarts import Due, due_work, note_begun, start_run
+from labelwright.tasks.sweep.overview import emit_stalled_events, logging_failure, publish_overview, require_access
+from labelwright.tasks.sweep.refresh import refresh_all
+from labelwright.tasks.sweep.restarts import DueWork, due_work, record_start, start_run
 
 from .finish_campaign import finish_campaign
 from .launch_campaign import launch_campaign
 
-LOOKERS: Any = ThreadPoolTaskRunner(max_workers=64)
+TASK_RUNNER: Any = ThreadPoolTaskRunner(max_workers=64)
 
 
-@flow(name="sweep-campaigns", flow_run_name="sweep", task_runner=LOOKERS)
+@flow(name="sweep-campaigns", flow_run_name="sweep", task_runner=TASK_RUNNER)
 def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[str, str]:
-    """Answers the state of each campaign that was open. A campaign that fails delays no other one.
+    """Check every open campaign. Returns the state of each. A campaign that fails does not delay the others.
 
-    go_on: how campaigns go on that are completely labeled, or whose launch broke off: within this run, by flow runs of
-    their own (which needs the deployments and a worker), or not at all.
+    go_on: how campaigns continue that are completely labeled, or whose launch was interrupted: within this run, by flow
+    runs of their own (which needs the deployments and a worker), or not at all.
     """
     with named_lock("sweep"):
         free_dead_runs()
-        states, troubles, denied = refresh_all()
+        result = refresh_all()
         emit_stalled_events()
         send_events()
         due = due_work() if go_on != "no" else []
-        for one in due:
-            with note_failure(one.title):
+        for work in due:
+            with logging_failure(work.title):
                 if go_on == "by runs":
-                    start_run(one)
+                    start_run(work)
                 else:
-                    bring_forward(one)
-        for letter, attempt in lost_drops() if go_on == "by runs" else []:
-            with note_failure(letter.payload["blob"]):
+                    run_within_sweep(work)
+        for letter, attempt in unanswered_drops() if go_on == "by runs" else []:
+            with logging_failure(letter.payload["blob"]):
                 start_drop(letter, attempt)
-        publish_overview(troubles)
-    refuse_denied(troubles, denied)
-    return states_of([*states, *(one.title for one in due)])
+        publish_overview(result.failures)
+    require_access(result)
+    return campaign_states([*result.states, *(work.title for work in due)])
 
 
-def bring_forward(due: Due) -> None:
-    """Do what is due within this run."""
-    note_begun(due)
+def run_within_sweep(due: DueWork) -> None:
+    """Launch or finish the campaign within this run."""
+    record_start(due)
     if due.work is Work.LAUNCH:
-        launch_campaign(the_spec(due.title))
+        launch_campaign(recorded_spec(due.title))
     else:
         finish_campaign(due.title, export=True)

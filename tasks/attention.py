@@ -1,4 +1,4 @@
-"""When a campaign cannot go on without a person."""
+"""Records that a campaign needs a person before it can go on."""
 
 from __future__ import annotations
 
@@ -28,31 +28,34 @@ REFUSALS = (
     ContentMismatch,
     UnsafeDataset,
 )
-"""Failures that trying again does not mend."""
+"""Errors that a retry cannot fix."""
 
 
 @task(task_run_name="ask for attention to {title}", **UNCACHED)
 def ask_for_attention(title: str, reason: str, back_to: State | None = None) -> None:
-    """Write down that the campaign needs a person, and why.
+    """Move the campaign to "needs attention" and record the reason.
 
-    back_to: the state in which it goes on when the person takes it up; by default the one in which it stands.
+    back_to: the state to which `labelwright resume` returns it; by default its present state.
     """
     log().error("%s needs attention: %s", title, reason)
-    if the_ledger().campaigns.find(title) is not None:
+    campaigns = the_ledger().campaigns
+    if campaigns.find(title) is not None:
         try:
-            the_ledger().campaigns.move(title, State.NEEDS_ATTENTION, reason, back_to)
+            campaigns.move(title, State.NEEDS_ATTENTION, reason, back_to)
         except IllegalMove:
-            log().warning("%s stays %s", title, the_ledger().campaigns.get(title).state.value)
+            log().warning("%s stays %s", title, campaigns.get(title).state.value)
 
 
 @contextmanager
 def asking_for_attention(title: str) -> Iterator[None]:
-    """Let a refusal be seen in the ledger before it ends the run. Whoever lost the campaign to another run says nothing
-    of it."""
+    """Record a refusal in the ledger before it ends the run.
+
+    A run that lost the campaign to another run records nothing: the other run goes on with it.
+    """
     try:
         yield
     except (CampaignBusy, LeaseLost):
         raise
-    except REFUSALS as refusal:
-        ask_for_attention(title, str(refusal))
+    except REFUSALS as error:
+        ask_for_attention(title, str(error))
         raise

@@ -18,7 +18,7 @@ from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.security.private_files import private_folder
 from labelwright.settings import Settings, settings
 
-_Verb = TypeVar("_Verb")
+Capability = TypeVar("Capability")
 
 platform_for, connect_platform, credentials_of = (
     CONNECTIONS.platform_for,
@@ -28,7 +28,10 @@ platform_for, connect_platform, credentials_of = (
 
 
 class CampaignContext:
-    """One campaign, and all that is needed to work on it. Made anew by every task: it holds credentials."""
+    """One campaign and what is needed to work on it. Built by every task for itself, because it holds credentials.
+
+    Task parameters are stored with the run, so tasks take the campaign's title and build the context from it.
+    """
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -43,7 +46,7 @@ class CampaignContext:
 
     @property
     def record(self) -> CampaignRecord:
-        """As the ledger has it now. Raises UnknownCampaign."""
+        """The ledger's record, read anew each time. Raises UnknownCampaign."""
         return self.ledger.campaigns.get(self.title)
 
     @cached_property
@@ -52,53 +55,60 @@ class CampaignContext:
 
     @cached_property
     def folder(self) -> Path:
-        """Where this machine keeps the campaign's files under way."""
+        """The folder for the campaign's working files on this machine; created, readable by its owner only."""
         folder = self.settings.campaign_folder(file_stem(self.title))
         private_folder(self.settings.home)
         private_folder(folder)
         return folder
 
     @cached_property
+    def image_settings(self) -> Settings:
+        """The settings with the credentials for the campaign's images. Raises SettingsError."""
+        return CONNECTIONS.image_settings(self.settings, self.spec.images)
+
+    @cached_property
     def source(self) -> Source:
         """Where the images are. Raises SourceError, SettingsError."""
-        return open_source(self.spec.images, CONNECTIONS.image_settings(self.settings, self.spec.images))
+        return open_source(self.spec.images, self.image_settings)
 
     @cached_property
     def platform(self) -> Platform:
+        """The campaign's platform. Raises SettingsError."""
         return platform_for(self.spec)
 
-    def require_capability(self, operation: type[_Verb]) -> _Verb:
-        """The platform as one that has the verbs of a protocol. Raises PlatformRefused when it has not."""
-        if not isinstance(self.platform, operation):
-            raise PlatformRefused(self.platform.name, operation.__name__, message="this platform has no such verb")
+    def require_capability(self, protocol: type[Capability]) -> Capability:
+        """The platform as an implementation of a protocol. Raises PlatformRefused when it does not implement it."""
+        if not isinstance(self.platform, protocol):
+            raise PlatformRefused(self.platform.name, protocol.__name__, message="this platform does not support it")
         return self.platform
 
     @property
     def image_set(self) -> str:
         """The platform's id of the campaign's image set."""
-        found = self.record.image_set
-        if found is None:
+        image_set = self.record.image_set
+        if image_set is None:
             raise RuntimeError(f"the image set of '{self.title}' was not created yet")
-        return found
+        return image_set
 
     @property
     def remote_id(self) -> str:
         """The platform's id of the campaign."""
-        found = self.record.remote_id
-        if found is None:
+        remote_id = self.record.remote_id
+        if remote_id is None:
             raise RuntimeError(f"'{self.title}' was not created on its platform yet: launch it first")
-        return found
+        return remote_id
 
 
 def the_ledger() -> Ledger:
+    """The ledger that the settings name."""
     return open_ledger(settings().ledger_address())
 
 
-def the_spec(title: str) -> CampaignSpec:
-    """What the ledger was told of a campaign."""
+def recorded_spec(title: str) -> CampaignSpec:
+    """The campaign's specification in the ledger. Raises UnknownCampaign."""
     return stored_spec(the_ledger().campaigns.get(title).spec)
 
 
-def states_of(titles: Iterable[str]) -> dict[str, str]:
-    """Where campaigns stand now."""
+def campaign_states(titles: Iterable[str]) -> dict[str, str]:
+    """The present state of campaigns, by title."""
     return {record.title: record.state.value for record in the_ledger().campaigns.some(list(titles))}

@@ -1,4 +1,4 @@
-"""Which credentials a campaign uses: it remembers their name, and nothing of them."""
+"""Chooses the credentials of a campaign. The campaign keeps their name only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Credentials", "with_credentials"]
 
 
 def with_credentials(campaign: CampaignSpec, credentials: PlatformCredentials | None) -> CampaignSpec:
-    """The campaign with the name of the block that was chosen. Raises SettingsError for a block of another platform."""
+    """The campaign with the block's name as its connection. Raises SettingsError for another platform's block."""
     if credentials is None:
         return campaign
     if credentials.platform_name != campaign.platform:

@@ -1,4 +1,4 @@
-"""What happened to campaigns, told to Prefect: each thing once, whatever was interrupted."""
+"""Sends campaign events from the outbox to Prefect, each one once even if a run is interrupted."""
 
 from __future__ import annotations
 
@@ -15,56 +15,55 @@ from labelwright.prefect_integration.events import send_to_prefect
 from .context import the_ledger
 from .reporting import log
 
-_AT_ONCE = 100
+_BATCH_SIZE = 100
 
 
 def resource_of(title: str) -> dict[str, str]:
-    """The campaign as Prefect's events know it: all that is told of it is one feed."""
+    """The campaign as a resource of Prefect events; all of its events share it."""
     return {"prefect.resource.id": f"labelwright.campaign.{file_stem(title)}", "prefect.resource.name": title}
 
 
 def send_events() -> int:
-    """Send what waits in the outbox, in its order. Answers how many were sent; what was not sent waits on.
+    """Send the events in the outbox, oldest first. Returns how many were sent; the others stay in the outbox.
 
-    Killed before it is marked, an event is sent again under the same id, which Prefect takes once.
+    If the process dies before an event is marked as sent, it is sent again with the same id, which Prefect ignores.
     """
     outbox, sent = the_ledger().outbox, 0
     try:
-        while waiting := outbox.waiting(_AT_ONCE):
+        while waiting := outbox.waiting(_BATCH_SIZE):
             _send(waiting)
             outbox.mark_sent(event.id for event in waiting)
             sent += len(waiting)
     except EventsNotSent as error:
-        log().warning("events wait for the next run: Prefect did not take them (%s)", error)
+        log().warning("events stay in the outbox until the next run: Prefect could not be reached (%s)", error)
     return sent
 
 
 def _send(events: Sequence[Event]) -> None:
-    """One that Prefect will never take is given up, so that it does not hold up all others. Raises EventsNotSent."""
+    """Send events; one that Prefect rejects is dropped, so that it does not block the others. Raises EventsNotSent."""
     try:
-        send_to_prefect([_as_told(event) for event in events])
-    except EventsRejected as refusal:
+        send_to_prefect([_to_prefect_event(event) for event in events])
+    except EventsRejected as error:
         if len(events) > 1:
             for event in events:
                 _send([event])
         else:
-            log().error(
-                "%s: '%s' is not told: Prefect does not take it (%s)", events[0].campaign, events[0].kind, refusal
-            )
+            message = "%s: the event '%s' is dropped: Prefect rejected it (%s)"
+            log().error(message, events[0].campaign, events[0].kind, error)
 
 
-def _as_told(event: Event) -> dict[str, Any]:
+def _to_prefect_event(event: Event) -> dict[str, Any]:
     return {
         "id": event.id,
         "occurred": event.occurred_at.isoformat(),
         "event": f"labelwright.campaign.{event.kind}",
         "resource": resource_of(event.campaign),
-        "related": _this_run(),
+        "related": _related_run(),
         "payload": {"title": event.campaign, **event.payload},
     }
 
 
-def _this_run() -> list[dict[str, str]]:
+def _related_run() -> list[dict[str, str]]:
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     if run is None:

@@ -1,4 +1,8 @@
-"""One run at a time works on a campaign, and says so."""
+"""Leases: one run at a time works on a campaign, and a sweep can tell a dead run from a living one.
+
+Leases are kept in the ledger and are not Prefect concurrency limits: several Prefect servers may share a ledger, and a
+slot of a limit names no holder that could be reported, marked as crashed and replaced.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +18,31 @@ from labelwright.platforms import PlatformUnavailable
 
 from .attention import asking_for_attention
 from .context import the_ledger
+from .crashed_runs import mark_runs_crashed
 from .events import send_events
 from .reporting import log
-from .sweep.dead_runs import mark_runs_crashed
 
-_Asked = ParamSpec("_Asked")
-_Answer = TypeVar("_Answer")
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
 
 @contextmanager
 def campaign_lock(title: str, doing: str) -> Iterator[None]:
-    """Hold the campaign while the flow works on it; at the end tell what happened.
+    """Hold the campaign's lease while a flow works on it, and send the outbox's events at the end.
 
-    Raises CampaignBusy when another run is at it. A run that died is marked, and this one goes on in its place.
+    A lease whose run died is taken over, and that run is marked as crashed. Raises CampaignBusy while another run holds
+    it.
     """
     try:
-        with _holding(campaign_lease(title), doing), asking_for_attention(title), keeping_waits(title):
+        with _lease(campaign_lease(title), doing), asking_for_attention(title), recording_waits(title):
             yield
     finally:
         send_events()
 
 
 @contextmanager
-def keeping_waits(title: str) -> Iterator[None]:
-    """Write down how long a server wants to be left alone: no sweep takes the campaign up before that."""
+def recording_waits(title: str) -> Iterator[None]:
+    """Record a Retry-After that ended the run: no sweep restarts the campaign before that time."""
     try:
         yield
     except PlatformUnavailable as error:
@@ -48,30 +53,30 @@ def keeping_waits(title: str) -> Iterator[None]:
 
 @contextmanager
 def named_lock(name: str) -> Iterator[None]:
-    """Hold a name of its own: sweeps, and runs that wait for labels."""
+    """Hold a lease that is no campaign's: of sweeps, and of runs that wait for labels."""
     try:
-        with _holding(name, name):
+        with _lease(name, name):
             yield
     finally:
         send_events()
 
 
-def with_run_lease(work: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
-    """For flows that keep nobody away: a lease of the run itself, by which a sweep tells the living from the dead."""
+def with_run_lease(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Decorates flows that lock nothing: the run holds a lease of its own, by which a sweep notices that it died."""
 
-    @wraps(work)
-    def at_it(*given: _Asked.args, **named: _Asked.kwargs) -> _Answer:
+    @wraps(function)
+    def wrapper(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
-            return work(*given, **named)
+            return function(*args, **kwargs)
         with named_lock(f"flow run {context.flow_run.id}"):
-            return work(*given, **named)
+            return function(*args, **kwargs)
 
-    return at_it
+    return wrapper
 
 
 @contextmanager
-def _holding(name: str, doing: str) -> Iterator[None]:
+def _lease(name: str, doing: str) -> Iterator[None]:
     leases, context = the_ledger().leases, FlowRunContext.get()
     run = context.flow_run if context else None
     holder = f"the run '{run.name}' ({run.id})" if run else f"{doing} on this machine"
@@ -81,25 +86,25 @@ def _holding(name: str, doing: str) -> Iterator[None]:
 
 
 def connection_of(record: CampaignRecord) -> str:
-    """The name of the credentials by which a campaign's platform is reached."""
+    """The name of the campaign's connection."""
     return str(record.spec.get("connection") or record.spec.get("platform"))
 
 
 def campaign_wait(title: str) -> str:
-    """The name of the wait that a server asked for while a campaign was worked on."""
+    """The name of a wait that concerns one campaign, after a Retry-After in one of its runs."""
     return f"campaign {title}"
 
 
 def connection_wait(connection: str) -> str:
-    """The name of the wait that a platform asked for when it was looked at."""
+    """The name of a wait that concerns all campaigns of a connection, after a Retry-After in a sweep."""
     return f"connection {connection}"
 
 
 def waiting_lease(title: str) -> str:
-    """The name of the lease of a run that goes from images to datasets by itself."""
+    """The name of the lease of a `run-campaign` run."""
     return f"run {title}"
 
 
 def finishing_lease(title: str) -> str:
-    """The name of the lease of a run that finishes a campaign and exports it too."""
+    """The name of the lease of a `finish-campaign` run, which may also export."""
     return f"finish {title}"

@@ -1,10 +1,12 @@
-"""What people see of a run: a progress bar where they look, in the Prefect UI or on a terminal."""
+"""Logs, progress and artifacts: what people see of a run, in the Prefect UI and on a terminal."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from httpx import HTTPError
@@ -15,13 +17,13 @@ from prefect.logging import get_logger, get_run_logger
 from prefect.logging.loggers import LoggingAdapter
 
 Watcher = Callable[[str, str, int, int], None]
-"""Told the campaign, what is being done, and how much of how many."""
+"""Called with the campaign's title, the kind of work, and how many of how many are done."""
 
 _watchers: list[Watcher] = []
 
 
 def watch(watcher: Watcher) -> None:
-    """Let a terminal follow the progress of runs in this process."""
+    """Report the progress of runs in this process to a terminal."""
     _watchers.append(watcher)
 
 
@@ -33,7 +35,7 @@ _listeners: list[Callable[[str], None]] = []
 
 
 def listen(listener: Callable[[str], None]) -> None:
-    """Let a terminal hear what people have to know before it happens."""
+    """Pass announcements of runs in this process to a terminal."""
     _listeners.append(listener)
 
 
@@ -42,7 +44,7 @@ def unlisten(listener: Callable[[str], None]) -> None:
 
 
 def announce(text: str) -> None:
-    """Say something in the log, and wherever a person looks on."""
+    """Log a text and pass it to the terminals that listen."""
     log().info("%s", text)
     for listener in _listeners:
         listener(text)
@@ -52,19 +54,19 @@ def in_a_run() -> bool:
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
-def log() -> Any:
-    """The run's logger, or a plain one where a task's function is called without Prefect."""
+def log() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    """The run's logger, or a plain one where a task's function is called outside of a run."""
     return get_run_logger() if in_a_run() else LoggingAdapter(get_logger("labelwright"))
 
 
 def report_progress(title: str, doing: str, done: int, total: int) -> None:
-    """Tell the watchers at once. The artifact is written by `publish_progress`, once a task."""
+    """Report to the watchers alone; `publish_progress` writes the artifact too, once a task."""
     for watcher in _watchers:
         watcher(title, doing, done, total)
 
 
 def publish_progress(title: str, doing: str, done: int, total: int, ends: datetime | None = None) -> None:
-    """One progress artifact a campaign and kind of work, under a stable key."""
+    """Write the progress artifact of a campaign and a kind of work. Its key is stable, so it is one that is updated."""
     report_progress(title, doing, done, total)
     expected = f", expected end {ends:%Y-%m-%d %H:%M} UTC" if ends is not None and done < total else ""
     publish(
@@ -80,20 +82,22 @@ def publish_table(title: str, name: str, rows: Sequence[dict[str, Any]], descrip
 
 
 def publish(create: Callable[..., Any], **artifact: Any) -> None:
-    """Show something in the Prefect UI. While its API is away the work goes on without."""
+    """Create an artifact. When Prefect's API is away, this is logged and the work goes on."""
     if not in_a_run():
         return
     try:
         create(**artifact)
     except (HTTPError, PrefectException) as error:
-        log().warning("%s cannot be shown: Prefect's API did not take it (%s)", artifact["key"], type(error).__name__)
+        log().warning(
+            "the artifact %s could not be written: Prefect's API did not respond (%s)",
+            artifact["key"],
+            type(error).__name__,
+        )
 
 
 def artifact_key(title: str, name: str) -> str:
-    """Prefect takes lower-case letters, digits and dashes. Titles that would fall together keep a number apart."""
+    """A key of lower-case letters, digits and dashes, as Prefect requires; a hash keeps similar titles apart."""
     plain = re.sub(r"[^a-z0-9]+", "-", f"{title}-{name}".lower()).strip("-")
     if plain == f"{title}-{name}":
         return plain
-    from hashlib import sha256
-
     return f"{plain}-{sha256(title.encode()).hexdigest()[:8]}"

@@ -1,11 +1,13 @@
-"""The one retry policy: adapters classify, tasks decide, Prefect shows every try."""
+"""Retry policy of all tasks. Adapters classify errors, this decides, and Prefect shows every attempt."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
+from prefect import Task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
 from sqlalchemy.exc import OperationalError
 
 from labelwright.platforms import PlatformUnavailable
@@ -14,13 +16,12 @@ from labelwright.settings import settings
 from .reporting import log
 
 
-def is_transient(_task: Any, _task_run: Any, state: Any) -> bool:
-    """Whether the failure may pass by itself: a platform that did not answer, a ledger that was busy.
+def is_transient(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether a retry may succeed: a platform was unavailable, or the ledger was busy.
 
-    Where the server says how long it wants to be left alone (Retry-After), that time is waited out here, before Prefect
-    counts the delay of its own: its delays are one list for every task and know no server. A wait that is longer than
-    a task should hold a process is none of a task's: the run ends, the ledger keeps the time, and no sweep takes the
-    campaign up before it (see `working.at_work_on`).
+    A Retry-After is waited out here, before Prefect's own delay: Prefect's delays are one fixed list per task. One that
+    is longer than `longest_wait` is not retried: the run ends, the ledger keeps the time, and no sweep restarts the
+    campaign before it (see `leases.recording_waits`).
     """
     error = state.data
     if not isinstance(error, PlatformUnavailable):
@@ -29,20 +30,21 @@ def is_transient(_task: Any, _task_run: Any, state: Any) -> bool:
     if seconds > settings().longest_wait:
         return False
     if seconds:
-        log().info("waiting %.0f seconds, as the server asks: %s", seconds, error)
-        hold(seconds)
+        log().info("waiting %.0f seconds (Retry-After): %s", seconds, error)
+        wait(seconds)
     return True
 
 
-def hold(seconds: float) -> None:
-    """Wait within a task."""
+def wait(seconds: float) -> None:
+    """Wait within a task; tests replace it."""
     time.sleep(seconds)
 
 
 UNCACHED: dict[str, Any] = {"cache_policy": NO_CACHE}
-"""What every task is decorated with: the ledger says what was done, so nothing that Prefect keeps is an answer. By
-default it is one as soon as results are kept: a second look for missing images, in the same run, would see those that
-were missing at the first."""
+"""Options of every task: the ledger records what was done, so no task reuses a result that Prefect stored.
+
+By Prefect's default, once results are persisted, a second check for missing images in one run would return the result
+of the first."""
 
 RETRY_POLICY: dict[str, Any] = UNCACHED | {
     "retries": len(settings().retry_delays),
@@ -50,4 +52,4 @@ RETRY_POLICY: dict[str, Any] = UNCACHED | {
     "retry_jitter_factor": 0.2,
     "retry_condition_fn": is_transient,
 }
-"""What a task that calls a platform or a store is decorated with."""
+"""Options of every task that calls a platform or a store."""

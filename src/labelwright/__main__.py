@@ -25,18 +25,18 @@ def main() -> None:
     except SystemExit as ended:
         code = ended.code
     except BaseException as error:  # noqa: BLE001 - while the command line itself is imported
-        code = _tell(error)
+        code = _print_error(error)
     try:
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - it could not be written, or Ctrl+C came just now
-        code = _tell(error)
+        code = _print_error(error)
     interruptions.end(code if isinstance(code, int) else int(code is not None))
 
 
-def _tell(error: BaseException) -> int:
-    from .cli.exit_codes import tell
+def _print_error(error: BaseException) -> int:
+    from .cli.exit_codes import print_error
 
-    return tell(error)
+    return print_error(error)
 
 
 if __name__ == "__main__":

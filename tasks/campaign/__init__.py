@@ -1,1 +1,1 @@
-"""Tasks of a campaign's images, labels and life."""
+"""Tasks on one campaign: its images, its state and its progress."""

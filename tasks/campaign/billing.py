@@ -1,4 +1,4 @@
-"""Before anything is sent to a platform that bills every task."""
+"""Announces the cost of a campaign before anything is sent to a platform that bills every task."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from labelwright.tasks.retries import UNCACHED
 
 
 def bills_tasks(title: str) -> bool:
-    """Whether every image costs money there."""
+    """Whether the campaign's platform charges for every image."""
     return isinstance(CampaignContext(title).platform, BillsTasks)
 
 
-@task(task_run_name="tell the bill of {title}", **UNCACHED)
-def tell_bill(title: str) -> int:
-    """Say how many tasks will be billed. Answers that number. Raises TooManyTasks when they exceed the limit."""
+@task(task_run_name="announce the bill of {title}", **UNCACHED)
+def announce_bill(title: str) -> int:
+    """Announce how many tasks will be billed. Returns that number. Raises TooManyTasks when it exceeds the limit."""
     context = CampaignContext(title)
-    most = credentials_of(context.spec.connection_name, context.spec.platform).most_tasks
-    bill = bill_of(context.platform, context.record.images or 0, most)
+    limit = credentials_of(context.spec.connection_name, context.spec.platform).most_tasks
+    bill = bill_of(context.platform, context.record.images or 0, limit)
     if bill is None:
         return 0
     announce(f"{title}: {in_words(bill)}")
     context.ledger.effects.intend(title, "tell bill")
-    context.ledger.effects.settle(title, "tell bill", "", in_words(bill))
-    limit = "none" if bill.most is None else f"{bill.most}"
-    rows = [{"billed tasks": bill.tasks, "limit": limit, "key": bill.message}]
+    context.ledger.effects.settle(title, "tell bill", in_words(bill))
+    shown_limit = "none" if bill.most is None else f"{bill.most}"
+    rows = [{"billed tasks": bill.tasks, "limit": shown_limit, "key": bill.message}]
     publish_table(title, "bill", rows, f"What {title} costs")
     refuse_over_limit(title, context.platform.name, bill)
     return bill.tasks

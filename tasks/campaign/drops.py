@@ -1,4 +1,4 @@
-"""Campaigns that were dropped into a container, with their images beside them."""
+"""Launches from campaign files that were dropped into a container, with their images beside them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from math import log2
-from typing import Any
+from typing import cast
 
 from prefect import task
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from labelwright.campaigns.drops import MAX_CAMPAIGN_FILE_BYTES, dropped_spec
@@ -23,18 +24,18 @@ from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
-TRIED_FOR = timedelta(days=7)
-"""How long a campaign file that came of nothing is tried again."""
+RETRIED_FOR = timedelta(days=7)
+"""How long the launch from a campaign file is retried."""
 
 
 @task(task_run_name="read {blob}", **RETRY_POLICY)
 def read_dropped_campaign(blob: str) -> CampaignSpec:
     """Read the campaign file from the drop container. Raises SpecError, SettingsError, CannotRead."""
-    found = settings()
-    container = found.receiver.drop_container if found.receiver else None
+    current = settings()
+    container = current.receiver.drop_container if current.receiver else None
     if not container:
-        raise SettingsError("no drop container is known. Set LABELWRIGHT_RECEIVER__DROP_CONTAINER to its URL")
-    source = open_container(container, found, threads=1, max_bytes=MAX_CAMPAIGN_FILE_BYTES)
+        raise SettingsError("no drop container is configured: set LABELWRIGHT_RECEIVER__DROP_CONTAINER to its URL")
+    source = open_container(container, current, threads=1, max_bytes=MAX_CAMPAIGN_FILE_BYTES)
     with source.open(blob) as file:
         content = file.read()
     try:
@@ -45,14 +46,14 @@ def read_dropped_campaign(blob: str) -> CampaignSpec:
     return dropped_spec(text, blob, container)
 
 
-@task(task_run_name="note {campaign} as launched from {blob}", **UNCACHED)
-def note_launched(blob: str, etag: str, campaign: str) -> None:
-    """From now on this version of the file launches nothing any more."""
+@task(task_run_name="record the launch of {campaign} from {blob}", **UNCACHED)
+def record_drop_launch(blob: str, etag: str, campaign: str) -> None:
+    """Record that this version of the file was launched, so that it is not launched again."""
     the_ledger().inbox.record_launch(blob, etag, campaign)
 
 
-def launched_before(blob: str, etag: str) -> str | None:
-    """The campaign that this version of the file was launched as."""
+def find_earlier_launch(blob: str, etag: str) -> str | None:
+    """The title of the campaign that was launched from this version of the file, if any."""
     title = the_ledger().inbox.launched_from(blob, etag)
     if title is not None:
         log().info("%s was launched before, as %s", blob, title)
@@ -60,10 +61,10 @@ def launched_before(blob: str, etag: str) -> str | None:
 
 
 @contextmanager
-def settling(blob: str, etag: str, title: str | None = None) -> Iterator[None]:
-    """Note a refusal, so that nobody but a person tries this version again; what may pass by itself leaves no note.
+def recording_refusals(blob: str, etag: str, title: str | None = None) -> Iterator[None]:
+    """Record a refusal, so that no sweep launches this version of the file again. Transient errors are not recorded.
 
-    title: its campaign, once it was read. What the ledger knows of is taken up as a campaign, not from its file.
+    title: the campaign's, once the file was read. When the ledger has the campaign, sweeps restart it and not the file.
     """
     inbox = the_ledger().inbox
     try:
@@ -84,26 +85,32 @@ def drop_lease(blob: str) -> str:
     return f"drop {blob}"
 
 
-def lost_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
-    """Campaign files whose event came of nothing, since Prefect may lose events and runs may die; each with the number
-    of this try. They are tried whenever the time since their event has doubled, for a week."""
+def unanswered_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]:
+    """Campaign files whose event started no launch, with the number of the next attempt.
+
+    Prefect may lose events, and runs may die. A file is retried whenever the time since its event has doubled, for a
+    week.
+    """
     ledger, moment = the_ledger(), moment or datetime.now(UTC)
     first = timedelta(minutes=settings().event_minutes)
     return [
         (letter, int(log2((moment - letter.emitted_at) / first)) + 1)
-        for letter in ledger.inbox.lost_drops(moment - first, moment - TRIED_FOR)
+        for letter in ledger.inbox.lost_drops(moment - first, moment - RETRIED_FOR)
         if letter.emitted_at is not None and not ledger.leases.in_hands(drop_lease(str(letter.payload["blob"])))
     ]
 
 
 @task(task_run_name="start the launch from {letter.payload[blob]}", **RETRY_POLICY)
 def start_drop(letter: Letter, attempt: int) -> str:
-    """Create the flow run that the event did not start, or that died. Answers its id. Said again it is the same run."""
-    run: Any = run_deployment(
-        "launch-from-drop/launch-from-drop",
-        parameters={"blob": letter.payload["blob"], "etag": letter.payload["etag"]},
-        idempotency_key=f"drop {letter.id} {attempt}",
-        timeout=0,
-        as_subflow=False,
+    """Create the flow run that the event did not start, or that died. Returns its id. Idempotent."""
+    run = cast(
+        FlowRun,
+        run_deployment(
+            "launch-from-drop/launch-from-drop",
+            parameters={"blob": letter.payload["blob"], "etag": letter.payload["etag"]},
+            idempotency_key=f"drop {letter.id} {attempt}",
+            timeout=0,
+            as_subflow=False,
+        ),
     )
     return str(run.id)

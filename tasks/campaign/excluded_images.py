@@ -1,4 +1,4 @@
-"""Images of a campaign that come into no dataset: skipped, rejected or deleted on the platform."""
+"""Images that are in no dataset because they were skipped, rejected or deleted on the platform."""
 
 from __future__ import annotations
 
@@ -16,70 +16,75 @@ from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
 
-_AT_ONCE = 2000
+_BATCH_SIZE = 2000
 _SHOWN = 500
 _LOGGED = 20
 
 
-def deleted_on_the_platform(
+def find_deleted_images(
     record: CampaignRecord, platform: Platform, delivered: Collection[str] = ()
 ) -> list[ExcludedImage]:
-    """Images of the manifest that are no longer on the platform, besides those that were `delivered` (names).
+    """Images of the manifest that were deleted on the platform.
 
-    The platform is asked for the images that it did not deliver, so labels that were cut off delete nothing here.
+    delivered: names of images whose labels were read. The platform is asked about every other image, so labels that
+    are merely incomplete do not count as deleted images.
     """
     if not isinstance(platform, FindsDeletedImages) or record.remote_id is None:
         return []
     entries = the_ledger().manifests.entries(record.title)
     missing = (entry for entry in entries if entry.image.name not in delivered)
     gone: list[ExcludedImage] = []
-    for some in stretches((entry for entry in missing if entry.remote_id), _AT_ONCE):
-        details = platform.deleted_images(record.remote_id, [entry.remote_id or "" for entry in some])
-        for entry in some:
+    for batch in stretches((entry for entry in missing if entry.remote_id), _BATCH_SIZE):
+        details = platform.deleted_images(record.remote_id, [entry.remote_id or "" for entry in batch])
+        for entry in batch:
             detail = details.get(entry.remote_id or "")
             if detail is not None:
                 gone.append(ExcludedImage(entry.image.name, ImageState.GONE, detail, entry.remote_id or ""))
     return gone
 
 
-@task(task_run_name="look for deleted images of {title}", **RETRY_POLICY)
+@task(task_run_name="find deleted images of {title}", **RETRY_POLICY)
 def keep_deleted_images(title: str, number: int) -> bool:
-    """Compare the pages of labels with the manifest, and keep what was deleted on the platform as one more page, of
-    this number. Returns whether there is such a page."""
+    """Compare the pages of labels with the manifest, and store deleted images as the page with this number.
+
+    Returns whether there is such a page.
+    """
     context = CampaignContext(title)
     spool = spool_in(context)
-    accounted = {name for page in range(1, number) for name in spool.names(page)}
-    gone = deleted_on_the_platform(context.record, context.platform, accounted)
+    delivered = {name for page in range(1, number) for name in spool.names(page)}
+    gone = find_deleted_images(context.record, context.platform, delivered)
     if gone:
         spool.put_page(number, (), excluded=gone)
     return bool(gone)
 
 
 def spool_in(context: CampaignContext) -> Spool:
-    """The pages of labels on this machine."""
+    """The campaign's pages of labels on this machine."""
     return Spool(context.folder / "labels")
 
 
 def excluded_names(context: CampaignContext) -> frozenset[str]:
     """Names of the images that were excluded when the labels were read last."""
-    return frozenset(one.name for one in spool_in(context).excluded())
+    return frozenset(image.name for image in spool_in(context).excluded())
 
 
 def report_excluded(context: CampaignContext, excluded: Mapping[str, ExcludedImage]) -> None:
-    """Say which images are in no dataset, and why: in the log, in `excluded.csv` beside the campaign's files, as a
-    table in Prefect, and in the ledger."""
+    """Report which images are in no dataset and why: in the log, in `excluded.csv` in the campaign's folder, as a table
+    in Prefect, and in the ledger."""
     title, images = context.title, list(excluded.values())
     write_excluded(context.folder / EXCLUDED_CSV, images)
     context.ledger.image_states.record(title, states_of_images(images), only=EXCLUDED)
     if not images:
         return
-    counts = Counter(one.state.value for one in images)
-    every = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
-    log().warning("%s: in no dataset are %s; %s lists them", title, every, context.folder / EXCLUDED_CSV)
-    for one in images[:_LOGGED]:
-        log().warning("%s: %s is %s: %s", title, one.name, one.state.value, one.detail or "the platform says no more")
-    rows = [{"image": one.name, "state": one.state.value, "reason": one.detail} for one in images[:_SHOWN]]
-    publish_table(title, "excluded", rows, f"{len(images):,} images of {title} are in no dataset: {every}")
+    counts = Counter(image.state.value for image in images)
+    totals = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
+    log().warning("%s: in no dataset are %s; %s lists them", title, totals, context.folder / EXCLUDED_CSV)
+    for image in images[:_LOGGED]:
+        log().warning(
+            "%s: %s is %s: %s", title, image.name, image.state.value, image.detail or "the platform says no more"
+        )
+    rows = [{"image": image.name, "state": image.state.value, "reason": image.detail} for image in images[:_SHOWN]]
+    publish_table(title, "excluded", rows, f"{len(images):,} images of {title} are in no dataset: {totals}")
 
 
 EXCLUDED = (ImageState.SKIPPED.value, ImageState.REJECTED.value, ImageState.GONE.value)
@@ -88,7 +93,7 @@ EXCLUDED = (ImageState.SKIPPED.value, ImageState.REJECTED.value, ImageState.GONE
 
 def states_of_images(images: Iterable[ExcludedImage]) -> dict[str, list[tuple[str, str]]]:
     """Name and reason of each image, by its state."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for one in images:
-        found.setdefault(one.state.value, []).append((one.name, one.detail))
-    return found
+    by_state: dict[str, list[tuple[str, str]]] = {}
+    for image in images:
+        by_state.setdefault(image.state.value, []).append((image.name, image.detail))
+    return by_state

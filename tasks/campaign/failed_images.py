@@ -1,4 +1,4 @@
-"""Images that a platform could not take: listed with their reason, sent again, or left out, as somebody decides."""
+"""Failed images of a campaign: lists them with their reasons, sends them again, or leaves them out."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from labelwright.platforms.protocol import ResendsImages, TellsReviews
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
-from labelwright.tasks.sweep.progress import look
 
-from .checking import report_rejects
-from .images import to_send
+from .batch_upload import image_to_send
+from .image_checks import report_rejects
+from .progress import refresh_progress
 
 _SHOWN = 500
 
 
 @task(task_run_name="list failed images of {title}", **RETRY_POLICY)
 def list_failed_images(title: str) -> list[dict[str, str]]:
-    """File and reason of each image from which nothing more comes, though it is not labeled."""
+    """File and reason of each image that failed on the platform, so that it will not be labeled."""
     context = CampaignContext(title)
     failed = context.require_capability(ResendsImages).list_failed_images(context.remote_id)
-    rows = [{"file": one.name, "reason": one.reason} for one in failed]
+    rows = [{"file": image.name, "reason": image.reason} for image in failed]
     publish_table(title, "failed", rows[:_SHOWN], f"{len(rows)} images of {title} failed")
     for row in rows[:20]:
         log().warning("%s: %s failed: %s", title, row["file"], row["reason"])
@@ -32,51 +32,52 @@ def list_failed_images(title: str) -> list[dict[str, str]]:
 
 
 @task(task_run_name="send failed images of {title} again", **RETRY_POLICY)
-def send_failed_again(title: str, names: list[str]) -> int:
-    """New ones in place of failed images. Answers how many. Those that are at work or labeled stay as they are."""
+def resend_failed_images(title: str, names: list[str]) -> int:
+    """Replace failed images by new ones. Returns how many. Images that are labeled or being labeled stay."""
     context = CampaignContext(title)
     source = context.source
     entries = [entry for name in names if (entry := context.ledger.manifests.find(title, name)) is not None]
     log().info("send %d failed images of %s again", len(entries), title)
-    images = [to_send(entry, source, context.settings) for entry in entries]
+    images = [image_to_send(entry, source, context.settings) for entry in entries]
     ids = context.require_capability(ResendsImages).send_again(context.remote_id, images)
     context.ledger.manifests.record_remote_ids(title, ids)
     return len(ids)
 
 
 @task(task_run_name="leave failed images of {title} out", **RETRY_POLICY)
-def leave_failed_out(title: str) -> int:
-    """Failed images leave the campaign and the manifest with their reason. Answers how many."""
+def drop_failed_images(title: str) -> int:
+    """Remove failed images from the campaign, and record them as rejects with their reason. Returns how many."""
     context = CampaignContext(title)
     platform, count = context.require_capability(ResendsImages), 0
-    for some in stretches(platform.list_failed_images(context.remote_id), _SHOWN):
-        # The manifest first: after a kill in between they still count as failed, and are found again.
-        for one in some:
-            context.ledger.manifests.drop(title, Reject(one.name, f"failed on the platform: {one.reason}"))
-        platform.leave_out(context.remote_id, [one.id for one in some])
-        count += len(some)
+    for images in stretches(platform.list_failed_images(context.remote_id), _SHOWN):
+        # The manifest first: if the process dies in between, they still count as failed and are found again.
+        for image in images:
+            context.ledger.manifests.drop(title, Reject(image.name, f"failed on the platform: {image.reason}"))
+        platform.leave_out(context.remote_id, [image.id for image in images])
+        count += len(images)
     report_rejects(context)
     log().info("%d failed images of %s were left out", count, title)
     return count
 
 
-@task(task_run_name="take {title} up again", **RETRY_POLICY)
-def take_up_again(title: str) -> str:
-    """Failed images were sent again or left out: back to the labelers, if it needed attention, and look at once.
+@task(task_run_name="resume {title}", **RETRY_POLICY)
+def resume_campaign(title: str) -> str:
+    """Return the campaign to its labelers, if it needed attention, and refresh its progress.
 
     Returns the campaign's state.
     """
     context = CampaignContext(title)
     record = context.record
     if record.state is State.NEEDS_ATTENTION and record.state_before in OPEN:
-        context.ledger.campaigns.move(title, record.state_before, "its failed images were dealt with")
+        context.ledger.campaigns.move(title, record.state_before, "its failed images were sent again or left out")
     record = context.record
-    return (look(record, context.platform)[0] if record.state in OPEN else record.state).value
+    state = refresh_progress(record, context.platform).state if record.state in OPEN else record.state
+    return state.value
 
 
 @task(task_run_name="count reviews of {title}", **RETRY_POLICY)
 def count_reviews(title: str) -> dict[str, int]:
-    """How many images stand where in the customer's review."""
+    """How many images are in each state of the customer's review, by state."""
     context = CampaignContext(title)
     counts = context.require_capability(TellsReviews).count_reviews(context.remote_id)
     rows = [{"review": review, "images": count} for review, count in counts.items()]
@@ -85,5 +86,5 @@ def count_reviews(title: str) -> dict[str, int]:
 
 
 def in_batches(title: str, rows: list[dict[str, str]]) -> list[list[str]]:
-    """Names, as many to a task run as images are sent at once."""
+    """The names of failed images, cut into batches of one task run each."""
     return list(stretches((row["file"] for row in rows), CampaignContext(title).settings.batch_size))

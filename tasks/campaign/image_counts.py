@@ -1,4 +1,4 @@
-"""Images that a look at a campaign finds failed, cancelled, skipped or deleted, kept in the ledger for `status`."""
+"""Counts of images that failed or were cancelled, skipped or deleted, kept in the ledger for `status`."""
 
 from __future__ import annotations
 
@@ -12,83 +12,86 @@ from labelwright.ledger.image_states import CANCELLED, FAILED, LISTED
 from labelwright.platforms.protocol import Platform, RemoteCampaign, ResendsImages
 from labelwright.tasks.context import the_ledger
 
-from .excluded_images import deleted_on_the_platform
+from .excluded_images import find_deleted_images
 
 SKIPPED, GONE = ImageState.SKIPPED.value, ImageState.GONE.value
 
 
-def counts_of(record: CampaignRecord) -> dict[str, int]:
-    """What the last look, or the last reading of labels, came to: how many images are in each state."""
+def recorded_counts(record: CampaignRecord) -> dict[str, int]:
+    """How many images are in each state, by the ledger: as of the last refresh, or the last reading of labels."""
     return the_ledger().image_states.counts([record.title]).get(record.title, {})
 
 
 def with_deleted_images(
-    record: CampaignRecord, found: RemoteCampaign, platform: Platform, before: Mapping[str, int]
+    record: CampaignRecord, remote: RemoteCampaign, platform: Platform, counts_before: Mapping[str, int]
 ) -> RemoteCampaign:
-    """The campaign with images counted that were deleted on the platform without a trace: as done, and as gone.
+    """The platform's counts, plus images that it no longer counts because they were deleted: as done, and as gone.
 
-    It is looked at more closely only when all images that are left are done and there are fewer than were sent.
+    They are searched for only when all remaining images are done and there are fewer than were sent.
     """
-    lacking = (record.images or 0) - found.total
-    if lacking <= 0 or found.lost_with_tasks or found.done != found.total or record.state not in OPEN | LABELED:
-        return found
-    if before.get(GONE) != found.gone + lacking:
-        gone = deleted_on_the_platform(record, platform)
+    lacking = (record.images or 0) - remote.total
+    if lacking <= 0 or remote.lost_with_tasks or remote.done != remote.total or record.state not in OPEN | LABELED:
+        return remote
+    if counts_before.get(GONE) != remote.gone + lacking:
+        gone = find_deleted_images(record, platform)
         lacking = len(gone)
-        # Of an exported campaign they are kept when its labels are read anew: a look that breaks off before it says so
-        # would hide them from the next one.
-        if lacking and not found.gone and record.state is not State.EXPORTED:
-            listed = [(one.name, one.detail) for one in gone]
+        # Those of an exported campaign are recorded when its labels are read again: recorded here, an interruption
+        # before the campaign is reopened would hide them from the next refresh.
+        if lacking and not remote.gone and record.state is not State.EXPORTED:
+            listed = [(image.name, image.detail) for image in gone]
             the_ledger().image_states.record(record.title, {GONE: listed}, only=[GONE])
-    return replace(found, done=found.done + lacking, total=found.total + lacking, gone=found.gone + lacking)
+    return replace(remote, done=remote.done + lacking, total=remote.total + lacking, gone=remote.gone + lacking)
 
 
-def note_image_counts(
-    record: CampaignRecord, found: RemoteCampaign, platform: Platform, before: Mapping[str, int]
+def record_image_counts(
+    record: CampaignRecord, remote: RemoteCampaign, platform: Platform, counts_before: Mapping[str, int]
 ) -> bool:
-    """Keep how many images failed, were cancelled, skipped or deleted, and the names and reasons of those that failed.
+    """Record how many images failed or were cancelled, skipped or deleted, and names and reasons of those that failed.
 
-    Of a labeled campaign, what its labels came to stays. Returns whether any of that changed since the last look.
+    For a labeled campaign, skipped and deleted images stay as its labels said. Returns whether any count changed.
     """
-    kept = the_ledger().image_states
-    failed = {FAILED: found.failed, CANCELLED: found.cancelled}
-    changed = any(before.get(state, 0) != count for state, count in failed.items())
+    image_states = the_ledger().image_states
+    failed = {FAILED: remote.failed, CANCELLED: remote.cancelled}
+    changed = any(counts_before.get(state, 0) != count for state, count in failed.items())
     if changed and any(failed.values()) and isinstance(platform, ResendsImages):
         names: dict[str, list[tuple[str, str]]] = {FAILED: [], CANCELLED: []}
-        for one in islice(platform.list_failed_images(found.id), LISTED):
-            names[CANCELLED if one.cancelled else FAILED].append((one.name, one.reason))
-        kept.record(record.title, names, only=[FAILED, CANCELLED])
-    counts = failed | ({SKIPPED: found.skipped, GONE: found.gone} if record.state in OPEN else {})
-    if all(before.get(state, 0) == count for state, count in counts.items()):
+        for image in islice(platform.list_failed_images(remote.id), LISTED):
+            names[CANCELLED if image.cancelled else FAILED].append((image.name, image.reason))
+        image_states.record(record.title, names, only=[FAILED, CANCELLED])
+    counts = failed | ({SKIPPED: remote.skipped, GONE: remote.gone} if record.state in OPEN else {})
+    if all(counts_before.get(state, 0) == count for state, count in counts.items()):
         return False
-    kept.record_counts(record.title, counts)
+    image_states.record_counts(record.title, counts)
     return True
 
 
-def excluded_since(found: RemoteCampaign, before: Mapping[str, int]) -> str:
-    """What was deleted or skipped since the labels were read last, in words; empty when nothing was."""
-    counts = ((SKIPPED, found.skipped), (GONE, found.gone))
-    more = [f"{count - before.get(state, 0)} {state}" for state, count in counts if count > before.get(state, 0)]
-    return f"since its export: {', '.join(more)}" if more else ""
+def exclusions_since_export(remote: RemoteCampaign, counts_before: Mapping[str, int]) -> str:
+    """How many images were skipped or deleted since the labels were read, as a phrase; empty when none were."""
+    added = {
+        SKIPPED: remote.skipped - counts_before.get(SKIPPED, 0),
+        GONE: remote.gone - counts_before.get(GONE, 0),
+    }
+    phrases = [f"{count} {state}" for state, count in added.items() if count > 0]
+    return f"since its export: {', '.join(phrases)}" if phrases else ""
 
 
-def why_it_cannot_go_on(record: CampaignRecord, found: RemoteCampaign) -> str:
-    """Why nothing more comes of a campaign by itself, and the commands that lead on; empty while something may come."""
-    title, stuck = record.title, found.failed + found.cancelled
-    if stuck and found.done + stuck >= found.total:
-        kinds = ((found.failed, "failed"), (found.cancelled, "cancelled"))
+def dead_end_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
+    """Why the campaign cannot go on by itself, and the commands that help; empty while it can."""
+    title, stuck = record.title, remote.failed + remote.cancelled
+    if stuck and remote.done + stuck >= remote.total:
+        kinds = ((remote.failed, "failed"), (remote.cancelled, "cancelled"))
         message = " and ".join(f"{count:,} {kind}" for count, kind in kinds if count)
         return (
-            f"of its {found.total:,} images {found.done:,} are labeled and the others will not be: {message} on the "
+            f"of its {remote.total:,} images {remote.done:,} are labeled and the others will not be: {message} on the "
             f"platform. List them with their reasons: labelwright failed '{title}'. Send them again: labelwright "
             f"failed '{title}' --resend. Go on without them: labelwright failed '{title}' --leave-out"
         )
-    excluded = found.skipped + found.gone
-    if excluded and excluded >= found.total and excluded == (record.images or 0):
-        kinds = ((found.gone, GONE), (found.skipped, SKIPPED))
+    excluded = remote.skipped + remote.gone
+    if excluded and excluded >= remote.total and excluded == (record.images or 0):
+        kinds = ((remote.gone, GONE), (remote.skipped, SKIPPED))
         message = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
         return (
             f"nothing is left to deliver: of its {excluded:,} images {message}. Put images back on the platform and "
-            f"have them labeled, then: labelwright resume '{title}'. Or give it up: labelwright cancel '{title}'"
+            f"have them labeled, then: labelwright resume '{title}'. Or cancel it: labelwright cancel '{title}'"
         )
     return ""

@@ -1,6 +1,6 @@
-"""Image sizes that a platform sees differently: noticed at launch, before anybody labels in vain.
+"""Finds images that a platform reads in another size, at launch, before anybody labels them in vain.
 
-Labels are measured in pixels of the image as displayed. A platform that sees another size shows the image turned (it
+Labels are measured in pixels of the image as displayed. A platform that reads another size shows the image turned (it
 does not follow EXIF's orientation in that format), scaled, or another frame of it: labels drawn there would not fit.
 """
 
@@ -15,19 +15,19 @@ from labelwright.platforms.protocol import RemoteImage, WithdrawsImages
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 
-from .checking import FilesLeftOut, report_rejects
+from .image_checks import FilesLeftOut, report_rejects
 
 _SHOWN = 20
 _ADVICE = "Save these files upright, as JPEG or PNG, and launch them under another title."
 
 
 class SizesDiffer(PlatformRefused):
-    """The platform sees images in another size than they have, and they cannot be left out."""
+    """The platform reads images in another size than they have, and they cannot be left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
-    """An image that the platform sees in another size."""
+class ResizedImage:
+    """An image that the platform reads in another size."""
 
     id: str
     """The platform's."""
@@ -35,11 +35,10 @@ class Misfit:
     reason: str
 
 
-def misfits(platform: str, images: Sequence[RemoteImage], sizes: Mapping[str, Size]) -> list[Misfit]:
-    """Those of the images whose size differs from the manifest's (`sizes`, by name). Platforms that do not tell a size
-    give 0."""
+def resized_images(platform: str, images: Sequence[RemoteImage], sizes: Mapping[str, Size]) -> list[ResizedImage]:
+    """The images whose size differs from the manifest's (`sizes`, by name). Platforms that give no size give 0."""
     return [
-        Misfit(image.id, image.name, _reason(platform, image, size))
+        ResizedImage(image.id, image.name, _reason(platform, image, size))
         for image in images
         if (size := sizes.get(image.name)) is not None
         and image.width > 0
@@ -51,66 +50,67 @@ def misfits(platform: str, images: Sequence[RemoteImage], sizes: Mapping[str, Si
 def _reason(platform: str, image: RemoteImage, size: Size) -> str:
     turned = (image.width, image.height) == (size.height, size.width)
     why = "it does not turn the image as its EXIF orientation says, and" if turned else "so"
-    seen = f"{image.width} x {image.height}"
-    return f"{platform} sees {seen} pixels, it has {size.width} x {size.height}: {why} labels drawn there would not fit"
+    remote_size = f"{image.width} x {image.height}"
+    own_size = f"{size.width} x {size.height}"
+    return f"{platform} sees {remote_size} pixels, it has {own_size}: {why} labels drawn there would not fit"
 
 
 def is_launched(context: CampaignContext) -> bool:
-    """Whether labelers were let into the campaign."""
+    """Whether the campaign was activated for its labelers."""
     activated = context.ledger.effects.find(context.title, "activate")
     return activated is not None and activated.done_at is not None
 
 
-def leave_out(context: CampaignContext, found: Sequence[Misfit]) -> bool:
-    """Take the images out of a campaign that is being launched, and out of the manifest, with their reasons.
+def withdraw_resized(context: CampaignContext, resized: Sequence[ResizedImage]) -> bool:
+    """Remove the images from a campaign that is being launched, and from the manifest, with their reasons.
 
-    Returns whether anything was taken out: the platform may have taken others out along with them, so what it holds is
-    to be listed again. Of a campaign that was launched before nothing is taken out: it is logged.
-    Raises SizesDiffer where the platform can take nothing out, FilesLeftOut (strict, or no image is left).
+    Returns whether any was removed: the platform may have removed others along with them, so its images have to be
+    listed again. From a campaign that was launched before nothing is removed: they are logged.
+    Raises SizesDiffer where the platform cannot remove images, FilesLeftOut (strict, or no image is left).
     """
-    if not found:
+    if not resized:
         return False
     if is_launched(context):
-        warn(context, found)
+        warn_of_resized(context, resized)
         return False
     if not isinstance(context.platform, WithdrawsImages):
-        refuse(context, found)
-    # The platform first: what is in the campaign and not in the manifest would count as somebody else's image.
-    context.require_capability(WithdrawsImages).withdraw_images(context.remote_id, [one.id for one in found])
-    drop(context, found)
+        refuse_resized(context, resized)
+    # The platform first: an image in the campaign that is not in the manifest counts as foreign.
+    context.require_capability(WithdrawsImages).withdraw_images(context.remote_id, [image.id for image in resized])
+    drop_resized(context, resized)
     return True
 
 
-def drop(context: CampaignContext, found: Sequence[Misfit]) -> None:
-    """They leave the manifest and are listed among the rejects. Raises FilesLeftOut (strict, or no image is left)."""
-    warn(context, found)
-    for one in found:
-        context.ledger.manifests.drop(context.title, Reject(one.name, one.reason))
+def drop_resized(context: CampaignContext, resized: Sequence[ResizedImage]) -> None:
+    """Move the images from the manifest to the rejects. Raises FilesLeftOut (strict, or no image is left)."""
+    warn_of_resized(context, resized)
+    for image in resized:
+        context.ledger.manifests.drop(context.title, Reject(image.name, image.reason))
     report_rejects(context)
     if context.spec.images.strict:
         raise FilesLeftOut(
-            f"{len(found)} images have another size on the platform and the campaign is strict: {in_words(found)}"
+            f"{len(resized)} images have another size on the platform and the campaign is strict: {_listed(resized)}"
         )
     if not context.record.images:
-        raise FilesLeftOut(f"no image is left, each has another size on the platform: {in_words(found)}")
+        raise FilesLeftOut(f"no image is left, each has another size on the platform: {_listed(resized)}")
 
 
-def refuse(context: CampaignContext, found: Sequence[Misfit]) -> None:
-    """Raises SizesDiffer with the list."""
+def refuse_resized(context: CampaignContext, resized: Sequence[ResizedImage]) -> None:
+    """Raises SizesDiffer with the list of images."""
     raise SizesDiffer(
         context.platform.name,
         "show images in their size",
-        message=f"{len(found)} images have another size there: {in_words(found)}",
+        message=f"{len(resized)} images have another size there: {_listed(resized)}",
         advice=_ADVICE,
     )
 
 
-def warn(context: CampaignContext, found: Sequence[Misfit]) -> None:
-    for one in found[:_SHOWN]:
-        log().warning("%s: %s: %s", context.title, one.name, one.reason)
-    if len(found) > _SHOWN:
-        log().warning("%s: %d more images have another size on the platform", context.title, len(found) - _SHOWN)
+def warn_of_resized(context: CampaignContext, resized: Sequence[ResizedImage]) -> None:
+    for image in resized[:_SHOWN]:
+        log().warning("%s: %s: %s", context.title, image.name, image.reason)
+    if len(resized) > _SHOWN:
+        log().warning("%s: %d more images have another size on the platform", context.title, len(resized) - _SHOWN)
 
 
-def in_words(found: Sequence[Misfit]) -> str:
-    return "; ".join(f"{one.name}: {one.reason}" for one in found[:_SHOWN])
+def _listed(resized: Sequence[ResizedImage]) -> str:
+    return "; ".join(f"{image.name}: {image.reason}" for image in resized[:_SHOWN])

@@ -1,4 +1,4 @@
-"""A campaign on its platform: created, filled, activated, looked at, finished."""
+"""Creates, fills, activates and finishes a campaign on its platform."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from prefect import task
 
 from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.domain import LABELED, OPEN, State
+from labelwright.ledger import EffectItem
 from labelwright.platforms.protocol import (
     CampaignOrder,
     FinishesCampaigns,
@@ -22,39 +23,46 @@ from labelwright.tasks.retries import RETRY_POLICY
 from .image_sizes import is_launched
 
 IMAGES_A_CALL = 10_000
-"""Ids a task run; the adapter cuts them into requests."""
+"""Images per task run; the adapter cuts them into requests."""
 
 
 class NotLabeledYet(Exception):
-    """A campaign cannot be finished before every image is labeled."""
+    """The campaign cannot be finished yet: images are not labeled, or it needs attention."""
 
 
 @task(task_run_name="create campaign {title}", **RETRY_POLICY)
 def create_campaign(title: str) -> str:
-    """Answers the platform's id of the campaign. The labeler's key goes into a file that only its owner can read."""
+    """Create the campaign, or find it after an interruption. Returns its id on the platform.
+
+    The labeler's key is kept in a file that only its owner can read.
+    """
     context = CampaignContext(title)
     platform, spec, keys = context.platform, context.spec, LabelerKeys(context.settings.home)
     connection = spec.connection_name
     order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
 
     def look() -> str | None:
-        found = platform.find_campaign(title)
-        if found is None:
+        existing = platform.find_campaign(title)
+        if existing is None:
             return None
         if keys.find(connection, spec.labeler) is None and isinstance(platform, RecoversAccess):
             keep(platform.recover_access(order))
-        return found.id
+        return existing.id
 
     def create() -> str:
-        made = platform.create_campaign(order)
-        keep(made.access)
-        return made.id
+        created = platform.create_campaign(order)
+        keep(created.access)
+        return created.id
 
     def keep(access: LabelerAccess | None) -> None:
         if access is not None:
             keys.keep(connection, access)
         elif isinstance(platform, RotatesLabelerKeys):
-            log().warning("the key of %s is not known: labelwright labeler-key '%s' --rotate", spec.labeler, title)
+            log().warning(
+                "the key of %s was not received; make a new one: labelwright labeler-key '%s' --rotate",
+                spec.labeler,
+                title,
+            )
 
     fills_later = not isinstance(platform, KeepsImageSets)
     if fills_later and context.record.state is State.PLANNED:
@@ -78,13 +86,14 @@ def add_images(title: str, first: int, last: int) -> None:
         return "added"
 
     log().info("add images %d to %d to %s", first, last, title)
-    # Adding twice does no harm on any platform: there is nothing to look for.
-    context.ledger.effects.once(title, "add images", add, look=lambda: None, item=f"{first}-{last}")
+    item = EffectItem(first_image=first, last_image=last)
+    # Adding images twice is harmless on every platform, so there is nothing to look for.
+    context.ledger.effects.once(title, "add images", add, look=lambda: None, item=item)
 
 
 @task(task_run_name="activate {title}", **RETRY_POLICY)
 def activate_campaign(title: str) -> None:
-    """Let the labelers work."""
+    """Activate the campaign, so that labelers can work on it."""
     context = CampaignContext(title)
 
     def activate() -> str:
@@ -92,13 +101,13 @@ def activate_campaign(title: str) -> None:
         return "active"
 
     if is_launched(context) and context.record.state in OPEN:
-        found = context.platform.read_campaign(context.remote_id)
-        if found.state is RemoteState.CREATED and found.total:
+        remote = context.platform.read_campaign(context.remote_id)
+        if remote.state is RemoteState.CREATED and remote.total:
             log().warning("%s: labelers cannot work on all of it any more; it is activated again", title)
             context.ledger.effects.forget(title, "activate")
     log().info("activate %s", title)
-    # Said to an active campaign it does nothing, while one may look active that was never said to be: where work
-    # begins with the first image, or is done as soon as that is there.
+    # Not looked up first: activating twice is harmless, and a campaign that was never activated may look active, on
+    # platforms where work begins with the first image.
     context.ledger.effects.once(title, "activate", activate, look=lambda: None)
     if context.record.state is State.CREATED:
         context.ledger.campaigns.move(title, State.ACTIVE)
@@ -106,17 +115,17 @@ def activate_campaign(title: str) -> None:
 
 @task(task_run_name="finish {title}", **RETRY_POLICY)
 def close_campaign(title: str) -> None:
-    """Close the campaign on its platform, where that can be said."""
+    """Close the campaign on its platform, if the platform supports that."""
     context = CampaignContext(title)
     platform, remote = context.platform, context.remote_id
     if isinstance(platform, FinishesCampaigns):
-        closing = platform
+        finisher = platform  # the type is lost in the nested function
 
         def look() -> str | None:
             return "finished" if context.platform.read_campaign(remote).state is RemoteState.FINISHED else None
 
         def finish() -> str:
-            closing.finish_campaign(remote)
+            finisher.finish_campaign(remote)
             return "finished"
 
         log().info("finish %s", title)
@@ -125,14 +134,14 @@ def close_campaign(title: str) -> None:
         context.ledger.campaigns.move(title, State.FINISHED)
 
 
-def stretches_to_add(title: str) -> list[tuple[int, int]]:
-    """Positions of images, first and last, one pair a call."""
+def position_ranges(title: str) -> list[tuple[int, int]]:
+    """First and last positions of images, counted from 1, one pair per task run."""
     last = CampaignContext(title).ledger.manifests.last_position(title)
     return [(first, min(first + IMAGES_A_CALL - 1, last)) for first in range(1, last + 1, IMAGES_A_CALL)]
 
 
 def refuse_unlabeled(title: str, state: State) -> None:
-    """Raises NotLabeledYet while images wait for their labels."""
+    """Raises NotLabeledYet while images are not labeled."""
     if state not in LABELED:
         record = the_ledger().campaigns.get(title)
         if record.state is State.NEEDS_ATTENTION:
@@ -144,5 +153,5 @@ def refuse_unlabeled(title: str, state: State) -> None:
 
 
 def mark_exported(title: str) -> None:
-    """Its datasets are registered."""
+    """Move the campaign to "exported", after its datasets were registered."""
     the_ledger().campaigns.move(title, State.EXPORTED)

@@ -1,4 +1,4 @@
-"""Labels on the platform compared with the campaign's: a label that somebody deleted took its shapes along."""
+"""Compares the labels on the platform with the campaign's: deleting a label there deletes its shapes."""
 
 from __future__ import annotations
 
@@ -15,81 +15,87 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
 
-_NAMED = 10
+_SHOWN = 10
 
 
 class LabelsChanged(PlatformRefused):
-    """Labels of the campaign are no longer on its platform: what was drawn with them may be gone."""
+    """Labels of the campaign are missing on its platform: what was drawn with them may be gone."""
 
 
 @task(task_run_name="compare the labels of {title} with its platform's", **RETRY_POLICY)
 def check_platform_labels(title: str) -> None:
-    """Compare the labels that the platform offers with the campaign's, where the platform tells them.
+    """Compare the platform's labels with the campaign's, if the platform can list them.
 
-    Labels that were added there are told. Raises LabelsChanged for those that were deleted or renamed.
+    Labels that were added there are logged. Raises LabelsChanged for those that were deleted or renamed.
     """
     context = CampaignContext(title)
     if not isinstance(context.platform, ListsLabels):
         return
-    there = context.platform.list_labels(context.remote_id)
-    if there is not None and not there.shared and (added := added_labels(context.spec.schema_of_labels(), there)):
-        log().warning("%s: the platform has labels that the campaign has not: %s", title, _quoted(added))
-    refuse_changed_labels(context.spec, there)
+    remote_labels = context.platform.list_labels(context.remote_id)
+    if remote_labels is not None and not remote_labels.shared:
+        added = added_labels(context.spec.schema_of_labels(), remote_labels)
+        if added:
+            log().warning("%s: the platform has labels that the campaign does not have: %s", title, _quoted(added))
+    refuse_changed_labels(context.spec, remote_labels)
 
 
-def refuse_changed_labels(spec: CampaignSpec, there: PlatformLabels | None) -> None:
+def refuse_changed_labels(spec: CampaignSpec, remote_labels: PlatformLabels | None) -> None:
     """Raises LabelsChanged when the platform lacks labels of the campaign, or attributes of them."""
-    if there is None:
+    if remote_labels is None:
         return
     schema = spec.schema_of_labels()
-    missing = missing_labels(schema, there)
+    missing = missing_labels(schema, remote_labels)
     if not missing:
         return
-    added = [] if there.shared else added_labels(schema, there)
-    message = f"missing there: {'; '.join(missing[:_NAMED])}"
-    if len(missing) > _NAMED:
-        message += f" and {len(missing) - _NAMED} more"
+    added = [] if remote_labels.shared else added_labels(schema, remote_labels)
+    message = f"missing there: {'; '.join(missing[:_SHOWN])}"
+    if len(missing) > _SHOWN:
+        message += f" and {len(missing) - _SHOWN} more"
     if added:
         message += f". There and not in the campaign: {_quoted(added)} (renamed?)"
     raise LabelsChanged(
         spec.platform,
         f"offer the labels of '{spec.title}'",
         message=message,
-        advice="What was drawn with a deleted label is gone from the platform. Give the platform its labels back under "
+        advice="What was drawn with a deleted label is gone from the platform. Create the labels there again under "
         f"their names, have what is missing drawn again, then: labelwright resume '{spec.title}'",
     )
 
 
-def missing_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
-    """Labels of the schema that the platform lacks, and attributes, in words. Case and blanks make no difference, but
-    a label of the platform stands for one of the schema alone."""
-    exact = set(there.names) & set(schema.names)
-    names = {_folded(name): name for name in there.names if name not in exact}
+def missing_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[str]:
+    """Phrases that name labels of the schema, and attributes, that the platform lacks.
+
+    Case and blanks make no difference, but each label of the platform matches one of the schema at most.
+    """
+    exact = set(remote_labels.names) & set(schema.names)
+    names = {_folded(name): name for name in remote_labels.names if name not in exact}
     missing = []
     for label in schema:
         name = label.name if label.name in exact else names.pop(_folded(label.name), None)
         if name is None:
             missing.append(f"label '{label.name}'")
-        elif there.attributes is not None:
-            known = {_folded(attribute) for attribute in there.attributes.get(name, ())}
-            lost = [one.name for one in label.attributes if _folded(one.name) not in known]
-            missing += [f"attribute '{one}' of label '{label.name}'" for one in lost]
+        elif remote_labels.attributes is not None:
+            remote_attributes = {_folded(attribute) for attribute in remote_labels.attributes.get(name, ())}
+            absent = [
+                attribute.name for attribute in label.attributes if _folded(attribute.name) not in remote_attributes
+            ]
+            missing += [f"attribute '{attribute}' of label '{label.name}'" for attribute in absent]
     return missing
 
 
-def added_labels(schema: LabelSchema, there: PlatformLabels) -> list[str]:
+def added_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[str]:
     """Labels of the platform that the schema does not have."""
-    exact = set(there.names) & set(schema.names)
+    exact = set(remote_labels.names) & set(schema.names)
     ours = {_folded(label.name) for label in schema if label.name not in exact}
-    return [name for name in there.names if name not in exact and _folded(name) not in ours]
+    return [name for name in remote_labels.names if name not in exact and _folded(name) not in ours]
 
 
 def _folded(name: str) -> str:
-    """Platforms change capitals and blanks; a label that is used under another spelling is refused later."""
+    """Platforms change capitals and blanks. Annotations with another spelling are refused later, by the validation."""
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 def _quoted(names: Iterable[str]) -> str:
     listed = list(names)
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return ", ".join(f"'{name}'" for name in listed[:_NAMED]) + more
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(f"'{name}'" for name in listed[:_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""Predictions into a campaign, for labelers to correct."""
+"""Puts a model's predictions into a campaign, for labelers to correct."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
 
-IMAGES_A_CALL = 200
+IMAGES_PER_CALL = 200
 _LISTED = 500
 
 
 class PredictionsUnusable(ValueError):
-    """A file of predictions that cannot be read: says what and where."""
+    """A file of predictions cannot be read; the message says what is wrong and where."""
 
 
 @runtime_checkable
@@ -42,149 +42,152 @@ class DrawsSomeShapes(Protocol):
     """Platforms that cannot show every shape."""
 
     def cannot_be_drawn(self, shape: Shape) -> str:
-        """Why the platform cannot show it; empty when it can."""
+        """Why the platform cannot show the shape; empty when it can."""
 
 
 @dataclass
 class Predictions:
-    """What a file predicts for a campaign."""
+    """The predictions of a file, as far as they can be put into a campaign."""
 
     by_image: dict[str, list[Annotation]] = field(default_factory=lambda: defaultdict(list))
     left_out: list[tuple[str, str]] = field(default_factory=list)
-    """Which annotation, and why it is not put onto its image."""
+    """Annotation and reason, for those that are left out."""
     changed: list[tuple[str, str]] = field(default_factory=list)
-    """Which annotation is put otherwise than the file says, and how."""
+    """Annotation and change, for those that are changed to fit the campaign."""
 
 
 @task(task_run_name="put predictions into {title}", **RETRY_POLICY)
 def put_predictions(title: str, coco: str) -> int:
-    """Put the objects of a COCO file (`file_name` is our name of an image, `score` how sure the model is) onto the
-    campaign's images, in place of earlier predictions. Answers how many images bear some.
+    """Put the objects of a COCO file into the campaign, in place of earlier predictions. Returns the number of images.
 
-    What cannot be put is left out and listed with its reason, in the log and in a table.
-    Raises PredictionsUnusable, PlatformRefused when the platform takes none or people have begun.
+    coco: path of the file; its `file_name` is the image's name in the manifest, its `score` the model's confidence.
+    Objects that cannot be used are left out and listed with the reason, in the log and in a table.
+    Raises PredictionsUnusable, and PlatformRefused when the platform takes none or labeling has begun.
     """
     context = CampaignContext(title)
     platform = context.require_capability(TakesPredictions)
     sizes = {entry.image.name: entry.image.size for entry in context.ledger.manifests.entries(title)}
-    predicted = read_predictions(Path(coco), context.spec.schema_of_labels(), sizes, platform)
-    tell_of(title, predicted)
+    predictions = read_predictions(Path(coco), context.spec.schema_of_labels(), sizes, platform)
+    report_omissions(title, predictions)
 
     def put(entries: list[ManifestEntry]) -> int:
         images = [
             LabeledImage(
-                entry.image.name, entry.image.size, tuple(predicted.by_image[entry.image.name]), entry.remote_id or ""
+                entry.image.name, entry.image.size, tuple(predictions.by_image[entry.image.name]), entry.remote_id or ""
             )
             for entry in entries
-            if entry.image.name in predicted.by_image
+            if entry.image.name in predictions.by_image
         ]
         if images:
             platform.put_predictions(context.remote_id, images)
         return len(images)
 
-    total = sum(for_each(put, stretches(context.ledger.manifests.entries(title), IMAGES_A_CALL), 1))
-    log().info("%d images of %s bear predictions", total, title)
+    total = sum(for_each(put, stretches(context.ledger.manifests.entries(title), IMAGES_PER_CALL), 1))
+    log().info("%d images of %s have predictions", total, title)
     return total
 
 
 def read_predictions(
     coco: Path, schema: LabelSchema, sizes: Mapping[str, Size], platform: object = None
 ) -> Predictions:
-    """The objects of a COCO file that can be put into a campaign; and those that cannot, each with its reason.
+    """Read the objects of a COCO file, and sort out those that cannot be put into the campaign, with the reason.
 
-    `sizes`: of the campaign's images, by name. Raises PredictionsUnusable for a file that is none.
+    sizes: of the campaign's images, by name. Raises PredictionsUnusable for a file that is not COCO.
     """
-    found = Predictions()
+    predictions = Predictions()
     try:
         file = CocoFile(coco)
-        for one in file.strays():
-            found.left_out.append((_named(one), "its image is not in the file"))
+        for record in file.strays():
+            predictions.left_out.append((_describe(record), "its image is not in the file"))
         for image in file.images():
             name = str(image["file_name"])
             annotations = file.annotations(image["id"])
-            fault = _image_fault(image, sizes.get(name))
-            if fault:
-                found.left_out += [(f"{_named(one)} of {name}", fault) for one in annotations]
+            reason = _image_fault(image, sizes.get(name))
+            if reason:
+                predictions.left_out += [(f"{_describe(record)} of {name}", reason) for record in annotations]
                 continue
-            for one in annotations:
+            for record in annotations:
                 try:
-                    made, change = _annotation(file, one, schema, sizes[name], platform)
-                except InvalidShape as refusal:
-                    found.left_out.append((f"{_named(one)} of {name}", str(refusal)))
+                    annotation, change = _annotation(file, record, schema, sizes[name], platform)
+                except InvalidShape as error:
+                    predictions.left_out.append((f"{_describe(record)} of {name}", str(error)))
                     continue
-                found.by_image[name].append(made)
+                predictions.by_image[name].append(annotation)
                 if change:
-                    found.changed.append((f"{_named(one)} of {name}", change))
-    except CocoRefused as refused:
-        raise PredictionsUnusable(str(refused)) from None
-    except (KeyError, TypeError, ValueError) as fault_in_file:
-        message = f"{coco} is no COCO file that can be used: {type(fault_in_file).__name__}: {fault_in_file}"
+                    predictions.changed.append((f"{_describe(record)} of {name}", change))
+    except CocoRefused as error:
+        raise PredictionsUnusable(str(error)) from None
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{coco} is not a valid COCO file: {type(error).__name__}: {error}"
         raise PredictionsUnusable(message) from None
-    return found
+    return predictions
 
 
 def _image_fault(image: Mapping[str, Any], size: Size | None) -> str:
     if size is None:
         return "its image is not in the campaign"
-    said = (image.get("width"), image.get("height"))
-    if None not in said and said != (size.width, size.height):
-        return f"the file says {said[0]} x {said[1]} pixels, the image has {size.width} x {size.height}"
+    declared = (image.get("width"), image.get("height"))
+    if None not in declared and declared != (size.width, size.height):
+        return f"the file says {declared[0]} x {declared[1]} pixels, the image has {size.width} x {size.height}"
     return ""
 
 
 def _annotation(
-    file: CocoFile, one: Mapping[str, Any], schema: LabelSchema, size: Size, platform: object
+    file: CocoFile, record: Mapping[str, Any], schema: LabelSchema, size: Size, platform: object
 ) -> tuple[Annotation, str]:
-    """The annotation, and what of it is put otherwise than the file says. Raises InvalidShape."""
-    name = file.categories.get(one.get("category_id"))  # type: ignore[arg-type]
+    """The annotation, and how it was changed to fit the campaign. Raises InvalidShape."""
+    name = file.categories.get(record.get("category_id"))  # type: ignore[arg-type]
     if name is None:
         raise InvalidShape("its category is not in the file")
     if name not in schema:
         raise InvalidShape(f"the campaign has no label '{name}'")
-    score = one.get("score", 1)
+    score = record.get("score", 1)
     if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score) or not 0 <= score <= 1:
-        raise InvalidShape(f"its score is {score}, and not a number from 0 to 1")
-    said = file.shape_of(one, size)
-    shape, change = _suited(said, schema[name].geometry, name)
+        raise InvalidShape(f"its score is {score}, not a number from 0 to 1")
+    drawn = file.shape_of(record, size)
+    shape, change = _fit_shape(drawn, schema[name].geometry, name)
     reason = platform.cannot_be_drawn(shape) if isinstance(platform, DrawsSomeShapes) else ""
     if reason:
         raise InvalidShape(reason)
-    if said is not None and said.cut:
-        change = "; ".join(filter(None, (change, "it reached beyond its image and was cut to it")))
+    if drawn is not None and drawn.cut:
+        change = "; ".join(filter(None, (change, "it reached beyond its image and was cut at the edge")))
     return Annotation(name, shape, float(score)), change
 
 
-def _suited(said: CocoShape | None, geometry: Geometry, label: str) -> tuple[Shape, str]:
-    """The shape as the campaign draws the label. Raises InvalidShape."""
-    if said is None:
+def _fit_shape(drawn: CocoShape | None, geometry: Geometry, label: str) -> tuple[Shape, str]:
+    """The shape in the geometry that the campaign uses for the label, and the change. Raises InvalidShape."""
+    if drawn is None:
         if geometry is Geometry.IMAGE:
             return WholeImage(), ""
         raise InvalidShape("it has neither a segmentation nor a bbox")
-    if geometry.takes(said.shape):
-        return said.shape, ""
+    if geometry.takes(drawn.shape):
+        return drawn.shape, ""
     if geometry is Geometry.BOX:
-        return said.box, f"its box alone was put: the campaign draws '{label}' as boxes"
-    drawn = {Geometry.POLYGON: "as polygons, and it has a box only", Geometry.IMAGE: "for whole images only"}
-    raise InvalidShape(f"the campaign has '{label}' {drawn[geometry]}")
+        return drawn.box, f"only its box was used: the campaign draws '{label}' as boxes"
+    wording = {Geometry.POLYGON: "as polygons, and it has a box only", Geometry.IMAGE: "for whole images only"}
+    raise InvalidShape(f"the campaign has '{label}' {wording[geometry]}")
 
 
-def _named(annotation: Mapping[str, Any]) -> str:
-    return f"annotation {annotation.get('id')}"
+def _describe(record: Mapping[str, Any]) -> str:
+    return f"annotation {record.get('id')}"
 
 
-def tell_of(title: str, predicted: Predictions) -> None:
-    """Count what was left out or changed, by reason, in the log, and list it in a table."""
-    for what, some in (("left out", predicted.left_out), ("put otherwise than the file says", predicted.changed)):
-        for reason, count in Counter(reason for _, reason in some).most_common():
-            log().warning("%d predictions for %s were %s: %s", count, title, what, reason)
-    rows = list(_rows(predicted))
+def report_omissions(title: str, predictions: Predictions) -> None:
+    """Log how many predictions were left out or changed, by reason, and list them in a table."""
+    for outcome, items in (
+        ("left out", predictions.left_out),
+        ("changed", predictions.changed),
+    ):
+        for reason, count in Counter(reason for _, reason in items).most_common():
+            log().warning("%d predictions for %s were %s: %s", count, title, outcome, reason)
+    rows = list(_rows(predictions))
     if rows:
-        told = f"{len(predicted.left_out)} predictions were left out, {len(predicted.changed)} changed"
-        publish_table(title, "predictions-left-out", rows[:_LISTED], f"{told} ({title})")
+        totals = f"{len(predictions.left_out)} predictions were left out, {len(predictions.changed)} changed"
+        publish_table(title, "predictions-left-out", rows[:_LISTED], f"{totals} ({title})")
 
 
-def _rows(predicted: Predictions) -> Iterator[dict[str, Any]]:
-    for name, reason in predicted.left_out:
+def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    for name, reason in predictions.left_out:
         yield {"annotation": name, "what": "left out", "why": reason}
-    for name, reason in predicted.changed:
+    for name, reason in predictions.changed:
         yield {"annotation": name, "what": "changed", "why": reason}

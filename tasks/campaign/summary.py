@@ -1,4 +1,4 @@
-"""A campaign at one glance in the Prefect UI: how far it is, who works on it, where its pages and datasets are."""
+"""The campaign's summary page in the Prefect UI: state, progress, labelers, links and datasets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.export.registration import CHART, CONTACT_SHEET
 from labelwright.tasks.reporting import artifact_key, in_a_run, publish
 from labelwright.tasks.retries import UNCACHED
 
-from .repairs import repairs_of
+from .lost_images import repair_notes
+
+CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
+"""Pictures in the campaign's folder that an export draws."""
 
 _BLOCKS = 30
 _WIDEST = 900
@@ -30,12 +32,12 @@ _WIDEST = 900
 
 @task(task_run_name="show {title}", **UNCACHED)
 def show_campaign(title: str) -> None:
-    """Publish the campaign's page, with pictures of its labels once there are any."""
+    """Publish the campaign's summary page, with pictures of its labels after an export."""
     publish_summary(title)
 
 
 def publish_summary(title: str, platform: Platform | None = None) -> None:
-    """One markdown artifact a campaign, under a stable key."""
+    """Write the summary page, a markdown artifact. Its key is stable, so there is one page per campaign."""
     if not in_a_run():
         return
     context = CampaignContext(title)
@@ -43,15 +45,16 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
     outlook = outlook_of(record, context.ledger.campaigns.progress(title), moment)
     pages = dict(_pages(context, record, platform or context.platform))
     datasets = [
-        (one["name"], one["version"], one["location"]) for one in newest(context.ledger.campaigns.datasets(title))
+        (dataset["name"], dataset["version"], dataset["location"])
+        for dataset in newest(context.ledger.campaigns.datasets(title))
     ]
     pictures = [_embedded(path) for path in (context.folder / CONTACT_SHEET, context.folder / CHART) if path.is_file()]
     states = context.ledger.image_states.counts([title]).get(title, {})
-    labelers, notes = labelers_of(context.ledger, record, moment), repairs_of(title)
+    labelers, notes = labelers_of(context.ledger, record, moment), repair_notes(title)
     left_out = context.ledger.left_out.find(title)
-    text = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
+    markdown = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
-    publish(create_markdown_artifact, markdown=text, key=key, description=description)
+    publish(create_markdown_artifact, markdown=markdown, key=key, description=description)
 
 
 def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform) -> Iterable[tuple[str, str]]:
@@ -62,8 +65,8 @@ def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform)
 
 
 def newest(datasets: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Of each name the version that was exported last."""
-    return list({one["name"]: one for one in datasets if one.get("newest", True)}.values())
+    """The version of each dataset that was exported last."""
+    return list({dataset["name"]: dataset for dataset in datasets if dataset.get("newest", True)}.values())
 
 
 def summary(
@@ -78,17 +81,20 @@ def summary(
     image_states: Mapping[str, int] | None = None,
     notes: Iterable[str] = (),
 ) -> str:
-    """The page as markdown. `pictures` are data URLs; `image_states` says how many images are not labeled, by state;
-    `notes` are further sentences."""
+    """The page as markdown.
+
+    pages: URL by link text. datasets: name, version and location of each. pictures: data URLs.
+    image_states: number of images that are not labeled, by state. notes: further sentences.
+    """
     lines = [f"# {_plain(record.title)}", "", f"**{record.state.value}**"]
     if record.reason:
-        lines += ["", f"> {_plain(record.reason)}", "", f"When that is mended: `labelwright resume '{record.title}'`"]
+        lines += ["", f"> {_plain(record.reason)}", "", f"When that is fixed: `labelwright resume '{record.title}'`"]
     if outlook.trouble:
         lines += ["", f"**{outlook.trouble}**"]
     lines += [line for note in notes for line in ("", f"> {_plain(note)}")]
     if record.total:
         lines += ["", f"`{_bar(record.done, record.total)}` {record.done:,} of {record.total:,} images labeled"]
-    lines += _lines_of(image_states or {}, record.title)
+    lines += _image_state_lines(image_states or {}, record.title)
     facts = []
     if record.state in OPEN:
         if outlook.pace.per_hour:
@@ -102,7 +108,8 @@ def summary(
     if record.state in OPEN and labelers:
         lines += ["", "| labeler | labeled | left |", "|---|---|---|"]
         lines += [
-            f"| {_plain(one.name)} | {one.done:,} of {one.total:,} | {in_words(one.remaining)} |" for one in labelers
+            f"| {_plain(labeler.name)} | {labeler.done:,} of {labeler.total:,} | {in_words(labeler.remaining)} |"
+            for labeler in labelers
         ]
     if left_out is not None and left_out.rows():
         lines += ["", "| not in the dataset, or changed | reason | number |", "|---|---|---|"]
@@ -117,8 +124,8 @@ def summary(
     return "\n".join(lines) + "\n"
 
 
-def _lines_of(image_states: Mapping[str, int], title: str) -> list[str]:
-    """A table of images that are not labeled, and what to do with those that failed."""
+def _image_state_lines(image_states: Mapping[str, int], title: str) -> list[str]:
+    """A table of images that are not labeled, and the commands for those that failed."""
     if not image_states:
         return []
     lines = ["", "| images that are not labeled | |", "|---|---|"]
@@ -135,12 +142,12 @@ def _bar(done: int, total: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that markdown takes for nothing but text."""
+    """The text with markdown's special characters escaped."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>#|!" else letter for letter in " ".join(text.split()))
 
 
 def _embedded(picture: Path) -> str:
-    """A picture as a data URL, small enough for the UI: no server has to serve it."""
+    """The picture as a data URL, small enough for the UI, so that no server has to serve it."""
     buffer = io.BytesIO()
     with Image.open(picture) as opened:
         fitted = opened.convert("RGB")

@@ -1,1 +1,1 @@
-"""Tasks that write, register and verify datasets."""
+"""Tasks of an export: read the labels, then write, register and verify datasets."""

@@ -1,4 +1,4 @@
-"""The files of a delivery, written on this machine before they are registered."""
+"""Writes the files of a delivery on this machine, before they are registered."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from prefect import task
 from labelwright.datasets.splits import Split
 from labelwright.datasets.writers import writing
 from labelwright.datasets.writers.registry import output_names
-from labelwright.tasks.campaign.labels import delivered
+from labelwright.tasks.export.labels import delivered
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
+
+from .labels import delivered
 
 IMAGES, LABELS = "images", "labels"
 """The two datasets of a campaign."""
@@ -24,7 +26,7 @@ def delivery_folder(context: CampaignContext, dataset: str) -> Path:
 
 
 def files_to_write(title: str) -> list[tuple[str, str]]:
-    """Pairs of dataset and file, in an empty folder: what an earlier export wrote is written anew."""
+    """List pairs of dataset and file format to write. Removes the files of an earlier export."""
     context = CampaignContext(title)
     shutil.rmtree(context.folder / "delivery", ignore_errors=True)
     outputs = output_names(context.spec.export.formats, context.spec.schema_of_labels(), _split(context))
@@ -42,5 +44,5 @@ def write_file(title: str, dataset: str, file: str) -> str | None:
 
 
 def _split(context: CampaignContext) -> Split | None:
-    wanted = context.spec.export.split
-    return wanted.as_split() if wanted is not None else None
+    split = context.spec.export.split
+    return split.as_split() if split is not None else None

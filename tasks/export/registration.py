@@ -1,4 +1,4 @@
-"""Datasets: registered in a store under a version that never changes, and shown to people."""
+"""Registers datasets in a store under versions that never change, and draws pictures of their labels."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from labelwright.datasets.preview.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import Statistics, count
 from labelwright.domain import Annotation
-from labelwright.ledger import LedgerError
+from labelwright.ledger import DatasetVersion, LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
-from labelwright.tasks.campaign.labels import delivered, spool_of
+from labelwright.tasks.campaign.summary import CHART, CONTACT_SHEET
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .files import IMAGES, LABELS, delivery_folder
 from .images import kept_folder
+from .labels import delivered, spool_of
 from .stores import open_store, store_kind, store_that_holds
 
 SHOWN = 60
@@ -38,7 +39,7 @@ CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
 
 
 class DatasetDamaged(PlatformRefused):
-    """What the store holds is not what was registered."""
+    """The store's files differ from those that were registered."""
 
 
 def send_all_files(title: str) -> None:
@@ -74,33 +75,33 @@ def send_files(title: str, dataset: str, entry: str, files: list[str], content_h
 
 @task(task_run_name="repair {dataset} of {title}", **RETRY_POLICY)
 def repair_dataset(title: str, dataset: str) -> list[str]:
-    """Put back the files of a registered version that are gone or changed in the store, if what was written now has
-    that version's content. Answers what was put back."""
+    """Restore files of a registered version that are missing or changed in the store, if the files of this export have
+    the same content. Returns what was restored."""
     context = CampaignContext(title)
     files, digest = delivery_folder(context, dataset), content_hash(delivery_folder(context, dataset))
     store = open_store(context.spec.export, context.settings)
-    here = store_kind("", context.spec.export)
-    known = [
-        one
-        for one in context.ledger.campaigns.datasets(title)
-        if one["content_hash"] == digest and store_kind(one["location"], context.spec.export) == here
+    target = store_kind("", context.spec.export)
+    same_content = [
+        dataset
+        for dataset in context.ledger.campaigns.datasets(title)
+        if dataset["content_hash"] == digest and store_kind(dataset["location"], context.spec.export) == target
     ]
-    if not known:
+    if not same_content:
         return []
-    version = as_registered(min(known, key=lambda one: len(one["name"])))  # parts have longer names
+    version = as_registered(min(same_content, key=lambda row: len(row["name"])))  # parts have longer names
     if not store.verify(version):
         return []
     repaired = store.repair(version, files, _receipt(context, _statistics(context)))
     if repaired:
         log().warning("%s version %s was damaged; put back: %s", version.name, version.version, ", ".join(repaired))
-        rows = [{"put back": one} for one in repaired[:500]]
+        rows = [{"put back": file} for file in repaired[:500]]
         publish_table(title, f"repaired-{dataset}", rows, f"Put back in {version.name} version {version.version}")
     return repaired
 
 
 @task(task_run_name="register {dataset} of {title}", **RETRY_POLICY)
 def register_dataset(title: str, dataset: str) -> dict[str, Any]:
-    """Register what was written. Answers name, version and location: as before when nothing changed."""
+    """Register the files of this export. Returns name, version and location, as before when nothing changed."""
     context = CampaignContext(title)
     files, name = delivery_folder(context, dataset), dataset_name(title, dataset)
     store, folder = open_store(context.spec.export, context.settings), kept_folder(context)
@@ -110,18 +111,18 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
         registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)
     else:
         registered = store.register(name, files, content_hash=digest, receipt=receipt)
-    for one in (registered, *registered.parts):
-        context.ledger.campaigns.record_dataset(
-            title,
-            one.name,
-            str(one.version),
-            one.location,
-            digest,
+    for part in (registered, *registered.parts):
+        version = DatasetVersion(
+            name=part.name,
+            version=str(part.version),
+            location=part.location,
+            content_hash=digest,
             store=store.identity,
-            serial=one.serial,
-            receipt_sha256=one.receipt_sha256,
+            serial=part.serial,
+            receipt_sha256=part.receipt_sha256,
         )
-        log().info("%s is %s version %s", one.name, "registered as" if one.created else "still", one.version)
+        context.ledger.campaigns.record_dataset(title, version)
+        log().info("%s is %s version %s", part.name, "registered as" if part.created else "still", part.version)
     publish_table(title, "labels", statistics.to_table(), f"Labels of {title}")
     return {"name": registered.name, "version": str(registered.version), "location": registered.location}
 
@@ -131,7 +132,7 @@ def _statistics(context: CampaignContext) -> Statistics:
 
 
 def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]:
-    """Receipt of a delivery; where the store keeps the images, with their folder."""
+    """The receipt of this export; with the images' folder if the store keeps images."""
     folder, labels = kept_folder(context), delivered(context)
     receipt = dataset_receipt(
         campaign={"title": context.title, "id": context.remote_id, "image_set": context.record.image_set},
@@ -149,37 +150,37 @@ def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]
 def verify_dataset(title: str, name: str, version: str) -> None:
     """Read a registered version back and compare it with what was registered. Raises DatasetDamaged.
 
-    Images are not compared once more: the export did it before it registered them.
+    Images are not compared again: the export did that before it registered them.
     """
     context = CampaignContext(title)
-    wrong = differences_of(context, name, version)
+    wrong = dataset_differences(context, name, version)
     if wrong:
         message = f"{name} version {version}: {'; '.join(wrong[:5])}"
         raise DatasetDamaged(context.spec.export.store, "verify a dataset", message=message)
     log().info("%s version %s is as it was registered", name, version)
 
 
-def differences_of(context: CampaignContext, name: str, version: str, *, deep: bool = False) -> list[str]:
-    """What a registered version is not any more, in words. Raises LedgerError when the ledger does not know it."""
-    told = registered_version(context, name, version)
-    return store_that_holds(told.location, context.spec.export, context.settings).verify(told, deep=deep)
+def dataset_differences(context: CampaignContext, name: str, version: str, *, deep: bool = False) -> list[str]:
+    """Sentences on how the store's files differ from what was registered. Raises LedgerError for an unknown version."""
+    registered = registered_version(context, name, version)
+    return store_that_holds(registered.location, context.spec.export, context.settings).verify(registered, deep=deep)
 
 
 def receipt_of(context: CampaignContext, name: str, version: str) -> dict[str, Any]:
-    """What was said of a version when it was registered. Raises DatasetGone, LedgerError."""
-    told = registered_version(context, name, version)
-    return store_that_holds(told.location, context.spec.export, context.settings).receipt(told)
+    """The receipt of a registered version. Raises DatasetGone, LedgerError."""
+    registered = registered_version(context, name, version)
+    return store_that_holds(registered.location, context.spec.export, context.settings).receipt(registered)
 
 
 def registered_version(context: CampaignContext, name: str, version: str) -> RegisteredDataset:
-    for one in context.ledger.campaigns.datasets(context.title):
-        if (one["name"], one["version"]) == (name, version):
-            return as_registered(one)
+    for row in context.ledger.campaigns.datasets(context.title):
+        if (row["name"], row["version"]) == (name, version):
+            return as_registered(row)
     raise LedgerError(f"no version {version} of {name} was registered for '{context.title}'")
 
 
 def as_registered(row: Mapping[str, Any]) -> RegisteredDataset:
-    """A version as the ledger has it."""
+    """A row of the ledger as a registered version."""
     return RegisteredDataset(
         row["name"],
         row["version"],
@@ -196,7 +197,7 @@ def dataset_name(title: str, dataset: str) -> str:
 
 @task(task_run_name="draw the labels of {title}", **UNCACHED)
 def draw_labels(title: str) -> str:
-    """A contact sheet of the first images with their labels drawn in, and a bar for each label. Answers its path."""
+    """Draw a contact sheet of the first images with their labels, and a bar chart of the labels. Returns its path."""
     context = CampaignContext(title)
     target, schema = context.folder / CONTACT_SHEET, context.spec.schema_of_labels()
     draw_contact_sheet(_pictures(context), schema, target, most=SHOWN)

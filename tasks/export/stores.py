@@ -1,4 +1,4 @@
-"""The store that a campaign's datasets go to."""
+"""Opens the store that a campaign's datasets go to."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ def workspace_named(name: str, settings: Settings) -> WorkspaceSettings:
     """The settings' workspace of this name, or the one of a Prefect block (`block:NAME`). Raises SettingsError."""
     if name.startswith(BLOCK):
         return workspace_in_block(name, settings.workspaces.get("default", WorkspaceSettings()))
-    found = settings.workspaces.get(name.lower())
-    if found is None:
+    workspace = settings.workspaces.get(name.lower())
+    if workspace is None:
         variable = f"LABELWRIGHT_WORKSPACES__{name.upper()}"
         raise SettingsError(
-            f"no Azure ML workspace '{name}' is known: set {variable}__CONFIG (or __SUBSCRIPTION_ID, __RESOURCE_GROUP, "
-            f"__WORKSPACE_NAME) and {variable}__ACCOUNT_URL, or make a Prefect block and say workspace: block:NAME"
+            f"the Azure ML workspace '{name}' is not configured: set {variable}__CONFIG (or __SUBSCRIPTION_ID, "
+            f"__RESOURCE_GROUP, __WORKSPACE_NAME) and {variable}__ACCOUNT_URL, or create a Prefect block and write "
+            "workspace: block:NAME"
         )
-    return found
+    return workspace
 
 
 def _azure_ml(export: ExportTo, settings: Settings) -> DatasetStore:
@@ -43,20 +44,20 @@ STORES: dict[str, Callable[[ExportTo, Settings], DatasetStore]] = {
 
 
 def open_store(export: ExportTo, settings: Settings) -> DatasetStore:
-    """Made anew by every task: it may hold credentials. Raises SettingsError."""
+    """Open the store of an export. Every task opens its own, because it may hold credentials. Raises SettingsError."""
     return STORES[export.store](export, settings)
 
 
 def store_that_holds(location: str, export: ExportTo, settings: Settings) -> DatasetStore:
-    """The store of a version that was registered, even if the campaign's next ones go elsewhere."""
+    """Open the store of a registered version, even if the campaign's next versions go to another one."""
     store, engine = store_kind(location, export)
     return open_store(export.model_copy(update={"store": store, "engine": engine}), settings)
 
 
 def store_kind(location: str, export: ExportTo) -> tuple[str, str]:
-    """Store and engine of a version that was registered; of the campaign's next one without a location.
+    """Store and engine of a registered version by its location; those of the campaign's next version without one.
 
-    Locations tell them apart: a folder is local, SDK v2 answers URIs with the subscription in them, SDK v1 has none.
+    A folder is local; SDK v2 returns URIs with the subscription in them, SDK v1 without.
     """
     if not location:
         return export.store, export.engine

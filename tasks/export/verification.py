@@ -1,7 +1,7 @@
-"""Registered datasets compared with what was registered: files, images, and which version is the newest.
+"""Verifies registered datasets: their files, their images, and which version is the newest.
 
-The store compares its files. Images that the store keeps are compared with the manifest by one listing; images that lie
-elsewhere (on the platform, in the user's folder, in a container) as far as their place says anything about them.
+The store compares its files. Images that it keeps are compared with the manifest by one listing. Images that are kept
+elsewhere (on the platform, in the user's folder, in a container) are compared as far as sizes are known there.
 """
 
 from __future__ import annotations
@@ -30,55 +30,54 @@ from .images import ManifestImages, digest_of_images
 from .registration import as_registered
 from .stores import store_that_holds
 
-_READ_AT_ONCE = 1000
+_BATCH_SIZE = 1000
 
 
 @runtime_checkable
 class ReadsImages(Protocol):
-    """Platforms that send the bytes of an image back."""
+    """Platforms from which an image can be downloaded."""
 
     def read_image(self, image: str) -> str:
-        """Reads an image by the platform's id. Answers the SHA-256 of its bytes."""
+        """Download an image by the platform's id. Returns the SHA-256 of its bytes."""
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What became of a comparison; all of it sentences."""
+class Findings:
+    """Findings of a verification, as sentences."""
 
     wrong: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
-    """What was not compared, and why."""
+    """What could not be compared, and why."""
     repair: str = ""
-    """What to do about what is wrong."""
+    """How to repair what is wrong; empty when nothing is."""
 
 
 class Verifier:
-    """Compares registered versions. Images that several versions refer to are compared once."""
+    """Verifies registered versions. Images that several versions share are compared once."""
 
     def __init__(self, *, deep: bool = False) -> None:
         self._deep = deep
-        self._images: dict[tuple[str, str, frozenset[str]], Verified] = {}
+        self._images: dict[tuple[str, str, frozenset[str]], Findings] = {}
 
-    def verify(self, context: CampaignContext, row: Mapping[str, Any]) -> Verified:
-        """A version as `Campaigns.datasets` lists it. Raises PlatformError and SettingsError when the store cannot be
-        asked."""
+    def verify(self, context: CampaignContext, row: Mapping[str, Any]) -> Findings:
+        """Verify a version, a row of `Campaigns.datasets`. Raises PlatformError, SettingsError."""
         dataset = as_registered(row)
         store = store_that_holds(dataset.location, context.spec.export, context.settings)
         wrong = store.verify(dataset, deep=self._deep)
         pointer = _pointer_fault(store, row)
         images = self._verify_images(context, store, row)
         command = f"labelwright export '{context.title}'"
-        repair = []
+        advice = []
         if wrong or pointer:
-            repair.append(
+            advice.append(
                 f"{command} writes the files again if the labels on the platform are still those of this version; if "
                 "they have changed, this version cannot be repaired and the export registers another one."
             )
         if images.repair:
-            repair.append(images.repair)
-        return Verified([*wrong, *pointer, *images.wrong], images.unchecked, " ".join(repair))
+            advice.append(images.repair)
+        return Findings([*wrong, *pointer, *images.wrong], images.unchecked, " ".join(advice))
 
-    def _verify_images(self, context: CampaignContext, store: DatasetStore, row: Mapping[str, Any]) -> Verified:
+    def _verify_images(self, context: CampaignContext, store: DatasetStore, row: Mapping[str, Any]) -> Findings:
         receipt = None
         with suppress(DatasetGone, ReceiptDamaged):
             receipt = store.receipt(as_registered(row))
@@ -89,12 +88,10 @@ class Verifier:
                 self._images[key] = images_elsewhere(context, deep=self._deep, excluded=excluded)
             return self._images[key]
         if receipt is None:
-            return Verified(unchecked=["the images: the receipt that says where they are cannot be read"])
+            return Findings(unchecked=["the images: the receipt with their folder cannot be read"])
         folder = str(receipt.get("image_folder") or "")
         if not folder:
-            return Verified(
-                unchecked=["the images: the receipt does not say where they are, the one of the images does"]
-            )
+            return Findings(unchecked=["the images: this receipt has no folder of them; verify the dataset of images"])
         key = (context.title, folder, excluded)
         if key not in self._images:
             self._images[key] = self._verify_kept(context, store, folder, ManifestImages(context, excluded))
@@ -102,68 +99,76 @@ class Verifier:
 
     def _verify_kept(
         self, context: CampaignContext, store: KeepsImages, folder: str, images: ManifestImages
-    ) -> Verified:
+    ) -> Findings:
         whole = digest_of_images(images) == folder.rpartition("/")[2]
-        found = store.compare_images(folder, images, deep=self._deep)
-        wrong = [f"{one.name} {one.reason}" for one in found if whole or one.finding is not Finding.SURPLUS]
+        mismatches = store.compare_images(folder, images, deep=self._deep)
+        wrong = [
+            f"{mismatch.name} {mismatch.reason}"
+            for mismatch in mismatches
+            if whole or mismatch.finding is not Finding.SURPLUS
+        ]
         unchecked = []
         if not whole:
-            left = sum(one.finding is Finding.SURPLUS for one in found)
+            left = sum(mismatch.finding is Finding.SURPLUS for mismatch in mismatches)
             unchecked = [f"{left} images in {folder} that left the campaign after this version was registered"]
         if not self._deep:
             unchecked.append("the images' bytes: sizes and stored MD5s were compared; --deep reads them")
         repair = (
             f"labelwright export '{context.title}' sends the images again from where they came from." if wrong else ""
         )
-        return Verified(wrong, unchecked, repair)
+        return Findings(wrong, unchecked, repair)
 
 
 def _excluded_by(receipt: Mapping[str, Any], context: CampaignContext) -> frozenset[str]:
-    """Names of the campaign's images that are not in a version, by its receipt. That lists the first of them: of more,
-    those are added that were excluded when the labels were read last."""
-    said = receipt.get("excluded") or {}
-    names = frozenset(str(one["image"]) for one in said.get("images", ()))
-    return names if said.get("count", 0) <= len(names) else names | excluded_names(context)
+    """Names of the campaign's images that are not in a version, by its receipt.
+
+    The receipt lists the first ones only; the others are taken from the labels that were read last.
+    """
+    excluded = receipt.get("excluded") or {}
+    names = frozenset(str(image["image"]) for image in excluded.get("images", ()))
+    return names if excluded.get("count", 0) <= len(names) else names | excluded_names(context)
 
 
 def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:
-    """Whether store and ledger disagree about the newest version, or the link to it leads elsewhere."""
+    """Sentences on a store and a ledger that disagree about the newest version, or a link that points elsewhere."""
     if not row["newest"]:
         return []
-    pointer = []
+    faults = []
     if isinstance(store, LocalStore):
-        home = Path(row["location"]).parent
-        store, pointer = LocalStore(home.parent), latest.faults(home)
+        folder = Path(row["location"]).parent
+        store, faults = LocalStore(folder.parent), latest.faults(folder)
     newest = store.newest(row["name"])
     if newest is None or newest.content_hash == row["content_hash"]:
-        return pointer
+        return faults
     return [f"the store says that version {newest.version} is the newest, the ledger says {row['version']}"]
 
 
-# --- images that are not the store's
+# --- images that the store does not keep
 
 
-def images_elsewhere(context: CampaignContext, *, deep: bool, excluded: Collection[str] = ()) -> Verified:
-    """The images of a campaign where they lie: on a platform that serves them, else where they came from. Those that
-    are `excluded` (names) are in no dataset, so nobody needs them."""
+def images_elsewhere(context: CampaignContext, *, deep: bool, excluded: Collection[str] = ()) -> Findings:
+    """Verify images where they are kept: on a platform that serves them, else at their source.
+
+    excluded: names of images that are in no dataset.
+    """
     try:
         platform = context.platform
         if isinstance(platform, ServesImages) and isinstance(platform, KeepsImageSets):
             return _on_platform(context, platform, deep, excluded)
         return _at_source(context, deep, excluded)
     except (PlatformError, SourceError, ValueError) as error:
-        return Verified(unchecked=[f"the images: {error}"])
+        return Findings(unchecked=[f"the images: {error}"])
 
 
 def _entries(context: CampaignContext, excluded: Collection[str]) -> Iterator[ManifestEntry]:
     return (entry for entry in context.ledger.manifests.entries(context.title) if entry.image.name not in excluded)
 
 
-def _on_platform(context: CampaignContext, platform: KeepsImageSets, deep: bool, excluded: Collection[str]) -> Verified:
-    there = {image.id: image for image in platform.list_images(context.image_set)}
+def _on_platform(context: CampaignContext, platform: KeepsImageSets, deep: bool, excluded: Collection[str]) -> Findings:
+    remote_images = {image.id: image for image in platform.list_images(context.image_set)}
     wrong, sound = [], []
     for entry in _entries(context, excluded):
-        image = there.get(entry.remote_id or "")
+        image = remote_images.get(entry.remote_id or "")
         if image is None:
             wrong.append(f"{entry.image.name} is no longer on the platform")
         elif image.bytes is not None and image.bytes != entry.image.bytes:
@@ -172,42 +177,40 @@ def _on_platform(context: CampaignContext, platform: KeepsImageSets, deep: bool,
             sound.append(entry)
     unchecked = ["the images' bytes: names and sizes on the platform were compared; --deep reads them"]
     if deep and isinstance(platform, ReadsImages):
-        reading = platform
-        wrong += _wrong_bytes(sound, lambda entry: reading.read_image(entry.remote_id or ""), context)
+        reader = platform  # the type is lost in the lambda
+        wrong += _wrong_bytes(sound, lambda entry: reader.read_image(entry.remote_id or ""), context)
         unchecked = []
     elif deep:
-        unchecked = ["the images' bytes: this platform does not send images back"]
+        unchecked = ["the images' bytes: they cannot be downloaded from this platform"]
     repair = "The images are the platform's: restore them there from its backup." if wrong else ""
-    return Verified(wrong, unchecked, repair)
+    return Findings(wrong, unchecked, repair)
 
 
-def _at_source(context: CampaignContext, deep: bool, excluded: Collection[str]) -> Verified:
+def _at_source(context: CampaignContext, deep: bool, excluded: Collection[str]) -> Findings:
     images = context.spec.images
     if deep:
         wrong = _wrong_bytes(_entries(context, excluded), lambda entry: _read(context, entry), context)
-        return Verified(wrong, [], _BY_HAND if wrong else "")
+        return Findings(wrong, [], _REPAIR_AT_SOURCE if wrong else "")
     if images.urls or images.manifest:
-        return Verified(unchecked=["the images: they are at addresses of their own; --deep reads them"])
-    there = {one.location: one for one in context.source.find() if isinstance(one, SourceFile)}
+        return Findings(unchecked=["the images: they are at addresses of their own; --deep reads them"])
+    files = {file.location: file for file in context.source.find() if isinstance(file, SourceFile)}
     wrong, touched = [], 0
     for entry in _entries(context, excluded):
-        found = there.get(entry.location)
-        if found is None:
+        file = files.get(entry.location)
+        if file is None:
             wrong.append(f"{entry.image.name} is gone: {entry.location}")
-        elif found.bytes is not None and found.bytes != entry.image.bytes:
-            wrong.append(
-                f"{entry.image.name} has {found.bytes:,} bytes and had {entry.image.bytes:,}: {entry.location}"
-            )
+        elif file.bytes is not None and file.bytes != entry.image.bytes:
+            wrong.append(f"{entry.image.name} has {file.bytes:,} bytes and had {entry.image.bytes:,}: {entry.location}")
         else:
-            touched += entry.stamp is not None and stamp_of(found) != entry.stamp
+            touched += entry.stamp is not None and stamp_of(file) != entry.stamp
     unchecked = ["the images' bytes: their sizes were compared; --deep reads them"]
     if touched:
         unchecked = [f"{unchecked[0]} ({touched} of them were written to since they were checked)"]
-    return Verified(wrong, unchecked, _BY_HAND if wrong else "")
+    return Findings(wrong, unchecked, _REPAIR_AT_SOURCE if wrong else "")
 
 
-_BY_HAND = (
-    "The images lie where the campaign took them from, and there is no copy of them: put the same files back there."
+_REPAIR_AT_SOURCE = (
+    "There is no copy of the images: restore the same files at the place from which the campaign took them."
 )
 
 
@@ -228,19 +231,19 @@ def _wrong_bytes(
     read: Callable[[ManifestEntry], str],
     context: CampaignContext,
 ) -> list[str]:
-    """Reads every image, several at a time. `read` answers the SHA-256 of one."""
+    """Read every image, several at once; `read` returns the SHA-256 of one. Returns a sentence per wrong image."""
 
-    def look(entry: ManifestEntry) -> str:
+    def check(entry: ManifestEntry) -> str:
         try:
-            digest = read(entry)
+            sha256 = read(entry)
         except (CannotRead, OSError) as error:
             return f"{entry.image.name} cannot be read: {getattr(error, 'strerror', None) or error}"
         except PlatformError as error:
             return f"{entry.image.name} cannot be read: {error}"
-        return "" if digest == entry.image.sha256 else f"{entry.image.name} has other bytes than when it was checked"
+        return "" if sha256 == entry.image.sha256 else f"{entry.image.name} has other bytes than when it was checked"
 
     remaining, wrong = iter(entries), []
     with ThreadPoolExecutor(context.settings.upload_threads, thread_name_prefix="read") as pool:
-        while some := list(islice(remaining, _READ_AT_ONCE)):
-            wrong += [message for message in pool.map(look, some) if message]
+        while batch := list(islice(remaining, _BATCH_SIZE)):
+            wrong += [message for message in pool.map(check, batch) if message]
     return wrong

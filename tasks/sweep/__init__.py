@@ -1,1 +1,1 @@
-"""Tasks of a sweep over all open campaigns."""
+"""Tasks of the scheduled sweep over all open campaigns."""

@@ -1,8 +1,7 @@
-"""A sweep as a whole, and one run that waits for one campaign."""
+"""What a sweep reports about all campaigns: stalled and late ones, an overview, and refused credentials."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,48 +10,43 @@ from typing import Any
 from prefect import task
 
 from labelwright.campaigns.outlook import Outlook, outlook_of
-from labelwright.campaigns.spec import stored_spec
-from labelwright.domain import LABELED, OPEN, State
+from labelwright.domain import OPEN, State
 from labelwright.ledger import CampaignRecord
-from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
+from labelwright.platforms import AccessDenied
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import UNCACHED
 
-from .progress import read_progress
+from .refresh import SweepResult
 
 SHOWN = 500
-"""Rows of the table of campaigns."""
-
-
-class LabelsLate(Exception):
-    """The wait is over and labels are missing: in time, or as the campaign needs a person first."""
+"""Maximum number of rows in the table of campaigns."""
 
 
 @contextmanager
-def note_failure(title: str) -> Iterator[None]:
-    """A campaign that fails delays no other one: the failure is logged, the next sweep tries again."""
+def logging_failure(title: str) -> Iterator[None]:
+    """Log an error of one campaign and go on with the others; the next sweep tries again."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is, the other campaigns go on
-        log().error("%s was not brought forward: %s", title, error)
+        log().error("%s could not go on: %s", title, error)
 
 
-def refuse_denied(troubles: dict[str, str], denied: bool) -> None:
-    """Raises AccessDenied when a platform does not take our credential: that needs a person, and nobody may miss it."""
-    if denied:
-        title, why = next(iter(troubles.items()))
+def require_access(result: SweepResult) -> None:
+    """Raises AccessDenied when a platform refused our credential: only a person can change it."""
+    if result.access_denied:
+        title, reason = next(iter(result.failures.items()))
         raise AccessDenied(
             "the sweep",
-            "look at every campaign",
-            message=f"{len(troubles)} could not be looked at, '{title}' among them: {why}",
-            advice="Mend the connection's credentials; the next sweep looks again.",
+            "check every campaign",
+            message=f"{len(result.failures)} could not be checked, '{title}' among them: {reason}",
+            advice="Check the key and secret of the connection; the next sweep tries again.",
         )
 
 
-@task(task_run_name="judge the pace of all campaigns", **UNCACHED)
+@task(task_run_name="check the pace of all campaigns", **UNCACHED)
 def emit_stalled_events() -> None:
-    """Tell of campaigns that stall or are late, once for each time that they do."""
+    """Put an event into the outbox for campaigns that stalled or are overdue, once each time."""
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = ledger.campaigns.all(OPEN)
     histories = ledger.campaigns.histories([record.title for record in records])
@@ -62,7 +56,7 @@ def emit_stalled_events() -> None:
         if outlook.stalled_since is not None:
             since = outlook.stalled_since.isoformat()
             if ledger.outbox.put(record.title, "stalled", since, facts | {"since": since}):
-                log().warning("%s has stalled: nothing was labeled since %s", record.title, since)
+                log().warning("%s has stalled: no image was labeled since %s", record.title, since)
         if outlook.overdue and outlook.deadline is not None:
             due = outlook.deadline.isoformat()
             if ledger.outbox.put(record.title, "overdue", due, facts):
@@ -70,15 +64,18 @@ def emit_stalled_events() -> None:
 
 
 @task(task_run_name="overview of all campaigns", **UNCACHED)
-def publish_overview(troubles: dict[str, str]) -> None:
-    """One table of all campaigns in the Prefect UI, those that need somebody first."""
+def publish_overview(failures: dict[str, str]) -> None:
+    """Write the table of all campaigns in the Prefect UI, those that need attention first.
+
+    failures: reason by title, for campaigns that could not be checked.
+    """
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
     left_out = ledger.left_out.of_many([record.title for record in records])
     states = ledger.image_states.counts([record.title for record in records])
     rows = [
-        _row(record, outlook_of(record, histories.get(record.title, []), moment), troubles)
+        _row(record, outlook_of(record, histories.get(record.title, []), moment), failures)
         | {
             "left out": left_out[record.title].short() if record.title in left_out else "",
             "images not labeled": ", ".join(f"{n:,} {state}" for state, n in states.get(record.title, {}).items()),
@@ -88,7 +85,7 @@ def publish_overview(troubles: dict[str, str]) -> None:
     publish_table("all", "campaigns", rows, "Campaigns")
 
 
-def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> dict[str, Any]:
+def _row(record: CampaignRecord, outlook: Outlook, failures: dict[str, str]) -> dict[str, Any]:
     pace, is_open = outlook.pace, record.state in OPEN
     share = f" ({100 * record.done / record.total:.0f} %)" if record.total else ""
     return {
@@ -99,38 +96,6 @@ def _row(record: CampaignRecord, outlook: Outlook, troubles: dict[str, str]) -> 
         "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M}" if is_open and pace.expected_end else "",
         "deadline": f"{outlook.deadline:%Y-%m-%d %H:%M}" if outlook.deadline else "",
         "platform": str(record.spec.get("connection") or record.spec.get("platform")),
-        "looked at": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
-        "note": record.reason or troubles.get(record.title) or outlook.trouble,
+        "checked": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
+        "note": record.reason or failures.get(record.title) or outlook.trouble,
     }
-
-
-@task(task_run_name="wait for the labels of {title}", **UNCACHED)
-def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
-    """Until every image is labeled. Answers the campaign's state.
-
-    An outage of the platform is waited out. Raises LabelsLate at the end of the wait; a missed deadline ends no wait.
-    Raises PlatformRefused when the campaign needs a person.
-    """
-    end = time.monotonic() + wait_hours * 3600
-    spec = stored_spec(the_ledger().campaigns.get(title).spec)
-    while True:
-        pause = look_every
-        try:
-            state = read_progress.fn(title)
-        except PlatformUnavailable as error:
-            pause = max(look_every, error.seconds_to_wait())
-            log().warning("%s could not be looked at: %s", title, error)
-            state = the_ledger().campaigns.get(title).state
-        if state in LABELED:
-            return state
-        if state in (State.NEEDS_ATTENTION, State.CANCELLED):
-            why = the_ledger().campaigns.get(title).reason or "somebody gave it up"
-            raise PlatformRefused(spec.platform, f"label '{title}'", message=f"it is {state.value}: {why}")
-        if time.monotonic() >= end:
-            record = the_ledger().campaigns.get(title)
-            due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""
-            raise LabelsLate(
-                f"'{title}': {record.done} of {record.total} images are labeled after {wait_hours:g} hours.{due} "
-                "Nothing is lost: run the same again to go on waiting, or let a sweep look"
-            )
-        time.sleep(max(0.0, min(pause, end - time.monotonic())))

@@ -1,20 +1,21 @@
-"""What should be going on and is not: found by every sweep, started once, started again when it died."""
+"""Restarts interrupted launches and finishes: finds campaigns that no run works on, and starts their next run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from httpx import HTTPError
 from prefect import task
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from labelwright.domain import WORK, State, Work
-from labelwright.ledger import CampaignRecord, Effect, Ledger, campaign_lease
+from labelwright.ledger import CampaignRecord, Effect, EffectItem, Ledger, campaign_lease
 from labelwright.settings import Settings, settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.context import the_ledger
@@ -24,41 +25,48 @@ from labelwright.tasks.retries import RETRY_POLICY
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A piece of work to be begun now."""
+class DueWork:
+    """A run to start now."""
 
     title: str
     work: Work
-    attempt: str
-    """Tells this try from all others of this campaign."""
+    generation: int
+    """How often the campaign's state had changed when the work became due."""
+    attempt: int
+    """From 1, within the generation."""
+
+    @property
+    def item(self) -> EffectItem:
+        """The ledger's key of this attempt."""
+        return EffectItem(generation=self.generation, attempt=self.attempt)
 
 
-def due_work() -> list[Due]:
-    """Campaigns that nobody works on and that wait for something else than labels; each try a while after the last.
+def due_work() -> list[DueWork]:
+    """Campaigns that no run works on and that wait for a run, not for labels. Attempts are spaced by `restart_minutes`.
 
-    After too many tries a campaign asks for attention.
+    After `restarts` attempts a campaign is moved to "needs attention" instead.
     """
-    ledger, found = the_ledger(), settings()
+    ledger, current = the_ledger(), settings()
     waits, due = ledger.waits.all(), []
     for record in ledger.campaigns.all(WORK):
         wait = waits.get(campaign_wait(record.title)) or waits.get(connection_wait(connection_of(record)))
         if wait is not None:
             until = f"{wait.until:%Y-%m-%d %H:%M} UTC"
-            log().info("%s is not taken up before %s, as the server asks: %s", record.title, until, wait.reason)
+            log().info("%s is not restarted before %s, as the server asks: %s", record.title, until, wait.reason)
             continue
         if _in_hands(ledger, record.title):
             continue
         work = WORK[record.state]
-        generation = f"{record.state.value}-{len(ledger.campaigns.moves(record.title))}"
-        tries = _tries(ledger, record.title, work, generation)
-        if len(tries) >= found.restarts:
+        generation = len(ledger.campaigns.moves(record.title))
+        attempts = ledger.effects.attempts(record.title, _step(work), generation)
+        if len(attempts) >= current.restarts:
             ask_for_attention(
                 record.title,
-                f"the {work.value} run was started {len(tries)} times and never came to its end: see its runs in "
+                f"the {work.value} run was started {len(attempts)} times and never finished: see its runs in "
                 f"Prefect, then: labelwright resume '{record.title}'",
             )
-        elif _may_begin(record, work, tries, found):
-            due.append(Due(record.title, work, f"{generation}-{len(tries) + 1}"))
+        elif _is_due(record, work, attempts, current):
+            due.append(DueWork(record.title, work, generation, len(attempts) + 1))
     return due
 
 
@@ -66,40 +74,32 @@ def _in_hands(ledger: Ledger, title: str) -> bool:
     return ledger.leases.in_hands(campaign_lease(title), waiting_lease(title), finishing_lease(title))
 
 
-def _tries(ledger: Ledger, title: str, work: Work, generation: str) -> list[Effect]:
-    return [
-        one
-        for one in ledger.effects.all(title)
-        if one.step == _step(work) and one.item.rpartition("-")[0] == generation
-    ]
-
-
 def _step(work: Work) -> str:
     return f"start {work.value}"
 
 
-def _may_begin(record: CampaignRecord, work: Work, tries: list[Effect], found: Settings) -> bool:
+def _is_due(record: CampaignRecord, work: Work, attempts: list[Effect], current: Settings) -> bool:
     moment = datetime.now().astimezone()
-    if not tries:
-        return not (work is Work.FINISH and _left_to_the_event(record, moment, found))
-    waits = found.restart_minutes
-    wait = timedelta(minutes=waits[min(len(tries), len(waits)) - 1])
-    passed = moment - tries[-1].intended_at
+    if not attempts:
+        return not (work is Work.FINISH and _is_left_to_event(record, moment, current))
+    waits = current.restart_minutes
+    wait = timedelta(minutes=waits[min(len(attempts), len(waits)) - 1])
+    passed = moment - attempts[-1].intended_at
     if timedelta(0) <= passed < wait:
         return False
-    return _has_ended(tries[-1])
+    return _has_ended(attempts[-1])
 
 
-def _left_to_the_event(record: CampaignRecord, moment: datetime, found: Settings) -> bool:
-    """Whether the completed event has its chance first: the sweep only makes up for a lost one."""
-    if found.finish_by != "event" or record.state is not State.COMPLETED:
+def _is_left_to_event(record: CampaignRecord, moment: datetime, current: Settings) -> bool:
+    """Whether the completed event may still start the run; the sweep only replaces a lost event."""
+    if current.finish_by != "event" or record.state is not State.COMPLETED:
         return False
     completed = the_ledger().campaigns.moves(record.title)[-1].at
-    return timedelta(0) <= moment - completed < timedelta(minutes=found.event_minutes)
+    return timedelta(0) <= moment - completed < timedelta(minutes=current.event_minutes)
 
 
 def _has_ended(effect: Effect) -> bool:
-    """Whether the run of an earlier try is over. A run of this process is: nobody holds the campaign."""
+    """Whether the run of an earlier attempt is over. One within a sweep is, because its lease is free."""
     try:
         run_id = UUID(effect.outcome or "")
     except ValueError:
@@ -109,38 +109,41 @@ def _has_ended(effect: Effect) -> bool:
             run = client.read_flow_run(run_id)
         except ObjectNotFound:
             return True
-        except HTTPError as error:  # the next sweep asks again; other campaigns do not wait for it
+        except HTTPError as error:  # the next sweep tries again
             log().warning(
-                "%s: Prefect does not say whether its run has ended (%s)", effect.campaign, type(error).__name__
+                "%s: the state of its run could not be read from Prefect (%s)", effect.campaign, type(error).__name__
             )
             return False
     return run.state is None or run.state.is_final()
 
 
-def note_begun(due: Due, outcome: str = "here") -> None:
-    """Write down that this try was begun."""
+def record_start(due: DueWork, outcome: str = "here") -> None:
+    """Record that this attempt was started."""
     effects = the_ledger().effects
-    effects.intend(due.title, _step(due.work), due.attempt)
-    effects.settle(due.title, _step(due.work), due.attempt, outcome)
+    effects.intend(due.title, _step(due.work), due.item)
+    effects.settle(due.title, _step(due.work), outcome, due.item)
 
 
 @task(task_run_name="start the {due.work.value} run of {due.title}", **RETRY_POLICY)
-def start_run(due: Due) -> str:
-    """Create the flow run on its deployment; a worker takes it. Answers its id. Said again it is the same run."""
+def start_run(due: DueWork) -> str:
+    """Create the flow run on its deployment, for a worker to execute. Returns its id. Idempotent."""
     ledger = the_ledger()
     name, parameters = "finish-campaign/finish-campaign", dict[str, Any](title=due.title, export=True)
     if due.work is Work.LAUNCH:
         name, parameters = "launch-campaign/launch-campaign", {"campaign": ledger.campaigns.get(due.title).spec}
 
     def start() -> str:
-        run: Any = run_deployment(
-            name,
-            parameters=parameters,
-            idempotency_key=f"{due.work.value} {due.title} {due.attempt}",
-            timeout=0,
-            as_subflow=False,
+        run = cast(
+            FlowRun,
+            run_deployment(
+                name,
+                parameters=parameters,
+                idempotency_key=f"{due.work.value} {due.title} {due.item}",
+                timeout=0,
+                as_subflow=False,
+            ),
         )
         return str(run.id)
 
     log().info("start the %s run of %s", due.work.value, due.title)
-    return ledger.effects.once(due.title, _step(due.work), start, look=lambda: None, item=due.attempt)
+    return ledger.effects.once(due.title, _step(due.work), start, look=lambda: None, item=due.item)

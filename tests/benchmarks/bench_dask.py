@@ -32,7 +32,7 @@ def seconds(title: str, folder: Path, home: Path) -> float:
     from prefect import flow
 
     from labelwright.campaigns.spec import validate_spec
-    from labelwright.tasks.campaign.checking import check_images, write_down_campaign
+    from labelwright.tasks.campaign.image_checks import check_images, register_campaign
 
     document = {
         "title": title,
@@ -45,7 +45,7 @@ def seconds(title: str, folder: Path, home: Path) -> float:
 
     @flow(name=f"check {title}")
     def check() -> float:
-        write_down_campaign(spec)
+        register_campaign(spec)
         begun = time.perf_counter()
         check_images(title)
         return time.perf_counter() - begun

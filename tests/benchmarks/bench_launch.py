@@ -94,8 +94,8 @@ def sizes(home: Path) -> dict[str, float]:
 
 def context(counts: list[int], home: Path, service: int) -> None:
     from labelwright.campaigns.spec import validate_spec
-    from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.flows.launch_campaign import launch_campaign
+    from labelwright.prefect_integration.runtime import flush_logs_and_events
 
     calls = watch_prefect_calls()
     steps = " ".join(f"{step:>8}" for step in STEPS)
@@ -117,7 +117,7 @@ def context(counts: list[int], home: Path, service: int) -> None:
         with Watched([os.getpid(), service]) as watched:
             launch_campaign(spec)
         took, call_count = time.perf_counter() - begun, len(calls)
-        send_what_prefect_holds_back()
+        flush_logs_and_events()
         ended = time.monotonic()
         while count_task_runs() == runs or time.monotonic() - ended < 5:
             time.sleep(0.5)  # the server writes them down some seconds late

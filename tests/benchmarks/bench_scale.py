@@ -175,8 +175,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="*", default=[10_000, 30_000, 100_000])
     parser.add_argument("--rate", type=float, default=20, help="requests a second and connection")
     arguments = parser.parse_args()
-    from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.local.servers import start_prefect
+    from labelwright.prefect_integration.runtime import flush_logs_and_events
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -187,7 +187,7 @@ def main() -> None:
         os.environ["PREFECT_API_URL"] = f"{prefect.url}/api"
         try:
             bench_sweeps(arguments.campaigns, arguments.rate, home)
-            send_what_prefect_holds_back()
+            flush_logs_and_events()
         finally:
             prefect.stop()
 

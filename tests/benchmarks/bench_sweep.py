@@ -111,10 +111,10 @@ def main() -> None:
 
 
 def measure(count: int, sweeps: int, home: Path) -> None:
-    from labelwright.cli.running import send_what_prefect_holds_back
     from labelwright.domain import State
     from labelwright.flows.sweep_campaigns import sweep_campaigns
     from labelwright.ledger import open_ledger
+    from labelwright.prefect_integration.runtime import flush_logs_and_events
     from labelwright.settings import settings
 
     connection = settings().connection("campaign_api")
@@ -150,7 +150,7 @@ def measure(count: int, sweeps: int, home: Path) -> None:
         if number in (sweeps // 10, sweeps - 1):
             sizes.append(resident())
     print(f"memory after {sweeps // 10} sweeps {sizes[0]:.0f} MB, after {sweeps} sweeps {sizes[-1]:.0f} MB")
-    send_what_prefect_holds_back()
+    flush_logs_and_events()
 
 
 if __name__ == "__main__":

@@ -75,9 +75,9 @@ def main() -> None:
             calls.clear()
             runs.append(count_task_runs(f"bench-{size}", size, home))
             api_calls.append(len(calls))
-        from labelwright.cli.running import send_what_prefect_holds_back
+        from labelwright.prefect_integration.runtime import flush_logs_and_events
 
-        send_what_prefect_holds_back()
+        flush_logs_and_events()
     an_image = (runs[1] - runs[0]) / (SIZES[1] - SIZES[0])
     expected = runs[0] + an_image * (WANTED - SIZES[0])
     for size, count, call_count in zip(SIZES, runs, api_calls, strict=True):

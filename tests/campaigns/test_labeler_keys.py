@@ -70,9 +70,10 @@ def test_unwritable_folder_is_detected_before_a_rotation(keys, monkeypatch):
 
 
 def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
-    from labelwright.cli import running
+    from labelwright.campaigns.connections import Connections
+    from labelwright.cli.campaigns import rotate_labeler_key
     from labelwright.domain.errors import CannotRun
-    from labelwright.tasks import context
+    from labelwright.settings import forget_settings
 
     rotated = []
 
@@ -82,13 +83,14 @@ def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
         def rotate_labeler_key(self, email):
             rotated.append(email)
 
-    monkeypatch.setattr(context, "platform_for", lambda _spec: Rotating())
-    monkeypatch.setattr(running, "settings", lambda: Settings(home=tmp_path))
+    monkeypatch.setattr(Connections, "platform_for", lambda _connections, _spec: Rotating())
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
+    forget_settings()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(LabelerKeys, "check_writable", full)
     with pytest.raises(CannotRun, match=r"No space left on device.*: the old key still holds"):
-        running.rotate_labeler_key(validate_spec(CAMPAIGN, "test"))
+        rotate_labeler_key(validate_spec(CAMPAIGN, "test"))
     assert not rotated

@@ -162,9 +162,9 @@ def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
 def test_a_ledger_that_cannot_be_written_is_told_in_a_sentence(capsys):
     from sqlalchemy.exc import OperationalError
 
-    from labelwright.cli.exit_codes import tell
+    from labelwright.cli.exit_codes import print_error
 
-    assert tell(OperationalError("INSERT", {}, Exception("database or disk is full"))) == 4
+    assert print_error(OperationalError("INSERT", {}, Exception("database or disk is full"))) == 4
     told = capsys.readouterr().err
     assert "database or disk is full" in told
     assert "run the same again" in told

@@ -18,8 +18,8 @@ from prefect.settings import (
 )
 
 from labelwright.campaigns.spec import CampaignSpec, validate_spec
-from labelwright.cli.running import send_what_prefect_holds_back
 from labelwright.local.servers import Server, free_port, start_prefect, start_service
+from labelwright.prefect_integration.runtime import flush_logs_and_events
 from labelwright.settings import forget_settings
 
 
@@ -39,7 +39,7 @@ def prefect_server(tmp_path_factory) -> Iterator[Server]:
     try:
         with temporary_settings(changed):
             yield server
-            send_what_prefect_holds_back()
+            flush_logs_and_events()
     finally:
         del os.environ["PREFECT_API_URL"]
         server.stop()

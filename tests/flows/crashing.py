@@ -78,11 +78,11 @@ def worker(
     _watch_renames(renames)
     _watch_commits(commits)
     from labelwright.campaigns.spec import CampaignSpec
-    from labelwright.cli.running import without_heartbeats
     from labelwright.flows.export_campaign import export_campaign
     from labelwright.flows.finish_campaign import finish_campaign
     from labelwright.flows.launch_campaign import launch_campaign
     from labelwright.flows.sweep_campaigns import sweep_campaigns
+    from labelwright.prefect_integration.runtime import without_heartbeats
 
     flows: dict[str, Callable[..., Any]] = {
         "launch": lambda spec: launch_campaign(CampaignSpec.model_validate(spec)),
@@ -109,10 +109,10 @@ def _count_calls(module: Any, name: str, counter: Counter) -> None:
         mine = "prefect" not in str(arguments[0]).lower()
         if mine:
             counter.before()
-        answer = real(*arguments, **keywords)
+        result = real(*arguments, **keywords)
         if mine:
             counter.after()
-        return answer
+        return result
 
     setattr(module, name, counted)
 
@@ -141,10 +141,10 @@ class _Counted:
     def __exit__(self, *error: Any) -> Any:
         if error[0] is None:
             self._counter.before()
-        answer = self._transaction.__exit__(*error)
+        result = self._transaction.__exit__(*error)
         if error[0] is None:
             self._counter.after()
-        return answer
+        return result
 
 
 def start_worker(

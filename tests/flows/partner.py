@@ -35,9 +35,9 @@ def headers(access: LabelerAccess) -> dict[str, str]:
 
 def label(api: str, campaign: str, access: LabelerAccess, at_most: int | None = None) -> int:
     """Label the images that are not done yet, in the order of their ids. Answers how many."""
-    answer = requests.get(f"{api}/campaigns/{campaign}/images", headers=headers(access), timeout=60)
-    answer.raise_for_status()
-    images = sorted(answer.json()["images"], key=lambda image: image["image_id"])
+    response = requests.get(f"{api}/campaigns/{campaign}/images", headers=headers(access), timeout=60)
+    response.raise_for_status()
+    images = sorted(response.json()["images"], key=lambda image: image["image_id"])
     todo = [
         {"image_id": image["image_id"], "objects": objects_for(image["image_id"], number)}
         for number, image in enumerate(images)

@@ -32,21 +32,21 @@ def ask(method: str, path: str, body: object | None = None, api: str | None = No
 
 
 def get(path: str, api: str | None = None) -> Any:
-    answer = ask("GET", path, api=api)
-    answer.raise_for_status()
-    return answer.json()
+    response = ask("GET", path, api=api)
+    response.raise_for_status()
+    return response.json()
 
 
 def create(path: str, body: object, api: str | None = None) -> Any:
-    answer = ask("POST", path, body, api)
-    assert answer.status_code == 201, f"{path}: {answer.status_code} {answer.text}"
-    return answer.json()
+    response = ask("POST", path, body, api)
+    assert response.status_code == 201, f"{path}: {response.status_code} {response.text}"
+    return response.json()
 
 
 def post(path: str, body: object, api: str | None = None) -> Any:
-    answer = ask("POST", path, body, api)
-    assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
-    return answer.json()
+    response = ask("POST", path, body, api)
+    assert response.ok, f"{path}: {response.status_code} {response.text}"
+    return response.json()
 
 
 def runs_of(deployment: str, api: str | None = None) -> list[dict[str, Any]]:

@@ -78,10 +78,10 @@ def command(*message: str) -> int:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_folder_becomes_two_registered_datasets_and_a_second_run_registers_nothing(azure, tmp_path, engine):
+def test_a_folder_becomes_two_datasets_once(azure, tmp_path, engine):
     export_river(tmp_path, engine)
     first = the_ledger().campaigns.datasets("river")
-    assert [one["name"] for one in first][:2] == ["river_images", "river_labels"]
+    assert [dataset["name"] for dataset in first][:2] == ["river_images", "river_labels"]
     here = settings().campaign_folder("river") / "delivery" / "labels"
     assert azure.read("label_sets/river_labels.csv") == (here / "river_labels.csv").read_bytes()
 
@@ -102,28 +102,28 @@ def test_a_folder_becomes_two_registered_datasets_and_a_second_run_registers_not
 
 def test_what_sdk_v2_registers_is_what_automl_takes(azure, tmp_path):
     export_river(tmp_path, "sdk_v2", split={"train": 60, "validation": 40, "test": 0})
-    found = {name: next(iter(versions.values())) for name, versions in azure.ml.versions.items()}
+    newest = {name: next(iter(versions.values())) for name, versions in azure.ml.versions.items()}
     tables = [f"river_labels{task}" for task in ("", "_segmentation", "_classification")]
-    assert {name: one["dataType"] for name, one in found.items()} == {
+    assert {name: dataset["dataType"] for name, dataset in newest.items()} == {
         "river_images": "uri_folder",
         "river_labels_csv": "uri_file",
         **{f"{table}{part}": "mltable" for table in tables for part in ("", "_train", "_validation")},
     }
-    table, tags = found["river_labels"], found["river_labels"]["tags"]
+    table, tags = newest["river_labels"], newest["river_labels"]["tags"]
     assert (tags["campaign"], tags["platform"], tags["images"]) == ("river", "campaign_api", "7")
     assert table["referencedUris"] == ["./labels.jsonl"]
     # The SDK read the MLTable itself, from the container, with the secret that the datastore keeps.
     assert any(method == "CONNECT" and "devstoreaccount1.blob." in target for method, target in azure.ml.calls)
 
     def lines(name: str) -> list[bytes]:
-        return azure.read(found[name]["dataUri"].removeprefix(PATHS) + "labels.jsonl").splitlines()
+        return azure.read(newest[name]["dataUri"].removeprefix(PATHS) + "labels.jsonl").splitlines()
 
     kept = [json.loads(line)["image_url"].removeprefix(PATHS) for line in lines("river_labels")]
     for blob in kept:
         assert azure.read(blob) == (tmp_path / "photos" / blob.rpartition("/")[2]).read_bytes()
     (image_folder,) = {blob.rpartition("/")[0] for blob in kept}
     assert azure.names("image_sets/river/") == sorted([f"{image_folder}.json", *kept])
-    assert found["river_images"]["dataUri"] == f"{PATHS}{image_folder}/"
+    assert newest["river_images"]["dataUri"] == f"{PATHS}{image_folder}/"
     parts = [lines(f"river_labels_{part}") for part in ("train", "validation")]
     assert all(parts)
     assert sorted(parts[0] + parts[1]) == sorted(lines("river_labels"))
@@ -142,17 +142,21 @@ def test_what_sdk_v1_registers_points_to_paths_that_hold_the_hash(azure, tmp_pat
     assert labels["tags"]["content_hash"] in labels["dataflow"]
     (folder,) = [name.removesuffix(".json") for name in azure.names("image_sets/river/") if name.endswith(".json")]
     assert f"/paths/{folder}/" in images["dataflow"]
-    assert [one["version"] for one in the_ledger().campaigns.datasets("river")] == ["1", "1"]
+    assert [dataset["version"] for dataset in the_ledger().campaigns.datasets("river")] == ["1", "1"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_another_content_is_another_version_and_leaves_the_first_one_as_it_was(azure, tmp_path, engine):
+def test_new_content_is_a_new_version_and_keeps_the_first_one(azure, tmp_path, engine):
     export_river(tmp_path, engine)
     before = {name: azure.read(name) for name in azure.names() if not name.endswith(".latest.json")}
-    versions = [one["version"] for one in the_ledger().campaigns.datasets("river") if one["name"] == "river_labels"]
+    versions = [
+        dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["name"] == "river_labels"
+    ]
     launch_campaign(river(tmp_path, engine, formats=["csv", "mltable"]))
     export_campaign("river")
-    now = [one["version"] for one in the_ledger().campaigns.datasets("river") if one["name"] == "river_labels"]
+    now = [
+        dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["name"] == "river_labels"
+    ]
     assert now[:1] == versions
     assert len(now) == 2
     assert {name: azure.read(name) for name in before} == before
@@ -160,16 +164,18 @@ def test_another_content_is_another_version_and_leaves_the_first_one_as_it_was(a
     # Back to the first content: the version that exists, not a third one, and it is the newest now.
     launch_campaign(river(tmp_path, engine))
     export_campaign("river")
-    assert [one["version"] for one in the_ledger().campaigns.datasets("river") if one["name"] == "river_labels"] == now
-    newest = {one["name"]: one["version"] for one in the_ledger().campaigns.datasets("river") if one["newest"]}
+    assert [
+        dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["name"] == "river_labels"
+    ] == now
+    newest = {
+        dataset["name"]: dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["newest"]
+    }
     assert newest["river_labels"] == now[0]
     assert json.loads(azure.read("label_sets/river_labels.latest.json"))["newest"]["version"] == now[0]
     assert command("datasets", "verify") == 0
 
 
-def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_the_next_export_repairs_them(
-    azure, tmp_path, capfd
-):
+def test_the_next_export_repairs_images_in_the_store(azure, tmp_path, capfd):
     export_river(tmp_path, "sdk_v2")
     images = [name for name in azure.names("image_sets/river/") if not name.endswith(".json")]
     contents = {name: azure.read(name) for name in images}
@@ -177,10 +183,10 @@ def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_the_next_ex
     azure.container.upload_blob(images[4], b"another picture", overwrite=True)
     capfd.readouterr()
     assert command("datasets", "verify") == 1
-    told = " ".join(capfd.readouterr().out.split())
-    assert "photo-000.jpg is not in the store" in told
-    assert "holds 15 bytes under this name" in told
-    assert "labelwright export 'river' sends the images again" in told
+    output = " ".join(capfd.readouterr().out.split())
+    assert "photo-000.jpg is not in the store" in output
+    assert "holds 15 bytes under this name" in output
+    assert "labelwright export 'river' sends the images again" in output
     written = azure.ml.writes()
     export_campaign("river")
     assert {name: azure.read(name) for name in images} == contents

@@ -29,13 +29,13 @@ HOOK = "canary-hook-19bb40cc3d"
 def save_block(up: Running, name: str, **values: str) -> str:
     """As a person does it in the UI. Answers the block's id."""
     code = (
-        "import json, sys; from labelwright.prefect_integration.blocks import block_type;"
+        "import json, sys; from labelwright.prefect_integration.blocks import CampaignApiCredentials;"
         "name, values = sys.argv[1], json.loads(sys.stdin.read());"
-        "print(block_type('campaign_api')(**values).save(name, overwrite=True, _sync=True))"
+        "print(CampaignApiCredentials(**values).save(name, overwrite=True, _sync=True))"
     )
     command = [sys.executable, "-c", code, name]
     more = {"PREFECT_API_URL": up.api, "PREFECT_HOME": str(up.home / "client")}
-    said = subprocess.run(
+    completed = subprocess.run(
         command,
         input=json.dumps(values),
         env=environment(up.home, **more),
@@ -43,39 +43,39 @@ def save_block(up: Running, name: str, **values: str) -> str:
         text=True,
         timeout=60,
     )
-    assert said.returncode == 0, said.stderr
-    return said.stdout.strip().splitlines()[-1]
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.strip().splitlines()[-1]
 
 
 def everything_written(folder: Path) -> dict[str, bytes]:
     """Every file, and what is in the databases as text besides."""
-    found = {}
+    contents = {}
     for path in folder.rglob("*"):
         if path.is_file():
-            found[str(path.relative_to(folder))] = path.read_bytes()
-    return found
+            contents[str(path.relative_to(folder))] = path.read_bytes()
+    return contents
 
 
 def told_by_prefect(up: Running) -> str:
     kinds = ("flow_runs", "task_runs", "logs", "artifacts", "deployments", "automations", "flow_run_states")
-    told = []
+    texts = []
     for kind in kinds:
         offset = 0
         while True:
             body = {"limit": 200, "offset": offset}
-            answer = prefect_api.ask("POST", f"/{kind}/filter", body, up.api)
-            if answer.status_code == 404:
+            response = prefect_api.ask("POST", f"/{kind}/filter", body, up.api)
+            if response.status_code == 404:
                 break
-            assert answer.ok, f"{kind}: {answer.text}"
-            told.append(answer.text)
-            if len(answer.json()) < 200:
+            assert response.ok, f"{kind}: {response.text}"
+            texts.append(response.text)
+            if len(response.json()) < 200:
                 break
             offset += 200
     events: Any = prefect_api.post("/events/filter", {"limit": 50}, up.api)
     while True:
-        told.append(json.dumps(events))
+        texts.append(json.dumps(events))
         if not events.get("next_page"):
-            return "\n".join(told)
+            return "\n".join(texts)
         events = prefect_api.get(events["next_page"].removeprefix(up.api), up.api)
 
 
@@ -102,17 +102,19 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
         def campaign(title: str, **more: object) -> dict[str, Any]:
             return make_spec(title, tmp_path / "photos", tmp_path / "datasets", **more).model_dump(mode="json")
 
-        chosen = {"campaign": campaign("river"), "credentials": {"$ref": {"block_document_id": good}}}
-        up.wait_for(up.start("launch-campaign", chosen), "Completed")
+        parameters = {"campaign": campaign("river"), "credentials": {"$ref": {"block_document_id": good}}}
+        up.wait_for(up.start("launch-campaign", parameters), "Completed")
         failed = up.start("launch-campaign", {"campaign": campaign("lake", connection="block:wrong")})
         up.wait_for(failed, "Failed")
         assert "401" in json.dumps(up.get(f"/flow_runs/{failed}"))
 
         status = [sys.executable, "-m", "labelwright", "status", "river", "--json"]
-        told = json.loads(subprocess.run(status, capture_output=True, env=environment(home), timeout=180).stdout)
+        status_output = json.loads(
+            subprocess.run(status, capture_output=True, env=environment(home), timeout=180).stdout
+        )
         access = LabelerKeys(home).find("block:good", "partner@example.com")
         assert access is not None
-        partner.label(f"{service}/api/v1", str(told["remote_id"]), access)
+        partner.label(f"{service}/api/v1", str(status_output["remote_id"]), access)
         up.wait_for(up.start("sweep-campaigns", {}), "Completed")
         wait_until(lambda: list((tmp_path / "datasets").glob("*_labels/v1/receipt.json")), "the datasets")
         requests.post(f"{up.addresses['receiver']}/eventgrid?secret={HOOK}", json=[], timeout=30).raise_for_status()
@@ -142,7 +144,7 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.azurite
-def test_a_drop_is_launched_by_its_event_and_the_containers_signature_is_found_nowhere(tmp_path):
+def test_the_launch_of_a_drop_leaks_no_container_signature(tmp_path):
     store = Azurite(tmp_path)
     try:
         url, _, sas = store.new_container().partition("?")
@@ -151,8 +153,8 @@ def test_a_drop_is_launched_by_its_event_and_the_containers_signature_is_found_n
 
         with ContainerClient.from_container_url(f"{url}?{sas}") as container:
             container.upload_blob("river/a.jpg", picture())
-            told = "title: dropped\nlabels: [boat]\nlabeler: partner@example.com\n"
-            container.upload_blob("river/campaign.yaml", told)
+            document = "title: dropped\nlabels: [boat]\nlabeler: partner@example.com\n"
+            container.upload_blob("river/campaign.yaml", document)
         home = tmp_path / "home"
         settings = {
             "LABELWRIGHT_RECEIVER__PORT": "0",
@@ -165,7 +167,7 @@ def test_a_drop_is_launched_by_its_event_and_the_containers_signature_is_found_n
             grid = f"{up.addresses['receiver']}/eventgrid?secret={HOOK}"
             assert requests.post(grid, json=[event], timeout=30).json() == {"new": 1}
             wait_until(
-                lambda: [one["state_name"] for one in up.runs("launch-from-drop")] == ["Completed"], "the launch"
+                lambda: [run["state_name"] for run in up.runs("launch-from-drop")] == ["Completed"], "the launch"
             )
             lost = up.start("launch-from-drop", {"blob": "nowhere/campaign.yaml", "etag": "0x1"})
             up.wait_for(lost, "Failed")

@@ -14,7 +14,12 @@ from labelwright.domain import State
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.local.servers import Server, free_port, start_service
 from labelwright.platforms import AccessDenied
-from labelwright.prefect_integration.blocks import ImageContainerCredentials, block_type, register_blocks
+from labelwright.prefect_integration.blocks import (
+    CampaignApiCredentials,
+    CvatCredentials,
+    ImageContainerCredentials,
+    register_blocks,
+)
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.context import CampaignContext, connect_platform, credentials_of, the_ledger
 
@@ -43,16 +48,16 @@ def keys_of(server: Server) -> dict[str, Any]:
 
 def save(name: str, server: Server, **changes: object) -> str:
     """Make the agency's block. Answers its id."""
-    told = keys_of(server)
-    values = {"url": f"{server.url}/api/v1", "key": told["key"], "secret": told["secret"], **changes}
-    return str(block_type("campaign_api")(**values).save(name, overwrite=True))
+    keys = keys_of(server)
+    values = {"url": f"{server.url}/api/v1", "key": keys["key"], "secret": keys["secret"], **changes}
+    return str(CampaignApiCredentials(**values).save(name, overwrite=True))
 
 
 def campaigns_at(server: Server) -> list[str]:
-    told = keys_of(server)
-    headers = {"Authentication-Key": told["key"], "Authentication-Secret": told["secret"]}
-    answer = requests.get(f"{server.url}/api/v1/campaigns", headers=headers, timeout=30)
-    return [one["title"] for one in answer.json()["campaigns"]]
+    keys = keys_of(server)
+    headers = {"Authentication-Key": keys["key"], "Authentication-Secret": keys["secret"]}
+    response = requests.get(f"{server.url}/api/v1/campaigns", headers=headers, timeout=30)
+    return [row["title"] for row in response.json()["campaigns"]]
 
 
 @pytest.fixture
@@ -67,19 +72,17 @@ def test_one_command_registers_a_block_a_platform_and_store():
     assert register_blocks() == slugs
     for slug in slugs:
         assert prefect_api.get(f"/block_types/slug/{slug}")["description"]
-    schema = block_type("campaign_api").model_json_schema()
+    schema = CampaignApiCredentials.model_json_schema()
     assert schema["required"] == ["url", "key", "secret"]
     assert schema["secret_fields"] == ["key", "secret"]
 
 
-def test_two_agencies_of_one_platform_work_side_by_side_by_blocks_and_by_settings(
-    agencies, photos, tmp_path, monkeypatch
-):
+def test_two_connections_of_one_platform_work_side_by_side(agencies, photos, tmp_path, monkeypatch):
     for name, server in agencies.items():
         save(name, server)
         launch_campaign(make_spec(f"{name} by block", photos, tmp_path / "d", connection=f"block:{name}"))
-        told = keys_of(server)
-        for field, value in (("URL", f"{server.url}/api/v1"), ("KEY", told["key"]), ("SECRET", told["secret"])):
+        keys = keys_of(server)
+        for field, value in (("URL", f"{server.url}/api/v1"), ("KEY", keys["key"]), ("SECRET", keys["secret"])):
             monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__{name.upper()}__{field}", value)
         forget_settings()
         launch_campaign(make_spec(f"{name} by settings", photos, tmp_path / "d", connection=name))
@@ -96,28 +99,28 @@ def test_a_block_chosen_in_the_form_is_remembered_by_its_name_alone(agencies, ph
     record = the_ledger().campaigns.get("chosen in the form")
     assert record.state is State.ACTIVE
     assert record.spec["connection"] == "block:chosen"
-    told = prefect_api.ask("POST", "/flow_runs/filter", {}).text
-    told += prefect_api.ask("POST", "/task_runs/filter", {}).text
-    told += prefect_api.ask("POST", "/logs/filter", {}).text
-    assert "chosen in the form" in told
-    assert keys_of(agencies["north"])["secret"] not in told
+    stored = prefect_api.ask("POST", "/flow_runs/filter", {}).text
+    stored += prefect_api.ask("POST", "/task_runs/filter", {}).text
+    stored += prefect_api.ask("POST", "/logs/filter", {}).text
+    assert "chosen in the form" in stored
+    assert keys_of(agencies["north"])["secret"] not in stored
 
 
-def test_secrets_in_place_of_a_reference_are_refused_before_they_are_stored(deployed, photos, tmp_path):
-    found = prefect_api.get("/deployments/name/launch-campaign/launch-campaign")
-    assert found["parameter_openapi_schema"]["definitions"]["CampaignApiCredentials"]["block_type_slug"]
+def test_secrets_instead_of_a_block_reference_are_refused(deployed, photos, tmp_path):
+    deployment = prefect_api.get("/deployments/name/launch-campaign/launch-campaign")
+    assert deployment["parameter_openapi_schema"]["definitions"]["CampaignApiCredentials"]["block_type_slug"]
     spec = make_spec("inline", photos, tmp_path / "d").model_dump(mode="json")
     inline = {"url": "http://127.0.0.1:1", "key": "key", "secret": CANARY}
     body = {"parameters": {"campaign": spec, "credentials": inline}}
-    answer = prefect_api.ask("POST", f"/deployments/{found['id']}/create_flow_run", body)
-    assert answer.status_code == 409
+    response = prefect_api.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", body)
+    assert response.status_code == 409
     assert CANARY not in prefect_api.ask("POST", "/flow_runs/filter", {}).text
     by_reference = {"campaign": spec, "credentials": {"$ref": {"block_document_id": save_somewhere()}}}
-    prefect_api.create(f"/deployments/{found['id']}/create_flow_run", {"parameters": by_reference})
+    prefect_api.create(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": by_reference})
 
 
 def save_somewhere() -> str:
-    kind = block_type("campaign_api")
+    kind = CampaignApiCredentials
     return str(kind(url="http://127.0.0.1:1/api/v1", key="key", secret=CANARY).save("somewhere", overwrite=True))
 
 
@@ -128,11 +131,11 @@ def test_what_is_wrong_with_credentials_is_told_without_them(photos, tmp_path):
     assert connect_platform("block:somewhere")[0] == "campaign_api", "as a webhook's address names it"
     with pytest.raises(SettingsError, match="there is no block 'nobody'"):
         connect_platform("block:nobody")
-    found = credentials_of("block:somewhere")
-    assert found.platform == "campaign_api"
-    assert CANARY not in repr(found) + str(found)
-    assert CANARY not in repr(block_type("campaign_api").load("somewhere"))
-    unsaved = block_type("campaign_api")(url="http://127.0.0.1:1", key="k", secret=CANARY)
+    credentials = credentials_of("block:somewhere")
+    assert credentials.platform == "campaign_api"
+    assert CANARY not in repr(credentials) + str(credentials)
+    assert CANARY not in repr(CampaignApiCredentials.load("somewhere"))
+    unsaved = CampaignApiCredentials(url="http://127.0.0.1:1", key="k", secret=CANARY)
     with pytest.raises(SettingsError, match="save them under a name"):
         launch_campaign(make_spec("unsaved", photos, tmp_path / "d"), unsaved)
 
@@ -168,15 +171,10 @@ def test_a_container_has_a_signature_of_its_own(tmp_path, monkeypatch):
 
 def test_secrets_that_a_platform_may_do_without_are_secrets_all_the_same():
     """Prefect shows what its schema does not call secret."""
-    from labelwright.platforms import scale
-    from labelwright.platforms.registry import Credential, PlatformEntry
-    from labelwright.prefect_integration.blocks import _made_for
-
-    kind = _made_for(PlatformEntry("lean", "leaner", scale.load, (Credential.URL,)))
-    assert kind.model_json_schema()["required"] == ["url"]
-    assert kind.model_json_schema()["secret_fields"] == ["key", "secret"]
-    kind(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)
-    told = prefect_api.ask("POST", "/block_documents/filter", {}).text
-    assert "lean" in told
-    assert CANARY not in told
-    assert kind.load("lean").connection().secret.get_secret_value() == CANARY
+    assert CvatCredentials.model_json_schema()["required"] == ["url"]
+    assert CvatCredentials.model_json_schema()["secret_fields"] == ["key", "secret"]
+    CvatCredentials(url="http://127.0.0.1:1", secret=CANARY).save("lean", overwrite=True)
+    stored = prefect_api.ask("POST", "/block_documents/filter", {}).text
+    assert "lean" in stored
+    assert CANARY not in stored
+    assert CvatCredentials.load("lean").connection().secret.get_secret_value() == CANARY

@@ -45,26 +45,26 @@ def start(name: str, parameters: dict[str, Any]) -> requests.Response:
 
 
 def triggers() -> dict[str, dict[str, Any]]:
-    found = post("/automations/filter", {})
-    names = [one["name"] for one in found]
+    automations = post("/automations/filter", {})
+    names = [automation["name"] for automation in automations]
     assert len(names) == len(set(names)), "a trigger is there twice"
-    return {one["name"]: one for one in found}
+    return {automation["name"]: automation for automation in automations}
 
 
-def test_deploying_registers_one_deployment_a_flow_and_again_changes_nothing(deployed):
+def test_deploying_is_idempotent_with_one_deployment_per_flow(deployed):
     first = {name: deployment(name.split("/")[0]) for name in deployed}
-    assert {name.split("/")[1] for name in first} == {one["name"] for one in IN_THE_FILE}
+    assert {name.split("/")[1] for name in first} == {item["name"] for item in IN_THE_FILE}
     assert {"launch-campaign", "sweep-campaigns", "finish-campaign", "export-campaign", "run-campaign"} <= {
         name.split("/")[0] for name in first
     }
-    for one in first.values():
-        assert one["version"] == __version__
-        assert one["work_pool_name"] == "labelwright"
-        assert "labelwright" in one["tags"]
-        assert one["description"].endswith(".")
-        assert one["enforce_parameter_schema"]
-        assert not one["pull_steps"]
-    limits = {one["name"]: (one["global_concurrency_limit"] or {}).get("limit") for one in first.values()}
+    for item in first.values():
+        assert item["version"] == __version__
+        assert item["work_pool_name"] == "labelwright"
+        assert "labelwright" in item["tags"]
+        assert item["description"].endswith(".")
+        assert item["enforce_parameter_schema"]
+        assert not item["pull_steps"]
+    limits = {item["name"]: (item["global_concurrency_limit"] or {}).get("limit") for item in first.values()}
     assert limits["sweep-campaigns"] == 1
     assert limits["launch-campaign"] == limits["finish-campaign"] == 4
     assert first["sweep-campaigns/sweep-campaigns"]["parameters"] == {"go_on": "by runs"}
@@ -92,12 +92,12 @@ def complete(title: str) -> None:
 
 def finishing(title: str) -> list[dict[str, Any]]:
     """The parameters of the finishing runs of a campaign."""
-    return [one for one in parameters_of("finish-campaign") if one["title"] == title]
+    return [parameters for parameters in parameters_of("finish-campaign") if parameters["title"] == title]
 
 
 def parameters_of(name: str) -> list[dict[str, Any]]:
     """Of every run of a deployment."""
-    return [one["parameters"] for one in runs_of(name)]
+    return [run["parameters"] for run in runs_of(name)]
 
 
 def wait_for(so: Callable[[], bool], what: str) -> None:
@@ -126,26 +126,26 @@ def test_where_the_sweep_finishes_the_event_starts_nothing(deployed):
 def test_the_schedule_makes_runs(deployed):
     """The server itself makes them, which it does not with every release of what it is built on."""
 
-    def made() -> bool:
-        return any(one["auto_scheduled"] for one in runs_of("sweep-campaigns"))
+    def has_scheduled_run() -> bool:
+        return any(run["auto_scheduled"] for run in runs_of("sweep-campaigns"))
 
-    wait_for(made, "a run by schedule")
+    wait_for(has_scheduled_run, "a run by schedule")
 
 
 def test_the_settings_say_how_often_to_sweep_and_who_finishes(deployed, home, monkeypatch):
     try:
         schedules = deployment("sweep-campaigns")["schedules"]
-        assert [(one["schedule"]["interval"], one["active"]) for one in schedules] == [(900, True)]
+        assert [(item["schedule"]["interval"], item["active"]) for item in schedules] == [(900, True)]
         assert not triggers()["finish what is completed"]["enabled"]
         monkeypatch.setenv("LABELWRIGHT_SWEEP_EVERY", "120")
         monkeypatch.setenv("LABELWRIGHT_FINISH_BY", "event")
         forget_settings()
         deploy()
-        assert [one["schedule"]["interval"] for one in deployment("sweep-campaigns")["schedules"]] == [120]
-        found = triggers()["finish what is completed"]
-        assert found["enabled"]
-        assert found["trigger"]["expect"] == ["labelwright.campaign.completed"]
-        assert found["actions"][0]["deployment_id"] == deployment("finish-campaign")["id"]
+        assert [item["schedule"]["interval"] for item in deployment("sweep-campaigns")["schedules"]] == [120]
+        automation = triggers()["finish what is completed"]
+        assert automation["enabled"]
+        assert automation["trigger"]["expect"] == ["labelwright.campaign.completed"]
+        assert automation["actions"][0]["deployment_id"] == deployment("finish-campaign")["id"]
         for title in ("2026", 'Ü "x" {{ y }}'):
             complete(title)
             wait_for(lambda: finishing(title) != [], f"the finishing run of {title}")  # noqa: B023
@@ -205,9 +205,9 @@ def spec_with(tmp_path: Path, **changes: object) -> dict[str, Any]:
 )
 def test_what_the_form_cannot_take_is_refused_before_a_run_is_made(deployed, tmp_path, changes, message):
     before = len(parameters_of("launch-campaign"))
-    answer = start("launch-campaign", {"campaign": spec_with(tmp_path, **changes)})
-    assert answer.status_code == 409
-    assert message in answer.json()["detail"]
+    response = start("launch-campaign", {"campaign": spec_with(tmp_path, **changes)})
+    assert response.status_code == 409
+    assert message in response.json()["detail"]
     assert len(parameters_of("launch-campaign")) == before
 
 
@@ -219,8 +219,8 @@ def test_the_form_has_titles_descriptions_choices_groups_and_an_order(deployed):
     assert order[:6] == ["title", "platform", "connection", "images", "labels", "labeler"]
     for name in ("CampaignSpec", "ImagesFrom", "LabelSpec", "AttributeSpec", "ExportTo"):
         fields = groups[name]["properties"].values()
-        assert all("title" in one or "$ref" in one for one in fields), name
-        assert sorted(one["position"] for one in fields) == list(range(len(fields))), name
+        assert all("title" in item or "$ref" in item for item in fields), name
+        assert sorted(item["position"] for item in fields) == list(range(len(fields))), name
     assert groups["Geometry"]["enum"] == ["box", "polygon", "image", "any"]
     assert campaign["images"]["$ref"].endswith("ImagesFrom")
     assert all(campaign[name].get("description") for name in ("title", "platform", "connection", "labeler", "deadline"))
@@ -248,9 +248,9 @@ def test_without_a_server_deploying_says_how_to_get_one(monkeypatch, tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
     environment |= {"LABELWRIGHT_HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path / "prefect")}
     command = [sys.executable, "-m", "labelwright", "deploy"]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
-    assert answer.returncode == 2
-    assert "labelwright up" in answer.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
+    assert completed.returncode == 2
+    assert "labelwright up" in completed.stderr
 
 
 def test_prefects_own_command_deploys_from_a_clone(prefect_server):
@@ -258,10 +258,10 @@ def test_prefects_own_command_deploys_from_a_clone(prefect_server):
     subprocess.run([*command, "work-pool", "create", "labelwright", "--type", "process", "--overwrite"], check=True)
     command += ["deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
     wide = {**os.environ, "COLUMNS": "200"}  # else longer names are broken into two lines
-    answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, env=wide)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    said = " ".join(answer.stdout.replace("│", " ").split())  # it draws boxes, and breaks lines in them
-    assert said.count("successfully created") == len(IN_THE_FILE)
+    completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, env=wide)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    output = " ".join(completed.stdout.replace("│", " ").split())  # it draws boxes, and breaks lines in them
+    assert output.count("successfully created") == len(IN_THE_FILE)
 
 
 @pytest.mark.slow
@@ -279,9 +279,9 @@ def test_an_installed_wheel_deploys_and_its_worker_runs_what_it_deployed(tmp_pat
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", *arguments]
-        said = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=elsewhere, timeout=180)
-        assert said.returncode == 0, said.stdout + said.stderr
-        return said.stdout
+        output = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=elsewhere, timeout=180)
+        assert output.returncode == 0, output.stdout + output.stderr
+        return output.stdout
 
     where = (
         "import labelwright.prefect_integration.deployments as d, labelwright;"

@@ -14,7 +14,7 @@ from labelwright.prefect_integration.deployments import deploy
 
 
 def of_prefect() -> list[Finding]:
-    return [one for one in examine() if one.area == "prefect"]
+    return [finding for finding in examine() if finding.area == "prefect"]
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_a_server_without_deployments_is_told_from_one_that_has_them(home, tmp_p
             assert workers.level is Level.ERROR
             assert "0 workers" in workers.says
             assert workers.do == "prefect worker start --pool labelwright"
-            assert [one.says for one in deployments] == [f"deployment {name}" for name in names]
-            assert {one.level for one in deployments} == {Level.OK}
+            assert [finding.says for finding in deployments] == [f"deployment {name}" for name in names]
+            assert {finding.level for finding in deployments} == {Level.OK}
     finally:
         server.stop()

@@ -57,7 +57,7 @@ def test_a_folder_with_a_campaign_file_is_launched_once(container):
     assert the_ledger().effects.all("dropped") == effects
 
 
-def test_another_version_of_the_file_changes_a_launched_campaign_only_as_any_file_may(container):
+def test_a_new_version_of_a_dropped_file_may_change_few_fields(container):
     put(container, "river/a.jpg", picture())
     first = put(container, "river/campaign.yaml", CAMPAIGN)
     launch_from_drop("river/campaign.yaml", first)

@@ -23,14 +23,18 @@ COMMAND = [sys.executable, "-m", "labelwright"]
 
 
 def environment(home: Path, server: Any, prefect: str) -> dict[str, str]:
-    found = {name: value for name, value in os.environ.items() if not name.startswith("LABELWRIGHT_CONNECTIONS")}
-    found |= {"LABELWRIGHT_HOME": str(home), "PREFECT_API_URL": f"{prefect}/api", "LABELWRIGHT_RETRY_DELAYS": "[0.1]"}
-    found["PREFECT_LOGGING_LEVEL"] = "DEBUG"
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("LABELWRIGHT_CONNECTIONS")}
+    variables |= {
+        "LABELWRIGHT_HOME": str(home),
+        "PREFECT_API_URL": f"{prefect}/api",
+        "LABELWRIGHT_RETRY_DELAYS": "[0.1]",
+    }
+    variables["PREFECT_LOGGING_LEVEL"] = "DEBUG"
     for kind, (key, secret) in CONNECTIONS.items():
         prefix = f"LABELWRIGHT_CONNECTIONS__{kind.replace(' ', '_').upper()}__"
-        found |= {prefix + "PLATFORM": kind.split(maxsplit=1)[0], prefix + "URL": server.url}
-        found |= {prefix + "SECRET": secret, **({prefix + "KEY": key} if key else {})}
-    return found
+        variables |= {prefix + "PLATFORM": kind.split(maxsplit=1)[0], prefix + "URL": server.url}
+        variables |= {prefix + "SECRET": secret, **({prefix + "KEY": key} if key else {})}
+    return variables
 
 
 def campaign(folder: Path, kind: str, title: str) -> Path:
@@ -82,7 +86,7 @@ def test_no_secret_that_a_server_repeats_is_in_prefect_or_the_home_folder(prefec
             if path.is_file():
                 left[str(path)] = path.read_bytes().decode("utf-8", "replace")
     assert any(name.endswith("prefect.db") for name in left)
-    assert {place: found[:3] for place, text in left.items() if (found := plain_traces(text))} == {}
+    assert {place: secrets[:3] for place, text in left.items() if (secrets := plain_traces(text))} == {}
 
 
 def plain_traces(text: str) -> list[str]:
@@ -99,7 +103,7 @@ def _finds(text: str) -> list[int]:
 def test_a_sweep_that_is_told_to_end_does_not_wait_for_a_server_that_drips(prefect_server, tmp_path):
     home = tmp_path / "home"
     with fault_server(drip("a header")) as server:
-        given = environment(home, server, prefect_server.url)
+        variables = environment(home, server, prefect_server.url)
         from labelwright.campaigns.spec import load_spec
         from labelwright.domain import State
 
@@ -112,7 +116,7 @@ def test_a_sweep_that_is_told_to_end_does_not_wait_for_a_server_that_drips(prefe
                 ledger.campaigns.move(spec.title, state)
             ledger.campaigns.record_remote_campaign(spec.title, str(number))
         sweep = subprocess.Popen(
-            [*COMMAND, "sweep"], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*COMMAND, "sweep"], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         try:
             ends = time.monotonic() + 240
@@ -120,8 +124,8 @@ def test_a_sweep_that_is_told_to_end_does_not_wait_for_a_server_that_drips(prefe
                 time.sleep(0.1)
             assert len(server.requests) >= 3
             sweep.send_signal(signal.SIGTERM)
-            _, told = sweep.communicate(timeout=45)  # one look alone has 60 seconds for its headers
+            _, output = sweep.communicate(timeout=45)  # one look alone has 60 seconds for its headers
             assert sweep.returncode != 0
-            assert "mistake in Labelwright" not in told
+            assert "mistake in Labelwright" not in output
         finally:
             sweep.kill()

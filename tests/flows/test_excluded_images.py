@@ -39,15 +39,15 @@ def kept(home, monkeypatch, tmp_path) -> Kept:
     forget_settings()
     store = STORES.setdefault(f"memory:{home}", Store())
     make_photos(tmp_path / "photos", 7, (40, 30))
-    given = {
+    document = {
         "folder": str(tmp_path / "datasets"),
         "formats": ["csv", "coco", "jsonl", "mltable"],
         "split": {"train": 50, "validation": 50, "test": 0},
     }
-    spec = make_spec("river", tmp_path / "photos", tmp_path / "datasets", platform="shelf", export=given)
+    spec = make_spec("river", tmp_path / "photos", tmp_path / "datasets", platform="shelf", export=document)
     launch_campaign(spec)
-    (found,) = store.campaigns.values()
-    return found
+    (campaign,) = store.campaigns.values()
+    return campaign
 
 
 def ids_of(kept: Kept) -> dict[str, str]:
@@ -73,7 +73,7 @@ def receipt(folder: Path) -> dict:
     return json.loads((folder / "receipt.json").read_text())
 
 
-def test_images_that_are_skipped_or_deleted_are_in_no_file_and_listed_with_their_reason(home, kept, tmp_path):
+def test_skipped_and_deleted_images_are_listed_and_not_delivered(home, kept, tmp_path):
     ids = ids_of(kept)
     label(kept)
     kept.excluded[ids["photo-001.jpg"]] = (ImageState.SKIPPED, "skipped by ann")
@@ -84,16 +84,16 @@ def test_images_that_are_skipped_or_deleted_are_in_no_file_and_listed_with_their
     left = {f"photo-{number:03}.jpg" for number in range(7)} - gone
     for dataset in ("images", "labels"):
         folder = tmp_path / "datasets" / f"river_{dataset}" / "v1"
-        found = images_in(folder)
-        assert found
-        assert not set.union(*found.values()) & gone, found
-        assert set.union(*found.values()) == left
-        told = receipt(folder)
-        assert set(told["images"]["sha256"]) == left
-        assert told["images"]["count"] == told["labels"]["images"] == 4
-        assert told["labels"]["images_without_objects"] == 0
-        assert told["excluded"]["by_state"] == {"gone from the platform": 2, "skipped": 1}
-        reasons = {one["image"]: one["reason"] for one in told["excluded"]["images"]}
+        images = images_in(folder)
+        assert images
+        assert not set.union(*images.values()) & gone, images
+        assert set.union(*images.values()) == left
+        dataset_receipt = receipt(folder)
+        assert set(dataset_receipt["images"]["sha256"]) == left
+        assert dataset_receipt["images"]["count"] == dataset_receipt["labels"]["images"] == 4
+        assert dataset_receipt["labels"]["images_without_objects"] == 0
+        assert dataset_receipt["excluded"]["by_state"] == {"gone from the platform": 2, "skipped": 1}
+        reasons = {image["image"]: image["reason"] for image in dataset_receipt["excluded"]["images"]}
         assert reasons == {
             "photo-001.jpg": "skipped by ann",
             "photo-002.jpg": "frame 2 was deleted",
@@ -112,9 +112,9 @@ def test_images_that_are_skipped_or_deleted_are_in_no_file_and_listed_with_their
     # One is restored, another one is deleted after the export: the next export is another version.
     del kept.excluded[ids["photo-002.jpg"]]
     kept.excluded[ids["photo-000.jpg"]] = (ImageState.GONE, "frame 0 was deleted")
-    assert {one["version"] for one in export_campaign("river")} == {"2"}
-    told = receipt(tmp_path / "datasets" / "river_labels" / "v2")
-    assert set(told["images"]["sha256"]) == left - {"photo-000.jpg"} | {"photo-002.jpg"}
+    assert {dataset["version"] for dataset in export_campaign("river")} == {"2"}
+    dataset_receipt = receipt(tmp_path / "datasets" / "river_labels" / "v2")
+    assert set(dataset_receipt["images"]["sha256"]) == left - {"photo-000.jpg"} | {"photo-002.jpg"}
 
 
 def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):
@@ -133,7 +133,7 @@ def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):
     assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
 
 
-def test_a_campaign_whose_images_are_all_deleted_says_so_and_goes_on_when_they_are_back(kept):
+def test_a_campaign_resumes_when_its_deleted_images_are_back(kept):
     images = dict(kept.images)
     label(kept)
     kept.images.clear()
@@ -148,7 +148,7 @@ def test_a_campaign_whose_images_are_all_deleted_says_so_and_goes_on_when_they_a
     assert sweep_campaigns() == {"river": "exported"}
 
 
-def test_a_label_that_was_renamed_on_the_platform_stops_the_campaign_and_names_what_to_do(kept):
+def test_a_label_renamed_on_the_platform_needs_attention(kept):
     kept.offered = ["  BOAT ", "buoys"]  # capitals and blanks are the platform's own
     label(kept)
     assert sweep_campaigns(go_on="no") == {"river": "completed"}

@@ -11,7 +11,7 @@ import pytest
 
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.local.servers import Server
-from labelwright.prefect_integration.blocks import block_type
+from labelwright.prefect_integration.blocks import CampaignApiCredentials
 from tests.service.page.chromium import Browser, chromedriver
 
 from . import prefect_api
@@ -57,12 +57,12 @@ class Form:
 
     def choose(self, label: str, shown: str) -> None:
         """Of a list of choices, the one that is shown so."""
-        chosen = f"const box = field.querySelector('select'); const shown = {json.dumps(shown)};"
+        script = f"const box = field.querySelector('select'); const shown = {json.dumps(shown)};"
         choose = (
-            f"{chosen} const option = box && [...box.options].find(one => one.textContent.trim() === shown);"
+            f"{script} const option = box && [...box.options].find(one => one.textContent.trim() === shown);"
             "return Boolean(option) && fill(option.value, 'select')"
         )
-        stays = f"{chosen} return Boolean(box) && box.selectedOptions[0]?.textContent.trim() === shown"
+        stays = f"{script} return Boolean(box) && box.selectedOptions[0]?.textContent.trim() === shown"
         for _ in range(10):  # the page draws its lists anew when what is in them has arrived
             self._do(label, 0, choose, f"choice {shown} of {label}")
             time.sleep(1)
@@ -70,12 +70,12 @@ class Form:
                 return
         raise AssertionError(f"{label} does not stay {shown}")
 
-    def submit(self, answer: str) -> None:
+    def submit(self, button: str) -> None:
         """Until the page says so; what a busy server puts off is submitted again, as the page itself never does."""
         for _ in range(10):
             time.sleep(1)  # the page takes over what is typed in a moment, and loses a click before it has
             self._click("Submit")
-            if self._browser.wait(lambda: self._shown(answer, BUSY), f"'{answer}' on the page", 90) == answer:
+            if self._browser.wait(lambda: self._shown(button, BUSY), f"'{button}' on the page", 90) == button:
                 return
             time.sleep(2)  # it is said twice, one after the other
             self._browser.wait(lambda: self._click("Close") or not self._shown(BUSY), f"'{BUSY}' is gone", 90)
@@ -83,7 +83,7 @@ class Form:
 
     def _shown(self, *message: str) -> str | None:
         text = self._browser.js("return document.body.innerText")
-        return next((one for one in message if one in text), None)
+        return next((line for line in message if line in text), None)
 
     def _click(self, button: str) -> None:
         self._browser.js(
@@ -92,18 +92,18 @@ class Form:
             button,
         )
 
-    def _do(self, label: str, nth: int, what: str, told: str) -> None:
-        self._browser.wait(lambda: self._browser.js(FIELD + what, label, nth), told, 90)
+    def _do(self, label: str, nth: int, what: str, value: str) -> None:
+        self._browser.wait(lambda: self._browser.js(FIELD + what, label, nth), value, 90)
 
 
 @pytest.fixture
 def form(deployed: list[str], prefect_server: Server) -> Iterator[Form]:
-    block_type("campaign_api")(url="http://127.0.0.1:1/api/v1", key="k", secret="s").save("agency", overwrite=True)
-    found = prefect_api.get("/deployments/name/launch-campaign/launch-campaign")["id"]
+    CampaignApiCredentials(url="http://127.0.0.1:1/api/v1", key="k", secret="s").save("agency", overwrite=True)
+    deployment_id = prefect_api.get("/deployments/name/launch-campaign/launch-campaign")["id"]
     with chromedriver() as driver:
         browser = Browser(driver, size=(1200, 3600))
         try:
-            browser.open(f"{prefect_server.url}/deployments/deployment/{found}/run")
+            browser.open(f"{prefect_server.url}/deployments/deployment/{deployment_id}/run")
             yield Form(browser)
         finally:
             browser.close()

@@ -7,8 +7,8 @@ import os
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from labelwright.cli.running import prefect_runtime
 from labelwright.local.servers import Server
+from labelwright.prefect_integration.runtime import prefect_runtime
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.checking import FilesLeftOut
-from labelwright.tasks.campaign.images import ImageChanged
+from labelwright.tasks.campaign.batch_upload import ImageChanged
+from labelwright.tasks.campaign.image_checks import FilesLeftOut
 from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store, lose_the_answer_once
 
@@ -62,8 +62,8 @@ def test_a_campaign_goes_from_folder_to_dataset(home, store, river, tmp_path):
     label_all(home, store)
     assert sweep_campaigns() == {"river": "exported"}
     records = (tmp_path / "datasets" / "river_labels" / "v1" / "river_detection.jsonl").read_text().splitlines()
-    told = [json.loads(line) for line in records]
-    assert len(told) == 7
+    lines = [json.loads(line) for line in records]
+    assert len(lines) == 7
     assert all(f"photo-{number:03}.jpg" in line for number, line in enumerate(records)), "labels bear our names"
 
 
@@ -86,7 +86,7 @@ def test_images_that_the_platform_leaves_out_are_listed_with_their_reason(home, 
     launch_campaign(river)
     record = the_ledger().campaigns.get("river")
     assert (record.state, record.images) == (State.ACTIVE, 6)
-    assert [(one.name, one.reason) for one in the_ledger().manifests.rejects("river")] == [
+    assert [(reject.name, reject.reason) for reject in the_ledger().manifests.rejects("river")] == [
         ("photo-004.jpg", "left out by the platform: too dark")
     ]
     label_all(home, store)
@@ -111,7 +111,7 @@ def test_a_batch_that_failed_once_is_sent_again(store, river):
     assert len(names(store)) == 7
 
 
-def test_a_batch_that_always_fails_asks_for_attention_in_the_platforms_words(store, river):
+def test_a_batch_that_always_fails_needs_attention(store, river):
     store.fails = lambda batch: "disk full" if batch == 2 else None
     with pytest.raises(PlatformRefused, match="disk full"):
         launch_campaign(river)

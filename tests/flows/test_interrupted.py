@@ -17,7 +17,7 @@ from .conftest import make_photos
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_in_the_middle_of_a_task_is_a_sentence_and_says_how_to_go_on(tmp_path, prefect_server, number):
+def test_a_signal_during_a_task_prints_how_to_continue(tmp_path, prefect_server, number):
     make_photos(tmp_path / "photos", 2)
     file = tmp_path / "campaign.yaml"
     file.write_text("title: river\nimages: {folder: photos}\nlabels: [boat]\nlabeler: a@b.c\n")
@@ -38,8 +38,8 @@ def test_a_signal_in_the_middle_of_a_task_is_a_sentence_and_says_how_to_go_on(tm
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **more}
         )
-        asked, _ = silent.accept()  # a task has asked the platform, which never answers
-        with asked:
+        accepted, _ = silent.accept()  # a task has asked the platform, which never answers
+        with accepted:
             process.send_signal(number)
             out, errors = process.communicate(timeout=120)
     assert (process.returncode, out) == (128 + number, ""), errors

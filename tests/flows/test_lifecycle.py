@@ -21,9 +21,9 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.settings import PREFECT_RESULTS_PERSIST_BY_DEFAULT, temporary_settings
 from pycocotools.coco import COCO
 
+from labelwright.campaigns.changes import CampaignChanged
 from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.cli.main import main
-from labelwright.cli.running import send_what_prefect_holds_back
 from labelwright.datasets import ValidationFailed, read_labels_csv
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
@@ -33,12 +33,13 @@ from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.ledger import AlreadyThere, Ledger
 from labelwright.platforms import PlatformRefused
+from labelwright.prefect_integration.runtime import flush_logs_and_events
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.campaign.checking import CampaignChanged, FilesLeftOut
+from labelwright.tasks.campaign.image_checks import FilesLeftOut
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+from labelwright.tasks.campaign.waiting import LabelsLate
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import artifact_key
-from labelwright.tasks.sweep.overview import LabelsLate
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from . import partner
@@ -69,19 +70,19 @@ def api() -> str:
 
 
 def admin() -> dict[str, str]:
-    found = settings().connection("campaign_api")
-    assert found.key is not None
-    assert found.secret is not None
+    connection = settings().connection("campaign_api")
+    assert connection.key is not None
+    assert connection.secret is not None
     return {
-        "Authentication-Key": found.key.get_secret_value(),
-        "Authentication-Secret": found.secret.get_secret_value(),
+        "Authentication-Key": connection.key.get_secret_value(),
+        "Authentication-Secret": connection.secret.get_secret_value(),
     }
 
 
 def get(path: str):
-    answer = requests.get(f"{api()}{path}", headers=admin(), timeout=60)
-    answer.raise_for_status()
-    return answer.json()
+    response = requests.get(f"{api()}{path}", headers=admin(), timeout=60)
+    response.raise_for_status()
+    return response.json()
 
 
 def put(path: str, body) -> None:
@@ -100,7 +101,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(river, tmp_
     label()
     assert sweep_campaigns() == {"river": "exported"}
     first = ledger().campaigns.datasets("river")
-    assert [(one["name"], one["version"]) for one in first] == [("river_images", "1"), ("river_labels", "1")]
+    assert [(row["name"], row["version"]) for row in first] == [("river_images", "1"), ("river_labels", "1")]
 
     launch_campaign(river)
     assert sweep_campaigns() == {}
@@ -124,14 +125,14 @@ def test_labels_are_exactly_what_the_labeler_said(river, tmp_path):
     sweep_campaigns()
     table = read_labels_csv(tmp_path / "datasets" / "river_labels" / "v1" / "river_labels.csv")
     for number in range(7):
-        said = partner.objects_for(0, number)
+        expected = partner.objects_for(0, number)
         got = table[table["file_name"] == f"photo-{number:03}.jpg"].to_dict("records")
-        assert len(got) == max(1, len(said))
-        for one, row in zip(said, got, strict=False):
-            box = one["bounding_box"]
+        assert len(got) == max(1, len(expected))
+        for drawn, row in zip(expected, got, strict=False):
+            box = drawn["bounding_box"]
             assert {edge: row[edge] for edge in box} == box
-            assert (row["label"], row["confidence"]) == (one["label"], one["confidence"])
-            assert json.loads(row["polygon"] or "null") == one.get("polygon")
+            assert (row["label"], row["confidence"]) == (drawn["label"], drawn["confidence"])
+            assert json.loads(row["polygon"] or "null") == drawn.get("polygon")
 
 
 def test_what_cannot_be_taken_is_listed_and_the_rest_goes_on(river, tmp_path):
@@ -150,12 +151,12 @@ def test_what_cannot_be_taken_is_listed_and_the_rest_goes_on(river, tmp_path):
     exif[0x0112] = 6
     turned.save(inner / "photo-000.jpg", exif=exif)
     launch_campaign(river)
-    rejects = {one.name: one.reason for one in ledger().manifests.rejects("river")}
+    rejects = {row.name: row.reason for row in ledger().manifests.rejects("river")}
     # Of two equal files the first by name is taken.
     assert set(rejects) == {"broken.jpg", "text.png", "empty.jpg", "photo-000.jpg"}
     with (settings().campaign_folder("river") / "rejects.csv").open(newline="", encoding="utf-8") as file:
         assert {row[0] for row in csv.reader(file)} >= set(rejects)
-    images = {one["file_name"]: one["file"]["dimensions"] for one in get("/image_sets/1/images")["images"]}
+    images = {row["file_name"]: row["file"]["dimensions"] for row in get("/image_sets/1/images")["images"]}
     assert images["second/photo-000.jpg"] == {"width": 20, "height": 30}
     assert "кошка.jpg" in images
     assert len(images) == 8
@@ -175,7 +176,7 @@ def test_strict_stops_before_anything_is_sent(river, tmp_path):
 
 def test_a_campaign_that_was_launched_does_not_change_under_its_labelers(river):
     launch_campaign(river)
-    with pytest.raises(CampaignChanged, match="other instructions"):
+    with pytest.raises(CampaignChanged, match="different instructions"):
         launch_campaign(river.model_copy(update={"instructions": "Something else."}))
     launch_campaign(make_spec("river", Path(river.images.folder), Path("elsewhere"), deadline="2030-01-01"))
     assert ledger().campaigns.get("river").spec["deadline"].startswith("2030")
@@ -197,10 +198,10 @@ def test_a_campaign_is_finished_only_when_every_image_is_labeled(river):
     with pytest.raises(LabelsLate, match="6 of 7 images are labeled"):
         run_campaign(river, wait_hours=0, look_every=0.1)
     label()
-    assert [one["version"] for one in run_campaign(river, wait_hours=0.1, look_every=0.1)] == ["1", "1"]
+    assert [row["version"] for row in run_campaign(river, wait_hours=0.1, look_every=0.1)] == ["1", "1"]
 
 
-def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_count(river, tmp_path):
+def test_a_campaign_returned_to_its_labelers_is_exported_again(river, tmp_path):
     launch_campaign(river)
     label()
     assert sweep_campaigns(go_on="no") == {"river": "completed"}
@@ -222,14 +223,14 @@ def test_a_campaign_that_was_given_back_is_open_again_and_its_new_labels_count(r
     assert set(table[table["file_name"] == "photo-000.jpg"]["label"]) == {""}
 
 
-def test_a_label_outside_the_schema_is_refused_before_the_campaign_is_closed(river, service, tmp_path):
+def test_a_label_outside_the_schema_is_refused_before_closing(river, service, tmp_path):
     launch_campaign(river)
     label()
     sweep_campaigns(go_on="no")
     # The campaign file says boxes only; the partner sent polygons too.
     record = ledger().campaigns.get("river")
     spec = dict(record.spec)
-    spec["labels"] = [dict(one, geometry="box") for one in spec["labels"]]
+    spec["labels"] = [dict(row, geometry="box") for row in spec["labels"]]
     ledger().campaigns.record_spec("river", spec)
     with pytest.raises(ValidationFailed, match="drawn in a way that the schema does not allow"):
         finish_campaign("river")
@@ -297,22 +298,22 @@ def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
     assert ledger().campaigns.get("river").state is State.ACTIVE
 
 
-def test_an_image_that_changes_while_it_is_on_its_way_is_never_sent_as_something_else(river, tmp_path, monkeypatch):
-    from labelwright.tasks.campaign import image_sets
+def test_an_image_that_changes_during_the_upload_is_not_sent(river, tmp_path, monkeypatch):
+    from labelwright.tasks.campaign import image_set_upload
 
-    real = image_sets.open_dropbox
+    real = image_set_upload.open_dropbox
 
     def meddling(*arguments, **keywords):
         Image.new("RGB", (60, 40), "black").save(tmp_path / "photos" / "photo-003.jpg")
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(image_sets, "open_dropbox", meddling)
+    monkeypatch.setattr(image_set_upload, "open_dropbox", meddling)
     with pytest.raises(PlatformRefused, match=r"photo-003\.jpg.*changed"):
         launch_campaign(river)
     assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
 
 
-def test_a_folder_that_is_gone_after_the_images_were_sent_does_not_stop_the_campaign(river, tmp_path):
+def test_the_source_folder_may_be_deleted_after_the_upload(river, tmp_path):
     launch_campaign(river)
     shutil.rmtree(tmp_path / "photos")
     label()
@@ -326,22 +327,22 @@ def test_people_see_progress_rejects_and_all_campaigns_in_prefect(river, tmp_pat
     label()
     sweep_campaigns()
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts(
+        artifacts = client.read_artifacts(
             artifact_filter=ArtifactFilter(key=ArtifactFilterKey(like_="river-%")), sort="CREATED_DESC"
         )
-    kinds = {one.key: one.type for one in found}
+    kinds = {artifact.key: artifact.type for artifact in artifacts}
     assert kinds[artifact_key("river", "rejects")] == "table"
-    progress = [one for one in found if one.type == "progress"]
+    progress = [artifact for artifact in artifacts if artifact.type == "progress"]
     assert progress
-    assert any("7 of 7" in (one.description or "") for one in progress)
+    assert any("7 of 7" in (artifact.description or "") for artifact in progress)
 
 
 def test_run_names_read_in_prefect(river):
     launch_campaign(river)
     with get_client(sync_client=True) as client:
         names = {run.name for run in client.read_task_runs(limit=200, sort="EXPECTED_START_TIME_DESC")}
-        named = FlowRunFilter(name=FlowRunFilterName(any_=["launch river"]))
-        flows = client.read_flow_runs(flow_run_filter=named, limit=1)
+        name_filter = FlowRunFilter(name=FlowRunFilterName(any_=["launch river"]))
+        flows = client.read_flow_runs(flow_run_filter=name_filter, limit=1)
     assert {"upload-batch-001 of river", "upload-batch-003 of river", "create campaign river"} <= names
     assert flows
 
@@ -378,9 +379,9 @@ def images_from_urls(_tmp_path, web, _monkeypatch):
 
 def images_from_a_container(tmp_path, _web, monkeypatch):
     body = {"title": "source", "metadata": {}}
-    answer = requests.post(f"{api()}/image_sets", json=body, headers=admin(), timeout=60)
-    address, signature = answer.json()["dropbox_url"].split("?")
-    with ContainerClient.from_container_url(answer.json()["dropbox_url"]) as container:
+    response = requests.post(f"{api()}/image_sets", json=body, headers=admin(), timeout=60)
+    address, signature = response.json()["dropbox_url"].split("?")
+    with ContainerClient.from_container_url(response.json()["dropbox_url"]) as container:
         for path in (tmp_path / "photos").glob("*.jpg"):
             container.upload_blob(f"camera/{path.name}", path.read_bytes())
     monkeypatch.setenv("LABELWRIGHT_CONTAINER_SAS", signature)
@@ -412,7 +413,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_p
     assert access is not None
     assert access.secret is not None
     secrets = {admin()["Authentication-Secret"], access.secret.value, "sp=rwdl"}
-    send_what_prefect_holds_back()
+    flush_logs_and_events()
     prefect_home = prefect_server.log.parent.parent
     files = [
         path for folder in (home, tmp_path / "datasets", prefect_home) for path in folder.rglob("*") if path.is_file()
@@ -427,25 +428,25 @@ def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_p
         assert not [secret for secret in secrets if secret.encode() in data], path
 
 
-def test_an_image_leads_to_its_labels_and_datasets_and_what_is_registered_can_be_verified(river, tmp_path, capsys):
+def test_lineage_of_an_image_and_verification_of_datasets(river, tmp_path, capsys):
     launch_campaign(river)
     label()
     sweep_campaigns()
     digest = hashlib.sha256((tmp_path / "photos" / "photo-000.jpg").read_bytes()).hexdigest()
 
-    told = json.loads(command(capsys, "datasets", "lineage", digest[:12], "--json"))
-    (found,) = told["found"]
-    assert (found["sha256"], found["name"], found["campaign"]) == (digest, "photo-000.jpg", "river")
-    assert (found["platform"], found["labeler"], found["labels"]) == (
+    lineage = json.loads(command(capsys, "datasets", "lineage", digest[:12], "--json"))
+    (image,) = lineage["found"]
+    assert (image["sha256"], image["name"], image["campaign"]) == (digest, "photo-000.jpg", "river")
+    assert (image["platform"], image["labeler"], image["labels"]) == (
         "campaign_api",
         "partner@example.com",
         {"boat": 2},
     )
-    assert found["platform_image_id"] == ledger().manifests.find("river", "photo-000.jpg").remote_id
-    assert [one["name"] for one in found["datasets"]] == ["river_images", "river_labels"]
+    assert image["platform_image_id"] == ledger().manifests.find("river", "photo-000.jpg").remote_id
+    assert [row["name"] for row in image["datasets"]] == ["river_images", "river_labels"]
 
     listed = json.loads(command(capsys, "datasets", "list", "--json"))
-    assert [(one["name"], one["version"], one["store"]) for one in listed] == [
+    assert [(row["name"], row["version"], row["store"]) for row in listed] == [
         ("river_images", "1", "local"),
         ("river_labels", "1", "local"),
     ]
@@ -465,8 +466,8 @@ def test_an_image_leads_to_its_labels_and_datasets_and_what_is_registered_can_be
 
 def test_what_was_exported_last_is_the_newest_everywhere(river, tmp_path, capsys):
     def export(*formats: str) -> list[dict[str, str]]:
-        told = {"folder": str(tmp_path / "datasets"), "formats": list(formats)}
-        launch_campaign(make_spec("river", tmp_path / "photos", tmp_path / "datasets", export=told))
+        target = {"folder": str(tmp_path / "datasets"), "formats": list(formats)}
+        launch_campaign(make_spec("river", tmp_path / "photos", tmp_path / "datasets", export=target))
         return export_campaign("river")
 
     launch_campaign(river)
@@ -474,18 +475,18 @@ def test_what_was_exported_last_is_the_newest_everywhere(river, tmp_path, capsys
     sweep_campaigns()
     first = ledger().campaigns.datasets("river")[1]
     home = tmp_path / "datasets" / "river_labels"
-    assert [one["version"] for one in export("csv")] == ["1", "2"]
+    assert [row["version"] for row in export("csv")] == ["1", "2"]
     assert (home / "latest").readlink() == Path("v2")
     # The first content again: no third version, and the first one is the newest.
-    assert [one["version"] for one in export("csv", "coco", "jsonl", "mltable")] == ["1", "1"]
+    assert [row["version"] for row in export("csv", "coco", "jsonl", "mltable")] == ["1", "1"]
     assert (home / "latest").readlink() == Path("v1")
     assert json.loads((home / "latest.json").read_text())["content_hash"] == first["content_hash"]
-    labels = [one for one in ledger().campaigns.datasets("river") if one["name"] == "river_labels"]
-    assert [(one["version"], one["newest"]) for one in labels] == [("1", True), ("2", False)]
+    labels = [row for row in ledger().campaigns.datasets("river") if row["name"] == "river_labels"]
+    assert [(row["version"], row["newest"]) for row in labels] == [("1", True), ("2", False)]
     assert json.loads(command(capsys, "datasets", "show", "river_labels", "--json"))["version"] == "1"
     assert "no, that is 1" in command(capsys, "datasets", "show", "river_labels", "--version", "2")
     listed = json.loads(command(capsys, "datasets", "list", "--json"))
-    assert [(one["version"], one["newest"]) for one in listed if one["name"] == "river_labels"] == [
+    assert [(row["version"], row["newest"]) for row in listed if row["name"] == "river_labels"] == [
         ("1", True),
         ("2", False),
     ]
@@ -505,24 +506,24 @@ def test_damage_in_the_store_is_found_and_the_next_export_repairs_it(river, tmp_
     (version / "river_labels.csv").unlink()
     (version / "receipt.json").chmod(0o644)
     (version / "receipt.json").write_text("{}")
-    told = " ".join(command(capsys, "datasets", "verify", "river_labels", code=1).split())
-    assert "receipt.json is damaged" in told
-    assert "to repair: labelwright export 'river'" in told
+    output = " ".join(command(capsys, "datasets", "verify", "river_labels", code=1).split())
+    assert "receipt.json is damaged" in output
+    assert "to repair: labelwright export 'river'" in output
     assert "receipt.json is damaged" in command(capsys, "datasets", "show", "river_labels", code=1)
     assert command(capsys, "status", "river")
     export_campaign("river")
     assert (version / "river_labels.csv").read_bytes() == whole
     assert json.loads((version / "receipt.json").read_text())["campaign"]["title"] == "river"
-    told = " ".join(command(capsys, "datasets", "verify", "--deep").split())
-    assert told.count("as registered") == 2
-    assert "not compared" not in told, "the service sends its images back"
+    output = " ".join(command(capsys, "datasets", "verify", "--deep").split())
+    assert output.count("as registered") == 2
+    assert "not compared" not in output, "the service sends its images back"
     # The images are the embedded service's: one whose bytes were replaced there is found by reading it.
     (image,) = [path for path in (tmp_path / "home" / "service").rglob("*") if _is_photo(path, tmp_path)][:1]
     image.chmod(0o644)
     image.write_bytes(image.read_bytes()[:-1] + b"x")
     assert "not compared: the images' bytes" in command(capsys, "datasets", "verify", "river_images")
-    told = command(capsys, "datasets", "verify", "river_images", "--deep", code=1)
-    assert "restore them there" in " ".join(told.split())
+    output = command(capsys, "datasets", "verify", "river_images", "--deep", code=1)
+    assert "restore them there" in " ".join(output.split())
 
 
 def _is_photo(path: Path, tmp_path: Path) -> bool:

@@ -99,8 +99,8 @@ class Course:
         inner = None
         if self.moment and not self.died and self.moment.kind != "request":
             inner = Moment(self.moment.kind, self.moment.number - shift[self.moment.kind], self.moment.when)
-        told = FORKS.Array("i", 2)
-        process = start_worker(flow, arguments, self._environment(), inner, told)
+        counts = FORKS.Array("i", 2)
+        process = start_worker(flow, arguments, self._environment(), inner, counts)
         requests_seen = Counter(
             "request",
             self.moment if not self.died else None,
@@ -112,8 +112,8 @@ class Course:
         process.join(120)
         self.proxy.before_forward = self.proxy.after_answer = None
         shift["request"] = requests_seen.count
-        shift["rename"] += told[0]
-        shift["commit"] += told[1]
+        shift["rename"] += counts[0]
+        shift["commit"] += counts[1]
         if process.exitcode == -signal.SIGKILL:
             assert not self.died, "killed twice"
             self.died = True
@@ -131,18 +131,18 @@ class Course:
     def _get(self, url: str, path: str) -> Any:
         admin = json.loads((self.home / "service" / "admin.json").read_text())
         headers = {"Authentication-Key": admin["key"], "Authentication-Secret": admin["secret"]}
-        answer = requests.get(f"{url}/api/v1{path}", headers=headers, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        response = requests.get(f"{url}/api/v1{path}", headers=headers, timeout=30)
+        response.raise_for_status()
+        return response.json()
 
     def events(self) -> list[tuple[str, str]]:
         """Id and kind of every event that the ledger says is told."""
         ledger = Ledger(f"sqlite:///{self.home / 'ledger.db'}")
         assert ledger.outbox.waiting() == [], "events were left behind"
         assert ledger.leases.all() == [], "a lease was left behind"
-        told = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
+        events = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
         ledger.close()
-        return told
+        return events
 
     def _state(self, url: str) -> dict[str, Any]:
         """What the platform holds and what was delivered, without the moments at which it happened."""
@@ -150,10 +150,10 @@ class Course:
         objects = self._get(url, f"/campaigns/{campaigns[0]['campaign_id']}/objects")["images"]
         files = tree(self.home / "datasets")
         return {
-            "image sets": [_plain(one) for one in self._get(url, "/image_sets")["image_sets"]],
-            "images": [_plain(one) for one in self._get(url, "/images")["images"]],
-            "campaigns": [_plain(one) for one in campaigns],
-            "labels": [_plain(one) for one in objects],
+            "image sets": [_plain(row) for row in self._get(url, "/image_sets")["image_sets"]],
+            "images": [_plain(row) for row in self._get(url, "/images")["images"]],
+            "campaigns": [_plain(row) for row in campaigns],
+            "labels": [_plain(row) for row in objects],
             "events": [kind for _, kind in self.events()],
             "files": {name: data for name, data in files.items() if not name.endswith(TIMED)},
             "receipts": {name: _plain(json.loads(data)) for name, data in files.items() if name.endswith(TIMED)},
@@ -168,12 +168,12 @@ def _changes(request: Request) -> bool:
     return request.method in CHANGING
 
 
-def _plain(told: dict[str, Any]) -> dict[str, Any]:
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
     """Without times and one-time secrets, which differ from run to run."""
     volatile = ("date", "time", "dropbox_url", "access_token", "registered", "labels_csv_url", "serial")
     return {
         key: _plain(value) if isinstance(value, dict) else value
-        for key, value in told.items()
+        for key, value in record.items()
         if not key.startswith(volatile) and not key.endswith(("_at", "_url"))
     }
 
@@ -229,10 +229,10 @@ def go_on(course, saved) -> Callable[..., Course]:
     """A course of a campaign whose labels are there, and which nobody disturbed so far."""
 
     def make(moment: Moment | None = None, *, by_sweep: bool = False) -> Course:
-        made = course(moment, by_sweep=by_sweep)
+        attempt = course(moment, by_sweep=by_sweep)
         shutil.copytree(saved.kept, saved.home)
-        made.counts = dict(saved.launched)
-        return made
+        attempt.counts = dict(saved.launched)
+        return attempt
 
     return make
 
@@ -254,9 +254,9 @@ def end_of(course: Course) -> Wanted:
 
 @pytest.fixture(scope="module")
 def undisturbed(go_on) -> Wanted:
-    wanted = end_of(go_on())
-    assert wanted.counts["request"] >= IMAGES + 6
-    return wanted
+    expected = end_of(go_on())
+    assert expected.counts["request"] >= IMAGES + 6
+    return expected
 
 
 @pytest.fixture(scope="module")
@@ -272,37 +272,37 @@ def check(course, go_on, saved) -> Callable[..., set[str]]:
     Prefect keeps them a few seconds later.
     """
 
-    def check(moment: Moment, wanted: Wanted, *, by_sweep: bool = False) -> set[str]:
+    def check(moment: Moment, expected: Wanted, *, by_sweep: bool = False) -> set[str]:
         if moment.number > saved.launched[moment.kind]:
-            some = go_on(moment, by_sweep=by_sweep)
-            state = some.end()
+            outcome = go_on(moment, by_sweep=by_sweep)
+            state = outcome.end()
         else:
-            some = course(moment, by_sweep=by_sweep)
-            state = some.run()
-        assert some.died, f"nobody was killed {moment}"
-        for part, value in wanted.state.items():
+            outcome = course(moment, by_sweep=by_sweep)
+            state = outcome.run()
+        assert outcome.died, f"nobody was killed {moment}"
+        for part, value in expected.state.items():
             assert state[part] == value, f"{part} differ after a kill {moment}"
-        return {id for id, _ in some.events()}
+        return {id for id, _ in outcome.events()}
 
     return check
 
 
-def check_events(prefect: str, told: Collection[str]) -> None:
+def check_events(prefect: str, event_ids: Collection[str]) -> None:
     """Every event is in Prefect, and once."""
-    all_told = sorted(told)
+    all_told = sorted(event_ids)
     for first in range(0, len(all_told), 50):
-        some = all_told[first : first + 50]
-        assert sorted(held_by_prefect(prefect, some)) == sorted(some), "events are missing or doubled"
+        batch = all_told[first : first + 50]
+        assert sorted(held_by_prefect(prefect, batch)) == sorted(batch), "events are missing or doubled"
 
 
 def held_by_prefect(api: str, ids: list[str], seconds: float = 60) -> list[str]:
     """Those of the ids that Prefect's server holds, as often as it holds them; waits a little for them to arrive."""
     ends = time.monotonic() + seconds
     while True:
-        answer = prefect_api.post("/events/filter", {"filter": {"id": {"id": ids}}, "limit": 50}, api)
-        found = [event["id"] for event in answer["events"]]
-        if len(found) >= len(ids) or time.monotonic() > ends:
-            return found
+        response = prefect_api.post("/events/filter", {"filter": {"id": {"id": ids}}, "limit": 50}, api)
+        event_ids = [event["id"] for event in response["events"]]
+        if len(event_ids) >= len(ids) or time.monotonic() > ends:
+            return event_ids
         time.sleep(0.1)
 
 
@@ -313,8 +313,8 @@ def test_a_campaign_survives_a_kill_around_its_creation_and_its_export(check, pr
         Moment("request", undisturbed.counts["request"], "after"),
         Moment("rename", undisturbed.counts["rename"], "before"),
     ]
-    told = set().union(*(check(moment, undisturbed) for moment in moments))
-    check_events(f"{prefect_server.url}/api", told)
+    event_ids = set().union(*(check(moment, undisturbed) for moment in moments))
+    check_events(f"{prefect_server.url}/api", event_ids)
 
 
 # A kill after a rename or a commit of the ledger is one before the next thing that happens, which has a moment of its
@@ -330,10 +330,10 @@ COMMITS = [("commit", "before", share, 3) for share in range(3)]
 def test_a_campaign_survives_a_kill_before_and_after_every_effect(
     kind, when, share, shares, check, prefect_server, undisturbed
 ):
-    told: set[str] = set()
+    event_ids: set[str] = set()
     for number in range(1 + share, undisturbed.counts[kind] + 1, shares):
-        told |= check(Moment(kind, number, when), undisturbed)
-    check_events(f"{prefect_server.url}/api", told)
+        event_ids |= check(Moment(kind, number, when), undisturbed)
+    check_events(f"{prefect_server.url}/api", event_ids)
 
 
 @pytest.mark.slow
@@ -344,7 +344,7 @@ def test_a_sweep_that_dies_at_any_effect_is_made_up_for_by_the_next_one(
     """Finishing, exporting and telling; the launch has its own test. Every event is in Prefect, and once."""
     first = saved.launched[kind] + 1 + share
     assert first <= swept.counts[kind]
-    told: set[str] = set()
+    event_ids: set[str] = set()
     for number in range(first, swept.counts[kind] + 1, shares):
-        told |= check(Moment(kind, number, when), swept, by_sweep=True)
-    check_events(f"{prefect_server.url}/api", told)
+        event_ids |= check(Moment(kind, number, when), swept, by_sweep=True)
+    check_events(f"{prefect_server.url}/api", event_ids)

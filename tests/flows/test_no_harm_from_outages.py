@@ -82,9 +82,7 @@ def test_a_ledger_whose_disk_is_full_stops_the_launch_and_loses_nothing(home, st
     assert sweep_campaigns() == {"river": "exported"}
 
 
-def test_a_sweep_that_cannot_write_down_what_it_saw_fails_and_the_next_one_makes_up_for_it(
-    home, store, river, monkeypatch
-):
+def test_a_sweep_without_a_writable_ledger_is_made_up_for(home, store, river, monkeypatch):
     launch_campaign(river)
     label_all(home, store)
 
@@ -111,13 +109,13 @@ def test_a_prefect_that_shows_nothing_holds_up_no_work(home, store, river, monke
     assert sweep_campaigns() == {"river": "exported"}
 
 
-def test_a_clock_that_was_set_back_does_not_make_the_sweep_wait_for_the_time_that_was(home, store, river):
+def test_a_clock_that_was_set_back_does_not_delay_a_sweep(home, store, river):
     launch_campaign(river)
     label_all(home, store)
     sweep_campaigns(go_on="no")
     (due,) = due_work()
     ledger = the_ledger()
-    ledger.effects.once("river", "start finish", lambda: "here", look=lambda: None, item=due.attempt)
+    ledger.effects.once("river", "start finish", lambda: "here", look=lambda: None, item=due.item)
     assert due_work() == [], "an hour has to pass before the next try"
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     with ledger.outbox._database.write() as connection:
@@ -173,9 +171,9 @@ class RestartCourse(Course):
 
 @pytest.fixture
 def restarts(tmp_path, proxy, request) -> Iterator[Restarts]:
-    made = Restarts(tmp_path / "prefect-of-its-own", proxy, request.param)
-    yield made
-    made.stop()
+    server = Restarts(tmp_path / "prefect-of-its-own", proxy, request.param)
+    yield server
+    server.stop()
 
 
 @pytest.mark.slow

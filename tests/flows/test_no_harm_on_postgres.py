@@ -74,7 +74,7 @@ class Team(Course):
     before: Callable[[Request], None] = field(default=lambda request: None)
     after: Callable[[Request], None] = field(default=lambda request: None)
     started: list[BaseProcess] = field(default_factory=list)
-    told: list[Any] = field(default_factory=list)
+    counts: list[Any] = field(default_factory=list)
     """Renames and commits of each process, once it came to its end."""
     tries: int = 0
 
@@ -86,9 +86,9 @@ class Team(Course):
         }
 
     def start(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> BaseProcess:
-        self.told.append(FORKS.Array("i", 2))
+        self.counts.append(FORKS.Array("i", 2))
         process = FORKS.Process(
-            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, self.told[-1])
+            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, self.counts[-1])
         )
         process.start()
         self.started.append(process)
@@ -121,10 +121,10 @@ class Team(Course):
     def events(self) -> list[tuple[str, str]]:
         ledger = Ledger(self.address)
         assert ledger.outbox.waiting() == [], "events were left behind"
-        assert [one for one in ledger.leases.all() if ledger.leases.alive(one)] == [], "a lease was left behind"
-        told = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
+        assert [lease for lease in ledger.leases.all() if ledger.leases.alive(lease)] == [], "a lease was left behind"
+        events = [(event.id, event.kind) for event in ledger.outbox.of(TITLE)]
         ledger.close()
-        return told
+        return events
 
 
 @pytest.fixture(scope="module")
@@ -162,18 +162,18 @@ def undisturbed(make_team) -> tuple[dict[str, Any], int]:
     team = make_team()
     state = team.run()
     assert team.tries == 0
-    return state, max(commits for _, commits in team.told)
+    return state, max(commits for _, commits in team.counts)
 
 
 @pytest.fixture(scope="module")
-def wanted(undisturbed) -> dict[str, Any]:
+def expected(undisturbed) -> dict[str, Any]:
     return undisturbed[0]
 
 
-def check(team: Team, wanted: dict[str, Any]) -> set[str]:
+def check(team: Team, expected: dict[str, Any]) -> set[str]:
     """Answers the ids of the events that the ledger says are told: Prefect keeps them a few seconds later."""
     state = team.run()
-    for part, value in wanted.items():
+    for part, value in expected.items():
         assert state[part] == value, f"{part} differ"
     return {id for id, _ in team.events()}
 
@@ -183,17 +183,17 @@ class Two(Team):
     """Two workers do everything at once. The first is killed in the launch, at a changing request."""
 
     victim_dies_at: int = 0
-    seen: int = 0
+    commits: int = 0
     victims: list[BaseProcess] = field(default_factory=list)
 
     def attempt(self, flow: str, arguments: tuple[Any, ...]) -> None:
         first = self.start("machine-a", flow, arguments)
 
         def strike(_request: Request) -> None:
-            self.seen += 1
-            if self.seen == self.victim_dies_at and not self.victims:
+            self.commits += 1
+            if self.commits == self.victim_dies_at and not self.victims:
                 # Whichever of the two is at work just now.
-                holder = next(one for one in self._holders() if one.pid)
+                holder = next(member for member in self._holders() if member.pid)
                 self.victims.append(holder)
                 os.kill(holder.pid or 0, signal.SIGKILL)
 
@@ -203,22 +203,22 @@ class Two(Team):
 
     def _holders(self) -> list[BaseProcess]:
         ledger = Ledger(self.address)
-        pids = {int(one.process.split()[1]) for one in ledger.leases.all()}
+        pids = {lease.process.pid for lease in ledger.leases.all()}
         ledger.close()
-        return [one for one in self.started if one.pid in pids]
+        return [process for process in self.started if process.pid in pids]
 
 
 @pytest.mark.parametrize("moment", [4, 7])
-def test_two_workers_on_one_campaign_do_everything_once_although_one_is_killed(make_team, wanted, moment):
+def test_two_workers_do_everything_once_although_one_is_killed(make_team, expected, moment):
     """In the upload, and at the campaign's creation."""
     team = make_team(Two, victim_dies_at=moment)
-    check_events(team.prefect, check(team, wanted))
+    check_events(team.prefect, check(team, expected))
     (victim,) = team.victims
     assert victim.exitcode == -signal.SIGKILL
     assert team.tries, "nobody was kept from working while the other did"
 
 
-def test_a_connection_that_is_lost_around_every_effect_does_no_harm(make_team, wanted):
+def test_a_connection_that_is_lost_around_every_effect_does_no_harm(make_team, expected):
     team = make_team()
     cuts = []
 
@@ -227,7 +227,7 @@ def test_a_connection_that_is_lost_around_every_effect_does_no_harm(make_team, w
         terminate(team.address)
 
     team.before = team.after = cut
-    check_events(team.prefect, check(team, wanted))
+    check_events(team.prefect, check(team, expected))
     assert len(cuts) > 15
     assert team.tries == 0, "tasks and pool got over it by themselves"
 
@@ -243,17 +243,17 @@ class Cut(Team):
 
 
 @pytest.mark.parametrize("at", [4, 11])
-def test_a_transaction_that_loses_its_connection_is_done_again_and_nothing_doubled(make_team, wanted, at):
+def test_a_transaction_that_loses_its_connection_is_repeated_once(make_team, expected, at):
     team = make_team(Cut, at=at)
-    check_events(team.prefect, check(team, wanted))
+    check_events(team.prefect, check(team, expected))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", range(4))
 def test_every_transaction_may_lose_its_connection(make_team, undisturbed, prefect_server, share):
     """The first one of each flow in one course, the second ones in the next; every fourth course is of one share."""
-    wanted, most = undisturbed
-    told: set[str] = set()
+    expected, most = undisturbed
+    event_ids: set[str] = set()
     for at in range(1 + share, most + 1, 4):
-        told |= check(make_team(Cut, at=at), wanted)
-    check_events(f"{prefect_server.url}/api", told)
+        event_ids |= check(make_team(Cut, at=at), expected)
+    check_events(f"{prefect_server.url}/api", event_ids)

@@ -38,11 +38,11 @@ NAMES = [
 @pytest.fixture
 def mailbox() -> Iterator[list[dict[str, Any]]]:
     """What was told, and a block that tells it."""
-    told: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
 
@@ -56,18 +56,22 @@ def mailbox() -> Iterator[list[dict[str, Any]]]:
             url=f"http://127.0.0.1:{server.server_address[1]}/",
             json_data={"subject": "{{subject}}", "body": "{{body}}"},
         ).save("mailbox", overwrite=True)
-        yield told
+        yield messages
         server.shutdown()
 
 
 def automations() -> list[dict[str, Any]]:
-    return [one for one in prefect_api.post("/automations/filter", {}) if one["name"].startswith("Labelwright: ")]
+    return [
+        automation
+        for automation in prefect_api.post("/automations/filter", {})
+        if automation["name"].startswith("Labelwright: ")
+    ]
 
 
 def no_automations() -> bool:
     """Deletes them; a server that is busy is asked again."""
-    for one in automations():
-        prefect_api.ask("DELETE", f"/automations/{one['id']}")
+    for automation in automations():
+        prefect_api.ask("DELETE", f"/automations/{automation['id']}")
     return automations() == []
 
 
@@ -100,7 +104,7 @@ def test_each_is_told_once(mailbox):
     tell("progressed", "river", done=4, total=9)
     tell("finished", "river", done=9, total=9)
     until(lambda: len(mailbox) >= 5, "five notifications")
-    subjects = sorted(one["subject"] for one in mailbox)
+    subjects = sorted(message["subject"] for message in mailbox)
     assert subjects == [
         "Finished: river",
         "Needs attention: river",
@@ -108,7 +112,7 @@ def test_each_is_told_once(mailbox):
         "Stalled: lake",
         "Stalled: river",
     ]
-    bodies = {one["subject"]: one["body"] for one in mailbox}
+    bodies = {message["subject"]: message["body"] for message in mailbox}
     assert bodies["Needs attention: river"] == "the platform answered 403"
     assert "since 2026-11-20: 3 of 9" in bodies["Stalled: river"]
 
@@ -124,31 +128,33 @@ def test_a_run_without_a_deployment_tells_nobody_of_its_failure(mailbox):
     with tags("labelwright"), pytest.raises(ValueError, match="seen"):
         by_hand()
     tell("finished", "after", done=1, total=1)
-    until(lambda: "Finished: after" in [one["subject"] for one in mailbox], "the event that came after")
-    assert [one["subject"] for one in mailbox if "after" not in one["subject"]] == []
+    until(lambda: "Finished: after" in [message["subject"] for message in mailbox], "the event that came after")
+    assert [message["subject"] for message in mailbox if "after" not in message["subject"]] == []
 
 
 def test_a_deployments_run_that_fails_again_and_again_is_told_once(deployed, mailbox):
     register_notifications("custom-webhook/mailbox")
     with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name("export-campaign/export-campaign")
+        deployment = client.read_deployment_by_name("export-campaign/export-campaign")
         for _ in range(2):
-            run = client.create_flow_run_from_deployment(found.id, parameters={"title": "lost"}, name="export lost")
+            run = client.create_flow_run_from_deployment(
+                deployment.id, parameters={"title": "lost"}, name="export lost"
+            )
             client.set_flow_run_state(run.id, Failed(message="the store is full"), force=True)
     until(lambda: mailbox != [], "the failure")
     tell("finished", "later", done=1, total=1)
-    until(lambda: "Finished: later" in [one["subject"] for one in mailbox], "the event that came after")
-    failures = [one for one in mailbox if one["subject"] == "Failed: export lost"]
+    until(lambda: "Finished: later" in [message["subject"] for message in mailbox], "the event that came after")
+    failures = [message for message in mailbox if message["subject"] == "Failed: export lost"]
     assert len(failures) == 1
     assert "the store is full" in failures[0]["body"]
 
 
 def test_registering_again_updates_what_is_there(mailbox):
     register_notifications("custom-webhook/mailbox")
-    first = {one["name"]: one["id"] for one in automations()}
+    first = {automation["name"]: automation["id"] for automation in automations()}
     assert sorted(first) == sorted(NAMES)
     register_notifications("custom-webhook/mailbox")
-    assert {one["name"]: one["id"] for one in automations()} == first
+    assert {automation["name"]: automation["id"] for automation in automations()} == first
     assert len(automations()) == len(NAMES)
 
 
@@ -159,7 +165,7 @@ def test_one_that_a_busy_server_took_twice_is_there_once_after_registering(mailb
     prefect_api.create("/automations/", body)
     register_notifications("custom-webhook/mailbox")
     assert len(automations()) == len(NAMES)
-    assert first["id"] in [one["id"] for one in automations()]
+    assert first["id"] in [automation["id"] for automation in automations()]
 
 
 def test_prefects_own_command_takes_what_is_written(mailbox, tmp_path):
@@ -167,10 +173,10 @@ def test_prefects_own_command_takes_what_is_written(mailbox, tmp_path):
     target = tmp_path / "mine.yaml"
     write_notifications("custom-webhook/mailbox", target)
     command = [sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(target)]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     # A busy server may take one twice from Prefect's command, which says again what was answered by 503.
-    assert sorted({one["name"] for one in automations()}) == sorted(NAMES)
+    assert sorted({automation["name"] for automation in automations()}) == sorted(NAMES)
     with pytest.raises(CannotRun, match="not overwritten"):
         write_notifications("custom-webhook/mailbox", target)
 

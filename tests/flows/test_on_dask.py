@@ -17,8 +17,8 @@ from labelwright.ledger import open_ledger
 from labelwright.local.servers import LOOPBACK
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError, forget_settings, settings
-from labelwright.tasks.campaign.checking import check_images, write_down_campaign
-from labelwright.tasks.campaign.dask import the_cluster
+from labelwright.tasks.campaign.dask_cluster import the_cluster
+from labelwright.tasks.campaign.image_checks import check_images, register_campaign
 from labelwright.tasks.context import CampaignContext
 
 from .conftest import make_photos, make_spec
@@ -42,28 +42,28 @@ def cluster(home, monkeypatch) -> Iterator[Any]:
     forget_settings()
     with (
         dask.config.set({"distributed.worker.daemon": False}),
-        LocalCluster(n_workers=2, threads_per_worker=1, host=LOOPBACK, dashboard_address=None) as made,
+        LocalCluster(n_workers=2, threads_per_worker=1, host=LOOPBACK, dashboard_address=None) as cluster,
     ):
-        monkeypatch.setenv("LABELWRIGHT_DASK_SCHEDULER", made.scheduler_address)
+        monkeypatch.setenv("LABELWRIGHT_DASK_SCHEDULER", cluster.scheduler_address)
         forget_settings()
-        yield made
+        yield cluster
 
 
 @flow
 def check(campaign: Any) -> int:
-    return check_images(write_down_campaign(campaign))
+    return check_images(register_campaign(campaign))
 
 
 def manifest(title: str) -> tuple[list[Any], list[Any]]:
     manifests = open_ledger(settings().ledger_address()).manifests
-    return list(manifests.entries(title)), sorted((one.name, one.reason) for one in manifests.rejects(title))
+    return list(manifests.entries(title)), sorted((reject.name, reject.reason) for reject in manifests.rejects(title))
 
 
 def batches(title: str) -> list[Any]:
     """Among the hundreds of task runs that other tests leave behind."""
-    named = TaskRunFilter(name=TaskRunFilterName(like_=f"check images of {title} from"))
+    name_filter = TaskRunFilter(name=TaskRunFilterName(like_=f"check images of {title} from"))
     with get_client(sync_client=True) as client:
-        return client.read_task_runs(task_run_filter=named)
+        return client.read_task_runs(task_run_filter=name_filter)
 
 
 @pytest.mark.slow
@@ -77,9 +77,11 @@ def test_a_cluster_finds_what_one_machine_finds(prefect_server, cluster, photos,
     assert manifest("checked there") == manifest("checked here")
     # Thirteen files are three batches of four, on Prefect's timeline, and one that is checked at home.
     end = time.monotonic() + 60
-    while [one.state_name for one in batches("checked there")] != ["Completed"] * 3 and time.monotonic() < end:
+    while [task_run.state_name for task_run in batches("checked there")] != [
+        "Completed"
+    ] * 3 and time.monotonic() < end:
         time.sleep(0.5)  # Prefect writes task runs down some seconds late
-    assert [one.state_name for one in batches("checked there")] == ["Completed"] * 3
+    assert [task_run.state_name for task_run in batches("checked there")] == ["Completed"] * 3
     assert batches("checked here") == []
 
 

@@ -31,7 +31,7 @@ def receiver(deployed, home, monkeypatch, prefect_server) -> Iterator[Server]:
 
 
 def runs(deployment: str) -> list[dict[str, Any]]:
-    return [one for one in prefect_api.runs_of(deployment) if not one["auto_scheduled"]]
+    return [run for run in prefect_api.runs_of(deployment) if not run["auto_scheduled"]]
 
 
 def until(so: Any, what: str) -> None:
@@ -42,8 +42,8 @@ def until(so: Any, what: str) -> None:
 
 
 def tell(receiver: Server, *events: object) -> None:
-    answer = requests.post(f"{receiver.url}/eventgrid?secret={SECRET}", json=events, timeout=30)
-    assert answer.status_code == 200, answer.text
+    response = requests.post(f"{receiver.url}/eventgrid?secret={SECRET}", json=events, timeout=30)
+    assert response.status_code == 200, response.text
 
 
 def waits(receiver: Server) -> bool:
@@ -62,9 +62,9 @@ def test_a_campaign_file_starts_one_run_however_often_it_is_told(receiver, home,
     try:
         tell(again, event, created("other/campaign.yaml"))
         until(lambda: len(runs("launch-from-drop")) > before + 1, "no run was started for the other one")
-        made = [one["parameters"] for one in runs("launch-from-drop")]
-        assert made.count({"blob": name, "etag": "0x8DE"}) == 1
-        assert {"blob": "other/campaign.yaml", "etag": "0x1"} in made
+        parameters = [run["parameters"] for run in runs("launch-from-drop")]
+        assert parameters.count({"blob": name, "etag": "0x8DE"}) == 1
+        assert {"blob": "other/campaign.yaml", "etag": "0x1"} in parameters
     finally:
         again.stop()
 
@@ -94,5 +94,5 @@ def test_a_receiver_without_a_prefect_server_says_what_it_needs(home):
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
     command = [sys.executable, "-m", "labelwright", "receive"]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
-    assert (answer.returncode, "labelwright up" in answer.stderr) == (2, True)
+    completed = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
+    assert (completed.returncode, "labelwright up" in completed.stderr) == (2, True)

@@ -41,9 +41,9 @@ PATIENCE = 240
 
 def variables_of(service: str, **places: str) -> dict[str, str]:
     """The environment of the compose file, with this test's places for what the shell of the container fills in."""
-    given = SCALED["services"][service]["environment"]
-    assert all(isinstance(value, str) for value in given.values())
-    return {**given, **places}
+    environment = SCALED["services"][service]["environment"]
+    assert all(isinstance(value, str) for value in environment.values())
+    return {**environment, **places}
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Team:
     servers: dict[str, Server] = field(default_factory=dict)
 
     def run(self, *command: str, **more: str) -> str:
-        said = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", *command],
             capture_output=True,
             text=True,
@@ -65,8 +65,8 @@ class Team:
             timeout=PATIENCE,
             cwd=self.folder,
         )
-        assert said.returncode == 0, said.stdout + said.stderr
-        return said.stdout
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+        return completed.stdout
 
     def start(self, name: str, *command: str, ready: Callable[[], object] = lambda: True, **more: str) -> None:
         log = self.folder / f"{name}.log"
@@ -84,9 +84,9 @@ class Team:
         until(ready, lambda: f"{name} is there: {log.read_text(errors='replace')[-3000:]}", process)
 
     def ask(self, path: str, body: object | None = None, api: int = 0) -> Any:
-        answer = prefect_api.ask("GET" if body is None else "POST", path, body, self.apis[api])
-        answer.raise_for_status()
-        return answer.json()
+        response = prefect_api.ask("GET" if body is None else "POST", path, body, self.apis[api])
+        response.raise_for_status()
+        return response.json()
 
     def runs(self, name: str, state: str, api: int = 0) -> list[dict[str, Any]]:
         body = {"deployments": {"name": {"any_": [name]}}, "flow_runs": {"state": {"name": {"any_": [state]}}}}
@@ -97,8 +97,8 @@ def until(so: Callable[[], Any], what: Callable[[], str], process: subprocess.Po
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
-            if found := so():
-                return found
+            if result := so():
+                return result
         except requests.RequestException:
             pass
         if process is not None and process.poll() is not None:
@@ -131,9 +131,9 @@ def team(tmp_path_factory, stores) -> Iterator[Team]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELWRIGHT_"))}
     ports = [free_port(0) for _ in range(3)]
     with ExitStack() as stack:
-        made = Team(folder, stack, kept | {"HOME": str(folder), "PREFECT_HOME": str(folder / "prefect")})
-        made.apis = [f"http://{LOOPBACK}:{port}/api" for port in ports[:2]]
-        made.environment |= {
+        team = Team(folder, stack, kept | {"HOME": str(folder), "PREFECT_HOME": str(folder / "prefect")})
+        team.apis = [f"http://{LOOPBACK}:{port}/api" for port in ports[:2]]
+        team.environment |= {
             "LABELWRIGHT_HOME": str(folder / "home"),
             "LABELWRIGHT_LEDGER_URL": ledger,
             "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"http://{LOOPBACK}:{ports[2]}/api/v1",
@@ -149,16 +149,16 @@ def team(tmp_path_factory, stores) -> Iterator[Team]:
             "PREFECT_SERVER_DOCKET_URL": redis.url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         }
-        made.run("prefect", "server", "database", "upgrade", "--yes", **shared)
+        team.run("prefect", "server", "database", "upgrade", "--yes", **shared)
         for number, port in enumerate(ports[:2]):
-            made.start(
+            team.start(
                 f"api-{number}",
                 *("prefect", "server", "start", "--no-services", "--host", LOOPBACK, "--port", str(port)),
-                ready=lambda number=number: answers(f"{made.apis[number]}/health"),
+                ready=lambda number=number: answers(f"{team.apis[number]}/health"),
                 **variables_of("prefect", **shared),
             )
-        made.start("services", "prefect", "server", "services", "start", **variables_of("services", **shared))
-        made.start(
+        team.start("services", "prefect", "server", "services", "start", **variables_of("services", **shared))
+        team.start(
             "service",
             *("labelwright", "serve", "--port", str(ports[2]), "--data-dir", str(folder / "service")),
             ready=lambda: answers(f"http://{LOOPBACK}:{ports[2]}/health"),
@@ -167,34 +167,36 @@ def team(tmp_path_factory, stores) -> Iterator[Team]:
             LABELWRIGHT_SERVICE__DATABASE_URL=service,
         )
         deployed = {
-            "PREFECT_API_URL": made.apis[0],
+            "PREFECT_API_URL": team.apis[0],
             "LABELWRIGHT_RESULTS__CONNECTION_STRING": azurite.connection_string,
         }
-        made.run("labelwright", "deploy", **deployed)
-        made.start(
+        team.run("labelwright", "deploy", **deployed)
+        team.start(
             "worker",
             *("prefect", "worker", "start", "--type", "process", "--pool", "labelwright", "--name", "second"),
-            ready=lambda: made.ask("/work_pools/labelwright/workers/filter", {}),
-            PREFECT_API_URL=made.apis[1],
+            ready=lambda: team.ask("/work_pools/labelwright/workers/filter", {}),
+            PREFECT_API_URL=team.apis[1],
             PREFECT_WORKER_QUERY_SECONDS="2",
             PREFECT_RUNNER_POLL_FREQUENCY="2",
             **variables_of("worker"),
         )
-        yield made
+        yield team
 
 
 def wait_for(team: Team, run: str, state: str, api: int = 0) -> dict[str, Any]:
     def there() -> dict[str, Any] | None:
-        found = team.ask(f"/flow_runs/{run}", api=api)
-        return found if found["state_name"] == state else None
+        flow_run = team.ask(f"/flow_runs/{run}", api=api)
+        return flow_run if flow_run["state_name"] == state else None
 
     return until(there, lambda: f"{run} is {state}: {team.ask(f'/flow_runs/{run}', api=api)['state']}")
 
 
 def _all_of(team: Team, filtered: dict[str, Any], last: str) -> list[dict[str, Any]]:
     """The task runs of a run, when the one that is named is there and over."""
-    found = list(team.ask("/task_runs/filter", filtered, api=1))
-    return found if any(one["name"].startswith(last) and one["end_time"] for one in found) else []
+    task_runs = list(team.ask("/task_runs/filter", filtered, api=1))
+    return (
+        task_runs if any(task_run["name"].startswith(last) and task_run["end_time"] for task_run in task_runs) else []
+    )
 
 
 def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, stores, tmp_path):
@@ -213,14 +215,14 @@ def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, st
         "with get_client(sync_client=True) as client: state = client.read_flow_run(uuid.UUID(sys.argv[1])).state\n"
         "print(state.result())"
     )
-    said = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", read, run],
         capture_output=True,
         text=True,
         env=team.environment | {"PREFECT_API_URL": team.apis[0], "PREFECT_HOME": str(tmp_path / "elsewhere")},
         timeout=PATIENCE,
     )
-    assert said.stdout.strip() == "river", said.stderr
+    assert completed.stdout.strip() == "river", completed.stderr
     key = team.ask(f"/flow_runs/{run}")["state"]["data"]["storage_key"]
     with ContainerClient.from_connection_string(azurite.connection_string, "prefect-results") as container:
         assert key in [blob.name for blob in container.list_blobs()]
@@ -229,7 +231,7 @@ def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, st
     tasks = until(
         lambda: _all_of(team, filtered, "activate river"), lambda: str(team.ask("/task_runs/filter", filtered))
     )
-    assert {one["state_name"] for one in tasks} == {"Completed"}
+    assert {task_run["state_name"] for task_run in tasks} == {"Completed"}
 
     # Labels come; a scheduled sweep sees them, and its event, through Redis, starts the finishing run by a trigger.
     ledger = Ledger(team.environment["LABELWRIGHT_LEDGER_URL"])
@@ -250,11 +252,11 @@ def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, st
     for kind in ("events", "prefect-server:*", "prefect:concurrency:lease:*"):
         until(lambda kind=kind: redis.keys(kind), lambda kind=kind: f"{kind} among {redis.keys('*')[:50]}")
 
-    said = team.run(
+    completed = team.run(
         *("labelwright", "doctor", "--json"),
         PREFECT_API_URL=team.apis[1],
         LABELWRIGHT_RESULTS__CONNECTION_STRING=azurite.connection_string,
         **variables_of("worker"),
     )
-    assert '"well": true' in said
-    assert BLOCK in said
+    assert '"well": true' in completed
+    assert BLOCK in completed

@@ -27,20 +27,20 @@ from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.predict_campaign import predict_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
-from labelwright.ledger import DROPS, CampaignBusy, campaign_lease, drop_key
+from labelwright.ledger import DROPS, CampaignBusy, Process, campaign_lease, drop_key
 from labelwright.ledger import tables as t
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.drops import lost_drops, start_drop
+from labelwright.tasks.campaign.drops import start_drop, unanswered_drops
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.events import resource_of, send_events
 from labelwright.tasks.leases import finishing_lease
 from labelwright.tasks.sweep import dead_runs
 from labelwright.tasks.sweep import restarts as starting
 from labelwright.tasks.sweep.dead_runs import free_dead_runs
-from labelwright.tasks.sweep.restarts import due_work, note_begun
+from labelwright.tasks.sweep.restarts import due_work, record_start
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
 from .conftest import make_photos, make_spec
@@ -67,8 +67,8 @@ def spec_of(shelves, tmp_path):
     make_photos(tmp_path / "photos", 3, (40, 30))
 
     def make(title: str, connection: str = "north", **more):
-        said = {"platform": "shelf", "connection": connection, **more}
-        return make_spec(title, tmp_path / "photos", tmp_path / "datasets", **said)
+        document = {"platform": "shelf", "connection": connection, **more}
+        return make_spec(title, tmp_path / "photos", tmp_path / "datasets", **document)
 
     return make
 
@@ -101,9 +101,9 @@ def prefect_has(title: str, kind: str | None = None, at_least: int = 0) -> list[
     while True:
         with get_client(sync_client=True) as client:
             page = client.read_events(filter=EventFilter(resource=resource, occurred=since, event=names), limit=50)
-        found = sorted((event.occurred, event.event) for event in page.events)
-        if len(found) >= at_least or time.monotonic() > ends:
-            return [name.removeprefix("labelwright.campaign.") for _, name in found]
+        events = sorted((event.occurred, event.event) for event in page.events)
+        if len(events) >= at_least or time.monotonic() > ends:
+            return [name.removeprefix("labelwright.campaign.") for _, name in events]
         time.sleep(0.2)
 
 
@@ -122,9 +122,7 @@ def test_the_whole_life_of_a_campaign_is_one_feed_in_prefect(home, shelves, spec
     assert prefect_has(title, at_least=len(kinds)) == kinds
 
 
-def test_an_event_that_was_sent_by_a_run_that_died_before_it_could_note_it_is_there_once(
-    home, shelves, spec_of, monkeypatch
-):
+def test_an_event_sent_by_a_run_that_died_is_stored_once(home, shelves, spec_of, monkeypatch):
     title = f"died {home.parent.name}"
     ledger = the_ledger()
     ledger.campaigns.add(title, spec_of(title).model_dump(mode="json"))
@@ -243,7 +241,7 @@ def test_an_outage_of_one_platform_delays_only_its_own_campaigns(home, shelves, 
     assert len(sweep_campaigns()) == 5
 
 
-def test_a_platform_that_is_away_is_not_asked_for_every_one_of_its_campaigns(home, shelves, spec_of, monkeypatch):
+def test_an_unavailable_platform_is_not_called_for_each_campaign(home, shelves, spec_of, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_LOOKS_AT_ONCE", "1")
     forget_settings()
     ledger = the_ledger()
@@ -260,7 +258,7 @@ def test_a_platform_that_is_away_is_not_asked_for_every_one_of_its_campaigns(hom
     assert Shelf.looks == 3
 
 
-def test_a_refused_credential_fails_the_sweep_after_all_others_were_looked_at(home, shelves, spec_of, monkeypatch):
+def test_a_refused_credential_fails_the_sweep_at_its_end(home, shelves, spec_of, monkeypatch):
     launch_campaign(spec_of("north", "north"))
     launch_campaign(spec_of("south", "south"))
     label(home, shelves["south"], "south", 3, "south")
@@ -286,7 +284,7 @@ def test_a_campaign_that_is_gone_from_its_platform_asks_for_attention(home, shel
 
 def test_the_second_run_says_who_is_at_work_and_does_nothing(home, shelves, spec_of):
     spec = spec_of("busy")
-    other = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
     with other.held(campaign_lease("busy"), "the run 'brave-fox'"):
         with pytest.raises(CampaignBusy, match="brave-fox"):
             launch_campaign(spec)
@@ -303,7 +301,7 @@ def test_the_second_run_says_who_is_at_work_and_does_nothing(home, shelves, spec
 
 
 def test_two_sweeps_do_not_overlap(home, shelves):
-    other = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
     with other.held("sweep", "the run 'slow-snail'"), pytest.raises(CampaignBusy, match="slow-snail"):
         sweep_campaigns()
 
@@ -311,9 +309,11 @@ def test_two_sweeps_do_not_overlap(home, shelves):
 # Runs that died
 
 
-def dead_process() -> str:
-    ask = "from labelwright.ledger.leases import this_process; print(this_process())"
-    return subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+def dead_process() -> Process:
+    ask = "from labelwright.ledger.leases import *; p = this_process(); print(p.machine, p.pid, p.start, sep='\\n')"
+    ended = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    machine, pid, start = ended.stdout.splitlines()
+    return Process(machine, int(pid), start)
 
 
 @pytest.fixture
@@ -350,7 +350,7 @@ def test_who_takes_over_from_a_dead_run_marks_it(home, shelves, spec_of, running
 
 
 def test_a_run_that_lives_elsewhere_is_left_alone(home, shelves, spec_of, running_for_ever):
-    other = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
+    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
     with other.held(campaign_lease("elsewhere"), "it", running_for_ever):
         sweep_campaigns()
     assert state_of(running_for_ever).is_running()
@@ -391,36 +391,34 @@ def test_work_that_never_comes_to_its_end_asks_for_attention(home, shelves, spec
     assert "labelwright resume 'hopeless'" in (record.reason or "")
 
 
-def test_a_run_that_never_began_is_found_among_many_and_others_are_left_alone(
-    home, shelves, deployed, running_for_ever, monkeypatch
-):
+def test_only_the_run_that_never_started_is_marked_as_crashed(home, shelves, deployed, running_for_ever, monkeypatch):
     """Prefect answers page by page, and people's own runs are not ours to judge."""
     monkeypatch.setattr(dead_runs, "_PAGE", 2)
     monkeypatch.setenv("LABELWRIGHT_DEAD_RUN_MINUTES", "0.001")
     forget_settings()
     with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name("export-campaign/export-campaign")
-        made = []
+        deployment = client.read_deployment_by_name("export-campaign/export-campaign")
+        runs = []
         for _ in range(5):
-            made.append(str(client.create_flow_run_from_deployment(found.id, parameters={"title": "x"}).id))
-            client.set_flow_run_state(UUID(made[-1]), Running(), force=True)
+            runs.append(str(client.create_flow_run_from_deployment(deployment.id, parameters={"title": "x"}).id))
+            client.set_flow_run_state(UUID(runs[-1]), Running(), force=True)
     time.sleep(0.1)
-    leases = Leases(the_ledger().outbox._database, process="another-machine 4711 99")
-    with leases.held(campaign_lease("x"), "it", made[2]):
+    leases = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
+    with leases.held(campaign_lease("x"), "it", runs[2]):
         marked = free_dead_runs.fn()
-    assert set(made) - set(marked) == {made[2]}
+    assert set(runs) - set(marked) == {runs[2]}
     assert running_for_ever not in marked
-    assert [state_of(run).is_crashed() for run in made] == [True, True, False, True, True]
-    assert free_dead_runs.fn() == [made[2]], "and again it finds only what died since"
+    assert [state_of(run).is_crashed() for run in runs] == [True, True, False, True, True]
+    assert free_dead_runs.fn() == [runs[2]], "and again it finds only what died since"
 
 
 def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves, spec_of, monkeypatch):
     """Else it would be taken for one that never began, and be marked as dead in the middle of its work."""
-    seen = []
+    observed = []
 
     def look(title):
         run = FlowRunContext.get().flow_run
-        seen.append((str(run.id), {lease.name: lease.run for lease in the_ledger().leases.all()}))
+        observed.append((str(run.id), {lease.name: lease.run for lease in the_ledger().leases.all()}))
         assert not starting._in_hands(the_ledger(), "another")
         assert starting._in_hands(the_ledger(), title)
 
@@ -429,24 +427,24 @@ def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves
     sweep_campaigns(go_on="no")
     monkeypatch.setattr(campaign_export, "draw_labels", look)
     finish_campaign("long", export=True)
-    ((exporting, leases),) = seen
+    ((exporting, leases),) = observed
     assert leases[campaign_lease("long")] == exporting
     assert leases[finishing_lease("long")] not in (None, exporting)
     assert the_ledger().leases.all() == []
 
 
-def test_a_run_of_a_flow_that_keeps_nobody_away_is_seen_by_a_lease_of_its_own(home, monkeypatch):
-    seen = []
+def test_a_flow_without_a_lock_holds_a_run_lease(home, monkeypatch):
+    leases = []
 
     def put(title, coco):
         run = str(FlowRunContext.get().flow_run.id)
-        seen.append([lease.run for lease in the_ledger().leases.all()] == [run])
+        leases.append([lease.run for lease in the_ledger().leases.all()] == [run])
         return 7
 
     monkeypatch.setattr(campaign_predictions, "put_predictions", put)
     assert predict_campaign("river", "predictions.json") == 7
     assert predict_campaign.parameters.required == ["title", "coco"]
-    assert seen == [True]
+    assert leases == [True]
     assert the_ledger().leases.all() == []
 
 
@@ -457,7 +455,7 @@ def test_while_prefect_is_away_dead_runs_and_earlier_tries_hold_up_nothing(home,
     label(home, shelves["north"], "asked", 3)
     sweep_campaigns(go_on="no")
     (due,) = due_work()
-    note_begun(due, str(uuid4()))
+    record_start(due, str(uuid4()))
     time.sleep(0.05)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert free_dead_runs.fn() == []
@@ -470,14 +468,14 @@ def test_while_prefect_is_away_dead_runs_and_earlier_tries_hold_up_nothing(home,
 
 def runs_of(title: str) -> list[FlowRun]:
     """All runs with that title as a parameter. Other tests leave hundreds behind, and runs come while we read."""
-    found: dict[UUID, FlowRun] = {}
+    runs: dict[UUID, FlowRun] = {}
     with get_client(sync_client=True) as client:
         for offset in itertools.count(step=200):
             page = client.read_flow_runs(limit=200, offset=offset)
-            found |= {run.id: run for run in page}
+            runs |= {run.id: run for run in page}
             if len(page) < 200:
                 break
-    return [run for run in found.values() if (run.parameters or {}).get("title") == title]
+    return [run for run in runs.values() if (run.parameters or {}).get("title") == title]
 
 
 def test_a_finishing_run_is_started_once_and_again_when_it_died(home, shelves, spec_of, deployed):
@@ -521,7 +519,7 @@ def test_a_drop_whose_event_was_lost_is_launched_by_the_sweep_and_once(home, she
     time.sleep(0.05)
     sweep_campaigns(go_on="by runs")
     assert launches_of(blob) == 1
-    (lost,) = lost_drops()
+    (lost,) = unanswered_drops()
     for _ in range(2):
         start_drop.fn(*lost)
     assert launches_of(blob) == 2, "each try is one run"
@@ -532,7 +530,7 @@ def test_a_drop_whose_event_was_lost_is_launched_by_the_sweep_and_once(home, she
 
 def launches_of(blob: str) -> int:
     with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name("launch-from-drop/launch-from-drop")
-        mine = DeploymentFilter(id=DeploymentFilterId(any_=[found.id]))
+        deployment = client.read_deployment_by_name("launch-from-drop/launch-from-drop")
+        mine = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
         runs = client.read_flow_runs(deployment_filter=mine, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
     return sum((run.parameters or {}).get("blob") == blob for run in runs)

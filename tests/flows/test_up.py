@@ -41,9 +41,11 @@ class Running:
 
     def start(self, name: str, parameters: dict[str, Any]) -> str:
         """A run of a deployment, as the UI makes it. Answers its id."""
-        found = self.get(f"/deployments/name/{name}/{name}")["id"]
-        made = prefect_api.create(f"/deployments/{found}/create_flow_run", {"parameters": parameters}, self.api)
-        return str(made["id"])
+        deployment_id = self.get(f"/deployments/name/{name}/{name}")["id"]
+        flow_run = prefect_api.create(
+            f"/deployments/{deployment_id}/create_flow_run", {"parameters": parameters}, self.api
+        )
+        return str(flow_run["id"])
 
     def wait_for(self, run: str, state: str) -> None:
         wait_until(lambda: self.get(f"/flow_runs/{run}")["state_name"] == state, f"{run} is {state}")
@@ -63,11 +65,11 @@ def wait_until(so: Callable[[], Any], what: str, patience: float = 240) -> Any:
     end = time.monotonic() + patience
     while time.monotonic() < end:
         try:
-            found = so()
+            result = so()
         except requests.RequestException:
-            found = None
-        if found:
-            return found
+            result = None
+        if result:
+            return result
         time.sleep(0.2)
     raise AssertionError(f"not within {patience} seconds: {what}")
 
@@ -88,12 +90,12 @@ def running(home: Path, **more: str) -> Iterator[Running]:
         )
     assert process.stdout is not None
     try:
-        told = ""
-        while not told.endswith("}\n"):
+        output = ""
+        while not output.endswith("}\n"):
             line = process.stdout.readline()
             assert line, (home / "up.err").read_text()
-            told += line
-        yield Running(process, home, json.loads(told))
+            output += line
+        yield Running(process, home, json.loads(output))
     finally:
         left = processes.below(process.pid)
         if process.poll() is None:
@@ -135,12 +137,12 @@ def test_everything_comes_up_works_and_goes_in_order(tmp_path):
             timeout=60,
         )
         assert "knows no campaign 'nowhere'" in by_hand.stderr
-        names = [one["name"] for one in prefect_api.post("/flow_runs/filter", {}, everything.api)]
+        names = [run["name"] for run in prefect_api.post("/flow_runs/filter", {}, everything.api)]
         assert "export nowhere" in names, "another command did not use this Prefect server"
 
         def scheduled() -> bool:
-            done = [one for one in everything.runs("sweep-campaigns") if one["state_name"] == "Completed"]
-            return any(one["auto_scheduled"] for one in done)
+            done = [run for run in everything.runs("sweep-campaigns") if run["state_name"] == "Completed"]
+            return any(run["auto_scheduled"] for run in done)
 
         wait_until(scheduled, "a scheduled sweep")
 
@@ -158,19 +160,19 @@ def test_everything_comes_up_works_and_goes_in_order(tmp_path):
 def test_what_dies_is_started_again_where_it_was_and_sigterm_ends_it_too(tmp_path):
     with running(tmp_path / "home") as everything:
 
-        def said() -> str:
+        def output() -> str:
             return (everything.home / "up.err").read_text()
 
         for number, name in enumerate(("worker", "prefect", "service")):
             (victim,) = [pid for pid in everything.children() if _is(pid, name)]
             os.kill(victim, signal.SIGKILL)
-            wait_until(lambda: said().count("runs again") > number, f"another {name}")  # noqa: B023
+            wait_until(lambda: output().count("runs again") > number, f"another {name}")  # noqa: B023
         run = everything.start("launch-campaign", {"campaign": campaign("river", tmp_path)})
         everything.wait_for(run, "Completed")
         children = everything.children()
         assert everything.stop(signal.SIGTERM) == 0
         assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
-        assert said().count("runs again") >= 3
+        assert output().count("runs again") >= 3
 
 
 @pytest.mark.slow
@@ -217,9 +219,9 @@ def test_what_ends_again_and_again_ends_everything(tmp_path, capsys):
     part = up.Part("the part", start)
     part.up()
     for _ in range(up.RESTARTS):
-        part.mend()
+        part.restart_if_ended()
     with pytest.raises(NotStarted, match=r"the part ended 4 times .* code 7.*part\.log"):
-        part.mend()
+        part.restart_if_ended()
     assert starts == 1 + up.RESTARTS
 
 
@@ -228,8 +230,8 @@ def test_a_part_that_lives_is_left_alone(tmp_path):
     try:
         part = up.Part("the part", lambda _was: Server("", process, tmp_path / "part.log"))
         part.up()
-        part.mend()
-        assert part.ended == []
+        part.restart_if_ended()
+        assert part.exit_times == []
         assert process.pid in processes.below(os.getpid())
     finally:
         process.kill()

@@ -14,25 +14,25 @@ SECRET = "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=c2VjcmV0;End
 
 
 @pytest.mark.usefixtures("prefect_server", "home")
-def test_a_campaign_reaches_its_workspace_by_a_block_that_only_a_task_opens(tmp_path, monkeypatch):
+def test_a_workspace_block_is_opened_by_tasks_only(tmp_path, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_WORKSPACES__DEFAULT__PYTHON_V1", "/opt/azureml-v1/bin/python")
     forget_settings()
     AzureMlWorkspace(subscription_id="s", resource_group="g", workspace_name="w", connection_string=SECRET).save(
         "team-workspace"
     )
-    found = workspace_named("block:team-workspace", settings())
-    assert isinstance(found, WorkspaceSettings)
-    assert (found.workspace_name, found.container, str(found.python_v1)) == (
+    workspace = workspace_named("block:team-workspace", settings())
+    assert isinstance(workspace, WorkspaceSettings)
+    assert (workspace.workspace_name, workspace.container, str(workspace.python_v1)) == (
         "w",
         "extra-images",
         "/opt/azureml-v1/bin/python",
     )
-    assert found.connection_string is not None
-    assert found.connection_string.get_secret_value() == SECRET
+    assert workspace.connection_string is not None
+    assert workspace.connection_string.get_secret_value() == SECRET
     export = {"store": "azure_ml", "workspace": "block:team-workspace"}
     campaign = make_spec("river", tmp_path, tmp_path, export=export)
     store = open_store(campaign.export, settings())
-    assert "c2VjcmV0" not in repr(found) + repr(store) + campaign.model_dump_json()
+    assert "c2VjcmV0" not in repr(workspace) + repr(store) + campaign.model_dump_json()
 
 
 @pytest.mark.usefixtures("prefect_server", "home")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
@@ -15,9 +15,9 @@ from sqlalchemy.exc import OperationalError
 from labelwright.ledger import CampaignBusy, LeaseLost, Ledger, campaign_lease
 from labelwright.ledger import tables as t
 from labelwright.ledger.database import Database
-from labelwright.ledger.leases import Leases, this_process
+from labelwright.ledger.leases import Leases, Process, this_process
 
-ELSEWHERE = "another-machine 4711 99"
+ELSEWHERE = Process("another-machine", 4711, "99")
 
 
 @pytest.fixture
@@ -76,17 +76,17 @@ def test_a_lease_is_renewed_while_its_holder_lives(database):
 
 
 def test_a_process_of_this_machine_that_died_holds_nothing(database):
-    ask = "from labelwright.ledger.leases import this_process; print(this_process())"
-    dead = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
-    assert dead.split(" ")[0] == this_process().split(" ")[0]
+    ask = "from labelwright.ledger.leases import *; p = this_process(); print(p.machine, p.pid, p.start, sep='\\n')"
+    ended = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    machine, pid, start = ended.stdout.splitlines()
+    dead = Process(machine, int(pid), start)
+    assert dead.machine == this_process().machine
     Leases(database, process=dead).take("campaign river", "launch")
     Leases(database).take("campaign river", "sweep")
 
 
 def test_another_process_that_got_the_same_number_is_another_process(database):
-    machine, number, _ = this_process().rsplit(" ", 2)
-    assert number == str(os.getpid())
-    Leases(database, process=f"{machine} {number} 1").take("campaign river", "launch")
+    Leases(database, process=replace(this_process(), start="1")).take("campaign river", "launch")
     Leases(database).take("campaign river", "sweep")
 
 
@@ -145,7 +145,7 @@ def test_of_many_who_come_at_once_one_gets_the_lease(database):
     got, refused, gate = [], [], threading.Barrier(8)
 
     def come(number: int) -> None:
-        leases = Leases(database, process=f"machine-{number} 1 1")
+        leases = Leases(database, process=Process(f"machine-{number}", 1, "1"))
         gate.wait()
         try:
             got.append(leases.take("campaign river", f"worker {number}"))

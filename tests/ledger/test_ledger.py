@@ -11,7 +11,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from labelwright.domain import IllegalMove, Image, Reject, Size, State
-from labelwright.ledger import AlreadyThere, Ledger, LedgerError, ManifestEntry, UnknownCampaign
+from labelwright.ledger import (
+    AlreadyThere,
+    DatasetVersion,
+    EffectItem,
+    Ledger,
+    LedgerError,
+    ManifestEntry,
+    UnknownCampaign,
+)
 
 
 @pytest.fixture
@@ -94,7 +102,8 @@ def test_moves_are_kept_with_their_reasons_and_illegal_ones_refused(ledger, rive
 
 def test_a_dataset_registered_twice_stands_once(ledger, river):
     for _ in range(2):
-        ledger.campaigns.record_dataset(river, "river_labels", "1", "/datasets/river_labels/v1", "c" * 64)
+        dataset = DatasetVersion("river_labels", "1", "/datasets/river_labels/v1", "c" * 64)
+        ledger.campaigns.record_dataset(river, dataset)
     assert [one["version"] for one in ledger.campaigns.datasets(river)] == ["1"]
 
 
@@ -105,9 +114,8 @@ def newest(ledger, title) -> list[str]:
 def test_the_version_exported_last_is_the_newest_whichever_was_registered_last(ledger, river):
     def export(version: str, serial: int, store: str = "local /datasets") -> None:
         location, digest = f"/datasets/river_labels/v{version}", version * 64
-        ledger.campaigns.record_dataset(
-            river, "river_labels", version, location, digest, store=store, serial=serial, receipt_sha256=digest
-        )
+        dataset = DatasetVersion("river_labels", version, location, digest, store, serial, receipt_sha256=digest)
+        ledger.campaigns.record_dataset(river, dataset)
 
     export("1", 10)
     export("2", 11)
@@ -126,7 +134,8 @@ def test_the_version_exported_last_is_the_newest_whichever_was_registered_last(l
 
 def test_a_version_that_is_registered_at_another_place_has_moved(ledger, river):
     for place in ("/old", "/new"):
-        ledger.campaigns.record_dataset(river, "river_labels", "1", f"{place}/river_labels/v1", "c" * 64)
+        dataset = DatasetVersion("river_labels", "1", f"{place}/river_labels/v1", "c" * 64)
+        ledger.campaigns.record_dataset(river, dataset)
     assert [one["location"] for one in ledger.campaigns.datasets(river)] == ["/new/river_labels/v1"]
 
 
@@ -280,7 +289,7 @@ def test_eight_threads_write_at_once_and_nothing_is_lost_or_locked(ledger, river
     def work(worker: int) -> None:
         for number in range(worker * 10, worker * 10 + 10):
             ledger.manifests.mark_stored(river, [f"{number:03}.jpg"])
-            ledger.effects.once(river, "upload", lambda: "ok", look=lambda: None, item=str(number))
+            ledger.effects.once(river, "upload", lambda: "ok", look=lambda: None, item=EffectItem(batch=number))
 
     threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
     for thread in threads:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from labelwright.doctor import ledger as doctor_ledger
 from labelwright.doctor.findings import Finding, Level
 from labelwright.domain import Image, Reject, Size, State
-from labelwright.ledger import Ledger, LedgerError, ManifestEntry
+from labelwright.ledger import DatasetVersion, EffectItem, Ledger, LedgerError, ManifestEntry
 from labelwright.settings import forget_settings, settings
 
 pytestmark = pytest.mark.postgres
@@ -83,7 +83,8 @@ def at_once(*works: Any) -> list[Any]:
 def test_a_connection_lost_between_two_effects_is_made_anew(ledger, address):
     acts = []
     for number in range(3):
-        ledger.effects.once("river", "upload", lambda: acts.append(1) or "ok", look=lambda: None, item=str(number))
+        batch = EffectItem(batch=number)
+        ledger.effects.once("river", "upload", lambda: acts.append(1) or "ok", look=lambda: None, item=batch)
         cut_connections(address)
     assert len(acts) == 3
     assert all(effect.done_at for effect in ledger.effects.all("river"))
@@ -189,7 +190,7 @@ def test_campaigns_letters_datasets_and_rejects_come_in_once(ledger):
     works = (
         lambda: ledger.campaigns.add("lake", {}),
         lambda: ledger.inbox.put(*told),
-        lambda: ledger.campaigns.record_dataset("river", "labels", "1", "/d", "c" * 64),
+        lambda: ledger.campaigns.record_dataset("river", DatasetVersion("labels", "1", "/d", "c" * 64)),
         lambda: ledger.manifests.drop("river", Reject("a.jpg", "the platform left it out")),
         lambda: ledger.outbox.put("river", "stalled", "monday", {}),
         lambda: ledger.effects.intend("river", "create campaign"),

@@ -222,7 +222,7 @@ def test_a_server_whose_start_is_interrupted_is_stopped(tmp_path):
     ],
 )
 def test_faults_of_the_machine_are_sentences(capsys, error, code, message):
-    assert failures.tell(error) == code
+    assert failures.print_error(error) == code
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
@@ -239,7 +239,7 @@ def test_faults_of_a_database_are_told_from_mistakes_of_ours(capsys):
         exc.DatabaseError("SELECT", {}, Exception("database disk image is malformed")),
         exc.ProgrammingError("SELECT", {}, Denied("permission denied for table campaigns")),
     ]
-    assert [failures.tell(one) for one in faults] == [4, 4, 4]
+    assert [failures.print_error(one) for one in faults] == [4, 4, 4]
     assert "Traceback" not in capsys.readouterr().err
     mistakes = [
         exc.IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed")),

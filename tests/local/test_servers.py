@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from labelwright.cli.exit_codes import exit_code
-from labelwright.cli.running import serve_here
+from labelwright.cli.serve import serve_until_stopped
 from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import NotStarted
 from labelwright.service import run
@@ -38,7 +38,7 @@ def test_a_full_or_read_only_disk_names_the_services_own_database(home, monkeypa
 
     monkeypatch.setattr(run, "create_app", create_app)
     with pytest.raises(NotStarted) as refused:
-        serve_here("127.0.0.1", 0, None)
+        serve_until_stopped("127.0.0.1", 0, None)
     assert f"its database {home / 'service' / 'labelwright.sqlite3'}: {message}" in str(refused.value)
     assert "ledger" not in str(refused.value)
     assert exit_code(refused.value) == 4
@@ -47,7 +47,7 @@ def test_a_full_or_read_only_disk_names_the_services_own_database(home, monkeypa
 def test_a_database_that_cannot_be_opened_is_named(home):
     (home / "service" / "labelwright.sqlite3").mkdir(parents=True)
     with pytest.raises(NotStarted, match=r"labelwright\.sqlite3"):
-        serve_here("127.0.0.1", 0, None)
+        serve_until_stopped("127.0.0.1", 0, None)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_made_is_named(home, monkeypatch, code):
 
     monkeypatch.setattr("pathlib.Path.mkdir", mkdir)
     with pytest.raises(NotStarted, match=f"cannot write .*: {os.strerror(code)}"):
-        serve_here("127.0.0.1", 0, None)
+        serve_until_stopped("127.0.0.1", 0, None)
 
 
 def test_a_taken_port_is_told_as_before():
@@ -66,4 +66,4 @@ def test_a_taken_port_is_told_as_before():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(CannotRun, match=f"cannot listen on 127.0.0.1:{port}: .*Give another --port"):
-            serve_here("127.0.0.1", port, None)
+            serve_until_stopped("127.0.0.1", port, None)

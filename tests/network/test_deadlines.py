@@ -276,7 +276,7 @@ def test_prefect_that_never_answers_is_not_waited_for(monkeypatch) -> None:
 
     from labelwright.prefect_integration import events as telling_prefect
 
-    monkeypatch.setattr(telling_prefect, "_LONGEST", 0.5)
+    monkeypatch.setattr(telling_prefect, "_DEADLINE", 0.5)
     event = {
         "id": "5bdd1e36-5d7a-4f0a-8a54-1d2d3f0e9a11",
         "occurred": "2026-11-22T12:00:00+00:00",

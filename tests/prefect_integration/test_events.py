@@ -54,12 +54,8 @@ def answering():
     ("status", "failure"),
     [
         (204, None),
-        (422, EventsRejected),
-        (413, EventsRejected),
-        (401, EventsNotSent),
-        (404, EventsNotSent),
-        (503, EventsNotSent),
-        (500, EventsNotSent),
+        *((status, EventsRejected) for status in (422, 413)),
+        *((status, EventsNotSent) for status in (401, 404, 503, 500)),
     ],
 )
 def test_a_status_means(answering, status, failure):

@@ -22,7 +22,7 @@ from urllib.parse import unquote, unquote_plus
 import pytest
 
 from labelwright.campaigns.spec import validate_spec
-from labelwright.cli.exit_codes import tell
+from labelwright.cli.exit_codes import print_error
 from labelwright.domain import Image, Size, State
 from labelwright.ledger import Ledger
 from labelwright.platforms.errors import PlatformError
@@ -91,7 +91,7 @@ class Watch:
             work()
         except Exception as error:
             self.count += 1
-            tell(error)
+            print_error(error)
             self.texts = list(dict.fromkeys(self.texts))
             again = pickle.loads(pickle.dumps(error))
             self.texts += [

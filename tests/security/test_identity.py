@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from labelwright.campaigns.spec import validate_spec
-from labelwright.cli.running import needs_embedded_service
+from labelwright.cli.local_servers import needs_embedded_service
 from labelwright.demo.partner import label_campaign
 from labelwright.doctor.connections import connections
 from labelwright.domain.errors import CannotRun

@@ -5,20 +5,18 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Column, Integer, MetaData, Table, create_engine, insert, inspect, text
 
 from labelwright.service import ServiceConfig
 from labelwright.service.app import create_app
-from labelwright.service.database import Database, metadata
-from labelwright.service.migrations import SchemaRefused
-from labelwright.service.migrations.running import BASELINE, VERSION_TABLE, configured
+from labelwright.service.database import HISTORY, Database, metadata
+from labelwright.service.migrations import BASELINE, SchemaRefused
 
 
 def differences(connection):
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    context = MigrationContext.configure(connection, opts={"version_table": HISTORY.version_table})
     return compare_metadata(context, metadata)
 
 
@@ -53,7 +51,7 @@ def test_a_column_without_a_migration_would_be_noticed(tmp_path):
         table.to_metadata(grown)
     Table("users", grown, Column("surprise", Integer), extend_existing=True)
     with database.read() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        context = MigrationContext.configure(connection, opts={"version_table": HISTORY.version_table})
         (difference,) = compare_metadata(context, grown)
     assert difference[0] == "add_column"
     database.close()
@@ -62,16 +60,15 @@ def test_a_column_without_a_migration_would_be_noticed(tmp_path):
 def test_a_database_from_before_migrations_keeps_what_is_in_it(tmp_path):
     old = create_engine(f"sqlite:///{tmp_path / 'labelwright.sqlite3'}")
     with old.begin() as connection:
-        config = configured(connection, metadata)
-        command.upgrade(config, BASELINE)
-        connection.execute(text(f"drop table {VERSION_TABLE}"))
+        HISTORY.upgrade(connection, BASELINE)
+        connection.execute(text(f"drop table {HISTORY.version_table}"))
         connection.execute(insert(metadata.tables["containers"]).values(name="kept", sealed=False))
     old.dispose()
     for _ in range(2):  # the second start finds it stamped
         database = Database(tmp_path)
         with database.read() as connection:
             assert connection.execute(text("select name from containers")).scalars().all() == ["kept"]
-            assert connection.execute(text(f"select version_num from {VERSION_TABLE}")).scalar_one() >= BASELINE
+            assert connection.execute(text(f"select version_num from {HISTORY.version_table}")).scalar_one() >= BASELINE
         database.close()
 
 
@@ -79,10 +76,10 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path):
     create_app(ServiceConfig(tmp_path))
     rows = sqlite3.connect(tmp_path / "labelwright.sqlite3")
     with rows:
-        rows.execute(f"update {VERSION_TABLE} set version_num = '9999'")
+        rows.execute(f"update {HISTORY.version_table} set version_num = '9999'")
     with pytest.raises(SchemaRefused, match=r"at schema '9999'.*a newer version has used it. Install that version"):
         create_app(ServiceConfig(tmp_path))
-    assert rows.execute(f"select version_num from {VERSION_TABLE}").fetchall() == [("9999",)]
+    assert rows.execute(f"select version_num from {HISTORY.version_table}").fetchall() == [("9999",)]
     rows.close()
 
 

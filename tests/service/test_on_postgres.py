@@ -14,9 +14,9 @@ import pytest
 from azure.storage.blob import ContainerClient
 from sqlalchemy import select, text
 
+from labelwright.database import WRITES, DatabaseRefused, lock_number
 from labelwright.service.app import create_app
 from labelwright.service.database import Database, images, metadata
-from labelwright.service.engines import DatabaseRefused
 
 from .conftest import Serve, Service, Serving, config_of
 from .postgres import ADVICE, Postgres
@@ -320,14 +320,13 @@ def test_the_whole_application_starts_on_it_twice(postgres, tmp_path):
 @pytest.mark.parametrize("lock", ["writing", "table"])
 def test_a_locked_database_is_503_while_it_lasts(postgres, make, tmp_path, lock):
     from labelwright.service import Limits
-    from labelwright.service.engines import _lock_number
 
     url = postgres.new_database()
     with Serving(config_of(tmp_path / "data", database_url=url, limits=Limits(lock_seconds=0.2))) as service:
         database = Database(tmp_path, url)
-        with database._engines.durable.execution_options(writes=None).begin() as connection:
+        with database._engines.durable.execution_options(**{WRITES: None}).begin() as connection:
             if lock == "writing":
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_lock_number('writing')})"))
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({lock_number('labelwright service: writing')})"))
             else:
                 connection.execute(text("LOCK TABLE image_sets IN ACCESS EXCLUSIVE MODE"))
                 assert service("GET", "/image_sets").status_code == 503

@@ -19,13 +19,13 @@ def test_titles_that_look_alike_have_keys_of_their_own():
 
 
 def test_watchers_are_told_until_they_leave():
-    told = []
-    watcher = lambda *news: told.append(news)  # noqa: E731
+    calls = []
+    watcher = lambda *news: calls.append(news)  # noqa: E731
     watch(watcher)
     publish_progress("river", "uploading", 1, 2)  # outside a run there is no artifact, and no error
     unwatch(watcher)
     report_progress("river", "uploading", 2, 2)
-    assert told == [("river", "uploading", 1, 2)]
+    assert calls == [("river", "uploading", 1, 2)]
 
 
 def test_a_task_called_as_a_function_can_log():

@@ -3,7 +3,7 @@
 import pickle
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 from prefect import Task
@@ -35,9 +35,9 @@ def test_only_what_may_pass_by_itself_is_tried_again(error, again):
 
 def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
     held: list[float] = []
-    monkeypatch.setattr(retrying, "hold", held.append)
-    asked = PlatformUnavailable("x", "y", status=429, retry_after=200)
-    assert is_transient(None, None, Failed(data=asked)) is True
+    monkeypatch.setattr(retrying, "wait", held.append)
+    error = PlatformUnavailable("x", "y", status=429, retry_after=200)
+    assert is_transient(None, None, Failed(data=error)) is True
     assert 199 <= held[0] <= 200
     late = PlatformUnavailable(
         "x", "y", status=429, retry_after=200, not_before=datetime.now(UTC) - timedelta(seconds=1)
@@ -46,13 +46,13 @@ def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
     assert len(held) == 1, "what is over is not waited for"
 
 
-def test_a_wait_that_is_longer_than_a_task_may_hold_a_process_is_left_to_a_later_sweep(monkeypatch):
-    monkeypatch.setattr(retrying, "hold", lambda seconds: pytest.fail(f"held for {seconds} seconds"))
-    asked = PlatformUnavailable("x", "y", status=503, retry_after=settings().longest_wait + 10)
-    assert is_transient(None, None, Failed(data=asked)) is False
+def test_a_long_retry_after_is_left_to_a_later_sweep(monkeypatch):
+    monkeypatch.setattr(retrying, "wait", lambda seconds: pytest.fail(f"held for {seconds} seconds"))
+    error = PlatformUnavailable("x", "y", status=503, retry_after=settings().longest_wait + 10)
+    assert is_transient(None, None, Failed(data=error)) is False
 
 
-def test_a_wait_is_told_in_seconds_and_with_its_end_and_survives_another_process():
+def test_an_error_keeps_its_retry_after_when_pickled():
     error = PlatformUnavailable(
         "azure", "register", status=429, message="slow down", advice="Try again.", retry_after=90
     )
@@ -70,29 +70,30 @@ def test_a_wait_is_told_in_seconds_and_with_its_end_and_survives_another_process
 
 
 def test_every_task_that_calls_a_platform_has_the_policy():
-    from labelwright.tasks.campaign import image_sets, labels
+    from labelwright.tasks.campaign import image_set_upload
     from labelwright.tasks.campaign import lifecycle as campaigns
+    from labelwright.tasks.export import labels
 
-    for module in (campaigns, image_sets, labels):
+    for module in (campaigns, image_set_upload, labels):
         for name, member in vars(module).items():
             if hasattr(member, "retries") and name not in ("check_labels", "ask_for_attention"):
                 assert member.retries == RETRY_POLICY["retries"], name
                 assert member.retry_condition_fn is is_transient, name
 
 
-def test_every_task_looks_anew_where_results_are_kept():
+def test_no_task_reuses_stored_results():
     """A second look for missing images, in one run, would else be answered by the first."""
     import labelwright.tasks
 
-    found = {}
-    for module in iter_modules(labelwright.tasks.__path__, "labelwright.tasks."):
+    tasks = {}
+    for module in walk_packages(labelwright.tasks.__path__, "labelwright.tasks."):
         members = vars(import_module(module.name)).items()
-        found |= {f"{module.name}.{name}": one for name, one in members if isinstance(one, Task)}
-    assert len(found) > 100
-    assert [name for name, one in found.items() if one.cache_policy != NO_CACHE] == []
+        tasks |= {f"{module.name}.{name}": task for name, task in members if isinstance(task, Task)}
+    assert len(tasks) > 100
+    assert [name for name, task in tasks.items() if task.cache_policy != NO_CACHE] == []
 
 
 def test_run_names_read():
-    from labelwright.tasks.campaign.image_sets import upload_batch
+    from labelwright.tasks.campaign.image_set_upload import upload_batch
 
     assert upload_batch.task_run_name.format(batch=3, title="river-2026") == "upload-batch-003 of river-2026"

@@ -1,15 +1,15 @@
-"""`labelwright datasets`: the commands for what was registered."""
+"""`labelwright datasets`: the commands for registered datasets."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .options import AsJson
 
 datasets = typer.Typer(
-    help="What was registered: show it, verify it, and follow an image to its labels.", no_args_is_help=True
+    help="Registered datasets: list, show and verify them, and trace an image to its labels.", no_args_is_help=True
 )
 
 Dataset = Annotated[str, typer.Argument(help="The dataset's name, such as river_labels.", metavar="DATASET")]
@@ -23,23 +23,22 @@ def datasets_list(
     title: Annotated[str | None, typer.Argument(help="Only this campaign's.", metavar="[CAMPAIGN]")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every registered version that the ledger knows."""
+    """List every registered version in the ledger."""
     from labelwright.campaigns.lineage import list_datasets
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
 
-    from .output import datasets as printing_datasets
+    from .output.datasets import show_datasets
 
-    printing_datasets.show_datasets(list_datasets(open_ledger(settings().ledger_address()), title), as_json)
+    show_datasets(list_datasets(open_ledger(settings().ledger_address()), title), as_json)
 
 
 @datasets.command("show")
 def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = False) -> None:
-    """One version and its receipt: campaign, platform, counts, files and their hashes."""
-    from .output import datasets as printing_datasets
-    from .running import receipt_of
+    """Show one version and its receipt: campaign, platform, counts, files and their hashes."""
+    from .output.datasets import show_receipt
 
-    printing_datasets.show_receipt(*receipt_of(dataset, version), as_json)
+    show_receipt(*receipt_of(dataset, version), as_json)
 
 
 @datasets.command("verify")
@@ -50,26 +49,64 @@ def datasets_verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare every file and image with what was registered. Exit code 1 when anything differs; says how to repair."""
-    from .output import datasets as printing_datasets
-    from .running import verify_registered
+    from .output.datasets import show_verified
 
-    found = verify_registered(dataset, version, deep=deep)
-    printing_datasets.show_verified(found, as_json)
-    if any(one["wrong"] for one in found):
+    results = verify_registered(dataset, version, deep=deep)
+    show_verified(results, as_json)
+    if any(result["wrong"] for result in results):
         raise typer.Exit(1)
 
 
 @datasets.command("lineage")
 def datasets_lineage(
-    sha256: Annotated[str, typer.Argument(help="Of the image's file; its first digits do.", metavar="IMAGE_SHA256")],
+    sha256: Annotated[str, typer.Argument(help="SHA-256 of the image file, or its first digits.", metavar="SHA256")],
     as_json: AsJson = False,
 ) -> None:
-    """An image's campaign, platform, labels and datasets."""
+    """Show an image's campaign, platform, labels and datasets."""
     from labelwright.campaigns.lineage import lineage
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
 
-    from .output import datasets as printing_datasets
+    from .output.datasets import show_lineage
 
-    found = settings()
-    printing_datasets.show_lineage(lineage(open_ledger(found.ledger_address()), found, sha256), as_json)
+    show_lineage(lineage(open_ledger(settings().ledger_address()), settings(), sha256), as_json)
+
+
+def receipt_of(name: str, version: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the ledger's record of a version, and its receipt. Raises CannotRun, DatasetGone, PlatformError."""
+    from labelwright.campaigns.lineage import find_dataset
+    from labelwright.tasks.context import CampaignContext, the_ledger
+    from labelwright.tasks.export import registration
+
+    dataset = find_dataset(the_ledger(), name, version)
+    context = CampaignContext(dataset["campaign"])
+    return dataset, registration.receipt_of(context, dataset["name"], dataset["version"])
+
+
+def verify_registered(name: str | None, version: str | None, *, deep: bool = False) -> list[dict[str, Any]]:
+    """Compares one version, or every registered one, with its receipt.
+
+    Returns the ledger's record of each, with what is `wrong`, what was `unchecked`, and how to `repair` it. `deep`
+    reads every byte.
+
+    Raises as `receipt_of` when a single version cannot be compared. Of several, one whose store cannot be reached is
+    reported as wrong.
+    """
+    from labelwright.campaigns.lineage import list_datasets, find_dataset
+    from labelwright.platforms import PlatformError
+    from labelwright.settings import SettingsError
+    from labelwright.tasks.context import CampaignContext, the_ledger
+    from labelwright.tasks.export.verification import Findings, Verifier
+
+    ledger, verifier = the_ledger(), Verifier(deep=deep)
+    records = list_datasets(ledger) if name is None else [find_dataset(ledger, name, version)]
+    results = []
+    for record in records:
+        try:
+            checked = verifier.verify(CampaignContext(record["campaign"]), record)
+        except (PlatformError, SettingsError) as error:
+            if len(records) == 1:
+                raise
+            checked = Findings(wrong=[f"could not be compared: {error}"])
+        results.append(record | {"wrong": checked.wrong, "unchecked": checked.unchecked, "repair": checked.repair})
+    return results

@@ -15,10 +15,10 @@ def ledger(given: Settings) -> Iterator[Finding]:
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
-    from labelwright.ledger.engines import make_engine, refuse_other_encodings
+    from labelwright.ledger.database import make_engine, refuse_other_encodings
     from labelwright.ledger.errors import LedgerError
-    from labelwright.ledger.tables import SCHEMA_VERSION
-    from labelwright.ledger.upgrading import UPGRADES, version_of
+    from labelwright.ledger.tables import EARLIER_VERSIONS, SCHEMA_VERSION
+    from labelwright.ledger.upgrading import version_of
 
     if given.ledger_url is None and not (given.home / "ledger.db").exists():
         yield Finding("ledger", Level.OK, f"none yet; the first command makes {given.home / 'ledger.db'}")
@@ -48,7 +48,7 @@ def ledger(given: Settings) -> Iterator[Finding]:
         yield Finding("ledger", Level.OK, f"on {kind}, empty; the first command makes its tables")
     elif found == SCHEMA_VERSION:
         yield Finding("ledger", Level.OK, says)
-    elif found in UPGRADES:
+    elif found in EARLIER_VERSIONS:
         do = f"Stop the workers of the older version; the next command brings it to version {SCHEMA_VERSION}"
         yield Finding("ledger", Level.WARNING, says, do)
     else:

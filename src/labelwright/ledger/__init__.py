@@ -10,14 +10,15 @@ from threading import Lock
 
 from .campaigns import CampaignRecord, Campaigns, Move
 from .database import Database
-from .effects import AlreadyThere, Effect, Effects
+from .effects import AlreadyThere, Effect, EffectItem, Effects
 from .errors import LedgerError, UnknownCampaign
 from .image_states import ImageStates
 from .inbox import DROPS, Inbox, Letter, drop_key
-from .leases import CampaignBusy, Lease, LeaseLost, Leases
+from .leases import CampaignBusy, Lease, LeaseLost, Leases, Process
 from .left_out import LeftOut
 from .manifest import ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
+from .registered import DatasetVersion
 from .waits import Wait, Waits
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "AlreadyThere",
     "CampaignBusy",
     "CampaignRecord",
+    "DatasetVersion",
     "Effect",
+    "EffectItem",
     "Event",
     "ImageStates",
     "Lease",
@@ -36,6 +39,7 @@ __all__ = [
     "Letter",
     "ManifestEntry",
     "Move",
+    "Process",
     "UnknownCampaign",
     "Wait",
     "campaign_lease",

@@ -19,6 +19,7 @@ from . import tables as t
 from .database import Database, now, utc
 from .errors import UnknownCampaign
 from .outbox import KINDS, new_key, write_event
+from .registered import DatasetVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,31 +237,10 @@ class Campaigns:
         with self._database.read() as connection:
             return connection.scalar(query.where(became & (t.moves.c.was != State.NEEDS_ATTENTION.value))) or 0
 
-    def record_dataset(
-        self,
-        title: str,
-        name: str,
-        version: str,
-        location: str,
-        content_hash: str,
-        *,
-        store: str = "",
-        serial: int = 0,
-        receipt_sha256: str = "",
-    ) -> None:
-        """Write down a registered version, which is the newest of its name now. See `registered.record`."""
+    def record_dataset(self, title: str, dataset: DatasetVersion) -> None:
+        """Records a registered version, which is the newest of its name now. Idempotent. See `registered.record`."""
         with self._database.write() as connection:
-            registered.record(
-                connection,
-                title,
-                name,
-                version,
-                location,
-                content_hash,
-                store=store,
-                serial=serial,
-                receipt_sha256=receipt_sha256,
-            )
+            registered.record(connection, title, dataset)
 
     def datasets(self, title: str) -> list[dict[str, Any]]:
         """The registered versions, the oldest registration first. See `registered.listed`."""

@@ -38,6 +38,17 @@ class LeaseLost(LedgerError):
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """A process, so that it can be told later whether it is still alive."""
+
+    machine: str
+    """Host name, and the namespace of process ids where the system has one."""
+    pid: int
+    start: str | None
+    """When it started, in ticks since boot; None where the system does not say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """Who is at work."""
 
@@ -47,7 +58,7 @@ class Lease:
     """For people."""
     run: str | None
     """Prefect's id of the flow run."""
-    process: str
+    process: Process
     taken_at: datetime
     expires_at: datetime
     renewals: int
@@ -57,7 +68,7 @@ class Leases:
     """The leases of a ledger, by name. Between machines only clocks can be asked, so a lease that ends later than any
     living holder would have said is not trusted: it is watched for a while."""
 
-    def __init__(self, database: Database, lifetime: float = LIFETIME, process: str | None = None) -> None:
+    def __init__(self, database: Database, lifetime: float = LIFETIME, process: Process | None = None) -> None:
         self._database = database
         self._lifetime = lifetime
         self._process = process or this_process()
@@ -109,7 +120,7 @@ class Leases:
                 gone = delete(t.leases).where(t.leases.c.name == name)
                 connection.execute(gone.where(t.leases.c.token == (known.token if known else "")))
                 # Of several who come at once the unique name lets one in.
-                connection.execute(insert(t.leases).values(asdict(taken)))
+                connection.execute(insert(t.leases).values(_row_from(taken)))
         except IntegrityError:
             raise CampaignBusy(
                 "somebody else was a moment faster. Nothing was done: run the same again later"
@@ -208,41 +219,57 @@ class Leases:
                 on_trouble(f"the lease on {lease.name} could not be given back ({why}); it ends by itself")
 
 
-def this_process() -> str:
-    """Machine, process id and its start, as one line: enough to see later whether this very process still lives."""
-    return f"{_machine()} {os.getpid()} {_started(os.getpid()) or '?'}"
+def this_process() -> Process:
+    return Process(_machine(), os.getpid(), _started(os.getpid()))
 
 
 def _machine() -> str:
     try:
-        space = str(Path("/proc/self/ns/pid").readlink())
+        namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
-        space = ""
-    return f"{socket.gethostname()}{space}"
+        namespace = ""
+    return f"{socket.gethostname()}{namespace}"
 
 
-def _started(process: int) -> str | None:
-    """Ticks since boot, where the system tells."""
+def _started(pid: int) -> str | None:
+    """Ticks since boot, on systems with /proc."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        return _stat(pid)[19]
     except (OSError, IndexError):
         return None
 
 
-def _seems_alive(process: str) -> bool | None:
-    """Whether a process of this machine lives; None where that cannot be seen from here."""
-    machine, number, start = process.rsplit(" ", 2)
-    if machine != _machine() or start == "?":
+def _seems_alive(process: Process) -> bool | None:
+    """Whether a process of this machine is alive; None where that cannot be seen from here."""
+    if process.machine != _machine() or process.start is None:
         return None
-    stat = Path(f"/proc/{number}/stat")
     try:
-        fields = stat.read_text().rpartition(")")[2].split()
+        fields = _stat(process.pid)
     except OSError:
         return False
-    return fields[19] == start and fields[0] not in "ZX"
+    return fields[19] == process.start and fields[0] not in "ZX"
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat that follow the command, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _row_from(lease: Lease) -> dict[str, Any]:
+    row = asdict(lease)
+    del row["process"]
+    process = lease.process
+    return row | {"machine": process.machine, "pid": process.pid, "process_start": process.start}
 
 
 def _lease_from(row: Row[Any]) -> Lease:
     return Lease(
-        row.name, row.token, row.holder, row.run, row.process, utc(row.taken_at), utc(row.expires_at), row.renewals
+        name=row.name,
+        token=row.token,
+        holder=row.holder,
+        run=row.run,
+        process=Process(row.machine, row.pid, row.process_start),
+        taken_at=utc(row.taken_at),
+        expires_at=utc(row.expires_at),
+        renewals=row.renewals,
     )

@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
 from . import tables as t
 from .database import now, utc
 
 
-def record(
-    connection: Connection,
-    title: str,
-    name: str,
-    version: str,
-    location: str,
-    content_hash: str,
-    *,
-    store: str = "",
-    serial: int = 0,
-    receipt_sha256: str = "",
-) -> None:
-    """Write down a registered version, and that it is the newest of its name now. Idempotent.
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """A registered version of a dataset, as an export reports it."""
 
-    `serial` is the number that the `store` gave the export: of two exporters that come late the higher number wins, as
-    in the store. A version that is known by another place has moved there.
+    name: str
+    version: str
+    location: str
+    content_hash: str
+    store: str = ""
+    """Which store counted the export."""
+    serial: int = 0
+    """The store's number of the export; 0: it has none."""
+    receipt_sha256: str = ""
+    """Of the receipt's file; empty when it is not known."""
+
+
+def record(connection: Connection, title: str, dataset: DatasetVersion) -> None:
+    """Records a registered version, and that it is the newest of its name now. Idempotent.
+
+    Of two exporters of one store that come late the higher serial wins, as in the store. A version that is recorded
+    with another location has moved there.
     """
     # Held to the end of the transaction: two exporters do not both see the same last row.
     connection.execute(select(t.campaigns.c.title).where(t.campaigns.c.title == title).with_for_update())
-    version_of = (t.datasets.c.campaign == title) & (t.datasets.c.name == name) & (t.datasets.c.version == version)
-    known = connection.execute(select(t.datasets).where(version_of)).one_or_none()
-    if known is None:
-        row = {"campaign": title, "name": name, "version": version, "registered_at": now()}
-        connection.execute(insert(t.datasets).values(**row, location=location, content_hash=content_hash))
-    elif (known.location, known.content_hash) != (location, content_hash):
-        connection.execute(update(t.datasets).where(version_of).values(location=location, content_hash=content_hash))
-    last = _last(connection, title, name)
-    receipt = receipt_sha256 or None
-    if last is not None and last.version == version:
-        changed = {"store": store, "serial": serial, "receipt_sha256": receipt or last.receipt_sha256}
+    _record_version(connection, title, dataset)
+    last = _last(connection, title, dataset.name)
+    receipt = dataset.receipt_sha256 or None
+    if last is not None and last.version == dataset.version:
+        changed = {
+            "store": dataset.store,
+            "serial": dataset.serial,
+            "receipt_sha256": receipt or last.receipt_sha256,
+        }
         if (last.store, last.serial, last.receipt_sha256) != tuple(changed.values()):
             connection.execute(update(t.exports).where(t.exports.c.id == last.id).values(**changed))
         return
-    if last is not None and serial and last.store == store and last.serial > serial:
-        return  # another exporter came later and was quicker to write it down
-    row = {"campaign": title, "name": name, "version": version, "store": store, "serial": serial, "at": now()}
-    connection.execute(insert(t.exports).values(**row, receipt_sha256=receipt))
+    if last is not None and dataset.serial and last.store == dataset.store and last.serial > dataset.serial:
+        return  # another exporter came later and was quicker to record it
+    row = {"campaign": title, "name": dataset.name, "version": dataset.version, "at": now()}
+    row |= {"store": dataset.store, "serial": dataset.serial, "receipt_sha256": receipt}
+    connection.execute(insert(t.exports).values(**row))
+
+
+def _record_version(connection: Connection, title: str, dataset: DatasetVersion) -> None:
+    key = {"campaign": title, "name": dataset.name, "version": dataset.version}
+    content = {"location": dataset.location, "content_hash": dataset.content_hash}
+    same = and_(*(t.datasets.c[column] == value for column, value in key.items()))
+    recorded = connection.execute(select(t.datasets).where(same)).one_or_none()
+    if recorded is None:
+        connection.execute(insert(t.datasets).values(**key, **content, registered_at=now()))
+    elif (recorded.location, recorded.content_hash) != (dataset.location, dataset.content_hash):
+        connection.execute(update(t.datasets).where(same).values(**content))
 
 
 def listed(connection: Connection, title: str) -> list[dict[str, Any]]:

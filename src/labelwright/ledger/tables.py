@@ -122,11 +122,20 @@ effects = Table(
     metadata,
     Column("campaign", Words(200), _campaign(), primary_key=True),
     Column("step", Words(80), primary_key=True),
-    Column("item", Words(200), primary_key=True),
+    Column("store", Words(80), primary_key=True),
+    Column("workspace", Words(200), primary_key=True),
+    Column("folder", Words(80), primary_key=True, comment="the last characters of the store's folder of images"),
+    Column("earlier_item", Words(200), primary_key=True, comment="of a step of an earlier version"),
+    Column("batch", Integer, primary_key=True, autoincrement=False),
+    Column("first_image", Integer, primary_key=True, autoincrement=False, comment="its position in the manifest"),
+    Column("last_image", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, primary_key=True, autoincrement=False, comment="changes of state before it"),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("intended_at", DateTime(timezone=True), nullable=False),
-    Column("done_at", DateTime(timezone=True), comment="empty: nobody knows whether it happened, so look"),
+    Column("done_at", DateTime(timezone=True), comment="empty: not known whether it happened"),
     Column("outcome", Words(), comment="the remote id, or what else came back"),
 )
+"""Between step and intended_at: the fields of `effects.EffectItem`; 0 and "" where a step does not use the column."""
 
 moves = Table(
     "moves",
@@ -209,7 +218,9 @@ leases = Table(
     Column("token", Words(32), nullable=False),
     Column("holder", Words(), nullable=False, comment="for people"),
     Column("run", Words(36), comment="Prefect's id of the flow run"),
-    Column("process", Words(300), nullable=False, comment="machine, process id and its start"),
+    Column("machine", Words(300), nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("process_start", Words(40), comment="tells a process from a later one with its id; empty: not known"),
     Column("taken_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("renewals", Integer, nullable=False, default=0),
@@ -267,4 +278,8 @@ facts = Table(
 )
 """What the ledger says of itself: the version of its tables."""
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
+"""The newest revision in `migrations/versions`."""
+
+EARLIER_VERSIONS = tuple(str(version) for version in range(1, int(SCHEMA_VERSION)))
+"""Versions of the tables that are upgraded when the ledger is opened."""

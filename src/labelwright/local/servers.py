@@ -1,4 +1,4 @@
-"""What runs on one machine: the embedded service and Prefect's server as child processes, and nothing left behind."""
+"""Starts and stops the embedded service, Prefect's server, a worker and the receiver as child processes."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ LOOPBACK = "127.0.0.1"
 
 
 class NotStarted(Exception):
-    """A server that did not come up: the message holds the error in its log."""
+    """A server did not start. The message holds the error from its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server process of ours."""
+    """A running server process."""
 
     url: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def stop(self, patience: float | None = None) -> None:
-        """Ask it to end, and make it end when it does not within `patience` seconds.
+        """Ends the process, by SIGKILL when it has not ended after `patience` seconds.
 
-        By default 15; 5 after Ctrl+C or SIGTERM, as whoever sent it kills us too when it takes long.
+        By default 15 seconds; 5 after Ctrl+C or SIGTERM, because a supervisor that sent it may kill this process soon.
         """
         if patience is None:
             patience = 15 if interruptions.received is None else 5
@@ -59,28 +59,28 @@ class Server:
 
 
 def start_service(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
-    """The embedded labeling service with its data in `home`/service.
+    """Starts the embedded labeling service with its data in `home`/service.
 
-    Without a port it takes the one it had before, so that the addresses in datasets stay the same; else a free one.
+    Without a port it takes the one it had before, so that the addresses in datasets stay valid; else a free one.
     """
     private_folder(home)
     folder = private_folder(home / "service")
     address = folder / "service.json"
-    port = free_port(port or _told_port(address) or 8080)
-    # It writes this file when it listens: another service that happens to answer on the port is not taken for ours.
+    port = free_port(port or _recorded_port(address) or 8080)
+    # The service writes this file when it listens, so that another program on the port is not taken for it.
     address.unlink(missing_ok=True)
     command = [sys.executable, "-m", "labelwright", "serve", "--port", str(port), "--data-dir", str(folder)]
 
     def ready() -> str | None:
-        told = _told_port(address)
-        url = f"http://{LOOPBACK}:{told}"
-        return url if told and answers(f"{url}/health") else None
+        recorded = _recorded_port(address)
+        url = f"http://{LOOPBACK}:{recorded}"
+        return url if recorded and answers(f"{url}/health") else None
 
     return _start("the labeling service", command, ready, home / "logs" / "service.log", {}, 60, keep)
 
 
 def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
-    """Prefect's own server and UI, its database in `home`/prefect; on a free port when 4200 is taken."""
+    """Starts Prefect's server and UI with the database in `home`/prefect; on a free port when 4200 is taken."""
     private_folder(home)
     folder = private_folder(home / "prefect")
     if (folder / "prefect.db").exists():
@@ -102,17 +102,17 @@ def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) ->
     return _start("the Prefect server", command, ready, home / "logs" / "prefect.log", environment, 180, keep)
 
 
-def start_worker(home: Path, prefect: str, pool: str, known: Callable[[str], bool]) -> Server:
-    """A process worker of the pool, which looks for runs every two seconds.
+def start_worker(home: Path, prefect: str, pool: str, is_online: Callable[[str], bool]) -> Server:
+    """Starts a process worker of the pool, which polls for runs every two seconds.
 
-    `known` says whether the Prefect server knows a worker of that name.
+    is_online: whether the Prefect server has a worker of that name online.
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns():x}"
     environment = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool, "--name", name]
 
     def ready() -> str | None:
-        return prefect if known(name) else None
+        return prefect if is_online(name) else None
 
     return _start(
         "the worker", command, ready, home / "logs" / "worker.log", environment, 60, keep=False, private=False
@@ -120,7 +120,7 @@ def start_worker(home: Path, prefect: str, pool: str, known: Callable[[str], boo
 
 
 def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
-    """The receiver of webhooks and Event Grid, which tells the Prefect server `prefect` of what came."""
+    """Starts the receiver of webhooks and Event Grid, which sends events to the Prefect server `prefect`."""
     address = home / "receiver.json"
     address.unlink(missing_ok=True)
     command = [sys.executable, "-m", "labelwright", "receive", "--host", host, "--port", str(port)]
@@ -137,8 +137,11 @@ def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
 
 
 def use_prefect_of_up(home: Path) -> None:
-    """Where no Prefect server is configured, that of a `labelwright up` of this home is, while it runs: after one that
-    was killed anybody may listen on its port, and `deploy` would send the credentials of blocks there."""
+    """Sets PREFECT_API_URL to the server of this home's `labelwright up`, when none is set and `up` runs.
+
+    The lock of a running `up` is required: after one that was killed another program may listen on its port, and
+    `deploy` would send the credentials of blocks there.
+    """
     if "PREFECT_API_URL" in os.environ:
         return
     try:
@@ -153,7 +156,7 @@ def use_prefect_of_up(home: Path) -> None:
 
 
 def _is_locked(file: IO[str]) -> bool:
-    """Whether another process holds the lock of the file. On Windows nobody can tell: True."""
+    """Whether another process holds the lock of the file. On Windows always True."""
     if sys.platform == "win32":
         return True
     import fcntl
@@ -165,25 +168,25 @@ def _is_locked(file: IO[str]) -> bool:
     return False
 
 
-def _told_port(address: Path) -> int | None:
-    """The port in the file that the service writes when it listens."""
+def _recorded_port(address: Path) -> int | None:
+    """Returns the port in the file that the service writes when it listens."""
     try:
         return int(json.loads(address.read_text())["port"])
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
 
-def free_port(wanted: int) -> int:
-    """The wanted port if nothing listens there, else (and for 0) one that the system chooses."""
-    if wanted and _is_free(wanted):
-        return wanted
+def free_port(preferred: int) -> int:
+    """Returns the preferred port if nothing listens there, else (and for 0) one that the system chooses."""
+    if preferred and _is_free(preferred):
+        return preferred
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def answers(health: str) -> bool:
-    """Whether a server of this machine says that it is well."""
+    """Whether a server of this machine reports that it is healthy."""
     with contextlib.suppress(urllib.error.URLError, OSError), open_url(health, 5):
         return True
     return False
@@ -209,10 +212,9 @@ def _start(
     keep: bool,
     private: bool = True,
 ) -> Server:
-    """Start it and wait until `ready` answers its address.
+    """Starts the process and waits until `ready` returns its address. Raises NotStarted after `patience` seconds.
 
-    What a `private` one writes only its owner can read. (A worker is none: its runs export datasets, which others may
-    have to read.)
+    private: only the owner can read the files that it writes. Not for a worker, whose runs export datasets.
     """
     private_folder(log.parent)
     inherited = {**os.environ, **environment}
@@ -225,7 +227,7 @@ def _start(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=inherited,
-            # In a session of its own it does not see the Ctrl+C that is meant for us: we end it in order.
+            # In a session of its own it does not get Ctrl+C: this process stops it in order.
             start_new_session=True,
             umask=0o077 if private else -1,
             preexec_fn=_listen if keep else _listen_and_die_with_parent,  # noqa: PLW1509 - system calls and nothing else
@@ -239,12 +241,14 @@ def _start(
         return Server(url, process, log)
     code = process.poll()
     Server("", process, log).stop()
-    what = f"did not answer within {patience:g} seconds" if code is None else f"ended with code {code} while it started"
-    raise NotStarted(f"{name} {what}: {_why(log, before)}")
+    failure = (
+        f"did not answer within {patience:g} seconds" if code is None else f"ended with code {code} while it started"
+    )
+    raise NotStarted(f"{name} {failure}: {_why(log, before)}")
 
 
 def _ready_within(patience: float, ready: Callable[[], str | None], process: subprocess.Popen[bytes]) -> str | None:
-    """The address; None when the process ended, or `patience` seconds are over."""
+    """Returns the address; None when the process ended or `patience` seconds are over."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         url = ready()
@@ -257,13 +261,13 @@ def _ready_within(patience: float, ready: Callable[[], str | None], process: sub
 
 
 def _listen() -> None:
-    """Started in the background of a script we may have been told to ignore Ctrl+C: a child must not inherit that."""
+    """Resets signals: in the background of a script this process may ignore Ctrl+C, and children inherit that."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
 
 def _listen_and_die_with_parent() -> None:
-    """On Linux the kernel ends the child when we are killed; elsewhere a killed parent leaves it running."""
+    """On Linux the kernel ends the child when its parent is killed; elsewhere it goes on running."""
     _listen()
     if sys.platform == "linux":
         parent_death_signal = 1
@@ -271,13 +275,13 @@ def _listen_and_die_with_parent() -> None:
 
 
 _LEAST_FREE = 1 << 20
-"""Bytes without which no server starts."""
+"""Free bytes that a server needs to start."""
 
 _ERROR = re.compile(r"[\w.]*(?:Error|Exception|Refused|Failed)\b.*|labelwright: .*")
 
 
 def _why(log: Path, before: int) -> str:
-    """The last line of the log that names an error, or else its last one; of what was written after `before` bytes."""
+    """Returns the last line of the log that names an error, else its last line; from `before` bytes on."""
     try:
         with log.open("rb") as file:
             file.seek(before)

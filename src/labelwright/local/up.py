@@ -1,4 +1,4 @@
-"""Everything on one machine in one command: Prefect's server, the service, the deployments, the receiver, a worker."""
+"""Runs everything on one machine: Prefect's server, the labeling service, the deployments, the receiver, a worker."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from labelwright.cli.output import console as printing
 from labelwright.domain.errors import CannotRun
-from labelwright.prefect_integration.deployments import POOL, deploy, knows_worker
 from labelwright.security.private_files import private_file, private_folder
 from labelwright.settings import Settings, forget_settings, settings
 
@@ -25,114 +23,153 @@ from . import interruptions, processes
 from .servers import NotStarted, Server, start_prefect, start_receiver, start_service, start_worker
 
 RESTARTS, WITHIN = 3, 600
-"""A part that ended by itself is started again, unless it ended more often than this within so many seconds."""
+"""A part that ended by itself is restarted, but not more often than this within so many seconds."""
 
 GRACE = 10.0
-"""Seconds that a process gets to end when it is asked to; then it is made to."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
-class _Asked(BaseException):
-    """Somebody asked us to end."""
+class _Stopped(BaseException):
+    """Ctrl+C, SIGTERM or SIGHUP arrived."""
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Shows progress to the person who runs `up`; by default nothing."""
+
+    note: Callable[[str], None] = lambda _message: None
+    waiting: Callable[[str], AbstractContextManager[None]] = lambda _activity: nullcontext()
+    """Shows an activity for as long as its context is open."""
+    ready: Callable[[dict[str, str], Path], None] = lambda _addresses, _home: None
+    """Called once everything runs: with the addresses by name, and the home folder."""
+
+
+@dataclass(frozen=True)
+class PrefectSetup:
+    """What `up` does with the Prefect server once it runs."""
+
+    pool: str
+    """Work pool of the worker."""
+    deploy: Callable[[], object]
+    is_worker_online: Callable[[str], bool]
 
 
 @dataclass
 class Part:
-    """A process of ours, and how it is started again. `start` gets the one that ended, or None at first."""
+    """A process of ours, and how to start it. `start` gets the server that ended, or None the first time."""
 
     name: str
     start: Callable[[Server | None], Server]
     server: Server | None = None
     has_runs: bool = False
     """Whether the processes below it are runs."""
-    ended: list[float] = field(default_factory=list)
+    reporter: Reporter = field(default_factory=Reporter)
+    exit_times: list[float] = field(default_factory=list)
     """When it ended by itself, on the monotonic clock."""
 
     def up(self) -> Server:
-        with printing.waiting(f"starting {self.name}"):
+        with self.reporter.waiting(f"starting {self.name}"):
             self.server = self.start(self.server)
         return self.server
 
-    def mend(self) -> None:
-        """Start it again when it ended. Raises NotStarted when it does so again and again."""
+    def restart_if_ended(self) -> None:
+        """Raises NotStarted when it ended more than RESTARTS times within WITHIN seconds."""
         if self.server is None or self.server.process.poll() is None:
             return
         code, now = self.server.process.returncode, time.monotonic()
-        self.ended = [one for one in self.ended if now - one < WITHIN] + [now]
-        if len(self.ended) > RESTARTS:
+        self.exit_times = [moment for moment in self.exit_times if now - moment < WITHIN] + [now]
+        if len(self.exit_times) > RESTARTS:
             raise NotStarted(
-                f"{self.name} ended {len(self.ended)} times within {WITHIN // 60} minutes, the last time with code "
-                f"{code}. Its log: {self.server.log}"
+                f"{self.name} ended {len(self.exit_times)} times within {WITHIN // 60} minutes, the last time with "
+                f"code {code}. Its log: {self.server.log}"
             )
-        printing.note(f"{self.name} ended with code {code} and is started again; its log: {self.server.log}")
+        self.reporter.note(f"{self.name} ended with code {code} and is started again; its log: {self.server.log}")
         try:
             self.up()
-        except NotStarted as failure:  # perhaps what it needs has ended too, and is mended before the next try
-            printing.note(str(failure))
+        except NotStarted as failure:  # what it depends on may have ended too, and is restarted before the next try
+            self.reporter.note(str(failure))
         else:
-            printing.note(f"{self.name} runs again")
+            self.reporter.note(f"{self.name} runs again")
 
 
-def run_up(prefect_port: int | None, service_port: int | None, *, as_json: bool) -> None:
-    """Start everything, tell where it is, keep it running until Ctrl+C, SIGTERM or SIGHUP, and end it in order.
+def run_up(prefect_port: int | None, service_port: int | None, prefect: PrefectSetup, reporter: Reporter) -> None:
+    """Starts everything, keeps it running until Ctrl+C, SIGTERM or SIGHUP, and stops it in order.
 
-    A Prefect server, or a labeling service, that is configured elsewhere is used and not started. What ends by itself
-    is started again. Raises CannotRun when it runs already, NotStarted when a part does not come up or stay up.
+    A Prefect server or a labeling service that is configured elsewhere is used instead of starting one. What ends by
+    itself is restarted.
+
+    Raises CannotRun when `up` runs already, NotStarted when a part does not start or keeps ending.
     """
     home = settings().home
     private_folder(home)
-    with _only_one(home / "up.lock") as told, _asked_to_end():
+    with _only_one(home / "up.lock") as lock_file, _until_stopped():
         parts: list[Part] = []
         try:
-            addresses = _start_all(home, parts, prefect_port, service_port)
-            _tell(told, addresses)
-            printing.show_up(addresses, home, as_json)
+            addresses = _start_all(home, parts, prefect_port, service_port, prefect, reporter)
+            _write_addresses(lock_file, addresses)
+            reporter.ready(addresses, home)
             while True:
                 for part in parts:
-                    part.mend()
+                    part.restart_if_ended()
                 # Runs whose worker died became our children (adopt_orphans): nobody else waits for them.
                 processes.reap(keep=[part.server.process.pid for part in parts if part.server is not None])
                 time.sleep(0.5)
-        except _Asked:
-            printing.note("stopping")
+        except _Stopped:
+            reporter.note("stopping")
         finally:
-            _end_in_order(parts)
-            printing.note("everything is stopped")
+            _stop_in_order(parts)
+            reporter.note("everything is stopped")
 
 
-def _start_all(home: Path, parts: list[Part], prefect_port: int | None, service_port: int | None) -> dict[str, str]:
-    """Start the parts, each one before those that need it. Answers the addresses by what answers there."""
+def _start_all(
+    home: Path,
+    parts: list[Part],
+    prefect_port: int | None,
+    service_port: int | None,
+    prefect: PrefectSetup,
+    reporter: Reporter,
+) -> dict[str, str]:
+    """Starts the parts, each before those that depend on it. Returns the addresses by name."""
     addresses: dict[str, str] = {}
 
     def part(name: str, start: Callable[[Server | None], Server], has_runs: bool = False) -> Server:
-        parts.append(Part(name, start, has_runs=has_runs))
+        parts.append(Part(name, start, has_runs=has_runs, reporter=reporter))
         return parts[-1].up()
 
-    if _labels_here(settings()):
+    if _uses_embedded_service(settings()):
         port = service_port
-        service = part("the labeling service", lambda was: start_service(home, _port_of(was) or port))
+        service = part("the labeling service", lambda ended: start_service(home, _port_of(ended) or port))
         os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
         forget_settings()
         addresses["labeling service"] = service.url
-    prefect = os.environ.get("PREFECT_API_URL", "").removesuffix("/").removesuffix("/api")
-    if not prefect:
-        prefect = part("the Prefect server", lambda was: start_prefect(home, _port_of(was) or prefect_port)).url
-        os.environ["PREFECT_API_URL"] = f"{prefect}/api"
+    prefect_url = os.environ.get("PREFECT_API_URL", "").removesuffix("/").removesuffix("/api")
+    if not prefect_url:
+        server = part("the Prefect server", lambda ended: start_prefect(home, _port_of(ended) or prefect_port))
+        prefect_url = server.url
+        os.environ["PREFECT_API_URL"] = f"{prefect_url}/api"
         os.environ["PREFECT_HOME"] = str(home / "prefect")
-    addresses["Prefect UI"] = prefect
-    with printing.waiting("registering the deployments"):
-        deploy()
-    receiver = settings().receiver
-    if receiver is not None:
-        host, wanted = receiver.host, receiver.port
-        receives = part("the receiver", lambda was: start_receiver(home, prefect, host, _port_of(was) or wanted))
-        addresses["receiver"] = receives.url
-    part("the worker", lambda _was: start_worker(home, prefect, POOL, knows_worker), has_runs=True)
+    addresses["Prefect UI"] = prefect_url
+    with reporter.waiting("registering the deployments"):
+        prefect.deploy()
+    configured = settings().receiver
+    if configured is not None:
+        host, port_of_receiver = configured.host, configured.port
+        receiver = part(
+            "the receiver",
+            lambda ended: start_receiver(home, prefect_url, host, _port_of(ended) or port_of_receiver),
+        )
+        addresses["receiver"] = receiver.url
+    part(
+        "the worker",
+        lambda _ended: start_worker(home, prefect_url, prefect.pool, prefect.is_worker_online),
+        has_runs=True,
+    )
     return addresses
 
 
-def _labels_here(found: Settings) -> bool:
+def _uses_embedded_service(current: Settings) -> bool:
     """Whether `campaign_api` means the embedded service of this home."""
-    configured = found.connections.get("campaign_api")
+    configured = current.connections.get("campaign_api")
     return configured is None or not configured.url
 
 
@@ -140,52 +177,52 @@ def _port_of(server: Server | None) -> int | None:
     return int(server.url.rpartition(":")[2]) if server is not None else None
 
 
-def _end_in_order(parts: list[Part]) -> None:
-    """The worker first: its runs still write into the ledger and to Prefect, which end last. Nothing is left behind."""
+def _stop_in_order(parts: list[Part]) -> None:
+    """Stops the worker first: its runs still write to the ledger and to Prefect. No process is left."""
     for part in reversed(parts):
         if part.server is None:
             continue
         process = part.server.process
         if part.has_runs:
-            # Asked first, a run says itself that it was broken off; the worker would kill it without a word.
+            # On SIGTERM a run reports that it was interrupted; the worker would kill it without a report.
             processes.send(processes.below(process.pid), signal.SIGTERM)
-            _wait_for_the_end(process, GRACE, of_itself=False)
+            _wait_until_ended(process, GRACE, include_itself=False)
         if process.poll() is None:
-            process.terminate()  # once: a second time means to a Prefect worker that it shall die at once
-        _wait_for_the_end(process, GRACE)
+            process.terminate()  # once: at the second SIGTERM a Prefect worker ends at once
+        _wait_until_ended(process, GRACE)
         processes.send([*processes.below(process.pid), process.pid], signal.SIGKILL)
         process.wait()
     processes.kill_all()
 
 
-def _wait_for_the_end(process: subprocess.Popen[bytes], patience: float, *, of_itself: bool = True) -> None:
-    """Until all below the process, and the process itself, have ended; at most `patience` seconds."""
-    end = time.monotonic() + patience
-    while (of_itself and process.poll() is None) or processes.below(process.pid):
+def _wait_until_ended(process: subprocess.Popen[bytes], seconds: float, *, include_itself: bool = True) -> None:
+    """Waits until the process and all its descendants have ended, at most `seconds`."""
+    end = time.monotonic() + seconds
+    while (include_itself and process.poll() is None) or processes.below(process.pid):
         if time.monotonic() >= end:
             return
         time.sleep(0.1)
 
 
 @contextmanager
-def _asked_to_end() -> Iterator[None]:
-    """The first Ctrl+C, SIGTERM or SIGHUP raises _Asked, later ones end whatever is slow to end."""
-    asked = False
+def _until_stopped() -> Iterator[None]:
+    """Raises _Stopped at the first Ctrl+C, SIGTERM or SIGHUP; later ones kill the child processes."""
+    stopping = False
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal stopping
+        if stopping:
             processes.send(processes.below(os.getpid()), signal.SIGKILL)
             return
-        asked = True
-        raise _Asked
+        stopping = True
+        raise _Stopped
 
     processes.adopt_orphans()
-    numbers = [one for one in interruptions.ENDING if signal.getsignal(one) is not signal.SIG_IGN]
+    numbers = [number for number in interruptions.ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
-    except _Asked:
+    except _Stopped:
         pass  # while something was starting
     finally:
         for number, handler in before.items():
@@ -194,11 +231,11 @@ def _asked_to_end() -> Iterator[None]:
 
 @contextmanager
 def _only_one(lock: Path) -> Iterator[IO[str]]:
-    """One `up` a home. The file tells who runs, and where. Raises CannotRun."""
+    """Holds the lock of the home's only `up`. The file holds its process id and addresses. Raises CannotRun."""
     with private_file(lock).open("a+") as file:
         if not _lock(file):
             file.seek(0)
-            raise CannotRun(f"labelwright up runs already on {lock.parent}: {_who(file.read())}")
+            raise CannotRun(f"labelwright up runs already on {lock.parent}: {_describe_holder(file.read())}")
         try:
             yield file
         finally:
@@ -217,15 +254,15 @@ def _lock(file: IO[str]) -> bool:
     return True
 
 
-def _tell(file: IO[str], addresses: dict[str, str]) -> None:
+def _write_addresses(file: IO[str], addresses: dict[str, str]) -> None:
     file.truncate(0)
     json.dump({"process": os.getpid(), **addresses}, file)
     file.flush()
 
 
-def _who(told: str) -> str:
+def _describe_holder(content: str) -> str:
     try:
-        known: dict[str, Any] = json.loads(told)
+        holder: dict[str, Any] = json.loads(content)
     except ValueError:
         return "it is just starting"
-    return ", ".join(f"{name} {value}" for name, value in known.items())
+    return ", ".join(f"{name} {value}" for name, value in holder.items())

@@ -1,9 +1,9 @@
-"""Automations that tell people: the packaged template, filled with a notification block of theirs."""
+"""Notification automations: the packaged template, with the id of a notification block filled in."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -12,71 +12,87 @@ from labelwright.local.servers import NotStarted
 
 from .deployments import packaged, require_prefect_client, write_new
 
-_PLACE = "BLOCK"
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.events.schemas.automations import Automation, AutomationCore
+
+_PLACEHOLDER = "BLOCK"
 
 
 def register_notifications(block: str) -> list[str]:
-    """Create the automations on the Prefect server that is configured, or update those that are there.
+    """Creates or updates the automations on the configured Prefect server. Returns their names. Idempotent.
 
-    block: TYPE/NAME of a notification block, such as slack-webhook/my-team. Answers the automations' names.
+    block: TYPE/NAME of a notification block, such as slack-webhook/my-team.
+
     Raises CannotRun, NotStarted.
     """
-    from prefect.events.schemas.automations import AutomationCore
-
-    client = require_prefect_client()
-    with client:
-        made = [AutomationCore.model_validate(one) for one in _filled(_id_of(client, block))["automations"]]
-        for automation in made:
-            body = automation.model_dump(mode="json", exclude={"owner_resource"})
-            known = _known(client, automation.name)
-            if known:
-                client.request("PUT", "/automations/{id}", path_params={"id": known[0]}, json=body)
+    block_type, block_name = _split_block_name(block)
+    with require_prefect_client() as client:
+        automations = _automations_notifying(_block_id(client, block_type, block_name))
+        for automation in automations:
+            existing = _automations_named(client, automation.name)
+            if existing:
+                client.update_automation(existing[0].id, automation)
             else:
-                client.request("POST", "/automations/", json=body)
-                known = _known(client, automation.name)
-            # Prefect's client says a request again that a busy server answered by 503, after it may have acted.
-            for double in known[1:]:
-                client.request("DELETE", "/automations/{id}", path_params={"id": double})
-    return [one.name for one in made]
+                client.create_automation(automation)
+                existing = _automations_named(client, automation.name)
+            # Prefect's client repeats a request after a 503, although the server may have carried it out.
+            for duplicate in existing[1:]:
+                client.delete_automation(duplicate.id)
+    return [automation.name for automation in automations]
 
 
 def write_notifications(block: str, target: Path) -> None:
-    """Write them for `prefect automation create --from-file`. Raises CannotRun rather than overwrite."""
-    client = require_prefect_client()
-    with client:
-        template = packaged("notifications.yaml").read_text(encoding="utf-8")
-        text = template.replace(f": {_PLACE}", f": {_id_of(client, block)}")
-    write_new(target, text)
+    """Writes a file for `prefect automation create --from-file`. Raises CannotRun when the file exists."""
+    block_type, block_name = _split_block_name(block)
+    with require_prefect_client() as client:
+        block_id = _block_id(client, block_type, block_name)
+    write_new(target, _template().replace(f": {_PLACEHOLDER}", f": {block_id}"))
 
 
-def _filled(block_id: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(packaged("notifications.yaml").read_text(encoding="utf-8"))
+def _template() -> str:
+    return packaged("notifications.yaml").read_text(encoding="utf-8")
+
+
+def _automations_notifying(block_id: str) -> list[AutomationCore]:
+    """Returns the packaged automations, each with its actions sent through that block."""
+    from prefect.events.schemas.automations import AutomationCore
+
+    document = yaml.safe_load(_template())
     for automation in document["automations"]:
         for action in automation["actions"]:
             action["block_document_id"] = block_id
-    return document
+    return [AutomationCore.model_validate(automation) for automation in document["automations"]]
 
 
-def _id_of(client: Any, block: str) -> str:
+def _split_block_name(block: str) -> tuple[str, str]:
+    """Returns type and name. Raises CannotRun."""
+    block_type, slash, name = block.partition("/")
+    if not (block_type and slash and name):
+        raise CannotRun(f"'{block}' is no block: give TYPE/NAME, such as slack-webhook/my-team")
+    return block_type, name
+
+
+def _block_id(client: SyncPrefectClient, block_type: str, name: str) -> str:
+    """Raises CannotRun when there is no such block, NotStarted when the server does not respond."""
     from httpx import HTTPError
     from prefect.exceptions import ObjectNotFound
 
-    kind, slash, name = block.partition("/")
-    if not (kind and slash and name):
-        raise CannotRun(f"'{block}' is no block: give TYPE/NAME, such as slack-webhook/my-team")
     try:
-        return str(client.read_block_document_by_name(name, kind, include_secrets=False).id)
+        return str(client.read_block_document_by_name(name, block_type, include_secrets=False).id)
     except ObjectNotFound:
         raise CannotRun(
-            f"there is no block '{name}' of type '{kind}'. Make one in the Prefect UI under Blocks: slack-webhook, "
-            "ms-teams-webhook, sendgrid-email, custom-webhook or another one that notifies"
+            f"there is no block '{name}' of type '{block_type}'. Make one in the Prefect UI under Blocks: "
+            "slack-webhook, ms-teams-webhook, sendgrid-email, custom-webhook or another one that notifies"
         ) from None
     except HTTPError as error:
         raise NotStarted(f"the Prefect server did not answer: {type(error).__name__}") from None
 
 
-def _known(client: Any, name: str) -> list[str]:
-    """The ids of the automations of that name, the oldest first."""
-    body = {"automations": {"name": {"any_": [name]}}}
-    found = client.request("POST", "/automations/filter", json=body).json()
-    return [str(one["id"]) for one in sorted(found, key=lambda one: str(one["created"]))]
+def _automations_named(client: SyncPrefectClient, name: str) -> list[Automation]:
+    """Returns the automations of that name, oldest first."""
+    from prefect.client.schemas.sorting import AutomationSort
+    from prefect.events.filters import AutomationFilter, AutomationFilterName
+
+    by_name = AutomationFilter(name=AutomationFilterName(any_=[name]))
+    return list(reversed(client.read_automations(automations=by_name, sort=AutomationSort.CREATED_DESC)))

@@ -1,47 +1,124 @@
-"""Credentials as Prefect blocks: one small block a platform, one for the signature of an image container,
-and one for an Azure ML workspace.
+"""Prefect block types for credentials: one a platform, one for an image container, one for an Azure ML workspace.
 
-Made and changed in the Prefect UI, chosen by name: `connection: block:NAME` in a campaign. Their secrets are kept
-encrypted by Prefect's server and read inside the task that needs them, nowhere else.
+Blocks are created and edited in the Prefect UI and named in a campaign: `connection: block:NAME`. Prefect's server
+stores their secrets encrypted; they are read inside the task that needs them, nowhere else.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache, reduce
-from operator import or_
-from types import new_class
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, TypeVar
 
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from labelwright.campaigns.spec import BLOCK, ImagesFrom
 from labelwright.local.servers import NotStarted
-from labelwright.platforms.registry import PLATFORMS, PlatformEntry
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, remember_secrets
+
+_AnyBlock = TypeVar("_AnyBlock", bound=Block)
 
 
 def _only_by_reference(schema: dict[str, Any], model: type[Any]) -> None:
-    """A parameter of such a type names a block: secrets in its place would be kept with the run, for all to see."""
-    _as_prefect_has_it(schema, model)
+    """Lets a flow parameter accept a saved block only: secrets typed into the form are stored visibly with the run."""
+    _prefect_schema_extra(schema, model)
     schema["not"] = {}
 
 
-_as_prefect_has_it: Any = Block.model_config["json_schema_extra"]
+_prefect_schema_extra: Any = Block.model_config["json_schema_extra"]
 
 
 class PlatformCredentials(Block):
-    """What all platforms' blocks are: the fields of a connection in the settings, those required that are needed."""
+    """The fields of a connection in the settings. Each platform's own block type requires those that it needs."""
 
     model_config = ConfigDict(json_schema_extra=_only_by_reference)
 
     _block_type_name: ClassVar[str] = "Labelwright connection"
     platform_name: ClassVar[str] = ""
 
+    url: str = Field(title="Url")
+    requests_per_second: float | None = Field(
+        None, title="Requests per second", description="The platform's limit, for this process."
+    )
+    key: SecretStr | None = Field(None, title="Key")
+    secret: SecretStr | None = Field(None, title="Secret")
+    most_tasks: int | None = Field(
+        None,
+        title="Most tasks",
+        description="Most tasks that a campaign may be billed, where every task costs money.",
+    )
+
     def connection(self) -> ConnectionSettings:
-        own = type(self).model_fields
-        values = {name: getattr(self, name) for name in ConnectionSettings.model_fields if name in own}
-        return ConnectionSettings(platform=self.platform_name, **values)
+        """Returns the same credentials as a connection of the settings."""
+        return ConnectionSettings(
+            platform=self.platform_name,
+            url=self.url,
+            requests_per_second=self.requests_per_second,
+            key=self.key,
+            secret=self.secret,
+            most_tasks=self.most_tasks,
+        )
+
+
+class CampaignApiCredentials(PlatformCredentials):
+    """Credentials for the labeling-campaign REST API, which `labelwright serve` speaks."""
+
+    _block_type_name = "Labelwright campaign_api"
+    _block_type_slug = "labelwright-campaign-api"
+    _description = "Credentials for the labeling-campaign REST API, which `labelwright serve` speaks."
+    platform_name = "campaign_api"
+
+    key: SecretStr = Field(title="Key")
+    secret: SecretStr = Field(title="Secret")
+
+
+class RemoCredentials(PlatformCredentials):
+    """Credentials for Remo, 0.3 and 0.6, on a server of your own."""
+
+    _block_type_name = "Labelwright remo"
+    _block_type_slug = "labelwright-remo"
+    _description = "Credentials for Remo, 0.3 and 0.6, on a server of your own."
+    platform_name = "remo"
+
+    secret: SecretStr = Field(title="Secret")
+
+
+class CvatCredentials(PlatformCredentials):
+    """Credentials for CVAT, from 2.15 to the newest."""
+
+    _block_type_name = "Labelwright cvat"
+    _block_type_slug = "labelwright-cvat"
+    _description = "Credentials for CVAT, from 2.15 to the newest."
+    platform_name = "cvat"
+
+
+class ScaleCredentials(PlatformCredentials):
+    """Credentials for Scale AI."""
+
+    _block_type_name = "Labelwright scale"
+    _block_type_slug = "labelwright-scale"
+    _description = "Credentials for Scale AI."
+    platform_name = "scale"
+
+    key: SecretStr = Field(title="Key")
+
+
+class GetiCredentials(PlatformCredentials):
+    """Credentials for Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project."""
+
+    _block_type_name = "Labelwright geti"
+    _block_type_slug = "labelwright-geti"
+    _description = "Credentials for Sonoma Creek 1.x and Intel Geti 2.x: a campaign is a project."
+    platform_name = "geti"
+
+
+Credentials = CampaignApiCredentials | RemoCredentials | CvatCredentials | ScaleCredentials | GetiCredentials
+"""The type of a flow's parameter: Prefect's form offers the blocks of these types."""
+
+CREDENTIAL_BLOCKS: dict[str, type[PlatformCredentials]] = {
+    block_type.platform_name: block_type
+    for block_type in (CampaignApiCredentials, RemoCredentials, CvatCredentials, ScaleCredentials, GetiCredentials)
+}
+"""The block type that holds a platform's credentials, by the platform's name."""
 
 
 class ImageContainerCredentials(Block):
@@ -76,54 +153,8 @@ class AzureMlWorkspace(Block):
     resource_manager: str | None = Field(None, title="Resource manager", description="Where it is another one.")
 
 
-@lru_cache(maxsize=100)
-def block_type(platform: str) -> type[PlatformCredentials]:
-    """The block that holds credentials for a platform."""
-    return _made_for(PLATFORMS[platform])
-
-
-def _made_for(entry: PlatformEntry) -> type[PlatformCredentials]:
-    namespace: dict[str, Any] = {
-        "__module__": __name__,
-        "__doc__": f"Credentials for {entry.description}.",
-        "__annotations__": {},
-        "_block_type_name": f"Labelwright {entry.name}",
-        "_block_type_slug": f"labelwright-{entry.name.replace('_', '-')}",
-        "_description": f"Credentials for {entry.description}.",
-        "platform_name": entry.name,
-    }
-    needed = {str(one) for one in entry.needs}
-    for name, field in ConnectionSettings.model_fields.items():
-        if name == "platform":
-            continue
-        kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)] or [field.annotation]
-        kind: Any = kinds[0]
-        title = name.replace("_", " ").capitalize()
-        if name in needed:
-            namespace["__annotations__"][name] = kind
-            namespace[name] = Field(title=title, description=field.description)
-        else:
-            namespace["__annotations__"][name] = kind | None
-            namespace[name] = Field(None, title=title, description=field.description)
-    namespace["__annotations__"] |= {
-        "_block_type_name": ClassVar[str],
-        "_block_type_slug": ClassVar[str],
-        "_description": ClassVar[str],
-        "platform_name": ClassVar[str],
-    }
-    name = "".join(part.capitalize() for part in entry.name.split("_")) + "Credentials"
-    return new_class(name, (PlatformCredentials,), {}, lambda body: body.update(namespace))
-
-
-if TYPE_CHECKING:
-    Credentials = PlatformCredentials
-else:
-    Credentials = reduce(or_, (block_type(name) for name in PLATFORMS))
-    """The type of a flow's parameter: Prefect's form offers the blocks of these types."""
-
-
 def register_blocks() -> list[str]:
-    """Make every block type known to the Prefect server that is configured. Answers their slugs.
+    """Register every block type with the configured Prefect server. Returns their slugs. Idempotent.
 
     Raises CannotRun, NotStarted.
     """
@@ -132,46 +163,46 @@ def register_blocks() -> list[str]:
     from .deployments import require_prefect_client
 
     require_prefect_client()
-    kinds: list[type[Block]] = [*(block_type(name) for name in PLATFORMS), ImageContainerCredentials, AzureMlWorkspace]
+    block_types: list[type[Block]] = [*CREDENTIAL_BLOCKS.values(), ImageContainerCredentials, AzureMlWorkspace]
     try:
-        for kind in kinds:
-            kind.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
+        for block_type in block_types:
+            block_type.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
     except HTTPError as error:
         raise NotStarted(f"the Prefect server did not answer: {type(error).__name__}") from None
-    return [kind.get_block_type_slug() for kind in kinds]
+    return [block_type.get_block_type_slug() for block_type in block_types]
 
 
 def name_of(block: Block) -> str:
-    """The connection name by which a campaign remembers a block. Raises SettingsError."""
+    """Returns the connection name that a campaign records for a block. Raises SettingsError for an unsaved block."""
     name = block._block_document_name
     if not name:
-        raise SettingsError("the credentials were not saved as a block: save them under a name and choose that")
+        raise SettingsError("the credentials are not a saved block: save them under a name and choose that block")
     return f"{BLOCK}{name}"
 
 
 def connection_in_block(connection: str, platform: str | None = None) -> ConnectionSettings:
-    """The credentials of `block:NAME`, for a platform; without one the block of that name decides.
+    """Returns the credentials of `block:NAME`. Without a platform, the blocks of every platform are searched.
 
-    Raises SettingsError when there is none of that name, or several.
+    Raises SettingsError when no block has that name, or several have.
     """
     name = connection.removeprefix(BLOCK)
-    found = [block for one in ([platform] if platform else PLATFORMS) if (block := _load(block_type(one), name))]
-    if not found:
-        kind = f"of type {block_type(platform).get_block_type_slug()}" if platform else "of a platform"
+    block_types = [CREDENTIAL_BLOCKS[platform]] if platform else list(CREDENTIAL_BLOCKS.values())
+    blocks = [block for block_type in block_types if (block := _load(block_type, name)) is not None]
+    if not blocks:
+        kind = f"of type {block_types[0].get_block_type_slug()}" if platform else "of a platform"
         raise SettingsError(
             f"there is no block '{name}' {kind}. Make one in the Prefect UI under Blocks (types that are missing there "
             "are registered by: labelwright blocks)"
         )
-    if len(found) > 1:
-        raise SettingsError(f"'{name}' is the name of blocks of several platforms: give them names of their own")
-    chosen: PlatformCredentials = found[0]
-    stored = chosen.connection()
-    remember_secrets(stored)
-    return stored
+    if len(blocks) > 1:
+        raise SettingsError(f"'{name}' is the name of blocks of several platforms: give each block its own name")
+    credentials = blocks[0].connection()
+    remember_secrets(credentials)
+    return credentials
 
 
 def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSettings:
-    """The workspace of `block:NAME`. Which Python has the SDK is this machine's business: that comes from `here`.
+    """Returns the workspace of `block:NAME`. Python programs and deadline are those of this machine, from `here`.
 
     Raises SettingsError.
     """
@@ -179,36 +210,47 @@ def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSett
     block = _load(AzureMlWorkspace, name)
     if block is None:
         raise SettingsError(f"there is no block '{name}' of type {AzureMlWorkspace.get_block_type_slug()}")
-    own = {
-        field: getattr(block, field) for field in WorkspaceSettings.model_fields if field in type(block).model_fields
-    }
     remember_secrets(block)
     try:
-        return WorkspaceSettings(**own, python_v1=here.python_v1, python_v2=here.python_v2, deadline=here.deadline)
+        return WorkspaceSettings(
+            subscription_id=block.subscription_id,
+            resource_group=block.resource_group,
+            workspace_name=block.workspace_name,
+            datastore=block.datastore,
+            container=block.container,
+            account_url=block.account_url,
+            connection_string=block.connection_string,
+            sas=block.sas,
+            cloud=block.cloud,
+            resource_manager=block.resource_manager,
+            python_v1=here.python_v1,
+            python_v2=here.python_v2,
+            deadline=here.deadline,
+        )
     except ValidationError as error:
-        faults = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors(include_input=False))
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors(include_input=False))
         raise SettingsError(f"the block '{name}' cannot be used: {faults}") from None
 
 
-def with_signature(found: Settings, images: ImagesFrom) -> Settings:
-    """The settings with the signature of the container that a campaign names. Raises SettingsError."""
+def with_signature(base: Settings, images: ImagesFrom) -> Settings:
+    """Returns the settings with the signature of the container that a campaign names. Raises SettingsError."""
     if images.credentials is None:
-        return found
+        return base
     name = images.credentials.removeprefix(BLOCK)
     block = _load(ImageContainerCredentials, name)
     if block is None:
         raise SettingsError(f"there is no block '{name}' of type {ImageContainerCredentials.get_block_type_slug()}")
     remember_secrets(block)
     # The key of the settings is that of another container's account.
-    return found.model_copy(update={"container_sas": block.sas, "container_key": block.key})
+    return base.model_copy(update={"container_sas": block.sas, "container_key": block.key})
 
 
-def _load(kind: type[Any], name: str) -> Any:
-    """None when there is no such block. Raises SettingsError for one that does not fit."""
+def _load(block_type: type[_AnyBlock], name: str) -> _AnyBlock | None:
+    """Returns None when there is no such block. Raises SettingsError for a block that does not fit its type."""
     from prefect.exceptions import ObjectNotFound
 
     try:
-        return kind.load(name, _sync=True)
+        return block_type.load(name, _sync=True)  # type: ignore[call-arg,return-value]
     except ValueError as error:
         if isinstance(error.__cause__, ObjectNotFound):
             return None

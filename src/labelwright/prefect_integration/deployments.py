@@ -1,10 +1,11 @@
-"""Deployments: one a flow, registered from one file, whether the package is installed or a clone."""
+"""Registers one deployment a flow from deployments/prefect.yaml, of an installed package or of a clone."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,19 @@ from labelwright.settings import settings
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.responses import DeploymentResponse
 
 POOL = "labelwright"
 """The work pool of all deployments."""
 
-_PATIENCE = 300
+_DEPLOY_TIMEOUT = 300
+"""Seconds that `prefect deploy` may take."""
+
+_SWEEP = "sweep-campaigns/sweep-campaigns"
 
 
 def packaged(name: str) -> Path:
-    """A file of deployments/, which is installed beside the flows as it stands beside them in a clone."""
+    """Returns the path of a file of deployments/, which is beside the flows in an installed package and in a clone."""
     import labelwright.flows
 
     return Path(str(labelwright.flows.__file__)).parent.parent / "deployments" / name
@@ -36,18 +41,18 @@ def prefect_file() -> Path:
 
 
 def write_prefect_file(target: Path) -> None:
-    """Copy it, for people to change. Raises CannotRun rather than overwrite what stands there."""
+    """Copies the packaged prefect.yaml, to be edited. Raises CannotRun when the file exists."""
     write_new(target, prefect_file().read_text(encoding="utf-8"))
 
 
 def write_new(target: Path, text: str) -> None:
-    """A file for people to change, whole or not at all. Raises CannotRun rather than overwrite what stands there."""
+    """Writes a file completely or not at all. Raises CannotRun when it exists or cannot be written."""
     try:
         with target.open("x", encoding="utf-8") as file:
             try:
                 file.write(text)
                 file.flush()
-            except BaseException:  # else the same command would find half a file, and refuse
+            except BaseException:  # with half a file there, the same command would refuse
                 target.unlink()
                 raise
     except FileExistsError:
@@ -57,28 +62,30 @@ def write_new(target: Path, text: str) -> None:
 
 
 def deployment_variables() -> dict[str, Any]:
-    """The build step of prefect.yaml: what its {{ labelwright.… }} are filled with. Raises SettingsError."""
+    """Build step of prefect.yaml: the values of its {{ labelwright.… }} placeholders. Raises SettingsError."""
     return {"version": __version__, "finish_by_event": settings().finish_by == "event"}
 
 
 def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
-    """Register the deployments of `file`, or the packaged ones, with the Prefect server that is configured.
+    """Registers the deployments of `file`, or the packaged ones, with the configured Prefect server. Idempotent.
 
-    Makes the work pool when it is missing, of `pool_type`. Said again, it updates what is there. Answers the names, as
-    FLOW/DEPLOYMENT. Where the settings name a container for results, its block is saved too. Raises CannotRun,
-    NotStarted, SettingsError.
+    Creates the work pool, of `pool_type`, when it is missing. Registers the block types and, where the settings name a
+    container for results, saves its block. Returns the names as FLOW/DEPLOYMENT.
+
+    Raises CannotRun, NotStarted, SettingsError.
     """
+    if file is not None and not file.is_file():
+        raise CannotRun(f"{file}: there is no such file")
+    file = file or prefect_file()
+    with require_prefect_client() as client:
+        _create_work_pool(client, pool_type)
+        _run_prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+        names = deployment_names(file)
+        for name in names:
+            _read_deployment(client, name)
+        _set_sweep_interval(client, timedelta(seconds=settings().sweep_every))
     from .blocks import register_blocks
 
-    file = file or prefect_file()
-    client = require_prefect_client()
-    with client:
-        _make_pool(client, pool_type)
-        _prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
-        names = [_full_name(one) for one in _deployments_in(file)]
-        for name in names:
-            _found(client, name)
-        _set_interval(client, timedelta(seconds=settings().sweep_every))
     register_blocks()  # the form of launch-campaign offers them
     results = settings().results
     if results is not None:
@@ -88,8 +95,14 @@ def deploy(file: Path | None = None, pool_type: str = "process") -> list[str]:
     return names
 
 
+def deployment_names(file: Path) -> list[str]:
+    """Returns the deployments of a prefect.yaml as FLOW/DEPLOYMENT."""
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return [f"{_flow_name(deployment['entrypoint'])}/{deployment['name']}" for deployment in document["deployments"]]
+
+
 def require_prefect_client() -> SyncPrefectClient:
-    """For the Prefect server that is configured. Raises CannotRun when there is none."""
+    """Returns a client for the configured Prefect server. Raises CannotRun when none is configured."""
     use_prefect_of_up(settings().home)
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
@@ -101,20 +114,26 @@ def require_prefect_client() -> SyncPrefectClient:
     return get_client(sync_client=True)
 
 
-def knows_worker(name: str) -> bool:
-    """Whether the configured Prefect server knows a worker of our pool by that name; False while it does not answer."""
+def online_workers(client: SyncPrefectClient) -> list[str]:
+    """Returns the names of the work pool's workers that are online."""
+    from prefect.client.schemas.objects import WorkerStatus
+
+    workers = client.read_workers_for_work_pool(POOL)
+    return [worker.name for worker in workers if worker.status is WorkerStatus.ONLINE]
+
+
+def is_worker_online(name: str) -> bool:
+    """Whether the configured Prefect server has that worker online; False while the server does not respond."""
     from httpx import HTTPError
 
     try:
         with require_prefect_client() as client:
-            path = {"work_pool_name": POOL}
-            said = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json={})
-            return any(one["name"] == name and one["status"] == "ONLINE" for one in said.json())
+            return name in online_workers(client)
     except (HTTPError, RuntimeError):
         return False
 
 
-def _make_pool(client: SyncPrefectClient, pool_type: str) -> None:
+def _create_work_pool(client: SyncPrefectClient, pool_type: str) -> None:
     from httpx import HTTPError
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -130,40 +149,34 @@ def _make_pool(client: SyncPrefectClient, pool_type: str) -> None:
         raise NotStarted(f"the Prefect server at {client.api_url} did not answer: {type(error).__name__}") from None
 
 
-def _prefect(*arguments: str) -> None:
-    """Run Prefect's own command. Raises CannotRun with the end of what it said."""
+def _run_prefect(*arguments: str) -> None:
+    """Runs Prefect's command line, which alone reads prefect.yaml. Raises CannotRun with the end of its output."""
     command = [sys.executable, "-m", "prefect", *arguments]
     try:
-        said = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_DEPLOY_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise NotStarted(f"`prefect {' '.join(arguments)}` was not done within {_PATIENCE} seconds") from None
-    # It skips what it cannot read, and ends with 0 all the same.
-    if said.returncode != 0 or "Skipping" in said.stdout:
-        tail = "\n".join(f"    {line}" for line in said.stdout.strip().splitlines()[-15:])
+        raise NotStarted(f"`prefect {' '.join(arguments)}` was not done within {_DEPLOY_TIMEOUT} seconds") from None
+    # It skips what it cannot read, and exits with 0 all the same.
+    if process.returncode != 0 or "Skipping" in process.stdout:
+        tail = "\n".join(f"    {line}" for line in process.stdout.strip().splitlines()[-15:])
         raise CannotRun(f"the deployments were not registered. Prefect said:\n{tail}")
 
 
-def _deployments_in(file: Path) -> list[dict[str, Any]]:
-    document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return list(document["deployments"])
+def _flow_name(entrypoint: str) -> str:
+    """Returns the name of the flow at an entrypoint such as package.module.function."""
+    module, _, function = entrypoint.rpartition(".")
+    return str(getattr(import_module(module), function).name)
 
 
-def _full_name(deployment: dict[str, Any]) -> str:
-    from importlib import import_module
-
-    module, _, flow = deployment["entrypoint"].rpartition(".")
-    return f"{getattr(import_module(module), flow).name}/{deployment['name']}"
-
-
-def _found(client: SyncPrefectClient, name: str) -> Any:
+def _read_deployment(client: SyncPrefectClient, name: str) -> DeploymentResponse:
     from prefect.exceptions import ObjectNotFound
 
     try:
@@ -172,12 +185,12 @@ def _found(client: SyncPrefectClient, name: str) -> Any:
         raise CannotRun(f"the deployment {name} was not registered, and Prefect did not say why") from None
 
 
-def _set_interval(client: SyncPrefectClient, every: timedelta) -> None:
-    """The sweep's schedule as the settings want it: a template cannot stand for a schedule in prefect.yaml."""
+def _set_sweep_interval(client: SyncPrefectClient, interval: timedelta) -> None:
+    """Sets the sweep's schedule from the settings: prefect.yaml takes no template for a schedule."""
     from prefect.client.schemas.schedules import IntervalSchedule
 
-    sweep = _found(client, "sweep-campaigns/sweep-campaigns")
-    for one in sweep.schedules:
-        if isinstance(one.schedule, IntervalSchedule) and one.schedule.interval != every:
-            changed = one.schedule.model_copy(update={"interval": every})
-            client.update_deployment_schedule(sweep.id, one.id, schedule=changed)
+    sweep = _read_deployment(client, _SWEEP)
+    for entry in sweep.schedules:
+        if isinstance(entry.schedule, IntervalSchedule) and entry.schedule.interval != interval:
+            schedule = entry.schedule.model_copy(update={"interval": interval})
+            client.update_deployment_schedule(sweep.id, entry.id, schedule=schedule)

@@ -1,31 +1,35 @@
-"""Results of runs in Azure Blob, where workers and other flows can read them: one block, in Prefect's own format.
+"""Keeps results of runs in Azure Blob, in Prefect's own format, through one saved block.
 
-Labelwright itself reads none of them: the ledger says what was done. They are for flows of a team that start ours by
-`run_deployment` and want what they answered, which else stays on the machine, or in the pod, that ran it.
+Labelwright itself reads none of them: the ledger records what was done. They are for a team's own flows that start ours
+with `run_deployment` and use their results, which otherwise stay on the machine, or in the pod, that ran the flow.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from labelwright.domain.errors import CannotRun
 from labelwright.network.deadlines import OutOfTime, run_within
 from labelwright.settings import ResultsSettings, SettingsError
 
-_LONGEST = 120.0
-"""Seconds: the client waits for the next byte only."""
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+_DEADLINE = 120.0
+"""Seconds for one operation on the container: the Azure client's own timeout is for the next byte."""
 
 NAME = "labelwright-results"
-"""Of both blocks: the account's and the container's."""
+"""Name of both blocks, the account's and the container's."""
 
 BLOCK = f"azure-blob-storage-container/{NAME}"
-"""What PREFECT_DEFAULT_RESULT_STORAGE_BLOCK says where runs are to keep their results there."""
+"""Value of PREFECT_DEFAULT_RESULT_STORAGE_BLOCK for runs that keep their results there."""
 
 
-def keep_results_in_blob(given: ResultsSettings) -> str:
-    """Save the block with the configured Prefect server, and make the container where it is not there. Answers BLOCK.
+def keep_results_in_blob(results: ResultsSettings) -> str:
+    """Saves the block with the configured Prefect server and creates a missing container. Returns BLOCK. Idempotent.
 
-    Said again, it updates what is there. Raises CannotRun, SettingsError.
+    Raises CannotRun, SettingsError.
     """
     try:
         from prefect_azure.blob_storage import AzureBlobStorageContainer
@@ -35,24 +39,24 @@ def keep_results_in_blob(given: ResultsSettings) -> str:
             "results in Azure Blob need one more package: pip install 'labelwright[results]', or take "
             "LABELWRIGHT_RESULTS__... out of the settings"
         ) from None
-    _make_container(given)
-    account = AzureBlobStorageCredentials(connection_string=given.connection_string, account_url=given.account_url)
+    _create_container(results)
+    account = AzureBlobStorageCredentials(connection_string=results.connection_string, account_url=results.account_url)
     account.save(NAME, overwrite=True, _sync=True)  # type: ignore[call-arg]
-    container = AzureBlobStorageContainer(container_name=given.container, credentials=account)
+    container = AzureBlobStorageContainer(container_name=results.container, credentials=account)
     container.save(NAME, overwrite=True, _sync=True)  # type: ignore[call-arg]
     return BLOCK
 
 
-def can_read_results(given: ResultsSettings) -> bool:
-    """Whether the container is there. Raises CannotRun when the account does not say, SettingsError."""
-    return _asked(given, lambda container: container.exists())
+def can_read_results(results: ResultsSettings) -> bool:
+    """Whether the container exists. Raises CannotRun when the account does not respond or refuses, SettingsError."""
+    return _on_container(results, lambda container: container.exists())
 
 
-def _make_container(given: ResultsSettings) -> None:
-    def make(container: Any) -> bool:
+def _create_container(results: ResultsSettings) -> None:
+    def create_if_missing(container: ContainerClient) -> bool:
         from azure.core.exceptions import ResourceExistsError
 
-        # An identity that may write into a container may often not make one: it is only tried where none is.
+        # An identity that may write into a container often may not create one.
         if not container.exists():
             try:
                 container.create_container()
@@ -60,27 +64,28 @@ def _make_container(given: ResultsSettings) -> None:
                 return False
         return True
 
-    _asked(given, make)
+    _on_container(results, create_if_missing)
 
 
-def _asked(given: ResultsSettings, question: Any) -> bool:
+def _on_container(results: ResultsSettings, operation: Callable[[ContainerClient], bool]) -> bool:
+    """Runs the operation on the container within the deadline. Raises CannotRun, SettingsError."""
     from azure.core.exceptions import AzureError
     from azure.storage.blob import ContainerClient
 
     from labelwright.ingest.upload.azure_client import machine_identity
 
-    # Said once and soon: whoever deploys is waiting.
-    few: dict[str, Any] = {"retry_total": 1, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
-    few |= {"connection_timeout": 10, "read_timeout": 30}
+    # Few retries: a person who deploys is waiting.
+    options: dict[str, Any] = {"retry_total": 1, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
+    options |= {"connection_timeout": 10, "read_timeout": 30}
     try:
-        if given.connection_string is not None:
-            address = given.connection_string.get_secret_value()
-            client = ContainerClient.from_connection_string(address, given.container, **few)
-        elif given.account_url:
-            client = ContainerClient(given.account_url, given.container, credential=machine_identity(), **few)
+        if results.connection_string is not None:
+            address = results.connection_string.get_secret_value()
+            client = ContainerClient.from_connection_string(address, results.container, **options)
+        elif results.account_url:
+            client = ContainerClient(results.account_url, results.container, credential=machine_identity(), **options)
         else:
             raise SettingsError(
-                "where results are kept is not complete: set LABELWRIGHT_RESULTS__ACCOUNT_URL, or "
+                "the container for results is not set: set LABELWRIGHT_RESULTS__ACCOUNT_URL, or "
                 "LABELWRIGHT_RESULTS__CONNECTION_STRING"
             )
     except ValueError as error:
@@ -89,16 +94,16 @@ def _asked(given: ResultsSettings, question: Any) -> bool:
         raise SettingsError("LABELWRIGHT_RESULTS__CONNECTION_STRING is no connection string of Azure Storage") from None
     try:
         with client:
-            return bool(run_within(_LONGEST, question, client))
+            return bool(run_within(_DEADLINE, operation, client))
     except OutOfTime:
         raise CannotRun(
-            f"the container '{given.container}' for results was not reached within {_LONGEST:g} seconds. Does the "
+            f"the container '{results.container}' for results was not reached within {_DEADLINE:g} seconds. Does the "
             "account answer?"
         ) from None
     except AzureError as error:
         status = getattr(error, "status_code", None)
-        says = f"HTTP {status}" if status else type(error).__name__
+        reason = f"HTTP {status}" if status else type(error).__name__
         raise CannotRun(
-            f"the container '{given.container}' for results cannot be used ({says}). Does the account answer, and has "
-            "this identity Storage Blob Data Contributor on the container?"
+            f"the container '{results.container}' for results cannot be used ({reason}). Does the account answer, and "
+            "has this identity Storage Blob Data Contributor on the container?"
         ) from None

@@ -1,4 +1,4 @@
-"""The tables, and readers and a writer of them. What differs between SQLite and Postgres stands in `engines`."""
+"""Tables of the service, and readers and a writer of them. `engines` holds what differs between the databases."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from sqlalchemy import (
 from labelwright.security.private_files import private_database
 
 from .api.errors import Busy
-from .engines import Engines, postgres_engines, sqlite_engines
-from .migrations import migrate
+from .engines import Engines, open_engines
+from .migrations import history_of, migrate
 
 metadata = MetaData()
 
@@ -182,6 +182,8 @@ answers = Table(
     Column("date_created", String(32), nullable=False, index=True),
 )
 
+HISTORY = history_of(metadata)
+
 
 def now() -> str:
     """This moment as the API writes it: UTC, microseconds, Z."""
@@ -205,11 +207,10 @@ class Database:
         self._lock_seconds = lock_seconds
         if url is None:
             url = f"sqlite:///{private_database(data_dir / 'labelwright.sqlite3')}"
-        make_engines = sqlite_engines if url.startswith("sqlite") else postgres_engines
-        self._engines: Engines = make_engines(url, lock_seconds)
+        self._engines: Engines = open_engines(url, lock_seconds)
         try:
             with self.write() as connection:
-                migrate(connection, metadata)
+                migrate(connection, HISTORY)
         except BaseException:
             self.close()
             raise

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from labelwright.campaigns.yaml_loader import SpecError
-from labelwright.ledger import DROPS, CampaignBusy, drop_key
+from labelwright.ledger import DROPS, CampaignBusy, Process, drop_key
 from labelwright.ledger.leases import Leases
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.drops import drop_lease, lost_drops, settling
+from labelwright.tasks.campaign.drops import drop_lease, recording_refusals, unanswered_drops
 from labelwright.tasks.context import the_ledger
 
 BLOB, ETAG = "river/campaign.yaml", "0x1"
@@ -23,15 +23,15 @@ def ledger(tmp_path, monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
     forget_settings()
     ledger = the_ledger()
-    told = {"blob": BLOB, "etag": ETAG}
-    ledger.inbox.put(DROPS, drop_key(BLOB, ETAG), "labelwright.drop.arrived", {}, told)
+    payload = {"blob": BLOB, "etag": ETAG}
+    ledger.inbox.put(DROPS, drop_key(BLOB, ETAG), "labelwright.drop.arrived", {}, payload)
     ledger.inbox.mark_sent(letter.id for letter in ledger.inbox.waiting())
     yield ledger
     forget_settings()
 
 
 def tries(**later: float) -> list[int]:
-    return [attempt for _, attempt in lost_drops(datetime.now(UTC) + timedelta(**later))]
+    return [attempt for _, attempt in unanswered_drops(datetime.now(UTC) + timedelta(**later))]
 
 
 def test_it_is_tried_again_whenever_its_age_has_doubled(ledger):
@@ -41,8 +41,10 @@ def test_it_is_tried_again_whenever_its_age_has_doubled(ledger):
     assert tries(days=8) == []
 
 
-def test_one_that_is_in_a_runs_hands_is_left_to_it(ledger):
-    with Leases(ledger.outbox._database, process="another-machine 4711 99").held(drop_lease(BLOB), "the run 'fox'"):
+def test_a_drop_whose_lease_is_held_is_not_retried(ledger):
+    with Leases(ledger.outbox._database, process=Process("another-machine", 4711, "99")).held(
+        drop_lease(BLOB), "the run 'fox'"
+    ):
         assert tries(minutes=11) == []
     assert tries(minutes=11) == [1]
 
@@ -52,7 +54,7 @@ def test_one_that_is_in_a_runs_hands_is_left_to_it(ledger):
     [SpecError("river/campaign.yaml: labeller: did you mean 'labeler'"), PlatformRefused("azure", "send", status=403)],
 )
 def test_a_refusal_is_left_to_a_person(ledger, failure):
-    with pytest.raises(type(failure)), settling(BLOB, ETAG):
+    with pytest.raises(type(failure)), recording_refusals(BLOB, ETAG):
         raise failure
     assert tries(minutes=11) == []
     assert ledger.inbox.launched_from(BLOB, ETAG) is None, "a person may still say it again"
@@ -62,14 +64,14 @@ def test_a_refusal_is_left_to_a_person(ledger, failure):
     "failure", [PlatformUnavailable("azure", "send", message="the night"), CampaignBusy("fox"), KeyboardInterrupt()]
 )
 def test_what_may_pass_by_itself_is_tried_again(ledger, failure):
-    with pytest.raises(type(failure)), settling(BLOB, ETAG, "river"):
+    with pytest.raises(type(failure)), recording_refusals(BLOB, ETAG, "river"):
         raise failure
     assert tries(minutes=11) == [1]
 
 
 def test_a_campaign_that_the_ledger_knows_is_taken_up_as_one(ledger):
     ledger.campaigns.add("river", {})
-    with pytest.raises(PlatformUnavailable), settling(BLOB, ETAG, "river"):
+    with pytest.raises(PlatformUnavailable), recording_refusals(BLOB, ETAG, "river"):
         raise PlatformUnavailable("shelf", "send images", message="the night")
     assert tries(minutes=11) == []
     assert ledger.inbox.launched_from(BLOB, ETAG) == "river"

@@ -19,11 +19,10 @@ from labelwright.platforms.registry import PLATFORMS
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign import image_sets
-from labelwright.tasks.campaign import images as campaign_images
+from labelwright.tasks.campaign import batch_upload, image_set_upload
 from labelwright.tasks.campaign import lifecycle as campaigns
-from labelwright.tasks.campaign.checking import check_images, write_down_campaign
-from labelwright.tasks.campaign.image_sizes import SizesDiffer, misfits
+from labelwright.tasks.campaign.image_checks import check_images, register_campaign
+from labelwright.tasks.campaign.image_sizes import SizesDiffer, resized_images
 from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
@@ -52,7 +51,7 @@ def river(home: Path, platform: str) -> CampaignSpec:
 
 
 def begin(spec: CampaignSpec) -> None:
-    write_down_campaign.fn(spec)
+    register_campaign.fn(spec)
     check_images.fn("river")
 
 
@@ -73,18 +72,16 @@ def test_only_sizes_that_are_told_and_differ_are_misfits() -> None:
         RemoteImage("4", "untold", 0, 0),
         RemoteImage("5", "somebody else's", 1, 1),
     ]
-    found = misfits("geti", images, sizes)
-    assert [(one.id, one.name) for one in found] == [("2", "turned"), ("3", "scaled")]
-    assert found[0].reason == (
+    resized = resized_images("geti", images, sizes)
+    assert [(image.id, image.name) for image in resized] == [("2", "turned"), ("3", "scaled")]
+    assert resized[0].reason == (
         "geti sees 40 x 60 pixels, it has 60 x 40: it does not turn the image as its EXIF orientation says, "
         "and labels drawn there would not fit"
     )
-    assert found[1].reason == "geti sees 30 x 20 pixels, it has 60 x 40: so labels drawn there would not fit"
+    assert resized[1].reason == "geti sees 30 x 20 pixels, it has 60 x 40: so labels drawn there would not fit"
 
 
-def test_a_platform_that_takes_nothing_out_stops_the_launch_with_the_list(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_platform_that_cannot_remove_images_stops_the_launch(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__URL", f"memory:{home}")
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__KEY", "good")
@@ -94,9 +91,9 @@ def test_a_platform_that_takes_nothing_out_stops_the_launch_with_the_list(
     monkeypatch.setattr(Shelf, "list_campaign_images", lambda self, campaign: map(otherwise, real(self, campaign)))
     begin(river(home, "shelf"))
     campaigns.create_campaign.fn("river")
-    campaign_images.send_images.fn("river", 1)
+    batch_upload.send_images.fn("river", 1)
     with pytest.raises(SizesDiffer, match=r"photo-1\.png: shelf sees 40 x 60.*under another title"):
-        campaign_images.list_missing_images.fn("river")
+        batch_upload.list_missing_images.fn("river")
     assert names() == ["photo-0.png", "photo-1.png", "photo-2.png"]
     assert [kept.state.value for kept in store.campaigns.values()] == ["created"], "nobody labels"
 
@@ -106,54 +103,54 @@ def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with ExitStack() as stack:
         config = ServiceConfig(home / "service", admin_key="admin", admin_secret="secret of the admin")
         url = stack.enter_context(serving(config))
-        told = {"URL": f"{url}/api/v1", "KEY": "admin", "SECRET": "secret of the admin"}
-        for name, value in told.items():
+        variables = {"URL": f"{url}/api/v1", "KEY": "admin", "SECRET": "secret of the admin"}
+        for name, value in variables.items():
             monkeypatch.setenv(f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}", value)
         forget_settings()
         yield url
 
 
 def make_set() -> None:
-    image_sets.create_image_set.fn("river")
-    for batch in image_sets.find_missing_images.fn("river"):
-        image_sets.upload_batch.fn("river", batch)
-    image_sets.seal_image_set.fn("river")
-    image_sets.wait_for_image_set.fn("river")
+    image_set_upload.create_image_set.fn("river")
+    for batch in image_set_upload.find_missing_images.fn("river"):
+        image_set_upload.upload_batch.fn("river", batch)
+    image_set_upload.seal_image_set.fn("river")
+    image_set_upload.wait_for_image_set.fn("river")
 
 
-def test_an_image_of_another_size_in_a_set_does_not_come_into_the_campaign(
+def test_a_resized_image_in_a_set_is_kept_out_of_the_campaign(
     home: Path, service: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real: Any = CampaignApi.list_images
     monkeypatch.setattr(CampaignApi, "list_images", lambda self, image_set: map(otherwise, real(self, image_set)))
     begin(river(home, "campaign_api"))
     make_set()
-    assert image_sets.match_images.fn("river") == 2
+    assert image_set_upload.match_images.fn("river") == 2
     assert names() == ["photo-0.png", "photo-2.png"]
     (reject,) = the_ledger().manifests.rejects("river")
     assert reject.name == "photo-1.png"
     assert "sees 40 x 60 pixels, it has 60 x 40" in reject.reason
     campaigns.create_campaign.fn("river")
-    for first, last in campaigns.stretches_to_add("river"):
+    for first, last in campaigns.position_ranges("river"):
         campaigns.add_images.fn("river", first, last)
     campaigns.activate_campaign.fn("river")
     record = the_ledger().campaigns.get("river")
     assert (record.state, record.images) == (State.ACTIVE, 2)
     # Run again, a launch takes nothing out of a campaign whose labelers are at work.
-    assert image_sets.match_images.fn("river") == 2
+    assert image_set_upload.match_images.fn("river") == 2
 
 
-def test_images_of_another_size_that_are_in_the_campaign_already_stop_its_launch(
+def test_resized_images_already_in_the_campaign_stop_the_launch(
     home: Path, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(river(home, "campaign_api"))
     make_set()
-    image_sets.match_images.fn("river")
+    image_set_upload.match_images.fn("river")
     campaigns.create_campaign.fn("river")
-    for first, last in campaigns.stretches_to_add("river"):
+    for first, last in campaigns.position_ranges("river"):
         campaigns.add_images.fn("river", first, last)
     real: Any = CampaignApi.list_images
     monkeypatch.setattr(CampaignApi, "list_images", lambda self, image_set: map(otherwise, real(self, image_set)))
     with pytest.raises(SizesDiffer, match=r"photo-1\.png"):
-        image_sets.match_images.fn("river")
+        image_set_upload.match_images.fn("river")
     assert len(names()) == 3

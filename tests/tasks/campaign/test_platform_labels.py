@@ -36,9 +36,9 @@ SCHEMA = LabelSchema(
     ],
 )
 def test_what_is_missing_and_what_was_added(names, attributes, missing, added):
-    there = PlatformLabels(names, attributes)
-    assert missing_labels(SCHEMA, there) == missing
-    assert added_labels(SCHEMA, there) == added
+    remote_labels = PlatformLabels(names, attributes)
+    assert missing_labels(SCHEMA, remote_labels) == missing
+    assert added_labels(SCHEMA, remote_labels) == added
 
 
 def test_labels_that_differ_in_case_alone_are_told_apart():

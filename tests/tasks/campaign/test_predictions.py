@@ -43,8 +43,8 @@ def pixels(*boxes: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def compressed(bits: np.ndarray) -> dict[str, Any]:
-    told = coco_mask.encode(np.asfortranarray(bits))
-    return {"size": list(told["size"]), "counts": told["counts"].decode()}
+    encoded = coco_mask.encode(np.asfortranarray(bits))
+    return {"size": list(encoded["size"]), "counts": encoded["counts"].decode()}
 
 
 def uncompressed(bits: np.ndarray) -> dict[str, Any]:
@@ -57,10 +57,10 @@ def uncompressed(bits: np.ndarray) -> dict[str, Any]:
 def write(tmp_path):
     def write(*annotations: dict[str, Any], images: list[dict[str, Any]] | None = None):
         path = tmp_path / "predictions.json"
-        said = [{"image_id": 1, "category_id": 7, **one} for one in annotations]
-        told = images or [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}]
+        records = [{"image_id": 1, "category_id": 7, **annotation} for annotation in annotations]
+        image_records = images or [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}]
         categories = [{"id": 7, "name": "boat"}, {"id": 8, "name": "whale"}]
-        path.write_text(json.dumps({"images": told, "annotations": said, "categories": categories}))
+        path.write_text(json.dumps({"images": image_records, "annotations": records, "categories": categories}))
         return path
 
     return write
@@ -87,20 +87,20 @@ MASKS = {
 @pytest.mark.parametrize("kind", MASKS)
 def test_an_object_is_one_object_with_the_pixels_of_pycocotools(write, kind):
     path = write({"id": 3, "score": 0.5, **MASKS[kind]})
-    found = read_predictions(path, ANY, SIZES)
-    assert (found.left_out, found.changed) == ([], [])
-    (one,) = found.by_image["a.jpg"]
-    assert (one.label, one.confidence) == ("boat", 0.5)
-    assert isinstance(one.shape, Mask)
+    result = read_predictions(path, ANY, SIZES)
+    assert (result.left_out, result.changed) == ([], [])
+    (annotation,) = result.by_image["a.jpg"]
+    assert (annotation.label, annotation.confidence) == ("boat", 0.5)
+    assert isinstance(annotation.shape, Mask)
     judge = COCO(str(path))
-    assert (bits_of(one.shape) == judge.annToMask(judge.anns[3])).all()
+    assert (bits_of(annotation.shape) == judge.annToMask(judge.anns[3])).all()
 
 
 @pytest.mark.parametrize("kind", MASKS)
 def test_cvat_is_told_the_same_pixels(write, kind):
     path = write({"id": 3, **MASKS[kind]})
-    (one,) = read_predictions(path, ANY, SIZES).by_image["a.jpg"]
-    bits, left, top = points_to_bits(mask_to_points(one.shape))
+    (annotation,) = read_predictions(path, ANY, SIZES).by_image["a.jpg"]
+    bits, left, top = points_to_bits(mask_to_points(annotation.shape))
     whole = np.zeros((30, 40), dtype=np.uint8)
     whole[top : top + bits.shape[0], left : left + bits.shape[1]] = bits
     judge = COCO(str(path))
@@ -118,7 +118,7 @@ class Taking:
         self.put += images
 
 
-def test_a_campaign_gets_what_can_be_put_and_the_rest_is_counted_by_reason(write, tmp_path, monkeypatch, caplog):
+def test_unusable_predictions_are_counted_by_reason(write, tmp_path, monkeypatch, caplog):
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     ledger.campaigns.add("river", {})
     mark = ledger.manifests.begin("river")
@@ -139,21 +139,23 @@ def test_a_campaign_gets_what_can_be_put_and_the_rest_is_counted_by_reason(write
     with caplog.at_level("WARNING"):
         assert predictions.put_predictions.fn("river", str(path)) == 1
     (image,) = platform.put
-    assert [type(one.shape) for one in image.annotations] == [Mask, Box], "an object of two rings is one object"
+    assert [type(annotation.shape) for annotation in image.annotations] == [Mask, Box], (
+        "an object of two rings is one object"
+    )
     assert "2 predictions for river were left out: the campaign has no label 'whale'" in caplog.text
     ledger.close()
 
 
-def test_one_ring_is_a_polygon_and_an_annotation_without_a_segmentation_its_box(write):
+def test_a_single_ring_becomes_a_polygon_else_the_box_is_used(write):
     ring = [2, 2, 10.5, 2, 10.5, 8]
     path = write({"segmentation": [ring]}, {"bbox": [1, 2, 3, 4]}, {"bbox": [1, 2, 3, 4], "segmentation": []})
-    found = read_predictions(path, ANY, SIZES)
-    assert [one.shape for one in found.by_image["a.jpg"]] == [
+    result = read_predictions(path, ANY, SIZES)
+    assert [annotation.shape for annotation in result.by_image["a.jpg"]] == [
         Polygon(((2, 2), (10.5, 2), (10.5, 8))),
         Box(1, 2, 4, 6),
         Box(1, 2, 4, 6),
     ]
-    assert (found.left_out, found.changed) == ([], [])
+    assert (result.left_out, result.changed) == ([], [])
 
 
 LEFT_OUT = {
@@ -177,56 +179,56 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("message", LEFT_OUT)
-def test_what_cannot_be_put_is_listed_with_its_reason_and_the_rest_is_put(write, message):
-    found = read_predictions(write(LEFT_OUT[message], {"bbox": [1, 2, 3, 4]}), ANY, SIZES)
-    ((name, reason),) = found.left_out
+def test_unusable_predictions_are_listed_the_others_are_used(write, message):
+    result = read_predictions(write(LEFT_OUT[message], {"bbox": [1, 2, 3, 4]}), ANY, SIZES)
+    ((name, reason),) = result.left_out
     assert name.startswith("annotation ")
     assert message in reason
-    assert [one.shape for one in found.by_image["a.jpg"]] == [Box(1, 2, 4, 6)]
+    assert [annotation.shape for annotation in result.by_image["a.jpg"]] == [Box(1, 2, 4, 6)]
 
 
-def test_images_that_are_not_the_campaigns_or_have_another_size_are_listed(write):
+def test_predictions_for_unknown_or_resized_images_are_listed(write):
     images = [
         {"id": 1, "file_name": "other.jpg", "width": 40, "height": 30},
         {"id": 2, "file_name": "a.jpg", "width": 640, "height": 640},
         {"id": 3, "file_name": "b.jpg"},
     ]
-    said = [{"image_id": number, "bbox": [1, 2, 3, 4]} for number in (1, 2, 3)]
-    found = read_predictions(write(*said, images=images), ANY, SIZES)
-    assert [reason for _, reason in found.left_out] == [
+    records = [{"image_id": number, "bbox": [1, 2, 3, 4]} for number in (1, 2, 3)]
+    result = read_predictions(write(*records, images=images), ANY, SIZES)
+    assert [reason for _, reason in result.left_out] == [
         "its image is not in the campaign",
         "the file says 640 x 640 pixels, the image has 40 x 30",
     ]
-    assert list(found.by_image) == ["b.jpg"]
+    assert list(result.by_image) == ["b.jpg"]
 
 
 def test_what_reaches_beyond_the_image_is_cut_and_said_so(write):
     slightly, far = {"bbox": [-0.5, 2, 3, 4]}, {"bbox": [35, 25, 50, 50]}
-    found = read_predictions(write(slightly, far), ANY, SIZES)
-    assert [one.shape for one in found.by_image["a.jpg"]] == [Box(0, 2, 2.5, 6), Box(35, 25, 40, 30)]
-    assert [reason for _, reason in found.changed] == ["it reached beyond its image and was cut to it"]
+    result = read_predictions(write(slightly, far), ANY, SIZES)
+    assert [annotation.shape for annotation in result.by_image["a.jpg"]] == [Box(0, 2, 2.5, 6), Box(35, 25, 40, 30)]
+    assert [reason for _, reason in result.changed] == ["it reached beyond its image and was cut at the edge"]
 
 
-def test_the_campaigns_way_of_drawing_holds_and_every_change_is_listed(write):
+def test_shapes_are_converted_to_the_campaigns_geometry(write):
     path = write({"segmentation": TWO_RINGS, "bbox": [2, 2, 28, 18.25]}, {"bbox": [1, 2, 3, 4]}, {})
     boxes = read_predictions(path, LabelSchema((Label("boat", Geometry.BOX),)), SIZES)
-    assert [one.shape for one in boxes.by_image["a.jpg"]] == [Box(2, 2, 30, 20.25), Box(1, 2, 4, 6)]
-    assert [reason for _, reason in boxes.changed] == ["its box alone was put: the campaign draws 'boat' as boxes"]
+    assert [annotation.shape for annotation in boxes.by_image["a.jpg"]] == [Box(2, 2, 30, 20.25), Box(1, 2, 4, 6)]
+    assert [reason for _, reason in boxes.changed] == ["only its box was used: the campaign draws 'boat' as boxes"]
     polygons = read_predictions(path, LabelSchema((Label("boat", Geometry.POLYGON),)), SIZES)
-    assert [type(one.shape) for one in polygons.by_image["a.jpg"]] == [Mask]
+    assert [type(annotation.shape) for annotation in polygons.by_image["a.jpg"]] == [Mask]
     assert "it has a box only" in polygons.left_out[0][1]
     whole = read_predictions(path, LabelSchema((Label("boat", Geometry.IMAGE),)), SIZES)
-    assert [one.shape for one in whole.by_image["a.jpg"]] == [WholeImage()]
+    assert [annotation.shape for annotation in whole.by_image["a.jpg"]] == [WholeImage()]
     assert len(whole.left_out) == 2
 
 
-def test_a_shape_that_the_platform_cannot_show_is_left_out_and_not_changed(write):
+def test_a_shape_that_the_platform_cannot_show_is_left_out(write):
     remo = Remo.__new__(Remo)
-    found = read_predictions(write({"segmentation": TWO_RINGS}, {"segmentation": [TWO_RINGS[0]]}), ANY, SIZES, remo)
-    assert [reason for _, reason in found.left_out] == [
+    result = read_predictions(write({"segmentation": TWO_RINGS}, {"segmentation": [TWO_RINGS[0]]}), ANY, SIZES, remo)
+    assert [reason for _, reason in result.left_out] == [
         "an object of several parts or with holes is no shape of Remo's"
     ]
-    assert [type(one.shape) for one in found.by_image["a.jpg"]] == [Polygon]
+    assert [type(annotation.shape) for annotation in result.by_image["a.jpg"]] == [Polygon]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class Platform:
             raise PlatformUnavailable("platform", "put predictions", message="cut")
 
 
-def test_a_call_that_fails_is_repeated_after_the_others_and_those_are_not(tmp_path, monkeypatch):
+def test_only_the_failed_call_is_repeated(tmp_path, monkeypatch):
     names = [f"{number:04}.jpg" for number in range(1000)]
     coco = {
         "images": [{"id": number, "file_name": name, "width": 60, "height": 40} for number, name in enumerate(names)],

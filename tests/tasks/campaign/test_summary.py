@@ -15,10 +15,10 @@ def record(state=State.ACTIVE, **more):
     return CampaignRecord("river | *2026*", state, spec, START, done=25, total=100, **more)
 
 
-def page(made, history=(), **more):
-    outlook = outlook_of(made, history, START + timedelta(hours=10))
-    given = {"labelers": [], "pages": {}, "datasets": [], "pictures": []} | more
-    return summary(made, outlook, **given)
+def page(record, history=(), **more):
+    outlook = outlook_of(record, history, START + timedelta(hours=10))
+    sections = {"labelers": [], "pages": {}, "datasets": [], "pictures": []} | more
+    return summary(record, outlook, **sections)
 
 
 HISTORY = [Progress(START, 0, 100), Progress(START + timedelta(hours=10), 25, 100)]
@@ -47,7 +47,7 @@ def test_a_campaign_that_needs_attention_says_why_and_what_to_do():
     assert "expected end" not in text
 
 
-def test_images_that_failed_are_counted_with_the_command_that_leads_on():
+def test_failed_images_are_counted_with_the_command_to_resend():
     text = page(record(), image_states={"failed on the platform": 2, "skipped": 1})
     assert "| failed on the platform | 2 |" in text
     assert "labelwright failed 'river | *2026*' --resend" in text

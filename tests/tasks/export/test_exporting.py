@@ -14,20 +14,19 @@ from azure.storage.blob import ContainerClient
 from labelwright.campaigns.image_source import stamp_of
 from labelwright.campaigns.lineage import find_dataset, lineage, list_datasets
 from labelwright.campaigns.spec import validate_spec
+from labelwright.cli.datasets import verify_registered
 from labelwright.cli.output.datasets import show_lineage
-from labelwright.cli.running import verify_registered
-from labelwright.datasets import FORMATS
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
-from labelwright.ledger import ManifestEntry
+from labelwright.ledger import DatasetVersion, ManifestEntry
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.stores.azure_ml import sdk_process as azure_ml_calls
 from labelwright.tasks.campaign.excluded_images import report_excluded
-from labelwright.tasks.campaign.labels import spool_of
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.export import images as kept_images
 from labelwright.tasks.export.files import files_to_write, write_file
+from labelwright.tasks.export.labels import spool_of
 from labelwright.tasks.export.registration import register_dataset, repair_dataset, verify_dataset
 from tests.datasets.test_folder_format import BOXES
 from tests.ingest.stores import Azurite
@@ -66,11 +65,11 @@ def make_campaign(home: Path, **export: Any) -> None:
     ledger.campaigns.add("river", validate_spec(document, "test").model_dump(mode="json"))
     ledger.campaigns.record_remote_campaign("river", "c1")
     mark = ledger.manifests.begin("river")
-    for found in CampaignContext("river").source.find():
-        data = Path(found.location).read_bytes()
+    for file in CampaignContext("river").source.find():
+        data = Path(file.location).read_bytes()
         sha256, md5 = hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()
-        image = Image(found.name, Size(40, 30), len(data), sha256, md5, "JPEG")
-        ledger.manifests.add("river", mark, [ManifestEntry(image, found.location, stamp=stamp_of(found))])
+        image = Image(file.name, Size(40, 30), len(data), sha256, md5, "JPEG")
+        ledger.manifests.add("river", mark, [ManifestEntry(image, file.location, stamp=stamp_of(file))])
     ledger.manifests.complete("river", mark)
     for state in (State.UPLOADING, State.CREATED, State.ACTIVE, State.COMPLETED, State.FINISHED):
         ledger.campaigns.move("river", state)
@@ -94,13 +93,13 @@ def export(width: float, *gone: str) -> dict[str, str]:
     for dataset in ("images", "labels"):
         repair_dataset.fn("river", dataset)
     registered = [register_dataset.fn("river", dataset) for dataset in ("images", "labels")]
-    for one in registered:
-        verify_dataset.fn("river", one["name"], one["version"])
-    return {one["name"]: one["version"] for one in registered}
+    for row in registered:
+        verify_dataset.fn("river", row["name"], row["version"])
+    return {row["name"]: row["version"] for row in registered}
 
 
 def verified(**how: Any) -> dict[str, dict[str, Any]]:
-    return {f"{one['name']} {one['version']}": one for one in verify_registered(None, None, **how)}
+    return {f"{row['name']} {row['version']}": row for row in verify_registered(None, None, **how)}
 
 
 def newest() -> dict[str, str]:
@@ -124,7 +123,7 @@ def test_labels_a_then_b_then_a_make_the_first_version_the_newest(home):
     assert sorted(path.name for path in store.iterdir()) == [".lock", "latest", "latest.json", "v1", "v2"]
 
 
-def test_an_export_that_was_killed_before_the_ledger_knew_is_made_good_by_the_next(home, monkeypatch):
+def test_an_export_killed_before_its_record_is_completed_by_the_next(home, monkeypatch):
     make_campaign(home)
     export(10)
     with monkeypatch.context() as killed:
@@ -134,20 +133,20 @@ def test_an_export_that_was_killed_before_the_ledger_knew_is_made_good_by_the_ne
     assert newest()["river_labels"] == "1"
     assert export(20)["river_labels"] == "2"
     assert newest()["river_labels"] == "2"
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
 
 
-def test_store_and_ledger_that_disagree_about_the_newest_version_are_told_and_put_right(home):
+def test_store_and_ledger_that_disagree_on_the_newest_are_repaired(home):
     make_campaign(home)
     export(10)
     export(20)
     record = home / "datasets" / "river_labels" / "latest.json"
-    told = json.loads(record.read_text())
-    first = find_dataset(the_ledger(), "river_labels", "1")
-    record.write_text(json.dumps(told | {"version": 1, "content_hash": first["content_hash"]}))
+    pointer = json.loads(record.read_text())
+    first = the_dataset(the_ledger(), "river_labels", "1")
+    record.write_text(json.dumps(pointer | {"version": 1, "content_hash": first["content_hash"]}))
     assert verified()["river_labels 2"]["wrong"] == ["the store says that version 1 is the newest, the ledger says 2"]
     export(20)
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
 
 
 def lead_elsewhere(home: Path, target: str) -> None:
@@ -155,17 +154,17 @@ def lead_elsewhere(home: Path, target: str) -> None:
     (home / "latest").symlink_to(target)
 
 
-def test_a_store_that_cannot_be_asked_does_not_hide_what_is_wrong_in_others(home):
+def test_an_unreachable_store_does_not_hide_damage_in_others(home):
     make_campaign(home)
     export(10)
     (home / "datasets" / "river_labels" / "v1" / "river_labels.csv").unlink()
     away = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/river_away/versions/1"
-    the_ledger().campaigns.record_dataset("river", "river_away", "1", away, "0" * 64)
-    found = verified()
-    assert found["river_labels 1"]["wrong"] == ["river_labels.csv is gone"]
-    (message,) = found["river_away 1"]["wrong"]
-    assert message.startswith("could not be compared: no Azure ML workspace ")
-    with pytest.raises(SettingsError, match="no Azure ML workspace"):
+    the_ledger().campaigns.record_dataset("river", DatasetVersion("river_away", "1", away, "0" * 64))
+    results = verified()
+    assert results["river_labels 1"]["wrong"] == ["river_labels.csv is gone"]
+    (message,) = results["river_away 1"]["wrong"]
+    assert message.startswith("could not be compared: the Azure ML workspace ")
+    with pytest.raises(SettingsError, match="the Azure ML workspace"):
         verify_registered("river_away", None)
 
 
@@ -178,21 +177,21 @@ POINTER_DAMAGE = {
 
 
 @pytest.mark.parametrize("message", POINTER_DAMAGE)
-def test_a_link_or_record_of_the_newest_version_that_leads_nowhere_is_found_and_put_right(home, message):
+def test_a_wrong_pointer_to_the_newest_version_is_repaired(home, message):
     make_campaign(home)
     export(10)
     export(20)
     POINTER_DAMAGE[message](home / "datasets" / "river_labels")
-    found = verified()["river_labels 2"]
-    assert len(found["wrong"]) == 1
-    assert message in found["wrong"][0]
-    assert "labelwright export 'river'" in found["repair"]
+    results = verified()["river_labels 2"]
+    assert len(results["wrong"]) == 1
+    assert message in results["wrong"][0]
+    assert "labelwright export 'river'" in results["repair"]
     export(20)
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
     assert (home / "datasets" / "river_labels" / "latest").resolve().name == "v2"
 
 
-def test_damage_is_repaired_while_the_labels_still_give_the_version_and_else_said_to_stay(home):
+def test_damage_is_repaired_only_while_the_labels_are_the_same(home):
     make_campaign(home)
     export(10)
     version = home / "datasets" / "river_labels" / "v1"
@@ -204,20 +203,20 @@ def test_damage_is_repaired_while_the_labels_still_give_the_version_and_else_sai
         (version / "receipt.json").write_text("{}")
 
     damage()
-    found = verified()["river_labels 1"]
-    assert found["wrong"][0] == "receipt.json is damaged: it cannot be read as a receipt"
+    results = verified()["river_labels 1"]
+    assert results["wrong"][0] == "receipt.json is damaged: it cannot be read as a receipt"
     assert (
-        "labelwright export 'river' writes the files again if the labels on the platform are still" in found["repair"]
+        "labelwright export 'river' writes the files again if the labels on the platform are still" in results["repair"]
     )
     export(10)
     assert (version / "river_labels.csv").read_bytes() == whole
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
 
     damage()
     assert export(20)["river_labels"] == "2"
     assert verified()["river_labels 1"]["wrong"], "labels of another version repair nothing"
     assert export(10)["river_labels"] == "1"
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
 
 
 def test_images_in_the_folder_that_are_gone_or_changed_are_told(home):
@@ -234,14 +233,14 @@ def test_images_in_the_folder_that_are_gone_or_changed_are_told(home):
     assert deep["unchecked"] == []
 
 
-def test_an_image_that_is_in_no_dataset_need_not_lie_in_the_folder_any_more(home):
+def test_an_excluded_image_may_be_missing_at_its_source(home):
     make_campaign(home, formats=["csv"])
     export(10)
     export(10, "c.jpg")
     (home / "photos" / "c.jpg").unlink()
     for deep in (False, True):
         wrong = {
-            name: [message.partition(" ")[0] for message in one["wrong"]] for name, one in verified(deep=deep).items()
+            name: [message.partition(" ")[0] for message in row["wrong"]] for name, row in verified(deep=deep).items()
         }
         assert wrong == {
             "river_images 1": ["c.jpg"],
@@ -251,7 +250,7 @@ def test_an_image_that_is_in_no_dataset_need_not_lie_in_the_folder_any_more(home
         }
 
 
-def test_a_folder_of_datasets_that_was_moved_is_taken_up_where_it_is(home):
+def test_a_moved_dataset_folder_is_used_at_its_new_place(home):
     make_campaign(home)
     export(10)
     (home / "datasets").rename(home / "moved")
@@ -261,7 +260,7 @@ def test_a_folder_of_datasets_that_was_moved_is_taken_up_where_it_is(home):
     (message,) = verified()["river_labels 1"]["wrong"]
     assert message.endswith(f"it is at {home}/moved/river_labels/v1 now")
     assert export(10)["river_labels"] == "1"
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
 
 
 # --- in a container
@@ -274,29 +273,29 @@ class Workspace:
         self.versions: dict[tuple[str, str], dict[str, Any]] = {}
 
     def ask(self, _verb: str, questions: list[dict[str, Any]]) -> list[Any]:
-        return [getattr(self, one["operation"])(one) for one in questions]
+        return [getattr(self, row["operation"])(row) for row in questions]
 
     def datastore(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"created": False}
 
-    def register(self, one: dict[str, Any]) -> dict[str, Any]:
-        key = (one["name"], one["version"])
+    def register(self, row: dict[str, Any]) -> dict[str, Any]:
+        key = (row["name"], row["version"])
         created = key not in self.versions
-        path = f"azureml://subscriptions/s/datastores/{one['datastore']}/paths/{one['path']}"
-        self.versions[key] = {"name": key[0], "version": key[1], "path": path, "tags": one["tags"]}
+        path = f"azureml://subscriptions/s/datastores/{row['datastore']}/paths/{row['path']}"
+        self.versions[key] = {"name": key[0], "version": key[1], "path": path, "tags": row["tags"]}
         return self.versions[key] | {"created": created}
 
-    def read(self, one: dict[str, Any]) -> dict[str, Any] | None:
-        return self.versions.get((one["name"], one["version"]))
+    def read(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        return self.versions.get((row["name"], row["version"]))
 
 
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory) -> Iterator[Azurite]:
-    found = Azurite(tmp_path_factory.mktemp("azurite"), on_disk=True)
-    with ContainerClient.from_connection_string(found.connection_string, "extra-images") as container:
+    server = Azurite(tmp_path_factory.mktemp("azurite"), on_disk=True)
+    with ContainerClient.from_connection_string(server.connection_string, "extra-images") as container:
         container.create_container()
-    yield found
-    found.stop()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -320,44 +319,44 @@ def images_in(container: ContainerClient) -> dict[str, bytes]:
 
 
 @pytest.mark.azurite
-def test_images_of_the_store_that_are_gone_or_replaced_are_found_and_repaired(home, container, monkeypatch):
+def test_missing_or_replaced_images_in_the_store_are_repaired(home, container, monkeypatch):
     export(10)
     whole = images_in(container)
     names = list(whole)
     container.delete_blob(names[0])
     container.upload_blob(names[6], b"another picture", overwrite=True)
-    found = verified()
-    for name, one in found.items():
-        assert [message.partition(" ")[0] for message in one["wrong"]] == ["a.jpg", "g.jpg"], name
-        assert "labelwright export 'river' sends the images again" in one["repair"]
+    results = verified()
+    for name, row in results.items():
+        assert [message.partition(" ")[0] for message in row["wrong"]] == ["a.jpg", "g.jpg"], name
+        assert "labelwright export 'river' sends the images again" in row["repair"]
 
     brought: list[int] = []
     monkeypatch.setattr("labelwright.stores.azure_ml.store.AzureMlStore.keep_images", _counting(brought))
     export(10)
     assert brought == [3, 1], "only the batches with damage"
     assert images_in(container) == whole
-    assert not any(one["wrong"] for one in verified(deep=True).values())
+    assert not any(row["wrong"] for row in verified(deep=True).values())
 
 
 @pytest.mark.azurite
 @pytest.mark.parametrize("damage", ["gone", "changed"])
-def test_a_damaged_copy_of_the_newest_labels_is_found_and_made_again(home, container, damage):
+def test_a_damaged_copy_of_the_newest_labels_is_restored(home, container, damage):
     export(10)
     export(20)
     path = "label_sets/river_labels.csv"
     whole = container.download_blob(path).readall()
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
     if damage == "gone":
         container.delete_blob(path)
     else:
         container.upload_blob(path, bytes(len(whole)), overwrite=True)
-    found = verified()
-    (name,) = [name for name, one in found.items() if one["wrong"]]
+    results = verified()
+    (name,) = [name for name, row in results.items() if row["wrong"]]
     assert name.startswith("river_labels ")
-    assert f"{path}, the copy of the newest labels" in found[name]["wrong"][0]
+    assert f"{path}, the copy of the newest labels" in results[name]["wrong"][0]
     export(20)
     assert container.download_blob(path).readall() == whole
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
 
 
 def _counting(brought: list[int]) -> Any:
@@ -377,7 +376,7 @@ def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, contain
     first = export(10)
     second = export(10, "c.jpg")
     assert first != second
-    assert not any(one["wrong"] for one in verified(deep=True).values())
+    assert not any(row["wrong"] for row in verified(deep=True).values())
     brought: list[int] = []
     monkeypatch.setattr("labelwright.stores.azure_ml.store.AzureMlStore.keep_images", _counting(brought))
     assert kept_images.choose_image_folder.fn("river") is None, "all are there"
@@ -385,10 +384,10 @@ def test_an_image_that_is_in_no_dataset_is_not_missed_in_the_store(home, contain
     assert brought == []
     # On a machine that never read the labels the receipts alone say which images a version holds.
     spool_of(CampaignContext("river")).keep_only([])
-    assert not any(one["wrong"] for one in verified().values())
+    assert not any(row["wrong"] for row in verified().values())
 
 
-def test_the_lineage_of_a_deleted_image_names_no_dataset_that_lacks_it(home, capsys):
+def test_lineage_of_a_deleted_image_lists_only_datasets_with_it(home, capsys):
     make_campaign(home, formats=["csv"])
     export(10)
     export(10, "c.jpg")
@@ -396,15 +395,15 @@ def test_the_lineage_of_a_deleted_image_names_no_dataset_that_lacks_it(home, cap
     digests = {name: hashlib.sha256(name.encode() * 100).hexdigest() for name in NAMES}
     (gone,) = lineage(the_ledger(), settings(), digests["c.jpg"])["found"]
     assert (gone["excluded"], gone["labels"]) == ("gone from the platform: deleted", None)
-    assert [(one["name"], one["version"]) for one in gone["datasets"]] == [("river_images", "1"), ("river_labels", "1")]
+    assert [(row["name"], row["version"]) for row in gone["datasets"]] == [("river_images", "1"), ("river_labels", "1")]
     show_lineage({"found": [gone]}, as_json=False)
     assert "nothing here" not in capsys.readouterr().out
-    (there,) = lineage(the_ledger(), settings(), digests["a.jpg"])["found"]
-    assert (there["excluded"], there["labels"], len(there["datasets"])) == ("", {"boat": 1}, 4)
+    (image,) = lineage(the_ledger(), settings(), digests["a.jpg"])["found"]
+    assert (image["excluded"], image["labels"], len(image["datasets"])) == ("", {"boat": 1}, 4)
 
 
 @pytest.mark.azurite
-def test_a_repair_that_was_killed_goes_on_and_an_image_without_a_source_is_named(home, container):
+def test_an_interrupted_repair_is_resumed(home, container):
     export(10)
     whole = images_in(container)
     names = list(whole)
@@ -425,13 +424,13 @@ def test_a_repair_that_was_killed_goes_on_and_an_image_without_a_source_is_named
 
 
 @pytest.mark.azurite
-def test_files_among_the_images_that_are_none_stop_the_export_and_are_left_alone(container):
+def test_foreign_files_among_the_images_stop_the_export(container):
     export(10)
     folder = next(iter(images_in(container))).rpartition("/")[0]
     container.upload_blob(f"{folder}/surplus.txt", b"x")
-    with pytest.raises(PlatformRefused, match=r"1 files that are no images of the campaign: surplus\.txt"):
+    with pytest.raises(PlatformRefused, match=r"1 files that are not images of the campaign: surplus\.txt"):
         export(10)
-    assert any("surplus.txt is in the store" in message for one in verified().values() for message in one["wrong"])
+    assert any("surplus.txt is in the store" in message for row in verified().values() for message in row["wrong"])
 
 
 @pytest.mark.azurite
@@ -445,7 +444,7 @@ def test_a_damaged_delivery_is_repaired_by_the_next_export(container):
     assert verified()["river_labels " + newest()["river_labels"]]["wrong"]
     export(10)
     assert container.download_blob(csv).readall() == whole
-    assert not any(one["wrong"] for one in verified(deep=True).values())
+    assert not any(row["wrong"] for row in verified(deep=True).values())
 
 
 @pytest.mark.azurite

@@ -59,11 +59,11 @@ def context(tmp_path: Path):
         (photos / name).write_bytes(name.encode() * 10)
     ledger.campaigns.add("river", {})
     source, mark = FolderSource(photos), ledger.manifests.begin("river")
-    for found in source.find():
-        data = Path(found.location).read_bytes()
+    for file in source.find():
+        data = Path(file.location).read_bytes()
         sha256, md5 = hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()
-        image = Image(found.name, Size(1, 1), len(data), sha256, md5, "JPEG")
-        ledger.manifests.add("river", mark, [ManifestEntry(image, found.location, stamp=stamp_of(found))])
+        image = Image(file.name, Size(1, 1), len(data), sha256, md5, "JPEG")
+        ledger.manifests.add("river", mark, [ManifestEntry(image, file.location, stamp=stamp_of(file))])
     ledger.manifests.complete("river", mark)
     ledger.manifests.record_remote_ids("river", [(name, f"id-{name}") for name in NAMES])
     yield SimpleNamespace(
@@ -81,20 +81,20 @@ def context(tmp_path: Path):
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_folder_that_is_as_it_was_says_what_was_not_compared(context, deep):
-    found = images_elsewhere(context, deep=deep)
-    assert (found.wrong, found.repair) == ([], "")
-    assert any("--deep reads them" in message for message in found.unchecked) is not deep
+    findings = images_elsewhere(context, deep=deep)
+    assert (findings.wrong, findings.repair) == ([], "")
+    assert any("--deep reads them" in message for message in findings.unchecked) is not deep
 
 
-def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_place(context):
+def test_missing_or_replaced_source_images_are_listed_with_location(context):
     (context.photos / "a.jpg").unlink()
     (context.photos / "b.jpg").write_bytes(b"shorter")
     (context.photos / "c.jpg").write_bytes(b"C.JPG" * 10)
-    found = images_elsewhere(context, deep=False)
+    findings = images_elsewhere(context, deep=False)
     place = context.photos.resolve()
-    assert found.wrong == [f"a.jpg is gone: {place}/a.jpg", f"b.jpg has 7 bytes and had 50: {place}/b.jpg"]
-    assert "1 of them were written to" in found.unchecked[0]
-    assert "put the same files back" in found.repair
+    assert findings.wrong == [f"a.jpg is gone: {place}/a.jpg", f"b.jpg has 7 bytes and had 50: {place}/b.jpg"]
+    assert "1 of them were written to" in findings.unchecked[0]
+    assert "restore the same files" in findings.repair
     deep = images_elsewhere(context, deep=True)
     assert deep.wrong == [
         "a.jpg cannot be read: No such file or directory",
@@ -104,11 +104,11 @@ def test_images_of_the_folder_that_are_gone_or_replaced_are_named_with_their_pla
     assert deep.unchecked == []
 
 
-def test_a_folder_that_is_on_another_machine_is_not_compared_and_said_so(context):
+def test_a_folder_on_another_machine_is_reported_as_not_compared(context):
     context.photos.rename(context.photos.with_name("moved"))
-    found = images_elsewhere(context, deep=False)
-    assert found.wrong == []
-    assert "There is no folder" in found.unchecked[0]
+    findings = images_elsewhere(context, deep=False)
+    assert findings.wrong == []
+    assert "There is no folder" in findings.unchecked[0]
 
 
 def test_images_at_addresses_are_read_only_when_asked_to(context):
@@ -122,28 +122,28 @@ def test_images_at_addresses_are_read_only_when_asked_to(context):
         return io.BytesIO(Path(location).read_bytes())
 
     context.source = SimpleNamespace(open=open_)
-    found = images_elsewhere(context, deep=False)
-    assert (found.wrong, read) == ([], [])
-    assert "addresses of their own; --deep reads them" in found.unchecked[0]
+    findings = images_elsewhere(context, deep=False)
+    assert (findings.wrong, read) == ([], [])
+    assert "addresses of their own; --deep reads them" in findings.unchecked[0]
     assert images_elsewhere(context, deep=True).wrong == ["b.jpg cannot be read: answered 404"]
     assert len(read) == 3
 
 
-def test_images_on_the_platform_are_listed_once_and_read_only_when_asked_to(context):
+def test_platform_images_are_downloaded_only_with_deep(context):
     context.platform = Serving()
     assert images_elsewhere(context, deep=False).wrong == []
     del context.platform.there["id-a.jpg"]
     context.platform.there["id-b.jpg"] = b"shorter"
     context.platform.there["id-c.jpg"] = b"C.JPG" * 10
-    found = images_elsewhere(context, deep=False)
-    assert found.wrong == ["a.jpg is no longer on the platform", "b.jpg has 7 bytes on the platform and had 50"]
+    findings = images_elsewhere(context, deep=False)
+    assert findings.wrong == ["a.jpg is no longer on the platform", "b.jpg has 7 bytes on the platform and had 50"]
     assert context.platform.listings == 2
     assert "c.jpg has other bytes than when it was checked" in images_elsewhere(context, deep=True).wrong
 
 
-def test_a_platform_that_cannot_be_asked_leaves_the_images_uncompared(context):
+def test_images_of_an_unreachable_platform_are_not_compared(context):
     context.platform = Serving()
     context.platform.fault = PlatformUnavailable("campaign_api", "list the images", status=503)
-    found = images_elsewhere(context, deep=False)
-    assert found.wrong == []
-    assert "answered 503" in found.unchecked[0]
+    findings = images_elsewhere(context, deep=False)
+    assert findings.wrong == []
+    assert "answered 503" in findings.unchecked[0]

@@ -17,13 +17,13 @@ from labelwright.ledger import Ledger
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.http.logins import forget_logins
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.checking import FilesLeftOut, check_images, write_down_campaign
-from labelwright.tasks.campaign.images import list_missing_images, send_images, wait_for_batch
+from labelwright.tasks.campaign.batch_upload import list_missing_images, send_images, wait_for_batch
+from labelwright.tasks.campaign.image_checks import FilesLeftOut, check_images, register_campaign
 from labelwright.tasks.campaign.lifecycle import activate_campaign, create_campaign
-from labelwright.tasks.campaign.repairs import STEP
+from labelwright.tasks.campaign.lost_images import STEP
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.sweep.progress import look_at_some
 from tests.platforms.cvat.fake_server.server import FakeCvat
+from labelwright.tasks.sweep.refresh import refresh_batch
 from tests.platforms.cvat.harness import as_labeler, label_images
 
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
@@ -69,7 +69,7 @@ def river(tmp_path: Path, **more: Any) -> CampaignSpec:
 
 def launch(spec: CampaignSpec) -> None:
     """What the flow launch-campaign does, as plain calls."""
-    title = write_down_campaign.fn(spec)
+    title = register_campaign.fn(spec)
     check_images.fn(title)
     create_campaign.fn(title)
     batches = list_missing_images.fn(title)
@@ -169,7 +169,7 @@ def test_a_task_in_which_somebody_has_begun_is_not_deleted_for_an_image_of_anoth
     photo(tmp_path / "photos", "photo.jpg")
     photo(tmp_path / "photos", "turned.tif", orientation=6)
     spec = river(tmp_path)
-    title = write_down_campaign.fn(spec)
+    title = register_campaign.fn(spec)
     check_images.fn(title)
     create_campaign.fn(title)
     send_images.fn(title, 1)
@@ -212,7 +212,7 @@ def launched(tmp_path: Path, count: int = 7, **more: Any) -> CampaignSpec:
 
 def sweep() -> str:
     """What a sweep does with this campaign."""
-    return look_at_some.fn(["river"]).states["river"]
+    return refresh_batch.fn(["river"]).states["river"]
 
 
 def delete_task(cvat: FakeCvat, number: int) -> None:
@@ -244,7 +244,7 @@ def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_aga
     reason = the_ledger().campaigns.get("river").reason or ""
     gone = {1: 4, 2: 3}[deleted]
     assert f"{gone} of 7 images are gone from the campaign on cvat" in reason
-    assert "lost; 4 images were labeled at the last look" in reason
+    assert "lost; 4 images were labeled at the last check" in reason
     assert "labelwright resume 'river'" in reason
     _, due = retry_blocked("river")
     assert due is Work.LAUNCH

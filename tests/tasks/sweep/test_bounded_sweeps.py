@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import State
 from labelwright.settings import forget_settings
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.sweep import progress as looking
+from labelwright.tasks.sweep import refresh
 from tests.network.fault_server import DRIPS, Received, drip, fault_server, response
 
 HANGS = 60.0
@@ -36,23 +35,27 @@ class Future:
         return self.inner.result()
 
 
+class PooledTask:
+    """A task that a pool runs in a copy of the context, as Prefect's task runner does, without a server."""
+
+    def __init__(self, function: Callable[[list[str]], Any], pool: ThreadPoolExecutor) -> None:
+        self.function, self.pool = function, pool
+
+    def submit(self, titles: list[str]) -> Future:
+        return Future(self.pool.submit(contextvars.copy_context().run, self.function, titles))
+
+
 @pytest.fixture
 def pool(monkeypatch) -> Iterator[ThreadPoolExecutor]:
     """Threads that run the looks in a copy of the context, as Prefect's task runner does, without a server."""
     pool = ThreadPoolExecutor(8)
 
-    def runs(task: Any) -> Any:
-        return SimpleNamespace(
-            submit=lambda titles: Future(pool.submit(contextvars.copy_context().run, task.fn, titles))
-        )
-
     def as_completed(futures: list[Future]) -> Iterator[Future]:
-        wait([one.inner for one in futures], return_when=FIRST_COMPLETED)
-        yield from (one for one in futures if one.inner.done())
+        wait([future.inner for future in futures], return_when=FIRST_COMPLETED)
+        yield from (future for future in futures if future.inner.done())
 
-    monkeypatch.setattr(looking, "look_at_one", runs(looking.look_at_one))
-    monkeypatch.setattr(looking, "look_at_some", runs(looking.look_at_some))
-    monkeypatch.setattr(looking, "as_completed", as_completed)
+    monkeypatch.setattr(refresh, "refresh_batch", PooledTask(refresh.refresh_batch.fn, pool))
+    monkeypatch.setattr(refresh, "as_completed", as_completed)
     yield pool
     pool.shutdown(cancel_futures=True)
 
@@ -92,40 +95,40 @@ def _settings():
 
 
 @pytest.mark.parametrize("what", ["nothing at all", "a header", "a body"])
-def test_a_connection_that_drips_costs_a_sweep_a_bounded_time_and_the_others_nothing(what, pool, tmp_path, monkeypatch):
+def test_a_slow_connection_delays_a_sweep_by_a_bounded_time(what, pool, tmp_path, monkeypatch):
     def good(_request: Received, connection: Any) -> None:
         body = b'{"id": "0", "title": "good 0", "status": "active", "image_count": 2, "labeled_count": 1}'
         connection.sendall(response(400, body, "Content-Type: application/json"))
 
     with fault_server(drip(what)) as slow, fault_server(good) as quick:
         configure(monkeypatch, tmp_path, slow=slow.url, quick=quick.url)
-        monkeypatch.setenv("LABELWRIGHT_LOOK_DEADLINE", "0.3")
+        monkeypatch.setenv("LABELWRIGHT_LOOK_DEADLINE", "1")
         monkeypatch.setenv("LABELWRIGHT_LOOKS_AT_ONCE", "2")
         forget_settings()
         add_campaigns("slow", 12)
         add_campaigns("quick", 2)
-        states, troubles, _ = looking.refresh_all()
-    assert states == {}
-    late = [title for title, why in troubles.items() if "the time for this work is over" in why]
-    assert set(troubles) == {f"slow {n}" for n in range(12)} | {"quick 0", "quick 1"}
+        result = refresh.refresh_all()
+    assert result.states == {}
+    late = [title for title, why in result.failures.items() if "the time for this work is over" in why]
+    assert set(result.failures) == {f"slow {n}" for n in range(12)} | {"quick 0", "quick 1"}
     assert 0 < len(late) < 12, "the rest of the connection waits for the next sweep"
-    assert "400" in troubles["quick 0"]
+    assert "400" in result.failures["quick 0"]
 
 
-def test_a_sweep_that_is_out_of_time_says_what_it_did_not_look_at(pool, tmp_path, monkeypatch):
+def test_a_sweep_out_of_time_lists_campaigns_not_checked(pool, tmp_path, monkeypatch):
     with fault_server(drip("a header")) as slow:
         configure(monkeypatch, tmp_path, slow=slow.url)
         monkeypatch.setenv("LABELWRIGHT_SWEEP_DEADLINE", "0.4")
         monkeypatch.setenv("LABELWRIGHT_LOOKS_AT_ONCE", "1")
         forget_settings()
         titles = add_campaigns("slow", 3)
-        _, troubles, _ = looking.refresh_all()
-    assert set(troubles) == set(titles)
-    assert sum("the 0.4 seconds of this sweep were over" in why for why in troubles.values()) == 2
+        result = refresh.refresh_all()
+    assert set(result.failures) == set(titles)
+    assert sum("the 0.4 seconds of this sweep were over" in why for why in result.failures.values()) == 2
 
 
 @pytest.mark.parametrize("what", DRIPS)
-def test_an_interrupted_sweep_does_not_wait_for_a_server_that_drips(what, pool, tmp_path, monkeypatch):
+def test_an_interrupted_sweep_does_not_wait_for_a_slow_server(what, pool, tmp_path, monkeypatch):
     with fault_server(drip(what)) as slow:
         configure(monkeypatch, tmp_path, slow=slow.url)
         add_campaigns("slow", 2)
@@ -137,9 +140,9 @@ def test_an_interrupted_sweep_does_not_wait_for_a_server_that_drips(what, pool, 
             raise Interrupted
             yield
 
-        monkeypatch.setattr(looking, "as_completed", interrupted)
+        monkeypatch.setattr(refresh, "as_completed", interrupted)
         with pytest.raises(Interrupted):
-            looking.refresh_all()
+            refresh.refresh_all()
         waiting = threading.Thread(target=pool.shutdown)
         waiting.start()
         waiting.join(HANGS / 2)

@@ -112,7 +112,7 @@ def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
             for one in labelers_of(ledger, record)
         ]
         told["effects"] = [
-            {"step": e.step, "item": e.item, "intended_at": e.intended_at, "done_at": e.done_at, "outcome": e.outcome}
+            {"step": e.step, "item": str(e.item), "intended_at": e.intended_at, "done_at": e.done_at, "outcome": e.outcome}
             for e in ledger.effects.all(title)
         ]
         told["moves"] = [

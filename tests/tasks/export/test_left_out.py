@@ -15,8 +15,8 @@ from labelwright.ledger import Ledger
 from labelwright.platforms.protocol import CampaignOrder, LabelsPage, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings, settings
-from labelwright.tasks.campaign import labels
 from labelwright.tasks.context import CampaignContext, the_ledger
+from labelwright.tasks.export import labels
 from labelwright.tasks.sweep import overview as sweeping
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
@@ -68,7 +68,7 @@ def read() -> None:
     labels.record_left_out.fn("river")
 
 
-def test_reading_labels_keeps_counts_in_the_ledger_and_the_details_in_the_folder(ledger):
+def test_reading_labels_records_counts_and_writes_details(ledger):
     for _ in range(2):
         read()
         assert ledger.left_out.find("river").to_dict() == COUNTS
@@ -124,8 +124,8 @@ def test_a_sweep_tells_the_counts_beside_the_states(ledger, capsys):
     printing_campaigns.show_left_out_of(ledger, {"river": "exported"}, as_json=False)
     assert "river: 3 shapes left out: 2 polyline, 1 crosses itself" in capsys.readouterr().out
     printing_campaigns.show_left_out_of(ledger, {"river": "exported"}, as_json=True)
-    told = capsys.readouterr()
-    assert (told.out, "2 polyline" in told.err) == ("", True)
+    output = capsys.readouterr()
+    assert (output.out, "2 polyline" in output.err) == ("", True)
 
 
 def test_the_overview_in_prefect_has_a_column(ledger, monkeypatch):

@@ -14,10 +14,12 @@ from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.protocol import CampaignOrder, PlatformLabels, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
+from labelwright.tasks.attention import ask_for_attention
+from labelwright.tasks.campaign import progress
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.leases import campaign_lock
-from labelwright.tasks.sweep import progress as looking
-from labelwright.tasks.sweep.progress import look_at_some
+from labelwright.tasks.sweep import refresh
+from labelwright.tasks.sweep.refresh import refresh_batch
 from labelwright.tasks.sweep.restarts import due_work
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
@@ -38,7 +40,8 @@ def store(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def without_prefect(monkeypatch):
     """What is a task run of its own is called as a function."""
-    monkeypatch.setattr(looking, "ask_for_attention", looking.ask_for_attention.fn)
+    for module in (progress, refresh):
+        monkeypatch.setattr(module, "ask_for_attention", ask_for_attention.fn)
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def ledger(store) -> Ledger:
     return ledger
 
 
-def test_a_campaign_whose_look_ends_as_nobody_thought_delays_none_beside_it(ledger, monkeypatch):
+def test_an_unexpected_error_does_not_stop_other_campaigns(ledger, monkeypatch):
     real = Shelf.read_campaign
 
     def read(self, campaign):
@@ -73,15 +76,13 @@ def test_a_campaign_whose_look_ends_as_nobody_thought_delays_none_beside_it(ledg
         return real(self, campaign)
 
     monkeypatch.setattr(Shelf, "read_campaign", read)
-    seen = look_at_some.fn(TITLES)
-    assert seen.states == {"first": "active", "third": "active"}
-    assert seen.troubles == {"second": "the look ended with KeyError: see the log of the sweep"}
+    result = refresh_batch.fn(TITLES)
+    assert result.states == {"first": "active", "third": "active"}
+    assert result.failures == {"second": "the check ended with KeyError: see the log of the sweep"}
 
 
 @pytest.mark.parametrize(("status", "states"), [(403, {"second": "active", "third": "active"}), (401, {}), (None, {})])
-def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_credential_all(
-    ledger, monkeypatch, status, states
-):
+def test_403_skips_one_campaign_401_the_whole_connection(ledger, monkeypatch, status, states):
     real = Shelf.read_campaign
 
     def read(self, campaign):
@@ -90,34 +91,33 @@ def test_a_campaign_that_is_closed_to_us_delays_none_beside_it_and_an_unknown_cr
         return real(self, campaign)
 
     monkeypatch.setattr(Shelf, "read_campaign", read)
-    seen = look_at_some.fn(TITLES)
-    assert seen.states == states
-    assert seen.denied, "either way a person has to know"
-    assert seen.locked_out == (status != 403)
+    result = refresh_batch.fn(TITLES)
+    assert result.states == states
+    assert result.access_denied, "either way a person has to know"
+    assert result.locked_out == (status != 403)
 
 
-def test_a_platform_that_asks_to_wait_is_not_asked_again_before_that(ledger, monkeypatch):
-    asked: list[str] = []
+def test_no_campaign_is_checked_before_a_retry_after(ledger, monkeypatch):
+    requested: list[str] = []
 
     def read(self, campaign):
-        asked.append(campaign)
+        requested.append(campaign)
         raise PlatformUnavailable("shelf", "read the campaign", status=429, retry_after=3600)
 
     monkeypatch.setattr(Shelf, "read_campaign", read)
-    seen = look_at_some.fn(TITLES)
-    assert asked == ["c0"], "the others of this connection wait too"
-    assert "The server asks to wait 3600 seconds" in seen.troubles["first"]
-    assert seen.states == {}
+    result = refresh_batch.fn(TITLES)
+    assert requested == ["c0"], "the others of this connection wait too"
+    assert "The server asks to wait 3600 seconds" in result.failures["first"]
+    assert result.states == {}
 
-    states, troubles, denied = looking.refresh_all()
-    assert (asked, states, denied) == (["c0"], {}, False)
-    assert set(troubles) == set(TITLES)
-    assert all("not looked at before" in message for message in troubles.values())
+    sweep = refresh.refresh_all()
+    assert (requested, sweep.states, sweep.access_denied) == (["c0"], {}, False)
+    assert set(sweep.failures) == set(TITLES)
+    assert all("not checked before" in message for message in sweep.failures.values())
     ledger.waits.forget("connection shelf")
-    assert looking.connection_wait("shelf") == "connection shelf"
 
 
-def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledger):
+def test_a_campaign_is_not_restarted_before_its_retry_after(ledger):
     for title in TITLES:
         ledger.campaigns.move(title, State.COMPLETED)
     refused = PlatformUnavailable("Azure ML", "register", status=429, retry_after=3600)
@@ -131,39 +131,39 @@ def test_a_campaign_whose_run_was_asked_to_wait_is_not_taken_up_before_that(ledg
     assert due_work() == []
 
 
-def test_a_campaign_that_is_forgotten_while_it_is_looked_at_delays_none_beside_it(ledger, monkeypatch):
+def test_a_campaign_deleted_during_a_refresh_does_not_stop_others(ledger, monkeypatch):
     real = type(ledger.campaigns).record_look
 
-    def record(self, title, *seen):
+    def record(self, title, *progress):
         if title == "first":
             raise UnknownCampaign(title)
-        return real(self, title, *seen)
+        return real(self, title, *progress)
 
     monkeypatch.setattr(type(ledger.campaigns), "record_look", record)
-    assert look_at_some.fn(TITLES).states == {"second": "active", "third": "active"}
+    assert refresh_batch.fn(TITLES).states == {"second": "active", "third": "active"}
 
 
-def test_a_ledger_that_takes_nothing_ends_the_look(ledger, monkeypatch):
+def test_a_ledger_that_cannot_be_written_ends_the_batch(ledger, monkeypatch):
     def full(*_):
         raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
 
     monkeypatch.setattr(type(ledger.campaigns), "record_look", full)
     with pytest.raises(OperationalError, match="full"):
-        look_at_some.fn(TITLES)
+        refresh_batch.fn(TITLES)
 
 
-def test_a_look_that_sees_nothing_new_writes_nothing_though_labelers_are_told_apart(ledger, store, monkeypatch):
-    assert look_at_some.fn(TITLES).unchanged == []
+def test_unchanged_progress_per_labeler_is_not_written(ledger, store, monkeypatch):
+    assert refresh_batch.fn(TITLES).unrecorded == []
     writes = []
-    monkeypatch.setattr(type(ledger.campaigns), "record_look", lambda *seen: writes.append(seen[1]))
-    assert look_at_some.fn(TITLES).unchanged == TITLES
+    monkeypatch.setattr(type(ledger.campaigns), "record_look", lambda *progress: writes.append(progress[1]))
+    assert refresh_batch.fn(TITLES).unrecorded == TITLES
     assert writes == []
     store.campaigns["c0"].labels["1"] = ()
-    look_at_some.fn(TITLES)
+    refresh_batch.fn(TITLES)
     assert writes == ["first"]
 
 
-def test_a_labeler_who_goes_on_while_the_whole_stands_still_is_something_new(ledger):
+def test_progress_of_one_labeler_counts_as_a_change(ledger):
     campaigns = ledger.campaigns
     campaigns.record_look("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
     assert campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
@@ -172,9 +172,9 @@ def test_a_labeler_who_goes_on_while_the_whole_stands_still_is_something_new(led
 
 
 @pytest.mark.parametrize(("campaigns", "tasks"), [(100, 100), (101, 26), (1000, 32)])
-def test_so_many_task_runs_look_at_so_many_campaigns(campaigns, tasks):
+def test_large_sweeps_share_task_runs(campaigns, tasks):
     titles = [str(number) for number in range(campaigns)]
-    shares = looking.shares_of(titles, campaigns)
+    shares = refresh.batches_of(titles, campaigns)
     assert len(shares) == tasks
     assert [title for share in shares for title in share] == titles
 
@@ -204,29 +204,27 @@ def states(ledger: Ledger) -> dict[str, int]:
     return ledger.image_states.counts().get("first", {})
 
 
-def test_an_image_that_was_deleted_without_a_trace_completes_its_campaign_and_is_named(ledger, store):
+def test_a_deleted_image_completes_its_campaign_and_is_listed(ledger, store):
     kept = complete(ledger, store, images=3)  # the third one was deleted
-    seen = look_at_some.fn(["first"])
-    assert seen.states == {"first": "completed"}
+    result = refresh_batch.fn(["first"])
+    assert result.states == {"first": "completed"}
     record = ledger.campaigns.get("first")
     assert (record.done, record.total, record.images) == (3, 3, 3)
     assert ledger.image_states.images("first") == {"gone from the platform": [("3.jpg", "deleted from the shelf")]}
     assert kept.state is RemoteState.ACTIVE
 
 
-def test_a_count_that_is_too_low_for_a_moment_completes_nothing(ledger, store, monkeypatch):
+def test_a_count_that_is_briefly_too_low_completes_nothing(ledger, store, monkeypatch):
     complete(ledger, store, images=2)
     monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), done=1, total=1))
-    assert look_at_some.fn(["first"]).states == {"first": "active"}
+    assert refresh_batch.fn(["first"]).states == {"first": "active"}
     assert states(ledger) == {}
 
 
 real = Shelf.read_campaign
 
 
-def test_failed_images_are_written_down_once_with_their_reasons_and_forgotten_when_they_are_mended(
-    ledger, store, monkeypatch
-):
+def test_failed_images_are_recorded_until_they_no_longer_fail(ledger, store, monkeypatch):
     kept = complete(ledger, store)
     kept.labels = {}
     kept.failed = {"2": "403 from store.example/2.jpg"}
@@ -234,57 +232,57 @@ def test_failed_images_are_written_down_once_with_their_reasons_and_forgotten_wh
     listing = Shelf.list_failed_images
     monkeypatch.setattr(Shelf, "list_failed_images", lambda self, id: lists.append(id) or listing(self, id))
     for _ in range(3):
-        assert look_at_some.fn(["first"]).states == {"first": "active"}
+        assert refresh_batch.fn(["first"]).states == {"first": "active"}
     assert lists == ["c0"], "they are listed when their number changes"
     assert states(ledger) == {"failed on the platform": 1}
     assert ledger.image_states.images("first") == {
         "failed on the platform": [("2.jpg", "403 from store.example/2.jpg")]
     }
     kept.failed = {}
-    look_at_some.fn(["first"])
+    refresh_batch.fn(["first"])
     assert states(ledger) == {}
 
 
-def test_a_campaign_whose_other_images_all_failed_needs_attention_and_names_the_commands(ledger, store):
+def test_failed_images_that_block_completion_need_attention(ledger, store):
     kept = complete(ledger, store)
     kept.labels = {"1": ()}
     kept.failed = {"2": "403"}
-    assert look_at_some.fn(["first"]).states == {"first": "needs attention"}
+    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
     reason = ledger.campaigns.get("first").reason
     assert "1 failed on the platform" in reason
     for option in ("--resend", "--leave-out"):
         assert f"labelwright failed 'first' {option}" in reason
 
 
-def test_a_campaign_of_skipped_and_deleted_images_alone_needs_attention(ledger, store):
+def test_a_campaign_without_images_to_deliver_needs_attention(ledger, store):
     kept = complete(ledger, store)
     kept.labels = {}
     kept.excluded = {"1": (ImageState.SKIPPED, ""), "2": (ImageState.GONE, "")}
-    assert look_at_some.fn(["first"]).states == {"first": "needs attention"}
+    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
     reason = ledger.campaigns.get("first").reason
     assert "nothing is left to deliver: of its 2 images 1 gone from the platform, 1 skipped" in reason
     assert states(ledger) == {"gone from the platform": 1, "skipped": 1}
 
 
-def test_an_exported_campaign_that_lost_an_image_since_is_exported_anew_once(ledger, store):
+def test_an_exported_campaign_that_lost_an_image_is_exported_again(ledger, store):
     kept = complete(ledger, store)
     kept.excluded = {"1": (ImageState.SKIPPED, "")}
     for state in (State.COMPLETED, State.FINISHED, State.EXPORTED):
         ledger.campaigns.move("first", state)
     ledger.image_states.record("first", {"skipped": [("1.jpg", "")]}, only=["skipped", "gone from the platform"])
-    assert look_at_some.fn(["first"]).states == {"first": "exported"}
+    assert refresh_batch.fn(["first"]).states == {"first": "exported"}
     del kept.images["2"], kept.labels["2"]
-    assert look_at_some.fn(["first"]).states == {"first": "completed"}
+    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
     assert [move.became for move in ledger.campaigns.moves("first")[-2:]] == [State.REOPENED, State.COMPLETED]
     assert ledger.campaigns.moves("first")[-1].why == "since its export: 1 gone from the platform"
     for state in (State.FINISHED, State.EXPORTED):
         ledger.campaigns.move("first", state)
     # As the new export does, when it has read the labels.
     ledger.image_states.record("first", {GONE: [("2.jpg", "deleted")]}, only=[GONE])
-    assert look_at_some.fn(["first"]).states == {"first": "exported"}
+    assert refresh_batch.fn(["first"]).states == {"first": "exported"}
 
 
-def test_a_look_that_breaks_off_does_not_hide_an_image_that_was_deleted_after_the_export(ledger, store, monkeypatch):
+def test_an_interrupted_refresh_does_not_hide_a_deleted_image(ledger, store, monkeypatch):
     kept = complete(ledger, store)
     for state in (State.COMPLETED, State.FINISHED, State.EXPORTED):
         ledger.campaigns.move("first", state)
@@ -298,13 +296,13 @@ def test_a_look_that_breaks_off_does_not_hide_an_image_that_was_deleted_after_th
         return move(self, *to)
 
     monkeypatch.setattr(type(ledger.campaigns), "move", killed_once)
-    assert look_at_some.fn(["first"]).states == {}
-    assert look_at_some.fn(["first"]).states == {"first": "completed"}
+    assert refresh_batch.fn(["first"]).states == {}
+    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
 
 
-def test_a_label_that_is_gone_from_the_platform_is_told_while_labelers_are_at_work(ledger, store, monkeypatch):
+def test_a_label_deleted_on_the_platform_needs_attention(ledger, store, monkeypatch):
     complete(ledger, store)
     gone = PlatformLabels(("b",))
     monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), labels=gone))
-    assert look_at_some.fn(["first"]).states == {"first": "needs attention"}
+    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
     assert "label 'a'" in ledger.campaigns.get("first").reason

@@ -1,4 +1,4 @@
-"""Images on their way into a campaign, where the platform keeps no image sets."""
+"""Uploads images in batches into a campaign, on platforms that keep no image sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefect import task
 from labelwright.campaigns.image_source import shared_url
 from labelwright.domain import ExcludedImage, LabeledImage, Reject, State
 from labelwright.ingest import CannotRead, Source
-from labelwright.ledger import ManifestEntry, stretches
+from labelwright.ledger import EffectItem, ManifestEntry, stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages
 from labelwright.settings import Settings
@@ -21,31 +21,31 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
-from .checking import FilesLeftOut, report_rejects
-from .image_sizes import Misfit, leave_out, misfits
-from .repairs import note_gone
+from .image_checks import FilesLeftOut, report_rejects
+from .image_sizes import ResizedImage, resized_images, withdraw_resized
+from .lost_images import report_lost_images
 
 _STEP = "send images"
 
 
 class ImageChanged(PlatformRefused):
-    """An image is no longer what it was when it was checked: labels would be put on other pixels."""
+    """An image was changed after it was checked: labels would be drawn on other pixels."""
 
 
 def keeps_image_sets(title: str) -> bool:
-    """Whether images go into a set first, and campaigns refer to it."""
+    """Whether the campaign's platform keeps images in sets, to which campaigns refer."""
     return isinstance(CampaignContext(title).platform, KeepsImageSets)
 
 
-@task(task_run_name="look for missing images of {title}", **RETRY_POLICY)
+@task(task_run_name="find missing images of {title}", **RETRY_POLICY)
 def list_missing_images(title: str) -> list[int]:
-    """Compare what the campaign holds with the manifest, and learn what the platform calls each image.
+    """Compare the campaign's images on the platform with the manifest, and record the platform's id of each.
 
-    Answers the batches (numbered from 1) that lack images. Raises PlatformRefused for images that are not ours.
+    Returns the batches (numbered from 1) that lack images. Raises PlatformRefused for images that are not ours.
     """
     context = CampaignContext(title)
-    _take_note_of_images(context)
-    note_gone(context)
+    _record_images(context)
+    report_lost_images(context)
     if context.record.state in (State.FINISHED, State.EXPORTED):
         return []  # its labels were read
     size = _batch_size(context)
@@ -56,45 +56,45 @@ def list_missing_images(title: str) -> list[int]:
     return batches
 
 
-def _take_note_of_images(context: CampaignContext) -> None:
-    """List what the campaign holds, until every image there has the size that it has here."""
-    while leave_out(context, _list_images(context)):
+def _record_images(context: CampaignContext) -> None:
+    """Record the campaign's images on the platform, and remove those that it reads in another size."""
+    while withdraw_resized(context, _record_listing(context)):
         pass
 
 
-def _list_images(context: CampaignContext) -> list[Misfit]:
-    """Write down what the campaign holds. Returns the images whose size differs from the manifest's."""
+def _record_listing(context: CampaignContext) -> list[ResizedImage]:
+    """Record the images that the platform lists. Returns those whose size differs from the manifest's."""
     platform, manifests, title = context.require_capability(TakesImages), context.ledger.manifests, context.title
-    found: list[Misfit] = []
-    # Until the listing is through some count as missing that are there: a kill in between is mended by the next look,
-    # which is the first thing that every run does.
+    resized: list[ResizedImage] = []
+    # While this lists, images count as missing that are there. If the process dies here, that is corrected by the next
+    # listing, with which every run begins.
     manifests.mark_all_stored(title, stored=False)
-    for some in stretches(platform.list_campaign_images(context.remote_id), 2000):
-        manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
-        sizes = manifests.sizes_of(title, [image.name for image in some])
-        foreign = [image.name for image in some if image.name not in sizes]
+    for images in stretches(platform.list_campaign_images(context.remote_id), 2000):
+        manifests.record_remote_ids(title, ((image.name, image.id) for image in images))
+        sizes = manifests.sizes_of(title, [image.name for image in images])
+        foreign = [image.name for image in images if image.name not in sizes]
         if foreign:
             raise PlatformRefused(
                 context.platform.name,
                 "hold the campaign's images",
                 message=f"it holds {len(foreign)} images that are not ours: {', '.join(foreign[:5])}",
-                advice="Take them out of the campaign on the platform, then run again.",
+                advice="Remove them from the campaign on the platform, then run again.",
             )
-        found += misfits(context.platform.name, some, sizes)
-    return found
+        resized += resized_images(context.platform.name, images, sizes)
+    return resized
 
 
 @task(task_run_name="send-batch-{batch:03d} of {title}", **RETRY_POLICY)
 def send_images(title: str, batch: int) -> int:
-    """Send the images of a batch that are not there yet. Answers how many it sent.
+    """Send the images of a batch that are not there yet. Returns how many it sent.
 
-    After a try that broke off it looks first what has arrived. Raises ImageChanged.
+    After an attempt that was interrupted it first lists what has arrived. Raises ImageChanged.
     """
     context = CampaignContext(title)
-    manifests, effects, item = context.ledger.manifests, context.ledger.effects, f"{batch}"
-    earlier = effects.find(title, _STEP, item)
-    if earlier is not None and earlier.done_at is None:
-        _take_note_of_images(context)
+    manifests, effects, item = context.ledger.manifests, context.ledger.effects, EffectItem(batch=batch)
+    effect = effects.find(title, _STEP, item)
+    if effect is not None and effect.done_at is None:
+        _record_images(context)
     size = _batch_size(context)
     entries = manifests.not_stored(title, (batch - 1) * size + 1, batch * size)
     if entries:
@@ -102,16 +102,16 @@ def send_images(title: str, batch: int) -> int:
         source = context.source
         effects.forget(title, _STEP, item)
         effects.intend(title, _STEP, item)
-        images = [to_send(entry, source, context.settings) for entry in entries]
+        images = [image_to_send(entry, source, context.settings) for entry in entries]
         context.require_capability(TakesImages).send_images(context.remote_id, batch, images)
-        effects.settle(title, _STEP, item, f"{len(entries)} images")
+        effects.settle(title, _STEP, f"{len(entries)} images", item)
     last = min(batch * size, manifests.last_position(title))
     publish_progress(title, "uploading", last, context.record.images or 0)
     return len(entries)
 
 
-def to_send(entry: ManifestEntry, source: Source, settings: Settings) -> ImageToSend:
-    """The image as a platform gets it; with an address where the source has one that others can read."""
+def image_to_send(entry: ManifestEntry, source: Source, settings: Settings) -> ImageToSend:
+    """The image as platforms take it, with its URL where the source has one that others can read."""
     image = entry.image
 
     def open_image() -> BinaryIO:
@@ -134,47 +134,50 @@ def to_send(entry: ManifestEntry, source: Source, settings: Settings) -> ImageTo
 
 @task(task_run_name="wait for batch {batch} of {title}", **RETRY_POLICY)
 def wait_for_batch(title: str, batch: int) -> str:
-    """Until the platform has taken in a batch. Answers why it failed, in the platform's words; nothing when it did not.
+    """Wait until the platform has processed a batch. Returns the platform's error message; empty when it succeeded.
 
-    Images that the platform left out for good leave the manifest with their reason. Raises FilesLeftOut (strict),
-    PlatformUnavailable at the deadline: run again to wait on.
+    Images that the platform left out for good become rejects with their reason. Raises FilesLeftOut (strict),
+    PlatformUnavailable at the deadline.
     """
     context = CampaignContext(title)
     platform = context.require_capability(TakesImages)
     end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
-    while (found := platform.read_batch(context.remote_id, batch)).state is SetState.FINISHING:
+    while (status := platform.read_batch(context.remote_id, batch)).state is SetState.FINISHING:
         if time.monotonic() > end:
             raise PlatformUnavailable(
-                context.platform.name, "take in the images", message="it is still at it", advice="Run again to wait on."
+                context.platform.name,
+                "take in the images",
+                message="it is still processing them",
+                advice="Run again to wait on.",
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 15)
-    for name, reason in found.rejected:
+    for name, reason in status.rejected:
         context.ledger.manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
-    if found.rejected and report_rejects(context) and context.spec.images.strict:
-        raise FilesLeftOut(f"the platform left out {len(found.rejected)} images and the campaign is strict")
-    if found.state is SetState.FAILED:
-        message = found.message or "the platform does not say why"
+    if status.rejected and report_rejects(context) and context.spec.images.strict:
+        raise FilesLeftOut(f"the platform left out {len(status.rejected)} images and the campaign is strict")
+    if status.state is SetState.FAILED:
+        message = status.message or "the platform gives no reason"
         log().warning("batch %d of %s failed: %s", batch, title, message)
         return message
     return ""
 
 
 def refuse_missing_batches(title: str, batches: list[int], message: str) -> None:
-    """Raises PlatformRefused: images were sent again and again and are still not there."""
+    """Raises PlatformRefused: images are still missing after several rounds of sending."""
     raise PlatformRefused(
         CampaignContext(title).platform.name,
         "take in every image",
-        message=f"{len(batches)} batches of '{title}' lack images after they were sent: {message or 'no word of why'}",
+        message=f"{len(batches)} batches of '{title}' lack images after they were sent: {message or 'no reason given'}",
         advice="Look at the campaign on the platform, then run again.",
     )
 
 
-_OfAnImage = TypeVar("_OfAnImage", LabeledImage, ExcludedImage)
+_ImageT = TypeVar("_ImageT", LabeledImage, ExcludedImage)
 
 
-def with_our_names(context: CampaignContext, images: tuple[_OfAnImage, ...]) -> tuple[_OfAnImage, ...]:
-    """The same under the names of our manifest: some platforms show images under names of their own."""
+def with_manifest_names(context: CampaignContext, images: tuple[_ImageT, ...]) -> tuple[_ImageT, ...]:
+    """The images under the names of the manifest: some platforms give images names of their own."""
     if isinstance(context.platform, KeepsImageSets):
         return images
     names = context.ledger.manifests.names_of(context.title, [image.remote_id for image in images])

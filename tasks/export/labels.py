@@ -1,4 +1,4 @@
-"""Labels on their way from the platform: read page by page, kept on disk, checked before anything is made of them."""
+"""Reads labels from the platform page by page, keeps them on disk, and checks them before they are used."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from labelwright.datasets.validation import validate_labels
 from labelwright.domain import LeftOutCounts, State
 from labelwright.platforms.protocol import ServesImages
 from labelwright.tasks.attention import ask_for_attention
+from labelwright.tasks.campaign.batch_upload import with_manifest_names
+from labelwright.tasks.campaign.excluded_images import keep_deleted_images, report_excluded, spool_in
+from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+from labelwright.tasks.campaign.lost_images import begin_repair, count_lost_images, lost_images_reason
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.export.images import kept_url
 from labelwright.tasks.reporting import log, publish_progress, publish_table
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
-from .excluded_images import keep_deleted_images, report_excluded, spool_in
-from .images import with_our_names
-from .lifecycle import NotLabeledYet
-from .repairs import begin_repair, gone_from, reason_for
+from .images import kept_url
 
 SHOWN = 500
 """Rows of the table of what is left out."""
 
 
 class ManifestImages:
-    """The campaign's images as a dataset refers to them, in the manifest's order; read from the ledger each time."""
+    """The campaign's images as a dataset refers to them, in the manifest's order. Every iteration reads the ledger."""
 
     def __init__(self, context: CampaignContext) -> None:
-        self._bench = context
+        self._context = context
 
     def __iter__(self) -> Iterator[StockedImage]:
-        context, platform, images = self._bench, self._bench.platform, self._bench.spec.images
+        context, platform, images = self._context, self._context.platform, self._context.spec.images
         serving, kept = platform if isinstance(platform, ServesImages) else None, kept_url(context)
         for position, entry in enumerate(context.ledger.manifests.entries(context.title), 1):
             remote = entry.remote_id or ""
@@ -55,16 +55,16 @@ def spool_of(context: CampaignContext) -> Spool:
 
 
 def delivered(context: CampaignContext) -> SpooledLabels:
-    """The labels that were read, brought together with the manifest."""
+    """The labels that were read last, joined with the manifest."""
     return spool_of(context).delivered(ManifestImages(context))
 
 
 @task(task_run_name="read-labels-page-{number:04d} of {title}", **RETRY_POLICY)
 def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
-    """Read a page (numbered from 1) and keep it on disk. Answers the next page's cursor, None at the end."""
+    """Read a page (numbered from 1) and keep it on disk. Returns the next page's cursor, None at the end."""
     context = CampaignContext(title)
     page = context.platform.read_labels(context.remote_id, cursor)
-    images, excluded = with_our_names(context, page.images), with_our_names(context, page.excluded)
+    images, excluded = with_manifest_names(context, page.images), with_manifest_names(context, page.excluded)
     count = spool_of(context).put_page(number, images, left_out=page.left_out, excluded=excluded)
     log().info("page %d of the labels of %s holds %d images, %d are excluded", number, title, count, len(excluded))
     return page.next
@@ -72,10 +72,10 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
 
 @task(task_run_name="count what is left out of {title}", **RETRY_POLICY)
 def record_left_out(title: str) -> dict[str, dict[str, int]]:
-    """Count the shapes that are dropped or changed in the labels that were read, by reason, in the ledger.
+    """Record in the ledger how many shapes of the labels were dropped or changed, by reason.
 
-    The details are in `left-out.csv` in the campaign's folder; the first ones are a table in the Prefect UI. Returns
-    the counts.
+    The details are in `left-out.csv` in the campaign's folder, the first rows in a table in the Prefect UI. Returns the
+    counts.
     """
     context = CampaignContext(title)
     spool = spool_of(context)
@@ -93,9 +93,9 @@ def record_left_out(title: str) -> dict[str, dict[str, int]]:
 
 
 def read_all_labels(title: str) -> int:
-    """Every page, anew: labels may have changed since they were read last. Answers the number of pages.
+    """Read every page again, since labels may have changed. Returns the number of pages.
 
-    What was deleted on the platform without a trace is found by the manifest, and is on the last page.
+    Images that were deleted on the platform and are on no page are found by the manifest; they are the last page.
     """
     number, cursor = 0, None
     while number == 0 or cursor is not None:
@@ -109,23 +109,23 @@ def read_all_labels(title: str) -> int:
 
 @task(task_run_name="check the labels of {title}", **UNCACHED)
 def check_labels(title: str) -> None:
-    """Every image once or excluded with a reason, every shape in its image, every label in the schema, counts as the
-    platform's.
+    """Check the labels that were read: every image once or excluded with a reason, shapes inside their image, labels in
+    the schema, and as many images as the platform counts.
 
     Raises ValidationFailed with what is wrong, where, and what to do; NotLabeledYet when a task that held images was
     deleted on the platform before the export.
     """
     context = CampaignContext(title)
-    found = context.platform.read_campaign(context.remote_id)
-    lost = gone_from(context.record, found)
-    if lost:  # they are sent again: a dataset without them would look whole
+    remote = context.platform.read_campaign(context.remote_id)
+    lost = count_lost_images(context.record, remote)
+    if lost:  # they are sent again: a dataset without them would look complete
         begin_repair(title, lost, context.record.images or 0)
-        reason = reason_for(context.record, context.platform.name, lost)
+        reason = lost_images_reason(context.record, context.platform.name, lost)
         ask_for_attention.fn(title, reason, State.UPLOADING)
         raise NotLabeledYet(f"'{title}' needs attention: {reason}")
     labels = delivered(context)
     report_excluded(context, labels.excluded())
-    # Of an image that was deleted without a trace the platform's counts know nothing: they lack it.
-    gone = max(0, (context.record.images or 0) - found.total)
-    validate_labels(labels, context.spec.schema_of_labels(), expected_done=found.done + gone)
-    publish_progress(title, "checking labels", found.done, found.total)
+    # The platform's counts lack images that were deleted there.
+    gone = max(0, (context.record.images or 0) - remote.total)
+    validate_labels(labels, context.spec.schema_of_labels(), expected_done=remote.done + gone)
+    publish_progress(title, "checking labels", remote.done, remote.total)

@@ -7,19 +7,20 @@ import pytest
 from labelwright.campaigns.outlook import outlook_of
 from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import Image, Size, State
-from labelwright.ledger import Ledger, ManifestEntry, campaign_lease
+from labelwright.ledger import EffectItem, Ledger, ManifestEntry, campaign_lease
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.images import list_missing_images
-from labelwright.tasks.campaign.labels import check_labels
+from labelwright.tasks.campaign.batch_upload import list_missing_images
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet, refuse_unlabeled
-from labelwright.tasks.campaign.repairs import begin_repair, repairs_of
+from labelwright.tasks.campaign.lost_images import begin_repair, repair_notes
+from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.campaign.summary import summary
+from labelwright.tasks.campaign.waiting import wait_for_labels
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.sweep.overview import wait_for_labels
-from labelwright.tasks.sweep.progress import look_at_some, read_progress
+from labelwright.tasks.export.labels import check_labels
+from labelwright.tasks.sweep.refresh import refresh_batch
 from tests.platforms.contract import to_send
 from tests.platforms.shelf import ENTRY, STORES, Kept, Store
 
@@ -58,19 +59,19 @@ def ledger(store: Store) -> Ledger:
     ledger.campaigns.record_remote_campaign("river", "c1")
     ledger.manifests.record_remote_ids("river", [(name, f"i{number}") for number, name in enumerate(NAMES)])
     ledger.effects.intend("river", "activate")
-    ledger.effects.settle("river", "activate", "", "active")
+    ledger.effects.settle("river", "activate", "active")
     return ledger
 
 
 def sweep() -> str:
-    return look_at_some.fn(["river"]).states["river"]
+    return refresh_batch.fn(["river"]).states["river"]
 
 
 def activated(ledger: Ledger) -> bool:
     return ledger.effects.find("river", "activate") is not None
 
 
-def test_images_that_are_gone_need_attention_and_lead_back_to_the_launch(ledger: Ledger, store: Store) -> None:
+def test_lost_images_need_attention_and_a_new_launch(ledger: Ledger, store: Store) -> None:
     assert sweep() == "active"
     del store.campaigns["c1"].images["i1"]
     assert sweep() == "needs attention"
@@ -78,13 +79,13 @@ def test_images_that_are_gone_need_attention_and_lead_back_to_the_launch(ledger:
     assert record.state_before is State.UPLOADING
     assert "1 of 3 images are gone from the campaign on shelf" in (record.reason or "")
     assert not activated(ledger), "the launch activates it again"
-    (note,) = repairs_of("river")
-    page = summary(record, outlook_of(record, []), [], {}, [], [], notes=repairs_of("river"))
+    (note,) = repair_notes("river")
+    page = summary(record, outlook_of(record, []), [], {}, [], [], notes=repair_notes("river"))
     assert "1 of 3 images were gone; labels on them there are lost" in note
     assert "1 of 3 images were gone" in page
 
 
-def test_images_that_were_never_all_seen_are_missed_at_the_second_look(ledger: Ledger, store: Store) -> None:
+def test_images_count_as_lost_at_the_second_refresh(ledger: Ledger, store: Store) -> None:
     del store.campaigns["c1"].images["i1"]
     assert [sweep(), sweep()] == ["active", "needs attention"]
 
@@ -94,7 +95,7 @@ def test_a_platform_that_still_counts_what_was_sent_is_believed(ledger: Ledger, 
     for count in (1, 2, 3, 3):
         store.campaigns["c1"].images = dict(list(every.items())[:count])
         assert sweep() == "active"
-    assert repairs_of("river") == []
+    assert repair_notes("river") == []
 
 
 def test_a_labeled_campaign_misses_images_too_and_is_not_finished(ledger: Ledger, store: Store) -> None:
@@ -107,9 +108,7 @@ def test_a_labeled_campaign_misses_images_too_and_is_not_finished(ledger: Ledger
         refuse_unlabeled("river", state)
 
 
-def test_an_export_of_a_finished_campaign_does_not_leave_out_what_was_lost_with_a_task(
-    ledger: Ledger, store: Store
-) -> None:
+def test_an_export_is_refused_when_images_were_lost_with_a_task(ledger: Ledger, store: Store) -> None:
     kept = store.campaigns["c1"]
     kept.labels = dict.fromkeys(kept.images, ())
     assert sweep() == "completed"
@@ -145,22 +144,25 @@ def test_a_launch_lists_what_is_gone_and_activates_again(
     assert "1 images were on the platform and are gone: b.jpg" in caplog.text
     assert not activated(ledger)
     assert list_missing_images.fn("river") == [1]
-    assert len(repairs_of("river")) == 1, "one repair is told once"
+    assert len(repair_notes("river")) == 1, "one repair is told once"
 
 
 def test_a_repair_adds_images_of_a_set_again(ledger: Ledger) -> None:
-    for item in ("1-2", "3-3"):
+    for first, last in ((1, 2), (3, 3)):
+        item = EffectItem(first_image=first, last_image=last)
         ledger.effects.intend("river", "add images", item)
-        ledger.effects.settle("river", "add images", item, "added")
+        ledger.effects.settle("river", "add images", "added", item)
     begin_repair("river", 1, 3)
-    assert {one.step for one in ledger.effects.all("river")} == {"images gone from the platform"}
+    assert {effect.step for effect in ledger.effects.all("river")} == {"images gone from the platform"}
 
 
-def test_labels_that_became_fewer_are_told_once(ledger: Ledger, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_fewer_labels_than_before_are_logged_once(
+    ledger: Ledger, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     kept = store.campaigns["c1"]
     kept.labels = {"i0": (), "i1": ()}
     sweep()
     del kept.labels["i1"]
     sweep()
     sweep()
-    assert caplog.text.count("1 images are labeled, 2 were at the last look") == 1
+    assert caplog.text.count("1 images are labeled, 2 were before") == 1

@@ -1,4 +1,4 @@
-"""Images on their way to a platform that keeps image sets."""
+"""Uploads images into an image set, on platforms that keep image sets."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress, report_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
-from .checking import FilesLeftOut, report_rejects
-from .image_sizes import Misfit, drop, is_launched, misfits, refuse, warn
+from .image_checks import FilesLeftOut, report_rejects
+from .image_sizes import ResizedImage, drop_resized, is_launched, refuse_resized, resized_images, warn_of_resized
 
 
 class UploadFailed(PlatformRefused):
@@ -27,15 +27,15 @@ class UploadFailed(PlatformRefused):
 
 @task(task_run_name="create image set of {title}", **RETRY_POLICY)
 def create_image_set(title: str) -> str:
-    """Answers the platform's id of the set."""
+    """Create the set, or find it after an interruption. Returns its id on the platform."""
     context = CampaignContext(title)
     platform = context.require_capability(KeepsImageSets)
     if context.record.state is State.PLANNED:
         context.ledger.campaigns.move(title, State.UPLOADING)
 
     def look() -> str | None:
-        found = platform.find_image_set(title)
-        return None if found is None else found.id
+        image_set = platform.find_image_set(title)
+        return None if image_set is None else image_set.id
 
     def create() -> str:
         return platform.create_image_set(title, dict(context.spec.metadata)).id
@@ -46,11 +46,11 @@ def create_image_set(title: str) -> str:
     return image_set
 
 
-@task(task_run_name="look for missing images of {title}", **RETRY_POLICY)
+@task(task_run_name="find missing images of {title}", **RETRY_POLICY)
 def find_missing_images(title: str) -> list[int]:
-    """Compare what the dropbox holds, sizes and MD5s, with the manifest. Answers the batches that lack images.
+    """Compare the files in the dropbox, by size and MD5, with the manifest. Returns the batches that lack images.
 
-    Nothing is missing from a set that is sealed. Raises UploadFailed for files in the dropbox that differ from ours.
+    Nothing is missing from a set that is sealed. Raises UploadFailed for files that are not the campaign's.
     """
     context = CampaignContext(title)
     platform = context.require_capability(KeepsImageSets)
@@ -58,23 +58,25 @@ def find_missing_images(title: str) -> list[int]:
         return []
     dropbox = _dropbox(context)
     manifests, size = context.ledger.manifests, context.settings.batch_size
-    found = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
-    missing, odd = 0, []
+    mismatches = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
+    missing, foreign = 0, []
     batches: set[int] = set()
-    # Until the missing ones are known all count as there: a kill in between is mended by the next look, which is
-    # the first thing that every run does.
+    # While this compares, all images count as stored. If the process dies here, that is corrected by the next
+    # comparison, with which every run begins.
     manifests.mark_all_stored(title)
-    for some in stretches(found, 500):
-        names = [one.name for one in some if one.finding is Finding.MISSING]
+    for batch in stretches(mismatches, 500):
+        names = [mismatch.name for mismatch in batch if mismatch.finding is Finding.MISSING]
         missing += len(names)
         manifests.mark_stored(title, names, stored=False)
         batches.update((position - 1) // size + 1 for position in manifests.positions(title, names))
-        odd += [f"{one.name} {one.reason}" for one in some if one.finding is not Finding.MISSING]
-    if odd:
+        foreign += [
+            f"{mismatch.name} {mismatch.reason}" for mismatch in batch if mismatch.finding is not Finding.MISSING
+        ]
+    if foreign:
         raise UploadFailed(
             context.platform.name,
             "hold the images as they are",
-            message=f"{len(odd)} files in the dropbox are not ours: {'; '.join(odd[:5])}",
+            message=f"{len(foreign)} files in the dropbox are not ours: {'; '.join(foreign[:5])}",
             advice="Remove them from the dropbox and run again.",
         )
     log().info("%s lacks %d images, in %d batches", title, missing, len(batches))
@@ -83,7 +85,7 @@ def find_missing_images(title: str) -> list[int]:
 
 @task(task_run_name="upload-batch-{batch:03d} of {title}", **RETRY_POLICY)
 def upload_batch(title: str, batch: int) -> int:
-    """Send the images of a batch (numbered from 1) that are not there yet. Answers how many it sent.
+    """Send the images of a batch (numbered from 1) that are not there yet. Returns how many it sent.
 
     Raises UploadFailed with the reason of each file.
     """
@@ -117,13 +119,13 @@ def _send(context: CampaignContext, items: list[InventoryItem], note: Callable[[
 
     try:
         return send()
-    except DropboxExpired:  # the new signature was refused too: once more from the start
+    except DropboxExpired:  # the renewed signature was refused too: one more attempt from the start
         log().info("the dropbox of %s refused its new signature too; trying once more", context.title)
         return send()
 
 
 def _dropbox(context: CampaignContext, engine: Literal["azure", "obstore"] = "azure") -> Dropbox:
-    """The image set's dropbox. A signature that runs out while it is in use is replaced by a new one."""
+    """The image set's dropbox. A signature that expires during the upload is renewed."""
     platform, image_set, title = context.require_capability(KeepsImageSets), context.image_set, context.title
     logger = log()  # of this task: uploads call from threads of their own
 
@@ -136,18 +138,18 @@ def _dropbox(context: CampaignContext, engine: Literal["azure", "obstore"] = "az
 
 
 def refuse_missing(title: str) -> None:
-    """Raises UploadFailed: images were sent again and again and are still not there."""
+    """Raises UploadFailed: images are still missing after several rounds of sending."""
     raise UploadFailed(
         "image store",
         "keep every image",
         message=f"images of '{title}' are still missing after they were sent",
-        advice="Look at the store's log, then run again.",
+        advice="Check the store's log, then run again.",
     )
 
 
 @task(task_run_name="seal image set of {title}", **RETRY_POLICY)
 def seal_image_set(title: str) -> None:
-    """Every image is there: tell the platform to take them in."""
+    """Have the platform process the images, after the last one was sent."""
     context = CampaignContext(title)
     platform, image_set = context.require_capability(KeepsImageSets), context.image_set
 
@@ -164,23 +166,25 @@ def seal_image_set(title: str) -> None:
 
 @task(task_run_name="wait for image set of {title}", **RETRY_POLICY)
 def wait_for_image_set(title: str) -> None:
-    """Until the platform has taken in every image. Raises PlatformUnavailable at the deadline: run again to wait on."""
+    """Wait until the platform has processed every image. Raises PlatformUnavailable at the deadline."""
     context = CampaignContext(title)
     platform = context.require_capability(KeepsImageSets)
     end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
     while True:
-        found = platform.read_image_set(context.image_set)
-        if found.state is SetState.FINISHED:
+        image_set = platform.read_image_set(context.image_set)
+        if image_set.state is SetState.FINISHED:
             return
-        if found.state is not SetState.FINISHING:
+        if image_set.state is not SetState.FINISHING:
             raise PlatformRefused(
-                context.platform.name, "take in the image set", message=f"it says that the set is {found.state.value}"
+                context.platform.name,
+                "take in the image set",
+                message=f"it says that the set is {image_set.state.value}",
             )
         if time.monotonic() > end:
             raise PlatformUnavailable(
                 context.platform.name,
                 "take in the image set",
-                message="it is still at it",
+                message="it is still processing them",
                 advice="Run again to wait on.",
             )
         time.sleep(pause)
@@ -189,19 +193,21 @@ def wait_for_image_set(title: str) -> None:
 
 @task(task_run_name="match images of {title}", **RETRY_POLICY)
 def match_images(title: str) -> int:
-    """Learn what the platform calls each image, and which ones it left out. Answers how many images the campaign has.
+    """Record the platform's id of each image, and which ones it left out. Returns how many images the campaign has.
 
     Raises FilesLeftOut (strict), PlatformRefused when an image is neither there nor left out with a reason.
     """
     context = CampaignContext(title)
     platform, manifests = context.require_capability(KeepsImageSets), context.ledger.manifests
 
-    found: list[Misfit] = []
-    for some in stretches(platform.list_images(context.image_set), 2000):
-        manifests.record_remote_ids(title, ((image.name, image.id) for image in some))
-        found += misfits(context.platform.name, some, manifests.sizes_of(title, [image.name for image in some]))
-    if found:
-        _leave_misfits_out(context, found)
+    resized: list[ResizedImage] = []
+    for images in stretches(platform.list_images(context.image_set), 2000):
+        manifests.record_remote_ids(title, ((image.name, image.id) for image in images))
+        resized += resized_images(
+            context.platform.name, images, manifests.sizes_of(title, [image.name for image in images])
+        )
+    if resized:
+        _drop_resized(context, resized)
     rejected = platform.read_image_set(context.image_set).rejected
     for name, reason in rejected:
         manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
@@ -218,11 +224,11 @@ def match_images(title: str) -> int:
     return context.record.images or 0
 
 
-def _leave_misfits_out(context: CampaignContext, found: list[Misfit]) -> None:
-    """Images of another size stay in the set and do not come into the campaign. Raises SizesDiffer, FilesLeftOut."""
+def _drop_resized(context: CampaignContext, resized: list[ResizedImage]) -> None:
+    """Keep images of another size out of the campaign; they stay in the set. Raises SizesDiffer, FilesLeftOut."""
     if is_launched(context):
-        warn(context, found)
-    elif any(one.step == "add images" for one in context.ledger.effects.all(context.title)):
-        refuse(context, found)
+        warn_of_resized(context, resized)
+    elif context.ledger.effects.of_step(context.title, "add images"):
+        refuse_resized(context, resized)
     else:
-        drop(context, found)
+        drop_resized(context, resized)

@@ -1,0 +1,87 @@
+"""Checks that commands make before Prefect is imported, started or asked.
+
+A campaign, folder, setting or connection that cannot be used is refused here with exit code 2 and one sentence. What
+only a platform or a Prefect block can tell is checked by the flows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labelwright.campaigns.changes import refuse_changes
+from labelwright.campaigns.spec import BLOCK, CampaignSpec, ImagesFrom, stored_spec
+from labelwright.domain.errors import CannotRun
+from labelwright.settings import settings
+
+
+def check_campaign(spec: CampaignSpec, *, service_follows: bool = False) -> None:
+    """Refuses a campaign that cannot be launched here, before anything is sent.
+
+    service_follows: the embedded service is about to be started, so its connection is not complete yet.
+
+    Raises CannotRun, SettingsError, CampaignChanged, LedgerError.
+    """
+    from labelwright.ledger import open_ledger
+
+    spec = spec.with_paths_from(settings().home)
+    if not service_follows:
+        _check_platform(spec)
+    record = open_ledger(settings().ledger_address()).campaigns.find(spec.title)
+    if record is not None:
+        refuse_changes(record, spec)
+    if record is None or record.images is None:
+        _check_images(spec.images)
+
+
+def check_launched(title: str) -> CampaignSpec:
+    """Returns the campaign of that title. Refuses one whose connection cannot be used.
+
+    Raises UnknownCampaign, CannotRun, SettingsError.
+    """
+    from labelwright.ledger import open_ledger
+
+    spec = stored_spec(open_ledger(settings().ledger_address()).campaigns.get(title).spec)
+    _check_platform(spec)
+    return spec
+
+
+def check_connection(connection: str, platform: str) -> None:
+    """Refuses credentials of the settings that are unknown, incomplete or for another platform.
+
+    Those of a Prefect block are checked when the flow reads the block. Raises CannotRun, SettingsError.
+    """
+    from labelwright.platforms import PlatformRefused
+    from labelwright.prefect_integration.connections import CONNECTIONS
+
+    if connection.startswith(BLOCK):
+        return
+    try:
+        CONNECTIONS.connect_platform(connection, platform)
+    except PlatformRefused as error:
+        raise CannotRun(str(error)) from None
+
+
+def _check_platform(spec: CampaignSpec) -> None:
+    from pydantic import ValidationError
+
+    from labelwright.platforms import PlatformRefused
+    from labelwright.prefect_integration.connections import CONNECTIONS
+
+    if spec.connection_name.startswith(BLOCK):
+        return
+    try:
+        CONNECTIONS.platform_for(spec)
+    except PlatformRefused as error:
+        raise CannotRun(str(error)) from None
+    except ValidationError as error:
+        faults = "; ".join(
+            f"options.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)
+        )
+        raise CannotRun(f"campaign '{spec.title}' cannot run on {spec.platform}: {faults}") from None
+
+
+def _check_images(images: ImagesFrom) -> None:
+    if images.folder and not Path(images.folder).is_dir():
+        raise CannotRun(f"images.folder: there is no folder {images.folder}")
+    if images.manifest and not Path(images.manifest).is_file():
+        raise CannotRun(f"images.manifest: there is no file {images.manifest}")

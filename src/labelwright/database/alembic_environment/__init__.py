@@ -1,0 +1,1 @@
+"""Where Alembic finds `env.py`, and the template of new revisions."""

@@ -1,0 +1,155 @@
+"""Progress of one campaign: read from its platform, recorded in the ledger, and the state that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from prefect import task
+
+from labelwright.campaigns.outlook import outlook_of
+from labelwright.campaigns.spec import stored_spec
+from labelwright.domain import LABELED, OPEN, State
+from labelwright.ledger import CampaignRecord
+from labelwright.network.deadlines import time_limit
+from labelwright.platforms.protocol import Platform, RemoteCampaign, RemoteState
+from labelwright.settings import settings
+from labelwright.tasks.attention import ask_for_attention
+from labelwright.tasks.context import CampaignContext, the_ledger
+from labelwright.tasks.reporting import log, publish_progress
+from labelwright.tasks.retries import RETRY_POLICY
+
+from .image_counts import (
+    dead_end_reason,
+    exclusions_since_export,
+    record_image_counts,
+    recorded_counts,
+    with_deleted_images,
+)
+from .lost_images import begin_repair, count_lost_images, lost_images_reason
+from .platform_labels import LabelsChanged, refuse_changed_labels
+from .summary import publish_summary
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh found."""
+
+    state: State
+    """The campaign's state afterwards."""
+    recorded: bool
+    """Whether progress was recorded; of an unchanged campaign it is not, not even that it was read."""
+
+
+@task(task_run_name="read progress of {title}", **RETRY_POLICY)
+def read_progress(title: str) -> State:
+    """Read the campaign's progress from its platform once and record it. Returns the campaign's state."""
+    context = CampaignContext(title)
+    record = context.record
+    if record.state not in OPEN | LABELED or record.remote_id is None:
+        return record.state
+    with time_limit(settings().look_deadline):
+        return refresh_progress(record, context.platform).state
+
+
+def refresh_progress(
+    record: CampaignRecord, platform: Platform, in_use: Callable[[], bool] = lambda: False
+) -> Refreshed:
+    """Read the campaign's progress once, record what changed, and move the campaign to the state that follows.
+
+    in_use: whether another run works on the campaign, which may be sending lost images at this moment.
+    """
+    counts_before = recorded_counts(record)
+    remote = platform.read_campaign(record.remote_id or "")
+    remote = with_deleted_images(record, remote, platform, counts_before)
+    # Compared with the counts of before: recording replaces them in the ledger.
+    excluded = exclusions_since_export(remote, counts_before) if record.state is State.EXPORTED else ""
+    recorded = _record(record, remote, platform, counts_before)
+    return Refreshed(_move(record, remote, platform, excluded, in_use), recorded)
+
+
+def _record(
+    record: CampaignRecord, remote: RemoteCampaign, platform: Platform, counts_before: Mapping[str, int]
+) -> bool:
+    """Record and publish the progress. Returns False, having written nothing, when it is the same as before."""
+    campaigns, title = the_ledger().campaigns, record.title
+    labelers = [(labeler.name, labeler.done, labeler.total) for labeler in remote.labelers]
+    unchanged = (remote.done, remote.total) == (record.done, record.total) and record.looked_at is not None
+    if labelers:
+        unchanged = unchanged and campaigns.saw(title, remote.done, remote.total, labelers)
+    log_progress = log().debug if unchanged else log().info
+    log_progress(
+        "%s: %d of %d images labeled, %s on the platform", title, remote.done, remote.total, remote.state.value
+    )
+    recounted = record_image_counts(record, remote, platform, counts_before)
+    if remote.failed or remote.cancelled:
+        message = "%s: %d images failed, %d were cancelled: labelwright failed '%s' lists them and sends them again"
+        (log().warning if recounted else log().debug)(message, title, remote.failed, remote.cancelled, title)
+    changed = not unchanged and campaigns.record_look(title, remote.done, remote.total, labelers)
+    if changed:
+        outlook = outlook_of(campaigns.get(title), campaigns.progress(title))
+        publish_progress(title, "labeling", remote.done, remote.total, outlook.pace.expected_end)
+    if changed or recounted:
+        publish_summary(title, platform)
+    return not unchanged
+
+
+def _move(
+    record: CampaignRecord, remote: RemoteCampaign, platform: Platform, excluded: str, in_use: Callable[[], bool]
+) -> State:
+    """Move the campaign to the state that its progress on the platform implies. Returns that state.
+
+    The platform's statement that all is done counts only when it counts every image as done.
+    excluded: which images were skipped or deleted since the export; empty when none were.
+    """
+    ledger, title = the_ledger(), record.title
+    if record.state in OPEN and (reason := _attention_reason(record, remote)):
+        ask_for_attention(title, reason)
+        return ledger.campaigns.get(title).state
+    _warn_of_setbacks(record, remote)
+    lost = count_lost_images(record, remote)
+    if lost and not in_use():
+        begin_repair(title, lost, record.images or 0)
+        ask_for_attention.fn(title, lost_images_reason(record, platform.name, lost), State.UPLOADING)
+        publish_summary(title, platform)
+        return ledger.campaigns.get(title).state
+    complete = remote.total > 0 and remote.done == remote.total == record.images
+    closed = remote.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
+    if closed and complete and record.state in OPEN:
+        return ledger.campaigns.move(title, State.COMPLETED)
+    if closed and complete and excluded:
+        log().warning("%s is exported again: %s", title, excluded)
+        ledger.effects.forget(title, "finish")
+        ledger.campaigns.move(title, State.REOPENED, excluded)
+        return ledger.campaigns.move(title, State.COMPLETED, excluded)
+    if closed and not complete:
+        message = "%s is %s on the platform with %d of %d images done"
+        log().warning(message, title, remote.state, remote.done, remote.total)
+    if remote.state is RemoteState.ACTIVE and record.state in LABELED:
+        ledger.effects.forget(title, "finish")
+        return ledger.campaigns.move(title, State.REOPENED, "given back on the platform")
+    return record.state
+
+
+def _attention_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
+    """Why the campaign needs a person; empty when it does not."""
+    label_names = {str(label.get("name")) for label in record.spec.get("labels", ()) if isinstance(label, dict)}
+    if remote.labels is not None and not label_names <= set(remote.labels.names):
+        try:  # building the specification is slow, so only when a name is missing
+            refuse_changed_labels(stored_spec(record.spec), remote.labels)
+        except LabelsChanged as error:
+            return str(error)
+    return dead_end_reason(record, remote)
+
+
+def _warn_of_setbacks(record: CampaignRecord, remote: RemoteCampaign) -> None:
+    """Log, once, what should not happen by itself and may be somebody's decision."""
+    if record.state not in OPEN or record.looked_at is None:
+        return
+    if remote.done < record.done:
+        message = "%s: %d images are labeled, %d were before: labels were deleted, or images returned to labelers"
+        log().warning(message, record.title, remote.done, record.done)
+    counts_changed = (remote.done, remote.total) != (record.done, record.total)
+    if remote.state is RemoteState.CREATED and remote.total and counts_changed:
+        message = "%s: labelers cannot work on all of it on the platform; launch it again to activate it"
+        log().warning(message, record.title)

@@ -1,0 +1,48 @@
+"""Marks flow runs whose process died as crashed in Prefect, which still believes them to be running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from labelwright.ledger import Lease
+
+from .reporting import log
+
+
+def mark_runs_crashed(leases: Iterable[Lease]) -> None:
+    """Mark the runs that held these leases. A failure is only logged: the next sweep marks them."""
+    leases = list(leases)
+    if leases:
+        try:
+            with get_client(sync_client=True) as client:
+                mark_holders_crashed(client, leases)
+        except HTTPError as error:
+            log().warning("a dead run could not be marked as crashed in Prefect (%s)", type(error).__name__)
+
+
+def mark_holders_crashed(client: SyncPrefectClient, leases: Iterable[Lease]) -> list[str]:
+    """Mark the runs that held these leases, unless they have ended. Returns the ids of those marked."""
+    marked = []
+    for lease in leases:
+        if lease.run is None:
+            continue
+        try:
+            run = client.read_flow_run(UUID(lease.run))
+        except ObjectNotFound:
+            continue
+        if run.state is not None and not run.state.is_final():
+            mark_crashed(client, run, f"{lease.holder} is dead: its lease on '{lease.name}' is no longer renewed")
+            marked.append(lease.run)
+    return marked
+
+
+def mark_crashed(client: SyncPrefectClient, run: FlowRun, reason: str) -> None:
+    log().warning("run %s is dead: %s", run.name, reason)
+    client.set_flow_run_state(run.id, Crashed(message=reason), force=True)
