@@ -42,8 +42,8 @@ def polygon_of(drawn: dict[str, Any]) -> Polygon:
 def schema() -> LabelSchema:
     return LabelSchema(
         tuple(
-            Label(one["name"], Geometry(one["geometry"]), color=one["color"], translations=one["translations"])
-            for one in demo_schema()
+            Label(label["name"], Geometry(label["geometry"]), color=label["color"], translations=label["translations"])
+            for label in demo_schema()
         )
     )
 

@@ -89,9 +89,9 @@ def end_of(process: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
     return process.returncode, errors
 
 
-def wait_until(so: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
     end = time.monotonic() + 120
-    while not so():
+    while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -118,12 +118,12 @@ def test_a_reader_that_leaves_is_no_fault(folder, arguments):
 
 
 @pytest.mark.parametrize("which", ["stdout", "stderr", "stdin"])
-def test_a_closed_stream_changes_nothing_else(folder, which):
-    number = ["stdin", "stdout", "stderr"].index(which)
+def test_a_closed_stream_changes_nothing_else(folder, stream):
+    number = ["stdin", "stdout", "stderr"].index(stream)
     process = start(folder, "status", "--json", preexec_fn=lambda: os.close(number))
     out, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
-    assert out == ("" if which == "stdout" else "[]\n")
+    assert out == ("" if stream == "stdout" else "[]\n")
 
 
 def test_without_standard_error_a_failure_is_only_an_exit_code(folder):
@@ -223,9 +223,9 @@ def test_a_server_whose_start_is_interrupted_is_stopped(tmp_path):
 )
 def test_faults_of_the_machine_are_sentences(capsys, error, code, message):
     assert failures.print_error(error) == code
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
 
 
 def test_faults_of_a_database_are_told_from_mistakes_of_ours(capsys):
@@ -239,13 +239,13 @@ def test_faults_of_a_database_are_told_from_mistakes_of_ours(capsys):
         exc.DatabaseError("SELECT", {}, Exception("database disk image is malformed")),
         exc.ProgrammingError("SELECT", {}, Denied("permission denied for table campaigns")),
     ]
-    assert [failures.print_error(one) for one in faults] == [4, 4, 4]
+    assert [failures.print_error(error) for error in faults] == [4, 4, 4]
     assert "Traceback" not in capsys.readouterr().err
     mistakes = [
         exc.IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed")),
         exc.ProgrammingError("SELEC", {}, Exception("syntax error")),
     ]
-    assert [failures.exit_code(one) for one in mistakes] == [None, None]
+    assert [failures.exit_code(error) for error in mistakes] == [None, None]
 
 
 # Signals
@@ -280,12 +280,12 @@ main()
 )
 def test_a_signal_during_imports_is_a_sentence(folder, module, number):
     command = [sys.executable, "-c", _INTERRUPTED_IMPORT, module, str(int(number)), "status"]
-    said = subprocess.run(command, capture_output=True, text=True, env=environment(folder), timeout=120)
+    process = subprocess.run(command, capture_output=True, text=True, env=environment(folder), timeout=120)
     message = "Interrupted. " if number == signal.SIGINT else f"Ended by {number.name} before it was done. "
-    assert said.returncode == 128 + number, said.stderr
-    assert said.stderr.startswith(message)
-    assert said.stderr.count("\n") == 1
-    assert said.stdout == ""
+    assert process.returncode == 128 + number, process.stderr
+    assert process.stderr.startswith(message)
+    assert process.stderr.count("\n") == 1
+    assert process.stdout == ""
 
 
 def test_an_interrupt_that_python_would_swallow_ends_the_command_all_the_same(tmp_path):
@@ -306,16 +306,16 @@ try:
 except KeyboardInterrupt:
     interruptions.end(130)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
-    assert (said.returncode, said.stderr) == (130, "")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (process.returncode, process.stderr) == (130, "")
 
 
 def test_a_process_that_was_told_to_ignore_a_signal_goes_on_ignoring_it():
     code = "from labelwright import interruptions as i; i.listen(); print(i.signal.getsignal(1) is i._interrupt)"
     for ignored, listens in ((False, "True\n"), (True, "False\n")):
         ignore = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None
-        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=ignore)
-        assert said.stdout == listens
+        process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=ignore)
+        assert process.stdout == listens
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
@@ -373,8 +373,8 @@ while not reaped:
     time.sleep(0.05)
 print(kept.pid not in reaped, kept.wait(), processes._ended_children())
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert said.stdout == "True 0 []\n", said.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert process.stdout == "True 0 []\n", process.stderr
 
 
 # What is half-written
@@ -394,7 +394,7 @@ def test_a_dataset_that_could_not_be_written_leaves_no_folder(tmp_path, monkeypa
         monkeypatch.setattr(local, "_seal", fail)
         with contextlib.suppress(OSError, KeyboardInterrupt):
             store.register("river", tmp_path / "files", content_hash="x", receipt={})
-        assert [one.name for one in (tmp_path / "store" / "river").iterdir()] == [".lock"]
+        assert [path.name for path in (tmp_path / "store" / "river").iterdir()] == [".lock"]
 
 
 def test_notes_that_cannot_be_written_are_dropped(monkeypatch):

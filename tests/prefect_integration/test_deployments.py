@@ -20,25 +20,27 @@ def flow_of(entrypoint: str) -> Flow:
 
 
 def test_every_flow_has_one_deployment_of_its_name():
-    assert {one["name"] for one in DEPLOYMENTS} == {flow_of(one["entrypoint"]).name for one in DEPLOYMENTS}
+    assert {deployment["name"] for deployment in DEPLOYMENTS} == {
+        flow_of(deployment["entrypoint"]).name for deployment in DEPLOYMENTS
+    }
     files = {path.stem for path in (ROOT / "flows").rglob("*_*.py") if path.stem != "__init__"}
-    assert {one["entrypoint"].split(".")[-2] for one in DEPLOYMENTS} == files
+    assert {deployment["entrypoint"].split(".")[-2] for deployment in DEPLOYMENTS} == files
 
 
 def test_every_deployment_says_what_it_is_for_and_where_it_runs():
-    for one in DEPLOYMENTS:
-        assert one["description"].endswith(".")
-        assert one["work_pool"]["name"]
+    for deployment in DEPLOYMENTS:
+        assert deployment["description"].endswith(".")
+        assert deployment["work_pool"]["name"]
 
 
 def test_a_sweep_can_tell_the_dead_runs_of_every_deployment_from_the_living():
     """By a lease that the flow holds all the time."""
-    assert sorted(FLOWS) == sorted(one["name"] for one in DEPLOYMENTS)
-    for one in DEPLOYMENTS:
-        code = inspect.getsource(inspect.getmodule(inspect.unwrap(flow_of(one["entrypoint"]).fn)))
-        assert re.search(r"^    with (named|campaign)_lock|^@with_run_lease$", code, re.MULTILINE), one["name"]
+    assert sorted(FLOWS) == sorted(deployment["name"] for deployment in DEPLOYMENTS)
+    for deployment in DEPLOYMENTS:
+        code = inspect.getsource(inspect.getmodule(inspect.unwrap(flow_of(deployment["entrypoint"]).fn)))
+        assert re.search(r"^    with (named|campaign)_lock|^@with_run_lease$", code, re.MULTILINE), deployment["name"]
 
 
 def test_two_sweeps_never_run_at_once():
-    sweep = next(one for one in DEPLOYMENTS if one["name"] == "sweep-campaigns")
+    sweep = next(deployment for deployment in DEPLOYMENTS if deployment["name"] == "sweep-campaigns")
     assert sweep["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}

@@ -56,12 +56,12 @@ def below(pid: int) -> list[int]:
     for child, state, parent in _processes():
         if state != "Z":
             children.setdefault(parent, []).append(child)
-    found, todo = [], [pid]
+    descendants, todo = [], [pid]
     while todo:
         inner = children.get(todo.pop(0), [])
-        found += inner
+        descendants += inner
         todo += inner
-    return found
+    return descendants
 
 
 def _processes() -> Iterator[tuple[int, str, int]]:

@@ -70,9 +70,9 @@ def show_states(states: dict[str, str], ledger: Ledger, as_json: bool) -> None:
     elif not states:
         out.print("No campaign is open.")
     for title, state in () if as_json else states.items():
-        told = in_words(counts.get(title, {}))
+        summary = in_words(counts.get(title, {}))
         command = command_for(title, counts.get(title, {}))
-        more = f" ({told}{': ' + command if command else ''})" if told else ""
+        more = f" ({summary}{': ' + command if command else ''})" if summary else ""
         out.print(f"{escape(title)}: {state}{escape(more)}")
 
 
