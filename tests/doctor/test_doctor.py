@@ -1,4 +1,4 @@
-"""`labelwright doctor`: what it looks at, what it says to do, and what it never shows."""
+"""`labelwright doctor`: what it checks, what it advises, and that it never shows a secret."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def of(area: str, findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.area == area]
 
 
-def test_a_machine_with_nothing_on_it_is_well_and_is_told_how_to_go_on(tmp_path):
+def test_an_empty_machine_is_well_and_gets_advice(tmp_path):
     findings = examine()
     assert doctor.is_well(findings)
     assert {finding.area for finding in findings} == {
@@ -105,7 +105,7 @@ def test_a_machine_with_nothing_on_it_is_well_and_is_told_how_to_go_on(tmp_path)
     assert not (tmp_path / "home").exists(), "looking makes nothing"
 
 
-def test_every_finding_that_is_not_well_says_what_to_do(monkeypatch, answering):
+def test_every_warning_and_error_has_advice(monkeypatch, answering):
     connect(monkeypatch, answering(401, {"error": "no"}).url)
     connect(monkeypatch, "http://127.0.0.1:1", "nowhere")
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", "sqlite:////nowhere/at/all.db")
@@ -115,7 +115,7 @@ def test_every_finding_that_is_not_well_says_what_to_do(monkeypatch, answering):
     assert [finding for finding in bad if not finding.advice] == []
 
 
-def test_settings_that_cannot_be_used_are_the_only_finding(monkeypatch):
+def test_bad_settings_are_the_only_finding(monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_BATCH_SIZE", "many")
     forget_settings()
     last = examine()[-1]
@@ -123,7 +123,7 @@ def test_settings_that_cannot_be_used_are_the_only_finding(monkeypatch):
     assert "batch_size" in last.message
 
 
-def test_a_refused_credential_is_told_without_it(monkeypatch, answering):
+def test_a_refused_credential_is_reported_without_it(monkeypatch, answering):
     connect(monkeypatch, answering(401, {"error": f"your secret {CANARY} is not known"}).url)
     findings = examine()
     refused, clock = of("connection campaign_api", findings)
@@ -134,29 +134,29 @@ def test_a_refused_credential_is_told_without_it(monkeypatch, answering):
     assert CANARY not in json.dumps(doctor.as_json(findings))
 
 
-def test_a_platform_that_is_away_is_told_apart_from_one_that_refuses(monkeypatch):
+def test_an_unreachable_platform_has_its_own_advice(monkeypatch):
     connect(monkeypatch, "http://127.0.0.1:1/api/v1")
     (away,) = of("connection campaign_api", examine())
     assert away.level is Level.ERROR
     assert "whether the server runs" in away.advice
 
 
-def test_a_connection_of_an_unknown_platform_names_the_known_ones(monkeypatch):
+def test_an_unknown_platform_is_answered_with_the_known_ones(monkeypatch):
     connect(monkeypatch, "http://127.0.0.1:1", "nobody")
     (unknown,) = of("connection nobody", examine())
     assert "campaign_api" in unknown.advice
 
 
-def test_every_platform_can_be_asked(monkeypatch, answering):
+def test_every_platform_can_be_checked(monkeypatch, answering):
     from labelwright.platforms.registry import PLATFORMS
 
     url = answering(500, {"error": "ill"}).url
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     for platform in PLATFORMS:
         connect(monkeypatch, url, platform)
-    found = examine()
+    report = examine()
     for platform in PLATFORMS:
-        findings = of(f"connection {platform}", found)
+        findings = of(f"connection {platform}", report)
         assert findings[0].level is Level.ERROR
         assert findings[0].advice, platform
 
@@ -164,7 +164,7 @@ def test_every_platform_can_be_asked(monkeypatch, answering):
 @pytest.mark.parametrize(
     ("date", "message"), [("Mon, 01 Jan 2024 00:00:00 GMT", "ahead of"), ("Fri, 01 Jan 2100 00:00:00 GMT", "behind")]
 )
-def test_clocks_that_differ_are_told(monkeypatch, answering, date, message):
+def test_clock_skew_is_reported(monkeypatch, answering, date, message):
     connect(monkeypatch, answering(401, {}, date).url)
     clock = of("connection campaign_api", examine())[-1]
     assert clock.level is Level.ERROR
@@ -172,7 +172,7 @@ def test_clocks_that_differ_are_told(monkeypatch, answering, date, message):
     assert "NTP" in clock.advice
 
 
-def test_a_disk_that_is_nearly_full_is_told(monkeypatch):
+def test_a_nearly_full_disk_is_reported(monkeypatch):
     for free, level in ((100 << 20, Level.WARNING), (1000, Level.ERROR)):
         usage = type("Usage", (), {"free": free})
         monkeypatch.setattr("shutil.disk_usage", lambda place, usage=usage: usage)
@@ -182,7 +182,7 @@ def test_a_disk_that_is_nearly_full_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize(("schema", "level"), [("4", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
-def test_the_ledgers_version_is_read_and_left_as_it_is(tmp_path, schema, level):
+def test_the_ledger_version_is_read_and_not_changed(tmp_path, schema, level):
     path = tmp_path / "home" / "ledger.db"
     path.parent.mkdir()
     Ledger(f"sqlite:///{path}").close()
@@ -195,7 +195,7 @@ def test_the_ledgers_version_is_read_and_left_as_it_is(tmp_path, schema, level):
         assert connection.execute("SELECT value FROM facts").fetchall() == [(schema,)]
 
 
-def test_a_ledger_that_is_away_is_told_without_its_password(monkeypatch):
+def test_an_unreachable_ledger_is_reported_without_password(monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", f"postgresql://me:{CANARY}@127.0.0.1:1/ledger")
     forget_settings()
     (finding,) = of("ledger", examine())
@@ -203,7 +203,7 @@ def test_a_ledger_that_is_away_is_told_without_its_password(monkeypatch):
     assert CANARY not in repr(finding)
 
 
-def test_a_prefect_server_that_is_away_is_told(monkeypatch):
+def test_an_unreachable_prefect_server_is_reported(monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         (finding,) = of("prefect", examine())
@@ -211,14 +211,14 @@ def test_a_prefect_server_that_is_away_is_told(monkeypatch):
     assert "does not answer" in finding.message
 
 
-def test_a_requirement_that_is_not_met_is_told(monkeypatch):
+def test_unmet_requirements_are_reported(monkeypatch):
     monkeypatch.setattr(doctor, "requires", lambda name: ["orjson>=999", "not-there-at-all", "nor-this; extra == 'x'"])
     findings = of("versions", examine())
     assert [finding.advice for finding in findings] == ["pip install 'orjson>=999'", "pip install 'not-there-at-all'"]
 
 
 @pytest.mark.parametrize("well", [True, False])
-def test_the_command_ends_with_1_when_something_is_wrong(monkeypatch, capsys, well):
+def test_the_exit_code_is_1_when_something_is_wrong(monkeypatch, capsys, well):
     if not well:
         connect(monkeypatch, "http://127.0.0.1:1", "nobody")
     code = app(["doctor", "--json"], standalone_mode=False)
@@ -228,7 +228,7 @@ def test_the_command_ends_with_1_when_something_is_wrong(monkeypatch, capsys, we
     assert {"area", "level", "says", "do"} == report["findings"][0].keys()
 
 
-def test_a_workspace_is_asked_for_something_that_is_not_there(monkeypatch, answering):
+def test_a_workspace_is_asked_for_a_missing_dataset(monkeypatch, answering):
     from labelwright.stores.azure_ml.sdk_process import Calls
 
     operations = []
@@ -246,7 +246,7 @@ def test_a_workspace_is_asked_for_something_that_is_not_there(monkeypatch, answe
     assert CANARY not in repr((container, datasets))
 
 
-def test_a_workspace_that_is_not_complete_is_told(monkeypatch):
+def test_an_incomplete_workspace_is_reported(monkeypatch):
     monkeypatch.setenv("LABELWRIGHT_WORKSPACES__OURS__SUBSCRIPTION_ID", "s")
     forget_settings()
     assert {finding.level for finding in of("workspace ours", examine())} == {Level.ERROR}
@@ -268,7 +268,7 @@ def results_at(monkeypatch, url: str) -> None:
         (403, Level.ERROR, "HTTP 403", "LABELWRIGHT_RESULTS__"),
     ],
 )
-def test_the_container_of_results_is_asked_for(monkeypatch, answering, status, level, message, do):
+def test_the_results_container_is_checked(monkeypatch, answering, status, level, message, do):
     results_at(monkeypatch, answering(status, {}).url)
     findings = of("results", examine())
     assert findings[0].level is level
@@ -284,7 +284,7 @@ def test_the_container_of_results_is_asked_for(monkeypatch, answering, status, l
 
 
 @pytest.mark.parametrize("setting", ["CONNECTION_STRING", "CONTAINER"])
-def test_a_place_for_results_that_cannot_be_used_is_told(monkeypatch, setting):
+def test_unusable_results_settings_are_reported(monkeypatch, setting):
     monkeypatch.setenv(f"LABELWRIGHT_RESULTS__{setting}", CANARY)
     forget_settings()
     (finding,) = of("results", examine())
@@ -297,7 +297,7 @@ def test_a_place_for_results_that_cannot_be_used_is_told(monkeypatch, setting):
     ("status", "level", "message"),
     [(404, Level.ERROR, "every run would fail"), (500, Level.ERROR, "could not be read")],
 )
-def test_a_block_for_results_that_is_not_there_is_told(monkeypatch, answering, status, level, message):
+def test_a_missing_results_block_is_reported(monkeypatch, answering, status, level, message):
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_DEFAULT_RESULT_STORAGE_BLOCK
 
     url = f"{answering(status, {'detail': 'no'}).url}/api"
@@ -311,9 +311,9 @@ def test_a_block_for_results_that_is_not_there_is_told(monkeypatch, answering, s
     assert "labelwright deploy" in finding.advice
 
 
-def test_a_dask_cluster_is_knocked_at(monkeypatch, answering):
-    there = answering(200, {}).server_port
-    for port, level, do in ((there, Level.OK, ""), (1, Level.ERROR, "dask scheduler")):
+def test_the_dask_scheduler_is_contacted(monkeypatch, answering):
+    open_port = answering(200, {}).server_port
+    for port, level, do in ((open_port, Level.OK, ""), (1, Level.ERROR, "dask scheduler")):
         monkeypatch.setenv("LABELWRIGHT_DASK_SCHEDULER", f"tcp://127.0.0.1:{port}")
         forget_settings()
         (finding,) = of("dask", examine())
@@ -322,7 +322,7 @@ def test_a_dask_cluster_is_knocked_at(monkeypatch, answering):
 
 
 @pytest.mark.parametrize(("package", "area"), [("prefect-dask", "dask"), ("prefect-azure", "results")])
-def test_a_package_that_is_missing_for_what_is_configured_is_told(monkeypatch, package, area):
+def test_a_package_missing_for_a_setting_is_reported(monkeypatch, package, area):
     from prefect.settings import PREFECT_DEFAULT_RESULT_STORAGE_BLOCK
 
     from labelwright.doctor import results_and_dask as doctor_team
@@ -355,7 +355,7 @@ def test_secrets_may_be_given_as_files(monkeypatch, tmp_path):
     assert (connection.url, connection.key.get_secret_value()) == ("http://service:8080/api/v1", "k")
 
 
-def test_a_secret_file_that_is_not_there_is_told_by_the_variables_name(monkeypatch, tmp_path):
+def test_a_missing_secret_file_is_named_by_its_variable(monkeypatch, tmp_path):
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL_FILE", str(tmp_path / "gone"))
     forget_settings()
     last = examine()[-1]
@@ -389,7 +389,7 @@ def hanging(monkeypatch, silent: str) -> None:
     forget_settings()
 
 
-def test_what_never_answers_is_reported_and_the_other_checks_go_on(monkeypatch, silent):
+def test_hanging_checks_are_reported_and_others_go_on(monkeypatch, silent):
     hanging(monkeypatch, silent)
     # The servers of tests answer at once; only what hangs takes this long.
     with temporary_settings({PREFECT_API_URL: f"{silent}/api"}):
@@ -420,7 +420,7 @@ def run_doctor(*options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
-def test_the_command_prints_each_finding_while_later_checks_hang(monkeypatch, silent):
+def test_findings_are_printed_while_later_checks_hang(monkeypatch, silent):
     hanging(monkeypatch, silent)
     # It would hang for an hour: what is read here was printed before that.
     process = run_doctor("--deadline", "3600")
@@ -435,7 +435,7 @@ def test_the_command_prints_each_finding_while_later_checks_hang(monkeypatch, si
     assert "Ended by SIGTERM" in errors
 
 
-def test_the_command_ends_although_its_checks_hang_with_all_of_them_in_its_json(monkeypatch, silent):
+def test_hanging_checks_do_not_keep_the_command_running(monkeypatch, silent):
     hanging(monkeypatch, silent)
     out, errors = run_doctor("--deadline", "2", "--json").communicate(timeout=120)
     assert errors == ""

@@ -126,7 +126,7 @@ def test_a_closed_stream_changes_nothing_else(folder, stream):
     assert out == ("" if stream == "stdout" else "[]\n")
 
 
-def test_without_standard_error_a_failure_is_only_an_exit_code(folder):
+def test_without_standard_error_a_failure_has_an_exit_code(folder):
     process = start(folder, "plan", "nothing.yaml", preexec_fn=lambda: os.close(2))
     assert (process.communicate(timeout=120)[0], process.returncode) == ("", 2)
     with Path("/dev/full").open("w") as full:
@@ -134,7 +134,7 @@ def test_without_standard_error_a_failure_is_only_an_exit_code(folder):
     assert (process.communicate(timeout=120)[0], process.returncode) == ("", 2)
 
 
-def test_names_that_the_terminals_encoding_lacks_are_written_escaped(folder):
+def test_names_outside_the_terminal_encoding_are_escaped(folder):
     (folder / "photos" / "caf\udce9.png").write_bytes(b"no picture")
     process = start(folder, "plan", "campaign.yaml", env=environment(folder, PYTHONIOENCODING="ascii:strict"))
     assert end_of(process, folder)[0] == 0
@@ -153,7 +153,7 @@ def no_room() -> None:
 
 
 @pytest.mark.parametrize("arguments", WRITING, ids=lambda message: message[0])
-def test_a_full_disk_is_told_in_a_sentence(folder, arguments):
+def test_a_full_disk_is_reported_in_one_sentence(folder, arguments):
     prefect = environment(folder, PREFECT_API_URL="http://127.0.0.1:9/api") if arguments[0] == "receive" else None
     process = start(folder, *arguments, preexec_fn=no_room, **({"env": prefect} if prefect else {}))
     code, errors = end_of(process, folder)
@@ -176,7 +176,7 @@ def test_a_home_that_cannot_be_written_is_named(folder, arguments):
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", IN_PREFECT, ids=lambda message: message[0])
 @pytest.mark.parametrize("fault", ["full", "read-only"])
-def test_a_prefect_server_that_does_not_start_is_told_in_a_sentence(folder, arguments, fault):
+def test_a_prefect_server_that_does_not_start_is_reported(folder, arguments, fault):
     if fault == "full":
         process = start(folder, *arguments, preexec_fn=no_room)
     else:
@@ -186,7 +186,7 @@ def test_a_prefect_server_that_does_not_start_is_told_in_a_sentence(folder, argu
     assert ("the Prefect server ended with code" if fault == "full" else "/sys/kernel/labelwright") in errors
 
 
-def test_a_server_that_ends_while_it_starts_is_told_by_its_error_and_not_by_its_traceback(tmp_path):
+def test_a_server_that_fails_to_start_is_reported_by_its_error(tmp_path):
     log = tmp_path / "log"
     log.write_text("ValueError: of another start\n")
     code = "import sys; print('some line'); raise OSError('database is broken')"
@@ -228,7 +228,7 @@ def test_faults_of_the_machine_are_sentences(capsys, error, code, message):
     assert printed.count("\n") == 1
 
 
-def test_faults_of_a_database_are_told_from_mistakes_of_ours(capsys):
+def test_database_faults_are_no_programming_errors(capsys):
     from sqlalchemy import exc
 
     class Denied(Exception):
@@ -288,10 +288,10 @@ def test_a_signal_during_imports_is_a_sentence(folder, module, number):
     assert process.stdout == ""
 
 
-def test_an_interrupt_that_python_would_swallow_ends_the_command_all_the_same(tmp_path):
+def test_an_interrupt_in_a_destructor_still_ends_the_command(tmp_path):
     code = """
 import os, signal, time
-from labelwright import interruptions
+from labelwright.local import interruptions
 
 class Swallowing:
     def __del__(self):
@@ -310,8 +310,8 @@ except KeyboardInterrupt:
     assert (process.returncode, process.stderr) == (130, "")
 
 
-def test_a_process_that_was_told_to_ignore_a_signal_goes_on_ignoring_it():
-    code = "from labelwright import interruptions as i; i.listen(); print(i.signal.getsignal(1) is i._interrupt)"
+def test_a_signal_that_is_ignored_stays_ignored():
+    code = "from labelwright.local import interruptions as i; i.listen(); print(i.signal.getsignal(1) is i._interrupt)"
     for ignored, listens in ((False, "True\n"), (True, "False\n")):
         ignore = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None
         process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=ignore)
@@ -361,7 +361,7 @@ def test_a_signal_while_servers_start_leaves_no_process(folder, command, number)
 def test_ended_children_that_nobody_waits_for_are_reaped():
     code = """
 import os, subprocess, sys, time
-from labelwright import processes
+from labelwright.local import processes
 
 processes.adopt_orphans()
 kept = subprocess.Popen(["true"])
@@ -380,7 +380,7 @@ print(kept.pid not in reaped, kept.wait(), processes._ended_children())
 # What is half-written
 
 
-def test_a_dataset_that_could_not_be_written_leaves_no_folder(tmp_path, monkeypatch):
+def test_a_dataset_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch):
     from labelwright.stores import local
 
     (tmp_path / "files").mkdir()

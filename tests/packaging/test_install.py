@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-def test_a_plain_install_runs_the_demo_twice_and_the_second_time_changes_nothing(tmp_path):
+def test_a_plain_install_runs_the_demo_and_repeats_it(tmp_path):
     """Nothing of the lock file, nothing of this environment: what the ranges of pyproject.toml resolve to today."""
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv", ".git", "build", "node_modules", "*.egg-info"))

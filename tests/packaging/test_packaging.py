@@ -23,7 +23,7 @@ def test_the_package_list_names_every_package_on_the_disk():
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == on_disk
 
 
-def test_the_version_is_told_once():
+def test_package_and_project_have_the_same_version():
     import labelwright
 
     assert labelwright.__version__ == PROJECT["project"]["version"]
@@ -44,7 +44,7 @@ def test_the_lock_holds_every_dependency_and_names_no_index():
 @pytest.mark.parametrize(
     "module", ["labelwright", "labelwright.cli.main", "labelwright.campaigns.spec", "labelwright.domain"]
 )
-def test_the_core_starts_without_what_is_heavy(module):
+def test_the_core_imports_nothing_heavy(module):
     heavy = ["prefect", "azure", "azureml", "pandas", "pycocotools", "fastapi", "sqlalchemy", "PIL", "numpy"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

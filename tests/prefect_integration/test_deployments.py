@@ -27,13 +27,13 @@ def test_every_flow_has_one_deployment_of_its_name():
     assert {deployment["entrypoint"].split(".")[-2] for deployment in DEPLOYMENTS} == files
 
 
-def test_every_deployment_says_what_it_is_for_and_where_it_runs():
+def test_every_deployment_has_a_description_and_a_work_pool():
     for deployment in DEPLOYMENTS:
         assert deployment["description"].endswith(".")
         assert deployment["work_pool"]["name"]
 
 
-def test_a_sweep_can_tell_the_dead_runs_of_every_deployment_from_the_living():
+def test_every_flow_holds_a_lease_that_shows_it_is_alive():
     """By a lease that the flow holds all the time."""
     assert sorted(FLOWS) == sorted(deployment["name"] for deployment in DEPLOYMENTS)
     for deployment in DEPLOYMENTS:

@@ -1,4 +1,4 @@
-"""A scripted labeling partner: knows the address, the campaign and the labeler's key, and nothing else."""
+"""Labels the demo's campaign by script, through the platform's API and with the labeler's key."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def label_campaign(
     on_image: Callable[[int, int], None] | None = None,
     identity: Path | None = None,
 ) -> int:
-    """Look at every image of the campaign and send what was drawn for it. Answers how many images were labeled.
+    """Sends the drawn labels of every image of the campaign. Returns how many images were labeled.
 
-    The partner gets images under numbers, so it recognises the photographs by what is in them. `identity` is the file
-    of the key by which the embedded service proves who it is.
+    The API gives images numbers and no names: a photograph is recognised by the SHA-256 of its file. `identity` is the
+    file of the key by which the embedded service proves who it is.
     """
     drawn = {
         hashlib.sha256((photo_folder() / name).read_bytes()).hexdigest(): objects

@@ -1,4 +1,4 @@
-"""What commands print of datasets: which there are, their receipts, whether they are as registered, an image's way."""
+"""Prints datasets: the list, receipts, results of verifying them, and the lineage of an image."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ def show_lineage(report: dict[str, Any], as_json: bool) -> None:
             "platform": f"{image['platform']}, image {image['platform_image_id'] or '?'} of campaign "
             f"{image['platform_campaign_id'] or '?'}",
             "labeler": image["labeler"],
-            "labels": "the delivery is not on this machine" if labels is None else counts,
+            "labels": "not labeled yet" if labels is None else counts,
         }
         if image["excluded"]:
-            rows["labels"] = f"none: it is in no dataset since it is {image['excluded']}"
+            rows["labels"] = f"none: in no dataset because it is {image['excluded']}"
         for name, value in rows.items():
             table.add_row(name, escape(str(value)))
         for dataset in image["datasets"]:
