@@ -36,6 +36,9 @@ WRITING = [
     ["datasets", "list"],
     ["cancel", "river"],
     ["labeler-key", "river"],
+    ["sweep"],
+    ["finish", "river"],
+    ["export", "river"],
     ["serve", "--port", "0"],
     ["receive", "--port", "0"],
     ["up"],
@@ -45,13 +48,12 @@ WRITING = [
 """Commands that write into the home folder before they start Prefect."""
 
 IN_PREFECT = [
-    ["launch", "campaign.yaml"],
-    ["sweep"],
-    ["finish", "river"],
-    ["export", "river"],
     ["backup", "project", "saved"],
     ["restore", "."],
 ]
+"""Commands that start Prefect before they write anything."""
+
+GETI = {"LABELWRIGHT_CONNECTIONS__GETI__URL": "http://127.0.0.1:9", "LABELWRIGHT_CONNECTIONS__GETI__KEY": "key"}
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_a_reader_that_leaves_is_no_fault(folder, arguments):
     assert end_of(process, folder) == (141, "")
 
 
-@pytest.mark.parametrize("which", ["stdout", "stderr", "stdin"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr", "stdin"])
 def test_a_closed_stream_changes_nothing_else(folder, stream):
     number = ["stdin", "stdout", "stderr"].index(stream)
     process = start(folder, "status", "--json", preexec_fn=lambda: os.close(number))
@@ -178,9 +180,10 @@ def test_a_home_that_cannot_be_written_is_named(folder, arguments):
 @pytest.mark.parametrize("fault", ["full", "read-only"])
 def test_a_prefect_server_that_does_not_start_is_reported(folder, arguments, fault):
     if fault == "full":
-        process = start(folder, *arguments, preexec_fn=no_room)
+        process = start(folder, *arguments, env=environment(folder, **GETI), preexec_fn=no_room)
     else:
-        process = start(folder, *arguments, env=environment(folder, LABELWRIGHT_HOME="/sys/kernel/labelwright"))
+        unwritable = environment(folder, LABELWRIGHT_HOME="/sys/kernel/labelwright", **GETI)
+        process = start(folder, *arguments, env=unwritable)
     code, errors = end_of(process, folder)
     assert (code, errors.count("\n")) == (4 if fault == "full" else 1, 1)
     assert ("the Prefect server ended with code" if fault == "full" else "/sys/kernel/labelwright") in errors
