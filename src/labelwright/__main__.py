@@ -1,4 +1,4 @@
-"""Entry of the program, ``labelwright`` or ``python -m labelwright``.
+"""Entry point of ``labelwright`` and ``python -m labelwright``.
 
 Imports nothing that takes time before it listens to signals.
 """
@@ -11,7 +11,7 @@ from .local import interruptions
 
 
 def main() -> None:
-    """Run the command line and end the process: with an exit code and, when it failed, a sentence on standard error."""
+    """Runs the command line and exits: on failure with an exit code and one sentence on standard error."""
     interruptions.listen()
     code: object
     try:

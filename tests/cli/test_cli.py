@@ -60,53 +60,53 @@ def campaign(tmp_path) -> Path:
         (["frobnicate"], 2, "No such command"),
     ],
 )
-def test_a_mistake_is_told_in_a_sentence(labelwright, arguments, code, message):
-    answer = labelwright(*arguments)
-    assert (answer.returncode, message in answer.stderr) == (code, True), answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert answer.stdout == ""
+def test_a_mistake_is_reported_in_one_sentence(labelwright, arguments, code, message):
+    process = labelwright(*arguments)
+    assert (process.returncode, message in process.stderr) == (code, True), process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stdout == ""
 
 
-def test_deploying_to_a_server_that_does_not_answer_says_so(labelwright):
+def test_deploying_to_an_unreachable_server_is_refused(labelwright):
     for command in (["deploy"], ["blocks"], ["notify", "slack-webhook/us"]):
-        answer = labelwright(*command, PREFECT_API_URL="http://127.0.0.1:9/api")
-        assert (answer.returncode, "did not answer" in answer.stderr) == (4, True), answer.stderr
+        process = labelwright(*command, PREFECT_API_URL="http://127.0.0.1:9/api")
+        assert (process.returncode, "did not answer" in process.stderr) == (4, True), process.stderr
 
 
-def test_a_plan_tells_everything_and_does_nothing(labelwright, campaign, tmp_path):
-    answer = labelwright("plan", campaign)
-    assert answer.returncode == 0
-    assert "3 images" in answer.stdout
-    assert "text.png" in answer.stdout
-    told = json.loads(labelwright("plan", campaign, "--json").stdout)
-    assert (told["images"], told["batches"], len(told["rejects"])) == (3, 1, 1)
-    assert told["export"] == [f"{tmp_path}/datasets/river_images", f"{tmp_path}/datasets/river_labels"]
+def test_a_plan_prints_everything_and_writes_nothing(labelwright, campaign, tmp_path):
+    process = labelwright("plan", campaign)
+    assert process.returncode == 0
+    assert "3 images" in process.stdout
+    assert "text.png" in process.stdout
+    result = json.loads(labelwright("plan", campaign, "--json").stdout)
+    assert (result["images"], result["batches"], len(result["rejects"])) == (3, 1, 1)
+    assert result["export"] == [f"{tmp_path}/datasets/river_images", f"{tmp_path}/datasets/river_labels"]
     assert not (tmp_path / "home").exists()
     assert not (tmp_path / "datasets").exists()
 
 
-def test_a_plan_for_azure_ml_names_the_workspace_and_what_would_be_registered(labelwright, campaign):
+def test_a_plan_for_azure_ml_names_workspace_and_datasets(labelwright, campaign):
     campaign.write_text(campaign.read_text() + "export: {store: azure_ml, workspace: team, engine: sdk_v1}\n")
-    told = json.loads(labelwright("plan", campaign, "--json").stdout)
-    assert told["export"] == [
+    result = json.loads(labelwright("plan", campaign, "--json").stdout)
+    assert result["export"] == [
         "Azure ML workspace 'team' by sdk_v1: river_images",
         "Azure ML workspace 'team' by sdk_v1: river_labels",
     ]
 
 
-def test_a_strict_plan_that_would_stop_ends_with_1(labelwright, campaign):
+def test_a_strict_plan_with_rejects_exits_with_1(labelwright, campaign):
     assert labelwright("plan", campaign, "--strict").returncode == 1
 
 
-def test_progress_falls_silent_when_nobody_watches(labelwright, campaign):
+def test_no_progress_is_printed_without_a_terminal(labelwright, campaign):
     assert labelwright("plan", campaign).stderr == ""
 
 
-def test_a_broken_setting_is_told_in_a_sentence(labelwright, campaign, tmp_path):
+def test_a_bad_setting_is_reported_in_one_sentence(labelwright, campaign, tmp_path):
     (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home" / "settings.toml").write_text("batch_size = 'many'\n")
-    answer = labelwright("plan", campaign)
-    assert (answer.returncode, "batch_size" in answer.stderr) == (2, True), answer.stderr
+    process = labelwright("plan", campaign)
+    assert (process.returncode, "batch_size" in process.stderr) == (2, True), process.stderr
 
 
 def test_status_is_json_for_scripts(labelwright, tmp_path):
@@ -117,11 +117,11 @@ def test_status_is_json_for_scripts(labelwright, tmp_path):
     ledger.campaigns.add("river", spec)
     ledger.campaigns.record_look("river", 0, 4)
     ledger.close()
-    told = json.loads(labelwright("status", "--json").stdout)
-    assert [(one["title"], one["state"]) for one in told] == [("river", "planned")]
-    told = json.loads(labelwright("status", "river", "--json").stdout)
-    assert told["effects"] == []
-    assert told["labelers"] == [{"labeler": "a@b.c", "done": 0, "total": 4, "remaining_hours": None}]
+    result = json.loads(labelwright("status", "--json").stdout)
+    assert [(campaign["title"], campaign["state"]) for campaign in result] == [("river", "planned")]
+    result = json.loads(labelwright("status", "river", "--json").stdout)
+    assert result["effects"] == []
+    assert result["labelers"] == [{"labeler": "a@b.c", "done": 0, "total": 4, "remaining_hours": None}]
     shown = labelwright("status", "river").stdout
     assert "river is planned" in shown
     assert "2026-12-18 23:59 UTC" in shown
@@ -131,22 +131,22 @@ def test_the_version_is_printed(labelwright):
     assert labelwright("--version").stdout.startswith("labelwright 0.")
 
 
-def test_a_prefect_api_that_does_not_answer_is_told_before_anything_is_done(labelwright, campaign):
+def test_an_unreachable_prefect_api_stops_a_launch_early(labelwright, campaign):
     nowhere = "http://127.0.0.1:9/api"
-    known = {f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}": nowhere for name in ("URL", "KEY", "SECRET")}
-    answer = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **known)
-    assert answer.returncode == 4
-    assert f"Prefect's API at {nowhere} does not answer" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    connection = {f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}": nowhere for name in ("URL", "KEY", "SECRET")}
+    process = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **connection)
+    assert process.returncode == 4
+    assert f"Prefect's API at {nowhere} does not answer" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize("command", ["resume", "cancel", "reopen", "forget"])
-def test_what_nobody_launched_cannot_be_decided_about(labelwright, command):
-    answer = labelwright(command, "nothing")
-    assert (answer.returncode, "knows no campaign 'nothing'" in answer.stderr) == (1, True)
+def test_decisions_need_a_launched_campaign(labelwright, command):
+    process = labelwright(command, "nothing")
+    assert (process.returncode, "knows no campaign 'nothing'" in process.stderr) == (1, True)
 
 
-def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
+def test_a_campaign_is_cancelled_and_its_record_deleted(labelwright, tmp_path):
     (tmp_path / "home").mkdir(exist_ok=True)
     ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
     spec = {"platform": "campaign_api", "labeler": "a@b.c", "deadline": "2026-12-18T23:59:59Z"}
@@ -159,13 +159,13 @@ def test_a_campaign_is_cancelled_and_forgotten(labelwright, tmp_path):
     assert labelwright("status", "river").returncode == 1
 
 
-def test_a_ledger_that_cannot_be_written_is_told_in_a_sentence(capsys):
+def test_a_failing_ledger_is_reported_in_one_sentence(capsys):
     from sqlalchemy.exc import OperationalError
 
     from labelwright.cli.exit_codes import print_error
 
     assert print_error(OperationalError("INSERT", {}, Exception("database or disk is full"))) == 4
-    told = capsys.readouterr().err
-    assert "database or disk is full" in told
-    assert "run the same again" in told
-    assert "INSERT" not in told
+    printed = capsys.readouterr().err
+    assert "database or disk is full" in printed
+    assert "run the same again" in printed
+    assert "INSERT" not in printed

@@ -18,11 +18,13 @@ ORIENTATION = 0x0112
 LICENCES = r"\b(Public domain|CC0|CC BY \d\.\d)"
 
 PHOTOGRAPHS = sorted(path.name for path in photo_folder().glob("*.jpg"))
-OBJECTS = [(name, place, one) for name, objects in drawn_labels().items() for place, one in enumerate(objects)]
+OBJECTS = [(name, place, drawn) for name, objects in drawn_labels().items() for place, drawn in enumerate(objects)]
 
 each_photograph = pytest.mark.parametrize("name", PHOTOGRAPHS)
 each_object = pytest.mark.parametrize(
-    ("name", "drawn"), [(name, one) for name, _, one in OBJECTS], ids=[f"{name}-{place}" for name, place, _ in OBJECTS]
+    ("name", "drawn"),
+    [(name, drawn) for name, _, drawn in OBJECTS],
+    ids=[f"{name}-{place}" for name, place, _ in OBJECTS],
 )
 
 
@@ -42,8 +44,8 @@ def polygon_of(drawn: dict[str, Any]) -> Polygon:
 def schema() -> LabelSchema:
     return LabelSchema(
         tuple(
-            Label(one["name"], Geometry(one["geometry"]), color=one["color"], translations=one["translations"])
-            for one in demo_schema()
+            Label(label["name"], Geometry(label["geometry"]), color=label["color"], translations=label["translations"])
+            for label in demo_schema()
         )
     )
 
@@ -56,7 +58,7 @@ def provenance_of(name: str) -> str:
     return section.partition("\n## ")[0]
 
 
-def test_there_are_eight_to_twelve_photographs_in_less_than_two_and_a_half_megabytes():
+def test_the_photographs_are_few_and_small():
     assert 8 <= len(PHOTOGRAPHS) <= 12
     assert sum((photo_folder() / name).stat().st_size for name in PHOTOGRAPHS) < 2_500_000
 
@@ -87,7 +89,7 @@ def test_the_provenance_tells_source_licence_and_changes(name: str):
 
 
 @each_photograph
-def test_the_provenance_table_gives_the_licence_that_the_section_gives(name: str):
+def test_table_and_section_name_the_same_licence(name: str):
     text = (photo_folder() / "PROVENANCE.md").read_text(encoding="utf-8")
     row = re.search(rf"^\| `{re.escape(name)}` \| .+ \| (.+) \|$", text, re.MULTILINE)
     licence = re.search(rf"- Licence: {LICENCES}", provenance_of(name))
@@ -143,11 +145,11 @@ def test_a_bounding_box_is_exactly_the_bounds_of_its_polygon(name: str, drawn: d
         assert polygon_of(drawn).box == box_of(drawn)
 
 
-def test_at_least_four_objects_are_outlined_with_twelve_points_or_more():
+def test_some_outlines_have_twelve_points_or_more():
     assert sum(len(drawn.get("polygon", ())) >= 12 for _, _, drawn in OBJECTS) >= 4
 
 
-def test_a_photograph_has_nothing_of_the_schema_and_another_has_several_objects():
+def test_there_is_an_empty_and_a_crowded_photograph():
     counts = [len(objects) for objects in drawn_labels().values()]
     assert min(counts) == 0
     assert max(counts) >= 2
@@ -163,7 +165,7 @@ def test_one_photograph_is_stored_on_its_side_and_says_so():
     assert "EXIF orientation tag 6" in provenance_of("two-dogs-at-a-window.jpg")
 
 
-def test_a_turned_photograph_has_labels_that_would_not_fit_the_stored_one():
+def test_labels_of_a_turned_photograph_are_as_displayed():
     # Else nobody would notice that the orientation was forgotten.
     stored = Size(936, 720)
     assert any(not box_of(drawn).inside(stored) for drawn in drawn_labels()["two-dogs-at-a-window.jpg"])

@@ -25,13 +25,13 @@ def test_a_server_without_deployments_is_told_from_one_that_has_them(home, tmp_p
         with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"], PREFECT_HOME: tmp_path / "client"}):
             version, clock, pool = of_prefect()
             assert (version.level, clock.level, pool.level) == (Level.OK, Level.OK, Level.ERROR)
-            assert pool.do == "labelwright deploy"
+            assert pool.advice == "labelwright deploy"
             names = deploy()
             _, _, workers, *deployments = of_prefect()
             assert workers.level is Level.ERROR
-            assert "0 workers" in workers.says
-            assert workers.do == "prefect worker start --pool labelwright"
-            assert [finding.says for finding in deployments] == [f"deployment {name}" for name in names]
+            assert "0 workers" in workers.message
+            assert workers.advice == "prefect worker start --pool labelwright"
+            assert [finding.message for finding in deployments] == [f"deployment {name}" for name in names]
             assert {finding.level for finding in deployments} == {Level.OK}
     finally:
         server.stop()

@@ -272,7 +272,7 @@ def ledgers_findings(address: str, monkeypatch, tmp_path) -> list[Finding]:
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", address)
     forget_settings()
-    found = list(doctor_ledger.ledger(settings()))
+    found = list(doctor_ledger.check_ledger(settings()))
     forget_settings()
     return found
 
@@ -288,15 +288,15 @@ def test_the_doctor_tells_a_user_who_may_not_write(ledger, address, monkeypatch,
         connection.execute("drop role reader")
     assert ours.level is version.level is Level.OK
     assert rights.level is Level.ERROR
-    assert "Grant" in rights.do
+    assert "Grant" in rights.advice
 
 
 @pytest.mark.parametrize(("seconds", "message"), [(600, "behind"), (-600, "ahead of"), (2, None)])
 def test_the_doctor_compares_its_clock_with_the_servers(ledger, address, monkeypatch, tmp_path, seconds, message):
-    there = doctor_ledger._apart_from
-    monkeypatch.setattr(doctor_ledger, "_apart_from", lambda theirs: there(theirs + timedelta(seconds=seconds)))
+    there = doctor_ledger._clock_ahead
+    monkeypatch.setattr(doctor_ledger, "_clock_ahead", lambda theirs: there(theirs + timedelta(seconds=seconds)))
     _, *clocks = ledgers_findings(address, monkeypatch, tmp_path)
-    assert [message in one.says and one.level is Level.ERROR for one in clocks] == ([True] if message else [])
+    assert [message in one.message and one.level is Level.ERROR for one in clocks] == ([True] if message else [])
 
 
 def test_a_database_that_cannot_hold_every_name_is_refused(postgres):

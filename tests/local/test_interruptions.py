@@ -36,6 +36,9 @@ WRITING = [
     ["datasets", "list"],
     ["cancel", "river"],
     ["labeler-key", "river"],
+    ["sweep"],
+    ["finish", "river"],
+    ["export", "river"],
     ["serve", "--port", "0"],
     ["receive", "--port", "0"],
     ["up"],
@@ -45,13 +48,12 @@ WRITING = [
 """Commands that write into the home folder before they start Prefect."""
 
 IN_PREFECT = [
-    ["launch", "campaign.yaml"],
-    ["sweep"],
-    ["finish", "river"],
-    ["export", "river"],
     ["backup", "project", "saved"],
     ["restore", "."],
 ]
+"""Commands that start Prefect before they write anything."""
+
+GETI = {"LABELWRIGHT_CONNECTIONS__GETI__URL": "http://127.0.0.1:9", "LABELWRIGHT_CONNECTIONS__GETI__KEY": "key"}
 
 
 @pytest.fixture
@@ -89,9 +91,9 @@ def end_of(process: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
     return process.returncode, errors
 
 
-def wait_until(so: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
     end = time.monotonic() + 120
-    while not so():
+    while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -117,16 +119,16 @@ def test_a_reader_that_leaves_is_no_fault(folder, arguments):
     assert end_of(process, folder) == (141, "")
 
 
-@pytest.mark.parametrize("which", ["stdout", "stderr", "stdin"])
-def test_a_closed_stream_changes_nothing_else(folder, which):
-    number = ["stdin", "stdout", "stderr"].index(which)
+@pytest.mark.parametrize("stream", ["stdout", "stderr", "stdin"])
+def test_a_closed_stream_changes_nothing_else(folder, stream):
+    number = ["stdin", "stdout", "stderr"].index(stream)
     process = start(folder, "status", "--json", preexec_fn=lambda: os.close(number))
     out, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
-    assert out == ("" if which == "stdout" else "[]\n")
+    assert out == ("" if stream == "stdout" else "[]\n")
 
 
-def test_without_standard_error_a_failure_is_only_an_exit_code(folder):
+def test_without_standard_error_a_failure_has_an_exit_code(folder):
     process = start(folder, "plan", "nothing.yaml", preexec_fn=lambda: os.close(2))
     assert (process.communicate(timeout=120)[0], process.returncode) == ("", 2)
     with Path("/dev/full").open("w") as full:
@@ -134,7 +136,7 @@ def test_without_standard_error_a_failure_is_only_an_exit_code(folder):
     assert (process.communicate(timeout=120)[0], process.returncode) == ("", 2)
 
 
-def test_names_that_the_terminals_encoding_lacks_are_written_escaped(folder):
+def test_names_outside_the_terminal_encoding_are_escaped(folder):
     (folder / "photos" / "caf\udce9.png").write_bytes(b"no picture")
     process = start(folder, "plan", "campaign.yaml", env=environment(folder, PYTHONIOENCODING="ascii:strict"))
     assert end_of(process, folder)[0] == 0
@@ -153,13 +155,13 @@ def no_room() -> None:
 
 
 @pytest.mark.parametrize("arguments", WRITING, ids=lambda message: message[0])
-def test_a_full_disk_is_told_in_a_sentence(folder, arguments):
+def test_a_full_disk_is_reported_in_one_sentence(folder, arguments):
     prefect = environment(folder, PREFECT_API_URL="http://127.0.0.1:9/api") if arguments[0] == "receive" else None
     process = start(folder, *arguments, preexec_fn=no_room, **({"env": prefect} if prefect else {}))
     code, errors = end_of(process, folder)
     assert code in (1, 4)
     assert "labelwright: " in errors
-    if arguments[0] in ("serve", "up", "run"):
+    if arguments[0] in ("serve", "up"):
         assert f"the labeling service cannot use its database {folder}/home/service" in errors
         assert "ledger" not in errors
 
@@ -176,17 +178,18 @@ def test_a_home_that_cannot_be_written_is_named(folder, arguments):
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", IN_PREFECT, ids=lambda message: message[0])
 @pytest.mark.parametrize("fault", ["full", "read-only"])
-def test_a_prefect_server_that_does_not_start_is_told_in_a_sentence(folder, arguments, fault):
+def test_a_prefect_server_that_does_not_start_is_reported(folder, arguments, fault):
     if fault == "full":
-        process = start(folder, *arguments, preexec_fn=no_room)
+        process = start(folder, *arguments, env=environment(folder, **GETI), preexec_fn=no_room)
     else:
-        process = start(folder, *arguments, env=environment(folder, LABELWRIGHT_HOME="/sys/kernel/labelwright"))
+        unwritable = environment(folder, LABELWRIGHT_HOME="/sys/kernel/labelwright", **GETI)
+        process = start(folder, *arguments, env=unwritable)
     code, errors = end_of(process, folder)
     assert (code, errors.count("\n")) == (4 if fault == "full" else 1, 1)
     assert ("the Prefect server ended with code" if fault == "full" else "/sys/kernel/labelwright") in errors
 
 
-def test_a_server_that_ends_while_it_starts_is_told_by_its_error_and_not_by_its_traceback(tmp_path):
+def test_a_server_that_fails_to_start_is_reported_by_its_error(tmp_path):
     log = tmp_path / "log"
     log.write_text("ValueError: of another start\n")
     code = "import sys; print('some line'); raise OSError('database is broken')"
@@ -223,12 +226,12 @@ def test_a_server_whose_start_is_interrupted_is_stopped(tmp_path):
 )
 def test_faults_of_the_machine_are_sentences(capsys, error, code, message):
     assert failures.print_error(error) == code
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
 
 
-def test_faults_of_a_database_are_told_from_mistakes_of_ours(capsys):
+def test_database_faults_are_no_programming_errors(capsys):
     from sqlalchemy import exc
 
     class Denied(Exception):
@@ -239,13 +242,13 @@ def test_faults_of_a_database_are_told_from_mistakes_of_ours(capsys):
         exc.DatabaseError("SELECT", {}, Exception("database disk image is malformed")),
         exc.ProgrammingError("SELECT", {}, Denied("permission denied for table campaigns")),
     ]
-    assert [failures.print_error(one) for one in faults] == [4, 4, 4]
+    assert [failures.print_error(error) for error in faults] == [4, 4, 4]
     assert "Traceback" not in capsys.readouterr().err
     mistakes = [
         exc.IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed")),
         exc.ProgrammingError("SELEC", {}, Exception("syntax error")),
     ]
-    assert [failures.exit_code(one) for one in mistakes] == [None, None]
+    assert [failures.exit_code(error) for error in mistakes] == [None, None]
 
 
 # Signals
@@ -280,18 +283,18 @@ main()
 )
 def test_a_signal_during_imports_is_a_sentence(folder, module, number):
     command = [sys.executable, "-c", _INTERRUPTED_IMPORT, module, str(int(number)), "status"]
-    said = subprocess.run(command, capture_output=True, text=True, env=environment(folder), timeout=120)
+    process = subprocess.run(command, capture_output=True, text=True, env=environment(folder), timeout=120)
     message = "Interrupted. " if number == signal.SIGINT else f"Ended by {number.name} before it was done. "
-    assert said.returncode == 128 + number, said.stderr
-    assert said.stderr.startswith(message)
-    assert said.stderr.count("\n") == 1
-    assert said.stdout == ""
+    assert process.returncode == 128 + number, process.stderr
+    assert process.stderr.startswith(message)
+    assert process.stderr.count("\n") == 1
+    assert process.stdout == ""
 
 
-def test_an_interrupt_that_python_would_swallow_ends_the_command_all_the_same(tmp_path):
+def test_an_interrupt_in_a_destructor_still_ends_the_command(tmp_path):
     code = """
 import os, signal, time
-from labelwright import interruptions
+from labelwright.local import interruptions
 
 class Swallowing:
     def __del__(self):
@@ -306,16 +309,16 @@ try:
 except KeyboardInterrupt:
     interruptions.end(130)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
-    assert (said.returncode, said.stderr) == (130, "")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (process.returncode, process.stderr) == (130, "")
 
 
-def test_a_process_that_was_told_to_ignore_a_signal_goes_on_ignoring_it():
-    code = "from labelwright import interruptions as i; i.listen(); print(i.signal.getsignal(1) is i._interrupt)"
+def test_a_signal_that_is_ignored_stays_ignored():
+    code = "from labelwright.local import interruptions as i; i.listen(); print(i.signal.getsignal(1) is i._interrupt)"
     for ignored, listens in ((False, "True\n"), (True, "False\n")):
         ignore = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None
-        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=ignore)
-        assert said.stdout == listens
+        process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=ignore)
+        assert process.stdout == listens
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
@@ -361,7 +364,7 @@ def test_a_signal_while_servers_start_leaves_no_process(folder, command, number)
 def test_ended_children_that_nobody_waits_for_are_reaped():
     code = """
 import os, subprocess, sys, time
-from labelwright import processes
+from labelwright.local import processes
 
 processes.adopt_orphans()
 kept = subprocess.Popen(["true"])
@@ -373,14 +376,14 @@ while not reaped:
     time.sleep(0.05)
 print(kept.pid not in reaped, kept.wait(), processes._ended_children())
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert said.stdout == "True 0 []\n", said.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert process.stdout == "True 0 []\n", process.stderr
 
 
 # What is half-written
 
 
-def test_a_dataset_that_could_not_be_written_leaves_no_folder(tmp_path, monkeypatch):
+def test_a_dataset_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch):
     from labelwright.stores import local
 
     (tmp_path / "files").mkdir()
@@ -394,7 +397,7 @@ def test_a_dataset_that_could_not_be_written_leaves_no_folder(tmp_path, monkeypa
         monkeypatch.setattr(local, "_seal", fail)
         with contextlib.suppress(OSError, KeyboardInterrupt):
             store.register("river", tmp_path / "files", content_hash="x", receipt={})
-        assert [one.name for one in (tmp_path / "store" / "river").iterdir()] == [".lock"]
+        assert [path.name for path in (tmp_path / "store" / "river").iterdir()] == [".lock"]
 
 
 def test_notes_that_cannot_be_written_are_dropped(monkeypatch):

@@ -32,7 +32,7 @@ def home(tmp_path, monkeypatch) -> Iterator:
 @pytest.mark.parametrize(
     "message", ["database or disk is full", "attempt to write a readonly database", "disk I/O error"]
 )
-def test_a_full_or_read_only_disk_names_the_services_own_database(home, monkeypatch, message):
+def test_a_full_or_read_only_disk_names_the_service_database(home, monkeypatch, message):
     def create_app(_config):
         raise OperationalError("PRAGMA journal_mode=WAL", {}, sqlite3.OperationalError(message))
 
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_made_is_named(home, monkeypatch, code):
         serve_until_stopped("127.0.0.1", 0, None)
 
 
-def test_a_taken_port_is_told_as_before():
+def test_a_taken_port_is_refused():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

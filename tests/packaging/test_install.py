@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-def test_a_plain_install_runs_the_demo_twice_and_the_second_time_changes_nothing(tmp_path):
+def test_a_plain_install_runs_the_demo_and_repeats_it(tmp_path):
     """Nothing of the lock file, nothing of this environment: what the ranges of pyproject.toml resolve to today."""
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv", ".git", "build", "node_modules", "*.egg-info"))
@@ -30,17 +30,19 @@ def test_a_plain_install_runs_the_demo_twice_and_the_second_time_changes_nothing
     first = json.loads(run(program, "demo", "--folder", folder, "--json", env=environment, cwd=tmp_path))
     second = json.loads(run(program, "demo", "--folder", folder, "--json", env=environment, cwd=tmp_path))
     assert first["state"] == second["state"] == "exported"
-    assert [one["version"] for one in second["datasets"]] == ["1", "1"]
+    assert [dataset["version"] for dataset in second["datasets"]] == ["1", "1"]
     assert first["effects"] == second["effects"]
     assert (folder / "home" / "campaigns" / "demo-photographs" / "contact-sheet.png").stat().st_size > 100_000
-    told = json.loads((folder / "home" / "service" / "service.json").read_text())
-    assert not _answers(told["port"]), "the service was left running"
+    service = json.loads((folder / "home" / "service" / "service.json").read_text())
+    assert not _answers(service["port"]), "the service was left running"
 
 
 def run(*command: object, **more: Any) -> str:
-    answer = subprocess.run([str(one) for one in command], capture_output=True, text=True, timeout=900, **more)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return str(answer.stdout)
+    process = subprocess.run(
+        [str(argument) for argument in command], capture_output=True, text=True, timeout=900, **more
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return str(process.stdout)
 
 
 def _answers(port: int) -> bool:

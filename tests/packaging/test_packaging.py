@@ -23,7 +23,7 @@ def test_the_package_list_names_every_package_on_the_disk():
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == on_disk
 
 
-def test_the_version_is_told_once():
+def test_package_and_project_have_the_same_version():
     import labelwright
 
     assert labelwright.__version__ == PROJECT["project"]["version"]
@@ -32,11 +32,11 @@ def test_the_version_is_told_once():
 def test_the_lock_holds_every_dependency_and_names_no_index():
     lock = (ROOT / "infra" / "requirements.lock").read_text(encoding="utf-8")
     locked = {line.split("==")[0] for line in lock.splitlines() if "==" in line and not line.startswith((" ", "#"))}
-    wanted = {
+    required = {
         "".join(c for c in name.split(">")[0].split("<")[0].split("[")[0]).strip().lower()
         for name in PROJECT["project"]["dependencies"]
     }
-    assert wanted <= locked
+    assert required <= locked
     assert "index-url" not in lock
     assert "://" not in lock
 
@@ -44,11 +44,11 @@ def test_the_lock_holds_every_dependency_and_names_no_index():
 @pytest.mark.parametrize(
     "module", ["labelwright", "labelwright.cli.main", "labelwright.campaigns.spec", "labelwright.domain"]
 )
-def test_the_core_starts_without_what_is_heavy(module):
+def test_the_core_imports_nothing_heavy(module):
     heavy = ["prefect", "azure", "azureml", "pandas", "pycocotools", "fastapi", "sqlalchemy", "PIL", "numpy"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_help_reads_and_imports_nothing_heavy():
@@ -60,7 +60,7 @@ def test_help_reads_and_imports_nothing_heavy():
         "heavy = ('prefect', 'azure', 'pandas', 'sqlalchemy', 'fastapi', 'PIL')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip().endswith("[]")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip().endswith("[]")
     for command in ("plan", "launch", "sweep", "finish", "export", "run", "demo", "status", "serve"):
-        assert command in answer.stdout
+        assert command in process.stdout

@@ -20,36 +20,37 @@ def flow_of(entrypoint: str) -> Flow:
 
 
 def test_every_flow_has_one_deployment_of_its_name():
-    assert {one["name"] for one in DEPLOYMENTS} == {flow_of(one["entrypoint"]).name for one in DEPLOYMENTS}
+    assert {deployment["name"] for deployment in DEPLOYMENTS} == {
+        flow_of(deployment["entrypoint"]).name for deployment in DEPLOYMENTS
+    }
     files = {path.stem for path in (ROOT / "flows").rglob("*_*.py") if path.stem != "__init__"}
-    assert {one["entrypoint"].split(".")[-2] for one in DEPLOYMENTS} == files, "every file of flows/ is deployed"
+    assert {deployment["entrypoint"].split(".")[-2] for deployment in DEPLOYMENTS} == files
 
 
 def test_every_flow_of_the_package_is_deployed():
-    """A file may have several flows; each that it defines has an entrypoint of its own."""
-    entrypoints = {one["entrypoint"] for one in DEPLOYMENTS}
+    """A module may define several flows; each has an entrypoint of its own."""
+    entrypoints = {deployment["entrypoint"] for deployment in DEPLOYMENTS}
     for module in sorted({entrypoint.rpartition(".")[0] for entrypoint in entrypoints}):
         flows = {name: value for name, value in vars(import_module(module)).items() if isinstance(value, Flow)}
         own = {f"{module}.{name}" for name, value in flows.items() if value.fn.__module__ == module}
         assert own <= entrypoints
 
 
-def test_every_deployment_says_what_it_is_for_and_where_it_runs():
-    for one in DEPLOYMENTS:
-        assert one["description"].endswith(".")
-        assert one["work_pool"]["name"]
+def test_every_deployment_has_a_description_and_a_work_pool():
+    for deployment in DEPLOYMENTS:
+        assert deployment["description"].endswith(".")
+        assert deployment["work_pool"]["name"]
 
 
-def test_a_sweep_can_tell_the_dead_runs_of_every_deployment_from_the_living():
+def test_every_flow_holds_a_lease_that_shows_it_is_alive():
     """By a lease that the flow holds all the time."""
-    assert sorted(FLOWS) == sorted(one["name"] for one in DEPLOYMENTS)
-    for one in DEPLOYMENTS:
-        code = inspect.getsource(inspect.getmodule(inspect.unwrap(flow_of(one["entrypoint"]).fn)))
-        assert re.search(
-            r"^    with (?:named|campaign)_lock|^@with_run_lease$|\(with_run_lease\(", code, re.MULTILINE
-        ), one["name"]
+    assert sorted(FLOWS) == sorted(deployment["name"] for deployment in DEPLOYMENTS)
+    lease = re.compile(r"^    with (?:named|campaign)_lock|^@with_run_lease$|\(with_run_lease\(", re.MULTILINE)
+    for deployment in DEPLOYMENTS:
+        code = inspect.getsource(inspect.getmodule(inspect.unwrap(flow_of(deployment["entrypoint"]).fn)))
+        assert lease.search(code), deployment["name"]
 
 
 def test_two_sweeps_never_run_at_once():
-    sweep = next(one for one in DEPLOYMENTS if one["name"] == "sweep-campaigns")
+    sweep = next(deployment for deployment in DEPLOYMENTS if deployment["name"] == "sweep-campaigns")
     assert sweep["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}

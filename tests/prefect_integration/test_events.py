@@ -1,4 +1,4 @@
-"""What Prefect's answer to an event means: taken, to be sent again later, or never taken."""
+"""Prefect's response to an event: accepted, to be sent again later, or rejected."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def answering():
         *((status, EventsNotSent) for status in (401, 404, 503, 500)),
     ],
 )
-def test_a_status_means(answering, status, failure):
+def test_the_status_decides_whether_to_send_again(answering, status, failure):
     answering.status = status
     if failure is None:
         send_to_prefect([event()])
@@ -67,7 +67,7 @@ def test_a_status_means(answering, status, failure):
         send_to_prefect([event()])
 
 
-def test_what_is_no_event_of_prefects_is_never_taken(answering):
+def test_an_invalid_event_is_rejected(answering):
     answering.status = 204
     with pytest.raises(EventsRejected):
         send_to_prefect([event(resource={"prefect.resource.name": "river"})])

@@ -1,4 +1,4 @@
-"""Where results of runs are kept: what is said when that cannot be. On real servers: tests/flows/test_scaled_out.py."""
+"""Errors when results of runs cannot be kept. On real servers: tests/flows/test_scaled_out.py."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from labelwright.settings import ResultsSettings, SettingsError
 CANARY = "canary4711"
 
 
-def test_without_the_package_its_name_is_told(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "prefect_azure.blob_storage", None)
     with pytest.raises(CannotRun, match=r"pip install 'labelwright\[results\]'"):
         keep_results_in_blob(ResultsSettings(account_url="https://team.blob.core.windows.net"))
 
 
-def test_a_place_that_is_not_complete_is_refused_by_its_variables():
+def test_incomplete_settings_are_refused_by_their_variables():
     with pytest.raises(SettingsError, match="LABELWRIGHT_RESULTS__ACCOUNT_URL"):
         keep_results_in_blob(ResultsSettings())
     with pytest.raises(SettingsError, match="no connection string") as refused:
@@ -27,7 +27,7 @@ def test_a_place_that_is_not_complete_is_refused_by_its_variables():
     assert CANARY not in str(refused.value)
 
 
-def test_an_account_that_does_not_answer_is_told_without_its_key():
+def test_an_unreachable_account_is_reported_without_its_key():
     where = f"DefaultEndpointsProtocol=http;AccountName=a;AccountKey={CANARY}aa;BlobEndpoint=http://127.0.0.1:1/a;"
     with pytest.raises(CannotRun, match="'prefect-results' for results cannot be used") as refused:
         keep_results_in_blob(ResultsSettings(connection_string=where))

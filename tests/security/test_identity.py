@@ -16,7 +16,7 @@ import pytest
 from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.local_servers import needs_embedded_service
 from labelwright.demo.partner import label_campaign
-from labelwright.doctor.connections import connections
+from labelwright.doctor.connections import connection_checks
 from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import use_prefect_of_up
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
@@ -242,7 +242,7 @@ def test_a_code_is_of_one_number_and_one_connection():
 def test_the_doctor_and_the_demos_partner_send_a_stranger_nothing(home):
     with stranger(HELLO) as server:
         remember(home, server.port)
-        assert any("no key and no secret" in str(item) for _, check in connections(settings()) for item in check())
+        assert any("no key and no secret" in str(item) for _, check in connection_checks(settings()) for item in check())
         access, identity = LabelerAccess("a@example.com", "labelers-key", Secret(SECRET)), home / "service" / FILE
         with pytest.raises(PlatformRefused, match="no key and no secret"):
             label_campaign(f"http://127.0.0.1:{server.port}/api/v1", "1", access, identity=identity)

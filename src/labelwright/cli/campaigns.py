@@ -19,12 +19,13 @@ def plan(file: File, strict: Strict = False, as_json: AsJson = False) -> None:
     from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.settings import settings
 
-    from .output import campaigns, console
+    from .output import console
+    from .output.plans import show_plan
 
     spec = load_spec(file)
     with console.counting("checking images") as count:
         result = make_plan(spec, settings(), CONNECTIONS, count)
-    campaigns.show_plan(result, as_json)
+    show_plan(result, as_json)
     if not result.images or result.refusal or (result.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)
 
@@ -203,7 +204,7 @@ def labeler_key(
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
 
-    from .output.campaigns import show_labeler_key
+    from .output.labelers import show_labeler_key
 
     record = open_ledger(settings().ledger_address()).campaigns.get(title)
     spec = stored_spec(record.spec)

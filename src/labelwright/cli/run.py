@@ -76,6 +76,7 @@ def _run_campaign(spec: CampaignSpec, wait_hours: float, look_every: float, *, k
 
     from .local_servers import local_servers
     from .output import campaigns, console
+    from .output.labelers import show_where_to_label
 
     with local_servers(spec, keep=keep) as servers:
         console.show_addresses(servers.service_url, servers.prefect_url, as_json)
@@ -87,7 +88,7 @@ def _run_campaign(spec: CampaignSpec, wait_hours: float, look_every: float, *, k
             launch_campaign(spec)
             record = ledger.campaigns.get(spec.title)
             if record.state in OPEN:
-                campaigns.show_where_to_label(settings(), spec, record.remote_id, as_json)
+                show_where_to_label(settings(), spec, record.remote_id, as_json)
             run_campaign(spec, wait_hours=wait_hours, look_every=look_every)
         campaigns.show_campaign(ledger, spec.title, as_json)
         if keep:

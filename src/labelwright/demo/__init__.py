@@ -1,1 +1,1 @@
-"""The demo: photographs with labels drawn by hand, and a scripted labeling partner."""
+"""The demo: photographs with labels drawn by hand, and a script that labels them."""

@@ -1,4 +1,4 @@
-"""A scripted labeling partner: knows the address, the campaign and the labeler's key, and nothing else."""
+"""Labels the demo's campaign by script, through the platform's API and with the labeler's key."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def label_campaign(
     on_image: Callable[[int, int], None] | None = None,
     identity: Path | None = None,
 ) -> int:
-    """Look at every image of the campaign and send what was drawn for it. Answers how many images were labeled.
+    """Sends the drawn labels of every image of the campaign. Returns how many images were labeled.
 
-    The partner gets images under numbers, so it recognises the photographs by what is in them. `identity` is the file
-    of the key by which the embedded service proves who it is.
+    The API gives images numbers and no names: a photograph is recognised by the SHA-256 of its file. `identity` is the
+    file of the key by which the embedded service proves who it is.
     """
     drawn = {
         hashlib.sha256((photo_folder() / name).read_bytes()).hexdigest(): objects
@@ -47,13 +47,13 @@ def label_campaign(
         for number, image in enumerate(images, 1):
             picture = session.get(f"{api_url}{image['url']}", timeout=TIMEOUT)
             picture.raise_for_status()
-            seen = hashlib.sha256(picture.content).hexdigest()
-            answer = session.put(
+            digest = hashlib.sha256(picture.content).hexdigest()
+            response = session.put(
                 f"{campaign}/objects",
-                json=[{"image_id": image["image_id"], "objects": drawn[seen]}],
+                json=[{"image_id": image["image_id"], "objects": drawn[digest]}],
                 timeout=TIMEOUT,
             )
-            answer.raise_for_status()
+            response.raise_for_status()
             if on_image is not None:
                 on_image(number, len(images))
     return len(images)
@@ -62,8 +62,12 @@ def label_campaign(
 def _images(session: requests.Session, campaign: str) -> Iterator[dict[str, Any]]:
     page: int | None = 1
     while page is not None:
-        answer = session.get(f"{campaign}/images", params={"page": page}, timeout=TIMEOUT)
-        answer.raise_for_status()
-        told = answer.json()
-        yield from told["images"]
-        page = told["pagination"]["page"] + 1 if told["pagination"]["page"] < told["pagination"]["pages"] else None
+        response = session.get(f"{campaign}/images", params={"page": page}, timeout=TIMEOUT)
+        response.raise_for_status()
+        payload = response.json()
+        yield from payload["images"]
+        page = (
+            payload["pagination"]["page"] + 1
+            if payload["pagination"]["page"] < payload["pagination"]["pages"]
+            else None
+        )

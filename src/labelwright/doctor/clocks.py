@@ -1,4 +1,4 @@
-"""This machine's clock beside those of servers."""
+"""Compares this machine's clock with those of servers."""
 
 from __future__ import annotations
 
@@ -17,46 +17,47 @@ SKEW = 30.0
 _TIMEOUT = 10.0
 
 
-def clock(area: str, url: str) -> Iterator[Finding]:
-    """This machine's clock beside a server's, which stands in the header Date of whatever it answers."""
-    asked = datetime.now(UTC)
-    stamp = _date_of(url)
-    if stamp is None:
+def check_clock(area: str, url: str) -> Iterator[Finding]:
+    """Compares this machine's clock with a server's, which is in the Date header of any response."""
+    before = datetime.now(UTC)
+    server_time = _date_of(url)
+    if server_time is None:
         return
-    elapsed = (datetime.now(UTC) - asked).total_seconds()
-    differs = (stamp - asked).total_seconds()
-    # The header has whole seconds, and the answer was on its way.
-    apart = max(0.0, -differs - 1.0, differs - elapsed)
-    if apart > SKEW:
-        ahead = "behind" if differs > 0 else "ahead of"
-        says = f"this machine's clock is {apart:.0f} seconds {ahead} that of {plain(url)}"
-        yield Finding(area, Level.ERROR, says, "Set the clock (NTP): leases and signatures depend on it")
+    elapsed = (datetime.now(UTC) - before).total_seconds()
+    difference = (server_time - before).total_seconds()
+    # The header has whole seconds, and the server set it at some moment within `elapsed`.
+    skew = max(0.0, -difference - 1.0, difference - elapsed)
+    if skew > SKEW:
+        direction = "behind" if difference > 0 else "ahead of"
+        message = f"this machine's clock is {skew:.0f} seconds {direction} that of {origin_of(url)}"
+        yield Finding(area, Level.ERROR, message, "Set the clock (NTP): leases and signatures depend on it")
     else:
         yield Finding(area, Level.OK, "the clocks agree")
 
 
 def _date_of(url: str) -> datetime | None:
+    """Returns None when the server does not respond or sends no usable date."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return None
-    request = urllib.request.Request(f"{plain(url)}/", method="HEAD")  # noqa: S310 - the scheme was looked at
+    request = urllib.request.Request(f"{origin_of(url)}/", method="HEAD")  # noqa: S310 - the scheme was checked
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
-            told = answer.headers.get("Date")
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
+            header = response.headers.get("Date")
     except urllib.error.HTTPError as error:
-        told = error.headers.get("Date")
+        header = error.headers.get("Date")
         error.close()
     except (OSError, ValueError):
         return None
     try:
-        moment = parsedate_to_datetime(told) if told else None
+        moment = parsedate_to_datetime(header) if header else None
     except ValueError:
         return None
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def plain(url: str) -> str:
-    """Scheme, host and port: no user, no password, no query."""
+def origin_of(url: str) -> str:
+    """Returns scheme, host and port: no user, no password, no query."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{parts.port}" if parts.port else f"{parts.scheme}://{host}"

@@ -1,4 +1,4 @@
-"""Checks with a deadline: what hangs is reported as such, and the next check goes on."""
+"""Runs checks with a deadline: one that hangs is reported, and the next check goes on."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ _hanging: list[threading.Thread] = []
 
 
 def findings_of(area: str, check: Callable[[], Iterator[Finding]], deadline: float) -> Iterator[Finding]:
-    """The findings of one check, each as soon as it is there.
+    """Yields the findings of one check, each as soon as it is there.
 
-    A thread cannot be ended from outside. One that is late is left to itself, and `anything_hangs` says so: whoever
-    ends the process then must not wait for it.
+    A check that is late goes on in its thread, which cannot be ended. `anything_hangs` reports that, because a process
+    that ends must not wait for the thread.
     """
-    found: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
+    findings: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            for one in check():
-                found.put(one)
-        except Exception as error:  # noqa: BLE001 - the doctor outlives every patient
-            says = f"this could not be looked at: {type(error).__name__}: {error}"
-            found.put(Finding(area, Level.ERROR, says, "Please report it"))
+            for finding in check():
+                findings.put(finding)
+        except Exception as error:  # noqa: BLE001 - a failing check must not end the others
+            message = f"this check failed: {type(error).__name__}: {error}"
+            findings.put(Finding(area, Level.ERROR, message, "Please report it"))
         finally:
-            found.put(None)
+            findings.put(None)
 
-    # With the settings of Prefect that hold here.
+    # In a copy of the context, which holds Prefect's settings.
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name=f"doctor: {area}", daemon=True)
     thread.start()
     end = time.monotonic() + deadline
     while True:
         try:
-            one = found.get(timeout=max(0.0, end - time.monotonic()))
+            finding = findings.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
             _hanging.append(thread)
-            do = "See whether its server runs and is reached from here; --deadline gives it longer"
-            yield Finding(area, Level.ERROR, f"did not answer within {deadline:g} seconds", do)
+            advice = "See whether its server runs and is reached from here; --deadline gives it longer"
+            yield Finding(area, Level.ERROR, f"did not answer within {deadline:g} seconds", advice)
             return
-        if one is None:
+        if finding is None:
             return
-        yield one
+        yield finding
 
 
 def anything_hangs() -> bool:
-    """Whether a check that was late is still at work."""
+    """Whether a check that was late is still running."""
     return any(thread.is_alive() for thread in _hanging)

@@ -1,4 +1,4 @@
-"""What a look at a machine and its surroundings showed."""
+"""Findings of the checks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look showed."""
+    """The result of one check."""
 
     area: str
     level: Level
-    says: str
-    do: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    message: str
+    advice: str = ""
+    """What to do about it; empty when nothing has to be done."""
+
+    def to_dict(self) -> dict[str, str]:
+        """Returns it with the keys of `labelwright doctor --json`."""
+        return {"area": self.area, "level": self.level, "says": self.message, "do": self.advice}

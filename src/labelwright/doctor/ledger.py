@@ -1,8 +1,9 @@
-"""The ledger as the doctor sees it: its database, its version, its rights, its clock. It changes nothing there."""
+"""Checks the ledger's database: its version, its rights, its clock. Changes nothing there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from labelwright.settings import Settings
@@ -11,66 +12,91 @@ from .clocks import SKEW
 from .findings import Finding, Level
 
 
-def ledger(given: Settings) -> Iterator[Finding]:
-    from sqlalchemy import text
+@dataclass(frozen=True, slots=True)
+class _DatabaseState:
+    kind: str
+    """SQLAlchemy's name of the dialect."""
+    schema_version: str | None
+    """None when the database has no tables yet."""
+    may_write: bool | None = None
+    """None on SQLite, where no rights are checked."""
+    clock_ahead: float = 0.0
+    """Seconds by which the database's clock is ahead of this machine's."""
+
+
+def check_ledger(settings: Settings) -> Iterator[Finding]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from labelwright.ledger.database import make_engine, refuse_other_encodings
     from labelwright.ledger.errors import LedgerError
-    from labelwright.ledger.tables import EARLIER_VERSIONS, SCHEMA_VERSION
-    from labelwright.ledger.upgrading import version_of
 
-    if given.ledger_url is None and not (given.home / "ledger.db").exists():
-        yield Finding("ledger", Level.OK, f"none yet; the first command makes {given.home / 'ledger.db'}")
+    if settings.ledger_url is None and not (settings.home / "ledger.db").exists():
+        yield Finding("ledger", Level.OK, f"none yet; the first command makes {settings.home / 'ledger.db'}")
         return
-    engine, apart, rights = None, None, None
     try:
-        engine = make_engine(given.ledger_address())
-        with engine.connect() as connection:
-            refuse_other_encodings(connection)
-            found = version_of(connection)
-            kind = engine.dialect.name
-            if kind == "postgresql":
-                apart = _apart_from(connection.scalar(text("select clock_timestamp()")))
-                rights = found and connection.scalar(text(f"select {_MAY_WORK}"))
+        state = _read_state(settings.ledger_address())
     except LedgerError as error:
-        yield Finding("ledger", Level.ERROR, str(error), "Mend LABELWRIGHT_LEDGER_URL")
+        yield Finding("ledger", Level.ERROR, str(error), "Check LABELWRIGHT_LEDGER_URL")
         return
     except SQLAlchemyError as error:
-        says = f"its database does not answer: {str(getattr(error, 'orig', error)).strip()}"
-        yield Finding("ledger", Level.ERROR, says, "Start the database, or mend LABELWRIGHT_LEDGER_URL")
+        message = f"its database does not answer: {str(getattr(error, 'orig', error)).strip()}"
+        yield Finding("ledger", Level.ERROR, message, "Start the database, or check LABELWRIGHT_LEDGER_URL")
         return
+    yield _check_schema_version(state)
+    if state.may_write is False:
+        advice = "Grant SELECT, INSERT, UPDATE, DELETE on its tables, see docs/operating.md"
+        yield Finding("ledger", Level.ERROR, "this user may not write into its tables", advice)
+    if abs(state.clock_ahead) > SKEW:
+        direction = "behind" if state.clock_ahead > 0 else "ahead of"
+        message = (
+            f"this machine's clock is {abs(state.clock_ahead):.0f} seconds {direction} that of the ledger's server"
+        )
+        yield Finding("ledger", Level.ERROR, message, "Set the clock (NTP): leases depend on it")
+
+
+def _read_state(url: str) -> _DatabaseState:
+    """Raises LedgerError, SQLAlchemyError."""
+    from sqlalchemy import text
+
+    from labelwright.ledger.database import make_engine, refuse_other_encodings
+    from labelwright.ledger.upgrading import version_of
+
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            refuse_other_encodings(connection)
+            kind, schema_version = engine.dialect.name, version_of(connection)
+            if kind != "postgresql":
+                return _DatabaseState(kind, schema_version)
+            ahead = _clock_ahead(connection.scalar(text("select clock_timestamp()")))
+            may_write = connection.scalar(text(f"select {_HAS_RIGHTS}")) if schema_version else None
+            return _DatabaseState(kind, schema_version, may_write, ahead)
     finally:
-        if engine is not None:
-            engine.dispose()
-    says = f"on {kind}, its tables are version {found}"
-    if found is None:
-        yield Finding("ledger", Level.OK, f"on {kind}, empty; the first command makes its tables")
-    elif found == SCHEMA_VERSION:
-        yield Finding("ledger", Level.OK, says)
-    elif found in EARLIER_VERSIONS:
-        do = f"Stop the workers of the older version; the next command brings it to version {SCHEMA_VERSION}"
-        yield Finding("ledger", Level.WARNING, says, do)
-    else:
-        do = "Install the version of Labelwright that wrote it, or a newer one"
-        yield Finding("ledger", Level.ERROR, f"{says}, and this one knows {SCHEMA_VERSION}", do)
-    if rights is False:
-        do = "Grant SELECT, INSERT, UPDATE, DELETE on its tables, see docs/operating.md"
-        yield Finding("ledger", Level.ERROR, "this user may not write into its tables", do)
-    if apart is not None and abs(apart) > SKEW:
-        ahead = "behind" if apart > 0 else "ahead of"
-        says = f"this machine's clock is {abs(apart):.0f} seconds {ahead} that of the ledger's server"
-        yield Finding("ledger", Level.ERROR, says, "Set the clock (NTP): leases depend on it")
+        engine.dispose()
 
 
-_MAY_WORK = " and ".join(
+def _clock_ahead(server_time: datetime) -> float:
+    """Returns the seconds by which a server's clock is ahead of this machine's."""
+    return (server_time - datetime.now(UTC)).total_seconds()
+
+
+def _check_schema_version(state: _DatabaseState) -> Finding:
+    from labelwright.ledger.tables import EARLIER_VERSIONS, SCHEMA_VERSION
+
+    message = f"on {state.kind}, its tables are version {state.schema_version}"
+    if state.schema_version is None:
+        return Finding("ledger", Level.OK, f"on {state.kind}, empty; the first command makes its tables")
+    if state.schema_version == SCHEMA_VERSION:
+        return Finding("ledger", Level.OK, message)
+    if state.schema_version in EARLIER_VERSIONS:
+        advice = f"Stop the workers of the older version; the next command brings it to version {SCHEMA_VERSION}"
+        return Finding("ledger", Level.WARNING, message, advice)
+    advice = "Install the version of Labelwright that wrote it, or a newer one"
+    return Finding("ledger", Level.ERROR, f"{message}, and this Labelwright supports {SCHEMA_VERSION}", advice)
+
+
+_HAS_RIGHTS = " and ".join(
     f"has_table_privilege('{table}', '{operation}')"
     for table in ("campaigns", "effects", "leases", "images")
     for operation in ("select", "insert", "update", "delete")
 )
-"""In words of PostgreSQL: asked, not tried."""
-
-
-def _apart_from(theirs: datetime) -> float:
-    """Seconds by which another clock is before this machine's."""
-    return (theirs - datetime.now(UTC)).total_seconds()
+"""PostgreSQL condition: whether this user has the rights. Nothing is written to find out."""

@@ -1,4 +1,4 @@
-"""What only a team has: a place for results that several machines read, and a cluster that checks images."""
+"""Checks what only a team has: storage for results that several machines read, and a Dask cluster for image checks."""
 
 from __future__ import annotations
 
@@ -7,63 +7,68 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
-from labelwright.settings import Settings, SettingsError
+from labelwright.domain.errors import CannotRun
+from labelwright.settings import ResultsSettings, Settings, SettingsError
 
 from .findings import Finding, Level
 
 _TIMEOUT = 5.0
 
 
-def results(given: Settings) -> Iterator[Finding]:
-    """Where runs keep their results, when that is told to whoever deploys or to the workers."""
+def check_results(settings: Settings) -> Iterator[Finding]:
+    """Checks the container and the block for results, as far as this machine's settings name them."""
     from prefect.settings import get_current_settings
 
-    from labelwright.domain.errors import CannotRun
-    from labelwright.prefect_integration.result_storage import BLOCK, can_read_results
+    from labelwright.prefect_integration.result_storage import BLOCK
 
-    told = get_current_settings().results.default_storage_block
-    if given.results is not None:
+    block = get_current_settings().results.default_storage_block
+    if settings.results is not None:
         try:
-            there = can_read_results(given.results)
+            yield _check_container(settings.results)
         except (CannotRun, SettingsError) as error:
-            yield Finding("results", Level.ERROR, str(error), "Mend LABELWRIGHT_RESULTS__...")
+            yield Finding("results", Level.ERROR, str(error), "Check LABELWRIGHT_RESULTS__...")
             return
-        says = f"the container '{given.results.container}'"
-        if there:
-            yield Finding("results", Level.OK, f"{says} can be read; writing was not tried")
-        else:
-            yield Finding("results", Level.ERROR, f"{says} is not there", "labelwright deploy")
-    if told is None:
-        if given.results is not None:
-            do = f"PREFECT_DEFAULT_RESULT_STORAGE_BLOCK={BLOCK} for workers; whoever only deploys needs it not"
-            yield Finding("results", Level.WARNING, "runs of this machine keep none there", do)
-        return
-    yield _block(told)
+    if block is not None:
+        yield _check_block(block)
+    elif settings.results is not None:
+        advice = f"PREFECT_DEFAULT_RESULT_STORAGE_BLOCK={BLOCK} for workers; a machine that only deploys needs none"
+        yield Finding("results", Level.WARNING, "runs of this machine keep none there", advice)
 
 
-def _block(told: str) -> Finding:
-    """The block that Prefect is told to keep results in."""
+def _check_container(results: ResultsSettings) -> Finding:
+    """Raises CannotRun, SettingsError."""
+    from labelwright.prefect_integration.result_storage import can_read_results
+
+    container = f"the container '{results.container}'"
+    if can_read_results(results):
+        return Finding("results", Level.OK, f"{container} can be read; writing was not tried")
+    return Finding("results", Level.ERROR, f"{container} is not there", "labelwright deploy")
+
+
+def _check_block(block: str) -> Finding:
+    """Checks the block that Prefect is configured to keep results in."""
     from httpx import HTTPError
 
-    from labelwright.domain.errors import CannotRun
-
-    do = "labelwright deploy, with LABELWRIGHT_RESULTS__... set; or take PREFECT_DEFAULT_RESULT_STORAGE_BLOCK away"
-    kind, _, name = told.partition("/")
+    advice = (
+        "labelwright deploy, with LABELWRIGHT_RESULTS__... set; or remove PREFECT_DEFAULT_RESULT_STORAGE_BLOCK from "
+        "the environment"
+    )
+    block_type, _, name = block.partition("/")
     try:
-        if not _is_saved(kind, name):
-            return Finding("results", Level.ERROR, f"there is no block {told}, and every run would fail", do)
+        if not _is_saved(block_type, name):
+            return Finding("results", Level.ERROR, f"there is no block {block}, and every run would fail", advice)
     except (HTTPError, RuntimeError, CannotRun) as error:
-        return Finding("results", Level.ERROR, f"block {told} could not be asked for: {type(error).__name__}", do)
-    if kind == "azure-blob-storage-container":
+        return Finding("results", Level.ERROR, f"block {block} could not be read: {type(error).__name__}", advice)
+    if block_type == "azure-blob-storage-container":
         try:
             version("prefect-azure")
         except PackageNotFoundError:
-            says = f"block {told} needs prefect-azure, which is not installed"
-            return Finding("results", Level.ERROR, says, "pip install 'labelwright[results]'")
-    return Finding("results", Level.OK, f"runs keep their results in {told}")
+            message = f"block {block} needs prefect-azure, which is not installed"
+            return Finding("results", Level.ERROR, message, "pip install 'labelwright[results]'")
+    return Finding("results", Level.OK, f"runs keep their results in {block}")
 
 
-def _is_saved(kind: str, name: str) -> bool:
+def _is_saved(block_type: str, name: str) -> bool:
     """Whether the Prefect server has the block. Raises HTTPError, RuntimeError, CannotRun."""
     from prefect.exceptions import ObjectNotFound
 
@@ -71,29 +76,30 @@ def _is_saved(kind: str, name: str) -> bool:
 
     try:
         with require_prefect_client() as client:
-            client.read_block_document_by_name(name, kind, include_secrets=False)
+            client.read_block_document_by_name(name, block_type, include_secrets=False)
     except ObjectNotFound:
         return False
     return True
 
 
-def dask(given: Settings) -> Iterator[Finding]:
-    """The scheduler is knocked at; whether its machines have Labelwright is only seen when they are asked to check."""
-    address = given.dask_scheduler
+def check_dask(settings: Settings) -> Iterator[Finding]:
+    """Opens a connection to the scheduler. Whether its workers have Labelwright is only seen in a run."""
+    address = settings.dask_scheduler
     if address is None:
         return
-    off = "or take LABELWRIGHT_DASK_SCHEDULER out of the settings"
+    alternative = "or take LABELWRIGHT_DASK_SCHEDULER out of the settings"
     try:
         version("prefect-dask")
     except PackageNotFoundError:
-        do = f"pip install 'labelwright[dask]', {off}"
-        yield Finding("dask", Level.ERROR, "a cluster is configured, and prefect-dask is not installed", do)
+        advice = f"pip install 'labelwright[dask]', {alternative}"
+        yield Finding("dask", Level.ERROR, "a cluster is configured, and prefect-dask is not installed", advice)
         return
     try:
         parts = urlsplit(address)
         socket.create_connection((parts.hostname or "", parts.port or 8786), _TIMEOUT).close()
     except (OSError, ValueError) as error:
-        says = f"the scheduler at {address} does not answer: {type(error).__name__}"
-        yield Finding("dask", Level.ERROR, says, f"dask scheduler, and workers for it; {off}")
+        message = f"the scheduler at {address} does not answer: {type(error).__name__}"
+        yield Finding("dask", Level.ERROR, message, f"dask scheduler, and workers for it; {alternative}")
     else:
-        yield Finding("dask", Level.OK, f"the scheduler at {address} takes connections; its workers were not asked")
+        message = f"the scheduler at {address} takes connections; its workers were not checked"
+        yield Finding("dask", Level.OK, message)

@@ -1,4 +1,4 @@
-"""Signals that end the program: SIGINT, SIGTERM and SIGHUP become exceptions, so that every cleanup runs.
+"""Turns SIGINT, SIGTERM and SIGHUP into exceptions, so that every cleanup runs.
 
 Imports the standard library only: it is loaded before anything that takes time.
 """
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 received: signal.Signals | None = None
-"""The first signal that this process was told to end by; None while there was none."""
+"""The first of these signals that this process received; None while there was none."""
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _threads_hang = False
 _CLEANUP = 10.0
-"""Seconds that the cleanup of a process that was broken off may take."""
+"""Seconds that cleanup may take after a signal."""
 
 _REDELIVERY = 0.05
 """Seconds until an interrupt that Python swallowed is raised again."""
@@ -33,9 +33,9 @@ class Terminated(KeyboardInterrupt):
 
 
 def listen() -> None:
-    """Raise KeyboardInterrupt or Terminated in the main thread when a signal asks the program to end.
+    """Makes the signals raise KeyboardInterrupt or Terminated in the main thread.
 
-    A signal that the parent told us to ignore (nohup, the background of a script) stays ignored.
+    A signal that the parent process set to be ignored (nohup, the background of a script) stays ignored.
     """
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -44,16 +44,16 @@ def listen() -> None:
 
 
 def hang_up_as_terminate() -> None:
-    """For servers: uvicorn ends in order on SIGINT and SIGTERM, and knows nothing of SIGHUP."""
+    """Makes SIGHUP end a server as SIGTERM does: uvicorn handles SIGINT and SIGTERM only."""
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is _interrupt:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def end(code: int) -> NoReturn:
-    """End the process with that code; everything is done and printed.
+    """Ends the process with that code; everything is done and printed.
 
-    From now on a signal ends it at once and without a word. A process that a signal broke off does not wait for its
-    threads: they may be in the middle of a request.
+    From now on a signal ends it at once and prints nothing. After a signal the process does not wait for its threads:
+    they may be in the middle of a request.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -79,13 +79,13 @@ def end(code: int) -> NoReturn:
 
 
 def wait_for_no_thread() -> None:
-    """A thread of this process hangs in a call: `end` must not wait for it."""
+    """Makes `end` not wait for threads: one of them hangs in a call."""
     global _threads_hang  # noqa: PLW0603 - as `received`
     _threads_hang = True
 
 
 def exit_code() -> int | None:
-    """128 and the number of the signal that came, as shells report it; None when none came."""
+    """Returns 128 plus the number of the received signal, as shells report it; None when there was none."""
     return None if received is None else 128 + received
 
 
@@ -96,7 +96,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Python prints and forgets what is raised in destructors and callbacks of imports; an interrupt is not lost so."""
+    """Raises an interrupt again that Python would print and drop: in a destructor or a callback of an import."""
     if received is None or not isinstance(unraisable.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return

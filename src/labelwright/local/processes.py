@@ -1,4 +1,4 @@
-"""Processes below this one, those of them that lost their parent too. Linux only; elsewhere none is known."""
+"""Finds and ends descendants of this process, orphaned ones included. On Linux only; elsewhere it finds none."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """From now on a process below us that loses its parent becomes our child, and can be found."""
+    """Makes descendants that lose their parent children of this process, so that they can be found."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap(keep: Iterable[int] = ()) -> list[int]:
-    """Take back the exit codes of ended children that nobody waits for, so that none stays defunct. Answers their ids.
+    """Collects exit codes of ended children, so that none stays defunct. Returns their process ids.
 
-    `keep`: children whose exit code somebody else asks for (`subprocess.Popen`).
+    keep: children whose exit code is read elsewhere (`subprocess.Popen`).
     """
     kept, reaped = set(keep), []
     for pid in _ended_children():
@@ -35,7 +35,7 @@ def reap(keep: Iterable[int] = ()) -> list[int]:
 
 
 def kill_all(patience: float = 10) -> None:
-    """Kill every process below this one, and take back their exit codes: none is left, and none defunct."""
+    """Kills every descendant of this process and collects the exit codes."""
     end = time.monotonic() + patience
     while True:
         left = below(os.getpid())
@@ -51,21 +51,21 @@ def _ended_children() -> list[int]:
 
 
 def below(pid: int) -> list[int]:
-    """Every living process that descends from this one, parents before their children."""
+    """Returns the living descendants of a process, parents before their children."""
     children: dict[int, list[int]] = {}
     for child, state, parent in _processes():
         if state != "Z":
             children.setdefault(parent, []).append(child)
-    found, todo = [], [pid]
+    descendants, todo = [], [pid]
     while todo:
         inner = children.get(todo.pop(0), [])
-        found += inner
+        descendants += inner
         todo += inner
-    return found
+    return descendants
 
 
 def _processes() -> Iterator[tuple[int, str, int]]:
-    """Id, state and parent of every process."""
+    """Yields id, state and parent of every process."""
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             # The name stands in brackets and may hold anything; state and parent follow.

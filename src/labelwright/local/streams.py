@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full, or read by nobody any more."""
+"""Handles standard streams that are closed, full, or no longer read."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 class OutputLost(Exception):
-    """What a command prints could not be written.
+    """Standard output could not be written.
 
-    No OSError on purpose: nothing that handles faults of files, sockets or pipes of its own shall take it for one.
+    Not an OSError, so that code that handles errors of its own files, sockets or pipes does not catch it.
     """
 
     def __init__(self, error: OSError) -> None:
@@ -21,7 +21,7 @@ class OutputLost(Exception):
             "with its output elsewhere"
         )
         self.reader_is_gone = error.errno == errno.EPIPE
-        """The reader of a pipe has seen enough (`| head -1`): nothing is wrong."""
+        """The reader closed the pipe (`| head -1`): nothing is wrong."""
 
 
 class _Output(io.TextIOWrapper):
@@ -41,7 +41,7 @@ class _Output(io.TextIOWrapper):
 
 
 class _Notes(io.TextIOWrapper):
-    """Standard error: notes and progress, without which a command does its work all the same."""
+    """Standard error: notes and progress. Errors in writing are ignored."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -57,10 +57,10 @@ class _Notes(io.TextIOWrapper):
 
 
 def protect() -> None:
-    """Make standard output and error safe to write to, whatever they are connected to.
+    """Makes standard output and error safe to write to, whatever they are connected to.
 
-    A closed stream becomes /dev/null: else the next file or socket that is opened would get its number, and whatever
-    a library or a child prints would go into it. Characters that the terminal's encoding lacks are written escaped.
+    A closed stream becomes /dev/null: otherwise the next file or socket gets its descriptor, and the output of a
+    library or child process goes there. Characters that the terminal's encoding lacks are written escaped.
     """
     for descriptor in range(3):
         try:
@@ -73,7 +73,7 @@ def protect() -> None:
 
 
 def discard(descriptor: int) -> None:
-    """Let nothing more be written to a stream."""
+    """Connects a descriptor to /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
     if null != descriptor:
         os.dup2(null, descriptor)
@@ -82,7 +82,7 @@ def discard(descriptor: int) -> None:
 
 def _safe(stream: Any, descriptor: int, kind: type[io.TextIOWrapper]) -> Any:
     if stream is not None and not isinstance(stream, io.TextIOWrapper):
-        return stream  # somebody put another one in its place
+        return stream  # it was replaced, by a test for example
     encoding = stream.encoding if stream is not None else "utf-8"
     lines = stream.line_buffering if stream is not None else descriptor == 2
     buffer = open(descriptor, "wb", closefd=False)  # noqa: SIM115 - for the whole process

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for scripts, progress on standard error and only on a terminal."""
+"""Output of commands: tables for people, JSON for scripts, progress on standard error and only on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from labelwright.doctor.findings import Finding
@@ -30,41 +30,38 @@ def show_json(value: Any) -> None:
 
 
 @contextlib.contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A spinner on a terminal, a line elsewhere."""
+def waiting(activity: str) -> Iterator[None]:
+    """Shows a spinner on a terminal, prints a line elsewhere."""
     if err.is_terminal:
-        with err.status(f"{what} ..."):
+        with err.status(f"{activity} ..."):
             yield
     else:
-        err.print(f"{what} ...")
+        err.print(f"{activity} ...")
         yield
 
 
 @contextlib.contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
-    """A running count of something whose end nobody knows."""
+def counting(activity: str) -> Iterator[Callable[[int], None]]:
+    """Shows a running count whose total is not known."""
     if not err.is_terminal:
         yield lambda _: None
         return
     with _bars() as bars:
-        task = bars.add_task(what, total=None)
+        task = bars.add_task(activity, total=None)
         yield lambda count: bars.update(task, completed=count)
 
 
 @contextlib.contextmanager
 def progress() -> Iterator[Bars]:
-    """Bars for what flows do in this process, one a kind of work; and what they announce."""
+    """Shows a progress bar for each kind of work that flows do in this process, and prints their announcements."""
     from labelwright.tasks.reporting import listen, unlisten, unwatch, watch
 
-    def say(text: str) -> None:
-        err.print(escape(text))
-
-    listen(say)
+    listen(note)
     try:
         with _following(watch, unwatch) as follow:
             yield follow
     finally:
-        unlisten(say)
+        unlisten(note)
 
 
 @contextlib.contextmanager
@@ -73,12 +70,12 @@ def _following(watch: Callable[[Bars], None], unwatch: Callable[[Bars], None]) -
         yield lambda *_: None
         return
     with _bars() as bars:
-        known: dict[tuple[str, str], Any] = {}
+        tasks: dict[tuple[str, str], TaskID] = {}
 
-        def follow(title: str, doing: str, done: int, total: int) -> None:
-            if (title, doing) not in known:
-                known[title, doing] = bars.add_task(f"{title}: {doing}", total=total or None)
-            bars.update(known[title, doing], completed=done, total=total or None)
+        def follow(title: str, activity: str, done: int, total: int) -> None:
+            if (title, activity) not in tasks:
+                tasks[title, activity] = bars.add_task(f"{title}: {activity}", total=total or None)
+            bars.update(tasks[title, activity], completed=done, total=total or None)
 
         watch(follow)
         try:
@@ -92,7 +89,7 @@ def _bars() -> Progress:
     return Progress(*columns, console=err)
 
 
-# Answers
+# Results
 
 
 def show_done(message: str, as_json: bool) -> None:
@@ -119,12 +116,12 @@ def show_receiver(address: str) -> None:
 
 
 def note(message: str) -> None:
-    """A line for whoever watches; not part of what a command answers."""
+    """Prints a line on standard error; it is not part of the command's result."""
     err.print(escape(message))
 
 
 def show_up(addresses: dict[str, str], home: Path, as_json: bool) -> None:
-    """Where everything is that `labelwright up` keeps running."""
+    """Prints the addresses of everything that `labelwright up` keeps running."""
     if as_json:
         show_json(addresses)
         sys.stdout.flush()
@@ -145,11 +142,11 @@ def show_deployed(names: list[str], as_json: bool) -> None:
 
 
 def show_service(address: str, admin_file: Path, *, first: bool) -> None:
-    """Where the service is; on its first start also the admin's key and secret, this once."""
+    """Prints the service's address; on its first start, and on a terminal, also the admin's key and secret."""
     out.print(f"labeling service on {address} (Ctrl+C stops it)")
     if first and sys.stdout.isatty():
-        told = json.loads(admin_file.read_text())
-        out.print(f"admin key     {told['key']}\nadmin secret  {told['secret']}")
+        admin = json.loads(admin_file.read_text())
+        out.print(f"admin key     {admin['key']}\nadmin secret  {admin['secret']}")
         out.print("They are not shown again.", end=" ")
     if first:
         out.print(f"Commands on this machine find them in {escape(str(admin_file))}")
@@ -157,8 +154,8 @@ def show_service(address: str, admin_file: Path, *, first: bool) -> None:
 
 def show_kept(service: str | None, prefect: str | None, as_json: bool) -> None:
     if not as_json:
-        running = " and ".join(one for one in (service, prefect) if one)
-        out.print(f"Still running, as asked: {running or 'nothing of ours'}")
+        running = " and ".join(address for address in (service, prefect) if address)
+        out.print(f"Still running, as asked: {running or 'nothing that this command started'}")
 
 
 def show_demo_end(folder: Path, service: str | None, prefect: str | None, keep: bool, as_json: bool) -> None:
@@ -173,40 +170,41 @@ def show_demo_end(folder: Path, service: str | None, prefect: str | None, keep: 
         out.print("  Service and Prefect are stopped. To look around in the Prefect UI: labelwright demo --keep")
 
 
-def show_finding(one: Finding) -> None:
-    """A line as soon as it is known, and what to do under it."""
-    out.print(f"{one.level.value:8} {escape(one.area)}: {escape(one.says)}")
-    if one.do:
-        out.print(f"         -> {escape(one.do)}")
+def show_finding(finding: Finding) -> None:
+    """Prints a finding, with its advice in a line of its own, as soon as it is there."""
+    out.print(f"{finding.level.value:8} {escape(finding.area)}: {escape(finding.message)}")
+    if finding.advice:
+        out.print(f"         -> {escape(finding.advice)}")
     sys.stdout.flush()
 
 
-def show_findings(found: list[Finding], as_json: bool) -> None:
-    """At the doctor's end: all findings as JSON, or how many there were."""
+def show_findings(findings: list[Finding], as_json: bool) -> None:
+    """Prints all findings as JSON, or how many there were."""
     if as_json:
-        from labelwright.doctor.report import as_json as told
+        from labelwright.doctor.report import as_json as findings_as_json
 
-        show_json(told(found))
+        show_json(findings_as_json(findings))
         return
-    errors = sum(one.level == "error" for one in found)
-    warnings = sum(one.level == "warning" for one in found)
+    errors = sum(finding.level == "error" for finding in findings)
+    warnings = sum(finding.level == "warning" for finding in findings)
     out.print(f"{errors} errors, {warnings} warnings")
 
 
-def show_project_copy(found: dict[str, Any], as_json: bool) -> None:
-    """What a backup or a restore holds, and what its comparison found worth knowing."""
+def show_project_copy(report: dict[str, Any], as_json: bool) -> None:
+    """Prints counts, notes and differences of a backup or a restore."""
     if as_json:
-        show_json(found)
+        show_json(report)
         return
     names = ("project", "name", "folder", "images", "videos", "media", "annotations", "bytes")
-    out.print(", ".join(f"{name} {escape(str(found[name]))}" for name in names if name in found))
-    for note in found.get("notes", [])[:50]:
-        out.print(f"note: {escape(note)}")
-    for one in found.get("not_saved", []):
-        out.print(f"warning: {escape(one)}")
-    if "differences" in found:
-        not_compared = found.get("not_compared", [])
-        for one in not_compared:
-            if one not in found.get("not_saved", []):
-                out.print(f"not compared: {escape(one)}")
+    out.print(", ".join(f"{name} {escape(str(report[name]))}" for name in names if name in report))
+    for message in report.get("notes", [])[:50]:
+        out.print(f"note: {escape(message)}")
+    not_saved = report.get("not_saved", [])
+    for message in not_saved:
+        out.print(f"warning: {escape(message)}")
+    if "differences" in report:
+        not_compared = report.get("not_compared", [])
+        for message in not_compared:
+            if message not in not_saved:
+                out.print(f"not compared: {escape(message)}")
         out.print("compared: no difference" + (" in what could be compared" if not_compared else ""))

@@ -1,4 +1,4 @@
-"""What commands print of datasets: which there are, their receipts, whether they are as registered, an image's way."""
+"""Prints datasets: the list, receipts, results of verifying them, and the lineage of an image."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from labelwright.domain import LEFT_OUT
 from .console import out, show_json
 
 
-def show_datasets(found: list[dict[str, Any]], as_json: bool) -> None:
+def show_datasets(datasets: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        show_json(found)
+        show_json(datasets)
         return
-    if not found:
+    if not datasets:
         out.print("No dataset is registered yet.")
         return
     table = Table("dataset", "version", "", "campaign", "store", "registered", box=None, header_style="bold")
-    for one in found:
-        when, newest = str(one["registered_at"])[:16].replace("T", " "), "newest" if one["newest"] else ""
-        table.add_row(escape(one["name"]), one["version"], newest, escape(one["campaign"]), one["store"], when)
+    for dataset in datasets:
+        when, newest = str(dataset["registered_at"])[:16].replace("T", " "), "newest" if dataset["newest"] else ""
+        table.add_row(
+            escape(dataset["name"]), dataset["version"], newest, escape(dataset["campaign"]), dataset["store"], when
+        )
     out.print(table)
 
 
@@ -56,55 +58,59 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
         table.add_row("images in no dataset", escape(message))
     out.print(table)
     files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
-    for one in receipt.get("files", []):
-        files.add_row(escape(one["name"]), f"{one['size']:,}", one["sha256"])
+    for file in receipt.get("files", []):
+        files.add_row(escape(file["name"]), f"{file['size']:,}", file["sha256"])
     out.print(files)
 
 
 _MOST_SHOWN = 100
 
 
-def show_verified(found: list[dict[str, Any]], as_json: bool) -> None:
+def show_verified(results: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         keys = ("name", "version", "newest", "location", "wrong", "unchecked", "repair")
-        show_json([{key: one[key] for key in keys} for one in found])
+        show_json([{key: result[key] for key in keys} for result in results])
         return
-    if not found:
+    if not results:
         out.print("No dataset is registered yet.")
-    for one in found:
-        out.print(f"{escape(one['name'])}, version {one['version']}: {'NOT as' if one['wrong'] else 'as'} registered")
-        for message in one["wrong"][:_MOST_SHOWN]:
+    for result in results:
+        out.print(
+            f"{escape(result['name'])}, version {result['version']}: {'NOT as' if result['wrong'] else 'as'} registered"
+        )
+        for message in result["wrong"][:_MOST_SHOWN]:
             out.print(f"  {escape(message)}")
-        if len(one["wrong"]) > _MOST_SHOWN:
-            out.print(f"  ... and {len(one['wrong']) - _MOST_SHOWN:,} more: --json lists all")
-        for message in one["unchecked"]:
+        if len(result["wrong"]) > _MOST_SHOWN:
+            out.print(f"  ... and {len(result['wrong']) - _MOST_SHOWN:,} more: --json lists all")
+        for message in result["unchecked"]:
             out.print(f"  not compared: {escape(message)}")
-        if one["repair"]:
-            out.print(f"  to repair: {escape(one['repair'])}")
+        if result["repair"]:
+            out.print(f"  to repair: {escape(result['repair'])}")
 
 
-def show_lineage(told: dict[str, Any], as_json: bool) -> None:
+def show_lineage(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        show_json(told)
+        show_json(report)
         return
-    for one in told["found"]:
-        out.print(f"[bold]{escape(one['name'])}[/bold] of the campaign '{escape(one['campaign'])}', {one['state']}")
+    for image in report["found"]:
+        out.print(
+            f"[bold]{escape(image['name'])}[/bold] of the campaign '{escape(image['campaign'])}', {image['state']}"
+        )
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
-        labels = one["labels"]
+        labels = image["labels"]
         counts = ", ".join(f"{count} x {name}" for name, count in labels.items()) if labels else "nothing here"
         rows = {
-            "SHA-256": one["sha256"],
-            "size": one["size"],
-            "file": one["location"],
-            "platform": f"{one['platform']}, image {one['platform_image_id'] or '?'} of campaign "
-            f"{one['platform_campaign_id'] or '?'}",
-            "labeler": one["labeler"],
-            "labels": "the delivery is not on this machine" if labels is None else counts,
+            "SHA-256": image["sha256"],
+            "size": image["size"],
+            "file": image["location"],
+            "platform": f"{image['platform']}, image {image['platform_image_id'] or '?'} of campaign "
+            f"{image['platform_campaign_id'] or '?'}",
+            "labeler": image["labeler"],
+            "labels": "not labeled yet" if labels is None else counts,
         }
-        if one["excluded"]:
-            rows["labels"] = f"none: it is in no dataset since it is {one['excluded']}"
+        if image["excluded"]:
+            rows["labels"] = f"none: in no dataset because it is {image['excluded']}"
         for name, value in rows.items():
             table.add_row(name, escape(str(value)))
-        for dataset in one["datasets"]:
+        for dataset in image["datasets"]:
             table.add_row("dataset", escape(f"{dataset['name']}, version {dataset['version']}: {dataset['location']}"))
         out.print(table)

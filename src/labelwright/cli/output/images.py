@@ -1,4 +1,4 @@
-"""What commands print of a campaign's images that are not labeled: failed, cancelled, skipped, deleted."""
+"""Prints a campaign's images that are not labeled: failed, cancelled, skipped, deleted."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _SHOWN = 20
 
 
 def in_words(counts: Mapping[str, int]) -> str:
-    """Counts by state, as "2 failed on the platform, 1 skipped"; empty without any."""
+    """Returns counts by state, as "2 failed on the platform, 1 skipped"; empty without any."""
     return ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
 
 
 def command_for(title: str, counts: Mapping[str, int]) -> str:
-    """The command that leads on when images failed or were cancelled; empty when none did."""
+    """Returns the command to run when images failed or were cancelled; empty when none did."""
     from labelwright.ledger.image_states import CANCELLED, FAILED
 
     return f"labelwright failed '{title}'" if counts.get(FAILED) or counts.get(CANCELLED) else ""
 
 
 def states_as_json(ledger: Ledger, title: str) -> dict[str, Any]:
-    """Count, and name and reason of the first images, by state."""
+    """Returns the count, and name and reason of the first images, by state."""
     listed = ledger.image_states.images(title)
     return {
         state: {
@@ -41,7 +41,7 @@ def states_as_json(ledger: Ledger, title: str) -> dict[str, Any]:
 
 
 def show_image_states(ledger: Ledger, title: str) -> None:
-    """A table of images that are not labeled, with the reasons, and the command that leads on."""
+    """Prints a table of images that are not labeled, with the reasons, and the command to run next."""
     counts, listed = ledger.image_states.counts([title]).get(title, {}), ledger.image_states.images(title)
     for state, count in counts.items():
         if listed.get(state):
@@ -63,21 +63,21 @@ def show_images(state: str, images: Sequence[tuple[str, str]], count: int) -> No
 
 
 def show_states(states: dict[str, str], ledger: Ledger, as_json: bool) -> None:
-    """The state of each campaign that a sweep looked at, and how many of its images are not labeled and why."""
+    """Prints the state of each campaign that a sweep checked, and how many of its images are not labeled and why."""
     counts = ledger.image_states.counts(list(states))
     if as_json:
         show_json({title: {"state": state, "images": counts.get(title, {})} for title, state in states.items()})
     elif not states:
         out.print("No campaign is open.")
     for title, state in () if as_json else states.items():
-        told = in_words(counts.get(title, {}))
+        summary = in_words(counts.get(title, {}))
         command = command_for(title, counts.get(title, {}))
-        more = f" ({told}{': ' + command if command else ''})" if told else ""
+        more = f" ({summary}{': ' + command if command else ''})" if summary else ""
         out.print(f"{escape(title)}: {state}{escape(more)}")
 
 
 def show_failed(title: str, rows: Sequence[Mapping[str, str]], done: str, as_json: bool) -> None:
-    """Images that failed or were cancelled. `done` says what became of them; empty when they were only listed."""
+    """Prints images that failed or were cancelled. `done` is what became of them; empty when they were only listed."""
     if as_json:
         show_json({"campaign": title, "failed": [dict(row) for row in rows], "done": done or None})
         return

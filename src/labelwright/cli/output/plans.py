@@ -1,0 +1,49 @@
+"""Prints the plan of a campaign, and tables of files that are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from .console import err, out, show_json
+
+if TYPE_CHECKING:
+    from labelwright.campaigns.plan import Plan
+
+_MOST_SHOWN = 20
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    if as_json:
+        show_json(plan.as_json())
+        return
+    out.print(f"[bold]{escape(plan.title)}[/bold] on {plan.platform}, labeled by {escape(plan.labeler)}")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("would upload", f"{plan.images:,} images, {plan.bytes / 1e6:,.1f} MB, in {plan.batches:,} batches")
+    table.add_row("would leave out", f"{len(plan.rejects):,} files")
+    table.add_row("would create", "\n".join(map(escape, plan.create)))
+    if plan.billing:
+        table.add_row("would cost", escape(plan.billing))
+    table.add_row("labels", escape(", ".join(plan.labels)))
+    table.add_row("deadline", plan.deadline or "none")
+    table.add_row("would export", "\n".join(map(escape, plan.export)))
+    out.print(table)
+    show_rejects([(reject["file"], reject["reason"]) for reject in plan.rejects])
+    if plan.refusal:
+        err.print(f"[red]Launching would be refused:[/red] {escape(plan.refusal)}")
+    out.print("Nothing was sent and nothing was written.")
+
+
+def show_rejects(rejects: Sequence[tuple[str, str]]) -> None:
+    """Prints name and reason of the first files that are left out."""
+    if not rejects:
+        return
+    table = Table("left out", "why", box=None, header_style="bold", padding=(0, 2, 0, 2))
+    for name, reason in rejects[:_MOST_SHOWN]:
+        table.add_row(escape(name), escape(reason))
+    if len(rejects) > _MOST_SHOWN:
+        table.add_row(f"... and {len(rejects) - _MOST_SHOWN:,} more", "")
+    out.print(table)
