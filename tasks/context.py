@@ -166,4 +166,4 @@ def the_spec(title: str) -> CampaignSpec:
 
 def states_of(titles: Iterable[str]) -> dict[str, str]:
     """Where campaigns stand now."""
-    return {record.title: record.state.value for record in the_ledger().campaigns.some(list(titles))}
+    return {record.title: record.state.value for record in the_ledger().campaigns.by_titles(list(titles))}

@@ -63,7 +63,7 @@ def note_gone(context: CampaignContext) -> None:
     """After the platform's images were listed: report those that were there before, and begin the repair of a campaign
     whose labelers are at work."""
     title = context.title
-    names, count = context.ledger.manifests.gone(title, _ROWS)
+    names, count = context.ledger.manifests.missing(title, _ROWS)
     if not count:
         return
     shown = ", ".join(names[:_SHOWN])

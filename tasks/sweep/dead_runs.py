@@ -60,7 +60,7 @@ def free_dead_runs() -> list[str]:
         with get_client(sync_client=True) as client:
             marked = mark_dead(client, dead)
             for lease in dead:
-                ledger.leases.let_go(lease)
+                ledger.leases.release(lease)
             for run in _never_began(client, ledger):
                 _mark(client, run, "it never began its work, or died before it could say so")
                 marked.append(str(run.id))

@@ -73,7 +73,7 @@ def look(record: CampaignRecord, platform: Platform, busy: Callable[[], bool] = 
     labelers = [(one.name, one.done, one.total) for one in found.labelers]
     same = (found.done, found.total) == (record.done, record.total) and record.looked_at is not None
     if labelers:
-        same = same and ledger.campaigns.saw(title, found.done, found.total, labelers)
+        same = same and ledger.campaigns.has_progress(title, found.done, found.total, labelers)
     tell = log().debug if same else log().info
     tell("%s: %d of %d images labeled, %s on the platform", title, found.done, found.total, found.state.value)
     since_export = excluded_since(found, counts) if record.state is State.EXPORTED else ""
@@ -174,7 +174,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
     platforms: dict[str, Platform] = {}
     away, denied, locked_out = 0, False, False
     waiting = set[str]()
-    for record in ledger.campaigns.some(titles):
+    for record in ledger.campaigns.by_titles(titles):
         title = record.title
         if away >= GIVE_UP_AFTER or locked_out or connection_of(record) in waiting:
             troubles[title] = "not looked at: the ones before it failed"
@@ -182,7 +182,7 @@ def _look_at(titles: Sequence[str]) -> Looks:
         try:
             with time_limit(settings().look_deadline):
                 platform = _shared(platforms, record)
-                state, written = look(record, platform, lambda: ledger.leases.in_hands(campaign_lease(title)))  # noqa: B023
+                state, written = look(record, platform, lambda: ledger.leases.is_held(campaign_lease(title)))  # noqa: B023
         except PlatformUnavailable as error:
             away += 1
             troubles[title] = str(error)

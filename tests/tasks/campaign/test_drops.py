@@ -42,7 +42,8 @@ def test_it_is_tried_again_whenever_its_age_has_doubled(ledger):
 
 
 def test_one_that_is_in_a_runs_hands_is_left_to_it(ledger):
-    with Leases(ledger.outbox._database, process=Process("another-machine", 4711, "99")).held(drop_lease(BLOB), "the run 'fox'"):
+    other = Leases(ledger.outbox._database, process=Process("another-machine", 4711, "99"))
+    with other.held(drop_lease(BLOB), "the run 'fox'"):
         assert tries(minutes=11) == []
     assert tries(minutes=11) == [1]
 

@@ -166,9 +166,9 @@ def test_a_look_that_sees_nothing_new_writes_nothing_though_labelers_are_told_ap
 def test_a_labeler_who_goes_on_while_the_whole_stands_still_is_something_new(ledger):
     campaigns = ledger.campaigns
     campaigns.record_look("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
-    assert campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
-    assert not campaigns.saw("first", 5, 10, [("ann", 2, 5), ("bob", 3, 5)])
-    assert not campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5), ("eve", 0, 5)])
+    assert campaigns.has_progress("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
+    assert not campaigns.has_progress("first", 5, 10, [("ann", 2, 5), ("bob", 3, 5)])
+    assert not campaigns.has_progress("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5), ("eve", 0, 5)])
 
 
 @pytest.mark.parametrize(("campaigns", "tasks"), [(100, 100), (101, 26), (1000, 32)])
