@@ -111,4 +111,4 @@ def recorded_spec(title: str) -> CampaignSpec:
 
 def campaign_states(titles: Iterable[str]) -> dict[str, str]:
     """The present state of campaigns, by title."""
-    return {record.title: record.state.value for record in the_ledger().campaigns.some(list(titles))}
+    return {record.title: record.state.value for record in the_ledger().campaigns.by_titles(list(titles))}

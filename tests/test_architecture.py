@@ -66,13 +66,17 @@ FORBIDDEN = {
     "datasets": ("azure", "prefect", "requests", "http.client", "labelwright.platforms", "labelwright.ledger"),
     "stores": ("prefect", "labelwright.platforms", "labelwright.service", "labelwright.ledger"),
     "platforms": ("prefect", "labelwright.service", "labelwright.tasks", "labelwright.flows", "labelwright.ledger"),
+    "database": ("prefect", "requests", "azure", "labelwright"),
     "ledger": ("prefect", "requests", "azure", "labelwright.platforms", "labelwright.tasks", "labelwright.flows"),
     "ingest": ("prefect", "labelwright.ledger", "labelwright.tasks", "labelwright.flows", "labelwright.service"),
     "service": ("prefect", "labelwright.platforms", "labelwright.tasks", "labelwright.flows", "labelwright.ledger"),
 }
 
 
-ALLOWED = {"stores": ("labelwright.platforms.errors",)}
+ALLOWED = {
+    "database": ("labelwright.database", "labelwright.domain", "labelwright.security"),
+    "stores": ("labelwright.platforms.errors",),
+}
 """One tree of errors for everything outside: what may be tried again is told the same by platforms and stores."""
 
 

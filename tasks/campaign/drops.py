@@ -96,7 +96,7 @@ def unanswered_drops(moment: datetime | None = None) -> list[tuple[Letter, int]]
     return [
         (letter, int(log2((moment - letter.emitted_at) / first)) + 1)
         for letter in ledger.inbox.lost_drops(moment - first, moment - RETRIED_FOR)
-        if letter.emitted_at is not None and not ledger.leases.in_hands(drop_lease(str(letter.payload["blob"])))
+        if letter.emitted_at is not None and not ledger.leases.is_held(drop_lease(str(letter.payload["blob"])))
     ]
 
 

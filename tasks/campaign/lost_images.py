@@ -62,7 +62,7 @@ def begin_repair(title: str, gone: int, images: int) -> None:
 def report_lost_images(context: CampaignContext) -> None:
     """Report images that were listed before and are not any more; begin the repair if the campaign is launched."""
     title = context.title
-    names, count = context.ledger.manifests.gone(title, _ROWS)
+    names, count = context.ledger.manifests.missing(title, _ROWS)
     if not count:
         return
     shown = ", ".join(names[:_SHOWN])

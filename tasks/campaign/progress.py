@@ -76,7 +76,7 @@ def _record(
     labelers = [(labeler.name, labeler.done, labeler.total) for labeler in remote.labelers]
     unchanged = (remote.done, remote.total) == (record.done, record.total) and record.looked_at is not None
     if labelers:
-        unchanged = unchanged and campaigns.saw(title, remote.done, remote.total, labelers)
+        unchanged = unchanged and campaigns.has_progress(title, remote.done, remote.total, labelers)
     log_progress = log().debug if unchanged else log().info
     log_progress(
         "%s: %d of %d images labeled, %s on the platform", title, remote.done, remote.total, remote.state.value

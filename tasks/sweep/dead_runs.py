@@ -58,7 +58,7 @@ def free_dead_runs() -> list[str]:
         with get_client(sync_client=True) as client:
             marked = mark_holders_crashed(client, dead)
             for lease in dead:
-                ledger.leases.let_go(lease)
+                ledger.leases.release(lease)
             for run in _never_started(client, ledger):
                 mark_crashed(client, run, "it never started its work, or died before it took its lease")
                 marked.append(str(run.id))

@@ -174,7 +174,7 @@ def refresh_batch(titles: list[str]) -> BatchResult:
     """
     result, breaker = BatchResult(), CircuitBreaker()
     adapters: dict[str, Platform] = {}
-    for record in the_ledger().campaigns.some(titles):
+    for record in the_ledger().campaigns.by_titles(titles):
         title = record.title
         if breaker.is_open:
             result.failures[title] = "not checked: the campaigns before it failed"
@@ -205,7 +205,7 @@ def _refresh_one(record: CampaignRecord, adapters: dict[str, Platform]) -> Refre
         key = repr((record.spec.get("connection"), record.spec.get("platform"), record.spec.get("options")))
         if key not in adapters:
             adapters[key] = platform_for(stored_spec(record.spec))
-        return refresh_progress(record, adapters[key], lambda: leases.in_hands(campaign_lease(record.title)))
+        return refresh_progress(record, adapters[key], lambda: leases.is_held(campaign_lease(record.title)))
 
 
 def _handle_failure(record: CampaignRecord, error: Exception) -> str:

@@ -71,7 +71,7 @@ def due_work() -> list[DueWork]:
 
 
 def _in_hands(ledger: Ledger, title: str) -> bool:
-    return ledger.leases.in_hands(campaign_lease(title), waiting_lease(title), finishing_lease(title))
+    return ledger.leases.is_held(campaign_lease(title), waiting_lease(title), finishing_lease(title))
 
 
 def _step(work: Work) -> str:

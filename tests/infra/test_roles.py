@@ -110,7 +110,7 @@ def test_a_worker_does_everything_that_flows_do_with_the_ledger(installed):
         assert ledger.effects.once("river", "upload", lambda: "done", look=lambda: None) == "done"
         ledger.campaigns.record_look("river", 0, 1)
         ledger.campaigns.move("river", State.CANCELLED)
-        ledger.leases.let_go(lease)
+        ledger.leases.release(lease)
         assert ledger.inbox.put(*LETTER)
         ledger.inbox.record_launch("a/campaign.yaml", "1", "river")
         ledger.campaigns.forget("river")

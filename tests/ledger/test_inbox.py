@@ -24,11 +24,11 @@ def drop(ledger: Ledger, blob: str, etag: str = "1", *, sent: bool = True) -> No
 
 def lost(ledger: Ledger, later: timedelta = timedelta(hours=1)) -> list[tuple[str, str]]:
     moment = datetime.now(UTC) + later
-    found = ledger.inbox.lost_drops(moment - timedelta(minutes=10), moment - WEEK)
-    return [(letter.payload["blob"], letter.payload["etag"]) for letter in found]
+    letters = ledger.inbox.lost_drops(moment - timedelta(minutes=10), moment - WEEK)
+    return [(letter.payload["blob"], letter.payload["etag"]) for letter in letters]
 
 
-def test_what_was_told_on_and_came_of_nothing_is_lost_after_a_while(ledger):
+def test_a_sent_drop_without_a_launch_counts_as_lost_after_a_while(ledger):
     drop(ledger, "river/campaign.yaml")
     drop(ledger, "lake/campaign.yaml", sent=False)
     ledger.inbox.put("webhook north", "n", "labelwright.webhook.received", {}, {"connection": "north"})
@@ -38,7 +38,7 @@ def test_what_was_told_on_and_came_of_nothing_is_lost_after_a_while(ledger):
     assert lost(ledger, WEEK * 2) == [], "nobody waits for it any more"
 
 
-def test_what_was_launched_or_refused_is_not_lost_but_another_version_is(ledger):
+def test_a_launched_or_refused_drop_is_not_lost_but_a_new_version_is(ledger):
     for name in ("river", "lake"):
         drop(ledger, f"{name}/campaign.yaml")
     ledger.inbox.record_launch("river/campaign.yaml", "1", "River")
@@ -48,7 +48,7 @@ def test_what_was_launched_or_refused_is_not_lost_but_another_version_is(ledger)
     assert lost(ledger) == [("lake/campaign.yaml", "2")]
 
 
-def test_a_refused_version_can_be_launched_by_a_person_and_then_stays_so(ledger):
+def test_a_refused_drop_can_still_be_launched_by_a_person(ledger):
     where = ("river/campaign.yaml", "1")
     ledger.inbox.record_refusal(*where)
     assert ledger.inbox.launched_from(*where) is None

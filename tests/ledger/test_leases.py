@@ -30,7 +30,7 @@ def elsewhere(database: Database, lifetime: float = 90) -> Leases:
     return Leases(database, lifetime, ELSEWHERE)
 
 
-def test_the_second_one_is_told_who_holds_it(database):
+def test_a_held_lease_is_refused_and_its_holder_named(database):
     elsewhere(database).take("campaign river", "launch run 'brave-fox'")
     with pytest.raises(CampaignBusy, match=r"brave-fox.*since.*ends by itself at"):
         Leases(database).take("campaign river", "sweep")
@@ -38,8 +38,8 @@ def test_the_second_one_is_told_who_holds_it(database):
 
 
 @pytest.mark.parametrize(("failures", "left"), [(1, 0), (2, 0), (3, 1)])
-def test_a_ledger_that_does_not_take_a_lease_back_is_asked_again(database, monkeypatch, failures, left):
-    monkeypatch.setattr("labelwright.ledger.leases._GIVING_BACK", (0.01, 0.01))
+def test_releasing_a_lease_is_retried(database, monkeypatch, failures, left):
+    monkeypatch.setattr("labelwright.ledger.leases._RELEASE_RETRY_SECONDS", (0.01, 0.01))
     leases, troubles, fails = Leases(database), [], [OperationalError("delete", {}, Exception("gone"))] * failures
     real = database.write
 
@@ -53,7 +53,7 @@ def test_a_ledger_that_does_not_take_a_lease_back_is_asked_again(database, monke
     assert len(leases.all()) == left == len(troubles)
 
 
-def test_a_lease_that_was_let_go_can_be_taken(database):
+def test_a_released_lease_can_be_taken(database):
     leases = Leases(database)
     with leases.held("campaign river", "launch"), pytest.raises(CampaignBusy):
         elsewhere(database).take("campaign river", "sweep")
@@ -75,7 +75,7 @@ def test_a_lease_is_renewed_while_its_holder_lives(database):
             Leases(database, 1.5).take("campaign river", "sweep")
 
 
-def test_a_process_of_this_machine_that_died_holds_nothing(database):
+def test_a_dead_process_of_this_machine_holds_nothing(database):
     ask = "from labelwright.ledger.leases import *; p = this_process(); print(p.machine, p.pid, p.start, sep='\\n')"
     ended = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     machine, pid, start = ended.stdout.splitlines()
@@ -85,12 +85,12 @@ def test_a_process_of_this_machine_that_died_holds_nothing(database):
     Leases(database).take("campaign river", "sweep")
 
 
-def test_another_process_that_got_the_same_number_is_another_process(database):
+def test_a_reused_process_id_is_another_process(database):
     Leases(database, process=replace(this_process(), start="1")).take("campaign river", "launch")
     Leases(database).take("campaign river", "sweep")
 
 
-def test_who_was_taken_for_dead_is_told_before_the_next_effect(url):
+def test_a_process_that_lost_its_lease_stops_before_the_next_effect(url):
     ledger = Ledger(url)
     ledger.campaigns.add("river", {})
     name = campaign_lease("river")
@@ -107,7 +107,7 @@ def test_who_was_taken_for_dead_is_told_before_the_next_effect(url):
     ledger.effects.once("river", "activate", lambda: "active", look=lambda: None)
 
 
-def test_a_dead_holders_lease_ends_although_the_clock_was_set_back(database, monkeypatch):
+def test_a_dead_holders_lease_expires_after_the_clock_was_set_back(database, monkeypatch):
     import labelwright.ledger.leases as module
 
     elsewhere(database, 1.0).take("campaign river", "launch")
@@ -116,7 +116,7 @@ def test_a_dead_holders_lease_ends_although_the_clock_was_set_back(database, mon
     assert Leases(database, 1.0).take("campaign river", "sweep").holder == "sweep"
 
 
-def test_a_living_holder_keeps_its_lease_although_the_clock_was_set_back(database, monkeypatch):
+def test_a_live_holder_keeps_its_lease_after_the_clock_was_set_back(database, monkeypatch):
     import labelwright.ledger.leases as module
 
     with elsewhere(database, 3.0).held("campaign river", "launch"):
@@ -126,7 +126,7 @@ def test_a_living_holder_keeps_its_lease_although_the_clock_was_set_back(databas
             Leases(database, 3.0).take("campaign river", "sweep")
 
 
-def test_a_lease_from_before_the_clock_was_set_back_keeps_nobody_from_trying(database, monkeypatch):
+def test_a_lease_that_expires_too_late_does_not_count_as_held(database, monkeypatch):
     """Whoever tries watches it first, which is what finds out."""
     import labelwright.ledger.leases as module
 
@@ -141,7 +141,7 @@ def test_a_lease_from_before_the_clock_was_set_back_keeps_nobody_from_trying(dat
     assert leases.holds(own), "a process of this machine is seen without any clock"
 
 
-def test_of_many_who_come_at_once_one_gets_the_lease(database):
+def test_of_many_processes_at_once_one_gets_the_lease(database):
     got, refused, gate = [], [], threading.Barrier(8)
 
     def come(number: int) -> None:

@@ -45,7 +45,7 @@ def fill(ledger: Ledger, title: str, names: list[str]) -> None:
     ledger.manifests.complete(title, mark)
 
 
-def test_the_parents_of_remote_ids_are_told(ledger, river):
+def test_parents_of_remote_ids_are_listed(ledger, river):
     names = [f"{number:03}.jpg" for number in range(30)]
     fill(ledger, river, [*names, "late.jpg"])
     ledger.campaigns.add("other", {})
@@ -61,25 +61,25 @@ def test_the_parents_of_remote_ids_are_told(ledger, river):
 
 def test_a_campaign_is_found_by_the_platforms_id(ledger, river):
     ledger.campaigns.record_remote_campaign(river, "12")
-    assert [one.title for one in ledger.campaigns.with_remote_id("12")] == [river]
+    assert [record.title for record in ledger.campaigns.with_remote_id("12")] == [river]
     assert ledger.campaigns.with_remote_id("1") == []
 
 
 # Campaigns
 
 
-def test_a_campaign_written_down_twice_is_one_and_keeps_its_first_specification(ledger):
+def test_adding_a_campaign_twice_keeps_the_first_spec(ledger):
     ledger.campaigns.add("river", {"a": 1})
     assert ledger.campaigns.add("river", {"a": 2}).spec == {"a": 1}
     assert [record.title for record in ledger.campaigns.all()] == ["river"]
 
 
-def test_an_unknown_campaign_is_an_error_that_says_how_to_see_them_all(ledger):
+def test_an_unknown_campaign_is_an_error_that_names_the_status_command(ledger):
     with pytest.raises(UnknownCampaign, match="labelwright status"):
         ledger.campaigns.get("sea")
 
 
-def test_moves_are_kept_with_their_reasons_and_illegal_ones_refused(ledger, river):
+def test_moves_are_recorded_with_reasons_and_illegal_ones_refused(ledger, river):
     ledger.campaigns.move(river, State.UPLOADING)
     ledger.campaigns.move(river, State.UPLOADING)  # staying leaves no trace
     with pytest.raises(IllegalMove):
@@ -100,18 +100,18 @@ def test_moves_are_kept_with_their_reasons_and_illegal_ones_refused(ledger, rive
     ]
 
 
-def test_a_dataset_registered_twice_stands_once(ledger, river):
+def test_a_dataset_registered_twice_is_recorded_once(ledger, river):
     for _ in range(2):
         dataset = DatasetVersion("river_labels", "1", "/datasets/river_labels/v1", "c" * 64)
         ledger.campaigns.record_dataset(river, dataset)
-    assert [one["version"] for one in ledger.campaigns.datasets(river)] == ["1"]
+    assert [dataset["version"] for dataset in ledger.campaigns.datasets(river)] == ["1"]
 
 
 def newest(ledger, title) -> list[str]:
-    return [one["version"] for one in ledger.campaigns.datasets(title) if one["newest"]]
+    return [dataset["version"] for dataset in ledger.campaigns.datasets(title) if dataset["newest"]]
 
 
-def test_the_version_exported_last_is_the_newest_whichever_was_registered_last(ledger, river):
+def test_the_version_exported_last_is_the_newest(ledger, river):
     def export(version: str, serial: int, store: str = "local /datasets") -> None:
         location, digest = f"/datasets/river_labels/v{version}", version * 64
         dataset = DatasetVersion("river_labels", version, location, digest, store, serial, receipt_sha256=digest)
@@ -129,23 +129,23 @@ def test_the_version_exported_last_is_the_newest_whichever_was_registered_last(l
     assert newest(ledger, river) == ["1"], "an exporter that comes late with a lower number changes nothing"
     export("2", 3, store="local /elsewhere")
     assert newest(ledger, river) == ["2"], "numbers of different stores are not compared"
-    assert [one["receipt_sha256"] for one in ledger.campaigns.datasets(river)] == ["1" * 64, "2" * 64]
+    assert [dataset["receipt_sha256"] for dataset in ledger.campaigns.datasets(river)] == ["1" * 64, "2" * 64]
 
 
-def test_a_version_that_is_registered_at_another_place_has_moved(ledger, river):
+def test_a_version_registered_elsewhere_has_moved(ledger, river):
     for place in ("/old", "/new"):
         dataset = DatasetVersion("river_labels", "1", f"{place}/river_labels/v1", "c" * 64)
         ledger.campaigns.record_dataset(river, dataset)
-    assert [one["location"] for one in ledger.campaigns.datasets(river)] == ["/new/river_labels/v1"]
+    assert [row["location"] for row in ledger.campaigns.datasets(river)] == ["/new/river_labels/v1"]
 
 
-def test_a_wait_holds_until_its_time_and_a_shorter_one_does_not_end_it(ledger):
+def test_a_shorter_wait_does_not_end_a_longer_one(ledger):
     moment = datetime.now(UTC)
     ledger.waits.put("campaign river", moment + timedelta(hours=2), "it answered 429")
     ledger.waits.put("campaign river", moment + timedelta(hours=1), "it answered 503")
     ledger.waits.put("campaign sea", moment - timedelta(seconds=1), "it answered 429")
-    found = ledger.waits.find("campaign river")
-    assert (found.until, found.reason) == (moment + timedelta(hours=2), "it answered 429")
+    wait = ledger.waits.find("campaign river")
+    assert (wait.until, wait.reason) == (moment + timedelta(hours=2), "it answered 429")
     assert list(ledger.waits.all()) == ["campaign river"]
     ledger.waits.forget("campaign river")
     assert ledger.waits.find("campaign river") is None
@@ -167,7 +167,7 @@ def test_a_complete_manifest_is_numbered_by_name_and_does_not_change(ledger, riv
         ledger.manifests.begin(river)
 
 
-def test_an_interrupted_pass_is_known_to_the_next_one_which_drops_what_is_gone(ledger, river):
+def test_the_next_pass_drops_images_that_are_gone(ledger, river):
     first = ledger.manifests.begin(river)
     ledger.manifests.add(river, first, [entry("kept.jpg"), entry("gone.jpg")], [Reject("bad.jpg", "is empty")])
     second = ledger.manifests.begin(river)
@@ -177,14 +177,14 @@ def test_an_interrupted_pass_is_known_to_the_next_one_which_drops_what_is_gone(l
     assert ledger.manifests.rejects(river) == []
 
 
-def test_a_manifest_of_many_stretches_is_read_whole_and_in_order(ledger, river):
+def test_a_manifest_of_many_chunks_is_read_whole_and_in_order(ledger, river):
     names = [f"{number:05}.jpg" for number in range(4500)]
     fill(ledger, river, names)
     assert [e.image.name for e in ledger.manifests.entries(river)] == names
     assert ledger.manifests.last_position(river) == 4500
 
 
-def test_what_is_stored_is_not_sent_again(ledger, river):
+def test_stored_images_are_not_sent_again(ledger, river):
     fill(ledger, river, ["a.jpg", "b.jpg", "c.jpg"])
     ledger.manifests.mark_stored(river, ["b.jpg"])
     assert [e.image.name for e in ledger.manifests.not_stored(river, 1, 3)] == ["a.jpg", "c.jpg"]
@@ -192,7 +192,7 @@ def test_what_is_stored_is_not_sent_again(ledger, river):
     assert sorted(ledger.manifests.positions(river, ["c.jpg", "a.jpg"])) == [1, 3]
 
 
-def test_remote_ids_come_back_by_position(ledger, river):
+def test_remote_ids_are_listed_by_position(ledger, river):
     fill(ledger, river, ["a.jpg", "b.jpg", "c.jpg"])
     ledger.manifests.record_remote_ids(river, [("c.jpg", "30"), ("a.jpg", "10"), ("stranger.jpg", "99")])
     assert ledger.manifests.without_remote_id(river) == ["b.jpg"]
@@ -223,7 +223,7 @@ def test_an_effect_happens_once(ledger, river):
     assert done == [1]
 
 
-def test_after_a_lost_answer_what_is_found_is_ours_and_nothing_is_done_again(ledger, river):
+def test_an_effect_found_after_a_lost_response_is_not_repeated(ledger, river):
     def lost() -> str:
         raise ConnectionError
 
@@ -233,18 +233,18 @@ def test_after_a_lost_answer_what_is_found_is_ours_and_nothing_is_done_again(led
     assert ledger.effects.once(river, "create campaign", lost, look=lambda: "7") == "7"
 
 
-def test_after_a_call_that_never_arrived_it_is_made_again(ledger, river):
+def test_a_call_that_never_arrived_is_repeated(ledger, river):
     ledger.effects.intend(river, "create campaign")
     assert ledger.effects.once(river, "create campaign", lambda: "8", look=lambda: None) == "8"
 
 
-def test_a_thing_that_somebody_else_made_is_not_taken_for_ours(ledger, river):
+def test_something_that_exists_without_our_intent_is_not_adopted(ledger, river):
     with pytest.raises(AlreadyThere, match="another title"):
         ledger.effects.once(river, "create campaign", lambda: "8", look=lambda: "7")
     assert ledger.effects.once(river, "activate", lambda: "8", look=lambda: "by hand", adopt=True) == "by hand"
 
 
-def test_an_effect_can_be_forgotten_to_happen_again(ledger, river):
+def test_a_forgotten_effect_happens_again(ledger, river):
     ledger.effects.once(river, "finish", lambda: "1", look=lambda: None)
     ledger.effects.forget(river, "finish")
     assert ledger.effects.once(river, "finish", lambda: "2", look=lambda: None) == "2"
@@ -253,14 +253,14 @@ def test_an_effect_can_be_forgotten_to_happen_again(ledger, river):
 # The database
 
 
-def test_a_ledger_of_another_version_is_refused_by_name(url, ledger):
+def test_a_ledger_of_another_version_is_refused(url, ledger):
     with ledger._database.write() as connection:
         connection.execute(text("update facts set value = '99' where name = 'schema'"))
     with pytest.raises(LedgerError, match="version 99"):
         Ledger(url)
 
 
-def test_a_file_that_is_no_ledger_is_a_clear_error(tmp_path):
+def test_a_file_that_is_not_a_database_is_a_clear_error(tmp_path):
     (tmp_path / "ledger.db").write_text("this is no database, it is a text of some length " * 50)
     with pytest.raises(LedgerError, match="cannot be opened"):
         Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
@@ -276,14 +276,14 @@ def test_a_wrong_url_does_not_show_its_password(url):
     assert refused.value.__cause__ is None
 
 
-def test_an_error_of_a_statement_does_not_repeat_what_was_to_be_written(ledger):
+def test_errors_of_statements_do_not_show_their_parameters(ledger):
     with pytest.raises(DBAPIError) as refused, ledger._database.write() as connection:
         connection.execute(text("insert into no_such_table values (:value)"), {"value": "canary-value"})
     assert "no_such_table" in str(refused.value)
     assert "canary-value" not in str(refused.value)
 
 
-def test_eight_threads_write_at_once_and_nothing_is_lost_or_locked(ledger, river):
+def test_eight_threads_write_at_once_without_losing_anything(ledger, river):
     fill(ledger, river, [f"{number:03}.jpg" for number in range(80)])
 
     def work(worker: int) -> None:
@@ -300,7 +300,7 @@ def test_eight_threads_write_at_once_and_nothing_is_lost_or_locked(ledger, river
     assert len(ledger.effects.all(river)) == 80
 
 
-def test_a_new_file_that_somebody_writes_to_just_now_is_waited_for(tmp_path):
+def test_opening_waits_for_a_writer_of_a_new_file(tmp_path):
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         end = threading.Timer(0.2, other.execute, ["COMMIT"])
@@ -313,7 +313,7 @@ def _open_and_add(url: str, title: str) -> None:
     Ledger(url).campaigns.add(title, {})
 
 
-def test_processes_may_make_the_ledger_at_the_same_moment(url):
+def test_several_processes_create_the_ledger_at_once(url):
     spawn = multiprocessing.get_context("spawn")
     workers = [spawn.Process(target=_open_and_add, args=(url, f"campaign {n}")) for n in range(4)]
     for worker in workers:
@@ -327,7 +327,7 @@ def test_processes_may_make_the_ledger_at_the_same_moment(url):
 # Images that are not labeled
 
 
-def test_images_are_kept_by_state_with_their_reasons_and_go_with_their_campaign(ledger, river):
+def test_images_by_state_are_deleted_with_their_campaign(ledger, river):
     states = ledger.image_states
     failed = [(f"{number}.jpg", "403") for number in range(1500)]
     states.record(river, {"failed": failed, "skipped": [("a.jpg", "by ann")]}, only=["failed", "cancelled", "skipped"])
@@ -342,7 +342,7 @@ def test_images_are_kept_by_state_with_their_reasons_and_go_with_their_campaign(
     assert states.counts() == {}
 
 
-def test_counts_without_names_keep_the_names_that_are_there_while_the_number_is_right(ledger, river):
+def test_counts_keep_recorded_names_while_the_number_is_right(ledger, river):
     states = ledger.image_states
     states.record(river, {"skipped": [("a.jpg", "by ann")]}, only=["skipped"])
     assert not states.record_counts(river, {"skipped": 1, "gone": 0})

@@ -10,7 +10,7 @@ CROSSING = ShapeNotice("crosses itself", "b.jpg", "shape 2 of b.jpg")
 CUT = ShapeNotice("cut to its image", "b.jpg", "shape 3 of b.jpg", dropped=False)
 
 
-def test_counts_are_replaced_by_the_next_reading_and_go_with_their_campaign(url) -> None:
+def test_counts_are_replaced_and_deleted_with_their_campaign(url) -> None:
     ledger = Ledger(url)
     for title in ("river", "lake"):
         ledger.campaigns.add(title, {"title": title})
@@ -29,7 +29,7 @@ def test_counts_are_replaced_by_the_next_reading_and_go_with_their_campaign(url)
     ledger.close()
 
 
-def test_counts_are_told_by_reason_the_most_frequent_first() -> None:
+def test_counts_are_listed_most_frequent_reason_first() -> None:
     counts = LeftOutCounts.of([CROSSING, POLYLINE, POLYLINE, CUT])
     assert counts.sentences() == [
         "3 shapes left out: 2 polyline, 1 crosses itself",

@@ -28,10 +28,10 @@ def address(postgres) -> str:
 
 @pytest.fixture
 def ledger(address) -> Iterator[Ledger]:
-    made = Ledger(address)
-    made.campaigns.add("river", {"title": "river"})
-    yield made
-    made.close()
+    ledger = Ledger(address)
+    ledger.campaigns.add("river", {"title": "river"})
+    yield ledger
+    ledger.close()
 
 
 def cut_connections(address: str) -> None:
@@ -80,7 +80,7 @@ def at_once(*works: Any) -> list[Any]:
 # A connection that is lost
 
 
-def test_a_connection_lost_between_two_effects_is_made_anew(ledger, address):
+def test_a_connection_lost_between_two_effects_is_reopened(ledger, address):
     acts = []
     for number in range(3):
         batch = EffectItem(batch=number)
@@ -90,7 +90,7 @@ def test_a_connection_lost_between_two_effects_is_made_anew(ledger, address):
     assert all(effect.done_at for effect in ledger.effects.all("river"))
 
 
-def test_a_connection_lost_before_the_intent_is_kept_leaves_nothing_done(ledger, address):
+def test_a_connection_lost_before_the_intent_leaves_nothing_done(ledger, address):
     cut_before_the_next(ledger, address, "INSERT INTO effects")
     with pytest.raises(OperationalError):
         ledger.effects.once("river", "create campaign", lambda: pytest.fail("acted"), look=lambda: None)
@@ -98,7 +98,7 @@ def test_a_connection_lost_before_the_intent_is_kept_leaves_nothing_done(ledger,
     assert ledger.effects.once("river", "create campaign", lambda: "4", look=lambda: None) == "4"
 
 
-def test_a_connection_lost_before_the_outcome_is_kept_doubles_nothing(ledger, address):
+def test_a_connection_lost_before_the_outcome_repeats_nothing(ledger, address):
     platform: list[str] = []
 
     def create() -> str:
@@ -118,78 +118,80 @@ def test_a_connection_lost_before_the_outcome_is_kept_doubles_nothing(ledger, ad
     assert platform == ["4"]
 
 
-def test_a_move_and_its_event_are_lost_together_or_kept_together(ledger, address):
+def test_a_move_and_its_event_are_one_transaction(ledger, address):
     ledger.campaigns.move("river", State.UPLOADING)
     cut_before_the_next(ledger, address, "INSERT INTO events")
     with pytest.raises(OperationalError):
         ledger.campaigns.move("river", State.CREATED)
     assert ledger.campaigns.get("river").state is State.UPLOADING
     ledger.campaigns.move("river", State.CREATED)
-    assert [one.kind for one in ledger.outbox.of("river")] == ["uploading", "created"]
+    assert [event.kind for event in ledger.outbox.of("river")] == ["uploading", "created"]
     assert len(ledger.campaigns.moves("river")) == 2
 
 
 def test_a_lease_outlives_its_holders_connection(ledger, address):
-    said: list[str] = []
-    with ledger.leases.held("campaign river", "launch", on_trouble=said.append) as lease:
+    troubles: list[str] = []
+    with ledger.leases.held("campaign river", "launch", on_trouble=troubles.append) as lease:
         cut_connections(address)
         ledger.leases.renew(lease)
         ledger.effects.once("river", "activate", lambda: "active", look=lambda: None)
     assert ledger.leases.all() == []
-    assert said == []
+    assert troubles == []
 
 
-def test_a_lease_whose_connection_is_lost_when_it_is_given_back_is_given_back_by_another(ledger, address):
-    said: list[str] = []
-    with ledger.leases.held("campaign river", "launch", on_trouble=said.append):
+def test_a_lease_is_released_over_a_new_connection(ledger, address):
+    troubles: list[str] = []
+    with ledger.leases.held("campaign river", "launch", on_trouble=troubles.append):
         cut_before_the_next(ledger, address, "DELETE FROM leases")
-    assert (said, ledger.leases.all()) == ([], [])
+    assert (troubles, ledger.leases.all()) == ([], [])
 
 
-def test_a_lease_that_cannot_be_given_back_does_not_hide_that_the_work_is_done(ledger, address, monkeypatch):
-    monkeypatch.setattr("labelwright.ledger.leases._GIVING_BACK", ())
-    said: list[str] = []
-    with ledger.leases.held("campaign river", "launch", on_trouble=said.append):
+def test_a_lease_that_cannot_be_released_is_only_reported(ledger, address, monkeypatch):
+    monkeypatch.setattr("labelwright.ledger.leases._RELEASE_RETRY_SECONDS", ())
+    troubles: list[str] = []
+    with ledger.leases.held("campaign river", "launch", on_trouble=troubles.append):
         cut_before_the_next(ledger, address, "DELETE FROM leases")
-    assert "could not be given back (OperationalError)" in said[0]
+    assert "could not be released (OperationalError)" in troubles[0]
 
 
 # Several at once
 
 
-def test_of_two_moves_at_once_one_is_made_and_told(ledger, address):
+def test_of_two_moves_at_once_one_is_recorded(ledger, address):
     other = Ledger(address)
     ledger.campaigns.move("river", State.UPLOADING)
-    for wanted in (State.CREATED, State.ACTIVE, State.COMPLETED):
-        ends = at_once(*[lambda to=wanted, one=one: one.campaigns.move("river", to) for one in (ledger, other) * 3])
+    for state in (State.CREATED, State.ACTIVE, State.COMPLETED):
+        ends = at_once(
+            *[lambda to=state, ledger_=ledger_: ledger_.campaigns.move("river", to) for ledger_ in (ledger, other) * 3]
+        )
         assert ends == [None] * 6
-    assert [one.became for one in ledger.campaigns.moves("river")] == [
+    assert [move.became for move in ledger.campaigns.moves("river")] == [
         State.UPLOADING,
         State.CREATED,
         State.ACTIVE,
         State.COMPLETED,
     ]
-    assert [one.kind for one in ledger.outbox.of("river")] == ["uploading", "created", "activated", "completed"]
+    assert [event.kind for event in ledger.outbox.of("river")] == ["uploading", "created", "activated", "completed"]
     other.close()
 
 
-def test_looks_at_once_keep_one_change_and_tell_it_once(ledger, address):
+def test_progress_read_twice_at_once_is_recorded_once(ledger, address):
     other = Ledger(address)
     ledger.campaigns.record_look("river", 0, 7)
     at_once(*[lambda one=one: one.campaigns.record_look("river", 3, 7) for one in (ledger, other) * 4])
-    assert [one.done for one in ledger.campaigns.progress("river")] == [0, 3]
-    assert [one.kind for one in ledger.outbox.of("river")] == ["progressed"]
+    assert [progress.done for progress in ledger.campaigns.progress("river")] == [0, 3]
+    assert [event.kind for event in ledger.outbox.of("river")] == ["progressed"]
     other.close()
 
 
-def test_campaigns_letters_datasets_and_rejects_come_in_once(ledger):
+def test_records_inserted_at_once_exist_once(ledger):
     mark = ledger.manifests.begin("river")
     ledger.manifests.add("river", mark, [entry("a.jpg"), entry("b.jpg")])
     ledger.manifests.complete("river", mark)
-    told = ("webhook", "key", "labelwright.webhook.received", {}, {})
+    letter = ("webhook", "key", "labelwright.webhook.received", {}, {})
     works = (
         lambda: ledger.campaigns.add("lake", {}),
-        lambda: ledger.inbox.put(*told),
+        lambda: ledger.inbox.put(*letter),
         lambda: ledger.campaigns.record_dataset("river", DatasetVersion("labels", "1", "/d", "c" * 64)),
         lambda: ledger.manifests.drop("river", Reject("a.jpg", "the platform left it out")),
         lambda: ledger.outbox.put("river", "stalled", "monday", {}),
@@ -202,21 +204,21 @@ def test_campaigns_letters_datasets_and_rejects_come_in_once(ledger):
     assert len(ledger.campaigns.all()) == 2
 
 
-def test_two_who_take_stock_at_once_end_with_one_whole_manifest(ledger, address):
+def test_two_inventories_at_once_end_with_one_whole_manifest(ledger, address):
     other = Ledger(address)
     names = [f"{number:04}.jpg" for number in range(1200)]
 
-    def build_inventory(one: Ledger) -> None:
-        mark = one.manifests.begin("river")
+    def build_inventory(opened: Ledger) -> None:
+        mark = opened.manifests.begin("river")
         for first in range(0, len(names), 300):
-            one.manifests.add("river", mark, [entry(name) for name in names[first : first + 300]])
-        one.manifests.complete("river", mark)
+            opened.manifests.add("river", mark, [entry(name) for name in names[first : first + 300]])
+        opened.manifests.complete("river", mark)
 
     ends = at_once(lambda: build_inventory(ledger), lambda: build_inventory(other))
     assert [end for end in ends if end is not None and not isinstance(end, LedgerError)] == []
     assert ends != [None, None]
     # The one that came first dropped what only the other's mark had seen: nothing is numbered twice, nothing has a gap.
-    positions = [one.position for one in ledger.manifests.entries("river")]
+    positions = [entry.position for entry in ledger.manifests.entries("river")]
     assert positions == list(range(1, len(positions) + 1))
     assert ledger.campaigns.get("river").images == len(positions)
     other.close()
@@ -225,7 +227,7 @@ def test_two_who_take_stock_at_once_end_with_one_whole_manifest(ledger, address)
 # What Postgres does not take, and what it says
 
 
-def test_long_words_and_nul_from_a_platform_are_kept_as_on_sqlite(ledger):
+def test_long_texts_and_nul_are_stored_as_on_sqlite(ledger):
     ledger.campaigns.record_remote_campaign("river", "x" * 5000)
     assert ledger.campaigns.get("river").remote_id == "x" * 5000
     ledger.campaigns.move("river", State.NEEDS_ATTENTION, "it said \0 and " + "no " * 1000)
@@ -234,13 +236,13 @@ def test_long_words_and_nul_from_a_platform_are_kept_as_on_sqlite(ledger):
     assert ledger.inbox.waiting()[0].payload == {"message": "\0"}
 
 
-def test_times_are_utc_whatever_the_server_thinks(postgres):
+def test_times_are_utc_whatever_the_servers_time_zone(postgres):
     address = postgres.new_database()
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"alter database {connection.info.dbname} set timezone to 'Asia/Tokyo'")
     ledger = Ledger(address)
-    made = ledger.campaigns.add("river", {})
-    assert made.created_at.utcoffset().total_seconds() == 0
+    record = ledger.campaigns.add("river", {})
+    assert record.created_at.utcoffset().total_seconds() == 0
     lease = ledger.leases.take("campaign river", "launch")
     assert f"{ledger.leases.find(lease.name).expires_at:%H:%M}" == f"{lease.expires_at:%H:%M}"
     ledger.close()
@@ -251,7 +253,7 @@ def test_names_are_in_the_order_of_their_code_points(ledger):
     mark = ledger.manifests.begin("river")
     ledger.manifests.add("river", mark, [entry(name) for name in names])
     ledger.manifests.complete("river", mark)
-    assert [one.image.name for one in ledger.manifests.entries("river")] == sorted(names)
+    assert [entry.image.name for entry in ledger.manifests.entries("river")] == sorted(names)
 
 
 def test_an_open_ledger_needs_no_right_to_make_tables(ledger, address):
@@ -272,12 +274,12 @@ def ledgers_findings(address: str, monkeypatch, tmp_path) -> list[Finding]:
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
     monkeypatch.setenv("LABELWRIGHT_LEDGER_URL", address)
     forget_settings()
-    found = list(doctor_ledger.check_ledger(settings()))
+    findings = list(doctor_ledger.check_ledger(settings()))
     forget_settings()
-    return found
+    return findings
 
 
-def test_the_doctor_tells_a_user_who_may_not_write(ledger, address, monkeypatch, tmp_path):
+def test_the_doctor_reports_missing_rights(ledger, address, monkeypatch, tmp_path):
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("create role reader login")
         connection.execute("grant select on all tables in schema public to reader")
@@ -293,13 +295,15 @@ def test_the_doctor_tells_a_user_who_may_not_write(ledger, address, monkeypatch,
 
 @pytest.mark.parametrize(("seconds", "message"), [(600, "behind"), (-600, "ahead of"), (2, None)])
 def test_the_doctor_compares_its_clock_with_the_servers(ledger, address, monkeypatch, tmp_path, seconds, message):
-    there = doctor_ledger._clock_ahead
-    monkeypatch.setattr(doctor_ledger, "_clock_ahead", lambda theirs: there(theirs + timedelta(seconds=seconds)))
+    real = doctor_ledger._clock_ahead
+    monkeypatch.setattr(doctor_ledger, "_clock_ahead", lambda server: real(server + timedelta(seconds=seconds)))
     _, *clocks = ledgers_findings(address, monkeypatch, tmp_path)
-    assert [message in one.message and one.level is Level.ERROR for one in clocks] == ([True] if message else [])
+    assert [message in finding.message and finding.level is Level.ERROR for finding in clocks] == (
+        [True] if message else []
+    )
 
 
-def test_a_database_that_cannot_hold_every_name_is_refused(postgres):
+def test_a_database_that_is_not_utf8_is_refused(postgres):
     latin = postgres.new_database(
         "encoding 'LATIN1' locale_provider libc lc_collate 'C' lc_ctype 'C' template template0"
     )
@@ -310,7 +314,7 @@ def test_a_database_that_cannot_hold_every_name_is_refused(postgres):
 @pytest.mark.parametrize(
     "url", ["mysql://u:hunter2@h/n", "hunter2", "postgresql://u:hunter2@127.0.0.1:1/n?connect_timeout=2"]
 )
-def test_a_url_that_is_of_no_use_is_refused_without_its_password(url):
+def test_a_refused_url_does_not_show_its_password(url):
     with pytest.raises(LedgerError) as refusal:
         Ledger(url)
     assert "hunter2" not in str(refusal.value)

@@ -10,9 +10,9 @@ from labelwright.ledger import Ledger, UnknownCampaign
 
 @pytest.fixture
 def ledger(url) -> Ledger:
-    made = Ledger(url)
-    made.campaigns.add("river", {"title": "river"})
-    return made
+    ledger = Ledger(url)
+    ledger.campaigns.add("river", {"title": "river"})
+    return ledger
 
 
 def kinds(ledger: Ledger) -> list[str]:
@@ -24,7 +24,7 @@ def go(ledger: Ledger, *states: State) -> None:
         ledger.campaigns.move("river", state)
 
 
-def test_every_move_is_told_with_the_move_itself(ledger):
+def test_every_move_has_an_event(ledger):
     go(ledger, State.UPLOADING, State.CREATED, State.ACTIVE, State.COMPLETED, State.REOPENED, State.COMPLETED)
     assert kinds(ledger) == ["uploading", "created", "activated", "completed", "reopened", "completed"]
     assert ledger.campaigns.completions("river") == 2
@@ -35,31 +35,31 @@ def test_every_move_is_told_with_the_move_itself(ledger):
     assert ledger.campaigns.completions("river") == 2, "taken up again is not labeled again"
 
 
-def test_progress_is_told_when_it_changes_and_not_at_every_look(ledger):
+def test_progress_has_an_event_only_when_it_changes(ledger):
     assert ledger.campaigns.record_look("river", 0, 7)
     for done in (0, 3, 3, 3, 5):
         ledger.campaigns.record_look("river", done, 7, [("ann", done, 7)])
     assert kinds(ledger) == ["progressed"] * 3
     assert [event.payload["done"] for event in ledger.outbox.of("river")] == [0, 3, 5]
-    assert [one.done for one in ledger.campaigns.progress("river")] == [0, 3, 5]
+    assert [progress.done for progress in ledger.campaigns.progress("river")] == [0, 3, 5]
     assert ledger.campaigns.labelers("river") == ["ann"]
-    assert [one.done for one in ledger.campaigns.progress("river", "ann")] == [0, 3, 5]
+    assert [progress.done for progress in ledger.campaigns.progress("river", "ann")] == [0, 3, 5]
 
 
-def test_a_count_that_comes_back_is_told_again(ledger):
+def test_a_count_that_returns_has_an_event_again(ledger):
     for done in (3, 7, 2, 7):
         ledger.campaigns.record_look("river", done, 7)
     assert [event.payload["done"] for event in ledger.outbox.of("river")] == [3, 7, 2, 7]
 
 
-def test_a_change_with_a_key_is_told_once(ledger):
+def test_events_of_one_key_are_recorded_once(ledger):
     assert ledger.outbox.put("river", "stalled", "monday", {})
     assert not ledger.outbox.put("river", "stalled", "monday", {})
     assert ledger.outbox.put("river", "stalled", "friday", {})
     assert ledger.outbox.put("river", "overdue", "monday", {})
 
 
-def test_what_was_sent_waits_no_more_and_keeps_its_id(ledger):
+def test_a_sent_event_keeps_its_id(ledger):
     for number in range(5):
         ledger.outbox.put("river", "stalled", str(number), {"number": number})
     first = ledger.outbox.waiting(3)
@@ -69,7 +69,7 @@ def test_what_was_sent_waits_no_more_and_keeps_its_id(ledger):
     assert [event.payload["number"] for event in ledger.outbox.waiting()] == [3, 4]
 
 
-def test_a_forgotten_campaign_leaves_nothing_behind(ledger):
+def test_a_deleted_campaign_leaves_nothing_behind(ledger):
     go(ledger, State.UPLOADING)
     ledger.campaigns.record_look("river", 1, 7)
     ledger.effects.intend("river", "x")
@@ -81,7 +81,7 @@ def test_a_forgotten_campaign_leaves_nothing_behind(ledger):
         ledger.campaigns.forget("river")
 
 
-def test_what_a_server_says_in_half_a_surrogate_pair_can_be_kept_and_told(ledger):
+def test_unpaired_surrogates_are_replaced(ledger):
     ledger.campaigns.move("river", State.NEEDS_ATTENTION, "the server said: \ud83d!")
     assert ledger.campaigns.get("river").reason == "the server said: ?!"
     last = ledger.outbox.of("river")[-1]

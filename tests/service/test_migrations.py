@@ -22,13 +22,17 @@ def differences(connection):
 
 def indexes(connection):
     """What `compare_metadata` does not look at closely: keys, and what is unique."""
-    found = inspect(connection)
+    inspector = inspect(connection)
     return {
         table: (
-            found.get_pk_constraint(table)["constrained_columns"],
-            sorted(tuple(one["column_names"]) for one in found.get_unique_constraints(table)),
-            sorted((one["name"], tuple(one["column_names"]), one["unique"]) for one in found.get_indexes(table)),
-            sorted((tuple(one["constrained_columns"]), one["referred_table"]) for one in found.get_foreign_keys(table)),
+            inspector.get_pk_constraint(table)["constrained_columns"],
+            sorted(tuple(key["column_names"]) for key in inspector.get_unique_constraints(table)),
+            sorted(
+                (index["name"], tuple(index["column_names"]), index["unique"]) for index in inspector.get_indexes(table)
+            ),
+            sorted(
+                (tuple(key["constrained_columns"]), key["referred_table"]) for key in inspector.get_foreign_keys(table)
+            ),
         )
         for table in metadata.tables
     }
@@ -97,12 +101,12 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
 def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path, monkeypatch):
     from alembic import op
 
-    made = op.create_table
+    create_table = op.create_table
 
     def fail(name, *rest, **more):
         if name == "images":
             raise OSError("the disk is full")
-        return made(name, *rest, **more)
+        return create_table(name, *rest, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(op, "create_table", fail)

@@ -84,9 +84,9 @@ def test_the_schema_is_that_of_the_code(postgres, tmp_path):
 def test_a_migration_is_undone_whole_when_it_fails(postgres, tmp_path, monkeypatch):
     from alembic import op
 
-    url, made = postgres.new_database(), op.create_table
+    url, create_table = postgres.new_database(), op.create_table
     with monkeypatch.context() as patch:
-        patch.setattr(op, "create_table", lambda name, *rest: made(name, *rest) if name != "images" else 1 / 0)
+        patch.setattr(op, "create_table", lambda name, *rest: create_table(name, *rest) if name != "images" else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Database(tmp_path, url)
     Database(tmp_path, url).close()
@@ -123,7 +123,7 @@ def test_two_that_start_at_once_on_an_empty_database_both_start(postgres, tmp_pa
     assert faults == []
 
 
-def test_a_database_that_cannot_hold_every_name_is_refused(postgres, tmp_path):
+def test_a_database_that_is_not_utf8_is_refused(postgres, tmp_path):
     latin = postgres.new_database(
         "encoding 'LATIN1' locale_provider libc lc_collate 'C' lc_ctype 'C' template template0"
     )
@@ -132,24 +132,24 @@ def test_a_database_that_cannot_hold_every_name_is_refused(postgres, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hunter2@h/n", "hunter2"])
-def test_a_url_that_is_of_no_use_is_refused_without_its_password(tmp_path, url):
+def test_a_refused_url_does_not_show_its_password(tmp_path, url):
     with pytest.raises(DatabaseRefused) as refusal:
         Database(tmp_path, url)
     assert "hunter2" not in str(refusal.value)
     assert "hunter2" not in repr(config_of(tmp_path, database_url=url))
 
 
-def test_names_are_sorted_by_code_point_whatever_the_server_sorts_by(service, make, postgres, tmp_path):
+def test_names_are_sorted_by_code_point(service, make, postgres, tmp_path):
     database = Database(tmp_path, postgres.new_database())
     with database.read() as connection:
         assert connection.execute(text("select 'a' < 'B' and 'é' < 'z'")).scalar_one(), "this server sorts as English"
     database.close()
     names = ["a.png", "B.png", "é.png", "z.png", "Z.png", "_.png", "\U0001f98a.png", "\uff41.png"]
-    told = service.set_of({name: make.picture(9, 9) for name in names})
-    assert [image["file_name"] for image in service.images_of(told["imageset_id"])] == sorted(names)
+    image_set = service.set_of({name: make.picture(9, 9) for name in names})
+    assert [image["file_name"] for image in service.images_of(image_set["imageset_id"])] == sorted(names)
 
 
-def test_texts_and_numbers_that_postgres_does_not_know_are_answered_as_by_sqlite(service, make):
+def test_texts_and_numbers_that_postgres_lacks_get_sqlites_responses(service, make):
     assert service.get("/campaigns", params={"title": "a\0b"})["campaigns"] == []
     assert service.get("/image_sets", params={"title": "a\0b"})["image_sets"] == []
     order = {"title": make.fresh("nul"), "metadata": {"a": "\0"}, "labeler_email": "a@example.com"}
@@ -162,27 +162,27 @@ def test_texts_and_numbers_that_postgres_does_not_know_are_answered_as_by_sqlite
         assert service("GET", path, params={"page": 10**9, "per_page": 10_000}).status_code == 200, path
 
 
-def test_a_name_too_long_for_an_index_is_refused_and_a_long_one_is_not(service, make):
+def test_only_a_name_too_long_for_an_index_is_refused(service, make):
     import random
 
-    made, dice = service.image_set("x" * 100), random.Random(1)
+    image_set, dice = service.image_set("x" * 100), random.Random(1)
     longest = "".join(chr(dice.randrange(0x20000, 0x2A000)) for _ in range(620)) + ".png"
-    with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+    with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
         dropbox.upload_blob(longest, make.picture(9, 9))
         with pytest.raises(Exception, match="too long"):
             dropbox.upload_blob(longest[:-4] * 2, b"")
         assert [blob.name for blob in dropbox.list_blobs()] == [longest]
-    assert service.seal(made["imageset_id"])["image_count"] == 1
+    assert service.seal(image_set["imageset_id"])["image_count"] == 1
 
 
 def test_pages_of_images_are_whole_to_the_last(service, make):
-    told = service.set_of({f"{number:02}.png": make.picture(9, 9) for number in range(25)})
-    path, seen, page = f"/image_sets/{told['imageset_id']}/images", [], 1
+    image_set = service.set_of({f"{number:02}.png": make.picture(9, 9) for number in range(25)})
+    path, names, page = f"/image_sets/{image_set['imageset_id']}/images", [], 1
     while page:
         listed = service.get(path, params={"page": page, "per_page": 7})
-        seen += [image["file_name"] for image in listed["images"]]
+        names += [image["file_name"] for image in listed["images"]]
         page = listed["pagination"]["next"]
-    assert seen == [f"{number:02}.png" for number in range(25)]
+    assert names == [f"{number:02}.png" for number in range(25)]
 
 
 def test_writers_of_two_processes_go_one_after_the_other(postgres, tmp_path):
@@ -210,21 +210,21 @@ def test_only_one_process_seals(serve, make, postgres, tmp_path, monkeypatch):
     url = postgres.new_database()
     other = Database(tmp_path, url)
     with Serving(config_of(tmp_path / "data", database_url=url)) as service:
-        made = service.image_set()
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        image_set = service.image_set()
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             dropbox.upload_blob("a.png", make.picture(9, 9))
         with other.only_one("sealing") as alone:
             assert alone
-            service.ok("PUT", f"/image_sets/{made['imageset_id']}", {"new_status": "finished"})
+            service.ok("PUT", f"/image_sets/{image_set['imageset_id']}", {"new_status": "finished"})
             time.sleep(0.5)
-            assert service.get(f"/image_sets/{made['imageset_id']}")["status"] == "finishing"
+            assert service.get(f"/image_sets/{image_set['imageset_id']}")["status"] == "finishing"
             with other.only_one("sealing") as twice:
                 assert not twice
-        assert service.sealed(made["imageset_id"])["image_count"] == 1
+        assert service.sealed(image_set["imageset_id"])["image_count"] == 1
     other.close()
 
 
-def test_two_services_on_one_database_number_images_without_a_gap(postgres, make, tmp_path, monkeypatch):
+def test_two_services_number_images_without_a_gap(postgres, make, tmp_path, monkeypatch):
     monkeypatch.setattr("labelwright.service.sealing.BUSY_SECONDS", 0.05)
     config = config_of(tmp_path / "data", database_url=postgres.new_database(), sealing_chunk=2)
     with Serving(config) as first, Serving(config) as second:
@@ -266,12 +266,12 @@ def test_sealing_goes_on_after_the_service_was_killed(postgres, make, tmp_path):
     names = [f"{number:02}.png" for number in range(20)]
     try:
         caller = make.caller(process.stdout.readline().strip(), make.key, make.secret)
-        made = caller.ok("POST", "/image_sets", {"title": "killed", "metadata": None})
+        image_set = caller.ok("POST", "/image_sets", {"title": "killed", "metadata": None})
         slow = make.picture(2500, 2500)
-        with ContainerClient.from_container_url(made["dropbox_url"]) as dropbox:
+        with ContainerClient.from_container_url(image_set["dropbox_url"]) as dropbox:
             for name in names:
                 dropbox.upload_blob(name, slow)
-        caller.ok("PUT", f"/image_sets/{made['imageset_id']}", {"new_status": "finished"})
+        caller.ok("PUT", f"/image_sets/{image_set['imageset_id']}", {"new_status": "finished"})
         while caller.get("/images")["pagination"]["total"] < 3:
             time.sleep(0.01)
     finally:
@@ -284,18 +284,18 @@ def test_sealing_goes_on_after_the_service_was_killed(postgres, make, tmp_path):
     database.close()
     assert 3 <= len(entered) < 20
     with Serving(config_of(tmp_path / "data", database_url=url)) as service:
-        service.sealed(made["imageset_id"])
-        listed = service.images_of(made["imageset_id"])
+        service.sealed(image_set["imageset_id"])
+        listed = service.images_of(image_set["imageset_id"])
         assert [image["file_name"] for image in listed] == names
         assert [image["image_id"] for image in listed] == list(range(1, 21))
 
 
-def test_a_lost_connection_is_made_anew(postgres, serve, make):
+def test_a_lost_connection_is_reopened(postgres, serve, make):
     with serve() as service:
-        told = service.set_of({"a.png": make.picture(9, 9)})
+        image_set = service.set_of({"a.png": make.picture(9, 9)})
         import psycopg
 
-        (number,) = service.images_of(told["imageset_id"])
+        (number,) = service.images_of(image_set["imageset_id"])
         others = "pid != pg_backend_pid() and datname is not null"
         cut = f"select pg_terminate_backend(pid) from pg_stat_activity where {others}"
         url = postgres.new_database()
@@ -330,8 +330,8 @@ def test_a_locked_database_is_503_while_it_lasts(postgres, make, tmp_path, lock)
             else:
                 connection.execute(text("LOCK TABLE image_sets IN ACCESS EXCLUSIVE MODE"))
                 assert service("GET", "/image_sets").status_code == 503
-            answer = service("POST", "/image_sets", {"title": "locked", "metadata": None})
-            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
-            assert answer.headers["Retry-After"]
+            response = service("POST", "/image_sets", {"title": "locked", "metadata": None})
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+            assert response.headers["Retry-After"]
         assert service.ok("POST", "/image_sets", {"title": "locked", "metadata": None})["title"] == "locked"
         database.close()

@@ -51,20 +51,20 @@ def url(request, script, kind, tmp_path) -> str | None:
         return None
     import psycopg
 
-    made = request.getfixturevalue("postgres").new_database()
-    with psycopg.connect(made) as connection:
+    database_url = request.getfixturevalue("postgres").new_database()
+    with psycopg.connect(database_url) as connection:
         connection.execute(script)
-    return str(made)
+    return str(database_url)
 
 
-def test_every_revision_is_kept_for_both_databases():
+def test_a_copy_of_every_revision_is_kept():
     assert HISTORY.revisions() == KEPT
     assert {path.name for path in SCHEMAS.iterdir()} == {
         f"revision_{revision}.{kind}.sql" for revision in KEPT for kind in ("sqlite", "postgresql")
     }
 
 
-def test_it_gets_the_tables_of_a_new_one(url, tmp_path, request, kind):
+def test_an_upgraded_database_has_the_tables_of_a_new_one(url, tmp_path, request, kind):
     (tmp_path / "new").mkdir()
     old = Database(tmp_path / "data", url)
     new = Database(tmp_path / "new", url and request.getfixturevalue("postgres").new_database())
@@ -75,7 +75,7 @@ def test_it_gets_the_tables_of_a_new_one(url, tmp_path, request, kind):
     new.close()
 
 
-def test_its_campaign_goes_on(url, script, serve: Serve, tmp_path):
+def test_campaigns_of_an_upgraded_database_go_on(url, script, serve: Serve, tmp_path):
     key, secret = script.splitlines()[1].split()[-2:]
     for _ in range(2):  # the second start finds it upgraded
         with serve(tmp_path / "data", database_url=url) as service:
@@ -84,11 +84,11 @@ def test_its_campaign_goes_on(url, script, serve: Serve, tmp_path):
         (campaign,) = service.get("/campaigns")["campaigns"]
         assert (campaign["title"], campaign["status"], campaign["progress"]["done"]) == ("river", "active", 1)
         labeler = Caller(service.url, key, secret)
-        (labeled,) = [one for one in service.get("/campaigns/1/objects")["images"] if one["objects"]]
-        assert [one["label"] for one in labeled["objects"]] == ["Plastic"]
-        left = [one["image_id"] for one in labeler.get("/campaigns/1/images")["images"] if not one["done"]]
-        labeler.ok("PUT", "/campaigns/1/objects", [{"image_id": one, "objects": [thing()]} for one in left])
+        (labeled,) = [image for image in service.get("/campaigns/1/objects")["images"] if image["objects"]]
+        assert [image["label"] for image in labeled["objects"]] == ["Plastic"]
+        left = [image["image_id"] for image in labeler.get("/campaigns/1/images")["images"] if not image["done"]]
+        labeler.ok("PUT", "/campaigns/1/objects", [{"image_id": image, "objects": [thing()]} for image in left])
         assert service.get("/campaigns/1")["status"] == "completed"
         # What is made now takes numbers that nothing of before has.
-        made, _, _ = service.campaign(0, active=False, labeler_email="partner@example.com")
-        assert made["campaign_id"] == 2
+        created, _, _ = service.campaign(0, active=False, labeler_email="partner@example.com")
+        assert created["campaign_id"] == 2

@@ -35,7 +35,7 @@ def serve_until_stopped(host: str, port: int, data_dir: Path | None) -> None:
     from labelwright.local.servers import NotStarted
     from labelwright.security.private_files import private_folder
     from labelwright.service.api.errors import Busy
-    from labelwright.service.engines import DatabaseRefused
+    from labelwright.database import DatabaseRefused
     from labelwright.service.migrations import SchemaRefused
     from labelwright.service.run import CannotListen, RefusesToListen
     from labelwright.service.run import serve as run_service

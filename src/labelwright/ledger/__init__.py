@@ -1,7 +1,7 @@
-"""What was done to the outside world, and what is still open.
+"""The ledger: campaigns, their manifests, and the effects that flows had on platforms and stores.
 
-SQLite in one file on one machine, Postgres for a team. The ledger is the truth about effects: before a call that
-changes the outside world its intent is written under a natural key, afterwards the outcome.
+SQLite in one file on one machine, PostgreSQL for a team. Before a call that changes something outside, its intent is
+recorded under a natural key; afterwards its outcome.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Ledger:
 
 
 def campaign_lease(title: str) -> str:
-    """The name of the lease that whoever works on a campaign holds."""
+    """The name of the lease that a run holds while it works on a campaign."""
     return f"campaign {title}"
 
 
@@ -78,7 +78,7 @@ _opening = Lock()
 
 
 def open_ledger(url: str) -> Ledger:
-    """The ledger at that URL, opened once a process."""
+    """Returns the ledger at the URL, opened once in this process."""
     with _opening:
         if url not in _open:
             _open[url] = Ledger(url)

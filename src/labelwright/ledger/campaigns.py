@@ -24,14 +24,14 @@ from .registered import DatasetVersion
 
 @dataclass(frozen=True, slots=True)
 class CampaignRecord:
-    """What the ledger knows of a campaign."""
+    """A campaign as the ledger has it."""
 
     title: str
     state: State
     spec: dict[str, Any]
     created_at: datetime
     state_before: State | None = None
-    """Where it stood before it needed attention."""
+    """The state before it needed attention."""
     reason: str | None = None
     image_set: str | None = None
     remote_id: str | None = None
@@ -44,7 +44,7 @@ class CampaignRecord:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of state that happened."""
+    """A change of state."""
 
     was: State
     became: State
@@ -58,9 +58,9 @@ def _last_progress(connection: Connection, title: str) -> dict[str, tuple[int, i
     return {row.labeler: (row.done, row.total) for row in rows}
 
 
-def _seen(done: int, total: int, labelers: Sequence[tuple[str, int, int]]) -> dict[str, tuple[int, int]]:
-    """By labeler; all together under no name."""
-    return {"": (done, total)} | {name: (of_it, whole) for name, of_it, whole in labelers if name}
+def _by_labeler(done: int, total: int, labelers: Sequence[tuple[str, int, int]]) -> dict[str, tuple[int, int]]:
+    """Done and total by labeler; of all together under the empty name."""
+    return {"": (done, total)} | {name: (part, whole) for name, part, whole in labelers if name}
 
 
 class Campaigns:
@@ -70,19 +70,19 @@ class Campaigns:
         self._database = database
 
     def add(self, title: str, spec: dict[str, Any]) -> CampaignRecord:
-        """Write a campaign down as planned; one that is written down already stays as it is."""
+        """Records a campaign as planned; an existing record stays as it is."""
         row = {"title": title, "state": State.PLANNED.value, "spec": spec, "created_at": now(), "done": 0, "total": 0}
-        # When another run was first, its record is the one.
+        # When another run was first, its record counts.
         with suppress(IntegrityError), self._database.write() as connection:
             connection.execute(insert(t.campaigns).values(row))
         return self.get(title)
 
     def get(self, title: str) -> CampaignRecord:
         """Raises UnknownCampaign."""
-        found = self.find(title)
-        if found is None:
+        record = self.find(title)
+        if record is None:
             raise UnknownCampaign(title)
-        return found
+        return record
 
     def find(self, title: str) -> CampaignRecord | None:
         with self._database.read() as connection:
@@ -90,32 +90,32 @@ class Campaigns:
         return None if row is None else _campaign_from(row)
 
     def all(self, states: Iterable[State] | None = None) -> list[CampaignRecord]:
-        """Those in the given states, or all of them, the newest first."""
+        """Campaigns in these states, or all of them, the newest first."""
         query = select(t.campaigns).order_by(t.campaigns.c.created_at.desc(), t.campaigns.c.title)
         if states is not None:
             query = query.where(t.campaigns.c.state.in_([state.value for state in states]))
         with self._database.read() as connection:
             return [_campaign_from(row) for row in connection.execute(query)]
 
-    def some(self, titles: Sequence[str]) -> list[CampaignRecord]:
-        """Those of these titles that are there, in this order."""
-        found: dict[str, CampaignRecord] = {}
+    def by_titles(self, titles: Sequence[str]) -> list[CampaignRecord]:
+        """The campaigns of these titles, in this order; unknown titles are left out."""
+        records: dict[str, CampaignRecord] = {}
         with self._database.read() as connection:
             for first in range(0, len(titles), 500):
                 query = select(t.campaigns).where(t.campaigns.c.title.in_(titles[first : first + 500]))
-                found.update((row.title, _campaign_from(row)) for row in connection.execute(query))
-        return [found[title] for title in titles if title in found]
+                records.update((row.title, _campaign_from(row)) for row in connection.execute(query))
+        return [records[title] for title in titles if title in records]
 
     def with_remote_id(self, remote_id: str) -> list[CampaignRecord]:
-        """Those that a platform knows by this id: different platforms may use the same one."""
+        """The campaigns with this id on their platform; different platforms may use the same id."""
         query = select(t.campaigns).where(t.campaigns.c.remote_id == remote_id)
         with self._database.read() as connection:
             return [_campaign_from(row) for row in connection.execute(query)]
 
-    def move(self, title: str, wanted: State, why: str | None = None, back_to: State | None = None) -> State:
-        """Change the state. Raises IllegalMove; staying is no move and leaves no trace.
+    def move(self, title: str, state: State, why: str | None = None, back_to: State | None = None) -> State:
+        """Changes the state, and records the move and its event. Raises IllegalMove. Staying records nothing.
 
-        back_to: where a campaign that needs attention goes on when it is taken up; by default where it stood.
+        back_to: the state in which a campaign that needs attention goes on when it is resumed; by default the present.
         """
         with self._database.write() as connection:
             row = connection.execute(
@@ -124,25 +124,25 @@ class Campaigns:
             if row is None:
                 raise UnknownCampaign(title)
             current = State(row.state)
-            if move(current, wanted) is current:
+            if move(current, state) is current:
                 return current
-            values: dict[str, Any] = {"state": wanted.value, "reason": None, "state_before": None}
-            if wanted is State.NEEDS_ATTENTION:
+            values: dict[str, Any] = {"state": state.value, "reason": None, "state_before": None}
+            if state is State.NEEDS_ATTENTION:
                 values.update(reason=why, state_before=(back_to or current).value)
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(values))
-            made = connection.execute(
-                insert(t.moves).values(campaign=title, was=current.value, became=wanted.value, at=now(), why=why)
+            inserted = connection.execute(
+                insert(t.moves).values(campaign=title, was=current.value, became=state.value, at=now(), why=why)
             )
-            if wanted in KINDS:
+            if state in KINDS:
                 payload = {
                     "was": current.value,
-                    "state": wanted.value,
+                    "state": state.value,
                     "done": row.done,
                     "total": row.total,
                     "why": why,
                 }
-                write_event(connection, title, KINDS[wanted], str(new_key(made)), payload)
-            return wanted
+                write_event(connection, title, KINDS[state], str(new_key(inserted)), payload)
+            return state
 
     def moves(self, title: str) -> list[Move]:
         query = select(t.moves).where(t.moves.c.campaign == title).order_by(t.moves.c.id)
@@ -153,46 +153,52 @@ class Campaigns:
         self._set(title, spec=spec)
 
     def record_look(self, title: str, done: int, total: int, labelers: Sequence[tuple[str, int, int]] = ()) -> bool:
-        """What a look saw: images done of all, and the same for each labeler where the platform tells them apart.
+        """Records images done and total, and the same for each labeler where the platform reports them.
 
-        Answers whether anything changed since the last look; then the change is kept, and an event tells of it.
+        Returns whether anything changed since the last time; then the change is recorded with an event.
         """
-        seen = _seen(done, total, labelers)
+        progress = _by_labeler(done, total, labelers)
         with self._database.write() as connection:
             connection.execute(
                 update(t.campaigns).where(t.campaigns.c.title == title).values(done=done, total=total, looked_at=now())
             )
             before = _last_progress(connection, title)
-            changed = [name for name in seen if before.get(name) != seen[name]]
+            changed = [name for name in progress if before.get(name) != progress[name]]
             number = None
             for name in changed:
-                row = {"campaign": title, "labeler": name, "at": now(), "done": seen[name][0], "total": seen[name][1]}
-                made = connection.execute(insert(t.progress).values(row))
-                number = new_key(made)
+                row = {
+                    "campaign": title,
+                    "labeler": name,
+                    "at": now(),
+                    "done": progress[name][0],
+                    "total": progress[name][1],
+                }
+                inserted = connection.execute(insert(t.progress).values(row))
+                number = new_key(inserted)
             if number is not None and (before or done):  # the first look at an untouched campaign is no progress
                 payload = {
                     "done": done,
                     "total": total,
-                    "labelers": [{"labeler": name, "done": of_it, "total": whole} for name, of_it, whole in labelers],
+                    "labelers": [{"labeler": name, "done": part, "total": whole} for name, part, whole in labelers],
                 }
                 write_event(connection, title, "progressed", str(number), payload)
         return bool(changed)
 
-    def saw(self, title: str, done: int, total: int, labelers: Sequence[tuple[str, int, int]] = ()) -> bool:
-        """Whether the last look saw just this; then there is nothing to write but that it was looked at again."""
+    def has_progress(self, title: str, done: int, total: int, labelers: Sequence[tuple[str, int, int]] = ()) -> bool:
+        """Whether the last recorded progress is this one."""
         with self._database.read() as connection:
             before = _last_progress(connection, title)
-        return all(before.get(name) == counts for name, counts in _seen(done, total, labelers).items())
+        return all(before.get(name) == counts for name, counts in _by_labeler(done, total, labelers).items())
 
     def record_looks(self, titles: Sequence[str]) -> None:
-        """Looked at, and nothing had changed."""
+        """Records that the progress was read and had not changed."""
         with self._database.write() as connection:
             for first in range(0, len(titles), 500):
-                some = list(titles[first : first + 500])
-                connection.execute(update(t.campaigns).where(t.campaigns.c.title.in_(some)).values(looked_at=now()))
+                chunk = list(titles[first : first + 500])
+                connection.execute(update(t.campaigns).where(t.campaigns.c.title.in_(chunk)).values(looked_at=now()))
 
     def progress(self, title: str, labeler: str = "") -> list[Progress]:
-        """How it went: a row for each change, the oldest first. Without a labeler: of all together."""
+        """The changes of the progress, the oldest first. Without a labeler: of all together."""
         query = select(t.progress).where(t.progress.c.campaign == title, t.progress.c.labeler == labeler)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(t.progress.c.id)).all()
@@ -200,22 +206,22 @@ class Campaigns:
 
     def histories(self, titles: Sequence[str]) -> dict[str, list[Progress]]:
         """The progress of many campaigns, of all labelers together."""
-        found: dict[str, list[Progress]] = {}
+        histories: dict[str, list[Progress]] = {}
         with self._database.read() as connection:
             for first in range(0, len(titles), 500):
-                some = t.progress.c.campaign.in_(titles[first : first + 500]) & (t.progress.c.labeler == "")
-                for row in connection.execute(select(t.progress).where(some).order_by(t.progress.c.id)):
-                    found.setdefault(row.campaign, []).append(Progress(utc(row.at), row.done, row.total))
-        return found
+                condition = t.progress.c.campaign.in_(titles[first : first + 500]) & (t.progress.c.labeler == "")
+                for row in connection.execute(select(t.progress).where(condition).order_by(t.progress.c.id)):
+                    histories.setdefault(row.campaign, []).append(Progress(utc(row.at), row.done, row.total))
+        return histories
 
     def labelers(self, title: str) -> list[str]:
-        """The labelers whom the platform told apart."""
+        """The labelers whose progress the platform reported."""
         query = select(t.progress.c.labeler).where(t.progress.c.campaign == title, t.progress.c.labeler != "")
         with self._database.read() as connection:
             return sorted(set(connection.scalars(query.distinct())))
 
     def forget(self, title: str) -> None:
-        """Take everything about the campaign out of the ledger; outside nothing changes. Raises UnknownCampaign."""
+        """Deletes every record of the campaign; platform and datasets are not touched. Raises UnknownCampaign."""
         with self._database.write() as connection:
             if not connection.execute(delete(t.campaigns).where(t.campaigns.c.title == title)).rowcount:
                 raise UnknownCampaign(title)

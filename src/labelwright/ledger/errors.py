@@ -1,10 +1,10 @@
-"""What the ledger refuses."""
+"""Errors of the ledger."""
 
 from __future__ import annotations
 
 
 class LedgerError(Exception):
-    """The ledger refuses: the message says what to do next."""
+    """The ledger cannot be used, or refuses the call. The message says what to do next."""
 
 
 class UnknownCampaign(LedgerError):

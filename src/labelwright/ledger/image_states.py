@@ -1,7 +1,7 @@
-"""Images of campaigns that are not labeled and will not be by themselves: failed, cancelled, skipped, deleted.
+"""Images that will not be labeled without somebody's action: failed, cancelled, skipped, deleted.
 
-A row for each campaign and state, with how many images there are and the first of them. It holds what the last look at
-the platform, or the last reading of labels, came to.
+A row for each campaign and state, with the number of images and the first of them, as of the last time that progress or
+labels were read.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ Images: TypeAlias = Sequence[tuple[str, str]]
 
 
 class ImageStates:
-    """Images by campaign and state."""
+    """Images of campaigns, by state."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, title: str, images: Mapping[str, Images], *, only: Iterable[str]) -> None:
-        """Replace what is kept of the states `only` by these images. Recording the same again changes nothing."""
+        """Replaces the records of the states `only` by these images. Idempotent."""
         states = list(only)
         rows = [_row(title, state, len(images[state]), images[state]) for state in states if images.get(state)]
         with self._database.write() as connection:
             _replace(connection, title, states, rows)
 
     def record_counts(self, title: str, counts: Mapping[str, int]) -> bool:
-        """Keep how many images are in each of these states, where the names are not known; 0 takes a state out.
+        """Records the number of images in each state, where names are not known; 0 deletes the state.
 
-        Names that are kept already stay while their number is right. Returns whether anything changed.
+        Recorded names stay while their number is right. Returns whether anything changed.
         """
         kept = self.counts([title]).get(title, {})
         changed = {state: count for state, count in counts.items() if kept.get(state, 0) != count}
@@ -52,16 +52,16 @@ class ImageStates:
         return bool(changed)
 
     def counts(self, titles: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """How many images are in each state, by campaign; None for all campaigns. Without any a campaign is missing."""
+        """The number of images in each state, by campaign; None: of all campaigns. Those without any are missing."""
         columns = (t.image_states.c.campaign, t.image_states.c.state, t.image_states.c.images)
-        found: dict[str, dict[str, int]] = {}
+        counts: dict[str, dict[str, int]] = {}
         with self._database.read() as connection:
-            for some in [None] if titles is None else [titles[at : at + 500] for at in range(0, len(titles), 500)]:
+            for chunk in [None] if titles is None else [titles[at : at + 500] for at in range(0, len(titles), 500)]:
                 query = select(*columns).order_by(t.image_states.c.campaign, t.image_states.c.state)
-                query = query if some is None else query.where(t.image_states.c.campaign.in_(some))
+                query = query if chunk is None else query.where(t.image_states.c.campaign.in_(chunk))
                 for row in connection.execute(query):
-                    found.setdefault(row.campaign, {})[row.state] = row.images
-        return found
+                    counts.setdefault(row.campaign, {})[row.state] = row.images
+        return counts
 
     def images(self, title: str) -> dict[str, list[tuple[str, str]]]:
         """Name and reason of images by state, at most LISTED of each."""
@@ -72,12 +72,12 @@ class ImageStates:
 
 
 def _row(title: str, state: str, count: int, images: Images) -> dict[str, Any]:
-    listed = [t.whole_texts([name, reason]) for name, reason in images[:LISTED]]
+    listed = [t.encodable_json([name, reason]) for name, reason in images[:LISTED]]
     return {"campaign": title, "state": state, "images": count, "listed": listed}
 
 
 def _replace(connection: Connection, title: str, states: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    # The campaign's row is held, so that two who look at once do not both insert.
+    # The campaign's row is locked: two transactions at once would both insert.
     connection.execute(select(t.campaigns.c.title).where(t.campaigns.c.title == title).with_for_update(key_share=True))
     connection.execute(
         delete(t.image_states).where(t.image_states.c.campaign == title, t.image_states.c.state.in_(states))

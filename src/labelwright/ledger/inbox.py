@@ -1,4 +1,4 @@
-"""What came from outside and has to be told on: written down before it is answered, sent afterwards."""
+"""Received messages: recorded before they are acknowledged, sent on to Prefect as events afterwards."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from . import tables as t
 from .database import Database, now, utc
 
 DROPS = "drop"
-"""The source of letters that tell of campaign files, each under the key that its launch is recorded by."""
+"""The source of letters about campaign files; their key is the one under which the launch is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Something that came once."""
+    """A received message."""
 
     id: str
     source: str
     event: str
-    """The name of the event that tells it on."""
+    """The name of the event that is sent to Prefect."""
     resource: dict[str, str]
     payload: dict[str, Any]
     received_at: datetime
@@ -35,22 +35,22 @@ class Letter:
 
 
 class Inbox:
-    """Letters in the order in which they came, until they are sent on; and which drops were launched."""
+    """Received letters, the oldest first, and which campaign files (drops) were launched."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def put(self, source: str, key: str, event: str, resource: dict[str, str], payload: dict[str, Any]) -> bool:
-        """Write a letter down unless its source told it before, by `key`. Answers whether it is new."""
+        """Records a letter unless its source delivered the same `key` before. Returns whether it is new."""
         row = {"id": str(uuid4()), "source": source, "key": _digest(key), "event": event, "received_at": now()}
         with suppress(IntegrityError), self._database.write() as connection:
-            told = {"resource": t.whole_texts(resource), "payload": t.whole_texts(payload)}
-            connection.execute(insert(t.inbox).values(**row, **told))
+            content = {"resource": t.encodable_json(resource), "payload": t.encodable_json(payload)}
+            connection.execute(insert(t.inbox).values(**row, **content))
             return True
         return False
 
     def waiting(self, at_most: int = 500) -> list[Letter]:
-        """Those that were not sent on yet, the oldest first."""
+        """Letters that were not sent on yet, the oldest first."""
         query = select(t.inbox).where(t.inbox.c.emitted_at.is_(None)).order_by(t.inbox.c.number).limit(at_most)
         with self._database.read() as connection:
             return [_letter_from(row) for row in connection.execute(query)]
@@ -60,33 +60,33 @@ class Inbox:
             connection.execute(update(t.inbox).where(t.inbox.c.id.in_(list(ids))).values(emitted_at=now()))
 
     def forget(self, source: str, older_than: timedelta) -> None:
-        """Letters of a source (or that begin with it) that were sent on long ago; whoever tells them anew is new."""
+        """Deletes letters of sources with this prefix that were sent on long ago; a repeated delivery is new again."""
         old = now() - older_than
         with self._database.write() as connection:
             connection.execute(
                 delete(t.inbox).where(t.inbox.c.source.startswith(source, autoescape=True), t.inbox.c.emitted_at < old)
             )
 
-    def lost_drops(self, told_before: datetime, received_since: datetime) -> list[Letter]:
-        """Campaign files that were told on before that moment and came of nothing: neither launched nor refused."""
+    def lost_drops(self, sent_before: datetime, received_since: datetime) -> list[Letter]:
+        """Letters about campaign files that were sent on before that moment, and neither launched nor refused."""
         settled = exists().where(t.drops.c.key == t.inbox.c.key)
-        query = select(t.inbox).where(t.inbox.c.source == DROPS, t.inbox.c.emitted_at < told_before, ~settled)
+        query = select(t.inbox).where(t.inbox.c.source == DROPS, t.inbox.c.emitted_at < sent_before, ~settled)
         query = query.where(t.inbox.c.received_at > received_since).order_by(t.inbox.c.number)
         with self._database.read() as connection:
             return [_letter_from(row) for row in connection.execute(query)]
 
     def launched_from(self, blob: str, etag: str) -> str | None:
-        """The campaign that this version of a campaign file was launched as."""
+        """The title under which this version of a campaign file was launched; None when it was not."""
         query = select(t.drops.c.campaign).where(t.drops.c.key == _digest(drop_key(blob, etag)))
         with self._database.read() as connection:
             return connection.scalar(query) or None
 
     def record_launch(self, blob: str, etag: str, title: str) -> None:
-        """Said twice it does no harm."""
+        """Records that this version of a campaign file was launched. Idempotent."""
         self._settle(blob, etag, title)
 
     def record_refusal(self, blob: str, etag: str) -> None:
-        """This version cannot be launched as things are: it is left to a person. One that was launched stays so."""
+        """Records that this version cannot be launched. A version that was launched stays launched."""
         self._settle(blob, etag, "")
 
     def _settle(self, blob: str, etag: str, title: str) -> None:
@@ -98,7 +98,7 @@ class Inbox:
 
 
 def drop_key(blob: str, etag: str) -> str:
-    """Tells a version of a campaign file from all others."""
+    """Identifies a version of a campaign file."""
     return f"{blob}\n{etag}"
 
 

@@ -1,4 +1,4 @@
-"""Who works on what: a lease is held by one process, renewed while it lives, and free again when it is dead."""
+"""Leases: held by one process, renewed while it is alive, and free again when it is dead."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from .errors import LedgerError
 LIFETIME = 90.0
 """Seconds that a lease outlives its last renewal."""
 
-_GIVING_BACK = (0.2, 1.0)
-"""Seconds between the tries to give a lease back."""
+_RELEASE_RETRY_SECONDS = (0.2, 1.0)
+"""Seconds between the tries to release a lease."""
 
 
 class CampaignBusy(LedgerError):
-    """Somebody else is at work: the message says who, since when, and when that ends by itself."""
+    """Another process holds the lease: the message says which, since when, and when the lease expires."""
 
 
 class LeaseLost(LedgerError):
-    """This process was taken for dead, and another one has gone on in its place."""
+    """Another process took the lease over, because this one seemed dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who is at work."""
+    """A lease that a process holds or held."""
 
     name: str
     token: str
@@ -65,8 +65,11 @@ class Lease:
 
 
 class Leases:
-    """The leases of a ledger, by name. Between machines only clocks can be asked, so a lease that ends later than any
-    living holder would have said is not trusted: it is watched for a while."""
+    """The leases of a ledger, by name.
+
+    Whether a holder on another machine is alive can only be told by the clock. A lease that expires later than any
+    holder would have set it (a clock was set back) is not trusted: it is watched for a while.
+    """
 
     def __init__(self, database: Database, lifetime: float = LIFETIME, process: Process | None = None) -> None:
         self._database = database
@@ -85,65 +88,65 @@ class Leases:
             return [_lease_from(row) for row in connection.execute(select(t.leases).order_by(t.leases.c.name))]
 
     def alive(self, lease: Lease) -> bool:
-        """Whether its holder may still be at work. A holder on this machine is looked for."""
-        found = _seems_alive(lease.process)
-        if found is not None:
-            return found
+        """Whether its holder may be alive: by its process on this machine, by the expiry on another one."""
+        alive = _seems_alive(lease.process)
+        if alive is not None:
+            return alive
         return lease.expires_at > now()
 
     def holds(self, lease: Lease) -> bool:
-        """Whether nobody else should even try to take it. One that ends later than any living holder would have said
-        (the clock was set back) does not hold: whoever takes it watches it first."""
+        """Whether another process would fail to take it. False for one that expires too late to be true: `take` watches
+        such a lease first."""
         return self.alive(lease) and (_seems_alive(lease.process) is not None or not self._ends_too_late(lease))
 
-    def in_hands(self, *names: str) -> bool:
-        """Whether somebody holds one of the leases of these names."""
-        found = [lease for lease in map(self.find, names) if lease is not None]
-        return any(self.holds(lease) for lease in found)
+    def is_held(self, *names: str) -> bool:
+        """Whether any of these leases is held."""
+        leases = [lease for lease in map(self.find, names) if lease is not None]
+        return any(self.holds(lease) for lease in leases)
 
     def take(self, name: str, holder: str, run: str | None = None) -> Lease:
-        """Take the lease, from a dead holder too. Raises CampaignBusy."""
-        known = self.find(name)
-        if known is not None and self.alive(known) and not self._stopped(known):
+        """Takes the lease, also from a dead holder. Raises CampaignBusy."""
+        existing = self.find(name)
+        if existing is not None and self.alive(existing) and not self._stopped(existing):
             ends = "it lets go when it is done"
-            if _seems_alive(known.process) is None:
-                ends = f"if that one is dead, it ends by itself at {known.expires_at:%H:%M:%S} UTC"
+            if _seems_alive(existing.process) is None:
+                ends = f"if that one is dead, it ends by itself at {existing.expires_at:%H:%M:%S} UTC"
             raise CampaignBusy(
-                f"{known.holder} is at work on it since {known.taken_at:%Y-%m-%d %H:%M:%S} UTC; {ends}. "
+                f"{existing.holder} is at work on it since {existing.taken_at:%Y-%m-%d %H:%M:%S} UTC; {ends}. "
                 "Nothing was done: run the same again later"
             )
         token, moment = uuid4().hex, now()
         ends_at = moment + timedelta(seconds=self._lifetime)
-        taken = Lease(name, token, holder, run, self._process, moment, ends_at, 0)
+        lease = Lease(name, token, holder, run, self._process, moment, ends_at, 0)
         try:
             with self._database.write() as connection:
                 gone = delete(t.leases).where(t.leases.c.name == name)
-                connection.execute(gone.where(t.leases.c.token == (known.token if known else "")))
+                connection.execute(gone.where(t.leases.c.token == (existing.token if existing else "")))
                 # Of several who come at once the unique name lets one in.
-                connection.execute(insert(t.leases).values(_row_from(taken)))
+                connection.execute(insert(t.leases).values(_row_from(lease)))
         except IntegrityError:
             raise CampaignBusy(
                 "somebody else was a moment faster. Nothing was done: run the same again later"
             ) from None
         self._held[name] = token
-        if known is not None:
-            self._taken_over.append(known)
-        return taken
+        if existing is not None:
+            self._taken_over.append(existing)
+        return lease
 
     def taken_over(self) -> list[Lease]:
-        """Leases of dead holders that were taken since this was last asked."""
+        """Leases that were taken from dead holders since the last call."""
         taken, self._taken_over = self._taken_over, []
         return taken
 
     def _stopped(self, lease: Lease) -> bool:
-        """Of a lease that ends too late to be true (the clock was set back): whether nobody renews it."""
+        """Whether a lease that expires too late to be true is no longer renewed. Watches it for half a lifetime."""
         if not self._ends_too_late(lease):
             return False
         end = time.monotonic() + self._lifetime / 2
         while time.monotonic() < end:
             time.sleep(min(1.0, self._lifetime / 20))
-            seen = self.find(lease.name)
-            if seen is None or (seen.token, seen.renewals) != (lease.token, lease.renewals):
+            current = self.find(lease.name)
+            if current is None or (current.token, current.renewals) != (lease.token, lease.renewals):
                 return False
         return True
 
@@ -164,8 +167,8 @@ class Leases:
         if not changed:
             raise LeaseLost(f"another process took {lease.name} over, because this one seemed dead. It goes on there")
 
-    def let_go(self, lease: Lease) -> None:
-        """Said of a lease that is lost it does nothing."""
+    def release(self, lease: Lease) -> None:
+        """Releases the lease. Does nothing when it is lost."""
         self._held.pop(lease.name, None)
         with self._database.write() as connection:
             connection.execute(delete(t.leases).where(t.leases.c.name == lease.name, t.leases.c.token == lease.token))
@@ -175,15 +178,15 @@ class Leases:
         token = self._held.get(name)
         if token is None:
             return
-        found = self.find(name)
-        if found is None or found.token != token:
+        current = self.find(name)
+        if current is None or current.token != token:
             raise LeaseLost(f"another process took {name} over, because this one seemed dead. It goes on there")
 
     @contextmanager
     def held(
         self, name: str, holder: str, run: str | None = None, on_trouble: Callable[[str], None] = lambda message: None
     ) -> Iterator[Lease]:
-        """Hold a lease and renew it from a thread. Raises CampaignBusy. A renewal that fails is tried again."""
+        """Holds the lease and renews it from a thread. Raises CampaignBusy. A renewal that fails is tried again."""
         lease, done = self.take(name, holder, run), Signal()
 
         def renew() -> None:
@@ -203,20 +206,20 @@ class Leases:
         finally:
             done.set()
             thread.join(5)
-            self._give_back(lease, on_trouble)
+            self._release_with_retries(lease, on_trouble)
 
-    def _give_back(self, lease: Lease, on_trouble: Callable[[str], None]) -> None:
-        """A ledger that does not answer is asked a few times: else the next one waits until the lease runs out."""
-        for wait in (*_GIVING_BACK, None):
+    def _release_with_retries(self, lease: Lease, on_trouble: Callable[[str], None]) -> None:
+        """Tries a few times: otherwise the next process waits until the lease expires."""
+        for wait in (*_RELEASE_RETRY_SECONDS, None):
             try:
-                return self.let_go(lease)
+                return self.release(lease)
             except SQLAlchemyError as error:
                 if wait is not None:
                     time.sleep(wait)
                     continue
-                # The work is done, or its own error is on its way: neither is worth less for a lease that runs out.
+                # Not raised: the work is done, or failed with an error of its own.
                 why = type(error).__name__
-                on_trouble(f"the lease on {lease.name} could not be given back ({why}); it ends by itself")
+                on_trouble(f"the lease on {lease.name} could not be released ({why}); it expires by itself")
 
 
 def this_process() -> Process:

@@ -1,4 +1,4 @@
-"""How many shapes of each campaign are left out or changed, by reason, as its labels were last read."""
+"""Counts of the shapes that are left out or changed, by campaign and reason, as the labels were last read."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class LeftOut:
                 connection.execute(insert(t.left_out), rows)
 
     def find(self, title: str) -> LeftOutCounts:
-        """Empty counts when nothing is left out, or no labels were read yet."""
+        """The campaign's counts; empty when nothing is left out, or no labels were read yet."""
         return self.of_many([title]).get(title, LeftOutCounts())
 
     def of_many(self, titles: Sequence[str]) -> dict[str, LeftOutCounts]:
-        """The counts of those campaigns that have any."""
-        found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+        """The counts by title; campaigns without any are missing."""
+        rows_by_title: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
         with self._database.read() as connection:
             for first in range(0, len(titles), 500):
                 query = select(t.left_out).where(t.left_out.c.campaign.in_(titles[first : first + 500]))
                 for row in connection.execute(query):
-                    found[row.campaign].append((row.kind, row.reason, row.number))
-        return {title: LeftOutCounts.from_rows(rows) for title, rows in found.items()}
+                    rows_by_title[row.campaign].append((row.kind, row.reason, row.number))
+        return {title: LeftOutCounts.from_rows(rows) for title, rows in rows_by_title.items()}

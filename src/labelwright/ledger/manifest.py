@@ -17,18 +17,18 @@ from . import tables as t
 from .database import Database
 from .errors import LedgerError
 
-_STRETCH = 2000
-"""Rows read or written at once: memory does not grow with the manifest."""
+_CHUNK = 2000
+"""Rows that are read or written at once: memory does not grow with the manifest."""
 
 _AFTER_SLASH = chr(ord("/") + 1)
-"""Follows every text that begins with a slash: ids are compared byte by byte."""
+"""The character after the slash: ids are compared byte by byte."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """An image of the manifest, where to read it again, and what became of it."""
+    """An image of the manifest, and its state on the platform."""
 
     image: Image
     location: str
@@ -36,70 +36,70 @@ class ManifestEntry:
     position: int | None = None
     """From 1 in the order of names, once the manifest is complete."""
     stamp: str | None = None
-    """Tells whether a local file was touched since it was checked."""
+    """Changes when a local file is changed after it was checked."""
     stored: bool = False
     """Whether it was seen on the platform's side."""
     remote_id: str | None = None
 
 
 class Manifests:
-    """The manifests of campaigns, by title. Complete, one changes only where the platform leaves an image out."""
+    """The manifests of campaigns. A complete one changes only where the platform leaves an image out."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # While stock is taken
+    # Inventory
 
     def begin(self, title: str) -> str:
-        """Begin a pass over the images and answer its mark. What an interrupted pass wrote can still be looked up."""
+        """Begins a pass over the images. Returns its mark. Entries of an interrupted pass can still be read."""
         with self._database.write() as connection:
             self._refuse_when_complete(connection, title)
             connection.execute(delete(t.rejects).where(t.rejects.c.campaign == title))
         return uuid4().hex
 
     def add(self, title: str, mark: str, entries: Sequence[ManifestEntry], rejects: Sequence[Reject] = ()) -> None:
-        """Write a stretch of the pass."""
+        """Records entries and rejects of the pass."""
         with self._database.write() as connection:
             self._refuse_when_complete(connection, title)
-            for some in stretches(entries, 500):
-                names = [entry.image.name for entry in some]
+            for chunk in stretches(entries, 500):
+                names = [entry.image.name for entry in chunk]
                 connection.execute(delete(t.images).where(t.images.c.campaign == title, t.images.c.name.in_(names)))
-                connection.execute(insert(t.images), [_row_from(title, mark, entry) for entry in some])
+                connection.execute(insert(t.images), [_row_from(title, mark, entry) for entry in chunk])
             if rejects:
-                rows = [{"campaign": title, "name": one.name, "reason": one.reason} for one in rejects]
+                rows = [{"campaign": title, "name": reject.name, "reason": reject.reason} for reject in rejects]
                 connection.execute(insert(t.rejects), rows)
 
     def complete(self, title: str, mark: str) -> int:
-        """The pass is through: drop what it did not see, number the images by name, answer how many there are."""
+        """Ends the pass: deletes images that it did not see, and numbers the others by name. Returns their number."""
         with self._database.write() as connection:
             self._refuse_when_complete(connection, title)
             connection.execute(delete(t.images).where(t.images.c.campaign == title, t.images.c["pass"] != mark))
             count, after = 0, ""
             while True:
                 query = select(t.images.c.name).where(t.images.c.campaign == title, t.images.c.name > after)
-                names = connection.scalars(query.order_by(t.images.c.name).limit(_STRETCH)).all()
+                names = connection.scalars(query.order_by(t.images.c.name).limit(_CHUNK)).all()
                 if names:
-                    rows = [{"of": name, "to": place} for place, name in enumerate(names, count + 1)]
+                    rows = [{"of": name, "to": position} for position, name in enumerate(names, count + 1)]
                     connection.execute(_update_by_name(title, position=bindparam("to")), rows)
                     after = names[-1]
                 count += len(names)
-                if len(names) < _STRETCH:
+                if len(names) < _CHUNK:
                     break
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(images=count))
         return count
 
     def reopen_empty(self, title: str) -> None:
-        """A manifest that turned out empty is no manifest: the next pass may fill it."""
+        """Makes an empty manifest incomplete again, so that the next pass may fill it."""
         with self._database.write() as connection:
             campaign = (t.campaigns.c.title == title) & (t.campaigns.c.images == 0)
             connection.execute(update(t.campaigns).where(campaign).values(images=None))
 
     @staticmethod
     def _refuse_when_complete(connection: Connection, title: str) -> None:
-        # The row is held to the end of the transaction: nobody else writes this manifest meanwhile.
+        # The row is locked to the end of the transaction: no other transaction writes this manifest meanwhile.
         row = select(t.campaigns.c.images).where(t.campaigns.c.title == title).with_for_update(key_share=True)
         if connection.scalar(row) is not None:
-            raise LedgerError(f"the manifest of '{title}' is complete and does not change any more")
+            raise LedgerError(f"the manifest of '{title}' is complete and cannot be changed")
 
     # Reading
 
@@ -111,13 +111,13 @@ class Manifests:
         return None if row is None else _entry_from(row)
 
     def entries(self, title: str) -> Iterator[ManifestEntry]:
-        """Every image in the order of names, read in stretches."""
+        """Every image in the order of names, read in chunks."""
         after = ""
         while True:
             query = select(t.images).where(t.images.c.campaign == title, t.images.c.name > after)
-            rows = self._read(query.order_by(t.images.c.name).limit(_STRETCH))
+            rows = self._read(query.order_by(t.images.c.name).limit(_CHUNK))
             yield from map(_entry_from, rows)
-            if len(rows) < _STRETCH:
+            if len(rows) < _CHUNK:
                 return
             after = rows[-1].name
 
@@ -140,7 +140,7 @@ class Manifests:
         return [(row.campaign, _entry_from(row)) for row in rows]
 
     def remote_ids(self, title: str, first: int, last: int) -> list[str]:
-        """What the platform calls the images at positions first to last (both counted)."""
+        """The platform's ids of the images at positions first to last (both counted)."""
         query = select(t.images.c.remote_id).where(
             t.images.c.campaign == title, t.images.c.position.between(first, last)
         )
@@ -148,8 +148,8 @@ class Manifests:
 
     def positions(self, title: str, names: Iterable[str]) -> Iterator[int]:
         """The positions of the named images."""
-        for some in stretches(names, 500):
-            query = select(t.images.c.position).where(t.images.c.campaign == title, t.images.c.name.in_(some))
+        for chunk in stretches(names, 500):
+            query = select(t.images.c.position).where(t.images.c.campaign == title, t.images.c.name.in_(chunk))
             for row in self._read(query):
                 yield row.position
 
@@ -160,18 +160,18 @@ class Manifests:
             query = select(t.images.c.position).where(
                 t.images.c.campaign == title, t.images.c.stored == 0, t.images.c.position > after
             )
-            rows = self._read(query.order_by(t.images.c.position).limit(_STRETCH))
+            rows = self._read(query.order_by(t.images.c.position).limit(_CHUNK))
             yield from (row.position for row in rows)
-            if len(rows) < _STRETCH:
+            if len(rows) < _CHUNK:
                 return
             after = rows[-1].position
 
     def sizes_of(self, title: str, names: Iterable[str]) -> dict[str, Size]:
         """Sizes of the named images as displayed; names that the manifest does not know are left out."""
         sizes: dict[str, Size] = {}
-        for some in stretches(names, 500):
+        for chunk in stretches(names, 500):
             query = select(t.images.c.name, t.images.c.width, t.images.c.height).where(
-                t.images.c.campaign == title, t.images.c.name.in_(some)
+                t.images.c.campaign == title, t.images.c.name.in_(chunk)
             )
             sizes.update((row.name, Size(row.width, row.height)) for row in self._read(query))
         return sizes
@@ -179,15 +179,15 @@ class Manifests:
     def names_of(self, title: str, remote_ids: Iterable[str]) -> dict[str, str]:
         """Our names of images by the platform's ids; those that the manifest does not know are left out."""
         names: dict[str, str] = {}
-        for some in stretches(remote_ids, 500):
+        for chunk in stretches(remote_ids, 500):
             query = select(t.images.c.name, t.images.c.remote_id).where(
-                t.images.c.campaign == title, t.images.c.remote_id.in_(some)
+                t.images.c.campaign == title, t.images.c.remote_id.in_(chunk)
             )
             names.update((row.remote_id, row.name) for row in self._read(query))
         return names
 
     def remote_parents(self, title: str) -> frozenset[str]:
-        """What stands before the slash of the platform's ids, where they are of the form PARENT/NUMBER.
+        """The parts before the slash of the platform's ids, where they are of the form PARENT/NUMBER.
 
         One short query for each: an index leads from one to the next, however many images each holds.
         """
@@ -198,13 +198,13 @@ class Manifests:
                 query = select(func.min(t.images.c.remote_id)).where(
                     t.images.c.campaign == title, t.images.c.remote_id > after
                 )
-                found = connection.scalar(query)
-                if found is None:
+                remote_id = connection.scalar(query)
+                if remote_id is None:
                     return frozenset(parents)
-                parent, slash, _ = found.partition("/")
+                parent, slash, _ = remote_id.partition("/")
                 if slash:
                     parents.add(parent)
-                after = f"{parent}{_AFTER_SLASH}" if slash else found
+                after = f"{parent}{_AFTER_SLASH}" if slash else remote_id
 
     def last_position(self, title: str) -> int:
         with self._database.read() as connection:
@@ -223,14 +223,14 @@ class Manifests:
         with self._database.read() as connection:
             return connection.execute(query).all()
 
-    # What became of the images
+    # State of the images
 
     def mark_stored(self, title: str, names: Iterable[str], stored: bool = True) -> None:
-        for some in stretches(names, 500):
+        for chunk in stretches(names, 500):
             with self._database.write() as connection:
                 connection.execute(
                     update(t.images)
-                    .where(t.images.c.campaign == title, t.images.c.name.in_(some))
+                    .where(t.images.c.campaign == title, t.images.c.name.in_(chunk))
                     .values(stored=int(stored))
                 )
 
@@ -239,14 +239,14 @@ class Manifests:
             connection.execute(update(t.images).where(t.images.c.campaign == title).values(stored=int(stored)))
 
     def record_remote_ids(self, title: str, ids: Iterable[tuple[str, str]]) -> None:
-        """Pairs of name and the platform's id; names that the manifest does not know are passed over."""
-        for some in stretches(ids, _STRETCH):
+        """Records pairs of name and platform id; names that are not in the manifest are ignored."""
+        for chunk in stretches(ids, _CHUNK):
             with self._database.write() as connection:
                 statement = _update_by_name(title, remote_id=bindparam("to"), stored=1)
-                connection.execute(statement, [{"of": name, "to": remote} for name, remote in some])
+                connection.execute(statement, [{"of": name, "to": remote} for name, remote in chunk])
 
-    def gone(self, title: str, at_most: int) -> tuple[list[str], int]:
-        """Images that the platform once had and the last listing did not: the first names, and how many there are."""
+    def missing(self, title: str, at_most: int) -> tuple[list[str], int]:
+        """Images that the platform had and its last listing lacks: the first names, and their number."""
         those = (t.images.c.campaign == title) & t.images.c.remote_id.is_not(None) & (t.images.c.stored == 0)
         names = select(t.images.c.name).where(those).order_by(t.images.c.name).limit(at_most)
         with self._database.read() as connection:
@@ -258,7 +258,7 @@ class Manifests:
         return [row.name for row in self._read(query.order_by(t.images.c.name).limit(at_most))]
 
     def drop(self, title: str, reject: Reject) -> None:
-        """The platform left an image out: it leaves the manifest and stands among the rejects. Said twice: once."""
+        """Moves an image that the platform left out from the manifest to the rejects. Idempotent."""
         with self._database.write() as connection:
             gone = connection.execute(
                 delete(t.images).where(t.images.c.campaign == title, t.images.c.name == reject.name)
@@ -277,8 +277,8 @@ def _update_by_name(title: str, **values: Any) -> Any:
 def stretches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
     """The items in lists of at most `size`, one list in memory at a time."""
     iterator = iter(items)
-    while some := list(islice(iterator, size)):
-        yield some
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 def _row_from(title: str, mark: str, entry: ManifestEntry) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What happened to campaigns and has to be told: written with the change itself, sent afterwards."""
+"""Events of campaigns: recorded in the transaction of the change, sent to Prefect afterwards."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ KINDS: dict[State, str] = {
     State.CANCELLED: "cancelled",
     State.NEEDS_ATTENTION: "needs-attention",
 }
-"""What is told when a campaign comes into a state."""
+"""The kind of event when a campaign enters a state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a campaign, once."""
+    """An event of a campaign."""
 
     id: str
     campaign: str
@@ -44,20 +44,20 @@ class Event:
 
 
 class Outbox:
-    """Events in the order in which they happened, until they are sent."""
+    """Events, the oldest first, until they are sent."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def put(self, title: str, kind: str, key: str, payload: dict[str, Any]) -> bool:
-        """Write an event down unless it is there; `key` tells it from others of its kind. Answers whether it is new."""
+        """Records an event unless one of this kind and key exists. Returns whether it is new."""
         with suppress(IntegrityError), self._database.write() as connection:
             write_event(connection, title, kind, key, payload)
             return True
         return False
 
     def waiting(self, at_most: int = 200) -> list[Event]:
-        """Those that were not sent yet, the oldest first."""
+        """Events that were not sent yet, the oldest first."""
         query = select(t.events).where(t.events.c.emitted_at.is_(None)).order_by(t.events.c.number).limit(at_most)
         with self._database.read() as connection:
             return [_event_from(row) for row in connection.execute(query)]
@@ -67,16 +67,16 @@ class Outbox:
             connection.execute(update(t.events).where(t.events.c.id.in_(list(ids))).values(emitted_at=now()))
 
     def of(self, title: str) -> list[Event]:
-        """Everything that was told or will be, the oldest first."""
+        """All events of a campaign, the oldest first."""
         query = select(t.events).where(t.events.c.campaign == title).order_by(t.events.c.number)
         with self._database.read() as connection:
             return [_event_from(row) for row in connection.execute(query)]
 
 
 def write_event(connection: Connection, title: str, kind: str, key: str, payload: dict[str, Any]) -> None:
-    """Within a transaction that changes what the event tells of. Raises IntegrityError when it is there already."""
+    """Records an event in the transaction of the change. Raises IntegrityError when it exists already."""
     row: dict[str, Any] = {"id": str(uuid4()), "campaign": title, "kind": kind, "key": key, "occurred_at": now()}
-    row["payload"] = t.whole_texts(payload)
+    row["payload"] = t.encodable_json(payload)
     connection.execute(insert(t.events).values(row))
 
 
@@ -84,9 +84,9 @@ def _event_from(row: Row[Any]) -> Event:
     return Event(row.id, row.campaign, row.kind, row.payload, utc(row.occurred_at))
 
 
-def new_key(made: CursorResult[Any]) -> int:
-    """The number that the database gave to a new row."""
-    key = made.inserted_primary_key
+def new_key(result: CursorResult[Any]) -> int:
+    """The key that the database generated for a new row."""
+    key = result.inserted_primary_key
     if key is None:
         raise RuntimeError("the database gave no key to a new row")
     return int(key[0])

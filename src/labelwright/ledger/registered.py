@@ -1,4 +1,4 @@
-"""Registered datasets in the ledger: which versions there are, and which of them was exported last."""
+"""Registered dataset versions, and which of them was exported last."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def listed(connection: Connection, title: str) -> list[dict[str, Any]]:
     query = select(t.datasets).where(t.datasets.c.campaign == title)
     query = query.order_by(t.datasets.c.registered_at, t.datasets.c.name, t.datasets.c.version)
     rows = connection.execute(query).all()
-    newest: dict[str, str] = {row.name: row.version for row in rows}  # ledgers of before know the order only
+    newest: dict[str, str] = {row.name: row.version for row in rows}  # older ledgers have no exports
     exported: dict[tuple[str, str], Row[Any]] = {}
     exports = select(t.exports).where(t.exports.c.campaign == title).order_by(t.exports.c.id)
     receipts: dict[tuple[str, str], str] = {}
@@ -84,10 +84,10 @@ def listed(connection: Connection, title: str) -> list[dict[str, Any]]:
         exported[row.name, row.version] = row
         if row.receipt_sha256:
             receipts[row.name, row.version] = row.receipt_sha256
-    found = []
+    versions = []
     for row in rows:
         at = exported[row.name, row.version].at if (row.name, row.version) in exported else row.registered_at
-        found.append(
+        versions.append(
             dict(row._mapping)
             | {
                 "registered_at": utc(row.registered_at).isoformat(),
@@ -96,7 +96,7 @@ def listed(connection: Connection, title: str) -> list[dict[str, Any]]:
                 "receipt_sha256": receipts.get((row.name, row.version), ""),
             }
         )
-    return found
+    return versions
 
 
 def _last(connection: Connection, title: str, name: str) -> Row[Any] | None:

@@ -1,4 +1,4 @@
-"""Rights of database roles on a ledger in Postgres: whoever owns the tables grants the others what their work needs."""
+"""Rights of database roles on a ledger in PostgreSQL: the owner of the tables grants what workers and receiver need."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .database import Database
 from .errors import LedgerError
 
 _READ_ONLY = {t.facts.name}
-"""The version of the tables: whoever may change it makes the tables."""
+"""The version of the tables, which only their owner changes."""
 
 
 def prepare(url: str, worker: str | None = None, receiver: str | None = None) -> list[str]:
-    """Make the ledger's tables or bring them up to date, and grant the roles of workers and receiver their rights.
+    """Creates or migrates the ledger's tables, and grants the roles of workers and receiver their rights.
 
-    Answers what was granted, in words. Safe to repeat. Raises LedgerError.
+    Returns a line for each role. Idempotent. Raises LedgerError.
     """
     database = Database(url)
     try:
@@ -54,7 +54,7 @@ def _for_worker(connection: Connection, role: str) -> Iterator[str]:
 
 
 def _for_receiver(connection: Connection, role: str) -> Iterator[str]:
-    """It writes down what came, reads what was not sent on yet, marks what was, and forgets old letters."""
+    """The receiver records letters, reads and marks those that are to be sent on, and deletes old ones."""
     quoted = _quoted(connection, role)
     yield f"GRANT USAGE ON SCHEMA public TO {quoted}"
     yield f"GRANT SELECT ON {t.facts.name} TO {quoted}"

@@ -1,4 +1,4 @@
-"""What servers asked to leave alone, and until when."""
+"""Until when servers asked not to be called (Retry-After)."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ class Wait:
 
 
 class Waits:
-    """Waits by name, such as `campaign river`. Those that are over count as none."""
+    """Waits by name, such as `campaign river`. Those that are over are not returned."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def put(self, name: str, until: datetime, reason: str) -> None:
-        """Write down a wait, in place of an earlier one that ends sooner."""
+        """Records a wait. An existing one that ends later stays."""
         with self._database.write() as connection:
             same = t.waits.c.name == name
-            known = connection.execute(select(t.waits).where(same).with_for_update()).one_or_none()
-            if known is not None and utc(known.until) >= utc(until):
+            recorded = connection.execute(select(t.waits).where(same).with_for_update()).one_or_none()
+            if recorded is not None and utc(recorded.until) >= utc(until):
                 return
             connection.execute(delete(t.waits).where(same))
             connection.execute(insert(t.waits).values(name=name, until=utc(until), reason=reason))
 
     def find(self, name: str) -> Wait | None:
-        """The wait that is not over yet."""
+        """The wait of this name, while it lasts."""
         return self.all().get(name)
 
     def all(self) -> dict[str, Wait]:
-        """Every wait that is not over yet, by name."""
+        """The waits that are not over, by name."""
         with self._database.read() as connection:
             rows = connection.execute(select(t.waits)).all()
-        found = [Wait(row.name, utc(row.until), row.reason) for row in rows]
-        return {one.name: one for one in found if one.until > now()}
+        waits = [Wait(row.name, utc(row.until), row.reason) for row in rows]
+        return {wait.name: wait for wait in waits if wait.until > now()}
 
     def forget(self, name: str) -> None:
         with self._database.write() as connection:

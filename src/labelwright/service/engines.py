@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Connection, Engine, event, text
 
@@ -58,9 +59,18 @@ def open_engines(url: str, lock_seconds: float) -> Engines:
 
 
 def _sqlite(url: str, lock_seconds: float) -> Engines:
-    pool = {"pool_size": 8, "max_overflow": 56, "pool_timeout": lock_seconds, "pragmas": ("PRAGMA cache_size=-16000",)}
-    durable = sqlite_engine(url, lock_seconds=lock_seconds, synchronous="FULL", **pool)
-    quick = sqlite_engine(url, lock_seconds=lock_seconds, synchronous="NORMAL", **pool)
+    def engine(synchronous: Literal["FULL", "NORMAL"]) -> Engine:
+        return sqlite_engine(
+            url,
+            lock_seconds=lock_seconds,
+            synchronous=synchronous,
+            pragmas=("PRAGMA cache_size=-16000",),
+            pool_size=8,
+            max_overflow=56,
+            pool_timeout=lock_seconds,
+        )
+
+    durable, quick = engine("FULL"), engine("NORMAL")
     return Engines(
         reading=quick,
         durable=durable.execution_options(**{WRITES: DURABLE}),

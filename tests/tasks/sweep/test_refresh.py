@@ -166,9 +166,9 @@ def test_unchanged_progress_per_labeler_is_not_written(ledger, store, monkeypatc
 def test_progress_of_one_labeler_counts_as_a_change(ledger):
     campaigns = ledger.campaigns
     campaigns.record_look("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
-    assert campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
-    assert not campaigns.saw("first", 5, 10, [("ann", 2, 5), ("bob", 3, 5)])
-    assert not campaigns.saw("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5), ("eve", 0, 5)])
+    assert campaigns.has_progress("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5)])
+    assert not campaigns.has_progress("first", 5, 10, [("ann", 2, 5), ("bob", 3, 5)])
+    assert not campaigns.has_progress("first", 5, 10, [("ann", 3, 5), ("bob", 2, 5), ("eve", 0, 5)])
 
 
 @pytest.mark.parametrize(("campaigns", "tasks"), [(100, 100), (101, 26), (1000, 32)])

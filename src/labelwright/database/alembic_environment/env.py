@@ -29,4 +29,4 @@ else:
     # Called by the `alembic` command with a section of alembic.ini and `-x url=...`.
     _url = context.get_x_argument(as_dictionary=True)["url"]
     with create_engine(_url).begin() as _connection:
-        _run(_connection, resolve_name(_config.get_section_option(_config.config_ini_section, "history")))
+        _run(_connection, resolve_name(_config.get_section_option(_config.config_ini_section, "history") or ""))

@@ -12,9 +12,11 @@ Moment = sa.DateTime(timezone=True)
 ImageName = sa.String(1024).with_variant(sa.String(1024, collation="C"), "postgresql")
 
 
-def _campaign(**options: bool) -> sa.Column[str]:
+def _campaign(*, primary_key: bool = False, index: bool = False) -> sa.Column[str]:
     reference = sa.ForeignKey("campaigns.title", ondelete="CASCADE")
-    return sa.Column("campaign", sa.String(200), reference, nullable=False, **options)
+    return sa.Column(
+        "campaign", sa.String(200), reference, nullable=False, primary_key=primary_key, index=index or None
+    )
 
 
 def upgrade() -> None:

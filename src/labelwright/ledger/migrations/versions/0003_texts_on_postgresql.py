@@ -20,7 +20,7 @@ def upgrade() -> None:
         return
     inspector = sa.inspect(connection)
     # A key and what refers to it must have one type and one collation: the references are dropped meanwhile.
-    references = [(table, key["name"]) for table in TABLES for key in inspector.get_foreign_keys(table)]
+    references = [(table, key["name"] or "") for table in TABLES for key in inspector.get_foreign_keys(table)]
     for table, reference in references:
         op.drop_constraint(reference, table, type_="foreignkey")
     for table in TABLES:

@@ -16,10 +16,9 @@ def _text(length: int | None = None) -> sa.types.TypeEngine[str]:
     return plain.with_variant(sa.String(collation="C"), "postgresql")
 
 
-def _campaign(**options: bool) -> sa.Column[str]:
-    return sa.Column(
-        "campaign", _text(200), sa.ForeignKey("campaigns.title", ondelete="CASCADE"), nullable=False, **options
-    )
+def _campaign(*, primary_key: bool = False) -> sa.Column[str]:
+    reference = sa.ForeignKey("campaigns.title", ondelete="CASCADE")
+    return sa.Column("campaign", _text(200), reference, nullable=False, primary_key=primary_key)
 
 
 def upgrade() -> None:
