@@ -51,7 +51,7 @@ def test_a_mixed_folder_comes_out_as_a_user_would_expect(make_image: MakeImage, 
     ]
     reasons = {result.name: result.reason for result in results if isinstance(result, Reject)}
     assert set(reasons) == {"broken.jpg", "copy.jpg", "empty.jpg", "large.jpg", "notes.png"}
-    assert "cut off" in reasons["broken.jpg"]
+    assert "truncated" in reasons["broken.jpg"]
     assert "same file as 'a.jpg'" in reasons["copy.jpg"]
     assert "empty" in reasons["empty.jpg"]
     assert "are allowed" in reasons["large.jpg"]
@@ -182,7 +182,7 @@ def test_an_unreadable_file_is_a_reject_and_the_rest_goes_on(make_image: MakeIma
 
     first, second = build_inventory(Refusing(images))
     assert isinstance(first, Reject)
-    assert "right to read" in first.reason
+    assert "permission denied" in first.reason
     assert isinstance(second, InventoryItem)
 
 
