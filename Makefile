@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two processes of tests, each with a Prefect server of its own: ARGS="-n 0" runs them in one.
 TWO := -n 2 --dist worksteal
 
-.PHONY: demo test test-all bench lint types lock clean
+.PHONY: demo test test-all bench lint types names lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test-all  also those that need minutes, Azurite or more"
 	@echo "make bench     figures, as ratios to the peers"
 	@echo "make lint      ruff and mypy"
+	@echo "make names     how many assigned names are words that say nothing"
 
 $(VENV)/installed: pyproject.toml infra/requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +37,9 @@ bench: $(VENV)/installed
 lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+names:
+	$(PYTHON) tests/naming.py
 
 # flows/, tasks/ and deployments/ are installed inside the package: links show mypy the package as it is installed.
 types: $(VENV)/installed

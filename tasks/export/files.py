@@ -10,12 +10,10 @@ from prefect import task
 from labelwright.datasets.splits import Split
 from labelwright.datasets.writers import writing
 from labelwright.datasets.writers.registry import output_names
-from labelwright.tasks.export.labels import delivered
 from labelwright.tasks.context import CampaignContext
+from labelwright.tasks.export.labels import delivered
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
-
-from .labels import delivered
 
 IMAGES, LABELS = "images", "labels"
 """The two datasets of a campaign."""

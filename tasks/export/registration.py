@@ -34,9 +34,6 @@ SHOWN = 60
 FILES_A_TASK = 200
 """Files of a folder that one task sends to a store."""
 
-CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
-"""Pictures in the campaign's folder."""
-
 
 class DatasetDamaged(PlatformRefused):
     """The store's files differ from those that were registered."""

@@ -7,7 +7,6 @@ import pytest
 from labelwright.campaigns.labeler_keys import LabelerKeys, labeling_link
 from labelwright.campaigns.spec import validate_spec
 from labelwright.platforms.protocol import LabelerAccess, Secret
-from labelwright.settings import Settings
 
 CAMPAIGN = {"title": "river", "images": {"folder": "/x"}, "labels": ["a"], "labeler": "ann@example.com"}
 

@@ -29,7 +29,7 @@ CANARY = "canary-4711-secret"
 def home(tmp_path, monkeypatch) -> Iterator[None]:
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr("labelwright.prefect_integration.deployments.use_prefect_of_up", lambda home: None)
+    monkeypatch.setattr("labelwright.prefect_integration.client.use_prefect_of_up", lambda home: None)
     forget_settings()
     # Other tests of the same session may have a server of Prefect's.
     with temporary_settings(restore_defaults={PREFECT_API_URL}):

@@ -17,7 +17,7 @@ from labelwright.ledger import open_ledger
 from labelwright.local.servers import LOOPBACK
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError, forget_settings, settings
-from labelwright.tasks.campaign.dask_cluster import the_cluster
+from labelwright.tasks.campaign.dask_cluster import connected_cluster
 from labelwright.tasks.campaign.image_checks import check_images, register_campaign
 from labelwright.tasks.context import CampaignContext
 
@@ -100,7 +100,7 @@ def test_a_cluster_that_is_away_is_told_and_may_be_there_at_the_next_try(home, m
     forget_settings()
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
-        the_cluster(CampaignContext("river")) as cluster,
+        connected_cluster(CampaignContext("river")) as cluster,
         pytest.raises(PlatformUnavailable, match="LABELWRIGHT_DASK_SCHEDULER"),
     ):
         cluster.check([])
@@ -114,11 +114,11 @@ def test_without_the_package_its_name_is_told(home, monkeypatch):
     monkeypatch.setitem(sys.modules, "prefect_dask.task_runners", None)
     with (
         pytest.raises(SettingsError, match=r"pip install 'labelwright\[dask\]'"),
-        the_cluster(CampaignContext("river")),
+        connected_cluster(CampaignContext("river")),
     ):
         pass
 
 
 def test_without_a_cluster_there_is_none(home):
-    with the_cluster(CampaignContext("river")) as cluster:
+    with connected_cluster(CampaignContext("river")) as cluster:
         assert cluster is None

@@ -242,7 +242,9 @@ def test_a_code_is_of_one_number_and_one_connection():
 def test_the_doctor_and_the_demos_partner_send_a_stranger_nothing(home):
     with stranger(HELLO) as server:
         remember(home, server.port)
-        assert any("no key and no secret" in str(item) for _, check in connection_checks(settings()) for item in check())
+        assert any(
+            "no key and no secret" in str(item) for _, check in connection_checks(settings()) for item in check()
+        )
         access, identity = LabelerAccess("a@example.com", "labelers-key", Secret(SECRET)), home / "service" / FILE
         with pytest.raises(PlatformRefused, match="no key and no secret"):
             label_campaign(f"http://127.0.0.1:{server.port}/api/v1", "1", access, identity=identity)

@@ -140,14 +140,14 @@ def status(
 
 def resume(title: Title, as_json: AsJson = False) -> None:
     """Retry a blocked campaign, or one whose run was interrupted."""
-    from labelwright.campaigns.interventions import take_up
+    from labelwright.campaigns.interventions import retry_blocked
     from labelwright.domain import Work
 
     from .in_prefect import show_result
     from .preflight import check_launched
 
     check_launched(title)
-    spec, work = take_up(title)
+    spec, work = retry_blocked(title)
     if work is Work.LAUNCH:
         _launch(spec)
     elif work is Work.FINISH:

@@ -92,7 +92,7 @@ def verify_registered(name: str | None, version: str | None, *, deep: bool = Fal
     Raises as `receipt_of` when a single version cannot be compared. Of several, one whose store cannot be reached is
     reported as wrong.
     """
-    from labelwright.campaigns.lineage import list_datasets, find_dataset
+    from labelwright.campaigns.lineage import find_dataset, list_datasets
     from labelwright.platforms import PlatformError
     from labelwright.settings import SettingsError
     from labelwright.tasks.context import CampaignContext, the_ledger

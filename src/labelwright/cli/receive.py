@@ -21,8 +21,8 @@ def receive_until_stopped(host: str | None, port: int | None) -> None:
     from labelwright.domain.errors import CannotRun
     from labelwright.ledger import open_ledger
     from labelwright.local import interruptions
+    from labelwright.prefect_integration.client import require_prefect_client
     from labelwright.prefect_integration.connections import CONNECTIONS
-    from labelwright.prefect_integration.deployments import require_prefect_client
     from labelwright.prefect_integration.events import send_to_prefect
     from labelwright.receiver.run import serve
     from labelwright.security.private_files import private_folder

@@ -30,12 +30,12 @@ def serve_until_stopped(host: str, port: int, data_dir: Path | None) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from labelwright.database import DatabaseRefused
     from labelwright.domain.errors import CannotRun
     from labelwright.local import interruptions
     from labelwright.local.servers import NotStarted
     from labelwright.security.private_files import private_folder
     from labelwright.service.api.errors import Busy
-    from labelwright.database import DatabaseRefused
     from labelwright.service.migrations import SchemaRefused
     from labelwright.service.run import CannotListen, RefusesToListen
     from labelwright.service.run import serve as run_service

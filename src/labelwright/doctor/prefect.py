@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_prefect(_settings: Settings) -> Iterator[Finding]:
-    from labelwright.prefect_integration.deployments import require_prefect_client
+    from labelwright.prefect_integration.client import require_prefect_client
 
     try:
         client = require_prefect_client()

@@ -72,7 +72,7 @@ def _is_saved(block_type: str, name: str) -> bool:
     """Whether the Prefect server has the block. Raises HTTPError, RuntimeError, CannotRun."""
     from prefect.exceptions import ObjectNotFound
 
-    from labelwright.prefect_integration.deployments import require_prefect_client
+    from labelwright.prefect_integration.client import require_prefect_client
 
     try:
         with require_prefect_client() as client:

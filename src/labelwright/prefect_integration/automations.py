@@ -10,7 +10,8 @@ import yaml
 from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import NotStarted
 
-from .deployments import packaged, require_prefect_client, write_new
+from .client import require_prefect_client
+from .deployments import packaged, write_new
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

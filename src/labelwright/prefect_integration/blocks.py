@@ -160,7 +160,7 @@ def register_blocks() -> list[str]:
     """
     from httpx import HTTPError
 
-    from .deployments import require_prefect_client
+    from .client import require_prefect_client
 
     require_prefect_client()
     block_types: list[type[Block]] = [*CREDENTIAL_BLOCKS.values(), ImageContainerCredentials, AzureMlWorkspace]

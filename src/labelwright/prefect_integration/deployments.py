@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ import yaml
 
 from labelwright import __version__
 from labelwright.domain.errors import CannotRun
-from labelwright.local.servers import NotStarted, use_prefect_of_up
+from labelwright.local.servers import NotStarted
 from labelwright.settings import settings
+
+from .client import require_prefect_client
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -30,10 +33,8 @@ _SWEEP = "sweep-campaigns/sweep-campaigns"
 
 
 def packaged(name: str) -> Path:
-    """Returns the path of a file of deployments/, which is beside the flows in an installed package and in a clone."""
-    import labelwright.flows
-
-    return Path(str(labelwright.flows.__file__)).parent.parent / "deployments" / name
+    """Returns the path of a file of deployments/, which is installed as a package."""
+    return Path(str(files("labelwright.deployments") / name))
 
 
 def prefect_file() -> Path:
@@ -99,19 +100,6 @@ def deployment_names(file: Path) -> list[str]:
     """Returns the deployments of a prefect.yaml as FLOW/DEPLOYMENT."""
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     return [f"{_flow_name(deployment['entrypoint'])}/{deployment['name']}" for deployment in document["deployments"]]
-
-
-def require_prefect_client() -> SyncPrefectClient:
-    """Returns a client for the configured Prefect server. Raises CannotRun when none is configured."""
-    use_prefect_of_up(settings().home)
-    from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL
-
-    if not PREFECT_API_URL.value():
-        raise CannotRun(
-            "no Prefect server is configured. Start everything with: labelwright up. Or name one with PREFECT_API_URL"
-        )
-    return get_client(sync_client=True)
 
 
 def online_workers(client: SyncPrefectClient) -> list[str]:

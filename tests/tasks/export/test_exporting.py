@@ -16,6 +16,7 @@ from labelwright.campaigns.lineage import find_dataset, lineage, list_datasets
 from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.datasets import verify_registered
 from labelwright.cli.output.datasets import show_lineage
+from labelwright.datasets import FORMATS
 from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
 from labelwright.ledger import DatasetVersion, ManifestEntry
 from labelwright.platforms import PlatformRefused
@@ -142,7 +143,7 @@ def test_store_and_ledger_that_disagree_on_the_newest_are_repaired(home):
     export(20)
     record = home / "datasets" / "river_labels" / "latest.json"
     pointer = json.loads(record.read_text())
-    first = the_dataset(the_ledger(), "river_labels", "1")
+    first = find_dataset(the_ledger(), "river_labels", "1")
     record.write_text(json.dumps(pointer | {"version": 1, "content_hash": first["content_hash"]}))
     assert verified()["river_labels 2"]["wrong"] == ["the store says that version 1 is the newest, the ledger says 2"]
     export(20)

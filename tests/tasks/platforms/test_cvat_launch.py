@@ -22,8 +22,8 @@ from labelwright.tasks.campaign.image_checks import FilesLeftOut, check_images, 
 from labelwright.tasks.campaign.lifecycle import activate_campaign, create_campaign
 from labelwright.tasks.campaign.lost_images import STEP
 from labelwright.tasks.context import the_ledger
-from tests.platforms.cvat.fake_server.server import FakeCvat
 from labelwright.tasks.sweep.refresh import refresh_batch
+from tests.platforms.cvat.fake_server.server import FakeCvat
 from tests.platforms.cvat.harness import as_labeler, label_images
 
 BOAT = Annotation("boat", Box(1, 2, 11, 12))

@@ -13,7 +13,7 @@ from labelwright.domain import Work
 from labelwright.ledger import EffectItem
 from labelwright.settings import forget_settings
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.sweep.restarts import Due, due_work, note_begun
+from labelwright.tasks.sweep.restarts import DueWork, due_work, record_start
 
 VERSION_4 = Path(__file__).parents[2] / "ledger" / "schemas" / "version_4.sqlite.sql"
 
@@ -42,12 +42,12 @@ def home(tmp_path, monkeypatch):
 
 
 def test_attempts_of_an_earlier_version_are_counted(home):
-    assert due_work() == [Due("lake", Work.LAUNCH, generation=1, attempt=2)]
+    assert due_work() == [DueWork("lake", Work.LAUNCH, generation=1, attempt=2)]
 
 
 def test_a_begun_attempt_waits_before_the_next_one(home):
     (due,) = due_work()
-    note_begun(due)
+    record_start(due)
     assert due_work() == []
     begun = the_ledger().effects.attempts("lake", "start launch", 1)
     assert [effect.item for effect in begun] == [EffectItem(generation=1, attempt=number) for number in (1, 2)]

@@ -202,6 +202,7 @@ def _show_label_counts(locations: list[Path]) -> None:
 
 def _show_left_out(title: str, counts: LeftOutCounts) -> None:
     """Prints how many shapes are dropped or changed, by reason, and the file that lists each."""
+    from labelwright.datasets.campaign_reports import LEFT_OUT_CSV
     from labelwright.datasets.names import file_stem
     from labelwright.settings import settings
 
