@@ -1,4 +1,4 @@
-"""The table of export formats: one line each. How to add one: docs/contributing-format.md."""
+"""The table of export formats: one line each. How to add one: docs/contributing.md."""
 
 from __future__ import annotations
 

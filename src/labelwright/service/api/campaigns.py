@@ -82,7 +82,7 @@ _secret = APIKeyHeader(name="Authentication-Secret", scheme_name="secret", auto_
 
 
 def _anyone(request: Request, _k: Annotated[Any, Depends(_key)], _s: Annotated[Any, Depends(_secret)]) -> Identity:
-    identity: Identity = request.state.identity  # the gate has seen to it
+    identity: Identity = request.state.identity  # set by the middleware
     return identity
 
 
