@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "ledger": frozenset({"domain", "security", "database"}),
     "platforms": frozenset({"domain", "security", "network"}),
     "ingest": frozenset({"domain", "security", "network", "settings", "platforms"}),
-    "stores": frozenset({"domain", "security", "settings", "datasets", "ingest", "platforms"}),
+    "stores": frozenset({"domain", "security", "network", "settings", "datasets", "ingest", "platforms"}),
     "service": frozenset({"domain", "security", "network", "database"}),
     "campaigns": frozenset(
         {"domain", "security", "network", "settings", "datasets", "ledger", "platforms", "ingest", "stores"}

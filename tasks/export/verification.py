@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.campaigns.image_source import stamp_of
 from labelwright.ingest import CannotRead, Finding, SourceError, SourceFile
 from labelwright.ledger import ManifestEntry
+from labelwright.network.concurrency import bounded_map
 from labelwright.platforms import PlatformError
 from labelwright.platforms.protocol import KeepsImageSets, ServesImages
 from labelwright.stores import latest
@@ -29,8 +28,6 @@ from labelwright.tasks.context import CampaignContext
 from .images import ManifestImages, digest_of_images
 from .registration import as_registered
 from .stores import store_that_holds
-
-_BATCH_SIZE = 1000
 
 
 @runtime_checkable
@@ -242,8 +239,5 @@ def _wrong_bytes(
             return f"{entry.image.name} cannot be read: {error}"
         return "" if sha256 == entry.image.sha256 else f"{entry.image.name} has other bytes than when it was checked"
 
-    remaining, wrong = iter(entries), []
-    with ThreadPoolExecutor(context.settings.upload_threads, thread_name_prefix="read") as pool:
-        while batch := list(islice(remaining, _BATCH_SIZE)):
-            wrong += [message for message in pool.map(check, batch) if message]
-    return wrong
+    messages = bounded_map(check, entries, threads=context.settings.upload_threads, name="read")
+    return [message for message in messages if message]

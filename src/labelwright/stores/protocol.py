@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
+
+from labelwright.network.concurrency import bounded_map
 
 if TYPE_CHECKING:
     from labelwright.domain import Image
@@ -201,8 +202,7 @@ def stored_files(folder: Path) -> list[StoredFile]:
         return StoredFile(path.relative_to(folder).as_posix(), path.stat().st_size, digest)
 
     # Hashing releases the GIL, so several files at a time are faster.
-    with ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hash") as pool:
-        return list(pool.map(hashed, paths_of(folder)))
+    return list(bounded_map(hashed, paths_of(folder), threads=HASHED_AT_ONCE, name="hash"))
 
 
 def next_serial(last: int) -> int:

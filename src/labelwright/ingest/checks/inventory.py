@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -142,6 +142,45 @@ def _checked(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+class _Batch:
+    """Consecutive files of a source: those with a result already, and those that are checked together."""
+
+    def __init__(self) -> None:
+        self.unchecked: list[SourceFile] = []
+        self._entries: list[tuple[SourceFile, Checked | None]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, file: SourceFile, result: Checked | None) -> None:
+        """`result`: None for a file that is to be checked."""
+        self._entries.append((file, result))
+        if result is None:
+            self.unchecked.append(file)
+
+    def with_results(self, results: Iterable[Checked]) -> Iterator[tuple[SourceFile, Checked]]:
+        """Yields every file with its result, in the source's order. `results` are those of `unchecked`."""
+        remaining = iter(results)
+        for file, result in self._entries:
+            yield file, next(remaining) if result is None else result
+
+
+def _batches(
+    source: Source, known: Callable[[SourceFile], Image | None] | None, size: int
+) -> Iterator[tuple[_Batch, bool]]:
+    """Yields batches of at most `size` unchecked files, and whether they are full; the last one is not."""
+    batch = _Batch()
+    for file in source.find():
+        if isinstance(file, Reject):
+            batch.add(SourceFile(file.name, ""), file)
+        else:
+            batch.add(file, known(file) if known is not None else None)
+        if len(batch.unchecked) == size or len(batch) >= 4 * size:  # most of them were known
+            yield batch, True
+            batch = _Batch()
+    yield batch, False
+
+
 def _checked_elsewhere(
     source: Source,
     limits: Limits,
@@ -149,37 +188,17 @@ def _checked_elsewhere(
     known: Callable[[SourceFile], Image | None] | None,
     elsewhere: RemoteChecker,
 ) -> Iterator[tuple[SourceFile, Checked]]:
-    waiting: deque[tuple[list[tuple[SourceFile, Checked | None]], Callable[[], list[Checked]]]] = deque()
-    pending: list[tuple[SourceFile, Checked | None]] = []  # in the source's order; None: not checked yet
-    unknown: list[SourceFile] = []
-
-    def first() -> Iterator[tuple[SourceFile, Checked]]:
-        entries, results = waiting.popleft()
-        fresh = iter(results())
-        for found, result in entries:
-            yield found, next(fresh) if result is None else result
-
-    for file in source.find():
-        if isinstance(file, Reject):
-            pending.append((SourceFile(file.name, ""), file))
+    """Yields results of full batches from other machines, and those of the last files from this one."""
+    waiting: deque[tuple[_Batch, Callable[[], Iterable[Checked]]]] = deque()
+    for batch, full in _batches(source, known, elsewhere.batch):
+        if full:
+            waiting.append((batch, elsewhere.check(batch.unchecked) if batch.unchecked else tuple))
         else:
-            image = known(file) if known is not None else None
-            pending.append((file, image))
-            if image is None:
-                unknown.append(file)
-        if len(unknown) == elsewhere.batch:
-            waiting.append((pending, elsewhere.check(unknown)))
-            pending, unknown = [], []
-        elif len(pending) >= 4 * elsewhere.batch:  # most of them were known
-            waiting.append((pending, elsewhere.check(unknown) if unknown else list))
-            pending, unknown = [], []
-        while len(waiting) > elsewhere.ahead:
-            yield from first()
-    while waiting:
-        yield from first()
-    here = _checked(source, iter(unknown), limits, threads, None)
-    for file, result in pending:
-        yield file, next(here)[1] if result is None else result
+            here = _checked(source, iter(batch.unchecked), limits, threads, None)
+            waiting.append((batch, lambda here=here: (result for _, result in here)))
+        while len(waiting) > (elsewhere.ahead if full else 0):
+            first, results = waiting.popleft()
+            yield from first.with_results(results())
 
 
 def check_files(source: Source, files: list[SourceFile], limits: Limits, threads: int | None = None) -> list[Checked]:

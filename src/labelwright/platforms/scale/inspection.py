@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from labelwright.network.deadlines import carry_limit
+from labelwright.network.concurrency import bounded_map
 from labelwright.platforms.errors import NotFound
 from labelwright.platforms.protocol import PlatformLabels
 
@@ -23,9 +22,8 @@ def deleted_images(client: ScaleClient, campaign: str, tasks: Sequence[str], thr
             return f"task {task} is no longer at Scale"
         return f"task {task} is in batch '{batch}' now" if batch not in (None, campaign) else ""
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="scale") as pool:
-        reasons = zip(tasks, pool.map(carry_limit(reason), tasks), strict=True)
-        return {task: detail for task, detail in reasons if detail}
+    reasons = bounded_map(reason, tasks, threads=threads, name="scale")
+    return {task: detail for task, detail in zip(tasks, reasons, strict=True) if detail}
 
 
 def offered_labels(client: ScaleClient, campaign: str) -> PlatformLabels | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from labelwright.network.concurrency import bounded_map
 from labelwright.stores.protocol import RECEIPT, ReceiptDamaged, StoredFile, hash_of_files
 
 from .blobs import Blobs
@@ -74,8 +74,7 @@ def delivery_faults(
         else:
             sound.append((name, file))
     if deep:
-        with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
-            digests = list(pool.map(blobs.sha256_of, [name for name, _ in sound]))
+        digests = bounded_map(blobs.sha256_of, [name for name, _ in sound], threads=threads, name="read")
         faults += [
             f"{file['name']} has other bytes than when it was registered"
             for (_, file), digest in zip(sound, digests, strict=True)
@@ -133,6 +132,5 @@ def _receipt_faults(
 def _hashed(blobs: Blobs, owner: str, content_hash: str, names: Sequence[str], threads: int) -> list[StoredFile]:
     """Names (relative to the delivery) and SHA-256 of blobs; sizes are 0."""
     start = delivery_path(owner, content_hash, "")
-    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
-        digests = list(pool.map(blobs.sha256_of, names))
+    digests = bounded_map(blobs.sha256_of, names, threads=threads, name="read")
     return [StoredFile(name.removeprefix(start), 0, digest) for name, digest in zip(names, digests, strict=True)]

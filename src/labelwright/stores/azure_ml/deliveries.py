@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelwright.datasets.names import title_of
+from labelwright.network.concurrency import bounded_map
 from labelwright.stores.protocol import HASHED_AT_ONCE, StoredFile, UnsafeDataset, paths_of
 
 from .names import asset_name, blob_path
@@ -67,8 +67,7 @@ def measured(files: Path) -> tuple[list[StoredFile], list[bytes]]:
                 size += len(chunk)
         return StoredFile(path.relative_to(files).as_posix(), size, sha256.hexdigest()), md5.digest()
 
-    with ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hash") as pool:
-        results = list(pool.map(measure, paths_of(files)))
+    results = list(bounded_map(measure, paths_of(files), threads=HASHED_AT_ONCE, name="hash"))
     return [file for file, _ in results], [md5 for _, md5 in results]
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 
 from labelwright.domain import Image
 from labelwright.ingest.checks.inventory import InventoryItem
 from labelwright.ingest.sources.local import CannotRead
 from labelwright.ingest.upload.dropbox import CHANGED, Dropbox, UploadReport
 from labelwright.ingest.upload.verify import Difference, Finding, differences
+from labelwright.network.concurrency import bounded_map
 from labelwright.stores.protocol import ContentMismatch, ImageSource
 
 from .blobs import Blobs
-
-_READ_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -81,14 +78,13 @@ class ImageFolders:
         return (replace(image, name=f"{folder}/{image.name}") for image in images)
 
     def _read_all(self, folder: str, images: Iterable[Image]) -> Iterator[Difference]:
-        remaining = iter(images)
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="read") as pool:
-            while batch := list(islice(remaining, _READ_AT_ONCE)):
-                digests = pool.map(self.blobs.sha256_of, [f"{folder}/{image.name}" for image in batch])
-                for image, digest in zip(batch, digests, strict=True):
-                    if digest != image.sha256:
-                        reason = "has other bytes than the manifest says, although its size and stored MD5 agree"
-                        yield Difference(Finding.WRONG, image.name, reason)
+        def digest_of(image: Image) -> tuple[Image, str]:
+            return image, self.blobs.sha256_of(f"{folder}/{image.name}")
+
+        for image, digest in bounded_map(digest_of, images, threads=self.threads, name="read"):
+            if digest != image.sha256:
+                reason = "has other bytes than the manifest says, although its size and stored MD5 agree"
+                yield Difference(Finding.WRONG, image.name, reason)
 
     def _repair(self, folder: str, items: Sequence[InventoryItem], source: ImageSource) -> UploadReport:
         """Compares each image first; copies or uploads those that are missing or wrong."""
@@ -106,8 +102,7 @@ class ImageFolders:
                 return "failed", f"cannot be repaired: {error}"
             return "sent", ""
 
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="repair") as pool:
-            outcomes = list(pool.map(repair, items))
+        outcomes = list(bounded_map(repair, items, threads=self.threads, name="repair"))
         failed = [(item.image.name, why) for item, (how, why) in zip(items, outcomes, strict=True) if how == "failed"]
         counts = [how for how, _ in outcomes]
         return UploadReport(counts.count("sent"), counts.count("present"), tuple(failed))
@@ -133,8 +128,7 @@ class ImageFolders:
     def _copied(
         self, items: Sequence[InventoryItem], copy: Callable[[InventoryItem], bool]
     ) -> tuple[int, list[InventoryItem]]:
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="copy") as pool:
-            done = list(pool.map(copy, items))
+        done = list(bounded_map(copy, items, threads=self.threads, name="copy"))
         return sum(done), [item for item, is_copied in zip(items, done, strict=True) if not is_copied]
 
     def _copy_in(
