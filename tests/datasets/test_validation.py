@@ -174,16 +174,6 @@ def test_statistics_count_labels_and_images(tmp_path: Path) -> None:
     ) == (4, 1, 6, 1)
 
 
-def test_quantiles_of_areas_are_right_within_five_percent(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    boxes = tuple(Annotation("car", Box(0, 0, n, 1)) for n in range(1, 1001))
-    spool.put_page(1, [LabeledImage("a.png", Size(2000, 2), boxes)])
-    stock = [StockedImage(1, "a.png", Size(2000, 2), "")]
-    quantiles = count(spool.delivered(stock), SCHEMA).area_quantiles()
-    for fraction, area in quantiles.items():
-        assert area == pytest.approx(1000 * fraction, rel=0.05)
-
-
 def test_the_receipt_lists_few_images_and_sums_up_many(tmp_path: Path) -> None:
     statistics = count(delivered(tmp_path / "spool"), SCHEMA)
     manifest = tmp_path / "t_images.csv"

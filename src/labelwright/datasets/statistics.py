@@ -14,14 +14,11 @@ from .spool.batch import Batch, Delivered
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_STEPS_PER_DOUBLING = 8
-
 
 class Statistics:
     """Counts per label of the schema, and of images with nothing in them.
 
-    A watcher of `write_many`: it needs no pass of its own. Sizes of objects are kept as a histogram of their area (in
-    pixels of their box) with eight steps per doubling, so quantiles are right within 5 percent and memory stays small.
+    A watcher of `write_many`: it needs no pass of its own.
     """
 
     def __init__(self, schema: LabelSchema) -> None:
@@ -29,7 +26,6 @@ class Statistics:
         self._objects: Counter[str] = Counter()
         self._whole: Counter[str] = Counter()
         self._images: Counter[str] = Counter()
-        self._areas: Counter[int] = Counter()
         self.images = 0
         self.images_without_objects = 0
         """Images without any label, neither of an object nor of the whole image."""
@@ -48,11 +44,6 @@ class Statistics:
             drawn = {batch.names[pair % kinds] for pair in pairs[pairs // kinds == index].tolist()} if kinds else set()
             self._images.update({tag.label for tag in tags} - drawn)
         self.images_without_objects += int(empty.sum())
-        if batch.objects:
-            areas = np.prod(batch.corners[:, 2:] - batch.corners[:, :2], axis=1)
-            steps = np.rint(np.log2(np.maximum(areas, 1e-9)) * _STEPS_PER_DOUBLING).astype(int)
-            values, counts = np.unique(steps, return_counts=True)
-            self._areas.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
     @property
     def objects(self) -> int:
@@ -68,18 +59,6 @@ class Statistics:
         names = [*self._names, *sorted((self._objects | self._whole).keys() - set(self._names))]
         return {
             name: {"objects": self._objects[name] + self._whole[name], "images": self._images[name]} for name in names
-        }
-
-    def area_quantiles(self, fractions: tuple[float, ...] = (0.05, 0.5, 0.95)) -> dict[float, float]:
-        """Square pixels of the objects' boxes, within 5 percent; empty without objects."""
-        if not self._areas:
-            return {}
-        steps = sorted(self._areas)
-        cumulative = np.cumsum([self._areas[step] for step in steps])
-        indices = [int(np.searchsorted(cumulative, fraction * cumulative[-1])) for fraction in fractions]
-        return {
-            fraction: float(2 ** (steps[min(index, len(steps) - 1)] / _STEPS_PER_DOUBLING))
-            for fraction, index in zip(fractions, indices, strict=True)
         }
 
     def to_table(self) -> list[dict[str, Any]]:

@@ -236,13 +236,6 @@ class Campaigns:
         with self._database.write() as connection:
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(**values))
 
-    def completions(self, title: str) -> int:
-        """How often every image was labeled: once, and once more after each reopening."""
-        query = select(func.count()).select_from(t.moves)
-        became = (t.moves.c.campaign == title) & (t.moves.c.became == State.COMPLETED.value)
-        with self._database.read() as connection:
-            return connection.scalar(query.where(became & (t.moves.c.was != State.NEEDS_ATTENTION.value))) or 0
-
     def record_dataset(self, title: str, dataset: DatasetVersion) -> None:
         """Records a registered version, which is the newest of its name now. Idempotent. See `registered.record`."""
         with self._database.write() as connection:

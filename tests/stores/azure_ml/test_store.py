@@ -236,9 +236,9 @@ def test_unsupported_title_is_escaped_and_kept_in_a_tag(azure, tmp_path):
         content_hash=content_hash(tmp_path / "files"),
         receipt={"campaign": {"title": title}},
     )
-    from labelwright.stores.azure_ml.names import title_of_asset
+    from labelwright.stores.azure_ml.names import asset_name
 
-    assert title_of_asset(dataset.name) == f"{title}_labels"
+    assert dataset.name == asset_name(title, "_labels")
     assert azure.ml.versions[dataset.name][str(dataset.version)]["tags"]["campaign"] == title
     assert store_of(azure).verify(dataset) == []
 

@@ -27,11 +27,6 @@ def asset_name(title: str, ending: str = "") -> str:
     return name + ending
 
 
-def title_of_asset(name: str) -> str:
-    """The title that `asset_name` was given (a long one stays cut)."""
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), name.removeprefix(_FIRST))
-
-
 def blob_path(file: str) -> str:
     """A file's relative path without characters that a URL would have to encode."""
     return "/".join(_escaped(part, "-_.") for part in file.split("/"))
