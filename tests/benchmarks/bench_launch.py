@@ -22,7 +22,7 @@ from servers import servers
 
 STEPS = {
     "check": "check the images",
-    "look": "look for missing images",
+    "find": "find missing images",
     "upload": "upload-batch",
     "seal": "wait for image set",
     "match": "match images",
