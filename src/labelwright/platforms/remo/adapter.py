@@ -75,14 +75,14 @@ class Options(BaseModel):
     task: Task | None = Field(
         None, title="What is annotated", description="By default what the geometry of the labels calls for."
     )
-    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
+    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of a response")
     connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
     work_seconds: float = Field(
         3600.0, gt=0, le=86_400, title="Seconds that the server may take for an export or a part of an upload"
     )
-    page_size: int = Field(500, ge=1, le=5000, title="Images or other things in one answer")
-    watch_days: float = Field(30.0, ge=0, title="Days after the export during which reopened images are looked for")
+    page_size: int = Field(500, ge=1, le=5000, title="Images or other items in one response")
+    watch_days: float = Field(30.0, ge=0, title="Days after the export during which sweeps check for reopened images")
 
 
 def connect(connection: Connection) -> Remo:
@@ -297,7 +297,7 @@ class Remo(
             raise PlatformRefused(NAME, operation, status=200, message=message, advice="Rename all but one.")
         if matches and not active:
             message = f"dataset {matches[0].id} of that title is archived"
-            raise PlatformRefused(NAME, operation, status=200, message=message, advice="Take it back, or rename it.")
+            raise PlatformRefused(NAME, operation, status=200, message=message, advice="Restore it, or rename it.")
         return active[0] if active else None
 
     def _campaign_in(self, dataset: RemoDataset, title: str) -> RemoteCampaign | None:
@@ -337,9 +337,7 @@ def task_for(labels: LabelSchema, operation: str) -> Task:
         return Task.SEGMENTATION
     if geometries == {Geometry.IMAGE} and not any(label.geometry is Geometry.ANY for label in labels):
         return Task.CLASSIFICATION
-    message = (
-        f"the labels want {', '.join(sorted(geometries))} at once, and an annotation set of Remo's has one of them"
-    )
+    message = f"the labels need {', '.join(sorted(geometries))}, and an annotation set in Remo has only one of them"
     raise PlatformRefused(NAME, operation, message=message, advice="Make a campaign for each.")
 
 
@@ -360,7 +358,7 @@ def to_cvat_shapes(image: LabeledImage, status: ImageStatus, operation: str) -> 
         else:
             classes.append(label_class)
     if objects and classes:
-        message = "an image has objects and labels of its own, and an annotation set of Remo's has one of them"
+        message = "an image has objects and labels of the whole image, and an annotation set in Remo has one of them"
         raise PlatformRefused(NAME, operation, message=message, advice="Leave one of them out.")
     return {"objects": objects, "classes": classes, "status": str(status)}
 

@@ -204,7 +204,7 @@ class RemoCalls:
         )
         data = bytes(response)
         if not data.startswith(b"\xff\xd8"):
-            raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, message="the answer is no JPEG")
+            raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, message="the response is no JPEG")
         return data
 
     def list_images(self, dataset: str) -> Iterator[RemoImage]:

@@ -74,7 +74,7 @@ class Reading:
         try:
             self._database.execute("INSERT INTO said VALUES (?, ?)", (item.text("file_name"), text))
         except sqlite3.IntegrityError:
-            item.refuse("file_name", f"is '{item.text('file_name')}' for the second time, and labels go by names")
+            item.refuse("file_name", f"is '{item.text('file_name')}' for the second time, and labels go by file names")
 
     def add(self, image: RemoteImage, skipped: str = "") -> None:
         """Adds an image that is done, or skipped for the reason `skipped`. Duplicates count once."""

@@ -127,7 +127,7 @@ class RemoSession:
         if reply.status != 204 or reply.headers.get("Content-Length", "0") != "0":
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             error = self._explain(ErrorResponse(operation, "DELETE", reply.status, kind, reply.data or b""))
-            message = "the answer does not say that it is gone"
+            message = "the response does not confirm the deletion"
             raise error or PlatformUnavailable(
                 NAME, operation, status=reply.status, message=message, advice="Try again."
             )
@@ -153,7 +153,7 @@ class RemoSession:
             if "html" in kind:  # no file of Remo's is HTML
                 into.seek(0)
                 error = self._explain(ErrorResponse(operation, "GET", reply.status, kind, into.read(1 << 16)))
-                message = "the answer is a page, not a file"
+                message = "the response is a page, not a file"
                 raise error or PlatformUnavailable(
                     NAME, operation, status=reply.status, message=message, advice="Try again."
                 )
@@ -246,7 +246,7 @@ class RemoSession:
             version = f"It is Remo {self._server.version}." if self._server else "Check the address."
             return NotFound(NAME, operation, status=status, message=message, advice=version)
         if status == 400 and self._server is None:
-            advice = f"Check the address {self.base_url}: Remo 0.3 answers under names that end with localhost only."
+            advice = f"Check the address {self.base_url}: Remo 0.3 responds to names under localhost only."
             return PlatformRefused(
                 NAME, operation, status=status, message="it does not take this host name", advice=advice
             )

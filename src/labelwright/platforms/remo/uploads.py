@@ -295,9 +295,9 @@ def _until(look: Callable[[], Any], enough: Callable[[Any], bool], seconds: floa
     end, pause = time.monotonic() + seconds, 0.1
     while not enough(result := look()):
         if time.monotonic() > end:
-            message = f"it is still at it after {seconds:.0f} seconds"
+            message = f"it is not finished after {seconds:.0f} seconds"
             raise PlatformUnavailable(
-                NAME, operation, message=message, advice="Wait on, or look whether the server was restarted."
+                NAME, operation, message=message, advice="Wait longer, or check whether the server was restarted."
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 5)
