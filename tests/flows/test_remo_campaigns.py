@@ -114,7 +114,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, riv
     assert all(one["area"] == one["bbox"][2] * one["bbox"][3] > 0 for one in coco.anns.values())
 
 
-def test_what_is_reopened_or_deleted_after_the_export_is_noticed_by_the_next_sweep(server, river, tmp_path):
+def test_sweep_notices_images_reopened_or_deleted_after_export(server, river, tmp_path):
     launch_campaign(river)
     label(server)
     assert sweep_campaigns() == {"river": "exported"}

@@ -199,7 +199,7 @@ def test_a_live_key_is_refused_where_only_test_keys_are_wanted(scale, tmp_path):
 
 
 @pytest.mark.slow
-def test_failed_images_are_listed_with_their_reason_and_sent_again_when_somebody_asks(scale, tmp_path):
+def test_failed_images_are_listed_with_reasons_and_resent(scale, tmp_path):
     launch_campaign(spec_of(tmp_path, kind="enterprise"))
     tasks = tasks_of(scale)
     scale.live.fail(tasks["photo-001.jpg"], 403)

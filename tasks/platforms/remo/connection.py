@@ -14,6 +14,6 @@ def remo_at(connection: str) -> Remo:
     """
     name, platform = connect_platform(connection)
     if not isinstance(platform, Remo):
-        message = f"connection '{connection}' is for {name}"
+        message = f"connection '{connection}' is one of {name}"
         raise PlatformRefused(Remo.name, "connect", message=message, advice="Name a connection whose platform is remo.")
     return platform

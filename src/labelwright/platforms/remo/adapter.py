@@ -337,7 +337,7 @@ def task_for(labels: LabelSchema, operation: str) -> Task:
         return Task.SEGMENTATION
     if geometries == {Geometry.IMAGE} and not any(label.geometry is Geometry.ANY for label in labels):
         return Task.CLASSIFICATION
-    message = f"the labels need {', '.join(sorted(geometries))}, and an annotation set in Remo has only one of them"
+    message = f"the labels need {', '.join(sorted(geometries))} at once, and an annotation set in Remo has one of them"
     raise PlatformRefused(NAME, operation, message=message, advice="Make a campaign for each.")
 
 
