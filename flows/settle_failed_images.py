@@ -18,7 +18,7 @@ def settle_failed_images(title: str, send_again: bool = False, leave_out: bool =
 
     send_again: replace them by new ones, from the campaign's source of images.
     leave_out: remove them from the campaign, which is then complete without them.
-    Either makes a campaign that needed attention active again. Returns file and reason of each failed image.
+    Either returns a campaign that needed attention to its previous state. Returns file and reason of each failed image.
     """
     if send_again and leave_out:
         raise ValueError("failed images are sent again or left out, not both")
