@@ -1,1 +1,1 @@
-"""Prefect flows, one per module. Each is a recipe of tasks, read from top to bottom."""
+"""Prefect flows, one per module. Each is a sequence of tasks, read from top to bottom."""

@@ -22,10 +22,10 @@ from labelwright.tasks.leases import campaign_lock
 
 @flow(name="export-campaign", flow_run_name="export {title}")
 def export_campaign(title: str) -> list[dict[str, Any]]:
-    """Read the labels, check them, write the files, register the datasets and verify them.
+    """Reads the labels, checks them, writes the files, registers the datasets and verifies them.
 
     Missing or damaged files of a registered version with the same content are restored.
-    Returns name, version and location of each dataset, the same as before when nothing changed.
+    Returns name, version and location of each dataset; an unchanged dataset keeps its version.
     """
     with campaign_lock(title, "export"):
         check_platform_labels(title)

@@ -13,10 +13,10 @@ from .export_campaign import export_campaign
 
 @flow(name="finish-campaign", flow_run_name="finish {title}")
 def finish_campaign(title: str, export: bool = False) -> None:
-    """Check the labels while the campaign can still be returned to its labelers, then close it.
+    """Checks the labels while the campaign can still be returned to its labelers, then closes it.
 
     export: also write the files and register the datasets.
-    Raises ValidationFailed with what is wrong with the labels; the campaign then needs attention.
+    Raises ValidationFailed with the errors in the labels; the campaign then needs attention.
     """
     with named_lock(finishing_lease(title)):
         with campaign_lock(title, "finish"):

@@ -32,9 +32,9 @@ ROUNDS = 3
 
 @flow(name="launch-campaign", flow_run_name="launch {campaign.title}")
 def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = None) -> str:
-    """Check and upload the images, create the campaign and activate it. Idempotent: does only what is missing.
+    """Checks and uploads the images, creates the campaign and activates it. Idempotent: does only what is missing.
 
-    credentials: a block of the campaign's platform, in place of the connection that the campaign names.
+    credentials: a block of the campaign's platform, instead of the connection that the campaign names.
     Returns the campaign's title.
     """
     campaign = with_credentials(campaign, credentials)
@@ -57,7 +57,7 @@ def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = No
 
 
 def make_image_set(title: str) -> None:
-    """Upload the images into a set on the platform, seal it, and wait until it was processed."""
+    """Uploads the images into a set on the platform, seals it, and waits until it is processed."""
     create_image_set(title)
     for _ in range(ROUNDS):
         batches = find_missing_images(title)
@@ -73,7 +73,7 @@ def make_image_set(title: str) -> None:
 
 
 def fill_campaign(title: str) -> None:
-    """Send the images into the campaign itself, batch by batch, until every one is there."""
+    """Sends the images into the campaign itself, batch by batch, until none is missing."""
     message = ""
     batches = list_missing_images(title)
     for _ in range(ROUNDS):

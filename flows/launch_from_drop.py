@@ -16,7 +16,7 @@ from .launch_campaign import launch_campaign
 
 @flow(name="launch-from-drop", flow_run_name="launch from {blob}")
 def launch_from_drop(blob: str, etag: str) -> str:
-    """Launch the campaign of a file. Each version of the file is launched once. Returns the campaign's title.
+    """Launches the campaign of a file. Each version of the file is launched once. Returns the campaign's title.
 
     blob: the file's name in the container. etag: identifies its version.
     """

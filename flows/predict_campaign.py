@@ -9,8 +9,8 @@ from labelwright.tasks.leases import with_run_lease
 @flow(name="predict-campaign", flow_run_name="predictions for {title}")
 @with_run_lease
 def predict_campaign(title: str, coco: str) -> int:
-    """Put the objects of a COCO file into the campaign, in place of earlier predictions.
+    """Puts the objects of a COCO file into the campaign. They replace earlier predictions.
 
-    coco: path of the file. Returns how many images have predictions.
+    coco: path of the file. Returns the number of images with predictions.
     """
     return put_predictions(title, coco)

@@ -19,11 +19,11 @@ from .launch_campaign import launch_campaign
 def run_campaign(
     campaign: CampaignSpec, wait_hours: float = 24, look_every: float = 30, credentials: Credentials | None = None
 ) -> list[dict[str, Any]]:
-    """Launch, wait for the labels, finish and export. Run again, it continues where it stopped.
+    """Launches a campaign, waits for the labels, finishes and exports. Run again, it continues where it stopped.
 
     wait_hours: how long this run waits for labels. look_every: seconds between two checks of the progress.
-    credentials: a block of the campaign's platform, in place of the connection that the campaign names.
-    Returns the registered datasets. Raises LabelsLate when the wait is over and labels are missing.
+    credentials: a block of the campaign's platform, instead of the connection that the campaign names.
+    Returns the registered datasets. Raises LabelsLate when labels are missing after that time.
     """
     campaign = with_credentials(campaign, credentials)
     with named_lock(waiting_lease(campaign.title)):

@@ -14,11 +14,11 @@ from labelwright.tasks.leases import campaign_lock
 
 @flow(name="settle-failed-images", flow_run_name="failed images of {title}")
 def settle_failed_images(title: str, send_again: bool = False, leave_out: bool = False) -> list[dict[str, str]]:
-    """List the failed images of a campaign with their reasons, and resend them or leave them out.
+    """Lists the failed images of a campaign with their reasons, and resends them or leaves them out.
 
     send_again: replace them by new ones, from the campaign's source of images.
     leave_out: remove them from the campaign, which is then complete without them.
-    Either returns a campaign that needed attention to its labelers. Returns file and reason of each failed image.
+    Either returns a campaign that needed attention to its previous state. Returns file and reason of each failed image.
     """
     if send_again and leave_out:
         raise ValueError("failed images are sent again or left out, not both")

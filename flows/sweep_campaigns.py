@@ -23,10 +23,10 @@ TASK_RUNNER: Any = ThreadPoolTaskRunner(max_workers=64)
 
 @flow(name="sweep-campaigns", flow_run_name="sweep", task_runner=TASK_RUNNER)
 def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[str, str]:
-    """Check every open campaign. Returns the state of each. A campaign that fails does not delay the others.
+    """Checks every open campaign. Returns the state of each. A campaign that fails does not delay the others.
 
-    go_on: how campaigns continue that are completely labeled, or whose launch was interrupted: within this run, by flow
-    runs of their own (which needs the deployments and a worker), or not at all.
+    go_on: how campaigns that are completely labeled, or whose launch was interrupted, continue: within this run, in
+    separate flow runs (which needs the deployments and a worker), or not at all.
     """
     with named_lock("sweep"):
         free_dead_runs()
@@ -49,7 +49,7 @@ def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> dict[st
 
 
 def run_within_sweep(due: DueWork) -> None:
-    """Launch or finish the campaign within this run."""
+    """Launches or finishes the campaign within this run."""
     record_start(due)
     if due.work is Work.LAUNCH:
         launch_campaign(recorded_spec(due.title))

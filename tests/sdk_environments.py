@@ -1,7 +1,7 @@
-"""Environments of their own for vendors' SDKs that judge our stand-ins: they do not resolve together with ours.
+"""Separate environments for vendors' SDKs that verify our fake servers. Their requirements conflict with ours.
 
-They are made on first use, in the folder that LABELWRIGHT_SDKS names (kept from run to run), else in the tests' own
-temporary one. One that cannot be made makes its test fail, and says how to get it.
+They are created on first use, in the folder LABELWRIGHT_SDKS (kept between runs) or in a temporary one. If that fails,
+the test fails with a message that says how to create the environment.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pathlib import Path
 import pytest
 
 
-def python_with(name: str, requirement: str, temporary: Path, *more: str) -> Path:
-    """The interpreter of an environment that holds the requirement, as in `cvat-sdk==2.15.0`, and `more` beside it."""
+def python_with(name: str, requirement: str, temporary: Path, *requirements: str) -> Path:
+    """Returns the Python of an environment with the requirement, as in `cvat-sdk==2.15.0`, and further ones."""
     folder = Path(os.environ.get("LABELWRIGHT_SDKS") or temporary) / name
-    python, whole = folder / "bin" / "python", folder / "whole"
+    python, complete = folder / "bin" / "python", folder / "whole"
     with alone(folder):
-        if not whole.exists():
+        if not complete.exists():
             run([sys.executable, "-m", "venv", "--clear", str(folder)], requirement)
-            run([str(python), "-m", "pip", "install", "--quiet", requirement, *more], requirement)
-            whole.touch()
+            run([str(python), "-m", "pip", "install", "--quiet", requirement, *requirements], requirement)
+            complete.touch()
     return python
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """While another process of the tests makes this environment, wait for it."""
+    """Waits while another test process creates this environment."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,9 +39,10 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def run(command: list[str], requirement: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    if done.returncode:
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    if completed.returncode:
         pytest.fail(
-            f"{requirement} is needed in an environment of its own, and {' '.join(command[:4])} failed:\n"
-            f"{done.stderr[-2000:]}\nMake one where pip can reach an index, and name its folder in LABELWRIGHT_SDKS."
+            f"{requirement} needs a separate environment, and {' '.join(command[:4])} failed:\n"
+            f"{completed.stderr[-2000:]}\n"
+            "Create it where pip can reach an index, and set LABELWRIGHT_SDKS to its folder."
         )

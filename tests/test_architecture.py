@@ -177,14 +177,14 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 def test_the_domain_needs_only_the_standard_library_and_shapely_in_one_module():
-    others = {
+    imported = {
         (modules()[module].name, name.split(".")[0])
         for module in modules()
         if package_of(module) == "domain"
         for name in imports(module)
         if name.split(".")[0] not in {*sys.stdlib_module_names, "labelwright"}
     }
-    assert others == {("planar.py", "shapely"), ("planar.py", "numpy")}
+    assert imported == {("planar.py", "shapely"), ("planar.py", "numpy")}
 
 
 def test_only_one_module_imports_shapely():
@@ -198,8 +198,8 @@ def test_no_platform_imports_another_one():
     for module in modules():
         platform = module.split(".")[2] if module.startswith("labelwright.platforms.") else ""
         if platform in PLATFORMS:
-            others = [f"labelwright.platforms.{name}" for name in PLATFORMS if name != platform]
-            assert not [name for name in imports(module) if is_in(name, *others)], module
+            other_platforms = [f"labelwright.platforms.{name}" for name in PLATFORMS if name != platform]
+            assert not [name for name in imports(module) if is_in(name, *other_platforms)], module
 
 
 def test_flows_of_all_platforms_name_none():

@@ -1,4 +1,4 @@
-"""A task on CVAT for each folder of a recording."""
+"""Flow that creates a task on CVAT for each folder of a recording."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ def cvat_tasks_from_folders(
     connection: str = "cvat",
     organization: str = "",
 ) -> list[dict[str, Any]]:
-    """Make a task of each folder in `path`, and put the folder's images into it. Run again, it does what is missing.
+    """Creates a task for each folder in `path` and uploads its images. Run again, it does only what is missing.
 
-    path: a folder that holds one folder a recording. project: its id or its name; it is there already.
-    camera: take only images of this namespace, as "front". segment_size: images a job (0: all in one).
-    images_per_folder: at most so many of each recording, the first ones.
-    Returns folder, tasks and number of images of each recording, and what was left out with its reason.
+    path: a folder with one folder per recording. project: id or name of an existing project.
+    camera: only images of this namespace, as "front". segment_size: images per job (0: all in one).
+    images_per_folder: at most that many of each recording, the first ones.
+    Returns folder, tasks and number of images of each recording, and the files left out with their reasons.
     """
     log_in(connection, organization)
     number = read_project(project, connection, organization)["id"]

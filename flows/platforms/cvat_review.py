@@ -1,4 +1,4 @@
-"""A round of reviews of a campaign on CVAT."""
+"""Flow for a round of reviews of a campaign on CVAT."""
 
 from prefect import flow
 
@@ -9,9 +9,9 @@ from labelwright.tasks.platforms.cvat_review import request_review, settle_revie
 @flow(name="cvat-review-campaign", flow_run_name="review {title}")
 @with_run_lease
 def cvat_review_campaign(title: str) -> dict[str, int]:
-    """Accept what reviewers approved, give back what they rejected, and hand them what labelers completed since.
+    """Accepts approved jobs, returns rejected ones to labelers, and assigns newly completed ones to reviewers.
 
-    Returns how many jobs each of it were. Run it again as often as you like; a schedule does.
+    Returns the number of jobs of each. Idempotent, so that it can run on a schedule.
     """
     accepted, rejected = settle_review(title)
     return {"accepted": accepted, "rejected": rejected, "to review": request_review(title)}

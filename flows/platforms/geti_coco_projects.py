@@ -18,7 +18,7 @@ _PARAMETERS = """
 
 
 def _coco_flow(name: str, kind: str, default_project: str, summary: str) -> Flow[..., dict[str, Any]]:
-    """The flow and deployment `name`, which creates a project of `kind`."""
+    """Returns the flow `name`, which creates a project of `kind`."""
 
     def create_project(
         annotations: str,

@@ -1,6 +1,6 @@
-"""Calls to a CVAT server, each a task: login, projects, tasks, images, jobs. They take the name of a connection.
+"""Tasks for single calls of a CVAT server: login, projects, tasks, images, jobs. They take the name of a connection.
 
-Nothing here needs a campaign: these are the calls of scripts that make tasks by themselves.
+They need no campaign, so that scripts can create CVAT tasks on their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .cvat_folders import read_image
 
 
 def cvat_of(connection: str, **options: Any) -> Cvat:
-    """The server that the settings name. Options are the adapter's; empty ones are left at their defaults.
+    """Returns the adapter for a connection. `options` are the adapter's; empty ones keep their defaults.
 
     Raises SettingsError, PlatformRefused.
     """
@@ -38,7 +38,7 @@ def cvat_of(connection: str, **options: Any) -> Cvat:
 
 @task(task_run_name="log in to {connection}", **RETRY_POLICY)
 def log_in(connection: str = NAME, organization: str = "") -> str:
-    """Returns what was reached and as whom. The token stays in this task: each one logs in by itself."""
+    """Logs in. Returns server and user. The token stays in this task: every task logs in by itself."""
     user = cvat_of(connection, organization=organization).check()
     log().info("%s", user)
     return user
@@ -46,12 +46,10 @@ def log_in(connection: str = NAME, organization: str = "") -> str:
 
 @task(task_run_name="read project {project}", **RETRY_POLICY)
 def read_project(project: int | str, connection: str = NAME, organization: str = "") -> dict[str, Any]:
-    """A project's details by its id or its name: id, name, labels, and how many tasks it has."""
+    """Returns a project by its id or name: id, name, labels, number of tasks."""
     server = cvat_of(connection, organization=organization).server
     existing = server.project(project) if isinstance(project, int) else server.find_project(project)
-    if (
-        existing is None and isinstance(project, str) and project.isdecimal()
-    ):  # an id, as a form or a command line gives it
+    if existing is None and isinstance(project, str) and project.isdecimal():  # an id from a form or a command line
         existing = server.project(int(project))
     if existing is None:
         message = f"there is no project '{project}'"
@@ -71,9 +69,9 @@ def create_task(
     connection: str = NAME,
     organization: str = "",
 ) -> int:
-    """An empty task in a project, or the one of that name that is there already. Returns its id.
+    """Creates an empty task in a project, unless one of that name exists. Returns its id. Idempotent.
 
-    segment_size: images a job; 0 puts all into one.
+    segment_size: images per job; 0 puts all into one.
     """
     server = cvat_of(connection, organization=organization, segment_size=segment_size, subset=subset).server
     existing = server.tasks_of(project, name)
@@ -83,7 +81,7 @@ def create_task(
 
 @task(task_run_name="read task {number}", **RETRY_POLICY)
 def read_task(number: int, connection: str = NAME, organization: str = "") -> dict[str, Any]:
-    """A task's details: id, name, project, and how many images and jobs it has."""
+    """Returns a task: id, name, project, numbers of images and jobs."""
     return asdict(cvat_of(connection, organization=organization).server.task(number))
 
 
@@ -98,10 +96,10 @@ def upload_images(
     connection: str = NAME,
     organization: str = "",
 ) -> int | None:
-    """Send files of a folder into the task of that name, making it if it is not there.
+    """Uploads files of a folder into the task of that name, created if missing. Sends only what is missing.
 
-    What it holds already is not sent again; a failed import is deleted and made anew; what a task that is filled lacks
-    goes into a further one. Returns the task that was filled; None when nothing was lacking or an import is under way.
+    A task whose import failed is deleted and created again. Images that a filled task lacks go into an additional one.
+    Returns the id of the task that was filled; None when nothing was missing or an import is running.
     """
     server = cvat_of(connection, organization=organization, segment_size=segment_size, subset=subset).server
     source = FolderSource(folder)
@@ -119,9 +117,9 @@ def upload_images(
 def wait_for_import(
     project: int, name: str, seconds: float = 3600, connection: str = NAME, organization: str = ""
 ) -> list[int]:
-    """Until the images of the tasks of that name are in, verified by sizes and jobs. Returns the tasks' ids.
+    """Waits until the tasks of that name are imported, verified by sizes and jobs. Returns the tasks' ids.
 
-    Raises PlatformRefused with the server's words when the import failed: run again, and the task is made anew.
+    Raises PlatformRefused with the server's message when an import failed (a new run creates the task again), and
     PlatformUnavailable at the deadline.
     """
     server = cvat_of(connection, organization=organization).server
@@ -132,43 +130,46 @@ def wait_for_import(
         bad = [task_import for task_import in imports if task_import.state in (SetState.FAILED, SetState.CREATED)]
         if bad or not imports:
             message = (bad[0].message if bad else "") or "nothing was imported"
-            raise PlatformRefused(NAME, f"import task {name}", message=message, advice="Run again to make it anew.")
+            raise PlatformRefused(NAME, f"import task {name}", message=message, advice="Run again to create it again.")
         if all(task_import.state is SetState.FINISHED for task_import in imports):
             return [task_import.id for task_import in ours]
         if time.monotonic() > ends:
-            raise PlatformUnavailable(NAME, f"import task {name}", message="it is still at it", advice="Wait on.")
+            raise PlatformUnavailable(NAME, f"import task {name}", message="it is still running", advice="Wait longer.")
         time.sleep(pause)
         pause = min(pause * 1.5, 10)
 
 
 @task(task_run_name="delete task {number}", **RETRY_POLICY)
 def delete_task(number: int, connection: str = NAME, organization: str = "") -> None:
-    """With its images, jobs and annotations. Does nothing if it does not exist."""
+    """Deletes a task with its images, jobs and annotations. Does nothing if it does not exist."""
     cvat_of(connection, organization=organization).server.delete_task(number)
 
 
 @task(task_run_name="list the jobs of task {number}", **RETRY_POLICY)
 def list_jobs(number: int, connection: str = NAME, organization: str = "") -> list[dict[str, Any]]:
-    """Of each job: id, first and last frame, stage, state, and who works on it."""
+    """Returns id, first and last frame, stage, state and assignee of each job of a task."""
     return [asdict(job) for job in jobs_of(cvat_of(connection, organization=organization).server.client, task=number)]
 
 
 @task(task_run_name="assign job {job} to {user}", **RETRY_POLICY)
 def assign_job(job: int, user: str, connection: str = NAME, organization: str = "") -> None:
-    """user: name or e-mail address; "" for nobody."""
+    """Assigns a job. user: name or e-mail address; "" removes the assignee."""
     server = cvat_of(connection, organization=organization).server
     assign(server.client, job, server.people.id(user) if user else None)
 
 
 @task(task_run_name="put job {job} into {stage}", **RETRY_POLICY)
 def move_job(job: int, stage: str, state: str = "", connection: str = NAME, organization: str = "") -> None:
-    """stage: annotation, validation or acceptance. state: new, in progress, completed or rejected; "" keeps its own."""
+    """Sets stage and state of a job.
+
+    stage: annotation, validation or acceptance. state: new, in progress, completed or rejected; "" leaves it unchanged.
+    """
     cvat = cvat_of(connection, organization=organization)
     cvat.move_job(job, Stage(stage), JobState(state) if state else None)
 
 
 def _called(tasks: list[CvatTask], name: str) -> list[CvatTask]:
-    """Those of that name, and the further ones ("NAME #2") that hold what it lacked."""
+    """Returns the tasks of that name, and the additional ones ("NAME #2") with images that it lacked."""
     return [candidate for candidate in tasks if re.fullmatch(rf"{re.escape(name)}(?: #\d+)?", candidate.name)]
 
 

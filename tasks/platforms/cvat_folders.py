@@ -1,4 +1,4 @@
-"""Folders of recordings: which there are, which of their images belong to a camera, and which can be sent."""
+"""Finds folders of recordings, their images of a camera, and which of these can be uploaded."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from labelwright.tasks.retries import UNCACHED
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A folder with images of one recording. `files` are relative to it, in the order of their numbers."""
+    """A folder with the images of one recording. `files` are relative to it, ordered by the numbers in their names."""
 
     name: str
     folder: str
     files: list[str]
     left_out: list[tuple[str, str]]
-    """File and reason: it is no image, or a damaged one, which CVAT would import without a word."""
+    """File and reason: no image, or a damaged one, which CVAT would import without an error."""
 
 
 @task(task_run_name="look for recordings in {path}", **UNCACHED)
 def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> list[Recording]:
-    """One recording for each folder in `path` that holds images of the camera; every image is opened and checked.
+    """Returns a recording for each folder in `path` with images of the camera. Opens and checks every image.
 
-    camera: a namespace, as "front" or "/rig/front". Images are its own whose path in the recording leads through a
-    folder of that name, or whose name begins with it. at_most: the first so many of each recording.
-    Raises PlatformRefused when there is no such folder, or nothing in it.
+    camera: a namespace, as "front" or "/rig/front". An image belongs to it if its path in the recording has a folder of
+    that name, or its name begins with it. at_most: only that many images of each recording, the first ones.
+    Raises PlatformRefused when the folder does not exist or has no such images.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -69,7 +69,7 @@ def _recording(folder: Path, camera: str, at_most: int | None) -> Recording:
 def _files(folder: Path, camera: str) -> list[SourceFile | Reject]:
     try:
         return [file for file in FolderSource(folder).find() if of_camera(file.name, camera)]
-    except SourceError:  # an empty one
+    except SourceError:  # an empty folder
         return []
 
 
@@ -81,7 +81,7 @@ def _look(found: SourceFile | Reject) -> Image | Reject:
 
 
 def read_image(folder: str, file: str) -> Image:
-    """Size and hashes of an image. Raises PlatformRefused when it is none (any more)."""
+    """Returns size and hashes of an image. Raises PlatformRefused for a missing or damaged one."""
     path = Path(folder) / file
     result = _look(SourceFile(file, str(path)))
     if isinstance(result, Reject):
@@ -90,7 +90,7 @@ def read_image(folder: str, file: str) -> Image:
 
 
 def of_camera(name: str, camera: str) -> bool:
-    """Whether an image (its path in the recording) belongs to a camera's namespace; all belong to ""."""
+    """Returns whether an image (its path in the recording) belongs to a camera's namespace; all belong to ""."""
     space = camera.strip("/")
     if not space:
         return True
@@ -101,5 +101,5 @@ def of_camera(name: str, camera: str) -> bool:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts frame_9 before frame_10."""
+    """Sort key that puts frame_9 before frame_10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,4 +1,4 @@
-"""What CVAT alone can do with a campaign: reviews, webhooks, its own exports, malformed shapes. Each call a task."""
+"""Tasks for CVAT's own functions: reviews, webhooks, exports, malformed shapes. One task per call."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .cvat import cvat_of
 
 
 def _of(title: str) -> tuple[Cvat, str]:
-    """The adapter with the campaign's options, and its id there."""
+    """Returns the adapter with the campaign's options, and the campaign's id on CVAT."""
     context = CampaignContext(title)
     if not isinstance(context.platform, Cvat):
-        raise PlatformRefused(context.platform.name, "do what CVAT does", message=f"'{title}' is not on CVAT")
+        raise PlatformRefused(context.platform.name, "use functions of CVAT", message=f"'{title}' is not on CVAT")
     return context.platform, context.remote_id
 
 
 @task(task_run_name="ask for reviews of {title}", **RETRY_POLICY)
 def request_review(title: str) -> int:
-    """Jobs that labelers completed go to the campaign's reviewers. Returns how many went."""
+    """Assigns jobs that labelers completed to the campaign's reviewers. Returns the number of jobs."""
     cvat, campaign = _of(title)
     went = cvat.request_review(campaign)
     log().info("%d jobs of %s go to review", went, title)
@@ -36,7 +36,7 @@ def request_review(title: str) -> int:
 
 @task(task_run_name="settle reviews of {title}", **RETRY_POLICY)
 def settle_review(title: str) -> tuple[int, int]:
-    """Jobs that reviewers completed are accepted, rejected ones go back to labelers. Returns how many of each."""
+    """Accepts jobs that reviewers completed and returns rejected ones to labelers. Returns the number of each."""
     cvat, campaign = _of(title)
     accepted, rejected = cvat.settle_review(campaign)
     log().info("%s: %d jobs accepted, %d given back", title, accepted, rejected)
@@ -45,15 +45,15 @@ def settle_review(title: str) -> tuple[int, int]:
 
 @task(task_run_name="create webhook of {title}", **RETRY_POLICY)
 def create_webhook(title: str, target: str) -> int:
-    """Have CVAT tell `target` when jobs change. Returns the webhook's id: the same when it was there already."""
+    """Creates a webhook that sends changes of jobs to `target`. Returns its id. Idempotent."""
     cvat, campaign = _of(title)
-    log().info("%s tells %s of its changes", title, target)
+    log().info("%s sends its changes to %s", title, target)
     return cvat.put_webhook(campaign, target)
 
 
 @task(task_run_name="find malformed shapes of {title}", **RETRY_POLICY)
 def find_malformed_shapes(title: str) -> list[str]:
-    """Shapes that can be none: each blocks CVAT's own exports of its task. Returns them in words, with their places."""
+    """Returns descriptions of malformed shapes, with their places. Each blocks CVAT's own exports of its task."""
     cvat, campaign = _of(title)
     shapes = [str(shape) for shape in cvat.malformed(campaign)]
     for shape in shapes:
@@ -65,7 +65,7 @@ def find_malformed_shapes(title: str) -> list[str]:
 
 @task(task_run_name="remove malformed shapes of {title}", **RETRY_POLICY)
 def remove_malformed_shapes(title: str) -> list[str]:
-    """Take them out of CVAT, so that it can export again. Returns what was removed, in words."""
+    """Deletes malformed shapes, so that CVAT can export again. Returns descriptions of the deleted shapes."""
     cvat, campaign = _of(title)
     return cvat.remove_malformed(campaign)
 
@@ -81,9 +81,9 @@ def export_from_server(
     connection: str = NAME,
     organization: str = "",
 ) -> str:
-    """CVAT's own export of tasks, projects or jobs, as a zip. Returns the file.
+    """Downloads CVAT's own export of a task, project or job as a zip file. Returns its path.
 
-    form: one of the server's formats. The file is there when it is whole; one that was there is replaced.
+    form: one of the server's formats. An existing file is replaced once the download is complete.
     """
     target = Path(file)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def export_from_server(
         with under_way.open("wb") as part:
             cvat.export(what, number, form, part, images=images, deadline=seconds)
         if not is_zipfile(under_way):
-            message = "what came is no zip: it broke off, or is another one's answer"
+            message = "the response is no complete zip file"
             raise PlatformUnavailable(NAME, f"export {what} {number}", message=message, advice="Try again.")
         under_way.replace(target)
     finally:

@@ -24,7 +24,7 @@ from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 
 def connect_geti(connection: str, options: Mapping[str, Any] | None = None) -> Geti:
-    """The adapter for a connection of the settings or a block. Raises SettingsError."""
+    """Returns the adapter for a connection of the settings or a block. Raises SettingsError."""
     adapter = connect_platform(connection, "geti", options)[1]
     assert isinstance(adapter, Geti)  # noqa: S101 - the registry maps "geti" to this class
     return adapter
@@ -42,21 +42,21 @@ def check_geti(connection: str) -> str:
 
 @task(task_run_name="list the projects of {connection}", **RETRY_POLICY)
 def list_geti_projects(connection: str) -> list[dict[str, str]]:
-    """Id, name and kind of every project."""
+    """Returns id, name and kind of every project."""
     client = connect_client(connection)
     return [{"id": project.id, "name": project.name, "kind": project.kind} for project in client.projects()]
 
 
 @task(task_run_name="find project {name}", **RETRY_POLICY)
 def find_geti_project(connection: str, name: str) -> str | None:
-    """The id of the project of exactly that name, or None. Raises PlatformRefused when there are several."""
+    """Returns the id of the project of exactly that name, or None. Raises PlatformRefused when there are several."""
     match = connect_client(connection).find_project(name)
     return None if match is None else match.id
 
 
 @task(task_run_name="find project {project}", **RETRY_POLICY)
 def geti_project_id(connection: str, project: str) -> str:
-    """The id of a project by its id or its name. Raises NotFound, and PlatformRefused when there are several."""
+    """Returns the id of a project by its id or name. Raises NotFound, and PlatformRefused when there are several."""
     client = connect_client(connection)
     matches = [match for match in client.projects() if project in (match.id, match.name)]
     if not matches:
@@ -138,7 +138,7 @@ def annotate_geti_image(connection: str, project: str, image: LabeledImage) -> N
 
 @task(task_run_name="read the annotations of {project}", **RETRY_POLICY)
 def read_geti_annotations(connection: str, project: str, cursor: str | None = None) -> LabelsPage:
-    """A page of images that are annotated for every task, with annotations in pixels, and the next page's cursor.
+    """Returns a page of images annotated for every task, with annotations in pixels, and the next page's cursor.
 
     The empty label is no annotation.
     """
@@ -152,6 +152,6 @@ def cancel_geti_job(connection: str, job: str) -> None:
 
 @task(task_run_name="delete project {project}", **RETRY_POLICY)
 def delete_geti_project(connection: str, project: str) -> None:
-    """Idempotent."""
+    """Deletes a project. Idempotent."""
     log().info("delete project %s", project)
     connect_client(connection).delete_project(project)

@@ -35,7 +35,7 @@ class BackupDiffers(PlatformRefused):
 
 @task(task_run_name="save the settings of project {project}", **RETRY_POLICY)
 def begin_backup(connection: str, project: str, folder: str) -> list[tuple[str, str]]:
-    """Returns what is to be saved: pairs of dataset id and kind of media. Raises BackupRefused."""
+    """Starts or continues a backup. Returns pairs of dataset id and kind of media to save. Raises BackupRefused."""
     log().info("back up project %s into %s", project, folder)
     path = Path(folder)
     if not path.exists():
@@ -49,7 +49,7 @@ def begin_backup(connection: str, project: str, folder: str) -> list[tuple[str, 
 def save_page(
     connection: str, project: str, folder: str, dataset: str, kind: str, number: int, cursor: str
 ) -> tuple[int, str]:
-    """Returns the page's number of media, and the next page's cursor."""
+    """Saves a page of media. Returns its number of media, and the next page's cursor."""
     adapter = connect_geti(connection)
     threads = adapter.options.threads
     return save.save_page(adapter.client, project, Path(folder), dataset, kind, number, cursor, threads)
@@ -95,7 +95,7 @@ def compare_backup(connection: str, project: str, folder: str) -> Report:
 
 
 def not_saved(folder: str) -> list[str]:
-    """Sentences about what the server refused to give and is not in the backup. Each is logged as a warning."""
+    """Returns sentences about what the server refused to return and the backup lacks. Logs each as a warning."""
     sentences = verify.list_not_saved(open_backup(Path(folder)))
     for sentence in sentences:
         log().warning("not in the backup: %s", sentence)
@@ -106,12 +106,12 @@ def not_saved(folder: str) -> list[str]:
 
 
 def restored_name(folder: str, name: str | None) -> str:
-    """Name of the restored project: `name`, by default the saved one's."""
+    """Returns the restored project's name: `name`, by default that of the saved project."""
     return name or open_backup(Path(folder)).project().name
 
 
 def open_journal(connection: str, name: str, folder: str) -> Journal:
-    """Journal of this restore: the same for the same folder, server and name, so that a restore continues."""
+    """Opens the journal of a restore: the same for the same folder, server and name, so that a restore continues."""
     host = connect_client(connection).session.host
     key = sha256("\n".join((host, name, str(Path(folder).resolve()))).encode()).hexdigest()[:16]
     plain_name = re.sub(r"[^\w-]+", "-", name)[:40]
@@ -120,7 +120,7 @@ def open_journal(connection: str, name: str, folder: str) -> Journal:
 
 @task(task_run_name="create {name} for {folder}", **RETRY_POLICY)
 def begin_restore(connection: str, folder: str, name: str) -> tuple[str, list[str]]:
-    """Returns the new project's id, and the pages to restore. Raises BackupRefused, PlatformRefused."""
+    """Creates the project. Returns its id, and the pages to restore. Raises BackupRefused, PlatformRefused."""
     backup = open_backup(Path(folder))
     log().info("restore %s as %s", folder, name)
     journal = open_journal(connection, name, folder)
@@ -129,14 +129,14 @@ def begin_restore(connection: str, folder: str, name: str) -> tuple[str, list[st
 
 @task(task_run_name="restore page {page} of {name}", **RETRY_POLICY)
 def restore_page(connection: str, folder: str, name: str, project: str, page: str) -> int:
-    """Returns the page's number of media."""
+    """Restores a page of media. Returns its number of media."""
     adapter, backup = connect_geti(connection), open_backup(Path(folder))
     journal = open_journal(connection, name, folder)
     return restore.restore_page(adapter.client, backup, page, project, journal, adapter.options.threads)
 
 
 def restore_pages(connection: str, folder: str, name: str, project: str, pages: list[str]) -> int:
-    """Returns the number of media."""
+    """Restores every page. Returns the number of media."""
     media = 0
     for page in pages:
         media += restore_page(connection, folder, name, project, page)

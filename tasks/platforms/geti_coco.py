@@ -44,7 +44,7 @@ class CocoJob:
 
 
 def coco_labels(categories: list[str], kind: str) -> list[list[str]]:
-    """Names of the labels of each task."""
+    """Returns the names of each task's labels."""
     names = [list(categories)]
     return [*names, [f"{name}{SHAPE}" for name in categories]] if " -> " in kind else names
 
@@ -129,7 +129,7 @@ def check_coco_project(connection: str, project: str, job: CocoJob, left_out: li
 
 
 def describe_changes(image: CocoImage, objects: list[CocoObject], kind: str) -> list[str]:
-    """Sentences about objects that had to be changed: Geti has one outline per object, and none beyond the image."""
+    """Describes objects that had to be changed: Geti has one outline per object, and none beyond the image."""
     if kind == "detection":
         cut = [item.id for item in objects if item.box_cut]
         return [f"annotation {number} of {image.file} reaches beyond its image and was cut to it" for number in cut]
@@ -146,7 +146,7 @@ def describe_changes(image: CocoImage, objects: list[CocoObject], kind: str) -> 
 def _annotations(
     client: GetiClient, project: GetiProject, medium: GetiMedium, item: CocoObject
 ) -> list[GetiAnnotation]:
-    """An object's annotations: a box for detection tasks, a polygon per part for segmentation tasks."""
+    """Returns an object's annotations: a box for detection tasks, a polygon per part for segmentation tasks."""
     annotations = []
     for task_ in project.trained:
         label = next(
@@ -185,6 +185,6 @@ def _images(job: CocoJob) -> list[CocoImage]:
 
 @lru_cache(maxsize=1)
 def _read(path: Path, categories: tuple[str, ...], changed: int) -> tuple[CocoSource, list[CocoImage]]:
-    """Reads a file once per process, as long as it does not change: such files are large."""
+    """Reads a COCO file. Cached until the file changes, because such files are large."""
     source = CocoSource(path, categories)
     return source, source.images()

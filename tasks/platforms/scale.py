@@ -1,8 +1,8 @@
-"""Every call of Scale's REST API as a task of its own, for flows that go beyond campaigns.
+"""Tasks for every call of Scale's REST API, for flows that go beyond campaigns.
 
-`connection` is the name of the credentials in the settings. Returns are Scale's own JSON. Errors are those of
-`platforms.errors` and `platforms.scale_errors`; what may pass by itself is tried again, and Prefect shows each try.
-That makes no task twice: there is none without a unique_id.
+`connection` is the name of the credentials in the settings. Tasks return Scale's own JSON. They raise the errors of
+`platforms.errors` and `platforms.scale.errors`; transient ones are retried, and Prefect shows each try. Retries create
+no duplicates, because every Scale task has a unique_id.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 HERE = "scale"
-"""The connection that is meant when none is named."""
+"""Default connection."""
 
 
 def account(connection: str = HERE) -> ScaleClient:
-    """The account of a connection. Raises SettingsError, PlatformRefused when the connection is one to elsewhere."""
+    """Returns the client of a connection. Raises SettingsError, and PlatformRefused for another platform's one."""
     platform, reached = connect_platform(connection)
     if platform != Scale.name:
         raise PlatformRefused(Scale.name, "connect", message=f"connection '{connection}' leads to {platform}")
@@ -40,9 +40,11 @@ def account(connection: str = HERE) -> ScaleClient:
 
 @task(task_run_name="create {type} task {unique_id}", **RETRY_POLICY)
 def create_task(type: str, unique_id: str, params: Json, connection: str = HERE) -> Json:
-    """Make a task of any type, or answer the one that an earlier try made: it bears the unique_id, is of the same type
-    and batch (or project), and shows the same attachment (signatures in addresses aside). Raises Duplicate when another
-    one bears it."""
+    """Creates a task of any type. Idempotent: returns an existing task that matches.
+
+    It matches if it has the unique_id, the same type and batch (or project), and the same attachment (signatures in
+    addresses aside). Raises Duplicate when a different task has the unique_id.
+    """
     scale = account(connection)
     log().info("create %s task %s", type, unique_id)
     try:
@@ -51,7 +53,7 @@ def create_task(type: str, unique_id: str, params: Json, connection: str = HERE)
         for existing in scale.tasks(unique_id=unique_id, limit=1).docs:
             same = {"type": type} | {name: params[name] for name in ("batch", "project") if name in params}
             if existing.get("unique_id") not in (None, unique_id):
-                continue  # the server did not heed the filter
+                continue  # the server ignored the filter
             if not all(existing.get(name) == value for name, value in same.items()):
                 continue
             if not same_attachments(params, existing.get("params")):
@@ -74,13 +76,13 @@ def fetch_task(task_id: str, connection: str = HERE) -> Json:
 
 @task(task_run_name="list tasks", **RETRY_POLICY)
 def list_tasks(filters: Json | None = None, connection: str = HERE) -> Json:
-    """One page: `docs`, `total`, and `next_token` for the following call; it is None on the last page."""
+    """Returns a page: `docs`, `total`, and `next_token` for the next call, which is None on the last page."""
     return _as_json(account(connection).tasks(**(filters or {})), "next_token")
 
 
 @task(task_run_name="cancel task {task_id}", **RETRY_POLICY)
 def cancel_task(task_id: str, clear_unique_id: bool = False, connection: str = HERE) -> Json:
-    """Only while nobody has begun. Repeating it returns the cancelled task."""
+    """Cancels a task that no labeler has started. Idempotent: returns the cancelled task."""
     log().info("cancel task %s", task_id)
     return account(connection).cancel_task(task_id, clear_unique_id=clear_unique_id)
 
@@ -117,7 +119,7 @@ def remove_tags(task_id: str, tags: list[str], connection: str = HERE) -> Json:
 
 @task(task_run_name="audit task {task_id}", **RETRY_POLICY)
 def audit_task(task_id: str, accepted: bool, comments: str | None = None, connection: str = HERE) -> None:
-    """Say as the customer whether the work is accepted."""
+    """Accepts or rejects the work, as the customer."""
     account(connection).audit_task(task_id, accepted=accepted, comments=comments)
 
 
@@ -126,7 +128,7 @@ def audit_task(task_id: str, accepted: bool, comments: str | None = None, connec
 
 @task(task_run_name="create batch {name}", **RETRY_POLICY)
 def create_batch(name: str, project: str, more: Json | None = None, connection: str = HERE) -> Json:
-    """Make a batch, or answer the one of that name when it belongs to the same project, as after a lost answer.
+    """Creates a batch. Idempotent: returns an existing batch of that name in the same project.
 
     more: callback, metadata, calibration_batch, self_label_batch. Raises Duplicate for a batch of another project.
     """
@@ -143,14 +145,14 @@ def create_batch(name: str, project: str, more: Json | None = None, connection: 
 
 @task(task_run_name="finalize batch {name}", **RETRY_POLICY)
 def finalize_batch(name: str, connection: str = HERE) -> Json:
-    """Let its tasks be worked on. Idempotent."""
+    """Finalizes a batch, so that labelers can start its tasks. Idempotent."""
     log().info("finalize batch %s", name)
     return account(connection).finalize_batch(name)
 
 
 @task(task_run_name="read status of batch {name}", **RETRY_POLICY)
 def batch_status(name: str, connection: str = HERE) -> Json:
-    """Counts of its tasks by status; those that are zero are left out."""
+    """Returns the number of tasks by status, without zeros."""
     return account(connection).batch_status(name)
 
 
@@ -161,22 +163,23 @@ def get_batch(name: str, connection: str = HERE) -> Json:
 
 @task(task_run_name="list batches", **RETRY_POLICY)
 def list_batches(filters: Json | None = None, connection: str = HERE) -> Json:
-    """One page: `docs`, `total`, and `offset` for the following call; it is None on the last page."""
+    """Returns a page: `docs`, `total`, and `offset` for the next call, which is None on the last page."""
     page = _as_json(account(connection).list_batches(**(filters or {})), "offset")
     return page | {"offset": int(page["offset"]) if page["offset"] is not None else None}
 
 
 @task(task_run_name="list all batches", **RETRY_POLICY)
 def list_all_batches(filters: Json | None = None, connection: str = HERE) -> list[Json]:
-    """Every batch that the filters leave, to the end."""
+    """Returns every batch that matches the filters, from all pages."""
     return list(account(connection).all_batches(**(filters or {})))
 
 
 @task(task_run_name="cancel what waits in batch {name}", **RETRY_POLICY)
 def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
-    """Cancel every task of a batch that nobody has begun, so that it is not billed; those at work are finished.
+    """Cancels every task of a batch that no labeler has started, so that it is not billed. Others are finished.
 
-    For campaigns that are given up: Scale deletes no batch. Returns how many were cancelled, and how many were not.
+    For cancelled campaigns, because Scale cannot delete a batch. Returns the numbers of `cancelled` tasks and of those
+    `left`.
     """
     scale = account(connection)
     log().info("cancel what waits in batch %s", name)
@@ -185,7 +188,7 @@ def cancel_pending_tasks(name: str, connection: str = HERE) -> dict[str, int]:
     def cancel(task_id: str) -> bool:
         try:
             scale.cancel_task(task_id)
-        except InvalidRequest:  # begun, or completed in between
+        except InvalidRequest:  # started or completed in the meantime
             return False
         return True
 
@@ -205,7 +208,7 @@ def set_batch_metadata(name: str, metadata: Json, connection: str = HERE) -> Jso
 def create_project(
     name: str, type: str, params: Json | None = None, more: Json | None = None, connection: str = HERE
 ) -> Json:
-    """Make a project, or answer the one of that name when it is of the same type, as after a lost answer.
+    """Creates a project. Idempotent: returns an existing project of that name and type.
 
     more: rapid, studio, dataset. Raises Duplicate for a project of another type.
     """
@@ -232,9 +235,9 @@ def list_projects(archived: bool | None = None, connection: str = HERE) -> list[
 
 @task(task_run_name="update project {name}", **UNCACHED)
 def update_project(name: str, params: Json, patch: bool = True, connection: str = HERE) -> Json:
-    """A new version of its parameters. Without `patch` all that are not named here are dropped.
+    """Creates a new version of a project's parameters. Without `patch`, parameters not given are dropped.
 
-    Not tried again by itself: each time makes one more version.
+    Not retried, because each try would create another version.
     """
     log().info("update project %s", name)
     return account(connection).update_project(name, patch=patch, **params)
@@ -247,8 +250,10 @@ def update_project(name: str, params: Json, patch: bool = True, connection: str 
 def upload_file(
     path: str, media_type: str, reference_id: str, fields: Json | None = None, connection: str = HERE
 ) -> Json:
-    """Put a file of this machine into Scale's own store; returns `id` and `attachment_url`. A reference that is taken
-    raises Duplicate."""
+    """Uploads a file of this machine to Scale's storage. Returns `id` and `attachment_url`.
+
+    Raises Duplicate for a reference_id that is taken.
+    """
     file = Path(path)
     form: dict[str, Any] = {"reference_id": reference_id, **(fields or {})}
     return account(connection).upload_file(file.read_bytes(), file.name, media_type=media_type, **form)
@@ -256,7 +261,7 @@ def upload_file(
 
 @task(task_run_name="import a file", **RETRY_POLICY)
 def import_file(url: str, fields: Json | None = None, connection: str = HERE) -> Json:
-    """Let Scale copy a file from an address. Task runs show their parameters: give no signed one."""
+    """Lets Scale copy a file from a URL. Task runs show their parameters: do not pass a signed URL."""
     return account(connection).import_file(Secret(url), **(fields or {}))
 
 

@@ -28,7 +28,7 @@ def prefect_server(tmp_path_factory) -> Iterator[Server]:
     """Prefect's own server for the whole session; flows of this process run against it."""
     home = tmp_path_factory.mktemp("prefect")
     server = start_prefect(home, port=free_port(0))
-    changed = {
+    test_settings = {
         PREFECT_API_URL: f"{server.url}/api",
         PREFECT_HOME: home / "client",
         PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
@@ -37,7 +37,7 @@ def prefect_server(tmp_path_factory) -> Iterator[Server]:
     # Flows of this process and workers of the crash tests, which inherit the environment, talk to this server.
     os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     try:
-        with temporary_settings(changed):
+        with temporary_settings(test_settings):
             yield server
             flush_logs_and_events()
     finally:
@@ -90,13 +90,13 @@ def make_photos(folder: Path, count: int, size: tuple[int, int] = (60, 40)) -> l
     return names
 
 
-def make_spec(title: str, folder: Path, output: Path, **more: object) -> CampaignSpec:
+def make_spec(title: str, folder: Path, output: Path, **fields: object) -> CampaignSpec:
     document = {
         "title": title,
         "images": {"folder": str(folder)},
         "labels": [{"name": "boat", "geometry": "any"}, "buoy"],
         "labeler": "partner@example.com",
         "export": {"folder": str(output)},
-        **more,
+        **fields,
     }
     return validate_spec(document, "test")

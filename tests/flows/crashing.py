@@ -106,11 +106,11 @@ def _count_calls(module: Any, name: str, counter: Counter) -> None:
     real = getattr(module, name)
 
     def counted(*arguments: Any, **keywords: Any) -> Any:
-        mine = "prefect" not in str(arguments[0]).lower()
-        if mine:
+        is_own_call = "prefect" not in str(arguments[0]).lower()
+        if is_own_call:
             counter.before()
         result = real(*arguments, **keywords)
-        if mine:
+        if is_own_call:
             counter.after()
         return result
 

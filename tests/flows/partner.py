@@ -38,12 +38,14 @@ def label(api: str, campaign: str, access: LabelerAccess, at_most: int | None = 
     response = requests.get(f"{api}/campaigns/{campaign}/images", headers=headers(access), timeout=60)
     response.raise_for_status()
     images = sorted(response.json()["images"], key=lambda image: image["image_id"])
-    todo = [
+    open_images = [
         {"image_id": image["image_id"], "objects": objects_for(image["image_id"], number)}
         for number, image in enumerate(images)
         if not image.get("done")
     ][:at_most]
-    if todo:
-        said = requests.put(f"{api}/campaigns/{campaign}/objects", json=todo, headers=headers(access), timeout=60)
-        said.raise_for_status()
-    return len(todo)
+    if open_images:
+        put_response = requests.put(
+            f"{api}/campaigns/{campaign}/objects", json=open_images, headers=headers(access), timeout=60
+        )
+        put_response.raise_for_status()
+    return len(open_images)

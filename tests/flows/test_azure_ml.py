@@ -80,10 +80,10 @@ def command(*message: str) -> int:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_folder_becomes_two_datasets_once(azure, tmp_path, engine):
     export_river(tmp_path, engine)
-    first = the_ledger().campaigns.datasets("river")
-    assert [dataset["name"] for dataset in first][:2] == ["river_images", "river_labels"]
-    here = settings().campaign_folder("river") / "delivery" / "labels"
-    assert azure.read("label_sets/river_labels.csv") == (here / "river_labels.csv").read_bytes()
+    datasets_before = the_ledger().campaigns.datasets("river")
+    assert [dataset["name"] for dataset in datasets_before][:2] == ["river_images", "river_labels"]
+    delivery_folder = settings().campaign_folder("river") / "delivery" / "labels"
+    assert azure.read("label_sets/river_labels.csv") == (delivery_folder / "river_labels.csv").read_bytes()
 
     written, blobs = azure.ml.writes(), azure.names()
     launch_campaign(river(tmp_path, engine))
@@ -91,7 +91,7 @@ def test_a_folder_becomes_two_datasets_once(azure, tmp_path, engine):
     export_campaign("river")
     assert azure.ml.writes() == written
     assert azure.names() == blobs
-    assert the_ledger().campaigns.datasets("river") == first
+    assert the_ledger().campaigns.datasets("river") == datasets_before
     assert the_ledger().campaigns.get("river").state is State.EXPORTED
 
     assert command("datasets", "verify") == 0
@@ -118,11 +118,11 @@ def test_what_sdk_v2_registers_is_what_automl_takes(azure, tmp_path):
     def lines(name: str) -> list[bytes]:
         return azure.read(newest[name]["dataUri"].removeprefix(PATHS) + "labels.jsonl").splitlines()
 
-    kept = [json.loads(line)["image_url"].removeprefix(PATHS) for line in lines("river_labels")]
-    for blob in kept:
+    image_paths = [json.loads(line)["image_url"].removeprefix(PATHS) for line in lines("river_labels")]
+    for blob in image_paths:
         assert azure.read(blob) == (tmp_path / "photos" / blob.rpartition("/")[2]).read_bytes()
-    (image_folder,) = {blob.rpartition("/")[0] for blob in kept}
-    assert azure.names("image_sets/river/") == sorted([f"{image_folder}.json", *kept])
+    (image_folder,) = {blob.rpartition("/")[0] for blob in image_paths}
+    assert azure.names("image_sets/river/") == sorted([f"{image_folder}.json", *image_paths])
     assert newest["river_images"]["dataUri"] == f"{PATHS}{image_folder}/"
     parts = [lines(f"river_labels_{part}") for part in ("train", "validation")]
     assert all(parts)
@@ -148,30 +148,30 @@ def test_what_sdk_v1_registers_points_to_paths_that_hold_the_hash(azure, tmp_pat
 @pytest.mark.parametrize("engine", ENGINES)
 def test_new_content_is_a_new_version_and_keeps_the_first_one(azure, tmp_path, engine):
     export_river(tmp_path, engine)
-    before = {name: azure.read(name) for name in azure.names() if not name.endswith(".latest.json")}
+    previous_versions = {name: azure.read(name) for name in azure.names() if not name.endswith(".latest.json")}
     versions = [
         dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["name"] == "river_labels"
     ]
     launch_campaign(river(tmp_path, engine, formats=["csv", "mltable"]))
     export_campaign("river")
-    now = [
+    current_versions = [
         dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["name"] == "river_labels"
     ]
-    assert now[:1] == versions
-    assert len(now) == 2
-    assert {name: azure.read(name) for name in before} == before
+    assert current_versions[:1] == versions
+    assert len(current_versions) == 2
+    assert {name: azure.read(name) for name in previous_versions} == previous_versions
 
     # Back to the first content: the version that exists, not a third one, and it is the newest now.
     launch_campaign(river(tmp_path, engine))
     export_campaign("river")
     assert [
         dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["name"] == "river_labels"
-    ] == now
+    ] == current_versions
     newest = {
         dataset["name"]: dataset["version"] for dataset in the_ledger().campaigns.datasets("river") if dataset["newest"]
     }
-    assert newest["river_labels"] == now[0]
-    assert json.loads(azure.read("label_sets/river_labels.latest.json"))["newest"]["version"] == now[0]
+    assert newest["river_labels"] == current_versions[0]
+    assert json.loads(azure.read("label_sets/river_labels.latest.json"))["newest"]["version"] == current_versions[0]
     assert command("datasets", "verify") == 0
 
 

@@ -34,11 +34,11 @@ def save_block(up: Running, name: str, **values: str) -> str:
         "print(CampaignApiCredentials(**values).save(name, overwrite=True, _sync=True))"
     )
     command = [sys.executable, "-c", code, name]
-    more = {"PREFECT_API_URL": up.api, "PREFECT_HOME": str(up.home / "client")}
+    prefect_variables = {"PREFECT_API_URL": up.api, "PREFECT_HOME": str(up.home / "client")}
     completed = subprocess.run(
         command,
         input=json.dumps(values),
-        env=environment(up.home, **more),
+        env=environment(up.home, **prefect_variables),
         capture_output=True,
         text=True,
         timeout=60,
@@ -56,7 +56,7 @@ def everything_written(folder: Path) -> dict[str, bytes]:
     return contents
 
 
-def told_by_prefect(up: Running) -> str:
+def read_prefect_texts(up: Running) -> str:
     kinds = ("flow_runs", "task_runs", "logs", "artifacts", "deployments", "automations", "flow_run_states")
     texts = []
     for kind in kinds:
@@ -79,13 +79,13 @@ def told_by_prefect(up: Running) -> str:
         events = prefect_api.get(events["next_page"].removeprefix(up.api), up.api)
 
 
-def looked_for(secret: str, home: Path, allowed: tuple[str, ...] = ()) -> list[str]:
+def find_secret(secret: str, home: Path, allowed: tuple[str, ...] = ()) -> list[str]:
     """The files that hold the secret where none should."""
-    places = []
+    locations = []
     for name, content in everything_written(home).items():
         if secret.encode() in content and not name.startswith(allowed):
-            places.append(name)
-    return places
+            locations.append(name)
+    return locations
 
 
 @pytest.mark.slow
@@ -96,13 +96,13 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
     hook = {"LABELWRIGHT_RECEIVER__PORT": "0", "LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET": HOOK}
     with running(home, **admin, **hook, LABELWRIGHT_RETRY_DELAYS="[0.1]") as up:
         service = up.addresses["labeling service"]
-        good = save_block(up, "good", url=f"{service}/api/v1", key=KEY, secret=SECRET)
+        valid_block = save_block(up, "good", url=f"{service}/api/v1", key=KEY, secret=SECRET)
         save_block(up, "wrong", url=f"{service}/api/v1", key=KEY, secret=WRONG)
 
         def campaign(title: str, **more: object) -> dict[str, Any]:
             return make_spec(title, tmp_path / "photos", tmp_path / "datasets", **more).model_dump(mode="json")
 
-        parameters = {"campaign": campaign("river"), "credentials": {"$ref": {"block_document_id": good}}}
+        parameters = {"campaign": campaign("river"), "credentials": {"$ref": {"block_document_id": valid_block}}}
         up.wait_for(up.start("launch-campaign", parameters), "Completed")
         failed = up.start("launch-campaign", {"campaign": campaign("lake", connection="block:wrong")})
         up.wait_for(failed, "Failed")
@@ -120,24 +120,24 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
         requests.post(f"{up.addresses['receiver']}/eventgrid?secret={HOOK}", json=[], timeout=30).raise_for_status()
         requests.post(f"{up.addresses['receiver']}/eventgrid?secret=no", json=[], timeout=30)
 
-        shown = told_by_prefect(up)
-        assert "river" in shown
-        assert "labelwright.campaign." in shown
+        prefect_texts = read_prefect_texts(up)
+        assert "river" in prefect_texts
+        assert "labelwright.campaign." in prefect_texts
         for secret in (KEY, SECRET, WRONG, HOOK, access.secret.value if access.secret else ""):
             assert secret
-            assert secret not in shown
+            assert secret not in prefect_texts
         assert up.stop() == 0
 
     # The admin's pair is kept by the service itself, in a file that only its owner can read; a labeler's in its own.
-    own = ("service/admin.json",)
+    allowed_files = ("service/admin.json",)
     assert (home / "service" / "admin.json").stat().st_mode & 0o077 == 0
-    assert looked_for(KEY, home, ("service/",)) == []  # by its key the service knows the admin
-    assert looked_for(SECRET, home, own) == []
-    assert looked_for(WRONG, home) == []
-    assert looked_for(HOOK, home) == []
-    assert looked_for(access.secret.value, home, ("labelers/",)) == []
+    assert find_secret(KEY, home, ("service/",)) == []  # by its key the service knows the admin
+    assert find_secret(SECRET, home, allowed_files) == []
+    assert find_secret(WRONG, home) == []
+    assert find_secret(HOOK, home) == []
+    assert find_secret(access.secret.value, home, ("labelers/",)) == []
     for secret in (KEY, SECRET, WRONG, HOOK):
-        assert looked_for(secret, tmp_path / "datasets") == []
+        assert find_secret(secret, tmp_path / "datasets") == []
     rows = sqlite3.connect(home / "prefect" / "prefect.db").execute("select count(*) from block_document").fetchone()
     assert rows[0] >= 2, "the blocks were there to be found"
 
@@ -169,12 +169,12 @@ def test_the_launch_of_a_drop_leaks_no_container_signature(tmp_path):
             wait_until(
                 lambda: [run["state_name"] for run in up.runs("launch-from-drop")] == ["Completed"], "the launch"
             )
-            lost = up.start("launch-from-drop", {"blob": "nowhere/campaign.yaml", "etag": "0x1"})
-            up.wait_for(lost, "Failed")
-            shown = told_by_prefect(up)
-            assert "dropped" in shown
-            assert signature not in shown
-        assert looked_for(signature, home) == []
-        assert looked_for(HOOK, home) == []
+            failing_run = up.start("launch-from-drop", {"blob": "nowhere/campaign.yaml", "etag": "0x1"})
+            up.wait_for(failing_run, "Failed")
+            prefect_texts = read_prefect_texts(up)
+            assert "dropped" in prefect_texts
+            assert signature not in prefect_texts
+        assert find_secret(signature, home) == []
+        assert find_secret(HOOK, home) == []
     finally:
         store.stop()

@@ -80,12 +80,17 @@ BOX = ("dog", "RECTANGLE", (5, 5, 10, 10))
 
 
 def test_detection_flow_creates_boxes_and_is_idempotent(prefect_server, server, coco):
-    first = coco_project_detection(*coco)
-    again = coco_project_detection(*coco)
-    assert again == first
-    assert (first["images"], first["annotated"], first["objects"], first["left_out"]) == (3, 3, 3, [])
+    first_result = coco_project_detection(*coco)
+    second_result = coco_project_detection(*coco)
+    assert second_result == first_result
+    assert (first_result["images"], first_result["annotated"], first_result["objects"], first_result["left_out"]) == (
+        3,
+        3,
+        3,
+        [],
+    )
     client = connect_client("geti")
-    project = client.project(first["project"])
+    project = client.project(first_result["project"])
     assert project.kind == "detection"
     assert shapes_by_image(client, project) == {f"{number:012}": [BOX] for number in (1, 2, 3)}
     assert not client.auto_train(project)

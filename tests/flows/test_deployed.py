@@ -52,25 +52,29 @@ def triggers() -> dict[str, dict[str, Any]]:
 
 
 def test_deploying_is_idempotent_with_one_deployment_per_flow(deployed):
-    first = {name: deployment(name.split("/")[0]) for name in deployed}
-    assert {name.split("/")[1] for name in first} == {item["name"] for item in IN_THE_FILE}
+    first_deployments = {name: deployment(name.split("/")[0]) for name in deployed}
+    assert {name.split("/")[1] for name in first_deployments} == {item["name"] for item in IN_THE_FILE}
     assert {"launch-campaign", "sweep-campaigns", "finish-campaign", "export-campaign", "run-campaign"} <= {
-        name.split("/")[0] for name in first
+        name.split("/")[0] for name in first_deployments
     }
-    for item in first.values():
+    for item in first_deployments.values():
         assert item["version"] == __version__
         assert item["work_pool_name"] == "labelwright"
         assert "labelwright" in item["tags"]
         assert item["description"].endswith(".")
         assert item["enforce_parameter_schema"]
         assert not item["pull_steps"]
-    limits = {item["name"]: (item["global_concurrency_limit"] or {}).get("limit") for item in first.values()}
+    limits = {
+        item["name"]: (item["global_concurrency_limit"] or {}).get("limit") for item in first_deployments.values()
+    }
     assert limits["sweep-campaigns"] == 1
     assert limits["launch-campaign"] == limits["finish-campaign"] == 4
-    assert first["sweep-campaigns/sweep-campaigns"]["parameters"] == {"go_on": "by runs"}
+    assert first_deployments["sweep-campaigns/sweep-campaigns"]["parameters"] == {"go_on": "by runs"}
     before = triggers()
     assert deploy() == deployed
-    assert {name: deployment(name.split("/")[0])["id"] for name in deployed} == {n: d["id"] for n, d in first.items()}
+    assert {name: deployment(name.split("/")[0])["id"] for name in deployed} == {
+        n: d["id"] for n, d in first_deployments.items()
+    }
     assert before.keys() == triggers().keys()
 
 
@@ -100,10 +104,10 @@ def parameters_of(name: str) -> list[dict[str, Any]]:
     return [run["parameters"] for run in runs_of(name)]
 
 
-def wait_for(so: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 90
-    while not so():
-        assert time.monotonic() < end, what
+def wait_for(condition: Callable[[], bool], description: str) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline, description
         time.sleep(0.2)
 
 
@@ -158,12 +162,12 @@ def test_the_settings_say_how_often_to_sweep_and_who_finishes(deployed, home, mo
 
 
 def test_a_sweep_that_comes_due_while_another_one_looks_is_skipped(deployed):
-    first, late = (start("sweep-campaigns", {}).json() for _ in range(2))
+    first_run, late_run = (start("sweep-campaigns", {}).json() for _ in range(2))
     with get_client(sync_client=True) as client:
-        assert client.set_flow_run_state(first["id"], Pending()).status.value == "ACCEPT"
-        client.set_flow_run_state(late["id"], Pending())
-        assert client.read_flow_run(late["id"]).state.type.value == "CANCELLED"
-        client.set_flow_run_state(first["id"], Cancelled(), force=True)
+        assert client.set_flow_run_state(first_run["id"], Pending()).status.value == "ACCEPT"
+        client.set_flow_run_state(late_run["id"], Pending())
+        assert client.read_flow_run(late_run["id"]).state.type.value == "CANCELLED"
+        client.set_flow_run_state(first_run["id"], Cancelled(), force=True)
 
 
 def test_a_dead_sweep_that_is_found_gives_its_place_to_the_next_one(deployed, monkeypatch):
@@ -185,8 +189,8 @@ def test_a_dead_sweep_that_is_found_gives_its_place_to_the_next_one(deployed, mo
 
 def spec_with(tmp_path: Path, **changes: object) -> dict[str, Any]:
     make_photos(tmp_path / "photos", 2)
-    whole = make_spec("form", tmp_path / "photos", tmp_path / "datasets").model_dump(mode="json")
-    return {name: value for name, value in (whole | changes).items() if value is not ...}
+    document = make_spec("form", tmp_path / "photos", tmp_path / "datasets").model_dump(mode="json")
+    return {name: value for name, value in (document | changes).items() if value is not ...}
 
 
 @pytest.mark.parametrize(
@@ -227,21 +231,23 @@ def test_the_form_has_titles_descriptions_choices_groups_and_an_order(deployed):
 
 
 def test_a_file_of_ones_own_is_written_once_and_can_be_deployed(tmp_path):
-    own = tmp_path / "prefect.yaml"
-    write_prefect_file(own)
-    own.write_text(own.read_text().replace("tags: [labelwright, sweep]", "tags: [labelwright, sweep, ours]"))
+    prefect_yaml = tmp_path / "prefect.yaml"
+    write_prefect_file(prefect_yaml)
+    prefect_yaml.write_text(
+        prefect_yaml.read_text().replace("tags: [labelwright, sweep]", "tags: [labelwright, sweep, ours]")
+    )
     with pytest.raises(CannotRun, match="not overwritten"):
-        write_prefect_file(own)
-    deploy(own)
+        write_prefect_file(prefect_yaml)
+    deploy(prefect_yaml)
     assert "ours" in deployment("sweep-campaigns")["tags"]
 
 
 def test_a_file_that_prefect_skips_is_told(tmp_path):
-    own = tmp_path / "prefect.yaml"
-    write_prefect_file(own)
-    own.write_text(own.read_text().replace("interval: 900", "interval: often"))
+    prefect_yaml = tmp_path / "prefect.yaml"
+    write_prefect_file(prefect_yaml)
+    prefect_yaml.write_text(prefect_yaml.read_text().replace("interval: 900", "interval: often"))
     with pytest.raises(CannotRun, match="schedules"):
-        deploy(own)
+        deploy(prefect_yaml)
 
 
 def test_without_a_server_deploying_says_how_to_get_one(monkeypatch, tmp_path):
@@ -273,22 +279,26 @@ def test_an_installed_wheel_deploys_and_its_worker_runs_what_it_deployed(tmp_pat
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
     subprocess.run([*pip, str(site), str(source)], check=True, timeout=300)
     shutil.rmtree(source)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+    working_folder = tmp_path / "elsewhere"
+    working_folder.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(site)}
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", *arguments]
-        output = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=elsewhere, timeout=180)
+        output = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=working_folder, timeout=180
+        )
         assert output.returncode == 0, output.stdout + output.stderr
         return output.stdout
 
-    where = (
+    print_paths = (
         "import labelwright.prefect_integration.deployments as d, labelwright;"
         "print(labelwright.__file__, d.prefect_file())"
     )
-    told = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, env=environment, cwd=elsewhere)
-    assert told.stdout.count(str(site)) == 2, told.stdout + told.stderr
+    completed = subprocess.run(
+        [sys.executable, "-c", print_paths], capture_output=True, text=True, env=environment, cwd=working_folder
+    )
+    assert completed.stdout.count(str(site)) == 2, completed.stdout + completed.stderr
     assert "launch-campaign/launch-campaign" in run("labelwright", "deploy")
     run_id = start("launch-campaign", {"campaign": spec_with(tmp_path)}).json()["id"]
     run("prefect", "worker", "start", "--pool", "labelwright", "--type", "process", "--run-once")

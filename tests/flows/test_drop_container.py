@@ -59,11 +59,11 @@ def test_a_folder_with_a_campaign_file_is_launched_once(container):
 
 def test_a_new_version_of_a_dropped_file_may_change_few_fields(container):
     put(container, "river/a.jpg", picture())
-    first = put(container, "river/campaign.yaml", CAMPAIGN)
-    launch_from_drop("river/campaign.yaml", first)
-    second = put(container, "river/campaign.yaml", CAMPAIGN + "deadline: 2026-12-24\n")
-    assert first != second
-    assert launch_from_drop("river/campaign.yaml", second) == "dropped"
+    first_etag = put(container, "river/campaign.yaml", CAMPAIGN)
+    launch_from_drop("river/campaign.yaml", first_etag)
+    second_etag = put(container, "river/campaign.yaml", CAMPAIGN + "deadline: 2026-12-24\n")
+    assert first_etag != second_etag
+    assert launch_from_drop("river/campaign.yaml", second_etag) == "dropped"
     assert len(the_ledger().campaigns.all()) == 1
 
 

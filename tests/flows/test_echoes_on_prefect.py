@@ -60,16 +60,16 @@ def test_no_secret_that_a_server_repeats_is_in_prefect_or_the_home_folder(prefec
     with fault_server(echo(status)) as server:
         for kind in ("cvat", "remo", "geti", "scale", "campaign_api"):
             path = campaign(tmp_path, kind, f"echo {kind} {status}")
-            done = subprocess.run(
+            completed = subprocess.run(
                 [*COMMAND, "launch", str(path)],
                 env=environment(home, server, prefect_server.url),
                 capture_output=True,
                 text=True,
                 timeout=300,
             )
-            assert done.returncode in (1, 4), done.stderr
-            assert str(status) in done.stderr
-            printed += [done.stdout, done.stderr]
+            assert completed.returncode in (1, 4), completed.stderr
+            assert str(status) in completed.stderr
+            printed += [completed.stdout, completed.stderr]
         assert len(server.requests) >= 5
         status_of = subprocess.run(
             [*COMMAND, "status", "--json"],
@@ -80,13 +80,13 @@ def test_no_secret_that_a_server_repeats_is_in_prefect_or_the_home_folder(prefec
         )
         printed.append(status_of.stdout + status_of.stderr)
     time.sleep(3)  # Prefect writes logs and events a moment later
-    left = {"the terminal": "\n".join(printed)}
+    texts_by_place = {"the terminal": "\n".join(printed)}
     for folder in (home, prefect_server.log.parent.parent):
         for path in folder.rglob("*"):
             if path.is_file():
-                left[str(path)] = path.read_bytes().decode("utf-8", "replace")
-    assert any(name.endswith("prefect.db") for name in left)
-    assert {place: secrets[:3] for place, text in left.items() if (secrets := plain_traces(text))} == {}
+                texts_by_place[str(path)] = path.read_bytes().decode("utf-8", "replace")
+    assert any(name.endswith("prefect.db") for name in texts_by_place)
+    assert {place: secrets[:3] for place, text in texts_by_place.items() if (secrets := plain_traces(text))} == {}
 
 
 def plain_traces(text: str) -> list[str]:
@@ -119,8 +119,8 @@ def test_a_sweep_that_is_told_to_end_does_not_wait_for_a_server_that_drips(prefe
             [*COMMAND, "sweep"], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         try:
-            ends = time.monotonic() + 240
-            while len(server.requests) < 3 and sweep.poll() is None and time.monotonic() < ends:
+            deadline = time.monotonic() + 240
+            while len(server.requests) < 3 and sweep.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.1)
             assert len(server.requests) >= 3
             sweep.send_signal(signal.SIGTERM)

@@ -31,7 +31,7 @@ BOAT = Annotation("boat", Box(1, 2, 11, 12))
 
 
 @pytest.fixture
-def kept(home, monkeypatch, tmp_path) -> Kept:
+def stored_campaign(home, monkeypatch, tmp_path) -> Kept:
     """A campaign of seven images that is launched."""
     monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__URL", f"memory:{home}")
@@ -50,13 +50,15 @@ def kept(home, monkeypatch, tmp_path) -> Kept:
     return campaign
 
 
-def ids_of(kept: Kept) -> dict[str, str]:
+def ids_of(stored_campaign: Kept) -> dict[str, str]:
     """Ids by our names."""
-    return {sent.image.name: id for id, (_, sent) in kept.images.items()}
+    return {sent.image.name: id for id, (_, sent) in stored_campaign.images.items()}
 
 
-def label(kept: Kept, *but: str) -> None:
-    kept.labels.update({id: (BOAT,) for name, id in ids_of(kept).items() if name not in but})
+def label(stored_campaign: Kept, *unlabeled: str) -> None:
+    stored_campaign.labels.update(
+        {id: (BOAT,) for name, id in ids_of(stored_campaign).items() if name not in unlabeled}
+    )
 
 
 def images_in(folder: Path) -> dict[str, set[str]]:
@@ -73,23 +75,26 @@ def receipt(folder: Path) -> dict:
     return json.loads((folder / "receipt.json").read_text())
 
 
-def test_skipped_and_deleted_images_are_listed_and_not_delivered(home, kept, tmp_path):
-    ids = ids_of(kept)
-    label(kept)
-    kept.excluded[ids["photo-001.jpg"]] = (ImageState.SKIPPED, "skipped by ann")
-    kept.excluded[ids["photo-002.jpg"]] = (ImageState.GONE, "frame 2 was deleted")  # and it has labels still
-    del kept.images[ids["photo-004.jpg"]], kept.labels[ids["photo-004.jpg"]]  # nothing is left of it
+def test_skipped_and_deleted_images_are_listed_and_not_delivered(home, stored_campaign, tmp_path):
+    ids = ids_of(stored_campaign)
+    label(stored_campaign)
+    stored_campaign.excluded[ids["photo-001.jpg"]] = (ImageState.SKIPPED, "skipped by ann")
+    stored_campaign.excluded[ids["photo-002.jpg"]] = (ImageState.GONE, "frame 2 was deleted")  # and it has labels still
+    del (
+        stored_campaign.images[ids["photo-004.jpg"]],
+        stored_campaign.labels[ids["photo-004.jpg"]],
+    )  # nothing is left of it
     assert sweep_campaigns() == {"river": "exported"}
-    gone = {"photo-001.jpg", "photo-002.jpg", "photo-004.jpg"}
-    left = {f"photo-{number:03}.jpg" for number in range(7)} - gone
+    excluded_names = {"photo-001.jpg", "photo-002.jpg", "photo-004.jpg"}
+    remaining_names = {f"photo-{number:03}.jpg" for number in range(7)} - excluded_names
     for dataset in ("images", "labels"):
         folder = tmp_path / "datasets" / f"river_{dataset}" / "v1"
         images = images_in(folder)
         assert images
-        assert not set.union(*images.values()) & gone, images
-        assert set.union(*images.values()) == left
+        assert not set.union(*images.values()) & excluded_names, images
+        assert set.union(*images.values()) == remaining_names
         dataset_receipt = receipt(folder)
-        assert set(dataset_receipt["images"]["sha256"]) == left
+        assert set(dataset_receipt["images"]["sha256"]) == remaining_names
         assert dataset_receipt["images"]["count"] == dataset_receipt["labels"]["images"] == 4
         assert dataset_receipt["labels"]["images_without_objects"] == 0
         assert dataset_receipt["excluded"]["by_state"] == {"gone from the platform": 2, "skipped": 1}
@@ -99,8 +104,8 @@ def test_skipped_and_deleted_images_are_listed_and_not_delivered(home, kept, tmp
             "photo-002.jpg": "frame 2 was deleted",
             "photo-004.jpg": "deleted from the shelf",
         }
-    (listed,) = home.rglob("excluded.csv")
-    rows = list(csv.DictReader(io.StringIO(listed.read_text())))
+    (excluded_csv,) = home.rglob("excluded.csv")
+    rows = list(csv.DictReader(io.StringIO(excluded_csv.read_text())))
     assert [(row["image"], row["state"]) for row in rows] == [
         ("photo-001.jpg", "skipped"),
         ("photo-002.jpg", "gone from the platform"),
@@ -110,16 +115,16 @@ def test_skipped_and_deleted_images_are_listed_and_not_delivered(home, kept, tmp
     assert (record.done, record.total, record.images) == (7, 7, 7)
     assert the_ledger().image_states.counts() == {"river": {"gone from the platform": 2, "skipped": 1}}
     # One is restored, another one is deleted after the export: the next export is another version.
-    del kept.excluded[ids["photo-002.jpg"]]
-    kept.excluded[ids["photo-000.jpg"]] = (ImageState.GONE, "frame 0 was deleted")
+    del stored_campaign.excluded[ids["photo-002.jpg"]]
+    stored_campaign.excluded[ids["photo-000.jpg"]] = (ImageState.GONE, "frame 0 was deleted")
     assert {dataset["version"] for dataset in export_campaign("river")} == {"2"}
     dataset_receipt = receipt(tmp_path / "datasets" / "river_labels" / "v2")
-    assert set(dataset_receipt["images"]["sha256"]) == left - {"photo-000.jpg"} | {"photo-002.jpg"}
+    assert set(dataset_receipt["images"]["sha256"]) == remaining_names - {"photo-000.jpg"} | {"photo-002.jpg"}
 
 
-def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):
+def test_a_page_that_is_cut_off_is_no_deletion(stored_campaign, monkeypatch):
     """The platform counts seven, its labels lack one that is still there."""
-    label(kept)
+    label(stored_campaign)
     real = Shelf.read_labels
 
     def cut_off(self, campaign, cursor=None):
@@ -133,43 +138,43 @@ def test_a_page_that_is_cut_off_is_no_deletion(kept, monkeypatch):
     assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
 
 
-def test_a_campaign_resumes_when_its_deleted_images_are_back(kept):
-    images = dict(kept.images)
-    label(kept)
-    kept.images.clear()
-    kept.labels.clear()
+def test_a_campaign_resumes_when_its_deleted_images_are_back(stored_campaign):
+    images = dict(stored_campaign.images)
+    label(stored_campaign)
+    stored_campaign.images.clear()
+    stored_campaign.labels.clear()
     assert sweep_campaigns() == {"river": "needs attention"}
     record = the_ledger().campaigns.get("river")
     assert "nothing is left to deliver: of its 7 images 7 gone from the platform" in record.reason
     assert "labelwright resume 'river'" in record.reason
-    kept.images.update(images)
-    label(kept)
+    stored_campaign.images.update(images)
+    label(stored_campaign)
     retry_blocked("river")
     assert sweep_campaigns() == {"river": "exported"}
 
 
-def test_a_label_renamed_on_the_platform_needs_attention(kept):
-    kept.offered = ["  BOAT ", "buoys"]  # capitals and blanks are the platform's own
-    label(kept)
+def test_a_label_renamed_on_the_platform_needs_attention(stored_campaign):
+    stored_campaign.offered = ["  BOAT ", "buoys"]  # capitals and blanks are the platform's own
+    label(stored_campaign)
     assert sweep_campaigns(go_on="no") == {"river": "completed"}
     with pytest.raises(LabelsChanged, match=r"label 'buoy'.*'buoys' \(renamed\?\).*labelwright resume 'river'"):
         finish_campaign("river", export=True)
     assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
-    kept.offered = ["boat", "buoy", "whale"]  # more than the campaign's: told, and no reason to stop
+    stored_campaign.offered = ["boat", "buoy", "whale"]  # more than the campaign's: told, and no reason to stop
     retry_blocked("river")
     assert sweep_campaigns() == {"river": "exported"}
-    kept.offered = []
+    stored_campaign.offered = []
     with pytest.raises(LabelsChanged, match=r"label 'boat'; label 'buoy'"):
         export_campaign("river")
 
 
-def test_an_image_that_fails_last_is_told_and_sent_again_or_left_out(kept):
-    ids = ids_of(kept)
-    label(kept, "photo-003.jpg", "photo-005.jpg")
-    kept.failed = {ids["photo-003.jpg"]: "403 from store.example/photo-003.jpg"}
+def test_an_image_that_fails_last_is_told_and_sent_again_or_left_out(stored_campaign):
+    ids = ids_of(stored_campaign)
+    label(stored_campaign, "photo-003.jpg", "photo-005.jpg")
+    stored_campaign.failed = {ids["photo-003.jpg"]: "403 from store.example/photo-003.jpg"}
     assert sweep_campaigns() == {"river": "active"}, "one is still with its labelers"
     assert the_ledger().image_states.counts() == {"river": {"failed on the platform": 1}}
-    kept.labels[ids["photo-005.jpg"]] = (BOAT,)
+    stored_campaign.labels[ids["photo-005.jpg"]] = (BOAT,)
     assert sweep_campaigns() == {"river": "needs attention"}
     reason = the_ledger().campaigns.get("river").reason
     assert "1 failed on the platform" in reason
@@ -178,7 +183,7 @@ def test_an_image_that_fails_last_is_told_and_sent_again_or_left_out(kept):
     settle_failed_images("river", send_again=True)
     assert the_ledger().campaigns.get("river").state is State.ACTIVE
     assert the_ledger().image_states.counts() == {}
-    kept.failed = {ids["photo-003.jpg"]: "404"}
+    stored_campaign.failed = {ids["photo-003.jpg"]: "404"}
     assert sweep_campaigns() == {"river": "needs attention"}
     settle_failed_images("river", leave_out=True)
     assert the_ledger().campaigns.get("river").state is State.COMPLETED

@@ -55,20 +55,20 @@ class Form:
     def fill(self, label: str, value: str, nth: int = 0) -> None:
         self._do(label, nth, f"return fill({json.dumps(value)})", f"field {label}")
 
-    def choose(self, label: str, shown: str) -> None:
+    def choose(self, label: str, option_text: str) -> None:
         """Of a list of choices, the one that is shown so."""
-        script = f"const box = field.querySelector('select'); const shown = {json.dumps(shown)};"
+        script = f"const box = field.querySelector('select'); const shown = {json.dumps(option_text)};"
         choose = (
             f"{script} const option = box && [...box.options].find(one => one.textContent.trim() === shown);"
             "return Boolean(option) && fill(option.value, 'select')"
         )
         stays = f"{script} return Boolean(box) && box.selectedOptions[0]?.textContent.trim() === shown"
         for _ in range(10):  # the page draws its lists anew when what is in them has arrived
-            self._do(label, 0, choose, f"choice {shown} of {label}")
+            self._do(label, 0, choose, f"choice {option_text} of {label}")
             time.sleep(1)
             if self._browser.js(FIELD + stays, label, 0):
                 return
-        raise AssertionError(f"{label} does not stay {shown}")
+        raise AssertionError(f"{label} does not stay {option_text}")
 
     def submit(self, button: str) -> None:
         """Until the page says so; what a busy server puts off is submitted again, as the page itself never does."""
@@ -92,8 +92,8 @@ class Form:
             button,
         )
 
-    def _do(self, label: str, nth: int, what: str, value: str) -> None:
-        self._browser.wait(lambda: self._browser.js(FIELD + what, label, nth), value, 90)
+    def _do(self, label: str, nth: int, action: str, value: str) -> None:
+        self._browser.wait(lambda: self._browser.js(FIELD + action, label, nth), value, 90)
 
 
 @pytest.fixture

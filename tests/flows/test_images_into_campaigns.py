@@ -43,8 +43,8 @@ def river(store, tmp_path):
 
 
 def campaign(store: Store) -> Kept:
-    (kept,) = store.campaigns.values()
-    return kept
+    (stored_campaign,) = store.campaigns.values()
+    return stored_campaign
 
 
 def names(store: Store) -> list[str]:
@@ -126,9 +126,9 @@ def test_a_batch_that_always_fails_needs_attention(store, river):
 
 def test_an_image_that_somebody_else_put_into_the_campaign_stops_it(store, river, tmp_path):
     launch_campaign(river)
-    id, (shown, sent) = next(iter(campaign(store).images.items()))
-    other = type(sent)(type(sent.image)("other.jpg", *_rest(sent.image)), sent.open)
-    campaign(store).images[id] = (shown, other)
+    id, (shown_name, sent_image) = next(iter(campaign(store).images.items()))
+    other_image = type(sent_image)(type(sent_image.image)("other.jpg", *_rest(sent_image.image)), sent_image.open)
+    campaign(store).images[id] = (shown_name, other_image)
     with pytest.raises(PlatformRefused, match=r"other\.jpg"):
         launch_campaign(river)
 
@@ -138,10 +138,10 @@ def _rest(image):
 
 
 def test_a_file_that_was_changed_after_it_was_checked_is_not_sent(store, river, tmp_path):
-    changed = tmp_path / "photos" / "photo-005.jpg"
+    changed_file = tmp_path / "photos" / "photo-005.jpg"
 
     def touch(batch: int) -> None:
-        changed.write_bytes(changed.read_bytes() + b" ")
+        changed_file.write_bytes(changed_file.read_bytes() + b" ")
 
     store.before_answer = touch
     with pytest.raises(ImageChanged, match=r"photo-005\.jpg"):
@@ -163,5 +163,5 @@ def test_a_finished_campaign_can_be_exported_again(home, store, river):
     label_all(home, store)
     sweep_campaigns(go_on="no")
     finish_campaign("river")
-    first = export_campaign("river")
-    assert export_campaign("river") == first
+    first_export = export_campaign("river")
+    assert export_campaign("river") == first_export

@@ -27,7 +27,7 @@ def test_a_signal_during_a_task_prints_how_to_continue(tmp_path, prefect_server,
         silent.listen(16)
         silent.settimeout(120)
         connection = "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__"
-        more = {
+        environment = {
             "LABELWRIGHT_HOME": str(tmp_path / "home"),
             "TMPDIR": str(tmp_path / "temporary"),
             f"{connection}URL": f"http://127.0.0.1:{silent.getsockname()[1]}/api/v1",
@@ -36,7 +36,7 @@ def test_a_signal_during_a_task_prints_how_to_continue(tmp_path, prefect_server,
         }
         command = [sys.executable, "-m", "labelwright", "launch", str(file)]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **more}
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
         )
         accepted, _ = silent.accept()  # a task has asked the platform, which never answers
         with accepted:
@@ -48,6 +48,6 @@ def test_a_signal_during_a_task_prints_how_to_continue(tmp_path, prefect_server,
     assert "labelwright status" in errors
     assert errors.count("\n") == 1
     assert list((tmp_path / "temporary").iterdir()) == []
-    ledger = Ledger(f"sqlite:///{Path(more['LABELWRIGHT_HOME']) / 'ledger.db'}")
+    ledger = Ledger(f"sqlite:///{Path(environment['LABELWRIGHT_HOME']) / 'ledger.db'}")
     assert ledger.campaigns.get("river").title == "river"
     ledger.close()

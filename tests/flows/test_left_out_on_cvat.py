@@ -77,7 +77,7 @@ def test_everything_left_out_is_counted_everywhere_and_the_rest_is_exact(cvat, t
     assert "10 shapes left out: 4 crosses itself, 2 cuboid, 2 points, 2 polyline" in capsys.readouterr().out
     folder = tmp_path / "datasets" / "river_labels" / "v1"
     assert json.loads((folder / "receipt.json").read_text())["left_out"] == COUNTS
-    assert [one["version"] for one in datasets] == ["1", "1"]
+    assert [dataset["version"] for dataset in datasets] == ["1", "1"]
     with (CampaignContext("river").folder / "left-out.csv").open(newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 12
 

@@ -100,13 +100,13 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(river, tmp_
     assert ledger().campaigns.get("river").state is State.ACTIVE
     label()
     assert sweep_campaigns() == {"river": "exported"}
-    first = ledger().campaigns.datasets("river")
-    assert [(row["name"], row["version"]) for row in first] == [("river_images", "1"), ("river_labels", "1")]
+    datasets_before = ledger().campaigns.datasets("river")
+    assert [(row["name"], row["version"]) for row in datasets_before] == [("river_images", "1"), ("river_labels", "1")]
 
     launch_campaign(river)
     assert sweep_campaigns() == {}
     export_campaign("river")
-    assert ledger().campaigns.datasets("river") == first
+    assert ledger().campaigns.datasets("river") == datasets_before
     assert get("/images")["pagination"]["total"] == 7
     assert len(get("/campaigns")["campaigns"]) == 1
 
@@ -137,11 +137,11 @@ def test_labels_are_exactly_what_the_labeler_said(river, tmp_path):
 
 def test_what_cannot_be_taken_is_listed_and_the_rest_goes_on(river, tmp_path):
     photos = tmp_path / "photos"
-    whole = (photos / "photo-000.jpg").read_bytes()
-    (photos / "broken.jpg").write_bytes(whole[: len(whole) // 2])
+    content = (photos / "photo-000.jpg").read_bytes()
+    (photos / "broken.jpg").write_bytes(content[: len(content) // 2])
     (photos / "text.png").write_text("I am no picture")
     (photos / "empty.jpg").touch()
-    (photos / "copy.jpg").write_bytes(whole)
+    (photos / "copy.jpg").write_bytes(content)
     (photos / "кошка.jpg").write_bytes((photos / "photo-001.jpg").read_bytes())
     (photos / "photo-001.jpg").unlink()
     inner = photos / "second"
@@ -209,10 +209,10 @@ def test_a_campaign_returned_to_its_labelers_is_exported_again(river, tmp_path):
     put(f"/campaigns/{remote}", {"new_status": "active"})
     assert sweep_campaigns() == {"river": "reopened"}
     access = LabelerKeys(settings().home).find("campaign_api", "partner@example.com")
-    first = get(f"/campaigns/{remote}/images")["images"][0]["image_id"]
+    first_image = get(f"/campaigns/{remote}/images")["images"][0]["image_id"]
     requests.put(
         f"{api()}/campaigns/{remote}/objects",
-        json=[{"image_id": first, "objects": []}],
+        json=[{"image_id": first_image, "objects": []}],
         headers=partner.headers(access),
         timeout=60,
     ).raise_for_status()
@@ -271,8 +271,8 @@ def test_faults_on_the_way_are_retried_and_nothing_is_doubled(river, service, mo
         launch_campaign(river)
         label()
         assert sweep_campaigns() == {"river": "exported"}
-        struck = {request.fault for request in proxy.requests if request.fault}
-        assert struck == {Fault.LOSE_ANSWER, Fault.BUSY, Fault.TRUNCATED, Fault.ERROR}
+        faults = {request.fault for request in proxy.requests if request.fault}
+        assert faults == {Fault.LOSE_ANSWER, Fault.BUSY, Fault.TRUNCATED, Fault.ERROR}
         proxy.clear()
         assert get("/images")["pagination"]["total"] == 7
         assert len(get("/campaigns")["campaigns"]) == len(get("/image_sets")["image_sets"]) == 1
@@ -283,18 +283,18 @@ def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
     from labelwright.ingest import DropboxExpired
     from labelwright.ingest.upload import dropbox as upload
 
-    tried = []
+    calls = []
     real = upload.Dropbox.upload
 
     def refuses_once(self, *arguments):
-        tried.append(1)
-        if len(tried) == 1:
+        calls.append(1)
+        if len(calls) == 1:
             raise DropboxExpired("image store", "take images", status=403)
         return real(self, *arguments)
 
     monkeypatch.setattr(upload.Dropbox, "upload", refuses_once)
     launch_campaign(river)
-    assert len(tried) == 4  # three batches, the first one twice
+    assert len(calls) == 4  # three batches, the first one twice
     assert ledger().campaigns.get("river").state is State.ACTIVE
 
 
@@ -400,8 +400,8 @@ def test_images_come_from_anywhere(images, service, tmp_path, web, monkeypatch):
     assert sweep_campaigns() == {"river": "exported"}
     table = read_labels_csv(tmp_path / "datasets" / "river_labels" / "v1" / "river_labels.csv")
     assert table["file_name"].nunique() == 7
-    shown = (settings().campaign_folder("river") / "contact-sheet.png").stat()
-    assert shown.st_size > 1000
+    contact_sheet = (settings().campaign_folder("river") / "contact-sheet.png").stat()
+    assert contact_sheet.st_size > 1000
 
 
 def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_path, home):
@@ -419,11 +419,11 @@ def test_no_secret_is_anywhere_but_where_it_belongs(river, prefect_server, tmp_p
         path for folder in (home, tmp_path / "datasets", prefect_home) for path in folder.rglob("*") if path.is_file()
     ]
     allowed = {"admin.json", LabelerKeys(home).path("campaign_api", "partner@example.com").name}
-    searched = [path for path in files if path.name not in allowed]
-    assert any(path.name == "prefect.db" for path in searched)
-    assert len([path for path in searched if path.parent.name == "storage"]) >= 3, "of runs; tasks keep none"
-    assert any(path.name == "ledger.db" for path in searched)
-    for path in searched:
+    searched_files = [path for path in files if path.name not in allowed]
+    assert any(path.name == "prefect.db" for path in searched_files)
+    assert len([path for path in searched_files if path.parent.name == "storage"]) >= 3, "of runs; tasks keep none"
+    assert any(path.name == "ledger.db" for path in searched_files)
+    for path in searched_files:
         data = path.read_bytes()
         assert not [secret for secret in secrets if secret.encode() in data], path
 
@@ -445,13 +445,13 @@ def test_lineage_of_an_image_and_verification_of_datasets(river, tmp_path, capsy
     assert image["platform_image_id"] == ledger().manifests.find("river", "photo-000.jpg").remote_id
     assert [row["name"] for row in image["datasets"]] == ["river_images", "river_labels"]
 
-    listed = json.loads(command(capsys, "datasets", "list", "--json"))
-    assert [(row["name"], row["version"], row["store"]) for row in listed] == [
+    datasets = json.loads(command(capsys, "datasets", "list", "--json"))
+    assert [(row["name"], row["version"], row["store"]) for row in datasets] == [
         ("river_images", "1", "local"),
         ("river_labels", "1", "local"),
     ]
-    shown = json.loads(command(capsys, "datasets", "show", "river_labels", "--json"))
-    assert shown["receipt"]["content_hash"] == shown["content_hash"]
+    details = json.loads(command(capsys, "datasets", "show", "river_labels", "--json"))
+    assert details["receipt"]["content_hash"] == details["content_hash"]
     assert "photo-000.jpg" in command(capsys, "datasets", "lineage", digest)
     assert command(capsys, "datasets", "verify").count("as registered") == 2
 
@@ -473,28 +473,28 @@ def test_what_was_exported_last_is_the_newest_everywhere(river, tmp_path, capsys
     launch_campaign(river)
     label()
     sweep_campaigns()
-    first = ledger().campaigns.datasets("river")[1]
+    labels_dataset = ledger().campaigns.datasets("river")[1]
     home = tmp_path / "datasets" / "river_labels"
     assert [row["version"] for row in export("csv")] == ["1", "2"]
     assert (home / "latest").readlink() == Path("v2")
     # The first content again: no third version, and the first one is the newest.
     assert [row["version"] for row in export("csv", "coco", "jsonl", "mltable")] == ["1", "1"]
     assert (home / "latest").readlink() == Path("v1")
-    assert json.loads((home / "latest.json").read_text())["content_hash"] == first["content_hash"]
+    assert json.loads((home / "latest.json").read_text())["content_hash"] == labels_dataset["content_hash"]
     labels = [row for row in ledger().campaigns.datasets("river") if row["name"] == "river_labels"]
     assert [(row["version"], row["newest"]) for row in labels] == [("1", True), ("2", False)]
     assert json.loads(command(capsys, "datasets", "show", "river_labels", "--json"))["version"] == "1"
     assert "no, that is 1" in command(capsys, "datasets", "show", "river_labels", "--version", "2")
-    listed = json.loads(command(capsys, "datasets", "list", "--json"))
-    assert [(row["version"], row["newest"]) for row in listed if row["name"] == "river_labels"] == [
+    datasets = json.loads(command(capsys, "datasets", "list", "--json"))
+    assert [(row["version"], row["newest"]) for row in datasets if row["name"] == "river_labels"] == [
         ("1", True),
         ("2", False),
     ]
     assert "river_labels, version 1 (the newest)" in command(capsys, "status", "river")
     assert command(capsys, "datasets", "verify").count("as registered") == 3
-    before = ledger().campaigns.datasets("river")
+    datasets_before = ledger().campaigns.datasets("river")
     export_campaign("river")
-    assert ledger().campaigns.datasets("river") == before, "an export without a change changes nothing"
+    assert ledger().campaigns.datasets("river") == datasets_before, "an export without a change changes nothing"
 
 
 def test_damage_in_the_store_is_found_and_the_next_export_repairs_it(river, tmp_path, capsys):
@@ -502,7 +502,7 @@ def test_damage_in_the_store_is_found_and_the_next_export_repairs_it(river, tmp_
     label()
     sweep_campaigns()
     version = tmp_path / "datasets" / "river_labels" / "v1"
-    whole = (version / "river_labels.csv").read_bytes()
+    content = (version / "river_labels.csv").read_bytes()
     (version / "river_labels.csv").unlink()
     (version / "receipt.json").chmod(0o644)
     (version / "receipt.json").write_text("{}")
@@ -512,7 +512,7 @@ def test_damage_in_the_store_is_found_and_the_next_export_repairs_it(river, tmp_
     assert "receipt.json is damaged" in command(capsys, "datasets", "show", "river_labels", code=1)
     assert command(capsys, "status", "river")
     export_campaign("river")
-    assert (version / "river_labels.csv").read_bytes() == whole
+    assert (version / "river_labels.csv").read_bytes() == content
     assert json.loads((version / "receipt.json").read_text())["campaign"]["title"] == "river"
     output = " ".join(command(capsys, "datasets", "verify", "--deep").split())
     assert output.count("as registered") == 2

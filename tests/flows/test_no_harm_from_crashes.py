@@ -217,11 +217,11 @@ def course(photos, proxy, prefect_server, tmp_path_factory) -> Callable[..., Cou
 
 @pytest.fixture(scope="module")
 def saved(course) -> Saved:
-    first = course()
-    first.launch()
-    kept = first.home.with_name("kept")
-    shutil.copytree(first.home, kept)
-    return Saved(first.home, kept, dict(first.counts))
+    first_course = course()
+    first_course.launch()
+    copied_home = first_course.home.with_name("kept")
+    shutil.copytree(first_course.home, copied_home)
+    return Saved(first_course.home, copied_home, dict(first_course.counts))
 
 
 @pytest.fixture(scope="module")
@@ -297,11 +297,11 @@ def check_events(prefect: str, event_ids: Collection[str]) -> None:
 
 def held_by_prefect(api: str, ids: list[str], seconds: float = 60) -> list[str]:
     """Those of the ids that Prefect's server holds, as often as it holds them; waits a little for them to arrive."""
-    ends = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while True:
         response = prefect_api.post("/events/filter", {"filter": {"id": {"id": ids}}, "limit": 50}, api)
         event_ids = [event["id"] for event in response["events"]]
-        if len(event_ids) >= len(ids) or time.monotonic() > ends:
+        if len(event_ids) >= len(ids) or time.monotonic() > deadline:
             return event_ids
         time.sleep(0.1)
 
@@ -342,9 +342,9 @@ def test_a_sweep_that_dies_at_any_effect_is_made_up_for_by_the_next_one(
     kind, when, share, shares, check, prefect_server, saved, swept
 ):
     """Finishing, exporting and telling; the launch has its own test. Every event is in Prefect, and once."""
-    first = saved.launched[kind] + 1 + share
-    assert first <= swept.counts[kind]
+    first_number = saved.launched[kind] + 1 + share
+    assert first_number <= swept.counts[kind]
     event_ids: set[str] = set()
-    for number in range(first, swept.counts[kind] + 1, shares):
+    for number in range(first_number, swept.counts[kind] + 1, shares):
         event_ids |= check(Moment(kind, number, when), swept, by_sweep=True)
     check_events(f"{prefect_server.url}/api", event_ids)

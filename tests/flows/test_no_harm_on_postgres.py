@@ -107,8 +107,8 @@ class Team(Course):
         self.until_done("machine-a", flow, arguments)
 
     def until_done(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> None:
-        ends = time.monotonic() + 90
-        while time.monotonic() < ends:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
             process = self.start(machine, flow, arguments, cut_at)
             process.join(120)
             if process.exitcode == 0:

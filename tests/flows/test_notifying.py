@@ -88,10 +88,10 @@ def tell(kind: str, title: str, times: int = 1, **payload: object) -> None:
         send_to_prefect([event])
 
 
-def until(so: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 120
-    while not so():
-        assert time.monotonic() < end, what
+def until(condition: Callable[[], bool], description: str) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, description
         time.sleep(0.1)
 
 
@@ -151,10 +151,10 @@ def test_a_deployments_run_that_fails_again_and_again_is_told_once(deployed, mai
 
 def test_registering_again_updates_what_is_there(mailbox):
     register_notifications("custom-webhook/mailbox")
-    first = {automation["name"]: automation["id"] for automation in automations()}
-    assert sorted(first) == sorted(NAMES)
+    ids_by_name = {automation["name"]: automation["id"] for automation in automations()}
+    assert sorted(ids_by_name) == sorted(NAMES)
     register_notifications("custom-webhook/mailbox")
-    assert {automation["name"]: automation["id"] for automation in automations()} == first
+    assert {automation["name"]: automation["id"] for automation in automations()} == ids_by_name
     assert len(automations()) == len(NAMES)
 
 

@@ -84,8 +84,8 @@ def images() -> list[str]:
     return [entry.remote_id or "" for entry in the_ledger().manifests.entries("river")]
 
 
-def with_boats(some: list[str]) -> dict[str, list[Annotation]]:
-    return {image: [BOAT] for image in some}
+def with_boats(image_ids: list[str]) -> dict[str, list[Annotation]]:
+    return {image_id: [BOAT] for image_id in image_ids}
 
 
 def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(cvat, tmp_path):
@@ -108,10 +108,10 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(cvat, tmp_p
     folder = tmp_path / "datasets" / "river_labels" / "v1"
     coco = json.loads((folder / "river_coco.json").read_text())
     assert [image["file_name"] for image in coco["images"]] == [f"photo-{number:03}.jpg" for number in range(7)]
-    assert [one["bbox"] for one in coco["annotations"]] == [[1, 2, 10, 10]] * 6
-    first = the_ledger().campaigns.datasets("river")
+    assert [annotation["bbox"] for annotation in coco["annotations"]] == [[1, 2, 10, 10]] * 6
+    datasets_before = the_ledger().campaigns.datasets("river")
     export_campaign("river")
-    assert the_ledger().campaigns.datasets("river") == first
+    assert the_ledger().campaigns.datasets("river") == datasets_before
     assert cvat.statuses.count(429) == 0
     assert cvat.count("POST", "/auth/login") <= 1, "one login for all runs of this process"
 
@@ -129,7 +129,7 @@ def test_a_launch_on_a_network_that_breaks_ends_as_on_a_good_one(cvat, tmp_path,
         connect(monkeypatch, proxy.url)
         spoil(proxy)
         launch_campaign(river(tmp_path))
-        assert len([one for one in proxy.requests if one.fault]) >= 6
+        assert len([request for request in proxy.requests if request.fault]) >= 6
         proxy.clear()
     assert record().state is State.ACTIVE
     assert len(cvat.state.projects) == 1
@@ -152,17 +152,17 @@ def spoil(proxy: FaultProxy) -> None:
 def test_a_file_that_cvat_cannot_take_is_left_out_and_the_rest_goes_on(cvat, tmp_path):
     spec = river(tmp_path, 3)
 
-    def spoil_one(asked) -> None:
-        if "upload-multiple" in asked.headers:
-            asked.files = [
+    def spoil_one(request) -> None:
+        if "upload-multiple" in request.headers:
+            request.files = [
                 (field, name, b"no image at all" if name == "photo-001.jpg" else content)
-                for field, name, content in asked.files
+                for field, name, content in request.files
             ]
 
     cvat.interfere = spoil_one
     launch_campaign(spec)
     assert (record().state, record().images) == (State.ACTIVE, 2)
-    ((name, reason),) = [(one.name, one.reason) for one in the_ledger().manifests.rejects("river")]
+    ((name, reason),) = [(reject.name, reject.reason) for reject in the_ledger().manifests.rejects("river")]
     assert name == "photo-001.jpg"
     assert "cannot identify it" in reason
 
@@ -211,17 +211,17 @@ def test_predictions_of_a_coco_file_wait_for_labelers(cvat, tmp_path):
 def test_a_malformed_shape_is_told_and_the_rest_is_exported(cvat, tmp_path):
     launch_campaign(river(tmp_path, 3))
     label_images(cvat, project(), with_boats(images()))
-    first = cvat.state.jobs[min(cvat.state.jobs)]
-    shape = next(iter(first.shapes.values()))
-    first.shapes[999] = {**shape, "id": 999, "points": [1, 2, 3]}
-    (found,) = cvat_work.find_malformed_shapes("river")
-    assert "shape 999" in found
+    first_job = cvat.state.jobs[min(cvat.state.jobs)]
+    shape = next(iter(first_job.shapes.values()))
+    first_job.shapes[999] = {**shape, "id": 999, "points": [1, 2, 3]}
+    (malformed,) = cvat_work.find_malformed_shapes("river")
+    assert "shape 999" in malformed
     assert sweep_campaigns() == {"river": "exported"}
     with pytest.raises(PlatformRefused):
-        cvat_work.export_from_server("tasks", first.task, str(tmp_path / "a.zip"), organization="acme", seconds=30)
+        cvat_work.export_from_server("tasks", first_job.task, str(tmp_path / "a.zip"), organization="acme", seconds=30)
     assert not list(tmp_path.glob("a.zip*"))
-    assert cvat_work.remove_malformed_shapes("river") == [found]
-    file = cvat_work.export_from_server("tasks", first.task, str(tmp_path / "a.zip"), organization="acme")
+    assert cvat_work.remove_malformed_shapes("river") == [malformed]
+    file = cvat_work.export_from_server("tasks", first_job.task, str(tmp_path / "a.zip"), organization="acme")
     assert zipfile.is_zipfile(file)
 
 
@@ -261,25 +261,25 @@ def recordings(root) -> None:
 
 
 def a_project(cvat) -> int:
-    said = {"name": "cars", "labels": [{"name": "car"}]}
-    return as_labeler(cvat, "POST", "/api/projects", said, "requester")["id"]
+    body = {"name": "cars", "labels": [{"name": "car"}]}
+    return as_labeler(cvat, "POST", "/api/projects", body, "requester")["id"]
 
 
 def test_each_folder_becomes_a_task_and_running_again_changes_nothing(cvat, tmp_path):
     recordings(tmp_path / "bags")
-    number = a_project(cvat)
-    for project in (number, "cars", str(number)):
-        told = cvat_tasks_from_folders(
+    project_id = a_project(cvat)
+    for project in (project_id, "cars", str(project_id)):
+        results = cvat_tasks_from_folders(
             str(tmp_path / "bags"), project, "front", segment_size=2, images_per_folder=5, organization="acme"
         )
-        assert [(one["folder"], one["images"]) for one in told] == [("bag-a", 3), ("bag-b", 5)]
-        assert [name for name, _ in told[0]["left_out"]] == ["front/broken.jpg"], "checked before it is sent"
+        assert [(result["folder"], result["images"]) for result in results] == [("bag-a", 3), ("bag-b", 5)]
+        assert [name for name, _ in results[0]["left_out"]] == ["front/broken.jpg"], "checked before it is sent"
         tasks = sorted(cvat.state.tasks.values(), key=lambda task: task.name)
         assert [(task.name, len(task.frames), task.segment_size) for task in tasks] == [
             ("bag-a", 3, 2),
             ("bag-b", 5, 2),
         ]
-        assert [[task.id] for task in tasks] == [one["tasks"] for one in told]
+        assert [[task.id] for task in tasks] == [result["tasks"] for result in results]
     assert {frame.name for frame in tasks[0].frames} == {f"front%2Fphoto-{i:03}.jpg" for i in range(3)}
 
 
@@ -287,54 +287,54 @@ def test_each_folder_becomes_a_task_and_running_again_changes_nothing(cvat, tmp_
 def test_folders_whose_names_begin_alike_are_kept_apart(cvat, tmp_path):
     for bag in ("bag", "bag.2", "bag 2"):
         make_photos(tmp_path / "bags" / bag, 2)
-    told = cvat_tasks_from_folders(str(tmp_path / "bags"), a_project(cvat), organization="acme")
+    results = cvat_tasks_from_folders(str(tmp_path / "bags"), a_project(cvat), organization="acme")
     assert sorted((task.name, len(task.frames)) for task in cvat.state.tasks.values()) == [
         ("bag", 2),
         ("bag 2", 2),
         ("bag.2", 2),
     ]
-    assert [len(one["tasks"]) for one in told] == [1, 1, 1]
+    assert [len(result["tasks"]) for result in results] == [1, 1, 1]
 
 
 @pytest.mark.slow
 def test_what_a_folder_gained_since_goes_into_a_further_task(cvat, tmp_path):
     make_photos(tmp_path / "bags" / "bag.2", 2)
-    number = a_project(cvat)
-    cvat_tasks_from_folders(str(tmp_path / "bags"), number, organization="acme")
+    project_id = a_project(cvat)
+    cvat_tasks_from_folders(str(tmp_path / "bags"), project_id, organization="acme")
     make_photos(tmp_path / "bags" / "bag.2", 4)
-    (told,) = cvat_tasks_from_folders(str(tmp_path / "bags"), number, organization="acme")
+    (result,) = cvat_tasks_from_folders(str(tmp_path / "bags"), project_id, organization="acme")
     assert sorted((task.name, len(task.frames)) for task in cvat.state.tasks.values()) == [
         ("bag.2", 2),
         ("bag.2 #2", 2),
     ]
-    assert len(told["tasks"]) == 2
+    assert len(result["tasks"]) == 2
 
 
 def test_a_folder_whose_import_failed_is_made_anew_by_the_next_run(cvat, tmp_path):
     make_photos(tmp_path / "bags" / "bag", 3)
-    number = a_project(cvat)
+    project_id = a_project(cvat)
 
-    def forget(asked) -> None:
-        if "upload-multiple" in asked.headers:
-            asked.files = [(field, name, b"no image") for field, name, _ in asked.files]
+    def forget(request) -> None:
+        if "upload-multiple" in request.headers:
+            request.files = [(field, name, b"no image") for field, name, _ in request.files]
 
     cvat.interfere = forget
     with pytest.raises(PlatformRefused, match="cannot identify"):
-        cvat_tasks_from_folders(str(tmp_path / "bags"), number, organization="acme")
+        cvat_tasks_from_folders(str(tmp_path / "bags"), project_id, organization="acme")
     cvat.interfere = lambda _: None
-    (told,) = cvat_tasks_from_folders(str(tmp_path / "bags"), number, organization="acme")
+    (result,) = cvat_tasks_from_folders(str(tmp_path / "bags"), project_id, organization="acme")
     (task,) = cvat.state.tasks.values()
-    assert (told["tasks"], len(task.frames)) == ([task.id], 3)
+    assert (result["tasks"], len(task.frames)) == ([task.id], 3)
 
 
 @pytest.mark.slow
 def test_what_is_not_there_is_named(cvat, tmp_path):
-    number = a_project(cvat)
+    project_id = a_project(cvat)
     with pytest.raises(PlatformRefused, match="is no folder"):
-        cvat_tasks_from_folders(str(tmp_path / "nowhere"), number, organization="acme")
+        cvat_tasks_from_folders(str(tmp_path / "nowhere"), project_id, organization="acme")
     (tmp_path / "bags" / "bag").mkdir(parents=True)
     with pytest.raises(PlatformRefused, match=r"no folder in .* holds images of camera 'front'"):
-        cvat_tasks_from_folders(str(tmp_path / "bags"), number, "front", organization="acme")
+        cvat_tasks_from_folders(str(tmp_path / "bags"), project_id, "front", organization="acme")
     with pytest.raises(PlatformRefused, match="no project 'trucks'"):
         cvat_tasks_from_folders(str(tmp_path / "bags"), "trucks", organization="acme")
 
@@ -358,34 +358,34 @@ def test_images_belong_to_a_camera_by_folder_or_by_name(name, camera, belongs):
 
 
 def test_every_call_of_the_document_is_a_task(cvat, tmp_path):
-    number = a_project(cvat)
+    project_id = a_project(cvat)
     make_photos(tmp_path / "bag", 3)
-    where = {"organization": "acme"}
-    assert "as requester" in cvat_calls.log_in(**where)
-    details = cvat_calls.read_project(number, **where)
+    account = {"organization": "acme"}
+    assert "as requester" in cvat_calls.log_in(**account)
+    details = cvat_calls.read_project(project_id, **account)
     assert (details["name"], details["labels"], details["tasks"]) == ("cars", ["car"], 0)
-    task = cvat_calls.create_task(number, "bag", segment_size=2, **where)
-    assert cvat_calls.create_task(number, "bag", **where) == task, "names are not unique there, and are here"
-    assert (cvat_calls.read_task(task, **where)["name"], cvat_calls.read_task(task, **where)["size"]) == ("bag", 0)
+    task = cvat_calls.create_task(project_id, "bag", segment_size=2, **account)
+    assert cvat_calls.create_task(project_id, "bag", **account) == task, "names are not unique there, and are here"
+    assert (cvat_calls.read_task(task, **account)["name"], cvat_calls.read_task(task, **account)["size"]) == ("bag", 0)
     files = ["photo-000.jpg", "photo-001.jpg", "photo-002.jpg"]
-    assert cvat_calls.upload_images(number, "bag", str(tmp_path / "bag"), files, **where) == task
-    assert cvat_calls.wait_for_import(number, "bag", **where) == [task]
-    assert cvat_calls.read_task(task, **where)["size"] == 3
-    jobs = cvat_calls.list_jobs(task, **where)
+    assert cvat_calls.upload_images(project_id, "bag", str(tmp_path / "bag"), files, **account) == task
+    assert cvat_calls.wait_for_import(project_id, "bag", **account) == [task]
+    assert cvat_calls.read_task(task, **account)["size"] == 3
+    jobs = cvat_calls.list_jobs(task, **account)
     assert [(job["start"], job["stop"]) for job in jobs] == [(0, 1), (2, 2)]
-    cvat_calls.assign_job(jobs[0]["id"], "labeler2", **where)
-    cvat_calls.move_job(jobs[0]["id"], "validation", **where)
+    cvat_calls.assign_job(jobs[0]["id"], "labeler2", **account)
+    cvat_calls.move_job(jobs[0]["id"], "validation", **account)
     assert cvat.state.jobs[jobs[0]["id"]].assignee == cvat.labeler2.id
     assert cvat.state.jobs[jobs[0]["id"]].stage == "validation"
-    cvat_calls.delete_task(task, **where)
-    cvat_calls.delete_task(task, **where)
+    cvat_calls.delete_task(task, **account)
+    cvat_calls.delete_task(task, **account)
     assert cvat.state.tasks == {}
 
 
 def test_a_mistake_that_comes_as_500_is_tried_a_few_times_and_then_told(cvat):
-    number = a_project(cvat)
-    task = as_labeler(cvat, "POST", "/api/tasks", {"name": "x", "project_id": number}, "requester")["id"]
-    cvat.interfere = lambda asked: Response(500, "boom: duplicate key value") if asked.method == "DELETE" else None
+    project_id = a_project(cvat)
+    task = as_labeler(cvat, "POST", "/api/tasks", {"name": "x", "project_id": project_id}, "requester")["id"]
+    cvat.interfere = lambda request: Response(500, "boom: duplicate key value") if request.method == "DELETE" else None
     with pytest.raises(PlatformUnavailable, match=r"500 when asked to delete task .*boom: duplicate key value"):
         cvat_calls.delete_task(task, organization="acme")
     assert cvat.count("DELETE", "/tasks/") == 1 + len(settings().retry_delays)

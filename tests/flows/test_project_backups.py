@@ -55,22 +55,22 @@ def connected(monkeypatch, name, server):
 @pytest.fixture
 def servers(home, monkeypatch):
     """A Sonoma Creek under the name `geti`, a Geti under `newer`."""
-    with geti_server(SC) as old, geti_server("2.12.1") as new:
-        connected(monkeypatch, "GETI", old)
-        connected(monkeypatch, "NEWER", new)
-        yield old, new
+    with geti_server(SC) as source_server, geti_server("2.12.1") as target_server:
+        connected(monkeypatch, "GETI", source_server)
+        connected(monkeypatch, "NEWER", target_server)
+        yield source_server, target_server
 
 
 def test_restore_on_geti_fails_when_the_project_differs(prefect_server, servers, tmp_path):
     chain_project(connect_client("geti"), "dogs")
     folder = str(tmp_path / "backup")
-    saved = backup_project("dogs", folder)
-    assert (saved["images"], saved["videos"], saved["differences"]) == (7, 1, [])
-    restored = restore_project(folder, connection="newer")
-    assert (restored["name"], restored["media"], restored["differences"]) == ("dogs", 8, [])
-    assert restore_project(folder, connection="newer") == restored
+    backup = backup_project("dogs", folder)
+    assert (backup["images"], backup["videos"], backup["differences"]) == (7, 1, [])
+    restored_project = restore_project(folder, connection="newer")
+    assert (restored_project["name"], restored_project["media"], restored_project["differences"]) == ("dogs", 8, [])
+    assert restore_project(folder, connection="newer") == restored_project
     client = connect_client("newer")
-    project = client.project(restored["project"])
+    project = client.project(restored_project["project"])
     client.delete_medium(project, next(iter(client.media(project))))
     with pytest.raises(BackupDiffers, match="gone from the server"):
         restore_project(folder, connection="newer")
@@ -84,9 +84,9 @@ def test_backup_and_restore_commands(prefect_server, servers, tmp_path, home):
         command = [sys.executable, "-m", "labelwright", "--home", str(home), *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=os.environ.copy())
 
-    saved = run("backup", "dogs", str(tmp_path / "backup"), "--json")
-    assert saved.returncode == 0, saved.stderr
-    result = json.loads(saved.stdout)
+    backup = run("backup", "dogs", str(tmp_path / "backup"), "--json")
+    assert backup.returncode == 0, backup.stderr
+    result = json.loads(backup.stdout)
     (unread,) = result["not_saved"]
     assert unread.startswith("configuration is not in the backup: could not be read: the server answered 404")
     assert (result["images"], result["not_compared"]) == (7, [unread])
@@ -96,21 +96,21 @@ def test_backup_and_restore_commands(prefect_server, servers, tmp_path, home):
     assert "warning: configuration is not in the backup: could not be read: the server answered 404" in printed
     assert "compared: no difference in what could be compared" in printed
     client = connect_client("newer")
-    again = client.find_project("again")
-    assert again is not None
-    assert client.auto_train(again)
+    restored_again = client.find_project("again")
+    assert restored_again is not None
+    assert client.auto_train(restored_again)
 
 
 def test_campaign_runs_from_folder_to_datasets_on_geti(prefect_server, servers, tmp_path):
-    old, _ = servers
+    server, _ = servers
     make_photos(tmp_path / "photos", 5)
     labels = [{"name": "boat", "geometry": "box"}, {"name": "hull", "geometry": "polygon"}]
     options = {"kind": "detection -> segmentation", "auto_train_at_finish": True}
-    more = {"platform": "geti", "labels": labels, "options": options}
-    spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "datasets", **more)
+    fields = {"platform": "geti", "labels": labels, "options": options}
+    spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "datasets", **fields)
     launch_campaign(spec)
-    with FaultProxy(("127.0.0.1", old.port)) as proxy:
-        harness = GetiHarness(proxy, old)
+    with FaultProxy(("127.0.0.1", server.port)) as proxy:
+        harness = GetiHarness(proxy, server)
         platform = harness.platform()
         campaign = platform.find_campaign(spec.title)
         boat = Annotation("boat", Box(10, 10, 30, 20))
@@ -128,26 +128,26 @@ def test_campaign_runs_from_folder_to_datasets_on_geti(prefect_server, servers, 
 
 def test_400_images_are_launched_over_a_flaky_network(prefect_server, servers, tmp_path, monkeypatch):
     """3 % of the requests are cut and 3 % answered 503."""
-    _, new = servers
+    _, server = servers
     make_photos(tmp_path / "photos", 400)
-    with FaultProxy(("127.0.0.1", new.port)) as proxy:
+    with FaultProxy(("127.0.0.1", server.port)) as proxy:
         monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__NEWER__URL", proxy.url)
         forget_settings()
         flaky(proxy)
-        more = {"platform": "geti", "connection": "newer", "labels": [{"name": "boat", "geometry": "box"}]}
-        spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "out", **more)
+        fields = {"platform": "geti", "connection": "newer", "labels": [{"name": "boat", "geometry": "box"}]}
+        spec = make_spec(unique("campaign"), tmp_path / "photos", tmp_path / "out", **fields)
         launch_campaign(spec)
         uploads = proxy.seen("POST", "media/images$")
         assert sum(item.fault is not None for item in uploads) >= 12
         assert sum(item.forwarded for item in uploads) == 400
-    (project,) = [item for item in new.projects.values() if item.name == spec.title]
+    (project,) = [item for item in server.projects.values() if item.name == spec.title]
     (media,) = project.media.values()
     assert len(media) == 400
     assert open_ledger(settings().ledger_address()).campaigns.get(spec.title).state.value == "active"
 
 
 def test_every_documented_call_is_a_task(servers, tmp_path):
-    old, _ = servers
+    server, _ = servers
     make_photos(tmp_path, 1)
     assert check_geti.fn("geti").startswith("Sonoma Creek 1.1.0")
     project = create_geti_project.fn("geti", "dogs", "detection", [["dog"]])
@@ -163,7 +163,7 @@ def test_every_documented_call_is_a_task(servers, tmp_path):
         annotate_geti_image.fn("geti", project, LabeledImage("photo-000", Size(60, 40), drawn, image))
         (read_image,) = read_geti_annotations.fn("geti", project).images
         assert (read_image.remote_id, read_image.annotations) == (image, drawn)
-    old.jobs["j"] = {"state": "running"}
+    server.jobs["j"] = {"state": "running"}
     cancel_geti_job.fn("geti", "j")
     delete_geti_project.fn("geti", project)
     assert find_geti_project.fn("geti", "dogs") is None

@@ -34,10 +34,10 @@ def runs(deployment: str) -> list[dict[str, Any]]:
     return [run for run in prefect_api.runs_of(deployment) if not run["auto_scheduled"]]
 
 
-def until(so: Any, what: str) -> None:
-    end = time.monotonic() + 120
-    while not so():
-        assert time.monotonic() < end, what
+def until(condition: Any, description: str) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, description
         time.sleep(0.2)
 
 
@@ -58,15 +58,15 @@ def test_a_campaign_file_starts_one_run_however_often_it_is_told(receiver, home,
     tell(receiver, event)
     until(lambda: len(runs("launch-from-drop")) > before, "no run was started")
     receiver.stop()
-    again = start_receiver(home, prefect_server.url, "127.0.0.1", 0)
+    second_receiver = start_receiver(home, prefect_server.url, "127.0.0.1", 0)
     try:
-        tell(again, event, created("other/campaign.yaml"))
+        tell(second_receiver, event, created("other/campaign.yaml"))
         until(lambda: len(runs("launch-from-drop")) > before + 1, "no run was started for the other one")
         parameters = [run["parameters"] for run in runs("launch-from-drop")]
         assert parameters.count({"blob": name, "etag": "0x8DE"}) == 1
         assert {"blob": "other/campaign.yaml", "etag": "0x1"} in parameters
     finally:
-        again.stop()
+        second_receiver.stop()
 
 
 def test_an_event_of_the_right_name_wakes_the_sweep(receiver):

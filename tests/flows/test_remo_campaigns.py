@@ -67,19 +67,19 @@ def label(server: RemoServer, at_most: int = 100) -> None:
     remote = the_ledger().campaigns.get("river").remote_id
     (dataset,) = server.world.datasets.values()
     labeler = Labeler(server.url)
-    for number, image in enumerate(sorted(dataset.pictures.values(), key=lambda one: one.name)[:at_most]):
+    for number, image in enumerate(sorted(dataset.pictures.values(), key=lambda picture: picture.name)[:at_most]):
         corners = [{"x": 1, "y": 2}, {"x": 20 + number, "y": 30}]
         boat = {"name": "OBJ 1", "classes": [{"name": "Sailing boat"}], "coordinates": corners}
-        seen = [] if number % 3 == 2 else [boat]
-        labeler.say(remote, str(image.id), {"objects": seen}, "skipped" if number == 5 else "done")
+        objects = [] if number % 3 == 2 else [boat]
+        labeler.say(remote, str(image.id), {"objects": objects}, "skipped" if number == 5 else "done")
 
 
 def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, river, tmp_path):
     assert launch_campaign(river) == "river"
     record = the_ledger().campaigns.get("river")
     assert record.state is State.ACTIVE
-    assert [(one.name, len(one.pictures)) for one in server.world.datasets.values()] == [("river", 7)]
-    assert [one.name for one in server.world.sets.values()] == ["river"]
+    assert [(dataset.name, len(dataset.pictures)) for dataset in server.world.datasets.values()] == [("river", 7)]
+    assert [annotation_set.name for annotation_set in server.world.sets.values()] == ["river"]
     assert sweep_campaigns() == {"river": "active"}
 
     label(server, at_most=6)
@@ -87,14 +87,14 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, riv
         finish_campaign("river")
     label(server)
     assert sweep_campaigns() == {"river": "exported"}
-    first = the_ledger().campaigns.datasets("river")
+    datasets_before = the_ledger().campaigns.datasets("river")
 
     launch_campaign(river)
     assert sweep_campaigns() == {}
     export_campaign("river")
-    assert the_ledger().campaigns.datasets("river") == first
-    assert [len(one.pictures) for one in server.world.datasets.values()] == [7]
-    assert [one.name for one in server.world.sets.values()] == ["river"]
+    assert the_ledger().campaigns.datasets("river") == datasets_before
+    assert [len(dataset.pictures) for dataset in server.world.datasets.values()] == [7]
+    assert [annotation_set.name for annotation_set in server.world.sets.values()] == ["river"]
 
     folder = tmp_path / "datasets" / "river_labels" / "v1"
     table = read_labels_csv(folder / "river_labels.csv")
@@ -103,7 +103,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, riv
     assert "second/photo-000.jpg" in set(table["file_name"])
     assert set(table["label"]) == {"sailing Boat", ""}
     coco = COCO(str(folder / "river_coco.json"))
-    assert [one["name"] for one in coco.cats.values()] == ["sailing Boat", "buoy"]
+    assert [category["name"] for category in coco.cats.values()] == ["sailing Boat", "buoy"]
     assert {image["file_name"]: (image["width"], image["height"]) for image in coco.imgs.values()}[
         "second/photo-000.jpg"
     ] == (40, 60)
@@ -111,17 +111,17 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(server, riv
     assert len(coco.anns) == 5
     excluded = json.loads((folder / "receipt.json").read_text())["excluded"]
     assert excluded["images"] == [{"image": "photo-005.jpg", "state": "skipped", "reason": "skipped in Remo"}]
-    assert all(one["area"] == one["bbox"][2] * one["bbox"][3] > 0 for one in coco.anns.values())
+    assert all(item["area"] == item["bbox"][2] * item["bbox"][3] > 0 for item in coco.anns.values())
 
 
-def test_what_is_reopened_or_deleted_after_the_export_is_noticed_by_the_next_sweep(server, river, tmp_path):
+def test_sweep_notices_images_reopened_or_deleted_after_export(server, river, tmp_path):
     launch_campaign(river)
     label(server)
     assert sweep_campaigns() == {"river": "exported"}
     assert sweep_campaigns() == {}
     remote = the_ledger().campaigns.get("river").remote_id
     (dataset,) = server.world.datasets.values()
-    first, second, *_ = sorted(dataset.pictures.values(), key=lambda one: one.name)
+    first, second, *_ = sorted(dataset.pictures.values(), key=lambda picture: picture.name)
     Labeler(server.url).say(remote, str(first.id), {"objects": []}, "not_annotated")
     assert sweep_campaigns() == {"river": "reopened"}
     assert the_ledger().campaigns.moves("river")[-1].why == "given back on the platform"
@@ -129,8 +129,8 @@ def test_what_is_reopened_or_deleted_after_the_export_is_noticed_by_the_next_swe
     assert sweep_campaigns() == {"river": "exported"}
     with server.lock:
         del dataset.pictures[second.id]
-        for one in server.world.sets.values():
-            one.notes.pop(second.id, None)  # its statistics are as they were counted before
+        for annotation_set in server.world.sets.values():
+            annotation_set.notes.pop(second.id, None)  # its statistics are as they were counted before
     assert sweep_campaigns() == {"river": "exported"}
     assert sweep_campaigns() == {}, "and once is enough"
     receipt = json.loads((tmp_path / "datasets" / "river_labels" / "v3" / "receipt.json").read_text())
@@ -143,23 +143,23 @@ def test_one_run_takes_a_campaign_from_its_folder_to_its_datasets(server, river,
     import threading
 
     def work() -> None:
-        while not [one for one in server.world.sets.values() if one.name == "river"]:
+        while not [annotation_set for annotation_set in server.world.sets.values() if annotation_set.name == "river"]:
             stop.wait(0.05)
         label(server)
 
     stop = threading.Event()
     worker = threading.Thread(target=work)
     worker.start()
-    found = run_campaign(river, wait_hours=0.01, look_every=0.1)
+    datasets = run_campaign(river, wait_hours=0.01, look_every=0.1)
     worker.join()
-    assert [one["version"] for one in found] == ["1", "1"]
+    assert [dataset["version"] for dataset in datasets] == ["1", "1"]
 
 
 @pytest.mark.slow
 def test_images_that_remo_does_not_take_are_listed_and_the_rest_goes_on(server, river, tmp_path):
     Image.new("RGB", (30, 30), "blue").save(tmp_path / "photos" / "moving.gif")
     launch_campaign(river)
-    assert [(one.name, "GIF" in one.reason) for one in the_ledger().manifests.rejects("river")] == [
+    assert [(reject.name, "GIF" in reject.reason) for reject in the_ledger().manifests.rejects("river")] == [
         ("moving.gif", True)
     ]
     assert the_ledger().campaigns.get("river").images == 7
@@ -173,10 +173,10 @@ def test_a_launch_whose_answers_are_lost_ends_as_on_a_good_network(server, river
         connect_platform(proxy.url.replace("127.0.0.1", "localhost"), monkeypatch)
         proxy.add(Rule(Fault.LOSE_ANSWER, method="POST|PUT", path="/(upload|dataset|annotation-sets)/", every=2))
         launch_campaign(river)
-        assert [one for one in proxy.requests if one.fault]
+        assert [request for request in proxy.requests if request.fault]
     connect_platform(server.url, monkeypatch)
-    assert [(one.name, len(one.pictures)) for one in server.world.datasets.values()] == [("river", 7)]
-    assert [one.name for one in server.world.sets.values()] == ["river"]
+    assert [(dataset.name, len(dataset.pictures)) for dataset in server.world.datasets.values()] == [("river", 7)]
+    assert [annotation_set.name for annotation_set in server.world.sets.values()] == ["river"]
     label(server)
     assert sweep_campaigns() == {"river": "exported"}
 
@@ -199,13 +199,13 @@ def test_outlines_and_labels_of_whole_images_come_back_too(server, river, tmp_pa
     labeler, remote = Labeler(server.url), the_ledger().campaigns.get("river").remote_id
     corners = [{"x": 1, "y": 2}, {"x": 20, "y": 2}, {"x": 20, "y": 30}]
     boat = {"name": "OBJ 1", "classes": [{"name": "Sailing boat"}], "coordinates": corners}
-    said = {"objects": [boat]} if geometry == "polygon" else {"classes": [{"name": "Sailing boat"}]}
+    payload = {"objects": [boat]} if geometry == "polygon" else {"classes": [{"name": "Sailing boat"}]}
     for image in dataset.pictures.values():
-        labeler.say(remote, str(image.id), said)
+        labeler.say(remote, str(image.id), payload)
     assert annotation_set.task == {"polygon": 2, "image": 3}[geometry]
     assert sweep_campaigns() == {"river": "exported"}
     table = read_labels_csv(tmp_path / "datasets" / "river_labels" / "v1" / "river_labels.csv")
     assert set(table["label"]) == {"sailing Boat"}
-    outlines = {json.dumps(json.loads(one)) for one in table["polygon"] if one}
+    outlines = {json.dumps(json.loads(outline)) for outline in table["polygon"] if outline}
     assert outlines == ({"[[1.0, 2.0], [20.0, 2.0], [20.0, 30.0]]"} if geometry == "polygon" else set())
     shutil.rmtree(tmp_path / "datasets")

@@ -58,8 +58,8 @@ def use_key(monkeypatch, key: str) -> None:
 
 def spec_of(tmp_path, count: int = 7, **options: Any):
     make_photos(tmp_path / "photos", count, (40, 30))
-    given = {"kind": "rapid", **HASTE, "storm_seconds": 20, **options}
-    return make_spec("river", tmp_path / "photos", tmp_path / "datasets", platform="scale", options=given)
+    all_options = {"kind": "rapid", **HASTE, "storm_seconds": 20, **options}
+    return make_spec("river", tmp_path / "photos", tmp_path / "datasets", platform="scale", options=all_options)
 
 
 def tasks_of(scale) -> dict[str, str]:
@@ -183,11 +183,11 @@ def test_a_test_key_runs_the_whole_way_and_is_billed_nothing(scale, tmp_path, mo
     for kind in ("enterprise", "rapid"):
         scale.test.__init__(test=True)
         title = f"try {kind}"
-        given = {"kind": kind, "max_tasks": 0, "only_test": True, **HASTE}
+        options = {"kind": kind, "max_tasks": 0, "only_test": True, **HASTE}
         make_photos(tmp_path / "photos", 4, (40, 30))
-        spec = make_spec(title, tmp_path / "photos", tmp_path / kind, platform="scale", options=given)
+        spec = make_spec(title, tmp_path / "photos", tmp_path / kind, platform="scale", options=options)
         datasets = run_campaign(spec, wait_hours=0.01, look_every=0.05)
-        assert [one["version"] for one in datasets] == ["1", "1"]
+        assert [dataset["version"] for dataset in datasets] == ["1", "1"]
         assert scale.test.finalized == [title]
     assert scale.live.tasks == {}
 
@@ -199,7 +199,7 @@ def test_a_live_key_is_refused_where_only_test_keys_are_wanted(scale, tmp_path):
 
 
 @pytest.mark.slow
-def test_failed_images_are_listed_with_their_reason_and_sent_again_when_somebody_asks(scale, tmp_path):
+def test_failed_images_are_listed_with_reasons_and_resent(scale, tmp_path):
     launch_campaign(spec_of(tmp_path, kind="enterprise"))
     tasks = tasks_of(scale)
     scale.live.fail(tasks["photo-001.jpg"], 403)
@@ -213,11 +213,11 @@ def test_failed_images_are_listed_with_their_reason_and_sent_again_when_somebody
     assert the_ledger().image_states.counts() == {
         "river": {"cancelled on the platform": 1, "failed on the platform": 2}
     }
-    listed = {row["file"]: row["reason"] for row in settle_failed_images("river")}
-    assert set(listed) == {"photo-001.jpg", "photo-004.jpg", "photo-005.jpg"}
-    assert "could not be downloaded" in listed["photo-001.jpg"]
-    assert "403" in listed["photo-001.jpg"]
-    assert "cancelled" in listed["photo-005.jpg"]
+    reasons = {row["file"]: row["reason"] for row in settle_failed_images("river")}
+    assert set(reasons) == {"photo-001.jpg", "photo-004.jpg", "photo-005.jpg"}
+    assert "could not be downloaded" in reasons["photo-001.jpg"]
+    assert "403" in reasons["photo-001.jpg"]
+    assert "cancelled" in reasons["photo-005.jpg"]
     assert len(scale.live.tasks) == 7, "nothing is sent again by itself"
     settle_failed_images("river", send_again=True)
     assert len(scale.live.tasks) == 10

@@ -39,11 +39,11 @@ SCALED: dict[str, Any] = yaml.safe_load((INFRA / "compose.scaled.yaml").read_tex
 PATIENCE = 240
 
 
-def variables_of(service: str, **places: str) -> dict[str, str]:
+def variables_of(service: str, **overrides: str) -> dict[str, str]:
     """The environment of the compose file, with this test's places for what the shell of the container fills in."""
     environment = SCALED["services"][service]["environment"]
     assert all(isinstance(value, str) for value in environment.values())
-    return {**environment, **places}
+    return {**environment, **overrides}
 
 
 @dataclass
@@ -93,18 +93,20 @@ class Team:
         return list(self.ask("/flow_runs/filter", body, api))
 
 
-def until(so: Callable[[], Any], what: Callable[[], str], process: subprocess.Popen[bytes] | None = None) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
+def until(
+    condition: Callable[[], Any], description: Callable[[], str], process: subprocess.Popen[bytes] | None = None
+) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         try:
-            if result := so():
+            if result := condition():
                 return result
         except requests.RequestException:
             pass
         if process is not None and process.poll() is not None:
             break
         time.sleep(0.3)
-    pytest.fail(f"not so within {PATIENCE} seconds: {what()}")
+    pytest.fail(f"not so within {PATIENCE} seconds: {description()}")
 
 
 def for_asyncpg(address: str) -> str:
@@ -128,10 +130,12 @@ def team(tmp_path_factory, stores) -> Iterator[Team]:
     postgres, redis, azurite = stores
     folder = tmp_path_factory.mktemp("team")
     prefect, ledger, service = (postgres.new_database() for _ in range(3))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELWRIGHT_"))}
+    base_environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELWRIGHT_"))
+    }
     ports = [free_port(0) for _ in range(3)]
     with ExitStack() as stack:
-        team = Team(folder, stack, kept | {"HOME": str(folder), "PREFECT_HOME": str(folder / "prefect")})
+        team = Team(folder, stack, base_environment | {"HOME": str(folder), "PREFECT_HOME": str(folder / "prefect")})
         team.apis = [f"http://{LOOPBACK}:{port}/api" for port in ports[:2]]
         team.environment |= {
             "LABELWRIGHT_HOME": str(folder / "home"),
@@ -184,11 +188,11 @@ def team(tmp_path_factory, stores) -> Iterator[Team]:
 
 
 def wait_for(team: Team, run: str, state: str, api: int = 0) -> dict[str, Any]:
-    def there() -> dict[str, Any] | None:
+    def run_in_state() -> dict[str, Any] | None:
         flow_run = team.ask(f"/flow_runs/{run}", api=api)
         return flow_run if flow_run["state_name"] == state else None
 
-    return until(there, lambda: f"{run} is {state}: {team.ask(f'/flow_runs/{run}', api=api)['state']}")
+    return until(run_in_state, lambda: f"{run} is {state}: {team.ask(f'/flow_runs/{run}', api=api)['state']}")
 
 
 def _all_of(team: Team, filtered: dict[str, Any], last: str) -> list[dict[str, Any]]:
@@ -210,13 +214,13 @@ def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, st
     wait_for(team, run, "Completed")
 
     # Its result is in Blob, where another process on another machine reads it, and every task looked for itself.
-    read = (
+    read_result = (
         "import sys, uuid; from prefect.client.orchestration import get_client\n"
         "with get_client(sync_client=True) as client: state = client.read_flow_run(uuid.UUID(sys.argv[1])).state\n"
         "print(state.result())"
     )
     completed = subprocess.run(
-        [sys.executable, "-c", read, run],
+        [sys.executable, "-c", read_result, run],
         capture_output=True,
         text=True,
         env=team.environment | {"PREFECT_API_URL": team.apis[0], "PREFECT_HOME": str(tmp_path / "elsewhere")},
@@ -249,8 +253,11 @@ def test_a_campaign_goes_from_images_to_datasets_across_two_api_servers(team, st
     ledger.close()
 
     # A lease is there only while a sweep holds the one slot of its deployment, which it does every fifteen seconds.
-    for kind in ("events", "prefect-server:*", "prefect:concurrency:lease:*"):
-        until(lambda kind=kind: redis.keys(kind), lambda kind=kind: f"{kind} among {redis.keys('*')[:50]}")
+    for pattern in ("events", "prefect-server:*", "prefect:concurrency:lease:*"):
+        until(
+            lambda pattern=pattern: redis.keys(pattern),
+            lambda pattern=pattern: f"{pattern} among {redis.keys('*')[:50]}",
+        )
 
     completed = team.run(
         *("labelwright", "doctor", "--json"),

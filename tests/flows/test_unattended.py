@@ -79,7 +79,7 @@ def label(home, store: Store, title: str, count: int, connection: str = "north")
     Shelf(f"memory:{home}/{connection}", "good").label(id, {key: [BOAT] for key in images})
 
 
-def told(title: str) -> list[str]:
+def event_kinds(title: str) -> list[str]:
     return [event.kind for event in the_ledger().outbox.of(title)]
 
 
@@ -97,12 +97,12 @@ def prefect_has(title: str, kind: str | None = None, at_least: int = 0) -> list[
     resource = EventResourceFilter(id=[resource_of(title)["prefect.resource.id"]])
     since = EventOccurredFilter(since=datetime.now(UTC) - timedelta(days=1))
     names = EventNameFilter(name=[f"labelwright.campaign.{kind}"]) if kind else EventNameFilter(prefix=["labelwright."])
-    ends = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while True:
         with get_client(sync_client=True) as client:
             page = client.read_events(filter=EventFilter(resource=resource, occurred=since, event=names), limit=50)
         events = sorted((event.occurred, event.event) for event in page.events)
-        if len(events) >= at_least or time.monotonic() > ends:
+        if len(events) >= at_least or time.monotonic() > deadline:
             return [name.removeprefix("labelwright.campaign.") for _, name in events]
         time.sleep(0.2)
 
@@ -118,7 +118,7 @@ def test_the_whole_life_of_a_campaign_is_one_feed_in_prefect(home, shelves, spec
         sweep_campaigns(go_on="no")
     sweep_campaigns()
     kinds = ["uploading", "created", "activated", "progressed", "progressed", "completed", "finished", "exported"]
-    assert told(title) == kinds
+    assert event_kinds(title) == kinds
     assert prefect_has(title, at_least=len(kinds)) == kinds
 
 
@@ -173,11 +173,11 @@ def test_a_standstill_and_a_missed_deadline_are_told_once_each(home, shelves, sp
     soon = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
     launch_campaign(spec_of(title, deadline=soon))
     sweep_campaigns()
-    assert "stalled" not in told(title)
+    assert "stalled" not in event_kinds(title)
     age(title, 8)
     sweep_campaigns()
     sweep_campaigns()
-    assert told(title).count("stalled") == 1
+    assert event_kinds(title).count("stalled") == 1
     label(home, shelves["north"], title, 1)
     sweep_campaigns()
     age(title, 100)
@@ -186,8 +186,8 @@ def test_a_standstill_and_a_missed_deadline_are_told_once_each(home, shelves, sp
     the_ledger().campaigns.record_spec(title, {**record.spec, "deadline": past.isoformat()})
     sweep_campaigns()
     sweep_campaigns()
-    assert told(title).count("stalled") == 2, "it went on in between"
-    assert told(title).count("overdue") == 1
+    assert event_kinds(title).count("stalled") == 2, "it went on in between"
+    assert event_kinds(title).count("overdue") == 1
     last = next(event for event in the_ledger().outbox.of(title) if event.kind == "overdue")
     assert (last.payload["done"], last.payload["total"]) == (1, 3)
 
@@ -201,7 +201,7 @@ def test_a_campaign_that_is_given_back_is_told_and_finished_a_second_time(home, 
     assert sweep_campaigns() == {"twice": "reopened"}
     label(home, store, "twice", 3)
     assert sweep_campaigns() == {"twice": "exported"}
-    assert [kind for kind in told("twice") if kind in ("completed", "reopened", "exported")] == [
+    assert [kind for kind in event_kinds("twice") if kind in ("completed", "reopened", "exported")] == [
         "completed",
         "reopened",
         "completed",
@@ -284,15 +284,15 @@ def test_a_campaign_that_is_gone_from_its_platform_asks_for_attention(home, shel
 
 def test_the_second_run_says_who_is_at_work_and_does_nothing(home, shelves, spec_of):
     spec = spec_of("busy")
-    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
-    with other.held(campaign_lease("busy"), "the run 'brave-fox'"):
+    other_leases = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
+    with other_leases.held(campaign_lease("busy"), "the run 'brave-fox'"):
         with pytest.raises(CampaignBusy, match="brave-fox"):
             launch_campaign(spec)
         assert the_ledger().campaigns.find("busy") is None
     launch_campaign(spec)
     label(home, shelves["north"], "busy", 3)
     sweep_campaigns(go_on="no")
-    with other.held(campaign_lease("busy"), "the run 'brave-fox'"):
+    with other_leases.held(campaign_lease("busy"), "the run 'brave-fox'"):
         assert sweep_campaigns() == {"busy": "completed"}
         with pytest.raises(CampaignBusy):
             finish_campaign("busy")
@@ -301,8 +301,8 @@ def test_the_second_run_says_who_is_at_work_and_does_nothing(home, shelves, spec
 
 
 def test_two_sweeps_do_not_overlap(home, shelves):
-    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
-    with other.held("sweep", "the run 'slow-snail'"), pytest.raises(CampaignBusy, match="slow-snail"):
+    other_leases = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
+    with other_leases.held("sweep", "the run 'slow-snail'"), pytest.raises(CampaignBusy, match="slow-snail"):
         sweep_campaigns()
 
 
@@ -350,8 +350,8 @@ def test_who_takes_over_from_a_dead_run_marks_it(home, shelves, spec_of, running
 
 
 def test_a_run_that_lives_elsewhere_is_left_alone(home, shelves, spec_of, running_for_ever):
-    other = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
-    with other.held(campaign_lease("elsewhere"), "it", running_for_ever):
+    other_leases = Leases(the_ledger().outbox._database, process=Process("another-machine", 4711, "99"))
+    with other_leases.held(campaign_lease("elsewhere"), "it", running_for_ever):
         sweep_campaigns()
     assert state_of(running_for_ever).is_running()
 
@@ -460,7 +460,7 @@ def test_while_prefect_is_away_dead_runs_and_earlier_tries_hold_up_nothing(home,
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert free_dead_runs.fn() == []
         assert due_work() == [], "nobody knows whether the earlier try has ended"
-    assert [one.title for one in due_work()] == ["asked"]
+    assert [item.title for item in due_work()] == ["asked"]
 
 
 # Runs of their own
@@ -519,9 +519,9 @@ def test_a_drop_whose_event_was_lost_is_launched_by_the_sweep_and_once(home, she
     time.sleep(0.05)
     sweep_campaigns(go_on="by runs")
     assert launches_of(blob) == 1
-    (lost,) = unanswered_drops()
+    (lost_drop,) = unanswered_drops()
     for _ in range(2):
-        start_drop.fn(*lost)
+        start_drop.fn(*lost_drop)
     assert launches_of(blob) == 2, "each try is one run"
     inbox.record_launch(blob, "1", "river")
     sweep_campaigns(go_on="by runs")
@@ -531,6 +531,6 @@ def test_a_drop_whose_event_was_lost_is_launched_by_the_sweep_and_once(home, she
 def launches_of(blob: str) -> int:
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("launch-from-drop/launch-from-drop")
-        mine = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
-        runs = client.read_flow_runs(deployment_filter=mine, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
+        this_deployment = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+        runs = client.read_flow_runs(deployment_filter=this_deployment, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
     return sum((run.parameters or {}).get("blob") == blob for run in runs)

@@ -61,32 +61,34 @@ class Running:
         return self.process.wait(60)
 
 
-def wait_until(so: Callable[[], Any], what: str, patience: float = 240) -> Any:
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
+def wait_until(condition: Callable[[], Any], description: str, seconds: float = 240) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         try:
-            result = so()
+            result = condition()
         except requests.RequestException:
             result = None
         if result:
             return result
         time.sleep(0.2)
-    raise AssertionError(f"not within {patience} seconds: {what}")
+    raise AssertionError(f"not within {seconds} seconds: {description}")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELWRIGHT_"))}
-    return {**kept, "LABELWRIGHT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **more}
+    base_environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELWRIGHT_"))
+    }
+    return {**base_environment, "LABELWRIGHT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **more}
 
 
 @contextmanager
-def running(home: Path, **more: str) -> Iterator[Running]:
+def running(home: Path, **variables: str) -> Iterator[Running]:
     ports = ["--prefect-port", str(free_port(0)), "--service-port", str(free_port(0))]
     command = [sys.executable, "-m", "labelwright", "up", "--json", *ports]
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.err").open("w") as errors:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(home, **more)
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(home, **variables)
         )
     assert process.stdout is not None
     try:
@@ -97,14 +99,14 @@ def running(home: Path, **more: str) -> Iterator[Running]:
             output += line
         yield Running(process, home, json.loads(output))
     finally:
-        left = processes.below(process.pid)
+        remaining = processes.below(process.pid)
         if process.poll() is None:
             process.terminate()
             try:
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
-        processes.send(left, signal.SIGKILL)
+        processes.send(remaining, signal.SIGKILL)
 
 
 def campaign(title: str, tmp_path: Path) -> dict[str, Any]:
@@ -177,11 +179,11 @@ def test_what_dies_is_started_again_where_it_was_and_sigterm_ends_it_too(tmp_pat
 
 @pytest.mark.slow
 def test_what_is_configured_elsewhere_is_used_and_not_started(tmp_path, prefect_server, service):
-    more = {
+    variables = {
         "PREFECT_API_URL": f"{prefect_server.url}/api",
         "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"{service.url}/api/v1",
     }
-    with running(tmp_path / "another home", **more) as everything:
+    with running(tmp_path / "another home", **variables) as everything:
         assert everything.addresses == {"Prefect UI": prefect_server.url}
         (worker,) = everything.children()
         assert _is(worker, "worker")

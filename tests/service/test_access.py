@@ -120,7 +120,7 @@ def test_an_image_of_another_campaign_cannot_be_labeled_in_the_own_one(service):
     assert existing.text.replace(str(other_images[0]), "987654") == nowhere.text
 
 
-def test_a_known_labeler_gets_the_key_without_the_secret_and_sees_both_campaigns(service):
+def test_known_labeler_gets_key_without_secret_and_both_campaigns(service):
     mail = "Twice@Example.com"
     first, _, labeler = service.campaign(labeler_email=mail)
     second, _, _ = service.campaign(labeler_email=mail.lower())
@@ -172,7 +172,7 @@ def test_the_admins_secret_is_made_once_told_once_and_kept_over_a_restart(serve,
 
 
 @pytest.mark.parametrize("settings", [{}, {"admin_key": "k"}, {"admin_key": "k", "admin_secret": "short"}])
-def test_the_service_refuses_to_listen_to_others_with_a_secret_nobody_chose(tmp_path, settings):
+def test_service_refuses_other_hosts_with_the_default_secret(tmp_path, settings):
     with pytest.raises(RefusesToListen, match="or listen on 127"):
         serve_for_ever(ServiceConfig(tmp_path / "data", host="0.0.0.0", **settings))
 
@@ -309,7 +309,7 @@ def test_where_the_new_pair_cannot_be_written_the_old_one_still_holds(serve, tmp
         assert not list((tmp_path / "data").glob("admin.json.*"))
 
 
-def test_a_pair_that_cannot_be_moved_to_its_place_is_moved_at_the_next_start(serve, tmp_path, monkeypatch):
+def test_key_pair_that_cannot_be_moved_is_moved_at_next_start(serve, tmp_path, monkeypatch):
     from labelwright.service.admin_file import AdminFile
 
     data = tmp_path / "data"

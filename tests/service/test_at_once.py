@@ -40,7 +40,7 @@ def test_eight_labelers_at_once_meet_no_error(service, make):
     assert numbers == list(range(1, total + 1)), "no gap, though many wrote at once"
 
 
-def test_one_labeler_that_puts_the_same_image_from_eight_places_counts_once(service, make):
+def test_image_put_by_a_labeler_in_eight_threads_counts_once(service, make):
     campaign, ids, labeler = service.campaign(images=2)
     path = f"/campaigns/{campaign['campaign_id']}"
     body = [{"image_id": ids[0], "objects": [make.thing()]}]

@@ -59,7 +59,7 @@ def test_a_completed_campaign_can_be_reopened_and_labeled_again(service, make):
     assert labels == [["B", "C"], ["A"]]
 
 
-def test_labels_instructions_and_translations_are_told_when_they_were_given(service):
+def test_labels_instructions_and_translations_are_returned(service):
     order = {
         "labels": ["Plastic", "Wood"],
         "instructions": "Draw **tight** boxes.",

@@ -261,7 +261,7 @@ def test_a_picture_is_the_upright_image(tmp_path, monkeypatch, orientation, part
         assert (shown.size, shown.tobytes()) == (expected.size, expected.tobytes())
 
 
-def test_an_uncompressed_tiff_on_its_side_is_the_same_picture_as_a_compressed_one(tmp_path):
+def test_rotated_uncompressed_tiff_equals_the_compressed_one(tmp_path):
     exif, shown = Image.Exif(), []
     exif[0x0112] = 6
     for number, compression in enumerate(("raw", "tiff_lzw")):

@@ -334,7 +334,7 @@ def test_an_image_that_kills_the_process_is_left_out_with_a_reason(serve, make, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_the_largest_images_a_hostile_body_and_pictures_stay_within_the_bound(tmp_path):
+def test_largest_images_and_hostile_body_stay_within_memory(tmp_path):
     from tests.benchmarks.bench_memory import BOUND, measure
 
     measured = measure(tmp_path, 13_377)

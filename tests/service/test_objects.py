@@ -150,7 +150,7 @@ def test_a_box_may_fill_the_image_to_its_edges(labeling, make):
     assert labeler.ok("PUT", path, [{"image_id": ids[0], "objects": [whole]}]) == "ok"
 
 
-def test_an_empty_list_counts_as_done_and_an_image_nobody_looked_at_does_not(service):
+def test_empty_list_counts_as_done_unlike_an_unlabeled_image(service):
     campaign, ids, labeler = service.campaign(images=3)
     path = f"/campaigns/{campaign['campaign_id']}"
     labeler.ok("PUT", f"{path}/objects", [{"image_id": ids[1], "objects": []}])

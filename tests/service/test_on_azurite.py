@@ -150,7 +150,7 @@ def test_nothing_of_an_image_stays_on_this_machine(serve, make, tmp_path):
     assert not (tmp_path / "data" / "blobs").exists()
 
 
-def test_a_store_that_does_not_answer_is_told_as_such_and_sealing_waits_for_it(tmp_path, make, monkeypatch):
+def test_unreachable_store_is_reported_and_sealing_waits_for_it(tmp_path, make, monkeypatch):
     monkeypatch.setattr("labelwright.service.sealing.RETRY_SECONDS", 0.2)
     folder = tmp_path / "azurite"
     folder.mkdir()

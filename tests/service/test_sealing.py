@@ -119,7 +119,7 @@ def test_an_empty_set_can_be_sealed(service):
     assert (sealed["status"], sealed["image_count"], sealed["rejected"]) == ("finished", 0, [])
 
 
-def test_two_names_that_are_one_in_unicodes_normal_form_do_not_overwrite_each_other(service, make):
+def test_second_name_with_the_same_unicode_normal_form_is_rejected(service, make):
     sealed = service.set_of({"\u00e9.png": make.picture(9, 9), "e\u0301.png": make.picture(8, 8)})
     assert len(service.images_of(sealed["imageset_id"])) == 1
     assert "normal form" in sealed["rejected"][0]["reason"]

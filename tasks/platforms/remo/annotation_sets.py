@@ -1,4 +1,4 @@
-"""Remo's annotation sets and their classes, a call a task. `connection` is the name of a connection in the settings."""
+"""Tasks for Remo's annotation sets and classes. `connection` is the name of a connection in the settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .connection import remo_at
 
 @task(task_run_name="list the annotation sets of dataset {dataset}", **RETRY_POLICY)
 def list_annotation_sets(connection: str, dataset: str, limit: int | None = None) -> list[RemoAnnotationSet]:
-    """With their statistics. Whether all is done says `complete`, never Remo's own `is_completed`."""
+    """Returns the annotation sets with statistics. Use `complete`, not Remo's own `is_completed`."""
     return list(remo_at(connection).list_annotation_sets(dataset, limit))
 
 
@@ -25,7 +25,7 @@ def list_annotation_sets(connection: str, dataset: str, limit: int | None = None
 def create_annotation_set(
     connection: str, dataset: str, name: str, annotation_task: Task, classes: list[str]
 ) -> RemoAnnotationSet:
-    """The set of that name, which is made when the dataset has none."""
+    """Returns the annotation set of that name, created if missing. Idempotent."""
     remo = remo_at(connection)
     log().info("create annotation set %s in dataset %s", name, dataset)
     try:
@@ -42,44 +42,45 @@ def create_annotation_set(
 def create_annotation_set_by_class_ids(
     connection: str, dataset: str, name: str, annotation_task: Task, classes: list[RemoNamed]
 ) -> RemoAnnotationSet:
-    """By the deprecated call, with classes of the common list."""
+    """Creates an annotation set by the deprecated call, with classes of the common list."""
     return remo_at(connection).create_annotation_set_by_class_ids(dataset, name, annotation_task, classes)
 
 
 @task(task_run_name="rename annotation set {annotation_set}", **RETRY_POLICY)
 def rename_annotation_set(connection: str, annotation_set: str, name: str) -> RemoNamed:
-    """Raises PlatformRefused when another set of the dataset has that name."""
+    """Renames an annotation set. Raises PlatformRefused when another set of the dataset has that name."""
     return remo_at(connection).rename_annotation_set(annotation_set, name)
 
 
 @task(task_run_name="delete annotation set {annotation_set}", **RETRY_POLICY)
 def delete_annotation_set(connection: str, annotation_set: str) -> None:
-    """With its labels. Does nothing if it does not exist."""
+    """Deletes an annotation set with its labels. Does nothing if it does not exist."""
     log().info("delete annotation set %s", annotation_set)
     remo_at(connection).delete_annotation_set(annotation_set)
 
 
 @task(task_run_name="create class {name}", **RETRY_POLICY)
 def create_class(connection: str, name: str) -> RemoNamed:
-    """A class of the common list, or the one that is there. Remo changes capitals: trust the name answered."""
+    """Returns the class of that name in the common list, created if missing. Use the returned name: Remo changes
+    capitals."""
     return remo_at(connection).create_class(name)
 
 
 @task(task_run_name="add class {name} to annotation set {annotation_set}", **RETRY_POLICY)
 def add_class(connection: str, annotation_set: str, name: str) -> RemoNamed:
-    """Add a class, or answer the one that is in the set."""
+    """Adds a class to the set, unless it is there. Returns the class."""
     return remo_at(connection).add_class(annotation_set, name)
 
 
 @task(task_run_name="rename class {class_id} of annotation set {annotation_set}", **RETRY_POLICY)
 def rename_class(connection: str, annotation_set: str, class_id: str, name: str) -> RemoNamed:
-    """Returns the class that stands in its place now: its id is another one."""
+    """Renames a class. Returns the renamed class, which has a new id."""
     return remo_at(connection).rename_class(annotation_set, class_id, name)
 
 
 @task(task_run_name="delete class {class_id} of annotation set {annotation_set}", **RETRY_POLICY)
 def delete_class(connection: str, annotation_set: str, class_id: str) -> None:
-    """With the objects that bear no other class. Does nothing if it is not in the set."""
+    """Deletes a class, and the objects that have no other class. Does nothing if it is not in the set."""
     log().info("delete class %s of annotation set %s", class_id, annotation_set)
     remo_at(connection).delete_class(annotation_set, class_id)
 
@@ -93,7 +94,7 @@ def export_annotations(
     full_path: bool = False,
     export_coordinates: Coordinates = "pixel",
 ) -> str:
-    """Remo's own file, written to `target`. Returns its path. "percent" gives fractions from 0 to 1."""
+    """Writes Remo's own export file to `target`. Returns its path. "percent" gives fractions from 0 to 1."""
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")

@@ -1,4 +1,4 @@
-"""Remo by the name of a connection: tasks are given the name alone, and what it stands for is resolved inside them."""
+"""Connects to Remo by the name of a connection. Tasks take only the name and resolve the credentials themselves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from labelwright.tasks.context import connect_platform
 
 
 def remo_at(connection: str) -> Remo:
-    """The adapter for a connection of the settings, or for a Prefect block. Raises SettingsError, PlatformRefused when
-    the connection is no Remo's."""
+    """Returns the adapter for a connection of the settings or a Prefect block.
+
+    Raises SettingsError, and PlatformRefused for a connection of another platform.
+    """
     name, platform = connect_platform(connection)
     if not isinstance(platform, Remo):
         message = f"connection '{connection}' is one of {name}"

@@ -1,4 +1,4 @@
-"""Remo's datasets and folders, a call a task. `connection` is the name of a connection in the settings."""
+"""Tasks for Remo's datasets and folders, one per call. `connection` is the name of a connection in the settings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from .connection import remo_at
 def list_datasets(
     connection: str, public: bool | None = None, archived: bool | None = None, limit: int | None = None
 ) -> list[RemoDataset]:
-    """Public ones or private ones, archived ones or active ones; None for both. Each has what Remo says of it: owner,
-    dates, size, thumbnails, most frequent classes; and the whole answer as `answer`."""
+    """Returns the datasets that are public or private, archived or active; None for both.
+
+    Each has Remo's owner, dates, size, thumbnails and most frequent classes, and the whole JSON as `raw`.
+    """
     return list(remo_at(connection).list_datasets(public=public, archived=archived, limit=limit))
 
 
@@ -26,21 +28,23 @@ def list_datasets(
 def list_contents(
     connection: str, dataset: str, folder: str | None = None, limit: int | None = 1000
 ) -> list[RemoFolder | RemoImage]:
-    """Folders and images at the top of a dataset, or in one of its folders; at most `limit` of them. Each has the
-    whole answer of Remo's as `answer`."""
+    """Returns folders and images at the top of a dataset, or in one of its folders; at most `limit`.
+
+    Each has Remo's whole JSON as `raw`.
+    """
     return list(remo_at(connection).list_contents(dataset, folder, limit))
 
 
 @task(task_run_name="create dataset {name}", **RETRY_POLICY)
 def create_dataset(connection: str, name: str) -> RemoDataset:
-    """Raises PlatformRefused with status 409 when the name is taken, be it by a try whose answer was lost."""
+    """Creates a dataset. Raises PlatformRefused with status 409 for a name that is taken, also by an earlier try."""
     log().info("create dataset %s", name)
     return remo_at(connection).create_dataset(name)
 
 
 @task(task_run_name="create folder {name} in dataset {dataset}", **RETRY_POLICY)
 def create_folder(connection: str, dataset: str, name: str) -> RemoFolder:
-    """The folder of that name, which is made when it is not there."""
+    """Returns the folder of that name, created if missing. Idempotent."""
     remo = remo_at(connection)
     for entry in remo.list_contents(dataset):
         if isinstance(entry, RemoFolder) and entry.name == name:
@@ -51,22 +55,22 @@ def create_folder(connection: str, dataset: str, name: str) -> RemoFolder:
 
 @task(task_run_name="rename dataset {dataset}", **RETRY_POLICY)
 def rename_dataset(connection: str, dataset: str, name: str) -> None:
-    """Remo checks no names here: look first whether another dataset has it."""
+    """Renames a dataset. Remo does not check for duplicates: check first whether another dataset has that name."""
     log().info("rename dataset %s to %s", dataset, name)
     remo_at(connection).rename_dataset(dataset, name)
 
 
 @task(task_run_name="archive dataset {dataset}", **RETRY_POLICY)
 def archive_dataset(connection: str, dataset: str, archived: bool = True) -> RemoDataset:
-    """Put it away, or take it back. Its annotation sets are not found while it is away."""
+    """Archives a dataset, or restores it. The annotation sets of an archived dataset are not found."""
     remo = remo_at(connection)
-    log().info("%s dataset %s", "archive" if archived else "take back", dataset)
+    log().info("%s dataset %s", "archive" if archived else "restore", dataset)
     remo.archive_dataset(dataset, archived)
     return replace(remo.read_dataset(dataset), archived=archived)
 
 
 @task(task_run_name="delete dataset {dataset}", **RETRY_POLICY)
 def delete_dataset(connection: str, dataset: str) -> None:
-    """With its images and labels. Does nothing if it does not exist."""
+    """Deletes a dataset with its images and labels. Does nothing if it does not exist."""
     log().info("delete dataset %s", dataset)
     remo_at(connection).delete_dataset(dataset)

@@ -1,7 +1,7 @@
-"""Files into Remo's datasets, a call a task. `connection` is the name of a connection in the settings.
+"""Tasks that upload files into Remo's datasets, one per call. `connection` is the name of a connection in the settings.
 
-Files are known by their names within a dataset: a task that is run again skips what is there already. Whether all came
-in is told by listing the dataset. What a task is given is shown to everybody: no URLs that hold a signature.
+Files are identified by their names within a dataset: a repeated task skips existing ones. List the dataset to verify
+that all were added. Prefect shows the parameters of a task: do not pass signed URLs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def upload_files(
     annotation_task: Task | None = None,
     folder: str | None = None,
 ) -> RemoUpload:
-    """Send images, annotation files or archives that lie on this machine."""
+    """Uploads images, annotation files or archives from this machine."""
     log().info("upload %d files into dataset %s", len(paths), dataset)
     files = list(map(Path, paths))
     return remo_at(connection).upload_files(
@@ -44,7 +44,7 @@ def link_files(
     annotation_task: Task | None = None,
     folder: str | None = None,
 ) -> RemoUpload:
-    """Take in files and folders that lie on Remo's own machine, without copying them."""
+    """Links files and folders on Remo's own machine, without copying them."""
     log().info("link %d files into dataset %s", len(paths), dataset)
     return remo_at(connection).link_files(
         dataset, paths, annotation_set=annotation_set, task=annotation_task, folder=folder
@@ -61,8 +61,10 @@ def upload_urls(
     folder: str | None = None,
     allow_private_addresses: bool = False,
 ) -> RemoUpload:
-    """Archives and annotation files are fetched by Remo; images are fetched here and sent, since Remo would lose their
-    names. Addresses of private networks are not fetched from unless that is allowed."""
+    """Uploads from URLs. Remo fetches archives and annotation files; images are fetched here and uploaded.
+
+    The reason: Remo would lose the images' names. Addresses of private networks are refused unless allowed.
+    """
     log().info("upload from %d URLs into dataset %s", len(urls), dataset)
     fetcher = UrlFetcher(MAX_BYTES, allow_private_addresses, 30.0)
     return remo_at(connection).upload_urls(
@@ -72,25 +74,25 @@ def upload_urls(
 
 @task(task_run_name="open an upload into dataset {dataset}", **UNCACHED)
 def start_upload(connection: str, dataset: str) -> RemoUpload:
-    """An empty session (0.4.25 and later). Not tried again by itself: each try would open another one."""
+    """Opens an empty session (0.4.25 and later). Not retried, because each try would open another one."""
     return remo_at(connection).start_upload(dataset)
 
 
 @task(task_run_name="complete upload {upload}", **RETRY_POLICY)
 def complete_upload(connection: str, upload: str) -> None:
-    """Everything was sent: let the server work it off."""
+    """Completes a session, so that the server processes it. Idempotent."""
     remo_at(connection).complete_upload(upload)
 
 
 @task(task_run_name="read upload {upload}", **RETRY_POLICY)
 def read_upload(connection: str, upload: str) -> RemoUpload:
-    """How far the server is."""
+    """Returns the state of an upload."""
     return remo_at(connection).read_upload(upload)
 
 
 @task(task_run_name="wait for upload {upload}", **RETRY_POLICY)
 def wait_for_upload(connection: str, upload: str, seconds: float = 3600) -> RemoUpload:
-    """Until the server has worked it off. Raises PlatformUnavailable at the deadline."""
+    """Waits until the server has processed an upload. Raises PlatformUnavailable at the deadline."""
     result = remo_at(connection).wait_for_upload(upload, seconds)
     log().info("upload %s is %s: %d added, %d left out", upload, result.state, result.added, len(result.left_out))
     return result

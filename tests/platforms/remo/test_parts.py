@@ -168,7 +168,7 @@ def test_an_object_that_cannot_be_kept_blocks_no_other_one():
     reading.close()
 
 
-def test_a_file_name_that_is_exported_twice_is_refused_since_labels_go_by_names():
+def test_duplicate_file_name_in_an_export_is_refused():
     with pytest.raises(PlatformRefused, match="second time"):
         kept({"file_name": "a.png", "annotations": []}, {"file_name": "a.png", "annotations": []})
 

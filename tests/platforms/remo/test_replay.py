@@ -171,7 +171,7 @@ def two_uploads_of_somebody_else(server: RemoServer) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", ["remo", "more"])
-def test_every_recorded_request_is_answered_with_the_recorded_status_and_shape(name: str, version: str) -> None:
+def test_recorded_requests_return_the_recorded_status_and_shape(name: str, version: str) -> None:
     wrong = []
     with RemoServer(modern=version == "0.6.1") as server:
         prepare(server)

@@ -167,7 +167,7 @@ def test_statistics_from_before_the_images_came_are_no_completion(new: RemoServe
     assert remo.read_campaign(created.id).state is RemoteState.ACTIVE
 
 
-def test_images_that_are_skipped_or_empty_complete_a_campaign_and_are_told_apart(server: RemoServer) -> None:
+def test_skipped_and_empty_images_complete_a_campaign(server: RemoServer) -> None:
     remo, labeler = connected(server), Labeler(server.url)
     created = campaign(remo)
     images = ids(remo, created)
@@ -182,7 +182,7 @@ def test_images_that_are_skipped_or_empty_complete_a_campaign_and_are_told_apart
     assert page.excluded == (ExcludedImage("b.png", ImageState.SKIPPED, "skipped in Remo", images["b.png"]),)
 
 
-def test_a_skipped_image_with_objects_is_skipped_and_pages_of_skipped_images_lead_on(server: RemoServer) -> None:
+def test_skipped_images_with_objects_are_excluded_on_every_page(server: RemoServer) -> None:
     remo, labeler = connected(server, page_size=1), Labeler(server.url)
     created = campaign(remo)
     images = ids(remo, created)
@@ -239,7 +239,7 @@ def test_statistics_of_the_users_document_alone_are_enough(server: RemoServer) -
 # Uploads
 
 
-def test_a_session_that_failed_although_the_files_are_there_is_judged_by_listing(new: RemoServer) -> None:
+def test_failed_session_whose_files_exist_is_verified_by_listing(new: RemoServer) -> None:
     remo = connected(new)
     created = campaign(remo, names=("a.png", "b.png"))
     remo.send_images(created.id, 1, [to_send(name) for name in ("a.png", "b.png", "c.png")])
@@ -517,7 +517,7 @@ def test_adapters_of_one_connection_share_a_session(new: RemoServer) -> None:
     assert len(new.calls("POST", "/api/rest-auth/login/")) == 1
 
 
-def test_the_version_is_found_at_its_older_address_whatever_the_newer_one_answers(old: RemoServer) -> None:
+def test_version_is_read_from_the_older_address_as_a_fallback(old: RemoServer) -> None:
     assert connected(old).session.server().version == "0.3.29"
     assert [item.path for item in old.asked] == ["/api/version", "/version", "/api/rest-auth/login/"]
 
@@ -600,7 +600,7 @@ def test_a_dataset_whose_name_is_taken_is_not_made_under_another_one(server: Rem
     assert [item.name for item in remo.list_datasets()] == ["river"]
 
 
-def test_a_name_that_is_silently_changed_is_noticed_and_nothing_stays_behind(server: RemoServer) -> None:
+def test_silently_changed_name_is_noticed_and_cleaned_up(server: RemoServer) -> None:
     remo = connected(server)
     remo.check()
     look = remo.list_datasets
@@ -667,7 +667,7 @@ def test_class_names_are_mapped_back_to_the_schemas_own(server: RemoServer) -> N
     ] == expected
 
 
-def test_labels_that_remo_cannot_tell_apart_are_refused_before_anything_is_made(server: RemoServer) -> None:
+def test_labels_that_remo_merges_are_refused_before_creation(server: RemoServer) -> None:
     labels = LabelSchema((Label("boat"), Label("Boat")))
     with pytest.raises(PlatformRefused, match="one class to Remo"):
         connected(server).create_campaign(CampaignOrder("river", labels, "partner@example.com"))
@@ -691,7 +691,7 @@ def test_a_renamed_class_and_a_renamed_tag_have_new_ids(server: RemoServer) -> N
     assert [item.name for item in remo.list_tags(annotation_set)] == ["Dusk"]
 
 
-def test_deleting_a_class_that_is_not_in_the_set_does_nothing_instead_of_500(server: RemoServer) -> None:
+def test_deleting_a_class_that_is_not_in_the_set_does_nothing(server: RemoServer) -> None:
     remo = connected(server)
     created = campaign(remo)
     annotation_set = created.id.split("-")[1]
@@ -746,7 +746,7 @@ def test_percent_are_fractions_in_all_formats(server: RemoServer) -> None:
     assert table == "file_name,classes,xmin,ymin,xmax,ymax\r\nb.png,Dog,0.25,0.1,0.75,0.6\r\n"
 
 
-def test_remos_coco_has_names_in_lower_case_areas_of_0_and_rows_that_are_no_annotations(server: RemoServer) -> None:
+def test_remos_coco_has_lower_case_names_and_zero_areas(server: RemoServer) -> None:
     remo, annotation_set = labeled(server, Geometry.POLYGON)
     coco = exported(remo, annotation_set, "coco", without_annotations=server.modern)
     assert [item["name"] for item in coco["categories"]] == ["dog"]
@@ -857,9 +857,7 @@ def test_a_status_on_0_3_leaves_the_annotations_as_they_are(old: RemoServer) -> 
     assert old.world.sets[int(annotation_set)].notes[int(image)].status == 0
 
 
-def test_a_dataset_that_is_not_there_is_not_found_though_remo_speaks_of_admins(
-    server: RemoServer, tmp_path: Path
-) -> None:
+def test_missing_dataset_is_not_found_despite_remos_admin_error(server: RemoServer, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         connected(server).upload_files("999", write(tmp_path, "a.png"))
     with pytest.raises(NotFound):

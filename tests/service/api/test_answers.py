@@ -54,7 +54,7 @@ def test_a_broken_service_says_so_in_the_same_shape(serve, tmp_path):
         assert "campaign_images" not in broken.text
 
 
-def test_a_body_that_is_too_large_is_refused_whether_it_tells_its_length_or_not(serve):
+def test_large_body_is_refused_with_or_without_content_length(serve):
     with serve(limits=Limits(body_bytes=1000)) as service:
         body = b'{"title": "' + b"x" * 2000
         assert_error(service("POST", "/image_sets", None, data=body), 413, "too_large")
@@ -121,7 +121,7 @@ def steps() -> Iterator[Callable[[], int]]:
     event.remove(Engine, "connect", watch)
 
 
-def test_the_last_page_of_a_hundred_thousand_images_is_as_little_work_as_the_first(steps, serve, tmp_path):
+def test_last_page_of_100000_images_costs_no_more_than_the_first(steps, serve, tmp_path):
     count = 100_000
     with serve() as service:
         campaign, _, _ = service.campaign(images=0)

@@ -62,7 +62,7 @@ def test_the_md5_of_a_single_put_is_listed_though_the_client_sent_none(dropbox):
     assert next(iter(dropbox.list_blobs())).content_settings.content_md5 == digest(b"hello")
 
 
-def test_a_large_blob_comes_in_blocks_and_keeps_the_md5_that_its_sender_gave(staging):
+def test_large_blob_is_uploaded_in_blocks_and_keeps_its_md5(staging):
     data = os.urandom(1_234_567)
     staging.upload_blob("large", data, content_settings=ContentSettings(content_md5=digest(data)), max_concurrency=4)
     staging.upload_blob("silent", data)

@@ -125,7 +125,7 @@ def test_nothing_lies_outside_the_image(at_page):
     assert boxes[2] == pytest.approx((0, 0, size, size), abs=1)
 
 
-def test_a_box_is_selected_moved_resized_and_selected_again_where_it_is_now(at_page):
+def test_box_can_be_selected_moved_resized_and_selected_again(at_page):
     page, (first, *_) = at_page()
     page.draw((100, 100), (200, 200))
     page.browser.press("Escape")

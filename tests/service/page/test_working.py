@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 
-def test_enter_submits_and_goes_to_the_next_image_not_done_and_the_last_completes(at_page, service):
+def test_enter_submits_and_opens_next_open_image_until_complete(at_page, service):
     page, ids = at_page(3)
     number = page.campaign["campaign_id"]
     for n, image in enumerate(ids, 1):
@@ -82,7 +82,7 @@ def test_undo_and_redo_go_one_step_at_a_time_labels_included(at_page):
     assert page.shapes == steps[1]
 
 
-def test_a_reload_in_the_middle_loses_nothing_and_comes_back_to_the_same_image(at_page):
+def test_reload_keeps_all_work_and_returns_to_the_same_image(at_page):
     page, ids = at_page()
     page.browser.press("PageDown")
     page.browser.wait(lambda: page.place == 2, "the second image")

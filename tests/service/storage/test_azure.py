@@ -125,7 +125,7 @@ def test_a_lent_key_is_used_again_while_it_lasts():
     assert len(lender.loans) == 1
 
 
-def test_no_signature_outlives_its_key_and_no_loan_is_longer_than_azure_allows():
+def test_signature_expires_with_its_key_within_azures_limit():
     lender = Lender()
     until, _ = LentKey(lender)(datetime.now(UTC) + timedelta(days=7))
     ((start, end),) = lender.loans

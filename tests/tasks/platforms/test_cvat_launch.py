@@ -163,9 +163,7 @@ def test_a_campaign_of_which_no_image_is_left_says_so(cvat: FakeCvat, tmp_path: 
         launch(river(tmp_path))
 
 
-def test_a_task_in_which_somebody_has_begun_is_not_deleted_for_an_image_of_another_size(
-    cvat: FakeCvat, tmp_path: Path
-) -> None:
+def test_started_task_is_not_deleted_for_an_image_of_another_size(cvat: FakeCvat, tmp_path: Path) -> None:
     photo(tmp_path / "photos", "photo.jpg")
     photo(tmp_path / "photos", "turned.tif", orientation=6)
     spec = river(tmp_path)
@@ -184,7 +182,7 @@ def test_a_task_in_which_somebody_has_begun_is_not_deleted_for_an_image_of_anoth
     assert names() == ["photo.jpg", "turned.tif"]
 
 
-def test_a_campaign_that_was_launched_before_keeps_its_images_and_is_warned_of(
+def test_earlier_campaign_keeps_its_images_with_a_warning(
     cvat: FakeCvat, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(2):
@@ -233,9 +231,7 @@ def assert_repaired(cvat: FakeCvat, done: int) -> None:
 
 
 @pytest.mark.parametrize("deleted", [1, 2])
-def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_again(
-    cvat: FakeCvat, tmp_path: Path, deleted: int
-) -> None:
+def test_sweep_reports_deleted_task_and_retry_recreates_it(cvat: FakeCvat, tmp_path: Path, deleted: int) -> None:
     spec = launched(tmp_path)
     label_images(cvat, 1, {images()[0]: [BOAT], images()[1]: [BOAT], images()[4]: [], images()[5]: []})
     assert sweep() == "active"
@@ -254,7 +250,7 @@ def test_a_sweep_reports_a_deleted_task_and_taken_up_it_is_made_and_assigned_aga
     assert sorted(task.name for task in cvat.state.tasks.values()) == ["river 001", "river 002"]
 
 
-def test_a_launch_that_finds_a_task_deleted_reports_it_and_assigns_what_it_sends_again(
+def test_launch_reports_deleted_task_and_assigns_resent_images(
     cvat: FakeCvat, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = launched(tmp_path)
@@ -283,9 +279,7 @@ def test_a_campaign_all_of_whose_tasks_are_gone_is_made_again(cvat: FakeCvat, tm
     assert_repaired(cvat, done=0)
 
 
-def test_a_campaign_in_a_shared_project_all_of_whose_tasks_are_gone_is_made_again(
-    cvat: FakeCvat, tmp_path: Path
-) -> None:
+def test_campaign_in_shared_project_without_tasks_is_recreated(cvat: FakeCvat, tmp_path: Path) -> None:
     spec = launched(tmp_path, options={"project": "rivers"})
     assert sweep() == "active"
     for number in list(cvat.state.tasks):
@@ -316,7 +310,7 @@ def test_jobs_that_nobody_has_any_more_are_assigned_by_the_next_launch(cvat: Fak
     assert_repaired(cvat, done=0)
 
 
-def test_an_exported_campaign_whose_tasks_were_cleared_away_is_not_sent_again(cvat: FakeCvat, tmp_path: Path) -> None:
+def test_exported_campaign_with_deleted_tasks_is_not_sent_again(cvat: FakeCvat, tmp_path: Path) -> None:
     spec = launched(tmp_path)
     for became in (State.COMPLETED, State.FINISHED, State.EXPORTED):
         the_ledger().campaigns.move("river", became)

@@ -121,7 +121,7 @@ def test_tasks_are_renamed_marked_tagged_and_audited(server: ScaleServer) -> Non
     assert say("fetch_task", id)["customer_review_status"] == "accepted"
 
 
-def test_batches_are_made_once_read_counted_finalized_and_listed_to_the_end(server: ScaleServer) -> None:
+def test_batches_are_created_once_read_finalized_and_listed(server: ScaleServer) -> None:
     more = {"callback": "https://labels.example.com/hook", "metadata": {"a": 1}}
     assert say("create_batch", "b1", "p", more) == say("create_batch", "b1", "p", more)
     server.live.create_project({"name": "q", "type": "imageannotation"})

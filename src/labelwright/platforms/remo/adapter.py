@@ -1,8 +1,8 @@
-"""Remo, both generations: 0.3 (the user's document; 0.3.29 seen) and 0.4.25 and later (0.6.1 seen).
+"""Adapter for Remo 0.3 (the user's document; 0.3.29 measured) and for 0.4.25 and later (0.6.1 measured).
 
-A campaign is a dataset of that title with one annotation set in it; its id is both of theirs, as in `3-2`. Until it is
-activated the annotation set's name says that it is not open yet. Remo knows no labelers and takes no instructions: who
-can reach the server can work. What each call really answers stands in docs/remo.md.
+A campaign is a dataset of that title with one annotation set. Its id joins the ids of both, as in `3-2`. Until the
+campaign is activated, the annotation set's name ends in `NOT_OPEN`. Remo has neither labelers nor instructions: every
+user of the server can label. docs/remo.md lists what each call returns.
 """
 
 from __future__ import annotations
@@ -61,33 +61,35 @@ if TYPE_CHECKING:
     from labelwright.platforms.entry import Connection
 
 NOT_OPEN = " (not open yet)"
-"""What the annotation set's name ends with until the campaign is activated."""
+"""Suffix of the annotation set's name until the campaign is activated."""
 SEVERAL_PARTS = "an object of several parts or with holes is no shape of Remo's"
 _READINGS = 4
-"""Exports that are kept on disk at once while their pages are read."""
+"""Number of exports kept on disk at a time while their pages are read."""
 
 
 class Options(BaseModel):
-    """What can be set for this platform."""
+    """Options of a Remo campaign."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: Task | None = Field(
         None, title="What is annotated", description="By default what the geometry of the labels calls for."
     )
-    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of an answer")
+    timeout_seconds: float = Field(60.0, gt=0, le=600, title="Seconds to wait for the next bytes of a response")
     connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
     work_seconds: float = Field(
         3600.0, gt=0, le=86_400, title="Seconds that the server may take for an export or a part of an upload"
     )
-    page_size: int = Field(500, ge=1, le=5000, title="Images or other things in one answer")
-    watch_days: float = Field(30.0, ge=0, title="Days after the export during which reopened images are looked for")
+    page_size: int = Field(500, ge=1, le=5000, title="Images or other items in one response")
+    watch_days: float = Field(30.0, ge=0, title="Days after the export during which sweeps check for reopened images")
 
 
 def connect(connection: Connection) -> Remo:
-    """The adapter for a connection: its key is an e-mail address and its secret the password, or its key is empty and
-    its secret a token. Adapters of one server and user share one session."""
+    """Returns the adapter for a connection. Adapters of the same server and user share one session.
+
+    The key is an e-mail address and the secret its password, or the key is empty and the secret a token.
+    """
     options = Options.model_validate(dict(connection.options))
     session = shared_session(
         connection.url,
@@ -120,10 +122,10 @@ class Remo(
 ):
     """Campaigns as annotation sets of one server, and every call of Remo's document.
 
-    RecallsImages: an image may be set back to not annotated.
+    RecallsImages, because an image may be set back to not annotated.
 
-    `labels` are the campaign's own names, which Remo changes; without them those that this process created the campaign
-    with are used.
+    `labels` are the campaign's label names, because Remo changes their case. By default those with which this process
+    created the campaign.
     """
 
     name = NAME
@@ -208,7 +210,7 @@ class Remo(
         self.session.memory["batch", campaign, str(batch)] = (upload, tuple(left_out))
 
     def read_batch(self, campaign: str, batch: int) -> RemoteBatch:
-        # Remo knows no batches. This process knows which upload was made for one; another one looks at them all.
+        # Remo has no batches. The process that sent one remembers its upload; any other process checks all uploads.
         dataset, _ = _ids(campaign, f"read batch {batch} of campaign {campaign}")
         remembered: tuple[RemoUpload, tuple[tuple[str, str], ...]] | None
         remembered = self.session.memory.get(("batch", campaign, str(batch)))
@@ -224,7 +226,7 @@ class Remo(
         return RemoteBatch(SetState.FINISHED, self._left_out(dataset))
 
     def _left_out(self, dataset: str) -> tuple[tuple[str, str], ...]:
-        """What was left out by any upload into a dataset and has not come in since."""
+        """Returns name and reason of each file that an upload into the dataset left out and that is still missing."""
         reasons = {
             our_name(name): why for upload in self.list_uploads(dataset, active=False) for name, why in upload.left_out
         }
@@ -233,11 +235,13 @@ class Remo(
                 reasons.pop(our_name(image.name), None)
         return tuple(reasons.items())
 
-    # What only some platforms can
+    # Optional capabilities
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
-        """Remo has no call for a single image: its listing is believed when it is as long as the dataset is said to
-        be."""
+        """Returns the reason by image id.
+
+        Remo has no call for a single image. Its list of images is used only if it is as long as the dataset's count.
+        """
         operation = f"look for deleted images of campaign {campaign}"
         dataset, _ = _ids(campaign, operation)
         existing = {image.id for image in self.list_images(dataset)}
@@ -265,11 +269,11 @@ class Remo(
         for_each(lambda image: self._save(campaign, image, ImageStatus.NOT_ANNOTATED), images, 1)
 
     def cannot_be_drawn(self, shape: Shape) -> str:
-        """Why Remo cannot show a shape; empty when it can."""
+        """Returns why Remo cannot show a shape, or an empty text."""
         return SEVERAL_PARTS if isinstance(shape, Mask | MultiPolygon) else ""
 
     def save_labels(self, campaign: str, image: LabeledImage) -> None:
-        """Say as a labeler what is on an image, by its `remote_id`: it is done then."""
+        """Saves the labels of an image (by its `remote_id`) as a labeler does. The image is then done."""
         self._save(campaign, image, ImageStatus.DONE)
 
     def _save(self, campaign: str, image: LabeledImage, status: ImageStatus) -> None:
@@ -279,10 +283,10 @@ class Remo(
         if status is not ImageStatus.NOT_ANNOTATED and self.session.server().uploads_in_sessions:
             self.set_image_status(dataset, annotation_set, image.remote_id, status)
 
-    # How it is found
+    # Lookup
 
     def _dataset(self, title: str) -> RemoDataset | None:
-        """Ours of that title. Raises PlatformRefused when there are two, or when it was archived."""
+        """Returns the writable dataset of that title. Raises PlatformRefused for several, or an archived one."""
         operation = f"find campaign '{title}'"
         matches = [dataset for dataset in self.list_datasets() if dataset.name == title and dataset.ours]
         active = [dataset for dataset in matches if not dataset.archived]
@@ -293,7 +297,7 @@ class Remo(
             raise PlatformRefused(NAME, operation, status=200, message=message, advice="Rename all but one.")
         if matches and not active:
             message = f"dataset {matches[0].id} of that title is archived"
-            raise PlatformRefused(NAME, operation, status=200, message=message, advice="Take it back, or rename it.")
+            raise PlatformRefused(NAME, operation, status=200, message=message, advice="Restore it, or rename it.")
         return active[0] if active else None
 
     def _campaign_in(self, dataset: RemoDataset, title: str) -> RemoteCampaign | None:
@@ -325,22 +329,20 @@ class Remo(
 
 
 def task_for(labels: LabelSchema, operation: str) -> Task:
-    """The one task that all labels can be drawn in. Raises PlatformRefused when there is none."""
+    """Returns the task in which all labels can be drawn. Raises PlatformRefused when there is none."""
     geometries = {label.geometry for label in labels} - {Geometry.ANY}
     if geometries == {Geometry.BOX}:
         return Task.DETECTION
-    if geometries <= {Geometry.POLYGON}:  # polygons, or just any: a polygon can be a box, a box no polygon
+    if geometries <= {Geometry.POLYGON}:  # polygons or any geometry: a polygon can be a box
         return Task.SEGMENTATION
     if geometries == {Geometry.IMAGE} and not any(label.geometry is Geometry.ANY for label in labels):
         return Task.CLASSIFICATION
-    message = (
-        f"the labels want {', '.join(sorted(geometries))} at once, and an annotation set of Remo's has one of them"
-    )
+    message = f"the labels need {', '.join(sorted(geometries))} at once, and an annotation set in Remo has one of them"
     raise PlatformRefused(NAME, operation, message=message, advice="Make a campaign for each.")
 
 
 def to_cvat_shapes(image: LabeledImage, status: ImageStatus, operation: str) -> dict[str, Any]:
-    """Labels as Remo takes them: whole pixels, two corners for a box and all for a polygon."""
+    """Returns labels in Remo's format: whole pixels, two corners of a box, every corner of a polygon."""
     objects: list[dict[str, Any]] = []
     classes: list[dict[str, str]] = []
     for annotation in image.annotations:
@@ -356,7 +358,7 @@ def to_cvat_shapes(image: LabeledImage, status: ImageStatus, operation: str) -> 
         else:
             classes.append(label_class)
     if objects and classes:
-        message = "an image has objects and labels of its own, and an annotation set of Remo's has one of them"
+        message = "an image has objects and labels of the whole image, and an annotation set in Remo has one of them"
         raise PlatformRefused(NAME, operation, message=message, advice="Leave one of them out.")
     return {"objects": objects, "classes": classes, "status": str(status)}
 
@@ -389,13 +391,13 @@ def _batch(upload: RemoUpload, left_out: Sequence[tuple[str, str]]) -> RemoteBat
 
 
 def _named_in(upload: RemoUpload, sent: Sequence[str]) -> list[tuple[str, str]]:
-    """What 0.3 left out: it tells in sentences, such as `Failed to upload image a.jpg, error: ...`."""
+    """Returns name and reason of files that 0.3 left out: `Failed to upload image a.jpg, error: ...`."""
     sentences = [reason for name, reason in upload.left_out if not name]
     return [(our_name(name), reason) for reason in sentences for name in sent if f" {name}, " in reason]
 
 
 def _ids(campaign: str, operation: str) -> tuple[str, str]:
-    """Of a campaign's dataset and annotation set. Raises NotFound for what is no campaign of Remo's."""
+    """Returns the ids of a campaign's dataset and annotation set. Raises NotFound for any other text."""
     match = re.fullmatch(r"(\d+)-(\d+)", campaign)
     if match is None:
         message = f"'{campaign}' is no campaign of Remo's, which look like 3-2"

@@ -1,7 +1,7 @@
-"""Every call of the user's document as a method, and beside them those that a campaign's life needs.
+"""Remo's calls except uploads: those of the user's document, and those that campaigns need.
 
-Ids are texts. What both generations answer was seen on real servers, 0.3.29 and 0.6.1; where they differ the method
-says how. Said twice every method leaves the same behind, unless it says otherwise.
+Ids are texts. Responses of both generations were measured on real servers, 0.3.29 and 0.6.1; differences are noted at
+the method. Methods are idempotent unless noted.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Coordinates = Literal["pixel", "percent"]
 
 
 class RemoCalls:
-    """The calls besides uploads. `page_size` is how many things are wanted in one answer."""
+    """The calls except uploads. `page_size` is the number of items requested per page."""
 
     def __init__(self, session: RemoSession, page_size: int = 500) -> None:
         self.session = session
@@ -48,12 +48,12 @@ class RemoCalls:
     # Tags
 
     def tag_image(self, annotation_set: str, image: str, name: str) -> RemoNamed:
-        """Put a tag on an image. Remo 0.6 writes it in lower case."""
+        """Adds a tag to an image. Remo 0.6 stores it in lower case."""
         path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/tags/"
         return class_from(self.session.fields(f"tag image {image}", "POST", path, json={"name": name}))
 
     def untag_image(self, annotation_set: str, image: str, tag: str) -> None:
-        """Take a tag off an image. Remo says the same whether it was on it or not."""
+        """Removes a tag from an image. Remo's response is the same if the image did not have it."""
         path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/tags/{_id(tag)}/"
         self.session.erase(f"take tag {tag} off image {image}", path)
 
@@ -62,12 +62,12 @@ class RemoCalls:
         return map(class_from, self._pages(f"list the tags of annotation set {annotation_set}", path))
 
     def rename_tag(self, annotation_set: str, tag: str, name: str) -> RemoNamed:
-        """The tag of that name, which has another id. Repeating it raises NotFound: the old id is gone."""
+        """Returns the renamed tag, which has a new id. Repeating it raises NotFound: the old id no longer exists."""
         path = f"{SETS}/{_id(annotation_set)}/tags/{_id(tag)}/"
         return class_from(self.session.fields(f"rename tag {tag}", "PUT", path, json={"name": name}))
 
     def delete_tag(self, annotation_set: str, tag: str) -> None:
-        """Take it off every image of the set. Does nothing if it does not exist."""
+        """Removes the tag from every image of the set. Does nothing if it does not exist."""
         path = f"{SETS}/{_id(annotation_set)}/tags/{_id(tag)}/"
         with suppress(NotFound):
             self.session.erase(f"delete tag {tag}", path)
@@ -75,14 +75,15 @@ class RemoCalls:
     # Classes
 
     def create_class(self, name: str) -> RemoNamed:
-        """A class of the common list, or the one of that name. Remo changes capitals: trust the name answered."""
+        """Returns the class of that name in the common list, created if missing. Use the returned name: Remo changes
+        capitals."""
         operation, path = f"create class '{name}'", "/api/common-class/"
         try:
             return class_from(self.session.fields(operation, "POST", path, json={"name": name}))
         except PlatformRefused as refused:
             if refused.status != 400 or "already exists" not in refused.message:
                 raise
-        folded = name.strip().casefold()  # 0.3 refuses a name that is there instead of answering it
+        folded = name.strip().casefold()  # 0.3 refuses an existing name instead of returning its class
         for item in self._pages(operation, path):
             if item.text("name").casefold() == folded:
                 return class_from(item)
@@ -96,12 +97,12 @@ class RemoCalls:
         return class_from(self.session.fields(operation, "POST", path, json={"name": name}))
 
     def rename_class(self, annotation_set: str, class_id: str, name: str) -> RemoNamed:
-        """The class of that name in place of the other one: its id is another. Repeating it raises NotFound."""
+        """Returns the renamed class, which has a new id. Repeating it raises NotFound."""
         path = f"{SETS}/{_id(annotation_set)}/classes/{_id(class_id)}/"
         return class_from(self.session.fields(f"rename class {class_id}", "PUT", path, json={"name": name}))
 
     def delete_class(self, annotation_set: str, class_id: str) -> None:
-        """Of a class that is not in the set it does nothing: Remo would answer 500, so it is looked for first."""
+        """Deletes a class if it is in the set. That is checked first, because Remo would respond with 500."""
         ids = {label_class.id for label_class in self.read_annotation_set(annotation_set).classes}
         if class_id in ids:
             path = f"{SETS}/{_id(annotation_set)}/classes/{_id(class_id)}/"
@@ -110,7 +111,7 @@ class RemoCalls:
     # Annotation sets
 
     def create_annotation_set(self, dataset: str, name: str, task: Task, classes: Sequence[str]) -> RemoAnnotationSet:
-        """Raises PlatformRefused with status 400 when the dataset has one of that name."""
+        """Creates an annotation set. Raises PlatformRefused with status 400 when the dataset has one of that name."""
         body = {"annotation_task": str(task), "classes": list(classes), "dataset_id": _number(dataset), "name": name}
         operation = f"create annotation set '{name}'"
         return annotation_set_from(self.session.fields(operation, "POST", f"{SETS}/", json=body))
@@ -118,8 +119,10 @@ class RemoCalls:
     def create_annotation_set_by_class_ids(
         self, dataset: str, name: str, task: Task, classes: Sequence[RemoNamed]
     ) -> RemoAnnotationSet:
-        """The deprecated form: classes of the common list, with their ids. Repeating it makes no second one of the
-        name: Remo answers an error."""
+        """Creates an annotation set by the deprecated call, with classes of the common list and their ids.
+
+        Repeating it creates no duplicate: Remo responds with an error.
+        """
         body = {
             "task": TASK_NUMBERS[Task(task)],
             "classes": [{"id": _number(label_class.id), "name": label_class.name} for label_class in classes],
@@ -131,18 +134,19 @@ class RemoCalls:
         return annotation_set_from(self.session.fields(operation, "POST", "/api/annotation-set/", json=body))
 
     def read_annotation_set(self, annotation_set: str) -> RemoAnnotationSet:
-        """With its classes, without statistics."""
+        """Returns an annotation set with its classes, without statistics."""
         path = f"{SETS}/{_id(annotation_set)}/"
         return annotation_set_from(self.session.fields(f"read annotation set {annotation_set}", "GET", path))
 
     def list_annotation_sets(self, dataset: str, limit: int | None = None) -> Iterator[RemoAnnotationSet]:
-        """With statistics, without classes. An archived dataset is not found."""
+        """Returns the annotation sets with statistics, without classes. Raises NotFound for an archived dataset."""
         path = f"{DATASETS}/{_id(dataset)}/annotation-sets/"
         operation = f"list the annotation sets of dataset {dataset}"
         return map(annotation_set_from, self._pages(operation, path, limit=limit))
 
     def rename_annotation_set(self, annotation_set: str, name: str) -> RemoNamed:
-        """Raises PlatformRefused with status 400 when the dataset has another one of that name."""
+        """Renames an annotation set. Raises PlatformRefused with status 400 when another set of the dataset has that
+        name."""
         path = f"{SETS}/{_id(annotation_set)}/"
         operation = f"rename annotation set {annotation_set}"
         return class_from(self.session.fields(operation, "PUT", path, json={"name": name}))
@@ -163,11 +167,11 @@ class RemoCalls:
         coordinates: Coordinates = "pixel",
         without_annotations: bool = False,
     ) -> str:
-        """The file as Remo writes it; returns its media type.
+        """Writes Remo's own export file to `into`. Returns its media type.
 
-        "percent" gives fractions from 0 to 1. Full paths are told only of images that were linked. Images without
-        annotations are left out unless `without_annotations` (0.6). For datasets read labels instead: Remo's COCO has
-        names in lower case, polygons of area 0 and, with `without_annotations`, rows that are no annotations.
+        "percent" gives fractions from 0 to 1. Only linked images have full paths. Images without annotations are left
+        out unless `without_annotations` (0.6). For datasets read labels instead: Remo's COCO has names in lower case,
+        polygons of area 0 and, with `without_annotations`, rows that are no annotations.
         """
         params = {
             "annotation_format": str(format),
@@ -182,12 +186,12 @@ class RemoCalls:
     # Images
 
     def cache_image(self, image: str) -> None:
-        """Keep a high-resolution image in the server's memory. Of any other image it raises NotFound."""
+        """Keeps a high-resolution image in the server's memory. Raises NotFound for any other image."""
         path = f"/api/v1/ui/images/{_id(image)}/cache/"
         self.session.call(f"cache image {image}", "GET", path, advice=_NOT_HIGH)
 
     def downsample_image(self, image: str, x: int, y: int, width: int, height: int, downscale: float = 1.0) -> bytes:
-        """The part of a high-resolution image from (x, y), in pixels, made smaller: the bytes of a JPEG."""
+        """Returns a downscaled part of a high-resolution image from (x, y), in pixels, as the bytes of a JPEG."""
         params = {"source_x": x, "source_y": y, "source_width": width, "source_height": height}
         path = f"/api/v1/ui/images/{_id(image)}/downsample/"
         response = self.session.call(
@@ -200,17 +204,17 @@ class RemoCalls:
         )
         data = bytes(response)
         if not data.startswith(b"\xff\xd8"):
-            raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, message="the answer is no JPEG")
+            raise PlatformUnavailable(NAME, f"cut from image {image}", status=200, message="the response is no JPEG")
         return data
 
     def list_images(self, dataset: str) -> Iterator[RemoImage]:
-        """Every image in all folders, under the name that Remo shows."""
+        """Returns every image in all folders, with the name that Remo shows."""
         path = f"/api/v1/sdk/datasets/{_id(dataset)}/images/"
         images = map(image_from, self._pages(f"list the images of dataset {dataset}", path))
         return if_known(images, lambda: self._images_in(dataset))
 
     def _images_in(self, dataset: str, folder: str | None = None) -> Iterator[RemoImage]:
-        """The same for versions without that list, folder by folder."""
+        """Returns the same for versions without that list, folder by folder."""
         for entry in self.list_contents(dataset, folder):
             if isinstance(entry, RemoFolder):
                 yield from self._images_in(dataset, entry.id)
@@ -218,8 +222,10 @@ class RemoCalls:
                 yield entry
 
     def set_image_status(self, dataset: str, annotation_set: str, image: str, status: ImageStatus) -> None:
-        """Call an image done, skipped or not annotated. On 0.3, which has no call for that, its annotations are saved
-        again as they are, with the status."""
+        """Sets an image to done, skipped or not annotated.
+
+        0.3 has no call for that: the image's annotations are saved unchanged, with the status.
+        """
         operation = f"call image {image} {status}"
         if self.session.server().uploads_in_sessions:
             path = f"{SETS}/{_id(annotation_set)}/images/{_id(image)}/status/"
@@ -231,8 +237,10 @@ class RemoCalls:
         self.session.call(operation, "POST", f"{path}/save-annotation/", json={what: saved, "status": str(status)})
 
     def save_annotation(self, dataset: str, annotation_set: str, image: str, payload: dict[str, Any]) -> None:
-        """Put `objects` or `classes` in Remo's own form on an image, in place of what was there. 0.6 does not heed a
-        status for objects: call `set_image_status`."""
+        """Replaces the annotations of an image by `objects` or `classes` in Remo's format.
+
+        0.6 ignores a status for objects: call `set_image_status`.
+        """
         path = f"{_image(dataset, annotation_set, image)}/save-annotation/"
         self.session.call(f"save the annotations of image {image}", "POST", path, json=payload)
 
@@ -241,7 +249,7 @@ class RemoCalls:
     def list_datasets(
         self, *, public: bool | None = None, archived: bool | None = None, limit: int | None = None
     ) -> Iterator[RemoDataset]:
-        """Those that are public or not, archived or not; None for both."""
+        """Returns the datasets that are public or private, archived or active; None for both."""
         flags = {"is_public": public, "is_archived": archived}
         params = {name: _flag(flag) for name, flag in flags.items() if flag is not None}
         return map(dataset_from, self._pages("list datasets", f"{DATASETS}/", params, limit))
@@ -252,23 +260,27 @@ class RemoCalls:
     def list_contents(
         self, dataset: str, folder: str | None = None, limit: int | None = None
     ) -> Iterator[RemoFolder | RemoImage]:
-        """Folders and images at the top of a dataset, or in one folder."""
+        """Returns folders and images at the top of a dataset, or in one folder."""
         path = f"{DATASETS}/{_id(dataset)}/contents/" + (f"{_id(folder)}/" if folder else "")
         return map(content_from, self._pages(f"list the contents of dataset {dataset}", path, limit=limit))
 
     def create_dataset(self, name: str) -> RemoDataset:
-        """Raises PlatformRefused when the name is taken: 0.6 would silently give another one, 0.3 a second of that
-        name. Nothing is left behind then. After a lost answer look for it by name."""
+        """Creates a dataset. Raises PlatformRefused when the name is taken, and leaves no dataset behind then.
+
+        Otherwise 0.6 would silently choose another name, and 0.3 would create a duplicate. After a lost response, find
+        the dataset by its name.
+        """
         if any(dataset.name == name for dataset in self.list_datasets()):
             raise self._taken(f"create dataset '{name}'")
         return self.make_dataset(name)
 
     def make_dataset(self, name: str) -> RemoDataset:
-        """The same for a name that was looked for just now: only somebody who was quicker can have it."""
+        """Creates a dataset whose name the caller has just checked. Raises PlatformRefused when a concurrent request
+        took the name."""
         operation = f"create dataset '{name}'"
         created = dataset_from(self.session.fields(operation, "POST", "/api/dataset/", json={"name": name}))
         others: list[int] = []
-        if not self.session.server().uploads_in_sessions:  # it would keep two of one name: the first one stays
+        if not self.session.server().uploads_in_sessions:  # 0.3 keeps duplicates: the first one stays
             others = [int(dataset.id) for dataset in self.list_datasets() if dataset.name == name and dataset.ours]
         if created.name != name or min(others, default=int(created.id)) != int(created.id):
             self.delete_dataset(created.id)
@@ -280,18 +292,18 @@ class RemoCalls:
         self.session.call(f"rename dataset {dataset}", "PATCH", path, json={"name": name})
 
     def archive_dataset(self, dataset: str, archived: bool = True) -> None:
-        """Put it away or take it back. Its annotation sets are not found while it is away."""
+        """Archives a dataset, or restores it. The annotation sets of an archived dataset are not found."""
         path = f"/api/user-dataset/{_id(dataset)}/"
         self.session.call(f"archive dataset {dataset}", "PATCH", path, json={"is_archived": archived})
 
     def delete_dataset(self, dataset: str) -> None:
-        """With all that is in it. Does nothing if it does not exist."""
+        """Deletes a dataset with its contents. Does nothing if it does not exist."""
         with suppress(NotFound):
             path = f"/api/user-dataset/{_id(dataset)}/"
             self.session.erase(f"delete dataset {dataset}", path)
 
     def create_folder(self, dataset: str, name: str) -> RemoFolder:
-        """Repeating it makes a second one, or is refused: look at the contents first."""
+        """Creates a folder. Repeating it creates a second one, or is refused: check the contents first."""
         path = f"/api/user-dataset/{_id(dataset)}/folders/"
         response = self.session.fields(f"create folder '{name}'", "POST", path, json={"name": name})
         return folder_from(response)
@@ -307,7 +319,7 @@ class RemoCalls:
 
 
 def if_known(items: Iterator[_T], otherwise: Callable[[], Iterator[_T]]) -> Iterator[_T]:
-    """What a call gives, or something else where the server does not know the call."""
+    """Yields the items of a call, or those of `otherwise` if the server does not have the call."""
     try:
         first = next(items)
     except StopIteration:

@@ -1,7 +1,6 @@
-"""Images as Remo needs them: it shows pixels as they are stored and knows nothing of EXIF's orientation.
+"""Prepares images for upload: rotates those that have an EXIF orientation, which Remo ignores.
 
-Width, height and every coordinate that it tells are of the stored pixels, while labels are to be of the image as
-displayed: so an image that is stored turned is sent upright.
+Remo's widths, heights and coordinates are those of the stored pixels, while labels are those of the displayed image.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _ORIENTATION = 0x0112
 
 
 def why_not(image: ImageToSend) -> str | None:
-    """Why Remo cannot take an image; None when it can."""
+    """Returns why Remo cannot take an image, or None."""
     name, kind = image.image.name, image.image.format
     if kind not in FORMATS:
         return f"Remo takes {', '.join(FORMATS)}, not {kind}"
@@ -32,7 +31,7 @@ def why_not(image: ImageToSend) -> str | None:
 
 
 def to_upload(image: ImageToSend) -> FormFile:
-    """The file to send; read now, so that it is checked now."""
+    """Returns the file to send. The image is read now, so that errors show before the upload."""
     with image.open() as source:
         data = source.read()
     data = upright(data)
@@ -40,8 +39,10 @@ def to_upload(image: ImageToSend) -> FormFile:
 
 
 def upright(data: bytes) -> bytes:
-    """The same picture with its first stored row on top; the very same bytes when it is so already, or cannot be opened
-    here: the server will say so, too."""
+    """Returns the image rotated to orientation 1; the same bytes if it is, or if Pillow cannot open it.
+
+    The server then reports the damaged file.
+    """
     try:
         return _upright(data)
     except (OSError, SyntaxError, ValueError):

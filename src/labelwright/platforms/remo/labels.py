@@ -1,8 +1,8 @@
-"""Labels out of Remo: the export once, as a whole, onto the disk; then images page by page.
+"""Reads labels from Remo: downloads the whole export to the disk once, then returns images page by page.
 
-Remo exports an annotation set in one answer, by file names, and leaves out images without objects. Which images were
-looked at, and what their ids are, it tells elsewhere. Both are brought together in a temporary database, so that
-neither a hundred thousand images nor a million labels are in memory at once.
+Remo exports an annotation set in one response, by file names and without images that have no objects. Image ids and
+statuses come from another call. A temporary database joins both, so that neither a hundred thousand images nor a
+million labels are in memory at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from .session import NAME
 
 _LOOKED_AT = (ImageStatus.DONE, ImageStatus.SKIPPED)
 _UNKNOWN = "skipped or done"
-"""Of an image without objects, where a server tells only how many images were skipped."""
+"""Status of an image without objects, if the server returns only the number of skipped images."""
 _SKIPPED = {
     ImageStatus.SKIPPED: "skipped in Remo",
     _UNKNOWN: "skipped, or done without objects: this version of Remo does not tell which images were skipped",
@@ -53,11 +53,11 @@ _NO_BLANK = re.compile(r"[^ \t\r\n]")
 
 
 class Reading:
-    """The labels of an annotation set as they were at one moment; its file goes with it."""
+    """Snapshot of an annotation set's labels, in a temporary file that is deleted with it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Without a name SQLite keeps the database in a temporary file of its own and only a cache in memory.
+        # Without a name, SQLite keeps the database in a temporary file and only a cache in memory.
         self._database = sqlite3.connect("", check_same_thread=False)
         self._database.execute("CREATE TABLE said (name TEXT PRIMARY KEY, item TEXT)")
         self._database.execute(
@@ -70,14 +70,14 @@ class Reading:
             self._database.close()
 
     def keep(self, item: Fields, text: str) -> None:
-        """What was said of an image."""
+        """Stores the exported JSON of an image. Raises PlatformRefused for a duplicate file name."""
         try:
             self._database.execute("INSERT INTO said VALUES (?, ?)", (item.text("file_name"), text))
         except sqlite3.IntegrityError:
-            item.refuse("file_name", f"is '{item.text('file_name')}' for the second time, and labels go by names")
+            item.refuse("file_name", f"is '{item.text('file_name')}' for the second time, and labels go by file names")
 
     def add(self, image: RemoteImage, skipped: str = "") -> None:
-        """An image that is done, or that was skipped as these words say; one that is told twice counts once."""
+        """Adds an image that is done, or skipped for the reason `skipped`. Duplicates count once."""
         row = (image.id, image.name, image.width, image.height, skipped)
         self._database.execute(
             "INSERT OR IGNORE INTO images (id, name, width, height, skipped) VALUES (?, ?, ?, ?, ?)", row
@@ -91,9 +91,9 @@ class Reading:
     def page(
         self, first: int, count: int, spelling: Spelling, notices: ShapeNotices
     ) -> tuple[tuple[LabeledImage, ...], tuple[ExcludedImage, ...], bool]:
-        """Images from a place on: those that are done, those that were skipped; and whether more follow.
+        """Returns done images, skipped images, and whether more follow: `count` images after the first `first`.
 
-        Objects that cannot be kept are left out and noted.
+        Invalid objects are left out and added to `notices`.
         """
         query = (
             "SELECT id, images.name, width, height, item, skipped FROM images LEFT JOIN said ON said.name = images.name"
@@ -106,7 +106,7 @@ class Reading:
 
 
 def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
-    """Everything that an annotation set holds."""
+    """Downloads the labels of an annotation set and the statuses of its images."""
     operation = f"read the labels of annotation set {annotation_set}"
     reading = Reading()
     with tempfile.TemporaryFile() as file:
@@ -126,8 +126,10 @@ def read(calls: RemoCalls, dataset: str, annotation_set: str) -> Reading:
 def _looked_at(
     calls: RemoCalls, dataset: str, annotation_set: str, operation: str
 ) -> Iterator[tuple[RemoteImage, str]]:
-    """Images that are done or skipped, and which of the two; with or without objects. Objects alone are no look: they
-    may be predictions."""
+    """Yields the images that are done or skipped, with their status, with or without objects.
+
+    An image that only has objects is not included: they may be predictions.
+    """
     session = calls.session
     if session.server().uploads_in_sessions:
         path = f"/api/v1/ui/annotation-sets/{annotation_set}/images/"
@@ -136,8 +138,8 @@ def _looked_at(
             if image.json.get("status") in _LOOKED_AT:
                 yield image_from(image), image.text("status")
         return
-    # 0.3 fails on that list. Its gallery gives done images first, then skipped ones, then the rest; the pages after the
-    # first are asked for by a tracker that remembers which were given.
+    # 0.3 fails on that list. Its gallery returns done images first, then skipped ones, then the rest. Pages after the
+    # first are requested with the id of a tracker, which remembers the images already returned.
     path, params = f"/api/dataset/{dataset}/annotation-set/{annotation_set}/image/", {"order": "annotated"}
     more: dict[str, str] = {}
     while True:
@@ -160,8 +162,10 @@ def _looked_at(
 def _looked_at_one_by_one(
     calls: RemoCalls, dataset: str, annotation_set: str, reading: Reading
 ) -> Iterator[tuple[RemoteImage, str]]:
-    """The same for versions without such a list. Of a complete set without skipped images every image is done, which
-    needs no asking."""
+    """Yields the same for versions without such a list, with a request per image.
+
+    None is needed for a complete set without skipped images: there every image is done.
+    """
     sets = [candidate for candidate in calls.list_annotation_sets(dataset) if candidate.id == annotation_set]
     complete = any(candidate.complete for candidate in sets)
     all_done = complete and not any(candidate.skipped for candidate in sets)
@@ -186,9 +190,9 @@ def _parameter(url: str, name: str) -> str:
 
 
 def objects_of(file: BinaryIO, operation: str) -> Iterator[tuple[Any, str]]:
-    """The objects of a JSON list, each with its own text, without the list in memory.
+    """Yields the objects of a JSON list, each with its text, without keeping the list in memory.
 
-    Raises PlatformUnavailable for what is no such list to its end: an answer that broke off.
+    Raises PlatformUnavailable for an incomplete list, as of a response that broke off.
     """
     window, decoder = _Window(file), json.JSONDecoder()
     if window.next() != "[":
@@ -201,7 +205,7 @@ def objects_of(file: BinaryIO, operation: str) -> Iterator[tuple[Any, str]]:
                 item, end = decoder.raw_decode(window.text, window.place)
             except (ValueError, RecursionError):
                 end = -1
-            if 0 <= end < len(window.text):  # what ends with the text so far may go on
+            if 0 <= end < len(window.text):  # a value at the end of the window may continue
                 break
             if not window.more():
                 raise _broken(operation)
@@ -219,14 +223,14 @@ def objects_of(file: BinaryIO, operation: str) -> Iterator[tuple[Any, str]]:
 
 
 class _Window:
-    """A part of a text file, of which what was read is let go."""
+    """A window of a text file that moves forward and drops the text before it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._decoder = file, codecs.getincrementaldecoder("utf-8-sig")("replace")
         self.text, self.place = "", 0
 
     def more(self) -> bool:
-        """Read on; false at the end."""
+        """Reads the next chunk. Returns False at the end of the file."""
         part = ""
         while not part and (chunk := self._file.read(_CHUNK)):
             part = self._decoder.decode(chunk)
@@ -234,7 +238,7 @@ class _Window:
         return bool(part)
 
     def next(self) -> str:
-        """The next character that is no blank, which is read then; nothing at the end."""
+        """Consumes and returns the next character that is no blank; an empty text at the end."""
         while True:
             match = _NO_BLANK.search(self.text, self.place)
             if match:
@@ -252,7 +256,7 @@ def _broken(operation: str) -> PlatformUnavailable:
 
 
 def _skipped(row: tuple[str, str, int, int, str | None, str]) -> ExcludedImage:
-    """An image of which nothing is known, also when there are objects on it."""
+    """Returns a skipped image as excluded, even if it has objects."""
     image, name, _, _, item, detail = row
     record = json.loads(item) if item else {}
     objects = record.get("annotations") or record.get("classes") or ()
@@ -279,14 +283,14 @@ def _annotations(
             first = notices.keep(
                 image, f"{item_entry.where} of image '{image}'", size, partial(_annotation, item_entry)
             )
-            if first is not None:  # one annotation a class: in Remo an object may bear several
+            if first is not None:  # one annotation per class: in Remo an object may have several
                 yield from (Annotation(spelling(name), first.shape) for name in _classes(item_entry))
     elif item.has("classes"):
         yield from (Annotation(spelling(name), WholeImage()) for name in _classes(item))
 
 
 def _annotation(item: Fields) -> Annotation:
-    """An object under the first of its classes. Raises InvalidShape, PlatformRefused."""
+    """Returns an object with the first of its classes. Raises InvalidShape, PlatformRefused."""
     shape, classes = _shape(item), _classes(item)
     if not classes:
         raise InvalidShape("it has no class: give the object a class in Remo", "no class")
@@ -301,7 +305,7 @@ def _classes(item: Fields) -> list[str]:
 
 
 def _shape(item: Fields) -> Shape:
-    """Corners may come in any order."""
+    """Returns a box or a polygon. Remo's corners may come in any order."""
     if item.has("bbox"):
         box = item.inner("bbox")
         xs, ys = (sorted(map(box.number, pair)) for pair in (("xmin", "xmax"), ("ymin", "ymax")))

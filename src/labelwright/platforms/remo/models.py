@@ -1,7 +1,7 @@
-"""The JSON of Remo and what it becomes: one function a shape. Both generations; what is absent in one is None.
+"""Data classes for Remo's responses, and one parser per shape, for both generations.
 
-What is listed keeps the whole JSON too (`raw`), under Remo's own names; fields that are there in one generation
-and absent in the other are empty. None of that makes two things different ones.
+Fields that a generation does not have are None or empty. Listed items also keep the whole JSON (`raw`), under Remo's
+own names. Descriptive fields are not part of equality.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from labelwright.platforms.protocol import RemoteImage
 
 
 class Task(StrEnum):
-    """What is annotated in an annotation set."""
+    """Task of an annotation set."""
 
     DETECTION = "Object detection"
     SEGMENTATION = "Instance segmentation"
@@ -24,11 +24,11 @@ class Task(StrEnum):
 
 
 TASK_NUMBERS = {Task.DETECTION: 1, Task.SEGMENTATION: 2, Task.CLASSIFICATION: 3}
-"""As the deprecated call wants them."""
+"""Numbers of the tasks in the deprecated call."""
 
 
 class ImageStatus(StrEnum):
-    """Where one image of an annotation set stands."""
+    """Status of an image in an annotation set."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -37,7 +37,7 @@ class ImageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoNamed:
-    """A class or a tag. Its id changes when it is renamed: it is another one then."""
+    """A class or a tag. Renaming changes its id."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class RemoNamed:
 
 @dataclass(frozen=True, slots=True)
 class RemoDataset:
-    """A dataset; an archived one shows no annotation sets."""
+    """A dataset. The annotation sets of an archived dataset are not found."""
 
     id: str
     name: str
@@ -69,7 +69,7 @@ class RemoDataset:
 
 @dataclass(frozen=True, slots=True)
 class RemoClassCount:
-    """How many objects bear a class."""
+    """A class and its number of objects."""
 
     name: str
     count: int
@@ -92,12 +92,12 @@ class RemoFolder:
 
 @dataclass(frozen=True, slots=True)
 class RemoImage(RemoteImage):
-    """An image of a dataset, with what Remo tells of it besides."""
+    """An image of a dataset, with Remo's additional fields."""
 
     created_at: str = field(default="", compare=False)
-    """When it was uploaded."""
+    """Time of the upload."""
     preview: str = field(default="", compare=False)
-    """Address of a small picture of it on the server."""
+    """Address of a thumbnail on the server."""
     url: str = field(default="", compare=False)
     """Address of the image on the server."""
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -105,7 +105,7 @@ class RemoImage(RemoteImage):
 
 @dataclass(frozen=True, slots=True)
 class RemoAnnotationSet:
-    """An annotation set. Told without statistics where the server tells none."""
+    """An annotation set. Counts are 0 where the server returns no statistics."""
 
     id: str
     name: str
@@ -116,13 +116,13 @@ class RemoAnnotationSet:
     looked_at: int = 0
     """Images that are done or skipped, at most `total`."""
     skipped: int = 0
-    """Of these: those that were skipped."""
+    """Images that were skipped; included in `looked_at`."""
     complete: bool = False
     """Whether every image is done or skipped."""
     annotated: int = 0
     objects: int = 0
     says_it_is_completed: bool = False
-    """Remo's `is_completed`: as many images touched as there are. It is no completion and decides nothing."""
+    """Remo's `is_completed`: as many images touched as there are. Not used, because it is no completion."""
     created_at: str = field(default="", compare=False)
     updated_at: str = field(default="", compare=False)
     last_annotated_date: str = field(default="", compare=False)
@@ -134,17 +134,17 @@ class RemoAnnotationSet:
 
 @dataclass(frozen=True, slots=True)
 class RemoUpload:
-    """What became of an upload. `failed` does not mean that nothing came in: list the images to know."""
+    """Result of an upload. A failed one may have added images: list the images to find out."""
 
     session: str | None
-    """None where uploads are done when they are answered."""
+    """None where the response to an upload means that it is done."""
     state: str
-    """not complete, pending, in progress, done or failed."""
+    """One of: not complete, pending, in progress, done, failed."""
     added: int
     left_out: tuple[tuple[str, str], ...] = ()
-    """Name and reason of each file that was left out for another reason than that it is there already."""
+    """Name and reason of each file that was left out, except duplicates."""
     message: str = ""
-    """What went wrong besides."""
+    """Errors that name no file."""
     dataset: str = ""
     created_at: str = ""
 
@@ -200,7 +200,7 @@ def folder_from(fields: Fields) -> RemoFolder:
 
 
 def _text_of(fields: Fields, *names: str) -> str:
-    """The first of these fields that is a text. What only describes is never a reason to refuse an answer."""
+    """Returns the first of these fields that is a text. Missing descriptive fields are no error."""
     return next((value for name in names if isinstance(value := fields.json.get(name), str)), "")
 
 
@@ -215,7 +215,7 @@ def _texts(fields: Fields, name: str) -> tuple[str, ...]:
 
 
 def _class_counts(fields: Fields) -> tuple[RemoClassCount, ...]:
-    """The most frequent classes; some lists give names alone, without a count."""
+    """Returns the most frequent classes. Some lists give names without counts."""
     value = fields.json.get("top3_classes")
     counts = []
     for entry in value if isinstance(value, list) else []:
@@ -226,11 +226,11 @@ def _class_counts(fields: Fields) -> tuple[RemoClassCount, ...]:
 
 
 def annotation_set_from(fields: Fields) -> RemoAnnotationSet:
-    """From any of the four shapes in which sets are told: created (the old way too), read, or listed."""
+    """Reads an annotation set from any of four shapes: created, created by the deprecated call, read, or listed."""
     task = fields.json.get("task")
     if isinstance(task, dict):
         task = fields.inner("task").text("name")
-    elif not isinstance(task, str):  # the deprecated call answers its number
+    elif not isinstance(task, str):  # the deprecated call returns its number
         task = next((name.value for name, number in TASK_NUMBERS.items() if number == task), "")
     classes = tuple(class_from(entry) for entry in fields.each("classes")) if fields.has("classes") else ()
     identity, name = fields.id("id"), fields.text("name")
@@ -265,12 +265,11 @@ def annotation_set_from(fields: Fields) -> RemoAnnotationSet:
 
 
 def _progress(statistics: Fields, total: int) -> tuple[int, bool]:
-    """Images looked at, and whether all are.
+    """Returns the number of done and skipped images, and whether all images are.
 
-    0.6 counts done, skipped and open images, all three zero before the first annotation: so the first two have to make
-    up the whole (or more, when images were deleted that were counted before). 0.3 counts as annotated what is done,
-    beside what is skipped. The user's document knows `annotated_images_count` alone, which misses images without
-    objects.
+    0.6 counts done, skipped and open images. All three are zero before the first annotation, so done and skipped must
+    add up to the total (or more, because deleted images stay counted). 0.3 counts done images as annotated, apart from
+    skipped ones. The user's document only has `annotated_images_count`, which misses images without objects.
     """
     annotated, skipped = _count(statistics, "annotated_images_count"), _count(statistics, "skipped_count")
     if statistics.has("done_count"):
@@ -284,7 +283,7 @@ def _count(statistics: Fields, name: str) -> int:
 
 
 def image_from(fields: Fields) -> RemoImage:
-    """An image of any list: with `width` and `height`, or with `dimensions`. Its name as Remo shows it."""
+    """Reads an image of any list, with `width` and `height` or with `dimensions`. Its name is the one Remo shows."""
     if fields.has("dimensions"):
         width, height = (int(fields.as_number("dimensions", value)) for value in fields.list("dimensions")[:2])
     else:
@@ -304,7 +303,7 @@ def image_from(fields: Fields) -> RemoImage:
 
 
 def content_from(record: Fields) -> RemoFolder | RemoImage:
-    """A folder or an image of a dataset's contents."""
+    """Reads a folder or an image of a dataset's contents."""
     if record.text("record_type") == "folder":
         return folder_from(record.inner("folder"))
     return image_from(record.inner("image"))
@@ -335,14 +334,14 @@ def _part(fields: Fields, name: str) -> Fields | None:
 
 
 def _file_errors(part: Fields | None) -> list[tuple[str, str]]:
-    """File name and reason of each error in the images or annotations of a session."""
+    """Returns file name and reason of each error in the images or annotations of a session."""
     if part is None or not part.has("errors"):
         return []
     return [(error.text("filename"), str(reason)) for error in part.each("errors") for reason in error.list("errors")]
 
 
 def _session_errors(fields: Fields) -> tuple[list[tuple[str, str]], str]:
-    """The errors of a whole session: those that name a file or URL, with the reason; and the others as one text."""
+    """Returns a session's errors: name and reason of those that name a file or URL, and the others as one text."""
     named, unnamed = [], []
     for error in fields.each("errors") if fields.has("errors") else ():
         name, reason = error.json.get("value", error.json.get("url")), str(error.json.get("error", ""))
@@ -354,7 +353,7 @@ def _session_errors(fields: Fields) -> tuple[list[tuple[str, str]], str]:
 
 
 def _finished_upload(fields: Fields) -> RemoUpload:
-    """0.3: `{"files uploaded": 2, "annotations": 0, "errors": [...]}`, its errors sentences with names in them."""
+    """Reads 0.3's `{"files uploaded": 2, "annotations": 0, "errors": [...]}`. File names are within the errors."""
     errors = [str(error) for error in fields.list("errors")] if fields.has("errors") else []
     left_out = [("", error) for error in errors if not _is_duplicate(error)]
     return RemoUpload(None, "done", fields.whole("files uploaded"), tuple(left_out))

@@ -1,9 +1,8 @@
-"""What Remo makes of names, and the way back.
+"""Converts names of files and labels to those that Remo keeps, and back.
 
-Files: a name is kept without its folders (after / and \\), without blanks at its start and with HTML entities read;
-files that begin with a dot are left out, and so are those without one of five endings. Classes: trimmed, in lower case,
-the first letter a capital ("black Cat" becomes "Black cat"); what an annotation brings along keeps its spelling. Both
-servers do so, 0.3.29 and 0.6.1.
+Files: Remo drops folders (up to / and \\) and leading blanks, and decodes HTML entities. It leaves out files whose
+names begin with a dot or lack one of five endings. Classes: trimmed, in lower case, with a capital first ("black Cat"
+becomes "Black cat"); a class that comes with an annotation keeps its spelling. The same on 0.3.29 and 0.6.1.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from labelwright.platforms.errors import PlatformRefused
 
 ENDINGS = (".jpeg", ".png", ".jpg", ".tiff", ".tif")
 FORMATS = {"JPEG": "jpg", "PNG": "png", "TIFF": "tif"}
-"""Pillow's names of what Remo takes, each with its ending."""
+"""Pillow's names of the formats that Remo takes, each with its ending."""
 LONGEST = 255
-"""Bytes of UTF-8: the server puts the file under its name into a folder."""
+"""Bytes of UTF-8, because the server stores the file under its name."""
 
 _UNSAFE = re.compile(r'[/\\%"&<>:*?|\x00-\x1f\x7f]|^[ .]|\s$')
 _ADDED = re.compile(r"%_\.(?:jpg|png|tif)$")
 
 
 def file_name(name: str, format: str) -> str:
-    """The name under which an image is sent: a single file name that comes back as `our_name` reads it.
+    """Returns the file name under which an image is sent. `our_name` reverses it.
 
-    Characters that would not survive are written as in URLs, `%2F`. A name without an ending that Remo knows gets one
-    after a sign of its own, `photo%_.jpg`, which no name has that was written so.
+    Characters that Remo would change are percent-encoded, `%2F`. A name without an ending that Remo takes gets one
+    after `%_`, as in `photo%_.jpg`; no percent-encoded name contains that.
     """
     sent = _UNSAFE.sub(lambda match: quote(match[0], safe="").replace(".", "%2E"), name)
     has_ending = PurePosixPath(sent).suffix.lower() in ENDINGS
@@ -38,33 +37,33 @@ def file_name(name: str, format: str) -> str:
 
 
 def our_name(shown: str) -> str:
-    """The name that was sent as `shown`; of a file that others sent the name as it is shown."""
+    """Returns the name of the image that was sent as `shown`; `shown` itself for files that others sent."""
     bare = _ADDED.sub("", shown)
     name = unquote(bare)
     return name if any(file_name(name, format) == shown for format in FORMATS) else shown
 
 
 def class_name(label: str) -> str:
-    """What Remo calls a class that is created."""
+    """Returns the name that Remo gives to a class when it is created."""
     return label.lower().strip().capitalize()
 
 
 class Spelling:
-    """The campaign's own names of labels, found again from what Remo shows."""
+    """Maps the names that Remo shows to the campaign's label names."""
 
     def __init__(self, labels: Iterable[str]) -> None:
         self._ours = {_folded(label): label for label in labels}
         self._met: dict[str, str] = {}
 
     def __call__(self, shown: str) -> str:
-        """Our name; a class that is none of ours as it is shown."""
+        """Returns the campaign's name of a class; `shown` itself for any other class."""
         if shown not in self._met:
             self._met[shown] = self._ours.get(_folded(shown), shown)
         return self._met[shown]
 
 
 def refuse_what_looks_alike(operation: str, labels: Iterable[str]) -> None:
-    """Raises PlatformRefused when Remo would make one class of two labels."""
+    """Raises PlatformRefused when two labels would be the same class in Remo."""
     names: dict[str, str] = {}
     for label in labels:
         other = names.setdefault(_folded(label), label)

@@ -1,8 +1,8 @@
-"""One Remo server as one user: login, session cookie and version, shared by all workers of this process.
+"""Session of one user on a Remo server: login, cookie and version, shared by all workers of this process.
 
-Remo 0.6 answers 400 when requests with a token and without a session cookie meet: each of them makes a session, and
-one loses (seen 16 to 24 times in 40). So there is one `requests.Session` for a server and a user, its cookies are kept,
-and the first request goes alone.
+Remo 0.6 responds with 400 to concurrent requests that have a token but no session cookie: each creates a session, and
+one fails (16 to 24 times in 40). So each server and user has one `requests.Session` that keeps its cookies, and the
+first request is sent alone.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ NAME = "remo"
 
 _PAGE = re.compile(rb"(?i)\bremo\b")
 _UPLOAD_SESSIONS = (0, 4, 25)
-"""Since this version uploads are sessions that are completed and polled."""
+"""First version whose uploads are sessions that are completed and polled."""
 
 Params = Mapping[str, "str | int"]
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Which Remo answers."""
+    """Version of a Remo server."""
 
     version: str
     uploads_in_sessions: bool
-    """True: 0.4.25 and later, of which 0.6.1 was seen. False: the generation of the user's document, 0.3.29 seen."""
+    """True: 0.4.25 and later (0.6.1 measured). False: the generation of the user's document (0.3.29 measured)."""
 
 
 class RemoSession:
-    """Thread-safe; its repr shows no secret.
+    """Logged-in HTTP session. Thread-safe; its repr shows no secret.
 
-    `key` is an e-mail address and `secret` its password; without a key the secret is a token. `seconds` is what the
-    server may take for an export or for a part of an upload, which it works off before it answers.
+    `key` is an e-mail address and `secret` its password; without a key the secret is a token. `seconds` is the timeout
+    for an export or a part of an upload, which the server processes before it responds.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RemoSession:
         self._opening = threading.RLock()
         self._logging_in = threading.local()
         self.memory: dict[tuple[str, ...], Any] = {}
-        """What adapters of this process tell each other: sessions of batches, spellings of labels, labels on disk."""
+        """State shared by the adapters of this process: uploads of batches, label names, labels on disk."""
         self._http = Http(
             NAME,
             url,
@@ -88,10 +88,11 @@ class RemoSession:
     def close(self) -> None:
         self._http.close()
 
-    # Asking
+    # Requests
 
     def server(self) -> Server:
-        """Log in when that has not happened yet. Raises AccessDenied, and PlatformRefused where no Remo answers."""
+        """Returns the server's version, after login on first use. Raises AccessDenied, and PlatformRefused for a server
+        that is not Remo."""
         with self._opening:
             if self._server is None:
                 server = self._read_version()
@@ -111,29 +112,28 @@ class RemoSession:
         expect: Expected = "json",
         advice: str = "",
     ) -> Any:
-        """A request of seconds. Raises the errors of `labelwright.platforms.errors`."""
+        """Sends a short request and returns the response. Raises the errors of `labelwright.platforms.errors`."""
         return self._logged_in(
             lambda: self._http.call(operation, method, path, json=json, params=params, expect=expect, advice=advice)
         )
 
     def fields(self, operation: str, method: str, path: str, **how: Any) -> Fields:
-        """The object that the answer is."""
+        """Sends a request and returns the JSON object of the response."""
         return Fields(NAME, operation, self.call(operation, method, path, **how))
 
     def erase(self, operation: str, path: str) -> None:
-        """Take something away. Only 204 without a body says that it is gone: any address that Remo does not know is
-        answered with a page."""
+        """Sends a DELETE request. Only 204 without a body is success: unknown addresses respond with a page."""
         reply = self._logged_in(lambda: self._http.request(operation, "DELETE", path))
         if reply.status != 204 or reply.headers.get("Content-Length", "0") != "0":
             kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             error = self._explain(ErrorResponse(operation, "DELETE", reply.status, kind, reply.data or b""))
-            message = "the answer does not say that it is gone"
+            message = "the response does not confirm the deletion"
             raise error or PlatformUnavailable(
                 NAME, operation, status=reply.status, message=message, advice="Try again."
             )
 
     def send(self, operation: str, path: str, form: Upload, params: Params | None = None) -> Fields:
-        """Files on their way: a request that may take long."""
+        """Uploads files and returns the JSON object of the response. May take long."""
         headers, seconds = {"Content-Type": form.content_type}, self._seconds
         reply = self._logged_in(
             lambda: self._http.request(
@@ -143,7 +143,7 @@ class RemoSession:
         return Fields(NAME, operation, reply.data)
 
     def download(self, operation: str, path: str, params: Params, into: BinaryIO) -> str:
-        """A file as it comes, from the start of `into`. Returns its media type."""
+        """Downloads a file to the start of `into`. Returns its media type."""
 
         def ask() -> str:
             into.seek(0)
@@ -153,7 +153,7 @@ class RemoSession:
             if "html" in kind:  # no file of Remo's is HTML
                 into.seek(0)
                 error = self._explain(ErrorResponse(operation, "GET", reply.status, kind, into.read(1 << 16)))
-                message = "the answer is a page, not a file"
+                message = "the response is a page, not a file"
                 raise error or PlatformUnavailable(
                     NAME, operation, status=reply.status, message=message, advice="Try again."
                 )
@@ -164,7 +164,7 @@ class RemoSession:
     def pages(
         self, operation: str, path: str, params: Params | None = None, *, page: int = 500, most: int | None = None
     ) -> Iterator[Fields]:
-        """The results of a paged list, one by one; at most `most` of them."""
+        """Yields the results of a paged list, at most `most` of them."""
         left, offset = most, 0
         while left is None or left > 0:
             limit = page if left is None else min(page, left)
@@ -181,7 +181,7 @@ class RemoSession:
                 response.refuse("next", "names a further page though this one is empty")
 
     def _logged_in(self, ask: Callable[[], Any]) -> Any:
-        """Ask; after a token that was taken away (a logout by anybody does that) log in anew and ask once more."""
+        """Returns the result of `ask`. Logs in again and retries once if the token was revoked, as by any logout."""
         self.server()
         token = self._login.enter(self._log_in)
         try:
@@ -197,7 +197,7 @@ class RemoSession:
         token = None if getattr(self._logging_in, "now", False) else self._login.session
         return {} if token is None else {"Authorization": Secret(f"Token {token}")}
 
-    # Opening
+    # Login
 
     def _read_version(self) -> Server:
         operation = "say its version"
@@ -206,9 +206,7 @@ class RemoSession:
         except (NotFound, PlatformUnavailable) as error:
             if not isinstance(error, NotFound) and "html" not in error.message:
                 raise
-            response = self._http.call(
-                operation, "GET", "/version"
-            )  # 0.3 has a page for every address that it does not know
+            response = self._http.call(operation, "GET", "/version")  # 0.3 responds to unknown addresses with a page
         fields = Fields(NAME, operation, response)
         if fields.json.get("app") != "remo":
             fields.refuse("app", "is not remo")
@@ -217,7 +215,7 @@ class RemoSession:
         return Server(version, not numbers or numbers >= _UPLOAD_SESSIONS)
 
     def _log_in(self) -> str:
-        """The token. Raises AccessDenied when e-mail address or password are wrong."""
+        """Returns the token. Raises AccessDenied when e-mail address or password are wrong."""
         if not self._key:
             return self._secret.value
         operation, self._logging_in.now = "log in", True
@@ -238,17 +236,17 @@ class RemoSession:
         raise failure
 
     def _explain(self, error: ErrorResponse) -> PlatformError | None:
-        """What Remo means by pages of HTML."""
+        """Returns the error that an HTML response of Remo means, or None."""
         operation, status = error.operation, error.status
         if "html" not in error.kind:
             return None
         if (status == 200 and _PAGE.search(error.body)) or (status == 403 and b"CSRF" in error.body):
-            # Any address that it does not know is its page; what is not read is refused for the lack of a CSRF token.
+            # Remo responds to an unknown address with its page; to other methods than GET with a CSRF error.
             message = "this server does not know the call"
             version = f"It is Remo {self._server.version}." if self._server else "Check the address."
             return NotFound(NAME, operation, status=status, message=message, advice=version)
         if status == 400 and self._server is None:
-            advice = f"Check the address {self.base_url}: Remo 0.3 answers under names that end with localhost only."
+            advice = f"Check the address {self.base_url}: Remo 0.3 responds to names under localhost only."
             return PlatformRefused(
                 NAME, operation, status=status, message="it does not take this host name", advice=advice
             )
@@ -263,7 +261,7 @@ _lock = threading.Lock()
 
 
 def shared_session(url: str, key: str, secret: Secret, **how: Any) -> RemoSession:
-    """The session of this process for a server, a user and ways of asking."""
+    """Returns this process's session for a server, a user and timeouts."""
     identity = repr((url, key, secret.value, sorted(how.items())))
     name = sha256(identity.encode()).hexdigest()
     with _lock:
@@ -274,7 +272,7 @@ def shared_session(url: str, key: str, secret: Secret, **how: Any) -> RemoSessio
 
 
 def _after_fork() -> None:
-    """A forked process must not write to the connections of its parent."""
+    """Drops the sessions in a forked process, which must not write to its parent's connections."""
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
     _sessions.clear()

@@ -1,10 +1,10 @@
-"""Files into a dataset: sent, linked on the server, or fetched by it. Both generations.
+"""Uploads into a dataset, for both generations: files sent, linked on the server, or fetched by it.
 
-0.3 takes files in while the request waits. 0.4.25 and later open a session, which several requests may fill, which does
-nothing until it is completed, and which is then polled. In both a file is known by its name within the dataset: what is
-there already is skipped and told as an error, so that an upload may be said again, and is judged by listing.
+0.3 imports files before it responds. 0.4.25 and later open a session that several requests may fill. The session does
+nothing until it is completed, and is then polled. In both, a file is identified by its name within the dataset. An
+existing one is skipped and reported as an error. So uploads may be repeated, and are verified by listing the images.
 
-`folder_id` has its place by form and generation (measured; the user's document has it the other way round):
+Where `folder_id` goes, by form and generation (measured; the user's document has it the other way round):
 
                JSON           form with files
     0.3        body           query
@@ -33,12 +33,12 @@ from .session import NAME, RemoSession
 UPLOADS = "/api/v1/ui/uploads"
 FILES_A_REQUEST = 50
 BYTES_A_REQUEST = 16 << 20
-"""A request holds that much, or one file."""
+"""Largest size of a request, unless it has a single file."""
 _LOST = timedelta(days=1)
 
 
 class RemoUploads:
-    """The calls that bring files into a dataset."""
+    """The calls that upload files into a dataset."""
 
     def __init__(self, session: RemoSession) -> None:
         self.session = session
@@ -54,10 +54,10 @@ class RemoUploads:
         task: Task | None = None,
         folder: str | None = None,
     ) -> RemoUpload:
-        """Send images, annotation files and archives. Returns what was added where the server works while we wait,
-        else a session that it works off: see `wait_for_upload`.
+        """Uploads images, annotation files and archives.
 
-        Raises PlatformRefused for a folder on 0.4.25 and later, which lose it: link the files there.
+        Returns the result on 0.3. On 0.4.25 and later, returns a pending session: see `wait_for_upload`.
+        Raises PlatformRefused for a folder on 0.4.25 and later, which ignore it: link the files there.
         """
         operation = f"take files into dataset {dataset}"
         sessions = self.session.server().uploads_in_sessions
@@ -78,7 +78,7 @@ class RemoUploads:
         task: Task | None = None,
         folder: str | None = None,
     ) -> RemoUpload:
-        """Take in files and folders that lie on the server, by their paths there. They are not copied."""
+        """Links files and folders on the server by their paths there, without copying them."""
         operation = f"link files into dataset {dataset}"
         return self._post(operation, dataset, {"local_files": list(paths)}, annotation_set, task, folder)
 
@@ -92,10 +92,10 @@ class RemoUploads:
         folder: str | None = None,
         fetch: Callable[[str], BinaryIO] | None = None,
     ) -> RemoUpload:
-        """Let the server fetch archives and annotation files; images are fetched by us with `fetch` and sent.
+        """Lets the server fetch archives and annotation files. Images are fetched here with `fetch` and uploaded.
 
-        Of a link to an image 0.3 keeps no name and 0.6 takes nothing: without `fetch` such a link raises
-        PlatformRefused before anything is sent. Returns the last upload that was made.
+        The reason: 0.3 loses the name of a linked image, and 0.6 does not take one. Without `fetch`, a link to an image
+        raises PlatformRefused before anything is sent. Returns the last upload.
         """
         operation = f"fetch files into dataset {dataset}"
         images = [url for url in urls if Path(urlsplit(url).path).suffix.lower() in ENDINGS]
@@ -118,13 +118,13 @@ class RemoUploads:
     # Sessions
 
     def start_upload(self, dataset: str) -> RemoUpload:
-        """An empty session. Repeating it makes another one."""
+        """Opens an empty session. Repeating it opens another one."""
         body = {"dataset_id": _number(dataset)}
         operation = f"open an upload into dataset {dataset}"
         return upload_from(self.session.fields(operation, "POST", f"{UPLOADS}/", json=body))
 
     def complete_upload(self, upload: str) -> None:
-        """Everything was sent: let the server work it off. Idempotent, though Remo answers 404."""
+        """Completes a session, so that the server processes it. Idempotent: Remo's 404 for a repetition is ignored."""
         path = f"{UPLOADS}/{_id(upload)}/complete/"
         try:
             self.session.call(f"complete upload {upload}", "POST", path)
@@ -137,33 +137,36 @@ class RemoUploads:
         return upload_from(self.session.fields(f"read upload {upload}", "GET", path))
 
     def list_uploads(self, dataset: str, *, active: bool) -> Iterator[RemoUpload]:
-        """Sessions of a dataset that are not over, or those that are; the newest first."""
+        """Returns the unfinished sessions of a dataset, or the finished ones; the newest first."""
         operation, params = f"list the uploads into dataset {dataset}", {"show_active": "true"} if active else {}
         response = self.session.fields(operation, "GET", f"{UPLOADS}/", params=params)
         return (upload for upload in map(upload_from, response.each("results")) if upload.dataset == dataset)
 
     def wait_for_upload(self, upload: str, seconds: float = 3600) -> RemoUpload:
-        """Until it is over. Raises PlatformUnavailable at the deadline."""
+        """Waits until a session is over and returns it. Raises PlatformUnavailable at the deadline."""
         operation = f"work off upload {upload}"
         result: RemoUpload = _until(lambda: self.read_upload(upload), lambda result: result.over, seconds, operation)
         return result
 
     def wait_until_quiet(self, dataset: str, seconds: float = 3600) -> None:
-        """Until no session of the dataset is worked off: side by side two of them may each take in the same name, and
-        every one costs the server a process."""
+        """Waits until no session of the dataset is running.
 
+        Concurrent sessions may add the same name twice, and each costs the server a process.
+        """
         operation = f"work off the uploads into dataset {dataset}"
         _until(lambda: self.is_busy(dataset), lambda busy: not busy, seconds, operation)
 
     def is_busy(self, dataset: str) -> bool:
-        """Whether a session of the dataset is worked off. Those of yesterday were lost when the server was restarted:
-        Remo calls them running for ever."""
+        """Returns whether a session of the dataset is running.
+
+        Sessions older than a day are ignored: Remo shows those that a restart interrupted as running for ever.
+        """
         try:
             return any(upload.running and not _is_old(upload) for upload in self.list_uploads(dataset, active=True))
-        except NotFound:  # this version keeps no such list
+        except NotFound:  # this version has no such list
             return False
 
-    # How it is sent
+    # Sending
 
     def _send(
         self,
@@ -173,9 +176,11 @@ class RemoUploads:
         query: dict[str, str],
         fields: dict[str, str],
     ) -> RemoUpload:
-        """Files in parts. A transport error costs one part: it is sent again, in a session of its own, since nobody
-        knows what of it the first one holds; what that one took in before is kept. Files that are there already are
-        skipped by their names."""
+        """Sends files in parts. A transport error only repeats one part, in a new session.
+
+        It is unknown how much of that part the first session has, so that session is completed too. Remo skips files
+        that exist, by their names.
+        """
         sessions = self.session.server().uploads_in_sessions
         added, session = 0, None
         left_out: list[tuple[str, str]] = []
@@ -214,7 +219,7 @@ class RemoUploads:
             return upload_from(self.session.send(operation, f"/api/dataset/{_id(dataset)}/upload/", form, query))
 
     def _finish_early(self, dataset: str, session: str) -> tuple[tuple[str, str], ...]:
-        """Have the server work off a session into which no more is sent. Returns what it left out."""
+        """Completes a session early and waits for it. Returns the files that it left out."""
         self.wait_until_quiet(dataset)
         self.complete_upload(session)
         return self.wait_for_upload(session).left_out
@@ -244,7 +249,7 @@ class RemoUploads:
 
 
 class _Naming:
-    """Remo says of a dataset that is not there that only an admin may edit it: the error is put right."""
+    """Raises NotFound for a missing dataset, for which Remo responds that only an admin may edit it."""
 
     def __init__(self, session: RemoSession, dataset: str) -> None:
         self._session, self._dataset = session, dataset
@@ -259,7 +264,7 @@ class _Naming:
 
 
 def _parts(files: Iterable[FormFile]) -> Iterator[list[FormFile]]:
-    """What goes into one request each. A file of unknown size goes alone."""
+    """Yields the files of each request. A file of unknown size is sent alone."""
     part: list[FormFile] = []
     held = 0
     for file in files:
@@ -290,9 +295,9 @@ def _until(look: Callable[[], Any], enough: Callable[[Any], bool], seconds: floa
     end, pause = time.monotonic() + seconds, 0.1
     while not enough(result := look()):
         if time.monotonic() > end:
-            message = f"it is still at it after {seconds:.0f} seconds"
+            message = f"it is not finished after {seconds:.0f} seconds"
             raise PlatformUnavailable(
-                NAME, operation, message=message, advice="Wait on, or look whether the server was restarted."
+                NAME, operation, message=message, advice="Wait longer, or check whether the server was restarted."
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 5)
