@@ -14,7 +14,7 @@ from labelwright.cli.output import images as printing_images
 from labelwright.domain import State, Work
 from labelwright.domain.errors import CannotRun
 from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_lease, open_ledger
-from labelwright.ledger.leases import Leases
+from labelwright.ledger.leases import Leases, Process
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.prefect_integration.connections import CONNECTIONS, PrefectBlocks
@@ -146,7 +146,7 @@ def test_nobody_interferes_with_a_run_that_is_at_work(ledger, store, decide):
     with pytest.raises(UnknownCampaign):
         decide(TITLE)
     campaign(ledger, store, *LAUNCHED)
-    other = Leases(ledger.outbox._database, process="another-machine 4711 99")
+    other = Leases(ledger.outbox._database, process=Process("another-machine", 4711, "99"))
     with other.held(campaign_lease(TITLE), "the run 'brave-fox'"), pytest.raises(CampaignBusy, match="brave-fox"):
         decide(TITLE)
     assert ledger.campaigns.get(TITLE).state is State.ACTIVE
