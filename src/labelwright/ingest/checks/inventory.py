@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from labelwright.domain import Image, Reject
@@ -181,6 +182,10 @@ def _batches(
     yield batch, False
 
 
+def _results_of(checked: Iterable[tuple[SourceFile, Checked]]) -> Iterator[Checked]:
+    return (result for _, result in checked)
+
+
 def _checked_elsewhere(
     source: Source,
     limits: Limits,
@@ -195,7 +200,7 @@ def _checked_elsewhere(
             waiting.append((batch, elsewhere.check(batch.unchecked) if batch.unchecked else tuple))
         else:
             here = _checked(source, iter(batch.unchecked), limits, threads, None)
-            waiting.append((batch, lambda here=here: (result for _, result in here)))
+            waiting.append((batch, partial(_results_of, here)))
         while len(waiting) > (elsewhere.ahead if full else 0):
             first, results = waiting.popleft()
             yield from first.with_results(results())
