@@ -181,7 +181,7 @@ def test_a_nearly_full_disk_is_reported(monkeypatch):
         assert "Make room" in finding.advice
 
 
-@pytest.mark.parametrize(("schema", "level"), [("4", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
+@pytest.mark.parametrize(("schema", "level"), [("5", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
 def test_the_ledger_version_is_read_and_not_changed(tmp_path, schema, level):
     path = tmp_path / "home" / "ledger.db"
     path.parent.mkdir()

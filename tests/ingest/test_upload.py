@@ -268,7 +268,7 @@ def test_what_lies_in_a_container_can_be_a_source(store: Store, make_image: Make
     ]
     assert isinstance(results[2], Reject)
     assert "sig=" not in repr((source, results))
-    with pytest.raises(SourceError, match="nothing under 'none/'"):
+    with pytest.raises(SourceError, match="no matching images under 'none/'"):
         list(ContainerSource(url, "none/").find())
     with pytest.raises(CannotRead, match="no longer"):
         source.open("in/gone.jpg")
