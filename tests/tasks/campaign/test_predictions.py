@@ -171,7 +171,7 @@ LEFT_OUT = {
     "no number": {"segmentation": [[1, 1, 2, 2, None, 3]]},
     "covers no pixel": {"segmentation": [[100, 100, 120, 100, 120, 120]]},
     "are of [10, 20] pixels": {"segmentation": {"size": [10, 20], "counts": [200]}},
-    "do not make up the image": {"segmentation": {"size": [30, 40], "counts": [5, 5]}},
+    "do not add up to the image": {"segmentation": {"size": [30, 40], "counts": [5, 5]}},
     "run lengths cannot be read": {"segmentation": {"size": [30, 40], "counts": None}},
     "neither rings nor run lengths": {"segmentation": "polygon"},
     "score is 1.5": {"bbox": [1, 2, 3, 4], "score": 1.5},
