@@ -279,7 +279,7 @@ def test_health_checks_ask_what_is_answered():
     }
     for name, folder in sources.items():
         assert "/health'" in str(SERVICES[name]["healthcheck"]["test"])
-        assert any('"/health"' in path.read_text() for path in folder.glob("*.py")), name
+        assert any('"/health"' in path.read_text() for path in folder.rglob("*.py")), name
 
 
 def test_volumes_are_named_and_files_that_are_mounted_are_there(services, document):
