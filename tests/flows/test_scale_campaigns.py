@@ -193,7 +193,7 @@ def test_a_test_key_runs_the_whole_way_and_is_billed_nothing(scale, tmp_path, mo
 
 
 def test_a_live_key_is_refused_where_only_test_keys_are_wanted(scale, tmp_path):
-    with pytest.raises(PlatformRefused, match="this is a live key"):
+    with pytest.raises(PlatformRefused, match="refuses a live key"):
         launch_campaign(spec_of(tmp_path, only_test=True))
     assert scale.requests == []
 
