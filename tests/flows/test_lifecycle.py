@@ -165,7 +165,7 @@ def test_what_cannot_be_taken_is_listed_and_the_rest_goes_on(river, tmp_path):
 def test_strict_stops_before_anything_is_sent(river, tmp_path):
     (tmp_path / "photos" / "text.png").write_text("I am no picture")
     strict = river.model_copy(update={"images": river.images.model_copy(update={"strict": True})})
-    with pytest.raises(FilesLeftOut, match=r"1 files cannot be taken.*rejects\.csv"):
+    with pytest.raises(FilesLeftOut, match=r"1 files were left out and the campaign is strict.*rejects\.csv"):
         launch_campaign(strict)
     assert get("/image_sets")["image_sets"] == []
     assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION

@@ -167,7 +167,7 @@ def test_missing_container_differs_from_missing_blob(azurite, blobs):
     assert blobs.look("nothing.csv") is None
     assert blobs.read_text("nothing.json") is None
     gone = blobs_of(azurite, "never-made")
-    with pytest.raises(NotFound, match="Make the container"):
+    with pytest.raises(NotFound, match="Create the container"):
         gone.put_text("x.json", "{}")
 
 
