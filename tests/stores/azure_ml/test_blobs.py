@@ -128,7 +128,7 @@ def test_two_writers_of_the_newest_labels_do_not_mix(blobs, container, tmp_path,
         return properties
 
     monkeypatch.setattr(blobs, "_properties", overtaken)
-    with pytest.raises(PlatformUnavailable, match="by somebody else at the same time"):
+    with pytest.raises(PlatformUnavailable, match="by another process at the same time"):
         blobs.copy_to("deliveries/0.csv", "label_sets/x.csv")
     assert container.download_blob("label_sets/x.csv").readall() == b"newer"
 
@@ -379,6 +379,6 @@ def test_overtaken_export_does_not_copy_its_labels(blobs, container, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
         blobs.put(f"deliveries/{name}.csv", tmp_path / name, md5_of(tmp_path / name))
-    assert blobs.copy_to("deliveries/b.csv", "label_sets/x.csv", still=lambda: True)
-    assert not blobs.copy_to("deliveries/a.csv", "label_sets/x.csv", still=lambda: False)
+    assert blobs.copy_to("deliveries/b.csv", "label_sets/x.csv", is_current=lambda: True)
+    assert not blobs.copy_to("deliveries/a.csv", "label_sets/x.csv", is_current=lambda: False)
     assert container.download_blob("label_sets/x.csv").readall() == b"b"
