@@ -232,7 +232,7 @@ def test_a_label_outside_the_schema_is_refused_before_closing(river, service, tm
     spec = dict(record.spec)
     spec["labels"] = [dict(row, geometry="box") for row in spec["labels"]]
     ledger().campaigns.record_spec("river", spec)
-    with pytest.raises(ValidationFailed, match="drawn in a way that the schema does not allow"):
+    with pytest.raises(ValidationFailed, match="whose shape the schema does not allow"):
         finish_campaign("river")
     assert get(f"/campaigns/{record.remote_id}")["status"] == "completed"
     assert ledger().campaigns.get("river").state is State.NEEDS_ATTENTION

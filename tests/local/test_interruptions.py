@@ -274,8 +274,8 @@ main()
 @pytest.mark.parametrize(
     ("module", "number"),
     [
-        *((name, signal.SIGINT) for name in ("labelwright.cli.main", "typer", "pydantic", "sqlalchemy")),
-        ("labelwright.cli.main", signal.SIGTERM),
+        *((name, signal.SIGINT) for name in ("cli.main", "typer", "pydantic", "sqlalchemy")),
+        ("cli.main", signal.SIGTERM),
         ("labelwright.ledger", signal.SIGTERM),
         ("pydantic", signal.SIGHUP),
     ],

@@ -1,4 +1,4 @@
-"""A uvicorn HTTP protocol with time limits for headers, bodies and slow readers, which uvicorn lacks.
+"""What uvicorn lacks: time limits for headers, bodies and slow readers, and an announcement of the start.
 
 Shared by the embedded service and the webhook receiver. Without it, idle clients keep their connections for ever and
 crowd out others.
@@ -7,12 +7,28 @@ crowd out others.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
+import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class AnnouncingServer(uvicorn.Server):
+    """A server that calls `on_started` once it accepts connections and ends in order on a signal."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
 
 
 @dataclass(frozen=True, slots=True)

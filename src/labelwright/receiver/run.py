@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from labelwright.campaigns.connections import Connections
 from labelwright.ledger import Ledger
-from labelwright.network.listening import ConnectionLimits, protocol_with
+from labelwright.network.listening import AnnouncingServer, ConnectionLimits, protocol_with
 from labelwright.settings import ReceiverSettings
 
 from .app import create_app
@@ -32,7 +32,7 @@ def serve(
 
     Args:
         address_file: JSON file that the address is written to, under "url".
-        on_ready: called with the address once the port is open.
+        on_ready: called with the address once connections are accepted.
         connections: whose platforms verify webhooks.
         send: sends events to Prefect.
     """
@@ -43,10 +43,13 @@ def serve(
         listener.listen(256)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{listener.getsockname()[1]}"
-        address_file.write_text(json.dumps({"url": address}))
-        on_ready(address)
+
+        def announce() -> None:
+            address_file.write_text(json.dumps({"url": address}))
+            on_ready(address)
+
         app = create_app(ledger, settings, EventSender(ledger, send), connections)
-        uvicorn.Server(server_config(app)).run(sockets=[listener])
+        AnnouncingServer(server_config(app), announce).run(sockets=[listener])
 
 
 def server_config(app: Starlette) -> uvicorn.Config:

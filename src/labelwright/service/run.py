@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from labelwright.network.listening import ConnectionLimits, protocol_with
+from labelwright.network.listening import AnnouncingServer, ConnectionLimits, protocol_with
 
 from .app import create_app
 from .config import ServiceConfig
@@ -26,19 +26,26 @@ class CannotListen(RuntimeError):
 
 
 def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> None:
-    """Serves until interrupted. Calls `ready` with the URL, which is also written to `<data_dir>/service.json`."""
-    listening, server = _server(config)
-    with listening:
+    """Serves until interrupted. Calls `ready` with the URL once it accepts connections.
+
+    The URL is also written to `<data_dir>/service.json` then.
+    """
+    listening, settings = _prepare(config)
+
+    def announce() -> None:
         address = _announce(config, listening)
         if ready:
             ready(address)
-        server.run(sockets=[listening])
+
+    with listening:
+        AnnouncingServer(settings, announce).run(sockets=[listening])
 
 
 @contextmanager
 def serving(config: ServiceConfig) -> Iterator[str]:
     """Serves from a thread of this process during the block; yields the URL without a trailing slash."""
-    listening, server = _server(config)
+    listening, settings = _prepare(config)
+    server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, args=([listening],), name="service", daemon=True)
     with listening:
         thread.start()
@@ -54,7 +61,7 @@ def serving(config: ServiceConfig) -> Iterator[str]:
             thread.join(timeout=30)
 
 
-def _server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Server]:
+def _prepare(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Config]:
     if not config.loopback and (not config.admin_key or len(config.admin_secret or "") < 16):
         raise RefusesToListen(
             f"The service does not listen on {config.host}, where others can reach it, with an admin secret that"
@@ -86,7 +93,7 @@ def _server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Server]:
         timeout_graceful_shutdown=5,
         lifespan="on",
     )
-    return listening, uvicorn.Server(settings)
+    return listening, settings
 
 
 def _announce(config: ServiceConfig, listening: socket.socket) -> str:
