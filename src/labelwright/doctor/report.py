@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
@@ -64,6 +65,8 @@ def _checks(current: Settings) -> Iterator[tuple[str, Check]]:
     """Yields every check with its area. Each connection and workspace has its own, since one of them may hang."""
     yield "disk", partial(_check_disk, current)
     yield "ledger", partial(check_ledger, current)
+    # Here, and not in the checks: when one is late, the next would import Prefect while it is half imported.
+    import_module("prefect.client.orchestration")
     yield "prefect", partial(check_prefect, current)
     yield "results", partial(check_results, current)
     yield "dask", partial(check_dask, current)
