@@ -176,11 +176,11 @@ def test_busy_connection_is_not_closed_for_another():
 def test_headers_have_ten_seconds_in_the_service_and_in_the_receiver(monkeypatch, tmp_path):
     from labelwright.receiver.run import server_config
     from labelwright.service import ServiceConfig
-    from labelwright.service.run import _server
+    from labelwright.service.run import prepare_server
 
-    listening, server = _server(ServiceConfig(tmp_path / "service"))
+    listening, service_config = prepare_server(ServiceConfig(tmp_path / "service"))
     listening.close()
-    for config in (server.config, server_config(echo)):
+    for config in (service_config, server_config(echo)):
         assert config.http.limits.headers <= 10
         assert config.http.limits.connections <= 500, "below the usual limit of open files"
         assert config.limit_concurrency is None, "it would count idle connections"

@@ -30,7 +30,7 @@ def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> 
 
     The URL is also written to `<data_dir>/service.json` then.
     """
-    listening, settings = _prepare(config)
+    listening, settings = prepare_server(config)
 
     def announce() -> None:
         address = _announce(config, listening)
@@ -44,7 +44,7 @@ def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> 
 @contextmanager
 def serving(config: ServiceConfig) -> Iterator[str]:
     """Serves from a thread of this process during the block; yields the URL without a trailing slash."""
-    listening, settings = _prepare(config)
+    listening, settings = prepare_server(config)
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, args=([listening],), name="service", daemon=True)
     with listening:
@@ -61,7 +61,8 @@ def serving(config: ServiceConfig) -> Iterator[str]:
             thread.join(timeout=30)
 
 
-def _prepare(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Config]:
+def prepare_server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Config]:
+    """Returns a listening socket and uvicorn's configuration. Raises RefusesToListen, CannotListen."""
     if not config.loopback and (not config.admin_key or len(config.admin_secret or "") < 16):
         raise RefusesToListen(
             f"The service does not listen on {config.host}, where others can reach it, with an admin secret that"
