@@ -12,12 +12,12 @@ import sys
 import tempfile
 import traceback
 
-from labelwright.domain.errors import CannotRun
 from labelwright.local import interruptions
+from labelwright.local.interruptions import INTERRUPTED
 from labelwright.local.streams import OutputLost, discard
 from labelwright.security.masking import mask
 
-FAILED, MISUSED, EARLY, UNAVAILABLE, INTERRUPTED, NO_READER = 1, 2, 3, 4, 130, 141
+FAILED, MISUSED, EARLY, UNAVAILABLE, NO_READER = 1, 2, 3, 4, 141
 
 _AGAIN = "Nothing is lost: run the same command again, and it goes on where it was"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -131,6 +131,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.campaigns.changes import CampaignChanged
     from labelwright.campaigns.yaml_loader import SpecError
     from labelwright.datasets import NotDelivered, SpoolDamaged, ValidationFailed
+    from labelwright.domain.errors import CannotRun
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
     from labelwright.local.servers import NotStarted

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from labelwright import __version__
+from labelwright.local.interruptions import INTERRUPTED
 from labelwright.network.proxies import keep_loopback_direct
 
 from . import campaigns, demo, machine, projects, receive, run, serve
 from .datasets import datasets
-from .exit_codes import INTERRUPTED
 
 app = typer.Typer(
     name="labelwright",

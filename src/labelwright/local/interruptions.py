@@ -20,6 +20,9 @@ received: signal.Signals | None = None
 """The first of these signals that this process received; None while there was none."""
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl+C ended, as shells have it: 128 and the number of the signal."""
+
 _threads_hang = False
 _CLEANUP = 10.0
 """Seconds that cleanup may take after a signal."""
