@@ -18,8 +18,11 @@ from prefect.settings import (
 )
 
 from labelwright.campaigns.spec import CampaignSpec, validate_spec
-from labelwright.local.servers import Server, free_port, start_prefect, start_service
+from labelwright.local.servers import Server, free_port, start_prefect
 from labelwright.prefect_integration.runtime import flush_logs_and_events
+from labelwright.security.private_files import private_folder
+from labelwright.service import ServiceConfig
+from labelwright.service.run import serving
 from labelwright.settings import forget_settings
 
 
@@ -68,13 +71,12 @@ def home(tmp_path, monkeypatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def service(home, monkeypatch) -> Iterator[Server]:
-    """The embedded service as `labelwright serve` runs it."""
-    server = start_service(home, port=free_port(0))
-    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", f"{server.url}/api/v1")
-    forget_settings()
-    yield server
-    server.stop()
+def service(home, monkeypatch) -> Iterator[str]:
+    """The embedded service, in a thread of this process: a process of its own takes seconds to start. Its URL."""
+    with serving(ServiceConfig(data_dir=private_folder(home) / "service")) as url:
+        monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL", f"{url}/api/v1")
+        forget_settings()
+        yield url
 
 
 def make_photos(folder: Path, count: int, size: tuple[int, int] = (60, 40)) -> list[str]:

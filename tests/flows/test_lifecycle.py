@@ -249,7 +249,7 @@ def test_one_failing_campaign_delays_no_other_one(river, tmp_path):
 
 
 def test_faults_on_the_way_are_retried_and_nothing_is_doubled(river, service, monkeypatch):
-    with FaultProxy(("127.0.0.1", int(service.url.rsplit(":", 1)[1]))) as proxy:
+    with FaultProxy(("127.0.0.1", int(service.rsplit(":", 1)[1]))) as proxy:
         admin = json.loads((settings().home / "service" / "admin.json").read_text())
         for name, value in {
             "url": f"{proxy.url}/api/v1",

@@ -74,7 +74,7 @@ class Team(Course):
     before: Callable[[Request], None] = field(default=lambda request: None)
     after: Callable[[Request], None] = field(default=lambda request: None)
     started: list[BaseProcess] = field(default_factory=list)
-    counts: list[Any] = field(default_factory=list)
+    worker_counts: list[Any] = field(default_factory=list)
     """Renames and commits of each process, once it came to its end."""
     tries: int = 0
 
@@ -86,9 +86,9 @@ class Team(Course):
         }
 
     def start(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> BaseProcess:
-        self.counts.append(FORKS.Array("i", 2))
+        self.worker_counts.append(FORKS.Array("i", 2))
         process = FORKS.Process(
-            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, self.counts[-1])
+            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, self.worker_counts[-1])
         )
         process.start()
         self.started.append(process)
@@ -162,7 +162,7 @@ def undisturbed(make_team) -> tuple[dict[str, Any], int]:
     team = make_team()
     state = team.run()
     assert team.tries == 0
-    return state, max(commits for _, commits in team.counts)
+    return state, max(commits for _, commits in team.worker_counts)
 
 
 @pytest.fixture(scope="module")

@@ -132,15 +132,15 @@ def test_everything_comes_up_works_and_goes_in_order(tmp_path):
         run = everything.start("launch-campaign", {"campaign": campaign("river", tmp_path)})
         everything.wait_for(run, "Completed")
         by_hand = subprocess.run(
-            [sys.executable, "-m", "labelwright", "export", "nowhere"],
+            [sys.executable, "-m", "labelwright", "finish", "river"],
             capture_output=True,
             text=True,
             env=environment(everything.home),
             timeout=60,
         )
-        assert "knows no campaign 'nowhere'" in by_hand.stderr
+        assert by_hand.returncode == 3, by_hand.stderr  # it is with its labelers
         names = [run["name"] for run in prefect_api.post("/flow_runs/filter", {}, everything.api)]
-        assert "export nowhere" in names, "another command did not use this Prefect server"
+        assert "finish river" in names, "another command did not use this Prefect server"
 
         def scheduled() -> bool:
             done = [run for run in everything.runs("sweep-campaigns") if run["state_name"] == "Completed"]
@@ -181,7 +181,7 @@ def test_what_dies_is_started_again_where_it_was_and_sigterm_ends_it_too(tmp_pat
 def test_what_is_configured_elsewhere_is_used_and_not_started(tmp_path, prefect_server, service):
     variables = {
         "PREFECT_API_URL": f"{prefect_server.url}/api",
-        "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"{service.url}/api/v1",
+        "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"{service}/api/v1",
     }
     with running(tmp_path / "another home", **variables) as everything:
         assert everything.addresses == {"Prefect UI": prefect_server.url}
