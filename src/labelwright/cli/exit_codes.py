@@ -19,6 +19,12 @@ from labelwright.security.masking import mask
 
 FAILED, MISUSED, EARLY, UNAVAILABLE, NO_READER = 1, 2, 3, 4, 141
 
+_EARLY = (
+    ("labelwright.tasks.campaign.lifecycle", "NotLabeledYet"),
+    ("labelwright.tasks.campaign.waiting", "LabelsLate"),
+)
+"""Module and name of the errors for labels that are not there yet."""
+
 _AGAIN = "Nothing is lost: run the same command again, and it goes on where it was"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -159,9 +165,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     ]
     if "httpx" in sys.modules:
         codes.append((sys.modules["httpx"].HTTPError, UNAVAILABLE))
-    if "labelwright.tasks.campaign.waiting" in sys.modules:  # imported with the flows, and only then raised
-        from labelwright.tasks.campaign.lifecycle import NotLabeledYet
-        from labelwright.tasks.campaign.waiting import LabelsLate
-
-        codes += [(NotLabeledYet, EARLY), (LabelsLate, EARLY)]
+    for module, name in _EARLY:
+        if module in sys.modules:  # imported with the flows, and only then raised
+            codes.append((getattr(sys.modules[module], name), EARLY))
     return codes
