@@ -258,6 +258,13 @@ class CampaignSpec(_Group):
     options: dict[str, Any] = Field(
         {}, title="Platform options", description="What only this platform knows.", json_schema_extra=_at(10)
     )
+    on_unsupported: Literal["refuse", "ignore"] = Field(
+        "refuse",
+        title="What the platform cannot show",
+        description="Attributes, colours, translations and the like that the platform cannot show to labelers: refuse "
+        "the campaign, or ignore them.",
+        json_schema_extra=_at(11),
+    )
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> CampaignSpec:

@@ -32,8 +32,10 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     table.add_row("would export", "\n".join(map(escape, plan.export)))
     out.print(table)
     show_rejects([(reject["file"], reject["reason"]) for reject in plan.rejects])
-    if plan.refusal:
-        err.print(f"[red]Launching would be refused:[/red] {escape(plan.refusal)}")
+    for warning in plan.warnings:
+        out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    for reason in plan.refusal.splitlines():
+        err.print(f"[red]Launching would be refused:[/red] {escape(reason)}")
     out.print("Nothing was sent and nothing was written.")
 
 
