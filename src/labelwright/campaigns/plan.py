@@ -29,6 +29,7 @@ class Plan:
     labeler: str
     labels: list[str]
     deadline: str | None
+    timezone: str | None = None
     images: int = 0
     bytes: int = 0
     largest: str = ""
@@ -63,7 +64,10 @@ def make_plan(
     on_file: called with the number of files that were checked so far.
     """
     deadline = spec.deadline.isoformat() if spec.deadline else None
-    plan = Plan(spec.title, spec.platform, spec.labeler, [label.name for label in spec.labels], deadline)
+    labels = [label.name for label in spec.labels]
+    plan = Plan(spec.title, spec.platform, spec.labeler, labels, deadline, spec.timezone)
+    if spec.passed_deadline:
+        plan.warnings.append(f"the deadline has passed: {spec.passed_deadline}")
     largest = (0, "")
     source = open_source(spec.images, connections.image_settings(settings, spec.images))
     for number, item in enumerate(build_inventory(source, limits_of(spec.images)), 1):
