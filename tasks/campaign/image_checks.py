@@ -9,6 +9,7 @@ from prefect import task
 from labelwright.campaigns.changes import refuse_changes
 from labelwright.campaigns.image_source import limits_of, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
+from labelwright.campaigns.unsupported import refuse_unsupported
 from labelwright.domain import Image, Reject, State
 from labelwright.ingest import InventoryItem, SourceFile, build_inventory, write_rejects
 from labelwright.ledger import LedgerError, ManifestEntry
@@ -29,10 +30,12 @@ def register_campaign(campaign: CampaignSpec) -> str:
     """Add the campaign to the ledger, or resume the one with this title. Returns the title.
 
     Relative paths start at the home folder: a worker's working directory is gone after the run.
-    Raises CampaignChanged when more than deadline, export or connection differs from the campaign that was launched.
+    Raises Unsupported for a new campaign whose labels its platform cannot show, CampaignChanged when more than
+    deadline, export or connection differs from the campaign that was launched.
     """
     campaign = campaign.with_paths_from(settings().home)
     ledger, title, document = the_ledger(), campaign.title, campaign.model_dump(mode="json")
+    refuse_unsupported(campaign, ledger.campaigns.find(title))
     record = ledger.campaigns.add(title, document)
     if record.spec != document:
         refuse_changes(record, campaign)

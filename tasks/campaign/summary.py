@@ -102,7 +102,7 @@ def summary(
         if outlook.pace.expected_end:
             facts.append(("expected end", f"{outlook.pace.expected_end:%Y-%m-%d %H:%M} UTC"))
     if outlook.deadline:
-        facts.append(("deadline", f"{outlook.deadline:%Y-%m-%d %H:%M} UTC"))
+        facts.append(("deadline", outlook.shown_deadline))
     facts.append(("platform", _plain(str(record.spec.get("connection") or record.spec.get("platform")))))
     lines += ["", *(f"- {name}: {value}" for name, value in facts)]
     if record.state in OPEN and labelers:

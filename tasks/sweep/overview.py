@@ -94,7 +94,7 @@ def _row(record: CampaignRecord, outlook: Outlook, failures: dict[str, str]) -> 
         "labeled": f"{record.done:,} of {record.total:,}{share}" if record.total else "",
         "images an hour": f"{pace.per_hour:.1f}" if is_open and pace.per_hour else "",
         "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M}" if is_open and pace.expected_end else "",
-        "deadline": f"{outlook.deadline:%Y-%m-%d %H:%M}" if outlook.deadline else "",
+        "deadline": outlook.shown_deadline,
         "platform": str(record.spec.get("connection") or record.spec.get("platform")),
         "checked": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
         "note": record.reason or failures.get(record.title) or outlook.trouble,

@@ -28,6 +28,7 @@ labels:
         values: [white, red]
 labeler: partner@example.com
 instructions: Boats only.
+timezone: Europe/Amsterdam
 deadline: 2026-12-01
 export:
   formats: [csv, coco]
@@ -41,7 +42,7 @@ def test_a_whole_file_is_read_as_it_says(tmp_path):
     spec = load_spec(tmp_path / "campaign.yaml")
     assert spec.images.folder == str(tmp_path / "photos")
     assert spec.export.folder == str(tmp_path / "out")
-    assert spec.deadline == datetime(2026, 12, 1, tzinfo=UTC)
+    assert spec.deadline == datetime(2026, 12, 1, 22, 59, 59, tzinfo=UTC)
     schema = spec.schema_of_labels()
     assert schema.names == ("boat", "sail")
     assert schema["sail"].geometry is Geometry.POLYGON
@@ -62,7 +63,7 @@ def test_labels_may_be_names_alone():
         (("    color:", "    colour:"), "line 8: unknown key 'labels.0.colour'; did you mean 'color'?"),
         (
             ("formats: [csv, coco]", "formats: [csv, cocoa]"),
-            "line 20: export.formats.1: unknown format 'cocoa'; known: csv, coco, jsonl, mltable; did you mean 'coco'?",
+            "line 21: export.formats.1: unknown format 'cocoa'; known: csv, coco, jsonl, mltable; did you mean 'coco'?",
         ),
         (("platform: campaign_api", "platform: campain_api"), "line 2: platform: unknown platform 'campain_api'"),
         (("folder: ./photos", "folder: ./photos\n  manifest: a.csv"), "given: folder and manifest"),
@@ -70,7 +71,7 @@ def test_labels_may_be_names_alone():
         (("parent: boat", "parent: ship"), "its parent 'ship' is not in the schema"),
         (("partner@example.com", "partner"), "is not an e-mail address"),
         (("#ff8800", "orange"), "line 8: labels.0.color"),
-        (("deadline: 2026-12-01", "deadline: soon"), "line 18: deadline"),
+        (("deadline: 2026-12-01", "deadline: soon"), "line 19: deadline"),
         (("instructions: Boats only.", "title: again"), "line 17: 'title' is listed twice"),
         (("images:", "images: ["), "not valid YAML"),
         (("images:\n  folder: ./photos\n", "images:\n"), "given: none of them"),

@@ -94,6 +94,20 @@ def test_a_plan_for_azure_ml_names_workspace_and_datasets(labelwright, campaign)
     ]
 
 
+def test_a_plan_refuses_what_the_platform_cannot_show(labelwright, campaign):
+    labels = "[{name: boat, translations: {nl: boot}}]"
+    campaign.write_text(campaign.read_text().replace("[boat]", labels) + "platform: cvat\n")
+    connection = {"LABELWRIGHT_CONNECTIONS__CVAT__URL": "http://127.0.0.1:9", "LABELWRIGHT_CONNECTIONS__CVAT__KEY": "k"}
+    for command in ("plan", "launch"):
+        process = labelwright(command, campaign, **connection)
+        assert process.returncode == {"plan": 1, "launch": 2}[command]
+        assert "label 'boat': CVAT shows one name of a label. Remove its translations" in process.stderr
+    campaign.write_text(campaign.read_text() + "on_unsupported: ignore\n")
+    process = labelwright("plan", campaign, **connection)
+    assert "refused" not in process.stderr
+    assert "warning: ignored: label 'boat': CVAT shows one name of a label" in process.stdout
+
+
 def test_a_strict_plan_with_rejects_exits_with_1(labelwright, campaign):
     assert labelwright("plan", campaign, "--strict").returncode == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from labelwright.platforms import protocol as protocol_module
 from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import PlatformRefused
+from labelwright.platforms.label_support import LabelSupport
 from labelwright.platforms.protocol import (
     PROTOCOLS,
     BillsTasks,
@@ -62,6 +64,21 @@ ABILITIES: dict[type, str] = {
     RecoversAccess: "a lost labeler key can be recovered",
     ServesImages: "image URLs for datasets",
 }
+LABELS: dict[str, str] = {
+    "polygons": "labelers see: polygons",
+    "whole_images": "labelers see: labels of whole images",
+    "attribute_choices": "labelers see: attributes with choices",
+    "attribute_texts": "labelers see: attributes with free text",
+    "attribute_defaults": "labelers see: default values of attributes",
+    "required_attributes": "labelers see: attributes that must be answered",
+    "hierarchy": "labelers see: labels below other labels",
+    "parents_drawn": "labelers see: parents that can be chosen, too",
+    "mixed_hierarchy": "labelers see: labels below one of another geometry",
+    "colors": "labelers see: colours of labels",
+    "translations": "labelers see: translations of labels",
+    "instructions": "labelers see: instructions",
+}
+"""The README's words for the fields of LabelSupport."""
 TITLES = {"campaign_api": "embedded", "remo": "Remo", "cvat": "CVAT", "scale": "Scale AI", "geti": "Geti"}
 CONNECTION = Connection("http://localhost:8080/api/v1", "KEY-CANARY", Secret("CANARY"))
 
@@ -83,7 +100,8 @@ def readme_table() -> dict[str, dict[str, bool]]:
 
 def test_the_readme_table_has_every_protocol_and_platform() -> None:
     table = readme_table()
-    assert set(table) == set(ABILITIES.values())
+    assert set(table) == {*ABILITIES.values(), *LABELS.values()}
+    assert set(LABELS) == {field.name for field in dataclasses.fields(LabelSupport)}
     assert all(set(row) == set(TITLES.values()) for row in table.values())
     assert set(TITLES) == set(PLATFORMS)
 
@@ -94,6 +112,14 @@ def test_an_adapter_implements_what_the_readme_says(entry: PlatformEntry) -> Non
     expected = {protocol for protocol in PROTOCOLS if table[ABILITIES[protocol]][TITLES[entry.name]]}
     assert protocols_of(adapter) == expected
     assert not adapter.__abstractmethods__, "it lacks methods of the protocols in its class line"
+
+
+@ENTRIES
+def test_an_entry_declares_what_the_readme_says_of_labels(entry: PlatformEntry) -> None:
+    table = readme_table()
+    assert dataclasses.asdict(entry.labels) == {
+        field: table[ability][TITLES[entry.name]] for field, ability in LABELS.items()
+    }
 
 
 @ENTRIES

@@ -7,7 +7,7 @@ from labelwright.ledger import CampaignRecord, LedgerError
 
 from .spec import CampaignSpec
 
-_CHANGEABLE = {"deadline", "export", "connection"}
+_CHANGEABLE = {"deadline", "export", "connection", "on_unsupported", "timezone"}
 """Fields of a campaign file that may change after the launch."""
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from labelwright.domain import OPEN, Pace, Progress, is_overdue, is_stalled, last_advance, pace_of
 from labelwright.ledger import CampaignRecord, Ledger
 
+from .time_zones import show_moment
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -20,6 +22,13 @@ class Outlook:
     stalled_since: datetime | None
     """None while it advances, and for campaigns that are not open for labeling."""
     overdue: bool
+    timezone: str | None = None
+    """The campaign's time zone, in which the deadline is shown."""
+
+    @property
+    def shown_deadline(self) -> str:
+        """The deadline with its time zone; empty when there is none."""
+        return show_moment(self.deadline, self.timezone) if self.deadline else ""
 
     @property
     def trouble(self) -> str:
@@ -42,7 +51,8 @@ def outlook_of(record: CampaignRecord, history: Sequence[Progress], moment: date
     moment, deadline = moment or datetime.now(UTC), deadline_of(record)
     is_open = record.state in OPEN
     since = last_advance(history) if is_open and is_stalled(history, deadline, moment) else None
-    return Outlook(pace_of(history, moment), deadline, since, is_open and is_overdue(history, deadline, moment))
+    overdue = is_open and is_overdue(history, deadline, moment)
+    return Outlook(pace_of(history, moment), deadline, since, overdue, record.spec.get("timezone"))
 
 
 def deadline_of(record: CampaignRecord) -> datetime | None:

@@ -17,6 +17,7 @@ from .billing import TooManyTasks, bill_of, in_words, refuse_over_limit
 from .connections import Connections
 from .image_source import limits_of, open_source
 from .spec import CampaignSpec
+from .unsupported import reasons_to_refuse, unsupported_in
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class Plan:
     labeler: str
     labels: list[str]
     deadline: str | None
+    timezone: str | None = None
     images: int = 0
     bytes: int = 0
     largest: str = ""
@@ -40,7 +42,12 @@ class Plan:
     billing: str = ""
     """The bill as a sentence."""
     refusal: str = ""
-    """Why launching would be refused."""
+    """Why launching would be refused, one reason a line."""
+    warnings: list[str] = field(default_factory=list)
+    """What else to know before launching."""
+
+    def refuse(self, reason: str) -> None:
+        self.refusal = "\n".join(filter(None, (self.refusal, reason)))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,7 +64,10 @@ def make_plan(
     on_file: called with the number of files that were checked so far.
     """
     deadline = spec.deadline.isoformat() if spec.deadline else None
-    plan = Plan(spec.title, spec.platform, spec.labeler, [label.name for label in spec.labels], deadline)
+    labels = [label.name for label in spec.labels]
+    plan = Plan(spec.title, spec.platform, spec.labeler, labels, deadline, spec.timezone)
+    if spec.passed_deadline:
+        plan.warnings.append(f"the deadline has passed: {spec.passed_deadline}")
     largest = (0, "")
     source = open_source(spec.images, connections.image_settings(settings, spec.images))
     for number, item in enumerate(build_inventory(source, limits_of(spec.images)), 1):
@@ -78,7 +88,16 @@ def make_plan(
     if issubclass(adapter, BillsTasks):
         _add_bill(plan, spec, connections)
     plan.export = _exported(spec)
+    _check_labels(plan, spec)
     return plan
+
+
+def _check_labels(plan: Plan, spec: CampaignSpec) -> None:
+    """Adds what the platform cannot show to the reasons to refuse, or to the warnings when it is to be ignored."""
+    for reason in reasons_to_refuse(spec):
+        plan.refuse(reason)
+    if spec.on_unsupported == "ignore":
+        plan.warnings += [f"ignored: {loss}" for loss in unsupported_in(spec)]
 
 
 def _exported(spec: CampaignSpec) -> list[str]:
@@ -104,4 +123,4 @@ def _add_bill(plan: Plan, spec: CampaignSpec, connections: Connections) -> None:
         try:
             refuse_over_limit(spec.title, platform.name, bill)
         except TooManyTasks as refusal:
-            plan.refusal = str(refusal)
+            plan.refuse(str(refusal))

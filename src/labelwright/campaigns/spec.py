@@ -23,6 +23,7 @@ from pydantic import (
 from labelwright import domain
 from labelwright.security.credential_shapes import credential_in_url, urls_with_credentials
 
+from .time_zones import end_of_date, in_zone, show_moment, time_zone
 from .yaml_loader import SpecError, line_of, parse_document
 
 if TYPE_CHECKING:
@@ -168,8 +169,16 @@ def _known_format(name: str) -> str:
     return name
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _known_time_zone(name: str, info: ValidationInfo) -> str:
+    if info.context != _STORED:  # else another machine may have launched it
+        time_zone(name)
+    return name
+
+
+def _in_own_time_zone(moment: datetime, info: ValidationInfo) -> datetime:
+    """A deadline without a zone in the campaign's time zone, else in the machine's."""
+    name = info.data.get("timezone")
+    return in_zone(moment, time_zone(name) if name and moment.tzinfo is None else None)
 
 
 class SplitInto(_Group):
@@ -247,16 +256,29 @@ class CampaignSpec(_Group):
         json_schema_extra={**_at(5), "pattern": "[^@]@[^@]"},
     )
     instructions: str = Field("", title="Instructions", description="What labelers read.", json_schema_extra=_at(6))
-    deadline: Annotated[datetime, AfterValidator(_aware)] | None = Field(
+    timezone: Annotated[str, AfterValidator(_known_time_zone)] | None = Field(
+        None,
+        title="Time zone",
+        description="Of the deadline: an IANA name, such as Europe/Amsterdam. By default that of the machine.",
+        json_schema_extra=_at(8),
+    )
+    deadline: Annotated[datetime, BeforeValidator(end_of_date), AfterValidator(_in_own_time_zone)] | None = Field(
         None,
         title="Deadline",
-        description="When the labels are needed. UTC unless it says otherwise.",
+        description="When the labels are needed. A date alone means the end of that day, in the campaign's time zone.",
         json_schema_extra=_at(7),
     )
-    export: ExportTo = Field(default_factory=ExportTo, title="Export", json_schema_extra=_at(8))
-    metadata: dict[str, str | int | float | bool | None] = Field({}, title="Metadata", json_schema_extra=_at(9))
+    export: ExportTo = Field(default_factory=ExportTo, title="Export", json_schema_extra=_at(9))
+    metadata: dict[str, str | int | float | bool | None] = Field({}, title="Metadata", json_schema_extra=_at(10))
     options: dict[str, Any] = Field(
-        {}, title="Platform options", description="What only this platform knows.", json_schema_extra=_at(10)
+        {}, title="Platform options", description="What only this platform knows.", json_schema_extra=_at(11)
+    )
+    on_unsupported: Literal["refuse", "ignore"] = Field(
+        "refuse",
+        title="What the platform cannot show",
+        description="Attributes, colours, translations and the like that the platform cannot show to labelers: refuse "
+        "the campaign, or ignore them.",
+        json_schema_extra=_at(12),
     )
 
     @model_validator(mode="after")
@@ -284,6 +306,13 @@ class CampaignSpec(_Group):
     def connection_name(self) -> str:
         """Name of the credentials: the campaign's connection, by default the platform's name."""
         return self.connection or self.platform
+
+    @property
+    def passed_deadline(self) -> str:
+        """The deadline with its time zone when it has passed; else empty."""
+        if self.deadline is None or self.deadline > datetime.now(UTC):
+            return ""
+        return show_moment(self.deadline, self.timezone)
 
     def schema_of_labels(self) -> domain.LabelSchema:
         """The labels as a domain object. Raises InvalidSchema (a ValueError)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from labelwright.campaigns.changes import refuse_changes
 from labelwright.campaigns.spec import BLOCK, CampaignSpec, ImagesFrom, stored_spec
+from labelwright.campaigns.unsupported import refuse_unsupported
 from labelwright.domain.errors import CannotRun
 from labelwright.settings import settings
 
@@ -19,7 +20,7 @@ def check_campaign(spec: CampaignSpec, *, service_follows: bool = False) -> None
 
     service_follows: the embedded service is about to be started, so its connection is not complete yet.
 
-    Raises CannotRun, SettingsError, CampaignChanged, LedgerError.
+    Raises CannotRun, SettingsError, CampaignChanged, Unsupported, LedgerError.
     """
     from labelwright.ledger import open_ledger
 
@@ -29,6 +30,7 @@ def check_campaign(spec: CampaignSpec, *, service_follows: bool = False) -> None
     record = open_ledger(settings().ledger_address()).campaigns.find(spec.title)
     if record is not None:
         refuse_changes(record, spec)
+    refuse_unsupported(spec, record)
     if record is None or record.images is None:
         _check_images(spec.images)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -14,8 +14,12 @@ from labelwright.security.masking import remember, remember_login
 
 from .errors import PlatformRefused
 from .http import rate_limit
+from .label_support import FULL, LabelSupport
 from .protocol import Platform
 from .values import Secret
+
+if TYPE_CHECKING:
+    from labelwright.domain import LabelSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,9 @@ class Adapter:
     """The model of the platform's own options, which refuses unknown ones."""
     connect: Callable[[Connection], Platform]
     """Creates the adapter. Sends no request."""
+    check_labels: Callable[[LabelSchema, Mapping[str, Any]], None] = lambda _labels, _options: None
+    """Takes a campaign's labels and options. Raises PlatformRefused for labels that no campaign can be created with.
+    Sends no request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,14 @@ class PlatformEntry:
     needs: tuple[Credential, ...]
     webhook_header: str = ""
     """Name (in lower case) of the header that proves where the platform's webhooks come from; "" without webhooks."""
+    title: str = ""
+    """The platform's name in messages; by default `name`."""
+    labels: LabelSupport = FULL
+    """What its labelers get to see of a campaign's labels."""
+
+    @property
+    def shown_name(self) -> str:
+        return self.title or self.name
 
     def adapter(self) -> type[Platform]:
         """Returns the adapter's class: `issubclass` tells what the platform can do."""
@@ -87,6 +102,13 @@ class PlatformEntry:
     def options(self) -> type[BaseModel]:
         """Returns the model of the platform's own options, which refuses unknown ones."""
         return self.load().options
+
+    def check_labels(self, labels: LabelSchema, options: Mapping[str, Any]) -> None:
+        """Raises PlatformRefused for labels that no campaign can be created with, however little of them is shown.
+
+        Sends no request. Raises pydantic.ValidationError for options that the model refuses.
+        """
+        self.load().check_labels(labels, options)
 
     def connect(self, connection: Connection) -> Platform:
         """Returns the adapter for a connection. Sends no request.

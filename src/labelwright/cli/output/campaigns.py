@@ -168,7 +168,7 @@ def _show_progress(ledger: Ledger, record: CampaignRecord, outlook: Outlook) -> 
             remaining = f", {span_in_words(labeler.remaining)} left" if labeler.remaining else ""
             table.add_row(f"by {escape(labeler.name)}", f"{labeler.done:,} of {labeler.total:,}{remaining}")
     if outlook.deadline:
-        table.add_row("deadline", _minute(outlook.deadline))
+        table.add_row("deadline", escape(outlook.shown_deadline))
     for effect in ledger.effects.all(record.title):
         done = f"{effect.done_at:%Y-%m-%d %H:%M:%S} UTC" if effect.done_at else "interrupted: the next run checks it"
         table.add_row(f"{effect.step} {effect.item}".strip(), done)

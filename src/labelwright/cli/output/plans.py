@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
+
+from labelwright.campaigns.time_zones import show_moment
 
 from .console import err, out, show_json
 
@@ -28,12 +31,15 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     if plan.billing:
         table.add_row("would cost", escape(plan.billing))
     table.add_row("labels", escape(", ".join(plan.labels)))
-    table.add_row("deadline", plan.deadline or "none")
+    deadline = show_moment(datetime.fromisoformat(plan.deadline), plan.timezone) if plan.deadline else "none"
+    table.add_row("deadline", escape(deadline))
     table.add_row("would export", "\n".join(map(escape, plan.export)))
     out.print(table)
     show_rejects([(reject["file"], reject["reason"]) for reject in plan.rejects])
-    if plan.refusal:
-        err.print(f"[red]Launching would be refused:[/red] {escape(plan.refusal)}")
+    for warning in plan.warnings:
+        out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    for reason in plan.refusal.splitlines():
+        err.print(f"[red]Launching would be refused:[/red] {escape(reason)}")
     out.print("Nothing was sent and nothing was written.")
 
 

@@ -1,6 +1,7 @@
 """The labeling-campaign REST API."""
 
 from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
+from labelwright.platforms.label_support import FULL
 
 
 def load() -> Adapter:
@@ -11,7 +12,9 @@ def load() -> Adapter:
 
 ENTRY = PlatformEntry(
     name="campaign_api",
+    title="the campaign API",
     description="the labeling-campaign REST API, which `labelwright serve` speaks",
     load=load,
     needs=(Credential.URL, Credential.KEY, Credential.SECRET),
+    labels=FULL,
 )

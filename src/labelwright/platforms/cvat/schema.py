@@ -57,6 +57,11 @@ class CvatLabels:
         return {id: name for label in self.labels for name, id in label.attributes.items()}
 
 
+def check_labels(schema: LabelSchema, _options: Mapping[str, Any]) -> None:
+    """Raises PlatformRefused for labels that CVAT cannot store."""
+    labels_for(schema)
+
+
 def labels_for(schema: Iterable[Label]) -> list[dict[str, Any]]:
     """Converts labels to the payload of POST /api/projects."""
     return [_label_for(label) for label in schema]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 from urllib.parse import unquote
 
 from labelwright.domain import (
     Annotation,
     Box,
     Geometry,
+    InvalidSchema,
     InvalidShape,
     Label,
     LabeledImage,
@@ -39,7 +41,7 @@ from .models import (
     GetiTask,
     whole_image,
 )
-from .projects import InvalidProject, NewLabel, NewTask
+from .projects import InvalidProject, NewLabel, NewTask, check, normal_kind
 from .session import NAME
 
 _DIGITS = 6
@@ -78,6 +80,15 @@ def tasks_for(labels: LabelSchema, kind: str) -> list[NewTask]:
     if not boxes or not others:
         raise InvalidProject(f"{kind} needs labels of the geometry box for its first task, and others for its second")
     return [NewTask(types[0], _of(boxes)), NewTask(types[1], _of(others))]
+
+
+def check_labels(labels: LabelSchema, options: Mapping[str, Any]) -> None:
+    """Raises PlatformRefused for labels that no project can be created with."""
+    try:
+        kind = options.get("kind")
+        check(tasks_for(labels, normal_kind(kind) if kind else kind_for(labels)))
+    except (InvalidProject, InvalidSchema) as error:
+        raise PlatformRefused(NAME, "create the campaign", message=str(error)) from None
 
 
 def _of(labels: Sequence[Label]) -> tuple[NewLabel, ...]:

@@ -1,18 +1,35 @@
 """Platform adapter for Scale AI."""
 
 from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
+from labelwright.platforms.label_support import LabelSupport
 
 
 def load() -> Adapter:
     from .adapter import Options, Scale, connect
+    from .order import check_labels
 
-    return Adapter(Scale, Options, connect)
+    return Adapter(Scale, Options, connect, check_labels)
 
 
 ENTRY = PlatformEntry(
     name="scale",
+    title="Scale AI",
     description="Scale AI",
     load=load,
     needs=(Credential.URL, Credential.KEY),
     webhook_header="scale-callback-auth",
+    labels=LabelSupport(
+        polygons=True,
+        whole_images=True,
+        attribute_choices=True,
+        attribute_texts=True,
+        attribute_defaults=False,
+        required_attributes=False,
+        hierarchy=True,
+        parents_drawn=False,
+        mixed_hierarchy=False,
+        colors=False,
+        translations=False,
+        instructions=True,
+    ),
 )

@@ -81,6 +81,11 @@ def order_from(order: CampaignOrder, project: str, shapes: Shapes, *, rapid: boo
     return TaskOrder(ANNOTATION, project, body)
 
 
+def check_labels(labels: LabelSchema, _options: Mapping[str, Any]) -> None:
+    """Raises PlatformRefused for labels that need more than one type of task."""
+    order_from(CampaignOrder("", labels, ""), "", Shapes(), rapid=False)
+
+
 def order_in(metadata: object) -> TaskOrder | None:
     """Returns the task order in a batch's metadata; None for a batch that Labelwright did not create."""
     text = metadata.get(KEY) if isinstance(metadata, Mapping) else None
