@@ -36,6 +36,10 @@ class SettingsError(ValueError):
     """A setting that is missing or invalid. The message names it and says how to set it."""
 
 
+class EmbeddedServiceAway(SettingsError):
+    """The embedded service has data here and no address at this moment: it is stopped, or being restarted."""
+
+
 def _without_credential(url: str) -> str:
     credential = credential_in_url(url)
     if credential is not None or "?" in url:
@@ -268,6 +272,11 @@ class Settings(BaseSettings):
             if service.url != local.url and not _is_here(service.url or ""):
                 service._identity = None
             return service
+        if connection.platform == "campaign_api" and self.has_embedded_service():
+            raise EmbeddedServiceAway(
+                f"the labeling service of {self.home} is not running, or is being restarted: its address is not known. "
+                "If nothing restarts it, start it again with: labelwright up"
+            )
         if name == "campaign_api":
             raise SettingsError(
                 "no labeling service is configured. Start the embedded one with: labelwright serve. Or set "
@@ -286,6 +295,10 @@ class Settings(BaseSettings):
             return None
         local = self.embedded_service()
         return url.removesuffix("/api/v1") if local is not None and local.url == url else None
+
+    def has_embedded_service(self) -> bool:
+        """Whether the embedded service has data in this home folder, running or not."""
+        return (self.home / "service" / "admin.json").exists()
 
     def embedded_service(self) -> ConnectionSettings | None:
         """Connection to this home folder's embedded service, from the files it writes at its start."""

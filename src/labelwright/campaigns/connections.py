@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
+from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
-from labelwright.settings import ConnectionSettings, Settings, SettingsError, settings
+from labelwright.settings import ConnectionSettings, EmbeddedServiceAway, Settings, SettingsError, settings
 
 from .spec import BLOCK, CampaignSpec, ImagesFrom
 
@@ -32,10 +33,16 @@ class Connections:
         self._blocks = blocks
 
     def credentials_of(self, connection: str, platform: str | None = None) -> ConnectionSettings:
-        """The named credentials, of the settings or of a Prefect block. Raises SettingsError."""
+        """The named credentials, of the settings or of a Prefect block.
+
+        Raises SettingsError; PlatformUnavailable while the embedded service is away.
+        """
         if connection.startswith(BLOCK):
             return self._blocks.connection(connection, platform)
-        return settings().connection(connection)
+        try:
+            return settings().connection(connection)
+        except EmbeddedServiceAway as away:
+            raise PlatformUnavailable("campaign_api", "say its address", message=str(away)) from None
 
     def connect_platform(
         self,
@@ -54,7 +61,7 @@ class Connections:
             labels: the campaign's label names.
             labeler: the campaign's labeler.
 
-        Raises SettingsError, PlatformRefused.
+        Raises SettingsError, PlatformRefused; PlatformUnavailable while the embedded service is away.
         """
         credentials = self.credentials_of(connection, platform)
         name = platform or credentials.platform or connection

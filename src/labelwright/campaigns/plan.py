@@ -8,7 +8,7 @@ from typing import Any
 
 from labelwright.datasets.names import file_stem
 from labelwright.ingest import InventoryItem, build_inventory
-from labelwright.platforms import PlatformRefused
+from labelwright.platforms import PlatformError
 from labelwright.platforms.protocol import BillsTasks, KeepsImageSets
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import Settings, SettingsError
@@ -115,7 +115,7 @@ def _add_bill(plan: Plan, spec: CampaignSpec, connections: Connections) -> None:
         platform = connections.platform_for(spec)
         credentials = connections.credentials_of(spec.connection_name, spec.platform)
         bill = bill_of(platform, plan.images, credentials.most_tasks)
-    except (SettingsError, PlatformRefused) as error:
+    except (SettingsError, PlatformError) as error:
         plan.billing = f"{plan.images:,} tasks will be billed, unless it is a test key: {error}"
         return
     if bill is not None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from labelwright.campaigns.connections import Connections
 from labelwright.campaigns.spec import BLOCK
 from labelwright.ledger import Ledger
-from labelwright.platforms import AccessDenied, PlatformRefused
+from labelwright.platforms import AccessDenied, PlatformError, PlatformRefused
 from labelwright.platforms.protocol import OpensWebhooks
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError
@@ -64,7 +64,7 @@ class Webhooks:
             raise RequestRefused(404, "no such connection")
         try:
             platform, adapter = self._connections.connect_platform(connection)
-        except (SettingsError, PlatformRefused):
+        except (SettingsError, PlatformError):
             if len(self._missing) >= _MAX_MISSING:
                 self._missing.clear()
             if connection.startswith(BLOCK):  # other names are looked up in the settings, which costs nothing

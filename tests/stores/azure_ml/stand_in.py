@@ -47,6 +47,7 @@ class Fault:
     times: int = 1
     then: Callable[[], None] | None = None
     """Done when the fault strikes: what another run does meanwhile."""
+    message: str = "injected"
 
 
 class Refused(Exception):
@@ -73,6 +74,8 @@ class AzureMl:
         self.calls: list[tuple[str, str]] = []
         self.bodies: list[tuple[str, str, Any]] = []
         self.faults: list[Fault] = []
+        self.token_faults: list[int] = []
+        """Statuses of the next responses to requests for a token."""
         self.violations: list[str] = []
         self.page_size = 2
 
@@ -110,7 +113,7 @@ class AzureMl:
                 if fault.then is not None:
                     fault.then()
                 if not fault.after:
-                    raise Refused(fault.status, "injected", "Fault", fault.headers)
+                    raise Refused(fault.status, fault.message, "Fault", fault.headers)
             if path != "/discovery" and headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
                 raise self.violated(f"{method} {path} with a token that was not issued")
             for pattern, operation in self._routes:
@@ -413,6 +416,9 @@ def azure_ml_at_hand(folder: Path) -> Iterator[tuple[AzureMl, dict[str, str]]]:
             if self.headers.get("X-IDENTITY-HEADER") != secret or "resource" not in query:
                 state.violations.append(f"an odd question for a token: {self.path}")
                 self._send(400, {}, {})
+                return
+            if state.token_faults:
+                self._send(state.token_faults.pop(0), {"statusCode": 500, "message": "on purpose"}, {})
                 return
             resource, until = query["resource"][0], str(int(time.time()) + 3600)
             payload = {"access_token": state.issue(resource), "resource": resource, "token_type": "Bearer"}

@@ -155,6 +155,39 @@ def test_one_401_is_got_over_with_a_new_token(azure, tmp_path, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_token_endpoint_that_is_away_is_an_outage(azure, tmp_path, engine):
+    azure.ml.token_faults = [500] * 9
+    with pytest.raises(PlatformUnavailable, match="issues tokens, answered 500") as caught:
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+    assert "role" not in str(caught.value)
+    azure.ml.token_faults = []
+    assert register(store_of(azure, engine), tmp_path / "files").created
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_token_that_stays_expired_is_an_outage(azure, tmp_path, engine):
+    message = "The access token has expired or is not yet valid."
+    azure.ml.faults = [Fault("GET", "/datastores/labelwright$", 401, times=9, message=message)]
+    with pytest.raises(PlatformUnavailable, match="takes a new token"):
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_token_that_is_refused_needs_no_role(azure, tmp_path, engine):
+    azure.ml.faults = [Fault("GET", "/datastores/labelwright$", 401, times=9)]
+    with pytest.raises(AccessDenied, match="tenant") as caught:
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+    assert "role" not in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_machine_without_an_identity_needs_a_person(azure, tmp_path, engine):
+    azure.ml.token_faults = [400] * 9
+    with pytest.raises(AccessDenied, match="az login"):
+        register(store_of(azure, engine), files_in(tmp_path / "files"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_right_that_is_missing_is_said_with_the_role_to_ask_for(azure, tmp_path, engine):
     azure.ml.faults = [Fault("GET", "/datastores/labelwright$", 403, times=9)]
     with pytest.raises(AccessDenied, match="AzureML Data Scientist"):

@@ -11,13 +11,14 @@ from urllib.parse import quote
 from labelwright.domain import Reject, UnsafeName, safe_name
 from labelwright.ingest.upload.azure_client import (
     WITH_METADATA,
+    access_advice,
     container_client,
     is_folder,
     machine_identity,
     translated,
 )
 from labelwright.network.deadlines import time_limit
-from labelwright.platforms.errors import PlatformError
+from labelwright.platforms.errors import AccessDenied, PlatformError
 from labelwright.platforms.protocol import Secret
 
 from .local import CannotRead, SourceError, SourceFile, is_litter, printable
@@ -85,7 +86,7 @@ class ContainerSource:
             try:
                 blob = next(blobs, None)
             except Exception as error:  # noqa: BLE001 - translated, or raised again
-                failure = translated(error, _PLATFORM, "list its images")
+                failure = _translated(error, "list its images")
             if failure is not None:
                 raise failure
             if blob is None:
@@ -119,7 +120,7 @@ class ContainerSource:
                     downloader.readinto(file)
         except Exception as error:  # noqa: BLE001 - translated, or raised again
             file.close()
-            failure = translated(error, _PLATFORM, "send an image")
+            failure = _translated(error, "send an image")
         if failure is not None:
             if failure.status == 404:
                 raise CannotRead("is no longer in the container")
@@ -152,3 +153,12 @@ class ContainerSource:
             expiry=now + timedelta(seconds=seconds),
         )
         return Secret(f"{plain}?{signature}")
+
+
+def _translated(error: Exception, operation: str) -> PlatformError:
+    """The error with advice for a container of the campaign's own, whose signature nobody renews."""
+    failure = translated(error, _PLATFORM, operation)
+    if not isinstance(failure, AccessDenied) or failure.status is None:
+        return failure
+    advice = access_advice(failure, "the role Storage Blob Data Reader, a signature the rights to read and to list")
+    return AccessDenied(_PLATFORM, operation, status=failure.status, message=failure.message, advice=advice)

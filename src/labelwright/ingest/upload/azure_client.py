@@ -10,6 +10,13 @@ from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, 
 from labelwright.platforms.http.addresses import is_loopback
 from labelwright.platforms.http.error_messages import cut_masked
 from labelwright.platforms.http.error_messages import retry_after as retry_after_in
+from labelwright.security.azure_identity import (
+    MachineIdentity,
+    no_token_advice,
+    no_token_message,
+    outage_of,
+    says_expired,
+)
 from labelwright.security.masking import remember
 from labelwright.settings import SettingsError
 
@@ -96,13 +103,12 @@ def is_folder(blob: Any) -> bool:
     return marked or str(blob.name).endswith("/")
 
 
-def machine_identity() -> Any:
+def machine_identity() -> MachineIdentity:
     """Whatever identity this machine has: managed, workload, service principal, or `az login`. Raises SettingsError."""
     try:
-        from azure.identity import DefaultAzureCredential
+        return MachineIdentity()
     except ModuleNotFoundError:
         raise SettingsError("an identity for Azure needs: pip install 'labelwright[azure]'") from None
-    return DefaultAzureCredential()
 
 
 def translated(error: Exception, platform: str, operation: str) -> PlatformError:
@@ -117,15 +123,29 @@ def translated(error: Exception, platform: str, operation: str) -> PlatformError
         return PlatformUnavailable(platform, operation, message=message, advice="Check the address, and try again.")
     if not isinstance(error, AzureError):
         raise error
+    outage = outage_of(error)
+    if outage is not None:
+        wait = seconds_in(outage.retry_after)
+        return PlatformUnavailable(platform, operation, message=outage.message, advice="Try again.", retry_after=wait)
     if isinstance(error, ClientAuthenticationError) and error.status_code is None:
-        advice = "Give this machine an identity (managed, workload, a service principal), or run `az login`."
-        return AccessDenied(platform, operation, message="no identity of this machine gave a token", advice=advice)
+        return AccessDenied(platform, operation, message=no_token_message(error), advice=no_token_advice(error))
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         return for_status(platform, operation, None, _no_answer_words(error))
     status = int(error.status_code)
     code = getattr(error, "error_code", None)
     message = cut_masked(str(getattr(code, "value", code) or error.reason or ""), 200)
+    if status == 401 and (says_expired(str(error)) or _is_without_details(error)):
+        # The identity's next token may be accepted; signatures are refused with 403.
+        advice = "Try again, which takes a new token. If it stays so, check this machine's clock and its tenant."
+        message = f"{message}: the token has expired or is not accepted"
+        return PlatformUnavailable(platform, operation, status=401, message=message, advice=advice)
     return for_status(platform, operation, status, message, retry_after(error))
+
+
+def _is_without_details(error: object) -> bool:
+    """Whether the response could not say more than its code, as none to a HEAD request can."""
+    request = getattr(getattr(error, "response", None), "request", None)
+    return getattr(request, "method", "") == "HEAD"
 
 
 def _is_strange(error: Exception) -> bool:
@@ -154,6 +174,20 @@ def for_status(
             platform, operation, status=status, message=message, advice="Try again.", retry_after=wait
         )
     return PlatformRefused(platform, operation, status=status, message=message)
+
+
+def access_advice(denied: AccessDenied, rights: str) -> str:
+    """What to do about a refusal of a container that is ours, by Azure's error code.
+
+    rights: completes "the identity needs ...", and says the same of a signature.
+    """
+    if denied.status == 401:
+        return "The credential was not accepted: check that it belongs to the account, and the identity to its tenant."
+    if denied.message == "AuthenticationFailed":
+        return "The key or the signature is wrong, or the signature has expired: set a new one, then resume."
+    if denied.message == "AuthorizationFailure":
+        return f"The account's network rules keep this machine out, or a right is missing: the identity needs {rights}."
+    return f"The identity needs {rights}."
 
 
 def retry_after(error: object) -> float | None:

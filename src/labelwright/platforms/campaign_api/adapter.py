@@ -18,9 +18,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelwright.platforms.errors import NotFound, PlatformRefused
+from labelwright.platforms.errors import NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.http.messages import ErrorResponse
 from labelwright.platforms.http.proven import ProvenAdapter
 from labelwright.platforms.protocol import (
     CampaignOrder,
@@ -115,7 +116,8 @@ class CampaignApi(
         headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
         self._page_size = page_size
         remember_login(key, secret.value)
-        self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience)
+        explain = None if identity is None else _explain_of_embedded_service
+        self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience, explain=explain)
         if identity is not None:
             self._http.connect_with(ProvenAdapter(self.name, identity))
 
@@ -347,6 +349,15 @@ def _pages(response: Fields, page: int) -> int:
     if pagination.whole("page") != page:
         pagination.refuse("page", f"is {pagination.whole('page')} though {page} was asked for")
     return pagination.whole("pages")
+
+
+def _explain_of_embedded_service(response: ErrorResponse) -> PlatformError | None:
+    """A 401 of the service that proved its identity: nobody types its key, it is being restarted or set up anew."""
+    if response.status != 401:
+        return None
+    message = "it does not know the key in its own admin.json, as while it is being restarted"
+    advice = "Try again. If it stays so, restart it: labelwright up."
+    return PlatformUnavailable(NAME, response.operation, status=401, message=message, advice=advice)
 
 
 def _number(image: str) -> int | str:

@@ -15,11 +15,11 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.logins import Login
-from labelwright.platforms.http.messages import Expected, Response
+from labelwright.platforms.http.messages import ErrorResponse, Expected, Response
 from labelwright.platforms.protocol import Secret
 from labelwright.security.masking import remember_login
 
@@ -78,13 +78,21 @@ class Client:
         login: Login[str] | None = None,
     ) -> None:
         url = url.strip().rstrip("/").removesuffix("/api")
-        self._anonymous = Http(NAME, url, timeout=timeout, patience=patience)
+        self._anonymous = Http(NAME, url, timeout=timeout, patience=patience, explain=_explain)
         self._user, self._secret = user, secret
         remember_login(user, secret.value)
         token = "" if user else secret.value
         self._credentials = Credentials(self._log_in if user else None, token, login or Login())
         # An export with its images may take long.
-        self._http = Http(NAME, url, headers=self._credentials.header, timeout=timeout, patience=patience, whole=3600)
+        self._http = Http(
+            NAME,
+            url,
+            headers=self._credentials.header,
+            timeout=timeout,
+            patience=patience,
+            whole=3600,
+            explain=_explain,
+        )
         self._headers = {"Accept": ACCEPT, **({"X-Organization": organization} if organization else {})}
         self.organization = organization
         self.page_size = page_size
@@ -230,6 +238,15 @@ def json_of(operation: str, response: Response) -> Fields | None:
     except (ValueError, RecursionError):
         return None
     return Fields(NAME, operation, payload) if isinstance(payload, dict) else None
+
+
+def _explain(response: ErrorResponse) -> PlatformError | None:
+    """A 404 of the proxy in front of CVAT (Traefik, in its Compose file), which has no server to pass requests to."""
+    if response.status != 404 or response.kind != "text/plain" or response.body.strip() != b"404 page not found":
+        return None
+    message = "the proxy in front of it has no server for this address, as while CVAT is restarted"
+    advice = "Try again. If it stays so, check the address."
+    return PlatformUnavailable(NAME, response.operation, status=404, message=message, advice=advice)
 
 
 def _refuse_foreign_response(operation: str, response: Response) -> None:

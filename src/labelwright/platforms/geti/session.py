@@ -150,7 +150,8 @@ class GetiSession:
         cookies: Cookies = {}
         path, page = self._follow(LOGIN_PAGE, cookies)
         is_form = page.status == 200 and b"password" in page.body.lower()
-        if page.status == 404 or (path == LOGIN_PAGE and not is_form and page.status < 500 and self._is_plain_http()):
+        is_outage = page.status in (408, 429) or page.status >= 500
+        if page.status == 404 or (path == LOGIN_PAGE and not is_form and not is_outage and self._is_plain_http()):
             return {"": ""}  # a server without login
         self._check_status(page, 200)
         response = self._step("POST", path, cookies, UrlForm({"login": self._user, "password": self._secret.value}))

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from labelwright.ingest.upload.azure_client import (
     WITH_METADATA,
+    access_advice,
     container_client,
     is_folder,
     machine_identity,
@@ -386,8 +387,8 @@ def _call(operation: str, call: Callable[[], T], *, conflicts: bool = False) -> 
         return call()
     except Exception as error:  # noqa: BLE001 - translated, or raised again
         failure = translated(error, BLOBS, operation)
-    if failure.status in (401, 403):
-        advice = "The identity needs the role Storage Blob Data Contributor, a signature the rights racwl."
+    if isinstance(failure, AccessDenied) and failure.status is not None:
+        advice = access_advice(failure, "the role Storage Blob Data Contributor, a signature the rights racwl")
         raise AccessDenied(BLOBS, operation, status=failure.status, message=failure.message, advice=advice)
     if failure.status == 404 and failure.message == "ContainerNotFound":
         raise NotFound(

@@ -21,6 +21,7 @@ from typing import Any
 
 from labelwright.ingest.upload.azure_client import seconds_in
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.security.azure_identity import says_expired
 from labelwright.security.masking import mask, remember
 from labelwright.settings import SettingsError, WorkspaceSettings
 
@@ -41,6 +42,10 @@ _ADVICE = {
     "Python in the workspace's python_v1",
     "sdk_v2": "pip install 'labelwright[azureml-v2]', or name a Python that has azure-ai-ml in the workspace's "
     "python_v2",
+}
+_ACCESS_ADVICE = {
+    401: "The token was not accepted: check that the identity belongs to the workspace's tenant and cloud.",
+    403: "The identity needs the role AzureML Data Scientist in the workspace (see docs/azure.md).",
 }
 
 
@@ -146,9 +151,15 @@ class Calls:
 
     def _error(self, operation: str, failure: Mapping[str, Any]) -> PlatformError:
         status, message = failure["status"], str(failure["message"])
+        if status == 401 and says_expired(message):
+            advice = "Try again, which takes a new token. If it stays so, check this machine's clock."
+            return PlatformUnavailable(AZURE_ML, operation, status=status, message=message, advice=advice)
         if status in (401, 403):
-            advice = "The identity needs the role AzureML Data Scientist in the workspace (see docs/azure.md)."
-            return AccessDenied(AZURE_ML, operation, status=status, message=message, advice=advice)
+            advice = str(failure.get("advice") or _ACCESS_ADVICE[status])
+            without_token = "advice" in failure  # then nothing was asked of Azure ML
+            return AccessDenied(
+                AZURE_ML, operation, status=None if without_token else status, message=message, advice=advice
+            )
         if status == 404:
             advice = "Check subscription, resource group and workspace."
             return NotFound(AZURE_ML, operation, status=status, message=message, advice=advice)

@@ -20,6 +20,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _WAITING = runpy.run_path(str(Path(__file__).with_name("waiting.py")))
+_IDENTITY = runpy.run_path(str(Path(__file__).parents[2] / "security" / "azure_identity.py"))
 """By its path: this program imports nothing of Labelwright."""
 _MAX_MESSAGE = 10_000
 """Characters of an error message. The caller masks its secrets before it shortens it further."""
@@ -35,11 +36,10 @@ class NameConflict(Exception):
 
 class Workspace:
     def __init__(self, options: Json) -> None:
-        from azure.identity import DefaultAzureCredential
         from azureml.core import Workspace as SdkWorkspace
         from azureml.core.authentication import TokenAuthentication
 
-        credential = DefaultAzureCredential(authority=options["authority"])
+        credential = _IDENTITY["MachineIdentity"](authority=options["authority"])
 
         def token(audience: str) -> str:
             return str(credential.get_token(f"{audience.rstrip('/')}/.default").token)
@@ -184,10 +184,20 @@ def _describe(dataset: Any) -> Json:
     }
 
 
-def failure(error: BaseException) -> Json:
-    """Status, message and Retry-After of an SDK error, which wraps the HTTP response in several layers."""
+def _conflict_or_outage(error: BaseException) -> Json | None:
     if isinstance(error, NameConflict):
         return {"status": 409, "message": str(error)}
+    outage = _IDENTITY["outage_of"](error)
+    if outage is not None:
+        return {"status": None, "message": outage.message, "retry_after": outage.retry_after}
+    return None
+
+
+def failure(error: BaseException) -> Json:
+    """Status, message and Retry-After of an SDK error, which wraps the HTTP response in several layers."""
+    known = _conflict_or_outage(error)
+    if known is not None:
+        return known
     import requests
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
     from azureml._common.exceptions import AzureMLException
@@ -211,10 +221,8 @@ def failure(error: BaseException) -> Json:
             }
     for cause in causes:
         if isinstance(cause, ClientAuthenticationError):
-            return {
-                "status": 401,
-                "message": "no token could be obtained: " + str(cause).partition("\n")[0][:_MAX_MESSAGE],
-            }
+            message, advice = _IDENTITY["no_token_message"](cause), _IDENTITY["no_token_advice"](cause)
+            return {"status": 401, "message": message, "advice": advice}
         match = _STATUS.search(str(cause))
         if match is not None:
             return {"status": int(match[1]), "message": _error_message(None, cause)}

@@ -17,6 +17,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _WAITING = runpy.run_path(str(Path(__file__).with_name("waiting.py")))
+_IDENTITY = runpy.run_path(str(Path(__file__).parents[2] / "security" / "azure_identity.py"))
 """By its path: this program imports nothing of Labelwright."""
 _MAX_MESSAGE = 10_000
 """Characters of an error message. The caller masks its secrets before it shortens it further."""
@@ -29,13 +30,12 @@ class NameConflict(Exception):
 class Workspace:
     def __init__(self, options: Json) -> None:
         from azure.ai.ml import MLClient
-        from azure.identity import DefaultAzureCredential
 
         cloud, cloud_options = options["cloud"], {}
         if options["resource_manager"]:
             cloud, cloud_options = "Elsewhere", {"cloud_metadata": _endpoints(options)}
         self._client = MLClient(
-            DefaultAzureCredential(authority=options["authority"]),
+            _IDENTITY["MachineIdentity"](authority=options["authority"]),
             options["subscription_id"],
             options["resource_group"],
             options["workspace_name"],
@@ -186,6 +186,9 @@ def failure(error: BaseException) -> Json:
     """
     if isinstance(error, NameConflict):
         return {"status": 409, "message": str(error)}
+    outage = _IDENTITY["outage_of"](error)
+    if outage is not None:
+        return {"status": None, "message": outage.message, "retry_after": outage.retry_after}
     from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
@@ -206,10 +209,8 @@ def failure(error: BaseException) -> Json:
             }
     for cause in causes:
         if isinstance(cause, ClientAuthenticationError):
-            return {
-                "status": 401,
-                "message": "no token could be obtained: " + str(cause).partition("\n")[0][:_MAX_MESSAGE],
-            }
+            message, advice = _IDENTITY["no_token_message"](cause), _IDENTITY["no_token_advice"](cause)
+            return {"status": 401, "message": message, "advice": advice}
         if isinstance(cause, MlException):  # without a status nothing was sent: the SDK itself refused
             message = str(cause.message).partition("\n")[0][:_MAX_MESSAGE]
             return {"status": _WAITING["last_refusal"](), "refused": True, "message": message}
