@@ -26,7 +26,7 @@ def launch_from_drop(blob: str, etag: str) -> str:
             return launched
         with recording_refusals(blob, etag):
             campaign = read_dropped_campaign(blob)
-        with recording_refusals(blob, etag, campaign.title):
+        with recording_refusals(blob, etag, campaign.title, campaign):
             title = launch_campaign(campaign)
         record_drop_launch(blob, etag, title)
     return title

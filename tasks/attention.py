@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from prefect import task
 
+from labelwright.campaigns.changes import CampaignChanged
 from labelwright.datasets import NotDelivered, SpoolDamaged, ValidationFailed
 from labelwright.domain import IllegalMove, State
 from labelwright.ingest import SourceError
@@ -50,11 +51,12 @@ def ask_for_attention(title: str, reason: str, back_to: State | None = None) -> 
 def asking_for_attention(title: str) -> Iterator[None]:
     """Record a refusal in the ledger before it ends the run.
 
-    A run that lost the campaign to another run records nothing: the other run goes on with it.
+    A run that lost the campaign to another run records nothing: the other run goes on with it. Nor does one of another
+    campaign file with a title that is in use: the campaign of that title has nothing to do with it.
     """
     try:
         yield
-    except (CampaignBusy, LeaseLost):
+    except (CampaignBusy, LeaseLost, CampaignChanged):
         raise
     except REFUSALS as error:
         ask_for_attention(title, str(error))

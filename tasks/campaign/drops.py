@@ -17,7 +17,7 @@ from labelwright.campaigns.image_source import open_container
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.campaigns.yaml_loader import SpecError
 from labelwright.ingest.sources.local import CannotRead
-from labelwright.ledger import CampaignBusy, LeaseLost, Letter
+from labelwright.ledger import CampaignBusy, CampaignRecord, LeaseLost, Letter
 from labelwright.settings import SettingsError, settings
 from labelwright.tasks.attention import REFUSALS
 from labelwright.tasks.context import the_ledger
@@ -61,10 +61,13 @@ def find_earlier_launch(blob: str, etag: str) -> str | None:
 
 
 @contextmanager
-def recording_refusals(blob: str, etag: str, title: str | None = None) -> Iterator[None]:
+def recording_refusals(
+    blob: str, etag: str, title: str | None = None, campaign: CampaignSpec | None = None
+) -> Iterator[None]:
     """Record a refusal, so that no sweep launches this version of the file again. Transient errors are not recorded.
 
     title: the campaign's, once the file was read. When the ledger has the campaign, sweeps restart it and not the file.
+    campaign: the file's campaign; the ledger's may be an earlier one of the same title.
     """
     inbox = the_ledger().inbox
     try:
@@ -75,9 +78,16 @@ def recording_refusals(blob: str, etag: str, title: str | None = None) -> Iterat
         inbox.record_refusal(blob, etag)
         raise
     except Exception:
-        if title is not None and the_ledger().campaigns.find(title) is not None:
+        record = None if title is None else the_ledger().campaigns.find(title)
+        if record is not None and title is not None and _is_of(record, campaign):
             inbox.record_launch(blob, etag, title)
         raise
+
+
+def _is_of(record: CampaignRecord, campaign: CampaignSpec | None) -> bool:
+    if campaign is None:
+        return True
+    return record.spec == campaign.with_paths_from(settings().home).model_dump(mode="json")
 
 
 def drop_lease(blob: str) -> str:

@@ -6,13 +6,16 @@ from typing import Any
 
 from prefect import task
 
-from labelwright.campaigns.changes import refuse_changes
-from labelwright.campaigns.image_source import limits_of, stamp_of
+from labelwright.campaigns.changes import nothing_made, refuse_changes
+from labelwright.campaigns.differences import LOCAL
+from labelwright.campaigns.image_source import limits_of, open_source, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.campaigns.unsupported import refuse_unsupported
 from labelwright.domain import Image, Reject, State
-from labelwright.ingest import InventoryItem, SourceFile, build_inventory, write_rejects
-from labelwright.ledger import LedgerError, ManifestEntry
+from labelwright.ingest import InventoryItem, SourceError, SourceFile, build_inventory, write_rejects
+from labelwright.ledger import CampaignRecord, LedgerError, ManifestEntry
+from labelwright.platforms import PlatformError
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.settings import settings
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_progress, publish_table, report_progress
@@ -30,20 +33,50 @@ def register_campaign(campaign: CampaignSpec) -> str:
     """Add the campaign to the ledger, or resume the one with this title. Returns the title.
 
     Relative paths start at the home folder: a worker's working directory is gone after the run.
-    Raises Unsupported for a new campaign whose labels its platform cannot show, CampaignChanged when more than
-    deadline, export or connection differs from the campaign that was launched.
+    A file whose images cannot be found leaves no campaign behind. Of a campaign of which nothing was made on the
+    platform, a corrected file takes the place. Raises SourceError; Unsupported for a new campaign whose labels its
+    platform cannot show; CampaignChanged when the title is in use.
     """
     campaign = campaign.with_paths_from(settings().home)
     ledger, title, document = the_ledger(), campaign.title, campaign.model_dump(mode="json")
-    refuse_unsupported(campaign, ledger.campaigns.find(title))
-    record = ledger.campaigns.add(title, document)
-    if record.spec != document:
+    record = ledger.campaigns.find(title)
+    if record is None:
+        refuse_unsupported(campaign)
+        refuse_empty_source(campaign)
+        record = ledger.campaigns.add(title, document)
+    if _is_replaced(record, campaign):
+        refuse_unsupported(campaign)
+        refuse_empty_source(campaign)
+        log().info("campaign %s: nothing was made of it yet; this file takes the place of the one before", title)
+        ledger.campaigns.begin_again(title, document, keep_images=record.spec.get("images") == document["images"])
+    elif record.spec != document or record.state is State.CANCELLED:
         refuse_changes(record, campaign)
         ledger.campaigns.record_spec(title, document)
+    record = ledger.campaigns.get(title)
     if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
         ledger.campaigns.move(title, record.state_before, "taken up again")
     log().info("campaign %s is %s", title, ledger.campaigns.get(title).state.value)
     return title
+
+
+def _is_replaced(record: CampaignRecord, campaign: CampaignSpec) -> bool:
+    """Whether the file takes the place of a campaign that was cancelled or failed before anything was made of it."""
+    document = campaign.model_dump(mode="json")
+    changed = {field for field in document if record.spec.get(field) != document[field]}
+    if changed <= LOCAL and record.state is not State.CANCELLED:
+        return False
+    return nothing_made(the_ledger(), record, lambda: CampaignContext(record.title).platform)
+
+
+def refuse_empty_source(campaign: CampaignSpec) -> None:
+    """Raises SourceError when there are no images. A source that does not answer now is read when they are checked."""
+    try:
+        source = open_source(campaign.images, CONNECTIONS.image_settings(settings(), campaign.images))
+        first = next(iter(source.find()), None)
+    except PlatformError:
+        return
+    if first is None:
+        raise SourceError("No images were found. Put them there, then launch the campaign.")
 
 
 @task(task_run_name="check the images of {title}", **RETRY_POLICY)

@@ -74,6 +74,8 @@ def launched(campaign, tmp_path) -> Path:
     spec = load_spec(campaign).with_paths_from(tmp_path / "home")
     ledger.campaigns.add("river", spec.model_dump(mode="json"))
     ledger.manifests.complete("river", ledger.manifests.begin("river"))
+    ledger.effects.once("river", "create image set", lambda: "7", look=lambda: None)
+    ledger.campaigns.record_image_set("river", "7")
     ledger.close()
     return campaign
 
@@ -93,12 +95,32 @@ def test_a_missing_image_folder_is_refused(refused, campaign, tmp_path, command)
 @pytest.mark.parametrize("command", ["launch", "run"])
 def test_a_changed_campaign_is_refused(refused, launched, command):
     launched.write_text(launched.read_text().replace("boat", "boat, buoy"))
-    assert "'river' was launched with different labels" in refused(command, launched)
+    message = refused(command, launched)
+    assert "the title 'river' is in use: that campaign is planned" in message
+    assert "this file differs: label 'buoy' added" in message
+    assert "labelwright change 'river'" in message
 
 
 def test_a_title_in_use_on_another_platform_is_refused(refused, launched):
     launched.write_text(launched.read_text() + "platform: cvat\nconnection: campaign_api\n")
-    assert "'river' is in use by a campaign on campaign_api; choose another title" in refused("launch", launched)
+    message = refused("launch", launched)
+    assert "on campaign_api" in message
+    assert "Choose another title" in message
+
+
+@pytest.mark.parametrize("command", ["launch", "run"])
+def test_an_empty_image_folder_is_refused(refused, campaign, tmp_path, command):
+    (tmp_path / "photos" / "a.png").unlink()
+    assert "holds no files" in refused(command, campaign)
+
+
+def test_a_refused_file_changes_nothing_of_the_campaign_of_its_title(refused, launched, tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    before = (ledger.campaigns.get("river"), ledger.campaigns.moves("river"), ledger.effects.all("river"))
+    launched.write_text(launched.read_text().replace("boat", "buoy").replace("photos", "elsewhere"))
+    refused("launch", launched)
+    assert (ledger.campaigns.get("river"), ledger.campaigns.moves("river"), ledger.effects.all("river")) == before
+    ledger.close()
 
 
 @pytest.mark.parametrize("command", ["finish", "export", "resume"])

@@ -176,7 +176,7 @@ def test_strict_stops_before_anything_is_sent(river, tmp_path):
 
 def test_a_campaign_that_was_launched_does_not_change_under_its_labelers(river):
     launch_campaign(river)
-    with pytest.raises(CampaignChanged, match="different instructions"):
+    with pytest.raises(CampaignChanged, match=r"this file differs: instructions changed.*labelwright change 'river'"):
         launch_campaign(river.model_copy(update={"instructions": "Something else."}))
     launch_campaign(make_spec("river", Path(river.images.folder), Path("elsewhere"), deadline="2030-01-01"))
     assert ledger().campaigns.get("river").spec["deadline"].startswith("2030")

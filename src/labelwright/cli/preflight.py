@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from labelwright.campaigns.changes import refuse_changes
+from labelwright.campaigns.changes import may_be_replaced, refuse_changes
 from labelwright.campaigns.spec import BLOCK, CampaignSpec, ImagesFrom, stored_spec
 from labelwright.campaigns.unsupported import refuse_unsupported
 from labelwright.domain.errors import CannotRun
@@ -28,11 +28,14 @@ def check_campaign(spec: CampaignSpec, *, service_follows: bool = False) -> None
     spec = spec.with_paths_from(settings().home)
     if not service_follows:
         _check_platform(spec)
-    record = open_ledger(settings().ledger_address()).campaigns.find(spec.title)
-    if record is not None:
+    ledger = open_ledger(settings().ledger_address())
+    record = ledger.campaigns.find(spec.title)
+    # Whether a launch that broke off made something is asked of its platform, by the flow.
+    fresh = record is None or may_be_replaced(ledger, record)
+    if record is not None and not fresh:
         refuse_changes(record, spec)
-    refuse_unsupported(spec, record)
-    if record is None or record.images is None:
+    refuse_unsupported(spec, None if fresh else record)
+    if fresh:
         _check_images(spec.images)
 
 
@@ -87,7 +90,15 @@ def _check_platform(spec: CampaignSpec) -> None:
 
 
 def _check_images(images: ImagesFrom) -> None:
+    from labelwright.campaigns.image_source import open_source
+    from labelwright.ingest import SourceError
+
     if images.folder and not Path(images.folder).is_dir():
         raise CannotRun(f"images.folder: there is no folder {images.folder}")
     if images.manifest and not Path(images.manifest).is_file():
         raise CannotRun(f"images.manifest: there is no file {images.manifest}")
+    if images.folder or images.files:
+        try:
+            next(iter(open_source(images, settings()).find()), None)
+        except SourceError as error:
+            raise CannotRun(f"images: {error}") from None

@@ -152,6 +152,26 @@ class Campaigns:
     def record_spec(self, title: str, spec: dict[str, Any]) -> None:
         self._set(title, spec=spec)
 
+    def begin_again(self, title: str, spec: dict[str, Any], *, keep_images: bool) -> None:
+        """Replaces a campaign of which nothing exists outside this ledger, by one that is planned.
+
+        keep_images: whether the manifest stays. The history stays; the move that is added makes the runs that sweeps
+        start for the new specification others than those for the old one.
+        """
+        tables = [t.effects, t.image_states, t.left_out, *([] if keep_images else [t.images, t.rejects])]
+        values = {"spec": spec, "state": State.PLANNED.value, "state_before": None, "reason": None}
+        with self._database.write() as connection:
+            mine = t.campaigns.c.title == title
+            current = connection.scalar(select(t.campaigns.c.state).where(mine).with_for_update())
+            for table in tables:
+                connection.execute(delete(table).where(table.c.campaign == title))
+            connection.execute(
+                update(t.campaigns).where(mine).values(values | ({} if keep_images else {"images": None}))
+            )
+            why = "launched again with a corrected file"
+            moved = {"campaign": title, "was": current, "became": State.PLANNED.value, "at": now(), "why": why}
+            connection.execute(insert(t.moves).values(moved))
+
     def record_look(self, title: str, done: int, total: int, labelers: Sequence[tuple[str, int, int]] = ()) -> bool:
         """Records images done and total, and the same for each labeler where the platform reports them.
 
