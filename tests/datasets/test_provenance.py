@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelwright.datasets import Spool, SpoolDamaged, StockedImage
+from labelwright.datasets import Spool, SpoolDamaged, StockedImage, read_labels_csv, write_many
 from labelwright.datasets.splits import select_images
 from labelwright.datasets.spool.provenance import NO_TIME
 from labelwright.domain import (
@@ -18,8 +21,11 @@ from labelwright.domain import (
     Annotation,
     Box,
     ExcludedImage,
+    Geometry,
     ImageState,
+    Label,
     LabeledImage,
+    LabelSchema,
     Mask,
     MultiPolygon,
     Opinion,
@@ -105,6 +111,72 @@ def test_batches_have_provenance_in_columns_across_pages(tmp_path: Path) -> None
     part = select_images(batch, [False, True, True])
     assert part.provenance is not None
     assert part.provenance.labeled_at.tolist() == [NO_TIME, NO_TIME, noon]
+
+
+SCHEMA = LabelSchema((Label("boat", Geometry.ANY), Label("=night", Geometry.IMAGE)))
+
+
+def written(folder: Path, *images: LabeledImage) -> dict[str, Path]:
+    spool = Spool(folder / "spool")
+    spool.put_page(1, images)
+    stock = [StockedImage(n, image.name, image.size, "https://s/x") for n, image in enumerate(images, 1)]
+    formats = ["csv", "coco", "detection", "segmentation", "detection_mltable"]
+    return write_many(formats, spool.delivered(stock), SCHEMA, title="t", folder=folder)
+
+
+def test_every_format_has_attributes_confidence_and_provenance(tmp_path: Path) -> None:
+    ann = replace(ANNA, labeler="=anna")
+    boat = Annotation("boat", BOX, 0.5, {"hull": 'grey, "old"'}, ann)
+    plain = Annotation("boat", BOX)
+    outlined = Annotation("boat", Polygon(((0, 0), (9, 0), (9, 9))), provenance=MODEL)
+    night = Annotation("=night", WholeImage(), 0.25, {"moon": "full"}, Provenance("ben", NOON))
+    paths = written(tmp_path, LabeledImage("a", SIZE, (boat, plain, outlined, night)), LabeledImage("b", SIZE))
+
+    with paths["csv"].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    details = [
+        [row[name] for name in ("label", "confidence", "attributes", "labeler", "labeled_at", "origin")] for row in rows
+    ]
+    assert details == [
+        ["'=night", "0.25", '{"moon":"full"}', "ben", "2026-11-29T12:00:00.123456Z", ""],
+        ["boat", "0.5", '{"hull":"grey, \\"old\\""}', "'=anna", "2026-11-29T13:00:00.123456Z", "corrected"],
+        ["boat", "1.0", "", "", "", ""],
+        ["boat", "1.0", "", "", "", "prediction"],
+        ["", "", "", "", "", ""],
+    ]
+    table = read_labels_csv(paths["csv"])
+    assert table["labeler"].tolist() == ["ben", "=anna", "", "", ""]
+    assert [json.loads(text or "{}") for text in table["attributes"]][1] == {"hull": 'grey, "old"'}
+
+    coco = json.loads(paths["coco"].read_bytes())
+    further = ("attributes", "labeler", "labeled_at", "origin")
+    anna = {"labeler": "=anna", "labeled_at": "2026-11-29T13:00:00.123456Z", "origin": "corrected"}
+    assert [{key: record[key] for key in further if key in record} for record in coco["annotations"]] == [
+        {"attributes": {"hull": 'grey, "old"'}, **anna},
+        {},
+        {"origin": "prediction"},
+    ]
+    tag = {"category_id": 2, "score": 0.25, "attributes": {"moon": "full"}, "labeler": "ben"}
+    assert [image.get("labels") for image in coco["images"]] == [
+        [tag | {"labeled_at": "2026-11-29T12:00:00.123456Z"}],
+        None,
+    ]
+
+    for name in ("detection", "segmentation"):
+        objects = json.loads(paths[name].read_bytes().splitlines()[0])["label"]
+        assert [{key: item[key] for key in ("confidence", *further) if key in item} for item in objects] == [
+            {"confidence": 0.5, "attributes": {"hull": 'grey, "old"'}, **anna},
+            {},
+            {"origin": "prediction"},
+        ]
+    assert b"anna" not in paths["detection_mltable"].read_bytes()
+
+
+def test_csv_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    columns = "image_id,file_name,image_width,image_height,label,confidence,xmin,ymin,xmax,ymax,polygon"
+    (tmp_path / "old.csv").write_text(f"{columns}\r\n1,'=a.png,10,10,boat,0.5,1.0,2.0,3.0,4.0,\r\n")
+    table = read_labels_csv(tmp_path / "old.csv")
+    assert table.loc[0, ["file_name", "label", "confidence"]].tolist() == ["=a.png", "boat", 0.5]
 
 
 def test_page_without_provenance_is_the_same_as_in_the_version_before(tmp_path: Path) -> None:
