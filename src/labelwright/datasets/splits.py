@@ -65,4 +65,5 @@ def select_images(batch: Batch, selected: list[bool]) -> Batch:
         corners=batch.corners[mask],
         drawings={new: batch.drawings[old] for new, old in enumerate(objects) if old in batch.drawings},
         tags={new: batch.tags[old] for new, old in enumerate(images) if old in batch.tags},
+        provenance=None if batch.provenance is None else batch.provenance.select(mask),
     )

@@ -14,11 +14,13 @@ from .labels import (
     Label,
     LabeledImage,
     LabelSchema,
+    Opinion,
     Shape,
 )
 from .left_out import LEFT_OUT, LeftOutCounts
 from .masks import Mask
 from .pace import Pace, Progress, is_overdue, is_stalled, last_advance, pace_of, quiet_limit
+from .provenance import UNKNOWN, Origin, Provenance
 
 __all__ = [
     "GROUP",
@@ -27,6 +29,7 @@ __all__ = [
     "MOVES",
     "OCCLUDED",
     "OPEN",
+    "UNKNOWN",
     "WORK",
     "Annotation",
     "Attribute",
@@ -44,9 +47,12 @@ __all__ = [
     "LeftOutCounts",
     "Mask",
     "MultiPolygon",
+    "Opinion",
+    "Origin",
     "Pace",
     "Polygon",
     "Progress",
+    "Provenance",
     "Reject",
     "Shape",
     "ShapeNotice",

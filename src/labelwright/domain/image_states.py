@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ImageState(StrEnum):
-    """State of one image of a campaign on its platform."""
+    """State of one image of a campaign on its platform: the words for it in all layers, and in the ledger."""
 
     NOT_LABELED = "not labeled"
     DRAFT = "draft"
@@ -20,6 +20,10 @@ class ImageState(StrEnum):
     ACCEPTED = "accepted"
     GONE = "gone from the platform"
     """Deleted on the platform after it was uploaded."""
+    FAILED = "failed on the platform"
+    """The platform could not process it."""
+    CANCELLED = "cancelled on the platform"
+    """Work on it was cancelled on the platform."""
 
 
 @dataclass(frozen=True, slots=True)

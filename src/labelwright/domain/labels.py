@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from .geometry import Box, MultiPolygon, Polygon, Size, WholeImage
+from .image_states import ImageState
 from .masks import Mask
+from .provenance import UNKNOWN, Origin, Provenance, checked_seconds, in_utc
 
 Shape = Box | Polygon | MultiPolygon | Mask | WholeImage
 
@@ -130,18 +133,50 @@ class LabelSchema:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One object in an image. `confidence` is a fraction; people who label by hand give 1."""
+    """One object in an image. `confidence` is a fraction; people who label by hand give 1.
+
+    Two annotations are equal when the same was labeled, whoever did it: `provenance` is not compared.
+    """
 
     label: str
     shape: Shape
     confidence: float = 1.0
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    provenance: Provenance = field(default=UNKNOWN, compare=False)
 
     def __post_init__(self) -> None:
         if not self.label:
             raise ValueError("an annotation needs a label")
         if not 0 <= self.confidence <= 1:  # also false for NaN
             raise ValueError(f"confidence is a fraction from 0 to 1, not {self.confidence}")
+
+    @property
+    def labeler(self) -> str | None:
+        return self.provenance.labeler
+
+    @property
+    def labeled_at(self) -> datetime | None:
+        """When it was changed last, or else created."""
+        return self.provenance.labeled_at
+
+    @property
+    def origin(self) -> Origin | None:
+        return self.provenance.origin
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one labeler says about an image. Without annotations: that there is nothing in it."""
+
+    labeler: str | None
+    annotations: tuple[Annotation, ...] = ()
+    labeled_at: datetime | None = None
+    seconds: float | None = None
+    """Time that the labeler spent on the image."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labeled_at", in_utc(self.labeled_at))
+        object.__setattr__(self, "seconds", checked_seconds(self.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +191,17 @@ class LabeledImage:
     annotations: tuple[Annotation, ...] = ()
     remote_id: str = ""
     """The platform's id of the image."""
+    state: ImageState = ImageState.LABELED
+    """LABELED or EMPTY, as the annotations say; ACCEPTED or REJECTED where the platform has a review that said so."""
+    opinions: tuple[Opinion, ...] = ()
+    """Where the platform reports more than one; `annotations` is the answer that datasets take."""
+
+    def __post_init__(self) -> None:
+        if self.state is ImageState.LABELED or self.state is ImageState.EMPTY:
+            object.__setattr__(self, "state", ImageState.LABELED if self.annotations else ImageState.EMPTY)
+        elif self.state not in REVIEWED:
+            raise ValueError(f"an image that is {self.state.value} has no labels")
+
+
+REVIEWED = (ImageState.ACCEPTED, ImageState.REJECTED)
+"""States of labeled images that only a review gives."""

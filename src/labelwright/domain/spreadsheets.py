@@ -17,7 +17,8 @@ LABEL_COLUMNS = (
     "ymax",
     "polygon",
 )
-"""Of every `<title>_labels.csv`, whoever writes it: a row an object, corners in pixels of the image as displayed."""
+"""The first columns of every `<title>_labels.csv`, whoever writes it: a row an object, corners in pixels of the image
+as displayed. Datasets have further ones."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _DEFUSED = re.compile(r"'+[=+\-@\t\r]")

@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 
+from labelwright.domain import ImageState
+
 from . import tables as t
 from .database import Database
 
-FAILED, CANCELLED = "failed on the platform", "cancelled on the platform"
-"""States of images that could not be labeled; the others are those of `domain.ImageState`."""
+FAILED, CANCELLED = ImageState.FAILED.value, ImageState.CANCELLED.value
+"""States of images that could not be labeled."""
 
 LISTED = 1000
 """Images of a state that are kept by name."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from labelwright.domain import Annotation, Box, Label, LabeledImage, LabelSchema, Polygon, Size
+from labelwright.domain import UNKNOWN, Annotation, Box, Label, LabeledImage, LabelSchema, Polygon, Provenance, Size
 from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
@@ -214,6 +215,22 @@ def test_labels_are_read_without_images_that_are_not_labeled() -> None:
         LabeledImage("e.png", size, (Annotation("Wood", Polygon(((0, 0), (9, 0.5), (5, 8))), 1),), "5"),
     )
     assert page.next == "2"
+
+
+def test_labeler_and_time_of_an_image_are_those_of_its_objects() -> None:
+    items = [
+        LABELED | {"labeled_by": "anna@example.com", "date_labeled": "2026-11-29T12:00:00.5Z"},
+        LABELED | {"labeled_by": None, "date_labeled": "some day"},
+        LABELED | {"labeled_by": 7, "date_labeled": "2026-11-29T14:00:00+02:00"},
+    ]
+    with scripted(said({"images": items, "pagination": ONE_PAGE})) as server:
+        page = client(server).read_labels("3")
+    noon = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    assert [annotation.provenance for image in page.images for annotation in image.annotations] == [
+        Provenance("anna@example.com", changed_at=noon.replace(microsecond=500_000)),
+        UNKNOWN,
+        Provenance(changed_at=noon),
+    ]
 
 
 @pytest.mark.parametrize(("total", "gone"), [(2, ["7"]), (3, [])], ids=["all are listed", "the listing is cut off"])

@@ -14,18 +14,21 @@ from PIL import Image, ImageDraw
 from labelwright.domain import (
     Annotation,
     Box,
+    ImageState,
     InvalidShape,
     LabeledImage,
     Mask,
     MultiPolygon,
+    Origin,
     Polygon,
+    Provenance,
     Size,
     WholeImage,
 )
 from labelwright.domain.geometry import rotated
 from labelwright.platforms.cvat.annotations import Malformed, Reader, shape_from, to_cvat_shapes
 from labelwright.platforms.cvat.masks import mask_to_points, mask_to_shape, points_to_bits
-from labelwright.platforms.cvat.models import CvatFrame, CvatFrames
+from labelwright.platforms.cvat.models import CvatFrame, CvatFrames, CvatJob, JobState, Stage
 from labelwright.platforms.cvat.schema import CvatLabel, CvatLabels
 from labelwright.platforms.cvat.tracks import shapes_of
 
@@ -52,6 +55,39 @@ def only(*shapes: Any, **more: Any) -> Annotation:
     ((annotation,),) = [image.annotations for image in images if image.annotations]
     assert result.skipped == []
     return annotation
+
+
+@pytest.mark.parametrize(
+    ("source", "origin"),
+    [
+        ("manual", Origin.PERSON),
+        ("auto", Origin.PREDICTION),
+        ("semi-auto", Origin.CORRECTED),
+        ("file", None),
+        (7, None),
+    ],
+)
+def test_source_tells_the_origin(source: object, origin: Origin | None) -> None:
+    assert only(shape(source=source)).provenance == Provenance(origin=origin)
+
+
+def job(start: int, stop: int, name: str, stage: Stage = Stage.ANNOTATION) -> CvatJob:
+    return CvatJob(start + 1, 7, start, stop, stage, JobState.COMPLETED, 1, name)
+
+
+def test_labeler_is_the_assignee_and_unknown_after_a_review_or_where_jobs_differ() -> None:
+    jobs = [job(0, 1, "anna"), job(1, 2, "ben"), job(3, 3, "rita", Stage.ACCEPTANCE)]
+    payload = {"shapes": [shape(frame, source="manual", id=frame) for frame in range(4)]}
+
+    def read_with(reviewed: bool) -> list[tuple[str | None, ImageState]]:
+        result = reader(4)
+        result = Reader(7, LABELS, result.frames, result.names, work=jobs, reviewed=reviewed)
+        images = result.images(payload, range(4), range(4))
+        return [(image.annotations[0].labeler, image.state) for image in images]
+
+    labeled, accepted = ImageState.LABELED, ImageState.ACCEPTED
+    assert read_with(True) == [("anna", labeled), (None, labeled), ("ben", labeled), (None, accepted)]
+    assert read_with(False)[3] == ("rita", labeled), "Labelwright itself accepted the job when it finished the campaign"
 
 
 def test_a_rectangle_is_a_box_whichever_corner_was_first() -> None:

@@ -24,6 +24,7 @@ from labelwright.domain import (
     Label,
     LabeledImage,
     LabelSchema,
+    Origin,
     Size,
     WholeImage,
 )
@@ -664,6 +665,18 @@ def test_reopening_returns_a_reviewers_job_to_its_labeler(harness: CvatHarness) 
         job.stage, job.state, job.assignee = "acceptance", "completed", harness.cvat.labeler2.id
     platform.reopen_campaign(campaign.id)
     assert {job.assignee for job in jobs} == {harness.cvat.labeler1.id}
+
+
+def test_labels_know_the_labeler_of_their_job(harness: CvatHarness) -> None:
+    platform = harness.platform(labelers=["labeler1"])
+    campaign = campaign_of(harness, platform)
+    platform.activate_campaign(campaign.id)
+    ids = [image.id for image in platform.list_campaign_images(campaign.id)]
+    harness.label(campaign, None, {id: [Annotation("plastic", Box(1, 2, 9, 9))] for id in ids})
+    images = platform.read_labels(campaign.id).images
+    assert {image.remote_id for image in images} == set(ids)
+    for annotation in (annotation for image in images for annotation in image.annotations):
+        assert (annotation.labeler, annotation.origin) == ("labeler1", Origin.PERSON)
 
 
 def test_a_job_of_another_kind_is_nobodys_work(harness: CvatHarness) -> None:

@@ -1,5 +1,6 @@
 """Conversion of labels and annotations between the domain and Geti."""
 
+from datetime import UTC, datetime
 from math import pi
 
 import pytest
@@ -16,7 +17,9 @@ from labelwright.domain import (
     LabelSchema,
     Mask,
     MultiPolygon,
+    Origin,
     Polygon,
+    Provenance,
     Size,
     WholeImage,
 )
@@ -261,6 +264,25 @@ def test_scene_is_read_strictly_or_leniently():
     )
     assert [item.shape for item in image.annotations] == [Box(1, 2, 3, 5)]
     assert [item.reason for item in notices.checked()] == ["unknown type", "malformed"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"id": "N/A", "type": "N/A"}, {}),  # Sonoma Creek, recorded
+        ({"user_id": "5f1c", "model_id": None, "model_storage_id": None}, {"labeler": "5f1c", "origin": Origin.PERSON}),
+        ({"user_id": "", "model_id": "a0", "model_storage_id": "b1"}, {"origin": Origin.PREDICTION}),
+    ],
+)
+def test_user_model_and_time_of_a_label_are_kept(source, expected):
+    shape = {"type": "RECTANGLE", "x": 1, "y": 2, "width": 2, "height": 3}
+    labels = [{"id": "l0", "probability": 1.0, "source": source}]
+    response = {"annotations": [{"labels": labels, "shape": shape, "modified": "2022-04-11T19:46:00.000000+00:00"}]}
+    scene = scene_from(Fields("geti", "read", response), CoordinateUnit.PIXELS)
+    medium = GetiMedium("i", "a.png", "image", 640, 480, "", {})
+    image = labeled_image_from(project_of("detection"), medium, scene, ShapeNotices())
+    changed = datetime(2022, 4, 11, 19, 46, tzinfo=UTC)
+    assert [item.provenance for item in image.annotations] == [Provenance(changed_at=changed, **expected)]
 
 
 @pytest.mark.parametrize("unit", list(CoordinateUnit))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from labelwright.domain import Annotation, Box, Geometry, Image, Label, LabelSchema, Polygon, Size
+from labelwright.domain import Annotation, Box, Geometry, Image, ImageState, Label, LabelSchema, Polygon, Size
 from labelwright.platforms.errors import NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, RemoteState, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
@@ -418,6 +419,22 @@ def test_a_recalled_task_makes_the_campaign_active_again(server: ScaleServer, sc
     now = scale.read_campaign(campaign)
     assert (now.state, now.done, now.total) == (RemoteState.ACTIVE, 2, 3)
     assert len(all_labels(scale, campaign)) == 2
+
+
+def test_labels_know_their_time_and_the_customers_review(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale)
+    reviews = dict(zip(NAMES, ("accepted", "rejected", "commented"), strict=False))
+    tasks = tasks_in(server, campaign)
+    for name, review in reviews.items():
+        server.live.complete(tasks[name]["task_id"], {"annotations": [drawn(BOX)]})
+        server.live.review(tasks[name]["task_id"], review)
+    images = {image.name: image for image in all_labels(scale, campaign)}
+    states = [images[name].state for name in reviews]
+    assert states == [ImageState.ACCEPTED, ImageState.REJECTED, ImageState.LABELED]
+    for name, image in images.items():
+        (annotation,) = image.annotations
+        assert annotation.labeled_at == datetime.fromisoformat(tasks[name]["completed_at"])
+        assert (annotation.labeler, annotation.origin) == (None, None), "Scale does not report them"
 
 
 def test_an_empty_batch_is_not_activated(server: ScaleServer, scale: Scale) -> None:

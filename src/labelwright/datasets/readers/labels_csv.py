@@ -10,14 +10,15 @@ from labelwright.domain.spreadsheets import undefuse
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXT = ("file_name", "label", "polygon")
+_TEXT = ("file_name", "label", "polygon", "attributes", "labeler", "labeled_at", "origin")
 _FLOATS = ("confidence", "xmin", "ymin", "xmax", "ymax")
 
 
 def read_labels_csv(path: Path) -> pd.DataFrame:
     """The labels as they were written: exact floats, formulas without the apostrophe, "NA" as a label.
 
-    An image without objects is a row with the label "" and NaN corners.
+    An image without objects is a row with the label "" and NaN corners. What is not known is an empty text. Files of
+    earlier versions have no columns from `attributes` on.
     """
     import pandas as pd
 
@@ -32,6 +33,6 @@ def read_labels_csv(path: Path) -> pd.DataFrame:
         na_values={name: [""] for name in _FLOATS},
         **exact,
     )
-    for name in ("file_name", "label"):
+    for name in table.columns.intersection(["file_name", "label", "labeler"]):
         table[name] = table[name].map(undefuse)
     return table

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from labelwright.domain import ExcludedImage, Size
+from labelwright.domain import UNKNOWN, ExcludedImage, Provenance, Size
 
 from .columns import numbers
+from .provenance import ProvenanceColumns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,7 @@ class Tag:
     label: str
     confidence: float
     attributes: dict[str, str] | None
+    provenance: Provenance = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Batch:
     """Images of the manifest between these that were not delivered, without a reason."""
     excluded: list[StockedImage] = field(default_factory=list)
     """Images of the manifest between these that are excluded: skipped, rejected or deleted."""
+    provenance: ProvenanceColumns | None = None
+    """Who labeled the objects and when; None where nothing is known of any of them."""
 
     @property
     def objects(self) -> int:

@@ -7,18 +7,24 @@ A page is one file, ``page-000001.labels``:
                ``[index, polygon or null, area, attributes or null]``, of masks with their runs behind it, and tags of
                the whole image ``[index among all annotations, label, confidence, attributes or null]``. A polygon is
                ``[x1, y1, x2, y2, ...]``, an object of several parts a list of such lists
+    provenance where anything is known: labeler, times and origin of every object, see `provenance.ROW`. Of a tag it
+               follows its attributes
+    opinions   where there are any: objects, extras and provenance once more, of what each labeler of an image says
     index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; the table of labels; and
-               where there are any, shapes that are left out and images that are excluded
+               where there are any, shapes that are left out, images that are excluded, the table of labelers, the
+               numbers of images that were reviewed, by their state, and the columns of the opinions
     footer     20 digits: where the index begins
 
 So the boxes of neighbouring images are one read without parsing, and floats are read exactly as they were written.
+Pages of earlier versions lack provenance, opinions and reviews. A page without them is the same bytes in every version.
 """
 
 from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +32,7 @@ import numpy as np
 import orjson
 
 from labelwright.domain import (
+    UNKNOWN,
     Annotation,
     Box,
     ExcludedImage,
@@ -33,13 +40,17 @@ from labelwright.domain import (
     LabeledImage,
     Mask,
     MultiPolygon,
+    Opinion,
     Polygon,
+    Provenance,
     ShapeNotice,
     Size,
     WholeImage,
 )
+from labelwright.domain.labels import REVIEWED
 
 from .batch import Drawing
+from .provenance import ROW, ProvenanceReader, ProvenanceRows, labelers_of, microseconds, moment_of, to_row
 
 _FOOTER = 21  # 20 digits and a line feed
 COLUMNS = 6
@@ -51,33 +62,26 @@ class SpoolDamaged(ValueError):
     """A page that cannot be read: the message says which; remove it and read that page from the platform again."""
 
 
-class Page:
-    """Collects the images of a page in columns."""
+class _Sections:
+    """The objects, extras and provenance of images, or of opinions, as they lie in the file one after the other."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
+    def __init__(self, labels: dict[str, int], labelers: dict[str, int]) -> None:
+        self._labels = labels
+        self._labelers = labelers
         self.objects = array("d")
         self.extras: list[bytes] = []
-        self._labels: dict[str, int] = {}
-        self._left_out: list[list[Any]] = []
-        self._excluded: list[list[Any]] = []
-        self._columns: dict[str, list[Any]] = {
-            name: [] for name in ("widths", "heights", "remote_ids", "counts", "extras")
-        }
+        self.counts: list[int] = []
+        self._provenance = ProvenanceRows(labelers)
+        self._total = 0
 
-    def add_notices(self, left_out: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> None:
-        """Adds shapes and images of this page that are in no dataset."""
-        self._left_out += [[notice.reason, notice.image, notice.detail, notice.dropped] for notice in left_out]
-        self._excluded += [[image.name, image.state.value, image.detail, image.remote_id] for image in excluded]
-
-    def add(self, image: LabeledImage) -> None:
+    def add(self, annotations: Iterable[Annotation]) -> None:
         drawings: list[Any] = []
         tags: list[Any] = []
         count = 0
-        for index, annotation in enumerate(image.annotations):
+        for index, annotation in enumerate(annotations):
             shape, attributes = annotation.shape, dict(sorted(annotation.attributes.items())) or None
             if isinstance(shape, WholeImage):
-                tags.append([index, annotation.label, float(annotation.confidence), attributes])
+                tags.append(self._tag(index, annotation, attributes))
                 continue
             if isinstance(shape, Polygon):
                 drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
@@ -88,34 +92,140 @@ class Page:
                 drawings.append([count, None, float(shape.area), attributes, shape.flat])
             elif attributes:
                 drawings.append([count, None, 0.0, attributes])
+            if annotation.provenance is not UNKNOWN:
+                self._provenance.add(self._total + count, annotation.provenance)
             code = self._labels.setdefault(annotation.label, len(self._labels))
             self.objects.extend((code, annotation.confidence, *shape.box.corners))
             count += 1
-        extras = orjson.dumps([drawings, tags]) if drawings or tags else b""
+        self._total += count
+        self.counts.append(count)
+        self.extras.append(orjson.dumps([drawings, tags]) if drawings or tags else b"")
+
+    def _tag(self, index: int, annotation: Annotation, attributes: dict[str, str] | None) -> list[Any]:
+        tag = [index, annotation.label, float(annotation.confidence), attributes]
+        known = annotation.provenance is not UNKNOWN
+        return [*tag, to_row(annotation.provenance, self._labelers)] if known else tag
+
+    def parts(self) -> tuple[bytes, bytes, bytes]:
+        return (
+            np.array(self.objects, dtype="<f8").tobytes(),
+            b"".join(self.extras),
+            self._provenance.block(self._total),
+        )
+
+
+class Page:
+    """Collects the images of a page in columns."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._labels: dict[str, int] = {}
+        self._labelers: dict[str, int] = {}
+        self._images = _Sections(self._labels, self._labelers)
+        self._opinions = _Sections(self._labels, self._labelers)
+        self._left_out: list[list[Any]] = []
+        self._excluded: list[list[Any]] = []
+        self._reviewed: dict[str, list[int]] = {}
+        self._columns: dict[str, list[Any]] = {name: [] for name in ("widths", "heights", "remote_ids")}
+        self._opinion_columns: dict[str, list[Any]] = {
+            name: [] for name in ("images", "labelers", "labeled_at", "seconds")
+        }
+
+    def add_notices(self, left_out: Iterable[ShapeNotice], excluded: Iterable[ExcludedImage]) -> None:
+        """Adds shapes and images of this page that are in no dataset."""
+        self._left_out += [[notice.reason, notice.image, notice.detail, notice.dropped] for notice in left_out]
+        self._excluded += [[image.name, image.state.value, image.detail, image.remote_id] for image in excluded]
+
+    def add(self, image: LabeledImage) -> None:
+        number = len(self.names)
+        self._images.add(image.annotations)
         self.names.append(image.name)
-        self.extras.append(extras)
-        values = (image.size.width, image.size.height, image.remote_id, count, len(extras))
-        for column, value in zip(self._columns.values(), values, strict=True):
-            column.append(value)
+        _append(self._columns, image.size.width, image.size.height, image.remote_id)
+        if image.state in REVIEWED:
+            self._reviewed.setdefault(image.state.value, []).append(number)
+        for opinion in image.opinions:
+            self._opinions.add(opinion.annotations)
+            labeled_at = microseconds(opinion.labeled_at)
+            _append(self._opinion_columns, number, opinion.labeler, labeled_at, opinion.seconds)
 
     def parts(self) -> tuple[bytes, ...]:
         """The bytes of the file, in order."""
-        objects, extras = np.array(self.objects, dtype="<f8").tobytes(), b"".join(self.extras)
-        index = {"names": self.names, "labels": list(self._labels), **self._columns}
-        index |= {name: rows for name, rows in (("left_out", self._left_out), ("excluded", self._excluded)) if rows}
-        return objects, extras, orjson.dumps(index), b"\n%020d\n" % (len(objects) + len(extras))
+        of_images, of_opinions = self._images.parts(), self._opinions.parts()
+        index = {"names": self.names, "labels": list(self._labels), **self._columns, **_lengths(self._images)}
+        optional: dict[str, Any] = {
+            "left_out": self._left_out,
+            "excluded": self._excluded,
+            "labelers": list(self._labelers),
+            "provenance": bool(of_images[2]),
+            "reviewed": self._reviewed,
+        }
+        if self._opinion_columns["images"]:
+            lengths = _lengths(self._opinions) | {"provenance": bool(of_opinions[2])}
+            optional["opinions"] = self._opinion_columns | lengths
+        index |= {name: value for name, value in optional.items() if value}
+        sections = (*of_images, *of_opinions)
+        return *sections, orjson.dumps(index), b"\n%020d\n" % sum(map(len, sections))
+
+
+def _append(columns: Mapping[str, list[Any]], *values: Any) -> None:
+    for column, value in zip(columns.values(), values, strict=True):
+        column.append(value)
+
+
+def _lengths(sections: _Sections) -> dict[str, list[int]]:
+    return {"counts": sections.counts, "extras": list(map(len, sections.extras))}
 
 
 def labeled_images(path: Path) -> Iterator[LabeledImage]:
     index = read_index(path)
-    columns = (index[name] for name in ("names", "widths", "heights", "remote_ids", "counts", "extras"))
-    with path.open("rb") as objects, path.open("rb") as extras:
-        extras.seek(sum(index["counts"]) * OBJECT)
-        for name, width, height, remote_id, count, length in zip(*columns, strict=True):
+    labels, labelers = index["labels"], labelers_of(index)
+    opinions = _opinions(path, index)
+    states = {number: ImageState(state) for state, numbers in index.get("reviewed", {}).items() for number in numbers}
+    columns = (index[name] for name in ("names", "widths", "heights", "remote_ids"))
+    annotations = _read_sections(path, 0, index, labels, labelers)
+    for number, (name, width, height, remote_id, of_image) in enumerate(zip(*columns, annotations, strict=True)):
+        state, said = states.get(number, ImageState.LABELED), opinions.get(number, ())
+        yield LabeledImage(name, Size(width, height), of_image, remote_id, state, tuple(said))
+
+
+def _opinions(path: Path, index: Mapping[str, Any]) -> dict[int, list[Opinion]]:
+    """The opinions of a page's images, by the number of the image."""
+    opinions: dict[int, list[Opinion]] = {}
+    if "opinions" not in index:
+        return opinions
+    columns = index["opinions"]
+    annotations = _read_sections(path, section_bytes(index), columns, index["labels"], labelers_of(index))
+    rows = (columns[name] for name in ("images", "labelers", "labeled_at", "seconds"))
+    for image, labeler, labeled_at, seconds, of_opinion in zip(*rows, annotations, strict=True):
+        opinions.setdefault(image, []).append(Opinion(labeler, of_opinion, moment_of(labeled_at), seconds))
+    return opinions
+
+
+def _read_sections(
+    path: Path, start: int, columns: Mapping[str, Any], labels: list[str], labelers: list[str]
+) -> Iterator[tuple[Annotation, ...]]:
+    """The annotations of each image, or each opinion, of the three sections that begin at `start`."""
+    total = sum(columns["counts"])
+    reader = ProvenanceReader(labelers)
+    with ExitStack() as stack:
+        objects, extras, provenance = (stack.enter_context(path.open("rb")) for _ in range(3))
+        objects.seek(start)
+        extras.seek(start + total * OBJECT)
+        provenance.seek(start + total * OBJECT + sum(columns["extras"]))
+        known = bool(columns.get("provenance"))
+        for count, length in zip(columns["counts"], columns["extras"], strict=True):
             rows = np.frombuffer(objects.read(count * OBJECT), dtype="<f8").reshape(-1, COLUMNS).tolist()
             drawings, tags = orjson.loads(extras.read(length)) if length else ((), ())
-            annotations = _annotations(rows, index["labels"], drawings, tags)
-            yield LabeledImage(name, Size(width, height), tuple(annotations), remote_id)
+            of_objects = reader.read(provenance.read(count * ROW.itemsize)) if known else None
+            yield tuple(_annotations(rows, labels, drawings, tags, of_objects, reader))
+
+
+def section_bytes(columns: Mapping[str, Any]) -> int:
+    """Bytes of objects, extras and provenance together."""
+    objects: int = sum(columns["counts"])
+    provenance = objects * ROW.itemsize if columns.get("provenance") else 0
+    extras: int = sum(columns["extras"])
+    return objects * OBJECT + extras + provenance
 
 
 def shape_notices(path: Path) -> Iterator[ShapeNotice]:
@@ -135,7 +245,16 @@ def excluded_in(index: dict[str, Any]) -> Iterator[ExcludedImage]:
         yield ExcludedImage(name, ImageState(state), detail, remote_id)
 
 
-def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags: Any) -> list[Annotation]:
+def _annotations(
+    rows: list[list[float]],
+    labels: list[str],
+    drawings: Any,
+    tags: Any,
+    provenances: Sequence[Provenance] | None,
+    reader: ProvenanceReader,
+) -> list[Annotation]:
+    if not drawings and not tags and provenances is None:
+        return [Annotation(labels[int(code)], Box(*corners), confidence, {}) for code, confidence, *corners in rows]
     details = {index: (polygon, attributes, runs) for index, polygon, _, attributes, *runs in drawings}
     annotations: list[Annotation] = []
     for index, (code, confidence, *corners) in enumerate(rows):
@@ -144,9 +263,11 @@ def _annotations(rows: list[list[float]], labels: list[str], drawings: Any, tags
         if polygon is not None:
             parts = tuple(Polygon(tuple(zip(ring[::2], ring[1::2], strict=True))) for ring in _rings(polygon))
             shape = parts[0] if len(parts) == 1 else MultiPolygon(parts)
-        annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}))
-    for index, label, confidence, attributes in tags:  # in ascending order: each goes to its original index
-        annotations.insert(index, Annotation(label, WholeImage(), confidence, attributes or {}))
+        provenance = UNKNOWN if provenances is None else provenances[index]
+        annotations.append(Annotation(labels[int(code)], shape, confidence, attributes or {}, provenance))
+    for index, label, confidence, attributes, *row in tags:  # in ascending order: each goes to its original index
+        provenance = reader.of(row[0]) if row else UNKNOWN
+        annotations.insert(index, Annotation(label, WholeImage(), confidence, attributes or {}, provenance))
     return annotations
 
 
@@ -172,7 +293,8 @@ def read_index(path: Path) -> dict[str, Any]:
             start = int(footer) if footer.endswith(b"\n") else -1
             file.seek(start)
             index: dict[str, Any] = orjson.loads(file.read(length - _FOOTER - start))
-        consistent = sum(index["counts"]) * OBJECT + sum(index["extras"]) == start
+        sections = [index, index["opinions"]] if "opinions" in index else [index]
+        consistent = sum(map(section_bytes, sections)) == start
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpoolDamaged(f"{path.name} in {path.parent} cannot be read ({error}): read that page again") from error
     if not consistent:

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import orjson
@@ -28,8 +28,18 @@ from .page_file import (
     read_index,
     shape_notices,
 )
+from .provenance import (
+    ROW,
+    ProvenanceColumns,
+    ProvenanceReader,
+    delivery_codes,
+    labelers_of,
+    unknown_rows,
+)
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .batch import Codes, Floats
 
 _PAGE = re.compile(r"page-(\d{6,})\.labels")
@@ -124,6 +134,9 @@ class SpooledLabels:
         self._remote_ids: list[str] = []
         self._labels: dict[str, int] = {}
         self._codes: list[Codes] = []
+        self._labelers: dict[str, int] = {}
+        self._provenance: dict[int, _PageProvenance] = {}
+        self._tag_provenance: list[ProvenanceReader] = []
         self._index: dict[str, int] = {}
         self._repeated: dict[str, None] = {}
         self._excluded: dict[str, ExcludedImage] = {}
@@ -147,6 +160,10 @@ class SpooledLabels:
         self._page_of.extend([page] * len(names))
         codes = [self._labels.setdefault(label, len(self._labels)) for label in index["labels"]]
         self._codes.append(np.array(codes, dtype=np.intp))
+        self._tag_provenance.append(ProvenanceReader(labelers_of(index)))
+        if index.get("provenance"):
+            start += sum(index["extras"])
+            self._provenance[page] = _PageProvenance(start, delivery_codes(labelers_of(index), self._labelers))
         self._excluded.update((image.name, image) for image in excluded_in(index))
 
     def __len__(self) -> int:
@@ -220,6 +237,7 @@ class SpooledLabels:
             tags=tags,
             missing=missing,
             excluded=excluded,
+            provenance=self._read_provenance(entries, files) if self._provenance else None,
         )
 
     def _read_objects(self, entries: list[int], files: _OpenPages) -> tuple[Codes, Floats]:
@@ -232,6 +250,23 @@ class SpooledLabels:
             parts.append(np.frombuffer(data, dtype="<f8").reshape(-1, COLUMNS))
             codes.append(self._codes[page_of[first]][parts[-1][:, 0].astype(np.intp)])
         return np.concatenate(codes), np.concatenate(parts)
+
+    def _read_provenance(self, entries: list[int], files: _OpenPages) -> ProvenanceColumns | None:
+        """As `_read_objects`; None when no page of these images has any."""
+        page_of, starts, counts = self._page_of, self._objects, self._counts
+        parts = [unknown_rows(0)]
+        known = False
+        for first, last in _runs(entries, page_of):
+            length = starts[last] + counts[last] - starts[first]
+            page = self._provenance.get(page_of[first])
+            if page is None:
+                parts.append(unknown_rows(length))
+                continue
+            data = os.pread(files[page_of[first]], length * ROW.itemsize, page.start + starts[first] * ROW.itemsize)
+            parts.append(np.frombuffer(data, dtype=ROW).copy())
+            parts[-1]["labeler"] = page.labelers[parts[-1]["labeler"]]
+            known = True
+        return ProvenanceColumns(np.concatenate(parts), tuple(self._labelers)) if known else None
 
     def _read_extras(
         self, entries: list[int], counts: list[int], files: _OpenPages
@@ -249,9 +284,20 @@ class SpooledLabels:
                 for index, *columns in drawing_rows:
                     drawings[before + index] = drawing_from(*columns)
                 if tag_rows:
-                    tags[number] = [Tag(label, confidence, attributes) for _, label, confidence, attributes in tag_rows]
+                    reader = self._tag_provenance[self._page_of[entry]]
+                    tags[number] = [
+                        Tag(label, confidence, attributes, *map(reader.of, provenance))
+                        for _, label, confidence, attributes, *provenance in tag_rows
+                    ]
             before += count
         return drawings, tags
+
+
+class _PageProvenance(NamedTuple):
+    """Where the rows of a page begin, and its labelers as indices into those of the delivery."""
+
+    start: int
+    labelers: NDArray[np.int32]
 
 
 class _OpenPages:

@@ -10,13 +10,17 @@ objects keeps its line, with ``"label": []``: it is background.
   labels that may be drawn either way (as four corners);
 - classification: labels of whole images: a string per line when every image has exactly one, else a list per line.
 
-An MLTable folder holds the same lines, and the file `MLTable` that tells Azure ML how to read them.
+In detection and segmentation an object also has `confidence` when it is not 1, and `attributes`, `labeler`,
+`labeled_at` (UTC) and `origin` where they are known. Lines of classification have the labels alone.
+
+An MLTable folder holds the same lines without these further keys, and the file `MLTable` that tells Azure ML how to
+read them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from tempfile import SpooledTemporaryFile
@@ -31,7 +35,8 @@ from labelwright.datasets.spool.batch import Batch, Drawing, StockedImage
 from labelwright.datasets.spool.columns import interleave, lists, numbers, take
 from labelwright.domain import Geometry, LabelSchema, Size
 
-from .formats import FileFormat
+from .formats import Export, FileFormat, FileWriter
+from .provenance import ProvenanceTexts, json_members
 
 if TYPE_CHECKING:
     from labelwright.datasets.spool.batch import Floats
@@ -69,7 +74,31 @@ def growing_fractions(corners: Floats, sizes: Floats) -> Floats:
     return fractions
 
 
+class _Extras:
+    """The members of objects beyond what AutoML reads: confidence, attributes, provenance."""
+
+    def __init__(self) -> None:
+        self._provenance = ProvenanceTexts(json_members)
+
+    def of_batch(self, batch: Batch) -> list[bytes] | None:
+        """Of every object, with a comma in front of each member; None when no object has any."""
+        known = self._provenance.of_batch(batch)
+        uncertain = np.flatnonzero(batch.confidences != 1).tolist()
+        attributed = {index: drawing.attributes for index, drawing in batch.drawings.items() if drawing.attributes}
+        if known is None and not uncertain and not attributed:
+            return None
+        column = [b""] * batch.objects
+        for index in uncertain:
+            column[index] = b',"confidence":' + batch.confidence_texts[index]
+        for index, attributes in attributed.items():
+            column[index] += b',"attributes":' + orjson.dumps(attributes)
+        return column if known is None else list(map(bytes.__add__, column, known))
+
+
 class Detection:
+    def __init__(self, extras: _Extras | None = None) -> None:
+        self._extras = extras
+
     def head(self) -> bytes:
         return b""
 
@@ -81,14 +110,17 @@ class Detection:
         columns: list[bytes | list[bytes]] = [before, take(labels, batch.codes), corners[::4]]
         for offset, key in enumerate((b"topY", b"bottomX", b"bottomY"), 1):
             columns += [b',"%b":' % key, corners[offset::4]]
-        return interleave(total, *columns, b',"isCrowd":0}') + last
+        extras = self._extras.of_batch(batch) if self._extras is not None else None
+        columns += [b',"isCrowd":0'] + ([extras] if extras is not None else [])
+        return interleave(total, *columns, b"}") + last
 
     def tail(self) -> Iterator[bytes]:
         return iter(())
 
 
 class Segmentation:
-    def __init__(self, schema: LabelSchema) -> None:
+    def __init__(self, schema: LabelSchema, extras: _Extras | None = None) -> None:
+        self._extras = extras
         self._either = {label.name for label in schema.labels if label.geometry is Geometry.ANY}
 
     def head(self) -> bytes:
@@ -96,6 +128,7 @@ class Segmentation:
 
     def body(self, batch: Batch) -> bytes:
         objects: list[list[bytes]] = [[] for _ in batch.images]
+        extras = self._extras.of_batch(batch) if self._extras is not None else None
         for image, index in batch.owners():
             drawing = batch.drawings.get(index)
             label = batch.label(index)
@@ -108,7 +141,8 @@ class Segmentation:
                 continue
             size = batch.images[image].size
             fractions = [_fractions(polygon, size) for polygon in polygons]
-            objects[image].append(orjson.dumps({"label": label, "isCrowd": 0, "polygon": fractions}))
+            record = orjson.dumps({"label": label, "isCrowd": 0, "polygon": fractions})
+            objects[image].append(record if extras is None else record[:-1] + extras[index] + b"}")
         lines = zip(_openings(batch.images), objects, strict=True)
         return b"".join([opening + b",".join(texts) + b"]}\n" for opening, texts in lines])
 
@@ -207,17 +241,19 @@ _DRAWN = frozenset({Geometry.BOX, Geometry.POLYGON, Geometry.ANY})
 _OUTLINED = frozenset({Geometry.POLYGON, Geometry.ANY})
 _WHOLE_IMAGE = frozenset({Geometry.IMAGE, Geometry.ANY})
 
-DETECTION = FileFormat("_detection{part}.jsonl", lambda _: Detection(), "jsonl", _DRAWN)
-SEGMENTATION = FileFormat("_segmentation{part}.jsonl", lambda export: Segmentation(export.schema), "jsonl", _OUTLINED)
+DETECTION = FileFormat("_detection{part}.jsonl", lambda _: Detection(_Extras()), "jsonl", _DRAWN)
+SEGMENTATION = FileFormat(
+    "_segmentation{part}.jsonl", lambda export: Segmentation(export.schema, _Extras()), "jsonl", _OUTLINED
+)
 CLASSIFICATION = FileFormat("_classification{part}.jsonl", lambda _: Classification(), "jsonl", _WHOLE_IMAGE)
 
 
-def _mltable(lines: FileFormat) -> FileFormat:
+def _mltable(lines: FileFormat, writer: Callable[[Export], FileWriter]) -> FileFormat:
     """The folder of an MLTable. `MLTable` comes last: a folder without it is not an MLTable yet."""
     name = f"{lines.name.removesuffix('.jsonl')}_mltable/{_LINES_FILE}"
-    return replace(lines, name=name, campaign_name="mltable", beside={"MLTable": _MLTABLE_FILE.encode()})
+    return replace(lines, name=name, writer=writer, campaign_name="mltable", beside={"MLTable": _MLTABLE_FILE.encode()})
 
 
-DETECTION_MLTABLE = _mltable(DETECTION)
-SEGMENTATION_MLTABLE = _mltable(SEGMENTATION)
-CLASSIFICATION_MLTABLE = _mltable(CLASSIFICATION)
+DETECTION_MLTABLE = _mltable(DETECTION, lambda _: Detection())
+SEGMENTATION_MLTABLE = _mltable(SEGMENTATION, lambda export: Segmentation(export.schema))
+CLASSIFICATION_MLTABLE = _mltable(CLASSIFICATION, lambda _: Classification())

@@ -5,7 +5,9 @@ Ids are the same in every run: an image's id is its position in the manifest, a 
 in pixels, `area` that of the polygon, of the box, or the number of a mask's pixels, `score` the confidence. The
 segmentation of an object of several parts is a ring for each part, that of a mask its run lengths. COCO has no
 annotations without a shape, so labels of a whole image are in the image's own field `labels`, as ``{"category_id",
-"score"[, "attributes"]}``. The images come after the annotations, so that the file is written in one pass.
+"score"[, "attributes"]}``. Where the platform reports them, annotations and labels of whole images have `labeler`,
+`labeled_at` (UTC) and `origin` (person, prediction, corrected); COCO's readers ignore further keys. The images come
+after the annotations, so that the file is written in one pass.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from labelwright.datasets.spool.columns import interleave, numbers, repeat_by_co
 from labelwright.domain import LabelSchema
 
 from .formats import FileFormat
+from .provenance import ProvenanceTexts, json_members, json_object
 
 if TYPE_CHECKING:
     from labelwright.datasets.spool.batch import Floats
@@ -41,6 +44,7 @@ class Coco:
         self._ids = {name: number for number, name in enumerate(schema.names, 1)}
         self._images = SpooledTemporaryFile(max_size=4 << 20)  # noqa: SIM115 - closed in tail, or by losing it
         self._written = 0
+        self._provenance = ProvenanceTexts(json_members)
 
     def head(self) -> bytes:
         categories: list[dict[str, Any]] = [
@@ -70,7 +74,7 @@ class Coco:
             numbers(areas),
             b',"score":',
             batch.confidence_texts,
-            _endings(batch),
+            _endings(batch, self._provenance.of_batch(batch)),
         )
         # The last object of the file must have no comma, so a comma goes in front of each batch but the first.
         return (text if first_id == 1 else b",\n" + text)[: -len(b",\n")]
@@ -107,7 +111,8 @@ class Coco:
 
     def _tag(self, tag: Tag) -> dict[str, Any]:
         record: dict[str, Any] = {"category_id": self._ids[tag.label], "score": tag.confidence}
-        return record | {"attributes": tag.attributes} if tag.attributes else record
+        record |= {"attributes": tag.attributes} if tag.attributes else {}
+        return record | json_object(tag.provenance)
 
 
 def _boxes_and_areas(batch: Batch) -> tuple[Floats, Floats]:
@@ -137,14 +142,14 @@ def _segmentations(batch: Batch) -> bytes | list[bytes]:
     return column
 
 
-def _endings(batch: Batch) -> bytes | list[bytes]:
-    """The text behind the score of every object: its attributes and the closing of its record."""
-    if not batch.drawings:
+def _endings(batch: Batch, provenance: list[bytes] | None) -> bytes | list[bytes]:
+    """The text behind the score of every object: its attributes, its provenance and the closing of its record."""
+    if not batch.drawings and provenance is None:
         return _END
-    column = [_END] * batch.objects
+    column = [_END] * batch.objects if provenance is None else [text + _END for text in provenance]
     for index, drawing in batch.drawings.items():
         if drawing.attributes:
-            column[index] = b',"attributes":%b%b' % (orjson.dumps(drawing.attributes), _END)
+            column[index] = b',"attributes":%b%b' % (orjson.dumps(drawing.attributes), column[index])
     return column
 
 

@@ -2,13 +2,14 @@
 
 RFC 4180 with CR LF, UTF-8. Corners in pixels of the image as displayed; `polygon` is JSON text, ``[[x, y], ...]``, and
 ``[[[x, y], ...], [[x, y], ...]]`` for an object of several parts. An image without objects keeps a line whose label is
-empty; a label of the whole image is a line without corners, ahead of the image's objects. Attributes have no column:
-they are in the COCO file.
+empty; a label of the whole image is a line without corners, ahead of the image's objects. `attributes` is JSON text,
+``{"name": "value"}``. `labeler`, `labeled_at` (UTC) and `origin` (person, prediction, corrected) are empty where the
+platform does not report them. A mask is the box around it; its pixels are in the COCO file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import orjson
 
@@ -17,26 +18,34 @@ from labelwright.datasets.spool.columns import interleave, rows, take
 from labelwright.domain.spreadsheets import LABEL_COLUMNS, csv_cell, csv_cells
 
 from .formats import FileFormat
+from .provenance import NAMES, ProvenanceTexts, Values
 
-_NO_OBJECT = b",,,,,,\r\n"
+COLUMNS = (*LABEL_COLUMNS, "attributes", *NAMES)
+_UNKNOWN = b",,,\r\n"
+"""Behind the attributes when nothing is known of labeler, time and origin."""
+_NO_OBJECT = b",,,,,,," + _UNKNOWN
+_BOX = b",,"
+"""Behind the corners of a box without attributes."""
 
 
 class LabelsCsv:
     def __init__(self) -> None:
         self._label_cells: dict[str, bytes] = {}
+        self._provenance = ProvenanceTexts(_provenance_cells)
 
     def head(self) -> bytes:
-        return ",".join(LABEL_COLUMNS).encode() + b"\r\n"
+        return ",".join(COLUMNS).encode() + b"\r\n"
 
     def body(self, batch: Batch) -> bytes:
         starts, rest = self._starts(batch)
         labels = take([self._label_cell(name) for name in batch.names], batch.codes)
-        ends: bytes | list[bytes] = b",\r\n"
+        details: bytes | list[bytes] = _BOX
         if batch.drawings:
-            ends = [b",\r\n"] * batch.objects
+            details = [_BOX] * batch.objects
             for index, drawing in batch.drawings.items():
-                ends[index] = _polygon(drawing)
-        columns = (starts, labels, batch.confidence_texts, b",", rows(batch.corners), ends)
+                details[index] = b"," + _polygon(drawing) + b"," + _attributes(drawing.attributes)
+        ends = self._provenance.of_batch(batch) or _UNKNOWN
+        columns = (starts, labels, batch.confidence_texts, b",", rows(batch.corners), details, ends)
         return interleave(batch.objects, *columns) + rest
 
     def _starts(self, batch: Batch) -> tuple[list[bytes], bytes]:
@@ -69,14 +78,24 @@ class LabelsCsv:
         return cell
 
     def _tag(self, tag: Tag) -> bytes:
-        return self._label_cell(tag.label) + orjson.dumps(tag.confidence) + b",,,,,\r\n"
+        confidence, attributes = orjson.dumps(tag.confidence), _attributes(tag.attributes)
+        cells = (self._label_cell(tag.label), confidence, b",,,,,,", attributes, self._provenance.of(tag.provenance))
+        return b"".join(cells)
 
 
 def _polygon(drawing: Drawing) -> bytes:
     if drawing.polygons is None:
-        return b",\r\n"
+        return b""
     rings = [list(zip(ring[::2], ring[1::2], strict=True)) for ring in drawing.polygons]
-    return b',"' + orjson.dumps(rings if len(rings) > 1 else rings[0]) + b'"\r\n'
+    return b'"' + orjson.dumps(rings if len(rings) > 1 else rings[0]) + b'"'
+
+
+def _attributes(attributes: Mapping[str, str] | None) -> bytes:
+    return csv_cell(orjson.dumps(attributes).decode()) if attributes else b""
+
+
+def _provenance_cells(values: Values) -> bytes:
+    return b"".join(b"," + csv_cell(value) for value in values) + b"\r\n"
 
 
 LABELS_CSV = FileFormat("_labels{part}.csv", lambda _: LabelsCsv(), "csv")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TypeVar
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Size
+from labelwright.domain import UNKNOWN, Annotation, Box, InvalidShape, LabeledImage, Polygon, Provenance, Size
 from labelwright.domain.planar import distinct
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import (
@@ -91,25 +91,37 @@ def is_labeled(item: Fields) -> bool:
 
 
 def labeled_from(item: Fields, notices: ShapeNotices) -> LabeledImage:
-    """Returns an image with its objects; objects that cannot be kept are left out and noted."""
+    """Returns an image with its objects; objects that cannot be kept are left out and noted.
+
+    The API reports who labeled the image and when, for all its objects together.
+    """
     name = item.text("file_name")
+    provenance = _provenance_from(item)
     try:
         size = Size(item.whole("width"), item.whole("height"))
     except InvalidShape as fault:
         item.refuse("width", f"(image '{name}'): {fault}")
     kept = (
-        notices.keep(name, f"{annotation.where} of image '{name}'", size, partial(_annotation_from, annotation, name))
+        notices.keep(
+            name, f"{annotation.where} of image '{name}'", size, partial(_annotation_from, annotation, name, provenance)
+        )
         for annotation in item.each("objects")
     )
     annotations = tuple(annotation for annotation in kept if annotation is not None)
     return LabeledImage(name, size, annotations, remote_id=item.id("image_id"))
 
 
-def _annotation_from(item: Fields, image: str) -> Annotation:
+def _provenance_from(item: Fields) -> Provenance:
+    labeler, labeled_at = item.json.get("labeled_by"), item.moment("date_labeled")
+    known = isinstance(labeler, str) or labeled_at is not None
+    return Provenance(labeler if isinstance(labeler, str) else None, changed_at=labeled_at) if known else UNKNOWN
+
+
+def _annotation_from(item: Fields, image: str, provenance: Provenance) -> Annotation:
     """Raises InvalidShape, PlatformRefused."""
     try:
         shape = _polygon_from(item) if item.has("polygon") else _box_from(item.inner("bounding_box"))
-        return Annotation(item.text("label"), shape, item.number("confidence"))
+        return Annotation(item.text("label"), shape, item.number("confidence"), provenance=provenance)
     except InvalidShape:
         raise
     except ValueError as fault:

@@ -17,6 +17,7 @@ from typing import Any
 from labelwright.domain import (
     GROUP,
     OCCLUDED,
+    UNKNOWN,
     Annotation,
     Box,
     ExcludedImage,
@@ -25,7 +26,9 @@ from labelwright.domain import (
     LabeledImage,
     Mask,
     MultiPolygon,
+    Origin,
     Polygon,
+    Provenance,
     Shape,
     ShapeNotice,
     Size,
@@ -35,7 +38,7 @@ from labelwright.domain.fitting import CUT, fitted
 from labelwright.domain.geometry import MALFORMED, Point, ellipse, rotated
 
 from .masks import mask_to_points, mask_to_shape
-from .models import CvatFrames
+from .models import CvatFrames, CvatJob, Stage
 from .schema import CvatLabels
 from .tracks import end_of, shapes_of
 
@@ -44,6 +47,9 @@ PREDICTED = "auto"
 
 BY_PEOPLE = ("manual", "semi-auto")
 """Values of `source`: drawn by a person; predicted by a model and corrected by a person."""
+
+_ORIGINS = {"manual": Origin.PERSON, "semi-auto": Origin.CORRECTED, PREDICTED: Origin.PREDICTION}
+"""By `source`. Annotations from a file may come from anybody."""
 
 _NO_LABELS = ("polyline", "points", "cuboid", "skeleton")
 """Shape types that our datasets cannot hold."""
@@ -98,12 +104,21 @@ class Reader:
     job: int | None = None
     jobs: Sequence[range] = ()
     """The frames of each job, where the task is read as a whole."""
+    work: Sequence[CvatJob] = ()
+    """The jobs of the task: they have the labelers, and tell whether an image was accepted."""
+    reviewed: bool = False
+    """Whether people accept jobs. Otherwise Labelwright accepts them all when the campaign is finished."""
 
     def __post_init__(self) -> None:
         self.skipped: list[SkippedAnnotation] = []
         self.excluded: list[ExcludedImage] = []
         self._label_names = self.labels.names
         self._attribute_names = self.labels.attribute_names
+        self._jobs: dict[int, list[CvatJob]] = defaultdict(list)  # where jobs overlap, a frame has two
+        for job in self.work:
+            for frame in job.frames:
+                self._jobs[frame].append(job)
+        self._provenances: dict[tuple[str, object], Provenance] = {}
 
     def images(self, payload: Mapping[str, Any], requested: Iterable[int], job_frames: range) -> Iterator[LabeledImage]:
         """Yields the requested frames as labeled images. Deleted frames are added to `excluded` instead.
@@ -134,7 +149,10 @@ class Reader:
             for kind, item in items_by_frame.get(frame, ()):
                 annotations += self._annotation(kind, item, frame, Size(cvat_frame.width, cvat_frame.height))
             size = Size(cvat_frame.width, cvat_frame.height)
-            yield LabeledImage(self.names[frame], size, tuple(annotations), f"{self.task}/{frame}")
+            jobs = self._jobs.get(frame, ())
+            accepted = self.reviewed and bool(jobs) and all(job.accepted for job in jobs)
+            state = ImageState.ACCEPTED if accepted else ImageState.LABELED
+            yield LabeledImage(self.names[frame], size, tuple(annotations), f"{self.task}/{frame}", state)
 
     def _deleted(self, frame: int, annotations: int) -> ExcludedImage:
         detail = f"frame {frame} of task {self.task} was deleted in CVAT"
@@ -169,11 +187,23 @@ class Reader:
             if cut:
                 reason = "it reached beyond its image and was cut to it"
                 self._skip(kind, item, frame, reason, counted=CUT, dropped=False)
-            yield Annotation(label, shape, _score(item), self._attributes(item))
+            yield Annotation(label, shape, _score(item), self._attributes(item), self._provenance(item, frame))
         except Malformed as fault:
             self._skip(kind, item, frame, str(fault), malformed=True)
         except InvalidShape as fault:
             self._skip(kind, item, frame, str(fault), counted=fault.reason)
+
+    def _provenance(self, item: Mapping[str, Any], frame: int) -> Provenance:
+        """The assignee of the job and the annotation's source. CVAT has no times of annotations: those of a job change
+        with its state and assignee too. In review the assignee is a reviewer."""
+        jobs = self._jobs.get(frame, ())
+        people = {"" if self.reviewed and job.stage is not Stage.ANNOTATION else job.assignee_name for job in jobs}
+        labeler = people.pop() if len(people) == 1 else ""
+        source = item.get("source")
+        origin = _ORIGINS.get(source) if isinstance(source, str) else None
+        if not labeler and origin is None:
+            return UNKNOWN
+        return self._provenances.setdefault((labeler, origin), Provenance(labeler, origin=origin))
 
     def _attributes(self, item: Mapping[str, Any]) -> dict[str, str]:
         values = {}

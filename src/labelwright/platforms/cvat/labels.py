@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from . import jobs as cvat_jobs
 from .annotations import Reader, SkippedAnnotation
 from .campaigns import done_frames
 from .imports import jobs_cover_task
-from .models import CvatJob, CvatTask
+from .models import CvatJob, CvatTask, DoneMeans
 from .names import name_of
 from .schema import CvatLabels
 from .server import Server
@@ -38,7 +38,7 @@ def read_task(server: Server, task: CvatTask, labels: CvatLabels, start: int) ->
     done = done_frames(task, jobs, means) if jobs_cover_task(task, jobs) else set()
     if not done:
         return TaskLabels((), (), task.size)
-    reader = _reader(server, task, labels)
+    reader = _reader(server, task, labels, jobs)
     if task.overlap or task.size <= page:
         # CVAT merges the annotations of neighbouring jobs on the images that they share.
         annotations = _merged_annotations(server, task)
@@ -130,6 +130,8 @@ def remove(server: Server, annotation: SkippedAnnotation) -> None:
         server.change_annotations("delete", {kind: gone}, job=job)
 
 
-def _reader(server: Server, task: CvatTask, labels: CvatLabels) -> Reader:
-    frames = server.frames(task)
-    return Reader(task.id, labels, frames, {number: name_of(frame.name) for number, frame in enumerate(frames.frames)})
+def _reader(server: Server, task: CvatTask, labels: CvatLabels, jobs: Sequence[CvatJob] = ()) -> Reader:
+    frames, options = server.frames(task), server.options
+    names = {number: name_of(frame.name) for number, frame in enumerate(frames.frames)}
+    reviewed = bool(options.reviewers) or options.done_means is DoneMeans.ACCEPTED
+    return Reader(task.id, labels, frames, names, work=jobs, reviewed=reviewed)

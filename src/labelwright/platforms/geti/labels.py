@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
 from labelwright.domain import (
+    UNKNOWN,
     Annotation,
     Box,
     Geometry,
@@ -138,7 +140,8 @@ def _annotations(
     image = image_name(medium.name)
     for number, annotation in enumerate(scene.annotations):
         place = f"annotation {number} of image '{medium.name}' ({medium.id})"
-        for identity, probability in annotation.labels:
+        provenances = annotation.provenances or (UNKNOWN,) * len(annotation.labels)
+        for (identity, probability), provenance in zip(annotation.labels, provenances, strict=True):
             match = project.label(identity)
             if match is None:
                 notices.leave_out(image, "label not in the project", f"{place}: label {identity} is not in the project")
@@ -149,7 +152,7 @@ def _annotations(
             read = partial(_annotation, annotation.shape, scene.unit, size, project, task, label, probability)
             domain_annotation = notices.keep(image, f"{place}, '{label.name}'", size, read)
             if domain_annotation is not None:
-                yield domain_annotation
+                yield replace(domain_annotation, provenance=provenance)
 
 
 def _annotation(

@@ -12,6 +12,7 @@ from enum import StrEnum
 from math import nextafter
 from typing import Any
 
+from labelwright.domain import UNKNOWN, Origin, Provenance
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.http.json_fields import Fields
 
@@ -187,6 +188,8 @@ class GetiAnnotation:
 
     shape: GetiShape
     labels: tuple[tuple[str, float], ...]
+    provenances: tuple[Provenance, ...] = field(default=(), compare=False)
+    """Of each label, where the annotation was read from a server."""
 
     def json(self) -> dict[str, Any]:
         """Keys in the order of the recordings."""
@@ -287,18 +290,34 @@ def scene_from(scene: Fields, unit: CoordinateUnit, *, lenient: bool = False) ->
 
 
 def _annotation_from(item: Fields, lenient: bool) -> GetiAnnotation:
+    listed = tuple(item.each("labels"))
     labels = tuple(
-        (label.id("id"), label.number("probability") if label.has("probability") else 1.0)
-        for label in item.each("labels")
+        (label.id("id"), label.number("probability") if label.has("probability") else 1.0) for label in listed
     )
     try:
-        return GetiAnnotation(shape_from(item.inner("shape")), labels)
+        provenances = tuple(_provenance_from(item, label) for label in listed)
+        return GetiAnnotation(shape_from(item.inner("shape")), labels, provenances)
     except PlatformRefused as error:
         if not lenient:
             raise
         shape = item.json.get("shape")
         kind = str(shape.get("type")).upper() if isinstance(shape, dict) else ""
         return GetiAnnotation(GetiShape(kind, fault=error), labels)
+
+
+def _provenance_from(annotation: Fields, label: Fields) -> Provenance:
+    """Who gave the label, and when the annotation was changed last.
+
+    Servers 2.x name the user or the model; Sonoma Creek 1.x has "N/A" there (recorded).
+    """
+    source = label.json.get("source")
+    user, model = (source.get("user_id"), source.get("model_id")) if isinstance(source, dict) else (None, None)
+    labeler = user if isinstance(user, str) and user else None
+    origin = Origin.PERSON if labeler else Origin.PREDICTION if isinstance(model, str) and model else None
+    changed_at = annotation.moment("modified")
+    if labeler is None and origin is None and changed_at is None:
+        return UNKNOWN
+    return Provenance(labeler, changed_at=changed_at, origin=origin)
 
 
 _NUMBERS = {

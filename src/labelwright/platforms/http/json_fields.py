@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from labelwright.platforms.errors import PlatformRefused
@@ -66,6 +67,15 @@ class Fields:
         if not isinstance(value, list):
             self.refuse(name, f"is {_kind(value)}, not a list")
         return value
+
+    def moment(self, name: str) -> datetime | None:
+        """Returns a time in UTC; None when it is missing or cannot be read. Without a time zone it is taken as UTC."""
+        value = self.json.get(name)
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+            return moment and (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            return None
 
     def inner(self, name: str) -> Fields:
         return Fields(self.platform, self.operation, self._value(name), self._place(name))

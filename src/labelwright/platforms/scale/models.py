@@ -10,7 +10,19 @@ from math import atan2, cos, degrees, hypot, sin
 from typing import Any
 from urllib.parse import urlsplit
 
-from labelwright.domain import Annotation, Box, InvalidShape, LabeledImage, Polygon, Shape, Size, WholeImage
+from labelwright.domain import (
+    UNKNOWN,
+    Annotation,
+    Box,
+    ImageState,
+    InvalidShape,
+    LabeledImage,
+    Polygon,
+    Provenance,
+    Shape,
+    Size,
+    WholeImage,
+)
 from labelwright.domain.geometry import ellipse
 from labelwright.domain.planar import distinct
 from labelwright.platforms.http.error_messages import cut_masked
@@ -140,18 +152,26 @@ def error_reason(task: Fields) -> str:
 def labeled_from(task: Fields, name: str, fetch: Fetch, notices: ShapeNotices) -> LabeledImage:
     """Converts a completed task. Without annotations the image was labeled as empty.
 
-    Annotations that cannot be converted are skipped and added to the notices.
+    Annotations that cannot be converted are skipped and added to the notices. Scale reports when the task was completed
+    and the customer's own review, but not who labeled it.
     """
     try:
         size = size_of(task)
     except InvalidShape as fault:
         task.refuse("metadata", f"of image '{name}': {fault}")
     annotations = _annotations(task, name, size, fetch, notices)
-    return LabeledImage(name, size, tuple(annotations), remote_id=task.id("task_id"))
+    state = _REVIEWS.get(str(task.json.get("customer_review_status")), ImageState.LABELED)
+    return LabeledImage(name, size, tuple(annotations), remote_id=task.id("task_id"), state=state)
+
+
+_REVIEWS = {"accepted": ImageState.ACCEPTED, "rejected": ImageState.REJECTED}
+"""By `customer_review_status`; in the other states nothing is decided."""
 
 
 def _annotations(task: Fields, name: str, size: Size, fetch: Fetch, notices: ShapeNotices) -> list[Annotation]:
     response = task.json.get("response")
+    completed_at = task.moment("completed_at")
+    provenance = UNKNOWN if completed_at is None else Provenance(changed_at=completed_at)
     if isinstance(response, str):
         response = fetch(response)
     if response is None:
@@ -159,7 +179,8 @@ def _annotations(task: Fields, name: str, size: Size, fetch: Fetch, notices: Sha
     payload = Fields(NAME, task.operation, response, f"the response of image '{name}'")
     if payload.has("category"):
         value = payload.json["category"]
-        return [Annotation(str(category), WholeImage()) for category in (value if isinstance(value, list) else [value])]
+        categories = value if isinstance(value, list) else [value]
+        return [Annotation(str(category), WholeImage(), provenance=provenance) for category in categories]
     if isinstance(payload.json.get("annotations"), str):
         fetched = fetch(payload.json["annotations"])
         listed = fetched if isinstance(fetched, list) else Fields(NAME, task.operation, fetched).list("annotations")
@@ -167,21 +188,20 @@ def _annotations(task: Fields, name: str, size: Size, fetch: Fetch, notices: Sha
     if not payload.has("annotations"):
         return []
     kept = (
-        notices.keep(name, f"{item.where} of task {task.id('task_id')}", size, partial(_annotation, item))
+        notices.keep(name, f"{item.where} of task {task.id('task_id')}", size, partial(_annotation, item, provenance))
         for item in payload.each("annotations")
     )
     return [annotation for annotation in kept if annotation is not None]
 
 
-def _annotation(item: Fields) -> Annotation:
+def _annotation(item: Fields, provenance: Provenance) -> Annotation:
     """Raises InvalidShape, PlatformRefused."""
     kind = item.text("type")
     if kind not in _SHAPES:
         notice = kind if kind in _NO_LABELS else "unknown type"
         raise InvalidShape(f"type is '{kind}', and only {', '.join(_SHAPES)} can be kept", notice)
-    return Annotation(
-        item.text("label") or item.refuse("label", "is empty"), _SHAPES[kind](item), 1.0, _attributes(item)
-    )
+    label = item.text("label") or item.refuse("label", "is empty")
+    return Annotation(label, _SHAPES[kind](item), 1.0, _attributes(item), provenance)
 
 
 def _box(item: Fields) -> Shape:
