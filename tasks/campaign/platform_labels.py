@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from prefect import task
 
 from labelwright.campaigns.spec import CampaignSpec
-from labelwright.domain import LabelSchema
+from labelwright.domain import Geometry, LabelSchema
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import ListsLabels, PlatformLabels
 from labelwright.tasks.context import CampaignContext
@@ -40,7 +40,7 @@ def check_platform_labels(title: str) -> None:
 
 
 def refuse_changed_labels(spec: CampaignSpec, remote_labels: PlatformLabels | None) -> None:
-    """Raises LabelsChanged when the platform lacks labels of the campaign, or attributes of them."""
+    """Raises LabelsChanged when the platform lacks labels of the campaign, attributes of them, or their geometry."""
     if remote_labels is None:
         return
     schema = spec.schema_of_labels()
@@ -63,7 +63,7 @@ def refuse_changed_labels(spec: CampaignSpec, remote_labels: PlatformLabels | No
 
 
 def missing_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[str]:
-    """Phrases that name labels of the schema, and attributes, that the platform lacks.
+    """Phrases that name labels of the schema, attributes and geometries that the platform lacks.
 
     Case and blanks make no difference, but each label of the platform matches one of the schema at most.
     """
@@ -74,7 +74,11 @@ def missing_labels(schema: LabelSchema, remote_labels: PlatformLabels) -> list[s
         name = label.name if label.name in exact else names.pop(_folded(label.name), None)
         if name is None:
             missing.append(f"label '{label.name}'")
-        elif remote_labels.attributes is not None:
+            continue
+        geometry = (remote_labels.geometries or {}).get(name, label.geometry)
+        if geometry not in (label.geometry, Geometry.ANY):  # a wider one still takes what the campaign asks for
+            missing.append(f"geometry {label.geometry} of label '{label.name}' (there: {geometry})")
+        if remote_labels.attributes is not None:
             remote_attributes = {_folded(attribute) for attribute in remote_labels.attributes.get(name, ())}
             absent = [
                 attribute.name for attribute in label.attributes if _folded(attribute.name) not in remote_attributes

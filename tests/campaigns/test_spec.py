@@ -231,3 +231,12 @@ def test_a_specification_survives_json():
 def test_invalid_export_is_reported_with_its_line(export, message):
     with pytest.raises(SpecError, match=re.escape(message)):
         parse_spec(f"title: t\nimages: {{folder: a}}\nlabels: [boat]\nlabeler: a@b.c\nexport: {export}\n")
+
+
+def test_campaigns_from_before_required_attributes_compare_equal():
+    whole = parse_spec(WHOLE, "test")
+    (colour,) = whole.model_dump(mode="json")["labels"][1]["attributes"]
+    assert colour == {"name": "colour", "values": ["white", "red"], "default": None}
+    required = parse_spec(WHOLE.replace("values: [white, red]", "values: [white, red]\n        required: true"), "test")
+    assert required.model_dump(mode="json")["labels"][1]["attributes"][0]["required"] is True
+    assert required.schema_of_labels()["sail"].attributes[0].required

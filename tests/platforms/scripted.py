@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +10,15 @@ from contextlib import contextmanager, suppress
 
 
 class Scripted:
-    """A server that says exactly these bytes, one answer a connection (the last one for ever), and notes requests."""
+    """A server that says exactly these bytes, one answer a connection (the last one for ever), and notes requests.
+
+    `requests` are heads; `bodies` are the bodies of requests that have a Content-Length, else empty.
+    """
 
     def __init__(self, *answers: bytes | Callable[[socket.socket], None]) -> None:
         self.answers = list(answers)
         self.requests: list[str] = []
+        self.bodies: list[str] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
 
@@ -28,7 +33,12 @@ class Scripted:
                 text = b""
                 while b"\r\n\r\n" not in text:
                     text += connection.recv(65536)
-                self.requests.append(text.decode())
+                head, _, body = text.partition(b"\r\n\r\n")
+                length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+                while length and len(body) < int(length[1]):
+                    body += connection.recv(65536)
+                self.requests.append((head + b"\r\n\r\n").decode())
+                self.bodies.append(body.decode(errors="replace"))
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if callable(answer):
                     answer(connection)

@@ -29,7 +29,12 @@ def test_the_file_is_the_golden_one(serve, make):
             [make.thing("with, comma", polygon=polygon), exact],
             [],
             None,
-            [make.thing("日本")],
+            [
+                make.thing("日本", attributes={"state": 'torn, "wet"', "staat": "nat"}),
+                {"label": "Foggy", "confidence": 1, "whole_image": True, "attributes": {"how": "=thick"}},
+                {"label": "Dark", "confidence": 0.5, "whole_image": True},
+                make.thing(polygons=[[[1, 2], [10, 2], [10, 10]], [[20, 20], [30, 20], [30, 40]]]),
+            ],
         ]
         body = [
             {"image_id": image, "objects": objects}

@@ -112,8 +112,9 @@ def test_checking_ends_between_two_objects_when_the_client_is_gone(monkeypatch):
         pass
 
     checked = []
-    monkeypatch.setattr(objects, "_check_object", lambda *_: checked.append(1))
-    monkeypatch.setattr(objects, "find_campaign", lambda *_: type("Row", (), {"status": "active", "labels": None}))
+    monkeypatch.setattr(objects, "object_faults", lambda *_: checked.append(1) or [])
+    row = type("Row", (), {"status": "active", "labels": None, "label_schema": None})
+    monkeypatch.setattr(objects, "find_campaign", lambda *_: row)
     monkeypatch.setattr(objects, "_sizes", lambda *_: {1: None})
 
     class Connection:

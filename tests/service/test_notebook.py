@@ -138,8 +138,8 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(serve, make):
         assert MOMENT.fullmatch(response["date_finished"])
         assert "/extra-images/label_sets/campaign-26-10-2020_labels.csv?" in response["labels_csv_url"]
         rows = requests.get(response["labels_csv_url"]).text.splitlines()
-        assert rows[1] == "1,car.png,200,240,Plastic,1,13,123,57,198,"
-        assert rows[-1] == "4,zebra.png,200,240,,,,,,,"
+        assert rows[1] == "1,car.png,200,240,Plastic,1,13,123,57,198,,"
+        assert rows[-1] == "4,zebra.png,200,240,,,,,,,,"
 
 
 def _seen(image, *objects):

@@ -15,8 +15,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
+    model_serializer,
     model_validator,
 )
 
@@ -128,6 +130,15 @@ class AttributeSpec(_Group):
     name: str = Field(title="Name", min_length=1)
     values: list[str] = Field([], title="Values", description="The answers to choose from; none means free text.")
     default: str | None = Field(None, title="Default")
+    required: bool = Field(False, title="Required", description="Labelers must fill it in before they submit.")
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves `required` out where it is false: campaigns in older ledgers, which lack it, still compare equal."""
+        fields: dict[str, Any] = serialize(self)
+        if not self.required:
+            fields.pop("required")
+        return fields
 
 
 class LabelSpec(_Group):
@@ -322,7 +333,9 @@ class CampaignSpec(_Group):
                     name=label.name,
                     geometry=label.geometry,
                     parent=label.parent,
-                    attributes=tuple(domain.Attribute(a.name, tuple(a.values), a.default) for a in label.attributes),
+                    attributes=tuple(
+                        domain.Attribute(a.name, tuple(a.values), a.default, a.required) for a in label.attributes
+                    ),
                     color=label.color,
                     translations=dict(label.translations),
                 )

@@ -53,6 +53,8 @@ class Attribute:
     name: str
     values: tuple[str, ...] = ()
     default: str | None = None
+    required: bool = False
+    """Whether labelers must fill it in before they submit."""
 
     def __post_init__(self) -> None:
         if not self.name.strip():

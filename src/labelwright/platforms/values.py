@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, BinaryIO
 
-from labelwright.domain import ExcludedImage, Image, LabeledImage, LabelSchema, ShapeNotice
+from labelwright.domain import ExcludedImage, Geometry, Image, LabeledImage, LabelSchema, ShapeNotice
 from labelwright.security.masking import mask, remember
 
 
@@ -186,6 +186,8 @@ class PlatformLabels:
     """In the campaign's own spelling, where the platform changes the spelling of labels."""
     attributes: Mapping[str, frozenset[str]] | None = None
     """Attribute names per label; None where the platform does not list them."""
+    geometries: Mapping[str, Geometry] | None = None
+    """Geometry per label; None where the platform does not list it."""
     shared: bool = False
     """True when other campaigns use the same list, which then may hold labels that this campaign does not have."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -15,6 +15,7 @@ from .access import Access, Identity
 from .api.errors import Conflict, Invalid, Unknown
 from .api.pagination import Page
 from .database import Database, campaign_images, campaigns, images, is_text, now
+from .label_schema import LabelFields, check_schema
 
 MOVES = {
     "created": frozenset({"active"}),
@@ -37,6 +38,7 @@ class Order:
     labels: Sequence[str] | None = None
     instructions: str | None = None
     label_translations: dict[str, dict[str, str]] | None = None
+    label_schema: Sequence[LabelFields] | None = None
 
 
 class Campaigns:
@@ -45,6 +47,7 @@ class Campaigns:
         self._access = access
 
     def create(self, order: Order, who: Identity) -> dict[str, Any]:
+        order = _with_names(order)
         _check_labels(order)
         with self._database.write() as connection:
             if connection.execute(select(campaigns.c.id).where(campaigns.c.title == order.title)).one_or_none():
@@ -58,6 +61,7 @@ class Campaigns:
                 "labels": _json(list(order.labels)) if order.labels is not None else None,
                 "instructions": order.instructions,
                 "label_translations": _json(order.label_translations) if order.label_translations else None,
+                "label_schema": _json(order.label_schema) if order.label_schema is not None else None,
                 "created_by": who.email,
                 "date_created": now(),
             }
@@ -181,7 +185,21 @@ def campaign_json(row: Row[Any]) -> dict[str, Any]:
         body["labels"] = json.loads(row.labels)
     if row.instructions is not None:
         body["instructions"] = row.instructions
+    if row.label_schema is not None:
+        body["label_schema"] = json.loads(row.label_schema)
     return body
+
+
+def _with_names(order: Order) -> Order:
+    """Adds names and translations to an order that has them in its schema only. Raises Invalid if the two differ."""
+    if order.label_schema is None:
+        return order
+    check_schema(order.label_schema)
+    names = [label["name"] for label in order.label_schema]
+    if order.labels is not None and list(order.labels) != names:
+        raise Invalid("labels are not the names of label_schema in the same order: leave labels out, or send the same")
+    translations = {label["name"]: label["translations"] for label in order.label_schema if label["translations"]}
+    return replace(order, labels=names, label_translations=order.label_translations or translations)
 
 
 def _check_labels(order: Order) -> None:

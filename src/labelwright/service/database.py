@@ -145,6 +145,8 @@ campaigns = Table(
     Column("labels", Text),
     Column("instructions", Text),
     Column("label_translations", Text),
+    # The whole schema as JSON (`label_schema`); null in campaigns that have names only, or no labels at all.
+    Column("label_schema", Text),
     Column("created_by", String(254), nullable=False),
     Column("date_created", String(32), nullable=False),
     Column("date_started", String(32)),

@@ -1,7 +1,8 @@
 """Writes the labels of a finished campaign to `label_sets/<title>_labels.csv` of the main container.
 
-One row per object, and one row without a label for an image that is labeled as empty. Images that are not labeled have
-no row; a campaign that was completed by hand may have some.
+One row per object, and one row without a label for an image that is labeled as empty. A label of the whole image is a
+row without a box. `polygon` is [[x, y], ...], or a list of such lists for an object of several parts; `attributes` is a
+JSON object. Images that are not labeled have no row; a campaign that was completed by hand may have some.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from .database import Database, campaigns
 from .image_sets import folder_name
 from .objects import labeled
 from .storage.protocol import Storage
+
+COLUMNS = (*LABEL_COLUMNS, "attributes")
 
 _PAGE = 2_000
 
@@ -76,7 +79,7 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
     """Yields the lines of the file."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(LABEL_COLUMNS)
+    writer.writerow(COLUMNS)
     last = 0
     while page := labeled(connection, campaign, last, _PAGE):
         for image in page:
@@ -85,7 +88,7 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
             for label_object in objects:
                 writer.writerow([*start, *_cells(label_object)])
             if not objects:
-                writer.writerow([*start, *[""] * 7])
+                writer.writerow([*start, *[""] * (len(COLUMNS) - len(start))])
         last = page[-1].position
         yield text.getvalue()
         text.seek(0)
@@ -94,14 +97,16 @@ def _rows(connection: Connection, campaign: int) -> Iterator[str]:
 
 
 def _cells(label_object: dict[str, Any]) -> list[Any]:
-    box = label_object["bounding_box"]
-    polygon = json.dumps(label_object["polygon"], separators=(",", ":")) if "polygon" in label_object else ""
+    box = label_object.get("bounding_box", {})
+    outline = label_object.get("polygon", label_object.get("polygons"))
     return [
         defuse(label_object["label"]),
         label_object["confidence"],
-        box["xmin"],
-        box["ymin"],
-        box["xmax"],
-        box["ymax"],
-        polygon,
+        *(box.get(side, "") for side in ("xmin", "ymin", "xmax", "ymax")),
+        _compact(outline),
+        _compact(label_object.get("attributes")),
     ]
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False) if value else ""

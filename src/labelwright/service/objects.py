@@ -1,14 +1,14 @@
-"""Objects: labels with their boxes and polygons. Stored exactly as sent, digit for digit."""
+"""Objects: labels with their shapes and attributes. Stored exactly as sent, digit for digit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, update
 
-from labelwright.domain import Box, Polygon, Size
+from labelwright.domain import Size
 
 from .access import Identity
 from .api.errors import Conflict, Invalid
@@ -16,10 +16,8 @@ from .api.pagination import Page
 from .campaigns import enter_state, find_campaign
 from .config import Limits
 from .database import Database, campaign_images, campaigns, images, now
-
-_SIDES = ("xmin", "xmax", "ymin", "ymax")
-_AGREE = 1.0
-"""Pixels by which a polygon's bounds may differ from the box beside it."""
+from .label_schema import LabelRules
+from .object_checks import ObjectFaults, count_corners, object_faults, repeated_whole_images
 
 
 class Objects:
@@ -39,23 +37,25 @@ class Objects:
 
         `check` is called in the transaction that writes, before it does; what it raises undoes all. `pause` is called
         before each object is checked and before anything is written; what it raises ends the work.
-        Raises Unknown, Conflict when the campaign is not active, Invalid naming image and object.
+        Raises Unknown, Conflict when the campaign is not active, Invalid that names image and object of every fault.
         """
         with self._database.read() as connection:
             row = find_campaign(connection, campaign, who)
             _check_active(row)
             objects_by_image = read_body(body, self._limits)
             sizes = _sizes(connection, campaign, list(objects_by_image))
-        allowed = frozenset[str](orjson.loads(row.labels)) if row.labels is not None else None
+        rules, faults = LabelRules.of(row), ObjectFaults()
         for image, objects in objects_by_image.items():
             if image not in sizes:
-                raise Invalid(f"image {image} is not in campaign {campaign}", details={"image_id": image})
+                faults.add(image, None, f"is not in campaign {campaign}")
+                continue
             for number, label_object in enumerate(objects):
                 pause()
-                try:
-                    _check_object(label_object, sizes[image], allowed, self._limits)
-                except ValueError as error:
-                    raise _fault(image, number, str(error)) from None
+                for problem in object_faults(label_object, sizes[image], rules, self._limits):
+                    faults.add(image, number, problem)
+            for number, problem in repeated_whole_images(objects):
+                faults.add(image, number, problem)
+        faults.refuse()
         pause()
         if objects_by_image:
             self._store(campaign, objects_by_image, who, check)
@@ -175,70 +175,12 @@ def read_body(body: bytes, limits: Limits) -> dict[int, list[Any]]:
             raise Invalid(f"image {image}: objects is not a list", details={"image_id": image})
         objects_by_image[image] = objects
         count += len(objects)
-        corners += sum(map(_corners, objects))
+        corners += sum(map(count_corners, objects))
     if corners > limits.corners_per_request:
         raise Invalid(f"one request takes at most {limits.corners_per_request} corners of polygons, not {corners}")
     if count > limits.objects_per_request:
         raise Invalid(f"one request takes at most {limits.objects_per_request} objects, not {count}")
     return objects_by_image
-
-
-def _corners(label_object: Any) -> int:
-    corners = label_object.get("polygon") if isinstance(label_object, dict) else None
-    return len(corners) if isinstance(corners, list) else 0
-
-
-def _check_object(label_object: Any, size: Size, allowed: frozenset[str] | None, limits: Limits) -> None:
-    """Checks label, box and polygon of an object. Raises ValueError."""
-    if not isinstance(label_object, dict):
-        raise ValueError("is not {label, confidence, bounding_box}")  # noqa: TRY004
-    if extra := label_object.keys() - {"label", "confidence", "bounding_box", "polygon"}:
-        raise ValueError(f"has unknown fields, which would be lost: {', '.join(sorted(extra))}")
-    label = label_object.get("label")
-    if not isinstance(label, str) or not 0 < len(label) <= 200 or not label.isprintable():
-        raise ValueError("label is not a name of 1 to 200 printable characters")
-    if allowed is not None and label not in allowed:
-        raise ValueError(f"label '{label}' is not one of the campaign's: {', '.join(sorted(allowed)[:50])}")
-    confidence = label_object.get("confidence")
-    if not _is_number(confidence) or not 0 <= confidence <= 1:
-        raise ValueError(f"confidence is a number from 0 to 1, not {confidence!r}"[:200])
-    sides = label_object.get("bounding_box")
-    if not isinstance(sides, dict) or sides.keys() != set(_SIDES) or not all(map(_is_number, sides.values())):
-        raise ValueError("bounding_box is not {xmin, xmax, ymin, ymax} of numbers")
-    box = Box(sides["xmin"], sides["ymin"], sides["xmax"], sides["ymax"])
-    if not box.inside(size):
-        raise ValueError(f"box {box.corners} is not inside the image of {size.width} x {size.height} pixels")
-    if label_object.get("polygon") is None:
-        label_object.pop("polygon", None)
-    else:
-        _check_polygon(label_object["polygon"], box, size, limits)
-
-
-def _check_polygon(corners: Any, box: Box, size: Size, limits: Limits) -> None:
-    if not isinstance(corners, list) or not all(
-        isinstance(corner, list) and len(corner) == 2 and _is_number(corner[0]) and _is_number(corner[1])
-        for corner in corners
-    ):
-        raise ValueError("polygon is not a list of [x, y]")
-    if len(corners) > limits.corners_per_polygon:
-        raise ValueError(f"polygon has {len(corners)} corners; at most {limits.corners_per_polygon} are taken")
-    # Where it lies comes first: the search for crossings is only for polygons that are otherwise right.
-    if not all(0 <= x <= size.width and 0 <= y <= size.height for x, y in corners):
-        raise ValueError(f"polygon is not inside the image of {size.width} x {size.height} pixels")
-    around = Polygon(tuple((x, y) for x, y in corners)).box
-    if any(abs(a - b) > _AGREE for a, b in zip(around.corners, box.corners, strict=True)):
-        raise ValueError(f"the polygon's bounds {around.corners} are not the bounding_box {box.corners}")
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return type(value) in (int, float)
-
-
-def _fault(image: int, number: int, problem: str) -> Invalid:
-    return Invalid(
-        f"image {image}, object {number}: {problem}",
-        details={"image_id": image, "object": number, "problem": problem},
-    )
 
 
 def _check_active(row: Row[Any]) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import requests
 from PIL import Image
 
-from labelwright.domain import Annotation, Polygon
+from labelwright.domain import Annotation, Geometry, Label, LabelSchema, MultiPolygon, Polygon, WholeImage
 from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import AccessDenied
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, RemoteImage, Secret, SetState
@@ -24,6 +24,8 @@ API = "/api/v1"
 
 class CampaignApiHarness(Harness):
     """Speaks to a server of the campaign API at `server` through `proxy`; labels go to the server directly."""
+
+    labels = LabelSchema((Label("plastic", translations={"nl": "plastic"}), Label("wood", Geometry.POLYGON)))
 
     def __init__(self, proxy: FaultProxy, server: str, key: str, secret: str) -> None:
         self.proxy = proxy
@@ -95,15 +97,17 @@ class CampaignApiHarness(Harness):
 
 
 def _object(annotation: Annotation) -> dict[str, Any]:
+    payload: dict[str, Any] = {"label": annotation.label, "confidence": annotation.confidence}
+    if annotation.attributes:
+        payload["attributes"] = dict(annotation.attributes)
     box = annotation.shape.box
-    assert box is not None
-    payload: dict[str, Any] = {
-        "label": annotation.label,
-        "confidence": annotation.confidence,
-        "bounding_box": {"xmin": box.xmin, "xmax": box.xmax, "ymin": box.ymin, "ymax": box.ymax},
-    }
+    if isinstance(annotation.shape, WholeImage) or box is None:
+        return payload | {"whole_image": True}
+    payload["bounding_box"] = {"xmin": box.xmin, "xmax": box.xmax, "ymin": box.ymin, "ymax": box.ymax}
     if isinstance(annotation.shape, Polygon):
         payload["polygon"] = [list(point) for point in annotation.shape.points]
+    if isinstance(annotation.shape, MultiPolygon):
+        payload["polygons"] = [[list(point) for point in part.points] for part in annotation.shape.parts]
     return payload
 
 

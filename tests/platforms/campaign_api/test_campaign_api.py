@@ -9,11 +9,23 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from labelwright.domain import (
+    Annotation,
+    Attribute,
+    Box,
+    Geometry,
+    Label,
+    LabelSchema,
+    MultiPolygon,
+    Polygon,
+    WholeImage,
+)
 from labelwright.platforms import NotFound
 from labelwright.platforms.campaign_api.adapter import CampaignApi
+from labelwright.platforms.protocol import CampaignOrder, PlatformLabels
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
-from tests.platforms.contract import contract_of
+from tests.platforms.contract import all_labels, contract_of, fill, unique
 from tests.platforms.contract_faults import FaultContract
 from tests.platforms.proxy import FaultProxy
 
@@ -45,3 +57,35 @@ def test_an_image_is_read_back_byte_by_byte(harness: CampaignApiHarness) -> None
     assert platform.read_image(image.id) == hashlib.sha256(_picture(image.name)).hexdigest()
     with pytest.raises(NotFound):
         platform.read_image("999999")
+
+
+SCHEMA = LabelSchema(
+    (
+        Label("boat", Geometry.BOX, attributes=(Attribute("state", ("whole", "torn"), "whole", required=True),)),
+        Label("sail", Geometry.POLYGON, parent="boat", color="#e69f00", translations={"nl": "zeil"}),
+        Label("fog", Geometry.IMAGE, attributes=(Attribute("remark"),)),
+        Label("other", Geometry.ANY),
+    )
+)
+
+
+def test_the_whole_schema_reaches_the_server_and_its_labels_come_back(harness: CampaignApiHarness) -> None:
+    platform = harness.platform()
+    campaign = platform.create_campaign(CampaignOrder(unique("campaign"), SCHEMA, f"{unique('labeler')}@example.com"))
+    (image,) = fill(harness, platform, campaign.id, 1)
+    platform.activate_campaign(campaign.id)
+    parts = MultiPolygon((Polygon(((1, 1), (9, 1), (5, 8))), Polygon(((20, 10), (30, 10), (30.5, 20)))))
+    annotations = (
+        Annotation("boat", Box(1, 2.5, 11, 12), 0.5, {"state": "torn"}),
+        Annotation("sail", parts),
+        Annotation("fog", WholeImage(), 1.0, {"remark": "über dem Fluss"}),
+        Annotation("other", Polygon(((1, 1), (9, 1), (5, 8)))),
+    )
+    harness.label(campaign, campaign.access, {image.id: annotations})
+    (labeled,) = all_labels(platform, campaign.id)
+    assert labeled.annotations == annotations
+    assert platform.list_labels(campaign.id) == PlatformLabels(
+        SCHEMA.names,
+        {"boat": frozenset({"state"}), "sail": frozenset(), "fog": frozenset({"remark"}), "other": frozenset()},
+        geometries={label.name: label.geometry for label in SCHEMA},
+    )

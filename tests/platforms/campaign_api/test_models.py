@@ -10,7 +10,20 @@ from typing import Any
 
 import pytest
 
-from labelwright.domain import UNKNOWN, Annotation, Box, Label, LabeledImage, LabelSchema, Polygon, Provenance, Size
+from labelwright.domain import (
+    UNKNOWN,
+    Annotation,
+    Attribute,
+    Box,
+    Geometry,
+    Label,
+    LabeledImage,
+    LabelSchema,
+    Polygon,
+    Provenance,
+    Size,
+    WholeImage,
+)
 from labelwright.platforms.campaign_api.adapter import CampaignApi
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
@@ -96,14 +109,67 @@ def test_a_campaign_is_read() -> None:
 def test_creating_a_campaign_sends_the_notebooks_fields_and_ours() -> None:
     schema = LabelSchema((Label("wood", translations={"nl": "hout"}), Label("glass")))
     order = CampaignOrder("campaign-26-10-2020", schema, "a@b.nl", "Look.", {"x": 1})
-    with scripted(said(CREATED)) as server:
+    with scripted(said({"status": "ok", "features": ["label_schema"]}), said(CREATED)) as server:
         campaign = client(server).create_campaign(order)
-        request = server.requests[0]
+        request = server.requests[1]
     assert campaign.access == LabelerAccess("a@b.nl", "cb250d843e36cf66", Secret("5b01a0dca725024d"))
     assert campaign.state is RemoteState.CREATED
     assert request.startswith("POST /api/v1/campaigns HTTP/1.1")
     assert "Authentication-Key: KEY\r\n" in request
     assert "Authentication-Secret: S3CRET\r\n" in request
+
+
+FULL = LabelSchema(
+    (
+        Label("boat", color="#e69f00", attributes=(Attribute("state"),)),
+        Label("sail", Geometry.POLYGON, parent="boat"),
+        Label("fog", Geometry.IMAGE),
+        Label("buoy"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "health", [answer(404), said({"status": "ok", "version": "0.1.0"})], ids=["the notebook", "an older version"]
+)
+def test_a_server_of_bare_names_is_refused_before_anything_is_created(health: bytes) -> None:
+    with scripted(health, said(CREATED)) as server, pytest.raises(PlatformRefused) as caught:
+        client(server).create_campaign(CampaignOrder("t", FULL, "a@b.nl"))
+    assert [request.split(" ")[0] for request in server.requests] == ["GET"]
+    assert (
+        "label 'boat' needs its colour, the attribute 'state'; "
+        "label 'sail' needs the geometry polygon, its parent 'boat'; "
+        "label 'fog' needs the geometry image"
+    ) in caught.value.message
+    assert "buoy" not in caught.value.message
+    assert "Update the server" in caught.value.advice
+
+
+@pytest.mark.parametrize("geometry", [Geometry.BOX, Geometry.ANY])
+def test_a_server_of_bare_names_gets_names_where_the_campaign_needs_no_more(geometry: Geometry) -> None:
+    schema = LabelSchema((Label("wood", geometry, translations={"nl": "hout"}),))
+    with scripted(answer(404), said(CREATED)) as server:
+        client(server).create_campaign(CampaignOrder("t", schema, "a@b.nl"))
+        sent = json.loads(server.bodies[1])
+    assert sent["labels"] == ["wood"]
+    assert sent["label_translations"] == {"wood": {"nl": "hout"}}
+    assert "label_schema" not in sent
+
+
+def test_the_schema_is_sent_to_a_server_that_takes_it() -> None:
+    with scripted(said({"features": ["label_schema"]}), said(CREATED)) as server:
+        client(server).create_campaign(CampaignOrder("t", FULL, "a@b.nl"))
+        sent = json.loads(server.bodies[1])
+    assert sent["labels"] == ["boat", "sail", "fog", "buoy"]
+    assert [label["geometry"] for label in sent["label_schema"]] == ["box", "polygon", "image", "box"]
+    assert sent["label_schema"][0] == {
+        "name": "boat",
+        "geometry": "box",
+        "color": "#e69f00",
+        "parent": None,
+        "attributes": [{"name": "state", "values": [], "default": None, "required": False}],
+        "translations": {},
+    }
 
 
 def test_the_key_of_a_labeler_who_is_known_comes_without_a_secret() -> None:
@@ -233,6 +299,17 @@ def test_labeler_and_time_of_an_image_are_those_of_its_objects() -> None:
     ]
 
 
+def test_whole_images_and_attributes_are_read_as_optional_fields() -> None:
+    whole = {"label": "Fog", "confidence": 1, "bounding_box": None, "whole_image": True, "attributes": {"how": "thick"}}
+    plain = LABELED["objects"][0] | {"whole_image": False, "attributes": None, "polygons": None}
+    with scripted(said({"images": [LABELED | {"objects": [whole, plain]}]})) as server:
+        (image,) = client(server).read_labels("3").images
+    assert image.annotations == (
+        Annotation("Fog", WholeImage(), 1, {"how": "thick"}),
+        Annotation("Plastic", Box(13, 123, 57, 198), 0.56),
+    )
+
+
 @pytest.mark.parametrize(("total", "gone"), [(2, ["7"]), (3, [])], ids=["all are listed", "the listing is cut off"])
 def test_an_image_that_vanished_is_found_when_the_listing_is_whole(total: int, gone: list[str]) -> None:
     items = [LABELED, LABELED | {"image_id": 2, "file_name": "b.png", "objects": None}]
@@ -271,6 +348,8 @@ def _with(path: str, value: Any) -> Any:
         (_with("objects.0.confidence", True), "confidence is true or false, not a number"),
         (_with("objects.0.label", ""), "of image 'car.png' cannot be: an annotation needs a label"),
         (_with("objects.0.polygon", [[0, 0], [4]]), "polygon[1] is not a pair of numbers"),
+        (_with("objects.0.polygons", [[[0, 0], [4, 0], [4, 4]], 7]), "polygons[1] is not a list of corners"),
+        (_with("objects.0.attributes", {"state": 7}), "attributes.state is a number, not a text"),
         (_with("objects.0.polygon", [[0, 0], [4, None]]), "polygon[1] is null, not a number"),
         (_with("objects", {}), "images[0].objects is an object, not a list"),
         (_with("width", 0), "images[0].width (image 'car.png'): an image is at least 1 x 1 pixels"),

@@ -41,6 +41,19 @@ def test_what_is_missing_and_what_was_added(names, attributes, missing, added):
     assert added_labels(SCHEMA, remote_labels) == added
 
 
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        (Geometry.POLYGON, []),
+        (Geometry.ANY, []),  # wider than what the campaign asks for
+        (Geometry.BOX, ["geometry polygon of label 'sail' (there: box)"]),
+    ],
+)
+def test_a_geometry_that_the_platform_narrowed_is_missing(there, missing):
+    schema = LabelSchema((Label("sail", Geometry.POLYGON),))
+    assert missing_labels(schema, PlatformLabels(("Sail",), geometries={"Sail": there})) == missing
+
+
 def test_labels_that_differ_in_case_alone_are_told_apart():
     schema = LabelSchema((Label("car"), Label("Car"), Label("bus")))
     assert missing_labels(schema, PlatformLabels(("car", "Car", "bus"))) == []

@@ -48,6 +48,7 @@ from labelwright.platforms.shape_notices import ShapeNotices
 from labelwright.security.masking import remember_login
 
 from .models import access_from, campaign_from, image_from, image_set_from, is_labeled, labeled_from
+from .schema import FEATURE, needs_beyond_names, schema_json, shortened
 
 if TYPE_CHECKING:
     from labelwright.platforms.entry import Connection
@@ -157,7 +158,13 @@ class CampaignApi(
         translations = {label.name: dict(label.translations) for label in order.labels.labels if label.translations}
         if translations:
             body["label_translations"] = translations
-        created = self._create(f"create campaign '{order.title}'", "/campaigns", body)
+        operation = f"create campaign '{order.title}'"
+        # Asked before anything is created: a server that ignores the field would create a campaign of bare names.
+        if FEATURE in self._features(operation):
+            body[FEATURE] = schema_json(order.labels)
+        elif needs := needs_beyond_names(order.labels):
+            raise self._without_schema(operation, needs)
+        created = self._create(operation, "/campaigns", body)
         return campaign_from(created, labeler=order.labeler)
 
     def add_images(self, campaign: str, images: Sequence[str]) -> None:
@@ -331,6 +338,25 @@ class CampaignApi(
             message = f"there are {len(matches)} of that title: {', '.join(match.id for match in matches[:10])}"
             raise PlatformRefused(self.name, operation, status=200, message=message, advice="Rename all but one.")
         return matches[0] if matches else None
+
+    def _features(self, operation: str) -> frozenset[str]:
+        """Returns the optional parts of the API that the server lists; empty for servers that list none."""
+        try:
+            health = self._http.call(operation, "GET", "/health")
+        except PlatformRefused as refused:
+            if refused.status in (404, 405, 501):  # not in the notebook
+                return frozenset()
+            raise
+        features = health.get("features") if isinstance(health, dict) else None
+        return frozenset(map(str, features)) if isinstance(features, list) else frozenset()
+
+    def _without_schema(self, operation: str, needs: list[str]) -> PlatformRefused:
+        message = f"this server takes names of labels only (its GET /health lists no {FEATURE}): {shortened(needs)}"
+        advice = (
+            "Nothing was created. Update the server (the embedded service: restart `labelwright serve` or `labelwright "
+            "up` with this version), or take these out of the labels of the campaign file and launch it again."
+        )
+        return PlatformRefused(self.name, operation, message=message, advice=advice)
 
     def _too_old(self, operation: str, refused: PlatformRefused) -> PlatformRefused:
         message = "this server knows no GET /campaigns/{id}/objects, which the notebook of the API does not have either"

@@ -5,12 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import TypeVar
 
-from labelwright.domain import UNKNOWN, Annotation, Box, InvalidShape, LabeledImage, Polygon, Provenance, Size
+from labelwright.domain import (
+    UNKNOWN,
+    Annotation,
+    Box,
+    InvalidShape,
+    LabeledImage,
+    MultiPolygon,
+    Polygon,
+    Provenance,
+    Shape,
+    Size,
+    WholeImage,
+)
 from labelwright.domain.planar import distinct
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import (
     LabelerAccess,
-    PlatformLabels,
     RemoteCampaign,
     RemoteImage,
     RemoteImageSet,
@@ -19,6 +30,8 @@ from labelwright.platforms.protocol import (
     SetState,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
+
+from .schema import platform_labels_from
 
 _State = TypeVar("_State", RemoteState, SetState)
 
@@ -32,12 +45,8 @@ def campaign_from(campaign: Fields, *, labeler: str = "") -> RemoteCampaign:
         done=progress.whole("done"),
         total=progress.whole("total"),
         access=access_from(campaign.inner("access_token"), labeler) if campaign.has("access_token") else None,
-        labels=PlatformLabels(_texts(campaign, "labels")) if campaign.has("labels") else None,
+        labels=platform_labels_from(campaign),
     )
-
-
-def _texts(fields: Fields, name: str) -> tuple[str, ...]:
-    return tuple(value for value in fields.list(name) if isinstance(value, str))
 
 
 def access_from(access: Fields, email: str) -> LabelerAccess:
@@ -120,23 +129,45 @@ def _provenance_from(item: Fields) -> Provenance:
 def _annotation_from(item: Fields, image: str, provenance: Provenance) -> Annotation:
     """Raises InvalidShape, PlatformRefused."""
     try:
-        shape = _polygon_from(item) if item.has("polygon") else _box_from(item.inner("bounding_box"))
-        return Annotation(item.text("label"), shape, item.number("confidence"), provenance=provenance)
+        shape, attributes = _shape_from(item), _attributes_from(item)
+        return Annotation(item.text("label"), shape, item.number("confidence"), attributes, provenance)
     except InvalidShape:
         raise
     except ValueError as fault:
         return item.refuse("", f"of image '{image}' cannot be: {fault}")
 
 
+def _attributes_from(item: Fields) -> dict[str, str]:
+    if not item.has("attributes"):
+        return {}
+    attributes = item.inner("attributes")
+    return {name: attributes.text(name) for name in attributes.json if attributes.has(name)}
+
+
+def _shape_from(item: Fields) -> Shape:
+    if item.json.get("whole_image") is True:
+        return WholeImage()
+    if item.has("polygon"):
+        return _polygon_from(item, "polygon", item.list("polygon"))
+    if item.has("polygons"):
+        parts = tuple(
+            _polygon_from(item, f"polygons[{number}]", part) for number, part in enumerate(item.list("polygons"))
+        )
+        return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+    return _box_from(item.inner("bounding_box"))
+
+
 def _box_from(box: Fields) -> Box:
     return Box(box.number("xmin"), box.number("ymin"), box.number("xmax"), box.number("ymax"))
 
 
-def _polygon_from(item: Fields) -> Polygon:
+def _polygon_from(item: Fields, field: str, corners: object) -> Polygon:
     points = []
-    for number, point in enumerate(item.list("polygon")):
+    if not isinstance(corners, list):
+        item.refuse(field, "is not a list of corners")
+    for number, point in enumerate(corners):
         if not isinstance(point, list) or len(point) != 2:
-            item.refuse(f"polygon[{number}]", "is not a pair of numbers")
-        x, y = (item.as_number(f"polygon[{number}]", value) for value in point)
+            item.refuse(f"{field}[{number}]", "is not a pair of numbers")
+        x, y = (item.as_number(f"{field}[{number}]", value) for value in point)
         points.append((x, y))
     return Polygon(tuple(distinct(points)))

@@ -130,7 +130,7 @@ def health() -> APIRouter:
     @router.get("/health", response_model=models.Health, tags=["health"])
     async def health() -> Response:  # needs no thread: all of them may be busy
         """Returns the service's status and version. Needs no key."""
-        return JSONResponse({"status": "ok", "version": version("labelwright")})
+        return JSONResponse({"status": "ok", "version": version("labelwright"), "features": ["label_schema"]})
 
     return router
 
@@ -250,6 +250,7 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
             order.labels,
             order.instructions,
             order.label_translations,
+            [label.model_dump() for label in order.label_schema] if order.label_schema is not None else None,
         )
         return JSONResponse(campaigns.create(order_values, who))
 

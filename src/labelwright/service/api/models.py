@@ -44,6 +44,26 @@ class ImageSetChange(_Body):
     new_status: Literal["finished"]
 
 
+class AttributeFields(_Body):
+    """A question about each object of a label: one of `values`, or free text where there are none."""
+
+    name: Title
+    values: Annotated[list[Title], Field(max_length=1_000)] = []
+    default: Annotated[str, Field(max_length=2_000, pattern=r"^[^\x00]*$")] | None = None
+    required: bool = False
+
+
+class LabelFields(_Body):
+    """A label: `geometry` says how its objects are drawn, `image` that it is about the image as a whole."""
+
+    name: Title
+    geometry: Literal["box", "polygon", "image", "any"] = "any"
+    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+    parent: Title | None = None
+    attributes: Annotated[list[AttributeFields], Field(max_length=100)] = []
+    translations: dict[Title, Title] = {}
+
+
 class CampaignOrder(_Body):
     title: Title
     metadata: Metadata = None
@@ -51,6 +71,7 @@ class CampaignOrder(_Body):
     labels: Annotated[list[Title], Field(min_length=1, max_length=10_000)] | None = None
     instructions: Annotated[str, Field(max_length=100_000, pattern=r"^[^\x00]*$")] | None = None
     label_translations: dict[Title, dict[Title, Title]] | None = None
+    label_schema: Annotated[list[LabelFields], Field(min_length=1, max_length=10_000)] | None = None
 
 
 class CampaignChange(_Body):
@@ -70,11 +91,19 @@ class BoundingBox(_Body):
     ymax: float
 
 
+Corners = list[Annotated[list[float], Field(min_length=2, max_length=2)]]
+
+
 class Object(_Body):
+    """Either `bounding_box`, perhaps with `polygon` or `polygons` (several parts), or `whole_image: true`."""
+
     label: Annotated[str, Field(min_length=1, max_length=200)]
     confidence: Annotated[float, Field(ge=0, le=1)]
-    bounding_box: BoundingBox
-    polygon: list[Annotated[list[float], Field(min_length=2, max_length=2)]] | None = None
+    bounding_box: BoundingBox | None = None
+    polygon: Corners | None = None
+    polygons: list[Corners] | None = Field(None, description="The parts of one object; the box is around all of them.")
+    whole_image: bool | None = Field(None, description="The label is about the image as a whole: no box, no polygon.")
+    attributes: dict[str, str] | None = None
 
 
 class ImageObjects(_Body):
@@ -202,6 +231,7 @@ class Campaign(BaseModel):
     title: str
     labels: list[str] = Field(default=[], description="Absent: any label may be given.")
     instructions: str = Field(default="", description="Absent when none were given.")
+    label_schema: list[LabelFields] = Field(default=[], description="Absent in campaigns that have names only.")
     labels_csv_url: str = Field(default="", description="A signed URL; there once the campaign is finished.")
 
 
@@ -248,3 +278,4 @@ class CampaignObjects(BaseModel):
 class Health(BaseModel):
     status: Literal["ok"]
     version: str
+    features: list[str] = Field(description="Optional parts of this API that the server has.")

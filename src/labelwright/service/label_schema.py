@@ -1,0 +1,119 @@
+"""The label schema of a campaign: from a request to the database, and as the rules that objects are checked by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from labelwright.domain import GROUP, OCCLUDED, Attribute, Geometry, InvalidSchema, Label, LabelSchema, Shape
+
+from .api.errors import Invalid
+
+LabelFields = Mapping[str, Any]
+"""A label as JSON: {name, geometry, color, parent, attributes: [{name, values, default, required}], translations}."""
+
+_ATTRIBUTE_TEXT = 2_000
+"""Characters of an attribute's value."""
+
+
+def check_schema(labels: Sequence[LabelFields]) -> None:
+    """Raises Invalid when the schema contradicts itself."""
+    try:
+        LabelSchema(tuple(_label_from(label) for label in labels))
+    except InvalidSchema as error:
+        raise Invalid(f"label_schema: {error}") from None
+    for label in labels:
+        for field, items in (
+            ("attribute", [attribute["name"] for attribute in label["attributes"]]),
+            *(("value", attribute["values"]) for attribute in label["attributes"]),
+        ):
+            repeated = next((item for item in items if items.count(item) > 1), None)
+            if repeated is not None:
+                raise Invalid(f"label_schema: label '{label['name']}': {field} '{repeated}' is listed twice")
+
+
+def _label_from(label: LabelFields) -> Label:
+    return Label(
+        name=label["name"],
+        geometry=Geometry(label["geometry"]),
+        parent=label["parent"],
+        attributes=tuple(
+            Attribute(attribute["name"], tuple(attribute["values"]), attribute["default"], attribute["required"])
+            for attribute in label["attributes"]
+        ),
+        color=label["color"],
+        translations=label["translations"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRules:
+    """What a campaign accepts. Campaigns without a schema accept every geometry and attribute."""
+
+    names: frozenset[str] | None
+    """None: any label."""
+    labels: Mapping[str, Label] | None
+    """None: the campaign has no schema."""
+
+    @classmethod
+    def of(cls, campaign: Row[Any]) -> LabelRules:
+        """Reads the rules from the campaign's row."""
+        names = frozenset[str](orjson.loads(campaign.labels)) if campaign.labels is not None else None
+        if campaign.label_schema is None:
+            return cls(names, None)
+        return cls(names, {label["name"]: _label_from(label) for label in orjson.loads(campaign.label_schema)})
+
+    def label_fault(self, label: str) -> str | None:
+        if self.names is None or label in self.names:
+            return None
+        return f"label '{label}' is not one of the campaign's: {', '.join(sorted(self.names)[:50])}"
+
+    def shape_fault(self, label: str, shape: Shape) -> str | None:
+        geometry = self.labels[label].geometry if self.labels and label in self.labels else Geometry.ANY
+        if geometry.takes(shape):
+            return None
+        return f"label '{label}' is for {_GEOMETRIES[geometry]}, not for {_kind_of(shape)}"
+
+    def attribute_faults(self, label: str, attributes: Any) -> list[str]:
+        """Everything that is wrong with an object's attributes, in the schema's order."""
+        if not isinstance(attributes, dict) or not all(_is_text(name) for name in attributes):
+            return ["attributes is not {name: text}"]
+        faults = [
+            f"attribute '{name}' is not a text of at most {_ATTRIBUTE_TEXT} characters"[:300]
+            for name, value in attributes.items()
+            if not _is_text(value)
+        ]
+        if faults or self.labels is None or label not in self.labels:
+            return faults
+        expected = {attribute.name: attribute for attribute in self.labels[label].attributes}
+        for name in attributes:
+            if name not in expected and name not in (OCCLUDED, GROUP):
+                known = ", ".join(expected) or "none"
+                faults.append(f"label '{label}' has no attribute '{name}'; its attributes: {known}"[:300])
+        for attribute in expected.values():
+            value = attributes.get(attribute.name)
+            if value is None or not value.strip():
+                if attribute.required:
+                    faults.append(f"attribute '{attribute.name}' of label '{label}' is required")
+                    continue
+                if value is None:
+                    continue
+            if attribute.values and value not in attribute.values:
+                choices = ", ".join(attribute.values[:50])
+                faults.append(f"attribute '{attribute.name}' is '{value}', which is not one of: {choices}"[:500])
+        return faults
+
+
+_GEOMETRIES = {Geometry.BOX: "boxes", Geometry.POLYGON: "polygons", Geometry.IMAGE: "the image as a whole"}
+
+
+def _kind_of(shape: Shape) -> str:
+    return {"Box": "a box", "WholeImage": "the image as a whole"}.get(type(shape).__name__, "a polygon")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _ATTRIBUTE_TEXT and "\0" not in value
