@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def plan(file: File, strict: Strict = False, as_json: AsJson = False) -> None:
-    """Show what would be uploaded, created and exported. Does nothing."""
-    from labelwright.campaigns.plan import make_plan
+    """Show what would be uploaded, created and exported, and whether the platform can be reached. Changes nothing."""
+    from contextlib import nullcontext
+
+    from labelwright.campaigns.plan import add_access, make_plan
     from labelwright.campaigns.spec import load_spec
     from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.settings import settings
@@ -25,6 +27,8 @@ def plan(file: File, strict: Strict = False, as_json: AsJson = False) -> None:
     spec = load_spec(file)
     with console.counting("checking images") as count:
         result = make_plan(spec, settings(), CONNECTIONS, count)
+    with console.waiting(f"asking {spec.platform}") if console.err.is_terminal else nullcontext():
+        add_access(result, spec, settings(), CONNECTIONS)
     show_plan(result, as_json)
     if not result.images or result.refusal or (result.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)

@@ -28,6 +28,8 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     table.add_row("would upload", f"{plan.images:,} images, {plan.bytes / 1e6:,.1f} MB, in {plan.batches:,} batches")
     table.add_row("would leave out", f"{len(plan.rejects):,} files")
     table.add_row("would create", "\n".join(map(escape, plan.create)))
+    if plan.access:
+        table.add_row("platform", escape(plan.access))
     if plan.billing:
         table.add_row("would cost", escape(plan.billing))
     table.add_row("labels", escape(", ".join(plan.labels)))
@@ -40,7 +42,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     for reason in plan.refusal.splitlines():
         err.print(f"[red]Launching would be refused:[/red] {escape(reason)}")
-    out.print("Nothing was sent and nothing was written.")
+    out.print("No image was sent and nothing was written.")
 
 
 def show_rejects(rejects: Sequence[tuple[str, str]]) -> None:
