@@ -142,6 +142,22 @@ def test_status_is_json_for_scripts(labelwright, tmp_path):
     assert "2026-12-18 23:59 UTC" in shown
 
 
+def test_piped_output_shows_every_value_in_full(labelwright, campaign, tmp_path):
+    title = "river-" + "with-a-long-name-" * 5 + "2026"
+    campaign.write_text(campaign.read_text().replace("river", title).replace("a@b.c", f"{title}@example.com"))
+    plan = labelwright("plan", campaign, COLUMNS="30").stdout
+    assert f"image set '{title}'" in plan
+    assert f"{tmp_path}/datasets/{title}_labels" in plan
+    (tmp_path / "home").mkdir(exist_ok=True)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    ledger.campaigns.add(title, {"platform": "campaign_api", "labeler": f"{title}@example.com"})
+    ledger.close()
+    lines = labelwright("status", COLUMNS="30").stdout.splitlines()
+    assert lines[1].split()[0] == title
+    assert f"{title}@example.com" in lines[1]
+    assert "…" not in plan + "".join(lines)
+
+
 def test_the_version_is_printed(labelwright):
     assert labelwright("--version").stdout.startswith("labelwright 0.")
 

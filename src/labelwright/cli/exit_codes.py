@@ -19,7 +19,7 @@ from labelwright.security.masking import mask
 
 FAILED, MISUSED, EARLY, UNAVAILABLE, NO_READER = 1, 2, 3, 4, 141
 
-_AGAIN = "Nothing is lost: run the same command again, and it goes on where it was"
+_AGAIN = "Nothing is lost: run the same command again, and it continues where it stopped"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
