@@ -45,6 +45,17 @@ def ask_for_attention(title: str, reason: str, back_to: State | None = None) -> 
             campaigns.move(title, State.NEEDS_ATTENTION, reason, back_to)
         except IllegalMove:
             log().warning("%s stays %s", title, campaigns.get(title).state.value)
+        _update_page(title)
+
+
+def _update_page(title: str) -> None:
+    """Write the campaign's page anew, so that it shows the state and the reason that the ledger has."""
+    from .campaign.summary import publish_summary  # which imports modules that ask for attention
+
+    try:
+        publish_summary(title)
+    except Exception as error:  # noqa: BLE001 - the reason is recorded, and the run ends with its own error
+        log().warning("the page of %s could not be written: %s", title, error)
 
 
 @contextmanager

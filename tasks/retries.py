@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import settings
 
-from .reporting import log
+from .reporting import announce
 
 
 def is_transient(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
@@ -30,9 +31,37 @@ def is_transient(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -
     if seconds > settings().longest_wait:
         return False
     if seconds:
-        log().info("waiting %.0f seconds (Retry-After): %s", seconds, error)
+        announce(f"waiting {seconds:.0f} s, as the server asks: {error}")
         wait(seconds)
     return True
+
+
+def is_transient_announced(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """As `is_transient`. Announces the retry: what failed, when it is tried again, and how often yet."""
+    if not is_transient(task, task_run, state):
+        return False
+    delays = task.retry_delay_seconds
+    if not isinstance(delays, list) or not delays:
+        return True
+    number = max(task_run.run_count, 1)
+    seconds = delays[min(number, len(delays)) - 1]
+    cause: Any = state.data
+    is_ledger = isinstance(cause, OperationalError)  # its text has the statement and its values in it
+    error = f"the ledger's database is busy ({cause.orig})" if is_ledger else str(cause)
+    with _announcing:
+        now = time.monotonic()
+        if _announced_until.get(error, now) > now:
+            return True  # many tasks at once fail for one reason
+        _announced_until[error] = now + seconds
+    announce(
+        f"{task_run.name}: {error.rstrip('.')}. Trying again in {seconds:.0f} s (retry {number} of {task.retries})"
+    )
+    return True
+
+
+_announcing = threading.Lock()
+_announced_until: dict[str, float] = {}
+"""By error message: until when (monotonic) the announced wait lasts."""
 
 
 def wait(seconds: float) -> None:
@@ -50,6 +79,6 @@ RETRY_POLICY: dict[str, Any] = UNCACHED | {
     "retries": len(settings().retry_delays),
     "retry_delay_seconds": settings().retry_delays,
     "retry_jitter_factor": 0.2,
-    "retry_condition_fn": is_transient,
+    "retry_condition_fn": is_transient_announced,
 }
 """Options of every task that calls a platform or a store."""

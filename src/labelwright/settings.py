@@ -287,6 +287,18 @@ class Settings(BaseSettings):
             f"__SECRET, or put [connections.{name}] into {self.home / 'settings.toml'}"
         )
 
+    def workspace(self, name: str) -> WorkspaceSettings:
+        """The named Azure ML workspace. Raises SettingsError."""
+        workspace = self.workspaces.get(name.lower())
+        if workspace is None:
+            variable = f"LABELWRIGHT_WORKSPACES__{name.upper()}"
+            raise SettingsError(
+                f"the Azure ML workspace '{name}' is not configured: set {variable}__CONFIG (or __SUBSCRIPTION_ID, "
+                f"__RESOURCE_GROUP, __WORKSPACE_NAME) and {variable}__ACCOUNT_URL, or create a Prefect block and write "
+                "workspace: block:NAME"
+            )
+        return workspace
+
     def labeling_page_host(self) -> str | None:
         """The embedded service's address, if `campaign_api` is the embedded service."""
         try:

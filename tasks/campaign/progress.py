@@ -65,7 +65,10 @@ def refresh_progress(
     # Compared with the counts of before: recording replaces them in the ledger.
     excluded = exclusions_since_export(remote, counts_before) if record.state is State.EXPORTED else ""
     recorded = _record(record, remote, platform, counts_before)
-    return Refreshed(_move(record, remote, platform, excluded, in_use), recorded)
+    state = _move(record, remote, platform, excluded, in_use)
+    if state not in (record.state, State.NEEDS_ATTENTION):  # asking for attention publishes the page itself
+        publish_summary(record.title, platform)
+    return Refreshed(state, recorded)
 
 
 def _record(
@@ -111,7 +114,6 @@ def _move(
     if lost and not in_use():
         begin_repair(title, lost, record.images or 0)
         ask_for_attention.fn(title, lost_images_reason(record, platform.name, lost), State.UPLOADING)
-        publish_summary(title, platform)
         return ledger.campaigns.get(title).state
     complete = remote.total > 0 and remote.done == remote.total == record.images
     closed = remote.state in (RemoteState.COMPLETED, RemoteState.FINISHED)

@@ -16,7 +16,9 @@ from labelwright.campaigns.outlook import LabelerOutlook, Outlook, in_words, lab
 from labelwright.domain import LEFT_OUT, OPEN, LeftOutCounts
 from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED
+from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
+from labelwright.settings import SettingsError
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import artifact_key, in_a_run, publish
 from labelwright.tasks.retries import UNCACHED
@@ -43,7 +45,7 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
     context = CampaignContext(title)
     record, moment = context.record, datetime.now(UTC)
     outlook = outlook_of(record, context.ledger.campaigns.progress(title), moment)
-    pages = dict(_pages(context, record, platform or context.platform))
+    pages = dict(_pages(context, record, platform))
     datasets = [
         (dataset["name"], dataset["version"], dataset["location"])
         for dataset in newest(context.ledger.campaigns.datasets(title))
@@ -57,11 +59,17 @@ def publish_summary(title: str, platform: Platform | None = None) -> None:
     publish(create_markdown_artifact, markdown=markdown, key=key, description=description)
 
 
-def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform) -> Iterable[tuple[str, str]]:
+def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform | None) -> Iterable[tuple[str, str]]:
+    if platform is None:
+        try:
+            platform = context.platform
+        except (SettingsError, PlatformRefused):
+            return  # which is why the campaign needs attention: its page is published without links
     if record.remote_id is not None and isinstance(platform, ShowsCampaigns):
         yield "the campaign on its platform", platform.campaign_page(record.remote_id)
     elif (host := context.settings.labeling_page_host()) and context.spec.connection_name == "campaign_api":
-        yield "the labeling page", f"{host}/"
+        yield "the labeling page, for labelers with their key", f"{host}/label"
+        yield "the page of the service's admin", f"{host}/"
 
 
 def newest(datasets: list[dict[str, str]]) -> list[dict[str, str]]:

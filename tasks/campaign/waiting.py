@@ -7,6 +7,7 @@ import time
 from prefect import task
 
 from labelwright.campaigns.spec import stored_spec
+from labelwright.campaigns.time_zones import show_moment
 from labelwright.domain import LABELED, State
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.tasks.context import the_ledger
@@ -46,7 +47,7 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
             raise PlatformRefused(spec.platform, f"label '{title}'", message=f"it is {state.value}: {reason}")
         if time.monotonic() >= end:
             record = campaigns.get(title)
-            due = f" They are due {spec.deadline:%Y-%m-%d %H:%M %Z}." if spec.deadline else ""
+            due = f" They are due {show_moment(spec.deadline, spec.timezone)}." if spec.deadline else ""
             raise LabelsLate(
                 f"'{title}': {record.done} of {record.total} images are labeled after {wait_hours:g} hours.{due} "
                 "Nothing is lost: run the same command again to wait on, or let the scheduled sweep check it"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labelwright.campaigns.spec import BLOCK, ExportTo
 from labelwright.prefect_integration.blocks import workspace_in_block
-from labelwright.settings import Settings, SettingsError, WorkspaceSettings
+from labelwright.settings import Settings, WorkspaceSettings
 from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.local import LocalStore
 from labelwright.stores.protocol import DatasetStore
@@ -17,15 +17,7 @@ def workspace_named(name: str, settings: Settings) -> WorkspaceSettings:
     """The settings' workspace of this name, or the one of a Prefect block (`block:NAME`). Raises SettingsError."""
     if name.startswith(BLOCK):
         return workspace_in_block(name, settings.workspaces.get("default", WorkspaceSettings()))
-    workspace = settings.workspaces.get(name.lower())
-    if workspace is None:
-        variable = f"LABELWRIGHT_WORKSPACES__{name.upper()}"
-        raise SettingsError(
-            f"the Azure ML workspace '{name}' is not configured: set {variable}__CONFIG (or __SUBSCRIPTION_ID, "
-            f"__RESOURCE_GROUP, __WORKSPACE_NAME) and {variable}__ACCOUNT_URL, or create a Prefect block and write "
-            "workspace: block:NAME"
-        )
-    return workspace
+    return settings.workspace(name)
 
 
 def _azure_ml(export: ExportTo, settings: Settings) -> DatasetStore:

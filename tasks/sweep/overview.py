@@ -93,9 +93,9 @@ def _row(record: CampaignRecord, outlook: Outlook, failures: dict[str, str]) -> 
         "state": record.state.value,
         "labeled": f"{record.done:,} of {record.total:,}{share}" if record.total else "",
         "images an hour": f"{pace.per_hour:.1f}" if is_open and pace.per_hour else "",
-        "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M}" if is_open and pace.expected_end else "",
+        "expected end": f"{pace.expected_end:%Y-%m-%d %H:%M} UTC" if is_open and pace.expected_end else "",
         "deadline": outlook.shown_deadline,
         "platform": str(record.spec.get("connection") or record.spec.get("platform")),
-        "checked": f"{record.looked_at:%Y-%m-%d %H:%M}" if record.looked_at else "",
+        "checked": f"{record.looked_at:%Y-%m-%d %H:%M} UTC" if record.looked_at else "",
         "note": record.reason or failures.get(record.title) or outlook.trouble,
     }

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from labelwright.ledger import Ledger
+from tests.network.fault_server import fault_server, refuse, response
 
 
 @pytest.fixture
@@ -141,17 +142,126 @@ def test_status_is_json_for_scripts(labelwright, tmp_path):
     assert "2026-12-18 23:59 UTC" in shown
 
 
+def test_piped_output_shows_every_value_in_full(labelwright, campaign, tmp_path):
+    title = "river-" + "with-a-long-name-" * 5 + "2026"
+    campaign.write_text(campaign.read_text().replace("river", title).replace("a@b.c", f"{title}@example.com"))
+    plan = labelwright("plan", campaign, COLUMNS="30").stdout
+    assert f"image set '{title}'" in plan
+    assert f"{tmp_path}/datasets/{title}_labels" in plan
+    (tmp_path / "home").mkdir(exist_ok=True)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    ledger.campaigns.add(title, {"platform": "campaign_api", "labeler": f"{title}@example.com"})
+    ledger.close()
+    lines = labelwright("status", COLUMNS="30").stdout.splitlines()
+    assert lines[1].split()[0] == title
+    assert f"{title}@example.com" in lines[1]
+    assert "…" not in plan + "".join(lines)
+
+
 def test_the_version_is_printed(labelwright):
     assert labelwright("--version").stdout.startswith("labelwright 0.")
 
 
+def connection(url: str) -> dict[str, str]:
+    name = "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__"
+    return {f"{name}URL": url, f"{name}KEY": "an-admins-key", f"{name}SECRET": "an-admins-word"}
+
+
+def empty_responses(request, connection):
+    connection.sendall(response(200, b"{}", "Content-Type: application/json"))
+
+
+@pytest.fixture
+def stopped_service(tmp_path) -> str:
+    """The address of a labeling service of this home that has ended."""
+    folder = tmp_path / "home" / "service"
+    folder.mkdir(parents=True)
+    with fault_server(empty_responses) as server:
+        address = server.url
+    (folder / "admin.json").write_text(json.dumps({"key": "key", "secret": "secret"}))
+    (folder / "service.json").write_text(json.dumps({"url": address}))
+    return address
+
+
 def test_an_unreachable_prefect_api_stops_a_launch_early(labelwright, campaign):
     nowhere = "http://127.0.0.1:9/api"
-    connection = {f"LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__{name}": nowhere for name in ("URL", "KEY", "SECRET")}
-    process = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **connection)
+    with fault_server(empty_responses) as server:
+        process = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **connection(server.url))
     assert process.returncode == 4
     assert f"Prefect's API at {nowhere} does not answer" in process.stderr
     assert "Traceback" not in process.stderr
+
+
+def test_a_launch_says_at_once_that_the_service_does_not_run(labelwright, campaign, stopped_service):
+    process = labelwright("launch", campaign)
+    assert process.returncode == 4
+    assert (
+        f"the labeling service at {stopped_service} is not running. Start it with: labelwright serve" in process.stderr
+    )
+    assert process.stderr.count("\n") == 1
+
+
+def test_a_launch_says_at_once_that_nothing_is_at_the_platforms_address(labelwright, campaign):
+    process = labelwright("launch", campaign, **connection("http://127.0.0.1:9/api/v1"))
+    assert process.returncode == 4
+    assert "campaign_api did not answer when asked to check the connection" in process.stderr
+
+
+def test_refused_credentials_are_reported_before_anything_is_started(labelwright, campaign):
+    with fault_server(refuse(401)) as server:
+        process = labelwright("launch", campaign, **connection(server.url))
+        assert process.returncode == 1
+        assert "Check the key and secret of connection campaign_api" in process.stderr
+        plan = labelwright("plan", campaign, **connection(server.url))
+        assert plan.returncode == 1
+        assert "Launching would be refused: campaign_api answered 401" in plan.stderr
+
+
+def test_a_busy_platform_does_not_stop_a_launch(labelwright, campaign):
+    nowhere = "http://127.0.0.1:9/api"
+    with fault_server(refuse(503)) as server:
+        process = labelwright("launch", campaign, PREFECT_API_URL=nowhere, **connection(server.url))
+    assert "answered 503" in process.stderr
+    assert "Going on: each task tries again for" in process.stderr
+    assert f"Prefect's API at {nowhere} does not answer" in process.stderr
+
+
+def test_a_launch_after_its_deadline_says_so(labelwright, campaign):
+    campaign.write_text(campaign.read_text() + "deadline: 2020-12-18\ntimezone: Europe/Amsterdam\n")
+    process = labelwright("launch", campaign, **connection("http://127.0.0.1:9/api/v1"))
+    assert "the deadline of 'river' has passed: 2020-12-18 23:59 Europe/Amsterdam (UTC+01:00)" in process.stderr
+    plan = labelwright("plan", campaign, **connection("http://127.0.0.1:9/api/v1"))
+    assert plan.returncode == 0
+    assert "warning: the deadline has passed: 2020-12-18 23:59 Europe/Amsterdam (UTC+01:00)" in plan.stdout
+    assert "warning: campaign_api did not answer" in plan.stdout
+
+
+def test_a_plan_says_what_responded(labelwright, campaign):
+    with fault_server(empty_responses) as server:
+        process = labelwright("plan", campaign, **connection(server.url))
+        assert (process.returncode, process.stderr) == (0, "")
+        assert f"a campaign API at {server.url}" in process.stdout
+        methods = {request.method for request in server.requests}
+    assert methods == {"GET"}
+
+
+def test_a_plan_without_a_service_names_the_commands(labelwright, campaign):
+    process = labelwright("plan", campaign)
+    assert process.returncode == 0
+    assert "warning: no labeling service is configured" in process.stdout
+    assert "`labelwright run` starts the embedded one itself" in process.stdout
+
+
+def test_an_unknown_workspace_is_refused_before_anything_is_sent(labelwright, campaign):
+    campaign.write_text(campaign.read_text() + "export: {store: azure_ml, workspace: team}\n")
+    with fault_server(empty_responses) as server:
+        process = labelwright("launch", campaign, **connection(server.url))
+        assert process.returncode == 2
+        assert "the Azure ML workspace 'team' is not configured" in process.stderr
+        assert server.requests == []
+        plan = labelwright("plan", campaign, **connection(server.url))
+        assert plan.returncode == 1
+        assert "Launching would be refused: the Azure ML workspace 'team' is not configured" in plan.stderr
 
 
 @pytest.mark.parametrize("command", ["resume", "cancel", "reopen", "forget"])

@@ -8,13 +8,15 @@ from pkgutil import walk_packages
 import pytest
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 from sqlalchemy.exc import OperationalError
 
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.settings import settings
 from labelwright.tasks import retries as retrying
-from labelwright.tasks.retries import RETRY_POLICY, is_transient
+from labelwright.tasks.reporting import listen, unlisten
+from labelwright.tasks.retries import RETRY_POLICY, is_transient, is_transient_announced
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,30 @@ def test_a_retry_comes_no_earlier_than_the_server_asked(monkeypatch):
     )
     assert is_transient(None, None, Failed(data=late)) is True
     assert len(held) == 1, "what is over is not waited for"
+
+
+def test_a_retry_is_announced_once_with_its_cause_and_its_wait():
+    heard: list[str] = []
+    task, run = Task(lambda: None, **RETRY_POLICY), TaskRun(task_key="x", dynamic_key="1", name="create campaign a")
+    delays = settings().retry_delays
+    listen(heard.append)
+    try:
+        for run.run_count, message in ((1, "nobody is there"), (1, "nobody is there"), (9, "still nobody")):
+            error = PlatformUnavailable("x", "read it", message=message)
+            assert is_transient_announced(task, run, Failed(data=error)) is True
+        database = OperationalError("select CANARY", {"a": "CANARY"}, Exception("database is locked"))
+        assert is_transient_announced(task, run, Failed(data=database)) is True
+        assert is_transient_announced(task, run, Failed(data=PlatformRefused("x", "y", status=422))) is False
+    finally:
+        unlisten(heard.append)
+    assert heard == [
+        "create campaign a: x did not answer when asked to read it: nobody is there. "
+        f"Trying again in {delays[0]:.0f} s (retry 1 of {len(delays)})",
+        "create campaign a: x did not answer when asked to read it: still nobody. "
+        f"Trying again in {delays[-1]:.0f} s (retry 9 of {len(delays)})",
+        "create campaign a: the ledger's database is busy (database is locked). "
+        f"Trying again in {delays[-1]:.0f} s (retry 9 of {len(delays)})",
+    ]
 
 
 def test_a_long_retry_after_is_left_to_a_later_sweep(monkeypatch):
@@ -78,7 +104,7 @@ def test_every_task_that_calls_a_platform_has_the_policy():
         for name, member in vars(module).items():
             if hasattr(member, "retries") and name not in ("check_labels", "ask_for_attention"):
                 assert member.retries == RETRY_POLICY["retries"], name
-                assert member.retry_condition_fn is is_transient, name
+                assert member.retry_condition_fn is is_transient_announced, name
 
 
 def test_no_task_reuses_stored_results():

@@ -7,17 +7,21 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from labelwright.datasets.names import file_stem
+from labelwright.domain.errors import CannotRun
 from labelwright.ingest import InventoryItem, build_inventory
-from labelwright.platforms import PlatformError
-from labelwright.platforms.protocol import BillsTasks, KeepsImageSets
+from labelwright.platforms import PlatformError, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.protocol import BillsTasks, KeepsImageSets, TakesImages
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import Settings, SettingsError
 
 from .billing import TooManyTasks, bill_of, in_words, refuse_over_limit
 from .connections import Connections
 from .image_source import limits_of, open_source
-from .spec import CampaignSpec
+from .platform_access import check_access, platform_of
+from .spec import BLOCK, CampaignSpec
 from .unsupported import reasons_to_refuse, unsupported_in
+
+_SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class Plan:
     """The bill as a sentence."""
     refusal: str = ""
     """Why launching would be refused, one reason a line."""
+    access: str = ""
+    """What responded at the platform's address; empty when it was not asked or did not respond."""
     warnings: list[str] = field(default_factory=list)
     """What else to know before launching."""
 
@@ -68,13 +74,15 @@ def make_plan(
     plan = Plan(spec.title, spec.platform, spec.labeler, labels, deadline, spec.timezone)
     if spec.passed_deadline:
         plan.warnings.append(f"the deadline has passed: {spec.passed_deadline}")
-    largest = (0, "")
+    largest, limits, faults = (0, ""), PLATFORMS[spec.platform].images, list[str]()
     source = open_source(spec.images, connections.image_settings(settings, spec.images))
     for number, item in enumerate(build_inventory(source, limits_of(spec.images)), 1):
         if isinstance(item, InventoryItem):
             plan.images += 1
             plan.bytes += item.image.bytes
             largest = max(largest, (item.image.bytes, item.image.name))
+            fault = limits.fault(item.image)
+            faults += [f"{item.image.name} {fault}"] if fault else []
         else:
             plan.rejects.append({"file": item.name, "reason": item.reason})
         if on_file is not None:
@@ -89,7 +97,52 @@ def make_plan(
         _add_bill(plan, spec, connections)
     plan.export = _exported(spec)
     _check_labels(plan, spec)
+    _add_faults(plan, faults)
     return plan
+
+
+def _add_faults(plan: Plan, faults: list[str]) -> None:
+    """Adds images that the platform does not accept to the reasons to refuse, or to the warnings."""
+    if not faults:
+        return
+    entry = PLATFORMS[plan.platform]
+    more = f" and {len(faults) - _SHOWN:,} more" if len(faults) > _SHOWN else ""
+    message = f"{entry.shown_name} does not accept {len(faults):,} of the images: {'; '.join(faults[:_SHOWN])}{more}"
+    if entry.images.stops_launch:
+        plan.refuse(f"{message}. Leave them out (images.exclude), or convert them")
+    else:
+        plan.warnings.append(f"{message}. It leaves them out")
+
+
+def add_access(plan: Plan, spec: CampaignSpec, settings: Settings, connections: Connections) -> None:
+    """Asks the platform once, and looks the workspace up. Adds what launching would be refused for, and warnings.
+
+    The embedded service need not run yet: `labelwright run` starts it.
+    """
+    if spec.connection_name.startswith(BLOCK):
+        plan.warnings.append(f"the credentials of {spec.connection_name} are checked when the campaign is launched")
+    else:
+        _add_platform_access(plan, spec, connections)
+    if spec.export.store == "azure_ml" and not spec.export.workspace.startswith(BLOCK):
+        try:
+            settings.workspace(spec.export.workspace)
+        except SettingsError as error:
+            plan.refuse(str(error))
+
+
+def _add_platform_access(plan: Plan, spec: CampaignSpec, connections: Connections) -> None:
+    try:
+        platform = platform_of(spec, connections)
+        if isinstance(platform, TakesImages) and (size := platform.batch_size()) is not None:
+            plan.create.append(f"{-(-plan.images // size):,} tasks of at most {size:,} images")
+        plan.access = check_access(spec, connections)
+    except PlatformUnavailable as error:
+        plan.warnings.append(str(error))
+    except (SettingsError, CannotRun, PlatformRefused) as error:
+        if isinstance(error, SettingsError) and spec.connection_name == spec.platform == "campaign_api":
+            plan.warnings.append(f"{error}. `labelwright run` starts the embedded one itself")
+        else:
+            plan.refuse(str(error))
 
 
 def _check_labels(plan: Plan, spec: CampaignSpec) -> None:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def plan(file: File, strict: Strict = False, as_json: AsJson = False) -> None:
-    """Show what would be uploaded, created and exported. Does nothing."""
-    from labelwright.campaigns.plan import make_plan
+    """Show what would be uploaded, created and exported, and whether the platform can be reached. Changes nothing."""
+    from contextlib import nullcontext
+
+    from labelwright.campaigns.plan import add_access, make_plan
     from labelwright.campaigns.spec import load_spec
     from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.settings import settings
@@ -25,6 +27,8 @@ def plan(file: File, strict: Strict = False, as_json: AsJson = False) -> None:
     spec = load_spec(file)
     with console.counting("checking images") as count:
         result = make_plan(spec, settings(), CONNECTIONS, count)
+    with console.waiting(f"asking {spec.platform}") if console.err.is_terminal else nullcontext():
+        add_access(result, spec, settings(), CONNECTIONS)
     show_plan(result, as_json)
     if not result.images or result.refusal or (result.rejects and (strict or spec.images.strict)):
         raise typer.Exit(1)
@@ -94,8 +98,8 @@ def export(title: Title, as_json: AsJson = False) -> None:
 
 def failed(
     title: Title,
-    resend: Annotated[bool, typer.Option("--resend", help="Upload them again in place of the failed ones.")] = False,
-    leave_out: Annotated[bool, typer.Option("--leave-out", help="Go on without them.")] = False,
+    resend: Annotated[bool, typer.Option("--resend", help="Upload the failed images again.")] = False,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="Continue without the failed images.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List images that failed on the platform, with the reasons; send them again, or leave them out."""
@@ -157,7 +161,7 @@ def resume(title: Title, as_json: AsJson = False) -> None:
 
 def cancel(
     title: Title,
-    delete: Annotated[bool, typer.Option("--delete", help="Also delete it on its platform.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Also delete the campaign on its platform.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Cancel a campaign. Nothing more is done with it."""
@@ -177,12 +181,12 @@ def reopen(title: Title, as_json: AsJson = False) -> None:
     from .output.console import show_done
 
     interventions.reopen(title, CONNECTIONS)
-    show_done(f"'{title}' is reopened: its labelers can go on", as_json)
+    show_done(f"'{title}' is reopened: its labelers can continue", as_json)
 
 
 def forget(
     title: Title,
-    force: Annotated[bool, typer.Option("--force", help="Also one that is under way.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also of a campaign that is not finished.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete Labelwright's record of a campaign; platform and datasets are not touched."""
@@ -196,7 +200,9 @@ def forget(
 
 def labeler_key(
     title: Title,
-    rotate: Annotated[bool, typer.Option("--rotate", help="Create a new key: the old one ends at once.")] = False,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Create a new key; the old one stops working at once.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the labeler's key, and the link to the labeling page that contains it. Send it by a safe channel."""

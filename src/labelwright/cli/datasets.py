@@ -20,7 +20,7 @@ Version = Annotated[
 
 @datasets.command("list")
 def datasets_list(
-    title: Annotated[str | None, typer.Argument(help="Only this campaign's.", metavar="[CAMPAIGN]")] = None,
+    title: Annotated[str | None, typer.Argument(help="Only datasets of this campaign.", metavar="[CAMPAIGN]")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List every registered version in the ledger."""
@@ -43,7 +43,7 @@ def datasets_show(dataset: Dataset, version: Version = None, as_json: AsJson = F
 
 @datasets.command("verify")
 def datasets_verify(
-    dataset: Annotated[str | None, typer.Argument(help="[default: every one]", metavar="[DATASET]")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="[default: all datasets]", metavar="[DATASET]")] = None,
     version: Version = None,
     deep: Annotated[bool, typer.Option("--deep", help="Read every byte, not only sizes and stored MD5s.")] = False,
     as_json: AsJson = False,

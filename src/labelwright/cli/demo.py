@@ -90,7 +90,7 @@ def _label_by_script(spec: CampaignSpec, campaign_id: str, folder: Path, show_pr
 
     access = LabelerKeys(settings().home).find("campaign_api", spec.labeler)
     if access is None:
-        raise CannotRun(f"the labeler's key is gone; remove {folder} and start anew")
+        raise CannotRun(f"the labeler's key is missing: delete {folder} and run the demo again")
     connection = settings().connection("campaign_api")
     label_campaign(
         connection.url or "",

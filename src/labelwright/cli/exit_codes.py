@@ -25,7 +25,7 @@ _EARLY = (
 )
 """Module and name of the errors for labels that are not there yet."""
 
-_AGAIN = "Nothing is lost: run the same command again, and it goes on where it was"
+_AGAIN = "Nothing is lost: run the same command again, and it continues where it stopped"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 

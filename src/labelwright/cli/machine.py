@@ -56,7 +56,9 @@ def doctor(
 
 def prepare_ledger(
     worker: Annotated[str | None, typer.Option(help="Database role of workers, to be granted its rights.")] = None,
-    receiver: Annotated[str | None, typer.Option(help="Database role of the receiver, likewise.")] = None,
+    receiver: Annotated[
+        str | None, typer.Option(help="Database role of the receiver, to be granted its rights.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create or upgrade the ledger's tables as their owner: other roles then need no right to do so."""
@@ -102,7 +104,7 @@ def deploy(
         Path | None,
         typer.Option(help="Copy the one that comes with Labelwright there, and do nothing else."),
     ] = None,
-    pool_type: Annotated[str, typer.Option(help="Of the work pool, when it is made.")] = "process",
+    pool_type: Annotated[str, typer.Option(help="Type of the work pool, when it is created.")] = "process",
     as_json: AsJson = False,
 ) -> None:
     """Register one deployment a flow with the configured Prefect server."""

@@ -1,7 +1,7 @@
 """Checks that commands make before Prefect is imported, started or asked.
 
-A campaign, folder, setting or connection that cannot be used is refused here with exit code 2 and one sentence. What
-only a platform or a Prefect block can tell is checked by the flows.
+A campaign, folder, setting or connection that cannot be used is refused here with exit code 2 and one sentence, a
+platform that does not respond with 4. What only a Prefect block can tell is checked by the flows.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ def check_campaign(spec: CampaignSpec, *, service_follows: bool = False) -> None
 
     service_follows: the embedded service is about to be started, so its connection is not complete yet.
 
-    Raises CannotRun, SettingsError, CampaignChanged, Unsupported, LedgerError.
+    Raises CannotRun, SettingsError, CampaignChanged, Unsupported, LedgerError, PlatformError.
     """
     from labelwright.ledger import open_ledger
+
+    from .output import console
 
     spec = spec.with_paths_from(settings().home)
     if not service_follows:
         _check_platform(spec)
+    _check_workspace(spec)
     ledger = open_ledger(settings().ledger_address())
     record = ledger.campaigns.find(spec.title)
     # Whether a launch that broke off made something is asked of its platform, by the flow.
@@ -37,6 +40,10 @@ def check_campaign(spec: CampaignSpec, *, service_follows: bool = False) -> None
     refuse_unsupported(spec, None if fresh else record)
     if fresh:
         _check_images(spec.images)
+    if spec.passed_deadline:
+        console.note(f"warning: the deadline of '{spec.title}' has passed: {spec.passed_deadline}")
+    if not service_follows:
+        _check_access(spec)
 
 
 def check_launched(title: str) -> CampaignSpec:
@@ -71,22 +78,35 @@ def check_connection(connection: str, platform: str) -> None:
 
 
 def _check_platform(spec: CampaignSpec) -> None:
-    from pydantic import ValidationError
-
-    from labelwright.platforms import PlatformRefused
+    from labelwright.campaigns.platform_access import platform_of
     from labelwright.prefect_integration.connections import CONNECTIONS
+
+    if not spec.connection_name.startswith(BLOCK):
+        platform_of(spec, CONNECTIONS)
+
+
+def _check_access(spec: CampaignSpec) -> None:
+    """Asks the platform once. One that responds that it is busy is left to the retries of the tasks."""
+    from labelwright.campaigns.platform_access import check_access
+    from labelwright.platforms import PlatformUnavailable
+    from labelwright.prefect_integration.connections import CONNECTIONS
+
+    from .output import console
 
     if spec.connection_name.startswith(BLOCK):
         return
     try:
-        CONNECTIONS.platform_for(spec)
-    except PlatformRefused as error:
-        raise CannotRun(str(error)) from None
-    except ValidationError as error:
-        faults = "; ".join(
-            f"options.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)
-        )
-        raise CannotRun(f"campaign '{spec.title}' cannot run on {spec.platform}: {faults}") from None
+        check_access(spec, CONNECTIONS)
+    except PlatformUnavailable as error:
+        if error.status is None:
+            raise
+        console.note(f"{error}. Going on: each task tries again for {sum(settings().retry_delays):.0f} seconds")
+
+
+def _check_workspace(spec: CampaignSpec) -> None:
+    name = spec.export.workspace
+    if spec.export.store == "azure_ml" and not name.startswith(BLOCK):
+        settings().workspace(name)
 
 
 def _check_images(images: ImagesFrom) -> None:

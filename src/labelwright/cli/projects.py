@@ -14,7 +14,7 @@ def backup(
     project: Annotated[str, typer.Argument(help="Name or id of the project.")],
     folder: Annotated[Path, typer.Argument(help="An empty folder, or that of an earlier backup of it.")],
     connection: Annotated[str, typer.Option(help="Name of the credentials.")] = "geti",
-    verify: Annotated[bool, typer.Option(help="Compare all of it with the server at the end.")] = True,
+    verify: Annotated[bool, typer.Option(help="Compare everything with the server at the end.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Save a project of Sonoma Creek or Geti into a folder. Run again, it does only what is missing."""
@@ -35,12 +35,12 @@ def backup(
 
 def restore(
     folder: Annotated[Path, typer.Argument(help="A backup; or a folder of geti-sdk, or the older tool.", exists=True)],
-    name: Annotated[str | None, typer.Option(help="Of the new project. [default: the old one's]")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new project. [default: that of the backup]")] = None,
     connection: Annotated[str, typer.Option(help="Name of the credentials.")] = "geti",
     auto_train: Annotated[
-        bool | None, typer.Option(help="Whether it trains by itself then. [default: as in the backup]")
+        bool | None, typer.Option(help="Switch auto-training of the new project on or off. [default: as in the backup]")
     ] = None,
-    verify: Annotated[bool, typer.Option(help="Compare all of it with the backup at the end.")] = True,
+    verify: Annotated[bool, typer.Option(help="Compare everything with the backup at the end.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Create a new project from a backup, on any Sonoma Creek or Geti. Run again, it does only what is missing."""

@@ -10,7 +10,9 @@ import typer
 
 def receive(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="0 takes a free one. [default: 8090]", min=0, max=65535)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8090]", min=0, max=65535)
+    ] = None,
 ) -> None:
     """Receive webhooks of platforms and Azure Event Grid's notices of new blobs, and send them to Prefect as events."""
     receive_until_stopped(host, port)

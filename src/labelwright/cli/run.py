@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """From images to labeled datasets in one go: launch, wait for the labels, finish, export.
 
-    Starts the embedded labeling service and Prefect's server when none is configured. Run again, it goes on.
+    Starts the embedded labeling service and Prefect's server when none is configured. Run it again to continue.
     """
     from labelwright.campaigns.spec import load_spec
 

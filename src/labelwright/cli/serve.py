@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8080,
     data_dir: Annotated[Path | None, typer.Option(help="[default: service in the home folder]")] = None,
 ) -> None:
     """Run the embedded labeling service."""

@@ -14,6 +14,7 @@ from labelwright.security.masking import remember, remember_login
 
 from .errors import PlatformRefused
 from .http import rate_limit
+from .image_limits import NO_LIMITS, ImageLimits
 from .label_support import FULL, LabelSupport
 from .protocol import Platform
 from .values import Secret
@@ -90,6 +91,8 @@ class PlatformEntry:
     """The platform's name in messages; by default `name`."""
     labels: LabelSupport = FULL
     """What its labelers get to see of a campaign's labels."""
+    images: ImageLimits = NO_LIMITS
+    """Which images it accepts."""
 
     @property
     def shown_name(self) -> str:

@@ -155,7 +155,7 @@ def _run_prefect(*arguments: str) -> None:
     # It skips what it cannot read, and exits with 0 all the same.
     if process.returncode != 0 or "Skipping" in process.stdout:
         tail = "\n".join(f"    {line}" for line in process.stdout.strip().splitlines()[-15:])
-        raise CannotRun(f"the deployments were not registered. Prefect said:\n{tail}")
+        raise CannotRun(f"the deployments were not registered. Prefect's message:\n{tail}")
 
 
 def _flow_name(entrypoint: str) -> str:

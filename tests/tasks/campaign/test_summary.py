@@ -1,11 +1,19 @@
 """The page of a campaign in the Prefect UI."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from labelwright.campaigns.outlook import LabelerOutlook, in_words, outlook_of
+from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import LeftOutCounts, Progress, State
 from labelwright.ledger import CampaignRecord
-from labelwright.tasks.campaign.summary import newest, summary
+from labelwright.settings import forget_settings
+from labelwright.tasks.attention import ask_for_attention
+from labelwright.tasks.campaign import summary as summary_module
+from labelwright.tasks.campaign.summary import newest, publish_summary, summary
+from labelwright.tasks.context import the_ledger
 
 START = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
@@ -83,3 +91,53 @@ def test_shapes_and_images_left_out_are_counted_by_reason():
     assert "| shapes left out | crosses\\|itself | 1 |" in text
     assert "| shapes changed | cut to its image | 2 |" in text
     assert "left out" not in page(record(State.EXPORTED), left_out=LeftOutCounts())
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder with a running service's files and a campaign that is active."""
+    service = tmp_path / "service"
+    service.mkdir()
+    (service / "admin.json").write_text(json.dumps({"key": "an-admins-key", "secret": "an-admins-word"}))
+    (service / "service.json").write_text(json.dumps({"url": "http://127.0.0.1:8080"}))
+    monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path))
+    forget_settings()
+    document = {"title": "river", "images": {"folder": "/photos"}, "labels": ["boat"], "labeler": "a@b.c"}
+    campaigns = the_ledger().campaigns
+    campaigns.add("river", CampaignSpec.model_validate(document).model_dump(mode="json"))
+    for state in (State.UPLOADING, State.CREATED, State.ACTIVE):
+        campaigns.move("river", state)
+    campaigns.record_remote_campaign("river", "7")
+    yield tmp_path
+    forget_settings()
+
+
+@pytest.fixture
+def published(monkeypatch):
+    artifacts = []
+    monkeypatch.setattr(summary_module, "in_a_run", lambda: True)
+    monkeypatch.setattr(summary_module, "publish", lambda _create, **artifact: artifacts.append(artifact))
+    return artifacts
+
+
+def test_the_page_shows_at_once_that_the_campaign_needs_attention(home, published):
+    ask_for_attention.fn("river", "label 'boat' was deleted on the platform")
+    (artifact,) = published
+    assert artifact["description"] == "river: needs attention"
+    assert "**needs attention**" in artifact["markdown"]
+    assert "> label 'boat' was deleted on the platform" in artifact["markdown"]
+    assert "labelwright resume 'river'" in artifact["markdown"]
+
+
+def test_the_page_of_a_campaign_without_credentials_is_published_too(home, published):
+    (home / "service" / "admin.json").unlink()
+    ask_for_attention.fn("river", "the credentials are gone")
+    assert "> the credentials are gone" in published[0]["markdown"]
+    assert "http://" not in published[0]["markdown"]
+
+
+def test_the_pages_links_are_named_what_they_open(home, published):
+    publish_summary("river")
+    text = published[0]["markdown"]
+    assert "- [the labeling page, for labelers with their key](http://127.0.0.1:8080/label)" in text
+    assert "- [the page of the service's admin](http://127.0.0.1:8080/)" in text

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from labelwright.domain import OPEN, LeftOutCounts, State
 
-from .console import err, out, show_json
+from .console import err, out, show_json, show_table
 from .images import in_words, show_image_states, states_as_json
 from .plans import show_rejects
 
@@ -64,7 +64,7 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
             _minute(record.looked_at),
             escape(record.reason or ", ".join(filter(None, notes))),
         )
-    out.print(table)
+    show_table(table)
     _show_left_out_counts(left_out, out)
 
 
@@ -172,7 +172,7 @@ def _show_progress(ledger: Ledger, record: CampaignRecord, outlook: Outlook) -> 
     for effect in ledger.effects.all(record.title):
         done = f"{effect.done_at:%Y-%m-%d %H:%M:%S} UTC" if effect.done_at else "interrupted: the next run checks it"
         table.add_row(f"{effect.step} {effect.item}".strip(), done)
-    out.print(table)
+    show_table(table)
 
 
 def _show_datasets(datasets: Sequence[Mapping[str, Any]]) -> None:
@@ -194,7 +194,7 @@ def _show_label_counts(locations: list[Path]) -> None:
     for name, counts in labels["labels"].items():
         table.add_row(escape(name), f"{counts['objects']:,}", f"{counts['images']:,}")
     table.add_row("nothing here", "", f"{labels['images_without_objects']:,}")
-    out.print(table)
+    show_table(table)
 
 
 # Shapes that are left out

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 if TYPE_CHECKING:
     from labelwright.doctor.findings import Finding
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_WIDEST = 1_000_000
+"""Columns of a table that is not shortened."""
 
 Bars = Callable[[str, str, int, int], None]
 
@@ -97,6 +102,35 @@ def show_done(message: str, as_json: bool) -> None:
         show_json({"done": message})
     else:
         out.print(escape(message))
+
+
+def show_table(table: Table) -> None:
+    """Prints a table with all values in full.
+
+    Piped, every row is one line, however long; on a terminal that is too narrow, every field is.
+    """
+    width = Measurement.get(out, out.options.update(max_width=_WIDEST), table).maximum
+    if width <= out.width:
+        out.print(table)
+    elif out.is_terminal:
+        _print_fields(table)
+    else:
+        Console(file=out.file, width=width, highlight=False).print(table)
+
+
+def _print_fields(table: Table) -> None:
+    """Prints a line for each field, as "name: value"; the terminal wraps it."""
+    columns = [list(column.cells) for column in table.columns]
+    for number, cells in enumerate(zip(*columns, strict=True)):
+        if table.show_header:
+            if number:
+                out.print()
+            fields = list(zip((column.header for column in table.columns), cells, strict=True))
+        else:
+            fields = [(cells[0], cells[-1])]
+        for name, value in fields:
+            if value:
+                out.print(f"{name}: {value}" if name else f"{value}")
 
 
 # Running on this machine

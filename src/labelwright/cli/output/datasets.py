@@ -9,7 +9,7 @@ from rich.table import Table
 
 from labelwright.domain import LEFT_OUT
 
-from .console import out, show_json
+from .console import out, show_json, show_table
 
 
 def show_datasets(datasets: list[dict[str, Any]], as_json: bool) -> None:
@@ -25,7 +25,7 @@ def show_datasets(datasets: list[dict[str, Any]], as_json: bool) -> None:
         table.add_row(
             escape(dataset["name"]), dataset["version"], newest, escape(dataset["campaign"]), dataset["store"], when
         )
-    out.print(table)
+    show_table(table)
 
 
 def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool) -> None:
@@ -56,11 +56,11 @@ def show_receipt(dataset: dict[str, Any], receipt: dict[str, Any], as_json: bool
     if excluded:
         message = ", ".join(f"{number:,} {state}" for state, number in excluded.items())
         table.add_row("images in no dataset", escape(message))
-    out.print(table)
+    show_table(table)
     files = Table("file", "bytes", "SHA-256", box=None, header_style="bold", padding=(0, 2, 0, 2))
     for file in receipt.get("files", []):
         files.add_row(escape(file["name"]), f"{file['size']:,}", file["sha256"])
-    out.print(files)
+    show_table(files)
 
 
 _MOST_SHOWN = 100
@@ -113,4 +113,4 @@ def show_lineage(report: dict[str, Any], as_json: bool) -> None:
             table.add_row(name, escape(str(value)))
         for dataset in image["datasets"]:
             table.add_row("dataset", escape(f"{dataset['name']}, version {dataset['version']}: {dataset['location']}"))
-        out.print(table)
+        show_table(table)

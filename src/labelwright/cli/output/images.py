@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from .console import out, show_json
+from .console import out, show_json, show_table
 
 if TYPE_CHECKING:
     from labelwright.ledger import Ledger
@@ -50,7 +50,7 @@ def show_image_states(ledger: Ledger, title: str) -> None:
             out.print(f"  {count:,} images {state}")
     command = command_for(title, counts)
     if command:
-        out.print(f"  Send failed images again: {escape(command)} --resend, or go on without them: --leave-out")
+        out.print(f"  Send failed images again: {escape(command)} --resend, or continue without them: --leave-out")
 
 
 def show_images(state: str, images: Sequence[tuple[str, str]], count: int) -> None:
@@ -59,7 +59,7 @@ def show_images(state: str, images: Sequence[tuple[str, str]], count: int) -> No
         table.add_row(escape(name), escape(reason))
     if count > len(images[:_SHOWN]):
         table.add_row(f"... and {count - len(images[:_SHOWN]):,} more", "")
-    out.print(table)
+    show_table(table)
 
 
 def show_states(states: dict[str, str], ledger: Ledger, as_json: bool) -> None:
@@ -89,4 +89,4 @@ def show_failed(title: str, rows: Sequence[Mapping[str, str]], done: str, as_jso
         out.print(f"{len(rows):,} images were {done}.")
     else:
         command = f"labelwright failed '{title}'"
-        out.print(f"Send them again: {escape(command)} --resend. Go on without them: {escape(command)} --leave-out")
+        out.print(f"Send them again: {escape(command)} --resend. Continue without them: {escape(command)} --leave-out")

@@ -46,7 +46,9 @@ def show_where_to_label(settings: Settings, spec: CampaignSpec, campaign_id: str
         err.print(f"{escape(spec.labeler)} can label now:\n  {escape(link)}")
     else:
         err.print(f"{escape(spec.labeler)} can label now; key and link: labelwright labeler-key '{escape(spec.title)}'")
-    err.print("Waiting for the labels. Ctrl+C stops the waiting, nothing is lost: run the same again to go on.")
+    err.print(
+        "Waiting for the labels. Ctrl+C stops the waiting, nothing is lost: run the same command again to continue."
+    )
 
 
 def _link(settings: Settings, spec: CampaignSpec, campaign_id: str | None) -> str | None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from labelwright.campaigns.time_zones import show_moment
 
-from .console import err, out, show_json
+from .console import err, out, show_json, show_table
 
 if TYPE_CHECKING:
     from labelwright.campaigns.plan import Plan
@@ -28,19 +28,21 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     table.add_row("would upload", f"{plan.images:,} images, {plan.bytes / 1e6:,.1f} MB, in {plan.batches:,} batches")
     table.add_row("would leave out", f"{len(plan.rejects):,} files")
     table.add_row("would create", "\n".join(map(escape, plan.create)))
+    if plan.access:
+        table.add_row("platform", escape(plan.access))
     if plan.billing:
         table.add_row("would cost", escape(plan.billing))
     table.add_row("labels", escape(", ".join(plan.labels)))
     deadline = show_moment(datetime.fromisoformat(plan.deadline), plan.timezone) if plan.deadline else "none"
     table.add_row("deadline", escape(deadline))
     table.add_row("would export", "\n".join(map(escape, plan.export)))
-    out.print(table)
+    show_table(table)
     show_rejects([(reject["file"], reject["reason"]) for reject in plan.rejects])
     for warning in plan.warnings:
         out.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     for reason in plan.refusal.splitlines():
         err.print(f"[red]Launching would be refused:[/red] {escape(reason)}")
-    out.print("Nothing was sent and nothing was written.")
+    out.print("No image was sent and nothing was written.")
 
 
 def show_rejects(rejects: Sequence[tuple[str, str]]) -> None:
@@ -52,4 +54,4 @@ def show_rejects(rejects: Sequence[tuple[str, str]]) -> None:
         table.add_row(escape(name), escape(reason))
     if len(rejects) > _MOST_SHOWN:
         table.add_row(f"... and {len(rejects) - _MOST_SHOWN:,} more", "")
-    out.print(table)
+    show_table(table)

@@ -1,6 +1,7 @@
 """Sonoma Creek 1.x and Intel Geti 2.x."""
 
 from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
+from labelwright.platforms.image_limits import ImageLimits
 from labelwright.platforms.label_support import LabelSupport
 
 
@@ -30,5 +31,11 @@ ENTRY = PlatformEntry(
         colors=True,
         translations=False,
         instructions=False,
+    ),
+    images=ImageLimits(
+        smallest_side=32,
+        largest_side=20_000,
+        formats=frozenset({"JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP"}),
+        stops_launch=True,
     ),
 )

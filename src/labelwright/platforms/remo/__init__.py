@@ -1,6 +1,7 @@
 """Remo 0.3 and 0.6."""
 
 from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
+from labelwright.platforms.image_limits import ImageLimits
 from labelwright.platforms.label_support import LabelSupport
 
 
@@ -31,4 +32,5 @@ ENTRY = PlatformEntry(
         translations=False,
         instructions=False,
     ),
+    images=ImageLimits(formats=frozenset({"JPEG", "PNG", "TIFF"})),
 )

@@ -1,6 +1,7 @@
 """Platform adapter for Scale AI."""
 
 from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
+from labelwright.platforms.image_limits import ImageLimits
 from labelwright.platforms.label_support import LabelSupport
 
 
@@ -31,5 +32,10 @@ ENTRY = PlatformEntry(
         colors=False,
         translations=False,
         instructions=True,
+    ),
+    images=ImageLimits(
+        largest_side=10_000,
+        formats=frozenset({"JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF"}),
+        stops_launch=True,
     ),
 )
