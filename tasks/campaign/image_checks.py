@@ -9,7 +9,7 @@ from prefect import task
 from labelwright.campaigns.changes import refuse_changes
 from labelwright.campaigns.image_source import limits_of, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
-from labelwright.domain import Image, Reject, State
+from labelwright.domain import BLOCKED, Image, Reject
 from labelwright.ingest import InventoryItem, SourceFile, build_inventory, write_rejects
 from labelwright.ledger import LedgerError, ManifestEntry
 from labelwright.settings import settings
@@ -37,7 +37,7 @@ def register_campaign(campaign: CampaignSpec) -> str:
     if record.spec != document:
         refuse_changes(record, campaign)
         ledger.campaigns.record_spec(title, document)
-    if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
+    if record.state in BLOCKED and record.state_before is not None:
         ledger.campaigns.move(title, record.state_before, "taken up again")
     log().info("campaign %s is %s", title, ledger.campaigns.get(title).state.value)
     return title
