@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 from labelwright.ledger import Lease
 
@@ -27,8 +27,13 @@ def mark_runs_crashed(leases: Iterable[Lease]) -> None:
             log().warning("a dead run could not be marked as crashed in Prefect (%s)", type(error).__name__)
 
 
-def mark_holders_crashed(client: SyncPrefectClient, leases: Iterable[Lease]) -> list[str]:
-    """Mark the runs that held these leases, unless they have ended. Returns the ids of those marked."""
+def mark_holders_crashed(
+    client: SyncPrefectClient, leases: Iterable[Lease], on_deleted: Callable[[Lease], None] = lambda lease: None
+) -> list[str]:
+    """Mark the runs that held these leases, unless they have ended. Returns the ids of those marked.
+
+    on_deleted: called for a lease whose run somebody deleted in Prefect.
+    """
     marked = []
     for lease in leases:
         if lease.run is None:
@@ -36,6 +41,7 @@ def mark_holders_crashed(client: SyncPrefectClient, leases: Iterable[Lease]) -> 
         try:
             run = client.read_flow_run(UUID(lease.run))
         except ObjectNotFound:
+            on_deleted(lease)
             continue
         if run.state is not None and not run.state.is_final():
             mark_crashed(client, run, f"{lease.holder} is dead: its lease on '{lease.name}' is no longer renewed")
@@ -44,5 +50,8 @@ def mark_holders_crashed(client: SyncPrefectClient, leases: Iterable[Lease]) -> 
 
 
 def mark_crashed(client: SyncPrefectClient, run: FlowRun, reason: str) -> None:
+    """Mark a dead run as crashed; one that was being cancelled as cancelled, which it stays."""
     log().warning("run %s is dead: %s", run.name, reason)
-    client.set_flow_run_state(run.id, Crashed(message=reason), force=True)
+    being_cancelled = run.state is not None and run.state.type is StateType.CANCELLING
+    make_state = Cancelled if being_cancelled else Crashed
+    client.set_flow_run_state(run.id, make_state(message=reason), force=True)

@@ -11,7 +11,7 @@ from labelwright.campaigns.differences import LOCAL
 from labelwright.campaigns.image_source import limits_of, open_source, stamp_of
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.campaigns.unsupported import refuse_unsupported
-from labelwright.domain import Image, Reject, State
+from labelwright.domain import BLOCKED, Image, Reject, State
 from labelwright.ingest import InventoryItem, SourceError, SourceFile, build_inventory, write_rejects
 from labelwright.ledger import CampaignRecord, LedgerError, ManifestEntry
 from labelwright.platforms import PlatformError
@@ -53,7 +53,7 @@ def register_campaign(campaign: CampaignSpec) -> str:
         refuse_changes(record, campaign)
         ledger.campaigns.record_spec(title, document)
     record = ledger.campaigns.get(title)
-    if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
+    if record.state in BLOCKED and record.state_before is not None:
         ledger.campaigns.move(title, record.state_before, "taken up again")
     log().info("campaign %s is %s", title, ledger.campaigns.get(title).state.value)
     return title

@@ -146,6 +146,8 @@ def refuse_unlabeled(title: str, state: State) -> None:
         record = the_ledger().campaigns.get(title)
         if record.state is State.NEEDS_ATTENTION:
             raise NotLabeledYet(f"'{title}' needs attention: {record.reason}")
+        if record.state is State.PAUSED:
+            raise NotLabeledYet(f"'{title}' is paused: {record.reason}. Go on with: labelwright resume '{title}'")
         raise NotLabeledYet(
             f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. "
             f"{record.reason or 'Finish it when all are'}"

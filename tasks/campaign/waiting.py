@@ -8,7 +8,7 @@ from prefect import task
 
 from labelwright.campaigns.spec import stored_spec
 from labelwright.campaigns.time_zones import show_moment
-from labelwright.domain import LABELED, State
+from labelwright.domain import BLOCKED, LABELED, State
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log
@@ -42,7 +42,7 @@ def wait_for_labels(title: str, wait_hours: float, look_every: float) -> State:
             state = campaigns.get(title).state
         if state in LABELED:
             return state
-        if state in (State.NEEDS_ATTENTION, State.CANCELLED):
+        if state in BLOCKED or state is State.CANCELLED:
             reason = campaigns.get(title).reason or "it was cancelled"
             raise PlatformRefused(spec.platform, f"label '{title}'", message=f"it is {state.value}: {reason}")
         if time.monotonic() >= end:

@@ -26,6 +26,8 @@ from labelwright.tasks.crashed_runs import mark_crashed, mark_holders_crashed
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
 
+from .restarts import put_wait_after_deletion
+
 FLOWS = [
     "backup-project",
     "coco-project-detection",
@@ -56,7 +58,7 @@ def free_dead_runs() -> list[str]:
     dead = [lease for lease in ledger.leases.all() if not ledger.leases.alive(lease)]
     try:
         with get_client(sync_client=True) as client:
-            marked = mark_holders_crashed(client, dead)
+            marked = mark_holders_crashed(client, dead, on_deleted=put_wait_after_deletion)
             for lease in dead:
                 ledger.leases.release(lease)
             for run in _never_started(client, ledger):

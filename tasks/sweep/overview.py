@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
+from httpx import HTTPError
 from prefect import task
+from prefect.exceptions import PrefectException
 
 from labelwright.campaigns.outlook import Outlook, outlook_of
-from labelwright.domain import OPEN, State
-from labelwright.ledger import CampaignRecord
-from labelwright.platforms import AccessDenied
+from labelwright.domain import BLOCKED, OPEN, State
+from labelwright.ledger import CampaignBusy, CampaignRecord
+from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import UNCACHED
@@ -24,24 +27,49 @@ SHOWN = 500
 
 
 @contextmanager
-def logging_failure(title: str) -> Iterator[None]:
-    """Log an error of one campaign and go on with the others; the next sweep tries again."""
+def logging_failure(title: str, result: SweepResult) -> Iterator[None]:
+    """Log an error of one campaign, add it to the result, and go on with the others; the next sweep tries again."""
     try:
         yield
+    except CampaignBusy as busy:
+        log().info("%s: %s", title, busy)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other campaigns go on
         log().error("%s could not go on: %s", title, error)
+        result.failures[title] = f"could not go on: {error}"
+        if not isinstance(error, PlatformUnavailable | HTTPError | PrefectException):
+            result.refused.append(title)
 
 
-def require_access(result: SweepResult) -> None:
-    """Raises AccessDenied when a platform refused our credential: only a person can change it."""
+class SweepReport(dict[str, str]):
+    """State by title of the campaigns that were checked, and those that could not be."""
+
+    def __init__(self, states: Mapping[str, str] = MappingProxyType({}), result: SweepResult | None = None) -> None:
+        super().__init__(states)
+        result = result or SweepResult()
+        self.failures = dict(result.failures)
+        """Reason by title, for campaigns that could not be checked or could not go on."""
+        self.refused = frozenset(result.refused)
+        """Of the failures, the titles of those that do not pass by themselves."""
+
+
+class SweepDenied(AccessDenied):
+    """A platform refused our credential during a sweep, which did everything else."""
+
+    report = SweepReport()
+
+
+def require_access(result: SweepResult, report: SweepReport) -> None:
+    """Raises SweepDenied when a platform refused our credential: only a person can change it."""
     if result.access_denied:
         title, reason = next(iter(result.failures.items()))
-        raise AccessDenied(
+        denied = SweepDenied(
             "the sweep",
             "check every campaign",
             message=f"{len(result.failures)} could not be checked, '{title}' among them: {reason}",
             advice="Check the key and secret of the connection; the next sweep tries again.",
         )
+        denied.report = report
+        raise denied
 
 
 @task(task_run_name="check the pace of all campaigns", **UNCACHED)
@@ -70,7 +98,7 @@ def publish_overview(failures: dict[str, str]) -> None:
     failures: reason by title, for campaigns that could not be checked.
     """
     ledger, moment = the_ledger(), datetime.now(UTC)
-    records = sorted(ledger.campaigns.all(), key=lambda record: record.state is not State.NEEDS_ATTENTION)[:SHOWN]
+    records = sorted(ledger.campaigns.all(), key=_by_urgency)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
     left_out = ledger.left_out.of_many([record.title for record in records])
     states = ledger.image_states.counts([record.title for record in records])
@@ -83,6 +111,10 @@ def publish_overview(failures: dict[str, str]) -> None:
         for record in records
     ]
     publish_table("all", "campaigns", rows, "Campaigns")
+
+
+def _by_urgency(record: CampaignRecord) -> int:
+    return [State.NEEDS_ATTENTION, State.PAUSED].index(record.state) if record.state in BLOCKED else len(BLOCKED)
 
 
 def _row(record: CampaignRecord, outlook: Outlook, failures: dict[str, str]) -> dict[str, Any]:

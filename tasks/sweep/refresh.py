@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from httpx import HTTPError
 from prefect import task
 from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
@@ -53,6 +54,8 @@ class SweepResult:
     """Reason by title, for campaigns that could not be refreshed."""
     access_denied: bool = False
     """Whether a platform refused our credential, for one campaign at least."""
+    refused: list[str] = field(default_factory=list)
+    """Of the failures, the titles of those that do not pass by themselves."""
 
 
 # --- which campaigns, and in which batches
@@ -124,6 +127,8 @@ class BatchResult:
 
     states: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    """Of the failures, the titles of those that do not pass by themselves."""
     unrecorded: list[str] = field(default_factory=list)
     """Unchanged campaigns: the ledger does not have yet that they were read."""
     access_denied: bool = False
@@ -186,6 +191,8 @@ def refresh_batch(titles: list[str]) -> BatchResult:
         except Exception as error:  # noqa: BLE001 - whatever it is, the other campaigns are refreshed
             breaker.record_failure(error)
             result.failures[title] = _handle_failure(record, error)
+            if not isinstance(error, PlatformUnavailable | HTTPError):  # the latter of Prefect, which keeps blocks
+                result.refused.append(title)
         else:
             breaker.record_success()
             result.states[title] = refreshed.state.value
@@ -284,9 +291,11 @@ def _drop_postponed(queues: Iterable[ConnectionQueue], result: SweepResult) -> N
             _drop([queue], f"not checked before {until}, as {queue.name} asks: {wait.reason}", result)
 
 
-def _drop(queues: Iterable[ConnectionQueue], reason: str, result: SweepResult) -> None:
-    for queue in queues:
-        result.failures |= dict.fromkeys(queue.clear(), reason)
+def _drop(queues: Iterable[ConnectionQueue], reason: str, result: SweepResult) -> list[str]:
+    """Leave the batches to the next sweep. Returns their titles."""
+    titles = [title for queue in queues for title in queue.clear()]
+    result.failures |= dict.fromkeys(titles, reason)
+    return titles
 
 
 def _submit_batches(
@@ -305,7 +314,10 @@ def _add_batch(batch: BatchResult, queue: ConnectionQueue, result: SweepResult) 
     states = {title: State(state) for title, state in batch.states.items()}
     result.states |= {title: state for title, state in states.items() if state is not State.EXPORTED}
     result.failures |= batch.failures
+    result.refused += batch.refused
     result.access_denied = result.access_denied or batch.access_denied
     queue.failed_in_a_row = 0 if batch.states else queue.failed_in_a_row + len(batch.failures)
     if batch.locked_out or queue.failed_in_a_row >= MAX_FAILURES * settings().looks_at_once:
-        _drop([queue], f"not checked: {queue.name} is away", result)
+        why = "refused the credential" if batch.locked_out else "is away"
+        dropped = _drop([queue], f"not checked: {queue.name} {why}", result)
+        result.refused += dropped if batch.locked_out else []

@@ -15,7 +15,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from labelwright.domain import WORK, State, Work
-from labelwright.ledger import CampaignRecord, Effect, EffectItem, Ledger, campaign_lease
+from labelwright.ledger import CampaignRecord, Effect, EffectItem, Lease, Ledger, campaign_lease
 from labelwright.settings import Settings, settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.context import the_ledger
@@ -52,7 +52,7 @@ def due_work() -> list[DueWork]:
         wait = waits.get(campaign_wait(record.title)) or waits.get(connection_wait(connection_of(record)))
         if wait is not None:
             until = f"{wait.until:%Y-%m-%d %H:%M} UTC"
-            log().info("%s is not restarted before %s, as the server asks: %s", record.title, until, wait.reason)
+            log().info("%s is not restarted before %s: %s", record.title, until, wait.reason)
             continue
         if _in_hands(ledger, record.title):
             continue
@@ -82,12 +82,32 @@ def _is_due(record: CampaignRecord, work: Work, attempts: list[Effect], current:
     moment = datetime.now().astimezone()
     if not attempts:
         return not (work is Work.FINISH and _is_left_to_event(record, moment, current))
-    waits = current.restart_minutes
-    wait = timedelta(minutes=waits[min(len(attempts), len(waits)) - 1])
     passed = moment - attempts[-1].intended_at
-    if timedelta(0) <= passed < wait:
+    if timedelta(0) <= passed < _restart_wait(len(attempts), current):
         return False
     return _has_ended(attempts[-1])
+
+
+def _restart_wait(attempts: int, current: Settings) -> timedelta:
+    waits = current.restart_minutes
+    return timedelta(minutes=waits[min(max(attempts, 1), len(waits)) - 1])
+
+
+def _wait_after_deletion(title: str, attempts: int) -> None:
+    """Put the restart wait between a run's deletion and the next run."""
+    until = datetime.now().astimezone() + _restart_wait(attempts, settings())
+    the_ledger().waits.put(campaign_wait(title), until, "its run was deleted in Prefect")
+    log().warning("%s: its run was deleted in Prefect; the next one starts after %s", title, f"{until:%H:%M}")
+
+
+def put_wait_after_deletion(lease: Lease) -> None:
+    """Put the restart wait before the next run of the campaign whose dead run held this lease and was deleted."""
+    ledger = the_ledger()
+    for record in ledger.campaigns.all(WORK):
+        title = record.title
+        if lease.name in (campaign_lease(title), waiting_lease(title), finishing_lease(title)):
+            generation = len(ledger.campaigns.moves(title))
+            _wait_after_deletion(title, len(ledger.effects.attempts(title, _step(WORK[record.state]), generation)))
 
 
 def _is_left_to_event(record: CampaignRecord, moment: datetime, current: Settings) -> bool:
@@ -108,7 +128,10 @@ def _has_ended(effect: Effect) -> bool:
         try:
             run = client.read_flow_run(run_id)
         except ObjectNotFound:
-            return True
+            # Written down, so that the wait is put once and the attempt is over afterwards.
+            the_ledger().effects.settle(effect.campaign, effect.step, "its run was deleted", effect.item)
+            _wait_after_deletion(effect.campaign, effect.item.attempt)
+            return False
         except HTTPError as error:  # the next sweep tries again
             log().warning(
                 "%s: the state of its run could not be read from Prefect (%s)", effect.campaign, type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from labelwright.campaigns.spec import validate_spec
+from labelwright.cli.local_servers import needs_embedded_service
 from labelwright.platforms import PlatformUnavailable
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
@@ -43,6 +46,16 @@ def test_home_without_a_service_is_a_missing_setting(home: Path) -> None:
     with pytest.raises(SettingsError, match="labelwright serve") as caught:
         connect_platform("campaign_api")
     assert "being restarted" not in str(caught.value)
+
+
+def test_service_that_up_is_restarting_is_not_started_twice(home: Path) -> None:
+    document = {"title": "river", "images": {"folder": "/x"}, "labels": ["a"], "labeler": "a@b.c"}
+    spec = validate_spec(document, "test")
+    (home / "up.lock").write_text(json.dumps({"process": 1, "labeling service": "http://127.0.0.1:9"}))
+    with (home / "up.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not needs_embedded_service(spec)
+    assert needs_embedded_service(spec), "of an `up` that has ended"
 
 
 def test_401_of_the_proven_service_is_an_outage(home: Path) -> None:

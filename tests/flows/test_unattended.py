@@ -460,6 +460,8 @@ def test_while_prefect_is_away_dead_runs_and_earlier_tries_hold_up_nothing(home,
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert free_dead_runs.fn() == []
         assert due_work() == [], "nobody knows whether the earlier try has ended"
+    assert due_work() == [], "that run was deleted: a restart wait begins"
+    time.sleep(0.05)
     assert [item.title for item in due_work()] == ["asked"]
 
 

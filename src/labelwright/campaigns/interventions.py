@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelwright.datasets.names import file_stem
-from labelwright.domain import LABELED, OPEN, WORK, IllegalMove, State, Work
+from labelwright.domain import BLOCKED, LABELED, OPEN, WORK, IllegalMove, State, Work
 from labelwright.domain.errors import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
 from labelwright.platforms.protocol import DeletesCampaigns, ReopensCampaigns, ResendsImages
@@ -18,13 +18,13 @@ from .spec import CampaignSpec, stored_spec
 
 
 def retry_blocked(title: str) -> tuple[CampaignSpec, Work | None]:
-    """Retries a campaign that needs attention, from the state before.
+    """Retries a campaign that needs attention or is paused, from the state before.
 
     Returns its specification, and the work that is due now (None while its labelers are at work). Raises
     UnknownCampaign, CampaignBusy, CannotRun.
     """
     with _locked_campaign(title) as (ledger, record):
-        if record.state is State.NEEDS_ATTENTION and record.state_before is not None:
+        if record.state in BLOCKED and record.state_before is not None:
             ledger.campaigns.move(title, record.state_before, "retried by a person")
         state = ledger.campaigns.get(title).state
     if state in (State.CANCELLED, State.EXPORTED):

@@ -51,23 +51,35 @@ def sweep(
     finish: Annotated[bool, typer.Option(help="Also finish and export what is completely labeled.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Check all open campaigns now; finish and export those that are completely labeled."""
+    """Check all open campaigns now; finish and export those that are completely labeled.
+
+    Ends with 1 when a campaign needs attention, else with 4 when one could not be checked.
+    """
     from labelwright.ledger import open_ledger
     from labelwright.settings import settings
 
     from .in_prefect import in_prefect
-    from .output import campaigns, images
+    from .output import campaigns, sweeps
 
     ledger = open_ledger(settings().ledger_address())
 
-    def start_sweep() -> dict[str, str]:
+    def start_sweep() -> sweeps.Report:
         from labelwright.flows.sweep_campaigns import sweep_campaigns
+        from labelwright.tasks.sweep.overview import SweepDenied
 
-        return sweep_campaigns(go_on="here" if finish else "no")
+        try:
+            report = sweep_campaigns(go_on="here" if finish else "no")
+        except SweepDenied as denied:
+            report = denied.report
+        return sweeps.Report(report, report.failures, report.refused)
 
-    states = in_prefect(start_sweep)
-    images.show_states(states, ledger, as_json)
-    campaigns.show_left_out_of(ledger, states, as_json)
+    report = in_prefect(start_sweep)
+    rows = sweeps.rows_of(report, ledger)
+    sweeps.show_rows(rows, as_json)
+    campaigns.show_left_out_of(ledger, report.states, as_json)
+    code = sweeps.exit_code_of(rows)
+    if code:
+        raise typer.Exit(code)
 
 
 def finish(title: Title, as_json: AsJson = False) -> None:

@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain.errors import CannotRun
-from labelwright.local.servers import Server, start_prefect, start_service, use_prefect_of_up
+from labelwright.local.servers import (
+    Server,
+    is_service_kept_by_up,
+    start_prefect,
+    start_service,
+    use_prefect_of_up,
+)
 from labelwright.security.identity import NotProven, check_address
 from labelwright.settings import forget_settings, settings
 
@@ -67,6 +73,7 @@ def local_servers(spec: CampaignSpec, *, keep: bool) -> Iterator[LocalServers]:
 def needs_embedded_service(spec: CampaignSpec) -> bool:
     """Whether the campaign labels on this machine and no service runs yet.
 
+    One that `labelwright up` is restarting at this moment runs: a second one would work on the same data.
     Another program on the service's former port is left alone: the service takes another port. Raises CannotRun when
     an older version of the service runs there, on the same data.
     """
@@ -77,7 +84,7 @@ def needs_embedded_service(spec: CampaignSpec) -> bool:
         return False
     local = settings().embedded_service()
     if local is None or not local.url or local.identity is None:
-        return True
+        return not is_service_kept_by_up(settings().home)
     address = urlsplit(local.url)
     try:
         check_address(address.hostname or "", address.port or 80, local.identity)
@@ -87,5 +94,5 @@ def needs_embedded_service(spec: CampaignSpec) -> bool:
         console.note(str(error))
         return True
     except OSError:
-        return True
+        return not is_service_kept_by_up(settings().home)
     return False

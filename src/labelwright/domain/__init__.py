@@ -1,6 +1,6 @@
 """Campaign states, images, label schema, annotations and shapes. Standard library only, and shapely in `planar`."""
 
-from .campaign import LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
+from .campaign import BLOCKED, LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
 from .geometry import Box, InvalidShape, MultiPolygon, Polygon, Size, WholeImage
 from .image_states import ExcludedImage, ImageState, ShapeNotice
 from .images import Image, Reject, UnsafeName, safe_name
@@ -23,6 +23,7 @@ from .pace import Pace, Progress, is_overdue, is_stalled, last_advance, pace_of,
 from .provenance import UNKNOWN, Origin, Provenance
 
 __all__ = [
+    "BLOCKED",
     "GROUP",
     "LABELED",
     "LEFT_OUT",

@@ -11,7 +11,8 @@ class State(StrEnum):
     planned: a manifest exists, nothing was sent. uploading: images are on their way. created: the platform holds images
     and campaign. active: labelers may label. completed: every image is labeled. reopened: given back to the labelers.
     finished: closed on the platform. exported: its dataset is registered. cancelled: given up by a person.
-    needs_attention: cannot go on without a person; the reason is in the ledger.
+    needs_attention: cannot go on without a person; the reason is in the ledger. paused: a person cancelled its run in
+    Prefect, and no other is started until a person resumes it.
     """
 
     PLANNED = "planned"
@@ -24,23 +25,28 @@ class State(StrEnum):
     EXPORTED = "exported"
     CANCELLED = "cancelled"
     NEEDS_ATTENTION = "needs attention"
+    PAUSED = "paused"
 
 
 _S = State
 
 MOVES: dict[State, frozenset[State]] = {
-    _S.PLANNED: frozenset({_S.UPLOADING, _S.CANCELLED, _S.NEEDS_ATTENTION}),
-    _S.UPLOADING: frozenset({_S.CREATED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
-    _S.CREATED: frozenset({_S.ACTIVE, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.PLANNED: frozenset({_S.UPLOADING, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
+    _S.UPLOADING: frozenset({_S.CREATED, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
+    _S.CREATED: frozenset({_S.ACTIVE, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
     _S.ACTIVE: frozenset({_S.COMPLETED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
-    _S.COMPLETED: frozenset({_S.FINISHED, _S.REOPENED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
+    _S.COMPLETED: frozenset({_S.FINISHED, _S.REOPENED, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
     _S.REOPENED: frozenset({_S.COMPLETED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
-    _S.FINISHED: frozenset({_S.EXPORTED, _S.REOPENED, _S.NEEDS_ATTENTION}),
+    _S.FINISHED: frozenset({_S.EXPORTED, _S.REOPENED, _S.NEEDS_ATTENTION, _S.PAUSED}),
     _S.EXPORTED: frozenset({_S.REOPENED}),
     _S.CANCELLED: frozenset(),
-    # A person has solved the problem: back to the state before.
+    # A person has solved the problem, or resumed it: back to the state before.
     _S.NEEDS_ATTENTION: frozenset(_S) - {_S.NEEDS_ATTENTION},
+    _S.PAUSED: frozenset(_S) - {_S.PAUSED},
 }
+
+BLOCKED = frozenset({_S.NEEDS_ATTENTION, _S.PAUSED})
+"""The states in which a campaign waits for a person to resume it. The ledger has the reason and the state before."""
 
 OPEN = frozenset({_S.ACTIVE, _S.REOPENED})
 """The states in which labelers work and sweeps check the campaign."""

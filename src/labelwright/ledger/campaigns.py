@@ -12,7 +12,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from labelwright.domain import Progress, State, move
+from labelwright.domain import BLOCKED, Progress, State, move
 
 from . import registered
 from . import tables as t
@@ -31,7 +31,7 @@ class CampaignRecord:
     spec: dict[str, Any]
     created_at: datetime
     state_before: State | None = None
-    """The state before it needed attention."""
+    """The state before it needed attention or was paused."""
     reason: str | None = None
     image_set: str | None = None
     remote_id: str | None = None
@@ -115,7 +115,8 @@ class Campaigns:
     def move(self, title: str, state: State, why: str | None = None, back_to: State | None = None) -> State:
         """Changes the state, and records the move and its event. Raises IllegalMove. Staying records nothing.
 
-        back_to: the state in which a campaign that needs attention goes on when it is resumed; by default the present.
+        back_to: the state in which a campaign that needs attention or is paused goes on when it is resumed; by default
+        the present.
         """
         with self._database.write() as connection:
             row = connection.execute(
@@ -127,8 +128,9 @@ class Campaigns:
             if move(current, state) is current:
                 return current
             values: dict[str, Any] = {"state": state.value, "reason": None, "state_before": None}
-            if state is State.NEEDS_ATTENTION:
-                values.update(reason=why, state_before=(back_to or current).value)
+            if state in BLOCKED:
+                before = row.state_before if current in BLOCKED else current.value
+                values.update(reason=why, state_before=back_to.value if back_to else before)
             connection.execute(update(t.campaigns).where(t.campaigns.c.title == title).values(values))
             inserted = connection.execute(
                 insert(t.moves).values(campaign=title, was=current.value, became=state.value, at=now(), why=why)

@@ -28,6 +28,7 @@ KINDS: dict[State, str] = {
     State.EXPORTED: "exported",
     State.CANCELLED: "cancelled",
     State.NEEDS_ATTENTION: "needs-attention",
+    State.PAUSED: "paused",
 }
 """The kind of event when a campaign enters a state."""
 

@@ -155,6 +155,15 @@ def use_prefect_of_up(home: Path) -> None:
         os.environ["PREFECT_API_URL"] = f"{url}/api"
 
 
+def is_service_kept_by_up(home: Path) -> bool:
+    """Whether this home's `labelwright up` runs with the embedded service, which it restarts when it ends."""
+    try:
+        with (home / "up.lock").open() as file:
+            return "labeling service" in json.loads(file.read()) and _is_locked(file)
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def _is_locked(file: IO[str]) -> bool:
     """Whether another process holds the lock of the file. On Windows always True."""
     if sys.platform == "win32":

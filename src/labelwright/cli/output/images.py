@@ -62,20 +62,6 @@ def show_images(state: str, images: Sequence[tuple[str, str]], count: int) -> No
     show_table(table)
 
 
-def show_states(states: dict[str, str], ledger: Ledger, as_json: bool) -> None:
-    """Prints the state of each campaign that a sweep checked, and how many of its images are not labeled and why."""
-    counts = ledger.image_states.counts(list(states))
-    if as_json:
-        show_json({title: {"state": state, "images": counts.get(title, {})} for title, state in states.items()})
-    elif not states:
-        out.print("No campaign is open.")
-    for title, state in () if as_json else states.items():
-        summary = in_words(counts.get(title, {}))
-        command = command_for(title, counts.get(title, {}))
-        more = f" ({summary}{': ' + command if command else ''})" if summary else ""
-        out.print(f"{escape(title)}: {state}{escape(more)}")
-
-
 def show_failed(title: str, rows: Sequence[Mapping[str, str]], done: str, as_json: bool) -> None:
     """Prints images that failed or were cancelled. `done` is what became of them; empty when they were only listed."""
     if as_json:
