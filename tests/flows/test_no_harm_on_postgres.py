@@ -88,8 +88,7 @@ class Team(Course):
     def start(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> BaseProcess:
         self.worker_counts.append(FORKS.Array("i", 2))
         process = FORKS.Process(
-            target=worker_elsewhere,
-            args=(machine, cut_at, flow, arguments, self._environment(), None, self.worker_counts[-1]),
+            target=worker_elsewhere, args=(machine, cut_at, flow, arguments, self._environment(), None, self.worker_counts[-1])
         )
         process.start()
         self.started.append(process)
